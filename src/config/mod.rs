@@ -1,0 +1,335 @@
+//! The configuration: one YAML file in, one [`Config`] out that cannot hold a mistake.
+//!
+//! `document` reads the YAML and remembers the line of every node; `table` walks it and collects mistakes;
+//! `file`, `auth` and the others turn it into the types below. Nothing is validated after construction: a value of these types
+//! is good by its type. Knows nothing of the program but `secret`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::Secret;
+
+/// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where callers reach every service by path prefix or `Host`.
+    pub listen: Vec<Listen>,
+    /// Health, metrics, status.
+    pub admin: Listen,
+    /// Every service, in the order of the file.
+    pub services: Vec<Service>,
+    /// Logging.
+    pub log: Log,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+    /// Worker threads of the data plane; by default one per core.
+    pub threads: usize,
+    /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
+    pub warnings: Vec<Warning>,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// `127.0.0.1:8080`
+    Tcp(SocketAddr),
+    /// `unix:/run/sidekey.sock`
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A named upstream with its credential.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
+    pub name: String,
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// Host names (lower case, without port) that also lead here.
+    pub hosts: Vec<String>,
+    /// Addresses of its own that also lead here, without a path prefix.
+    pub listen: Vec<Listen>,
+    /// What is injected.
+    pub auth: Auth,
+    /// TLS toward the upstream.
+    pub tls: Tls,
+    /// Limits on waiting for the upstream.
+    pub timeouts: Timeouts,
+    /// How long a request may wait for the very first token.
+    pub token_wait: Duration,
+    /// Does not hold readiness back.
+    pub optional: bool,
+}
+
+/// The base URL a service forwards to, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// `https`, or `http` where `allow_plaintext` or loopback permits it.
+    pub tls: bool,
+    /// Host name (lower case, ASCII) or address.
+    pub host: Host,
+    /// TCP port.
+    pub port: u16,
+    /// The path every request is put under: empty, or `/…` without a trailing slash.
+    pub base_path: String,
+}
+
+impl Upstream {
+    /// `host` or `host:port` as it stands in a `Host` field: the port is left out where it is the scheme's own.
+    pub fn authority(&self) -> String {
+        if self.port == if self.tls { 443 } else { 80 } {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", if self.tls { "https" } else { "http" }, self.authority(), self.base_path)
+    }
+}
+
+/// A host in a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A DNS name.
+    Name(String),
+    /// A literal address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+/// What a service injects.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// `type: basic` (RFC 7617).
+    Basic {
+        /// User name: no colon, which would end it early.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// `type: bearer` (RFC 6750): the bare token; `Bearer ` is written by Sidekey.
+    Bearer {
+        /// The bare token.
+        token: Secret,
+    },
+    /// `type: api_key`.
+    ApiKey {
+        /// Where the key goes.
+        location: KeyLocation,
+        /// Written before the key (`prefix`), such as `Token `; may be empty.
+        prefix: String,
+        /// The key.
+        value: Secret,
+    },
+    /// `type: oauth2` (RFC 6749).
+    OAuth2(OAuth2),
+}
+
+impl Auth {
+    /// The `type` in the configuration, in logs and in tables.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Basic { .. } => "basic",
+            Self::Bearer { .. } => "bearer",
+            Self::ApiKey { .. } => "api_key",
+            Self::OAuth2(_) => "oauth2",
+        }
+    }
+}
+
+/// Where an API key goes: `in` and `name`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeyLocation {
+    /// A request header.
+    Header(http::HeaderName),
+    /// A parameter of the query, its name as written (encoded when it is sent).
+    Query(String),
+    /// A cookie (a token by RFC 6265 §4.1.1).
+    Cookie(String),
+}
+
+/// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OAuth2 {
+    /// How a token is obtained.
+    pub grant: Grant,
+    /// Token endpoint.
+    pub token_url: Url,
+    /// Client identifier (RFC 6749 §2.2).
+    pub client_id: String,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
+    /// Requested scopes; joined by a space.
+    pub scopes: Vec<String>,
+    /// Extra form parameters of the token request, in the order of the file.
+    pub endpoint_params: Vec<(String, String)>,
+    /// Lifetime of a token whose answer has no `expires_in`.
+    pub default_expires_in: Option<Duration>,
+    /// Limit on one token request, from connecting to the last byte.
+    pub request_timeout: Duration,
+    /// TLS toward the token endpoint.
+    pub tls: Tls,
+}
+
+/// `grant_type`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Grant {
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+}
+
+impl Grant {
+    /// The value of `grant_type`, in the configuration and on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+}
+
+/// `auth_method`: the registered names of OAuth client authentication.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ClientAuth {
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    SecretBasic {
+        /// Client secret.
+        secret: Secret,
+        /// How both parts are written.
+        encoding: BasicEncoding,
+    },
+    /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
+    SecretPost {
+        /// Client secret.
+        secret: Secret,
+    },
+}
+
+impl ClientAuth {
+    /// The value of `auth_method`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::SecretBasic { .. } => "client_secret_basic",
+            Self::SecretPost { .. } => "client_secret_post",
+        }
+    }
+}
+
+/// `basic_auth_encoding`: whether client id and secret are form-encoded before Base64.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum BasicEncoding {
+    /// As RFC 6749 §2.3.1 says (Keycloak, oidc-provider).
+    #[default]
+    Rfc6749,
+    /// As they are (eBay, Google).
+    Raw,
+}
+
+/// `tls`: TLS toward an upstream or token endpoint. Verification is always on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// PEM bundle that replaces the machine's CA roots; read and parsed when the configuration is.
+    pub ca_file: Option<PathBuf>,
+    /// Name to send (SNI) and to verify instead of the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// `timeouts`: limits on waiting for an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP and TLS handshake together.
+    pub connect: Duration,
+    /// From the end of the request to the first byte of the response.
+    pub first_byte: Duration,
+    /// Between two reads or writes of a body.
+    pub idle: Duration,
+    /// The whole request, if limited.
+    pub total: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            total: None,
+        }
+    }
+}
+
+/// `log`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A level or a filter in the syntax of `RUST_LOG`, which wins over it.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// One line per request.
+    pub access: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Auto, access: false }
+    }
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// `shutdown`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long requests in flight may take to finish after SIGTERM.
+    pub drain: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain: Duration::from_secs(10) }
+    }
+}
+
+/// Allowed, but unwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Line in the file, counted from 1; 0 where it is not known.
+    pub line: usize,
+    /// Path of the node, such as `services.mail.auth.token`.
+    pub path: String,
+    /// What and why.
+    pub message: String,
+}

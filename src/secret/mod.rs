@@ -1,0 +1,84 @@
+//! One secret value, and the places it can be read from.
+//!
+//! A [`Secret`] cannot print itself: `Debug` shows `****`, there is no `Display`, and the memory is wiped when it
+//! is dropped. The value comes out through [`Secret::expose`] alone, so that `grep 'expose()'` lists every place
+//! in the program that touches one; a test holds those places to `credential/` and `token/`.
+
+mod source;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use zeroize::Zeroizing;
+
+pub use source::{Source, SourceError};
+
+/// A secret value: never empty, never with a control character in it (a newline in a secret is how one header
+/// becomes two), so that everything built from it is a valid header value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a value as a secret.
+    pub fn new(value: String) -> Result<Self, InvalidSecret> {
+        let value = Zeroizing::new(value);
+        if value.is_empty() {
+            return Err(InvalidSecret::Empty);
+        }
+        match value.chars().position(char::is_control) {
+            Some(at) => Err(InvalidSecret::Control { at: at + 1 }),
+            None => Ok(Self(value)),
+        }
+    }
+
+    /// The value itself. Only `credential/` and `token/` may call this.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("****")
+    }
+}
+
+/// Hashed so that equal credentials can be found and share one token; the hash is never shown.
+impl Hash for Secret {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
+    }
+}
+
+/// Why a value cannot be a secret. Says where, never what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSecret {
+    /// Nothing in it, once one trailing newline is dropped.
+    #[error("the secret is empty")]
+    Empty,
+    /// A newline or another control character.
+    #[error("the secret has a control character (such as a newline) at position {at}")]
+    Control {
+        /// Position of the character, counted from 1.
+        at: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn does_not_print_itself() {
+        let secret = Secret::new("hunter2".into()).unwrap();
+        assert_eq!(format!("{secret:?} {:#?}", Some(&secret)).matches("hunter2").count(), 0);
+    }
+
+    #[test]
+    fn refuses_what_could_split_a_header() {
+        assert_eq!(Secret::new("a\r\nX: y".into()), Err(InvalidSecret::Control { at: 2 }));
+        assert_eq!(Secret::new("tail\n".into()), Err(InvalidSecret::Control { at: 5 }));
+        assert_eq!(Secret::new("nul\0".into()), Err(InvalidSecret::Control { at: 4 }));
+        assert_eq!(Secret::new(String::new()), Err(InvalidSecret::Empty));
+    }
+}

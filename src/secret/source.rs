@@ -1,0 +1,125 @@
+//! Where a secret is read from: an environment variable, a file, or the configuration itself.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use super::{InvalidSecret, Secret};
+
+/// No secret is larger than this; a larger file is somebody's mistake.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// A place a secret is read from, as the configuration names it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `{ env: NAME }`
+    Env(String),
+    /// `{ file: PATH }`: one trailing newline is dropped.
+    File(PathBuf),
+    /// A plain string in the configuration: allowed, and `check` warns.
+    Plain(String),
+}
+
+impl Source {
+    /// Reads the value.
+    pub fn read(&self) -> Result<Secret, SourceError> {
+        match self {
+            Self::Plain(value) => Ok(Secret::new(value.clone())?),
+            Self::Env(name) => match std::env::var(name) {
+                Ok(value) => Ok(Secret::new(without_newline(value))?),
+                Err(std::env::VarError::NotPresent) => Err(SourceError::EnvMissing),
+                Err(std::env::VarError::NotUnicode(_)) => Err(SourceError::NotText),
+            },
+            Self::File(path) => {
+                let mut value = String::new();
+                File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut value)?;
+                if value.len() as u64 > MAX_BYTES {
+                    return Err(SourceError::TooLarge);
+                }
+                Ok(Secret::new(without_newline(value))?)
+            }
+        }
+    }
+}
+
+/// The place, never the value.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Plain(_) => f.write_str("plain"),
+        }
+    }
+}
+
+/// Editors and `echo` end a file with a newline that is no part of the secret; exactly one is dropped.
+fn without_newline(mut value: String) -> String {
+    if value.ends_with('\n') {
+        value.pop();
+        if value.ends_with('\r') {
+            value.pop();
+        }
+    }
+    value
+}
+
+/// Why a secret could not be read. Says where and why, never what.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// `env:` names a variable that is not set.
+    #[error("the environment variable is not set")]
+    EnvMissing,
+    /// The value is not UTF-8.
+    #[error("the value is not UTF-8 text")]
+    NotText,
+    /// The file cannot be read.
+    #[error("cannot read the file: {0}")]
+    Io(io::Error),
+    /// The file is larger than any secret.
+    #[error("the file is larger than 64 KiB")]
+    TooLarge,
+    /// What was read cannot be a secret.
+    #[error(transparent)]
+    Invalid(#[from] InvalidSecret),
+}
+
+impl From<io::Error> for SourceError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::InvalidData { Self::NotText } else { Self::Io(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &[u8]) -> Result<Secret, SourceError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        Source::File(file.path().to_owned()).read()
+    }
+
+    #[test]
+    fn drops_exactly_one_trailing_newline() {
+        assert_eq!(file(b"s3cret\n").unwrap().expose(), "s3cret");
+        assert_eq!(file(b"s3cret\r\n").unwrap().expose(), "s3cret");
+        assert_eq!(file(b" s3cret ").unwrap().expose(), " s3cret ");
+        assert!(matches!(file(b"s3cret\n\n"), Err(SourceError::Invalid(InvalidSecret::Control { at: 7 }))));
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_file() {
+        assert!(matches!(file(b""), Err(SourceError::Invalid(InvalidSecret::Empty))));
+        assert!(matches!(file(b"\n"), Err(SourceError::Invalid(InvalidSecret::Empty))));
+        assert!(matches!(file(b"\xff\xfe"), Err(SourceError::NotText)));
+        assert!(matches!(file(&vec![b'x'; 70_000]), Err(SourceError::TooLarge)));
+        assert!(matches!(Source::File("/nonexistent".into()).read(), Err(SourceError::Io(_))));
+    }
+
+    #[test]
+    fn debug_names_the_place_and_not_the_value() {
+        assert_eq!(format!("{:?}", Source::Plain("hunter2".into())), "plain");
+    }
+}
