@@ -1,0 +1,113 @@
+//! What Sidekey writes into a request. Everything that can fail is done when a credential is built; per request there is
+//! only [`Credential::injection`], which cannot send a token that has expired.
+
+mod api_key;
+mod basic;
+mod bearer;
+mod slot;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, header};
+
+use crate::config::Auth;
+use crate::token::Store;
+
+pub use slot::Slot;
+
+/// One service's credential.
+pub enum Credential {
+    /// The same for every request: basic, bearer, API key.
+    Static {
+        /// Where it goes.
+        slot: Slot,
+        /// What goes there: a field value, or `name=value` for a query or a cookie.
+        value: HeaderValue,
+    },
+    /// The current token of a store that a refresher keeps fresh.
+    Token(Arc<Store>),
+}
+
+/// What to write into one request.
+pub enum Injection<'a> {
+    /// A header field.
+    Header(&'a HeaderName, HeaderValue),
+    /// A query parameter, encoded: `name=value`.
+    Query(&'a HeaderValue),
+    /// A cookie: `name=value`.
+    Cookie(&'a HeaderValue),
+}
+
+impl Credential {
+    /// Builds the credential of a service; `token` gives the store for an OAuth2 configuration.
+    pub fn new(auth: &Auth, token: impl FnOnce(&crate::config::OAuth2) -> Arc<Store>) -> Self {
+        match auth {
+            Auth::Basic { username, password } => Self::authorization(basic::value(username, password)),
+            Auth::Bearer { token } => Self::authorization(bearer::value(token)),
+            Auth::ApiKey { location, prefix, value } => api_key::credential(location, prefix, value),
+            Auth::OAuth2(config) => Self::Token(token(config)),
+        }
+    }
+
+    fn authorization(value: HeaderValue) -> Self {
+        Self::Static { slot: Slot::Header(header::AUTHORIZATION), value }
+    }
+
+    /// Where the credential goes; what a caller sends there is stripped first.
+    pub fn slot(&self) -> &Slot {
+        match self {
+            Self::Static { slot, .. } => slot,
+            Self::Token(_) => &Slot::AUTHORIZATION,
+        }
+    }
+
+    /// What to write now; `None` where there is no usable credential, and so nothing may be forwarded.
+    pub fn injection(&self) -> Option<Injection<'_>> {
+        match self {
+            Self::Static { slot: Slot::Header(name), value } => Some(Injection::Header(name, value.clone())),
+            Self::Static { slot: Slot::Query(_), value } => Some(Injection::Query(value)),
+            Self::Static { slot: Slot::Cookie(_), value } => Some(Injection::Cookie(value)),
+            Self::Token(store) => {
+                let token = store.current()?;
+                let token = token.as_ref()?;
+                Some(Injection::Header(&header::AUTHORIZATION, token.header.clone()))
+            }
+        }
+    }
+
+    /// Whether there is a usable credential right now.
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Static { .. } => true,
+            Self::Token(store) => store.current().is_some(),
+        }
+    }
+
+    /// Waits for the very first token; returns at once for any other reason of not being ready.
+    pub async fn wait_for_first(&self, limit: Duration) {
+        if let Self::Token(store) = self {
+            store.wait_for_first(limit).await;
+        }
+    }
+
+    /// The token store, for readiness and metrics.
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        match self {
+            Self::Static { .. } => None,
+            Self::Token(store) => Some(store),
+        }
+    }
+
+    /// In how many seconds a caller should try again, at least 1.
+    pub fn retry_after(&self) -> u64 {
+        self.store().map_or(1, |store| store.status().next_attempt_in().as_secs_f64().ceil().max(1.0) as u64)
+    }
+}
+
+/// A value built from secrets, which are free of control characters by their type.
+fn sensitive(value: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_bytes(value.as_bytes()).expect("a secret has no control characters");
+    value.set_sensitive(true);
+    value
+}

@@ -1,0 +1,85 @@
+//! What each header field is to a proxy (RFC 9110 §7.6, RFC 9112 §7, §9.6): which belong to one connection and are never
+//! passed on, which frame the message, and which the rest of the program asks about.
+
+/// A header field that a proxy treats in a way of its own; every other field is [`Field::EndToEnd`] and passes untouched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Passed on as it came.
+    EndToEnd,
+    /// `Authorization`
+    Authorization,
+    /// `Connection`: names further fields that belong to the connection.
+    Connection,
+    /// `Content-Length`
+    ContentLength,
+    /// `Cookie`
+    Cookie,
+    /// `Host`: replaced by the upstream's.
+    Host,
+    /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`, `Proxy-Authenticate`: ends here.
+    HopByHop,
+    /// `Sidekey-Error`: only Sidekey writes it, so one from an upstream is dropped.
+    SidekeyError,
+    /// `TE`: ends here, but that trailers are welcome is said again.
+    Te,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Upgrade`: ends here unless the upgrade is one that Sidekey passes through.
+    Upgrade,
+}
+
+impl Field {
+    /// Looks a field name up, in any case.
+    pub fn of(name: &str) -> Self {
+        // Length first: most names end here.
+        let candidates: &[(&str, Self)] = match name.len() {
+            2 => &[("te", Self::Te)],
+            4 => &[("host", Self::Host)],
+            6 => &[("cookie", Self::Cookie)],
+            7 => &[("upgrade", Self::Upgrade)],
+            10 => &[("connection", Self::Connection), ("keep-alive", Self::HopByHop)],
+            13 => &[("authorization", Self::Authorization), ("sidekey-error", Self::SidekeyError)],
+            14 => &[("content-length", Self::ContentLength)],
+            16 => &[("proxy-connection", Self::HopByHop)],
+            17 => &[("transfer-encoding", Self::TransferEncoding)],
+            18 => &[("proxy-authenticate", Self::HopByHop)],
+            19 => &[("proxy-authorization", Self::HopByHop)],
+            _ => &[],
+        };
+        candidates.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Self::EndToEnd, |(_, field)| *field)
+    }
+}
+
+/// The tokens of a comma-separated field value (RFC 9110 §5.6.1).
+pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+}
+
+/// Whether a comma-separated field value has this token, in any case.
+pub fn has_token(value: &[u8], token: &str) -> bool {
+    tokens(value).any(|candidate| candidate.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_fields_of_a_connection_in_any_case() {
+        assert_eq!(Field::of("Connection"), Field::Connection);
+        assert_eq!(Field::of("KEEP-ALIVE"), Field::HopByHop);
+        assert_eq!(Field::of("proxy-Authorization"), Field::HopByHop);
+        assert_eq!(Field::of("tE"), Field::Te);
+        for other in ["X-Connection", "te2", "Accept", "Trailer", "Expect", "authorizatioN2", ""] {
+            assert_eq!(Field::of(other), Field::EndToEnd, "{other}");
+        }
+    }
+
+    #[test]
+    fn reads_lists_as_they_are_written() {
+        assert!(has_token(b"keep-alive ,\tUpgrade", "upgrade"));
+        assert!(has_token(b",,close,", "close"));
+        assert!(!has_token(b"closed, not-close", "close"));
+        assert!(!has_token(b"", "close"));
+    }
+}

@@ -1,0 +1,271 @@
+//! Every series that Sidekey exports, in one struct. The registry is passed in: nothing here is global.
+//!
+//! A field's help text is what `/metrics` says of it. Labels are closed sets: a caller cannot make a new series.
+//! A service's series are resolved once, in [`ServiceMetrics`]; a request only adds to what it finds there.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+/// Seconds; from a proxy's own cost on loopback to a slow report.
+const DURATIONS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// All series, by name.
+pub struct Metrics {
+    requests_total: IntCounterVec,
+    request_duration_seconds: HistogramVec,
+    requests_in_flight: IntGaugeVec,
+    upstream_duration_seconds: HistogramVec,
+    errors_total: IntCounterVec,
+    upstream_unauthorized_total: IntCounterVec,
+    token_fetch_total: IntCounterVec,
+    token_fetch_duration_seconds: HistogramVec,
+    token_fetch_consecutive_failures: IntGaugeVec,
+    token_expiry_timestamp_seconds: GaugeVec,
+    token_last_success_timestamp_seconds: GaugeVec,
+    token_next_refresh_timestamp_seconds: GaugeVec,
+    credential_ready: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers every series in `registry`, together with `process_*` where the platform has it.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+            registry.register(Box::new(collector.clone()))?;
+            Ok(collector)
+        }
+        let counter = |name, help, labels: &[&str]| {
+            add(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let int_gauge =
+            |name, help, labels: &[&str]| add(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
+        let gauge = |name, help, labels: &[&str]| add(registry, GaugeVec::new(Opts::new(name, help), labels)?);
+        let histogram = |name, help, labels: &[&str]| {
+            let opts = HistogramOpts::new(name, help).buckets(DURATIONS.to_vec());
+            add(registry, HistogramVec::new(opts, labels)?)
+        };
+
+        let build = int_gauge("sidekey_build_info", "Always 1; the version is in the label.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+
+        Ok(Self {
+            requests_total: counter(
+                "sidekey_requests_total",
+                "Requests answered, by service, method and class of the status code that the caller got.",
+                &["service", "method", "code"],
+            )?,
+            request_duration_seconds: histogram(
+                "sidekey_request_duration_seconds",
+                "From the request's head read to the last byte of the response written.",
+                &["service"],
+            )?,
+            requests_in_flight: int_gauge(
+                "sidekey_requests_in_flight",
+                "Requests read and not yet answered whole.",
+                &["service"],
+            )?,
+            upstream_duration_seconds: histogram(
+                "sidekey_upstream_duration_seconds",
+                "From the request's head written to the upstream to the response's head read from it.",
+                &["service"],
+            )?,
+            errors_total: counter(
+                "sidekey_errors_total",
+                "Requests that Sidekey itself could not serve, by the reason in the Sidekey-Error header.",
+                &["service", "reason"],
+            )?,
+            upstream_unauthorized_total: counter(
+                "sidekey_upstream_unauthorized_total",
+                "Responses 401 from the upstream: it did not take the credential.",
+                &["service"],
+            )?,
+            token_fetch_total: counter(
+                "sidekey_token_fetch_total",
+                "Token requests, by result (success, failure) and reason of the failure.",
+                &["service", "result", "reason"],
+            )?,
+            token_fetch_duration_seconds: histogram(
+                "sidekey_token_fetch_duration_seconds",
+                "Time of one token request.",
+                &["service"],
+            )?,
+            token_fetch_consecutive_failures: int_gauge(
+                "sidekey_token_fetch_consecutive_failures",
+                "Token requests that failed since the last that succeeded.",
+                &["service"],
+            )?,
+            token_expiry_timestamp_seconds: gauge(
+                "sidekey_token_expiry_timestamp_seconds",
+                "When the current token expires (Unix time).",
+                &["service"],
+            )?,
+            token_last_success_timestamp_seconds: gauge(
+                "sidekey_token_last_success_timestamp_seconds",
+                "When a token was last obtained (Unix time).",
+                &["service"],
+            )?,
+            token_next_refresh_timestamp_seconds: gauge(
+                "sidekey_token_next_refresh_timestamp_seconds",
+                "When the next token request is due (Unix time).",
+                &["service"],
+            )?,
+            credential_ready: int_gauge(
+                "sidekey_credential_ready",
+                "Whether the service has a usable credential right now.",
+                &["service"],
+            )?,
+        })
+    }
+
+    /// The request series of one service.
+    pub fn service(&self, service: &str) -> ServiceMetrics {
+        ServiceMetrics {
+            name: service.to_owned(),
+            requests_total: self.requests_total.clone(),
+            errors_total: self.errors_total.clone(),
+            requests: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
+            request_duration: self.request_duration_seconds.with_label_values(&[service]),
+            in_flight: self.requests_in_flight.with_label_values(&[service]),
+            upstream_duration: self.upstream_duration_seconds.with_label_values(&[service]),
+            upstream_unauthorized: self.upstream_unauthorized_total.with_label_values(&[service]),
+        }
+    }
+
+    /// Counts an error of Sidekey's own; `service` is empty where the request led to none.
+    pub fn error(&self, service: &str, reason: &str) {
+        self.errors_total.with_label_values(&[service, reason]).inc();
+    }
+
+    /// The token series of one service; only services with a token have them.
+    pub fn token(&self, service: &str) -> TokenMetrics {
+        TokenMetrics {
+            name: service.to_owned(),
+            fetch_total: self.token_fetch_total.clone(),
+            fetch_duration: self.token_fetch_duration_seconds.with_label_values(&[service]),
+            consecutive_failures: self.token_fetch_consecutive_failures.with_label_values(&[service]),
+            expiry: self.token_expiry_timestamp_seconds.with_label_values(&[service]),
+            last_success: self.token_last_success_timestamp_seconds.with_label_values(&[service]),
+            next_refresh: self.token_next_refresh_timestamp_seconds.with_label_values(&[service]),
+        }
+    }
+
+    /// Whether a service's credential is usable; set when `/metrics` is read, so that it is never stale.
+    pub fn credential_ready(&self, service: &str) -> IntGauge {
+        self.credential_ready.with_label_values(&[service])
+    }
+}
+
+/// The methods that are counted by name; any other is `OTHER`.
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "OTHER"];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// One service's request series, resolved once so that a request does no label lookup.
+pub struct ServiceMetrics {
+    name: String,
+    requests_total: IntCounterVec,
+    errors_total: IntCounterVec,
+    requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
+    request_duration: Histogram,
+    in_flight: IntGauge,
+    upstream_duration: Histogram,
+    upstream_unauthorized: IntCounter,
+}
+
+impl ServiceMetrics {
+    /// A request of this service begins.
+    pub fn begin(&self) {
+        self.in_flight.inc();
+    }
+
+    /// It ends; `status` is what the caller got, if it got one.
+    pub fn end(&self, method: &str, status: Option<u16>, took: Duration) {
+        self.in_flight.dec();
+        self.request_duration.observe(took.as_secs_f64());
+        let Some(status) = status else { return };
+        let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        self.requests[method][class]
+            .get_or_init(|| {
+                self.requests_total.with_label_values(&[self.name.as_str(), METHODS[method], CLASSES[class]])
+            })
+            .inc();
+    }
+
+    /// The upstream answered.
+    pub fn upstream_answered(&self, status: u16, took: Duration) {
+        self.upstream_duration.observe(took.as_secs_f64());
+        if status == 401 {
+            self.upstream_unauthorized.inc();
+        }
+    }
+
+    /// Sidekey itself could not serve.
+    pub fn error(&self, reason: &str) {
+        self.errors_total.with_label_values(&[self.name.as_str(), reason]).inc();
+    }
+
+    /// Requests in flight right now.
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+}
+
+/// One service's token series.
+#[derive(Clone)]
+pub struct TokenMetrics {
+    name: String,
+    fetch_total: IntCounterVec,
+    fetch_duration: Histogram,
+    consecutive_failures: IntGauge,
+    expiry: Gauge,
+    last_success: Gauge,
+    next_refresh: Gauge,
+}
+
+impl TokenMetrics {
+    /// One token request ended; `reason` is empty for a success.
+    pub fn fetched(&self, reason: &str, took: Duration) {
+        let result = if reason.is_empty() { "success" } else { "failure" };
+        self.fetch_total.with_label_values(&[self.name.as_str(), result, reason]).inc();
+        self.fetch_duration.observe(took.as_secs_f64());
+    }
+
+    /// The token's state, as Unix times; set when `/metrics` is read.
+    pub fn state(&self, failures: u32, expiry: Option<f64>, last_success: Option<f64>, next_refresh: Option<f64>) {
+        self.consecutive_failures.set(i64::from(failures));
+        for (gauge, value) in
+            [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
+        {
+            gauge.set(value.unwrap_or(0.0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_cannot_make_a_new_series() {
+        let registry = Registry::new();
+        let service = Metrics::new(&registry).unwrap().service("billing");
+        for method in ["GET", "BREW", "PROPFIND"] {
+            service.begin();
+            service.end(method, Some(299), Duration::ZERO);
+        }
+        service.begin();
+        service.end("GET", Some(999), Duration::ZERO);
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert!(text.contains(r#"sidekey_requests_total{code="2xx",method="OTHER",service="billing"} 2"#));
+        assert!(text.contains(r#"sidekey_requests_total{code="5xx",method="GET",service="billing"} 1"#));
+        assert!(text.contains(r#"sidekey_requests_in_flight{service="billing"} 0"#));
+    }
+}

@@ -1,0 +1,163 @@
+//! Which service a request is for: the listener it came in by, its host, or the first segment of its path. What
+//! matches nothing is refused.
+
+use std::collections::HashMap;
+
+use crate::config::Service;
+
+/// The routing table; built once, read by every request.
+pub struct Routes {
+    prefixes: HashMap<Box<str>, usize>,
+    hosts: HashMap<Box<str>, usize>,
+    upstreams: HashMap<Box<str>, usize>,
+}
+
+/// A match: the service, and what of the path and query goes to its upstream.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Match<'a> {
+    /// Index of the service in the configuration.
+    pub service: usize,
+    /// Starts with `/` or `?`, or is empty.
+    pub rest: &'a str,
+}
+
+impl Routes {
+    /// The table for these services; their index is their position.
+    pub fn new(services: &[Service]) -> Self {
+        let by = |keys: fn(&Service) -> Vec<String>| {
+            let mut table = HashMap::new();
+            for (index, service) in services.iter().enumerate() {
+                for key in keys(service) {
+                    // The first of two services with one upstream answers for its host.
+                    table.entry(key.into_boxed_str()).or_insert(index);
+                }
+            }
+            table
+        };
+        Self {
+            prefixes: by(|service| vec![service.name.clone()]),
+            hosts: by(|service| service.hosts.clone()),
+            upstreams: by(|service| vec![service.upstream.host.to_string()]),
+        }
+    }
+
+    /// Finds the service for a request.
+    ///
+    /// `own` is the service whose listener the request came in by; `host` its `Host` (or the authority of an
+    /// absolute-form target, with `absolute` set, as an app sends it to `HTTP_PROXY`); `path` its path and query.
+    pub fn find<'a>(&self, own: Option<usize>, host: &str, absolute: bool, path: &'a str) -> Option<Match<'a>> {
+        if let Some(service) = own {
+            return Some(Match { service, rest: path });
+        }
+        if absolute || !self.hosts.is_empty() {
+            let host = without_port(host).to_ascii_lowercase();
+            let service = self.hosts.get(&*host).or_else(|| self.upstreams.get(&*host).filter(|_| absolute));
+            if let Some(&service) = service {
+                return Some(Match { service, rest: path });
+            }
+        }
+        if absolute {
+            return None;
+        }
+        let inner = path.strip_prefix('/')?;
+        let end = inner.find(['/', '?']).unwrap_or(inner.len());
+        let (name, rest) = inner.split_at(end);
+        let &service = self.prefixes.get(name)?;
+        Some(Match { service, rest })
+    }
+}
+
+fn without_port(authority: &str) -> &str {
+    // `[::1]:8080`: the colons inside the brackets are no port's.
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
+        _ => authority,
+    }
+}
+
+/// Whether a path would climb above where it starts, by `..` in any of its disguises: such a request could leave the
+/// base path that its service is confined to.
+pub fn climbs(path: &str) -> bool {
+    // Nothing to look at in almost every path.
+    if !path.contains("..") && !path.contains('%') {
+        return false;
+    }
+    let path = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    let mut depth = 0_i32;
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        // `..;x` is `..` to servers that know path parameters.
+        match segment.split(';').next() {
+            Some("..") => depth -= 1,
+            Some(".") => {}
+            _ => depth += 1,
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Auth, Host, Timeouts, Tls, Upstream};
+    use crate::secret::Secret;
+
+    fn service(name: &str, host: &str, hosts: &[&str]) -> Service {
+        Service {
+            name: name.into(),
+            upstream: Upstream { tls: true, host: Host::Name(host.into()), port: 443, base_path: String::new() },
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            listen: vec![],
+            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
+            tls: Tls::default(),
+            timeouts: Timeouts::default(),
+            token_wait: std::time::Duration::ZERO,
+            optional: false,
+        }
+    }
+
+    fn routes() -> Routes {
+        Routes::new(&[
+            service("billing", "billing.example.com", &[]),
+            service("crm", "crm.example.com", &["crm.internal", "::1"]),
+        ])
+    }
+
+    #[test]
+    fn the_first_segment_names_the_service() {
+        let routes = routes();
+        let find = |path| routes.find(None, "127.0.0.1:8080", false, path).map(|found| (found.service, found.rest));
+        assert_eq!(find("/billing/v1/x?y=1"), Some((0, "/v1/x?y=1")));
+        assert_eq!(find("/billing"), Some((0, "")));
+        assert_eq!(find("/billing?x"), Some((0, "?x")));
+        assert_eq!(find("/billing//x"), Some((0, "//x")));
+        for unknown in ["/", "", "/billin/x", "/billings", "/Billing/", "//billing/", "/%62illing/", "*", "billing/"] {
+            assert_eq!(find(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_host_or_a_listener_of_its_own_leads_to_a_service_too() {
+        let routes = routes();
+        let find = |host, absolute| routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.rest));
+        assert_eq!(find("CRM.internal:8080", false), Some((1, "/billing/x")));
+        assert_eq!(find("[::1]:8080", false), Some((0, "/x")));
+        assert_eq!(find("crm.example.com", false), Some((0, "/x")), "an upstream's host counts for a proxy request only");
+        assert_eq!(find("crm.example.com:80", true), Some((1, "/billing/x")));
+        assert_eq!(find("other.example.com", true), None);
+        assert_eq!(routes.find(Some(1), "x", false, "/y"), Some(Match { service: 1, rest: "/y" }));
+    }
+
+    #[test]
+    fn notices_a_path_that_climbs_out_of_its_base() {
+        for path in ["/..", "/../admin", "/a/../../b", "/%2e%2E/x", "/..%2f..", "/.%2e/", "/a/..\\..\\b", "/..;x=1/", "/%2e%2e%5cx"] {
+            assert!(climbs(path), "{path}");
+        }
+        for path in ["", "/", "/a/../b", "/a..b", "/...", "/a?x=/../..", "/%20/", "/a/./b", "/a/%2e%2e/b"] {
+            assert!(!climbs(path), "{path}");
+        }
+    }
+}

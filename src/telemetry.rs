@@ -1,0 +1,81 @@
+//! Logs: set up once, before anything else runs.
+//!
+//! Only Sidekey's own events are ever printed, whatever `RUST_LOG` says. HTTP and TLS libraries write requests,
+//! headers and parse buffers into their trace lines; a proxy of credentials must not pass these on. What an operator
+//! needs of the engine's own log, the errors of its listeners, is picked out in [`EngineLog`].
+
+use std::io::{self, IsTerminal};
+
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::{Log, LogFormat};
+
+/// Starts logging to standard error. `RUST_LOG`, where it is set and valid, wins over `log.level`.
+pub fn init(log: &Log) -> Result<(), TryInitError> {
+    let filter = EnvFilter::try_from_default_env()
+        .or_else(|_| EnvFilter::try_new(&log.level))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !io::stderr().is_terminal(),
+    };
+    let base = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = if json {
+        base.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    } else {
+        base.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
+    };
+    tracing_subscriber::registry().with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter)).try_init()?;
+    EngineLog::init();
+    Ok(())
+}
+
+/// Whether an event comes from Sidekey's own code.
+fn is_own(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    target == "sidekey" || target.starts_with("sidekey::")
+}
+
+/// Passes on the errors of pingora's listeners (such as «too many open files»), which hold no bytes of a request,
+/// and drops every other line of any dependency.
+struct EngineLog;
+
+impl EngineLog {
+    fn init() {
+        if log::set_logger(&Self).is_ok() {
+            log::set_max_level(log::LevelFilter::Error);
+        }
+    }
+}
+
+impl log::Log for EngineLog {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error && metadata.target() == "pingora_core::services::listening"
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            tracing::error!(target: "sidekey::listener", "{}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_what_dependencies_log() {
+        let enabled =
+            |target| log::Log::enabled(&EngineLog, &log::Metadata::builder().level(log::Level::Error).target(target).build());
+        assert!(enabled("pingora_core::services::listening"));
+        assert!(!enabled("pingora_core::protocols::http::v1::server"));
+        assert!(!enabled("rustls::msgs"));
+    }
+}

@@ -1,0 +1,146 @@
+//! One token endpoint: sends a form, bounds what comes back in time and size, follows no redirect.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header;
+use parking_lot::Mutex;
+use reqwest::redirect;
+use zeroize::Zeroizing;
+
+use super::client_auth::{Proof, proof};
+use super::expiry::Moment;
+use super::{Expiry, FetchError, FetchFailure, Issued, response};
+use crate::config::{ClientAuth, OAuth2};
+use crate::dns::Resolver;
+
+/// No token answer is larger; a larger one is an attack or a mistake.
+const MAX_BODY: usize = 1024 * 1024;
+/// Lifetime of a token where neither the endpoint, nor the configuration, nor the token itself says.
+const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
+/// Limit on the TCP and TLS handshakes, within `request_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A token endpoint with its client's credentials.
+pub struct TokenEndpoint {
+    client: reqwest::Client,
+    config: OAuth2,
+    proof: Proof,
+    /// The lifetime an answer last stated, for answers that do not.
+    last_stated: Mutex<Option<Duration>>,
+}
+
+impl TokenEndpoint {
+    /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
+    pub fn new(config: &OAuth2, tls: &Arc<rustls::ClientConfig>, resolver: Resolver) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
+            .dns_resolver(Arc::new(resolver))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(config.request_timeout)
+            // Requests are minutes apart; a connection kept for the next would be found dead by it.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        let proof = proof(&config.client_id, &config.client_auth);
+        Ok(Self { client, config: config.clone(), proof, last_stated: Mutex::default() })
+    }
+
+    /// The configuration this endpoint was made from.
+    pub(super) fn config(&self) -> &OAuth2 {
+        &self.config
+    }
+
+    /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
+    pub(super) async fn request(&self, grant: &[(&str, &str)]) -> Result<Issued, FetchError> {
+        let sent = Moment::now();
+        let answer = self.exchange(self.form(grant)).await?;
+        let lifetime = self.lifetime(&answer);
+        Ok(Issued {
+            access_token: answer.access_token,
+            expiry: Expiry::after(sent, lifetime),
+            scope: answer.scope,
+        })
+    }
+
+    async fn exchange(&self, form: Zeroizing<String>) -> Result<response::Answer, FetchError> {
+        let now = SystemTime::now();
+        let mut request = self
+            .client
+            .post(self.config.token_url.clone())
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Proof::Header(value) = &self.proof {
+            request = request.header(header::AUTHORIZATION, value.clone());
+        }
+        let mut answer = request.body(form.to_string()).send().await.map_err(|error| unanswered(&error))?;
+        let mut body = Zeroizing::new(Vec::new());
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unanswered(&error))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(FetchError::new(FetchFailure::Malformed, "the token endpoint's answer is larger than 1 MiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        response::parse(answer.status(), answer.headers(), &body, now, &|text| self.redact(text))
+    }
+
+    fn form(&self, grant: &[(&str, &str)]) -> Zeroizing<String> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(grant);
+        if let Proof::Form(fields) = &self.proof {
+            form.extend_pairs(fields.iter().map(|(name, value)| (*name, value.as_str())));
+        }
+        form.extend_pairs(&self.config.endpoint_params);
+        Zeroizing::new(form.finish())
+    }
+
+    /// What the answer states; else what is configured, what it stated last, what the token itself hints at.
+    fn lifetime(&self, answer: &response::Answer) -> Duration {
+        let mut last_stated = self.last_stated.lock();
+        if answer.lifetime_is_stated {
+            *last_stated = answer.lifetime;
+        }
+        answer
+            .lifetime
+            .filter(|_| answer.lifetime_is_stated)
+            .or(self.config.default_expires_in)
+            .or(*last_stated)
+            .or(answer.lifetime)
+            .unwrap_or(UNSTATED_LIFETIME)
+    }
+
+    /// Takes out of a text every form in which this client's secret was sent.
+    fn redact(&self, text: &str) -> String {
+        let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) = &self.config.client_auth;
+        let encoded = Zeroizing::new(form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect::<String>());
+        let mut text = text.replace(secret.expose(), "****").replace(encoded.as_str(), "****");
+        if let Proof::Header(header) = &self.proof
+            && let Some(basic) = header.to_str().ok().and_then(|value| value.strip_prefix("Basic "))
+        {
+            text = text.replace(basic, "****");
+        }
+        text
+    }
+}
+
+/// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
+fn unanswered(error: &reqwest::Error) -> FetchError {
+    let mut causes = String::new();
+    let mut is_tls = false;
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        is_tls |= cause.is::<rustls::Error>()
+            || cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).is_some_and(|e| e.is::<rustls::Error>());
+        causes = cause.to_string();
+        source = cause.source();
+    }
+    let (reason, what) = match () {
+        () if error.is_timeout() => (FetchFailure::Timeout, "the token endpoint did not answer in time"),
+        () if is_tls => (FetchFailure::Tls, "TLS to the token endpoint failed"),
+        () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
+        () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
+    };
+    let message = if causes.is_empty() || reason == FetchFailure::Timeout { what.into() } else { format!("{what}: {causes}") };
+    FetchError::new(reason, message)
+}

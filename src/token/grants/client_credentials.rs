@@ -1,0 +1,31 @@
+//! `client_credentials` (RFC 6749 §4.4): the client asks for itself. A `refresh_token` in the answer is ignored (§4.4.3).
+
+use async_trait::async_trait;
+
+use crate::token::endpoint::TokenEndpoint;
+use crate::token::{FetchError, Issued, TokenSource};
+
+/// The client-credentials grant at one endpoint.
+pub struct ClientCredentials {
+    endpoint: TokenEndpoint,
+    scope: String,
+}
+
+impl ClientCredentials {
+    /// Prepares the grant.
+    pub fn new(endpoint: TokenEndpoint) -> Self {
+        let scope = endpoint.config().scopes.join(" ");
+        Self { endpoint, scope }
+    }
+}
+
+#[async_trait]
+impl TokenSource for ClientCredentials {
+    async fn fetch(&self) -> Result<Issued, FetchError> {
+        let mut fields = vec![("grant_type", "client_credentials")];
+        if !self.scope.is_empty() {
+            fields.push(("scope", &self.scope));
+        }
+        self.endpoint.request(&fields).await
+    }
+}

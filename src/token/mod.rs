@@ -1,0 +1,123 @@
+//! OAuth2 tokens: obtained by a [`TokenSource`], kept in a [`Store`], renewed by a [`refresher`].
+//!
+//! A source knows nothing of schedules, a store nothing of networks, and the schedule nothing of clocks. Metrics are
+//! a decorator around the source.
+
+mod client_auth;
+pub mod endpoint;
+mod expiry;
+pub mod grants;
+mod metered;
+pub mod refresher;
+mod response;
+pub mod schedule;
+mod store;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+
+use crate::secret::{InvalidSecret, Secret};
+
+pub use expiry::Expiry;
+pub use metered::Metered;
+pub use store::{Status, Store};
+
+/// Something that can fetch a token: one per grant, and decorators around them.
+#[async_trait]
+pub trait TokenSource: Send + Sync {
+    /// Makes one token request. Bounded in time by the source itself.
+    async fn fetch(&self) -> Result<Issued, FetchError>;
+}
+
+/// What a token endpoint issued.
+#[derive(Debug)]
+pub struct Issued {
+    /// The access token.
+    pub access_token: Secret,
+    /// When it expires, counted from when the request was sent, so that a slow answer never makes it look younger.
+    pub expiry: Expiry,
+    /// Granted scope, where the answer names it (RFC 6749 §5.1).
+    pub scope: Option<String>,
+}
+
+/// A token as the request path uses it.
+pub struct Token {
+    /// `Bearer …`, marked sensitive, built once; a request clones it.
+    pub header: HeaderValue,
+    /// When it must no longer be sent.
+    pub expiry: Expiry,
+    /// Counts the tokens of this store, from 1: tells a late 401 for an old token from one for the current.
+    pub generation: u64,
+}
+
+impl Token {
+    fn new(issued: &Issued, generation: u64) -> Result<Self, InvalidSecret> {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", issued.access_token.expose()))
+            .map_err(|_| InvalidSecret::Control { at: 0 })?;
+        header.set_sensitive(true);
+        Ok(Self { header, expiry: issued.expiry, generation })
+    }
+}
+
+/// The token's value is never printed.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("generation", &self.generation).field("expiry", &self.expiry).finish_non_exhaustive()
+    }
+}
+
+/// Why a token request failed, classified once. Nothing in it can hold a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FetchError {
+    /// Closed set; the `reason` label of `sidekey_token_fetch_total`.
+    pub reason: FetchFailure,
+    /// For the log and the status page: short, no control characters, no secret.
+    pub message: String,
+    /// How long the endpoint asked us to wait (`Retry-After`).
+    pub retry_after: Option<Duration>,
+}
+
+impl FetchError {
+    /// A failure without `Retry-After`.
+    pub fn new(reason: FetchFailure, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), retry_after: None }
+    }
+}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// No connection: DNS, TCP.
+    Connect,
+    /// TLS: the certificate was not accepted, or the handshake failed.
+    Tls,
+    /// No whole answer within the time limit.
+    Timeout,
+    /// 429, or 503 with `Retry-After`.
+    RateLimited,
+    /// 5xx, 408.
+    ServerError,
+    /// An answer that is no token answer: empty, HTML, broken JSON, too large, a redirect.
+    Malformed,
+    /// The endpoint refused the client or the grant (RFC 6749 §5.2): only a change on one side helps.
+    Refused,
+}
+
+impl FetchFailure {
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::RateLimited => "rate_limited",
+            Self::ServerError => "server_error",
+            Self::Malformed => "malformed",
+            Self::Refused => "refused",
+        }
+    }
+}

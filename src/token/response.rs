@@ -1,0 +1,338 @@
+//! What token endpoints answer, as they really do it (RFC 6749 §5 and everything that is not in it).
+//!
+//! A pure function from status, headers and bytes to a token or one classified failure. Nothing of the body is ever
+//! kept in an error but the `error` code and a short, cleaned description.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::{FetchError, FetchFailure};
+use crate::secret::Secret;
+
+/// A longer lifetime is taken as this one: the token is merely renewed earlier.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+/// Of a description, this many characters go into a log.
+const MAX_DESCRIPTION: usize = 200;
+
+/// A token answer, parsed.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// `access_token`.
+    pub access_token: Secret,
+    /// From `expires_in`, or `expires_at`/`expires_on`, or the token's own `exp`; `None` where nothing says.
+    pub lifetime: Option<Duration>,
+    /// Whether `lifetime` is what the endpoint said, rather than a hint read from the token itself.
+    pub lifetime_is_stated: bool,
+    /// `scope`.
+    pub scope: Option<String>,
+}
+
+/// Parses an answer. `now` is when the request was sent; `redact` takes out of a text what must not be shown, because an
+/// endpoint may write back what it was sent.
+pub(super) fn parse(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redact: &dyn Fn(&str) -> String,
+) -> Result<Answer, FetchError> {
+    let fields = fields(headers, body);
+    // An error is an error under any status (GitHub and Slack send it under 200).
+    if let Some(code) = fields.as_ref().and_then(|fields| fields.get("error")).filter(|code| !code.is_null()) {
+        let description = fields.as_ref().and_then(|fields| fields.get("error_description"));
+        return Err(refused(status, headers, code, description, now, redact));
+    }
+    if !status.is_success() {
+        return Err(unsuccessful(status, headers, now));
+    }
+    let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
+    let mut fields = fields.ok_or_else(|| match body {
+        [] => malformed("the token endpoint sent an empty answer"),
+        _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
+    })?;
+    if let Some(other) = unusable_type(&fields, redact) {
+        return Err(malformed(&format!("the token endpoint issued a token of type {other}, which is not Bearer")));
+    }
+    let access_token = match fields.remove("access_token") {
+        Some(Value::String(token)) => usable(token).ok_or_else(|| malformed("the access token holds characters that no token has"))?,
+        _ => return Err(malformed("the token endpoint's answer has no access_token")),
+    };
+    let stated = stated_lifetime(&fields, now);
+    Ok(Answer {
+        lifetime: stated.or_else(|| jwt_lifetime(&access_token, now)),
+        lifetime_is_stated: stated.is_some(),
+        scope: fields.get("scope").and_then(Value::as_str).map(clean),
+        access_token,
+    })
+}
+
+/// The answer as an object: JSON, or a form where it says that it is one (GitHub without `Accept`).
+fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+    if is_form {
+        let pairs = form_urlencoded::parse(body);
+        return Some(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect());
+    }
+    // A byte order mark is no part of the document.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice(body).ok()
+}
+
+/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header.
+fn unusable_type(fields: &Map<String, Value>, redact: &dyn Fn(&str) -> String) -> Option<String> {
+    match fields.get("token_type") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case("bearer") => None,
+        Some(Value::String(kind)) => Some(clean(&redact(kind))),
+        Some(_) => Some("that is no string".into()),
+    }
+}
+
+/// A token that can stand after `Bearer ` (RFC 6750 §2.1 is narrower, and not kept to by all): visible ASCII.
+fn usable(token: String) -> Option<Secret> {
+    let token = Zeroizing::new(token);
+    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible { Secret::new(token.to_string()).ok() } else { None }
+}
+
+fn stated_lifetime(fields: &Map<String, Value>, now: SystemTime) -> Option<Duration> {
+    let seconds = |name: &str| fields.get(name).and_then(number).filter(|seconds| *seconds > 0.0);
+    let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let until = |name: &str| seconds(name).map(|at| at - unix_now).filter(|left| *left > 0.0);
+    seconds("expires_in").or_else(|| until("expires_at")).or_else(|| until("expires_on")).map(lifetime)
+}
+
+/// A number, also where it is written as a string.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+    .filter(|number| number.is_finite())
+}
+
+fn lifetime(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)
+}
+
+/// `exp` of a token that is a JWT: a hint, its signature is not ours to check.
+fn jwt_lifetime(token: &Secret, now: SystemTime) -> Option<Duration> {
+    let claims = token.expose().split('.').nth(1)?;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let left = number(claims.get("exp")?)? - unix_now;
+    (left > 0.0).then(|| lifetime(left))
+}
+
+fn refused(
+    status: StatusCode,
+    headers: &HeaderMap,
+    code: &Value,
+    description: Option<&Value>,
+    now: SystemTime,
+    redact: &dyn Fn(&str) -> String,
+) -> FetchError {
+    // Redacted before it is cut: half a secret is still one.
+    let shown = |text: &str| clean(&redact(text));
+    let code = code.as_str().map_or_else(|| "(no string)".into(), shown);
+    let mut message = format!("the token endpoint answered {} with error {code}", status.as_u16());
+    if let Some(description) = description.and_then(Value::as_str) {
+        message.push_str(": ");
+        message.push_str(&shown(description));
+    }
+    let passing = matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down");
+    let reason = match status.as_u16() {
+        429 => FetchFailure::RateLimited,
+        408 | 500.. => FetchFailure::ServerError,
+        _ if passing => FetchFailure::ServerError,
+        _ => FetchFailure::Refused,
+    };
+    FetchError { reason, message, retry_after: retry_after(headers, now) }
+}
+
+fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> FetchError {
+    let retry_after = retry_after(headers, now);
+    let (reason, note) = match status.as_u16() {
+        429 => (FetchFailure::RateLimited, ""),
+        503 if retry_after.is_some() => (FetchFailure::RateLimited, ""),
+        408 | 500.. => (FetchFailure::ServerError, ""),
+        300..=399 => (FetchFailure::Malformed, ": a redirect, which is never followed; token_url must be the endpoint itself"),
+        400 | 401 | 403 => (FetchFailure::Refused, ", without saying why"),
+        _ => (FetchFailure::Malformed, ": is token_url the token endpoint?"),
+    };
+    FetchError { reason, message: format!("the token endpoint answered {}{note}", status.as_u16()), retry_after }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
+}
+
+/// Text of a stranger, fit for a log: short, on one line, ASCII.
+fn clean(text: &str) -> String {
+    let keep = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.chars().take(MAX_DESCRIPTION).map(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2026-01-01T00:00:00Z
+    const NOW: u64 = 1_767_225_600;
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW)
+    }
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Answer, FetchError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        parse(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), now(), &str::to_owned)
+    }
+
+    /// The lifetime in seconds of a good answer; -1 where none is known.
+    fn seconds(body: &str) -> f64 {
+        let answer = answer(200, &[], body).unwrap();
+        assert_eq!(answer.access_token.expose().split('.').count() % 2, 1);
+        answer.lifetime.map_or(-1.0, |lifetime| lifetime.as_secs_f64())
+    }
+
+    fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> (FetchFailure, String) {
+        let error = answer(status, headers, body).unwrap_err();
+        (error.reason, error.message)
+    }
+
+    #[test]
+    fn reads_lifetimes_in_every_dress() {
+        for (fields, expected) in [
+            (r#""expires_in":3600"#, 3600.0),
+            (r#""expires_in":"3600""#, 3600.0),
+            (r#""expires_in":" 3600 ""#, 3600.0),
+            (r#""expires_in":3599.5"#, 3599.5),
+            (r#""expires_in":0"#, -1.0),
+            (r#""expires_in":-1"#, -1.0),
+            (r#""expires_in":null"#, -1.0),
+            (r#""expires_in":"soon""#, -1.0),
+            (r#""expires_in":[]"#, -1.0),
+            (r#""expires_in":1e300"#, 2_592_000.0),
+            (r#""expires_in":99999999999999999999"#, 2_592_000.0),
+            (r#""expires_at":1767229200"#, 3600.0),
+            (r#""expires_on":"1767229200""#, 3600.0),
+            (r#""expires_on":"1""#, -1.0),
+            (r#""token_type":"bearer""#, -1.0),
+            (r#""token_type":"BEARER","expires_in":1"#, 1.0),
+            (r#""token_type":"","expires_in":1"#, 1.0),
+        ] {
+            assert_eq!(seconds(&format!(r#"{{"access_token":"abc",{fields}}}"#)), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn takes_the_expiry_of_a_jwt_as_a_hint() {
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, NOW + 900));
+        let body = format!(r#"{{"access_token":"e30.{claims}.sig"}}"#);
+        assert_eq!(seconds(&body), 900.0);
+        assert!(!answer(200, &[], &body).unwrap().lifetime_is_stated);
+        assert_eq!(seconds(r#"{"access_token":"e30.!!!.sig"}"#), -1.0);
+    }
+
+    #[test]
+    fn takes_other_successes_and_forms() {
+        assert!(answer(201, &[], r#"{"access_token":"abc"}"#).is_ok());
+        assert!(answer(200, &[], "\u{feff}{\"access_token\":\"abc\"}").is_ok());
+        let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        let answer = answer(200, &form, "access_token=a%2Bc&expires_in=60&token_type=bearer").unwrap();
+        assert_eq!((answer.access_token.expose(), answer.lifetime), ("a+c", Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn classifies_every_failure_once() {
+        use FetchFailure::{Malformed, RateLimited, Refused, ServerError};
+        let html = "<html>Sign in</html>";
+        for (status, body, expected) in [
+            (200, "", Malformed),
+            (200, html, Malformed),
+            (200, "[]", Malformed),
+            (200, r#"{"access_token":""}"#, Malformed),
+            (200, r#"{"access_token":7}"#, Malformed),
+            (200, r#"{"access_token":"a b"}"#, Malformed),
+            (200, r#"{"access_token":"a\r\nX: y"}"#, Malformed),
+            (200, r#"{"access_token":"abc","token_type":"mac"}"#, Malformed),
+            (200, r#"{"access_token":"abc""#, Malformed),
+            (200, r#"{"error":"bad_verification_code"}"#, Refused),
+            (200, r#"{"ok":false,"error":"invalid_auth"}"#, Refused),
+            (400, r#"{"error":"invalid_grant"}"#, Refused),
+            (400, html, Refused),
+            (401, r#"{"error":"invalid_client"}"#, Refused),
+            (400, r#"{"error":"temporarily_unavailable"}"#, ServerError),
+            (404, html, Malformed),
+            (302, "", Malformed),
+            (408, "", ServerError),
+            (429, "", RateLimited),
+            (500, r#"{"error":"server_error"}"#, ServerError),
+            (502, html, ServerError),
+            (503, "", ServerError),
+        ] {
+            assert_eq!(failure(status, &[], body).0, expected, "{status} {body}");
+        }
+        assert_eq!(failure(503, &[("retry-after", "5")], "").0, RateLimited);
+    }
+
+    #[test]
+    fn reads_retry_after_in_seconds_and_as_a_date() {
+        let asked = |value: &str| answer(429, &[("retry-after", value)], "").unwrap_err().retry_after;
+        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
+        assert_eq!(asked("Thu, 01 Jan 2026 00:02:00 GMT"), Some(Duration::from_secs(120)));
+        assert_eq!(asked("Wed, 31 Dec 2025 00:00:00 GMT"), None);
+        assert_eq!(asked("soon"), None);
+    }
+
+    #[test]
+    fn an_error_holds_the_code_and_a_short_clean_description_and_nothing_else_of_the_body() {
+        let long = "x".repeat(5000);
+        let body = format!(r#"{{"error":"invalid_client","error_description":"no\n\u001b[31m {long}","hint":"CANARY"}}"#);
+        let (_, message) = failure(401, &[], &body);
+        assert!(message.starts_with("the token endpoint answered 401 with error invalid_client: no??[31m xxx"));
+        assert!(message.len() < 300 && !message.contains("CANARY"));
+        assert!(!failure(200, &[], "CANARY").1.contains("CANARY"));
+    }
+
+    #[test]
+    fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
+        let body = format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
+        let redact = |text: &str| text.replace("CANARY", "****");
+        let error = parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redact).unwrap_err();
+        assert!(!error.message.contains("CAN"), "{}", error.message);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_never_lets_a_control_character_through(status in 100u16..600, body: Vec<u8>, form: bool) {
+            let mut headers = HeaderMap::new();
+            if form {
+                headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+            }
+            match parse(StatusCode::from_u16(status).unwrap(), &headers, &body, now(), &str::to_owned) {
+                Ok(answer) => prop_assert!(answer.access_token.expose().bytes().all(|b| b.is_ascii_graphic())),
+                Err(error) => prop_assert!(!error.message.chars().any(char::is_control)),
+            }
+        }
+    }
+}
