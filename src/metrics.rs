@@ -167,6 +167,22 @@ impl Metrics {
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "OTHER"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// A request's method as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MethodLabel(usize);
+
+impl MethodLabel {
+    /// The label of a method.
+    pub fn of(method: &str) -> Self {
+        Self(METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1))
+    }
+
+    /// The label's text.
+    pub fn as_str(self) -> &'static str {
+        METHODS[self.0]
+    }
+}
+
 /// One service's request series, resolved once so that a request does no label lookup.
 pub struct ServiceMetrics {
     name: String,
@@ -186,11 +202,10 @@ impl ServiceMetrics {
     }
 
     /// It ends; `status` is what the caller got, if it got one.
-    pub fn end(&self, method: &str, status: Option<u16>, took: Duration) {
+    pub fn end(&self, MethodLabel(method): MethodLabel, status: Option<u16>, took: Duration) {
         self.in_flight.dec();
         self.request_duration.observe(took.as_secs_f64());
         let Some(status) = status else { return };
-        let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
         self.requests[method][class]
             .get_or_init(|| {
@@ -259,10 +274,10 @@ mod tests {
         let service = Metrics::new(&registry).unwrap().service("billing");
         for method in ["GET", "BREW", "PROPFIND"] {
             service.begin();
-            service.end(method, Some(299), Duration::ZERO);
+            service.end(MethodLabel::of(method), Some(299), Duration::ZERO);
         }
         service.begin();
-        service.end("GET", Some(999), Duration::ZERO);
+        service.end(MethodLabel::of("GET"), Some(999), Duration::ZERO);
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         assert!(text.contains(r#"sidekey_requests_total{code="2xx",method="OTHER",service="billing"} 2"#));
         assert!(text.contains(r#"sidekey_requests_total{code="5xx",method="GET",service="billing"} 1"#));

@@ -97,11 +97,20 @@ mod tests {
         }
     }
 
-    fn start(lifetime: Duration) -> (Arc<Scripted>, Arc<Store>) {
+    /// A refresher that stops when this is dropped: on a paused clock it would go on for years.
+    struct Running(tokio::task::JoinHandle<()>);
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+
+    fn start(lifetime: Duration) -> (Arc<Scripted>, Arc<Store>, Running) {
         let source = Arc::new(Scripted { lifetime, down: Mutex::default(), asked: Mutex::default() });
         let store = Arc::new(Store::new());
-        tokio::spawn(run("test".into(), source.clone(), store.clone()));
-        (source, store)
+        let running = tokio::spawn(run("test".into(), source.clone(), store.clone()));
+        (source, store, Running(running))
     }
 
     /// Real time hardly passes while tokio's clock is paused, so only the monotonic clock ends a token here.
@@ -109,7 +118,7 @@ mod tests {
     async fn requests_to_the_endpoint_match_the_schedule() {
         for lifetime in [1, 10, 60, 3600, 86_400, 30 * 86_400] {
             let lifetime = Duration::from_secs(lifetime);
-            let (source, store) = start(lifetime);
+            let (source, store, _running) = start(lifetime);
             tokio::time::sleep(lifetime * 20).await;
             let asked = source.asked.lock().len();
             assert!((23..=28).contains(&asked), "{asked} requests in 20 lifetimes of {lifetime:?}");
@@ -119,7 +128,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn keeps_the_valid_token_while_the_endpoint_is_down_then_none_then_recovers_within_one_step() {
-        let (source, store) = start(Duration::from_secs(60));
+        let (source, store, _running) = start(Duration::from_secs(60));
         tokio::time::sleep(Duration::from_secs(40)).await;
         *source.down.lock() = Some(FetchError::new(FetchFailure::ServerError, "503"));
         tokio::time::sleep(Duration::from_secs(15)).await;
@@ -135,7 +144,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn never_stops_whatever_the_answer() {
         for reason in [FetchFailure::Malformed, FetchFailure::Refused, FetchFailure::Connect] {
-            let (source, store) = start(Duration::from_secs(60));
+            let (source, store, _running) = start(Duration::from_secs(60));
             *source.down.lock() = Some(FetchError::new(reason, "odd"));
             tokio::time::sleep(Duration::from_secs(86_400)).await;
             let asked = source.asked.lock().len();
@@ -148,7 +157,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn honours_retry_after() {
-        let (source, _store) = start(Duration::from_secs(60));
+        let (source, _store, _running) = start(Duration::from_secs(60));
         let asked_to_wait = FetchError {
             retry_after: Some(Duration::from_secs(120)),
             ..FetchError::new(FetchFailure::RateLimited, "429")

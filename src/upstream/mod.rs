@@ -89,3 +89,32 @@ impl Upstream {
         self.pool.sweep();
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::{Auth, Tls};
+    use crate::secret::Secret;
+
+    /// An upstream that is never connected to, for tests of what is written to it.
+    pub(crate) fn upstream(authority: &str, base_path: &str) -> Upstream {
+        let (host, port) = authority.split_once(':').unwrap();
+        let service = Service {
+            name: "test".into(),
+            upstream: crate::config::Upstream {
+                tls: true,
+                host: Host::Name(host.into()),
+                port: port.parse().unwrap(),
+                base_path: base_path.into(),
+            },
+            hosts: vec![],
+            listen: vec![],
+            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
+            tls: Tls::default(),
+            timeouts: Timeouts::default(),
+            token_wait: Duration::ZERO,
+            optional: false,
+        };
+        Upstream::new(&service, None, Resolver::from_system().unwrap())
+    }
+}

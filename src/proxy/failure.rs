@@ -1,0 +1,178 @@
+//! The one map from what went wrong to what the caller gets: status, `Sidekey-Error`, `application/problem+json`
+//! (RFC 9457). The caller gets a short fixed text; the cause goes to the log, once.
+//!
+//! Never a 401 or 407: an app must not come to think that its own login is wrong.
+
+use crate::upstream::ConnectError;
+
+/// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No service matches the request.
+    UnknownService,
+    /// The request is not allowed: its path leaves the upstream's base path.
+    Forbidden,
+    /// There is no usable credential, so nothing was forwarded.
+    CredentialUnavailable,
+    /// The upstream's name does not resolve, or it does not take the connection.
+    UpstreamConnect,
+    /// The upstream's certificate was not accepted, or the TLS handshake failed.
+    UpstreamTls,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream closed the connection without an answer, or answered with something that is not HTTP.
+    UpstreamProtocol,
+    /// The request is not valid HTTP.
+    BadRequest,
+    /// The request's head is too large.
+    TooLarge,
+}
+
+impl Reason {
+    /// The value of `Sidekey-Error` and of the metric's `reason` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownService => "unknown_service",
+            Self::Forbidden => "forbidden",
+            Self::CredentialUnavailable => "credential_unavailable",
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamTls => "upstream_tls",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamProtocol => "upstream_protocol",
+            Self::BadRequest => "bad_request",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// The status line, without the version.
+    fn status_line(self) -> &'static str {
+        match self {
+            Self::UnknownService => "404 Not Found",
+            Self::Forbidden => "403 Forbidden",
+            Self::CredentialUnavailable => "503 Service Unavailable",
+            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "502 Bad Gateway",
+            Self::UpstreamTimeout => "504 Gateway Timeout",
+            Self::BadRequest => "400 Bad Request",
+            Self::TooLarge => "413 Content Too Large",
+        }
+    }
+
+    /// The status code.
+    pub fn status(self) -> u16 {
+        self.status_line()[..3].parse().expect("a status line begins with its code")
+    }
+
+    /// `detail`: what happened and whose it is to mend, in words that hold nothing of the request.
+    fn detail(self) -> &'static str {
+        match self {
+            Self::UnknownService => "No service of this Sidekey matches the request: the first path segment, the Host or the port names one.",
+            Self::Forbidden => "The request's path leaves the base path of the service's upstream.",
+            Self::CredentialUnavailable => "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded.",
+            Self::UpstreamConnect => "Sidekey cannot connect to the service's upstream.",
+            Self::UpstreamTls => "The TLS handshake with the service's upstream failed.",
+            Self::UpstreamTimeout => "The service's upstream did not answer in time.",
+            Self::UpstreamProtocol => "The service's upstream closed the connection without an answer, or its answer is not HTTP.",
+            Self::BadRequest => "Sidekey cannot read this request as HTTP.",
+            Self::TooLarge => "The request's head is larger than Sidekey takes.",
+        }
+    }
+}
+
+/// One failed request.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What the caller is told.
+    pub reason: Reason,
+    /// Seconds, where a later try may help.
+    pub retry_after: Option<u64>,
+    /// What the log is told.
+    pub cause: String,
+}
+
+impl Failure {
+    /// A failure without `Retry-After`.
+    pub fn new(reason: Reason, cause: impl Into<String>) -> Self {
+        Self { reason, retry_after: None, cause: cause.into() }
+    }
+
+    /// The whole response. A `HEAD` request gets no body but its length.
+    pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
+        let reason = self.reason;
+        let line = reason.status_line();
+        let (status, title) = line.split_at(3);
+        let (name, title, detail) = (reason.as_str(), title.trim_start(), reason.detail());
+        let body = format!(
+            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}\n"
+        );
+        let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+        let connection = if keep_alive { "" } else { "Connection: close\r\n" };
+        out.extend_from_slice(
+            format!(
+                "HTTP/1.1 {line}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nSidekey-Error: {name}\r\n\
+                 Cache-Control: no-store\r\n{retry}{connection}\r\n",
+                body.len()
+            )
+            .as_bytes(),
+        );
+        if !is_head {
+            out.extend_from_slice(body.as_bytes());
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let reason = match error {
+            ConnectError::Dns(_) | ConnectError::Tcp(_) => Reason::UpstreamConnect,
+            ConnectError::Tls(_) => Reason::UpstreamTls,
+            ConnectError::Timeout => Reason::UpstreamTimeout,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Reason; 9] = [
+        Reason::UnknownService,
+        Reason::Forbidden,
+        Reason::CredentialUnavailable,
+        Reason::UpstreamConnect,
+        Reason::UpstreamTls,
+        Reason::UpstreamTimeout,
+        Reason::UpstreamProtocol,
+        Reason::BadRequest,
+        Reason::TooLarge,
+    ];
+
+    fn written(failure: &Failure, is_head: bool) -> (String, String) {
+        let mut out = Vec::new();
+        failure.write(&mut out, is_head, false);
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn every_reason_is_a_valid_problem_document_and_never_the_apps_fault_to_log_in() {
+        for reason in ALL {
+            let (head, body) = written(&Failure::new(reason, "cause"), false);
+            let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["status"], reason.status());
+            assert!(head.contains(&format!("\r\nSidekey-Error: {}\r\n", reason.as_str())));
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
+            assert!(![401, 407].contains(&reason.status()));
+        }
+    }
+
+    #[test]
+    fn the_cause_stays_in_the_log() {
+        let failure = Failure { retry_after: Some(7), ..Failure::new(Reason::CredentialUnavailable, "CAUSE") };
+        let (head, body) = written(&failure, false);
+        assert!(!head.contains("CAUSE") && !body.contains("CAUSE"));
+        assert!(head.contains("\r\nRetry-After: 7"));
+        assert_eq!(written(&failure, true).1, "");
+    }
+}

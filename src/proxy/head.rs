@@ -1,0 +1,374 @@
+//! Message heads: from bytes to what the rest of the path needs to know of a request or a response, or a refusal.
+//!
+//! Every ambiguity in framing is refused here (RFC 9112 §6.3, §11.2), so that nothing behind this module can disagree
+//! with an upstream on where a message ends.
+
+use std::mem::MaybeUninit;
+
+use http::HeaderName;
+use httparse::{Header, ParserConfig, Status};
+
+use super::failure::{Failure, Reason};
+use super::framing::{Chunks, Framing};
+use crate::headers::{Field, has_token};
+
+/// No head is larger.
+pub(super) const MAX_HEAD: usize = 64 * 1024;
+/// No head has more fields.
+const MAX_FIELDS: usize = 128;
+
+/// Room for the fields of one head, on the stack.
+pub(super) struct Room<'b>([MaybeUninit<Header<'b>>; MAX_FIELDS]);
+
+impl Room<'_> {
+    pub(super) const fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; MAX_FIELDS])
+    }
+}
+
+/// The length of the head at the front of `bytes`, up to and with its empty line; looks from `from` on, which is where
+/// the last look ended.
+pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    let from = from.saturating_sub(3);
+    bytes[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4)
+}
+
+/// A request's head, borrowed from the bytes it came in.
+pub(super) struct RequestHead<'h, 'b> {
+    pub(super) method: &'b str,
+    /// `Host`, or the authority of an absolute-form target.
+    pub(super) host: &'b str,
+    /// The target came in absolute form, as to a proxy.
+    pub(super) absolute: bool,
+    /// Path and query.
+    pub(super) path: &'b str,
+    pub(super) fields: &'h [Header<'b>],
+    pub(super) facts: RequestFacts,
+}
+
+/// What is known of a request once its head is gone.
+#[derive(Debug, Clone)]
+pub(super) struct RequestFacts {
+    /// HTTP/1.0.
+    pub(super) is_old: bool,
+    pub(super) is_head: bool,
+    /// RFC 9110 §9.2.2: may be sent again when a connection breaks before an answer.
+    pub(super) is_idempotent: bool,
+    pub(super) keep_alive: bool,
+    /// `Upgrade: websocket` (RFC 6455): the only upgrade that is passed through, because what comes after it cannot be
+    /// another request without its credential.
+    pub(super) is_websocket: bool,
+    pub(super) wants_trailers: bool,
+    pub(super) body: BodyKind,
+}
+
+/// How a request's body is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    Length(u64),
+    Chunked,
+}
+
+impl BodyKind {
+    /// The framing to watch; a trailer named `forbidden` is refused.
+    pub(super) fn framing(self, forbidden: impl FnOnce() -> Option<HeaderName>) -> Framing {
+        match self {
+            Self::Length(length) => Framing::Length(length),
+            Self::Chunked => Framing::Chunked(Chunks::new(forbidden())),
+        }
+    }
+}
+
+/// Parses the head of a request.
+pub(super) fn request<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result<RequestHead<'h, 'b>, Failure> {
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
+        Ok(Status::Complete(_)) => {}
+        Ok(Status::Partial) => return Err(bad("the head ends too early")),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"));
+        }
+        Err(error) => return Err(bad(error.to_string())),
+    }
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(bad("the head is not complete"));
+    };
+    let fields: &'h [Header<'b>] = parsed.headers;
+    let known = Known::of(fields)?;
+    let is_old = minor == 0;
+    let host = match (known.host, is_old) {
+        (Some(host), _) => std::str::from_utf8(host).map_err(|_| bad("Host is not text"))?,
+        (None, true) => "",
+        (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
+    };
+    let (host, absolute, path) = target_parts(method, target, host)?;
+    let body = match (known.length, known.is_chunked) {
+        (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
+        (None, true) if is_old => return Err(bad("Transfer-Encoding in HTTP/1.0")),
+        (None, true) => BodyKind::Chunked,
+        (length, false) => BodyKind::Length(length.unwrap_or(0)),
+    };
+    let facts = RequestFacts {
+        is_old,
+        is_head: method == "HEAD",
+        is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"),
+        keep_alive: (!is_old || known.keep_alive) && !known.close,
+        is_websocket: known.upgrade && known.is_websocket && !is_old && method == "GET",
+        wants_trailers: known.wants_trailers,
+        body,
+    };
+    Ok(RequestHead { method, host, absolute, path, fields, facts })
+}
+
+/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form's own authority wins over `Host`.
+fn target_parts<'b>(method: &str, target: &'b str, host: &'b str) -> Result<(&'b str, bool, &'b str), Failure> {
+    // What is added behind a `#` would never reach a server, the credential included.
+    if target.contains('#') {
+        return Err(bad("the target has a fragment"));
+    }
+    if method == "CONNECT" {
+        return Err(bad("CONNECT is not supported"));
+    }
+    if target.starts_with('/') || target == "*" {
+        return Ok((host, false, target));
+    }
+    let scheme_end = target.find("://").ok_or_else(|| bad("the target is neither a path nor a URL"))?;
+    if !["http", "https"].iter().any(|scheme| target[..scheme_end].eq_ignore_ascii_case(scheme)) {
+        return Err(bad("the target is a URL of another scheme"));
+    }
+    let rest = &target[scheme_end + 3..];
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() || authority.contains('@') {
+        return Err(bad("the target's authority is empty or has user information"));
+    }
+    Ok((authority, true, path))
+}
+
+/// A response's head, borrowed from the bytes it came in.
+pub(super) struct ResponseHead<'h, 'b> {
+    pub(super) status: u16,
+    pub(super) reason: &'b str,
+    pub(super) fields: &'h [Header<'b>],
+    pub(super) framing: Framing,
+    /// The upstream keeps the connection open after this response.
+    pub(super) keep_alive: bool,
+    /// It says `Upgrade: websocket`.
+    pub(super) is_websocket: bool,
+}
+
+/// Parses the head of a response to a request that was `HEAD` or not.
+pub(super) fn response<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+    to_head: bool,
+) -> Result<ResponseHead<'h, 'b>, Failure> {
+    let bad = |cause: String| Failure::new(Reason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"));
+    let mut parsed = httparse::Response::new(&mut []);
+    match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0) {
+        Ok(Status::Complete(_)) => {}
+        Ok(Status::Partial) => return Err(bad("the head ends too early".into())),
+        Err(error) => return Err(bad(error.to_string())),
+    }
+    let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
+        return Err(bad("the head is not complete".into()));
+    };
+    if !(100..=999).contains(&status) {
+        return Err(bad("its status has no three digits".into()));
+    }
+    let fields: &'h [Header<'b>] = parsed.headers;
+    let known = Known::of(fields).map_err(|failure| bad(failure.cause))?;
+    if known.is_chunked && known.length.is_some() {
+        return Err(bad("both Content-Length and Transfer-Encoding".into()));
+    }
+    let framing = match status {
+        _ if to_head => Framing::NONE,
+        100..=199 | 204 | 304 => Framing::NONE,
+        _ if known.is_chunked => Framing::Chunked(Chunks::new(None)),
+        _ => known.length.map_or(Framing::UntilClose, Framing::Length),
+    };
+    let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
+    let is_websocket = known.upgrade && known.is_websocket;
+    Ok(ResponseHead { status, reason: parsed.reason.unwrap_or(""), fields, framing, keep_alive, is_websocket })
+}
+
+/// The fields that framing and the connection depend on.
+#[derive(Default)]
+struct Known<'b> {
+    host: Option<&'b [u8]>,
+    length: Option<u64>,
+    is_chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    is_websocket: bool,
+    wants_trailers: bool,
+}
+
+impl<'b> Known<'b> {
+    fn of(fields: &[Header<'b>]) -> Result<Self, Failure> {
+        let mut known = Self::default();
+        for field in fields {
+            let value = field.value;
+            match Field::of(field.name) {
+                Field::Host if known.host.replace(value).is_some() => return Err(bad("more than one Host")),
+                Field::ContentLength => {
+                    let length = content_length(value).ok_or_else(|| bad("Content-Length is not a number"))?;
+                    if known.length.replace(length).is_some() {
+                        return Err(bad("more than one Content-Length"));
+                    }
+                }
+                Field::TransferEncoding => {
+                    if known.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                        return Err(bad("Transfer-Encoding is not just chunked"));
+                    }
+                    known.is_chunked = true;
+                }
+                Field::Connection => {
+                    known.close |= has_token(value, "close");
+                    known.keep_alive |= has_token(value, "keep-alive");
+                    known.upgrade |= has_token(value, "upgrade");
+                }
+                Field::Upgrade => known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket"),
+                Field::Te => known.wants_trailers |= has_token(value, "trailers"),
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// Digits and nothing else: no sign, no list, no space within.
+fn content_length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value.trim_ascii()).ok()?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+fn bad(cause: impl Into<String>) -> Failure {
+    Failure::new(Reason::BadRequest, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn facts(head: &str) -> Result<RequestFacts, Reason> {
+        let mut room = Room::new();
+        request(head.as_bytes(), &mut room).map(|head| head.facts).map_err(|failure| failure.reason)
+    }
+
+    fn with(fields: &str) -> Result<RequestFacts, Reason> {
+        facts(&format!("POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+    }
+
+    #[test]
+    fn refuses_every_ambiguity_in_framing() {
+        for fields in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding : chunked\r\n",
+            "X: a\r\n Content-Length: 5\r\n",
+            "Host: b\r\n",
+            "Bad Name: x\r\n",
+            "X: a\0b\r\n",
+        ] {
+            assert_eq!(with(fields).unwrap_err(), Reason::BadRequest, "{fields:?}");
+        }
+        assert!(facts("POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+        assert!(facts("GET /x HTTP/1.1\r\n\r\n").is_err());
+        assert!(facts("GET /x HTTP/2.0\r\nHost: a\r\n\r\n").is_err());
+        assert!(facts("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
+        assert_eq!(with(&"X: y\r\n".repeat(200)).unwrap_err(), Reason::TooLarge);
+    }
+
+    #[test]
+    fn reads_bodies_and_connections() {
+        assert_eq!(with("Content-Length: 5\r\n").unwrap().body, BodyKind::Length(5));
+        assert_eq!(with("Transfer-Encoding: Chunked\r\n").unwrap().body, BodyKind::Chunked);
+        assert_eq!(with("").unwrap().body, BodyKind::Length(0));
+        assert!(with("").unwrap().keep_alive);
+        assert!(!with("Connection: Close\r\n").unwrap().keep_alive);
+        let old = |fields: &str| facts(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
+        assert!(!old(""));
+        assert!(old("Connection: keep-alive\r\n"));
+        let websocket = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+        assert!(facts(websocket).unwrap().is_websocket);
+        assert!(!facts(&websocket.replace("WebSocket", "h2c")).unwrap().is_websocket);
+    }
+
+    #[test]
+    fn takes_the_target_apart() {
+        let parts = |target| target_parts("GET", target, "h:1").map_err(|failure| failure.reason);
+        assert_eq!(parts("/a?b"), Ok(("h:1", false, "/a?b")));
+        assert_eq!(parts("*"), Ok(("h:1", false, "*")));
+        assert_eq!(parts("http://x:8080/a?b"), Ok(("x:8080", true, "/a?b")));
+        assert_eq!(parts("HTTPS://x"), Ok(("x", true, "")));
+        assert_eq!(parts("http://x?q"), Ok(("x", true, "?q")));
+        for target in ["http://", "http:///a", "http://u:p@x/", "ftp://x/", "x:443", "a/b", "/a#b", "http://x/#b"] {
+            assert_eq!(parts(target), Err(Reason::BadRequest), "{target}");
+        }
+    }
+
+    fn framing(head: &str, to_head: bool) -> Result<(Framing, bool), Reason> {
+        let mut room = Room::new();
+        let parsed = response(head.as_bytes(), &mut room, to_head).map_err(|failure| failure.reason)?;
+        Ok((parsed.framing, parsed.keep_alive))
+    }
+
+    #[test]
+    fn knows_where_a_response_ends() {
+        let length = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(framing(length, false), Ok((Framing::Length(5), true)));
+        assert_eq!(framing(length, true), Ok((Framing::NONE, true)));
+        assert_eq!(framing("HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", false), Ok((Framing::NONE, true)));
+        assert_eq!(framing("HTTP/1.1 304 Not Modified\r\n\r\n", false), Ok((Framing::NONE, true)));
+        assert_eq!(framing("HTTP/1.1 200 OK\r\n\r\n", false), Ok((Framing::UntilClose, false)));
+        assert_eq!(framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false), Ok((Framing::Length(5), false)));
+        for bad in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 099 OK\r\n\r\n",
+            "HTP/1.1 200 OK\r\n\r\n",
+            "SSH-2.0-OpenSSH\r\n\r\n",
+        ] {
+            assert_eq!(framing(bad, false), Err(Reason::UpstreamProtocol), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn finds_the_end_of_a_head_that_comes_in_pieces() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody";
+        assert_eq!(end(head, 0), Some(27));
+        for cut in 0..27 {
+            assert_eq!(end(&head[..cut], 0), None);
+            assert_eq!(end(head, cut), Some(27));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes: Vec<u8>, text in "[A-Z]{1,4} /[a-z?#%]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}: ?[ -~]{0,9}\r\n){0,5}\r\n") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let _ = request(bytes, &mut Room::new());
+                let _ = response(bytes, &mut Room::new(), false);
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Moves bodies: the request's toward the upstream, the response's toward the caller, both at once where they are.
+//!
+//! Nothing is held back: what was read is written before more is read, so memory stays flat and the first byte passes at
+//! once. Hand-written futures, because both directions share the same two connections.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::buffer::Buffer;
+use super::framing::{BadBody, Framing, Piece};
+
+/// A duplex connection.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
+/// One side of the exchange with what was read from it and not yet passed on.
+pub(super) struct Side<'a, S> {
+    pub(super) io: &'a mut S,
+    pub(super) buffer: &'a mut Buffer,
+    pub(super) body: &'a mut Framing,
+}
+
+/// Why a body could not be moved on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("the caller's connection broke: {0}")]
+    Caller(io::Error),
+    #[error("the upstream's connection broke: {0}")]
+    Upstream(io::Error),
+    #[error("the request's body is malformed: {0}")]
+    CallerBody(BadBody),
+    #[error("the upstream's body is malformed: {0}")]
+    UpstreamBody(BadBody),
+    #[error("nothing moved for too long")]
+    Idle,
+}
+
+/// How sending a request's body ended.
+pub(super) enum Sent {
+    /// All of it was written.
+    All,
+    /// The upstream answered before it had all.
+    Answered,
+    /// The upstream takes no more; it may have answered why.
+    Refused(io::Error),
+}
+
+/// Sends the request's body until it ends or the upstream says something.
+pub(super) async fn send<C: Io, U: Io>(
+    caller: &mut Side<'_, C>,
+    upstream: &mut U,
+    answer: &mut Buffer,
+    idle: Duration,
+) -> Result<Sent, Broken> {
+    let mut patience = pin!(Patience::new(idle));
+    let mut ready = 0;
+    poll_fn(|cx| {
+        loop {
+            match step_up(caller, upstream, &mut ready, cx)? {
+                Step::Moved => {
+                    patience.as_mut().renew();
+                    continue;
+                }
+                Step::Done => return Poll::Ready(Ok(Sent::All)),
+                Step::Refused(error) => return Poll::Ready(Ok(Sent::Refused(error))),
+                Step::Waiting => {}
+            }
+            return match answer.poll_fill(cx, upstream) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Sent::Refused(io::ErrorKind::UnexpectedEof.into()))),
+                Poll::Ready(Ok(_)) => Poll::Ready(Ok(Sent::Answered)),
+                Poll::Ready(Err(error)) => Poll::Ready(Ok(Sent::Refused(error))),
+                Poll::Pending => patience.as_mut().poll_out(cx).map(|()| Err(Broken::Idle)),
+            };
+        }
+    })
+    .await
+}
+
+/// Passes the response's body on as it is, and what is left of the request's the other way. Ends with the response.
+/// Returns whether the request's body was sent to its end.
+pub(super) async fn exchange<C: Io, U: Io>(
+    caller: &mut Side<'_, C>,
+    upstream: &mut Side<'_, U>,
+    mut sending: bool,
+    idle: Duration,
+) -> Result<bool, Broken> {
+    let mut patience = pin!(Patience::new(idle));
+    let (mut up, mut down) = (0, 0);
+    poll_fn(|cx| {
+        loop {
+            let mut moved = false;
+            match step_down(upstream, caller.io, &mut down, cx)? {
+                Step::Done => return Poll::Ready(Ok(!sending)),
+                Step::Moved => moved = true,
+                Step::Waiting | Step::Refused(_) => {}
+            }
+            if sending {
+                match step_up(caller, upstream.io, &mut up, cx)? {
+                    Step::Moved => moved = true,
+                    // An upstream that takes no more may still be answering.
+                    Step::Done | Step::Refused(_) => sending = false,
+                    Step::Waiting => {}
+                }
+            }
+            if !moved {
+                return patience.as_mut().poll_out(cx).map(|()| Err(Broken::Idle));
+            }
+            patience.as_mut().renew();
+        }
+    })
+    .await
+}
+
+enum Step {
+    Moved,
+    Waiting,
+    Done,
+    Refused(io::Error),
+}
+
+/// One step of the request's body: write what is ready, or else find out what is, or else read.
+fn step_up<C: Io, U: Io>(
+    caller: &mut Side<'_, C>,
+    upstream: &mut U,
+    ready: &mut usize,
+    cx: &mut Context<'_>,
+) -> Result<Step, Broken> {
+    if *ready > 0 {
+        return Ok(match Pin::new(upstream).poll_write(cx, &caller.buffer.filled()[..*ready]) {
+            Poll::Ready(Ok(0)) => Step::Refused(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(written)) => {
+                caller.buffer.consume(written);
+                *ready -= written;
+                Step::Moved
+            }
+            Poll::Ready(Err(error)) => Step::Refused(error),
+            Poll::Pending => Step::Waiting,
+        });
+    }
+    if caller.body.is_done() {
+        return Ok(match Pin::new(upstream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => Step::Done,
+            Poll::Ready(Err(error)) => Step::Refused(error),
+            Poll::Pending => Step::Waiting,
+        });
+    }
+    *ready = caller.body.take(caller.buffer.filled()).map_err(Broken::CallerBody)?;
+    if *ready > 0 || caller.body.is_done() {
+        return Ok(Step::Moved);
+    }
+    match caller.buffer.poll_fill(cx, caller.io) {
+        Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Ok(_)) => Ok(Step::Moved),
+        Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+        Poll::Pending => {
+            // What is in a TLS buffer must not wait for what the caller sends next.
+            let _ = Pin::new(upstream).poll_flush(cx);
+            Ok(Step::Waiting)
+        }
+    }
+}
+
+/// One step of the response's body, the same the other way.
+fn step_down<C: Io, U: Io>(
+    upstream: &mut Side<'_, U>,
+    caller: &mut C,
+    ready: &mut usize,
+    cx: &mut Context<'_>,
+) -> Result<Step, Broken> {
+    if *ready > 0 {
+        return match Pin::new(caller).poll_write(cx, &upstream.buffer.filled()[..*ready]) {
+            Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(written)) => {
+                upstream.buffer.consume(written);
+                *ready -= written;
+                Ok(Step::Moved)
+            }
+            Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+            Poll::Pending => Ok(Step::Waiting),
+        };
+    }
+    if upstream.body.is_done() {
+        return flushed(caller, cx);
+    }
+    *ready = upstream.body.take(upstream.buffer.filled()).map_err(Broken::UpstreamBody)?;
+    if *ready > 0 || upstream.body.is_done() {
+        return Ok(Step::Moved);
+    }
+    match upstream.buffer.poll_fill(cx, upstream.io) {
+        Poll::Ready(Ok(0)) if *upstream.body == Framing::UntilClose => {
+            *upstream.body = Framing::NONE;
+            Ok(Step::Moved)
+        }
+        Poll::Ready(Ok(0)) => Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Ok(_)) => Ok(Step::Moved),
+        Poll::Ready(Err(error)) => Err(Broken::Upstream(error)),
+        Poll::Pending => match flushed(caller, cx)? {
+            Step::Done | Step::Waiting => Ok(Step::Waiting),
+            other => Ok(other),
+        },
+    }
+}
+
+fn flushed<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, Broken> {
+    match Pin::new(caller).poll_flush(cx) {
+        Poll::Ready(Ok(())) => Ok(Step::Done),
+        Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+        Poll::Pending => Ok(Step::Waiting),
+    }
+}
+
+/// Passes the response's body on in another coding: without chunks (`chunked` false) or with chunks of its own.
+pub(super) async fn recode<C: Io, U: Io>(
+    upstream: &mut Side<'_, U>,
+    caller: &mut C,
+    chunked: bool,
+    idle: Duration,
+) -> Result<(), Broken> {
+    let mut out = Buffer::take();
+    loop {
+        out.clear();
+        loop {
+            match upstream.body.next(upstream.buffer.filled()).map_err(Broken::UpstreamBody)? {
+                Piece::Data(count) => {
+                    let data = &upstream.buffer.filled()[..count];
+                    if chunked {
+                        out.bytes_mut().extend_from_slice(format!("{count:x}\r\n").as_bytes());
+                    }
+                    out.bytes_mut().extend_from_slice(data);
+                    if chunked {
+                        out.bytes_mut().extend_from_slice(b"\r\n");
+                    }
+                    upstream.buffer.consume(count);
+                }
+                Piece::Coding(count) => upstream.buffer.consume(count),
+                Piece::Nothing => break,
+            }
+        }
+        if upstream.body.is_done() && chunked {
+            out.bytes_mut().extend_from_slice(b"0\r\n\r\n");
+        }
+        if !out.is_empty() {
+            write(caller, out.filled(), idle).await?;
+        }
+        if upstream.body.is_done() {
+            return Ok(());
+        }
+        let read = tokio::time::timeout(idle, upstream.buffer.fill(upstream.io)).await.map_err(|_| Broken::Idle)?;
+        match read.map_err(Broken::Upstream)? {
+            0 if *upstream.body == Framing::UntilClose => *upstream.body = Framing::NONE,
+            0 => return Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
+            _ => {}
+        }
+    }
+}
+
+/// Writes and flushes to the caller.
+pub(super) async fn write<C: Io>(caller: &mut C, bytes: &[u8], idle: Duration) -> Result<(), Broken> {
+    let written = async {
+        caller.write_all(bytes).await?;
+        caller.flush().await
+    };
+    tokio::time::timeout(idle, written).await.map_err(|_| Broken::Idle)?.map_err(Broken::Caller)
+}
+
+/// A limit on how long nothing may move; renewed by every step, without touching the timer until one has to wait.
+struct Patience {
+    sleep: Pin<Box<Sleep>>,
+    limit: Duration,
+    is_stale: bool,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { sleep: Box::pin(sleep(limit)), limit, is_stale: false }
+    }
+
+    fn renew(mut self: Pin<&mut Self>) {
+        self.is_stale = true;
+    }
+
+    fn poll_out(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.is_stale) {
+            let until = Instant::now() + self.limit;
+            self.sleep.as_mut().reset(until);
+        }
+        ready!(self.sleep.as_mut().poll(cx));
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,25 @@
+//! A service at run time: its credential, the way to its upstream, its metrics. What proxy and admin share.
+
+use std::time::Duration;
+
+use crate::credential::Credential;
+use crate::metrics::ServiceMetrics;
+use crate::upstream::Upstream;
+
+/// One entry under `services`, ready to serve.
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// `basic`, `bearer`, `api_key`, `oauth2`.
+    pub kind: &'static str,
+    /// What is injected.
+    pub credential: Credential,
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// How long a request may wait for the very first token.
+    pub token_wait: Duration,
+    /// Does not hold readiness back.
+    pub optional: bool,
+    /// Its request series.
+    pub metrics: ServiceMetrics,
+}
