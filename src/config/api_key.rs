@@ -111,6 +111,8 @@ fn characters(place: In) -> (fn(char) -> bool, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -46,14 +46,12 @@ impl<'a> Credentials<'a> {
             let names = || self.order.iter().copied();
             let question = did_you_mean(name, names());
             let known = match self.order.len() {
-                0 => "there are none; they stand under `credentials` at the top".to_owned(),
-                1..=20 => format!("there are {}", list(names())),
-                count => format!("there are {count}"),
+                0 => "the file has no `credentials`".to_owned(),
+                1..=20 => format!("`credentials` has {}", list(names())),
+                count => format!("`credentials` has {count} others"),
             };
-            item.mistake(format!(
-                "no credential of this name{}{known}",
-                if question.is_empty() { "; ".into() } else { question + " " }
-            ));
+            let between = if question.is_empty() { "; " } else { " " };
+            item.mistake(format!("no credential of this name{question}{between}{known}"));
             return None;
         };
         credential.used = true;

@@ -286,6 +286,8 @@ impl<'de> Visitor<'de> for Builder<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn message(text: &str) -> String {
@@ -309,12 +311,6 @@ mod tests {
 
     #[test]
     fn work_is_bounded() {
-        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..10 {
-            let inner = vec![format!("*a{}", level - 1); 10].join(", ");
-            bomb += &format!("a{level}: &a{level} [{inner}]\n");
-        }
-        assert!(message(&bomb).starts_with("more than 50000 values"));
         let wide = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(40_000), "*a,".repeat(40_000));
         assert!(message(&wide).starts_with("more than 50000 values"));
         assert!(message("a: &a [*a]\n").starts_with("nested deeper"));

@@ -87,6 +87,8 @@ fn checked_host(url: &Url) -> Result<Host, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const STRICT: Rules = Rules { plaintext: false, query: false };

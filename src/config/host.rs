@@ -68,6 +68,8 @@ impl From<url::Host<&str>> for Host {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -79,6 +79,8 @@ fn lookup(inside: &str, environment: &Environment<'_>) -> Result<String, Unrepla
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn replaced(value: &str) -> Result<Option<String>, Unreplaced> {

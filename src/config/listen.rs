@@ -124,6 +124,8 @@ fn overlap(a: &Listen, b: &Listen) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn read(text: &str) -> Listen {

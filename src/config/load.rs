@@ -36,7 +36,7 @@ impl Config {
             return Err(refuse(TOO_LARGE.into()));
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
             refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
         })?;
         Self::parse(text, &file)
@@ -59,7 +59,8 @@ impl Config {
         let report = Report::new(environment);
         settle(&mut root, "", false, &report);
         let config = read(&Item::root(&root, &report));
-        let (mistakes, warnings) = report.into_parts();
+        let (mistakes, mut warnings) = report.into_parts();
+        warnings.sort_by_key(|warning| warning.line);
         match config {
             Some(config) if mistakes.is_empty() => Ok(Self { warnings, ..config }),
             _ => Err(ConfigError::new(file, mistakes)),
@@ -72,16 +73,18 @@ const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration
 /// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
 fn read(root: &Item<'_>) -> Option<Config> {
     let mut table = root.table()?;
+    // Asked for in the order in which they are listed to the operator.
+    let (listen, admin) = (table.optional("listen"), table.optional("admin"));
+    let services = table.required("services");
+    let credentials = table.optional("credentials");
     let mut shared = Shared {
-        credentials: table
-            .optional("credentials")
-            .map_or_else(Credentials::default, |item| Credentials::read(&item)),
+        credentials: credentials.map_or_else(Credentials::default, |item| Credentials::read(&item)),
         claims: Claims::default(),
         hosts: HashMap::new(),
     };
-    let listen = listen(&mut table, &mut shared.claims);
-    let admin = admin(&mut table, &mut shared.claims);
-    let services = table.required("services").and_then(|item| service::read_all(&item, &mut shared));
+    let listen = self::listen(listen, &mut shared.claims);
+    let admin = self::admin(admin, &mut shared.claims);
+    let services = services.and_then(|item| service::read_all(&item, &mut shared));
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
     let threads = threads(&mut table);
@@ -94,8 +97,8 @@ fn loopback(port: u16) -> Listen {
     Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
-fn listen(table: &mut Table<'_>, claims: &mut Claims) -> Vec<Listen> {
-    if let Some(item) = table.optional("listen") {
+fn listen(item: Option<Item<'_>>, claims: &mut Claims) -> Vec<Listen> {
+    if let Some(item) = item {
         return service::listeners(&item, claims);
     }
     let default = loopback(8080);
@@ -103,9 +106,9 @@ fn listen(table: &mut Table<'_>, claims: &mut Claims) -> Vec<Listen> {
     vec![default]
 }
 
-fn admin(table: &mut Table<'_>, claims: &mut Claims) -> Listen {
+fn admin(item: Option<Item<'_>>, claims: &mut Claims) -> Listen {
     let default = loopback(9090);
-    let Some(item) = table.optional("admin") else {
+    let Some(item) = item else {
         claims.claim_default("admin", &default);
         return default;
     };

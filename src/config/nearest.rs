@@ -10,7 +10,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
         return None;
     }
     let word = plain(word);
-    let allowed = (word.chars().count() + 2) / 3;
+    let allowed = word.chars().count().div_ceil(3);
     candidates
         .into_iter()
         .take(MAX_CANDIDATES)

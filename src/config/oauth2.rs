@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::table::{Item, Table, list};
-use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, duration, endpoint, secret, tls};
+use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, Tls, duration, endpoint, secret, tls};
 use crate::secret::Secret;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,10 +19,7 @@ enum Method {
 
 pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let grant = table.required("grant_type").and_then(|item| grant(&item));
-    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
-    let rules = endpoint::Rules { plaintext, query: true };
-    let token_url =
-        table.required("token_url").and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
+    let token_url = table.required("token_url");
     let client_id = table.required("client_id").and_then(|item| item.parse(client_id));
     let client_secret = table.required("client_secret").and_then(|item| secret::read(&item));
     let client_auth = client_auth(table, client_secret, client_id.as_deref());
@@ -30,7 +27,12 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let endpoint_params = table.optional("endpoint_params").map_or_else(Vec::new, |item| params(&item));
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
-    let tls = tls::read(table, token_url.as_ref().map(|url| url.scheme() == "https"));
+    let tls = table.optional("tls");
+    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
+    let rules = endpoint::Rules { plaintext, query: true };
+    let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
+    let https = token_url.as_ref().map(|url| url.scheme() == "https");
+    let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
     Some(Auth::OAuth2(OAuth2 {
         grant: grant?,
         token_url: token_url?,
@@ -144,6 +146,8 @@ fn params(item: &Item<'_>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -25,8 +25,10 @@ pub(super) fn read_of(item: &Item<'_>, allowed: fn(char) -> bool, place: &str) -
 
 fn source(item: &Item<'_>) -> Option<Source> {
     if !item.is_map() {
-        if item.is_list() || item.is_number() {
-            item.mistake(format!("{WRITTEN}; a secret of digits alone belongs in quotes"));
+        if item.is_number() {
+            item.mistake(format!(
+                "expected a secret, found a number; put it in quotes, or better: {WRITTEN}"
+            ));
             return None;
         }
         let value = item.text()?.to_owned();

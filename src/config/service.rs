@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::auth::Credentials;
 use super::listen::{self, Claims};
 use super::table::{Item, Table};
-use super::{Listen, Service, Timeouts, auth, duration, endpoint, host, tls};
+use super::{Listen, Service, Timeouts, Tls, auth, duration, endpoint, host, tls};
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
@@ -34,17 +34,19 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
         item.mistake("a service's name is letters, digits and `_.-`, begins with a letter or digit, and has 63 characters at most");
     }
     let mut table = item.table()?;
-    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
-    let rules = endpoint::Rules { plaintext, query: false };
-    let upstream =
-        table.required("upstream").and_then(|item| item.parse(|text| endpoint::upstream(text, &rules)));
+    // Asked for in the order in which they are listed to the operator.
+    let upstream = table.required("upstream");
     let auth = table.required("auth").and_then(|item| auth::read(&item, &mut shared.credentials));
     let hosts = table.optional("hosts").map_or_else(Vec::new, |item| hosts(&item, shared));
     let listen = table.optional("listen").map_or_else(Vec::new, |item| listeners(&item, &mut shared.claims));
-    let tls = tls::read(&mut table, upstream.as_ref().map(|upstream| upstream.tls));
+    let tls = table.optional("tls");
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
     let optional = table.optional("optional").and_then(|item| item.boolean()).unwrap_or_default();
+    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
+    let rules = endpoint::Rules { plaintext, query: false };
+    let upstream = upstream.and_then(|item| item.parse(|text| endpoint::upstream(text, &rules)));
+    let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, upstream.as_ref().map(|to| to.tls)));
     table.finish();
     Some(Service {
         name: name.to_owned(),
@@ -113,6 +115,8 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -282,12 +282,15 @@ impl<'a> Table<'a> {
             }
             let known = || self.known.iter().copied();
             let like_a_key = key.len() >= 4 && nearest(key, known()).is_some();
-            let path = if self.item.private && !like_a_key {
-                self.item.path.clone()
+            let (path, hidden) = if self.item.private && !like_a_key {
+                (
+                    self.item.path.clone(),
+                    " (not shown, it may be part of a secret; a comma in a value needs quotes)",
+                )
             } else {
-                child(&self.item.path, key)
+                (child(&self.item.path, key), "")
             };
-            let message = format!("unknown key{} Allowed here: {}", ask(key, known()), list(known()));
+            let message = format!("unknown key{hidden}{} Allowed here: {}", ask(key, known()), list(known()));
             self.item.report.mistake(node.mark, &path, message);
         }
     }

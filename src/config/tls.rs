@@ -9,15 +9,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::secret::{named, plain};
-use super::table::Table;
+use super::table::Item;
 use super::{Host, Tls, host};
 
 /// The CA bundles of whole operating systems are a tenth of this.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Reads the `tls` of a table whose URL is `https` or not (`None`: the URL has a mistake of its own).
-pub(super) fn read(table: &mut Table<'_>, https: Option<bool>) -> Tls {
-    let Some(item) = table.optional("tls") else { return Tls::default() };
+/// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
+pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
     if https == Some(false) {
         item.mistake("there is no TLS to an `http://` URL; use `https://`, or leave `tls` out");
     }
@@ -54,9 +53,10 @@ fn certificates(path: &Path) -> Result<usize, String> {
     }
     let mut roots = RootCertStore::empty();
     for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        let wrong = |_| format!("certificate {} in it cannot be parsed", index + 1);
-        let certificate = certificate.map_err(|_| ()).map_err(wrong)?;
-        roots.add(certificate).map_err(|_| ()).map_err(wrong)?;
+        // The library's own words may quote the file, which may hold a key.
+        let wrong = || format!("certificate {} in it cannot be parsed", index + 1);
+        let certificate = certificate.map_err(|_| wrong())?;
+        roots.add(certificate).map_err(|_| wrong())?;
     }
     Ok(roots.len())
 }
@@ -75,6 +75,8 @@ fn server_name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn file(content: &str) -> Result<usize, String> {

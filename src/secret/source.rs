@@ -99,6 +99,8 @@ impl From<io::Error> for SourceError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn file(content: &[u8]) -> Result<Secret, SourceError> {
