@@ -2,7 +2,8 @@
 
 use http::HeaderName;
 
-use super::table::{Item, Table};
+use super::item::Item;
+use super::table::Table;
 use super::{Auth, KeyLocation, secret};
 
 #[derive(Clone, Copy)]
@@ -12,8 +13,8 @@ enum In {
     Cookie,
 }
 
-/// Headers that frame the message, choose where it goes, or belong to one connection: a key in one of them would
-/// break the request or let it mean something else to the next server.
+/// Headers that frame the message, choose where it goes, or belong to one connection: a key in one of them
+/// would break the request or let it mean something else to the next server.
 const RESERVED: [&str; 12] = [
     "host",
     "content-length",

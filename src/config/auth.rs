@@ -4,11 +4,13 @@
 
 use std::collections::HashMap;
 
-use super::nearest::did_you_mean;
-use super::table::{Item, Table, list};
+use super::item::Item;
+use super::nearest::{did_you_mean, list};
+use super::table::Table;
 use super::{Auth, api_key, oauth2, secret};
 
-/// The named credentials of the file. One that has a mistake is there without a value, so that naming it is none.
+/// The named credentials of the file. One that has a mistake is there without a value, so that naming it is
+/// none.
 #[derive(Default)]
 pub(super) struct Credentials<'a> {
     named: HashMap<&'a str, Credential<'a>>,
@@ -90,8 +92,8 @@ type Reader = fn(&mut Table<'_>) -> Option<Auth>;
 const TYPES: [(&str, Reader); 4] =
     [("basic", basic), ("bearer", bearer), ("api_key", api_key::read), ("oauth2", oauth2::read)];
 
-/// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is said of
-/// them.
+/// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
+/// said of them.
 fn written(mut table: Table<'_>) -> Option<Auth> {
     if !table.has("type") {
         let types = list(TYPES.iter().map(|(name, _)| *name));
@@ -129,7 +131,10 @@ fn bearer(table: &mut Table<'_>) -> Option<Auth> {
         return None;
     }
     if let Some(at) = token.first_not(|c| c.is_ascii_graphic()) {
-        item.mistake(format!("the character at position {at} of the token cannot stand in a header: visible ASCII without spaces"));
+        item.mistake(format!(
+            "the character at position {at} of the token cannot stand in a header: \
+             visible ASCII without spaces"
+        ));
         return None;
     }
     Some(Auth::Bearer { token })

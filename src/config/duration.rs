@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::table::Item;
+use super::item::Item;
 
 /// Longer waits are a slip of the unit.
 const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);

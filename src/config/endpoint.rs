@@ -1,7 +1,8 @@
 //! URLs of upstreams and token endpoints.
 //!
-//! The WHATWG parser forgives what an operator would not want forgiven (`https:host`, `https:///host`, tabs and
-//! backslashes), so the text is looked at before it gets there. No message repeats a URL: it may hold a password.
+//! The WHATWG parser forgives what an operator would not want forgiven (`https:host`, `https:///host`, tabs
+//! and backslashes), so the text is looked at before it gets there. No message repeats a URL: it may hold a
+//! password.
 
 use rustls::pki_types::ServerName;
 use url::Url;

@@ -1,7 +1,8 @@
-//! What an operator reads when the configuration is wrong: every mistake at once, each with its line and path.
+//! What an operator reads when the configuration is wrong: every mistake at once, each with its line and
+//! path.
 //!
-//! A message says what is wrong and what is allowed. It never repeats a value from the file, so that a secret in
-//! the wrong place stays where it is.
+//! A message says what is wrong and what is allowed. It never repeats a value from the file, so that a secret
+//! in the wrong place stays where it is.
 
 use std::fmt;
 

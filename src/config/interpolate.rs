@@ -1,7 +1,7 @@
 //! `${NAME}` and `${NAME:-default}` in a value, replaced from the environment once the file is parsed.
 //!
-//! Only values: a key is what it says. What was put in is never looked at again, so a variable cannot bring in
-//! another one, or any YAML. `$${` stands for `${` itself.
+//! Only values: a key is what it says. What was put in is never looked at again, so a variable cannot bring
+//! in another one, or any YAML. `$${` stands for `${` itself.
 
 use std::ffi::OsString;
 

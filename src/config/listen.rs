@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::Listen;
-use super::table::Item;
+use super::item::Item;
 
 /// `sun_path` with its closing zero, the smallest of the systems Sidekey runs on.
 const MAX_SOCKET_PATH: usize = 103;
@@ -34,7 +34,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<Listen> {
     item.parse(parse)
 }
 
-const BARE_PORT: &str = "a port alone; say which address: 127.0.0.1:PORT for this machine, 0.0.0.0:PORT or \"[::]:PORT\" for every network";
+const BARE_PORT: &str = "a port alone; say which address: 127.0.0.1:PORT for this machine, \
+    0.0.0.0:PORT or \"[::]:PORT\" for every network";
 
 /// What is wrong with an address, without repeating it.
 fn wrong(text: &str) -> String {
@@ -53,7 +54,9 @@ fn wrong(text: &str) -> String {
     if text.starts_with('/') {
         return "a socket path is written unix:/path".into();
     }
-    "not an address to listen on; such as 127.0.0.1:8080, \"[::1]:8080\", localhost:8080 or unix:/run/sidekey.sock".into()
+    "not an address to listen on; such as 127.0.0.1:8080, \"[::1]:8080\", localhost:8080 or \
+     unix:/run/sidekey.sock"
+        .into()
 }
 
 fn unix(path: &str) -> Result<Listen, String> {
@@ -106,7 +109,8 @@ impl Claims {
     }
 }
 
-/// Whether the second cannot be bound once the first is. `[::]` takes IPv4 connections as well, as Linux has it.
+/// Whether the second cannot be bound once the first is. `[::]` takes IPv4 connections as well, as Linux has
+/// it.
 fn overlap(a: &Listen, b: &Listen) -> bool {
     match (a, b) {
         (Listen::Tcp(a), Listen::Tcp(b)) => {

@@ -9,13 +9,16 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::auth::Credentials;
-use super::document::{self, EMPTY, Kind};
+use super::document::{self, EMPTY};
 use super::error::ConfigError;
 use super::interpolate::Environment;
+use super::item::Item;
 use super::listen::{self, Claims};
+use super::report::Report;
 use super::service::{self, Shared};
 use super::settle::settle;
-use super::table::{Item, Report, Table};
+use super::table::Table;
+use super::tree::Kind;
 use super::{Config, Listen, Log, Shutdown, duration, logging};
 
 /// No configuration is larger; a larger file is somebody's mistake.

@@ -2,8 +2,8 @@
 
 use tracing_subscriber::EnvFilter;
 
+use super::item::Item;
 use super::nearest::did_you_mean;
-use super::table::Item;
 use super::{Log, LogFormat};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -24,8 +24,8 @@ pub(super) fn read(item: &Item<'_>) -> Log {
     }
 }
 
-/// `info`, or `warn,sidekey=debug`. The filter's own parser takes `inof` for the name of a module, and then logs
-/// nothing else.
+/// `info`, or `warn,sidekey=debug`. The filter's own parser takes `inof` for the name of a module, and then
+/// logs nothing else.
 fn level(text: &str) -> Result<String, String> {
     for directive in text.split(',') {
         let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();

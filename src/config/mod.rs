@@ -1,9 +1,9 @@
 //! The configuration: one YAML file in, one [`Config`] out that cannot hold a mistake.
 //!
-//! `document` reads the YAML, with `place` for the line of every node; `settle` works in merges and variables;
-//! `table` hands out fields and collects mistakes; `load`, `service`, `auth` and the others turn them into the types
-//! below. Nothing is validated after construction: a value of these types is good by its type. Knows nothing of the
-//! program but `secret`.
+//! `document` makes a `tree` of the text, with `place` for the line of every node; `settle` works in merges
+//! and variables; `table` hands out fields, `item` reads values, `report` collects mistakes; `load`,
+//! `service`, `auth` and the others turn them into the types below. Nothing is validated after construction:
+//! a value of these types is good by its type. Knows nothing of the program but `secret`.
 
 mod api_key;
 mod auth;
@@ -13,12 +13,14 @@ mod endpoint;
 mod error;
 mod host;
 mod interpolate;
+mod item;
 mod listen;
 mod load;
 mod logging;
 mod nearest;
 mod oauth2;
 mod place;
+mod report;
 mod secret;
 mod service;
 mod settle;
@@ -26,6 +28,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tree;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

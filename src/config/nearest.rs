@@ -26,6 +26,18 @@ pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = 
     nearest(word, candidates).map_or_else(String::new, |found| format!("; did you mean `{found}`?"))
 }
 
+/// `; did you mean …?` or the full stop in its place.
+pub(super) fn ask<'c>(word: &str, known: impl Iterator<Item = &'c str>) -> String {
+    let question = did_you_mean(word, known);
+    if question.is_empty() { ".".into() } else { question }
+}
+
+/// Words with commas between them.
+pub(super) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<_> = words.into_iter().collect();
+    if words.is_empty() { "nothing".into() } else { words.join(", ") }
+}
+
 /// `client-id` and `Client ID` are `client_id` to a person.
 fn plain(word: &str) -> String {
     word.chars().map(|c| if matches!(c, '-' | ' ') { '_' } else { c.to_ascii_lowercase() }).collect()

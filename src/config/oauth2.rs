@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::table::{Item, Table, list};
+use super::item::Item;
+use super::nearest::list;
+use super::table::Table;
 use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, Tls, duration, endpoint, secret, tls};
 use crate::secret::Secret;
 

@@ -1,7 +1,7 @@
 //! Where every node of the file stands: line and column, which `serde_yaml` does not keep.
 //!
-//! A second parser walks the same text for places alone. What the file means is never taken from here; where the
-//! two parsers disagree, a mistake is shown at the nearest node both know.
+//! A second parser walks the same text for places alone. What the file means is never taken from here; where
+//! the two parsers disagree, a mistake is shown at the nearest node both know.
 
 use saphyr_parser::{Event, Marker, Parser};
 

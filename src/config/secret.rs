@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::interpolate::variable;
-use super::table::Item;
+use super::item::Item;
 use crate::secret::{Secret, Source, SourceError};
 
 /// Reads the secret an item names or is.
@@ -84,7 +84,7 @@ fn explain(source: &Source, error: &SourceError) -> String {
 pub(super) fn named(path: &Path) -> String {
     let text = path.to_string_lossy();
     if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
-        format!(" {}", super::table::shown(&text))
+        format!(" {}", super::report::shown(&text))
     } else {
         " named here (relative to the working directory)".into()
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::auth::Credentials;
+use super::item::Item;
 use super::listen::{self, Claims};
-use super::table::{Item, Table};
+use super::table::Table;
 use super::{Listen, Service, Timeouts, Tls, auth, duration, endpoint, host, tls};
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
@@ -31,7 +32,10 @@ pub(super) fn read_all(item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Vec<S
 
 fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service> {
     if !is_name(name) {
-        item.mistake("a service's name is letters, digits and `_.-`, begins with a letter or digit, and has 63 characters at most");
+        item.mistake(
+            "a service's name is letters, digits and `_.-`, begins with a letter or digit, \
+             and has 63 characters at most",
+        );
     }
     let mut table = item.table()?;
     // Asked for in the order in which they are listed to the operator.

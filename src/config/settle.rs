@@ -1,13 +1,13 @@
-//! The tree after the text is parsed and before it is read: duplicate keys refused, merge keys (`<<`) worked in,
-//! variables replaced. What comes out is what the operator meant; nothing later looks at YAML.
+//! The tree after the text is parsed and before it is read: duplicate keys refused, merge keys (`<<`) worked
+//! in, variables replaced. What comes out is what the operator meant; nothing later looks at YAML.
 
 use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use super::document::{Kind, Node};
 use super::interpolate;
-use super::table::{Report, shown};
+use super::report::{Report, child};
+use super::tree::{Kind, Node};
 
 /// Settles a node and all in it.
 pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
@@ -39,11 +39,6 @@ pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
         }
         Kind::Null | Kind::Refused | Kind::Bool(_) | Kind::Number(_) => {}
     }
-}
-
-/// The path of an entry of a mapping.
-pub(super) fn child(path: &str, key: &str) -> String {
-    if path.is_empty() { shown(key) } else { format!("{path}.{}", shown(key)) }
 }
 
 /// The first of two stays, so that the rest of the file is still read.

@@ -8,8 +8,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 
+use super::item::Item;
 use super::secret::{named, plain};
-use super::table::Item;
 use super::{Host, Tls, host};
 
 /// The CA bundles of whole operating systems are a tenth of this.

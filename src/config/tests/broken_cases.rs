@@ -233,6 +233,36 @@ services:
 services:
   mail: { upstream: https://a.example, auth: { use: mail } }
 "),
+    (
+        "secrets in the wrong place",
+        "
+listen: CANARY
+admin: CANARY:80
+services:
+  upstream: { upstream: CANARY, auth: CANARY }
+  type: { upstream: https://CANARY:CANARY, auth: { type: CANARY } }
+  use: { upstream: https://a.example, auth: { use: CANARY }, hosts: [CANARY CANARY], listen: CANARY }
+  basic: { upstream: https://a.example, auth: { type: basic, username: [CANARY], password: { CANARY: CANARY } } }
+  key: { upstream: https://a.example, auth: { type: api_key, in: CANARY, name: CANARY CANARY, value: CANARY } }
+  oauth2:
+    upstream: https://a.example
+    timeouts: { total: CANARY }
+    auth:
+      type: oauth2
+      grant_type: CANARY
+      token_url: CANARY
+      client_id: [CANARY]
+      client_secret: [CANARY]
+      auth_method: CANARY
+      basic_auth_encoding: CANARY
+      scopes: [CANARY CANARY]
+      endpoint_params: CANARY
+      default_expires_in: CANARY
+      tls: { ca_file: CANARY, server_name: CANARY CANARY }
+log: { level: CANARY, format: CANARY, access: CANARY }
+threads: CANARY
+",
+    ),
     ("secret file is not there", "
 services:
   mail:

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::*;
 
-/// Samples name files of other machines; here they stand in a folder of the test.
+/// Folders that the samples name; the test puts one of its own in their place.
 const SECRETS: &str = "/run/secrets";
 const CA: &str = "/etc/sidekey/internal-ca.pem";
 
