@@ -1,8 +1,34 @@
 //! The configuration: one YAML file in, one [`Config`] out that cannot hold a mistake.
 //!
-//! `document` reads the YAML and remembers the line of every node; `table` walks it and collects mistakes;
-//! `file`, `auth` and the others turn it into the types below. Nothing is validated after construction: a value of these types
-//! is good by its type. Knows nothing of the program but `secret`.
+//! `document` makes a `tree` of the text, with `place` for the line of every node; `settle` works in merges
+//! and variables; `table` hands out fields, `item` reads values, `report` collects mistakes; `load`,
+//! `service`, `auth` and the others turn them into the types below. Nothing is validated after construction:
+//! a value of these types is good by its type. Knows nothing of the program but `secret`.
+
+mod api_key;
+mod auth;
+mod document;
+mod duration;
+mod endpoint;
+mod error;
+mod host;
+mod interpolate;
+mod item;
+mod listen;
+mod load;
+mod logging;
+mod nearest;
+mod oauth2;
+mod place;
+mod report;
+mod secret;
+mod service;
+mod settle;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod tree;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +38,9 @@ use std::time::Duration;
 use url::Url;
 
 use crate::secret::Secret;
+
+pub use error::{ConfigError, Mistake};
+pub use interpolate::Environment;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
@@ -174,7 +203,7 @@ pub enum KeyLocation {
 }
 
 /// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OAuth2 {
     /// How a token is obtained.
     pub grant: Grant,
@@ -194,6 +223,26 @@ pub struct OAuth2 {
     pub request_timeout: Duration,
     /// TLS toward the token endpoint.
     pub tls: Tls,
+}
+
+/// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
+impl fmt::Debug for OAuth2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut token_url = self.token_url.clone();
+        token_url.set_query(self.token_url.query().map(|_| "****"));
+        let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OAuth2")
+            .field("grant", &self.grant)
+            .field("token_url", &token_url.as_str())
+            .field("client_id", &self.client_id)
+            .field("client_auth", &self.client_auth)
+            .field("scopes", &self.scopes)
+            .field("endpoint_params", &params)
+            .field("default_expires_in", &self.default_expires_in)
+            .field("request_timeout", &self.request_timeout)
+            .field("tls", &self.tls)
+            .finish()
+    }
 }
 
 /// `grant_type`.

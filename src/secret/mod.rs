@@ -31,6 +31,22 @@ impl Secret {
         }
     }
 
+    /// Position, counted from 1, of the first character that is not allowed where the secret is to go. Lets
+    /// `config` hold a secret to a rule without seeing it.
+    pub fn first_not(&self, allowed: fn(char) -> bool) -> Option<usize> {
+        self.0.chars().position(|c| !allowed(c)).map(|at| at + 1)
+    }
+
+    /// Whether the value begins with a word that does not belong to it, upper or lower case.
+    pub fn begins_with(&self, word: &str) -> bool {
+        self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+    }
+
+    /// Whether there is white space at one end, which a header field would lose.
+    pub fn is_padded(&self) -> bool {
+        self.0.trim().len() != self.0.len()
+    }
+
     /// The value itself. Only `credential/` and `token/` may call this.
     pub fn expose(&self) -> &str {
         &self.0
@@ -66,12 +82,23 @@ pub enum InvalidSecret {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
     fn does_not_print_itself() {
         let secret = Secret::new("hunter2".into()).unwrap();
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)).matches("hunter2").count(), 0);
+    }
+
+    #[test]
+    fn can_be_held_to_a_rule_unseen() {
+        let secret = Secret::new("bearer aé ".into()).unwrap();
+        assert_eq!(secret.first_not(|c| c.is_ascii()), Some(9));
+        assert_eq!(secret.first_not(|_| true), None);
+        assert!(secret.begins_with("Bearer ") && !secret.begins_with("bearer aé and more"));
+        assert!(secret.is_padded() && !Secret::new("a b".into()).unwrap().is_padded());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where a secret is read from: an environment variable, a file, or the configuration itself.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,13 +25,18 @@ pub enum Source {
 impl Source {
     /// Reads the value.
     pub fn read(&self) -> Result<Secret, SourceError> {
+        self.read_with(&|name| std::env::var_os(name))
+    }
+
+    /// Reads the value, environment variables through a function.
+    pub fn read_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SourceError> {
         match self {
             Self::Plain(value) => Ok(Secret::new(value.clone())?),
-            Self::Env(name) => match std::env::var(name) {
-                Ok(value) => Ok(Secret::new(without_newline(value))?),
-                Err(std::env::VarError::NotPresent) => Err(SourceError::EnvMissing),
-                Err(std::env::VarError::NotUnicode(_)) => Err(SourceError::NotText),
-            },
+            Self::Env(name) => {
+                let value = environment(name).ok_or(SourceError::EnvMissing)?;
+                let value = value.into_string().map_err(|_| SourceError::NotText)?;
+                Ok(Secret::new(without_newline(value))?)
+            }
             Self::File(path) => {
                 let mut value = String::new();
                 File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut value)?;
@@ -93,6 +99,8 @@ impl From<io::Error> for SourceError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn file(content: &[u8]) -> Result<Secret, SourceError> {

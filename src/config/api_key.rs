@@ -1,0 +1,147 @@
+//! `type: api_key`: a key in a header, in the query or in a cookie.
+
+use http::HeaderName;
+
+use super::item::Item;
+use super::table::Table;
+use super::{Auth, KeyLocation, secret};
+
+#[derive(Clone, Copy)]
+enum In {
+    Header,
+    Query,
+    Cookie,
+}
+
+/// Headers that frame the message, choose where it goes, or belong to one connection: a key in one of them
+/// would break the request or let it mean something else to the next server.
+const RESERVED: [&str; 12] = [
+    "host",
+    "content-length",
+    "content-encoding",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "http2-settings",
+];
+
+pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
+    let place = match table.optional("in") {
+        None => Some(In::Header),
+        Some(item) => item.choice(&[("header", In::Header), ("query", In::Query), ("cookie", In::Cookie)]),
+    };
+    let name = table.required("name");
+    let prefix = table.optional("prefix");
+    let value = table.required("value");
+    let place = place?;
+    let location = name.and_then(|item| location(&item, place));
+    let prefix = match prefix {
+        None => Some(String::new()),
+        Some(item) => item.parse(|text| self::prefix(text, place)),
+    };
+    let value = value.and_then(|item| self::value(&item, place));
+    Some(Auth::ApiKey { location: location?, prefix: prefix?, value: value? })
+}
+
+fn location(item: &Item<'_>, place: In) -> Option<KeyLocation> {
+    item.parse(|text| match place {
+        In::Header => header(text).map(KeyLocation::Header),
+        In::Query if text.is_empty() || text.chars().any(char::is_control) => {
+            Err("the name of a query parameter is not empty and has no control characters".into())
+        }
+        In::Query => Ok(KeyLocation::Query(text.to_owned())),
+        // A cookie name and a header name are both a token (RFC 9110 §5.6.2), but case counts in a cookie's.
+        In::Cookie if HeaderName::try_from(text).is_err() => {
+            Err("not the name of a cookie: letters, digits and `-_.` (RFC 6265 §4.1.1)".into())
+        }
+        In::Cookie => Ok(KeyLocation::Cookie(text.to_owned())),
+    })
+}
+
+fn header(text: &str) -> Result<HeaderName, String> {
+    let Ok(name) = HeaderName::try_from(text) else {
+        return Err("not the name of a header: letters, digits and `-`, such as X-Api-Key".into());
+    };
+    if name == http::header::COOKIE {
+        return Err("a key in a cookie is written `in: cookie` with the cookie's name".into());
+    }
+    if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+        return Err("this header carries the request itself and cannot hold a key".into());
+    }
+    Ok(name)
+}
+
+fn prefix(text: &str, place: In) -> Result<String, String> {
+    let (allowed, _) = characters(place);
+    if !text.chars().all(allowed) {
+        return Err("has a character that cannot stand before the key there".into());
+    }
+    if matches!(place, In::Header) && text.starts_with(' ') {
+        return Err("begins with a space, which a header would lose".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn value(item: &Item<'_>, place: In) -> Option<crate::secret::Secret> {
+    let (allowed, name) = characters(place);
+    let value = secret::read_of(item, allowed, name)?;
+    if matches!(place, In::Header) && value.is_padded() {
+        item.mistake("the key begins or ends with a space, which a header would lose");
+        return None;
+    }
+    Some(value)
+}
+
+/// What may be in a key, by where it goes, and what that place is called.
+fn characters(place: In) -> (fn(char) -> bool, &'static str) {
+    match place {
+        In::Header => (|c| c == ' ' || c.is_ascii_graphic(), "a header: visible ASCII and spaces"),
+        In::Query => (|c| !c.is_control(), "a query"),
+        // cookie-octet, RFC 6265 §4.1.1
+        In::Cookie => (
+            |c| c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\'),
+            "a cookie: visible ASCII without spaces, quotes, `,`, `;` and backslash",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_key_goes_into_a_header_of_its_own() {
+        assert_eq!(header("X-Api-Key").unwrap(), "x-api-key");
+        assert_eq!(header("Authorization").unwrap(), "authorization");
+        for name in [
+            "Host",
+            "content-length",
+            "TE",
+            "Proxy-Authorization",
+            "Cookie",
+            "",
+            "X Key",
+            "X:Key",
+            ":path",
+            "é",
+        ] {
+            assert!(header(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_can_stand_where_it_goes() {
+        assert_eq!(prefix("Token ", In::Header), Ok("Token ".into()));
+        assert!(prefix(" Token", In::Header).is_err());
+        assert!(prefix("a\n", In::Header).is_err());
+        assert!(prefix("a b", In::Cookie).is_err());
+        assert!(prefix("é", In::Query).is_ok());
+    }
+}

@@ -1,0 +1,141 @@
+//! `auth`: what a service injects, written in place or named with `use`.
+//!
+//! One reader per `type`. No message shows a value or an unknown key from here.
+
+use std::collections::HashMap;
+
+use super::item::Item;
+use super::nearest::{did_you_mean, list};
+use super::table::Table;
+use super::{Auth, api_key, oauth2, secret};
+
+/// The named credentials of the file. One that has a mistake is there without a value, so that naming it is
+/// none.
+#[derive(Default)]
+pub(super) struct Credentials<'a> {
+    named: HashMap<&'a str, Credential<'a>>,
+    order: Vec<&'a str>,
+}
+
+struct Credential<'a> {
+    auth: Option<Auth>,
+    item: Item<'a>,
+    used: bool,
+}
+
+impl<'a> Credentials<'a> {
+    pub(super) fn read(item: &Item<'a>) -> Self {
+        let mut credentials = Self::default();
+        for (name, item) in item.clone().private().entries().unwrap_or_default() {
+            let auth = item.table().and_then(|table| {
+                if table.has("use") {
+                    item.mistake(
+                        "`use` names a credential in a service's `auth`; a credential does not name another",
+                    );
+                    return None;
+                }
+                written(table)
+            });
+            credentials.named.insert(name, Credential { auth, item, used: false });
+            credentials.order.push(name);
+        }
+        credentials
+    }
+
+    fn take(&mut self, item: &Item<'_>) -> Option<Auth> {
+        let name = item.text()?;
+        let Some(credential) = self.named.get_mut(name) else {
+            let names = || self.order.iter().copied();
+            let question = did_you_mean(name, names());
+            let known = match self.order.len() {
+                0 => "the file has no `credentials`".to_owned(),
+                1..=20 => format!("`credentials` has {}", list(names())),
+                count => format!("`credentials` has {count} others"),
+            };
+            let between = if question.is_empty() { "; " } else { " " };
+            item.mistake(format!("no credential of this name{question}{between}{known}"));
+            return None;
+        };
+        credential.used = true;
+        credential.auth.clone()
+    }
+
+    /// Warns of credentials that no service names.
+    pub(super) fn warn_of_unused(&self) {
+        for name in &self.order {
+            let credential = &self.named[name];
+            if !credential.used {
+                credential.item.warn("no service uses this credential");
+            }
+        }
+    }
+}
+
+/// Reads the `auth` of a service.
+pub(super) fn read(item: &Item<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
+    let item = item.clone().private();
+    let mut table = item.table()?;
+    if !table.has("use") {
+        return written(table);
+    }
+    if table.has("type") {
+        item.mistake("both `use` and `type`; a credential is named or written here, not both");
+        return None;
+    }
+    let auth = table.optional("use").and_then(|name| credentials.take(&name));
+    table.finish();
+    auth
+}
+
+type Reader = fn(&mut Table<'_>) -> Option<Auth>;
+
+const TYPES: [(&str, Reader); 4] =
+    [("basic", basic), ("bearer", bearer), ("api_key", api_key::read), ("oauth2", oauth2::read)];
+
+/// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
+/// said of them.
+fn written(mut table: Table<'_>) -> Option<Auth> {
+    if !table.has("type") {
+        let types = list(TYPES.iter().map(|(name, _)| *name));
+        table.item().mistake(format!("`type` is required and is not there; one of {types}"));
+        return None;
+    }
+    let read = table.optional("type")?.choice(&TYPES)?;
+    let auth = read(&mut table);
+    table.finish();
+    auth
+}
+
+fn basic(table: &mut Table<'_>) -> Option<Auth> {
+    let username = table.required("username").and_then(|item| item.parse(username));
+    let password = table.required("password").and_then(|item| secret::read(&item));
+    Some(Auth::Basic { username: username?, password: password? })
+}
+
+/// Empty is allowed: some APIs want the token as the password of nobody.
+fn username(text: &str) -> Result<String, String> {
+    if text.contains(':') {
+        return Err("a colon ends the user name (RFC 7617 §2), so it cannot have one".into());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a user name has no control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn bearer(table: &mut Table<'_>) -> Option<Auth> {
+    let item = table.required("token")?;
+    let token = secret::read(&item)?;
+    if token.begins_with("Bearer ") {
+        item.mistake("the token begins with `Bearer `, which Sidekey writes itself; leave it out");
+        return None;
+    }
+    if let Some(at) = token.first_not(|c| c.is_ascii_graphic()) {
+        item.mistake(format!(
+            "the character at position {at} of the token cannot stand in a header: \
+             visible ASCII without spaces"
+        ));
+        return None;
+    }
+    Some(Auth::Bearer { token })
+}

@@ -1,0 +1,138 @@
+//! From a path or a text to a [`Config`], or to every mistake in it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::auth::Credentials;
+use super::document::{self, EMPTY};
+use super::error::ConfigError;
+use super::interpolate::Environment;
+use super::item::Item;
+use super::listen::{self, Claims};
+use super::report::Report;
+use super::service::{self, Shared};
+use super::settle::settle;
+use super::table::Table;
+use super::tree::Kind;
+use super::{Config, Listen, Log, Shutdown, duration, logging};
+
+/// No configuration is larger; a larger file is somebody's mistake.
+const MAX_BYTES: usize = 1024 * 1024;
+
+const MAX_THREADS: usize = 256;
+
+impl Config {
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let refuse = |message: String| ConfigError::whole(&file, message);
+        let mut bytes = Zeroizing::new(Vec::new());
+        File::open(path)
+            .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|error| refuse(format!("cannot read the file: {}", super::secret::plain(&error))))?;
+        if bytes.len() > MAX_BYTES {
+            return Err(refuse(TOO_LARGE.into()));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+            refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
+        })?;
+        Self::parse(text, &file)
+    }
+
+    /// Reads a text; `file` is what mistakes call it.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        Self::parse_with(text, file, &|name| std::env::var_os(name))
+    }
+
+    /// Reads a text, environment variables through a function.
+    pub fn parse_with(text: &str, file: &str, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        if text.len() > MAX_BYTES {
+            return Err(ConfigError::whole(file, TOO_LARGE.into()));
+        }
+        let mut root = document::parse(text).map_err(|mistakes| ConfigError::new(file, mistakes))?;
+        if matches!(root.kind, Kind::Null) {
+            return Err(ConfigError::whole(file, EMPTY.into()));
+        }
+        let report = Report::new(environment);
+        settle(&mut root, "", false, &report);
+        let config = read(&Item::root(&root, &report));
+        let (mistakes, mut warnings) = report.into_parts();
+        warnings.sort_by_key(|warning| warning.line);
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(Self { warnings, ..config }),
+            _ => Err(ConfigError::new(file, mistakes)),
+        }
+    }
+}
+
+const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
+
+/// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
+fn read(root: &Item<'_>) -> Option<Config> {
+    let mut table = root.table()?;
+    // Asked for in the order in which they are listed to the operator.
+    let (listen, admin) = (table.optional("listen"), table.optional("admin"));
+    let services = table.required("services");
+    let credentials = table.optional("credentials");
+    let mut shared = Shared {
+        credentials: credentials.map_or_else(Credentials::default, |item| Credentials::read(&item)),
+        claims: Claims::default(),
+        hosts: HashMap::new(),
+    };
+    let listen = self::listen(listen, &mut shared.claims);
+    let admin = self::admin(admin, &mut shared.claims);
+    let services = services.and_then(|item| service::read_all(&item, &mut shared));
+    let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
+    let shutdown = shutdown(&mut table);
+    let threads = threads(&mut table);
+    table.finish();
+    shared.credentials.warn_of_unused();
+    Some(Config { listen, admin, services: services?, log, shutdown, threads, warnings: Vec::new() })
+}
+
+fn loopback(port: u16) -> Listen {
+    Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+fn listen(item: Option<Item<'_>>, claims: &mut Claims) -> Vec<Listen> {
+    if let Some(item) = item {
+        return service::listeners(&item, claims);
+    }
+    let default = loopback(8080);
+    claims.claim_default("listen", &default);
+    vec![default]
+}
+
+fn admin(item: Option<Item<'_>>, claims: &mut Claims) -> Listen {
+    let default = loopback(9090);
+    let Some(item) = item else {
+        claims.claim_default("admin", &default);
+        return default;
+    };
+    let Some(listen) = listen::read(&item) else { return default };
+    claims.claim(&item, &listen);
+    listen
+}
+
+fn shutdown(table: &mut Table<'_>) -> Shutdown {
+    let default = Shutdown::default();
+    let Some(mut table) = table.optional("shutdown").and_then(|item| item.table()) else { return default };
+    let drain = table.optional("drain").and_then(|item| duration::any(&item));
+    table.finish();
+    Shutdown { drain: drain.unwrap_or(default.drain) }
+}
+
+fn threads(table: &mut Table<'_>) -> usize {
+    let item = table.optional("threads");
+    let number = item.and_then(|item| item.number(1..=MAX_THREADS as u64));
+    match number.and_then(|number| usize::try_from(number).ok()) {
+        Some(number) => number,
+        None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
+    }
+}

@@ -1,0 +1,162 @@
+//! `type: oauth2`: a token endpoint and everything that shapes the token request.
+
+use std::time::Duration;
+
+use super::item::Item;
+use super::nearest::list;
+use super::table::Table;
+use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, Tls, duration, endpoint, secret, tls};
+use crate::secret::Secret;
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Form parameters that other keys write.
+const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Method {
+    Basic,
+    Post,
+}
+
+pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
+    let grant = table.required("grant_type").and_then(|item| grant(&item));
+    let token_url = table.required("token_url");
+    let client_id = table.required("client_id").and_then(|item| item.parse(client_id));
+    let client_secret = table.required("client_secret").and_then(|item| secret::read(&item));
+    let client_auth = client_auth(table, client_secret, client_id.as_deref());
+    let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
+    let endpoint_params = table.optional("endpoint_params").map_or_else(Vec::new, |item| params(&item));
+    let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
+    let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
+    let tls = table.optional("tls");
+    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
+    let rules = endpoint::Rules { plaintext, query: true };
+    let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
+    let https = token_url.as_ref().map(|url| url.scheme() == "https");
+    let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
+    Some(Auth::OAuth2(OAuth2 {
+        grant: grant?,
+        token_url: token_url?,
+        client_id: client_id?,
+        client_auth: client_auth?,
+        scopes,
+        endpoint_params,
+        default_expires_in,
+        request_timeout: request_timeout.unwrap_or(REQUEST_TIMEOUT),
+        tls,
+    }))
+}
+
+fn grant(item: &Item<'_>) -> Option<Grant> {
+    let planned =
+        ["password", "refresh_token", "authorization_code", "device_code", "jwt_bearer", "token_exchange"];
+    supported(item, &planned, &[("client_credentials", ())]).map(|()| Grant::ClientCredentials)
+}
+
+fn client_auth(table: &mut Table<'_>, secret: Option<Secret>, client_id: Option<&str>) -> Option<ClientAuth> {
+    let planned = ["client_secret_jwt", "private_key_jwt", "tls_client_auth", "none"];
+    let allowed = [("client_secret_basic", Method::Basic), ("client_secret_post", Method::Post)];
+    let method = match table.optional("auth_method") {
+        None => Some(Method::Basic),
+        Some(item) => supported(&item, &planned, &allowed),
+    };
+    let encoding = table.optional("basic_auth_encoding");
+    if let (Some(Method::Post), Some(item)) = (method, &encoding) {
+        item.mistake("only `auth_method: client_secret_basic` has an encoding; leave this key out");
+        return None;
+    }
+    let encoding = match encoding {
+        None => BasicEncoding::default(),
+        Some(item) => item.choice(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
+    };
+    if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
+        table.item().mistake("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
+    }
+    match method? {
+        Method::Basic => Some(ClientAuth::SecretBasic { secret: secret?, encoding }),
+        Method::Post => Some(ClientAuth::SecretPost { secret: secret? }),
+    }
+}
+
+/// One of a few words; others of the design are known, and refused as such.
+fn supported<T: Copy>(item: &Item<'_>, planned: &[&str], allowed: &[(&'static str, T)]) -> Option<T> {
+    if planned.contains(&item.text()?) {
+        let words = list(allowed.iter().map(|(word, _)| *word));
+        item.mistake(format!("not supported by this version; allowed: {words}"));
+        return None;
+    }
+    item.choice(allowed)
+}
+
+fn client_id(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("empty".into());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a client id has no control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// A list, or one string with spaces between.
+fn scopes(item: &Item<'_>) -> Vec<String> {
+    let mut scopes = Vec::new();
+    if item.is_list() {
+        for item in item.list().unwrap_or_default() {
+            scopes.extend(item.parse(scope));
+        }
+    } else if let Some(text) = item.text() {
+        for word in text.split_whitespace() {
+            match scope(word) {
+                Ok(word) => scopes.push(word),
+                Err(message) => item.mistake(message),
+            }
+        }
+    }
+    scopes
+}
+
+/// scope-token, RFC 6749 §3.3.
+fn scope(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("a scope is one word of visible ASCII without quotes and backslashes".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
+fn params(item: &Item<'_>) -> Vec<(String, String)> {
+    let mut params = Vec::new();
+    for (name, value) in item.entries().unwrap_or_default() {
+        if RESERVED.contains(&name) {
+            value.mistake(format!("Sidekey writes {} itself, from keys of their own", list(RESERVED)));
+        } else if name.is_empty() {
+            item.mistake("a parameter without a name");
+        } else if value.is_empty() {
+            // The name is not shown: it may be the tail of a secret that was cut at a comma.
+            item.mistake("a parameter without a value; give it one in quotes, or leave it out");
+        } else {
+            let values = if value.is_list() { value.list().unwrap_or_default() } else { vec![value] };
+            params
+                .extend(values.iter().filter_map(|value| Some((name.to_owned(), value.text()?.to_owned()))));
+        }
+    }
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_scope_is_one_word() {
+        assert!(scope("https://www.example.com/auth/x.read").is_ok());
+        for text in ["", "a b", "a\"", "a\\", "é"] {
+            assert!(scope(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Everything noted while the file is read: no mistake is final, and each has its place.
+
+use std::cell::RefCell;
+
+use super::Warning;
+use super::error::Mistake;
+use super::interpolate::Environment;
+use super::place::Mark;
+
+/// Everything noted while the file is read.
+pub(super) struct Report<'e> {
+    environment: &'e Environment<'e>,
+    mistakes: RefCell<Vec<Mistake>>,
+    warnings: RefCell<Vec<Warning>>,
+}
+
+impl<'e> Report<'e> {
+    pub(super) fn new(environment: &'e Environment<'e>) -> Self {
+        Self { environment, mistakes: RefCell::default(), warnings: RefCell::default() }
+    }
+
+    pub(super) fn environment(&self) -> &'e Environment<'e> {
+        self.environment
+    }
+
+    pub(super) fn mistake(&self, mark: Mark, path: &str, message: impl Into<String>) {
+        self.mistakes.borrow_mut().push(Mistake {
+            line: mark.line,
+            column: mark.column,
+            path: path.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    pub(super) fn warn(&self, mark: Mark, path: &str, message: impl Into<String>) {
+        self.warnings.borrow_mut().push(Warning {
+            line: mark.line,
+            path: path.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>) {
+        (self.mistakes.into_inner(), self.warnings.into_inner())
+    }
+}
+
+/// A key as it is shown: no control characters, no page of text.
+pub(super) fn shown(key: &str) -> String {
+    let mut shown = String::new();
+    for c in key.chars().take(64) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    if key.chars().nth(64).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The path of an entry of a mapping.
+pub(super) fn child(path: &str, key: &str) -> String {
+    if path.is_empty() { shown(key) } else { format!("{path}.{}", shown(key)) }
+}

@@ -1,0 +1,97 @@
+//! A secret in the file: where it is read from, and reading it.
+
+use std::path::{Path, PathBuf};
+
+use super::interpolate::variable;
+use super::item::Item;
+use crate::secret::{Secret, Source, SourceError};
+
+/// Reads the secret an item names or is.
+pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
+    let source = source(item)?;
+    let secret = source.read_with(item.environment());
+    secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
+}
+
+/// Reads a secret and holds it to the characters that may stand where it goes.
+pub(super) fn read_of(item: &Item<'_>, allowed: fn(char) -> bool, place: &str) -> Option<Secret> {
+    let secret = read(item)?;
+    if let Some(at) = secret.first_not(allowed) {
+        item.mistake(format!("the character at position {at} of the secret cannot stand in {place}"));
+        return None;
+    }
+    Some(secret)
+}
+
+fn source(item: &Item<'_>) -> Option<Source> {
+    if !item.is_map() {
+        if item.is_number() {
+            item.mistake(format!(
+                "expected a secret, found a number; put it in quotes, or better: {WRITTEN}"
+            ));
+            return None;
+        }
+        let value = item.text()?.to_owned();
+        item.warn(
+            "a secret in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration",
+        );
+        return Some(Source::Plain(value));
+    }
+    let mut table = item.clone().private().table()?;
+    table.planned(&["exec"]);
+    let (env, file) = (table.has("env"), table.has("file"));
+    let name = table.optional("env").and_then(|item| filled(&item));
+    let path = table.optional("file").and_then(|item| filled(&item));
+    let planned = table.has("exec");
+    table.finish();
+    match (env, file) {
+        (true, true) => item.mistake("both `env` and `file`; a secret is read from one place"),
+        (false, false) if !planned => item.mistake(WRITTEN),
+        _ => {}
+    }
+    match (name, path) {
+        (Some(name), None) if !file => Some(Source::Env(name)),
+        (None, Some(path)) if !env => Some(Source::File(PathBuf::from(path))),
+        _ => None,
+    }
+}
+
+const WRITTEN: &str = "a secret is `{ file: PATH }`, `{ env: NAME }` or text";
+
+fn filled(item: &Item<'_>) -> Option<String> {
+    // Neither the environment nor a file system takes these, and the lookup would panic or be cut short.
+    item.parse(|text| match text {
+        "" => Err("empty".into()),
+        _ if text.contains(['=', '\0']) && !text.contains('/') => Err("not a name or path".into()),
+        _ if text.contains('\0') => Err("not a name or path".into()),
+        _ => Ok(text.to_owned()),
+    })
+}
+
+fn explain(source: &Source, error: &SourceError) -> String {
+    match (source, error) {
+        (Source::Env(name), SourceError::EnvMissing) => format!("{} is not set", variable(name)),
+        (Source::Env(name), error) => format!("{}: {error}", variable(name)),
+        (Source::File(path), SourceError::Io(error)) => {
+            format!("cannot read the file{}: {}", named(path), plain(error))
+        }
+        (Source::File(path), error) => format!("the file{}: {error}", named(path)),
+        (Source::Plain(_), error) => error.to_string(),
+    }
+}
+
+/// A path as it may be shown: what does not look like one may be a secret in the wrong place.
+pub(super) fn named(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
+        format!(" {}", super::report::shown(&text))
+    } else {
+        " named here (relative to the working directory)".into()
+    }
+}
+
+/// An I/O error in words alone, without `(os error 2)`.
+pub(super) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

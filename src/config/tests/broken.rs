@@ -1,0 +1,80 @@
+//! What is said of broken files, as one page: `snapshots/broken_files.snap` lists every file with its mistakes.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+
+use super::super::*;
+use super::broken_cases::{CASES, large};
+
+fn environment(name: &str) -> Option<OsString> {
+    match name {
+        "EMPTY" => Some("".into()),
+        "TWO_LINES" => Some("CANARY\nX-Injected: CANARY".into()),
+        "SECRET" => Some("CANARY".into()),
+        "NOT_A_URL" => Some("ftp://CANARY".into()),
+        _ => None,
+    }
+}
+
+fn refusal(text: &str) -> ConfigError {
+    match Config::parse_with(text, "services.yaml", &environment) {
+        Err(error) => error,
+        Ok(_) => panic!("this should have a mistake:\n{text}"),
+    }
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place() {
+    let mut page = String::new();
+    for (name, text) in CASES {
+        let text = text.strip_prefix('\n').unwrap_or(text);
+        writeln!(page, "### {name}\n{}\n", refusal(text)).unwrap();
+        for (index, line) in text.lines().enumerate() {
+            writeln!(page, "{:>4} | {line}", index + 1).unwrap();
+        }
+        writeln!(page).unwrap();
+    }
+    for (name, text) in large() {
+        writeln!(page, "### {name}\n{}\n\n   ({} bytes)\n", refusal(&text), text.len()).unwrap();
+    }
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("broken_files", page);
+    });
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    for (name, text) in CASES {
+        let error = refusal(text.strip_prefix('\n').unwrap_or(text));
+        assert!(!format!("{error}{error:?}").contains("CANARY"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn there_are_cases_enough_and_each_has_its_own_name() {
+    let names: std::collections::HashSet<_> = CASES.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), CASES.len());
+    assert!(CASES.len() >= 50);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_and_sorted_by_line() {
+    let (_, text) = CASES.iter().find(|(name, _)| *name == "many mistakes at once").unwrap();
+    let error = refusal(text);
+    let lines: Vec<_> = error.mistakes().iter().map(|mistake| mistake.line).collect();
+    assert!(lines.len() >= 8 && lines.is_sorted(), "{error}");
+    assert!(error.mistakes().iter().all(|mistake| mistake.column > 0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let load = |path: &std::path::Path| Config::load(path).unwrap_err().mistakes()[0].message.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("services.yaml");
+    assert_eq!(load(&file), "cannot read the file: No such file or directory");
+    assert_eq!(load(folder.path()), "cannot read the file: Is a directory");
+    std::fs::write(&file, b"services:\n  \xff\xfe: {}\n").unwrap();
+    assert_eq!(load(&file), "not UTF-8 text; the first byte that is not stands on line 2");
+    std::fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    assert_eq!(load(&file), "larger than 1 MiB, which is more than any configuration");
+}

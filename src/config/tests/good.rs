@@ -1,0 +1,235 @@
+//! Good files, and what comes out of them.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::super::*;
+
+fn environment(name: &str) -> Option<OsString> {
+    match name {
+        "MAIL_TOKEN" => Some("mail-token".into()),
+        "MAPS_KEY" => Some("maps-key\n".into()),
+        "CRM_SECRET" => Some("crm-secret".into()),
+        "THREADS" => Some("3".into()),
+        "HOST" => Some("example.com".into()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Config {
+    Config::parse_with(text, "services.yaml", &environment).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const MINIMAL: &str = "
+services:
+  mail:
+    upstream: https://api.mail.example.com
+    auth: { type: bearer, token: { env: MAIL_TOKEN } }
+";
+
+#[test]
+fn a_minimal_file_gets_the_defaults() {
+    let config = read(MINIMAL);
+    assert_eq!(config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:8080"]);
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.log, Log::default());
+    assert_eq!(config.shutdown, Shutdown::default());
+    assert!((1..=256).contains(&config.threads));
+    assert_eq!(config.warnings, []);
+    let service = &config.services[0];
+    assert_eq!(service.name, "mail");
+    assert_eq!(service.upstream.to_string(), "https://api.mail.example.com");
+    assert_eq!(service.timeouts, Timeouts::default());
+    assert_eq!(service.token_wait, Duration::from_secs(5));
+    assert_eq!(service.tls, Tls::default());
+    assert!(!service.optional && service.hosts.is_empty() && service.listen.is_empty());
+    assert!(matches!(&service.auth, Auth::Bearer { token } if token.expose() == "mail-token"));
+}
+
+#[test]
+fn every_kind_of_credential_is_read() {
+    let config = read("
+services:
+  basic: { upstream: https://a.example, auth: { type: basic, username: '', password: { env: CRM_SECRET } } }
+  header: { upstream: https://a.example, auth: { type: api_key, name: X-Api-Key, prefix: 'Token ', value: { env: MAPS_KEY } } }
+  query: { upstream: https://a.example, auth: { type: api_key, in: query, name: 'api key', value: { env: MAPS_KEY } } }
+  cookie: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: Session, value: { env: MAPS_KEY } } }
+");
+    let auth: Vec<_> = config.services.iter().map(|service| &service.auth).collect();
+    assert!(
+        matches!(auth[0], Auth::Basic { username, password } if username.is_empty() && password.expose() == "crm-secret")
+    );
+    let key = |auth: &Auth| match auth {
+        Auth::ApiKey { location, prefix, value } => {
+            (location.clone(), prefix.clone(), value.expose().to_owned())
+        }
+        other => panic!("{other:?}"),
+    };
+    let header = http::HeaderName::from_static("x-api-key");
+    assert_eq!(key(auth[1]), (KeyLocation::Header(header), "Token ".into(), "maps-key".into()));
+    assert_eq!(key(auth[2]), (KeyLocation::Query("api key".into()), String::new(), "maps-key".into()));
+    assert_eq!(key(auth[3]), (KeyLocation::Cookie("Session".into()), String::new(), "maps-key".into()));
+}
+
+#[test]
+fn an_oauth2_credential_is_read_whole() {
+    let config = read(
+        "
+services:
+  crm:
+    upstream: https://crm.example.com/v2/
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://login.example.com/token?tenant=1
+      client_id: crm-sync
+      client_secret: { env: CRM_SECRET }
+      basic_auth_encoding: raw
+      scopes: contacts.read contacts.write
+      endpoint_params: { audience: https://crm.example.com, resource: [b, a] }
+      default_expires_in: 1h30m
+  post:
+    upstream: https://crm.example.com
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: http://127.0.0.1:4444/token
+      client_id: crm-sync
+      client_secret: { env: CRM_SECRET }
+      auth_method: client_secret_post
+      request_timeout: 500ms
+",
+    );
+    let oauth2 = |index: usize| match &config.services[index].auth {
+        Auth::OAuth2(oauth2) => oauth2.clone(),
+        other => panic!("{other:?}"),
+    };
+    let crm = oauth2(0);
+    assert_eq!(crm.token_url.as_str(), "https://login.example.com/token?tenant=1");
+    assert!(
+        matches!(&crm.client_auth, ClientAuth::SecretBasic { secret, encoding: BasicEncoding::Raw } if secret.expose() == "crm-secret")
+    );
+    assert_eq!(crm.scopes, ["contacts.read", "contacts.write"]);
+    let params: Vec<_> =
+        crm.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(params, [("audience", "https://crm.example.com"), ("resource", "b"), ("resource", "a")]);
+    assert_eq!(crm.default_expires_in, Some(Duration::from_secs(5400)));
+    assert_eq!(crm.request_timeout, Duration::from_secs(10));
+    let post = oauth2(1);
+    assert_eq!(post.client_auth.as_str(), "client_secret_post");
+    assert_eq!(post.request_timeout, Duration::from_millis(500));
+}
+
+#[test]
+fn everything_else_is_read() {
+    let config = read(
+        "
+listen: [127.0.0.1:0, '[::1]:0', 127.0.0.1:0, 'unix:/run/sidekey.sock']
+admin: localhost:9091
+services:
+  crm:
+    upstream: http://crm.internal
+    auth: { type: bearer, token: { env: MAIL_TOKEN } }
+    hosts: [CRM.internal, 10.0.0.1]
+    listen: 127.0.0.1:8081
+    timeouts: { connect: 1s, first_byte: 2s, idle: 3s, total: 4m }
+    token_wait: 0s
+    optional: true
+    allow_plaintext: true
+log: { level: 'warn,sidekey=debug', format: json, access: true }
+shutdown: { drain: 0s }
+threads: 7
+",
+    );
+    assert_eq!(config.listen.len(), 4);
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9091");
+    let crm = &config.services[0];
+    assert_eq!(crm.upstream.to_string(), "http://crm.internal");
+    assert_eq!(crm.hosts, ["crm.internal", "10.0.0.1"]);
+    assert_eq!(crm.listen[0].to_string(), "127.0.0.1:8081");
+    let seconds = Duration::from_secs;
+    let timeouts =
+        Timeouts { connect: seconds(1), first_byte: seconds(2), idle: seconds(3), total: Some(seconds(240)) };
+    assert_eq!(crm.timeouts, timeouts);
+    assert!(crm.optional && crm.token_wait.is_zero());
+    assert_eq!(config.log, Log { level: "warn,sidekey=debug".into(), format: LogFormat::Json, access: true });
+    assert!(config.shutdown.drain.is_zero());
+    assert_eq!(config.threads, 7);
+}
+
+#[test]
+fn variables_aliases_and_merges_are_worked_in() {
+    let config = read(
+        "
+threads: ${THREADS}
+services:
+  a: &a
+    upstream: https://${HOST}/${NONE:-v1}
+    auth: &auth { type: bearer, token: { env: MAIL_TOKEN } }
+    optional: ${NONE:-true}
+    timeouts: &slow { total: 10m }
+  b:
+    <<: *a
+    upstream: https://b.example.com
+  c: { upstream: https://c.example.com, auth: *auth, timeouts: { <<: [*slow], idle: 5m } }
+",
+    );
+    assert_eq!(config.threads, 3);
+    let shown: Vec<_> = config.services.iter().map(|service| service.upstream.to_string()).collect();
+    assert_eq!(shown, ["https://example.com/v1", "https://b.example.com", "https://c.example.com"]);
+    assert!(config.services[1].optional && !config.services[2].optional);
+    assert_eq!(config.services[2].timeouts.total, Some(Duration::from_secs(600)));
+    assert_eq!(config.services[0].auth, config.services[2].auth);
+}
+
+#[test]
+fn a_shared_credential_is_equal_in_every_service() {
+    let config = read(
+        "
+credentials:
+  shared: { type: bearer, token: { env: MAIL_TOKEN } }
+services:
+  a: { upstream: https://a.example, auth: { use: shared } }
+  b: { upstream: https://b.example, auth: { use: shared } }
+",
+    );
+    assert_eq!(config.services[0].auth, config.services[1].auth);
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn what_is_unwise_is_a_warning() {
+    let config = read(
+        "
+listen: 0.0.0.0:8080
+services:
+  a: { upstream: https://a.example, auth: { type: bearer, token: CANARY } }
+credentials:
+  spare: { type: bearer, token: { env: MAIL_TOKEN } }
+",
+    );
+    let warnings: Vec<_> =
+        config.warnings.iter().map(|warning| (warning.line, warning.path.as_str())).collect();
+    assert_eq!(warnings, [(2, "listen"), (4, "services.a.auth.token"), (6, "credentials.spare")]);
+    assert!(!format!("{:?}", config.warnings).contains("CANARY"));
+}
+
+#[test]
+fn a_configuration_does_not_print_its_secrets() {
+    let config = read(
+        "
+services:
+  crm:
+    upstream: https://crm.example.com
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://login.example.com/token?key=CANARY
+      client_id: crm
+      client_secret: CANARY
+      endpoint_params: { password: CANARY }
+  mail: { upstream: https://a.example, auth: { type: bearer, token: CANARY } }
+",
+    );
+    assert!(!format!("{config:?} {config:#?}").contains("CANARY"));
+}

@@ -1,0 +1,46 @@
+//! Every file in `config/` is one that Sidekey reads.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::super::*;
+
+/// Folders that the samples name; the test puts one of its own in their place.
+const SECRETS: &str = "/run/secrets";
+const CA: &str = "/etc/sidekey/internal-ca.pem";
+
+fn environment(name: &str) -> Option<OsString> {
+    matches!(name, "MAIL_TOKEN" | "REPORTS_PASSWORD").then(|| "from-the-environment".into())
+}
+
+#[test]
+fn every_sample_is_read_without_a_mistake_or_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kinds = std::collections::BTreeSet::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = with_files(&text, folder.path());
+        let config = Config::parse_with(&text, &path.display().to_string(), &environment);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.warnings, [], "{}", path.display());
+        kinds.extend(config.services.iter().map(|service| service.auth.kind()));
+        count += 1;
+    }
+    assert!(count >= 2);
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["api_key", "basic", "bearer", "oauth2"]);
+}
+
+/// The text with the files it names, made in the folder.
+fn with_files(text: &str, folder: &Path) -> String {
+    let secrets = folder.display().to_string();
+    for word in text.split(|c: char| c.is_whitespace() || c == '}') {
+        if let Some(name) = word.strip_prefix("/run/secrets/") {
+            std::fs::write(folder.join(name), "from-a-file\n").unwrap();
+        }
+    }
+    let certificate = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    std::fs::write(folder.join("ca.pem"), certificate.cert.pem()).unwrap();
+    text.replace(SECRETS, &secrets).replace(CA, &format!("{secrets}/ca.pem"))
+}
