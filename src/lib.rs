@@ -4,18 +4,23 @@
 //! (`docs/ARCHITECTURE.md` has the map and walkthroughs).
 //!
 //! ```text
-//! 5  main · cli
-//! 4  app                                  the only module that sees all others
-//! 3  proxy · admin
+//! 6  main, cli
+//! 5  app                                  the only module that sees all others
+//! 4  proxy · admin
+//! 3  service
 //! 2  credential · route
-//! 1  token · headers · upstream
+//! 1  token · headers · upstream · listener
 //! 0  config → secret · metrics · telemetry · tls · dns
 //! ```
 
+pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod dns;
 pub mod headers;
+pub mod listener;
 pub mod metrics;
 pub mod proxy;
 pub mod route;

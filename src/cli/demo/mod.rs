@@ -1,0 +1,120 @@
+//! `sidekey demo`: the main job with nothing to set up. An echo upstream and a token endpoint on loopback, one service of
+//! every kind, the real proxy before them, and the `curl` lines to try.
+
+mod echo;
+mod tokens;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use super::run::serve;
+use crate::app::App;
+use crate::config::Config;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen for callers; a free port is taken where this one is in use.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where to listen for health and metrics; a free port is taken where this one is in use.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
+}
+
+/// Runs the demo until Ctrl-C.
+pub(super) fn demo(args: &Args) -> ExitCode {
+    let outcome = start_servers().and_then(|(echo, tokens)| {
+        let text = services(free(args.listen), free(args.admin), echo, tokens);
+        let config = Config::parse(&text, "demo")?;
+        serve(&config, |app| show(app))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("cannot start the demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts both servers on a thread of their own, as they would be elsewhere in the world.
+fn start_servers() -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let bind = || runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+    let (echo, tokens) = (bind()?, bind()?);
+    let addresses = (echo.local_addr()?, tokens.local_addr()?);
+    std::thread::Builder::new().name("demo-servers".into()).spawn(move || {
+        runtime.block_on(async {
+            let _ = tokio::join!(axum::serve(echo, echo::router()), axum::serve(tokens, tokens::router()));
+        });
+    })?;
+    Ok(addresses)
+}
+
+/// The address, or the same with any free port where it is taken.
+fn free(address: SocketAddr) -> SocketAddr {
+    match std::net::TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(_) => SocketAddr::new(address.ip(), 0),
+    }
+}
+
+fn services(listen: SocketAddr, admin: SocketAddr, echo: SocketAddr, tokens: SocketAddr) -> String {
+    format!(
+        "listen: {listen}
+admin: {admin}
+log: {{ level: warn }}
+services:
+  basic:
+    upstream: http://{echo}
+    auth: {{ type: basic, username: demo, password: correct-horse-battery-staple }}
+  bearer:
+    upstream: http://{echo}
+    auth: {{ type: bearer, token: demo-bearer-token-0123456789 }}
+  header-key:
+    upstream: http://{echo}
+    auth: {{ type: api_key, in: header, name: X-API-Key, value: demo-header-key-0123456789 }}
+  query-key:
+    upstream: http://{echo}
+    auth: {{ type: api_key, in: query, name: key, value: demo-query-key-0123456789 }}
+  cookie-key:
+    upstream: http://{echo}
+    auth: {{ type: api_key, in: cookie, name: session, value: demo-cookie-key-0123456789 }}
+  oauth2:
+    upstream: http://{echo}
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: http://{tokens}/oauth/v2/token
+      client_id: demo
+      client_secret: demo-client-secret
+      scopes: [demo.read]
+"
+    )
+}
+
+/// Prints what to try and what to see.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(app: &App) {
+    let address = |kind: &str| {
+        app.listeners().iter().find(|bound| bound.kind == kind).map(|bound| bound.address.to_string()).unwrap_or_default()
+    };
+    let (proxy, admin) = (address("proxy"), address("admin"));
+    println!(
+        "Sidekey is running on {proxy}. Before an echo server that shows what it received, there is one service of each\n\
+         kind. Call them without any credential:\n\n\
+         \x20 curl http://{proxy}/basic/hello         # Authorization: Basic …\n\
+         \x20 curl http://{proxy}/bearer/hello        # Authorization: Bearer …\n\
+         \x20 curl http://{proxy}/header-key/hello    # X-API-Key: …\n\
+         \x20 curl http://{proxy}/query-key/hello     # ?key=…\n\
+         \x20 curl http://{proxy}/cookie-key/hello    # Cookie: session=…\n\
+         \x20 curl http://{proxy}/oauth2/hello        # Authorization: Bearer …, fetched from a token endpoint and\n\
+         \x20                                         # renewed every minute in the background\n\n\
+         What you send in a credential's place is thrown away:\n\n\
+         \x20 curl -H 'Authorization: Bearer mine' http://{proxy}/bearer/hello\n\n\
+         What operators see:\n\n\
+         \x20 curl http://{admin}/readyz\n\
+         \x20 curl http://{admin}/metrics\n\n\
+         Ctrl-C ends it. The echo shows credentials shortened; yours go in a services file: config/services.yaml."
+    );
+}

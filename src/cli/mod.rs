@@ -1,0 +1,65 @@
+//! The command line: one file for each subcommand.
+
+mod check;
+mod demo;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Bad usage or a bad configuration (`EX_USAGE` of sysexits).
+const USAGE: u8 = 64;
+
+/// Sidekey holds a program's API credentials so that the program does not have to.
+#[derive(Debug, Parser)]
+#[command(name = "sidekey", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: callers in, credentials out.
+    Run(ConfigArg),
+    /// Read the configuration, say all that is wrong with it, and show its services.
+    Check(ConfigArg),
+    /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
+    Demo(demo::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArg {
+    /// The services file.
+    #[arg(long, value_name = "PATH", env = "SIDEKEY_CONFIG", default_value = "/etc/sidekey/services.yaml")]
+    config: PathBuf,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Run(arg) => run::run(&arg.config),
+        Command::Check(arg) => check::check(&arg.config),
+        Command::Demo(args) => demo::demo(&args),
+    }
+}
+
+/// Reads the configuration, or says what is wrong with it and gives the exit code.
+#[expect(clippy::print_stderr, reason = "an operator reads it")]
+fn load(path: &Path) -> Result<Config, ExitCode> {
+    Config::load(path).map_err(|error| {
+        eprintln!("{error}");
+        ExitCode::from(USAGE)
+    })
+}

@@ -1,0 +1,55 @@
+//! `sidekey run`: serve until told to stop.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::load;
+use crate::app::App;
+use crate::config::Config;
+use crate::telemetry;
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) fn run(path: &Path) -> ExitCode {
+    let config = match load(path) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match serve(&config, |_| {}) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("cannot start: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts, calls `started`, and serves until a signal says to stop.
+pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Result<()> {
+    telemetry::init(&config.log)?;
+    for warning in &config.warnings {
+        tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("sidekey-control").enable_all().build()?;
+    runtime.block_on(async {
+        // Kubernetes, systemd and `docker stop` send SIGTERM; a person at a terminal sends SIGINT.
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let app = App::start(config).await?;
+        started(&app);
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "asked to stop");
+        // A second signal does not wait for anybody.
+        tokio::select! {
+            () = app.stop() => {}
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        anyhow::Ok(())
+    })?;
+    runtime.shutdown_background();
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Listening sockets: bound before anything is served, so that an address in use is a start failure that names it.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{IntoRawFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use crate::config::Listen;
+
+/// A bound socket.
+pub struct Listener {
+    socket: Socket,
+    /// The address as bound: the port is the real one where the configuration says 0.
+    pub address: Listen,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    address: Listen,
+    source: io::Error,
+}
+
+impl Listener {
+    /// Binds an address.
+    pub fn bind(address: &Listen) -> Result<Self, BindError> {
+        let bound = match address {
+            Listen::Tcp(tcp) => TcpListener::bind(tcp).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
+            }),
+            Listen::Unix(path) => bind_unix(path).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                Ok(Self { address: address.clone(), socket: Socket::Unix(socket) })
+            }),
+        };
+        bound.map_err(|source| BindError { address: address.clone(), source })
+    }
+
+    /// A descriptor of the same socket for one worker; the worker closes it.
+    pub fn descriptor(&self) -> io::Result<RawFd> {
+        Ok(match &self.socket {
+            Socket::Tcp(socket) => socket.try_clone()?.into_raw_fd(),
+            Socket::Unix(socket) => socket.try_clone()?.into_raw_fd(),
+        })
+    }
+
+    /// The socket for an axum server.
+    pub fn into_tokio(self) -> io::Result<TokioListener> {
+        Ok(match self.socket {
+            Socket::Tcp(socket) => TokioListener::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            Socket::Unix(socket) => TokioListener::Unix(tokio::net::UnixListener::from_std(socket)?),
+        })
+    }
+}
+
+/// A socket registered with the current runtime.
+pub enum TokioListener {
+    /// TCP
+    Tcp(tokio::net::TcpListener),
+    /// Unix
+    Unix(tokio::net::UnixListener),
+}
+
+/// Binds a Unix socket; one that a dead process left behind is replaced, a living one is not, nor any other file.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let is_socket = fs::symlink_metadata(path)?.file_type().is_socket();
+            if !is_socket || UnixStream::connect(path).is_ok() {
+                return Err(error);
+            }
+            fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_which_address_is_in_use() {
+        let first = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
+        let Err(error) = Listener::bind(&first.address) else { panic!("bound twice") };
+        assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", first.address)), "{error}");
+    }
+
+    #[test]
+    fn replaces_a_dead_unix_socket_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = Listen::Unix(dir.path().join("s"));
+        let living = Listener::bind(&socket).unwrap();
+        assert!(Listener::bind(&socket).is_err());
+        drop(living);
+        assert!(Listener::bind(&socket).is_ok());
+        let file = dir.path().join("f");
+        fs::write(&file, "precious").unwrap();
+        assert!(Listener::bind(&Listen::Unix(file.clone())).is_err());
+        assert_eq!(fs::read_to_string(file).unwrap(), "precious");
+    }
+}
