@@ -1,0 +1,284 @@
+//! What a scripted upstream answers: a response, and how it comes or fails to come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::http1::chunked;
+
+/// One scripted answer. Built by a constructor, changed by the methods; see [`Upstream`](super::Upstream).
+#[derive(Debug, Clone)]
+pub struct Answer {
+    informational: Vec<Vec<u8>>,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    body_form: BodyForm,
+    trailers: Vec<(String, String)>,
+    raw: Option<Vec<u8>>,
+    before: Vec<Step>,
+    hold_at: Option<(usize, Gate)>,
+    dribble: Option<(usize, Duration)>,
+    cut_at: Option<usize>,
+    /// Sent as soon as the head of the request is there.
+    pub(super) early: bool,
+    pub(super) end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyForm {
+    Length,
+    Chunked(usize),
+    UntilClosed,
+}
+
+/// What happens to the connection after the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    KeepAlive,
+    Close,
+    Reset,
+    Hang,
+    Echo,
+}
+
+/// One thing to do on the wire.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Send(Vec<u8>),
+    Pause(Duration),
+    Hold(Gate),
+}
+
+impl Answer {
+    /// A status, without a body.
+    pub fn status(status: u16) -> Self {
+        Self {
+            informational: Vec::new(),
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            body_form: BodyForm::Length,
+            trailers: Vec::new(),
+            raw: None,
+            before: Vec::new(),
+            hold_at: None,
+            dribble: None,
+            cut_at: None,
+            early: false,
+            end: End::KeepAlive,
+        }
+    }
+
+    /// 200 with a body.
+    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self::status(200).body(body)
+    }
+
+    /// 200 with a JSON body.
+    pub fn json(value: &serde_json::Value) -> Self {
+        Self::ok(value.to_string()).header("Content-Type", "application/json")
+    }
+
+    /// These bytes and nothing else, then the connection is closed.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { raw: Some(bytes.into()), end: End::Close, ..Self::status(200) }
+    }
+
+    /// Reads the request and closes without an answer.
+    pub fn close_unanswered() -> Self {
+        Self::raw("")
+    }
+
+    /// Reads the request and resets the connection.
+    pub fn reset() -> Self {
+        Self { end: End::Reset, ..Self::raw("") }
+    }
+
+    /// Reads the request and never answers.
+    pub fn never() -> Self {
+        Self { end: End::Hang, ..Self::raw("") }
+    }
+
+    /// 101, then everything that comes is sent back.
+    pub fn switch_to_echo(protocol: &str) -> Self {
+        let head =
+            format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
+        Self { end: End::Echo, ..Self::raw(head) }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The body in chunks of this size.
+    pub fn chunked(mut self, size: usize) -> Self {
+        self.body_form = BodyForm::Chunked(size);
+        self
+    }
+
+    /// A trailer field, after a chunked body.
+    pub fn trailer(mut self, name: &str, value: &str) -> Self {
+        self.trailers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Neither length nor chunks: the body ends with the connection.
+    pub fn until_closed(mut self) -> Self {
+        self.body_form = BodyForm::UntilClosed;
+        self.end = End::Close;
+        self
+    }
+
+    /// A 1xx response first, such as `"103 Early Hints\r\nLink: </a>"`.
+    pub fn after_informational(mut self, lines: &str) -> Self {
+        self.informational.push(format!("HTTP/1.1 {lines}\r\n\r\n").into_bytes());
+        self
+    }
+
+    /// Sent before the request's body is read.
+    pub fn early(mut self) -> Self {
+        self.early = true;
+        self
+    }
+
+    /// Sent only after a while.
+    pub fn after(mut self, pause: Duration) -> Self {
+        self.before.push(Step::Pause(pause));
+        self
+    }
+
+    /// Sent only when the gate opens.
+    pub fn held_by(mut self, gate: &Gate) -> Self {
+        self.before.push(Step::Hold(gate.clone()));
+        self
+    }
+
+    /// The head and this much of the body at once, the rest when the gate opens.
+    pub fn body_held_at(mut self, position: usize, gate: &Gate) -> Self {
+        self.hold_at = Some((position, gate.clone()));
+        self
+    }
+
+    /// Everything in pieces of this size, with a pause after each.
+    pub fn dribbled(mut self, piece: usize, pause: Duration) -> Self {
+        self.dribble = Some((piece, pause));
+        self
+    }
+
+    /// Only this much of the body, then the connection is closed.
+    pub fn cut_at(mut self, position: usize) -> Self {
+        self.cut_at = Some(position);
+        self.end = End::Close;
+        self
+    }
+
+    /// Closes the connection afterwards, and says so in `Connection`.
+    pub fn close(self) -> Self {
+        Self { end: End::Close, ..self.header("Connection", "close") }
+    }
+
+    /// Closes the connection afterwards without having said so.
+    pub fn close_silently(mut self) -> Self {
+        self.end = End::Close;
+        self
+    }
+
+    /// Resets the connection afterwards (after a truncated body, with [`cut_at`](Self::cut_at)).
+    pub fn then_reset(mut self) -> Self {
+        self.end = End::Reset;
+        self
+    }
+
+    /// Says nothing more afterwards, and keeps the connection.
+    pub fn then_hang(mut self) -> Self {
+        self.end = End::Hang;
+        self
+    }
+
+    /// The answer as steps, for a request of this method.
+    pub(super) fn steps(&self, method: &str) -> Vec<Step> {
+        let mut steps = self.before.clone();
+        if let Some(raw) = &self.raw {
+            self.send(&mut steps, raw.clone());
+            return steps;
+        }
+        steps.extend(self.informational.iter().cloned().map(Step::Send));
+        let (head, mut body) = self.message(method);
+        if let Some(position) = self.cut_at {
+            body.truncate(position);
+        }
+        match &self.hold_at {
+            Some((position, gate)) => {
+                let rest = body.split_off(*position);
+                self.send(&mut steps, [head, body].concat());
+                steps.push(Step::Hold(gate.clone()));
+                self.send(&mut steps, rest);
+            }
+            None => self.send(&mut steps, [head, body].concat()),
+        }
+        steps
+    }
+
+    fn send(&self, steps: &mut Vec<Step>, bytes: Vec<u8>) {
+        match self.dribble {
+            Some((size, pause)) => {
+                for piece in bytes.chunks(size) {
+                    steps.push(Step::Send(piece.to_vec()));
+                    steps.push(Step::Pause(pause));
+                }
+            }
+            None => steps.push(Step::Send(bytes)),
+        }
+    }
+
+    fn message(&self, method: &str) -> (Vec<u8>, Vec<u8>) {
+        let reason =
+            http::StatusCode::from_u16(self.status).ok().and_then(|s| s.canonical_reason()).unwrap_or("");
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let without_body = matches!(self.status, 204 | 304);
+        let body = match self.body_form {
+            BodyForm::Length if without_body => Vec::new(),
+            BodyForm::Length => {
+                head += &format!("Content-Length: {}\r\n", self.body.len());
+                self.body.clone()
+            }
+            BodyForm::Chunked(size) => {
+                head += "Transfer-Encoding: chunked\r\n";
+                chunked(&self.body, size, &self.trailers)
+            }
+            BodyForm::UntilClosed => self.body.clone(),
+        };
+        head += "\r\n";
+        (head.into_bytes(), if method == "HEAD" { Vec::new() } else { body })
+    }
+}
+
+/// Holds an answer back until the test opens it: order without sleeping.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
+impl Gate {
+    pub fn closed() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Lets everything through that is held, and all that comes.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(super) async fn passed(&self) {
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+}

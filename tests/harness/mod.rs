@@ -1,0 +1,44 @@
+//! What the tests are built from: the program itself, fakes that follow a script, and real software.
+//!
+//! Every server binds a port that the system hands out, and everything stops when its value is dropped, so tests run
+//! side by side and leave nothing behind. A usual test:
+//!
+//! ```ignore
+//! let upstream = Upstream::plain().await;
+//! let sidekey = Sidekey::serving(&format!(
+//!     "api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url(),
+//! )).start().await;
+//! let response = Call::get(sidekey.url("/api/v1/x")).send().await;
+//! assert_eq!(response.status, 200);
+//! assert_eq!(upstream.only_request().header("authorization"), Some("Bearer t0ken"));
+//! ```
+
+// A toolbox: it is allowed to hold a tool that no test takes today.
+#![allow(dead_code, unused_imports)]
+
+mod answer;
+mod chaos;
+mod client;
+mod eventually;
+mod http1;
+mod pki;
+mod port;
+mod process;
+mod real;
+mod sidekey;
+mod socket;
+mod token_endpoint;
+mod upstream;
+
+pub use answer::{Answer, Gate};
+pub use chaos::ChaosProxy;
+pub use client::{Call, Connection, Response};
+pub use eventually::assert_eventually;
+pub use http1::Fields;
+pub use pki::Pki;
+pub use port::RefusingPort;
+pub use process::{Process, run};
+pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};
+pub use sidekey::Sidekey;
+pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest};
+pub use upstream::{Request, Upstream};

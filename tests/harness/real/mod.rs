@@ -1,0 +1,41 @@
+//! Real software at the other end: what a test proves against these, no fake of ours can get wrong.
+//!
+//! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
+
+mod curl;
+mod nginx;
+mod oidc;
+mod promtool;
+mod requests;
+
+use std::path::{Path, PathBuf};
+
+pub use curl::Curl;
+pub use nginx::Nginx;
+pub use oidc::OidcProvider;
+pub use promtool::promtool_check_metrics;
+pub use requests::python_requests;
+
+/// Where an installed program is.
+pub fn tool(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let found =
+        std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|file| file.is_file());
+    found.unwrap_or_else(|| missing(name))
+}
+
+/// A file below `tests/`.
+fn tests_file(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(relative)
+}
+
+/// A file below `tests/` that `make test-setup` makes.
+pub fn installed(relative: &str) -> PathBuf {
+    let file = tests_file(relative);
+    if file.exists() { file } else { missing(&format!("tests/{relative}")) }
+}
+
+fn missing(what: &str) -> ! {
+    panic!("{what} is not installed; run: make test-setup")
+}

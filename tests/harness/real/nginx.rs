@@ -1,0 +1,129 @@
+//! nginx as an upstream that takes no wrong credential.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::super::process::{Process, run};
+use super::super::{Pki, assert_eventually, port};
+use super::tool;
+
+const MAIN: &str = "
+daemon off;
+master_process off;
+pid $DIR/nginx.pid;
+error_log stderr notice;
+events {}
+http {
+    access_log $DIR/access.log;
+    client_body_temp_path $DIR/client_body;
+    proxy_temp_path $DIR/proxy;
+    fastcgi_temp_path $DIR/fastcgi;
+    uwsgi_temp_path $DIR/uwsgi;
+    scgi_temp_path $DIR/scgi;
+    client_max_body_size 64m;
+$HTTP
+    server {
+        listen 127.0.0.1:$PORT ssl;
+        server_name localhost;
+        ssl_certificate $CERTIFICATE;
+        ssl_certificate_key $KEY;
+        location = /.harness/$NONCE { return 204; }
+$SERVER
+    }
+}
+";
+
+/// A running nginx that serves HTTPS on `https://localhost:PORT`.
+pub struct Nginx {
+    process: Process,
+    dir: TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    /// With these directives in `http { … }` and in `server { … }`; `$DIR` stands for a folder of its own, which
+    /// `prepare` may fill beforehand.
+    pub async fn https(pki: &Pki, http: &str, server: &str, prepare: impl AsyncFnOnce(&Path)) -> Self {
+        let dir = TempDir::with_prefix("sidekey-nginx-").unwrap();
+        prepare(dir.path()).await;
+        let files = pki.server_files(&["localhost", "127.0.0.1"]);
+        let config = MAIN
+            .replace("$HTTP", http)
+            .replace("$SERVER", server)
+            .replace("$CERTIFICATE", files.certificate.to_str().unwrap())
+            .replace("$KEY", files.key.to_str().unwrap())
+            .replace("$DIR", dir.path().to_str().unwrap());
+        for _ in 0..5 {
+            let (port, nonce) = (port::free(), format!("{:x}", fastrand::u64(..)));
+            let config = config.replace("$PORT", &port.to_string()).replace("$NONCE", &nonce);
+            std::fs::write(dir.path().join("nginx.conf"), config).unwrap();
+            let mut process = start(dir.path());
+            if answers(&mut process, pki, port, &nonce).await {
+                return Self { process, dir, port };
+            }
+            let output = process.output();
+            assert!(output.contains("Address already in use"), "nginx does not start: {output}");
+        }
+        panic!("nginx finds no free port");
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    /// The folder that `$DIR` stands for.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What it wrote to standard error.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The lines of its access log.
+    pub fn access_log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_default()
+    }
+
+    /// A line of a password file, made by `openssl passwd`.
+    pub async fn htpasswd(user: &str, password: &str) -> String {
+        let mut command = Command::new(tool("openssl"));
+        command.args(["passwd", "-apr1", "-stdin"]);
+        let output = run(command, password.as_bytes()).await;
+        assert!(output.status.success(), "openssl passwd: {}", String::from_utf8_lossy(&output.stderr));
+        format!("{user}:{}", String::from_utf8(output.stdout).unwrap())
+    }
+}
+
+fn start(dir: &Path) -> Process {
+    let mut command = Command::new(tool("nginx"));
+    command.args(["-e", "stderr", "-p"]).arg(dir).arg("-c").arg(dir.join("nginx.conf"));
+    Process::spawn("nginx", &mut command)
+}
+
+/// Whether it is this nginx that answers there; false once it has ended.
+async fn answers(process: &mut Process, pki: &Pki, port: u16, nonce: &str) -> bool {
+    let mut alive = false;
+    assert_eventually(Duration::from_secs(20), "nginx answers", async || {
+        let url = format!("https://localhost:{port}/.harness/{nonce}");
+        let mut probe = Command::new(tool("curl"));
+        probe.args([
+            "--silent",
+            "--noproxy",
+            "*",
+            "--cacert",
+            &pki.ca_file(),
+            "--write-out",
+            "%{http_code}",
+            &url,
+        ]);
+        alive = run(probe, b"").await.stdout == b"204";
+        alive || process.exit_status().is_some()
+    })
+    .await;
+    alive
+}

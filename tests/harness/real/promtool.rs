@@ -1,0 +1,16 @@
+//! promtool, Prometheus' own opinion of a metrics page.
+
+use std::process::Command;
+
+use super::super::process::run;
+use super::tool;
+
+/// Fails the test where `promtool check metrics` has anything to say.
+pub async fn promtool_check_metrics(page: &str) {
+    let mut command = Command::new(tool("promtool"));
+    command.args(["check", "metrics"]);
+    let output = run(command, page.as_bytes()).await;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.trim().is_empty(), "promtool: {said}\n{page}");
+}

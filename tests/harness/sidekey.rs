@@ -1,0 +1,277 @@
+//! The real program: started with a configuration, reached where it says it listens, stopped when dropped.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Output};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{Call, Response};
+use super::process::{Process, run};
+use super::{Connection, assert_eventually};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sidekey");
+/// Variables of the developer's own that would change what the program does.
+const FOREIGN: [&str; 9] = [
+    "RUST_LOG",
+    "SIDEKEY_CONFIG",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+];
+const START: Duration = Duration::from_secs(30);
+
+/// The running program.
+pub struct Sidekey {
+    process: Process,
+    dir: TempDir,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    kind: String,
+    address: String,
+    service: Option<String>,
+}
+
+/// What it is to be started with.
+pub struct Builder {
+    config: String,
+    env: Vec<(String, String)>,
+    dir: TempDir,
+}
+
+impl Sidekey {
+    /// With these entries under `services`, JSON logs at level `debug`, and every port found.
+    ///
+    /// `$DIR` in a configuration stands for the folder that [`Builder::file`] writes to.
+    pub fn serving(services: &str) -> Builder {
+        let mut config = String::from(
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: debug, format: json, access: true }\nservices:\n",
+        );
+        for line in services.lines() {
+            writeln!(config, "  {line}").unwrap();
+        }
+        Self::configured(&config)
+    }
+
+    /// With this configuration and no other. Logs must be JSON: the listeners are found there.
+    pub fn configured(config: &str) -> Builder {
+        let dir = TempDir::with_prefix("sidekey-test-").unwrap();
+        Builder { config: config.into(), env: Vec::new(), dir }
+    }
+
+    /// The URL of a path on the shared listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listener("proxy").address)
+    }
+
+    /// The shared listener.
+    pub fn address(&self) -> SocketAddr {
+        self.listener("proxy").address.parse().unwrap()
+    }
+
+    /// A connection to the shared listener.
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.address()).await
+    }
+
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listener("admin").address)
+    }
+
+    /// The URL of a path on the listener that belongs to one service alone.
+    pub fn service_url(&self, service: &str, path: &str) -> String {
+        let own = |listener: &&Listener| listener.service.as_deref() == Some(service);
+        format!("http://{}{path}", self.listeners.iter().find(own).expect("a listener of its own").address)
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        Call::get(self.url(path)).send().await
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub async fn ready(&self) {
+        assert_eventually(START, "/readyz answers 200", async || self.is_ready().await).await;
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        Call::get(self.admin_url("/readyz")).send().await.status == 200
+    }
+
+    /// The text of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let response = Call::get(self.admin_url("/metrics")).send().await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.text()
+    }
+
+    /// The sum of all series of that name whose labels include these; `None` where there are none.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let text = self.metrics().await;
+        let series = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']));
+            rest.is_some_and(|rest| labels.iter().all(|(k, v)| rest.contains(&format!("{k}=\"{v}\""))))
+        });
+        let values = series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+        values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+    }
+
+    /// Everything it has written so far.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The log's events.
+    pub fn events(&self) -> Vec<Value> {
+        events(&self.log())
+    }
+
+    /// Waits until an event with this message is logged, and returns the first one.
+    pub async fn logged(&self, message: &str) -> Value {
+        let found = || self.events().into_iter().find(|event| event["message"] == message);
+        assert_eventually(START, &format!("{message:?} is logged"), async || found().is_some()).await;
+        found().unwrap()
+    }
+
+    /// Writes a file that the configuration names as `$DIR/…`, as a whole or not at all.
+    pub fn write(&self, name: &str, content: &str) {
+        let new = self.dir.path().join(format!(".{name}.new"));
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, self.dir.path().join(name)).unwrap();
+    }
+
+    /// The folder that `$DIR` stands for.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        self.process.ended(START).await
+    }
+
+    /// Asks it to stop, as an orchestrator does, and waits for it.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.ended().await
+    }
+
+    /// Runs another of its commands to the end.
+    pub async fn command(arguments: &[&str]) -> Output {
+        let mut command = binary();
+        command.args(arguments);
+        run(command, b"").await
+    }
+
+    fn listener(&self, kind: &str) -> &Listener {
+        let found = self.listeners.iter().find(|listener| listener.kind == kind);
+        found.unwrap_or_else(|| panic!("no listener of kind {kind} in {:?}", self.listeners))
+    }
+}
+
+impl Builder {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// A file that the configuration names as `$DIR/…`.
+    pub fn file(self, name: &str, content: &str) -> Self {
+        std::fs::write(self.dir.path().join(name), content).unwrap();
+        self
+    }
+
+    /// Starts it and waits until it listens on every address of its configuration.
+    pub async fn start(self) -> Sidekey {
+        let expected = expected_listeners(&self.config);
+        let (mut process, dir) = self.spawn();
+        assert_eventually(START, "it listens", async || {
+            let ended = process.exit_status();
+            assert!(ended.is_none(), "it ended at once: {}", ended.unwrap());
+            listeners(&process.output()).len() >= expected
+        })
+        .await;
+        let listeners = listeners(&process.output());
+        Sidekey { process, dir, listeners }
+    }
+
+    /// Starts it and waits until it is ready as well.
+    pub async fn start_ready(self) -> Sidekey {
+        let sidekey = self.start().await;
+        sidekey.ready().await;
+        sidekey
+    }
+
+    /// Expects it to give up at once; returns its exit code and what it wrote.
+    pub async fn expect_start_failure(self) -> (i32, String) {
+        let (mut process, _dir) = self.spawn();
+        let status = process.ended(START).await;
+        // What it wrote may still be on its way through the pipe.
+        assert_eventually(START, "it says why", async || !process.output().is_empty()).await;
+        (status.code().expect("an exit code, not a signal"), process.output())
+    }
+
+    fn spawn(self) -> (Process, TempDir) {
+        let file = self.dir.path().join("sidekey.yaml");
+        std::fs::write(&file, self.config.replace("$DIR", self.dir.path().to_str().unwrap())).unwrap();
+        let mut command = binary();
+        command.arg("run").arg("--config").arg(file).envs(self.env);
+        (Process::spawn("sidekey", &mut command), self.dir)
+    }
+}
+
+fn binary() -> Command {
+    let mut command = Command::new(BINARY);
+    FOREIGN.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command
+}
+
+fn events(log: &str) -> Vec<Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn listeners(log: &str) -> Vec<Listener> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let listening = |event: &Value| event["message"] == "listening";
+    let listener = |event: Value| {
+        Some(Listener {
+            kind: text(&event["listener.kind"])?,
+            address: text(&event["listener.address"])?,
+            service: text(&event["service.name"]),
+        })
+    };
+    events(log).into_iter().filter(listening).filter_map(listener).collect()
+}
+
+/// How many addresses the configuration names: the shared ones, the admin's, and those of single services.
+fn expected_listeners(config: &str) -> usize {
+    let config: serde_yaml::Value = serde_yaml::from_str(config).expect("the test's own YAML");
+    let count = |node: &serde_yaml::Value| match node.get("listen") {
+        Some(serde_yaml::Value::Sequence(all)) => all.len(),
+        Some(_) => 1,
+        None => 0,
+    };
+    let services = config.get("services").and_then(serde_yaml::Value::as_mapping);
+    let own: usize = services.map_or(0, |services| services.values().map(count).sum());
+    count(&config).max(1) + 1 + own
+}

@@ -1,0 +1,280 @@
+//! A scripted OAuth2 token endpoint: issues `tok-1`, `tok-2`, … and can be told to fail in every way one fails.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Gate};
+use super::pki::Pki;
+use super::upstream::{Request, Upstream};
+
+/// The endpoint; its path is `/oauth2/token`, and it answers on every other path as well.
+pub struct TokenEndpoint {
+    server: Upstream,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    queue: VecDeque<TokenAnswer>,
+    default: TokenAnswer,
+    issued: Vec<Issued>,
+    stalled: bool,
+}
+
+struct Issued {
+    token: String,
+    /// `None`: the endpoint did not say, so it never ends here.
+    expires: Option<Instant>,
+}
+
+/// One scripted answer.
+#[derive(Debug, Clone)]
+pub struct TokenAnswer {
+    kind: Kind,
+    gate: Option<Gate>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Issue { expires_in: Value, valid_for: Option<Duration>, extra: Value },
+    Http(Box<Answer>),
+}
+
+impl TokenAnswer {
+    /// A new token of this many seconds.
+    pub fn issue(seconds: u64) -> Self {
+        let kind = Kind::Issue {
+            expires_in: json!(seconds),
+            valid_for: Some(Duration::from_secs(seconds)),
+            extra: json!({}),
+        };
+        Self { kind, gate: None }
+    }
+
+    /// A new token whose answer has this `expires_in` (`Value::Null`: none at all) and these members besides.
+    pub fn issue_saying(expires_in: Value, extra: Value) -> Self {
+        Self { kind: Kind::Issue { expires_in, valid_for: None, extra }, gate: None }
+    }
+
+    /// An error of RFC 6749 §5.2.
+    pub fn error(status: u16, code: &str) -> Self {
+        let body = json!({ "error": code, "error_description": format!("scripted {code}") }).to_string();
+        Answer::status(status).body(body).header("Content-Type", "application/json").into()
+    }
+
+    /// 429 with `Retry-After`.
+    pub fn retry_after(value: &str) -> Self {
+        Answer::status(429).header("Retry-After", value).into()
+    }
+
+    /// A web page where a token was expected.
+    pub fn html(status: u16) -> Self {
+        let page = "<!DOCTYPE html><html><body>We are down for maintenance</body></html>";
+        Answer::status(status).body(page).header("Content-Type", "text/html").into()
+    }
+
+    /// 200 and nothing in it.
+    pub fn empty() -> Self {
+        Answer::status(200).into()
+    }
+
+    /// 200 with this JSON.
+    pub fn json(value: &Value) -> Self {
+        Answer::json(value).into()
+    }
+
+    /// Given only when the gate opens.
+    pub fn held_by(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
+        self
+    }
+}
+
+impl From<Answer> for TokenAnswer {
+    fn from(answer: Answer) -> Self {
+        Self { kind: Kind::Http(Box::new(answer)), gate: None }
+    }
+}
+
+/// One token request.
+#[derive(Debug, Clone)]
+pub struct TokenRequest {
+    pub at: Instant,
+    /// The form's parameters, decoded, in order.
+    pub form: Vec<(String, String)>,
+    pub authorization: Option<String>,
+    /// All of it.
+    pub http: Request,
+}
+
+impl TokenRequest {
+    fn new(http: Request) -> Self {
+        let form = form_urlencoded::parse(&http.body).into_owned().collect();
+        Self { at: http.at, form, authorization: http.header("authorization").map(str::to_owned), http }
+    }
+
+    /// The value of the only parameter of that name.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        let all: Vec<_> = self.form.iter().filter(|(key, _)| key == name).collect();
+        assert!(all.len() < 2, "{name} came more than once: {all:?}");
+        all.first().map(|(_, value)| value.as_str())
+    }
+
+    /// What stands in `Authorization: Basic`, without Base64 but as encoded below it.
+    pub fn basic(&self) -> Option<String> {
+        let encoded = self.authorization.as_deref()?.strip_prefix("Basic ")?;
+        Some(String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap())
+    }
+}
+
+impl TokenEndpoint {
+    /// Plain HTTP; tokens of one hour.
+    pub async fn plain() -> Self {
+        Self::on(Upstream::plain().await)
+    }
+
+    /// HTTPS; tokens of one hour.
+    pub async fn tls(pki: &Pki) -> Self {
+        Self::on(Upstream::tls(pki).await)
+    }
+
+    fn on(server: Upstream) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            default: TokenAnswer::issue(3600),
+            issued: Vec::new(),
+            stalled: false,
+        };
+        let state = Arc::new(Mutex::new(state));
+        let answering = state.clone();
+        server.answer_with(move |_| answering.lock().answer());
+        Self { server, state }
+    }
+
+    /// The token endpoint's URL.
+    pub fn url(&self) -> String {
+        self.server.url() + "/oauth2/token"
+    }
+
+    /// The server below, for what is not about tokens.
+    pub fn server(&self) -> &Upstream {
+        &self.server
+    }
+
+    /// Queues an answer for one request.
+    pub fn next(&self, answer: impl Into<TokenAnswer>) {
+        self.state.lock().queue.push_back(answer.into());
+    }
+
+    /// The answer to every request that finds the queue empty.
+    pub fn always(&self, answer: impl Into<TokenAnswer>) {
+        self.state.lock().default = answer.into();
+    }
+
+    /// From now on connections are reset.
+    pub fn go_down(&self) {
+        self.server.set_accepting(false);
+    }
+
+    /// From now on requests are taken and never answered.
+    pub fn stall(&self) {
+        self.state.lock().stalled = true;
+    }
+
+    /// Ends [`go_down`](Self::go_down) and [`stall`](Self::stall), for the requests to come.
+    pub fn come_up(&self) {
+        self.state.lock().stalled = false;
+        self.server.set_accepting(true);
+    }
+
+    /// Every token request so far whose body has come.
+    pub fn requests(&self) -> Vec<TokenRequest> {
+        self.server.requests().into_iter().filter(|request| request.complete).map(TokenRequest::new).collect()
+    }
+
+    pub fn request_count(&self) -> usize {
+        self.server.request_count()
+    }
+
+    pub fn only_request(&self) -> TokenRequest {
+        TokenRequest::new(self.server.only_request())
+    }
+
+    /// Waits until this many token requests have come.
+    pub async fn received(&self, count: usize) {
+        self.server.received(count).await;
+    }
+
+    /// Every token issued so far, oldest first.
+    pub fn issued(&self) -> Vec<String> {
+        self.state.lock().issued.iter().map(|issued| issued.token.clone()).collect()
+    }
+
+    /// Whether this token was issued here and has not expired.
+    pub fn is_live(&self, token: &str) -> bool {
+        self.state.lock().is_live(token)
+    }
+
+    /// No token issued so far is accepted any more.
+    pub fn revoke_all(&self) {
+        for issued in &mut self.state.lock().issued {
+            issued.expires = Some(Instant::now());
+        }
+    }
+
+    /// An answer for [`Upstream::answer_with`]: 401 to everything but a live token issued here.
+    pub fn guard(&self) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
+        let state = self.state.clone();
+        move |request| {
+            let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+            if token.is_some_and(|token| state.lock().is_live(token)) {
+                Answer::ok("granted")
+            } else {
+                Answer::status(401)
+                    .header("WWW-Authenticate", "Bearer error=\"invalid_token\"")
+                    .body("refused")
+            }
+        }
+    }
+}
+
+impl State {
+    fn answer(&mut self) -> Answer {
+        if self.stalled {
+            return Answer::never();
+        }
+        let scripted = self.queue.pop_front().unwrap_or_else(|| self.default.clone());
+        let answer = match scripted.kind {
+            Kind::Http(answer) => *answer,
+            Kind::Issue { expires_in, valid_for, extra } => self.issue(&expires_in, valid_for, extra),
+        };
+        match &scripted.gate {
+            Some(gate) => answer.held_by(gate),
+            None => answer,
+        }
+    }
+
+    fn issue(&mut self, expires_in: &Value, valid_for: Option<Duration>, extra: Value) -> Answer {
+        let token = format!("tok-{}", self.issued.len() + 1);
+        self.issued
+            .push(Issued { token: token.clone(), expires: valid_for.map(|time| Instant::now() + time) });
+        let mut body = json!({ "access_token": token, "token_type": "Bearer" });
+        if !expires_in.is_null() {
+            body["expires_in"] = expires_in.clone();
+        }
+        if let (Some(body), Value::Object(extra)) = (body.as_object_mut(), extra) {
+            body.extend(extra);
+        }
+        Answer::json(&body).header("Cache-Control", "no-store")
+    }
+
+    fn is_live(&self, token: &str) -> bool {
+        let found = self.issued.iter().find(|issued| issued.token == token);
+        found.is_some_and(|issued| issued.expires.is_none_or(|end| Instant::now() < end))
+    }
+}

@@ -1,0 +1,3 @@
+//! The tests, a file for each promise or subject.
+
+mod harness_itself;
