@@ -58,12 +58,13 @@ pub struct Bound {
 }
 
 impl App {
-    /// Starts everything on the current runtime and on worker threads of its own. Returns once all listeners are open.
-    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+    /// Starts everything, on the current tokio runtime and on worker threads of its own; all listeners are open then.
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
         let tls = TlsClients::new();
-        let resolver = Resolver::from_system().context("cannot read this machine's resolver configuration")?;
+        let resolver =
+            Resolver::from_system().context("cannot read this machine's resolver configuration")?;
 
         let sockets = bind_all(config)?;
         let admin = Listener::bind(&config.admin)?;
@@ -102,7 +103,11 @@ impl App {
     /// Stops accepting, lets requests in flight finish within `shutdown.drain`, and ends the workers.
     pub async fn stop(self) {
         let deadline = Instant::now() + self.drain;
-        tracing::info!(requests.in_flight = self.proxy.in_flight(), drain.seconds = self.drain.as_secs_f64(), "draining");
+        tracing::info!(
+            requests.in_flight = self.proxy.in_flight(),
+            drain.seconds = self.drain.as_secs_f64(),
+            "draining"
+        );
         self.proxy.drain();
         self.stop_accepting.send_replace(true);
         let mut idle = 0;
@@ -113,7 +118,10 @@ impl App {
         }
         match self.proxy.in_flight() {
             0 => tracing::info!("stopped"),
-            cut => tracing::warn!(requests.cut = cut, "stopped: the drain time was over before these requests were"),
+            cut => tracing::warn!(
+                requests.cut = cut,
+                "stopped: the drain time was over before these requests were"
+            ),
         }
         for _ in &self.workers {
             self.stopped.notify_one();
@@ -137,7 +145,11 @@ fn bind_all(config: &Config) -> anyhow::Result<Vec<Door>> {
     for (index, service) in config.services.iter().enumerate() {
         for address in &service.listen {
             let listener = Listener::bind(address)?;
-            let bound = Bound { kind: "service", service: Some(service.name.clone()), address: listener.address.clone() };
+            let bound = Bound {
+                kind: "service",
+                service: Some(service.name.clone()),
+                address: listener.address.clone(),
+            };
             doors.push((listener, bound, Some(index)));
         }
     }
@@ -160,7 +172,8 @@ fn start_refreshers(
     let mut stores = HashMap::new();
     for (oauth2, names) in users {
         let endpoint = TokenEndpoint::new(oauth2, &tls.client(&oauth2.tls)?, resolver.clone())?;
-        let source: Arc<dyn TokenSource> = grants::source(endpoint, names.iter().map(|name| metrics.token(name)).collect());
+        let source: Arc<dyn TokenSource> =
+            grants::source(endpoint, names.iter().map(|name| metrics.token(name)).collect());
         let store = Arc::new(Store::new());
         tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
         stores.insert(oauth2.clone(), store);
@@ -176,7 +189,8 @@ fn build_service(
     stores: &HashMap<OAuth2, Arc<Store>>,
 ) -> anyhow::Result<Service> {
     let upstream_tls = if config.upstream.tls {
-        let name = server_name(&config.upstream.host, &config.tls).context("the upstream's name cannot be verified")?;
+        let name = server_name(&config.upstream.host, &config.tls)
+            .context("the upstream's name cannot be verified")?;
         Some((tls.client(&config.tls)?, name))
     } else {
         None

@@ -15,7 +15,9 @@ pub struct Resolver(Arc<TokioResolver>);
 impl Resolver {
     /// Reads the machine's resolver configuration.
     pub fn from_system() -> io::Result<Self> {
-        let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build()).map_err(io::Error::other)?;
+        let resolver = TokioResolver::builder_tokio()
+            .and_then(hickory_resolver::ResolverBuilder::build)
+            .map_err(io::Error::other)?;
         Ok(Self(Arc::new(resolver)))
     }
 

@@ -46,7 +46,10 @@ impl Field {
             19 => &[("proxy-authorization", Self::HopByHop)],
             _ => &[],
         };
-        candidates.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Self::EndToEnd, |(_, field)| *field)
+        candidates
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map_or(Self::EndToEnd, |(_, field)| *field)
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -40,12 +40,12 @@ impl Metrics {
             registry.register(Box::new(collector.clone()))?;
             Ok(collector)
         }
-        let counter = |name, help, labels: &[&str]| {
-            add(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-        };
+        let counter =
+            |name, help, labels: &[&str]| add(registry, IntCounterVec::new(Opts::new(name, help), labels)?);
         let int_gauge =
             |name, help, labels: &[&str]| add(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
-        let gauge = |name, help, labels: &[&str]| add(registry, GaugeVec::new(Opts::new(name, help), labels)?);
+        let gauge =
+            |name, help, labels: &[&str]| add(registry, GaugeVec::new(Opts::new(name, help), labels)?);
         let histogram = |name, help, labels: &[&str]| {
             let opts = HistogramOpts::new(name, help).buckets(DURATIONS.to_vec());
             add(registry, HistogramVec::new(opts, labels)?)
@@ -254,7 +254,13 @@ impl TokenMetrics {
     }
 
     /// The token's state, as Unix times; set when `/metrics` is read.
-    pub fn state(&self, failures: u32, expiry: Option<f64>, last_success: Option<f64>, next_refresh: Option<f64>) {
+    pub fn state(
+        &self,
+        failures: u32,
+        expiry: Option<f64>,
+        last_success: Option<f64>,
+        next_refresh: Option<f64>,
+    ) {
         self.consecutive_failures.set(i64::from(failures));
         for (gauge, value) in
             [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]

@@ -45,7 +45,13 @@ impl Routes {
     ///
     /// `own` is the service whose listener the request came in by; `host` its `Host` (or the authority of an
     /// absolute-form target, with `absolute` set, as an app sends it to `HTTP_PROXY`); `path` its path and query.
-    pub fn find<'a>(&self, own: Option<usize>, host: &str, absolute: bool, path: &'a str) -> Option<Match<'a>> {
+    pub fn find<'a>(
+        &self,
+        own: Option<usize>,
+        host: &str,
+        absolute: bool,
+        path: &'a str,
+    ) -> Option<Match<'a>> {
         if let Some(service) = own {
             return Some(Match { service, rest: path });
         }
@@ -108,7 +114,12 @@ mod tests {
     fn service(name: &str, host: &str, hosts: &[&str]) -> Service {
         Service {
             name: name.into(),
-            upstream: Upstream { tls: true, host: Host::Name(host.into()), port: 443, base_path: String::new() },
+            upstream: Upstream {
+                tls: true,
+                host: Host::Name(host.into()),
+                port: 443,
+                base_path: String::new(),
+            },
             hosts: hosts.iter().map(ToString::to_string).collect(),
             listen: vec![],
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
@@ -129,12 +140,15 @@ mod tests {
     #[test]
     fn the_first_segment_names_the_service() {
         let routes = routes();
-        let find = |path| routes.find(None, "127.0.0.1:8080", false, path).map(|found| (found.service, found.rest));
+        let find =
+            |path| routes.find(None, "127.0.0.1:8080", false, path).map(|found| (found.service, found.rest));
         assert_eq!(find("/billing/v1/x?y=1"), Some((0, "/v1/x?y=1")));
         assert_eq!(find("/billing"), Some((0, "")));
         assert_eq!(find("/billing?x"), Some((0, "?x")));
         assert_eq!(find("/billing//x"), Some((0, "//x")));
-        for unknown in ["/", "", "/billin/x", "/billings", "/Billing/", "//billing/", "/%62illing/", "*", "billing/"] {
+        for unknown in
+            ["/", "", "/billin/x", "/billings", "/Billing/", "//billing/", "/%62illing/", "*", "billing/"]
+        {
             assert_eq!(find(unknown), None, "{unknown}");
         }
     }
@@ -142,10 +156,16 @@ mod tests {
     #[test]
     fn a_host_or_a_listener_of_its_own_leads_to_a_service_too() {
         let routes = routes();
-        let find = |host, absolute| routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.rest));
+        let find = |host, absolute| {
+            routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.rest))
+        };
         assert_eq!(find("CRM.internal:8080", false), Some((1, "/billing/x")));
         assert_eq!(find("[::1]:8080", false), Some((0, "/x")));
-        assert_eq!(find("crm.example.com", false), Some((0, "/x")), "an upstream's host counts for a proxy request only");
+        assert_eq!(
+            find("crm.example.com", false),
+            Some((0, "/x")),
+            "an upstream's host counts for a proxy request only"
+        );
         assert_eq!(find("crm.example.com:80", true), Some((1, "/billing/x")));
         assert_eq!(find("other.example.com", true), None);
         assert_eq!(routes.find(Some(1), "x", false, "/y"), Some(Match { service: 1, rest: "/y" }));
@@ -153,7 +173,17 @@ mod tests {
 
     #[test]
     fn notices_a_path_that_climbs_out_of_its_base() {
-        for path in ["/..", "/../admin", "/a/../../b", "/%2e%2E/x", "/..%2f..", "/.%2e/", "/a/..\\..\\b", "/..;x=1/", "/%2e%2e%5cx"] {
+        for path in [
+            "/..",
+            "/../admin",
+            "/a/../../b",
+            "/%2e%2E/x",
+            "/..%2f..",
+            "/.%2e/",
+            "/a/..\\..\\b",
+            "/..;x=1/",
+            "/%2e%2e%5cx",
+        ] {
             assert!(climbs(path), "{path}");
         }
         for path in ["", "/", "/a/../b", "/a..b", "/...", "/a?x=/../..", "/%20/", "/a/./b", "/a/%2e%2e/b"] {

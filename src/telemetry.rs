@@ -29,7 +29,9 @@ pub fn init(log: &Log) -> Result<(), TryInitError> {
     } else {
         base.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
     };
-    tracing_subscriber::registry().with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter)).try_init()?;
+    tracing_subscriber::registry()
+        .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
+        .try_init()?;
     EngineLog::init();
     Ok(())
 }
@@ -72,8 +74,12 @@ mod tests {
 
     #[test]
     fn drops_what_dependencies_log() {
-        let enabled =
-            |target| log::Log::enabled(&EngineLog, &log::Metadata::builder().level(log::Level::Error).target(target).build());
+        let enabled = |target| {
+            log::Log::enabled(
+                &EngineLog,
+                &log::Metadata::builder().level(log::Level::Error).target(target).build(),
+            )
+        };
         assert!(enabled("pingora_core::services::listening"));
         assert!(!enabled("pingora_core::protocols::http::v1::server"));
         assert!(!enabled("rustls::msgs"));

@@ -27,7 +27,9 @@ impl TlsClients {
         }
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            tracing::warn!("this machine has no CA roots: every TLS connection without `tls.ca_file` will be refused");
+            tracing::warn!(
+                "this machine has no CA roots: every TLS connection without `tls.ca_file` will be refused"
+            );
         }
         Self { default: config(roots) }
     }

@@ -26,7 +26,8 @@ pub struct Admin {
 impl Admin {
     /// Pages over these services; `registry` is what `/metrics` shows.
     pub fn new(services: Arc<[Service]>, registry: Registry, metrics: Arc<Metrics>) -> Self {
-        let tokens = services.iter().map(|service| service.credential.store().map(|_| metrics.token(&service.name)));
+        let tokens =
+            services.iter().map(|service| service.credential.store().map(|_| metrics.token(&service.name)));
         let tokens = tokens.collect();
         Self { services, registry, metrics, tokens }
     }
@@ -48,7 +49,12 @@ impl Admin {
             if let (Some(token), Some(store)) = (token, service.credential.store()) {
                 let status = store.status();
                 let last_success = status.last_success_unix_seconds();
-                token.state(status.failures, store.expiry_unix_seconds(), last_success, status.next_attempt_unix_seconds());
+                token.state(
+                    status.failures,
+                    store.expiry_unix_seconds(),
+                    last_success,
+                    status.next_attempt_unix_seconds(),
+                );
             }
         }
     }

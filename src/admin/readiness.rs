@@ -18,10 +18,11 @@ pub(super) struct State<'a> {
 impl<'a> State<'a> {
     pub(super) fn of(service: &'a Service) -> Self {
         let is_ready = service.credential.is_ready();
-        let cause = service.credential.store().filter(|_| !is_ready).map(|store| match store.status().last_error {
-            Some(error) => error.message,
-            None => "the first token is on its way".into(),
-        });
+        let cause =
+            service.credential.store().filter(|_| !is_ready).map(|store| match store.status().last_error {
+                Some(error) => error.message,
+                None => "the first token is on its way".into(),
+            });
         Self { service: &service.name, optional: service.optional, is_ready, cause }
     }
 }
@@ -44,7 +45,12 @@ mod tests {
     use super::*;
 
     fn state(service: &'static str, optional: bool, is_ready: bool) -> State<'static> {
-        State { service, optional, is_ready, cause: (!is_ready).then(|| "the token endpoint answered 503".into()) }
+        State {
+            service,
+            optional,
+            is_ready,
+            cause: (!is_ready).then(|| "the token endpoint answered 503".into()),
+        }
     }
 
     #[test]

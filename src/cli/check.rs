@@ -24,9 +24,15 @@ pub(super) fn check(path: &Path) -> ExitCode {
 
 fn table(config: &Config) -> String {
     let rows = config.services.iter().map(|service| {
-        [service.name.clone(), service.auth.kind().into(), ways_in(config, service), service.upstream.to_string()]
+        [
+            service.name.clone(),
+            service.auth.kind().into(),
+            ways_in(config, service),
+            service.upstream.to_string(),
+        ]
     });
-    let rows: Vec<_> = std::iter::once(["SERVICE", "KIND", "CALL", "UPSTREAM"].map(String::from)).chain(rows).collect();
+    let rows: Vec<_> =
+        std::iter::once(["SERVICE", "KIND", "CALL", "UPSTREAM"].map(String::from)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
     let line = |row: &[String; 4]| {

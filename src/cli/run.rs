@@ -31,11 +31,15 @@ pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Resu
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("sidekey-control").enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("sidekey-control")
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         // Kubernetes, systemd and `docker stop` send SIGTERM; a person at a terminal sends SIGINT.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let app = App::start(config).await?;
+        let app = App::start(config)?;
         started(&app);
         let name = tokio::select! {
             _ = term.recv() => "SIGTERM",

@@ -11,7 +11,9 @@ use crate::secret::Secret;
 pub(super) fn credential(location: &KeyLocation, prefix: &str, key: &Secret) -> Credential {
     let key = Zeroizing::new(format!("{prefix}{}", key.expose()));
     match location {
-        KeyLocation::Header(name) => Credential::Static { slot: Slot::Header(name.clone()), value: sensitive(&key) },
+        KeyLocation::Header(name) => {
+            Credential::Static { slot: Slot::Header(name.clone()), value: sensitive(&key) }
+        }
         KeyLocation::Query(name) => {
             let pair = Zeroizing::new(Serializer::new(String::new()).append_pair(name, &key).finish());
             Credential::Static { slot: Slot::Query(name.clone()), value: sensitive(&pair) }
@@ -28,8 +30,8 @@ mod tests {
     use super::*;
     use crate::credential::Injection;
 
-    fn written(location: KeyLocation, prefix: &str) -> String {
-        let credential = credential(&location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());
+    fn written(location: &KeyLocation, prefix: &str) -> String {
+        let credential = credential(location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());
         let value = match credential.injection().unwrap() {
             Injection::Header(_, value) => value,
             Injection::Query(value) | Injection::Cookie(value) => value.clone(),
@@ -40,9 +42,9 @@ mod tests {
 
     #[test]
     fn goes_where_it_is_told_to() {
-        assert_eq!(written(KeyLocation::Header(http::HeaderName::from_static("x-api-key")), ""), "k&y=1 ü");
-        assert_eq!(written(KeyLocation::Header(http::header::AUTHORIZATION), "Token "), "Token k&y=1 ü");
-        assert_eq!(written(KeyLocation::Query("api key".into()), ""), "api+key=k%26y%3D1+%C3%BC");
-        assert_eq!(written(KeyLocation::Cookie("sid".into()), "v1."), "sid=v1.k&y=1 ü");
+        assert_eq!(written(&KeyLocation::Header(http::HeaderName::from_static("x-api-key")), ""), "k&y=1 ü");
+        assert_eq!(written(&KeyLocation::Header(http::header::AUTHORIZATION), "Token "), "Token k&y=1 ü");
+        assert_eq!(written(&KeyLocation::Query("api key".into()), ""), "api+key=k%26y%3D1+%C3%BC");
+        assert_eq!(written(&KeyLocation::Cookie("sid".into()), "v1."), "sid=v1.k&y=1 ü");
     }
 }

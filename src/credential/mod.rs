@@ -101,7 +101,8 @@ impl Credential {
 
     /// In how many seconds a caller should try again, at least 1.
     pub fn retry_after(&self) -> u64 {
-        self.store().map_or(1, |store| store.status().next_attempt_in().as_secs_f64().ceil().max(1.0) as u64)
+        // Rounded up: a caller that comes back on time finds the next token request made.
+        self.store().map_or(1, |store| store.status().next_attempt_in().as_secs() + 1)
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::Proxy;
 use super::buffer::Buffer;
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
 use super::relay::{self, Io};
-use super::Proxy;
 
 /// A caller's connection may be idle for this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(300);

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::Proxy;
 use super::access_log;
 use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
@@ -16,7 +17,6 @@ use super::framing::Framing;
 use super::head::{self, MAX_HEAD, RequestFacts, Room};
 use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite::{self, Relay};
-use super::Proxy;
 use crate::credential::Slot;
 use crate::metrics::MethodLabel;
 use crate::route::climbs;
@@ -48,7 +48,13 @@ impl From<Failure> for Trouble {
 }
 
 /// Serves the request whose head is the first `length` bytes of `buffer`.
-pub(super) async fn run(proxy: &Proxy, own: Option<usize>, io: &mut impl Io, buffer: &mut Buffer, length: usize) -> After {
+pub(super) async fn run(
+    proxy: &Proxy,
+    own: Option<usize>,
+    io: &mut impl Io,
+    buffer: &mut Buffer,
+    length: usize,
+) -> After {
     let mut out = Buffer::take();
     let found = match prepare(proxy, own, &buffer.filled()[..length], &mut out) {
         Ok(found) => found,
@@ -92,7 +98,12 @@ struct Found<'p> {
 
 /// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
 /// there is no usable credential.
-fn prepare<'p>(proxy: &'p Proxy, own: Option<usize>, bytes: &[u8], out: &mut Buffer) -> Result<Found<'p>, Failure> {
+fn prepare<'p>(
+    proxy: &'p Proxy,
+    own: Option<usize>,
+    bytes: &[u8],
+    out: &mut Buffer,
+) -> Result<Found<'p>, Failure> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
     let matched = proxy
@@ -104,7 +115,14 @@ fn prepare<'p>(proxy: &'p Proxy, own: Option<usize>, bytes: &[u8], out: &mut Buf
         return Err(Failure::new(Reason::Forbidden, "the path leaves the upstream's base path"));
     }
     if let Some(injection) = service.credential.injection() {
-        rewrite::request(out.bytes_mut(), &head, matched.rest, &service.upstream, service.credential.slot(), &injection);
+        rewrite::request(
+            out.bytes_mut(),
+            &head,
+            matched.rest,
+            &service.upstream,
+            service.credential.slot(),
+            &injection,
+        );
     }
     let path = proxy.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
     Ok(Found { service, method: MethodLabel::of(head.method), path, facts: head.facts })
@@ -136,21 +154,38 @@ impl<'p> Request<'p> {
         Self { proxy, service, facts, method, path, start: Instant::now(), status: None, failure: None, body }
     }
 
-    async fn serve_in_time(&mut self, io: &mut impl Io, buffer: &mut Buffer, out: &mut Buffer) -> Result<After, Trouble> {
-        let Some(total) = self.service.upstream.timeouts.total else { return self.serve(io, buffer, out).await };
+    async fn serve_in_time(
+        &mut self,
+        io: &mut impl Io,
+        buffer: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<After, Trouble> {
+        let Some(total) = self.service.upstream.timeouts.total else {
+            return self.serve(io, buffer, out).await;
+        };
         match timeout(total, self.serve(io, buffer, out)).await {
             Ok(outcome) => outcome,
-            Err(_) if self.status.is_none() => {
-                Err(Failure::new(Reason::UpstreamTimeout, "the whole request took longer than timeouts.total").into())
-            }
+            Err(_) if self.status.is_none() => Err(Failure::new(
+                Reason::UpstreamTimeout,
+                "the whole request took longer than timeouts.total",
+            )
+            .into()),
             Err(_) => Err(Trouble::Cut(Broken::Idle)),
         }
     }
 
     /// Sends the head in `out` and the body, and passes the answer back.
-    async fn serve(&mut self, io: &mut impl Io, buffer: &mut Buffer, out: &mut Buffer) -> Result<After, Trouble> {
+    async fn serve(
+        &mut self,
+        io: &mut impl Io,
+        buffer: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<After, Trouble> {
         // What of the body is here already goes out with the head.
-        let here = self.body.take(buffer.filled()).map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
+        let here = self
+            .body
+            .take(buffer.filled())
+            .map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
         out.bytes_mut().extend_from_slice(&buffer.filled()[..here]);
         buffer.consume(here);
 
@@ -162,7 +197,9 @@ impl<'p> Request<'p> {
         if passing.status == 101 {
             return self.tunnel(io, buffer, out, &mut answer, connection).await;
         }
-        let sent = self.pass_back(io, buffer, out, &mut answer, &mut connection, passing.framing, passing.relay).await?;
+        let sent = self
+            .pass_back(io, buffer, out, &mut answer, &mut connection, passing.framing, passing.relay)
+            .await?;
         if sent && passing.upstream_keep_alive && answer.is_empty() {
             self.service.upstream.release(connection);
         }
@@ -243,7 +280,10 @@ impl<'p> Request<'p> {
             }
             if sending {
                 let mut caller = Side { io, buffer, body: &mut self.body };
-                match relay::send(&mut caller, stream, answer, timeouts.idle).await.map_err(Unanswered::broken)? {
+                match relay::send(&mut caller, stream, answer, timeouts.idle)
+                    .await
+                    .map_err(Unanswered::broken)?
+                {
                     Sent::All => sending = false,
                     Sent::Answered => {}
                     Sent::Refused(error) => {
@@ -262,7 +302,11 @@ impl<'p> Request<'p> {
                 }
                 end => {
                     let error = lost.or(end.err()).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-                    return Err(if is_first { Unanswered::Lost(error) } else { protocol("the upstream closed the connection after an interim answer") });
+                    return Err(if is_first {
+                        Unanswered::Lost(error)
+                    } else {
+                        protocol("the upstream closed the connection after an interim answer")
+                    });
                 }
             }
         }
@@ -290,7 +334,10 @@ impl<'p> Request<'p> {
         out.clear();
         if head.status == 101 {
             if !(self.facts.is_websocket && head.is_websocket) {
-                return Err(Failure::new(Reason::UpstreamProtocol, "the upstream switched to a protocol nobody asked for"));
+                return Err(Failure::new(
+                    Reason::UpstreamProtocol,
+                    "the upstream switched to a protocol nobody asked for",
+                ));
             }
             rewrite::informational(out.bytes_mut(), &head);
         }
@@ -300,7 +347,13 @@ impl<'p> Request<'p> {
         if head.status != 101 {
             rewrite::response(out.bytes_mut(), &head, relay, keep_alive, self.facts.is_old);
         }
-        Ok(Passing { status: head.status, upstream_keep_alive: head.keep_alive, framing: head.framing, relay, keep_alive })
+        Ok(Passing {
+            status: head.status,
+            upstream_keep_alive: head.keep_alive,
+            framing: head.framing,
+            relay,
+            keep_alive,
+        })
     }
 
     /// Passes the answer back, head first; returns whether the whole request was sent meanwhile.
@@ -317,7 +370,8 @@ impl<'p> Request<'p> {
     ) -> Result<bool, Trouble> {
         let idle = self.service.upstream.timeouts.idle;
         if relay == Relay::AsIs {
-            let here = framing.take(answer.filled()).map_err(|error| Trouble::Cut(Broken::UpstreamBody(error)))?;
+            let here =
+                framing.take(answer.filled()).map_err(|error| Trouble::Cut(Broken::UpstreamBody(error)))?;
             out.bytes_mut().extend_from_slice(&answer.filled()[..here]);
             answer.consume(here);
         }
@@ -359,11 +413,17 @@ impl<'p> Request<'p> {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
         self.service.metrics.error(reason);
         if failure.reason == Reason::BadRequest {
-            tracing::debug!(service.name = name, sidekey.error = reason, "request refused: {}", failure.cause);
+            tracing::debug!(
+                service.name = name,
+                sidekey.error = reason,
+                "request refused: {}",
+                failure.cause
+            );
         } else {
             tracing::warn!(service.name = name, sidekey.error = reason, "request failed: {}", failure.cause);
         }
-        let keep_alive = self.facts.keep_alive && !self.facts.is_old && self.body.is_done() && !self.proxy.is_draining();
+        let keep_alive =
+            self.facts.keep_alive && !self.facts.is_old && self.body.is_done() && !self.proxy.is_draining();
         out.clear();
         failure.write(out.bytes_mut(), self.facts.is_head, keep_alive);
         self.status = Some(failure.reason.status());
@@ -433,9 +493,10 @@ impl From<Failure> for Unanswered {
 impl From<Unanswered> for Trouble {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
-            Unanswered::Unsent(error) | Unanswered::Lost(error) => {
-                Self::Failure(Failure::new(Reason::UpstreamProtocol, format!("the upstream closed the connection without an answer: {error}")))
-            }
+            Unanswered::Unsent(error) | Unanswered::Lost(error) => Self::Failure(Failure::new(
+                Reason::UpstreamProtocol,
+                format!("the upstream closed the connection without an answer: {error}"),
+            )),
             Unanswered::Failure(failure) => Self::Failure(failure),
             Unanswered::Cut(broken) => Self::Cut(broken),
         }
@@ -452,5 +513,8 @@ fn protocol(cause: &str) -> Unanswered {
 
 /// The three digits after `HTTP/1.x `; 0 for anything else, which the parser then refuses.
 fn status_of(head: &[u8]) -> u16 {
-    head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    head.get(9..12)
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
 }

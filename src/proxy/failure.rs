@@ -44,34 +44,48 @@ impl Reason {
         }
     }
 
-    /// The status line, without the version.
-    fn status_line(self) -> &'static str {
+    /// The status code's own words: `title`, and the reason phrase.
+    fn title(self) -> &'static str {
         match self {
-            Self::UnknownService => "404 Not Found",
-            Self::Forbidden => "403 Forbidden",
-            Self::CredentialUnavailable => "503 Service Unavailable",
-            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "502 Bad Gateway",
-            Self::UpstreamTimeout => "504 Gateway Timeout",
-            Self::BadRequest => "400 Bad Request",
-            Self::TooLarge => "413 Content Too Large",
+            Self::UnknownService => "Not Found",
+            Self::Forbidden => "Forbidden",
+            Self::CredentialUnavailable => "Service Unavailable",
+            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
+            Self::UpstreamTimeout => "Gateway Timeout",
+            Self::BadRequest => "Bad Request",
+            Self::TooLarge => "Content Too Large",
         }
     }
 
     /// The status code.
     pub fn status(self) -> u16 {
-        self.status_line()[..3].parse().expect("a status line begins with its code")
+        match self {
+            Self::UnknownService => 404,
+            Self::Forbidden => 403,
+            Self::CredentialUnavailable => 503,
+            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => 502,
+            Self::UpstreamTimeout => 504,
+            Self::BadRequest => 400,
+            Self::TooLarge => 413,
+        }
     }
 
     /// `detail`: what happened and whose it is to mend, in words that hold nothing of the request.
     fn detail(self) -> &'static str {
         match self {
-            Self::UnknownService => "No service of this Sidekey matches the request: the first path segment, the Host or the port names one.",
+            Self::UnknownService => {
+                "No service of this Sidekey matches the request: the first path segment, the Host or the port names one."
+            }
             Self::Forbidden => "The request's path leaves the base path of the service's upstream.",
-            Self::CredentialUnavailable => "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded.",
+            Self::CredentialUnavailable => {
+                "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."
+            }
             Self::UpstreamConnect => "Sidekey cannot connect to the service's upstream.",
             Self::UpstreamTls => "The TLS handshake with the service's upstream failed.",
             Self::UpstreamTimeout => "The service's upstream did not answer in time.",
-            Self::UpstreamProtocol => "The service's upstream closed the connection without an answer, or its answer is not HTTP.",
+            Self::UpstreamProtocol => {
+                "The service's upstream closed the connection without an answer, or its answer is not HTTP."
+            }
             Self::BadRequest => "Sidekey cannot read this request as HTTP.",
             Self::TooLarge => "The request's head is larger than Sidekey takes.",
         }
@@ -98,9 +112,8 @@ impl Failure {
     /// The whole response. A `HEAD` request gets no body but its length.
     pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
         let reason = self.reason;
-        let line = reason.status_line();
-        let (status, title) = line.split_at(3);
-        let (name, title, detail) = (reason.as_str(), title.trim_start(), reason.detail());
+        let (name, status, title, detail) =
+            (reason.as_str(), reason.status(), reason.title(), reason.detail());
         let body = format!(
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}\n"
         );
@@ -108,7 +121,7 @@ impl Failure {
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
         out.extend_from_slice(
             format!(
-                "HTTP/1.1 {line}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nSidekey-Error: {name}\r\n\
+                "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nSidekey-Error: {name}\r\n\
                  Cache-Control: no-store\r\n{retry}{connection}\r\n",
                 body.len()
             )
@@ -169,7 +182,8 @@ mod tests {
 
     #[test]
     fn the_cause_stays_in_the_log() {
-        let failure = Failure { retry_after: Some(7), ..Failure::new(Reason::CredentialUnavailable, "CAUSE") };
+        let failure =
+            Failure { retry_after: Some(7), ..Failure::new(Reason::CredentialUnavailable, "CAUSE") };
         let (head, body) = written(&failure, false);
         assert!(!head.contains("CAUSE") && !body.contains("CAUSE"));
         assert!(head.contains("\r\nRetry-After: 7"));

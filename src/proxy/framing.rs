@@ -143,7 +143,10 @@ impl Chunks {
             (State::Size(size), b';' | b' ' | b'\t') => Ok(State::Extension(size)),
             (State::Size(size), _) => {
                 let digit = digit(byte).ok_or(BadBody("a chunk size is not hexadecimal"))?;
-                size.checked_mul(16).and_then(|size| size.checked_add(digit)).map(State::Size).ok_or(BadBody("a chunk size is too large"))
+                size.checked_mul(16)
+                    .and_then(|size| size.checked_add(digit))
+                    .map(State::Size)
+                    .ok_or(BadBody("a chunk size is too large"))
             }
             (State::Extension(size), b'\r') => Ok(State::SizeLf(size)),
             (State::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => Ok(State::Extension(size)),
@@ -174,7 +177,9 @@ impl Chunks {
             match httparse::parse_headers(&bytes[..length], &mut fields) {
                 Ok(httparse::Status::Complete((read, fields))) if read == length => {
                     if fields.iter().any(|field| self.forbids(field.name)) {
-                        return Err(BadBody("a trailer has the name of a field that frames, routes or authenticates"));
+                        return Err(BadBody(
+                            "a trailer has the name of a field that frames, routes or authenticates",
+                        ));
                     }
                 }
                 _ => return Err(BadBody("the trailers are malformed")),

@@ -80,7 +80,10 @@ impl BodyKind {
 }
 
 /// Parses the head of a request.
-pub(super) fn request<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result<RequestHead<'h, 'b>, Failure> {
+pub(super) fn request<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+) -> Result<RequestHead<'h, 'b>, Failure> {
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
         Ok(Status::Complete(_)) => {}
@@ -121,7 +124,11 @@ pub(super) fn request<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result
 }
 
 /// Host and path of a request-target (RFC 9112 §3.2); an absolute-form's own authority wins over `Host`.
-fn target_parts<'b>(method: &str, target: &'b str, host: &'b str) -> Result<(&'b str, bool, &'b str), Failure> {
+fn target_parts<'b>(
+    method: &str,
+    target: &'b str,
+    host: &'b str,
+) -> Result<(&'b str, bool, &'b str), Failure> {
     // What is added behind a `#` would never reach a server, the credential included.
     if target.contains('#') {
         return Err(bad("the target has a fragment"));
@@ -163,7 +170,9 @@ pub(super) fn response<'h, 'b>(
     room: &'h mut Room<'b>,
     to_head: bool,
 ) -> Result<ResponseHead<'h, 'b>, Failure> {
-    let bad = |cause: String| Failure::new(Reason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"));
+    let bad = |cause: String| {
+        Failure::new(Reason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"))
+    };
     let mut parsed = httparse::Response::new(&mut []);
     match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0) {
         Ok(Status::Complete(_)) => {}
@@ -189,7 +198,14 @@ pub(super) fn response<'h, 'b>(
     };
     let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
     let is_websocket = known.upgrade && known.is_websocket;
-    Ok(ResponseHead { status, reason: parsed.reason.unwrap_or(""), fields, framing, keep_alive, is_websocket })
+    Ok(ResponseHead {
+        status,
+        reason: parsed.reason.unwrap_or(""),
+        fields,
+        framing,
+        keep_alive,
+        is_websocket,
+    })
 }
 
 /// The fields that framing and the connection depend on.
@@ -213,7 +229,8 @@ impl<'b> Known<'b> {
             match Field::of(field.name) {
                 Field::Host if known.host.replace(value).is_some() => return Err(bad("more than one Host")),
                 Field::ContentLength => {
-                    let length = content_length(value).ok_or_else(|| bad("Content-Length is not a number"))?;
+                    let length =
+                        content_length(value).ok_or_else(|| bad("Content-Length is not a number"))?;
                     if known.length.replace(length).is_some() {
                         return Err(bad("more than one Content-Length"));
                     }
@@ -307,7 +324,8 @@ mod tests {
         let old = |fields: &str| facts(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
         assert!(!old(""));
         assert!(old("Connection: keep-alive\r\n"));
-        let websocket = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+        let websocket =
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
         assert!(facts(websocket).unwrap().is_websocket);
         assert!(!facts(&websocket.replace("WebSocket", "h2c")).unwrap().is_websocket);
     }
@@ -320,7 +338,9 @@ mod tests {
         assert_eq!(parts("http://x:8080/a?b"), Ok(("x:8080", true, "/a?b")));
         assert_eq!(parts("HTTPS://x"), Ok(("x", true, "")));
         assert_eq!(parts("http://x?q"), Ok(("x", true, "?q")));
-        for target in ["http://", "http:///a", "http://u:p@x/", "ftp://x/", "x:443", "a/b", "/a#b", "http://x/#b"] {
+        for target in
+            ["http://", "http:///a", "http://u:p@x/", "ftp://x/", "x:443", "a/b", "/a#b", "http://x/#b"]
+        {
             assert_eq!(parts(target), Err(Reason::BadRequest), "{target}");
         }
     }
@@ -339,7 +359,10 @@ mod tests {
         assert_eq!(framing("HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", false), Ok((Framing::NONE, true)));
         assert_eq!(framing("HTTP/1.1 304 Not Modified\r\n\r\n", false), Ok((Framing::NONE, true)));
         assert_eq!(framing("HTTP/1.1 200 OK\r\n\r\n", false), Ok((Framing::UntilClose, false)));
-        assert_eq!(framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false), Ok((Framing::Length(5), false)));
+        assert_eq!(
+            framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false),
+            Ok((Framing::Length(5), false))
+        );
         for bad in [
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",

@@ -251,7 +251,8 @@ pub(super) async fn recode<C: Io, U: Io>(
         if upstream.body.is_done() {
             return Ok(());
         }
-        let read = tokio::time::timeout(idle, upstream.buffer.fill(upstream.io)).await.map_err(|_| Broken::Idle)?;
+        let read =
+            tokio::time::timeout(idle, upstream.buffer.fill(upstream.io)).await.map_err(|_| Broken::Idle)?;
         match read.map_err(Broken::Upstream)? {
             0 if *upstream.body == Framing::UntilClose => *upstream.body = Framing::NONE,
             0 => return Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),

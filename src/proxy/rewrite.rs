@@ -33,8 +33,15 @@ pub(super) fn request(
                 }
             }
             Field::ContentLength => put_field(out, field),
-            Field::Cookie if matches!(slot, Slot::Header(_)) && !slot.owns_header(field.name) => put_field(out, field),
-            Field::Cookie | Field::Connection | Field::Host | Field::HopByHop | Field::SidekeyError | Field::Te => {}
+            Field::Cookie if matches!(slot, Slot::Header(_)) && !slot.owns_header(field.name) => {
+                put_field(out, field);
+            }
+            Field::Cookie
+            | Field::Connection
+            | Field::Host
+            | Field::HopByHop
+            | Field::SidekeyError
+            | Field::Te => {}
             // Written anew below.
             Field::TransferEncoding | Field::Upgrade => {}
         }
@@ -126,7 +133,9 @@ pub(super) fn response(
     let dropped = Nominated::of(head.fields);
     for field in head.fields {
         match Field::of(field.name) {
-            Field::EndToEnd | Field::Authorization | Field::Cookie if !dropped.contains(field.name) => put_field(out, field),
+            Field::EndToEnd | Field::Authorization | Field::Cookie if !dropped.contains(field.name) => {
+                put_field(out, field);
+            }
             Field::ContentLength | Field::Host => put_field(out, field),
             _ => {}
         }
@@ -156,7 +165,8 @@ pub(super) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
 }
 
 fn status_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
-    let digits = [head.status / 100, head.status / 10 % 10, head.status % 10].map(|digit| b'0' + digit as u8);
+    let digits = [head.status / 100, head.status / 10 % 10, head.status % 10];
+    let digits = digits.map(|digit| b"0123456789"[usize::from(digit)]);
     put(out, &[b"HTTP/1.1 ", &digits, b" ", head.reason.as_bytes(), b"\r\n"]);
 }
 
@@ -178,14 +188,20 @@ impl<'h, 'b> Nominated<'h, 'b> {
         let names_any = fields.iter().any(|field| {
             Field::of(field.name) == Field::Connection
                 && crate::headers::tokens(field.value).any(|token| {
-                    !["close", "keep-alive", "upgrade", "te"].iter().any(|usual| token.eq_ignore_ascii_case(usual.as_bytes()))
+                    !["close", "keep-alive", "upgrade", "te"]
+                        .iter()
+                        .any(|usual| token.eq_ignore_ascii_case(usual.as_bytes()))
                 })
         });
         Self(fields, names_any)
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.1 && self.0.iter().any(|field| Field::of(field.name) == Field::Connection && has_token(field.value, name))
+        self.1
+            && self
+                .0
+                .iter()
+                .any(|field| Field::of(field.name) == Field::Connection && has_token(field.value, name))
     }
 }
 
@@ -201,7 +217,8 @@ mod tests {
 
     fn passed(request_head: &str, rest: &str, slot: &Slot, injection: &Injection<'_>) -> String {
         let mut room = Room::new();
-        let head = head::request(request_head.as_bytes(), &mut room).map_err(|failure| failure.cause).unwrap();
+        let head =
+            head::request(request_head.as_bytes(), &mut room).map_err(|failure| failure.cause).unwrap();
         let mut out = Vec::new();
         request(&mut out, &head, rest, &upstream("/api"), slot, injection);
         String::from_utf8(out).unwrap()
@@ -264,12 +281,17 @@ mod tests {
             all.lines().find_map(|line| line.strip_prefix("Cookie: ").map(str::to_owned)).unwrap()
         };
         assert_eq!(cookie(""), "sid=mine");
-        assert_eq!(cookie("Cookie: a=1; sid=evil\r\nCookie: sid=evil\r\nCookie: b=2\r\n"), "a=1; b=2; sid=mine");
+        assert_eq!(
+            cookie("Cookie: a=1; sid=evil\r\nCookie: sid=evil\r\nCookie: b=2\r\n"),
+            "a=1; b=2; sid=mine"
+        );
     }
 
     fn answered(response_head: &str, old: bool) -> String {
         let mut room = Room::new();
-        let head = head::response(response_head.as_bytes(), &mut room, false).map_err(|failure| failure.cause).unwrap();
+        let head = head::response(response_head.as_bytes(), &mut room, false)
+            .map_err(|failure| failure.cause)
+            .unwrap();
         let (how, keep_alive) = relay(&head.framing, old, true);
         let mut out = Vec::new();
         response(&mut out, &head, how, keep_alive, old);
@@ -286,7 +308,12 @@ mod tests {
              Transfer-Encoding: chunked\r\n\r\n"
         );
         assert!(answered(head, true).ends_with("Trailer: X-Sum\r\nConnection: close\r\n\r\n"));
-        assert!(answered("HTTP/1.0 200 OK\r\n\r\n", false).ends_with("\r\nTransfer-Encoding: chunked\r\n\r\n"));
-        assert!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true).ends_with("\r\nConnection: keep-alive\r\n\r\n"));
+        assert!(
+            answered("HTTP/1.0 200 OK\r\n\r\n", false).ends_with("\r\nTransfer-Encoding: chunked\r\n\r\n")
+        );
+        assert!(
+            answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true)
+                .ends_with("\r\nConnection: keep-alive\r\n\r\n")
+        );
     }
 }

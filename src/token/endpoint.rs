@@ -32,7 +32,11 @@ pub struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
-    pub fn new(config: &OAuth2, tls: &Arc<rustls::ClientConfig>, resolver: Resolver) -> reqwest::Result<Self> {
+    pub fn new(
+        config: &OAuth2,
+        tls: &Arc<rustls::ClientConfig>,
+        resolver: Resolver,
+    ) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
             .dns_resolver(Arc::new(resolver))
@@ -74,11 +78,14 @@ impl TokenEndpoint {
         if let Proof::Header(value) = &self.proof {
             request = request.header(header::AUTHORIZATION, value.clone());
         }
-        let mut answer = request.body(form.to_string()).send().await.map_err(|error| unanswered(&error))?;
+        let mut answer = request.body(form.to_string()).send().await.map_err(unanswered)?;
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(|error| unanswered(&error))? {
+        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
             if body.len() + chunk.len() > MAX_BODY {
-                return Err(FetchError::new(FetchFailure::Malformed, "the token endpoint's answer is larger than 1 MiB"));
+                return Err(FetchError::new(
+                    FetchFailure::Malformed,
+                    "the token endpoint's answer is larger than 1 MiB",
+                ));
             }
             body.extend_from_slice(&chunk);
         }
@@ -112,8 +119,10 @@ impl TokenEndpoint {
 
     /// Takes out of a text every form in which this client's secret was sent.
     fn redact(&self, text: &str) -> String {
-        let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) = &self.config.client_auth;
-        let encoded = Zeroizing::new(form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect::<String>());
+        let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) =
+            &self.config.client_auth;
+        let encoded =
+            Zeroizing::new(form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect::<String>());
         let mut text = text.replace(secret.expose(), "****").replace(encoded.as_str(), "****");
         if let Proof::Header(header) = &self.proof
             && let Some(basic) = header.to_str().ok().and_then(|value| value.strip_prefix("Basic "))
@@ -125,13 +134,17 @@ impl TokenEndpoint {
 }
 
 /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
-fn unanswered(error: &reqwest::Error) -> FetchError {
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unanswered(error: reqwest::Error) -> FetchError {
     let mut causes = String::new();
     let mut is_tls = false;
-    let mut source = std::error::Error::source(error);
+    let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
         is_tls |= cause.is::<rustls::Error>()
-            || cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).is_some_and(|e| e.is::<rustls::Error>());
+            || cause
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref)
+                .is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some());
         causes = cause.to_string();
         source = cause.source();
     }
@@ -141,6 +154,10 @@ fn unanswered(error: &reqwest::Error) -> FetchError {
         () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
         () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
     };
-    let message = if causes.is_empty() || reason == FetchFailure::Timeout { what.into() } else { format!("{what}: {causes}") };
+    let message = if causes.is_empty() || reason == FetchFailure::Timeout {
+        what.into()
+    } else {
+        format!("{what}: {causes}")
+    };
     FetchError::new(reason, message)
 }

@@ -65,7 +65,10 @@ impl Token {
 /// The token's value is never printed.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("generation", &self.generation).field("expiry", &self.expiry).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("generation", &self.generation)
+            .field("expiry", &self.expiry)
+            .finish_non_exhaustive()
     }
 }
 

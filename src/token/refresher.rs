@@ -22,7 +22,8 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
                 let (refused, retry_after) = (error.reason == FetchFailure::Refused, error.retry_after);
                 let before = store.status().last_error;
                 let count = store.failed(error.clone());
-                let wait = schedule::retry_in(Failure { count, refused, retry_after, lifetime }, fastrand::f64());
+                let wait =
+                    schedule::retry_in(Failure { count, refused, retry_after, lifetime }, fastrand::f64());
                 report(&name, before.as_ref(), &error, wait, store.current().is_some());
                 wait
             }
@@ -36,7 +37,9 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
 async fn fetch(name: &str, source: &dyn TokenSource, store: &Store) -> Result<Duration, FetchError> {
     let issued = source.fetch().await?;
     let recovered = store.status().failures;
-    store.put(&issued).map_err(|_| FetchError::new(FetchFailure::Malformed, "the access token cannot stand in a header"))?;
+    store
+        .put(&issued)
+        .map_err(|_| FetchError::new(FetchFailure::Malformed, "the access token cannot stand in a header"))?;
     if recovered > 0 {
         tracing::info!(service.name = name, token.failures = recovered, "token obtained again");
     }
@@ -50,7 +53,10 @@ async fn sleep(name: &str, store: &Store, wait: Duration) {
     let remaining = store.current().and_then(|token| token.as_ref().map(|token| token.expiry.remaining()));
     if let Some(remaining) = remaining.filter(|remaining| *remaining < wait) {
         tokio::time::sleep(remaining).await;
-        tracing::error!(service.name = name, "the token has expired and no new one could be obtained: requests get 503");
+        tracing::error!(
+            service.name = name,
+            "the token has expired and no new one could be obtained: requests get 503"
+        );
     }
     tokio::time::sleep_until(until).await;
 }
@@ -62,9 +68,21 @@ fn report(name: &str, before: Option<&FetchError>, error: &FetchError, wait: Dur
     }
     let (reason, message, retry) = (error.reason.as_str(), error.message.as_str(), wait.as_secs_f64());
     if error.reason == FetchFailure::Refused {
-        tracing::error!(service.name = name, token.reason = reason, token.usable = usable, retry.seconds = retry, "token refused: {message}");
+        tracing::error!(
+            service.name = name,
+            token.reason = reason,
+            token.usable = usable,
+            retry.seconds = retry,
+            "token refused: {message}"
+        );
     } else {
-        tracing::warn!(service.name = name, token.reason = reason, token.usable = usable, retry.seconds = retry, "token not obtained: {message}");
+        tracing::warn!(
+            service.name = name,
+            token.reason = reason,
+            token.usable = usable,
+            retry.seconds = retry,
+            "token not obtained: {message}"
+        );
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) fn parse(
 ) -> Result<Answer, FetchError> {
     let fields = fields(headers, body);
     // An error is an error under any status (GitHub and Slack send it under 200).
-    if let Some(code) = fields.as_ref().and_then(|fields| fields.get("error")).filter(|code| !code.is_null()) {
+    if let Some(code) = fields.as_ref().and_then(|fields| fields.get("error")).filter(|code| !code.is_null())
+    {
         let description = fields.as_ref().and_then(|fields| fields.get("error_description"));
         return Err(refused(status, headers, code, description, now, redact));
     }
@@ -56,10 +57,14 @@ pub(super) fn parse(
         _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
     })?;
     if let Some(other) = unusable_type(&fields, redact) {
-        return Err(malformed(&format!("the token endpoint issued a token of type {other}, which is not Bearer")));
+        return Err(malformed(&format!(
+            "the token endpoint issued a token of type {other}, which is not Bearer"
+        )));
     }
     let access_token = match fields.remove("access_token") {
-        Some(Value::String(token)) => usable(token).ok_or_else(|| malformed("the access token holds characters that no token has"))?,
+        Some(Value::String(token)) => {
+            usable(token).ok_or_else(|| malformed("the access token holds characters that no token has"))?
+        }
         _ => return Err(malformed("the token endpoint's answer has no access_token")),
     };
     let stated = stated_lifetime(&fields, now);
@@ -79,7 +84,9 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
         .is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
     if is_form {
         let pairs = form_urlencoded::parse(body);
-        return Some(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect());
+        return Some(
+            pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect(),
+        );
     }
     // A byte order mark is no part of the document.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -165,11 +172,18 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Fet
         429 => (FetchFailure::RateLimited, ""),
         503 if retry_after.is_some() => (FetchFailure::RateLimited, ""),
         408 | 500.. => (FetchFailure::ServerError, ""),
-        300..=399 => (FetchFailure::Malformed, ": a redirect, which is never followed; token_url must be the endpoint itself"),
+        300..=399 => (
+            FetchFailure::Malformed,
+            ": a redirect, which is never followed; token_url must be the endpoint itself",
+        ),
         400 | 401 | 403 => (FetchFailure::Refused, ", without saying why"),
         _ => (FetchFailure::Malformed, ": is token_url the token endpoint?"),
     };
-    FetchError { reason, message: format!("the token endpoint answered {}{note}", status.as_u16()), retry_after }
+    FetchError {
+        reason,
+        message: format!("the token endpoint answered {}{note}", status.as_u16()),
+        retry_after,
+    }
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
@@ -207,11 +221,11 @@ mod tests {
         parse(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), now(), &str::to_owned)
     }
 
-    /// The lifetime in seconds of a good answer; -1 where none is known.
-    fn seconds(body: &str) -> f64 {
+    /// The lifetime of a good answer in milliseconds; -1 where none is known.
+    fn millis(body: &str) -> i128 {
         let answer = answer(200, &[], body).unwrap();
         assert_eq!(answer.access_token.expose().split('.').count() % 2, 1);
-        answer.lifetime.map_or(-1.0, |lifetime| lifetime.as_secs_f64())
+        answer.lifetime.map_or(-1, |lifetime| lifetime.as_millis().cast_signed())
     }
 
     fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> (FetchFailure, String) {
@@ -222,25 +236,25 @@ mod tests {
     #[test]
     fn reads_lifetimes_in_every_dress() {
         for (fields, expected) in [
-            (r#""expires_in":3600"#, 3600.0),
-            (r#""expires_in":"3600""#, 3600.0),
-            (r#""expires_in":" 3600 ""#, 3600.0),
-            (r#""expires_in":3599.5"#, 3599.5),
-            (r#""expires_in":0"#, -1.0),
-            (r#""expires_in":-1"#, -1.0),
-            (r#""expires_in":null"#, -1.0),
-            (r#""expires_in":"soon""#, -1.0),
-            (r#""expires_in":[]"#, -1.0),
-            (r#""expires_in":1e300"#, 2_592_000.0),
-            (r#""expires_in":99999999999999999999"#, 2_592_000.0),
-            (r#""expires_at":1767229200"#, 3600.0),
-            (r#""expires_on":"1767229200""#, 3600.0),
-            (r#""expires_on":"1""#, -1.0),
-            (r#""token_type":"bearer""#, -1.0),
-            (r#""token_type":"BEARER","expires_in":1"#, 1.0),
-            (r#""token_type":"","expires_in":1"#, 1.0),
+            (r#""expires_in":3600"#, 3_600_000),
+            (r#""expires_in":"3600""#, 3_600_000),
+            (r#""expires_in":" 3600 ""#, 3_600_000),
+            (r#""expires_in":3599.5"#, 3_599_500),
+            (r#""expires_in":0"#, -1),
+            (r#""expires_in":-1"#, -1),
+            (r#""expires_in":null"#, -1),
+            (r#""expires_in":"soon""#, -1),
+            (r#""expires_in":[]"#, -1),
+            (r#""expires_in":1e300"#, 2_592_000_000),
+            (r#""expires_in":99999999999999999999"#, 2_592_000_000),
+            (r#""expires_at":1767229200"#, 3_600_000),
+            (r#""expires_on":"1767229200""#, 3_600_000),
+            (r#""expires_on":"1""#, -1),
+            (r#""token_type":"bearer""#, -1),
+            (r#""token_type":"BEARER","expires_in":1"#, 1_000),
+            (r#""token_type":"","expires_in":1"#, 1_000),
         ] {
-            assert_eq!(seconds(&format!(r#"{{"access_token":"abc",{fields}}}"#)), expected, "{fields}");
+            assert_eq!(millis(&format!(r#"{{"access_token":"abc",{fields}}}"#)), expected, "{fields}");
         }
     }
 
@@ -248,9 +262,9 @@ mod tests {
     fn takes_the_expiry_of_a_jwt_as_a_hint() {
         let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, NOW + 900));
         let body = format!(r#"{{"access_token":"e30.{claims}.sig"}}"#);
-        assert_eq!(seconds(&body), 900.0);
+        assert_eq!(millis(&body), 900_000);
         assert!(!answer(200, &[], &body).unwrap().lifetime_is_stated);
-        assert_eq!(seconds(r#"{"access_token":"e30.!!!.sig"}"#), -1.0);
+        assert_eq!(millis(r#"{"access_token":"e30.!!!.sig"}"#), -1);
     }
 
     #[test]
@@ -307,18 +321,24 @@ mod tests {
     #[test]
     fn an_error_holds_the_code_and_a_short_clean_description_and_nothing_else_of_the_body() {
         let long = "x".repeat(5000);
-        let body = format!(r#"{{"error":"invalid_client","error_description":"no\n\u001b[31m {long}","hint":"CANARY"}}"#);
+        let body = format!(
+            r#"{{"error":"invalid_client","error_description":"no\n\u001b[31m {long}","hint":"CANARY"}}"#
+        );
         let (_, message) = failure(401, &[], &body);
-        assert!(message.starts_with("the token endpoint answered 401 with error invalid_client: no??[31m xxx"));
+        assert!(
+            message.starts_with("the token endpoint answered 401 with error invalid_client: no??[31m xxx")
+        );
         assert!(message.len() < 300 && !message.contains("CANARY"));
         assert!(!failure(200, &[], "CANARY").1.contains("CANARY"));
     }
 
     #[test]
     fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
-        let body = format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
+        let body =
+            format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
         let redact = |text: &str| text.replace("CANARY", "****");
-        let error = parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redact).unwrap_err();
+        let error =
+            parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redact).unwrap_err();
         assert!(!error.message.contains("CAN"), "{}", error.message);
     }
 

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn refreshes_at_four_fifths_of_the_lifetime_give_or_take_a_twentieth() {
-        for (lifetime, earliest, latest) in [(10, 7.5, 8.5), (3600, 2700.0, 3060.0), (86_400, 64_800.0, 73_440.0)] {
+        for (lifetime, earliest, latest) in
+            [(10, 7.5, 8.5), (3600, 2700.0, 3060.0), (86_400, 64_800.0, 73_440.0)]
+        {
             let lifetime = Duration::from_secs(lifetime);
             assert!((refresh_in(lifetime, 0.0).as_secs_f64() - earliest).abs() < 1e-6);
             assert!((refresh_in(lifetime, 1.0).as_secs_f64() - latest).abs() < 1e-6);

@@ -46,7 +46,10 @@ pub(super) async fn open(
     Err(ConnectError::Tcp(last))
 }
 
-async fn secure(tcp: TcpStream, tls: Option<&(Arc<ClientConfig>, ServerName<'static>)>) -> Result<Stream, ConnectError> {
+async fn secure(
+    tcp: TcpStream,
+    tls: Option<&(Arc<ClientConfig>, ServerName<'static>)>,
+) -> Result<Stream, ConnectError> {
     let Some((config, name)) = tls else { return Ok(Stream::Plain(tcp)) };
     let connector = TlsConnector::from(config.clone());
     let stream = connector.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?;

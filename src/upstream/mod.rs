@@ -50,7 +50,11 @@ pub struct Connection {
 
 impl Upstream {
     /// Prepares the way; nothing is connected yet. `tls` is for `https` only.
-    pub fn new(service: &Service, tls: Option<(Arc<ClientConfig>, ServerName<'static>)>, resolver: Resolver) -> Self {
+    pub fn new(
+        service: &Service,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+        resolver: Resolver,
+    ) -> Self {
         Self {
             host: service.upstream.host.clone(),
             port: service.upstream.port,
@@ -70,7 +74,9 @@ impl Upstream {
 
     /// A new connection, within the connect timeout.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        let stream = tokio::time::timeout(self.timeouts.connect, self.open()).await.map_err(|_| ConnectError::Timeout)??;
+        let stream = tokio::time::timeout(self.timeouts.connect, self.open())
+            .await
+            .map_err(|_| ConnectError::Timeout)??;
         Ok(Connection { stream, reused: false })
     }
 

@@ -26,7 +26,7 @@ pub(super) fn demo(args: &Args) -> ExitCode {
     let outcome = start_servers().and_then(|(echo, tokens)| {
         let text = services(free(args.listen), free(args.admin), echo, tokens);
         let config = Config::parse(&text, "demo")?;
-        serve(&config, |app| show(app))
+        serve(&config, show)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,7 +97,11 @@ services:
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(app: &App) {
     let address = |kind: &str| {
-        app.listeners().iter().find(|bound| bound.kind == kind).map(|bound| bound.address.to_string()).unwrap_or_default()
+        app.listeners()
+            .iter()
+            .find(|bound| bound.kind == kind)
+            .map(|bound| bound.address.to_string())
+            .unwrap_or_default()
     };
     let (proxy, admin) = (address("proxy"), address("admin"));
     println!(

@@ -31,6 +31,7 @@ async fn issue(headers: HeaderMap, Form(request): Form<Request>) -> (StatusCode,
     }
     let token = format!("demo-{:016x}", fastrand::u64(..));
     let scope = request.scope.unwrap_or_default();
-    let answer = json!({ "token_type": "Bearer", "expires_in": LIFETIME, "access_token": token, "scope": scope });
+    let answer =
+        json!({ "token_type": "Bearer", "expires_in": LIFETIME, "access_token": token, "scope": scope });
     (StatusCode::OK, Json(answer))
 }
