@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::ResolverConfig;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
 use crate::config::Host;
 
@@ -13,11 +15,14 @@ use crate::config::Host;
 pub struct Resolver(Arc<TokioResolver>);
 
 impl Resolver {
-    /// Reads the machine's resolver configuration.
+    /// Reads the machine's resolver configuration. Without one (a container of its own making), names in `/etc/hosts`
+    /// and literal addresses still work.
     pub fn from_system() -> io::Result<Self> {
-        let resolver = TokioResolver::builder_tokio()
-            .and_then(hickory_resolver::ResolverBuilder::build)
-            .map_err(io::Error::other)?;
+        let builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
+            tracing::warn!("no resolver configuration, so no DNS: {error}");
+            TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
+        });
+        let resolver = builder.build().map_err(io::Error::other)?;
         Ok(Self(Arc::new(resolver)))
     }
 
