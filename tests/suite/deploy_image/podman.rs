@@ -33,14 +33,8 @@ impl Podman {
     /// Global flags of podman. The `vfs` driver copies: slow for big images, but it works in every file system.
     pub fn flags(&self) -> [String; 6] {
         let folder = |name| self.dir.path().join(name).to_str().unwrap().to_owned();
-        [
-            "--root".into(),
-            folder("root"),
-            "--runroot".into(),
-            folder("run"),
-            "--storage-driver".into(),
-            "vfs".into(),
-        ]
+        let (root, run) = (folder("root"), folder("run"));
+        ["--root", &root, "--runroot", &run, "--storage-driver", "vfs"].map(str::to_owned)
     }
 
     /// Runs `podman ARGUMENTS` to its end and returns what it wrote to standard output.
