@@ -1,0 +1,32 @@
+//! deploy/prometheus: Prometheus itself accepts it, and it looks for what the manifests have.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_yaml::Value;
+
+use crate::harness::tool;
+
+#[test]
+fn prometheus_accepts_the_scrape_configuration() {
+    let mut config: Value = serde_yaml::from_str(&read("prometheus/scrape.yaml")).unwrap();
+    // Debian builds promtool without Kubernetes discovery: this key it does not know, all others it checks.
+    let job = config["scrape_configs"][0].as_mapping_mut().unwrap();
+    let discovery = job.remove("kubernetes_sd_configs").unwrap();
+    assert_eq!(discovery, serde_yaml::from_str::<Value>("[{ role: pod }]").unwrap());
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, serde_yaml::to_string(&config).unwrap()).unwrap();
+    let output = Command::new(tool("promtool")).args(["check", "config"]).arg(file.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn scrape_configuration_looks_for_the_port_of_the_sidecar() {
+    assert!(read("kubernetes/sidecar.yaml").contains("- name: sidekey-admin\n"));
+    assert!(read("prometheus/scrape.yaml").contains("regex: sidekey-admin\n"));
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)).unwrap()
+}
