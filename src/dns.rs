@@ -36,13 +36,23 @@ impl Resolver {
     }
 
     async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let found = self.0.lookup_ip(name).await.map_err(io::Error::other)?;
+        let found = self.0.lookup_ip(name).await.map_err(|error| {
+            if error.is_no_records_found() {
+                no_such_host(name)
+            } else {
+                io::Error::other(format!("cannot look {name} up: {error}"))
+            }
+        })?;
         let ips: Vec<_> = found.iter().collect();
         if ips.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+            return Err(no_such_host(name));
         }
         Ok(ips)
     }
+}
+
+fn no_such_host(name: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("no such host: {name}"))
 }
 
 /// For the HTTP client of token endpoints.

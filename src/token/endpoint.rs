@@ -140,11 +140,7 @@ fn unanswered(error: reqwest::Error) -> FetchError {
     let mut is_tls = false;
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        is_tls |= cause.is::<rustls::Error>()
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-                .is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some());
+        is_tls |= is_tls_error(cause);
         causes = cause.to_string();
         source = cause.source();
     }
@@ -160,4 +156,10 @@ fn unanswered(error: reqwest::Error) -> FetchError {
         format!("{what}: {causes}")
     };
     FetchError::new(reason, message)
+}
+
+/// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.
+fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || inner().is_some_and(|inner| is_tls_error(inner))
 }
