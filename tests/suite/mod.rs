@@ -1,3 +1,9 @@
 //! The tests, a file for each promise or subject.
 
 mod harness_itself;
+mod many_services;
+mod real_metrics;
+mod real_nginx;
+mod real_oidc_provider;
+mod sample_flows;
+mod samples;
