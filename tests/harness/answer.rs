@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::http1::chunked;
+use super::http1::{chunked, field};
 
 /// One scripted answer. Built by a constructor, changed by the methods; see [`Upstream`](super::Upstream).
 #[derive(Debug, Clone)]
@@ -244,17 +244,17 @@ impl Answer {
             http::StatusCode::from_u16(self.status).ok().and_then(|s| s.canonical_reason()).unwrap_or("");
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status);
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            field(&mut head, name, value);
         }
         let without_body = matches!(self.status, 204 | 304);
         let body = match self.body_form {
             BodyForm::Length if without_body => Vec::new(),
             BodyForm::Length => {
-                head += &format!("Content-Length: {}\r\n", self.body.len());
+                field(&mut head, "Content-Length", self.body.len());
                 self.body.clone()
             }
             BodyForm::Chunked(size) => {
-                head += "Transfer-Encoding: chunked\r\n";
+                field(&mut head, "Transfer-Encoding", "chunked");
                 chunked(&self.body, size, &self.trailers)
             }
             BodyForm::UntilClosed => self.body.clone(),

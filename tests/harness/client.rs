@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::http1::{Fields, Head, Reader, chunked};
+use super::http1::{Fields, Head, Reader, chunked, field};
 
 /// Nothing in a test takes this long unless something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -239,18 +239,18 @@ impl Call {
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head += &format!("Host: {}\r\n", self.authority);
+            field(&mut head, "Host", &self.authority);
         }
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            field(&mut head, name, value);
         }
         let body = match (&self.body, self.chunk_size) {
             (Some(body), Some(size)) => {
-                head += "Transfer-Encoding: chunked\r\n";
+                field(&mut head, "Transfer-Encoding", "chunked");
                 chunked(body, size, &self.trailers)
             }
             (Some(body), None) => {
-                head += &format!("Content-Length: {}\r\n", body.len());
+                field(&mut head, "Content-Length", body.len());
                 body.clone()
             }
             (None, _) => Vec::new(),

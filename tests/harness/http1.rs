@@ -1,5 +1,6 @@
 //! HTTP/1.1 messages at byte level, for both ends: nothing is normalised, so a test sees what was sent.
 
+use std::fmt::{Display, Write as _};
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -194,6 +195,11 @@ impl Reader {
         self.buffer.reserve(64 * 1024);
         io.read_buf(&mut self.buffer).await
     }
+}
+
+/// Adds a header field to a head.
+pub fn field(head: &mut String, name: &str, value: impl Display) {
+    write!(head, "{name}: {value}\r\n").expect("a String takes everything");
 }
 
 /// Writes `body` as chunks of at most `size` bytes, with trailers.

@@ -97,7 +97,7 @@ pub async fn run(command: Command, input: &[u8]) -> Output {
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let feed = tokio::spawn(async move { stdin.write_all(&input).await });
-    let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
+    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
     feed.abort();
     output.unwrap_or_else(|_| panic!("did not end within a minute: {what}")).unwrap()
 }

@@ -174,10 +174,10 @@ impl Sidekey {
         self.ended().await
     }
 
-    /// Runs another of its commands to the end.
-    pub async fn command(arguments: &[&str]) -> Output {
+    /// Runs another of its commands to the end, with these variables.
+    pub async fn command(arguments: &[&str], env: &[(&str, &str)]) -> Output {
         let mut command = binary();
-        command.args(arguments);
+        command.args(arguments).envs(env.iter().copied());
         run(command, b"").await
     }
 
@@ -240,9 +240,9 @@ impl Builder {
 
 fn binary() -> Command {
     let mut command = Command::new(BINARY);
-    FOREIGN.iter().for_each(|name| {
+    for name in FOREIGN {
         command.env_remove(name);
-    });
+    }
     command
 }
 

@@ -112,7 +112,7 @@ struct Shared {
 }
 
 enum Otherwise {
-    Always(Answer),
+    Always(Box<Answer>),
     With(Respond),
 }
 
@@ -138,7 +138,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
             queue: Mutex::default(),
-            otherwise: Mutex::new(Otherwise::Always(Answer::ok("ok"))),
+            otherwise: Mutex::new(Otherwise::Always(Box::new(Answer::ok("ok")))),
             accepting: AtomicBool::new(true),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
@@ -167,7 +167,7 @@ impl Upstream {
 
     /// The answer to every request that finds the queue empty.
     pub fn always(&self, answer: Answer) {
-        *self.shared.otherwise.lock() = Otherwise::Always(answer);
+        *self.shared.otherwise.lock() = Otherwise::Always(Box::new(answer));
     }
 
     /// Computes the answer to every request that finds the queue empty, once its body is there.
@@ -396,7 +396,7 @@ impl Shared {
             Some(answer) if answer.early => queue.pop_front(),
             Some(_) => None,
             None => match &*self.otherwise.lock() {
-                Otherwise::Always(answer) if answer.early => Some(answer.clone()),
+                Otherwise::Always(answer) if answer.early => Some(Answer::clone(answer)),
                 _ => None,
             },
         }
@@ -407,7 +407,7 @@ impl Shared {
             return answer;
         }
         let respond = match &*self.otherwise.lock() {
-            Otherwise::Always(answer) => return answer.clone(),
+            Otherwise::Always(answer) => return Answer::clone(answer),
             Otherwise::With(respond) => respond.clone(),
         };
         respond(request)

@@ -9,9 +9,6 @@ use super::super::process::Process;
 use super::super::{Pki, assert_eventually};
 use super::{installed, tests_file, tool};
 
-/// The secret of the clients `basic`, `post` and `rs`.
-const SECRET: &str = "secret-secret-secret-secret-secret-32";
-
 /// A running provider with its API, both HTTPS on `localhost`. See `tests/real/oidc-provider.mjs`.
 pub struct OidcProvider {
     process: Process,
@@ -25,6 +22,9 @@ struct Urls {
 }
 
 impl OidcProvider {
+    /// The secret of the clients `basic` and `post`.
+    pub const SECRET: &str = "secret-secret-secret-secret-secret-32";
+
     /// Issues tokens that last this many seconds.
     pub async fn issuing(pki: &Pki, token_seconds: u32) -> Self {
         installed("node_modules/oidc-provider");
@@ -52,11 +52,6 @@ impl OidcProvider {
     /// `/introspected/…` and `/jwt/…` answer 200 to a live token, 401 to anything else.
     pub fn api_url(&self) -> String {
         self.urls.api.clone()
-    }
-
-    /// The secret of most clients.
-    pub fn secret(&self) -> &'static str {
-        SECRET
     }
 
     /// One line for each request to the provider or the API: `provider POST /token 200 ERROR`, `api GET /jwt 200`.

@@ -1,0 +1,27 @@
+# Every task of this repository. `make` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run check test test-setup bench deny
+
+help: ## List the tasks
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## Start the demo: nothing to install or configure
+	cargo run --release -- demo
+
+check: ## Format, lints, documentation
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+test: test-setup ## Every test, against real software
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --no-fail-fast; fi
+
+test-setup: ## Install what the tests need (Debian)
+	./scripts/test-setup
+
+bench: ## Benchmarks
+	cargo bench
+
+deny: ## Licences, sources and duplicates of the dependencies
+	cargo deny --offline check bans licenses sources

@@ -1,0 +1,44 @@
+//! Prometheus' own opinion of `/metrics`, once every kind of thing has happened.
+
+use crate::harness::{
+    Answer, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, promtool_check_metrics,
+};
+
+#[tokio::test]
+async fn promtool_finds_nothing_to_say() {
+    let (upstream, login, refusing) =
+        (Upstream::plain().await, TokenEndpoint::plain().await, RefusingPort::new());
+    let oauth2 = |client: &str| {
+        let url = login.url();
+        format!(
+            "{{ type: oauth2, grant_type: client_credentials, token_url: '{url}', client_id: {client}, client_secret: s }}"
+        )
+    };
+    let url = upstream.url();
+    let sidekey = Sidekey::serving(&format!(
+        "
+static: {{ upstream: '{url}', auth: {{ type: bearer, token: t }} }}
+good: {{ upstream: '{url}', auth: {} }}
+closed: {{ upstream: 'http://{}', auth: {{ type: bearer, token: t }} }}
+",
+        oauth2("good"),
+        refusing.address,
+    ))
+    .start_ready()
+    .await;
+    promtool_check_metrics(&sidekey.metrics().await).await;
+
+    upstream.next(Answer::status(401));
+    login.next(TokenAnswer::error(400, "invalid_client"));
+    for path in ["/good/a", "/static/a", "/closed/a", "/nobody/a"] {
+        sidekey.get(path).await;
+    }
+    upstream.always(Answer::status(500));
+    sidekey.get("/static/a").await;
+    let page = sidekey.metrics().await;
+    promtool_check_metrics(&page).await;
+    for series in ["sidekey_requests_total", "sidekey_errors_total", "sidekey_token_fetch_total", "process_"]
+    {
+        assert!(page.contains(&format!("\n{series}")), "{series} is there:\n{page}");
+    }
+}

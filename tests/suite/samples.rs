@@ -1,0 +1,52 @@
+//! The samples under `config/` cannot rot: the program itself reads every one.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::harness::{Pki, Sidekey};
+
+/// Where the samples say that secrets and certificates are.
+const FOLDERS: [&str; 2] = ["/run/secrets/", "/etc/sidekey/"];
+
+#[tokio::test]
+async fn every_sample_configuration_passes_the_check() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut samples: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    samples.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    assert!(!samples.is_empty(), "there are samples");
+    for sample in samples {
+        check(&sample).await;
+    }
+}
+
+/// With the secrets and certificates that the sample names put in place, the check passes.
+async fn check(sample: &Path) {
+    let dir = TempDir::with_prefix("sidekey-sample-").unwrap();
+    let mut text = std::fs::read_to_string(sample).unwrap();
+    let pki = Pki::new();
+    for folder in FOLDERS {
+        for name in words_after(&text, folder) {
+            let content = if name.contains(".pem") { pki.ca_pem() } else { "a-secret".into() };
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        text = text.replace(folder, &format!("{}/", dir.path().display()));
+    }
+    let config = dir.path().join("sample.yaml");
+    std::fs::write(&config, &text).unwrap();
+    let env: Vec<_> = words_after(&text, "env: ").into_iter().map(|name| (name, "a-secret")).collect();
+
+    let output = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &env).await;
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}: {}", sample.display(), String::from_utf8_lossy(&said));
+}
+
+/// The name after each place where `prefix` stands.
+fn words_after<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
+    let is_end = |character: char| !(character.is_ascii_alphanumeric() || "-_.".contains(character));
+    text.split(prefix)
+        .skip(1)
+        .map(|rest| rest.split(is_end).next().unwrap())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
