@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-setup bench deny
+.PHONY: help run check test test-setup bench deny image
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,5 +23,9 @@ test-setup: ## Install what the tests need (Debian)
 bench: ## Benchmarks
 	cargo bench
 
-deny: ## Licences, sources and duplicates of the dependencies
-	cargo deny --offline check bans licenses sources
+deny: ## Licences, sources and bans of the dependencies (installs cargo-deny; advisories: see deny.toml)
+	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
+
+image: ## The container image (podman, docker or buildah)
+	./scripts/image
