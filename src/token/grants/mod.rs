@@ -1,4 +1,4 @@
-//! One file per grant, each a [`TokenSource`](super::TokenSource).
+//! One file per grant, each a [`TokenSource`].
 
 mod client_credentials;
 
