@@ -2,7 +2,7 @@
 //!
 //! Only Sidekey's own events are ever printed, whatever `RUST_LOG` says. HTTP and TLS libraries write requests,
 //! headers and parse buffers into their trace lines; a proxy of credentials must not pass these on. What an operator
-//! needs of the engine's own log, the errors of its listeners, is picked out in [`EngineLog`].
+//! needs of the engine's own log, the errors of its listeners, is picked out in `EngineLog`.
 
 use std::io::{self, IsTerminal};
 
