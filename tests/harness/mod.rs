@@ -40,5 +40,5 @@ pub use port::RefusingPort;
 pub use process::{Process, run};
 pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};
 pub use sidekey::Sidekey;
-pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest};
+pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};
 pub use upstream::{Request, Upstream};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -41,7 +41,7 @@ pub struct TokenAnswer {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Issue { expires_in: Value, valid_for: Option<Duration>, extra: Value },
+    Issue { expires_in: Value, valid_for: Option<Duration>, whole_second: bool, extra: Value },
     Http(Box<Answer>),
 }
 
@@ -51,14 +51,25 @@ impl TokenAnswer {
         let kind = Kind::Issue {
             expires_in: json!(seconds),
             valid_for: Some(Duration::from_secs(seconds)),
+            whole_second: false,
             extra: json!({}),
         };
         Self { kind, gate: None }
     }
 
+    /// The same, but valid from the beginning of the current second, as where the server stamps its tokens with
+    /// whole seconds (`iat` and `exp` of a JWT): it ends up to a second before `expires_in` has passed.
+    pub fn issue_from_whole_second(seconds: u64) -> Self {
+        let mut answer = Self::issue(seconds);
+        if let Kind::Issue { whole_second, .. } = &mut answer.kind {
+            *whole_second = true;
+        }
+        answer
+    }
+
     /// A new token whose answer has this `expires_in` (`Value::Null`: none at all) and these members besides.
     pub fn issue_saying(expires_in: Value, extra: Value) -> Self {
-        Self { kind: Kind::Issue { expires_in, valid_for: None, extra }, gate: None }
+        Self { kind: Kind::Issue { expires_in, valid_for: None, whole_second: false, extra }, gate: None }
     }
 
     /// An error of RFC 6749 §5.2.
@@ -251,7 +262,10 @@ impl State {
         let scripted = self.queue.pop_front().unwrap_or_else(|| self.default.clone());
         let answer = match scripted.kind {
             Kind::Http(answer) => *answer,
-            Kind::Issue { expires_in, valid_for, extra } => self.issue(&expires_in, valid_for, extra),
+            Kind::Issue { expires_in, valid_for, whole_second, extra } => {
+                let already = if whole_second { fraction_of_second() } else { Duration::ZERO };
+                self.issue(&expires_in, valid_for.map(|time| time.saturating_sub(already)), extra)
+            }
         };
         match &scripted.gate {
             Some(gate) => answer.held_by(gate),
@@ -277,4 +291,9 @@ impl State {
         let found = self.issued.iter().find(|issued| issued.token == token);
         found.is_some_and(|issued| issued.expires.is_none_or(|end| Instant::now() < end))
     }
+}
+
+/// How much of the current second has passed.
+pub fn fraction_of_second() -> Duration {
+    Duration::from_nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into())
 }

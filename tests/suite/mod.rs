@@ -10,3 +10,4 @@ mod real_nginx;
 mod real_oidc_provider;
 mod sample_flows;
 mod samples;
+mod whole_seconds;

@@ -1,0 +1,62 @@
+//! Identity providers stamp tokens with whole seconds, so a token may end up to a second before `expires_in` has
+//! passed. Found with oidc-provider: of its five-second tokens some were sent when they had expired.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::harness::{Sidekey, TokenAnswer, TokenEndpoint, Upstream, fraction_of_second};
+
+/// Where such a token loses most: requested late in a second, it is nearly a second old when it is new.
+async fn late_in_a_second() {
+    let late = Duration::from_millis(800);
+    sleep(late.checked_sub(fraction_of_second()).unwrap_or_default()).await;
+}
+
+async fn started_late_in_a_second(upstream: &Upstream, login: &TokenEndpoint) -> Sidekey {
+    login.always(TokenAnswer::issue_from_whole_second(3));
+    upstream.answer_with(login.guard());
+    let services = format!(
+        "
+api:
+  upstream: {}
+  token_wait: 10ms
+  auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: c, client_secret: s }}
+",
+        upstream.url(),
+        login.url(),
+    );
+    late_in_a_second().await;
+    Sidekey::serving(&services).start_ready().await
+}
+
+#[tokio::test]
+async fn is_renewed_before_its_earliest_end() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let sidekey = started_late_in_a_second(&upstream, &login).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while login.request_count() < 3 {
+        let response = sidekey.get("/api/x").await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        assert!(Instant::now() < deadline, "a token of three seconds is renewed in time");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn is_not_sent_after_its_earliest_end() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let sidekey = started_late_in_a_second(&upstream, &login).await;
+    login.go_down();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let response = sidekey.get("/api/x").await;
+        match (response.status, response.sidekey_error()) {
+            (200, None) => assert!(Instant::now() < deadline, "the token ends"),
+            (503, Some("credential_unavailable")) => break,
+            other => panic!("{other:?}: {}", response.text()),
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(upstream.request_count() > 0, "the token was used until then");
+}
