@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Gate};
 use super::pki::Pki;
-use super::upstream::{Request, Upstream};
+use super::request::Request;
+use super::upstream::Upstream;
 
 /// The endpoint; its path is `/oauth2/token`, and it answers on every other path as well.
 pub struct TokenEndpoint {
