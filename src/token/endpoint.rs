@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::client_auth::{Proof, proof};
 use super::expiry::Moment;
-use super::{Expiry, FetchError, FetchFailure, Issued, response};
+use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
 use crate::config::{ClientAuth, OAuth2};
 use crate::dns::Resolver;
 
@@ -63,7 +63,7 @@ impl TokenEndpoint {
         let lifetime = self.lifetime(&answer);
         Ok(Issued {
             access_token: answer.access_token,
-            expiry: Expiry::after(sent, lifetime),
+            expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
             scope: answer.scope,
         })
     }

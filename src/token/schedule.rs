@@ -26,6 +26,14 @@ const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// A `Retry-After` beyond this is cut: an endpoint that says «next year» must not end a service for good.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(3600);
 
+/// Endpoints stamp tokens in whole seconds, rounded down: a token may end this much before its `expires_in` has passed.
+const ROUNDING: Duration = Duration::from_secs(1);
+
+/// How long a token may be used that is said to live for `lifetime`: less a second, or a third of a very short life.
+pub fn usable_for(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(ROUNDING.min(lifetime / 3))
+}
+
 /// How long after a token was requested the next one is. `random` is uniform in `0.0..1.0`.
 pub fn refresh_in(lifetime: Duration, random: f64) -> Duration {
     let aim = lifetime.mul_f64(FRACTION + JITTER * (2.0 * random - 1.0));
@@ -84,6 +92,12 @@ mod tests {
             assert!((refresh_in(lifetime, 0.0).as_secs_f64() - earliest).abs() < 1e-6);
             assert!((refresh_in(lifetime, 1.0).as_secs_f64() - latest).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn a_token_is_not_used_in_the_second_that_its_issuer_may_have_rounded_away() {
+        let usable = |seconds| usable_for(Duration::from_secs(seconds)).as_millis();
+        assert_eq!([1, 2, 3, 4, 5, 3600].map(usable), [666, 1333, 2000, 3000, 4000, 3_599_000]);
     }
 
     #[test]
