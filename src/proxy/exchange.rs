@@ -15,7 +15,7 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
 use super::head::{self, MAX_HEAD, RequestFacts, Room};
-use super::relay::{self, Broken, Io, Sent, Side};
+use super::relay::{self, Body, Broken, Io, Sent, Side};
 use super::rewrite::{self, Relay};
 use crate::credential::Slot;
 use crate::metrics::MethodLabel;
@@ -139,7 +139,7 @@ struct Request<'p> {
     /// What the caller was answered, from the moment the answer began.
     status: Option<u16>,
     failure: Option<Failure>,
-    body: Framing,
+    body: Body,
 }
 
 impl<'p> Request<'p> {
@@ -150,6 +150,7 @@ impl<'p> Request<'p> {
             Slot::Header(name) => Some(name.clone()),
             Slot::Query(_) | Slot::Cookie(_) => None,
         });
+        let body = Body::new(body);
         let Found { service, facts, method, path } = found;
         Self { proxy, service, facts, method, path, start: Instant::now(), status: None, failure: None, body }
     }
@@ -182,12 +183,7 @@ impl<'p> Request<'p> {
         out: &mut Buffer,
     ) -> Result<After, Trouble> {
         // What of the body is here already goes out with the head.
-        let here = self
-            .body
-            .take(buffer.filled())
-            .map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
-        out.bytes_mut().extend_from_slice(&buffer.filled()[..here]);
-        buffer.consume(here);
+        self.body.take(buffer, out).map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
 
         let mut answer = Buffer::take();
         let (mut connection, length) = self.ask(io, buffer, out, &mut answer).await?;
@@ -365,28 +361,25 @@ impl<'p> Request<'p> {
         out: &mut Buffer,
         answer: &mut Buffer,
         connection: &mut Connection,
-        mut framing: Framing,
+        framing: Framing,
         relay: Relay,
     ) -> Result<bool, Trouble> {
         let idle = self.service.upstream.timeouts.idle;
+        let mut body = Body::new(framing);
         if relay == Relay::AsIs {
-            let here =
-                framing.take(answer.filled()).map_err(|error| Trouble::Cut(Broken::UpstreamBody(error)))?;
-            out.bytes_mut().extend_from_slice(&answer.filled()[..here]);
-            answer.consume(here);
+            body.take(answer, out).map_err(|error| Trouble::Cut(Broken::UpstreamBody(error)))?;
         }
         relay::write(io, out.filled(), idle).await.map_err(Trouble::Cut)?;
-        let sending = !self.body.is_done();
-        if framing.is_done() {
-            return Ok(!sending);
+        if body.is_done() {
+            return Ok(self.body.is_done());
         }
-        let mut upstream = Side { io: &mut connection.stream, buffer: answer, body: &mut framing };
+        let mut upstream = Side { io: &mut connection.stream, buffer: answer, body: &mut body };
         if relay == Relay::AsIs {
             let mut caller = Side { io, buffer, body: &mut self.body };
-            relay::exchange(&mut caller, &mut upstream, sending, idle).await.map_err(Trouble::Cut)
+            relay::exchange(&mut caller, &mut upstream, idle).await.map_err(Trouble::Cut)
         } else {
             relay::recode(&mut upstream, io, relay == Relay::Chunked, idle).await.map_err(Trouble::Cut)?;
-            Ok(!sending)
+            Ok(self.body.is_done())
         }
     }
 

@@ -23,7 +23,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 pub(super) struct Side<'a, S> {
     pub(super) io: &'a mut S,
     pub(super) buffer: &'a mut Buffer,
-    pub(super) body: &'a mut Framing,
+    pub(super) body: &'a mut Body,
+}
+
+/// A body on its way. It outlives the futures that move it: bytes that one of them counted and could not write yet must
+/// not be counted again by the next, or the body would end too early and its rest would be read as another request.
+pub(super) struct Body {
+    framing: Framing,
+    /// So many bytes at the front of the buffer were counted and are still to be written.
+    ready: usize,
+}
+
+impl Body {
+    pub(super) fn new(framing: Framing) -> Self {
+        Self { framing, ready: 0 }
+    }
+
+    /// Whether all of it was passed on.
+    pub(super) fn is_done(&self) -> bool {
+        self.ready == 0 && self.framing.is_done()
+    }
+
+    /// Moves what there is of it in `buffer` to the end of `out`.
+    pub(super) fn take(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), BadBody> {
+        debug_assert_eq!(self.ready, 0);
+        let count = self.framing.take(buffer.filled())?;
+        out.bytes_mut().extend_from_slice(&buffer.filled()[..count]);
+        buffer.consume(count);
+        Ok(())
+    }
 }
 
 /// Why a body could not be moved on.
@@ -59,10 +87,9 @@ pub(super) async fn send<C: Io, U: Io>(
     idle: Duration,
 ) -> Result<Sent, Broken> {
     let mut patience = pin!(Patience::new(idle));
-    let mut ready = 0;
     poll_fn(|cx| {
         loop {
-            match step_up(caller, upstream, &mut ready, cx)? {
+            match step_up(caller, upstream, cx)? {
                 Step::Moved => {
                     patience.as_mut().renew();
                     continue;
@@ -87,24 +114,25 @@ pub(super) async fn send<C: Io, U: Io>(
 pub(super) async fn exchange<C: Io, U: Io>(
     caller: &mut Side<'_, C>,
     upstream: &mut Side<'_, U>,
-    mut sending: bool,
     idle: Duration,
 ) -> Result<bool, Broken> {
+    let mut sending = !caller.body.is_done();
+    let mut sent = !sending;
     let mut patience = pin!(Patience::new(idle));
-    let (mut up, mut down) = (0, 0);
     poll_fn(|cx| {
         loop {
             let mut moved = false;
-            match step_down(upstream, caller.io, &mut down, cx)? {
-                Step::Done => return Poll::Ready(Ok(!sending)),
+            match step_down(upstream, caller.io, cx)? {
+                Step::Done => return Poll::Ready(Ok(sent)),
                 Step::Moved => moved = true,
                 Step::Waiting | Step::Refused(_) => {}
             }
             if sending {
-                match step_up(caller, upstream.io, &mut up, cx)? {
+                match step_up(caller, upstream.io, cx)? {
                     Step::Moved => moved = true,
+                    Step::Done => (sending, sent) = (false, true),
                     // An upstream that takes no more may still be answering.
-                    Step::Done | Step::Refused(_) => sending = false,
+                    Step::Refused(_) => sending = false,
                     Step::Waiting => {}
                 }
             }
@@ -128,15 +156,14 @@ enum Step {
 fn step_up<C: Io, U: Io>(
     caller: &mut Side<'_, C>,
     upstream: &mut U,
-    ready: &mut usize,
     cx: &mut Context<'_>,
 ) -> Result<Step, Broken> {
-    if *ready > 0 {
-        return Ok(match Pin::new(upstream).poll_write(cx, &caller.buffer.filled()[..*ready]) {
+    if caller.body.ready > 0 {
+        return Ok(match Pin::new(upstream).poll_write(cx, &caller.buffer.filled()[..caller.body.ready]) {
             Poll::Ready(Ok(0)) => Step::Refused(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(written)) => {
                 caller.buffer.consume(written);
-                *ready -= written;
+                caller.body.ready -= written;
                 Step::Moved
             }
             Poll::Ready(Err(error)) => Step::Refused(error),
@@ -150,8 +177,8 @@ fn step_up<C: Io, U: Io>(
             Poll::Pending => Step::Waiting,
         });
     }
-    *ready = caller.body.take(caller.buffer.filled()).map_err(Broken::CallerBody)?;
-    if *ready > 0 || caller.body.is_done() {
+    caller.body.ready = caller.body.framing.take(caller.buffer.filled()).map_err(Broken::CallerBody)?;
+    if caller.body.ready > 0 || caller.body.is_done() {
         return Ok(Step::Moved);
     }
     match caller.buffer.poll_fill(cx, caller.io) {
@@ -170,15 +197,14 @@ fn step_up<C: Io, U: Io>(
 fn step_down<C: Io, U: Io>(
     upstream: &mut Side<'_, U>,
     caller: &mut C,
-    ready: &mut usize,
     cx: &mut Context<'_>,
 ) -> Result<Step, Broken> {
-    if *ready > 0 {
-        return match Pin::new(caller).poll_write(cx, &upstream.buffer.filled()[..*ready]) {
+    if upstream.body.ready > 0 {
+        return match Pin::new(caller).poll_write(cx, &upstream.buffer.filled()[..upstream.body.ready]) {
             Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => {
                 upstream.buffer.consume(written);
-                *ready -= written;
+                upstream.body.ready -= written;
                 Ok(Step::Moved)
             }
             Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
@@ -188,13 +214,14 @@ fn step_down<C: Io, U: Io>(
     if upstream.body.is_done() {
         return flushed(caller, cx);
     }
-    *ready = upstream.body.take(upstream.buffer.filled()).map_err(Broken::UpstreamBody)?;
-    if *ready > 0 || upstream.body.is_done() {
+    upstream.body.ready =
+        upstream.body.framing.take(upstream.buffer.filled()).map_err(Broken::UpstreamBody)?;
+    if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
     }
     match upstream.buffer.poll_fill(cx, upstream.io) {
-        Poll::Ready(Ok(0)) if *upstream.body == Framing::UntilClose => {
-            *upstream.body = Framing::NONE;
+        Poll::Ready(Ok(0)) if upstream.body.framing == Framing::UntilClose => {
+            upstream.body.framing = Framing::NONE;
             Ok(Step::Moved)
         }
         Poll::Ready(Ok(0)) => Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
@@ -226,7 +253,7 @@ pub(super) async fn recode<C: Io, U: Io>(
     loop {
         out.clear();
         loop {
-            match upstream.body.next(upstream.buffer.filled()).map_err(Broken::UpstreamBody)? {
+            match upstream.body.framing.next(upstream.buffer.filled()).map_err(Broken::UpstreamBody)? {
                 Piece::Data(count) => {
                     let data = &upstream.buffer.filled()[..count];
                     if chunked {
@@ -254,7 +281,7 @@ pub(super) async fn recode<C: Io, U: Io>(
         let read =
             tokio::time::timeout(idle, upstream.buffer.fill(upstream.io)).await.map_err(|_| Broken::Idle)?;
         match read.map_err(Broken::Upstream)? {
-            0 if *upstream.body == Framing::UntilClose => *upstream.body = Framing::NONE,
+            0 if upstream.body.framing == Framing::UntilClose => upstream.body.framing = Framing::NONE,
             0 => return Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
             _ => {}
         }

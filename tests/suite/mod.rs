@@ -4,6 +4,8 @@ mod deploy_image;
 mod deploy_kubernetes;
 mod deploy_prometheus;
 mod harness_itself;
+mod http_setup;
+mod http_stuck_uploads;
 mod many_services;
 mod real_metrics;
 mod real_nginx;

@@ -1,0 +1,138 @@
+//! What the tests of the data plane share: the program before one upstream, and an upstream that is nothing but bytes.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use crate::harness::{Sidekey, Upstream, assert_eventually};
+
+/// Nothing here takes this long unless something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A service `api` with the bearer token `t0ken`.
+pub async fn before(upstream: &Upstream) -> Sidekey {
+    before_url(&upstream.url(), "").await
+}
+
+/// The same for a URL, with more keys (each with a comma before it).
+pub async fn before_url(url: &str, more: &str) -> Sidekey {
+    let services = format!("api: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}{more} }}");
+    Sidekey::serving(&services).start().await
+}
+
+/// Waits until no request is in flight.
+pub async fn at_rest(sidekey: &Sidekey) {
+    assert_eventually(PATIENCE, "no request is in flight", async || {
+        sidekey.metric("sidekey_requests_in_flight", &[]).await.unwrap_or(0.0) == 0.0
+    })
+    .await;
+}
+
+/// A server that the test plays itself.
+pub struct RawServer(TcpListener);
+
+impl RawServer {
+    pub async fn new() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// Takes in little of what it does not read.
+    pub fn with_small_buffers() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self(socket.listen(16).unwrap())
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
+
+    /// The next connection.
+    pub async fn accept(&self) -> Wire {
+        let accepted = timeout(PATIENCE, self.0.accept()).await.expect("a connection in time");
+        Wire::new(accepted.unwrap().0)
+    }
+
+    /// The next connection and the head of its first request.
+    pub async fn accept_request(&self) -> (Wire, String) {
+        let mut wire = self.accept().await;
+        let head = wire.until("\r\n\r\n").await;
+        (wire, head)
+    }
+}
+
+/// One connection, as bytes.
+pub struct Wire {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self { stream, read: Vec::new() }
+    }
+
+    pub async fn to(sidekey: &Sidekey) -> Self {
+        Self::new(TcpStream::connect(sidekey.address()).await.unwrap())
+    }
+
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.expect("it is taken in time").unwrap();
+    }
+
+    /// Everything up to and with `end`.
+    pub async fn until(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = self.read.windows(end.len()).position(|window| window == end.as_bytes()) {
+                let bytes = self.read.drain(..at + end.len()).collect();
+                return String::from_utf8(bytes).unwrap();
+            }
+            assert_ne!(self.fill().await, 0, "closed after {:?}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
+    /// Reads and counts until so many bytes have come; returns the last ones that were read.
+    pub async fn count(&mut self, length: usize) -> Vec<u8> {
+        let mut seen = self.read.len();
+        while seen < length {
+            self.read.clear();
+            let read = self.fill().await;
+            assert_ne!(read, 0, "closed after {seen} bytes");
+            seen += read;
+        }
+        assert_eq!(seen, length, "{:?}", String::from_utf8_lossy(&self.read));
+        std::mem::take(&mut self.read)
+    }
+
+    /// Everything until the other side closes or resets.
+    pub async fn rest(&mut self) -> String {
+        while self.fill().await > 0 {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    /// What was read too far.
+    pub fn left(&self) -> &[u8] {
+        &self.read
+    }
+
+    pub async fn finish(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    pub fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    async fn fill(&mut self) -> usize {
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await;
+        read.expect("bytes or the end in time").unwrap_or(0)
+    }
+}
