@@ -63,6 +63,14 @@ pub fn has_token(value: &[u8], token: &str) -> bool {
     tokens(value).any(|candidate| candidate.eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// Whether a line ends in a line feed alone, which some servers forgive and others read as part of the line.
+pub fn has_bare_line_feed(bytes: &[u8]) -> bool {
+    // Counted, not searched: the compiler makes vector code of this.
+    let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
+    let ends = bytes.iter().zip(bytes.iter().skip(1)).filter(|pair| *pair == (&b'\r', &b'\n')).count();
+    feeds != ends
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +92,13 @@ mod tests {
         assert!(has_token(b",,close,", "close"));
         assert!(!has_token(b"closed, not-close", "close"));
         assert!(!has_token(b"", "close"));
+    }
+
+    #[test]
+    fn notices_a_line_feed_that_stands_alone() {
+        for lines in [&b"\n"[..], b"a\nb\r\n", b"a\r\n\n", b"a\r\n\r\r\n\nb"] {
+            assert!(has_bare_line_feed(lines), "{lines:?}");
+        }
+        assert!(!has_bare_line_feed(b"") && !has_bare_line_feed(b"a\r\nb\r\n\r\n"));
     }
 }

@@ -6,7 +6,7 @@
 
 use http::HeaderName;
 
-use crate::headers::Field;
+use crate::headers::{Field, has_bare_line_feed};
 
 /// Longest chunk-size line, extensions included, and longest trailer section.
 const MAX_LINE: usize = 4096;
@@ -88,6 +88,8 @@ enum State {
     /// Before the first digit of a size.
     Start,
     Size(u64),
+    /// Space between a size and `;` or the end of the line: nothing else may follow it.
+    Space(u64),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
@@ -139,8 +141,10 @@ impl Chunks {
         }
         match (self.state, byte) {
             (State::Start, _) => Ok(State::Size(digit(byte).ok_or(BadBody("a chunk has no size"))?)),
-            (State::Size(size), b'\r') => Ok(State::SizeLf(size)),
-            (State::Size(size), b';' | b' ' | b'\t') => Ok(State::Extension(size)),
+            (State::Size(size) | State::Space(size), b'\r') => Ok(State::SizeLf(size)),
+            (State::Size(size) | State::Space(size), b';') => Ok(State::Extension(size)),
+            (State::Size(size) | State::Space(size), b' ' | b'\t') => Ok(State::Space(size)),
+            (State::Space(_), _) => Err(BadBody("a chunk size has a space in it")),
             (State::Size(size), _) => {
                 let digit = digit(byte).ok_or(BadBody("a chunk size is not hexadecimal"))?;
                 size.checked_mul(16)
@@ -173,6 +177,9 @@ impl Chunks {
             },
         };
         if length > 2 {
+            if has_bare_line_feed(&bytes[..length]) {
+                return Err(BadBody("a trailer ends in a bare line feed"));
+            }
             let mut fields = [httparse::EMPTY_HEADER; 64];
             match httparse::parse_headers(&bytes[..length], &mut fields) {
                 Ok(httparse::Status::Complete((read, fields))) if read == length => {
@@ -237,7 +244,7 @@ mod tests {
             (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
             (b"5;ext=\"a b\"\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n", b"hello0123456789"),
             (b"00a\r\n0123456789\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", b"0123456789"),
-            (b"1 \r\nx\r\n000\r\n\r\n", b"x"),
+            (b"1 \r\nx\r\n1\t ;y\r\nz\r\n000\r\n\r\n", b"xz"),
         ] {
             for size in 1..body.len() {
                 let mut framing = chunked();
@@ -262,6 +269,9 @@ mod tests {
             b"5;a\nb\r\nhello",
             b"5;a\0\r\nhello",
             b"fffffffffffffffff\r\n",
+            b"1 1\r\nhello hello",
+            b"1\t;\n\r\n",
+            b"0\r\nX: a\nY: b\r\n\r\n",
             b"0\r\nAuthorization: Bearer evil\r\n\r\n",
             b"0\r\nContent-Length: 5\r\n\r\n",
             b"0\r\nhost: evil\r\n\r\n",

@@ -10,7 +10,7 @@ use httparse::{Header, ParserConfig, Status};
 
 use super::failure::{Failure, Reason};
 use super::framing::{Chunks, Framing};
-use crate::headers::{Field, has_token};
+use crate::headers::{Field, has_bare_line_feed, has_token};
 
 /// No head is larger.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -28,9 +28,19 @@ impl Room<'_> {
 
 /// The length of the head at the front of `bytes`, up to and with its empty line; looks from `from` on, which is where
 /// the last look ended.
+///
+/// Lines may end in a bare line feed (RFC 9112 §2.2), so that the end is found where the most lenient reader finds it:
+/// what such a head is worth is decided when it is parsed.
 pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
-    let from = from.saturating_sub(3);
-    bytes[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4)
+    let mut from = from.saturating_sub(2);
+    loop {
+        let line = from + bytes[from..].iter().position(|byte| *byte == b'\n')? + 1;
+        match bytes[line..] {
+            [b'\n', ..] => return Some(line + 1),
+            [b'\r', b'\n', ..] => return Some(line + 2),
+            _ => from = line,
+        }
+    }
 }
 
 /// A request's head, borrowed from the bytes it came in.
@@ -84,10 +94,13 @@ pub(super) fn request<'h, 'b>(
     bytes: &'b [u8],
     room: &'h mut Room<'b>,
 ) -> Result<RequestHead<'h, 'b>, Failure> {
+    if has_bare_line_feed(bytes) {
+        return Err(bad("a line of the head ends in a bare line feed"));
+    }
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
-        Ok(Status::Complete(_)) => {}
-        Ok(Status::Partial) => return Err(bad("the head ends too early")),
+        Ok(Status::Complete(length)) if length == bytes.len() => {}
+        Ok(_) => return Err(bad("the head does not end where its lines end")),
         Err(httparse::Error::TooManyHeaders) => {
             return Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"));
         }
@@ -155,7 +168,8 @@ fn target_parts<'b>(
 /// A response's head, borrowed from the bytes it came in.
 pub(super) struct ResponseHead<'h, 'b> {
     pub(super) status: u16,
-    pub(super) reason: &'b str,
+    /// As it came; not always text.
+    pub(super) reason: &'b [u8],
     pub(super) fields: &'h [Header<'b>],
     pub(super) framing: Framing,
     /// The upstream keeps the connection open after this response.
@@ -173,10 +187,14 @@ pub(super) fn response<'h, 'b>(
     let bad = |cause: String| {
         Failure::new(Reason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"))
     };
+    // The parser would skip empty lines.
+    if !bytes.starts_with(b"HTTP/1.") {
+        return Err(bad("it does not begin with HTTP/1".into()));
+    }
     let mut parsed = httparse::Response::new(&mut []);
     match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0) {
-        Ok(Status::Complete(_)) => {}
-        Ok(Status::Partial) => return Err(bad("the head ends too early".into())),
+        Ok(Status::Complete(length)) if length == bytes.len() => {}
+        Ok(_) => return Err(bad("the head does not end where its lines end".into())),
         Err(error) => return Err(bad(error.to_string())),
     }
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
@@ -198,14 +216,14 @@ pub(super) fn response<'h, 'b>(
     };
     let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
     let is_websocket = known.upgrade && known.is_websocket;
-    Ok(ResponseHead {
-        status,
-        reason: parsed.reason.unwrap_or(""),
-        fields,
-        framing,
-        keep_alive,
-        is_websocket,
-    })
+    Ok(ResponseHead { status, reason: reason(bytes), fields, framing, keep_alive, is_websocket })
+}
+
+/// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
+fn reason(head: &[u8]) -> &[u8] {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.get(13..).unwrap_or_default()
 }
 
 /// The fields that framing and the connection depend on.
@@ -377,11 +395,17 @@ mod tests {
 
     #[test]
     fn finds_the_end_of_a_head_that_comes_in_pieces() {
-        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody";
-        assert_eq!(end(head, 0), Some(27));
-        for cut in 0..27 {
-            assert_eq!(end(&head[..cut], 0), None);
-            assert_eq!(end(head, cut), Some(27));
+        for (head, length) in [
+            (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody"[..], 27),
+            (b"GET / HTTP/1.1\nHost: a\n\nbody", 24),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\nbody\r\n\r\n", 26),
+            (b"GET / HTTP/1.1\nHost: a\n\r\nbody", 25),
+        ] {
+            assert_eq!(end(head, 0), Some(length));
+            for cut in 0..length {
+                assert_eq!(end(&head[..cut], 0), None);
+                assert_eq!(end(head, cut), Some(length));
+            }
         }
     }
 

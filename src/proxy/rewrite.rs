@@ -167,7 +167,7 @@ pub(super) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
 fn status_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     let digits = [head.status / 100, head.status / 10 % 10, head.status % 10];
     let digits = digits.map(|digit| b"0123456789"[usize::from(digit)]);
-    put(out, &[b"HTTP/1.1 ", &digits, b" ", head.reason.as_bytes(), b"\r\n"]);
+    put(out, &[b"HTTP/1.1 ", &digits, b" ", head.reason, b"\r\n"]);
 }
 
 fn put_field(out: &mut Vec<u8>, field: &Header<'_>) {
