@@ -20,9 +20,12 @@ impl Slot {
     /// `Authorization`.
     pub const AUTHORIZATION: Self = Self::Header(header::AUTHORIZATION);
 
-    /// Whether a header field of a caller stands in this slot.
+    /// Whether a header field of a caller stands in this slot. `X_Key` stands where `X-Key` does: CGI, WSGI and their
+    /// like read both as the variable `HTTP_X_KEY`.
     pub fn owns_header(&self, name: &str) -> bool {
-        matches!(self, Self::Header(own) if own.as_str().eq_ignore_ascii_case(name))
+        let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        matches!(self, Self::Header(own) if own.as_str().len() == name.len()
+            && own.as_str().bytes().map(fold).eq(name.bytes().map(fold)))
     }
 
     /// The query without the parameters that stand in this slot, however a caller encoded their name.
@@ -83,6 +86,17 @@ mod tests {
             assert_eq!(slot.strip_query(query), left, "{query}");
         }
         assert_eq!(Slot::AUTHORIZATION.strip_query("key=mine"), "key=mine");
+    }
+
+    #[test]
+    fn owns_its_field_in_every_spelling() {
+        let slot = Slot::Header(HeaderName::from_static("x-api-key"));
+        for name in ["x-api-key", "X-API-Key", "X_Api_Key", "x_api-key"] {
+            assert!(slot.owns_header(name), "{name}");
+        }
+        for name in ["x-api-keys", "xapikey", "x-api.key", ""] {
+            assert!(!slot.owns_header(name), "{name}");
+        }
     }
 
     #[test]

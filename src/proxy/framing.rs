@@ -4,8 +4,7 @@
 //! to know its end. It is strict: two parties that disagree on where a request ends can be played against each other
 //! (request smuggling), so what is not exactly chunked coding is refused.
 
-use http::HeaderName;
-
+use crate::credential::Slot;
 use crate::headers::{Field, has_bare_line_feed};
 
 /// Longest chunk-size line, extensions included, and longest trailer section.
@@ -79,8 +78,8 @@ pub(super) struct Chunks {
     state: State,
     /// Bytes of the size line so far.
     line: usize,
-    /// The field that a caller must not slip in as a trailer: where the credential goes.
-    forbidden: Option<HeaderName>,
+    /// Where the credential goes: a caller must not slip a field in there as a trailer.
+    forbidden: Option<Slot>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +99,8 @@ enum State {
 }
 
 impl Chunks {
-    /// Before the first chunk. A trailer field `forbidden`, or one that frames or routes, is refused.
-    pub(super) fn new(forbidden: Option<HeaderName>) -> Self {
+    /// Before the first chunk. A trailer field in the slot `forbidden`, or one that frames or routes, is refused.
+    pub(super) fn new(forbidden: Option<Slot>) -> Self {
         Self { state: State::Start, line: 0, forbidden }
     }
 
@@ -198,7 +197,7 @@ impl Chunks {
 
     fn forbids(&self, name: &str) -> bool {
         Field::of(name) != Field::EndToEnd
-            || self.forbidden.as_ref().is_some_and(|forbidden| forbidden.as_str().eq_ignore_ascii_case(name))
+            || self.forbidden.as_ref().is_some_and(|slot| slot.owns_header(name))
     }
 }
 
@@ -217,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn chunked() -> Framing {
-        Framing::Chunked(Chunks::new(Some(http::header::AUTHORIZATION)))
+        Framing::Chunked(Chunks::new(Some(Slot::AUTHORIZATION)))
     }
 
     /// Offers `bytes` in portions of `size`, as a connection would; returns the content and how many bytes were used.

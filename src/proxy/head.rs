@@ -5,11 +5,11 @@
 
 use std::mem::MaybeUninit;
 
-use http::HeaderName;
 use httparse::{Header, ParserConfig, Status};
 
 use super::failure::{Failure, Reason};
 use super::framing::{Chunks, Framing};
+use crate::credential::Slot;
 use crate::headers::{Field, has_bare_line_feed, has_token};
 
 /// No head is larger.
@@ -80,11 +80,11 @@ pub(super) enum BodyKind {
 }
 
 impl BodyKind {
-    /// The framing to watch; a trailer named `forbidden` is refused.
-    pub(super) fn framing(self, forbidden: impl FnOnce() -> Option<HeaderName>) -> Framing {
+    /// The framing to watch; a trailer in the slot that `forbidden` gives is refused.
+    pub(super) fn framing(self, forbidden: impl FnOnce() -> Slot) -> Framing {
         match self {
             Self::Length(length) => Framing::Length(length),
-            Self::Chunked => Framing::Chunked(Chunks::new(forbidden())),
+            Self::Chunked => Framing::Chunked(Chunks::new(Some(forbidden()))),
         }
     }
 }
@@ -149,7 +149,7 @@ fn target_parts<'b>(
     if method == "CONNECT" {
         return Err(bad("CONNECT is not supported"));
     }
-    if target.starts_with('/') || target == "*" {
+    if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok((host, false, target));
     }
     let scheme_end = target.find("://").ok_or_else(|| bad("the target is neither a path nor a URL"))?;
@@ -352,7 +352,11 @@ mod tests {
     fn takes_the_target_apart() {
         let parts = |target| target_parts("GET", target, "h:1").map_err(|failure| failure.reason);
         assert_eq!(parts("/a?b"), Ok(("h:1", false, "/a?b")));
-        assert_eq!(parts("*"), Ok(("h:1", false, "*")));
+        assert_eq!(parts("*"), Err(Reason::BadRequest));
+        assert_eq!(
+            target_parts("OPTIONS", "*", "h:1").map_err(|failure| failure.reason),
+            Ok(("h:1", false, "*"))
+        );
         assert_eq!(parts("http://x:8080/a?b"), Ok(("x:8080", true, "/a?b")));
         assert_eq!(parts("HTTPS://x"), Ok(("x", true, "")));
         assert_eq!(parts("http://x?q"), Ok(("x", true, "?q")));

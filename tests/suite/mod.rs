@@ -10,6 +10,7 @@ mod http_requests;
 mod http_responses;
 mod http_setup;
 mod http_smuggling;
+mod http_stripping;
 mod http_stuck_uploads;
 mod many_services;
 mod real_metrics;
