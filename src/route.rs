@@ -83,21 +83,27 @@ fn without_port(authority: &str) -> &str {
 
 /// Whether a path would climb above where it starts, by `..` in any of its disguises: such a request could leave the
 /// base path that its service is confined to.
+///
+/// Servers disagree on what separates segments, so each counts for as little as any of them makes of it: `a%2fb` is one
+/// step down to a server that leaves `%2f` alone, `a%2f..` is a step up and not one down before it.
 pub fn climbs(path: &str) -> bool {
+    // `*` is the server as a whole (RFC 9112 §3.2.4).
+    if path == "*" {
+        return true;
+    }
     // Nothing to look at in almost every path.
     if !path.contains("..") && !path.contains('%') {
         return false;
     }
     let path = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
-    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    let path = path.replace("%2e", ".").replace("%2f", "\\").replace("%5c", "\\").replace("%3b", ";");
     let mut depth = 0_i32;
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        // `..;x` is `..` to servers that know path parameters.
-        match segment.split(';').next() {
-            Some("..") => depth -= 1,
-            Some(".") => {}
-            _ => depth += 1,
-        }
+    for segment in path.split('/') {
+        // `..;x` is `..` and `;x` is nothing to servers that know path parameters.
+        let parts = || segment.split('\\').map(|part| part.split(';').next().unwrap_or_default());
+        let up: i32 = parts().map(|part| i32::from(part == "..")).sum();
+        let down = i32::from(up == 0 && parts().any(|part| !matches!(part, "" | ".")));
+        depth += down - up;
         if depth < 0 {
             return true;
         }
@@ -183,10 +189,30 @@ mod tests {
             "/a/..\\..\\b",
             "/..;x=1/",
             "/%2e%2e%5cx",
+            "/a%2fb/../..",
+            "/a\\b/../..",
+            "/a%5Cb/../..",
+            "/%2f/..",
+            "/;x/..",
+            "/..%3bx",
+            "/a//../..",
+            "*",
         ] {
             assert!(climbs(path), "{path}");
         }
-        for path in ["", "/", "/a/../b", "/a..b", "/...", "/a?x=/../..", "/%20/", "/a/./b", "/a/%2e%2e/b"] {
+        for path in [
+            "",
+            "/",
+            "/a/../b",
+            "/a..b",
+            "/...",
+            "/a?x=/../..",
+            "/%20/",
+            "/a/./b",
+            "/a/%2e%2e/b",
+            "/a%2fb/..",
+            "/*",
+        ] {
             assert!(!climbs(path), "{path}");
         }
     }

@@ -17,7 +17,6 @@ use super::framing::Framing;
 use super::head::{self, MAX_HEAD, RequestFacts, Room};
 use super::relay::{self, Body, Broken, Io, Sent, Side};
 use super::rewrite::{self, Relay};
-use crate::credential::Slot;
 use crate::metrics::MethodLabel;
 use crate::route::climbs;
 use crate::service::Service;
@@ -111,6 +110,10 @@ fn prepare<'p>(
         .find(own, head.host, head.absolute, head.path)
         .ok_or_else(|| Failure::new(Reason::UnknownService, "no service matches"))?;
     let service = &proxy.services[matched.service];
+    // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.
+    if head.method == "TRACE" {
+        return Err(Failure::new(Reason::Forbidden, "TRACE would send the credential back"));
+    }
     if !service.upstream.base_path.is_empty() && climbs(matched.rest) {
         return Err(Failure::new(Reason::Forbidden, "the path leaves the upstream's base path"));
     }
@@ -146,11 +149,7 @@ impl<'p> Request<'p> {
     fn begin(proxy: &'p Proxy, found: Found<'p>) -> Self {
         proxy.in_flight.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         found.service.metrics.begin();
-        let body = found.facts.body.framing(|| match found.service.credential.slot() {
-            Slot::Header(name) => Some(name.clone()),
-            Slot::Query(_) | Slot::Cookie(_) => None,
-        });
-        let body = Body::new(body);
+        let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
         let Found { service, facts, method, path } = found;
         Self { proxy, service, facts, method, path, start: Instant::now(), status: None, failure: None, body }
     }

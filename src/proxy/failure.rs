@@ -10,7 +10,7 @@ use crate::upstream::ConnectError;
 pub enum Reason {
     /// No service matches the request.
     UnknownService,
-    /// The request is not allowed: its path leaves the upstream's base path.
+    /// The request is not allowed: its path leaves the upstream's base path, or it is a `TRACE`.
     Forbidden,
     /// There is no usable credential, so nothing was forwarded.
     CredentialUnavailable,
@@ -76,7 +76,9 @@ impl Reason {
             Self::UnknownService => {
                 "No service of this Sidekey matches the request: the first path segment, the Host or the port names one."
             }
-            Self::Forbidden => "The request's path leaves the base path of the service's upstream.",
+            Self::Forbidden => {
+                "The request's path leaves the base path of the service's upstream, or its method is TRACE."
+            }
             Self::CredentialUnavailable => {
                 "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."
             }

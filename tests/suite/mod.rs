@@ -4,6 +4,7 @@ mod deploy_image;
 mod deploy_kubernetes;
 mod deploy_prometheus;
 mod harness_itself;
+mod http_confinement;
 mod http_differential;
 mod http_expect;
 mod http_requests;
