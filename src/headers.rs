@@ -65,10 +65,10 @@ pub fn has_token(value: &[u8], token: &str) -> bool {
 
 /// Whether a line ends in a line feed alone, which some servers forgive and others read as part of the line.
 pub fn has_bare_line_feed(bytes: &[u8]) -> bool {
+    let is_bare = |(before, byte): &(&u8, &u8)| **byte == b'\n' && **before != b'\r';
     // Counted, not searched: the compiler makes vector code of this.
-    let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let ends = bytes.iter().zip(bytes.iter().skip(1)).filter(|pair| *pair == (&b'\r', &b'\n')).count();
-    feeds != ends
+    let bare = bytes.iter().zip(bytes.iter().skip(1)).filter(is_bare).count();
+    bare > 0 || bytes.first() == Some(&b'\n')
 }
 
 #[cfg(test)]

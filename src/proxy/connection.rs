@@ -35,12 +35,13 @@ pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                refuse(proxy, io, &failure).await;
+                refuse(proxy, io, &failure, false).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
-                refuse(proxy, io, &Failure::new(Reason::BadRequest, "the head was not whole in time")).await;
+                let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
+                refuse(proxy, io, &failure, false).await;
                 break;
             }
         };
@@ -50,7 +51,8 @@ pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
             After::Close => break,
         }
     }
-    let _ = io.shutdown().await;
+    // Flushes first, which a caller that reads nothing would hold up for ever.
+    let _ = timeout(LINGER, io.shutdown()).await;
 }
 
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
@@ -85,11 +87,11 @@ async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<u
 }
 
 /// Answers a request of which too little is known to lead it anywhere.
-pub(super) async fn refuse(proxy: &Proxy, io: &mut impl Io, failure: &Failure) {
+pub(super) async fn refuse(proxy: &Proxy, io: &mut impl Io, failure: &Failure, is_head: bool) {
     proxy.metrics.error("", failure.reason.as_str());
     tracing::debug!(sidekey.error = failure.reason.as_str(), "request refused: {}", failure.cause);
     let mut out = Buffer::take();
-    failure.write(out.bytes_mut(), false, false);
+    failure.write(out.bytes_mut(), is_head, false);
     let _ = relay::write(io, out.filled(), HEAD).await;
 }
 
@@ -104,4 +106,80 @@ async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
         io::Result::Ok(())
     };
     let _ = timeout(LINGER, discard).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus::Registry;
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::route::Routes;
+
+    fn proxy() -> Proxy {
+        let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
+        Proxy::new(Routes::new(&[]), Arc::new([]), metrics, false)
+    }
+
+    /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.
+    async fn served(pieces: &[&str], pause: Duration) -> (String, Duration) {
+        let (mut client, mut server) = duplex(64 * 1024);
+        let start = Instant::now();
+        let serving = tokio::spawn(async move {
+            serve(&proxy(), None, &mut server).await;
+            start.elapsed()
+        });
+        for piece in pieces {
+            sleep(pause).await;
+            if client.write_all(piece.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        drop(client);
+        (answer, serving.await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_byte_by_byte_is_not_waited_for_for_ever() {
+        let (answer, took) = served(&["G"; 100], Duration::from_secs(10)).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(took <= Duration::from_secs(10) + HEAD + LINGER, "{took:?}");
+        let (_, took) = served(&["\r\n"; 100], Duration::from_secs(10)).await;
+        assert!(took <= Duration::from_secs(10) + HEAD + LINGER, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_closed_in_silence() {
+        assert_eq!(served(&[], Duration::ZERO).await, (String::new(), KEEP_ALIVE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_caller_that_goes_on_sending_is_listened_to_for_a_moment_only() {
+        let mut pieces = vec!["GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n"];
+        pieces.extend(["more"; 100]);
+        let (answer, took) = served(&pieces, Duration::from_millis(100)).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
+        assert!(took <= Duration::from_millis(200) + LINGER, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_caller_that_reads_nothing_holds_nothing_up() {
+        let (mut client, mut server) = duplex(16);
+        let serving = tokio::spawn(async move { serve(&proxy(), None, &mut server).await });
+        client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        timeout(2 * HEAD, serving).await.expect("the connection ends").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_to_a_refused_head_has_no_body() {
+        let (answer, _) = served(&["HEAD /unknown HTTP/1.1\r\nHost: x\r\n\r\n"], Duration::ZERO).await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::Proxy;
 use super::access_log;
@@ -58,7 +58,8 @@ pub(super) async fn run(
     let found = match prepare(proxy, own, &buffer.filled()[..length], &mut out) {
         Ok(found) => found,
         Err(failure) => {
-            super::connection::refuse(proxy, io, &failure).await;
+            let is_head = buffer.filled().starts_with(b"HEAD ");
+            super::connection::refuse(proxy, io, &failure, is_head).await;
             return After::Linger;
         }
     };
@@ -185,24 +186,17 @@ impl<'p> Request<'p> {
         self.body.take(buffer, out).map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
 
         let mut answer = Buffer::take();
-        let (mut connection, length) = self.ask(io, buffer, out, &mut answer).await?;
+        let (connection, length) = self.ask(io, buffer, out, &mut answer).await?;
         let passing = self.passing(&answer.filled()[..length], out)?;
         answer.consume(length);
         self.status = Some(passing.status);
         if passing.status == 101 {
             return self.tunnel(io, buffer, out, &mut answer, connection).await;
         }
-        let sent = self
-            .pass_back(io, buffer, out, &mut answer, &mut connection, passing.framing, passing.relay)
-            .await?;
-        if sent && passing.upstream_keep_alive && answer.is_empty() {
-            self.service.upstream.release(connection);
-        }
-        Ok(match (passing.keep_alive, self.body.is_done()) {
-            (true, true) => After::KeepAlive,
-            (false, true) => After::Close,
-            (_, false) => After::Linger,
-        })
+        let keep_alive = passing.keep_alive;
+        self.pass_back(io, buffer, out, &mut answer, connection, passing).await?;
+        // A caller whose connection is not kept may have sent more: closed at once, it could lose the answer in a reset.
+        Ok(if keep_alive && self.body.is_done() { After::KeepAlive } else { After::Linger })
     }
 
     /// Sends the request and reads until the head of the final answer is whole; returns its length.
@@ -221,7 +215,7 @@ impl<'p> Request<'p> {
         if let Some(mut connection) = upstream.idle() {
             match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
-                Err(Unanswered::Unsent(_)) if is_whole => {}
+                Err(Unanswered::Unsent(_)) => {}
                 Err(Unanswered::Lost(_)) if is_whole && self.facts.is_idempotent => {}
                 Err(unanswered) => return Err(unanswered.into()),
             }
@@ -256,22 +250,25 @@ impl<'p> Request<'p> {
         let mut sending = !self.body.is_done() && lost.is_none();
         let mut seen = 0;
         let mut is_first = true;
+        let mut deadline = None;
         loop {
-            if let Some(length) = head::end(answer.filled(), seen) {
+            let length = head::end(answer.filled(), seen);
+            seen = answer.filled().len();
+            if length.unwrap_or(seen) > MAX_HEAD {
+                return Err(protocol("the head of the upstream's answer is larger than 64 KiB"));
+            }
+            if let Some(length) = length {
                 if let Some(interim) = self.interim(&answer.filled()[..length])? {
                     answer.consume(length);
                     seen = 0;
                     is_first = false;
+                    deadline = None;
                     relay::write(io, interim.filled(), timeouts.idle).await.map_err(Unanswered::Cut)?;
                     continue;
                 }
                 let status = status_of(answer.filled());
                 self.service.metrics.upstream_answered(status, asked.elapsed());
                 return Ok(length);
-            }
-            seen = answer.filled().len();
-            if seen > MAX_HEAD {
-                return Err(protocol("the head of the upstream's answer is larger than 64 KiB"));
             }
             if sending {
                 let mut caller = Side { io, buffer, body: &mut self.body };
@@ -288,9 +285,11 @@ impl<'p> Request<'p> {
                 }
                 continue;
             }
-            let read = timeout(timeouts.first_byte, answer.fill(stream)).await;
+            // Not renewed by a head that comes byte by byte.
+            let deadline = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + timeouts.first_byte);
+            let read = timeout_at(deadline, relay::listen(io, buffer, stream, answer)).await;
             let read = read.map_err(|_| timed_out("the upstream did not answer in time"))?;
-            match read {
+            match read.map_err(Unanswered::Cut)? {
                 Ok(1..) => {}
                 Ok(0) | Err(_) if !answer.is_empty() => {
                     return Err(protocol("the upstream closed the connection within the head of its answer"));
@@ -351,35 +350,40 @@ impl<'p> Request<'p> {
         })
     }
 
-    /// Passes the answer back, head first; returns whether the whole request was sent meanwhile.
-    #[expect(clippy::too_many_arguments, reason = "the two sides of an exchange, each with its buffer")]
+    /// Passes the answer back, head first, and gives the upstream's connection back where it can be used again.
     async fn pass_back(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
         answer: &mut Buffer,
-        connection: &mut Connection,
-        framing: Framing,
-        relay: Relay,
-    ) -> Result<bool, Trouble> {
+        mut connection: Connection,
+        passing: Passing,
+    ) -> Result<(), Trouble> {
+        let Passing { framing, relay, upstream_keep_alive, .. } = passing;
         let idle = self.service.upstream.timeouts.idle;
         let mut body = Body::new(framing);
         if relay == Relay::AsIs {
-            body.take(answer, out).map_err(|error| Trouble::Cut(Broken::UpstreamBody(error)))?;
+            // Nothing is out yet, so that the caller can still be told.
+            body.take(answer, out).map_err(|error| {
+                Failure::new(Reason::UpstreamProtocol, format!("the upstream's body is malformed: {error}"))
+            })?;
+        }
+        if body.is_done() {
+            // Before the caller has its answer, so that its next request finds the connection.
+            if self.body.is_done() && upstream_keep_alive && answer.is_empty() {
+                self.service.upstream.release(connection);
+            }
+            return relay::write(io, out.filled(), idle).await.map_err(Trouble::Cut);
         }
         relay::write(io, out.filled(), idle).await.map_err(Trouble::Cut)?;
-        if body.is_done() {
-            return Ok(self.body.is_done());
-        }
         let mut upstream = Side { io: &mut connection.stream, buffer: answer, body: &mut body };
-        if relay == Relay::AsIs {
-            let mut caller = Side { io, buffer, body: &mut self.body };
-            relay::exchange(&mut caller, &mut upstream, idle).await.map_err(Trouble::Cut)
-        } else {
-            relay::recode(&mut upstream, io, relay == Relay::Chunked, idle).await.map_err(Trouble::Cut)?;
-            Ok(self.body.is_done())
+        let mut caller = Side { io, buffer, body: &mut self.body };
+        let sent = relay::exchange(&mut caller, &mut upstream, relay, idle).await.map_err(Trouble::Cut)?;
+        if sent && upstream_keep_alive && answer.is_empty() {
+            self.service.upstream.release(connection);
         }
+        Ok(())
     }
 
     /// After the switch to WebSocket: bytes, both ways, until either side ends.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::buffer::Buffer;
 use super::framing::{BadBody, Framing, Piece};
+use super::rewrite::Relay;
 
 /// A duplex connection.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -109,20 +110,26 @@ pub(super) async fn send<C: Io, U: Io>(
     .await
 }
 
-/// Passes the response's body on as it is, and what is left of the request's the other way. Ends with the response.
-/// Returns whether the request's body was sent to its end.
+/// Passes the response's body on, and what is left of the request's the other way. Ends with the response, or with the
+/// caller: one that closes its connection wants no answer. Returns whether the request's body was sent to its end.
 pub(super) async fn exchange<C: Io, U: Io>(
     caller: &mut Side<'_, C>,
     upstream: &mut Side<'_, U>,
+    relay: Relay,
     idle: Duration,
 ) -> Result<bool, Broken> {
+    let mut recoder = Recoder::of(relay);
     let mut sending = !caller.body.is_done();
     let mut sent = !sending;
     let mut patience = pin!(Patience::new(idle));
     poll_fn(|cx| {
         loop {
             let mut moved = false;
-            match step_down(upstream, caller.io, cx)? {
+            let step = match &mut recoder {
+                None => step_down(upstream, caller.io, cx)?,
+                Some(recoder) => step_recoded(upstream, recoder, caller.io, cx)?,
+            };
+            match step {
                 Step::Done => return Poll::Ready(Ok(sent)),
                 Step::Moved => moved = true,
                 Step::Waiting | Step::Refused(_) => {}
@@ -135,6 +142,8 @@ pub(super) async fn exchange<C: Io, U: Io>(
                     Step::Refused(_) => sending = false,
                     Step::Waiting => {}
                 }
+            } else if !moved {
+                still_there(caller.io, caller.buffer, cx)?;
             }
             if !moved {
                 return patience.as_mut().poll_out(cx).map(|()| Err(Broken::Idle));
@@ -143,6 +152,37 @@ pub(super) async fn exchange<C: Io, U: Io>(
         }
     })
     .await
+}
+
+/// Waits for more of the answer's head, or for the caller to leave.
+pub(super) async fn listen<C: Io, U: Io>(
+    caller: &mut C,
+    buffer: &mut Buffer,
+    upstream: &mut U,
+    answer: &mut Buffer,
+) -> Result<io::Result<usize>, Broken> {
+    poll_fn(|cx| match answer.poll_fill(cx, upstream) {
+        Poll::Ready(read) => Poll::Ready(Ok(read)),
+        Poll::Pending => match still_there(caller, buffer, cx) {
+            Ok(()) => Poll::Pending,
+            Err(broken) => Poll::Ready(Err(broken)),
+        },
+    })
+    .await
+}
+
+/// Finds out whether a caller that has nothing more to send closed its connection. One that closes its sending half only
+/// is taken for gone too, as other proxies do: the two cannot be told apart, and without it a request whose caller gave
+/// up would keep its upstream busy to the end. What it sends of its next request is kept, up to one buffer of it.
+fn still_there<C: Io>(caller: &mut C, buffer: &mut Buffer, cx: &mut Context<'_>) -> Result<(), Broken> {
+    if !buffer.is_empty() {
+        return Ok(());
+    }
+    match buffer.poll_fill(cx, caller) {
+        Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+        Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+    }
 }
 
 enum Step {
@@ -219,6 +259,43 @@ fn step_down<C: Io, U: Io>(
     if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
     }
+    read_down(upstream, caller, cx)
+}
+
+/// One step of the response's body in another coding.
+fn step_recoded<C: Io, U: Io>(
+    upstream: &mut Side<'_, U>,
+    recoder: &mut Recoder,
+    caller: &mut C,
+    cx: &mut Context<'_>,
+) -> Result<Step, Broken> {
+    if !recoder.out.is_empty() {
+        return match Pin::new(caller).poll_write(cx, recoder.out.filled()) {
+            Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(written)) => {
+                recoder.out.consume(written);
+                Ok(Step::Moved)
+            }
+            Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+            Poll::Pending => Ok(Step::Waiting),
+        };
+    }
+    if recoder.ended {
+        return flushed(caller, cx);
+    }
+    recoder.take(&mut upstream.body.framing, upstream.buffer).map_err(Broken::UpstreamBody)?;
+    if recoder.ended || !recoder.out.is_empty() {
+        return Ok(Step::Moved);
+    }
+    read_down(upstream, caller, cx)
+}
+
+/// Reads more of the response, and lets what is in the caller's write buffer go meanwhile.
+fn read_down<C: Io, U: Io>(
+    upstream: &mut Side<'_, U>,
+    caller: &mut C,
+    cx: &mut Context<'_>,
+) -> Result<Step, Broken> {
     match upstream.buffer.poll_fill(cx, upstream.io) {
         Poll::Ready(Ok(0)) if upstream.body.framing == Framing::UntilClose => {
             upstream.body.framing = Framing::NONE;
@@ -242,49 +319,48 @@ fn flushed<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, Broken> 
     }
 }
 
-/// Passes the response's body on in another coding: without chunks (`chunked` false) or with chunks of its own.
-pub(super) async fn recode<C: Io, U: Io>(
-    upstream: &mut Side<'_, U>,
-    caller: &mut C,
+/// Writes a response's content in another coding: without chunks, or in chunks of its own.
+struct Recoder {
+    out: Buffer,
     chunked: bool,
-    idle: Duration,
-) -> Result<(), Broken> {
-    let mut out = Buffer::take();
-    loop {
-        out.clear();
+    ended: bool,
+}
+
+impl Recoder {
+    fn of(relay: Relay) -> Option<Self> {
+        (relay != Relay::AsIs).then(|| Self {
+            out: Buffer::take(),
+            chunked: relay == Relay::Chunked,
+            ended: false,
+        })
+    }
+
+    /// Moves all content from `buffer` to the empty `out`.
+    fn take(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), BadBody> {
+        let out = self.out.bytes_mut();
         loop {
-            match upstream.body.framing.next(upstream.buffer.filled()).map_err(Broken::UpstreamBody)? {
-                Piece::Data(count) => {
-                    let data = &upstream.buffer.filled()[..count];
-                    if chunked {
-                        out.bytes_mut().extend_from_slice(format!("{count:x}\r\n").as_bytes());
-                    }
-                    out.bytes_mut().extend_from_slice(data);
-                    if chunked {
-                        out.bytes_mut().extend_from_slice(b"\r\n");
-                    }
-                    upstream.buffer.consume(count);
+            match framing.next(buffer.filled())? {
+                Piece::Data(count) if self.chunked => {
+                    out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
+                    out.extend_from_slice(&buffer.filled()[..count]);
+                    out.extend_from_slice(b"\r\n");
+                    buffer.consume(count);
                 }
-                Piece::Coding(count) => upstream.buffer.consume(count),
+                Piece::Data(count) => {
+                    out.extend_from_slice(&buffer.filled()[..count]);
+                    buffer.consume(count);
+                }
+                Piece::Coding(count) => buffer.consume(count),
                 Piece::Nothing => break,
             }
         }
-        if upstream.body.is_done() && chunked {
-            out.bytes_mut().extend_from_slice(b"0\r\n\r\n");
+        if framing.is_done() {
+            self.ended = true;
+            if self.chunked {
+                out.extend_from_slice(b"0\r\n\r\n");
+            }
         }
-        if !out.is_empty() {
-            write(caller, out.filled(), idle).await?;
-        }
-        if upstream.body.is_done() {
-            return Ok(());
-        }
-        let read =
-            tokio::time::timeout(idle, upstream.buffer.fill(upstream.io)).await.map_err(|_| Broken::Idle)?;
-        match read.map_err(Broken::Upstream)? {
-            0 if upstream.body.framing == Framing::UntilClose => upstream.body.framing = Framing::NONE,
-            0 => return Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
-            _ => {}
-        }
+        Ok(())
     }
 }
 
