@@ -113,7 +113,7 @@ mod tests {
     use std::sync::Arc;
 
     use prometheus::Registry;
-    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::io::{AsyncReadExt, BufStream, duplex};
     use tokio::time::{Instant, sleep};
 
     use super::*;
@@ -171,7 +171,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_caller_that_reads_nothing_holds_nothing_up() {
-        let (mut client, mut server) = duplex(16);
+        let (mut client, server) = duplex(16);
+        // With a write buffer, as a real connection has: closing it means writing first.
+        let mut server = BufStream::new(server);
         let serving = tokio::spawn(async move { serve(&proxy(), None, &mut server).await });
         client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         timeout(2 * HEAD, serving).await.expect("the connection ends").unwrap();

@@ -398,3 +398,35 @@ impl Patience {
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn what_was_counted_and_not_written_is_neither_done_nor_counted_again() {
+        let (mut caller_end, mut caller) = duplex(64);
+        let (mut upstream_end, mut upstream) = duplex(4);
+        caller_end.write_all(b"0123456789next").await.unwrap();
+        upstream_end.write_all(b"HTTP").await.unwrap();
+        let (mut buffer, mut answer) = (Buffer::take(), Buffer::take());
+        let mut body = Body::new(Framing::Length(10));
+        let mut side = Side { io: &mut caller, buffer: &mut buffer, body: &mut body };
+        let sent = send(&mut side, &mut upstream, &mut answer, IDLE).await.unwrap();
+        assert!(matches!(sent, Sent::Answered));
+        assert!(!side.body.is_done());
+
+        let reading = async {
+            let mut read = [0; 10];
+            upstream_end.read_exact(&mut read).await.unwrap();
+            read
+        };
+        let (sent, read) = tokio::join!(send(&mut side, &mut upstream, &mut answer, IDLE), reading);
+        assert!(matches!(sent, Ok(Sent::All)) && side.body.is_done());
+        assert_eq!((&read, buffer.filled()), (b"0123456789", &b"next"[..]));
+    }
+}

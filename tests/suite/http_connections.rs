@@ -181,3 +181,19 @@ async fn half_a_request_is_dropped_without_a_word_when_its_caller_leaves() {
     assert_eq!(upstream.connections(), 0);
     tokio::time::timeout(Duration::from_secs(10), sidekey.get("/api/x")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_connection_that_holds_half_a_request_is_not_used_however_well_its_answer_ends() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
+    let (mut upstream, _) = server.accept_request().await;
+    upstream.until("12345").await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf").await;
+    client.until("half").await;
+    upstream.send("half").await;
+    client.until("half").await;
+    assert_eq!(upstream.rest().await, "");
+    assert_eq!(client.rest().await, "");
+}
