@@ -29,9 +29,10 @@ fn answer(request: &Request) -> Answer {
 fn request(caller: usize, round: usize) -> (String, String) {
     let (path, body) = (format!("/{caller}/{round}"), format!("body-{caller}-{round}"));
     let head = |rest: &str| format!("POST /api{path} HTTP/1.1\r\nHost: x\r\n{rest}");
-    let bytes = match fastrand::bool() {
-        true => head(&format!("Content-Length: {}\r\n\r\n{body}", body.len())),
-        false => head(&format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len())),
+    let bytes = if fastrand::bool() {
+        head(&format!("Content-Length: {}\r\n\r\n{body}", body.len()))
+    } else {
+        head(&format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))
     };
     (bytes, format!("{path} {body}"))
 }
