@@ -12,7 +12,7 @@ use super::buffer::Buffer;
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
-use super::relay::{self, Io};
+use super::relay::Io;
 
 /// A caller's connection may be idle for this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(300);
@@ -35,13 +35,13 @@ pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                refuse(proxy, io, &failure, false).await;
+                exchange::refuse(proxy, io, failure.into()).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                refuse(proxy, io, &failure, false).await;
+                exchange::refuse(proxy, io, failure.into()).await;
                 break;
             }
         };
@@ -84,15 +84,6 @@ async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<u
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-}
-
-/// Answers a request of which too little is known to lead it anywhere.
-pub(super) async fn refuse(proxy: &Proxy, io: &mut impl Io, failure: &Failure, is_head: bool) {
-    proxy.metrics.error("", failure.reason.as_str());
-    tracing::debug!(sidekey.error = failure.reason.as_str(), "request refused: {}", failure.cause);
-    let mut out = Buffer::take();
-    failure.write(out.bytes_mut(), is_head, false);
-    let _ = relay::write(io, out.filled(), HEAD).await;
 }
 
 /// Says that nothing more comes, and takes in what the caller still sends for a moment.
@@ -161,7 +152,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_caller_that_goes_on_sending_is_listened_to_for_a_moment_only() {
-        let mut pieces = vec!["GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n"];
+        let mut pieces = vec!["POST /unknown HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n"];
         pieces.extend(["more"; 100]);
         let (answer, took) = served(&pieces, Duration::from_millis(100)).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! connection   one caller's connection: request after request
-//! exchange     one request: prepare, send, answer
+//! exchange     one request, from its head to the end of its answer
+//! prepare      parse, route, write the upstream's head: no waiting
+//! ask          send it, wait for the head of the answer
 //! head         bytes -> what must be known of a head, or a refusal
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
@@ -14,12 +16,14 @@
 //! our own, because pingora's HTTP/1 sessions drop trailers and cost more than the job needs (docs/ARCHITECTURE.md).
 
 mod access_log;
+mod ask;
 mod buffer;
 mod connection;
 mod exchange;
 mod failure;
 mod framing;
 mod head;
+mod prepare;
 mod relay;
 mod rewrite;
 

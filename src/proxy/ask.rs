@@ -1,0 +1,197 @@
+//! Sends a request and waits for the head of its answer.
+
+use std::io;
+use std::time::Instant;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::{timeout, timeout_at};
+
+use super::buffer::Buffer;
+use super::exchange::{Request, Trouble};
+use super::failure::{Failure, Reason};
+use super::head::{self, MAX_HEAD, Room};
+use super::relay::{self, Broken, Io, Sent, Side};
+use super::rewrite;
+use crate::upstream::Connection;
+
+impl Request<'_> {
+    /// Sends the request and reads until the head of the final answer is whole; returns its length.
+    ///
+    /// A kept-alive connection may have been closed by the upstream just as it was taken. Where nothing of an answer came
+    /// and sending the request again cannot do harm, it is sent once more on a new connection.
+    pub(super) async fn ask(
+        &mut self,
+        io: &mut impl Io,
+        buffer: &mut Buffer,
+        out: &Buffer,
+        answer: &mut Buffer,
+    ) -> Result<(Connection, usize), Trouble> {
+        let upstream = &self.service.upstream;
+        let is_whole = self.body.is_done();
+        if let Some(mut connection) = upstream.idle() {
+            match self.try_ask(io, buffer, out, answer, &mut connection).await {
+                Ok(length) => return Ok((connection, length)),
+                Err(Unanswered::Unsent(_)) => {}
+                Err(Unanswered::Lost(_)) if is_whole && self.facts.is_idempotent => {}
+                Err(unanswered) => return Err(unanswered.into()),
+            }
+            answer.clear();
+        }
+        let mut connection = upstream.connect().await.map_err(Failure::from)?;
+        let length = self.try_ask(io, buffer, out, answer, &mut connection).await?;
+        Ok((connection, length))
+    }
+
+    async fn try_ask(
+        &mut self,
+        io: &mut impl Io,
+        buffer: &mut Buffer,
+        out: &Buffer,
+        answer: &mut Buffer,
+        connection: &mut Connection,
+    ) -> Result<usize, Unanswered> {
+        let (stream, timeouts) = (&mut connection.stream, &self.service.upstream.timeouts);
+        let asked = Instant::now();
+        let written = timeout(timeouts.idle, async {
+            let first = stream.write(out.filled()).await.map_err(Unanswered::Unsent)?;
+            stream.write_all(&out.filled()[first..]).await.map_err(Unanswered::Lost)?;
+            stream.flush().await.map_err(Unanswered::Lost)
+        });
+        let mut lost = match written.await {
+            Ok(Ok(())) => None,
+            Ok(Err(Unanswered::Lost(error))) => Some(error),
+            Ok(Err(other)) => return Err(other),
+            Err(_) => return Err(timed_out("the upstream did not take the request in time")),
+        };
+        let mut sending = !self.body.is_done() && lost.is_none();
+        let mut seen = 0;
+        let mut is_first = true;
+        let mut deadline = None;
+        loop {
+            let length = head::end(answer.filled(), seen);
+            seen = answer.filled().len();
+            if length.unwrap_or(seen) > MAX_HEAD {
+                return Err(protocol("the head of the upstream's answer is larger than 64 KiB"));
+            }
+            if let Some(length) = length {
+                if let Some(interim) = self.interim(&answer.filled()[..length])? {
+                    answer.consume(length);
+                    seen = 0;
+                    is_first = false;
+                    deadline = None;
+                    relay::write(io, interim.filled(), timeouts.idle).await.map_err(Unanswered::Cut)?;
+                    continue;
+                }
+                let status = status_of(answer.filled());
+                self.service.metrics.upstream_answered(status, asked.elapsed());
+                return Ok(length);
+            }
+            if sending {
+                let mut caller = Side { io, buffer, body: &mut self.body };
+                match relay::send(&mut caller, stream, answer, timeouts.idle)
+                    .await
+                    .map_err(Unanswered::broken)?
+                {
+                    Sent::All => sending = false,
+                    Sent::Answered => {}
+                    Sent::Refused(error) => {
+                        sending = false;
+                        lost = Some(error);
+                    }
+                }
+                continue;
+            }
+            // Not renewed by a head that comes byte by byte.
+            let deadline = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + timeouts.first_byte);
+            let read = timeout_at(deadline, relay::listen(io, buffer, stream, answer)).await;
+            let read = read.map_err(|_| timed_out("the upstream did not answer in time"))?;
+            match read.map_err(Unanswered::Cut)? {
+                Ok(1..) => {}
+                Ok(0) | Err(_) if !answer.is_empty() => {
+                    return Err(protocol("the upstream closed the connection within the head of its answer"));
+                }
+                end => {
+                    let error = lost.or(end.err()).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                    return Err(if is_first {
+                        Unanswered::Lost(error)
+                    } else {
+                        protocol("the upstream closed the connection after an interim answer")
+                    });
+                }
+            }
+        }
+    }
+
+    /// An interim answer (1xx but 101), rewritten for the caller; empty for one that knows only HTTP/1.0.
+    fn interim(&self, bytes: &[u8]) -> Result<Option<Buffer>, Failure> {
+        let status = status_of(bytes);
+        if !(100..200).contains(&status) || status == 101 {
+            return Ok(None);
+        }
+        let mut room = Room::new();
+        let head = head::response(bytes, &mut room, self.facts.is_head)?;
+        let mut out = Buffer::take();
+        if !self.facts.is_old {
+            rewrite::informational(out.bytes_mut(), &head);
+        }
+        Ok(Some(out))
+    }
+}
+
+/// Why there is no answer to pass back.
+enum Unanswered {
+    /// Not a byte of the request went out.
+    Unsent(io::Error),
+    /// The request went out, and not a byte of an answer came back.
+    Lost(io::Error),
+    /// Anything that sending again does not mend.
+    Failure(Failure),
+    /// The caller is gone.
+    Cut(Broken),
+}
+
+impl Unanswered {
+    fn broken(broken: Broken) -> Self {
+        match broken {
+            Broken::CallerBody(error) => Self::Failure(Failure::new(Reason::BadRequest, error.to_string())),
+            Broken::Idle => timed_out("the request's body stood still for too long"),
+            Broken::Upstream(error) => Self::Lost(error),
+            Broken::Caller(_) | Broken::UpstreamBody(_) => Self::Cut(broken),
+        }
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Unanswered> for Trouble {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unsent(error) | Unanswered::Lost(error) => Self::Failure(Failure::new(
+                Reason::UpstreamProtocol,
+                format!("the upstream closed the connection without an answer: {error}"),
+            )),
+            Unanswered::Failure(failure) => Self::Failure(failure),
+            Unanswered::Cut(broken) => Self::Cut(broken),
+        }
+    }
+}
+
+fn timed_out(cause: &str) -> Unanswered {
+    Unanswered::Failure(Failure::new(Reason::UpstreamTimeout, cause))
+}
+
+fn protocol(cause: &str) -> Unanswered {
+    Unanswered::Failure(Failure::new(Reason::UpstreamProtocol, cause))
+}
+
+/// The three digits after `HTTP/1.x `; 0 for anything else, which the parser then refuses.
+fn status_of(head: &[u8]) -> u16 {
+    head.get(9..12)
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
+}

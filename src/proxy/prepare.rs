@@ -1,0 +1,80 @@
+//! All of a request that needs no waiting: parse, route, and write the head for the upstream.
+//!
+//! [`prepare`] is the only place that writes such a head, and it writes none without a credential: never bare.
+
+use super::Proxy;
+use super::buffer::Buffer;
+use super::failure::{Failure, Reason};
+use super::head::{self, BodyKind, RequestFacts, Room};
+use super::rewrite;
+use crate::metrics::MethodLabel;
+use crate::route::climbs;
+use crate::service::Service;
+
+/// What is known of a request once it is routed.
+pub(super) struct Found<'p> {
+    pub(super) service: &'p Service,
+    pub(super) facts: RequestFacts,
+    pub(super) method: MethodLabel,
+    /// Without the query; for the access log, and only where there is one.
+    pub(super) path: Option<String>,
+}
+
+/// A request that is led nowhere.
+pub(super) struct Refusal<'p> {
+    pub(super) failure: Failure,
+    /// The service, where it is known.
+    pub(super) service: &'p str,
+    pub(super) is_head: bool,
+    /// The next request can follow: where this one ends is known, and here.
+    pub(super) keep_alive: bool,
+}
+
+impl From<Failure> for Refusal<'_> {
+    /// Of a head that cannot be read.
+    fn from(failure: Failure) -> Self {
+        Self { failure, service: "", is_head: false, keep_alive: false }
+    }
+}
+
+/// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
+/// there is no usable credential.
+pub(super) fn prepare<'p>(
+    proxy: &'p Proxy,
+    own: Option<usize>,
+    bytes: &[u8],
+    out: &mut Buffer,
+) -> Result<Found<'p>, Refusal<'p>> {
+    let mut room = Room::new();
+    let head = head::request(bytes, &mut room)?;
+    let refusal = |service, reason, cause: &str| Refusal {
+        failure: Failure::new(reason, cause),
+        service,
+        is_head: head.facts.is_head,
+        keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
+    };
+    let matched = proxy
+        .routes
+        .find(own, head.host, head.absolute, head.path)
+        .ok_or_else(|| refusal("", Reason::UnknownService, "no service matches"))?;
+    let service = &proxy.services[matched.service];
+    // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.
+    if head.method == "TRACE" {
+        return Err(refusal(&service.name, Reason::Forbidden, "TRACE would send the credential back"));
+    }
+    if !service.upstream.base_path.is_empty() && climbs(matched.rest) {
+        return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
+    }
+    if let Some(injection) = service.credential.injection() {
+        rewrite::request(
+            out.bytes_mut(),
+            &head,
+            matched.rest,
+            &service.upstream,
+            service.credential.slot(),
+            &injection,
+        );
+    }
+    let path = proxy.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
+    Ok(Found { service, method: MethodLabel::of(head.method), path, facts: head.facts })
+}
