@@ -29,4 +29,5 @@ mod real_nginx;
 mod real_oidc_provider;
 mod sample_flows;
 mod samples;
+mod secrets_never_leak;
 mod whole_seconds;
