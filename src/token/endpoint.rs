@@ -46,6 +46,8 @@ impl TokenEndpoint {
             .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
             .dns_resolver(Arc::new(resolver))
             .redirect(redirect::Policy::none())
+            // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
+            .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(config.request_timeout)
             // Requests are minutes apart; a connection kept for the next would be found dead by it.

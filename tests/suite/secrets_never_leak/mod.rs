@@ -12,6 +12,7 @@ mod hostile_callers;
 mod hostile_endpoints;
 mod hostile_upstreams;
 mod outward;
+mod proxies_of_the_environment;
 
 use canary::{Canary, assert_none_in};
 use outward::everything_shown;
