@@ -75,11 +75,11 @@ async fn the_lifetime_counts_from_the_request_however_late_the_answer_is() {
 async fn an_answer_without_a_lifetime_gets_the_configured_one() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::issue_saying(Value::Null, json!({})));
-    let config = service("api", &upstream, &endpoint, "default_expires_in: 1s,", "");
+    let config = service("api", &upstream, &endpoint, "default_expires_in: 3s,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
-    endpoint.received(3).await;
+    endpoint.received(2).await;
     let requests = endpoint.requests();
-    assert!(requests[1].at - requests[0].at >= Duration::from_millis(750), "not a request per call");
+    assert!(requests[1].at - requests[0].at >= Duration::from_millis(1000), "not a request per call");
     let used = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(PATIENCE, "a token is used", used).await;
 }
