@@ -86,18 +86,17 @@ impl Watch<'_> {
         while self.is_usable {
             let remaining =
                 self.store.current().and_then(|token| token.as_ref().map(|token| token.expiry.remaining()));
-            match remaining {
-                Some(remaining) => tokio::select! {
+            if let Some(remaining) = remaining {
+                tokio::select! {
                     done = &mut work => return done,
                     () = tokio::time::sleep(remaining) => {}
-                },
-                None => {
-                    self.is_usable = false;
-                    tracing::error!(
-                        service.name = self.name,
-                        "the token has expired and no new one could be obtained: requests get 503"
-                    );
                 }
+            } else {
+                self.is_usable = false;
+                tracing::error!(
+                    service.name = self.name,
+                    "the token has expired and no new one could be obtained: requests get 503"
+                );
             }
         }
         work.await

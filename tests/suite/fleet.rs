@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use sidekey::token::schedule::{Failure, refresh_in, retry_in};
 
-const SIDECARS: usize = 10_000;
+const SIDECARS: u16 = 10_000;
 const LIFETIME: Duration = Duration::from_secs(3600);
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -51,8 +51,8 @@ fn day(
     let mut random = Rng::with_seed(7);
     let seconds = usize::try_from(DAY).unwrap();
     let mut provider = Provider { outage, retry_after, requests: vec![0; seconds] };
-    let mut sidecars = vec![Sidecar::default(); SIDECARS];
-    let mut queue: BinaryHeap<Reverse<(Millis, usize)>> = (0..SIDECARS)
+    let mut sidecars = vec![Sidecar::default(); SIDECARS.into()];
+    let mut queue: BinaryHeap<Reverse<(Millis, usize)>> = (0..usize::from(SIDECARS))
         .map(|sidecar| Reverse((millis(Duration::from_secs_f64(start(&mut random))), sidecar)))
         .collect();
     let (mut late, mut recovered) = (0, 0);
@@ -95,8 +95,11 @@ struct Load {
     peak_of_ten: f64,
 }
 
+#[allow(clippy::print_stdout)] // the numbers are what the test is for
 fn load(what: &str, requests: &[u32]) -> Load {
-    let per_second = |seconds: &[u32]| f64::from(seconds.iter().sum::<u32>()) / seconds.len() as f64;
+    let per_second = |seconds: &[u32]| {
+        f64::from(seconds.iter().sum::<u32>()) / f64::from(u32::try_from(seconds.len()).unwrap())
+    };
     let peak = |width: usize| requests.chunks_exact(width).map(per_second).fold(0.0, f64::max);
     let load = Load { mean: per_second(requests), peak: peak(1), peak_of_ten: peak(10) };
     println!(
@@ -117,7 +120,7 @@ fn between(requests: &[u32], from: u64, to: u64) -> &[u32] {
 
 /// What the provider gets if everyone renews at four fifths and nobody ever at the same time.
 fn ideal() -> f64 {
-    SIDECARS as f64 / (0.8 * LIFETIME.as_secs_f64())
+    f64::from(SIDECARS) / (0.8 * LIFETIME.as_secs_f64())
 }
 
 #[test]
@@ -137,7 +140,10 @@ fn a_roll_out_wears_off() {
     let first = load("  first renewal", between(&outcome.requests, 2400, 3400));
     let last = load("  after twelve hours", between(&outcome.requests, 12 * HOUR, DAY));
     // The jitter spreads a minute's wave over a tenth of the lifetime at once…
-    assert!(first.peak_of_ten < SIDECARS as f64 / 300.0, "the first renewals are spread over six minutes");
+    assert!(
+        first.peak_of_ten < f64::from(SIDECARS) / 300.0,
+        "the first renewals are spread over six minutes"
+    );
     // …and the next waves are wider and wider.
     assert!(last.peak_of_ten < 4.0 * last.mean);
 }
@@ -165,6 +171,6 @@ fn an_outage_ends_without_a_herd() {
         assert!(wave.peak_of_ten < 6.0 * before.mean);
         assert!(outcome.recovered - to <= 66, "the longest step of the back-off");
         // Renewed at four fifths, a token outlives ten minutes: 12 minutes are left, less the jitter.
-        assert!(outcome.late < SIDECARS as u32 / 100);
+        assert!(outcome.late < u32::from(SIDECARS / 100));
     }
 }

@@ -1,5 +1,6 @@
 //! The tests, a file for each promise or subject.
 
+mod admin_pages;
 mod architecture;
 mod deploy_image;
 mod deploy_kubernetes;
@@ -25,6 +26,8 @@ mod http_timeouts;
 mod http_upgrades;
 mod http_upstream_tls;
 mod http_vanishing_callers;
+mod life_and_death;
+mod logging;
 mod many_services;
 mod oauth2;
 mod odd_token_answers;

@@ -30,7 +30,7 @@ impl Canary {
 
 /// Halves of the core as it is, in upper case, in hexadecimal, backwards, and in Base64 at each of the three alignments.
 fn traces(core: &str) -> Vec<String> {
-    let hex: String = core.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = core.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let list = core.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
     let mut forms = vec![
         core.to_owned(),

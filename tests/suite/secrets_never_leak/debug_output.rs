@@ -1,5 +1,7 @@
 //! `Debug` of every public type that holds a secret.
 
+use std::fmt::Write as _;
+
 use sidekey::config::{Auth, ClientAuth, Config};
 use sidekey::secret::{Secret, Source};
 
@@ -24,16 +26,16 @@ fn no_public_type_prints_a_secret() {
     let config = Config::parse(&config, "services.yaml").unwrap();
     let mut printed = format!("{config:?}{config:#?}");
     for service in &config.services {
-        printed += &format!("{service:?}{:?}", service.auth);
+        write!(printed, "{service:?}{:?}", service.auth).unwrap();
         if let Auth::OAuth2(oauth2) = &service.auth {
             let (ClientAuth::SecretBasic { secret: held, .. } | ClientAuth::SecretPost { secret: held }) =
                 &oauth2.client_auth;
             assert!(secret.is_in(held.expose()), "it does hold the secret");
-            printed += &format!("{oauth2:?}{:?}{held:?}", oauth2.client_auth);
+            write!(printed, "{oauth2:?}{:?}{held:?}", oauth2.client_auth).unwrap();
         }
     }
     let own = Secret::new(value.clone()).unwrap();
     let source = Source::Plain(value.clone());
-    printed += &format!("{own:?}{:?}{source:?}{:?}", Some(&own), source.read());
+    write!(printed, "{own:?}{:?}{source:?}{:?}", Some(&own), source.read()).unwrap();
     assert_none_in("Debug", &printed, [&secret]);
 }
