@@ -16,7 +16,7 @@ use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service as _;
 use pingora::services::listening::Service as Listening;
 use prometheus::Registry;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::config::{self, Auth, Config, Listen, OAuth2};
@@ -41,7 +41,7 @@ pub struct App {
     /// Where each service and every caller finds it: kind, service name, address.
     listeners: Vec<Bound>,
     stop_accepting: watch::Sender<bool>,
-    stopped: Arc<Notify>,
+    stopped: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     drain: Duration,
 }
@@ -84,9 +84,9 @@ impl App {
         tokio::spawn(sweep(services));
 
         let (stop_accepting, stop) = watch::channel(false);
-        let stopped = Arc::new(Notify::new());
+        let (stopped, all_stopped) = watch::channel(false);
         let workers = (0..config.threads)
-            .map(|number| start_worker(number, &sockets, &proxy, &stop, &stopped))
+            .map(|number| start_worker(number, &sockets, &proxy, &stop, &all_stopped))
             .collect::<anyhow::Result<Vec<_>>>()?;
         for bound in &listeners {
             let (kind, service) = (bound.kind, bound.service.as_deref());
@@ -123,9 +123,7 @@ impl App {
                 "stopped: the drain time was over before these requests were"
             ),
         }
-        for _ in &self.workers {
-            self.stopped.notify_one();
-        }
+        self.stopped.send_replace(true);
         for worker in self.workers {
             let _ = worker.join();
         }
@@ -230,23 +228,27 @@ fn start_worker(
     doors: &[Door],
     proxy: &Arc<Proxy>,
     stop: &ShutdownWatch,
-    stopped: &Arc<Notify>,
+    stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<()>> {
     let descriptors: ListenFds = Arc::new(Mutex::new(Fds::new()));
     let mut accepting = Vec::new();
     for (listener, bound, own) in doors {
-        let address = bound.address.to_string();
-        descriptors.lock().add(address.clone(), listener.descriptor()?);
-        let endpoint = match &bound.address {
-            Listen::Tcp(_) => ListenerConfig::tcp(address.clone()),
-            Listen::Unix(_) => ListenerConfig::uds(address.clone()),
+        let (address, endpoint) = match &bound.address {
+            Listen::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
+            Listen::Unix(path) => {
+                let address = path.to_str().context("the path of a socket is not UTF-8")?.to_owned();
+                // As the umask made them: the engine's own choice lets every user of the machine in.
+                let permissions = std::fs::metadata(path)?.permissions();
+                (address.clone(), ListenerConfig::uds(address).permissions(permissions))
+            }
         };
+        descriptors.lock().add(address.clone(), listener.descriptor()?);
         let mut service = Listening::new(address, Entrance::new(proxy.clone(), *own));
         service.add_listener(endpoint.l4_buffer(L4BufferSettings::new(4096, 1460)));
         accepting.push(service);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (stop, stopped) = (stop.clone(), stopped.clone());
+    let (stop, mut stopped) = (stop.clone(), stopped.clone());
     let thread = std::thread::Builder::new().name(format!("sidekey-worker-{number}"));
     Ok(thread.spawn(move || {
         runtime.block_on(async {
@@ -254,7 +256,7 @@ fn start_worker(
                 let (descriptors, stop) = (descriptors.clone(), stop.clone());
                 tokio::spawn(async move { service.start_service(Some(descriptors), stop, 1).await });
             }
-            stopped.notified().await;
+            let _ = stopped.wait_for(|stopped| *stopped).await;
         });
     })?)
 }

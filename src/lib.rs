@@ -1,7 +1,7 @@
 //! Sidekey: a sidecar proxy that holds a program's API credentials so that the program does not have to.
 //!
 //! The floor plan, from the top: a module imports only from floors below its own, and a test holds the code to it
-//! (`docs/ARCHITECTURE.md` has the map and walkthroughs).
+//! (`docs/ARCHITECTURE.md` has the map and walkthroughs). `a → b`: a floor within a floor, `b` below `a`.
 //!
 //! ```text
 //! 6  main, cli
@@ -10,7 +10,7 @@
 //! 3  service
 //! 2  credential · route
 //! 1  token · headers · upstream · listener
-//! 0  config → secret · metrics · telemetry · tls · dns
+//! 0  telemetry · tls · dns → config → secret · metrics
 //! ```
 
 pub mod admin;

@@ -24,10 +24,11 @@ enum Socket {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
     address: Listen,
-    source: io::Error,
+    /// Part of the message, and so not the error's `source`: it would be said twice.
+    cause: io::Error,
 }
 
 impl Listener {
@@ -43,7 +44,7 @@ impl Listener {
                 Ok(Self { address: address.clone(), socket: Socket::Unix(socket) })
             }),
         };
-        bound.map_err(|source| BindError { address: address.clone(), source })
+        bound.map_err(|cause| BindError { address: address.clone(), cause })
     }
 
     /// A descriptor of the same socket for one worker; the worker closes it.

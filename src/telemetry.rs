@@ -13,11 +13,14 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Log, LogFormat};
 
-/// Starts logging to standard error. `RUST_LOG`, where it is set and valid, wins over `log.level`.
+/// Starts logging to standard error. `RUST_LOG`, where it is set, filled and valid, wins over `log.level`.
 pub fn init(log: &Log) -> Result<(), TryInitError> {
-    let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(&log.level))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+    // An empty variable is how a compose file passes on one that is not set; it would mean errors alone.
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
+    let filter = asked
+        .and_then(|filter| EnvFilter::try_new(filter).ok())
+        .or_else(|| EnvFilter::try_new(&log.level).ok())
+        .unwrap_or_else(|| EnvFilter::new("info"));
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,

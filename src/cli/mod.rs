@@ -63,3 +63,14 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
         ExitCode::from(USAGE)
     })
 }
+
+/// Says why it did not start: in the log, or on standard error where nothing is logged (yet, or at all).
+#[expect(clippy::print_stderr, reason = "an operator reads it")]
+fn cannot_start(error: &anyhow::Error) -> ExitCode {
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("cannot start: {error:#}");
+    } else {
+        eprintln!("cannot start: {error:#}");
+    }
+    ExitCode::FAILURE
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::load;
+use super::{cannot_start, load};
 use crate::app::App;
 use crate::config::Config;
 use crate::telemetry;
@@ -16,18 +16,14 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match serve(&config, |_| {}) {
+    match telemetry::init(&config.log).map_err(Into::into).and_then(|()| serve(&config, |_| {})) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("cannot start: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => cannot_start(&error),
     }
 }
 
-/// Starts, calls `started`, and serves until a signal says to stop.
+/// Starts, calls `started`, and serves until a signal says to stop. Logging is set up before.
 pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Result<()> {
-    telemetry::init(&config.log)?;
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }

@@ -10,9 +10,11 @@ use zeroize::Zeroizing;
 
 use super::client_auth::{Proof, proof};
 use super::expiry::Moment;
+use super::redact::Redactor;
 use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
 use crate::config::{ClientAuth, OAuth2};
 use crate::dns::Resolver;
+use crate::secret::Secret;
 
 /// No token answer is larger; a larger one is an attack or a mistake.
 const MAX_BODY: usize = 1024 * 1024;
@@ -28,6 +30,9 @@ pub struct TokenEndpoint {
     proof: Proof,
     /// The lifetime an answer last stated, for answers that do not.
     last_stated: Mutex<Option<Duration>>,
+    redactor: Redactor,
+    /// The last token, which an endpoint may name in its next error.
+    last_issued: Mutex<Option<Secret>>,
 }
 
 impl TokenEndpoint {
@@ -41,6 +46,8 @@ impl TokenEndpoint {
             .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
             .dns_resolver(Arc::new(resolver))
             .redirect(redirect::Policy::none())
+            // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
+            .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(config.request_timeout)
             // Requests are minutes apart; a connection kept for the next would be found dead by it.
@@ -48,7 +55,14 @@ impl TokenEndpoint {
             .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let proof = proof(&config.client_id, &config.client_auth);
-        Ok(Self { client, config: config.clone(), proof, last_stated: Mutex::default() })
+        Ok(Self {
+            client,
+            proof,
+            redactor: redactor(config),
+            config: config.clone(),
+            last_stated: Mutex::default(),
+            last_issued: Mutex::default(),
+        })
     }
 
     /// The configuration this endpoint was made from.
@@ -89,7 +103,13 @@ impl TokenEndpoint {
             }
             body.extend_from_slice(&chunk);
         }
-        response::parse(answer.status(), answer.headers(), &body, now, &|text| self.redact(text))
+        let redactor = match &*self.last_issued.lock() {
+            Some(token) => self.redactor.clone().hide(token.expose()),
+            None => self.redactor.clone(),
+        };
+        let answer = response::parse(answer.status(), answer.headers(), &body, now, &redactor)?;
+        *self.last_issued.lock() = Some(answer.access_token.clone());
+        Ok(answer)
     }
 
     fn form(&self, grant: &[(&str, &str)]) -> Zeroizing<String> {
@@ -116,21 +136,20 @@ impl TokenEndpoint {
             .or(answer.lifetime)
             .unwrap_or(UNSTATED_LIFETIME)
     }
+}
 
-    /// Takes out of a text every form in which this client's secret was sent.
-    fn redact(&self, text: &str) -> String {
-        let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) =
-            &self.config.client_auth;
-        let encoded =
-            Zeroizing::new(form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect::<String>());
-        let mut text = text.replace(secret.expose(), "****").replace(encoded.as_str(), "****");
-        if let Proof::Header(header) = &self.proof
-            && let Some(basic) = header.to_str().ok().and_then(|value| value.strip_prefix("Basic "))
-        {
-            text = text.replace(basic, "****");
-        }
-        text
+/// What an answer of this endpoint may write back and must not be shown. Some providers want a secret in the query of the
+/// URL or in a parameter of their own.
+fn redactor(config: &OAuth2) -> Redactor {
+    let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) = &config.client_auth;
+    let mut redactor = Redactor::default().hide(secret.expose());
+    for (_, value) in config.token_url.query_pairs() {
+        redactor = redactor.hide_likely(&value);
     }
+    for (_, value) in &config.endpoint_params {
+        redactor = redactor.hide_likely(value);
+    }
+    redactor
 }
 
 /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
@@ -153,7 +172,7 @@ fn unanswered(error: reqwest::Error) -> FetchError {
     let message = if causes.is_empty() || reason == FetchFailure::Timeout {
         what.into()
     } else {
-        format!("{what}: {causes}")
+        format!("{what}: {}", response::clean(&causes))
     };
     FetchError::new(reason, message)
 }

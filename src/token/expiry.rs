@@ -60,6 +60,12 @@ impl Moment {
     pub fn unix_seconds(&self) -> f64 {
         unix_seconds(self.wall)
     }
+
+    /// As it would be had the machine slept since: only the wall clock went on.
+    #[cfg(test)]
+    pub(super) fn with_wall_clock_back(self, slept: Duration) -> Self {
+        Self { wall: self.wall - slept, ..self }
+    }
 }
 
 pub(super) fn unix_seconds(time: SystemTime) -> f64 {

@@ -8,6 +8,7 @@ pub mod endpoint;
 mod expiry;
 pub mod grants;
 mod metered;
+mod redact;
 pub mod refresher;
 mod response;
 pub mod schedule;

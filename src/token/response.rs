@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::redact::Redactor;
 use super::{FetchError, FetchFailure};
 use crate::secret::Secret;
 
@@ -32,21 +33,22 @@ pub(super) struct Answer {
     pub scope: Option<String>,
 }
 
-/// Parses an answer. `now` is when the request was sent; `redact` takes out of a text what must not be shown, because an
-/// endpoint may write back what it was sent.
+/// Parses an answer. `now` is when the request was sent; `redactor` knows what must not be shown, because an endpoint
+/// may write back what it was sent.
 pub(super) fn parse(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
     now: SystemTime,
-    redact: &dyn Fn(&str) -> String,
+    redactor: &Redactor,
 ) -> Result<Answer, FetchError> {
     let fields = fields(headers, body);
+    let redactor = &with_tokens(redactor, fields.as_ref());
     // An error is an error under any status (GitHub and Slack send it under 200).
     if let Some(code) = fields.as_ref().and_then(|fields| fields.get("error")).filter(|code| !code.is_null())
     {
         let description = fields.as_ref().and_then(|fields| fields.get("error_description"));
-        return Err(refused(status, headers, code, description, now, redact));
+        return Err(refused(status, headers, code, description, now, redactor));
     }
     if !status.is_success() {
         return Err(unsuccessful(status, headers, now));
@@ -56,7 +58,7 @@ pub(super) fn parse(
         [] => malformed("the token endpoint sent an empty answer"),
         _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
     })?;
-    if let Some(other) = unusable_type(&fields, redact) {
+    if let Some(other) = unusable_type(&fields, redactor) {
         return Err(malformed(&format!(
             "the token endpoint issued a token of type {other}, which is not Bearer"
         )));
@@ -71,7 +73,7 @@ pub(super) fn parse(
     Ok(Answer {
         lifetime: stated.or_else(|| jwt_lifetime(&access_token, now)),
         lifetime_is_stated: stated.is_some(),
-        scope: fields.get("scope").and_then(Value::as_str).map(clean),
+        scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
         access_token,
     })
 }
@@ -93,12 +95,19 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(body).ok()
 }
 
+/// The tokens of this very answer may stand in its other fields.
+fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Redactor {
+    let named = |name| fields.and_then(|fields| fields.get(name)).and_then(Value::as_str);
+    let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named);
+    tokens.fold(redactor.clone(), Redactor::hide_likely)
+}
+
 /// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header.
-fn unusable_type(fields: &Map<String, Value>, redact: &dyn Fn(&str) -> String) -> Option<String> {
+fn unusable_type(fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
     match fields.get("token_type") {
         None | Some(Value::Null) => None,
         Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case("bearer") => None,
-        Some(Value::String(kind)) => Some(clean(&redact(kind))),
+        Some(Value::String(kind)) => Some(clean(redactor.show(kind))),
         Some(_) => Some("that is no string".into()),
     }
 }
@@ -146,10 +155,10 @@ fn refused(
     code: &Value,
     description: Option<&Value>,
     now: SystemTime,
-    redact: &dyn Fn(&str) -> String,
+    redactor: &Redactor,
 ) -> FetchError {
     // Redacted before it is cut: half a secret is still one.
-    let shown = |text: &str| clean(&redact(text));
+    let shown = |text: &str| clean(redactor.show(text));
     let code = code.as_str().map_or_else(|| "(no string)".into(), shown);
     let mut message = format!("the token endpoint answered {} with error {code}", status.as_u16());
     if let Some(description) = description.and_then(Value::as_str) {
@@ -196,7 +205,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// Text of a stranger, fit for a log: short, on one line, ASCII.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let keep = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.chars().take(MAX_DESCRIPTION).map(keep).collect()
 }
@@ -218,7 +227,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        parse(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), now(), &str::to_owned)
+        parse(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), now(), &Redactor::default())
     }
 
     /// The lifetime of a good answer in milliseconds; -1 where none is known.
@@ -336,9 +345,9 @@ mod tests {
     fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
         let body =
             format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
-        let redact = |text: &str| text.replace("CANARY", "****");
+        let redactor = Redactor::default().hide("CANARY");
         let error =
-            parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redact).unwrap_err();
+            parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redactor).unwrap_err();
         assert!(!error.message.contains("CAN"), "{}", error.message);
     }
 
@@ -349,7 +358,7 @@ mod tests {
             if form {
                 headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
             }
-            match parse(StatusCode::from_u16(status).unwrap(), &headers, &body, now(), &str::to_owned) {
+            match parse(StatusCode::from_u16(status).unwrap(), &headers, &body, now(), &Redactor::default()) {
                 Ok(answer) => prop_assert!(answer.access_token.expose().bytes().all(|b| b.is_ascii_graphic())),
                 Err(error) => prop_assert!(!error.message.chars().any(char::is_control)),
             }

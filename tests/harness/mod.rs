@@ -41,6 +41,6 @@ pub use port::RefusingPort;
 pub use process::{Process, run};
 pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};
 pub use request::Request;
-pub use sidekey::Sidekey;
+pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
 pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};
 pub use upstream::Upstream;

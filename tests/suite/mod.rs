@@ -1,8 +1,11 @@
 //! The tests, a file for each promise or subject.
 
+mod admin_pages;
+mod architecture;
 mod deploy_image;
 mod deploy_kubernetes;
 mod deploy_prometheus;
+mod fleet;
 mod harness_itself;
 mod http_broken_upstreams;
 mod http_confinement;
@@ -23,10 +26,20 @@ mod http_timeouts;
 mod http_upgrades;
 mod http_upstream_tls;
 mod http_vanishing_callers;
+mod life_and_death;
+mod logging;
 mod many_services;
+mod oauth2;
+mod odd_token_answers;
+mod promise_never_a_herd;
+mod promise_never_bare;
+mod promise_never_expired;
+mod promise_never_the_apps_fault;
 mod real_metrics;
 mod real_nginx;
 mod real_oidc_provider;
 mod sample_flows;
 mod samples;
+mod secrets_never_leak;
+mod token_request;
 mod whole_seconds;

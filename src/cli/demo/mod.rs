@@ -4,12 +4,16 @@
 mod echo;
 mod tokens;
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use super::cannot_start;
 use super::run::serve;
 use crate::app::App;
 use crate::config::Config;
+use crate::listener::BindError;
+use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,17 +27,24 @@ pub(super) struct Args {
 
 /// Runs the demo until Ctrl-C.
 pub(super) fn demo(args: &Args) -> ExitCode {
-    let outcome = start_servers().and_then(|(echo, tokens)| {
-        let text = services(free(args.listen), free(args.admin), echo, tokens);
-        let config = Config::parse(&text, "demo")?;
-        serve(&config, show)
-    });
+    let outcome = start_servers().and_then(|(echo, tokens)| run(args, echo, tokens));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("cannot start the demo: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => cannot_start(&error),
+    }
+}
+
+fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> {
+    let config = || {
+        let text = services(free(args.listen), free(args.admin), echo, tokens);
+        // That its secrets stand in plain text is what a demo is.
+        anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo")? })
+    };
+    telemetry::init(&config()?.log)?;
+    match serve(&config()?, show) {
+        // Another demo that started at the same moment took the port; now it shows as taken.
+        Err(error) if error.is::<BindError>() => serve(&config()?, show),
+        outcome => outcome,
     }
 }
 
@@ -103,22 +114,48 @@ fn show(app: &App) {
             .map(|bound| bound.address.to_string())
             .unwrap_or_default()
     };
-    let (proxy, admin) = (address("proxy"), address("admin"));
-    println!(
+    println!("{}", text(&address("proxy"), &address("admin")));
+}
+
+/// The calls to try, each with what the echo shows.
+const CALLS: [(&str, &str); 6] = [
+    ("basic", "Authorization: Basic …"),
+    ("bearer", "Authorization: Bearer …"),
+    ("header-key", "X-API-Key: …"),
+    ("query-key", "?key=…"),
+    ("cookie-key", "Cookie: session=…"),
+    ("oauth2", "Authorization: Bearer …, from a token endpoint, renewed every minute"),
+];
+
+fn text(proxy: &str, admin: &str) -> String {
+    let mut calls = String::new();
+    for (service, shown) in CALLS {
+        let url = format!("http://{proxy}/{service}/hello");
+        writeln!(calls, "  curl {url:<0$}  # {shown}", "http:///header-key/hello".len() + proxy.len())
+            .expect("a String takes everything");
+    }
+    format!(
         "Sidekey is running on {proxy}. Before an echo server that shows what it received, there is one service of each\n\
          kind. Call them without any credential:\n\n\
-         \x20 curl http://{proxy}/basic/hello         # Authorization: Basic …\n\
-         \x20 curl http://{proxy}/bearer/hello        # Authorization: Bearer …\n\
-         \x20 curl http://{proxy}/header-key/hello    # X-API-Key: …\n\
-         \x20 curl http://{proxy}/query-key/hello     # ?key=…\n\
-         \x20 curl http://{proxy}/cookie-key/hello    # Cookie: session=…\n\
-         \x20 curl http://{proxy}/oauth2/hello        # Authorization: Bearer …, fetched from a token endpoint and\n\
-         \x20                                         # renewed every minute in the background\n\n\
+         {calls}\n\
          What you send in a credential's place is thrown away:\n\n\
          \x20 curl -H 'Authorization: Bearer mine' http://{proxy}/bearer/hello\n\n\
          What operators see:\n\n\
          \x20 curl http://{admin}/readyz\n\
          \x20 curl http://{admin}/metrics\n\n\
          Ctrl-C ends it. The echo shows credentials shortened; yours go in a services file: config/services.yaml."
-    );
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comments_stand_in_one_column() {
+        let text = text("127.0.0.1:8080", "127.0.0.1:9090");
+        let columns: Vec<_> = text.lines().filter_map(|line| line.find("  # ")).collect();
+        assert_eq!(columns.len(), CALLS.len());
+        assert!(columns.iter().all(|column| *column == columns[0]), "{text}");
+    }
 }

@@ -1,0 +1,80 @@
+//! The admin listener: alive, ready, measured.
+
+use super::oauth2::{PATIENCE, service};
+use crate::harness::{Call, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+
+/// The series of the design that this version has.
+const SERIES: [&str; 14] = [
+    "sidekey_requests_total",
+    "sidekey_request_duration_seconds",
+    "sidekey_requests_in_flight",
+    "sidekey_upstream_duration_seconds",
+    "sidekey_errors_total",
+    "sidekey_upstream_unauthorized_total",
+    "sidekey_token_fetch_total",
+    "sidekey_token_fetch_duration_seconds",
+    "sidekey_token_fetch_consecutive_failures",
+    "sidekey_token_expiry_timestamp_seconds",
+    "sidekey_token_last_success_timestamp_seconds",
+    "sidekey_token_next_refresh_timestamp_seconds",
+    "sidekey_credential_ready",
+    "sidekey_build_info",
+];
+
+#[tokio::test]
+async fn readiness_is_the_state_of_the_tokens_and_liveness_is_not() {
+    let upstream = Upstream::plain().await;
+    let endpoints = [TokenEndpoint::plain().await, TokenEndpoint::plain().await];
+    endpoints[0].always(TokenAnswer::html(503));
+    endpoints[1].always(TokenAnswer::error(401, "invalid_client"));
+    let config = service("crm", &upstream, &endpoints[0], "", "")
+        + &service("maps", &upstream, &endpoints[1], "", "optional: true,")
+        + &format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n", upstream.url());
+    let sidekey = Sidekey::serving(&config).start().await;
+    let page = async |path: &str| Call::get(sidekey.admin_url(path)).send().await;
+    let causes_known = async || !page("/readyz").await.text().contains("on its way");
+    assert_eventually(PATIENCE, "the causes are known", causes_known).await;
+    let response = page("/readyz").await;
+    assert_eq!((response.status, response.header("cache-control")), (503, Some("no-store")));
+    assert_eq!(
+        response.text(),
+        "not ready\n\
+         crm: the token endpoint answered 503\n\
+         maps (optional): the token endpoint answered 401 with error invalid_client: scripted invalid_client\n"
+    );
+    for path in ["/livez", "/healthz"] {
+        assert_eq!((page(path).await.status, page(path).await.text().as_str()), (200, "ok\n"));
+    }
+    assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "crm")]).await, Some(0.0));
+    assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "mail")]).await, Some(1.0));
+
+    endpoints[0].always(TokenAnswer::issue(3600));
+    sidekey.ready().await;
+    let text = page("/readyz").await.text();
+    assert!(
+        text.starts_with("ready\nmaps (optional): "),
+        "an optional service does not hold it back: {text}"
+    );
+    assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "crm")]).await, Some(1.0));
+    assert_eq!(
+        sidekey.metric("sidekey_token_fetch_consecutive_failures", &[("service", "crm")]).await,
+        Some(0.0)
+    );
+}
+
+#[tokio::test]
+async fn every_series_is_there_once_its_subject_is() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let sidekey = Sidekey::serving(&service("crm", &upstream, &endpoint, "", "")).start_ready().await;
+    sidekey.get("/crm/").await;
+    upstream.set_accepting(false);
+    sidekey.get("/crm/").await;
+    let text = sidekey.metrics().await;
+    for name in SERIES {
+        assert!(
+            text.contains(&format!("# HELP {name} ")) && text.contains(&format!("\n{name}")),
+            "{name} in {text}"
+        );
+    }
+    assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
+}

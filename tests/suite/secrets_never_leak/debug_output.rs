@@ -1,0 +1,41 @@
+//! `Debug` of every public type that holds a secret.
+
+use std::fmt::Write as _;
+
+use sidekey::config::{Auth, ClientAuth, Config};
+use sidekey::secret::{Secret, Source};
+
+use super::{Canary, assert_none_in};
+
+#[test]
+fn no_public_type_prints_a_secret() {
+    let secret = Canary::new("a secret");
+    let value = &secret.value;
+    let config = format!(
+        "services:
+  a: {{ upstream: https://x, auth: {{ type: basic, username: me, password: '{value}' }} }}
+  b: {{ upstream: https://x, auth: {{ type: bearer, token: '{value}' }} }}
+  c: {{ upstream: https://x, auth: {{ type: api_key, in: query, name: k, value: '{value}' }} }}
+  d: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x?k={}',
+         client_id: me, client_secret: '{value}', endpoint_params: {{ k: '{value}' }} }} }}
+  e: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x',
+         client_id: me, client_secret: '{value}', auth_method: client_secret_post }} }}
+",
+        form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()
+    );
+    let config = Config::parse(&config, "services.yaml").unwrap();
+    let mut printed = format!("{config:?}{config:#?}");
+    for service in &config.services {
+        write!(printed, "{service:?}{:?}", service.auth).unwrap();
+        if let Auth::OAuth2(oauth2) = &service.auth {
+            let (ClientAuth::SecretBasic { secret: held, .. } | ClientAuth::SecretPost { secret: held }) =
+                &oauth2.client_auth;
+            assert!(secret.is_in(held.expose()), "it does hold the secret");
+            write!(printed, "{oauth2:?}{:?}{held:?}", oauth2.client_auth).unwrap();
+        }
+    }
+    let own = Secret::new(value.clone()).unwrap();
+    let source = Source::Plain(value.clone());
+    write!(printed, "{own:?}{:?}{source:?}{:?}", Some(&own), source.read()).unwrap();
+    assert_none_in("Debug", &printed, [&secret]);
+}

@@ -1,0 +1,192 @@
+//! Every kind of credential from every source of secrets, through successes and failures.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::{Canary, assert_none_in, everything_shown};
+use crate::harness::{
+    Answer, Call, Request, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+};
+
+const KINDS: [&str; 7] = ["basic", "bearer", "header", "query", "cookie", "oauth2-basic", "oauth2-post"];
+const SOURCES: [&str; 3] = ["plain", "env", "file"];
+
+/// One service with a host of its own for everything it talks to.
+struct Service {
+    name: String,
+    /// The secret in the configuration.
+    secret: Canary,
+    /// What its token endpoint issues.
+    token: Option<(TokenEndpoint, Canary)>,
+    upstream: Upstream,
+    /// Members of the token answer that nobody asked for.
+    unasked: Canary,
+}
+
+impl Service {
+    async fn new(kind: &str, source: &str) -> Self {
+        let name = format!("{kind}-{source}");
+        let unasked = Canary::new(format!("the refresh token of {name}"));
+        let token = if kind.starts_with("oauth2") {
+            let token = Canary::new(format!("the token of {name}"));
+            let endpoint = TokenEndpoint::plain().await;
+            endpoint.always(TokenAnswer::json(&json!({
+                "access_token": token.value, "token_type": "Bearer", "expires_in": 2,
+                "refresh_token": unasked.value, "id_token": unasked.value, "scope": "read",
+            })));
+            Some((endpoint, token))
+        } else {
+            None
+        };
+        let secret = Canary::new(&name);
+        Self { secret, token, upstream: Upstream::plain().await, unasked, name }
+    }
+
+    fn configuration(&self) -> String {
+        let Self { name, .. } = self;
+        let secret = match name.rsplit_once('-').unwrap().1 {
+            "plain" => format!("'{}'", self.secret.value),
+            "env" => format!("{{ env: {} }}", self.variable()),
+            _ => format!("{{ file: $DIR/{name} }}"),
+        };
+        let endpoint = self.token.as_ref().map(|(endpoint, _)| endpoint.url()).unwrap_or_default();
+        let oauth2 = |method: &str| {
+            format!(
+                "type: oauth2, grant_type: client_credentials, token_url: '{endpoint}', client_id: client, \
+                 client_secret: {secret}, auth_method: {method}"
+            )
+        };
+        let auth = match name.rsplit_once('-').unwrap().0 {
+            "basic" => format!("type: basic, username: user, password: {secret}"),
+            "bearer" => format!("type: bearer, token: {secret}"),
+            "oauth2-basic" => oauth2("client_secret_basic"),
+            "oauth2-post" => oauth2("client_secret_post"),
+            place => format!("type: api_key, in: {place}, name: x-key, value: {secret}"),
+        };
+        format!("{name}: {{ upstream: '{}', auth: {{ {auth} }} }}\n", self.upstream.url())
+    }
+
+    fn variable(&self) -> String {
+        self.name.to_uppercase().replace('-', "_")
+    }
+
+    /// Hosts that this service talks to, each with the canaries that belong there.
+    fn hosts(&self) -> Vec<(&Upstream, Vec<&Canary>)> {
+        match &self.token {
+            None => vec![(&self.upstream, vec![&self.secret])],
+            Some((endpoint, token)) => {
+                vec![(&self.upstream, vec![token]), (endpoint.server(), vec![&self.secret])]
+            }
+        }
+    }
+
+    fn canaries(&self) -> impl Iterator<Item = &Canary> {
+        [&self.secret, &self.unasked].into_iter().chain(self.token.as_ref().map(|(_, token)| token))
+    }
+}
+
+fn received(host: &Upstream) -> String {
+    let text = |request: &Request| String::from_utf8_lossy(&request.raw_head).into_owned() + &request.text();
+    host.requests().iter().map(text).collect()
+}
+
+async fn services() -> Vec<Service> {
+    let mut services = Vec::new();
+    for kind in KINDS {
+        for source in SOURCES {
+            services.push(Service::new(kind, source).await);
+        }
+    }
+    services
+}
+
+#[tokio::test]
+async fn a_secret_goes_to_its_own_host_and_nowhere_else() {
+    let services = services().await;
+    let configuration: String = services.iter().map(Service::configuration).collect();
+    let mut builder = Sidekey::serving(&configuration).env("RUST_LOG", "trace");
+    let mut environment = Vec::new();
+    for service in &services {
+        builder = builder.file(&service.name, &format!("{}\n", service.secret.value));
+        environment.push((service.variable(), service.secret.value.clone()));
+    }
+    for (name, value) in &environment {
+        builder = builder.env(name, value);
+    }
+    let sidekey = builder.start_ready().await;
+
+    let mut answers = String::new();
+    for service in &services {
+        let own = Canary::new(format!("a caller of {}", service.name));
+        let path = format!("/{}/v1/things", service.name);
+        let ok = sidekey.get(&path).await;
+        assert_eq!((ok.status, ok.text().as_str()), (200, "ok"), "{path}");
+        for answer in [
+            Answer::status(401).body("who are you?"),
+            Answer::status(403),
+            Answer::raw("no HTTP at all\r\n\r\n"),
+            Answer::close_unanswered(),
+            Answer::ok("cut short").cut_at(3),
+            Answer::reset(),
+        ] {
+            service.upstream.next(answer);
+            let call = Call::post(sidekey.url(&path), "body")
+                .header("Authorization", &format!("Bearer {}", own.value));
+            if let Ok(response) =
+                call.header("X-Key", &own.value).header("Cookie", "x-key=mine").try_send().await
+            {
+                write!(answers, "{}{}", String::from_utf8_lossy(&response.raw_head), response.text())
+                    .unwrap();
+            }
+        }
+        service.upstream.set_accepting(false);
+        let failed = sidekey.get(&path).await;
+        assert_eq!(failed.status, 502);
+        write!(answers, "{}{}", String::from_utf8_lossy(&failed.raw_head), failed.text()).unwrap();
+        assert_none_in("the log", &sidekey.log(), [&own]);
+    }
+    // The first tokens have run out meanwhile, or soon will: refreshes are part of what is looked at.
+    let refreshed = async || {
+        services
+            .iter()
+            .filter_map(|service| service.token.as_ref())
+            .all(|(endpoint, _)| endpoint.request_count() > 1)
+    };
+    assert_eventually(std::time::Duration::from_secs(20), "every token is refreshed", refreshed).await;
+
+    let canaries: Vec<_> = services.iter().flat_map(Service::canaries).collect();
+    assert_none_in("an answer", &answers, canaries.iter().copied());
+    for (what, text) in everything_shown(&sidekey).await {
+        assert_none_in(&what, &text, canaries.iter().copied());
+    }
+    for service in &services {
+        for (host, belonging) in service.hosts() {
+            let text = received(host);
+            for canary in &belonging {
+                assert!(canary.is_in(&text), "{} must have got its secret", service.name);
+            }
+            let foreign = canaries
+                .iter()
+                .copied()
+                .filter(|canary| !belonging.iter().any(|own| std::ptr::eq(*own, *canary)));
+            assert_none_in(&format!("a request to a host of {}", service.name), &text, foreign);
+        }
+    }
+
+    let file = sidekey.dir().join("sidekey.yaml");
+    let arguments = ["check", "--config", file.to_str().unwrap()];
+    let environment: Vec<_> =
+        environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let checked = Sidekey::command(&arguments, &environment).await;
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(printed.contains("cookie-file") && printed.contains("a secret in plain text"), "{printed}");
+    assert_none_in("`sidekey check`", &printed, canaries.iter().copied());
+    // Without the variables it is a broken configuration, and says so without a secret either.
+    let checked = Sidekey::command(&arguments, &[]).await;
+    assert_eq!(checked.status.code(), Some(64), "{checked:?}");
+    let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(printed.contains("7 mistakes"), "{printed}");
+    assert_none_in("`sidekey check` of a broken file", &printed, canaries.iter().copied());
+}

@@ -1,0 +1,164 @@
+//! Token endpoints that write back what they were sent, and what they issue, wherever text can stand.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{Canary, assert_none_in, everything_shown};
+use crate::harness::{Answer, Call, Request, Sidekey, TokenAnswer, TokenEndpoint, assert_eventually};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A way to write `text` back.
+type Echo = fn(text: &str, token: &str) -> Answer;
+
+fn error(members: &Value) -> Answer {
+    Answer::status(400).header("Content-Type", "application/json").body(members.to_string())
+}
+
+const ECHOES: [(&str, Echo); 14] = [
+    ("code", |text, _| error(&json!({ "error": text }))),
+    ("description", |text, _| error(&json!({ "error": "invalid_client", "error_description": text }))),
+    ("under-200", |text, _| Answer::json(&json!({ "error": "x", "error_description": text }))),
+    ("at-the-cut", |text, _| {
+        let long = "y".repeat(195) + text;
+        error(&json!({ "error": "x", "error_description": long }))
+    }),
+    ("type", |text, token| Answer::json(&json!({ "access_token": token, "token_type": text }))),
+    ("type-token", |_, token| Answer::json(&json!({ "access_token": token, "token_type": token }))),
+    ("error-token", |_, token| {
+        error(&json!({ "access_token": token, "error": token, "error_description": format!("bad {token}") }))
+    }),
+    ("scope", |text, token| {
+        Answer::json(&json!({ "access_token": token, "expires_in": 1, "scope": text, "note": text }))
+    }),
+    ("html", |text, _| {
+        Answer::status(500).header("Content-Type", "text/html").body(format!("<h1>{text}</h1>"))
+    }),
+    ("header", |text, token| {
+        let line = text.replace(['\r', '\n'], " ");
+        Answer::status(429).header("X-Echo", &line).header("Retry-After", &line).body(token)
+    }),
+    ("redirect", |text, _| {
+        let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        Answer::status(302).header("Location", &format!("http://127.0.0.1:9/{encoded}"))
+    }),
+    ("reason", |text, _| Answer::raw(format!("HTTP/1.1 400 {text}\r\nContent-Length: 0\r\n\r\n"))),
+    ("garbage", |text, _| Answer::raw(format!("{text}\r\n\r\n"))),
+    ("broken", |text, token| {
+        Answer::ok(format!("{{\"access_token\":\"{token}\",\"error_description\":\"{text}"))
+    }),
+];
+
+/// Everything an endpoint knows, in every form it may write it in.
+fn known(request: &Request, secret: &str) -> String {
+    let authorization = request.header("authorization").unwrap_or_default().to_owned();
+    let pair = authorization.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
+    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut text = format!("{secret} {authorization} {}", request.text());
+    write!(text, " {}", String::from_utf8_lossy(&pair.unwrap_or_default())).unwrap();
+    write!(text, " {form} {} {}", form.to_lowercase(), form.replace('+', "%20")).unwrap();
+    write!(text, " {}", utf8_percent_encode(secret, NON_ALPHANUMERIC)).unwrap();
+    write!(text, " {} {}", BASE64_STANDARD.encode(secret), BASE64_STANDARD.encode(&form)).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn what_an_endpoint_writes_back_stays_out_of_sight() {
+    let mut endpoints = Vec::new();
+    let mut canaries = Vec::new();
+    let mut configuration = String::new();
+    for (place, echo) in ECHOES {
+        for method in ["client_secret_basic", "client_secret_post"] {
+            let (secret, token) =
+                (Canary::new(format!("{place} {method}")), Canary::new(format!("{place} token")));
+            let param = Canary::new(format!("{place} parameter"));
+            let endpoint = TokenEndpoint::plain().await;
+            let (value, issued) = (secret.value.clone(), token.value.clone());
+            endpoint.server().answer_with(move |request| echo(&known(request, &value), &issued));
+            writeln!(
+                configuration,
+                "{place}-{method}: {{ upstream: 'http://127.0.0.1:9', token_wait: 0s, auth: {{ type: oauth2, \
+                 grant_type: client_credentials, token_url: '{}?key={}', client_id: me, client_secret: '{}', \
+                 auth_method: {method}, endpoint_params: {{ extra: '{}' }} }} }}",
+                endpoint.url(),
+                form_urlencoded::byte_serialize(param.value.as_bytes()).collect::<String>(),
+                secret.value,
+                param.value,
+            )
+            .unwrap();
+            endpoints.push(endpoint);
+            canaries.extend([secret, token, param]);
+        }
+    }
+    let sidekey = Sidekey::serving(&configuration).env("RUST_LOG", "trace").start().await;
+    for endpoint in &endpoints {
+        endpoint.received(1).await;
+    }
+    let all_dealt_with = async || {
+        let text = Call::get(sidekey.admin_url("/readyz")).send().await.text();
+        !text.contains("on its way")
+    };
+    assert_eventually(PATIENCE, "every answer is dealt with", all_dealt_with).await;
+    let mut answers = String::new();
+    for (place, _) in ECHOES {
+        let response = sidekey.get(&format!("/{place}-client_secret_basic/")).await;
+        write!(answers, "{}{}", String::from_utf8_lossy(&response.raw_head), response.text()).unwrap();
+    }
+    assert_none_in("an answer", &answers, &canaries);
+    for (what, text) in everything_shown(&sidekey).await {
+        assert_none_in(&what, &text, &canaries);
+    }
+}
+
+/// A form at a time, so that none is hidden only because another one was found beside it.
+#[tokio::test]
+async fn every_form_of_a_secret_is_recognised_by_itself() {
+    let (secret, param) = (Canary::new("the client"), Canary::new("a parameter"));
+    let asked = Canary::new("the token");
+    let forms: Vec<Value> = [&secret, &param, &asked]
+        .iter()
+        .flat_map(|canary| {
+            let value = &canary.value;
+            let form: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            let percent = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+            let base64 =
+                ["", "me:", "x:", "y"].map(|prefix| BASE64_STANDARD.encode(format!("{prefix}{value}")));
+            let pair = BASE64_STANDARD.encode(format!("me:{form}"));
+            [value.clone(), form.to_lowercase(), form, percent.to_lowercase(), percent, pair]
+                .into_iter()
+                .chain(base64)
+        })
+        .map(|form| json!({ "error": "invalid_client", "error_description": format!("what is {form}?") }))
+        .collect();
+    let (mut endpoints, mut configuration) = (Vec::new(), String::new());
+    for (number, form) in forms.iter().enumerate() {
+        let endpoint = TokenEndpoint::plain().await;
+        // First a token that is gone at once, so that the endpoint knows one to write back.
+        endpoint.next(TokenAnswer::json(&json!({ "access_token": asked.value, "expires_in": 0.2 })));
+        endpoint.always(error(form));
+        writeln!(
+            configuration,
+            "s{number}: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, \
+             token_url: '{}', client_id: me, client_secret: '{}', endpoint_params: {{ extra: '{}' }} }} }}",
+            endpoint.url(),
+            secret.value,
+            param.value
+        )
+        .unwrap();
+        endpoints.push(endpoint);
+    }
+    let sidekey = Sidekey::serving(&configuration).env("RUST_LOG", "trace").start().await;
+    let dealt_with = async || {
+        let text = Call::get(sidekey.admin_url("/readyz")).send().await.text();
+        text.matches("400 with error invalid_client: ").count() == forms.len()
+    };
+    assert_eventually(PATIENCE, "every answer is dealt with", dealt_with).await;
+    for (what, text) in everything_shown(&sidekey).await {
+        assert_none_in(&what, &text, [&secret, &param, &asked]);
+    }
+}

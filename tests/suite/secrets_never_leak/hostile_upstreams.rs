@@ -1,0 +1,42 @@
+//! Upstreams that write the credential back: their own caller may see it, no log and no page may.
+
+use super::{Canary, assert_none_in, everything_shown};
+use crate::harness::{Answer, Sidekey, Upstream};
+
+#[tokio::test]
+async fn what_an_upstream_writes_back_stays_out_of_the_logs() {
+    let secret = Canary::new("the service");
+    let upstream = Upstream::plain().await;
+    let config = format!(
+        "api: {{ upstream: '{}', auth: {{ type: api_key, name: X-Key, value: '{}' }} }}",
+        upstream.url(),
+        secret.value
+    );
+    let sidekey = Sidekey::serving(&config).env("RUST_LOG", "trace").start().await;
+    let value = &secret.value;
+    for (raw, status) in [
+        (format!("{value}\r\n\r\n"), 502),
+        (format!("HTTP/1.1 {value}\r\n\r\n"), 502),
+        (format!("HTTP/1.1 200 OK\r\n{value}\r\n\r\n"), 502),
+        (format!("HTTP/1.1 200 OK\r\nX\u{1}{value}: a\r\n\r\n"), 502),
+        (format!("HTTP/1.1 200 OK\r\nContent-Length: {value}\r\n\r\n"), 502),
+        (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {value}\r\n\r\n"), 502),
+        (format!("HTTP/1.1 101 {value}\r\nUpgrade: {value}\r\nConnection: {value}\r\n\r\n"), 502),
+        (format!("HTTP/1.1 999 {value}\r\nX-{value}\r\n"), 502),
+        (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{value}\r\n"), 200),
+        (format!("HTTP/1.1 100 {value}\r\nX: {value}\r\n\r\nHTTP/1.1 {value}\r\n\r\n"), 502),
+    ] {
+        upstream.next(Answer::raw(raw.clone()));
+        let Ok(response) = crate::harness::Call::get(sidekey.url("/api/")).try_send().await else { continue };
+        assert_eq!(response.status, status, "{raw}");
+        if response.sidekey_error().is_some() {
+            let text = String::from_utf8_lossy(&response.raw_head).into_owned() + &response.text();
+            assert_none_in("an answer of Sidekey's own", &text, [&secret]);
+        }
+    }
+    upstream.next(Answer::status(401).header("X-Echo", value).body(value.as_bytes()));
+    assert!(secret.is_in(&sidekey.get("/api/").await.text()), "an answer is passed on as it is");
+    for (what, text) in everything_shown(&sidekey).await {
+        assert_none_in(&what, &text, [&secret]);
+    }
+}

@@ -1,0 +1,31 @@
+//! Everything that the program shows to anybody.
+
+use crate::harness::{Call, Sidekey};
+
+const PAGES: [&str; 9] = [
+    "/",
+    "/livez",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/v1/services",
+    "/config",
+    "/debug",
+    "/nothing?here",
+];
+
+/// Logs and standard output, every admin page by every method, and what `ps` shows.
+pub async fn everything_shown(sidekey: &Sidekey) -> Vec<(String, String)> {
+    let mut shown = Vec::new();
+    for page in PAGES {
+        for method in ["GET", "POST", "OPTIONS", "TRACE"] {
+            let response = Call::new(method, sidekey.admin_url(page)).send().await;
+            let text = format!("{}{}", String::from_utf8_lossy(&response.raw_head), response.text());
+            shown.push((format!("{method} {page}"), text));
+        }
+    }
+    let command_line = std::fs::read(format!("/proc/{}/cmdline", sidekey.process_id())).unwrap();
+    shown.push(("the command line".into(), String::from_utf8_lossy(&command_line).into_owned()));
+    shown.push(("the log".into(), sidekey.log()));
+    shown
+}

@@ -1,0 +1,80 @@
+//! What a token request looks like on the wire, byte for byte where it matters.
+
+use crate::harness::{Sidekey, TokenEndpoint, TokenRequest};
+
+/// The one token request of a credential with these keys.
+async fn sent(auth: &str, query: &str) -> TokenRequest {
+    let endpoint = TokenEndpoint::plain().await;
+    let config = format!(
+        "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ {auth} type: oauth2, grant_type: client_credentials, \
+         token_url: '{}{query}' }} }}",
+        endpoint.url()
+    );
+    let _sidekey = Sidekey::serving(&config).start_ready().await;
+    endpoint.only_request()
+}
+
+const WEIRD: &str = "client_id: 'weird:id+', client_secret: 'p@ss %+&=:é',";
+
+#[tokio::test]
+async fn basic_with_both_parts_form_encoded() {
+    let request = sent(WEIRD, "").await;
+    assert_eq!(request.basic().as_deref(), Some("weird%3Aid%2B:p%40ss+%25%2B%26%3D%3A%C3%A9"));
+    assert_eq!(
+        request.http.text(),
+        "grant_type=client_credentials",
+        "the secret goes in one place, not in both"
+    );
+}
+
+#[tokio::test]
+async fn basic_with_both_parts_as_they_are() {
+    let auth = "client_id: 'weird+id', client_secret: 'p@ss %+&=:é', basic_auth_encoding: raw,";
+    assert_eq!(sent(auth, "").await.basic().as_deref(), Some("weird+id:p@ss %+&=:é"));
+}
+
+#[tokio::test]
+async fn the_secret_in_the_form() {
+    let request = sent(&format!("{WEIRD} auth_method: client_secret_post,"), "").await;
+    assert_eq!(request.authorization, None);
+    assert_eq!(
+        request.http.text(),
+        "grant_type=client_credentials&client_id=weird%3Aid%2B&client_secret=p%40ss+%25%2B%26%3D%3A%C3%A9"
+    );
+}
+
+#[tokio::test]
+async fn scopes_parameters_and_the_query_of_the_url() {
+    let auth = "client_id: me, client_secret: s, scopes: [contacts.read, 'https://x/y'], \
+                endpoint_params: { audience: 'https://api?a=b', resource: [one, two] },";
+    let request = sent(auth, "?tenant=a%20b&api-version=1").await;
+    assert_eq!(request.http.target, "/oauth2/token?tenant=a%20b&api-version=1");
+    assert_eq!(request.param("scope"), Some("contacts.read https://x/y"));
+    assert_eq!(request.param("audience"), Some("https://api?a=b"));
+    let resources: Vec<_> =
+        request.form.iter().filter(|(name, _)| name == "resource").map(|(_, v)| v.as_str()).collect();
+    assert_eq!(resources, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn the_header_has_what_is_meant_to_be_in_it_and_nothing_else() {
+    let request = sent("client_id: me, client_secret: s,", "").await.http;
+    assert_eq!((request.method.as_str(), request.version.as_str()), ("POST", "HTTP/1.1"));
+    let mut names = request.headers.names();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent"
+        ]
+    );
+    assert_eq!(request.header("accept"), Some("application/json"), "GitHub answers with a form without it");
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(request.header("user-agent"), Some(concat!("sidekey/", env!("CARGO_PKG_VERSION"))));
+}
