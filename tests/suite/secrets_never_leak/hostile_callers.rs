@@ -20,7 +20,7 @@ async fn what_a_caller_sends_is_repeated_nowhere() {
         format!("{value} / HTTP/1.1\r\nHost: x\r\n\r\n"),
         format!("GET /api/ {value}\r\nHost: x\r\n\r\n"),
         format!("GET /api/ HTTP/1.1\r\nHost: {value}\r\nConnection: close\r\n\r\n"),
-        with("GET /api/", value),
+        with("GET /api/", &format!("{value}\r\n")),
         with("GET /api/", &format!("Authorization: Bearer {value}\r\n")),
         with("GET /api/", &format!("Cookie: {value}\r\nX: {value}\r\n")),
         with("GET /api/", &format!("Bad\u{1}Name: {value}\r\n")),

@@ -23,7 +23,7 @@ async fn what_an_upstream_writes_back_stays_out_of_the_logs() {
         (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {value}\r\n\r\n"), 502),
         (format!("HTTP/1.1 101 {value}\r\nUpgrade: {value}\r\nConnection: {value}\r\n\r\n"), 502),
         (format!("HTTP/1.1 999 {value}\r\nX-{value}\r\n"), 502),
-        (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{value}\r\n"), 200),
+        (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{value}\r\n"), 502),
         (format!("HTTP/1.1 100 {value}\r\nX: {value}\r\n\r\nHTTP/1.1 {value}\r\n\r\n"), 502),
     ] {
         upstream.next(Answer::raw(raw.clone()));
