@@ -185,7 +185,9 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Fet
             FetchFailure::Malformed,
             ": a redirect, which is never followed; token_url must be the endpoint itself",
         ),
-        400 | 401 | 403 => (FetchFailure::Refused, ", without saying why"),
+        401 => (FetchFailure::Refused, ", without saying why"),
+        // No OAuth error: something before the endpoint, such as a firewall, which may let the next request pass.
+        400 | 403 => (FetchFailure::Malformed, " without an OAuth error: is something in between?"),
         _ => (FetchFailure::Malformed, ": is token_url the token endpoint?"),
     };
     FetchError {
@@ -302,7 +304,9 @@ mod tests {
             (200, r#"{"error":"bad_verification_code"}"#, Refused),
             (200, r#"{"ok":false,"error":"invalid_auth"}"#, Refused),
             (400, r#"{"error":"invalid_grant"}"#, Refused),
-            (400, html, Refused),
+            (400, html, Malformed),
+            (401, html, Refused),
+            (403, html, Malformed),
             (401, r#"{"error":"invalid_client"}"#, Refused),
             (400, r#"{"error":"temporarily_unavailable"}"#, ServerError),
             (404, html, Malformed),
