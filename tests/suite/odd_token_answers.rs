@@ -40,7 +40,7 @@ fn odd_answers(elsewhere: &str) -> Vec<(&'static str, TokenAnswer)> {
         ("rate_limited", Answer::status(503).header("Retry-After", "1").into()),
         ("refused", TokenAnswer::error(400, "invalid_grant")),
         ("refused", TokenAnswer::error(401, "invalid_client")),
-        ("refused", TokenAnswer::html(403)),
+        ("malformed", TokenAnswer::html(403)),
         ("refused", TokenAnswer::json(&json!({ "ok": false, "error": "invalid_auth" }))),
         ("connect", Answer::close_unanswered().into()),
         ("connect", Answer::reset().into()),
