@@ -1,0 +1,111 @@
+//! Callers: many at once through h2load, bounded by requests; one at a time, and idle ones, by hand.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::proxies::Target;
+
+/// What a caller that must not get through with it sends.
+const OWN: &str = "Basic ZXZpbDpldmls";
+
+/// `requests` requests over `connections` connections; returns requests per second. Each must be answered 200.
+pub fn run(
+    target: &Target,
+    path: &str,
+    connections: usize,
+    requests: usize,
+    body_file: Option<&str>,
+) -> anyhow::Result<f64> {
+    let mut command = Command::new("h2load");
+    command.args(["--h1", "-t", "1", "-c", &connections.to_string(), "-n", &requests.to_string()]);
+    command.args(["-H", &format!("Authorization: {OWN}")]);
+    if let Some(file) = body_file {
+        command.args(["-d", file]);
+    }
+    let output = command
+        .arg(format!("http://{}{}{path}", target.address, target.prefix))
+        .output()
+        .context("cannot run h2load (Debian: apt-get install nghttp2-client)")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let is_whole = text.contains(&format!("status codes: {requests} 2xx"));
+    ensure!(is_whole, "not every request to {path} was answered 200:\n{text}");
+    let rate = text.split(" req/s").next().and_then(|before| before.rsplit(' ').next()?.parse().ok());
+    rate.with_context(|| format!("h2load said no rate:\n{text}"))
+}
+
+/// Waits until a request is answered 200, which the upstream does for the right credential only.
+pub fn wait_for(target: &Target) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Caller::open(target.address, target.prefix, OWN).and_then(|mut caller| caller.get("/1k")) {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// The times of `requests` requests one after the other on one connection, sorted.
+pub fn latencies(mut caller: Caller, requests: usize) -> anyhow::Result<Vec<Duration>> {
+    for _ in 0..requests / 10 {
+        caller.get("/1k")?;
+    }
+    let mut times = Vec::with_capacity(requests);
+    for _ in 0..requests {
+        let start = Instant::now();
+        caller.get("/1k")?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// One connection, used by hand.
+pub struct Caller {
+    socket: TcpStream,
+    address: SocketAddr,
+    prefix: String,
+    authorization: String,
+    buffer: Vec<u8>,
+}
+
+impl Caller {
+    pub fn to(target: &Target) -> anyhow::Result<Self> {
+        Self::open(target.address, target.prefix, OWN)
+    }
+
+    pub fn open(address: SocketAddr, prefix: &str, authorization: &str) -> anyhow::Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let (prefix, authorization) = (prefix.to_owned(), authorization.to_owned());
+        Ok(Self { socket, address, prefix, authorization, buffer: vec![0; 16 * 1024] })
+    }
+
+    /// One small request, answered 200 in whole.
+    pub fn get(&mut self, path: &str) -> anyhow::Result<()> {
+        let Self { address, prefix, authorization, .. } = self;
+        let head = format!("GET {prefix}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {authorization}\r\n\r\n");
+        self.socket.write_all(head.as_bytes())?;
+        let mut filled = 0;
+        loop {
+            match self.socket.read(&mut self.buffer[filled..])? {
+                0 => bail!("the connection was closed"),
+                read => filled += read,
+            }
+            let mut fields = [httparse::EMPTY_HEADER; 64];
+            let mut response = httparse::Response::new(&mut fields);
+            let httparse::Status::Complete(head) = response.parse(&self.buffer[..filled])? else { continue };
+            ensure!(response.code == Some(200), "{path} was answered {:?}", response.code);
+            let is_length = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("content-length");
+            let length = response.headers.iter().find(is_length).context("no Content-Length")?.value;
+            if filled >= head + std::str::from_utf8(length)?.parse::<usize>()? {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The run as a page to read and as data.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// One measurement of one proxy.
+pub struct Sample {
+    pub proxy: String,
+    pub case: &'static str,
+    /// Of the proxy's process.
+    pub cpu_micros: f64,
+    pub requests_per_second: f64,
+}
+
+/// Latency at one connection, in microseconds.
+pub struct Latency {
+    pub proxy: String,
+    pub p50: f64,
+    pub p99: f64,
+}
+
+/// In KiB.
+pub struct Memory {
+    pub proxy: String,
+    pub idle: u64,
+    pub per_connection: f64,
+    pub after_load: u64,
+}
+
+/// All of a run.
+pub struct Run {
+    pub proxies: Vec<(String, String)>,
+    pub cases: Vec<&'static str>,
+    pub rounds: usize,
+    pub samples: Vec<Sample>,
+    pub latencies: Vec<Latency>,
+    pub memory: Vec<Memory>,
+}
+
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+impl Run {
+    /// The median over all rounds.
+    fn cpu(&self, proxy: &str, case: &str) -> Option<f64> {
+        median(self.of(proxy, case).map(|sample| sample.cpu_micros))
+    }
+
+    fn of<'a>(&'a self, proxy: &'a str, case: &'a str) -> impl Iterator<Item = &'a Sample> {
+        self.samples.iter().filter(move |sample| sample.proxy == proxy && sample.case == case)
+    }
+
+    /// As Markdown.
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        let _ = writeln!(page, "# Sidekey beside other proxies\n");
+        for (key, value) in machine() {
+            let _ = writeln!(page, "- {key}: {value}");
+        }
+        let versions: Vec<_> = self.proxies.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let _ = writeln!(page, "- versions: {}\n- rounds: {}, medians\n", versions.join(", "), self.rounds);
+
+        let names: Vec<&str> = self.proxies.iter().map(|(name, _)| name.as_str()).collect();
+        self.table(&mut page, "CPU µs per request", &names, |proxy, case| self.cpu(proxy, case), 1);
+        self.ratios(&mut page);
+        let rate = |proxy: &str, case: &str| median(self.of(proxy, case).map(|sample| sample.requests_per_second));
+        self.table(&mut page, "Requests per second, on the one core that the proxy has", &names, rate, 0);
+
+        let _ = writeln!(page, "## One connection, GET 1 KB: µs\n\n| | p50 | p99 |\n|---|---|---|");
+        for Latency { proxy, p50, p99 } in &self.latencies {
+            let _ = writeln!(page, "| {proxy} | {p50:.1} | {p99:.1} |");
+        }
+        let _ = writeln!(
+            page,
+            "\n## Memory (proportional set)\n\n| | idle, MiB | per idle connection of a caller, KiB | after load, MiB |\n|---|---|---|---|"
+        );
+        for Memory { proxy, idle, per_connection, after_load } in &self.memory {
+            let mib = |kib: u64| kib as f64 / 1024.0;
+            let _ = writeln!(page, "| {proxy} | {:.1} | {per_connection:.1} | {:.1} |", mib(*idle), mib(*after_load));
+        }
+        page
+    }
+
+    fn table(
+        &self,
+        page: &mut String,
+        title: &str,
+        names: &[&str],
+        value: impl Fn(&str, &str) -> Option<f64>,
+        digits: usize,
+    ) {
+        let _ = writeln!(page, "## {title}\n\n| | {} |\n|---{}|", names.join(" | "), "|---".repeat(names.len()));
+        for case in &self.cases {
+            let cell = |name: &&str| value(name, case).map_or_else(String::new, |value| format!("{value:.digits$}"));
+            let _ = writeln!(page, "| {case} | {} |", names.iter().map(cell).collect::<Vec<_>>().join(" | "));
+        }
+        page.push('\n');
+    }
+
+    /// Sidekey's CPU over that of others.
+    fn ratios(&self, page: &mut String) {
+        let groups: [(&str, &[&str]); 5] = [
+            ("better of nginx and haproxy", &["nginx", "haproxy"]),
+            ("hyper", &["hyper"]),
+            ("pingora", &["pingora"]),
+            ("envoy", &["envoy"]),
+            ("caddy", &["caddy"]),
+        ];
+        let is_there = |name: &&str| self.proxies.iter().any(|(own, _)| own == name);
+        let groups: Vec<_> = groups.into_iter().filter(|(_, names)| names.iter().any(|name| is_there(&name))).collect();
+        let titles: Vec<_> = groups.iter().map(|(title, _)| *title).collect();
+        self.table(
+            page,
+            "Sidekey's CPU as a part of that of",
+            &titles,
+            |title, case| {
+                let (_, names) = groups.iter().find(|(own, _)| *own == title)?;
+                let best = names.iter().filter_map(|name| self.cpu(name, case)).min_by(f64::total_cmp)?;
+                Some(self.cpu("sidekey", case)? / best)
+            },
+            2,
+        );
+    }
+
+    /// Every measurement, for programs.
+    pub fn data(&self) -> Value {
+        let samples = self.samples.iter().map(|sample| {
+            json!({
+                "proxy": sample.proxy, "case": sample.case,
+                "cpu_micros": sample.cpu_micros, "requests_per_second": sample.requests_per_second,
+            })
+        });
+        let latencies = self.latencies.iter().map(|Latency { proxy, p50, p99 }| {
+            json!({ "proxy": proxy, "p50_micros": p50, "p99_micros": p99 })
+        });
+        let memory = self.memory.iter().map(|memory| {
+            json!({
+                "proxy": memory.proxy, "idle_kib": memory.idle,
+                "per_idle_connection_kib": memory.per_connection, "after_load_kib": memory.after_load,
+            })
+        });
+        json!({
+            "machine": machine().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "versions": self.proxies.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "rounds": self.rounds,
+            "samples": samples.collect::<Vec<_>>(),
+            "latencies": latencies.collect::<Vec<_>>(),
+            "memory": memory.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn machine() -> Vec<(&'static str, String)> {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let models = || cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    vec![
+        ("date", said("date", &["-u", "+%F %H:%M UTC"])),
+        ("machine", format!("{} × {}", models().count(), models().next().unwrap_or("unknown"))),
+        ("kernel", said("uname", &["-sr"])),
+        ("load average at the end", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()),
+        ("revision", said("git", &["describe", "--always", "--dirty"])),
+    ]
+}
