@@ -17,6 +17,8 @@
 
 mod access_log;
 mod ask;
+#[doc(hidden)]
+pub mod bench;
 mod buffer;
 mod connection;
 mod exchange;

@@ -3,6 +3,8 @@
 //! A source knows nothing of schedules, a store nothing of networks, and the schedule nothing of clocks. Metrics are
 //! a decorator around the source.
 
+#[doc(hidden)]
+pub mod bench;
 mod client_auth;
 pub mod endpoint;
 mod expiry;
@@ -22,7 +24,7 @@ use http::HeaderValue;
 
 use crate::secret::{InvalidSecret, Secret};
 
-pub use expiry::Expiry;
+pub use expiry::{Expiry, Moment};
 pub use metered::Metered;
 pub use store::{Status, Store};
 

@@ -29,7 +29,7 @@ pub fn memory(pid: u32) -> anyhow::Result<u64> {
 }
 
 /// A process and its children.
-fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
+pub fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
     let mut all = vec![pid];
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();

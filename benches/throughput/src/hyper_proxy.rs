@@ -28,7 +28,8 @@ struct Proxy {
 /// Serves forever; `ca_file` is for an upstream over TLS.
 pub fn run(listen: SocketAddr, upstream: &str, ca_file: Option<&str>) -> anyhow::Result<()> {
     let tls = client_config(ca_file)?;
-    let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+    let connector =
+        hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     tcp.enforce_http(false);

@@ -89,7 +89,9 @@ impl Caller {
     /// One small request, answered 200 in whole.
     pub fn get(&mut self, path: &str) -> anyhow::Result<()> {
         let Self { address, prefix, authorization, .. } = self;
-        let head = format!("GET {prefix}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {authorization}\r\n\r\n");
+        let head = format!(
+            "GET {prefix}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {authorization}\r\n\r\n"
+        );
         self.socket.write_all(head.as_bytes())?;
         let mut filled = 0;
         loop {

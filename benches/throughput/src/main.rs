@@ -7,6 +7,7 @@
 
 mod account;
 mod hyper_proxy;
+mod instructions;
 mod load;
 mod pingora_proxy;
 mod pki;
@@ -15,7 +16,7 @@ mod report;
 mod upstream;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 use load::Caller;
 use proxies::{Process, Proxy, Target, World};
@@ -98,28 +100,45 @@ struct Cli {
     output: Option<PathBuf>,
 }
 
-/// What this program starts of itself.
 #[derive(Subcommand)]
-#[command(hide = true)]
 enum Part {
+    /// Count Sidekey's instructions per request with callgrind.
+    Instructions {
+        #[arg(long, default_value = "target/dist/sidekey")]
+        sidekey: PathBuf,
+    },
+    // What this program starts of itself.
+    #[command(hide = true)]
     Upstream { plain: SocketAddr, tls: SocketAddr, dir: PathBuf },
+    #[command(hide = true)]
     Pingora { listen: SocketAddr, upstream: String, ca_file: Option<String> },
+    #[command(hide = true)]
     Hyper { listen: SocketAddr, upstream: String, ca_file: Option<String> },
 }
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match &cli.part {
+        Some(Part::Instructions { sidekey }) => {
+            let (world, _upstream) = prepare(sidekey, &cli.envoy)?;
+            for (service, count) in instructions::count(&world)? {
+                println!("{service}: {count} instructions per request");
+            }
+            Ok(())
+        }
         Some(Part::Upstream { plain, tls, dir }) => upstream::run(*plain, *tls, dir),
         Some(Part::Pingora { listen, upstream, ca_file }) => {
             pingora_proxy::run(*listen, upstream, ca_file.as_deref())
         }
-        Some(Part::Hyper { listen, upstream, ca_file }) => hyper_proxy::run(*listen, upstream, ca_file.as_deref()),
+        Some(Part::Hyper { listen, upstream, ca_file }) => {
+            hyper_proxy::run(*listen, upstream, ca_file.as_deref())
+        }
         None => compare(&cli),
     }
 }
 
-fn compare(cli: &Cli) -> anyhow::Result<()> {
+/// Starts the upstream, which ends when what is returned does.
+fn prepare(sidekey: &Path, envoy: &Path) -> anyhow::Result<(World, (Process, TempDir))> {
     let (_, limit) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?;
     let mut second = CpuSet::new();
@@ -130,25 +149,31 @@ fn compare(cli: &Cli) -> anyhow::Result<()> {
     pki::make(dir.path())?;
     let world = World {
         dir: dir.path().to_owned(),
-        sidekey: cli.sidekey.clone(),
-        envoy: cli.envoy.clone(),
+        sidekey: sidekey.to_owned(),
+        envoy: envoy.to_owned(),
         plain: proxies::free_address()?,
         tls: proxies::free_address()?,
     };
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("upstream").args([world.plain.to_string(), world.tls.to_string()]).arg(dir.path());
-    let _upstream = Process::start(&mut command, dir.path())?;
-    let direct = Target { process: 0, address: world.plain, prefix: "" };
-    while Caller::to(&direct).is_err() {
+    let upstream = Process::start(&mut command, dir.path())?;
+    while Caller::open(world.plain, "", authorization()).is_err() {
         std::thread::sleep(Duration::from_millis(20));
     }
+    Ok((world, (upstream, dir)))
+}
 
+fn compare(cli: &Cli) -> anyhow::Result<()> {
+    let (world, _upstream) = prepare(&cli.sidekey, &cli.envoy)?;
     let mut all = Vec::new();
     for name in &cli.proxies {
         let proxy = proxies::start(name, &world)?;
         for target in [Some(&proxy.plain), Some(&proxy.tls), proxy.oauth2.as_ref()].into_iter().flatten() {
             load::wait_for(target).with_context(|| {
-                format!("{name} does not put its own credential in place of the caller's; it says:\n{}", proxy.said())
+                format!(
+                    "{name} does not put its own credential in place of the caller's; it says:\n{}",
+                    proxy.said()
+                )
             })?;
         }
         eprintln!("{name} {} replaces a caller's Authorization", proxy.version);
@@ -157,7 +182,7 @@ fn compare(cli: &Cli) -> anyhow::Result<()> {
 
     let wants = |name: &str| cli.cases.is_empty() || cli.cases.iter().any(|own| own == name);
     let cases: Vec<&Case> = CASES.iter().filter(|case| wants(case.name)).collect();
-    let body_file = dir.path().join("body");
+    let body_file = world.dir.join("body");
     let mut run = Run {
         proxies: all.iter().map(|proxy| (proxy.name.clone(), proxy.version.clone())).collect(),
         cases: cases.iter().map(|case| case.name).collect(),
@@ -221,7 +246,12 @@ fn measure(
             let requests_per_second = load::run(target, case.path, CONNECTIONS, requests, body)?;
             let cpu = account::cpu(target.process)?.saturating_sub(before);
             let cpu_micros = cpu.as_secs_f64() * 1e6 / requests as f64;
-            samples.push(Sample { proxy: proxy.name.clone(), case: case.name, cpu_micros, requests_per_second });
+            samples.push(Sample {
+                proxy: proxy.name.clone(),
+                case: case.name,
+                cpu_micros,
+                requests_per_second,
+            });
         }
         eprintln!("{}: round {} of {}", case.name, round + 1, cli.rounds);
     }
@@ -243,7 +273,16 @@ fn memory_at_rest(proxy: &Proxy) -> anyhow::Result<Memory> {
 }
 
 /// One connection, one request after the other; `direct` is without any proxy.
+///
+/// All share one core here: with two, most of the time would be spent on waking the other core, which in a virtual
+/// machine takes longer than all of the work.
 fn latencies(all: &[Proxy], direct: SocketAddr, cli: &Cli) -> anyhow::Result<Vec<Latency>> {
+    for proxy in all {
+        for pid in account::family(proxy.plain.process)? {
+            let moved = Command::new("taskset").args(["-a", "-c", "-p", "1", &pid.to_string()]).output()?;
+            ensure!(moved.status.success(), "cannot move {} to the second core", proxy.name);
+        }
+    }
     let mut measured: Vec<(String, Vec<(f64, f64)>)> = vec![("direct".to_owned(), Vec::new())];
     measured.extend(all.iter().map(|proxy| (proxy.name.clone(), Vec::new())));
     for round in 0..cli.rounds {

@@ -113,7 +113,9 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
         "haproxy" => vec![haproxy(world, plain, tls)?],
         "caddy" => vec![caddy(world, plain, tls)?],
         "envoy" => vec![envoy(world, plain, tls)?],
-        "pingora" | "hyper" => vec![own(name, plain, world.plain, None)?, own(name, tls, world.tls, Some(world.ca_file()))?],
+        "pingora" | "hyper" => {
+            vec![own(name, plain, world.plain, None)?, own(name, tls, world.tls, Some(world.ca_file()))?]
+        }
         _ => bail!("there is no proxy {name:?}; there are {}", ALL.join(", ")),
     };
     let processes = commands
@@ -145,6 +147,13 @@ fn pinned(program: impl AsRef<Path>) -> Command {
 }
 
 fn sidekey(world: &World, listen: SocketAddr) -> anyhow::Result<Command> {
+    let mut command = pinned(&world.sidekey);
+    command.args(["run", "--config", &sidekey_config(world, listen)?]);
+    Ok(command)
+}
+
+/// Writes Sidekey's configuration; returns where.
+pub fn sidekey_config(world: &World, listen: SocketAddr) -> anyhow::Result<String> {
     let token = authorization().trim_start_matches("Bearer ");
     let config = format!(
         r"
@@ -173,9 +182,7 @@ services:
         tls = world.tls,
         ca = world.ca_file(),
     );
-    let mut command = pinned(&world.sidekey);
-    command.args(["run", "--config", &world.write("sidekey.yaml", &config)?]);
-    Ok(command)
+    world.write("sidekey.yaml", &config)
 }
 
 fn nginx(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Command> {
@@ -370,7 +377,12 @@ fn envoy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Co
 }
 
 /// A proxy that is part of this program.
-fn own(name: &str, listen: SocketAddr, upstream: SocketAddr, ca_file: Option<String>) -> anyhow::Result<Command> {
+fn own(
+    name: &str,
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    ca_file: Option<String>,
+) -> anyhow::Result<Command> {
     let mut command = pinned(std::env::current_exe()?);
     command.args([name, &listen.to_string(), &upstream.to_string()]).args(ca_file);
     Ok(command)
@@ -394,11 +406,17 @@ fn version(name: &str, world: &World) -> anyhow::Result<String> {
             // "…/envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL"
             let output = Command::new(&world.envoy).arg("--version").output()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            Ok(text.rsplit(' ').next().and_then(|text| text.split('/').nth(1)).unwrap_or("unknown").to_owned())
+            Ok(text
+                .rsplit(' ')
+                .next()
+                .and_then(|text| text.split('/').nth(1))
+                .unwrap_or("unknown")
+                .to_owned())
         }
         _ => {
             let lock = include_str!("../../../Cargo.lock");
-            let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{name}\"\n")));
+            let entry =
+                lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{name}\"\n")));
             let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
             Ok(version.unwrap_or("unknown").to_owned())
         }

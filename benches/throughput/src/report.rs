@@ -62,28 +62,46 @@ impl Run {
         for (key, value) in machine() {
             let _ = writeln!(page, "- {key}: {value}");
         }
-        let versions: Vec<_> = self.proxies.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let versions: Vec<_> =
+            self.proxies.iter().map(|(name, version)| format!("{name} {version}")).collect();
         let _ = writeln!(page, "- versions: {}\n- rounds: {}, medians\n", versions.join(", "), self.rounds);
 
         let names: Vec<&str> = self.proxies.iter().map(|(name, _)| name.as_str()).collect();
         self.table(&mut page, "CPU µs per request", &names, |proxy, case| self.cpu(proxy, case), 1);
         self.ratios(&mut page);
-        let rate = |proxy: &str, case: &str| median(self.of(proxy, case).map(|sample| sample.requests_per_second));
+        let rate =
+            |proxy: &str, case: &str| median(self.of(proxy, case).map(|sample| sample.requests_per_second));
         self.table(&mut page, "Requests per second, on the one core that the proxy has", &names, rate, 0);
 
+        self.latency(&mut page);
+        self.memory(&mut page);
+        page
+    }
+
+    fn latency(&self, page: &mut String) {
+        if self.latencies.is_empty() {
+            return;
+        }
         let _ = writeln!(page, "## One connection, GET 1 KB: µs\n\n| | p50 | p99 |\n|---|---|---|");
         for Latency { proxy, p50, p99 } in &self.latencies {
             let _ = writeln!(page, "| {proxy} | {p50:.1} | {p99:.1} |");
         }
+        page.push('\n');
+    }
+
+    fn memory(&self, page: &mut String) {
+        if self.memory.is_empty() {
+            return;
+        }
         let _ = writeln!(
             page,
-            "\n## Memory (proportional set)\n\n| | idle, MiB | per idle connection of a caller, KiB | after load, MiB |\n|---|---|---|---|"
+            "## Memory (proportional set)\n\n| | idle, MiB | per idle connection of a caller, KiB | after load, MiB |\n|---|---|---|---|"
         );
+        let mib = |kib: u64| kib as f64 / 1024.0;
         for Memory { proxy, idle, per_connection, after_load } in &self.memory {
-            let mib = |kib: u64| kib as f64 / 1024.0;
-            let _ = writeln!(page, "| {proxy} | {:.1} | {per_connection:.1} | {:.1} |", mib(*idle), mib(*after_load));
+            let (idle, after_load) = (mib(*idle), mib(*after_load));
+            let _ = writeln!(page, "| {proxy} | {idle:.1} | {per_connection:.1} | {after_load:.1} |");
         }
-        page
     }
 
     fn table(
@@ -94,9 +112,11 @@ impl Run {
         value: impl Fn(&str, &str) -> Option<f64>,
         digits: usize,
     ) {
-        let _ = writeln!(page, "## {title}\n\n| | {} |\n|---{}|", names.join(" | "), "|---".repeat(names.len()));
+        let _ =
+            writeln!(page, "## {title}\n\n| | {} |\n|---{}|", names.join(" | "), "|---".repeat(names.len()));
         for case in &self.cases {
-            let cell = |name: &&str| value(name, case).map_or_else(String::new, |value| format!("{value:.digits$}"));
+            let cell =
+                |name: &&str| value(name, case).map_or_else(String::new, |value| format!("{value:.digits$}"));
             let _ = writeln!(page, "| {case} | {} |", names.iter().map(cell).collect::<Vec<_>>().join(" | "));
         }
         page.push('\n');
@@ -112,7 +132,8 @@ impl Run {
             ("caddy", &["caddy"]),
         ];
         let is_there = |name: &&str| self.proxies.iter().any(|(own, _)| own == name);
-        let groups: Vec<_> = groups.into_iter().filter(|(_, names)| names.iter().any(|name| is_there(&name))).collect();
+        let groups: Vec<_> =
+            groups.into_iter().filter(|(_, names)| names.iter().any(|name| is_there(&name))).collect();
         let titles: Vec<_> = groups.iter().map(|(title, _)| *title).collect();
         self.table(
             page,
@@ -135,9 +156,9 @@ impl Run {
                 "cpu_micros": sample.cpu_micros, "requests_per_second": sample.requests_per_second,
             })
         });
-        let latencies = self.latencies.iter().map(|Latency { proxy, p50, p99 }| {
-            json!({ "proxy": proxy, "p50_micros": p50, "p99_micros": p99 })
-        });
+        let latencies = self.latencies.iter().map(
+            |Latency { proxy, p50, p99 }| json!({ "proxy": proxy, "p50_micros": p50, "p99_micros": p99 }),
+        );
         let memory = self.memory.iter().map(|memory| {
             json!({
                 "proxy": memory.proxy, "idle_kib": memory.idle,
@@ -166,7 +187,10 @@ fn machine() -> Vec<(&'static str, String)> {
         ("date", said("date", &["-u", "+%F %H:%M UTC"])),
         ("machine", format!("{} × {}", models().count(), models().next().unwrap_or("unknown"))),
         ("kernel", said("uname", &["-sr"])),
-        ("load average at the end", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()),
+        (
+            "load average at the end",
+            std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned(),
+        ),
         ("revision", said("git", &["describe", "--always", "--dirty"])),
     ]
 }

@@ -24,7 +24,8 @@ struct Answers {
 impl Answers {
     fn new() -> Self {
         let answer = |kind: &str, body: &[u8]| {
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
             [head.as_bytes(), body].concat()
         };
         let page = |(path, size): (&str, usize)| (path.to_owned(), answer("text/plain", &vec![b'x'; size]));
@@ -41,7 +42,8 @@ impl Answers {
         if path == "/token" {
             return &self.token;
         }
-        let is_authorization = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("authorization");
+        let is_authorization =
+            |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("authorization");
         let mut given = request.headers.iter().filter(is_authorization).map(|field| field.value);
         if given.next() != Some(authorization().as_bytes()) || given.next().is_some() {
             return REFUSAL;
