@@ -21,7 +21,9 @@ use sidekey::proxy::{Proxy, bench};
 use sidekey::route::Routes;
 use sidekey::secret::Secret;
 use sidekey::service::Service;
-use sidekey::token::{Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule};
+use sidekey::token::{
+    Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule,
+};
 use sidekey::upstream::Upstream;
 
 const BROWSER: &str = "Host: 127.0.0.1:8080\r\nUser-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n\

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::{timeout, timeout_at};
 
 use super::buffer::Buffer;
 use super::exchange::{Request, Trouble};
@@ -52,7 +51,7 @@ impl Request<'_> {
     ) -> Result<usize, Unanswered> {
         let (stream, timeouts) = (&mut connection.stream, &self.service.upstream.timeouts);
         let asked = Instant::now();
-        let written = timeout(timeouts.idle, async {
+        let written = self.patience.wait(timeouts.idle, async {
             let first = stream.write(out.filled()).await.map_err(Unanswered::Unsent)?;
             stream.write_all(&out.filled()[first..]).await.map_err(Unanswered::Lost)?;
             stream.flush().await.map_err(Unanswered::Lost)
@@ -66,7 +65,7 @@ impl Request<'_> {
         let mut sending = !self.body.is_done() && lost.is_none();
         let mut seen = 0;
         let mut is_first = true;
-        let mut deadline = None;
+        let mut is_waiting = false;
         loop {
             let length = head::end(answer.filled(), seen);
             seen = answer.filled().len();
@@ -78,8 +77,10 @@ impl Request<'_> {
                     answer.consume(length);
                     seen = 0;
                     is_first = false;
-                    deadline = None;
-                    relay::write(io, interim.filled(), timeouts.idle).await.map_err(Unanswered::Cut)?;
+                    is_waiting = false;
+                    relay::write(io, interim.filled(), self.patience, timeouts.idle)
+                        .await
+                        .map_err(Unanswered::Cut)?;
                     continue;
                 }
                 let status = status_of(answer.filled());
@@ -88,7 +89,7 @@ impl Request<'_> {
             }
             if sending {
                 let mut caller = Side { io, buffer, body: &mut self.body };
-                match relay::send(&mut caller, stream, answer, timeouts.idle)
+                match relay::send(&mut caller, stream, answer, self.patience, timeouts.idle)
                     .await
                     .map_err(Unanswered::broken)?
                 {
@@ -102,8 +103,11 @@ impl Request<'_> {
                 continue;
             }
             // Not renewed by a head that comes byte by byte.
-            let deadline = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + timeouts.first_byte);
-            let read = timeout_at(deadline, relay::listen(io, buffer, stream, answer)).await;
+            if !std::mem::replace(&mut is_waiting, true) {
+                self.patience.renew();
+            }
+            let listening = relay::listen(io, buffer, stream, answer);
+            let read = self.patience.wait_on(timeouts.first_byte, listening).await;
             let read = read.map_err(|_| timed_out("the upstream did not answer in time"))?;
             match read.map_err(Unanswered::Cut)? {
                 Ok(1..) => {}

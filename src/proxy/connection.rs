@@ -12,6 +12,7 @@ use super::buffer::Buffer;
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
+use super::patience::Patience;
 use super::relay::Io;
 
 /// A caller's connection may be idle for this long.
@@ -25,27 +26,29 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves requests until the connection ends. `own` is the service whose listener it came in by.
 pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
     let mut left = None;
+    // One between requests and one within, because a timer that is always put off by the same time costs least.
+    let (mut between, mut within) = (Patience::default(), Patience::default());
     loop {
         let buffer = match left.take() {
             Some(buffer) => Ok(Ok(Some(buffer))),
-            None => timeout(KEEP_ALIVE, first_bytes(io)).await,
+            None => between.wait(KEEP_ALIVE, first_bytes(io)).await,
         };
         let Ok(Ok(Some(mut buffer))) = buffer else { break };
-        let head = match timeout(HEAD, read_head(io, &mut buffer)).await {
+        let head = match within.wait(HEAD, read_head(io, &mut buffer)).await {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                exchange::refuse(proxy, io, failure.into()).await;
+                exchange::refuse(proxy, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                exchange::refuse(proxy, io, failure.into()).await;
+                exchange::refuse(proxy, io, failure.into(), &mut within).await;
                 break;
             }
         };
-        match exchange::run(proxy, own, io, &mut buffer, head).await {
+        match exchange::run(proxy, own, io, &mut buffer, head, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
             After::Close => break,

@@ -13,6 +13,7 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
 use super::head::{self, RequestFacts, Room};
+use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
@@ -54,16 +55,17 @@ pub(super) async fn run(
     io: &mut impl Io,
     buffer: &mut Buffer,
     length: usize,
+    patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
     let found = match prepare(proxy, own, &buffer.filled()[..length], &mut out) {
         Ok(found) => found,
         Err(refusal) => {
             buffer.consume(length);
-            return refuse(proxy, io, refusal).await;
+            return refuse(proxy, io, refusal, patience).await;
         }
     };
-    let mut request = Request::begin(proxy, found);
+    let mut request = Request::begin(proxy, found, patience);
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
@@ -100,15 +102,17 @@ pub(super) struct Request<'p> {
     status: Option<u16>,
     failure: Option<Failure>,
     pub(super) body: Body,
+    pub(super) patience: &'p mut Patience,
 }
 
 impl<'p> Request<'p> {
-    fn begin(proxy: &'p Proxy, found: Found<'p>) -> Self {
+    fn begin(proxy: &'p Proxy, found: Found<'p>, patience: &'p mut Patience) -> Self {
         proxy.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
         let Found { service, facts, method, path } = found;
-        Self { proxy, service, facts, method, path, start: Instant::now(), status: None, failure: None, body }
+        let start = Instant::now();
+        Self { proxy, service, facts, method, path, start, status: None, failure: None, body, patience }
     }
 
     async fn serve_in_time(
@@ -208,12 +212,14 @@ impl<'p> Request<'p> {
             if self.body.is_done() && upstream_keep_alive && answer.is_empty() {
                 self.service.upstream.release(connection);
             }
-            return relay::write(io, out.filled(), idle).await.map_err(Trouble::Cut);
+            return relay::write(io, out.filled(), self.patience, idle).await.map_err(Trouble::Cut);
         }
-        relay::write(io, out.filled(), idle).await.map_err(Trouble::Cut)?;
+        relay::write(io, out.filled(), self.patience, idle).await.map_err(Trouble::Cut)?;
         let mut upstream = Side { io: &mut connection.stream, buffer: answer, body: &mut body };
         let mut caller = Side { io, buffer, body: &mut self.body };
-        let sent = relay::exchange(&mut caller, &mut upstream, relay, idle).await.map_err(Trouble::Cut)?;
+        let sent = relay::exchange(&mut caller, &mut upstream, relay, self.patience, idle)
+            .await
+            .map_err(Trouble::Cut)?;
         if sent && upstream_keep_alive && answer.is_empty() {
             self.service.upstream.release(connection);
         }
@@ -231,7 +237,9 @@ impl<'p> Request<'p> {
     ) -> Result<After, Trouble> {
         let broken = |error| Trouble::Cut(Broken::Caller(error));
         out.bytes_mut().extend_from_slice(answer.filled());
-        relay::write(io, out.filled(), self.service.upstream.timeouts.idle).await.map_err(Trouble::Cut)?;
+        relay::write(io, out.filled(), self.patience, self.service.upstream.timeouts.idle)
+            .await
+            .map_err(Trouble::Cut)?;
         connection.stream.write_all(buffer.filled()).await.map_err(broken)?;
         buffer.clear();
         tokio::io::copy_bidirectional(io, &mut connection.stream).await.map_err(broken)?;
@@ -258,7 +266,7 @@ impl<'p> Request<'p> {
         failure.write(out.bytes_mut(), self.facts.is_head, keep_alive);
         self.status = Some(failure.reason.status());
         self.failure = Some(failure);
-        match relay::write(io, out.filled(), self.service.upstream.timeouts.idle).await {
+        match relay::write(io, out.filled(), self.patience, self.service.upstream.timeouts.idle).await {
             Err(_) => After::Close,
             Ok(()) if keep_alive => After::KeepAlive,
             Ok(()) => After::Linger,
@@ -292,7 +300,12 @@ struct Passing {
 }
 
 /// Answers a request that is led nowhere.
-pub(super) async fn refuse(proxy: &Proxy, io: &mut impl Io, refusal: Refusal<'_>) -> After {
+pub(super) async fn refuse(
+    proxy: &Proxy,
+    io: &mut impl Io,
+    refusal: Refusal<'_>,
+    patience: &mut Patience,
+) -> After {
     let Refusal { failure, service, is_head, keep_alive } = refusal;
     proxy.metrics.error(service, failure.reason.as_str());
     let reason = failure.reason.as_str();
@@ -300,7 +313,7 @@ pub(super) async fn refuse(proxy: &Proxy, io: &mut impl Io, refusal: Refusal<'_>
     let keep_alive = keep_alive && !proxy.is_draining();
     let mut out = Buffer::take();
     failure.write(out.bytes_mut(), is_head, keep_alive);
-    match relay::write(io, out.filled(), REFUSAL).await {
+    match relay::write(io, out.filled(), patience, REFUSAL).await {
         Err(_) => After::Close,
         Ok(()) if keep_alive => After::KeepAlive,
         Ok(()) => After::Linger,

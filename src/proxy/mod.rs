@@ -9,6 +9,7 @@
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
+//! patience     how long anything of this is waited for
 //! failure      the one map from error to response
 //! ```
 //!
@@ -25,6 +26,7 @@ mod exchange;
 mod failure;
 mod framing;
 mod head;
+mod patience;
 mod prepare;
 mod relay;
 mod rewrite;

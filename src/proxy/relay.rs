@@ -3,17 +3,17 @@
 //! Nothing is held back: what was read is written before more is read, so memory stays flat and the first byte passes at
 //! once. Hand-written futures, because both directions share the same two connections.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Sleep, sleep};
 
 use super::buffer::Buffer;
 use super::framing::{BadBody, Framing, Piece};
+use super::patience::Patience;
 use super::rewrite::Relay;
 
 /// A duplex connection.
@@ -85,14 +85,15 @@ pub(super) async fn send<C: Io, U: Io>(
     caller: &mut Side<'_, C>,
     upstream: &mut U,
     answer: &mut Buffer,
+    patience: &mut Patience,
     idle: Duration,
 ) -> Result<Sent, Broken> {
-    let mut patience = pin!(Patience::new(idle));
+    patience.renew();
     poll_fn(|cx| {
         loop {
             match step_up(caller, upstream, cx)? {
                 Step::Moved => {
-                    patience.as_mut().renew();
+                    patience.renew();
                     continue;
                 }
                 Step::Done => return Poll::Ready(Ok(Sent::All)),
@@ -103,7 +104,7 @@ pub(super) async fn send<C: Io, U: Io>(
                 Poll::Ready(Ok(0)) => Poll::Ready(Ok(Sent::Refused(io::ErrorKind::UnexpectedEof.into()))),
                 Poll::Ready(Ok(_)) => Poll::Ready(Ok(Sent::Answered)),
                 Poll::Ready(Err(error)) => Poll::Ready(Ok(Sent::Refused(error))),
-                Poll::Pending => patience.as_mut().poll_out(cx).map(|()| Err(Broken::Idle)),
+                Poll::Pending => patience.poll_over(idle, cx).map(|()| Err(Broken::Idle)),
             };
         }
     })
@@ -116,12 +117,13 @@ pub(super) async fn exchange<C: Io, U: Io>(
     caller: &mut Side<'_, C>,
     upstream: &mut Side<'_, U>,
     relay: Relay,
+    patience: &mut Patience,
     idle: Duration,
 ) -> Result<bool, Broken> {
     let mut recoder = Recoder::of(relay);
     let mut sending = !caller.body.is_done();
     let mut sent = !sending;
-    let mut patience = pin!(Patience::new(idle));
+    patience.renew();
     poll_fn(|cx| {
         loop {
             let mut moved = false;
@@ -146,9 +148,9 @@ pub(super) async fn exchange<C: Io, U: Io>(
                 still_there(caller.io, caller.buffer, cx)?;
             }
             if !moved {
-                return patience.as_mut().poll_out(cx).map(|()| Err(Broken::Idle));
+                return patience.poll_over(idle, cx).map(|()| Err(Broken::Idle));
             }
-            patience.as_mut().renew();
+            patience.renew();
         }
     })
     .await
@@ -365,38 +367,17 @@ impl Recoder {
 }
 
 /// Writes and flushes to the caller.
-pub(super) async fn write<C: Io>(caller: &mut C, bytes: &[u8], idle: Duration) -> Result<(), Broken> {
+pub(super) async fn write<C: Io>(
+    caller: &mut C,
+    bytes: &[u8],
+    patience: &mut Patience,
+    idle: Duration,
+) -> Result<(), Broken> {
     let written = async {
         caller.write_all(bytes).await?;
         caller.flush().await
     };
-    tokio::time::timeout(idle, written).await.map_err(|_| Broken::Idle)?.map_err(Broken::Caller)
-}
-
-/// A limit on how long nothing may move; renewed by every step, without touching the timer until one has to wait.
-struct Patience {
-    sleep: Pin<Box<Sleep>>,
-    limit: Duration,
-    is_stale: bool,
-}
-
-impl Patience {
-    fn new(limit: Duration) -> Self {
-        Self { sleep: Box::pin(sleep(limit)), limit, is_stale: false }
-    }
-
-    fn renew(mut self: Pin<&mut Self>) {
-        self.is_stale = true;
-    }
-
-    fn poll_out(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::take(&mut self.is_stale) {
-            let until = Instant::now() + self.limit;
-            self.sleep.as_mut().reset(until);
-        }
-        ready!(self.sleep.as_mut().poll(cx));
-        Poll::Ready(())
-    }
+    patience.wait(idle, written).await.map_err(|_| Broken::Idle)?.map_err(Broken::Caller)
 }
 
 #[cfg(test)]
@@ -414,9 +395,10 @@ mod tests {
         caller_end.write_all(b"0123456789next").await.unwrap();
         upstream_end.write_all(b"HTTP").await.unwrap();
         let (mut buffer, mut answer) = (Buffer::take(), Buffer::take());
+        let mut patience = Patience::default();
         let mut body = Body::new(Framing::Length(10));
         let mut side = Side { io: &mut caller, buffer: &mut buffer, body: &mut body };
-        let sent = send(&mut side, &mut upstream, &mut answer, IDLE).await.unwrap();
+        let sent = send(&mut side, &mut upstream, &mut answer, &mut patience, IDLE).await.unwrap();
         assert!(matches!(sent, Sent::Answered));
         assert!(!side.body.is_done());
 
@@ -425,7 +407,8 @@ mod tests {
             upstream_end.read_exact(&mut read).await.unwrap();
             read
         };
-        let (sent, read) = tokio::join!(send(&mut side, &mut upstream, &mut answer, IDLE), reading);
+        let (sent, read) =
+            tokio::join!(send(&mut side, &mut upstream, &mut answer, &mut patience, IDLE), reading);
         assert!(matches!(sent, Ok(Sent::All)) && side.body.is_done());
         assert_eq!((&read, buffer.filled()), (b"0123456789", &b"next"[..]));
     }

@@ -394,8 +394,8 @@ fn version(name: &str, world: &World) -> anyhow::Result<String> {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let is_number = |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
-        let word = text.split([' ', '\n', '/']).find(|word| is_number(word) && word.contains('.'));
-        Ok(word.unwrap_or("unknown").trim_start_matches('v').to_owned())
+        let version = text.split([' ', '\n', '/']).find(|word| is_number(word) && word.contains('.'));
+        Ok(version.unwrap_or("unknown").trim_start_matches('v').to_owned())
     };
     match name {
         "sidekey" => said(Command::new(&world.sidekey).arg("--version")),

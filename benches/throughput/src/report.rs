@@ -133,7 +133,7 @@ impl Run {
         ];
         let is_there = |name: &&str| self.proxies.iter().any(|(own, _)| own == name);
         let groups: Vec<_> =
-            groups.into_iter().filter(|(_, names)| names.iter().any(|name| is_there(&name))).collect();
+            groups.into_iter().filter(|(_, names)| names.iter().any(|name| is_there(name))).collect();
         let titles: Vec<_> = groups.iter().map(|(title, _)| *title).collect();
         self.table(
             page,

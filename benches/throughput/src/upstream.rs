@@ -1,7 +1,7 @@
 //! The upstream of every proxy: answers from memory, and only to a request with the right credential, and that once.
 //!
 //! So that it costs little beside what is measured it knows just enough HTTP for its callers. It is the token endpoint
-//! of Sidekey's OAuth2 service, too.
+//! for Sidekey's service with a token, too.
 
 use std::net::SocketAddr;
 use std::path::Path;
