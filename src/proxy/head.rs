@@ -6,6 +6,7 @@
 use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
+use memchr::memchr;
 
 use super::failure::{Failure, Reason};
 use super::framing::{Chunks, Framing};
@@ -34,7 +35,7 @@ impl Room<'_> {
 pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut from = from.saturating_sub(2);
     loop {
-        let line = from + bytes[from..].iter().position(|byte| *byte == b'\n')? + 1;
+        let line = from + memchr(b'\n', &bytes[from..])? + 1;
         match bytes[line..] {
             [b'\n', ..] => return Some(line + 1),
             [b'\r', b'\n', ..] => return Some(line + 2),
@@ -221,7 +222,7 @@ pub(super) fn response<'h, 'b>(
 
 /// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
 fn reason(head: &[u8]) -> &[u8] {
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = &head[..memchr(b'\n', head).unwrap_or(head.len())];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.get(13..).unwrap_or_default()
 }
