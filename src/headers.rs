@@ -33,25 +33,24 @@ pub enum Field {
 impl Field {
     /// Looks a field name up, in any case.
     pub fn of(name: &str) -> Self {
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
         // Length first: most names end here.
-        let candidates: &[(&str, Self)] = match name.len() {
-            2 => &[("te", Self::Te)],
-            4 => &[("host", Self::Host)],
-            6 => &[("cookie", Self::Cookie)],
-            7 => &[("upgrade", Self::Upgrade)],
-            10 => &[("connection", Self::Connection), ("keep-alive", Self::HopByHop)],
-            13 => &[("authorization", Self::Authorization), ("sidekey-error", Self::SidekeyError)],
-            14 => &[("content-length", Self::ContentLength)],
-            16 => &[("proxy-connection", Self::HopByHop)],
-            17 => &[("transfer-encoding", Self::TransferEncoding)],
-            18 => &[("proxy-authenticate", Self::HopByHop)],
-            19 => &[("proxy-authorization", Self::HopByHop)],
-            _ => &[],
-        };
-        candidates
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map_or(Self::EndToEnd, |(_, field)| *field)
+        match name.len() {
+            2 if is("te") => Self::Te,
+            4 if is("host") => Self::Host,
+            6 if is("cookie") => Self::Cookie,
+            7 if is("upgrade") => Self::Upgrade,
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::HopByHop,
+            13 if is("authorization") => Self::Authorization,
+            13 if is("sidekey-error") => Self::SidekeyError,
+            14 if is("content-length") => Self::ContentLength,
+            16 if is("proxy-connection") => Self::HopByHop,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            18 if is("proxy-authenticate") => Self::HopByHop,
+            19 if is("proxy-authorization") => Self::HopByHop,
+            _ => Self::EndToEnd,
+        }
     }
 }
 
