@@ -33,7 +33,7 @@ impl Slot {
         let Self::Query(own) = self else { return Cow::Borrowed(query) };
         let is_own = |pair: &str| {
             let name = pair.split('=').next().unwrap_or_default();
-            name == own || decoded(name) == own.as_bytes()
+            name == own || name.contains(['%', '+']) && decoded(name) == own.as_bytes()
         };
         // Some servers still split at `;` as well.
         if !query.split(['&', ';']).any(is_own) {
