@@ -11,7 +11,7 @@ use memchr::memchr;
 use super::failure::{Failure, Reason};
 use super::framing::{Chunks, Framing};
 use crate::credential::Slot;
-use crate::headers::{Field, has_bare_line_feed, has_token};
+use crate::headers::{Field, has_bare_line_feed, has_token, tokens};
 
 /// No head is larger.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -54,6 +54,8 @@ pub(super) struct RequestHead<'h, 'b> {
     /// Path and query.
     pub(super) path: &'b str,
     pub(super) fields: &'h [Header<'b>],
+    /// `Connection` names further fields.
+    pub(super) nominates: bool,
     pub(super) facts: RequestFacts,
 }
 
@@ -134,7 +136,7 @@ pub(super) fn request<'h, 'b>(
         wants_trailers: known.wants_trailers,
         body,
     };
-    Ok(RequestHead { method, host, absolute, path, fields, facts })
+    Ok(RequestHead { method, host, absolute, path, fields, nominates: known.nominates, facts })
 }
 
 /// Host and path of a request-target (RFC 9112 §3.2); an absolute-form's own authority wins over `Host`.
@@ -172,6 +174,8 @@ pub(super) struct ResponseHead<'h, 'b> {
     /// As it came; not always text.
     pub(super) reason: &'b [u8],
     pub(super) fields: &'h [Header<'b>],
+    /// `Connection` names further fields.
+    pub(super) nominates: bool,
     pub(super) framing: Framing,
     /// The upstream keeps the connection open after this response.
     pub(super) keep_alive: bool,
@@ -217,7 +221,8 @@ pub(super) fn response<'h, 'b>(
     };
     let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
     let is_websocket = known.upgrade && known.is_websocket;
-    Ok(ResponseHead { status, reason: reason(bytes), fields, framing, keep_alive, is_websocket })
+    let nominates = known.nominates;
+    Ok(ResponseHead { status, reason: reason(bytes), fields, nominates, framing, keep_alive, is_websocket })
 }
 
 /// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
@@ -236,6 +241,7 @@ struct Known<'b> {
     close: bool,
     keep_alive: bool,
     upgrade: bool,
+    nominates: bool,
     is_websocket: bool,
     wants_trailers: bool,
 }
@@ -260,17 +266,24 @@ impl<'b> Known<'b> {
                     }
                     known.is_chunked = true;
                 }
-                Field::Connection => {
-                    known.close |= has_token(value, "close");
-                    known.keep_alive |= has_token(value, "keep-alive");
-                    known.upgrade |= has_token(value, "upgrade");
-                }
+                Field::Connection => tokens(value).for_each(|token| known.connection(token)),
                 Field::Upgrade => known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket"),
                 Field::Te => known.wants_trailers |= has_token(value, "trailers"),
                 _ => {}
             }
         }
         Ok(known)
+    }
+
+    fn connection(&mut self, token: &[u8]) {
+        let is = |known: &str| token.eq_ignore_ascii_case(known.as_bytes());
+        match token.len() {
+            2 if is("te") => {}
+            5 if is("close") => self.close = true,
+            7 if is("upgrade") => self.upgrade = true,
+            10 if is("keep-alive") => self.keep_alive = true,
+            _ => self.nominates = true,
+        }
     }
 }
 

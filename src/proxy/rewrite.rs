@@ -24,7 +24,7 @@ pub(super) fn request(
     target(out, rest, upstream, slot, injection);
     put(out, &[b" HTTP/1.1\r\nHost: ", upstream.authority.as_bytes(), b"\r\n"]);
 
-    let dropped = Nominated::of(head.fields);
+    let dropped = Nominated { fields: head.fields, any: head.nominates };
     for field in head.fields {
         match Field::of(field.name) {
             Field::EndToEnd | Field::Authorization => {
@@ -130,7 +130,7 @@ pub(super) fn response(
     caller_is_old: bool,
 ) {
     status_line(out, head);
-    let dropped = Nominated::of(head.fields);
+    let dropped = Nominated { fields: head.fields, any: head.nominates };
     for field in head.fields {
         match Field::of(field.name) {
             Field::EndToEnd | Field::Authorization | Field::Cookie if !dropped.contains(field.name) => {
@@ -181,25 +181,16 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// The fields that `Connection` names as its own (RFC 9110 §7.6.1); in almost every message there are none.
-struct Nominated<'h, 'b>(&'h [Header<'b>], bool);
+struct Nominated<'h, 'b> {
+    fields: &'h [Header<'b>],
+    any: bool,
+}
 
-impl<'h, 'b> Nominated<'h, 'b> {
-    fn of(fields: &'h [Header<'b>]) -> Self {
-        let names_any = fields.iter().any(|field| {
-            Field::of(field.name) == Field::Connection
-                && crate::headers::tokens(field.value).any(|token| {
-                    !["close", "keep-alive", "upgrade", "te"]
-                        .iter()
-                        .any(|usual| token.eq_ignore_ascii_case(usual.as_bytes()))
-                })
-        });
-        Self(fields, names_any)
-    }
-
+impl Nominated<'_, '_> {
     fn contains(&self, name: &str) -> bool {
-        self.1
+        self.any
             && self
-                .0
+                .fields
                 .iter()
                 .any(|field| Field::of(field.name) == Field::Connection && has_token(field.value, name))
     }
