@@ -244,7 +244,8 @@ fn start_worker(
         };
         descriptors.lock().add(address.clone(), listener.descriptor()?);
         let mut service = Listening::new(address, Entrance::new(proxy.clone(), *own));
-        service.add_listener(endpoint.l4_buffer(L4BufferSettings::new(4096, 1460)));
+        // The proxy reads into buffers of its own and writes whole messages.
+        service.add_listener(endpoint.l4_buffer(L4BufferSettings::unbuffered()));
         accepting.push(service);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
