@@ -10,8 +10,8 @@ run: ## Start the demo: nothing to install or configure
 	cargo run --release -- demo
 
 check: ## Format, lints, documentation
-	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 test: test-setup ## Every test, against real software
@@ -20,8 +20,8 @@ test: test-setup ## Every test, against real software
 test-setup: ## Install what the tests need (Debian)
 	./scripts/test-setup
 
-bench: ## Benchmarks
-	cargo bench
+bench: ## Benchmarks, beside other proxies (installs those; Debian)
+	./scripts/bench
 
 deny: ## Licences, sources and bans of the dependencies (installs cargo-deny; advisories: see deny.toml)
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
