@@ -219,8 +219,8 @@ pub struct OAuth2 {
     pub endpoint_params: Vec<(String, String)>,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
-    /// Limit on one token request, from connecting to the last byte.
-    pub request_timeout: Duration,
+    /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
+    pub request_timeout: Option<Duration>,
     /// TLS toward the token endpoint.
     pub tls: Tls,
 }

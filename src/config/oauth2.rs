@@ -1,14 +1,10 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
-use std::time::Duration;
-
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
 use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, Tls, duration, endpoint, secret, tls};
 use crate::secret::Secret;
-
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
@@ -43,7 +39,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         scopes,
         endpoint_params,
         default_expires_in,
-        request_timeout: request_timeout.unwrap_or(REQUEST_TIMEOUT),
+        request_timeout,
         tls,
     }))
 }

@@ -28,6 +28,8 @@ pub struct TokenEndpoint {
     client: reqwest::Client,
     config: OAuth2,
     proof: Proof,
+    /// Lifetime of the last token, and how long its request took.
+    last_request: Mutex<Option<(Duration, Duration)>>,
     /// The lifetime an answer last stated, for answers that do not.
     last_stated: Mutex<Option<Duration>>,
     redactor: Redactor,
@@ -49,7 +51,6 @@ impl TokenEndpoint {
             // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(config.request_timeout)
             // Requests are minutes apart; a connection kept for the next would be found dead by it.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")))
@@ -60,6 +61,7 @@ impl TokenEndpoint {
             proof,
             redactor: redactor(config),
             config: config.clone(),
+            last_request: Mutex::default(),
             last_stated: Mutex::default(),
             last_issued: Mutex::default(),
         })
@@ -75,6 +77,7 @@ impl TokenEndpoint {
         let sent = Moment::now();
         let answer = self.exchange(self.form(grant)).await?;
         let lifetime = self.lifetime(&answer);
+        *self.last_request.lock() = Some((lifetime, sent.elapsed()));
         Ok(Issued {
             access_token: answer.access_token,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
@@ -84,9 +87,12 @@ impl TokenEndpoint {
 
     async fn exchange(&self, form: Zeroizing<String>) -> Result<response::Answer, FetchError> {
         let now = SystemTime::now();
+        let limit = self.config.request_timeout;
+        let limit = limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()));
         let mut request = self
             .client
             .post(self.config.token_url.clone())
+            .timeout(limit)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Proof::Header(value) = &self.proof {

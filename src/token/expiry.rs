@@ -61,6 +61,11 @@ impl Moment {
         unix_seconds(self.wall)
     }
 
+    /// How long ago that was.
+    pub fn elapsed(&self) -> Duration {
+        self.monotonic.elapsed()
+    }
+
     /// As it would be had the machine slept since: only the wall clock went on.
     #[cfg(test)]
     pub(super) fn with_wall_clock_back(self, slept: Duration) -> Self {

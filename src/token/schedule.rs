@@ -26,12 +26,25 @@ const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// A `Retry-After` beyond this is cut: an endpoint that says «next year» must not end a service for good.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(3600);
 
+/// Limits on how long one token request may take.
+const LONGEST_REQUEST: Duration = Duration::from_secs(10);
+const SHORTEST_REQUEST: Duration = Duration::from_secs(2);
+
 /// Endpoints stamp tokens in whole seconds, rounded down: a token may end this much before its `expires_in` has passed.
 const ROUNDING: Duration = Duration::from_secs(1);
 
 /// How long a token may be used that is said to live for `lifetime`: less a second, or a third of a very short life.
 pub fn usable_for(lifetime: Duration) -> Duration {
     lifetime.saturating_sub(ROUNDING.min(lifetime / 3))
+}
+
+/// How long a token request may take where the configuration does not say: no longer than the longest step of the back-off,
+/// or an endpoint that hung would keep a short token's service waiting long after it is well again. One that is slow when it
+/// is well gets twice the time it took. `last` is the lifetime of the last token, and how long its request took.
+pub fn request_timeout(last: Option<(Duration, Duration)>) -> Duration {
+    last.map_or(LONGEST_REQUEST, |(lifetime, took)| {
+        (lifetime / 4).max(took * 2).clamp(SHORTEST_REQUEST, LONGEST_REQUEST)
+    })
 }
 
 /// How long after a token was requested the next one is. `random` is uniform in `0.0..1.0`.
@@ -98,6 +111,16 @@ mod tests {
     fn a_token_is_not_used_in_the_second_that_its_issuer_may_have_rounded_away() {
         let usable = |seconds| usable_for(Duration::from_secs(seconds)).as_millis();
         assert_eq!([1, 2, 3, 4, 5, 3600].map(usable), [666, 1333, 2000, 3000, 4000, 3_599_000]);
+    }
+
+    #[test]
+    fn a_hung_request_is_given_up_before_it_outlasts_a_short_token() {
+        let limit = |lifetime, took| {
+            request_timeout(Some((Duration::from_secs(lifetime), Duration::from_millis(took)))).as_secs()
+        };
+        assert_eq!(request_timeout(None), LONGEST_REQUEST);
+        assert_eq!([5, 10, 20, 30, 60, 3600].map(|lifetime| limit(lifetime, 50)), [2, 2, 5, 7, 10, 10]);
+        assert_eq!([2000, 4000, 9000].map(|took| limit(5, took)), [4, 8, 10]);
     }
 
     #[test]

@@ -59,6 +59,19 @@ async fn an_endpoint_that_takes_requests_and_never_answers_is_an_outage_as_well(
 }
 
 #[tokio::test]
+async fn a_token_request_that_hangs_does_not_outlast_a_short_token() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(TokenAnswer::issue(3));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
+    endpoint.stall();
+    let refused = async || sidekey.get("/api/").await.status == 503;
+    assert_eventually(PATIENCE, "the token runs out", refused).await;
+    endpoint.come_up();
+    let served = async || sidekey.get("/api/").await.status == 200;
+    assert_eventually(Duration::from_secs(6), "it is served again", served).await;
+}
+
+#[tokio::test]
 async fn the_lifetime_counts_from_the_request_however_late_the_answer_is() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let late = json!({ "access_token": "late", "expires_in": 20 });

@@ -114,10 +114,10 @@ services:
         crm.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(params, [("audience", "https://crm.example.com"), ("resource", "b"), ("resource", "a")]);
     assert_eq!(crm.default_expires_in, Some(Duration::from_secs(5400)));
-    assert_eq!(crm.request_timeout, Duration::from_secs(10));
+    assert_eq!(crm.request_timeout, None);
     let post = oauth2(1);
     assert_eq!(post.client_auth.as_str(), "client_secret_post");
-    assert_eq!(post.request_timeout, Duration::from_millis(500));
+    assert_eq!(post.request_timeout, Some(Duration::from_millis(500)));
 }
 
 #[test]
