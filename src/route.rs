@@ -37,7 +37,10 @@ impl Routes {
         Self {
             prefixes: by(|service| vec![service.name.clone()]),
             hosts: by(|service| service.hosts.clone()),
-            upstreams: by(|service| vec![service.upstream.host.to_string()]),
+            upstreams: by(|service| {
+                let host = &service.upstream.host;
+                vec![host.to_string(), format!("{host}:{}", service.upstream.port)]
+            }),
         }
     }
 
@@ -56,8 +59,14 @@ impl Routes {
             return Some(Match { service, rest: path });
         }
         if absolute || !self.hosts.is_empty() {
-            let host = without_port(host).to_ascii_lowercase();
-            let service = self.hosts.get(&*host).or_else(|| self.upstreams.get(&*host).filter(|_| absolute));
+            let authority = host.to_ascii_lowercase();
+            let host = without_port(&authority);
+            // A port of the scheme's own says nothing: the app writes `http://` where the upstream is `https://`.
+            let port = authority[host.len()..].trim_start_matches(':');
+            let is_usual = matches!(port, "" | "80" | "443");
+            let by_host = || self.upstreams.get(host).filter(|_| is_usual);
+            let upstream = || self.upstreams.get(&*authority).or_else(by_host).filter(|_| absolute);
+            let service = self.hosts.get(host).or_else(upstream);
             if let Some(&service) = service {
                 return Some(Match { service, rest: path });
             }
@@ -173,8 +182,26 @@ mod tests {
             "an upstream's host counts for a proxy request only"
         );
         assert_eq!(find("crm.example.com:80", true), Some((1, "/billing/x")));
+        assert_eq!(find("crm.example.com:443", true), Some((1, "/billing/x")));
         assert_eq!(find("other.example.com", true), None);
+        assert_eq!(find("crm.example.com:8443", true), None, "another port is another server");
         assert_eq!(routes.find(Some(1), "x", false, "/y"), Some(Match { service: 1, rest: "/y" }));
+    }
+
+    #[test]
+    fn two_services_on_one_host_are_told_apart_by_their_ports() {
+        let on = |port| {
+            let mut service = service("on", "127.0.0.1", &[]);
+            service.upstream.port = port;
+            service
+        };
+        let routes = Routes::new(&[on(7001), on(7002), on(443)]);
+        let find = |host| routes.find(None, host, true, "/x").map(|found| found.service);
+        assert_eq!(find("127.0.0.1:7002"), Some(1));
+        assert_eq!(find("127.0.0.1:7001"), Some(0));
+        assert_eq!(find("127.0.0.1"), Some(0));
+        assert_eq!(find("127.0.0.1:443"), Some(2));
+        assert_eq!(find("127.0.0.1:7003"), None);
     }
 
     #[test]
