@@ -250,7 +250,8 @@ impl<'p> Request<'p> {
     async fn fail(&mut self, io: &mut impl Io, failure: Failure, out: &mut Buffer) -> After {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
         self.service.metrics.error(reason);
-        if failure.reason == Reason::BadRequest {
+        // The caller's own doing, or what the refresher has said once already: not a line for every request.
+        if matches!(failure.reason, Reason::BadRequest | Reason::CredentialUnavailable) {
             tracing::debug!(
                 service.name = name,
                 sidekey.error = reason,
