@@ -132,8 +132,7 @@ impl Run {
             ("caddy", &["caddy"]),
         ];
         let is_there = |name: &&str| self.proxies.iter().any(|(own, _)| own == name);
-        let groups: Vec<_> =
-            groups.into_iter().filter(|(_, names)| names.iter().any(|name| is_there(name))).collect();
+        let groups: Vec<_> = groups.into_iter().filter(|(_, names)| names.iter().any(&is_there)).collect();
         let titles: Vec<_> = groups.iter().map(|(title, _)| *title).collect();
         self.table(
             page,
