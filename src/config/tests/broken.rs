@@ -1,10 +1,10 @@
-//! What is said of broken files, as one page: `snapshots/broken_files.snap` lists every file with its mistakes.
+//! What is said of broken files, a page for each subject: `snapshots/broken_*.snap` list every file with its mistakes.
 
 use std::ffi::OsString;
 use std::fmt::Write;
 
 use super::super::*;
-use super::broken_cases::{CASES, large};
+use super::broken_cases::{ALL, all, large};
 
 fn environment(name: &str) -> Option<OsString> {
     match name {
@@ -25,26 +25,34 @@ fn refusal(text: &str) -> ConfigError {
 
 #[test]
 fn every_mistake_is_named_with_its_place() {
-    let mut page = String::new();
-    for (name, text) in CASES {
-        let text = text.strip_prefix('\n').unwrap_or(text);
-        writeln!(page, "### {name}\n{}\n", refusal(text)).unwrap();
-        for (index, line) in text.lines().enumerate() {
-            writeln!(page, "{:>4} | {line}", index + 1).unwrap();
+    for (subject, cases) in ALL {
+        let mut page = String::new();
+        for (name, text) in *cases {
+            let text = text.strip_prefix('\n').unwrap_or(text);
+            writeln!(page, "### {name}\n{}\n", refusal(text)).unwrap();
+            for (index, line) in text.lines().enumerate() {
+                writeln!(page, "{:>4} | {line}", index + 1).unwrap();
+            }
+            writeln!(page).unwrap();
         }
-        writeln!(page).unwrap();
+        snapshot(subject, &page);
     }
+    let mut page = String::new();
     for (name, text) in large() {
         writeln!(page, "### {name}\n{}\n\n   ({} bytes)\n", refusal(&text), text.len()).unwrap();
     }
+    snapshot("large", &page);
+}
+
+fn snapshot(subject: &str, page: &str) {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
-        insta::assert_snapshot!("broken_files", page);
+        insta::assert_snapshot!(format!("broken_{subject}"), page);
     });
 }
 
 #[test]
 fn no_message_holds_a_secret() {
-    for (name, text) in CASES {
+    for (name, text) in all() {
         let error = refusal(text.strip_prefix('\n').unwrap_or(text));
         assert!(!format!("{error}{error:?}").contains("CANARY"), "{name}: {error}");
     }
@@ -52,14 +60,14 @@ fn no_message_holds_a_secret() {
 
 #[test]
 fn there_are_cases_enough_and_each_has_its_own_name() {
-    let names: std::collections::HashSet<_> = CASES.iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), CASES.len());
-    assert!(CASES.len() >= 50);
+    let names: std::collections::HashSet<_> = all().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), all().count());
+    assert!(all().count() >= 50);
 }
 
 #[test]
 fn every_mistake_is_reported_at_once_and_sorted_by_line() {
-    let (_, text) = CASES.iter().find(|(name, _)| *name == "many mistakes at once").unwrap();
+    let (_, text) = all().find(|(name, _)| *name == "many mistakes at once").unwrap();
     let error = refusal(text);
     let lines: Vec<_> = error.mistakes().iter().map(|mistake| mistake.line).collect();
     assert!(lines.len() >= 8 && lines.is_sorted(), "{error}");

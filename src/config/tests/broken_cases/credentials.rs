@@ -1,0 +1,199 @@
+//! Broken files: credentials. Every secret has CANARY in it.
+
+use super::Cases;
+
+pub(super) const CASES: Cases = &[
+    ("unknown auth type", "
+services:
+  slip: { upstream: https://a.example, auth: { type: beerer, token: CANARY } }
+  none: { upstream: https://a.example, auth: { token: CANARY } }
+  far: { upstream: https://a.example, auth: { type: kerberos, keytab: CANARY } }
+"),
+    ("credentials by name", "
+credentials:
+  billing: { type: basic, username: u, password: { env: SECRET } }
+  chained: { use: billing }
+  broken: { type: bearer, token: { env: UNSET } }
+services:
+  slip: { upstream: https://a.example, auth: { use: biling } }
+  both: { upstream: https://a.example, auth: { use: billing, type: basic } }
+  more: { upstream: https://a.example, auth: { use: billing, username: CANARY } }
+  said-once: { upstream: https://a.example, auth: { use: broken } }
+"),
+    ("a credential where there are none", "
+services:
+  mail: { upstream: https://a.example, auth: { use: mail } }
+"),
+    (
+        "secrets in the wrong place",
+        "
+listen: CANARY
+admin: CANARY:80
+services:
+  upstream: { upstream: CANARY, auth: CANARY }
+  type: { upstream: https://CANARY:CANARY, auth: { type: CANARY } }
+  use: { upstream: https://a.example, auth: { use: CANARY }, hosts: [CANARY CANARY], listen: CANARY }
+  basic: { upstream: https://a.example, auth: { type: basic, username: [CANARY], password: { CANARY: CANARY } } }
+  key: { upstream: https://a.example, auth: { type: api_key, in: CANARY, name: CANARY CANARY, value: CANARY } }
+  oauth2:
+    upstream: https://a.example
+    timeouts: { total: CANARY }
+    auth:
+      type: oauth2
+      grant_type: CANARY
+      token_url: CANARY
+      client_id: [CANARY]
+      client_secret: [CANARY]
+      auth_method: CANARY
+      basic_auth_encoding: CANARY
+      scopes: [CANARY CANARY]
+      endpoint_params: CANARY
+      default_expires_in: CANARY
+      tls: { ca_file: CANARY, server_name: CANARY CANARY }
+log: { level: CANARY, format: CANARY, access: CANARY }
+threads: CANARY
+",
+    ),
+    ("secret file is not there", "
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { file: /nonexistent/mail-token } }
+"),
+    ("a secret in place of a file name", "
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { file: CANARY-token } }
+"),
+    ("secret file is empty", "
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { file: /dev/null } }
+"),
+    ("secret file is a folder", "
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { file: / } }
+"),
+    ("secret file with two lines", "
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { file: ./src/config/tests/fixtures/two-lines.txt } }
+"),
+    ("secret from the environment", "
+services:
+  unset: { upstream: https://a.example, auth: { type: bearer, token: { env: UNSET } } }
+  empty: { upstream: https://a.example, auth: { type: bearer, token: { env: EMPTY } } }
+  lines: { upstream: https://a.example, auth: { type: bearer, token: { env: TWO_LINES } } }
+  misplaced: { upstream: https://a.example, auth: { type: bearer, token: { env: CANARY-sk-live } } }
+  no-name: { upstream: https://a.example, auth: { type: bearer, token: { env: \"\" } } }
+"),
+    ("empty secrets", "
+services:
+  bearer: { upstream: https://a.example, auth: { type: bearer, token: \"\" } }
+  basic: { upstream: https://a.example, auth: { type: basic, username: u, password: \"\" } }
+"),
+    ("newline in a secret", "
+services:
+  mail:
+    upstream: https://a.example
+    auth:
+      type: basic
+      username: u
+      password: |
+        CANARY
+"),
+    ("secrets that are no text", "
+services:
+  number: { upstream: https://a.example, auth: { type: basic, username: 7, password: 123456 } }
+  bool: { upstream: https://a.example, auth: { type: bearer, token: true } }
+  list: { upstream: https://a.example, auth: { type: bearer, token: [CANARY] } }
+  braces: { upstream: https://a.example, auth: { type: bearer, token: {CANARY} } }
+  nothing: { upstream: https://a.example, auth: { type: bearer, token: {} } }
+  two: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET, file: /dev/null } } }
+  exec: { upstream: https://a.example, auth: { type: bearer, token: { exec: [cat, CANARY] } } }
+"),
+    ("user names", "
+services:
+  colon: { upstream: https://a.example, auth: { type: basic, username: \"a:CANARY\", password: { env: SECRET } } }
+  newline: { upstream: https://a.example, auth: { type: basic, username: \"a\\nCANARY\", password: { env: SECRET } } }
+"),
+    ("bearer tokens", "
+services:
+  scheme: { upstream: https://a.example, auth: { type: bearer, token: Bearer CANARY } }
+  space: { upstream: https://a.example, auth: { type: bearer, token: CANARY CANARY } }
+  umlaut: { upstream: https://a.example, auth: { type: bearer, token: CANARY-ü } }
+"),
+    ("API keys", "
+services:
+  place: { upstream: https://a.example, auth: { type: api_key, in: body, name: k, value: CANARY } }
+  host: { upstream: https://a.example, auth: { type: api_key, name: Host, value: CANARY } }
+  proxy: { upstream: https://a.example, auth: { type: api_key, name: Proxy-Authorization, value: CANARY } }
+  cookie-header: { upstream: https://a.example, auth: { type: api_key, name: Cookie, value: CANARY } }
+  header-name: { upstream: https://a.example, auth: { type: api_key, name: \"X Key\", value: CANARY } }
+  header-value: { upstream: https://a.example, auth: { type: api_key, name: X-Key, value: CANARY-ü } }
+  header-space: { upstream: https://a.example, auth: { type: api_key, name: X-Key, value: \"CANARY \" } }
+  header-prefix: { upstream: https://a.example, auth: { type: api_key, name: X-Key, prefix: \"a\\nb\", value: CANARY } }
+  query-name: { upstream: https://a.example, auth: { type: api_key, in: query, name: \"\", value: CANARY } }
+  cookie-name: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: \"a=b\", value: CANARY } }
+  cookie-value: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: a, value: \"CANARY;CANARY\" } }
+"),
+    ("oauth2 words", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: client_credential
+      token_url: https://a.example/token
+      client_id: crm
+      client_secret: CANARY
+      auth_method: client_secret_baisc
+      basic_auth_encoding: base64
+"),
+    ("oauth2 of a later version", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: password
+      token_url: https://a.example/token
+      client_id: crm
+      client_secret: CANARY
+      auth_method: private_key_jwt
+"),
+    ("oauth2 values", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://a.example/token#CANARY
+      client_id: \"\"
+      client_secret: \"\"
+      auth_method: client_secret_post
+      basic_auth_encoding: raw
+      scopes: [a b, 5, \"\\\"\"]
+      endpoint_params: { client_secret: CANARY, scope: a, audience: 7, resource: [a, {}], CANARY }
+      default_expires_in: 0s
+      request_timeout: 10
+"),
+    ("oauth2 client id with a colon", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://a.example/token
+      client_id: a:b
+      client_secret: CANARY
+      basic_auth_encoding: raw
+"),
+];

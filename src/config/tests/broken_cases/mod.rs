@@ -1,0 +1,45 @@
+//! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
+
+mod credentials;
+mod document;
+mod durations;
+mod keys;
+mod listeners;
+mod urls;
+mod variables;
+
+/// Name and text; the first newline is not part of the text.
+pub(super) type Cases = &'static [(&'static str, &'static str)];
+
+/// Subject and its cases.
+pub(super) const ALL: &[(&str, Cases)] = &[
+    ("document", document::CASES),
+    ("keys", keys::CASES),
+    ("urls", urls::CASES),
+    ("credentials", credentials::CASES),
+    ("durations", durations::CASES),
+    ("listeners", listeners::CASES),
+    ("variables", variables::CASES),
+];
+
+/// Every case of every subject.
+pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    ALL.iter().flat_map(|(_, cases)| *cases)
+}
+
+/// What is too large to write out.
+pub(super) fn large() -> Vec<(&'static str, String)> {
+    let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
+    for level in 1..10 {
+        let inner = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push(format!("a{level}: &a{level} [{inner}]"));
+    }
+    let deep: Vec<_> = (0..100).map(|level| " ".repeat(level) + "a:").collect();
+    vec![
+        ("aliases that multiply", bomb.join("\n")),
+        ("deep nesting", deep.join("\n")),
+        ("deep nesting in brackets", "[".repeat(100)),
+        ("brackets without end", "[".repeat(1_000_000)),
+        ("larger than 1 MiB", "#".repeat(1024 * 1024 + 1)),
+    ]
+}
