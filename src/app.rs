@@ -62,7 +62,7 @@ impl App {
     pub fn start(config: &Config) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
-        let tls = TlsClients::new();
+        let tls = Arc::new(TlsClients::new());
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
 
@@ -82,6 +82,7 @@ impl App {
         listeners.push(Bound { kind: "admin", service: None, address: admin.address.clone() });
         serve_admin(admin, Admin::new(services.clone(), registry, metrics))?;
         tokio::spawn(sweep(services));
+        tokio::spawn(tls.follow_files());
 
         let (stop_accepting, stop) = watch::channel(false);
         let (stopped, all_stopped) = watch::channel(false);
@@ -169,7 +170,7 @@ fn start_refreshers(
     }
     let mut stores = HashMap::new();
     for (oauth2, names) in users {
-        let endpoint = TokenEndpoint::new(oauth2, &tls.client(&oauth2.tls)?, resolver.clone())?;
+        let endpoint = TokenEndpoint::new(oauth2, tls.client(&oauth2.tls)?, resolver.clone())?;
         let source: Arc<dyn TokenSource> =
             grants::source(endpoint, names.iter().map(|name| metrics.token(name)).collect());
         let store = Arc::new(Store::new());

@@ -5,6 +5,7 @@ mod document;
 mod durations;
 mod keys;
 mod listeners;
+mod tls;
 mod urls;
 mod variables;
 
@@ -19,6 +20,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("credentials", credentials::CASES),
     ("durations", durations::CASES),
     ("listeners", listeners::CASES),
+    ("tls", tls::CASES),
     ("variables", variables::CASES),
 ];
 
