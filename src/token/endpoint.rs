@@ -43,6 +43,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct TokenEndpoint {
     client: reqwest::Client,
     config: OAuth2,
+    /// The configured scopes, joined by a space (RFC 6749 §3.3).
+    scope: String,
     proof: Proof,
     /// Lifetime of the last token, and how long its request took.
     last_request: Mutex<Option<(Duration, Duration)>>,
@@ -76,6 +78,7 @@ impl TokenEndpoint {
             client,
             proof,
             redactor: redactor(config),
+            scope: config.scopes.join(" "),
             config: config.clone(),
             last_request: Mutex::default(),
             last_stated: Mutex::default(),
@@ -86,6 +89,11 @@ impl TokenEndpoint {
     /// The configuration this endpoint was made from.
     pub(super) fn config(&self) -> &OAuth2 {
         &self.config
+    }
+
+    /// The scope to ask for; may be empty.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
@@ -174,8 +182,12 @@ impl TokenEndpoint {
 /// What an answer of this endpoint may write back and must not be shown. Some providers want a secret in the query of the
 /// URL or in a parameter of their own.
 fn redactor(config: &OAuth2) -> Redactor {
-    let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) = &config.client_auth;
-    let mut redactor = Redactor::default().hide(secret.expose());
+    let mut redactor = match &config.client_auth {
+        ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret } => {
+            Redactor::default().hide(secret.expose())
+        }
+        ClientAuth::None => Redactor::default(),
+    };
     for (_, value) in config.token_url.query_pairs() {
         redactor = redactor.hide_likely(&value);
     }
