@@ -38,7 +38,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
     let https = token_url.as_ref().map(|url| url.scheme() == "https");
     let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
-    Some(Auth::OAuth2(OAuth2 {
+    Some(Auth::OAuth2(Box::new(OAuth2 {
         grant: grant?,
         token_url: token_url?,
         client_id: client_id?,
@@ -48,7 +48,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         default_expires_in,
         request_timeout,
         tls,
-    }))
+    })))
 }
 
 fn client_auth(table: &mut Table<'_>, client: Client, client_id: Option<&str>) -> Option<ClientAuth> {
