@@ -157,7 +157,6 @@ impl fmt::Display for Host {
 
 /// What a service injects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::large_enum_variant, reason = "one for each service, not one for each request")]
 pub enum Auth {
     /// `type: basic` (RFC 7617).
     Basic {
