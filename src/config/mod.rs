@@ -12,6 +12,7 @@ mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod grant;
 mod host;
 mod interpolate;
 mod item;
@@ -42,6 +43,7 @@ use crate::secret::Secret;
 
 pub use certificates::{TlsFiles, UnusableFile};
 pub use error::{ConfigError, Mistake};
+pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
@@ -155,7 +157,6 @@ impl fmt::Display for Host {
 
 /// What a service injects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::large_enum_variant, reason = "one for each service, not one for each request")]
 pub enum Auth {
     /// `type: basic` (RFC 7617).
     Basic {
@@ -179,7 +180,7 @@ pub enum Auth {
         value: Secret,
     },
     /// `type: oauth2` (RFC 6749).
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Auth {
@@ -212,7 +213,7 @@ pub struct OAuth2 {
     pub grant: Grant,
     /// Token endpoint.
     pub token_url: Url,
-    /// Client identifier (RFC 6749 §2.2).
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
@@ -248,22 +249,6 @@ impl fmt::Debug for OAuth2 {
     }
 }
 
-/// `grant_type`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Grant {
-    /// RFC 6749 §4.4.
-    ClientCredentials,
-}
-
-impl Grant {
-    /// The value of `grant_type`, in the configuration and on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "client_credentials",
-        }
-    }
-}
-
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
@@ -279,6 +264,8 @@ pub enum ClientAuth {
         /// Client secret.
         secret: Secret,
     },
+    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
+    None,
 }
 
 impl ClientAuth {
@@ -287,6 +274,7 @@ impl ClientAuth {
         match self {
             Self::SecretBasic { .. } => "client_secret_basic",
             Self::SecretPost { .. } => "client_secret_post",
+            Self::None => "none",
         }
     }
 }

@@ -3,6 +3,7 @@
 mod credentials;
 mod document;
 mod durations;
+mod grants;
 mod keys;
 mod listeners;
 mod tls;
@@ -19,6 +20,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
     ("durations", durations::CASES),
+    ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("tls", tls::CASES),
     ("variables", variables::CASES),
