@@ -19,6 +19,7 @@ use prometheus::Registry;
 use tokio::sync::watch;
 
 use crate::admin::Admin;
+use crate::caller_tls::CallerTlsServer;
 use crate::config::{self, Auth, Config, Listen, OAuth2};
 use crate::credential::Credential;
 use crate::dns::Resolver;
@@ -78,7 +79,7 @@ impl App {
         let routes = Routes::new(&config.services);
         let proxy = Arc::new(Proxy::new(routes, services.clone(), metrics.clone(), config.log.access));
 
-        let mut listeners: Vec<_> = sockets.iter().map(|(_, bound, _)| bound.clone()).collect();
+        let mut listeners: Vec<_> = sockets.iter().map(|(_, bound, ..)| bound.clone()).collect();
         listeners.push(Bound { kind: "admin", service: None, address: admin.address.clone() });
         serve_admin(admin, Admin::new(services.clone(), registry, metrics))?;
         tokio::spawn(sweep(services));
@@ -130,28 +131,36 @@ impl App {
     }
 }
 
-/// A socket, what is said of it, and the service that it belongs to.
-type Door = (Listener, Bound, Option<usize>);
+/// A socket, what is said of it, the service that it belongs to, and the TLS that is spoken there.
+type Door = (Listener, Bound, Option<usize>, Option<Arc<CallerTlsServer>>);
 
 fn bind_all(config: &Config) -> anyhow::Result<Vec<Door>> {
     let mut doors = Vec::new();
-    for address in &config.listen {
-        let listener = Listener::bind(address)?;
+    for listen in &config.listen {
+        let listener = Listener::bind(&listen.address)?;
         let bound = Bound { kind: "proxy", service: None, address: listener.address.clone() };
-        doors.push((listener, bound, None));
+        doors.push((listener, bound, None, caller_tls(listen)?));
     }
     for (index, service) in config.services.iter().enumerate() {
-        for address in &service.listen {
-            let listener = Listener::bind(address)?;
+        for listen in &service.listen {
+            let listener = Listener::bind(&listen.address)?;
             let bound = Bound {
                 kind: "service",
                 service: Some(service.name.clone()),
                 address: listener.address.clone(),
             };
-            doors.push((listener, bound, Some(index)));
+            doors.push((listener, bound, Some(index), caller_tls(listen)?));
         }
     }
     Ok(doors)
+}
+
+/// A listener's TLS, kept up to date with its files.
+fn caller_tls(listen: &config::Listener) -> anyhow::Result<Option<Arc<CallerTlsServer>>> {
+    let Some(tls) = &listen.tls else { return Ok(None) };
+    let server = Arc::new(CallerTlsServer::new(tls.clone())?);
+    tokio::spawn(server.clone().watch(listen.address.to_string()));
+    Ok(Some(server))
 }
 
 /// Starts one refresher for each distinct credential: services with equal ones share a token.
@@ -232,7 +241,7 @@ fn start_worker(
 ) -> anyhow::Result<JoinHandle<()>> {
     let descriptors: ListenFds = Arc::new(Mutex::new(Fds::new()));
     let mut accepting = Vec::new();
-    for (listener, bound, own) in doors {
+    for (listener, bound, own, tls) in doors {
         let (address, endpoint) = match &bound.address {
             Listen::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
             Listen::Unix(path) => {
@@ -243,7 +252,7 @@ fn start_worker(
             }
         };
         descriptors.lock().add(address.clone(), listener.descriptor()?);
-        let mut service = Listening::new(address, Entrance::new(proxy.clone(), *own));
+        let mut service = Listening::new(address, Entrance::new(proxy.clone(), *own).with_tls(tls.clone()));
         // The proxy reads into buffers of its own and writes whole messages.
         service.add_listener(endpoint.l4_buffer(L4BufferSettings::unbuffered()));
         accepting.push(service);

@@ -1,6 +1,7 @@
 //! The data plane: HTTP/1.1 from callers, through a service's credential, to its upstream.
 //!
 //! ```text
+//! tls          a caller's TLS, before anything else
 //! connection   one caller's connection: request after request
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
@@ -30,6 +31,7 @@ mod patience;
 mod prepare;
 mod relay;
 mod rewrite;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -39,6 +41,7 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
+use crate::caller_tls::CallerTlsServer;
 use crate::metrics::Metrics;
 use crate::route::Routes;
 use crate::service::Service;
@@ -81,19 +84,33 @@ impl Proxy {
 pub struct Entrance {
     proxy: Arc<Proxy>,
     own: Option<usize>,
+    tls: Option<Arc<CallerTlsServer>>,
 }
 
 impl Entrance {
     /// A door; `own` is the service that everything coming in by it is for, if it belongs to one.
     pub fn new(proxy: Arc<Proxy>, own: Option<usize>) -> Self {
-        Self { proxy, own }
+        Self { proxy, own, tls: None }
+    }
+
+    /// Behind which TLS is spoken.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Arc<CallerTlsServer>>) -> Self {
+        Self { tls, ..self }
     }
 }
 
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        connection::serve(&self.proxy, self.own, &mut stream).await;
+        match &self.tls {
+            None => connection::serve(&self.proxy, self.own, &mut stream).await,
+            Some(tls) => {
+                if let Some(mut stream) = tls::accept(tls.current(), stream).await {
+                    connection::serve(&self.proxy, self.own, &mut stream).await;
+                }
+            }
+        }
         None
     }
 }

@@ -42,4 +42,5 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod token_request;
+mod ways_tls;
 mod whole_seconds;
