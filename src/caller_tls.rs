@@ -1,6 +1,6 @@
 //! TLS toward callers: a listener's certificate, replaced under running connections when its files change.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -53,11 +53,12 @@ impl CallerTlsServer {
         Some(server.map(|server| self.current.store(Arc::new(offering(server)))).map_err(CallerTlsError))
     }
 
-    /// Looks again and again, and says what it finds.
-    pub async fn watch(self: Arc<Self>, listener: String) {
+    /// Looks again and again as long as there is a listener, and says what it finds.
+    pub async fn watch(server: Weak<Self>, listener: String) {
         loop {
             tokio::time::sleep(LOOK).await;
-            match self.look() {
+            let Some(server) = server.upgrade() else { return };
+            match server.look() {
                 None => {}
                 Some(Ok(())) => {
                     tracing::info!(listener.address = listener, "the listener's certificate was replaced");

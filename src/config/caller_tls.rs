@@ -58,11 +58,9 @@ impl CallerTls {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 format!("the key{} is not the one of the certificate{}", named(&self.key), named(&self.cert))
             }
-            _ => format!(
-                "the certificate{} and the key{} cannot be used",
-                named(&self.cert),
-                named(&self.key)
-            ),
+            _ => {
+                format!("the certificate{} and the key{} cannot be used", named(&self.cert), named(&self.key))
+            }
         })?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
