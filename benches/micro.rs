@@ -78,7 +78,7 @@ fn proxy() -> Proxy {
         name: config.name.clone(),
         kind: config.auth.kind(),
         credential: Credential::new(&config.auth, |_| store.clone()),
-        upstream: Arc::new(Upstream::new(config, None, resolver.clone())),
+        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None)),
         token_wait: config.token_wait,
         optional: config.optional,
         metrics: metrics.service(&config.name),
@@ -86,7 +86,7 @@ fn proxy() -> Proxy {
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
     let snapshot = Snapshot { routes: Routes::new(&config.services), services, access_log: false };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-    Proxy::new(Arc::new(plane), Arc::new(Door::new(None)))
+    Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
 }
 
 fn route(c: &mut Criterion) {

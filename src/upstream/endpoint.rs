@@ -36,8 +36,15 @@ pub struct Connection {
     pub stream: Stream,
     /// The other side; the proxy, where there is one.
     pub address: SocketAddr,
-    /// It has carried a request before, and so may have been closed by the upstream at any moment.
-    pub reused: bool,
+    /// How long it was idle, if it has carried a request before: the upstream may have closed it at any moment.
+    idle: Option<Duration>,
+}
+
+impl Connection {
+    /// Whether it has carried a request before.
+    pub fn is_reused(&self) -> bool {
+        self.idle.is_some()
+    }
 }
 
 /// What TLS with one URL needs; `None` for `http`.
@@ -77,20 +84,27 @@ impl Endpoint {
     /// An idle connection, if there is one that still lives. For a request that must not be sent twice, only one that the
     /// upstream is not likely to be closing right now.
     pub fn idle(&self, is_idempotent: bool) -> Option<Connection> {
-        let (stream, address) = self.pool.take(is_idempotent)?;
-        Some(Connection { stream, address, reused: true })
+        let (stream, address, idle) = self.pool.take(is_idempotent)?;
+        Some(Connection { stream, address, idle: Some(idle) })
     }
 
     /// A new connection, within the connect timeout.
     pub async fn connect(&self, limit: Duration) -> Result<Connection, ConnectError> {
         let (stream, address) = self.way.connect(limit).await?;
-        Ok(Connection { stream, address, reused: false })
+        Ok(Connection { stream, address, idle: None })
     }
 
     /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
     /// `keep_alive` is how long the upstream said that it keeps it.
     pub fn release(&self, connection: Connection, keep_alive: Option<Duration>) {
         self.pool.put(connection.stream, connection.address, keep_alive);
+    }
+
+    /// The connection ended without a byte of an answer.
+    pub fn lost(&self, connection: &Connection) {
+        if let Some(idle) = connection.idle {
+            self.pool.closed_after(idle);
+        }
     }
 
     /// Closes connections that were idle for too long; called now and then.

@@ -53,7 +53,7 @@ impl Pool {
     }
 
     /// A connection that still lives; dead ones found on the way are closed.
-    pub(super) fn take(&self, is_idempotent: bool) -> Option<(Stream, SocketAddr)> {
+    pub(super) fn take(&self, is_idempotent: bool) -> Option<(Stream, SocketAddr, Duration)> {
         let own = worker();
         (0..SHARDS).find_map(|offset| {
             let shard = &self.shards[(own + offset) % SHARDS];
@@ -67,7 +67,7 @@ impl Pool {
                 }
                 self.gone(1);
                 if self.lives(&mut idle) {
-                    return Some((idle.stream, idle.address));
+                    return Some((idle.stream, idle.address, idle.since.elapsed()));
                 }
             }
         })
@@ -104,6 +104,11 @@ impl Pool {
             shard.retain_mut(|idle| self.lives(idle));
             self.gone(before - shard.len());
         }
+    }
+
+    /// The upstream closed a connection that was taken after so long.
+    pub(super) fn closed_after(&self, idle: Duration) {
+        self.seen.closed_after(idle);
     }
 
     fn gone(&self, number: usize) {

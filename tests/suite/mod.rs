@@ -44,4 +44,5 @@ mod samples;
 mod secrets_never_leak;
 mod token_request;
 mod upstream_tls;
+mod ways_tls;
 mod whole_seconds;
