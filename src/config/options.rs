@@ -22,7 +22,9 @@ pub(super) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOpt
     let retry = table.optional("retry_idempotent").and_then(|item| item.boolean());
     if let Some(item) = &resolve {
         if upstreams.len() > 1 {
-            item.mistake("there are several `upstream` URLs, and these addresses could be of only one of them");
+            item.mistake(
+                "there are several `upstream` URLs, and these addresses could be of only one of them",
+            );
         } else if proxy_url.is_some() {
             item.mistake("with `proxy_url` it is the proxy that looks the upstream's name up");
         } else if upstreams.iter().any(|upstream| matches!(upstream.host, Host::Ip(_))) {
@@ -87,10 +89,14 @@ fn proxy(table: &mut Table<'_>, url: Option<&Item<'_>>) -> Option<ConnectProxy> 
     }
     let (host, port) = url?.parse(|text| {
         if text.starts_with("https://") {
-            return Err("the proxy is spoken to in plain HTTP (`http://`); what goes through it is TLS all the same".into());
+            return Err(
+                "the proxy is spoken to in plain HTTP (`http://`); what goes through it is TLS all the same"
+                    .into(),
+            );
         }
         let url = endpoint::upstream(text, &endpoint::Rules { plaintext: true, query: false });
-        let url = url.map_err(|message| message.replace("put them under `auth`", "put them under `proxy_auth`"))?;
+        let url =
+            url.map_err(|message| message.replace("put them under `auth`", "put them under `proxy_auth`"))?;
         if url.base_path.is_empty() {
             Ok((url.host, url.port))
         } else {
@@ -122,7 +128,10 @@ fn rate_limit(item: &Item<'_>) -> Option<RateLimit> {
     let burst = table.optional("burst").and_then(|item| item.number(1..=1_000_000));
     table.finish();
     let limit = limit?;
-    Some(RateLimit { burst: burst.and_then(|number| u32::try_from(number).ok()).unwrap_or(limit.burst), ..limit })
+    Some(RateLimit {
+        burst: burst.and_then(|number| u32::try_from(number).ok()).unwrap_or(limit.burst),
+        ..limit
+    })
 }
 
 /// The burst is what comes in one second, and at least one.
@@ -139,7 +148,8 @@ fn rate(text: &str) -> Result<RateLimit, String> {
     if !(1..=1_000_000).contains(&number) {
         return Err("a rate is from 1 to 1000000".into());
     }
-    Ok(RateLimit { interval: Duration::from_secs(seconds) / number, burst: (number / seconds as u32).max(1) })
+    let interval = Duration::from_secs(seconds.into()) / number;
+    Ok(RateLimit { interval, burst: (number / seconds).max(1) })
 }
 
 /// Bytes: `4096`, `64KiB`, `10MiB`, `2GiB`; `k`, `M`, `G` are powers of ten.
@@ -161,7 +171,9 @@ fn size(item: &Item<'_>) -> Option<u64> {
             _ => 0,
         };
         let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        bytes.filter(|_| factor > 0).ok_or_else(|| "a size is written `65536`, `64KiB`, `10MiB`, `10MB` or `2GiB`".to_owned())
+        bytes
+            .filter(|_| factor > 0)
+            .ok_or_else(|| "a size is written `65536`, `64KiB`, `10MiB`, `10MB` or `2GiB`".to_owned())
     })
 }
 

@@ -14,7 +14,7 @@ const REST: Duration = Duration::from_secs(2);
 
 /// One name.
 pub(super) struct Name {
-    name: Box<str>,
+    text: Box<str>,
     known: Mutex<Known>,
     /// Held by who asks.
     asking: tokio::sync::Mutex<()>,
@@ -54,11 +54,11 @@ pub(super) enum Use {
 
 impl Name {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), known: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Self { text: name.into(), known: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn as_str(&self) -> &str {
-        &self.name
+        &self.text
     }
 
     pub(super) fn look(&self, now: Instant) -> Use {

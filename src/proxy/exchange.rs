@@ -118,7 +118,9 @@ impl<'p> Request<'p> {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let mut framing = found.facts.body.framing(|| found.service.credential.slot().clone());
-        if let (Framing::Chunked(chunks), Some(most)) = (&mut framing, found.service.upstream.max_request_body) {
+        if let (Framing::Chunked(chunks), Some(most)) =
+            (&mut framing, found.service.upstream.max_request_body)
+        {
             chunks.limit(most);
         }
         let Found { service, endpoint, facts, method, path } = found;

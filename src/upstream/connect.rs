@@ -77,7 +77,6 @@ impl ConnectError {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the macro passes it")]
 fn seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
@@ -112,7 +111,11 @@ impl Way {
             }
         };
         tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
-            Err(ConnectError::Timeout { name: self.host.to_string(), after: limit, phase: phase.into_inner() })
+            Err(ConnectError::Timeout {
+                name: self.host.to_string(),
+                after: limit,
+                phase: phase.into_inner(),
+            })
         })
     }
 
@@ -122,7 +125,7 @@ impl Way {
         let trying = |address: SocketAddr| {
             let mut phase = phase.lock();
             if !phase.starts_with("tried") {
-                *phase = "tried".to_owned();
+                "tried".clone_into(&mut phase);
             }
             let _ = write!(phase, " {address}");
         };

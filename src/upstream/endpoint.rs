@@ -120,7 +120,10 @@ impl Endpoint {
     /// A request got an answer.
     pub(super) fn succeeded(&self) {
         if self.health.succeeded() == Change::Closed {
-            tracing::info!(upstream.url = self.authority, "answers again, and gets its share of the requests");
+            tracing::info!(
+                upstream.url = self.authority,
+                "answers again, and gets its share of the requests"
+            );
         }
     }
 

@@ -99,7 +99,8 @@ impl Upstream {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.endpoints.len();
         let in_turn = || (0..count).map(|step| &self.endpoints[turn.wrapping_add(step) % count]);
-        let mut left = in_turn().filter(|endpoint| !failed.iter().any(|other| std::ptr::eq(*other, *endpoint)));
+        let mut left =
+            in_turn().filter(|endpoint| !failed.iter().any(|other| std::ptr::eq(*other, *endpoint)));
         let fallback = left.clone().next();
         left.find(|endpoint| endpoint.is_up()).or(fallback).unwrap_or(&self.endpoints[0])
     }

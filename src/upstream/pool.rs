@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn pool(idle_timeout: Duration, max_idle: Option<usize>) -> Pool {
-        Pool::new(&PoolLimits { idle_timeout, max_idle })
+        Pool::new(&PoolLimits { max_idle, idle_timeout })
     }
 
     const MINUTE: Duration = Duration::from_secs(60);

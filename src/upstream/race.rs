@@ -103,9 +103,9 @@ mod tests {
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let full = socket.listen(0).unwrap();
         let silent = full.local_addr().unwrap();
-        let mut fill = JoinSet::new();
+        let mut crowd = JoinSet::new();
         for _ in 0..4 {
-            fill.spawn(TcpStream::connect(silent));
+            crowd.spawn(TcpStream::connect(silent));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         let mut attempts = Attempts::default();
