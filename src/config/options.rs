@@ -120,6 +120,10 @@ fn circuit(item: &Item<'_>) -> Option<Circuit> {
 
 /// `100/s`, or `{ rate: 100/s, burst: 20 }`.
 fn rate_limit(item: &Item<'_>) -> Option<RateLimit> {
+    if item.is_number() {
+        item.mistake(format!("a number without its unit; {RATES}"));
+        return None;
+    }
     if !item.is_map() {
         return item.parse(rate);
     }
@@ -134,16 +138,17 @@ fn rate_limit(item: &Item<'_>) -> Option<RateLimit> {
     })
 }
 
+const RATES: &str = "a rate is written `100/s`, `600/m` or `5000/h`";
+
 /// The burst is what comes in one second, and at least one.
 fn rate(text: &str) -> Result<RateLimit, String> {
-    let allowed = "a rate is written `100/s`, `600/m` or `5000/h`";
-    let (number, unit) = text.split_once('/').ok_or(allowed)?;
-    let number: u32 = number.trim().parse().map_err(|_| allowed)?;
+    let (number, unit) = text.split_once('/').ok_or(RATES)?;
+    let number: u32 = number.trim().parse().map_err(|_| RATES)?;
     let seconds = match unit.trim() {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
-        _ => return Err(allowed.into()),
+        _ => return Err(RATES.into()),
     };
     if !(1..=1_000_000).contains(&number) {
         return Err("a rate is from 1 to 1000000".into());
