@@ -26,6 +26,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 const MAX_THREADS: usize = 256;
 
+/// More than one app has; few enough for the memory of a small container.
+const MAX_CONNECTIONS: usize = 16_384;
+
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
@@ -91,9 +94,20 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
     let threads = threads(&mut table);
+    let max_connections = table.optional("max_connections").and_then(|item| item.number(1..=1_000_000));
+    let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
     table.finish();
     shared.credentials.warn_of_unused();
-    Some(Config { listen, admin, services: services?, log, shutdown, threads, warnings: Vec::new() })
+    Some(Config {
+        listen,
+        admin,
+        services: services?,
+        log,
+        shutdown,
+        threads,
+        max_connections: max_connections.unwrap_or(MAX_CONNECTIONS),
+        warnings: Vec::new(),
+    })
 }
 
 fn loopback(port: u16) -> Listen {

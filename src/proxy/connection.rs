@@ -124,7 +124,12 @@ mod tests {
 
     fn proxy() -> Proxy {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false };
+        let snapshot = Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log: false,
+            max_connections: 1,
+        };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
         Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
     }

@@ -158,7 +158,7 @@ impl<'p> Request<'p> {
         }
         self.leave = upstream.admit()?;
         if upstream.is_several() {
-            self.reach(&buffer.filled()[..length], out).await?;
+            Box::pin(self.reach(&buffer.filled()[..length], out)).await?;
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ mod samples;
 mod secrets_never_leak;
 mod token_request;
 mod upstream_addresses;
+mod upstream_basic;
+mod upstream_hints;
 mod upstream_limits;
 mod upstream_proxy;
 mod upstream_several;
