@@ -7,6 +7,7 @@
 
 mod api_key;
 mod auth;
+mod client_auth;
 mod document;
 mod duration;
 mod endpoint;
@@ -28,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token_request;
 mod tree;
 
 use std::fmt;
@@ -39,8 +41,10 @@ use url::Url;
 
 use crate::secret::Secret;
 
+pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
 pub use interpolate::Environment;
+pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
@@ -153,6 +157,7 @@ impl fmt::Display for Host {
 
 /// What a service injects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::large_enum_variant, reason = "one for each service, made once")]
 pub enum Auth {
     /// `type: basic` (RFC 7617).
     Basic {
@@ -213,10 +218,12 @@ pub struct OAuth2 {
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
-    /// Requested scopes; joined by a space.
+    /// Requested scopes; joined by `request.scope_separator`.
     pub scopes: Vec<String>,
     /// Extra form parameters of the token request, in the order of the file.
     pub endpoint_params: Vec<(String, String)>,
+    /// How the request is sent.
+    pub request: TokenRequest,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
@@ -238,6 +245,7 @@ impl fmt::Debug for OAuth2 {
             .field("client_auth", &self.client_auth)
             .field("scopes", &self.scopes)
             .field("endpoint_params", &params)
+            .field("request", &self.request)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
             .field("tls", &self.tls)
@@ -259,43 +267,6 @@ impl Grant {
             Self::ClientCredentials => "client_credentials",
         }
     }
-}
-
-/// `auth_method`: the registered names of OAuth client authentication.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ClientAuth {
-    /// HTTP Basic (RFC 6749 §2.3.1).
-    SecretBasic {
-        /// Client secret.
-        secret: Secret,
-        /// How both parts are written.
-        encoding: BasicEncoding,
-    },
-    /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
-    SecretPost {
-        /// Client secret.
-        secret: Secret,
-    },
-}
-
-impl ClientAuth {
-    /// The value of `auth_method`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::SecretBasic { .. } => "client_secret_basic",
-            Self::SecretPost { .. } => "client_secret_post",
-        }
-    }
-}
-
-/// `basic_auth_encoding`: whether client id and secret are form-encoded before Base64.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum BasicEncoding {
-    /// As RFC 6749 §2.3.1 says (Keycloak, oidc-provider).
-    #[default]
-    Rfc6749,
-    /// As they are (eBay, Google).
-    Raw,
 }
 
 /// `tls`: TLS toward an upstream or token endpoint. Verification is always on.

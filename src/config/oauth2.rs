@@ -3,26 +3,19 @@
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, Tls, duration, endpoint, secret, tls};
-use crate::secret::Secret;
+use super::{Auth, Grant, OAuth2, Tls, client_auth, duration, endpoint, tls, token_request};
 
 /// Form parameters that other keys write.
-const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Method {
-    Basic,
-    Post,
-}
+const RESERVED: [&str; 2] = ["grant_type", "scope"];
 
 pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let grant = table.required("grant_type").and_then(|item| grant(&item));
     let token_url = table.required("token_url");
     let client_id = table.required("client_id").and_then(|item| item.parse(client_id));
-    let client_secret = table.required("client_secret").and_then(|item| secret::read(&item));
-    let client_auth = client_auth(table, client_secret, client_id.as_deref());
+    let client_auth = client_auth::read(table, false, &[], client_id.as_deref());
     let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
     let endpoint_params = table.optional("endpoint_params").map_or_else(Vec::new, |item| params(&item));
+    let request = token_request::read(table);
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
@@ -38,6 +31,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         client_auth: client_auth?,
         scopes,
         endpoint_params,
+        request,
         default_expires_in,
         request_timeout,
         tls,
@@ -48,31 +42,6 @@ fn grant(item: &Item<'_>) -> Option<Grant> {
     let planned =
         ["password", "refresh_token", "authorization_code", "device_code", "jwt_bearer", "token_exchange"];
     supported(item, &planned, &[("client_credentials", ())]).map(|()| Grant::ClientCredentials)
-}
-
-fn client_auth(table: &mut Table<'_>, secret: Option<Secret>, client_id: Option<&str>) -> Option<ClientAuth> {
-    let planned = ["client_secret_jwt", "private_key_jwt", "tls_client_auth", "none"];
-    let allowed = [("client_secret_basic", Method::Basic), ("client_secret_post", Method::Post)];
-    let method = match table.optional("auth_method") {
-        None => Some(Method::Basic),
-        Some(item) => supported(&item, &planned, &allowed),
-    };
-    let encoding = table.optional("basic_auth_encoding");
-    if let (Some(Method::Post), Some(item)) = (method, &encoding) {
-        item.mistake("only `auth_method: client_secret_basic` has an encoding; leave this key out");
-        return None;
-    }
-    let encoding = match encoding {
-        None => BasicEncoding::default(),
-        Some(item) => item.choice(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
-    };
-    if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
-        table.item().mistake("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
-    }
-    match method? {
-        Method::Basic => Some(ClientAuth::SecretBasic { secret: secret?, encoding }),
-        Method::Post => Some(ClientAuth::SecretPost { secret: secret? }),
-    }
 }
 
 /// One of a few words; others of the design are known, and refused as such.
@@ -126,8 +95,9 @@ fn scope(text: &str) -> Result<String, String> {
 fn params(item: &Item<'_>) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in item.entries().unwrap_or_default() {
-        if RESERVED.contains(&name) {
-            value.mistake(format!("Sidekey writes {} itself, from keys of their own", list(RESERVED)));
+        if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
+            let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
+            value.mistake(format!("Sidekey writes {names} itself, from keys of their own"));
         } else if name.is_empty() {
             item.mistake("a parameter without a name");
         } else if value.is_empty() {

@@ -13,6 +13,14 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
 }
 
+/// Reads a value that may be a secret and may be none: text is nothing to warn of.
+pub(super) fn any_value(item: &Item<'_>) -> Option<Secret> {
+    if item.is_map() {
+        return read(item);
+    }
+    item.parse(|text| Secret::new(text.to_owned()).map_err(|error| error.to_string()))
+}
+
 /// Reads the private key an item names or is.
 pub(super) fn signing_key(item: &Item<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
     let source = source(item)?;

@@ -44,6 +44,11 @@ impl Secret {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     }
 
+    /// Whether it has fewer bytes than this.
+    pub fn is_shorter_than(&self, bytes: usize) -> bool {
+        self.0.len() < bytes
+    }
+
     /// Whether there is white space at one end, which a header field would lose.
     pub fn is_padded(&self) -> bool {
         self.0.trim().len() != self.0.len()

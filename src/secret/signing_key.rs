@@ -205,7 +205,7 @@ impl SigningKey {
         match &*self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                let encoding = self.algorithm.rsa_encoding().expect("an RSA key has an RSA algorithm");
+                let encoding = self.algorithm.rsa_encoding().ok_or(SigningFailed)?;
                 pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
                     .map_err(|_| SigningFailed)?;
                 Ok(signature)
@@ -335,7 +335,9 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     // In one allocation: what a vector leaves behind when it grows is not wiped.
     let mut out = Vec::with_capacity(head.len() + parts.iter().map(|part| part.len()).sum::<usize>());
     out.extend_from_slice(head);
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
     out
 }
 

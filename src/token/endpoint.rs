@@ -1,19 +1,21 @@
 //! One token endpoint: sends a form, bounds what comes back in time and size, follows no redirect.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
-use reqwest::redirect;
+use reqwest::{Proxy, redirect};
+use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::client_auth::{Proof, proof};
+use super::client_auth::{self, Proof};
 use super::expiry::Moment;
 use super::redact::Redactor;
 use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
-use crate::config::{ClientAuth, OAuth2};
+use crate::config::{ClientAuth, OAuth2, RequestFormat};
 use crate::dns::Resolver;
 use crate::secret::Secret;
 
@@ -43,7 +45,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct TokenEndpoint {
     client: reqwest::Client,
     config: OAuth2,
-    proof: Proof,
     /// Lifetime of the last token, and how long its request took.
     last_request: Mutex<Option<(Duration, Duration)>>,
     /// The lifetime an answer last stated, for answers that do not.
@@ -60,7 +61,7 @@ impl TokenEndpoint {
         tls: &Arc<rustls::ClientConfig>,
         resolver: Resolver,
     ) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
             .dns_resolver(Arc::new(resolver))
             .redirect(redirect::Policy::none())
@@ -69,12 +70,16 @@ impl TokenEndpoint {
             .connect_timeout(CONNECT_TIMEOUT)
             // Requests are minutes apart; a connection kept for the next would be found dead by it.
             .pool_max_idle_per_host(0)
-            .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        let proof = proof(&config.client_id, &config.client_auth);
+            .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")));
+        if let Some(config) = &config.request.proxy {
+            let mut proxy = Proxy::all(config.url.clone())?;
+            if let Some((username, password)) = &config.login {
+                proxy = proxy.basic_auth(username, password.expose());
+            }
+            client = client.proxy(proxy);
+        }
         Ok(Self {
-            client,
-            proof,
+            client: client.build()?,
             redactor: redactor(config),
             config: config.clone(),
             last_request: Mutex::default(),
@@ -111,22 +116,32 @@ impl TokenEndpoint {
         fields: &[(&str, &str)],
         parse: impl FnOnce(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let form = self.form(fields);
+        let proof = client_auth::proof(&self.config.client_id, &self.config.client_auth, url.as_str())
+            .map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
+        let proof_fields = match &proof {
+            Proof::Form(fields) => fields.as_slice(),
+            Proof::Header(_) => &[],
+        };
+        let (kind, content) = self.content(fields, proof_fields);
         let now = SystemTime::now();
         let limit = self.config.request_timeout;
         let limit = limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()));
-        let mut request = self
-            .client
-            .post(url.clone())
-            .timeout(limit)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Proof::Header(value) = &self.proof {
-            request = request.header(header::AUTHORIZATION, value.clone());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        for (name, value) in &self.config.request.headers {
+            let mut value = HeaderValue::from_str(value.expose()).expect("visible ASCII and spaces");
+            value.set_sensitive(true);
+            headers.insert(name, value);
         }
-        let mut answer = request.body(form.to_string()).send().await.map_err(unanswered)?;
+        if let Proof::Header(value) = &proof {
+            headers.insert(header::AUTHORIZATION, value.clone());
+        }
+        let request = self.client.post(url.clone()).timeout(limit).headers(headers);
+        let mut answer =
+            request.body(content.to_string()).send().await.map_err(|error| self.unanswered(&error))?;
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error))? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(FetchError::new(
                     FetchFailure::Malformed,
@@ -139,20 +154,68 @@ impl TokenEndpoint {
             Some(token) => self.redactor.clone().hide(token.expose()),
             None => self.redactor.clone(),
         };
-        for (_, value) in fields.iter().filter(|(name, _)| !TELLABLE.contains(name)) {
+        let sent =
+            fields.iter().copied().chain(proof_fields.iter().map(|(name, value)| (*name, value.as_str())));
+        for (_, value) in sent.filter(|(name, _)| !TELLABLE.contains(name)) {
             redactor = redactor.hide(value);
         }
-        parse(answer.status(), answer.headers(), &body, now, &redactor)
+        parse(answer.status(), answer.headers(), &body, now, &redactor).map_err(|error| self.advised(error))
     }
 
-    fn form(&self, grant: &[(&str, &str)]) -> Zeroizing<String> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(grant);
-        if let Proof::Form(fields) = &self.proof {
-            form.extend_pairs(fields.iter().map(|(name, value)| (*name, value.as_str())));
+    /// Says what to try where the endpoint does not know the client.
+    fn advised(&self, mut error: FetchError) -> FetchError {
+        if error.has_code("invalid_client") {
+            let method = self.config.client_auth.as_str();
+            let advice = client_auth::advice(&self.config.client_auth);
+            let _ = write!(error.message, " (sent with `auth_method: {method}`: {advice})");
         }
-        form.extend_pairs(&self.config.endpoint_params);
-        Zeroizing::new(form.finish())
+        error
+    }
+
+    /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
+    fn unanswered(&self, error: &reqwest::Error) -> FetchError {
+        let mut causes = String::new();
+        let mut is_tls = false;
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            is_tls |= is_tls_error(cause);
+            causes = cause.to_string();
+            source = cause.source();
+        }
+        let (reason, what) = match () {
+            () if error.is_timeout() => (FetchFailure::Timeout, "the token endpoint did not answer in time"),
+            () if is_tls => (FetchFailure::Tls, "TLS to the token endpoint failed"),
+            () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
+            () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
+        };
+        let what = match self.config.request.proxy {
+            Some(_) => format!("{what} (through the proxy of `proxy_url`)"),
+            None => what.to_owned(),
+        };
+        let message = if causes.is_empty() || reason == FetchFailure::Timeout {
+            what
+        } else {
+            format!("{what}: {}", response::clean(&causes))
+        };
+        FetchError::new(reason, message)
+    }
+
+    /// Content type and content of a request.
+    fn content(
+        &self,
+        grant: &[(&str, &str)],
+        proof: &[(&str, Zeroizing<String>)],
+    ) -> (&'static str, Zeroizing<String>) {
+        let proof = proof.iter().map(|(name, value)| (*name, value.as_str()));
+        let more = self.config.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all = grant.iter().copied().chain(proof).chain(more);
+        match self.config.request.format {
+            RequestFormat::Form => {
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                ("application/x-www-form-urlencoded", Zeroizing::new(form.extend_pairs(all).finish()))
+            }
+            RequestFormat::Json => ("application/json", json_object(all)),
+        }
     }
 
     /// What the answer states; else what is configured, what it stated last, what the token itself hints at.
@@ -174,8 +237,18 @@ impl TokenEndpoint {
 /// What an answer of this endpoint may write back and must not be shown. Some providers want a secret in the query of the
 /// URL or in a parameter of their own.
 fn redactor(config: &OAuth2) -> Redactor {
-    let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) = &config.client_auth;
-    let mut redactor = Redactor::default().hide(secret.expose());
+    let mut redactor = match &config.client_auth {
+        ClientAuth::SecretBasic { secret, .. }
+        | ClientAuth::SecretPost { secret }
+        | ClientAuth::SecretJwt { secret, .. } => Redactor::default().hide(secret.expose()),
+        _ => Redactor::default(),
+    };
+    for (_, value) in &config.request.headers {
+        redactor = redactor.hide_likely(value.expose());
+    }
+    if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
+        redactor = redactor.hide(password.expose());
+    }
     for (_, value) in config.token_url.query_pairs() {
         redactor = redactor.hide_likely(&value);
     }
@@ -185,29 +258,17 @@ fn redactor(config: &OAuth2) -> Redactor {
     redactor
 }
 
-/// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unanswered(error: reqwest::Error) -> FetchError {
-    let mut causes = String::new();
-    let mut is_tls = false;
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        is_tls |= is_tls_error(cause);
-        causes = cause.to_string();
-        source = cause.source();
+/// The parameters as members of one object; a repeated one is a list.
+fn json_object<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> Zeroizing<String> {
+    let mut object = Map::new();
+    for (name, value) in parameters {
+        match object.get_mut(name) {
+            None => drop(object.insert(name.into(), value.into())),
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
+        }
     }
-    let (reason, what) = match () {
-        () if error.is_timeout() => (FetchFailure::Timeout, "the token endpoint did not answer in time"),
-        () if is_tls => (FetchFailure::Tls, "TLS to the token endpoint failed"),
-        () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
-        () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
-    };
-    let message = if causes.is_empty() || reason == FetchFailure::Timeout {
-        what.into()
-    } else {
-        format!("{what}: {}", response::clean(&causes))
-    };
-    FetchError::new(reason, message)
+    Zeroizing::new(Value::Object(object).to_string())
 }
 
 /// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.

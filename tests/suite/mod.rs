@@ -42,4 +42,6 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod token_request;
+mod token_request_assertions;
+mod token_request_forms;
 mod whole_seconds;

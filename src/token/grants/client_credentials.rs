@@ -14,7 +14,7 @@ pub struct ClientCredentials {
 impl ClientCredentials {
     /// Prepares the grant.
     pub fn new(endpoint: TokenEndpoint) -> Self {
-        let scope = endpoint.config().scopes.join(" ");
+        let scope = endpoint.config().scopes.join(&endpoint.config().request.scope_separator);
         Self { endpoint, scope }
     }
 }
