@@ -171,7 +171,7 @@ fn start_refreshers(
     for (oauth2, names) in users {
         let endpoint = TokenEndpoint::new(oauth2, &tls.client(&oauth2.tls)?, resolver.clone())?;
         let source: Arc<dyn TokenSource> =
-            grants::source(endpoint, names.iter().map(|name| metrics.token(name)).collect());
+            grants::source(Arc::new(endpoint), names.iter().map(|name| metrics.token(name)).collect());
         let store = Arc::new(Store::new());
         tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
         stores.insert(oauth2.clone(), store);

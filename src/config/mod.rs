@@ -12,6 +12,7 @@ mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod grant;
 mod host;
 mod interpolate;
 mod item;
@@ -43,6 +44,7 @@ use crate::secret::Secret;
 
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
+pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
@@ -214,7 +216,7 @@ pub struct OAuth2 {
     pub grant: Grant,
     /// Token endpoint.
     pub token_url: Url,
-    /// Client identifier (RFC 6749 §2.2).
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
@@ -250,22 +252,6 @@ impl fmt::Debug for OAuth2 {
             .field("request_timeout", &self.request_timeout)
             .field("tls", &self.tls)
             .finish()
-    }
-}
-
-/// `grant_type`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Grant {
-    /// RFC 6749 §4.4.
-    ClientCredentials,
-}
-
-impl Grant {
-    /// The value of `grant_type`, in the configuration and on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "client_credentials",
-        }
     }
 }
 

@@ -1,20 +1,32 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
+use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, Grant, OAuth2, Tls, client_auth, duration, endpoint, tls, token_request};
+use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, duration, endpoint, tls, token_request};
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];
 
 pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
-    let grant = table.required("grant_type").and_then(|item| grant(&item));
+    let kind = grant::kind(table);
+    let client = kind.map_or(Client::Proven, |kind| kind.client);
     let token_url = table.required("token_url");
-    let client_id = table.required("client_id").and_then(|item| item.parse(client_id));
-    let client_auth = client_auth::read(table, false, &[], client_id.as_deref());
+    let client_id = match client {
+        Client::Any if !table.has("client_id") => Some(String::new()),
+        _ => table.required("client_id").and_then(|item| item.parse(client_id)),
+    };
+    let client_auth = client_auth::read(table, client != Client::Proven, &[], client_id.as_deref());
+    if client_id.as_deref() == Some("") && client_auth.as_ref().is_some_and(|auth| *auth != ClientAuth::None)
+    {
+        table.item().mistake("`client_id` is required where the client proves who it is");
+    }
+    let grant = kind.and_then(|kind| (kind.read)(table));
     let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
-    let endpoint_params = table.optional("endpoint_params").map_or_else(Vec::new, |item| params(&item));
+    let endpoint_params = table
+        .optional("endpoint_params")
+        .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
     let request = token_request::read(table);
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
@@ -38,14 +50,12 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     }))
 }
 
-fn grant(item: &Item<'_>) -> Option<Grant> {
-    let planned =
-        ["password", "refresh_token", "authorization_code", "device_code", "jwt_bearer", "token_exchange"];
-    supported(item, &planned, &[("client_credentials", ())]).map(|()| Grant::ClientCredentials)
-}
-
 /// One of a few words; others of the design are known, and refused as such.
-fn supported<T: Copy>(item: &Item<'_>, planned: &[&str], allowed: &[(&'static str, T)]) -> Option<T> {
+pub(super) fn supported<T: Copy>(
+    item: &Item<'_>,
+    planned: &[&str],
+    allowed: &[(&'static str, T)],
+) -> Option<T> {
     if planned.contains(&item.text()?) {
         let words = list(allowed.iter().map(|(word, _)| *word));
         item.mistake(format!("not supported by this version; allowed: {words}"));
@@ -92,12 +102,14 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
-fn params(item: &Item<'_>) -> Vec<(String, String)> {
+fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in item.entries().unwrap_or_default() {
         if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
             let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
             value.mistake(format!("Sidekey writes {names} itself, from keys of their own"));
+        } else if own.contains(&name) {
+            value.mistake("with this grant Sidekey writes the parameter itself, from a key of its own");
         } else if name.is_empty() {
             item.mistake("a parameter without a name");
         } else if value.is_empty() {

@@ -14,7 +14,7 @@ use super::{Algorithm, InvalidSecret, KeyError, Secret, SigningKey};
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// A place a secret is read from, as the configuration names it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// `{ env: NAME }`
     Env(String),

@@ -45,6 +45,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct TokenEndpoint {
     client: reqwest::Client,
     config: OAuth2,
+    /// The configured scopes, joined as the endpoint wants them.
+    scope: String,
     /// Lifetime of the last token, and how long its request took.
     last_request: Mutex<Option<(Duration, Duration)>>,
     /// The lifetime an answer last stated, for answers that do not.
@@ -81,6 +83,7 @@ impl TokenEndpoint {
         Ok(Self {
             client: client.build()?,
             redactor: redactor(config),
+            scope: config.scopes.join(&config.request.scope_separator),
             config: config.clone(),
             last_request: Mutex::default(),
             last_stated: Mutex::default(),
@@ -91,6 +94,11 @@ impl TokenEndpoint {
     /// The configuration this endpoint was made from.
     pub(super) fn config(&self) -> &OAuth2 {
         &self.config
+    }
+
+    /// The scope to ask for; may be empty.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.

@@ -3,6 +3,7 @@
 mod credentials;
 mod document;
 mod durations;
+mod grants;
 mod keys;
 mod listeners;
 mod urls;
@@ -18,6 +19,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
     ("durations", durations::CASES),
+    ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("variables", variables::CASES),
 ];
