@@ -183,7 +183,7 @@ pub enum Auth {
         value: Secret,
     },
     /// `type: oauth2` (RFC 6749).
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Auth {

@@ -36,7 +36,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
     let https = token_url.as_ref().map(|url| url.scheme() == "https");
     let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
-    Some(Auth::OAuth2(OAuth2 {
+    Some(Auth::OAuth2(Box::new(OAuth2 {
         grant: grant?,
         token_url: token_url?,
         client_id: client_id?,
@@ -47,7 +47,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         default_expires_in,
         request_timeout,
         tls,
-    }))
+    })))
 }
 
 /// One of a few words; others of the design are known, and refused as such.
