@@ -181,10 +181,6 @@ pub(super) fn read(
 }
 
 fn chosen(item: &Item<'_>, public: bool) -> Option<Method> {
-    if matches!(item.text()?, "tls_client_auth" | "self_signed_tls_client_auth") {
-        item.mistake("not supported by this version");
-        return None;
-    }
     let method = item.choice(&Method::ALL.map(|method| (method.name(), method)))?;
     if method == Method::None && !public {
         item.mistake(

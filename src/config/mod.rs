@@ -7,6 +7,7 @@
 
 mod api_key;
 mod auth;
+mod certificates;
 mod client_auth;
 mod document;
 mod duration;
@@ -15,6 +16,7 @@ mod error;
 mod grant;
 mod host;
 mod interpolate;
+mod issuer;
 mod item;
 mod listen;
 mod load;
@@ -38,14 +40,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::secret::Secret;
 
+pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
+pub use issuer::{Issuer, TokenUrl};
 pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
@@ -159,7 +161,6 @@ impl fmt::Display for Host {
 
 /// What a service injects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(clippy::large_enum_variant, reason = "one for each service, made once")]
 pub enum Auth {
     /// `type: basic` (RFC 7617).
     Basic {
@@ -214,8 +215,8 @@ pub enum KeyLocation {
 pub struct OAuth2 {
     /// How a token is obtained.
     pub grant: Grant,
-    /// Token endpoint.
-    pub token_url: Url,
+    /// Token endpoint, or who names it.
+    pub token_url: TokenUrl,
     /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
@@ -237,12 +238,10 @@ pub struct OAuth2 {
 /// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
 impl fmt::Debug for OAuth2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut token_url = self.token_url.clone();
-        token_url.set_query(self.token_url.query().map(|_| "****"));
         let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
         f.debug_struct("OAuth2")
             .field("grant", &self.grant)
-            .field("token_url", &token_url.as_str())
+            .field("token_url", &self.token_url)
             .field("client_id", &self.client_id)
             .field("client_auth", &self.client_auth)
             .field("scopes", &self.scopes)
@@ -255,13 +254,38 @@ impl fmt::Debug for OAuth2 {
     }
 }
 
-/// `tls`: TLS toward an upstream or token endpoint. Verification is always on.
+/// `tls`: TLS toward an upstream or token endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// PEM bundle that replaces the machine's CA roots; read and parsed when the configuration is.
     pub ca_file: Option<PathBuf>,
+    /// `cert_file` and `key_file`: who Sidekey is to the other side (mTLS).
+    pub client: Option<ClientCertificate>,
     /// Name to send (SNI) and to verify instead of the URL's host.
     pub server_name: Option<String>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// Any certificate is accepted, for any name: whoever answers gets the credential.
+    pub danger_skip_verify: bool,
+}
+
+/// A client certificate: the chain, leaf first, and the leaf's key, in PEM files that may be one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// `cert_file`
+    pub cert_file: PathBuf,
+    /// `key_file`
+    pub key_file: PathBuf,
+}
+
+/// `min_version`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum TlsVersion {
+    /// RFC 5246; what is older is not spoken at all.
+    #[default]
+    Tls12,
+    /// RFC 8446.
+    Tls13,
 }
 
 /// `timeouts`: limits on waiting for an upstream.

@@ -4,7 +4,7 @@ use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, duration, endpoint, tls, token_request};
+use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, duration, issuer, tls, token_request};
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];
@@ -12,7 +12,6 @@ const RESERVED: [&str; 2] = ["grant_type", "scope"];
 pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let kind = grant::kind(table);
     let client = kind.map_or(Client::Proven, |kind| kind.client);
-    let token_url = table.required("token_url");
     let client_id = match client {
         Client::Any if !table.has("client_id") => Some(String::new()),
         _ => table.required("client_id").and_then(|item| item.parse(client_id)),
@@ -32,10 +31,23 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
-    let rules = endpoint::Rules { plaintext, query: true };
-    let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
-    let https = token_url.as_ref().map(|url| url.scheme() == "https");
+    let token_url = issuer::read(table, plaintext);
+    let https = token_url
+        .as_ref()
+        .map(|url| url.as_str().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")));
     let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
+    if let Some(auth) = client_auth.as_ref().filter(|auth| auth.is_by_certificate()) {
+        let method = auth.as_str();
+        if https == Some(false) {
+            table
+                .item()
+                .mistake(format!("`auth_method: {method}` is TLS, so `token_url` must be `https://`"));
+        } else if tls.client.is_none() {
+            table.item().mistake(format!(
+                "`auth_method: {method}` needs a client certificate: `tls: {{ cert_file: PATH, key_file: PATH }}`"
+            ));
+        }
+    }
     Some(Auth::OAuth2(Box::new(OAuth2 {
         grant: grant?,
         token_url: token_url?,

@@ -10,6 +10,7 @@
 //! framing      where a body ends
 //! relay        bodies, both ways at once
 //! patience     how long anything of this is waited for
+//! tls          what a TLS error means
 //! failure      the one map from error to response
 //! ```
 //!
@@ -30,6 +31,7 @@ mod patience;
 mod prepare;
 mod relay;
 mod rewrite;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

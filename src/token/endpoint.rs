@@ -6,21 +6,23 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
-use reqwest::{Proxy, redirect};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::client_auth::{self, Proof};
+use super::discovery::Discovery;
 use super::expiry::Moment;
+use super::http_client::HttpClient;
 use super::redact::Redactor;
 use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
-use crate::config::{ClientAuth, OAuth2, RequestFormat};
+use crate::config::{ClientAuth, OAuth2, RequestFormat, TokenUrl};
 use crate::dns::Resolver;
 use crate::secret::Secret;
+use crate::tls::TlsClient;
 
-/// No token answer is larger; a larger one is an attack or a mistake.
-const MAX_BODY: usize = 1024 * 1024;
+/// The server in messages.
+const WHO: &str = "the token endpoint";
 /// Lifetime of a token where neither the endpoint, nor the configuration, nor the token itself says.
 const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
 /// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
@@ -38,13 +40,13 @@ const TELLABLE: [&str; 12] = [
     "code_challenge",
     "code_challenge_method",
 ];
-/// Limit on the TCP and TLS handshakes, within `request_timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A token endpoint with its client's credentials.
 pub struct TokenEndpoint {
-    client: reqwest::Client,
+    http: HttpClient,
     config: OAuth2,
+    /// Where the configuration names the issuer alone.
+    discovery: Option<Discovery>,
     /// The configured scopes, joined as the endpoint wants them.
     scope: String,
     /// Lifetime of the last token, and how long its request took.
@@ -58,31 +60,11 @@ pub struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
-    pub fn new(
-        config: &OAuth2,
-        tls: &Arc<rustls::ClientConfig>,
-        resolver: Resolver,
-    ) -> reqwest::Result<Self> {
-        let mut client = reqwest::Client::builder()
-            .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
-            .dns_resolver(Arc::new(resolver))
-            .redirect(redirect::Policy::none())
-            // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Requests are minutes apart; a connection kept for the next would be found dead by it.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")));
-        if let Some(config) = &config.request.proxy {
-            let mut proxy = Proxy::all(config.url.clone())?;
-            if let Some((username, password)) = &config.login {
-                proxy = proxy.basic_auth(username, password.expose());
-            }
-            client = client.proxy(proxy);
-        }
+    pub fn new(config: &OAuth2, tls: Arc<TlsClient>, resolver: Resolver) -> reqwest::Result<Self> {
         Ok(Self {
-            client: client.build()?,
+            http: HttpClient::new(tls, resolver, config.request.proxy.clone())?,
             redactor: redactor(config),
+            discovery: matches!(config.token_url, TokenUrl::Issuer(_)).then(Discovery::default),
             scope: config.scopes.join(&config.request.scope_separator),
             config: config.clone(),
             last_request: Mutex::default(),
@@ -104,7 +86,12 @@ impl TokenEndpoint {
     /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
     pub(super) async fn request(&self, grant: &[(&str, &str)]) -> Result<Issued, FetchError> {
         let sent = Moment::now();
-        let answer = self.post(&self.config.token_url, grant, response::parse).await?;
+        let url = self.token_url().await?;
+        let answer = self.post(&url, grant, response::parse).await;
+        if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
+            discovery.doubt(error);
+        }
+        let answer = answer?;
         *self.last_issued.lock() = Some(answer.access_token.clone());
         let lifetime = self.lifetime(&answer);
         *self.last_request.lock() = Some((lifetime, sent.elapsed()));
@@ -116,6 +103,24 @@ impl TokenEndpoint {
         })
     }
 
+    /// Where tokens are asked for: as configured, or as the issuer says.
+    async fn token_url(&self) -> Result<Url, FetchError> {
+        match (&self.config.token_url, &self.discovery) {
+            (TokenUrl::Issuer(issuer), Some(discovery)) => {
+                let by_certificate = self.config.client_auth.is_by_certificate();
+                let found = discovery.metadata(issuer, &self.http, self.time_limit()).await?;
+                Ok(found.token_endpoint(by_certificate).clone())
+            }
+            (TokenUrl::Endpoint(url), _) => Ok(url.clone()),
+            (TokenUrl::Issuer(_), None) => unreachable!("an issuer has a discovery"),
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        let limit = self.config.request_timeout;
+        limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()))
+    }
+
     /// Sends these fields to an endpoint of this client's authorization server, with its client authentication, and has
     /// the answer parsed.
     pub(super) async fn post<T>(
@@ -124,16 +129,19 @@ impl TokenEndpoint {
         fields: &[(&str, &str)],
         parse: impl FnOnce(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let proof = client_auth::proof(&self.config.client_id, &self.config.client_auth, url.as_str())
-            .map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
+        let proof = client_auth::proof(
+            &self.config.client_id,
+            &self.config.client_auth,
+            self.config.token_url.as_str(),
+        )
+        .map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
         let proof_fields = match &proof {
             Proof::Form(fields) => fields.as_slice(),
             Proof::Header(_) => &[],
         };
         let (kind, content) = self.content(fields, proof_fields);
         let now = SystemTime::now();
-        let limit = self.config.request_timeout;
-        let limit = limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()));
+        let limit = self.time_limit();
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -145,19 +153,14 @@ impl TokenEndpoint {
         if let Proof::Header(value) = &proof {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
-        let request = self.client.post(url.clone()).timeout(limit).headers(headers);
-        let mut answer =
-            request.body(content.to_string()).send().await.map_err(|error| self.unanswered(&error))?;
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error))? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(FetchError::new(
-                    FetchFailure::Malformed,
-                    "the token endpoint's answer is larger than 1 MiB",
-                ));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let client = self.http.client().map_err(|error| self.http.unanswered(&error, WHO))?;
+        let request = client.post(url.clone()).timeout(limit).headers(headers);
+        let mut answer = request
+            .body(content.to_string())
+            .send()
+            .await
+            .map_err(|error| self.http.unanswered(&error, WHO))?;
+        let body = self.http.body(&mut answer, WHO).await?;
         let mut redactor = match &*self.last_issued.lock() {
             Some(token) => self.redactor.clone().hide(token.expose()),
             None => self.redactor.clone(),
@@ -178,34 +181,6 @@ impl TokenEndpoint {
             let _ = write!(error.message, " (sent with `auth_method: {method}`: {advice})");
         }
         error
-    }
-
-    /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
-    fn unanswered(&self, error: &reqwest::Error) -> FetchError {
-        let mut causes = String::new();
-        let mut is_tls = false;
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            is_tls |= is_tls_error(cause);
-            causes = cause.to_string();
-            source = cause.source();
-        }
-        let (reason, what) = match () {
-            () if error.is_timeout() => (FetchFailure::Timeout, "the token endpoint did not answer in time"),
-            () if is_tls => (FetchFailure::Tls, "TLS to the token endpoint failed"),
-            () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
-            () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
-        };
-        let what = match self.config.request.proxy {
-            Some(_) => format!("{what} (through the proxy of `proxy_url`)"),
-            None => what.to_owned(),
-        };
-        let message = if causes.is_empty() || reason == FetchFailure::Timeout {
-            what
-        } else {
-            format!("{what}: {}", response::clean(&causes))
-        };
-        FetchError::new(reason, message)
     }
 
     /// Content type and content of a request.
@@ -257,8 +232,10 @@ fn redactor(config: &OAuth2) -> Redactor {
     if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
         redactor = redactor.hide(password.expose());
     }
-    for (_, value) in config.token_url.query_pairs() {
-        redactor = redactor.hide_likely(&value);
+    if let TokenUrl::Endpoint(url) = &config.token_url {
+        for (_, value) in url.query_pairs() {
+            redactor = redactor.hide_likely(&value);
+        }
     }
     for (_, value) in &config.endpoint_params {
         redactor = redactor.hide_likely(value);
@@ -277,10 +254,4 @@ fn json_object<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> Zero
         }
     }
     Zeroizing::new(Value::Object(object).to_string())
-}
-
-/// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.
-fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inner().is_some_and(|inner| is_tls_error(inner))
 }

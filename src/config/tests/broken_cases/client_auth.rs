@@ -64,4 +64,17 @@ services:
       client_secret: { env: SECRET }
       proxy_url: http://me:CANARY@proxy.example:3128
 "),
+    ("a certificate that is not there", "
+credentials:
+  none: &oauth2
+    type: oauth2
+    grant_type: client_credentials
+    token_url: https://login.example/token
+    client_id: me
+    auth_method: tls_client_auth
+  half: { <<: *oauth2, auth_method: self_signed_tls_client_auth, tls: { cert_file: ./src/config/tests/fixtures/two-lines.txt } }
+  plain: { <<: *oauth2, token_url: 'http://127.0.0.1/token' }
+services:
+  a: { upstream: https://a.example, auth: { use: none } }
+"),
 ];

@@ -7,6 +7,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod tls;
 mod urls;
 mod variables;
 
@@ -23,6 +24,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("tls", tls::CASES),
     ("variables", variables::CASES),
 ];
 
