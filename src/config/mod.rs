@@ -7,6 +7,7 @@
 
 mod api_key;
 mod auth;
+mod caller_tls;
 mod certificates;
 mod client_auth;
 mod document;
@@ -19,6 +20,7 @@ mod interpolate;
 mod issuer;
 mod item;
 mod listen;
+mod listener;
 mod load;
 mod logging;
 mod nearest;
@@ -42,19 +44,21 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
+pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 pub use issuer::{Issuer, TokenUrl};
+pub use listener::Listener;
 pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where callers reach every service by path prefix or `Host`.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listener>,
     /// Health, metrics, status.
     pub admin: Listen,
     /// Every service, in the order of the file.
@@ -97,7 +101,7 @@ pub struct Service {
     /// Host names (lower case, without port) that also lead here.
     pub hosts: Vec<String>,
     /// Addresses of its own that also lead here, without a path prefix.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listener>,
     /// What is injected.
     pub auth: Auth,
     /// TLS toward the upstream.

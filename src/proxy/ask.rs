@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
 
+use super::alert;
 use super::buffer::Buffer;
 use super::exchange::{Request, Trouble};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD, Room};
 use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite;
-use super::tls;
 use crate::upstream::Connection;
 
 impl Request<'_> {
@@ -177,7 +177,7 @@ impl From<Unanswered> for Trouble {
         match unanswered {
             // TLS 1.3 refuses a client's certificate after the client thinks that the handshake is done.
             Unanswered::Unsent(error) | Unanswered::Lost(error) => {
-                Self::Failure(tls::refusal(&error).unwrap_or_else(|| {
+                Self::Failure(alert::refusal(&error).unwrap_or_else(|| {
                     Failure::new(
                         Reason::UpstreamProtocol,
                         format!("the upstream closed the connection without an answer: {error}"),

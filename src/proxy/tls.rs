@@ -1,29 +1,44 @@
-//! What a TLS error means, in words for whoever has to mend it.
+//! TLS of a caller, which comes before everything else of its connection.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::{AlertDescription, Error};
+use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::failure::{Failure, Reason};
+use super::relay::Io;
 
-/// The failure, where it was TLS that ended the connection.
-pub(super) fn refusal(error: &io::Error) -> Option<Failure> {
-    let tls = error.get_ref()?.downcast_ref::<Error>()?;
-    let hint = match tls {
-        Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "; it wants a client certificate (`tls.cert_file`, `tls.key_file`)"
+/// A caller that takes longer over the handshake does not want to talk.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What a caller that does not speak TLS has sent is taken in for so long, so that it sees a close and no reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The handshake; `None` where there is nobody to talk to afterwards. Not a line in the log at a level that is on: anyone
+/// may knock.
+pub(super) async fn accept<I: Io>(config: Arc<ServerConfig>, io: I) -> Option<TlsStream<I>> {
+    let accepting = TlsAcceptor::from(config).accept(io).into_fallible();
+    match timeout(HANDSHAKE, accepting).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err((error, io))) => {
+            tracing::debug!("TLS handshake with a caller failed: {error}");
+            let _ = timeout(LINGER, part(io)).await;
+            None
         }
-        Error::AlertReceived(
-            AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::AccessDenied
-            | AlertDescription::DecryptError,
-        ) => "; it does not take the client certificate (`tls.cert_file`), or wants one",
-        _ => "",
-    };
-    Some(Failure::new(Reason::UpstreamTls, format!("the upstream ended TLS: {tls}{hint}")))
+        Err(_) => {
+            tracing::debug!("TLS handshake with a caller took too long");
+            None
+        }
+    }
+}
+
+/// Closes a connection that may still bring something.
+async fn part(mut io: impl Io) -> io::Result<()> {
+    io.shutdown().await?;
+    let mut sink = [0; 1024];
+    while io.read(&mut sink).await? > 0 {}
+    Ok(())
 }

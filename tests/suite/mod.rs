@@ -48,4 +48,5 @@ mod token_request;
 mod token_request_assertions;
 mod token_request_forms;
 mod upstream_tls;
+mod ways_tls;
 mod whole_seconds;

@@ -1,5 +1,6 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
+mod caller_tls;
 mod client_auth;
 mod credentials;
 mod document;
@@ -25,6 +26,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("tls", tls::CASES),
+    ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];
 
