@@ -28,7 +28,7 @@ pub(super) fn of_garbage(endpoint: &Endpoint, answer: &[u8]) -> &'static str {
 /// Tells the log, once, where a 400 is about TLS. `answer` is what of it is here.
 pub(super) fn of_bad_request(service: &str, endpoint: &Endpoint, answer: &[u8]) {
     let says = |words: &&str| memchr::memmem::find(answer, words.as_bytes()).is_some();
-    if endpoint.is_plain() && WANTS_TLS.iter().any(|words| says(words)) && endpoint.hint_once() {
+    if endpoint.is_plain() && WANTS_TLS.iter().any(says) && endpoint.hint_once() {
         tracing::warn!(service.name = service, upstream.url = endpoint.authority, "{HINT}");
     }
 }
