@@ -82,6 +82,7 @@ impl TokenEndpoint {
             access_token: answer.access_token,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
             scope: answer.scope,
+            refresh_token: answer.refresh_token,
         })
     }
 

@@ -14,6 +14,7 @@ mod redact;
 pub mod refresher;
 mod response;
 pub mod schedule;
+pub mod state;
 mod store;
 
 use std::fmt;
@@ -32,7 +33,10 @@ pub use store::{Status, Store};
 #[async_trait]
 pub trait TokenSource: Send + Sync {
     /// Makes one token request. Bounded in time by the source itself.
-    async fn fetch(&self) -> Result<Issued, FetchError>;
+    ///
+    /// `held` is the refresh token to use, where one was issued or a login left one: a source does not remember it, the
+    /// decorator that persists it does. What is issued in its place goes into [`Issued::refresh_token`].
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError>;
 }
 
 /// What a token endpoint issued.
@@ -44,6 +48,8 @@ pub struct Issued {
     pub expiry: Expiry,
     /// Granted scope, where the answer names it (RFC 6749 §5.1).
     pub scope: Option<String>,
+    /// The refresh token to use from now on, where the answer has one (RFC 6749 §6); without it the one held stays.
+    pub refresh_token: Option<Secret>,
 }
 
 /// A token as the request path uses it.

@@ -45,7 +45,7 @@ async fn fetch(name: &str, source: &Arc<dyn TokenSource>, store: &Store) -> Resu
     // In a task of its own: not even a panic ends the refresher.
     let request = tokio::spawn({
         let source = source.clone();
-        async move { source.fetch().await }
+        async move { source.fetch(None).await }
     });
     let broken = |_| FetchError::new(FetchFailure::Malformed, "the token request broke off inside Sidekey");
     let issued = request.await.map_err(broken)??;
@@ -148,7 +148,7 @@ mod tests {
 
     #[async_trait]
     impl TokenSource for Scripted {
-        async fn fetch(&self) -> Result<Issued, FetchError> {
+        async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
             self.asked.lock().push(Instant::now());
             if let Some(error) = self.down.lock().clone() {
                 assert_ne!(error.message, PANIC);
@@ -159,6 +159,7 @@ mod tests {
                 access_token,
                 expiry: Expiry::after(Moment::now(), *self.lifetime.lock()),
                 scope: None,
+                refresh_token: None,
             })
         }
     }

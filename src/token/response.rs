@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub lifetime_is_stated: bool,
     /// `scope`.
     pub scope: Option<String>,
+    /// `refresh_token`, where there is one that can be used.
+    pub refresh_token: Option<Secret>,
 }
 
 /// Parses an answer. `now` is when the request was sent; `redactor` knows what must not be shown, because an endpoint
@@ -69,8 +71,13 @@ pub(super) fn parse(
         }
         _ => return Err(malformed("the token endpoint's answer has no access_token")),
     };
+    let refresh_token = match fields.remove("refresh_token") {
+        Some(Value::String(token)) => Secret::new(token).ok(),
+        _ => None,
+    };
     let stated = stated_lifetime(&fields, now);
     Ok(Answer {
+        refresh_token,
         lifetime: stated.or_else(|| jwt_lifetime(&access_token, now)),
         lifetime_is_stated: stated.is_some(),
         scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),

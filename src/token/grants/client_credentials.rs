@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::secret::Secret;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{FetchError, Issued, TokenSource};
 
@@ -21,11 +22,12 @@ impl ClientCredentials {
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
-    async fn fetch(&self) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
         let mut fields = vec![("grant_type", "client_credentials")];
         if !self.scope.is_empty() {
             fields.push(("scope", &self.scope));
         }
-        self.endpoint.request(&fields).await
+        let issued = self.endpoint.request(&fields).await?;
+        Ok(Issued { refresh_token: None, ..issued })
     }
 }
