@@ -256,6 +256,13 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// Whether it goes on with refresh tokens that must not be lost or spent twice.
+    pub fn keeps_refresh_token(&self) -> bool {
+        match self {
+            Self::ClientCredentials => false,
+        }
+    }
+
     /// The value of `grant_type`, in the configuration and on the wire.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+pub mod chain;
 mod client_auth;
 pub mod endpoint;
 mod expiry;
@@ -18,6 +19,7 @@ pub mod state;
 mod store;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,7 +29,7 @@ use crate::secret::{InvalidSecret, Secret};
 
 pub use expiry::{Expiry, Moment};
 pub use metered::Metered;
-pub use store::{Status, Store};
+pub use store::{Refresh, Status, Store, Wake};
 
 /// Something that can fetch a token: one per grant, and decorators around them.
 #[async_trait]
@@ -39,6 +41,13 @@ pub trait TokenSource: Send + Sync {
     async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError>;
 }
 
+#[async_trait]
+impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        (**self).fetch(held).await
+    }
+}
+
 /// What a token endpoint issued.
 #[derive(Debug)]
 pub struct Issued {
@@ -48,7 +57,7 @@ pub struct Issued {
     pub expiry: Expiry,
     /// Granted scope, where the answer names it (RFC 6749 §5.1).
     pub scope: Option<String>,
-    /// The refresh token to use from now on, where the answer has one (RFC 6749 §6); without it the one held stays.
+    /// The refresh token to hold from now on: the answer's, or the one held where the answer has none (RFC 6749 §6).
     pub refresh_token: Option<Secret>,
 }
 
@@ -115,6 +124,8 @@ pub enum FetchFailure {
     ServerError,
     /// An answer that is no token answer: empty, HTML, broken JSON, too large, a redirect.
     Malformed,
+    /// Nothing was sent: something on this machine is in the way, such as a file that cannot be read.
+    Local,
     /// The endpoint refused the client or the grant (RFC 6749 §5.2): only a change on one side helps.
     Refused,
 }
@@ -129,6 +140,7 @@ impl FetchFailure {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
+            Self::Local => "local",
             Self::Refused => "refused",
         }
     }

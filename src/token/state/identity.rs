@@ -8,7 +8,7 @@ use crate::config::{Grant, OAuth2};
 
 /// A credential's identity: what stays the same while its tokens and its client secret change. Two credentials whose refresh
 /// tokens must not be mixed up have two.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity(String);
 
 impl Identity {
