@@ -35,7 +35,7 @@ struct Issuer;
 
 #[async_trait]
 impl TokenSource for Issuer {
-    async fn fetch(&self) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(Moment::now(), Duration::from_secs(3600));
         Ok(Issued { access_token, expiry, scope: None, refresh_token: None })

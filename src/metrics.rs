@@ -31,6 +31,7 @@ pub struct Metrics {
     token_last_success_timestamp_seconds: GaugeVec,
     token_next_refresh_timestamp_seconds: GaugeVec,
     credential_ready: IntGaugeVec,
+    state_writes_total: IntCounterVec,
 }
 
 impl Metrics {
@@ -92,6 +93,11 @@ impl Metrics {
                 "Token requests, by result (success, failure) and reason of the failure.",
                 &["service", "result", "reason"],
             )?,
+            state_writes_total: counter(
+                "sidekey_state_writes_total",
+                "Writes of tokens to state.dir, by result (success, failure).",
+                &["service", "result"],
+            )?,
             token_fetch_duration_seconds: histogram(
                 "sidekey_token_fetch_duration_seconds",
                 "Time of one token request.",
@@ -149,6 +155,7 @@ impl Metrics {
         TokenMetrics {
             name: service.to_owned(),
             fetch_total: self.token_fetch_total.clone(),
+            state_writes: self.state_writes_total.clone(),
             fetch_duration: self.token_fetch_duration_seconds.with_label_values(&[service]),
             consecutive_failures: self.token_fetch_consecutive_failures.with_label_values(&[service]),
             expiry: self.token_expiry_timestamp_seconds.with_label_values(&[service]),
@@ -238,6 +245,7 @@ impl ServiceMetrics {
 pub struct TokenMetrics {
     name: String,
     fetch_total: IntCounterVec,
+    state_writes: IntCounterVec,
     fetch_duration: Histogram,
     consecutive_failures: IntGauge,
     expiry: Gauge,
@@ -251,6 +259,12 @@ impl TokenMetrics {
         let result = if reason.is_empty() { "success" } else { "failure" };
         self.fetch_total.with_label_values(&[self.name.as_str(), result, reason]).inc();
         self.fetch_duration.observe(took.as_secs_f64());
+    }
+
+    /// Tokens were written to `state.dir`, or could not be.
+    pub fn state_written(&self, success: bool) {
+        let result = if success { "success" } else { "failure" };
+        self.state_writes.with_label_values(&[self.name.as_str(), result]).inc();
     }
 
     /// The token's state, as Unix times; set when `/metrics` is read.

@@ -11,7 +11,9 @@ use crate::dns::Resolver;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
+use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
+use crate::token::state::StateDir;
 use crate::token::{Store, TokenSource, grants, refresher};
 use crate::upstream::Upstream;
 
@@ -51,13 +53,15 @@ impl Workshop {
                 users.entry(oauth2).or_default().push(&service.name);
             }
         }
+        let dir = config.state.as_ref().map(StateDir::open).transpose()?;
+        let chains = Chains::new(dir);
         let mut stores = HashMap::new();
         for (oauth2, names) in users {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, &client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let source: Arc<dyn TokenSource> = grants::source(Arc::new(endpoint), metrics);
-            let store = Arc::new(Store::new());
+            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &chains, metrics);
+            let store = Arc::new(Store::new(std::time::Duration::from_secs(5)));
             tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);
         }

@@ -25,6 +25,7 @@ mod report;
 mod secret;
 mod service;
 mod settle;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ use url::Url;
 use crate::secret::Secret;
 
 pub use error::{ConfigError, Mistake};
-pub use grant::{Grant, Password, TokenExchange};
+pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
@@ -57,6 +58,8 @@ pub struct Config {
     pub log: Log,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// What outlives the process, if anything does.
+    pub state: Option<State>,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
@@ -359,6 +362,17 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self { drain: Duration::from_secs(10) }
     }
+}
+
+/// `state`: refresh tokens that the provider rotates, kept on disk, encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// A folder of Sidekey's own; made with mode 0700 where there is none.
+    pub dir: PathBuf,
+    /// What the encryption key is derived from.
+    pub key: Secret,
+    /// Whether access tokens are kept as well, so that a restart makes no token request.
+    pub access_tokens: bool,
 }
 
 /// Allowed, but unwise.

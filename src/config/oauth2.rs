@@ -25,7 +25,6 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         _ => table.required("client_id").and_then(|item| item.parse(client_id)),
     };
     let client_auth = client_auth(table, client, client_id.as_deref());
-    let grant = kind.and_then(|kind| (kind.read)(table));
     let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
     let endpoint_params = table
         .optional("endpoint_params")
@@ -35,6 +34,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let tls = table.optional("tls");
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
     let rules = endpoint::Rules { plaintext, query: true };
+    let grant = kind.and_then(|kind| (kind.read)(table, &rules));
     let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
     let https = token_url.as_ref().map(|url| url.scheme() == "https");
     let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
@@ -151,7 +151,7 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
-fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
+pub(super) fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in item.entries().unwrap_or_default() {
         if RESERVED.contains(&name) {

@@ -42,6 +42,11 @@ impl Secret {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     }
 
+    /// How long the value is, in bytes.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is white space at one end, which a header field would lose.
     pub fn is_padded(&self) -> bool {
         self.0.trim().len() != self.0.len()

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{FetchError, Issued, TokenSource};
 use crate::metrics::TokenMetrics;
+use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.
 pub struct Metered<S> {
@@ -22,9 +23,9 @@ impl<S> Metered<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for Metered<S> {
-    async fn fetch(&self) -> Result<Issued, FetchError> {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
         let start = Instant::now();
-        let result = self.inner.fetch().await;
+        let result = self.inner.fetch(held).await;
         let reason = result.as_ref().err().map_or("", |error| error.reason.as_str());
         for metrics in &self.metrics {
             metrics.fetched(reason, start.elapsed());

@@ -29,6 +29,7 @@ mod http_upstream_tls;
 mod http_vanishing_callers;
 mod life_and_death;
 mod logging;
+mod login;
 mod many_services;
 mod oauth2;
 mod odd_token_answers;
