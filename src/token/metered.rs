@@ -23,6 +23,10 @@ impl<S> Metered<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for Metered<S> {
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
     async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
         let start = Instant::now();
         let result = self.inner.fetch(held).await;

@@ -99,7 +99,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn failure(count: u32) -> Failure {
-        Failure { count, refused: false, retry_after: None, lifetime: Some(Duration::from_secs(3600)), remaining: None }
+        Failure {
+            count,
+            refused: false,
+            retry_after: None,
+            lifetime: Some(Duration::from_secs(3600)),
+            remaining: None,
+        }
     }
 
     #[test]
@@ -145,7 +151,10 @@ mod tests {
         let refused = Failure { refused: true, ..failure(20) };
         assert_eq!(retry_in(refused, 1.0), REFUSED_CAP);
         let left = |seconds| Failure { remaining: Some(Duration::from_secs(seconds)), ..refused };
-        assert_eq!([3600, 240, 20, 1].map(|seconds| retry_in(left(seconds), 1.0).as_secs()), [300, 120, 10, 5]);
+        assert_eq!(
+            [3600, 240, 20, 1].map(|seconds| retry_in(left(seconds), 1.0).as_secs()),
+            [300, 120, 10, 5]
+        );
     }
 
     #[test]

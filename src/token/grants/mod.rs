@@ -4,8 +4,8 @@ mod client_credentials;
 
 use std::sync::Arc;
 
-use super::endpoint::TokenEndpoint;
 use super::chain::Chains;
+use super::endpoint::TokenEndpoint;
 use super::{Metered, TokenSource};
 use crate::config::Grant;
 use crate::metrics::TokenMetrics;

@@ -5,6 +5,7 @@ mod document;
 mod durations;
 mod keys;
 mod listeners;
+mod state;
 mod urls;
 mod variables;
 
@@ -20,6 +21,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("listeners", listeners::CASES),
     ("variables", variables::CASES),
+    ("state", state::CASES),
 ];
 
 /// Every case of every subject.
