@@ -67,7 +67,7 @@ fn config(others: usize) -> Config {
 fn proxy() -> Proxy {
     let config = config(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = Arc::new(Store::new());
+    let store = Arc::new(Store::new(Duration::from_secs(5)));
     runtime.block_on(async {
         tokio::spawn(refresher::run("oauth2".into(), Arc::new(Issuer), store.clone()));
         store.wait_for_first(Duration::from_secs(5)).await;
@@ -149,7 +149,8 @@ fn token(c: &mut Criterion) {
     c.bench_function("schedule/refresh-in", |b| {
         b.iter(|| schedule::refresh_in(black_box(Duration::from_secs(3600)), black_box(0.3)));
     });
-    let failure = schedule::Failure { count: 5, refused: false, retry_after: None, lifetime: None };
+    let failure =
+        schedule::Failure { count: 5, refused: false, retry_after: None, lifetime: None, remaining: None };
     c.bench_function("schedule/retry-in", |b| {
         b.iter(|| schedule::retry_in(black_box(failure), black_box(0.3)));
     });

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -158,9 +158,9 @@ impl Metrics {
             state_writes: self.state_writes_total.clone(),
             fetch_duration: self.token_fetch_duration_seconds.with_label_values(&[service]),
             consecutive_failures: self.token_fetch_consecutive_failures.with_label_values(&[service]),
-            expiry: self.token_expiry_timestamp_seconds.with_label_values(&[service]),
-            last_success: self.token_last_success_timestamp_seconds.with_label_values(&[service]),
-            next_refresh: self.token_next_refresh_timestamp_seconds.with_label_values(&[service]),
+            expiry: self.token_expiry_timestamp_seconds.clone(),
+            last_success: self.token_last_success_timestamp_seconds.clone(),
+            next_refresh: self.token_next_refresh_timestamp_seconds.clone(),
         }
     }
 
@@ -248,9 +248,9 @@ pub struct TokenMetrics {
     state_writes: IntCounterVec,
     fetch_duration: Histogram,
     consecutive_failures: IntGauge,
-    expiry: Gauge,
-    last_success: Gauge,
-    next_refresh: Gauge,
+    expiry: GaugeVec,
+    last_success: GaugeVec,
+    next_refresh: GaugeVec,
 }
 
 impl TokenMetrics {
@@ -267,7 +267,7 @@ impl TokenMetrics {
         self.state_writes.with_label_values(&[self.name.as_str(), result]).inc();
     }
 
-    /// The token's state, as Unix times; set when `/metrics` is read.
+    /// The token's state, as Unix times; set when `/metrics` is read. There is no series for what has not happened yet.
     pub fn state(
         &self,
         failures: u32,
@@ -279,7 +279,12 @@ impl TokenMetrics {
         for (gauge, value) in
             [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
         {
-            gauge.set(value.unwrap_or(0.0));
+            let labels = [self.name.as_str()];
+            match value {
+                Some(value) => gauge.with_label_values(&labels).set(value),
+                // A 0 would read as 1970: an alert on it would fire before the first token.
+                None => drop(gauge.remove_label_values(&labels)),
+            }
         }
     }
 }

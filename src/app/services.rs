@@ -13,7 +13,6 @@ use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
 use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
-use crate::token::state::StateDir;
 use crate::token::{Store, TokenSource, grants, refresher};
 use crate::upstream::Upstream;
 
@@ -22,6 +21,7 @@ pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: TlsClients,
     pub(super) resolver: Resolver,
+    pub(super) chains: Arc<Chains>,
 }
 
 /// The services that run.
@@ -53,15 +53,13 @@ impl Workshop {
                 users.entry(oauth2).or_default().push(&service.name);
             }
         }
-        let dir = config.state.as_ref().map(StateDir::open).transpose()?;
-        let chains = Chains::new(dir);
         let mut stores = HashMap::new();
         for (oauth2, names) in users {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, &client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &chains, metrics);
-            let store = Arc::new(Store::new(std::time::Duration::from_secs(5)));
+            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &self.chains, metrics);
+            let store = Arc::new(Store::new(oauth2.min_refresh_interval));
             tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);
         }

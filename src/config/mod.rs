@@ -226,6 +226,8 @@ pub struct OAuth2 {
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
     pub request_timeout: Option<Duration>,
+    /// How long after a forced refresh the next one may be.
+    pub min_refresh_interval: Duration,
     /// TLS toward the token endpoint.
     pub tls: Tls,
 }
@@ -245,6 +247,7 @@ impl fmt::Debug for OAuth2 {
             .field("endpoint_params", &params)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
+            .field("min_refresh_interval", &self.min_refresh_interval)
             .field("tls", &self.tls)
             .finish()
     }

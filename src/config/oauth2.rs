@@ -1,10 +1,14 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
+use std::time::Duration;
+
 use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
 use super::{Auth, BasicEncoding, ClientAuth, OAuth2, Tls, duration, endpoint, secret, tls};
+
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
@@ -31,6 +35,8 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
+    let min_refresh_interval =
+        table.optional("min_refresh_interval").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
     let rules = endpoint::Rules { plaintext, query: true };
@@ -47,6 +53,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         endpoint_params,
         default_expires_in,
         request_timeout,
+        min_refresh_interval: min_refresh_interval.unwrap_or(MIN_REFRESH_INTERVAL),
         tls,
     })))
 }

@@ -132,9 +132,10 @@ impl TokenEndpoint {
         if let Proof::Header(value) = &self.proof {
             request = request.header(header::AUTHORIZATION, value.clone());
         }
-        let mut answer = request.body(form.to_string()).send().await.map_err(unanswered)?;
+        let mut answer =
+            request.body(form.to_string()).send().await.map_err(|error| unanswered(error, limit))?;
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unanswered(error, limit))? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(FetchError::new(
                     FetchFailure::Malformed,
@@ -199,7 +200,7 @@ fn redactor(config: &OAuth2) -> Redactor {
 
 /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unanswered(error: reqwest::Error) -> FetchError {
+fn unanswered(error: reqwest::Error, limit: Duration) -> FetchError {
     let mut causes = String::new();
     let mut is_tls = false;
     let mut source = std::error::Error::source(&error);
@@ -214,7 +215,9 @@ fn unanswered(error: reqwest::Error) -> FetchError {
         () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
         () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
     };
-    let message = if causes.is_empty() || reason == FetchFailure::Timeout {
+    let message = if reason == FetchFailure::Timeout {
+        format!("{what} (request_timeout: {} s)", (limit.as_secs_f64() * 10.0).round() / 10.0)
+    } else if causes.is_empty() {
         what.into()
     } else {
         format!("{what}: {}", response::clean(&causes))

@@ -39,10 +39,20 @@ pub trait TokenSource: Send + Sync {
     /// `held` is the refresh token to use, where one was issued or a login left one: a source does not remember it, the
     /// decorator that persists it does. What is issued in its place goes into [`Issued::refresh_token`].
     async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError>;
+
+    /// Waits until what a token request is made with was changed from outside, such as by a login: the token is then
+    /// refreshed at once. May be dropped and called again.
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[async_trait]
 impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
+    async fn changed(&self) {
+        (**self).changed().await;
+    }
+
     async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
         (**self).fetch(held).await
     }

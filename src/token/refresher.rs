@@ -1,7 +1,7 @@
 //! The background task that keeps one token fresh: a loop, one fallible call, and the pure schedule.
 //!
 //! There is one refresher for each distinct credential and it makes one request at a time, so a thousand requests at
-//! expiry are one token request. It ends with its store only: every failure, whatever it was, is tried again.
+//! expiry are one token request. It never ends: every failure, whatever it was, is tried again.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const CLOCK_CHECK: Duration = Duration::from_secs(15);
 /// A line about a credential that stays unusable for the same cause is repeated this often.
 const REMINDER: Duration = Duration::from_secs(600);
 
-/// Keeps the token in `store` fresh until the store is closed; a token request under way is brought to its end first.
+/// Keeps the token in `store` fresh, for ever. Where this is aborted, a token request under way goes on to its end.
 /// `name` says in the log whose token it is.
 pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) {
     let mut lifetime = None;
@@ -27,7 +27,7 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
     let mut log = FailureLog { name: &name, last: None };
     // Failures of the same class in a row.
     let mut row = (false, 0);
-    while !store.is_closed() {
+    loop {
         store.begin();
         let fetched = watch.during(fetch(&name, &source, &store)).await;
         let wait = match fetched {
@@ -39,7 +39,8 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
                 schedule::refresh_in(fresh, fastrand::f64())
             }
             Err(error) => {
-                let (refused, retry_after) = (error.reason == FetchFailure::Refused, error.retry_after);
+                let refused = matches!(error.reason, FetchFailure::Refused | FetchFailure::LoginRequired);
+                let retry_after = error.retry_after;
                 store.failed(error.clone());
                 row = (refused, if row.0 == refused { row.1 + 1 } else { 1 });
                 let remaining = watch.remaining();
@@ -55,7 +56,7 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
         tokio::select! {
             () = paused => {}
             () = store.wanted() => {}
-            () = store.closed() => {}
+            () = source.changed() => {}
         }
     }
 }

@@ -17,7 +17,6 @@ pub struct Store {
     progress: watch::Sender<Progress>,
     /// Somebody wants a token request now.
     wanted: watch::Sender<bool>,
-    closed: watch::Sender<bool>,
     /// No two refreshes that were forced are closer than this.
     min_interval: Duration,
     status: Mutex<Status>,
@@ -88,7 +87,6 @@ impl Store {
             current: ArcSwapOption::empty(),
             progress: watch::Sender::default(),
             wanted: watch::Sender::new(false),
-            closed: watch::Sender::new(false),
             min_interval,
             status: Mutex::default(),
         }
@@ -150,21 +148,6 @@ impl Store {
         let ended = progress.wait_for(|now| now.attempts > attempt.attempts);
         let _ = tokio::time::timeout(limit, ended).await;
         self.progress.borrow().generation > attempt.generation
-    }
-
-    /// Ends its refresher: at once where it waits, or when the token request under way is over. The current token stays.
-    pub fn close(&self) {
-        self.closed.send_replace(true);
-    }
-
-    /// Whether its refresher was told to end.
-    pub fn is_closed(&self) -> bool {
-        *self.closed.borrow()
-    }
-
-    /// Until it is closed.
-    pub(super) async fn closed(&self) {
-        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Until somebody wants a token request.

@@ -143,6 +143,14 @@ impl Sidekey {
         found().unwrap()
     }
 
+    /// The same for a message that begins like this.
+    pub async fn logged_like(&self, start: &str) -> Value {
+        let is_it = |event: &Value| event["message"].as_str().is_some_and(|text| text.starts_with(start));
+        let found = || self.events().into_iter().find(is_it);
+        assert_eventually(START, &format!("{start:?}… is logged"), async || found().is_some()).await;
+        found().unwrap()
+    }
+
     /// Writes a file that the configuration names as `$DIR/…`, as a whole or not at all.
     pub fn write(&self, name: &str, content: &str) {
         let new = self.dir.path().join(format!(".{name}.new"));

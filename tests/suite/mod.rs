@@ -43,5 +43,6 @@ mod real_oidc_provider;
 mod sample_flows;
 mod samples;
 mod secrets_never_leak;
+mod state_kept;
 mod token_request;
 mod whole_seconds;

@@ -40,6 +40,11 @@ impl Identity {
         Self(hex(parts.0.finish().as_ref()))
     }
 
+    #[cfg(test)]
+    pub(in crate::token) fn for_test(name: &str) -> Self {
+        Self(hex(digest::digest(&digest::SHA256, name.as_bytes()).as_ref()))
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -25,6 +25,7 @@ fn oauth2(client_id: &str) -> OAuth2 {
         endpoint_params: Vec::new(),
         default_expires_in: None,
         request_timeout: None,
+        min_refresh_interval: Duration::from_secs(5),
         tls: Tls::default(),
     }
 }

@@ -6,6 +6,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod state;
 mod urls;
 mod variables;
 
@@ -22,6 +23,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("variables", variables::CASES),
+    ("state", state::CASES),
 ];
 
 /// Every case of every subject.

@@ -5,14 +5,14 @@
 //! that the old one was given. With `state` it outlives the process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::state::{Identity, Lock, Saved, SavedToken, Stamp, StateDir, StateError, StateFile};
-use super::store::{Store, Wake};
 use super::{FetchError, FetchFailure, Issued, TokenSource};
 use crate::config::OAuth2;
 use crate::metrics::TokenMetrics;
@@ -59,9 +59,13 @@ impl Chains {
         Chained { inner, chain: self.of(config), name, is_needed, request, metrics }
     }
 
-    /// Tries once more, at the end of the process, to write what could not be written.
-    pub async fn flush(&self) {
+    /// Ends all chains, before the process does: no token request begins any more, one that is under way is waited for until
+    /// its answer is written (it has a time limit of its own), and what could not be written is tried once more.
+    pub async fn end(&self) {
         let chains: Vec<_> = self.chains.lock().values().cloned().collect();
+        for chain in &chains {
+            chain.is_ended.store(true, Ordering::Relaxed);
+        }
         for chain in chains {
             if let Err(error) = chain.rewrite("").await {
                 tracing::error!("{error}. Its refresh token is lost: a login may have to be done again");
@@ -77,6 +81,8 @@ pub struct Chain {
     link: tokio::sync::Mutex<Link>,
     /// The file as it was when it was last read or written here.
     seen: Mutex<Option<Stamp>>,
+    /// No token request begins any more.
+    is_ended: AtomicBool,
 }
 
 /// Where the chain has come to.
@@ -93,25 +99,27 @@ struct Link {
 
 impl Chain {
     fn new(file: Option<StateFile>) -> Self {
-        Self { file, link: tokio::sync::Mutex::default(), seen: Mutex::default() }
+        Self {
+            file,
+            link: tokio::sync::Mutex::default(),
+            seen: Mutex::default(),
+            is_ended: AtomicBool::new(false),
+        }
     }
 
-    /// Wakes the refresher of `store` as soon as another process has left a new login in the file. Ends with the store.
-    pub async fn watch(self: Arc<Self>, name: String, store: Weak<Store>) {
-        let Some(file) = self.file.clone() else { return };
+    /// Waits until another process has left a new login in the file.
+    async fn relogged(&self, file: &StateFile) {
         let mut last = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
             let stamp = file.stamp();
             if *self.seen.lock() == Some(stamp) || last.replace(stamp) == Some(stamp) {
                 continue;
             }
             let known = self.link.lock().await.saved.login.clone();
-            let Ok(Some(found)) = blocking(&file, StateFile::load).await else { continue };
+            let Ok(Some(found)) = blocking(file, StateFile::load).await else { continue };
             if found.login.is_some() && found.login != known {
-                tracing::info!(service.name = name, "a new login was found: a token is asked for with it");
-                store.refresh_now(Wake::Changed);
+                return;
             }
         }
     }
@@ -155,8 +163,8 @@ impl Chain {
 
     /// Tries once more to write what could not be written; returns whether nothing is left to write.
     async fn rewrite(&self, name: &str) -> Result<(), StateError> {
-        let Some(file) = &self.file else { return Ok(()) };
         let mut link = self.link.lock().await;
+        let Some(file) = &self.file else { return Ok(()) };
         if !link.is_unwritten {
             return Ok(());
         }
@@ -223,20 +231,25 @@ impl<S: TokenSource> Chained<S> {
     }
 
     async fn fetch_kept(&self, file: &StateFile, link: &mut Link) -> Result<Issued, FetchError> {
-        let opened = async {
-            let lock = Arc::new(file.lock().await?);
-            self.chain.catch_up(file, link, &self.name).await?;
-            Ok(lock)
-        };
-        let lock = match opened.await {
-            Ok(lock) => Some(lock),
-            // Without its refresh token it could only spend an older one, and have the whole grant taken back.
+        // Without its refresh token it could only spend an older one, and have the whole grant taken back.
+        let lock = match file.lock().await {
+            Ok(lock) => Some(Arc::new(lock)),
             Err(error) if self.is_needed => return Err(local(&error)),
             Err(error) => {
-                tracing::warn!(service.name = self.name, "{error}; a token is asked for instead");
+                tracing::warn!(service.name = self.name, "{error}; the token is not kept");
                 None
             }
         };
+        match self.chain.catch_up(file, link, &self.name).await {
+            Err(error) if self.is_needed => return Err(local(&error)),
+            Err(error) => {
+                tracing::warn!(
+                    service.name = self.name,
+                    "{error}; a new token is asked for, and the file set aside when it is kept"
+                );
+            }
+            Ok(()) => {}
+        }
         if let Some(kept) = self.kept(link) {
             link.used = Some(link.saved.serial);
             return Ok(kept);
@@ -268,8 +281,24 @@ impl<S: TokenSource> Chained<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for Chained<S> {
+    async fn changed(&self) {
+        match &self.chain.file {
+            Some(file) if self.is_needed => {
+                self.chain.relogged(file).await;
+                tracing::info!(
+                    service.name = self.name,
+                    "a new login was found in state.dir: a token is asked for with it"
+                );
+            }
+            _ => self.inner.changed().await,
+        }
+    }
+
     async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
         let mut link = self.chain.link.lock().await;
+        if self.chain.is_ended.load(Ordering::Relaxed) {
+            return Err(FetchError::new(FetchFailure::Local, "Sidekey is ending"));
+        }
         match &self.chain.file {
             Some(file) if self.is_needed || self.request.is_some() => self.fetch_kept(file, &mut link).await,
             _ => {
