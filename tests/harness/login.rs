@@ -61,7 +61,7 @@ impl Login {
 
     /// The browser comes back with these parameters and the login's own `state`.
     pub async fn comes_back(&self, parameters: &[(&str, &str)]) -> Response {
-        Call::get(self.way_back(parameters).await.to_string()).send().await
+        Call::get(self.way_back(parameters).await).send().await
     }
 
     /// The person types, or pastes.

@@ -139,7 +139,7 @@ impl Plan {
         let tls = TlsClients::new().client(&self.config.tls)?;
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-        let endpoint = TokenEndpoint::new(&self.config, &tls, resolver)?;
+        let endpoint = TokenEndpoint::new(&self.config, tls, resolver)?;
         let work = async {
             match &self.config.grant {
                 Grant::AuthorizationCode(grant) if self.no_browser => {

@@ -81,10 +81,10 @@ impl AuthorizationRequest {
         if !bool::from(state.as_bytes().ct_eq(self.state.expose().as_bytes())) {
             return Err(NoCode::NotOurs);
         }
-        if let (Some(expected), Some(iss)) = (&self.issuer, only("iss")?) {
-            if *expected != *iss {
-                return Err(NoCode::OtherIssuer);
-            }
+        if let (Some(expected), Some(iss)) = (&self.issuer, only("iss")?)
+            && *expected != *iss
+        {
+            return Err(NoCode::OtherIssuer);
         }
         if let Some(error) = only("error")? {
             let description = only("error_description")?;

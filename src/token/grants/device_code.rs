@@ -121,6 +121,7 @@ fn page(text: &str) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use FetchFailure::{Connect, Malformed, Refused, ServerError, Tls};
     use serde_json::json;
 
     fn read(change: &Value) -> Result<DeviceAuthorization, FetchError> {
@@ -177,7 +178,6 @@ mod tests {
             let error = FetchError { code: code.map(str::to_owned), ..FetchError::new(reason, "") };
             longer(Duration::from_secs(5), &error).map(|next| next.as_secs())
         };
-        use FetchFailure::{Connect, Malformed, Refused, ServerError, Tls};
         assert_eq!(next(Refused, Some("authorization_pending")), Some(5));
         assert_eq!(next(ServerError, Some("slow_down")), Some(10));
         assert_eq!(next(Connect, None), Some(10));

@@ -1,5 +1,6 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
+mod caller_tls;
 mod credentials;
 mod document;
 mod durations;
@@ -7,6 +8,7 @@ mod grants;
 mod keys;
 mod listeners;
 mod state;
+mod tls;
 mod urls;
 mod variables;
 
@@ -22,6 +24,8 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("tls", tls::CASES),
+    ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
     ("state", state::CASES),
 ];
