@@ -6,7 +6,7 @@ use url::Url;
 
 use super::item::Item;
 use super::table::Table;
-use super::{endpoint, oauth2, secret};
+use super::{JwtBearer, endpoint, jwt_bearer, oauth2, secret};
 use crate::secret::{Secret, Source};
 
 /// `grant_type`: what a token is asked for with.
@@ -22,6 +22,8 @@ pub enum Grant {
     AuthorizationCode(Box<AuthorizationCode>),
     /// RFC 8628, begun by `sidekey login`.
     DeviceCode(DeviceCode),
+    /// RFC 7523 §2.1.
+    JwtBearer(Box<JwtBearer>),
     /// RFC 8693.
     TokenExchange(Box<TokenExchange>),
 }
@@ -35,6 +37,7 @@ impl Grant {
             Self::RefreshToken(_) => "refresh_token",
             Self::AuthorizationCode(_) => "authorization_code",
             Self::DeviceCode(_) => "device_code",
+            Self::JwtBearer(_) => "jwt_bearer",
             Self::TokenExchange(_) => "token_exchange",
         }
     }
@@ -43,9 +46,11 @@ impl Grant {
     pub fn needs_login(&self) -> bool {
         match self {
             Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
-            Self::ClientCredentials | Self::Password(_) | Self::RefreshToken(_) | Self::TokenExchange(_) => {
-                false
-            }
+            Self::ClientCredentials
+            | Self::Password(_)
+            | Self::RefreshToken(_)
+            | Self::JwtBearer(_)
+            | Self::TokenExchange(_) => false,
         }
     }
 
@@ -54,7 +59,9 @@ impl Grant {
         match self {
             Self::RefreshToken(_) | Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
             // The password brings another one.
-            Self::ClientCredentials | Self::Password(_) | Self::TokenExchange(_) => false,
+            Self::ClientCredentials | Self::Password(_) | Self::JwtBearer(_) | Self::TokenExchange(_) => {
+                false
+            }
         }
     }
 }
@@ -137,6 +144,8 @@ pub(super) struct Kind {
     pub(super) client: Client,
     /// The keys that not every grant has.
     keys: &'static [&'static str],
+    /// Keys that some ways of client authentication have as well.
+    pub(super) shares: &'static [&'static str],
     /// The form parameters that not every grant writes.
     pub(super) writes: &'static [&'static str],
     /// Reads the keys.
@@ -154,13 +163,17 @@ pub(super) enum Client {
     Any,
 }
 
-const KINDS: [(&str, Kind); 6] = [
-    ("client_credentials", Kind { client: Client::Proven, keys: &[], writes: &[], read: client_credentials }),
+const KINDS: [(&str, Kind); 7] = [
+    (
+        "client_credentials",
+        Kind { client: Client::Proven, keys: &[], shares: &[], writes: &[], read: client_credentials },
+    ),
     (
         "password",
         Kind {
             client: Client::Named,
             keys: &["username", "password"],
+            shares: &[],
             writes: &["username", "password", "refresh_token"],
             read: password,
         },
@@ -170,6 +183,7 @@ const KINDS: [(&str, Kind); 6] = [
         Kind {
             client: Client::Named,
             keys: &["refresh_token"],
+            shares: &[],
             writes: &["refresh_token"],
             read: refresh_token,
         },
@@ -179,6 +193,7 @@ const KINDS: [(&str, Kind); 6] = [
         Kind {
             client: Client::Named,
             keys: &["authorization_url", "redirect_uri", "authorization_params"],
+            shares: &[],
             writes: &["code", "code_verifier", "redirect_uri", "refresh_token"],
             read: authorization_code,
         },
@@ -188,13 +203,24 @@ const KINDS: [(&str, Kind); 6] = [
         Kind {
             client: Client::Named,
             keys: &["device_authorization_url"],
+            shares: &[],
             writes: &["device_code", "refresh_token"],
             read: device_code,
         },
     ),
     (
+        "jwt_bearer",
+        Kind {
+            client: Client::Any,
+            keys: &jwt_bearer::KEYS,
+            shares: &jwt_bearer::SHARED,
+            writes: &["assertion"],
+            read: jwt_bearer::read,
+        },
+    ),
+    (
         "token_exchange",
-        Kind { client: Client::Any, keys: &EXCHANGE, writes: &EXCHANGE, read: token_exchange },
+        Kind { client: Client::Any, keys: &EXCHANGE, shares: &[], writes: &EXCHANGE, read: token_exchange },
     ),
 ];
 
@@ -211,8 +237,7 @@ const EXCHANGE: [&str; 7] = [
 /// Which grant it is. Keys of other grants are refused here; without a good `grant_type` nothing is said of them.
 pub(super) fn kind(table: &mut Table<'_>) -> Option<Kind> {
     let item = table.required("grant_type");
-    let planned = ["jwt_bearer"];
-    let kind = item.and_then(|item| oauth2::supported(&item, &planned, &KINDS));
+    let kind = item.and_then(|item| item.choice(&KINDS));
     for (_, other) in KINDS {
         for key in other.keys {
             if table.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {

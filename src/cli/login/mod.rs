@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::{USAGE, load};
-use crate::config::{Auth, Config, Grant, OAuth2};
+use crate::config::{Auth, Config, Grant, OAuth2, TokenUrl};
 use crate::dns::Resolver;
 use crate::secret::Secret;
 use crate::tls::TlsClients;
@@ -169,6 +169,14 @@ async fn finish(
     let issued = request.exchange(endpoint, code).await?;
     keep.save(&issued).await?;
     Ok(issued.scope)
+}
+
+/// What the provider calls itself, where the configuration says it: an answer that names another is refused (RFC 9207).
+fn issuer(config: &OAuth2) -> Option<&str> {
+    match &config.token_url {
+        TokenUrl::Issuer(issuer) => Some(issuer.as_str()),
+        TokenUrl::Endpoint(_) => None,
+    }
 }
 
 fn needs_login(service: &crate::config::Service) -> Option<&str> {

@@ -4,6 +4,7 @@
 mod authorization_code;
 mod client_credentials;
 mod device_code;
+mod jwt_bearer;
 mod logged_in;
 mod password;
 mod refresh_token;
@@ -20,6 +21,7 @@ use crate::metrics::TokenMetrics;
 pub use authorization_code::{AuthorizationRequest, NoCode};
 pub use client_credentials::ClientCredentials;
 pub use device_code::DeviceAuthorization;
+pub use jwt_bearer::JwtBearerGrant;
 pub use logged_in::LoggedIn;
 pub use password::PasswordGrant;
 pub use refresh_token::RefreshTokenGrant;
@@ -41,6 +43,7 @@ pub fn source(
         Grant::AuthorizationCode(_) | Grant::DeviceCode(_) => {
             Arc::new(LoggedIn::new(endpoint, names.first().copied().unwrap_or_default().to_owned()))
         }
+        Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
     Arc::new(chains.wrap(names.join(", "), &config, Metered::new(grant, metrics.clone()), metrics))

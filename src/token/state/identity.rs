@@ -35,7 +35,10 @@ impl Identity {
                     parts.add("value", value);
                 }
             }
-            Grant::ClientCredentials | Grant::DeviceCode(_) | Grant::TokenExchange(_) => {}
+            Grant::ClientCredentials
+            | Grant::DeviceCode(_)
+            | Grant::JwtBearer(_)
+            | Grant::TokenExchange(_) => {}
         }
         Self(hex(parts.0.finish().as_ref()))
     }
