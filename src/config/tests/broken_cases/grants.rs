@@ -87,6 +87,32 @@ services:
       device_authorization_url: http://a.example/CANARY
       redirect_uri: http://127.0.0.1:1/x
 "),
+    ("signed grants", "
+services:
+  bare: { upstream: https://a.example, auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/t } }
+  values:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: jwt_bearer
+      token_url: https://a.example/token
+      client_id: crm
+      private_key: CANARY
+      signing_alg: HS256
+      claims: { sub: a, exp: 7, level: 1.5, deep: { list: [1.5] } }
+      assertion_headers: { alg: none, kid: CANARY }
+      assertion_lifetime: 2h
+      endpoint_params: { assertion: CANARY }
+  account:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /nonexistent/a.json }
+  no-account:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /dev/null }
+  both:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /dev/null, private_key: CANARY }
+"),
     ("token exchange", "
 services:
   cloud:
