@@ -19,7 +19,7 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Listener, Log, Shutdown, duration, listener, logging};
+use super::{Config, Listen, Listener, Log, Shutdown, duration, listener, logging, state};
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -93,6 +93,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
+    let state = table.optional("state").and_then(|item| state::read(&item));
     let threads = threads(&mut table);
     let max_connections = table.optional("max_connections").and_then(|item| item.number(1..=1_000_000));
     let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
@@ -104,6 +105,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
         services: services?,
         log,
         shutdown,
+        state,
         threads,
         max_connections: max_connections.unwrap_or(MAX_CONNECTIONS),
         warnings: Vec::new(),
