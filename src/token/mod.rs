@@ -110,12 +110,19 @@ pub struct FetchError {
     pub message: String,
     /// How long the endpoint asked us to wait (`Retry-After`).
     pub retry_after: Option<Duration>,
+    /// The `error` code of the endpoint's answer (RFC 6749 §5.2), fit for a log.
+    pub code: Option<String>,
 }
 
 impl FetchError {
     /// A failure without `Retry-After`.
     pub fn new(reason: FetchFailure, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None }
+        Self { reason, message: message.into(), retry_after: None, code: None }
+    }
+
+    /// Whether the endpoint answered with this `error` code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
     }
 }
 
@@ -134,10 +141,12 @@ pub enum FetchFailure {
     ServerError,
     /// An answer that is no token answer: empty, HTML, broken JSON, too large, a redirect.
     Malformed,
-    /// Nothing was sent: something on this machine is in the way, such as a file that cannot be read.
-    Local,
     /// The endpoint refused the client or the grant (RFC 6749 §5.2): only a change on one side helps.
     Refused,
+    /// Something on Sidekey's own side: a secret that cannot be read, a state file that cannot be written.
+    Local,
+    /// A person must run `sidekey login` first. No request was made.
+    LoginRequired,
 }
 
 impl FetchFailure {
@@ -150,8 +159,9 @@ impl FetchFailure {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
-            Self::Local => "local",
             Self::Refused => "refused",
+            Self::Local => "local",
+            Self::LoginRequired => "login_required",
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Answer {
     pub lifetime_is_stated: bool,
     /// `scope`.
     pub scope: Option<String>,
-    /// `refresh_token`, where there is one that can be used.
+    /// `refresh_token`, where it can be used.
     pub refresh_token: Option<Secret>,
 }
 
@@ -77,11 +77,11 @@ pub(super) fn parse(
     };
     let stated = stated_lifetime(&fields, now);
     Ok(Answer {
-        refresh_token,
         lifetime: stated.or_else(|| jwt_lifetime(&access_token, now)),
         lifetime_is_stated: stated.is_some(),
         scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
         access_token,
+        refresh_token,
     })
 }
 
@@ -109,11 +109,13 @@ fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Reda
     tokens.fold(redactor.clone(), Redactor::hide_likely)
 }
 
-/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header.
+/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header. A token exchange answers `N_A`
+/// where what it issued is no access token (RFC 8693 §2.2.1), such as an ID token that an API takes.
 fn unusable_type(fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
     match fields.get("token_type") {
         None | Some(Value::Null) => None,
         Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case("bearer") => None,
+        Some(Value::String(kind)) if kind == "N_A" && fields.contains_key("issued_token_type") => None,
         Some(Value::String(kind)) => Some(clean(redactor.show(kind))),
         Some(_) => Some("that is no string".into()),
     }
@@ -179,7 +181,7 @@ fn refused(
         _ if passing => FetchFailure::ServerError,
         _ => FetchFailure::Refused,
     };
-    FetchError { reason, message, retry_after: retry_after(headers, now) }
+    FetchError { reason, message, retry_after: retry_after(headers, now), code: Some(code) }
 }
 
 fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> FetchError {
@@ -201,6 +203,7 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Fet
         reason,
         message: format!("the token endpoint answered {}{note}", status.as_u16()),
         retry_after,
+        code: None,
     }
 }
 

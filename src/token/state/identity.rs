@@ -28,6 +28,9 @@ impl Identity {
         // Whom it is for: a user, or the refresh token that it began with (never the client secret, which is rotated).
         match &config.grant {
             Grant::ClientCredentials => {}
+            Grant::Password(owner) => parts.add("username", &owner.username),
+            Grant::RefreshToken(seed) => parts.add("seed", seed.expose()),
+            Grant::TokenExchange(exchange) => parts.add("exchange", &format!("{exchange:?}")),
         }
         Self(hex(parts.0.finish().as_ref()))
     }

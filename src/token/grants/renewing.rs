@@ -1,0 +1,41 @@
+//! A refresh token in place of the grant that it came from (RFC 6749 §6), for as long as the endpoint takes it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::refresh_token::refresh;
+use crate::secret::Secret;
+use crate::token::endpoint::TokenEndpoint;
+use crate::token::{FetchError, Issued, TokenSource};
+
+/// A grant that is asked for once, and again when its refresh token is refused.
+pub struct Renewing<S> {
+    endpoint: Arc<TokenEndpoint>,
+    first: S,
+}
+
+impl<S> Renewing<S> {
+    /// Wraps the grant.
+    pub fn new(endpoint: Arc<TokenEndpoint>, first: S) -> Self {
+        Self { endpoint, first }
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource> TokenSource for Renewing<S> {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        if let Some(held) = held {
+            match refresh(&self.endpoint, held, None).await {
+                Ok(mut issued) => {
+                    // An answer without one leaves the old one in use (RFC 6749 §6).
+                    issued.refresh_token.get_or_insert_with(|| held.clone());
+                    return Ok(issued);
+                }
+                Err(error) if error.has_code("invalid_grant") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.first.fetch(None).await
+    }
+}
