@@ -141,6 +141,7 @@ mod tests {
             tls: Tls::default(),
             timeouts: Timeouts::default(),
             token_wait: std::time::Duration::ZERO,
+            replay_on_401: true,
             optional: false,
         }
     }

@@ -17,6 +17,7 @@ use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
+use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::service::Service;
 use crate::upstream::Connection;
@@ -64,13 +65,17 @@ pub(super) async fn run(
             return refuse(proxy, io, refusal, patience).await;
         }
     };
-    let mut request = Request::begin(proxy, found, patience);
+    let mut request = Request::begin(proxy, found, length, patience);
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
         if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out) {
             debug_assert!(std::ptr::eq(found.service, request.service));
+            request.used = found.used;
         }
+    }
+    if request.may_be_replayed() {
+        buffer.hold();
     }
     buffer.consume(length);
     let outcome = if out.is_empty() {
@@ -79,6 +84,7 @@ pub(super) async fn run(
     } else {
         request.serve_in_time(io, buffer, &mut out).await
     };
+    buffer.let_go();
     match outcome {
         Ok(after) => after,
         Err(Trouble::Failure(failure)) => request.fail(io, failure, &mut out).await,
@@ -91,12 +97,16 @@ pub(super) async fn run(
 
 /// A request in flight; counted until it is dropped, however it ends.
 pub(super) struct Request<'p> {
-    proxy: &'p Proxy,
+    pub(super) proxy: &'p Proxy,
     pub(super) service: &'p Service,
     pub(super) facts: RequestFacts,
+    /// How much of the caller's bytes the head is.
+    pub(super) head_length: usize,
+    /// The credential that it was sent with.
+    pub(super) used: Used,
     method: MethodLabel,
     path: Option<String>,
-    start: Instant,
+    pub(super) start: Instant,
     /// What the caller was answered, from the moment the answer began.
     status: Option<u16>,
     failure: Option<Failure>,
@@ -105,13 +115,27 @@ pub(super) struct Request<'p> {
 }
 
 impl<'p> Request<'p> {
-    fn begin(proxy: &'p Proxy, found: Found<'p>, patience: &'p mut Patience) -> Self {
+    fn begin(proxy: &'p Proxy, found: Found<'p>, head_length: usize, patience: &'p mut Patience) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
-        let Found { service, facts, method, path } = found;
+        let Found { service, facts, method, path, used } = found;
         let start = Instant::now();
-        Self { proxy, service, facts, method, path, start, status: None, failure: None, body, patience }
+        let (status, failure) = (None, None);
+        Self {
+            proxy,
+            service,
+            facts,
+            head_length,
+            used,
+            method,
+            path,
+            start,
+            status,
+            failure,
+            body,
+            patience,
+        }
     }
 
     async fn serve_in_time(
@@ -141,11 +165,8 @@ impl<'p> Request<'p> {
         buffer: &mut Buffer,
         out: &mut Buffer,
     ) -> Result<After, Trouble> {
-        // What of the body is here already goes out with the head.
-        self.body.take(buffer, out).map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
-
         let mut answer = Buffer::take();
-        let (connection, length) = self.ask(io, buffer, out, &mut answer).await?;
+        let (connection, length) = self.ask_until_accepted(io, buffer, out, &mut answer).await?;
         let passing = self.passing(&answer.filled()[..length], out)?;
         answer.consume(length);
         self.status = Some(passing.status);

@@ -119,6 +119,7 @@ pub(crate) mod tests {
             tls: Tls::default(),
             timeouts: Timeouts::default(),
             token_wait: Duration::ZERO,
+            replay_on_401: true,
             optional: false,
         };
         Upstream::new(&service, None, Resolver::from_system().unwrap())

@@ -39,6 +39,7 @@ mod promise_never_the_apps_fault;
 mod real_metrics;
 mod real_nginx;
 mod real_oidc_provider;
+mod renewal_after_401;
 mod sample_flows;
 mod samples;
 mod secrets_never_leak;
