@@ -83,7 +83,7 @@ impl App {
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
         let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
-        let (tls, chains_of) = (TlsClients::new(), chains.clone());
+        let (tls, chains_of) = (Arc::new(TlsClients::new()), chains.clone());
         let workshop = Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of };
 
         let doors = Doors::open(config)?;
@@ -95,6 +95,7 @@ impl App {
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
         pages::serve(admin, Admin::new(runtime.clone(), registry, metrics))?;
         tokio::spawn(sweep(runtime));
+        tokio::spawn(workshop.tls.clone().follow_files());
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
         for door in doors.iter() {

@@ -45,5 +45,6 @@ mod samples;
 mod secrets_never_leak;
 mod state_kept;
 mod token_request;
+mod upstream_tls;
 mod ways_tls;
 mod whole_seconds;

@@ -8,6 +8,7 @@ mod grants;
 mod keys;
 mod listeners;
 mod state;
+mod tls;
 mod urls;
 mod variables;
 
@@ -23,6 +24,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("tls", tls::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
     ("state", state::CASES),
