@@ -15,6 +15,12 @@ async fn guarded(auth: &str, more: &str) -> (Upstream, TokenEndpoint, Sidekey) {
     (upstream, endpoint, sidekey)
 }
 
+/// Takes all tokens back; a moment after the last refresh, which with an interval of 1 ms is long enough for the next.
+async fn revoke(endpoint: &TokenEndpoint) {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    endpoint.revoke_all();
+}
+
 /// How often the upstream got `Authorization: Bearer TOKEN`.
 fn sent(upstream: &Upstream, token: &str) -> usize {
     let value = format!("Bearer {token}");
@@ -29,11 +35,11 @@ async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
 async fn a_revoked_token_is_replaced_and_the_caller_notices_nothing() {
     let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
     for method in ["GET", "DELETE"] {
-        endpoint.revoke_all();
+        revoke(&endpoint).await;
         assert_eq!(Call::new(method, sidekey.url("/api/x?a=1")).send().await.text(), "granted");
     }
     for length in [0, 1, 1000, 20_000, 50_000] {
-        endpoint.revoke_all();
+        revoke(&endpoint).await;
         let body = "x".repeat(length);
         let response = Call::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
         assert_eq!(response.text(), "granted", "{length}");
@@ -54,7 +60,7 @@ async fn a_chunked_body_and_one_that_comes_after_its_head_are_replayed_whole() {
         ("Content-Length: 5", "hello"),
         ("Transfer-Encoding: chunked", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Sum: 1\r\n\r\n"),
     ] {
-        endpoint.revoke_all();
+        revoke(&endpoint).await;
         let mut connection = sidekey.connect().await;
         connection.send(&format!("PUT /api/x HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n")).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -76,7 +82,7 @@ async fn a_chunked_body_and_one_that_comes_after_its_head_are_replayed_whole() {
 #[tokio::test]
 async fn a_thousand_simultaneous_401s_are_one_token_request() {
     let (_upstream, endpoint, sidekey) = guarded("", "").await;
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     let calls: Vec<_> = (0..1000)
         .map(|_| {
             let url = sidekey.url("/api/");
@@ -129,7 +135,7 @@ async fn a_late_401_for_an_old_token_refreshes_nothing_and_is_replayed_with_the_
     let url = sidekey.url("/api/slow");
     let slow = tokio::spawn(async move { Call::get(url).send().await.text() });
     upstream.received(1).await;
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     assert_eq!(sidekey.get("/api/").await.text(), "granted");
     assert_eq!(endpoint.request_count(), 2);
     gate.open();
@@ -141,14 +147,14 @@ async fn a_late_401_for_an_old_token_refreshes_nothing_and_is_replayed_with_the_
 #[tokio::test]
 async fn a_body_that_streams_or_outgrows_the_buffer_is_not_replayed_but_the_token_is_new_for_the_next() {
     let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     let response = Call::new("POST", sidekey.url("/api/")).body("x".repeat(200_000)).send().await;
     assert_eq!(response.status, 401);
     endpoint.received(2).await;
     let granted = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(PATIENCE, "the next one has the new token", granted).await;
 
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     let asked = upstream.request_count();
     upstream.next(Answer::status(401).early().close());
     let mut connection = sidekey.connect().await;
@@ -162,7 +168,7 @@ async fn a_body_that_streams_or_outgrows_the_buffer_is_not_replayed_but_the_toke
 #[tokio::test]
 async fn where_replaying_is_off_the_401_is_passed_on_and_the_token_refreshed() {
     let (upstream, endpoint, sidekey) = guarded("", "replay_on_401: false,").await;
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     assert_eq!(sidekey.get("/api/").await.status, 401);
     assert_eq!(upstream.request_count(), 1);
     endpoint.received(2).await;
@@ -173,12 +179,12 @@ async fn where_replaying_is_off_the_401_is_passed_on_and_the_token_refreshed() {
 #[tokio::test]
 async fn where_no_new_token_comes_in_time_the_401_is_passed_on() {
     let (_upstream, endpoint, sidekey) = guarded("", "token_wait: 200ms,").await;
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     endpoint.stall();
     assert_eq!(sidekey.get("/api/").await.status, 401);
     endpoint.come_up();
     let (_upstream, endpoint, sidekey) = guarded("", "").await;
-    endpoint.revoke_all();
+    revoke(&endpoint).await;
     endpoint.go_down();
     assert_eq!(sidekey.get("/api/").await.status, 401, "at once: the token request failed");
 }
@@ -196,6 +202,7 @@ async fn the_first_answer_leaves_nothing_behind_whatever_its_body_is() {
         Answer::status(401).body("never whole").body_held_at(3, &gate),
         Answer::status(401).body("cut").cut_at(1),
     ] {
+        tokio::time::sleep(Duration::from_millis(5)).await;
         upstream.next(refusal);
         upstream.next(Answer::ok("good"));
         upstream.next(Answer::ok("next"));
