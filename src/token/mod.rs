@@ -7,10 +7,12 @@
 pub mod bench;
 pub mod chain;
 mod client_auth;
+mod discovery;
 pub mod endpoint;
 mod expiry;
 pub mod grants;
 mod http_client;
+mod jwt;
 mod metered;
 mod redact;
 pub mod refresher;

@@ -18,11 +18,17 @@ fn dir_with(folder: &TempDir, key: &str) -> Result<StateDir, StateError> {
 fn oauth2(client_id: &str) -> OAuth2 {
     OAuth2 {
         grant: Grant::ClientCredentials,
-        token_url: "https://login.example.com/token".parse().unwrap(),
+        token_url: config::TokenUrl::Endpoint("https://login.example.com/token".parse().unwrap()),
         client_id: client_id.into(),
         client_auth: ClientAuth::SecretBasic { secret: secret("CANARY"), encoding: BasicEncoding::default() },
         scopes: vec!["read".into()],
         endpoint_params: Vec::new(),
+        request: config::TokenRequest {
+            headers: Vec::new(),
+            format: config::RequestFormat::Form,
+            scope_separator: " ".into(),
+            proxy: None,
+        },
         default_expires_in: None,
         request_timeout: None,
         min_refresh_interval: Duration::from_secs(5),
