@@ -34,6 +34,7 @@ pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
             for (key, entry) in entries.iter_mut() {
                 let private = private
                     || key == "auth"
+                    || key == "proxy_auth"
                     || (path.is_empty() && ["credentials", "state"].contains(&key.as_str()));
                 settle(entry, &child(path, key), private, report);
             }

@@ -10,18 +10,19 @@ use std::time::Duration;
 use httparse::Header;
 
 use super::buffer::Buffer;
-use super::exchange::{Request, Trouble};
-use super::failure::{Failure, Reason};
+use super::exchange::{Request, Trouble, whole_body};
+use super::failure::Failure;
 use super::framing::Framing;
 use super::head::{self, Room};
 use super::prepare::prepare;
 use super::relay::{Body, Io};
-use crate::upstream::Connection;
+use crate::upstream::{Connection, Endpoint};
 
 /// An answer 401 that was read as far as its head.
 struct Refusal {
     framing: Framing,
     keep_alive: bool,
+    keep_alive_for: Option<Duration>,
     /// The credential is good, and does not allow this: another one of its kind would not either (RFC 6750 §3.1).
     is_scope: bool,
 }
@@ -45,7 +46,7 @@ impl Request<'_> {
         loop {
             // What of the body is here already goes out with the head.
             let taken = self.body.take(buffer, out);
-            taken.map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
+            taken.map_err(Failure::from)?;
             let asked = self.ask(io, buffer, out, answer).await;
             // Whatever is not HTTP is refused where it is parsed.
             let is_refused = answer.filled().get(9..12) == Some(b"401");
@@ -61,6 +62,7 @@ impl Request<'_> {
                 buffer.let_go();
                 return Ok((connection, length));
             }
+            let endpoint = self.endpoint;
             let refusal = Refusal::read(&answer.filled()[..length], self.facts.is_head)?;
             // On the heap: every request has room for what it awaits, and few get here.
             if !Box::pin(self.begin_anew(&refusal, buffer, out)).await {
@@ -68,7 +70,7 @@ impl Request<'_> {
                 return Ok((connection, length));
             }
             answer.consume(length);
-            self.discard(refusal, connection, answer);
+            discard(endpoint, refusal, connection, answer);
             is_replay = true;
         }
     }
@@ -86,25 +88,15 @@ impl Request<'_> {
         }
         let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
         let mut anew = Buffer::take();
-        let found = prepare(self.proxy, &held[..self.head_length], &mut anew);
+        let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[]);
         let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
         self.used = found.used;
-        self.body = Body::new(self.facts.body.framing(|| self.service.credential.slot().clone()));
+        self.endpoint = found.endpoint;
+        self.body = whole_body(self.service, &self.facts);
         buffer.rewind();
         buffer.consume(self.head_length);
         std::mem::swap(out, &mut anew);
         true
-    }
-
-    /// Gives the connection back where all of the answer is here; otherwise it is closed, because waiting for the rest
-    /// would cost more than another one.
-    fn discard(&self, refusal: Refusal, connection: Connection, answer: &mut Buffer) {
-        let mut body = Body::new(refusal.framing);
-        let is_read = body.take(answer, &mut Buffer::take()).is_ok() && body.is_done() && answer.is_empty();
-        if is_read && refusal.keep_alive {
-            self.service.upstream.release(connection);
-        }
-        answer.clear();
     }
 
     /// How long the answer may be held back for a new credential: half of what is left of the request's time at most, so
@@ -116,12 +108,28 @@ impl Request<'_> {
     }
 }
 
+/// Gives the connection back where all of the answer is here; otherwise it is closed, because waiting for the rest would
+/// cost more than another one.
+fn discard(endpoint: &Endpoint, refusal: Refusal, connection: Connection, answer: &mut Buffer) {
+    let mut body = Body::new(refusal.framing);
+    let is_read = body.take(answer, &mut Buffer::take()).is_ok() && body.is_done() && answer.is_empty();
+    if is_read && refusal.keep_alive {
+        endpoint.release(connection, refusal.keep_alive_for);
+    }
+    answer.clear();
+}
+
 impl Refusal {
     fn read(bytes: &[u8], is_head: bool) -> Result<Self, Failure> {
         let mut room = Room::new();
         let head = head::response(bytes, &mut room, is_head)?;
         let is_scope = head.fields.iter().any(names_scope);
-        Ok(Self { framing: head.framing, keep_alive: head.keep_alive, is_scope })
+        Ok(Self {
+            framing: head.framing,
+            keep_alive: head.keep_alive,
+            keep_alive_for: head.keep_alive_for,
+            is_scope,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod keys;
 mod listeners;
 mod state;
 mod tls;
+mod upstreams;
 mod urls;
 mod variables;
 
@@ -27,6 +28,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("tls", tls::CASES),
+    ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
     ("state", state::CASES),
