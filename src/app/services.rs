@@ -58,11 +58,9 @@ impl Workshop {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let names = names.join(", ");
-            let source: Arc<dyn TokenSource> =
-                grants::source(Arc::new(endpoint), &names, &self.chains, metrics);
+            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &self.chains, metrics);
             let store = Arc::new(Store::new(oauth2.min_refresh_interval));
-            tokio::spawn(refresher::run(names, source, store.clone()));
+            tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);
         }
         Ok(stores)

@@ -14,7 +14,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<State> {
     let dir = table.required("dir").and_then(|item| item.parse(dir));
     let key = table.required("key").and_then(|item| {
         let key = secret::read(&item)?;
-        if key.is_shorter_than(SHORTEST_KEY) {
+        if key.length() < SHORTEST_KEY {
             item.mistake(format!(
                 "the key is shorter than {SHORTEST_KEY} characters, so that what it encrypts could be guessed; \
                  `openssl rand -base64 32` writes a good one"

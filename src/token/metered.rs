@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use super::{FetchError, Issued, TokenSource};
+use super::{FetchError, FetchFailure, Issued, TokenSource};
 use crate::metrics::TokenMetrics;
 use crate::secret::Secret;
 
@@ -30,7 +30,12 @@ impl<S: TokenSource> TokenSource for Metered<S> {
     async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
         let start = Instant::now();
         let result = self.inner.fetch(held).await;
-        let reason = result.as_ref().err().map_or("", |error| error.reason.as_str());
+        let reason = result.as_ref().err().map(|error| error.reason);
+        if reason == Some(FetchFailure::LoginRequired) {
+            // Nothing was asked of anybody.
+            return result;
+        }
+        let reason = reason.map_or("", FetchFailure::as_str);
         for metrics in &self.metrics {
             metrics.fetched(reason, start.elapsed());
         }

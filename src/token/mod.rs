@@ -144,10 +144,10 @@ pub enum FetchFailure {
     ServerError,
     /// An answer that is no token answer: empty, HTML, broken JSON, too large, a redirect.
     Malformed,
+    /// Nothing was sent: something on this machine is in the way, such as a file that cannot be read.
+    Local,
     /// The endpoint refused the client or the grant (RFC 6749 §5.2): only a change on one side helps.
     Refused,
-    /// Something on Sidekey's own side: a secret that cannot be read, a state file that cannot be written.
-    Local,
     /// A person must run `sidekey login` first. No request was made.
     LoginRequired,
 }
@@ -162,8 +162,8 @@ impl FetchFailure {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
-            Self::Refused => "refused",
             Self::Local => "local",
+            Self::Refused => "refused",
             Self::LoginRequired => "login_required",
         }
     }

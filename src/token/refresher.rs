@@ -39,7 +39,8 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
                 schedule::refresh_in(fresh, fastrand::f64())
             }
             Err(error) => {
-                let (refused, retry_after) = (error.reason == FetchFailure::Refused, error.retry_after);
+                let refused = matches!(error.reason, FetchFailure::Refused | FetchFailure::LoginRequired);
+                let retry_after = error.retry_after;
                 store.failed(error.clone());
                 row = (refused, if row.0 == refused { row.1 + 1 } else { 1 });
                 let remaining = watch.remaining();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Output};
+use std::process::{ChildStdin, Command, ExitStatus, Output};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -187,6 +187,13 @@ impl Sidekey {
         let mut command = binary();
         command.args(arguments).envs(env.iter().copied());
         run(command, b"").await
+    }
+
+    /// Starts another of its commands, with the configuration that this one runs with.
+    pub fn beside(&self, arguments: &[&str]) -> (Process, ChildStdin) {
+        let mut command = binary();
+        command.args(arguments).arg("--config").arg(self.dir.path().join("sidekey.yaml"));
+        Process::spawn_interactive(arguments[0], &mut command)
     }
 
     fn listener(&self, kind: &str) -> &Listener {

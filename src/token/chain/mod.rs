@@ -55,10 +55,8 @@ impl Chains {
     ) -> Chained<S> {
         let keeping = self.dir.as_ref().filter(|dir| dir.keeps_access_tokens());
         let request = keeping.map(|dir| dir.fingerprint(config));
-        let keeps = config.grant.keeps_refresh_token();
-        let is_needed = keeps && !config.grant.can_begin_anew();
-        let is_kept = keeps || request.is_some();
-        Chained { inner, chain: self.of(config), name, is_needed, is_kept, request, metrics }
+        let is_needed = config.grant.keeps_refresh_token();
+        Chained { inner, chain: self.of(config), name, is_needed, request, metrics }
     }
 
     /// Ends all chains, before the process does: no token request begins any more, one that is under way is waited for until
@@ -191,8 +189,6 @@ pub struct Chained<S> {
     name: String,
     /// Whether the grant cannot do without what is in the chain.
     is_needed: bool,
-    /// Whether there is anything to write.
-    is_kept: bool,
     /// Fingerprint of all that shapes the request, where access tokens are kept.
     request: Option<String>,
     metrics: Vec<TokenMetrics>,
@@ -304,7 +300,7 @@ impl<S: TokenSource> TokenSource for Chained<S> {
             return Err(FetchError::new(FetchFailure::Local, "Sidekey is ending"));
         }
         match &self.chain.file {
-            Some(file) if self.is_kept => self.fetch_kept(file, &mut link).await,
+            Some(file) if self.is_needed || self.request.is_some() => self.fetch_kept(file, &mut link).await,
             _ => {
                 let held = link.saved.refresh_token.clone();
                 let issued = self.inner.fetch(held.as_ref()).await?;

@@ -83,7 +83,7 @@ fn process_with(folder: &TempDir, provider: &Arc<Provider>, request: Option<&str
     let source = Source { provider: provider.clone(), takes: Duration::from_millis(5) };
     let chain = Arc::new(Chain::new(Some(file(folder))));
     let (name, request) = ("crm".into(), request.map(str::to_owned));
-    Chained { inner: source, chain, name, is_needed: true, is_kept: true, request, metrics: Vec::new() }
+    Chained { inner: source, chain, name, is_needed: true, request, metrics: Vec::new() }
 }
 
 fn file(folder: &TempDir) -> StateFile {
@@ -236,15 +236,7 @@ async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     chains.chains.lock().insert(Identity::for_test("crm"), chain.clone());
     let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
     let (name, metrics) = ("crm".into(), Vec::new());
-    let running = Arc::new(Chained {
-        inner: source,
-        chain,
-        name,
-        is_needed: true,
-        is_kept: true,
-        request: None,
-        metrics,
-    });
+    let running = Arc::new(Chained { inner: source, chain, name, is_needed: true, request: None, metrics });
     let fetching = tokio::spawn({
         let running = running.clone();
         async move { running.fetch(None).await }

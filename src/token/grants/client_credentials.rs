@@ -1,7 +1,5 @@
 //! `client_credentials` (RFC 6749 §4.4): the client asks for itself. A `refresh_token` in the answer is ignored (§4.4.3).
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::secret::Secret;
@@ -10,12 +8,12 @@ use crate::token::{FetchError, Issued, TokenSource};
 
 /// The client-credentials grant at one endpoint.
 pub struct ClientCredentials {
-    endpoint: Arc<TokenEndpoint>,
+    endpoint: TokenEndpoint,
 }
 
 impl ClientCredentials {
     /// Prepares the grant.
-    pub fn new(endpoint: Arc<TokenEndpoint>) -> Self {
+    pub fn new(endpoint: TokenEndpoint) -> Self {
         Self { endpoint }
     }
 }

@@ -1,8 +1,6 @@
 //! `token_exchange` (RFC 8693): a token for a token, such as a projected Kubernetes service-account token for one of a
 //! cloud (workload identity federation). The subject token is read again for every request: it lives shorter than we do.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::config::TokenExchange;
@@ -12,13 +10,13 @@ use crate::token::{FetchError, FetchFailure, Issued, TokenSource};
 
 /// The token exchange at one endpoint.
 pub struct ExchangeGrant {
-    endpoint: Arc<TokenEndpoint>,
+    endpoint: TokenEndpoint,
     exchange: Box<TokenExchange>,
 }
 
 impl ExchangeGrant {
     /// Prepares the grant.
-    pub fn new(endpoint: Arc<TokenEndpoint>, exchange: Box<TokenExchange>) -> Self {
+    pub fn new(endpoint: TokenEndpoint, exchange: Box<TokenExchange>) -> Self {
         Self { endpoint, exchange }
     }
 }

@@ -27,10 +27,18 @@ impl Identity {
         }
         // Whom it is for: a user, or the refresh token that it began with (never the client secret, which is rotated).
         match &config.grant {
-            Grant::ClientCredentials => {}
             Grant::Password(owner) => parts.add("username", &owner.username),
             Grant::RefreshToken(seed) => parts.add("seed", seed.expose()),
-            Grant::TokenExchange(exchange) => parts.add("exchange", &format!("{exchange:?}")),
+            Grant::AuthorizationCode(grant) => {
+                for (name, value) in &grant.authorization_params {
+                    parts.add("param", name);
+                    parts.add("value", value);
+                }
+            }
+            Grant::ClientCredentials
+            | Grant::DeviceCode(_)
+            | Grant::JwtBearer(_)
+            | Grant::TokenExchange(_) => {}
         }
         Self(hex(parts.0.finish().as_ref()))
     }

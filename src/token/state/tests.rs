@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{BasicEncoding, ClientAuth, Grant, OAuth2, Tls};
+use crate::config::{BasicEncoding, ClientAuth, OAuth2};
 use crate::secret::Secret;
 
 fn secret(text: &str) -> Secret {
@@ -16,23 +16,14 @@ fn dir_with(folder: &TempDir, key: &str) -> Result<StateDir, StateError> {
 }
 
 fn oauth2(client_id: &str) -> OAuth2 {
-    OAuth2 {
-        grant: Grant::ClientCredentials,
-        token_url: config::TokenUrl::Endpoint("https://login.example.com/token".parse().unwrap()),
-        client_id: client_id.into(),
-        client_auth: ClientAuth::SecretBasic { secret: secret("CANARY"), encoding: BasicEncoding::default() },
-        scopes: vec!["read".into()],
-        endpoint_params: Vec::new(),
-        request: config::TokenRequest {
-            headers: Vec::new(),
-            format: config::RequestFormat::Form,
-            scope_separator: " ".into(),
-            proxy: None,
-        },
-        default_expires_in: None,
-        request_timeout: None,
-        min_refresh_interval: Duration::from_secs(5),
-        tls: Tls::default(),
+    let text = format!(
+        "services: {{ a: {{ upstream: 'https://a.example', auth: {{ type: oauth2, grant_type: client_credentials, \
+         token_url: 'https://login.example.com/token', client_id: '{client_id}', client_secret: CANARY, scopes: [read] }} }} }}"
+    );
+    let config = config::Config::parse(&text, "test").unwrap();
+    match &config.services[0].auth {
+        config::Auth::OAuth2(oauth2) => (**oauth2).clone(),
+        other => panic!("{other:?}"),
     }
 }
 
