@@ -80,6 +80,7 @@ impl Workshop {
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
             upstream: Arc::new(Upstream::new(config, tls, &self.resolver, proxy.as_ref())),
             token_wait: config.token_wait,
+            replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
         })
