@@ -1,6 +1,7 @@
 //! The secrets of grants: passwords, refresh tokens, subject tokens, and what passes through a login. The endpoints write
 //! back whatever they were sent.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -31,10 +32,12 @@ async fn what_a_grant_sends_is_not_shown_though_the_endpoint_repeats_it() {
     for (name, grant) in grants {
         let (endpoint, canary) = (TokenEndpoint::plain().await, Canary::new(name));
         endpoint.always(echo(&canary));
-        config += &format!(
-            "{name}: {{ upstream: 'http://127.0.0.1:9', token_wait: 0s, auth: {{ type: oauth2, token_url: '{}', {grant} }} }}\n",
+        writeln!(
+            config,
+            "{name}: {{ upstream: 'http://127.0.0.1:9', token_wait: 0s, auth: {{ type: oauth2, token_url: '{}', {grant} }} }}",
             endpoint.url()
-        );
+        )
+        .unwrap();
         endpoints.push(endpoint);
         canaries.push(canary);
     }
