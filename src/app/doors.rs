@@ -17,6 +17,7 @@ pub(super) struct OpenDoor {
     pub(super) door: Arc<Door>,
     /// Tells the workers to accept no more.
     pub(super) stop: watch::Sender<bool>,
+    wanted: Wanted,
 }
 
 /// A listener as the configuration has it: the service, where it belongs to one, and the address.
@@ -29,14 +30,71 @@ struct Wanted {
 /// All of them.
 pub(super) struct Doors(Vec<OpenDoor>);
 
+/// The doors of another configuration: what is kept, by position among those that are open, and what is new.
+pub(super) struct Planned(Vec<Plan>);
+
+enum Plan {
+    Keep(usize),
+    New(OpenDoor),
+}
+
 impl Doors {
     /// Opens every listener of a configuration, or none.
     pub(super) fn open(config: &Config) -> Result<Self, BindError> {
-        wanted(config).map(|wanted| OpenDoor::open(&wanted)).collect::<Result<_, _>>().map(Self)
+        let doors = wanted(config).map(|wanted| Ok(OpenDoor::new(wanted.bind()?, wanted)));
+        doors.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Opens what another configuration wants and is not open yet. Those that are open stay so.
+    pub(super) fn plan(&self, config: &Config) -> Result<Planned, BindError> {
+        let mut kept = vec![false; self.0.len()];
+        let mut plan = |wanted: Wanted| {
+            // Port 0 may be wanted more than once.
+            let same = |(index, open): (usize, &OpenDoor)| !kept[index] && open.wanted == wanted;
+            if let Some(same) = self.0.iter().enumerate().position(same) {
+                kept[same] = true;
+                return Ok(Plan::Keep(same));
+            }
+            // An address that goes from one service to another: the socket stays, and whoever waits at it is served.
+            let handed_on = self.0.iter().find(|open| open.listener.address == wanted.address);
+            let listener = handed_on.map_or_else(|| wanted.bind(), |open| Ok(open.listener.clone()))?;
+            Ok(Plan::New(OpenDoor::new(listener, wanted)))
+        };
+        wanted(config).map(&mut plan).collect::<Result<_, _>>().map(Planned)
+    }
+
+    /// Goes over to the planned doors; returns those that are to be closed.
+    pub(super) fn take(&mut self, planned: Planned) -> Vec<OpenDoor> {
+        let mut old: Vec<_> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
+        for plan in planned.0 {
+            self.0.push(match plan {
+                Plan::Keep(index) => old[index].take().expect("each is kept once"),
+                Plan::New(door) => door,
+            });
+        }
+        old.into_iter().flatten().collect()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenDoor> {
         self.0.iter()
+    }
+
+    fn is_open(&self, address: &Listen) -> bool {
+        self.0.iter().any(|open| open.wanted.address == *address)
+    }
+
+    /// Closes doors that a new configuration does without.
+    pub(super) fn close_old(&self, old: &[OpenDoor]) {
+        for door in old {
+            door.close();
+            door.bound.announce_closed();
+            if let Listen::Unix(path) = &door.wanted.address
+                && !self.is_open(&door.wanted.address)
+            {
+                // One that is gone already is as good.
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 
     /// Accepts no more, anywhere.
@@ -45,24 +103,35 @@ impl Doors {
     }
 }
 
-impl OpenDoor {
-    fn open(wanted: &Wanted) -> Result<Self, BindError> {
-        let listener = Arc::new(Listener::bind(&wanted.address)?);
-        Ok(Self::new(wanted, listener))
+impl Planned {
+    /// Those that were not open before.
+    pub(super) fn opened(&self) -> impl Iterator<Item = &OpenDoor> {
+        self.0.iter().filter_map(|plan| match plan {
+            Plan::New(door) => Some(door),
+            Plan::Keep(_) => None,
+        })
     }
+}
 
-    fn new(wanted: &Wanted, listener: Arc<Listener>) -> Self {
+impl Wanted {
+    fn bind(&self) -> Result<Arc<Listener>, BindError> {
+        Listener::bind(&self.address).map(Arc::new)
+    }
+}
+
+impl OpenDoor {
+    fn new(listener: Arc<Listener>, wanted: Wanted) -> Self {
         let bound = Bound {
             kind: if wanted.service.is_some() { "service" } else { "proxy" },
             service: wanted.service.clone(),
             address: listener.address.clone(),
         };
         let door = Arc::new(Door::new(wanted.service.clone()));
-        Self { listener, bound, door, stop: watch::Sender::new(false) }
+        Self { listener, bound, door, stop: watch::Sender::new(false), wanted }
     }
 
     /// Accepts no more. Connections that are open end with the request they are busy with.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         self.door.close();
         self.stop.send_replace(true);
     }

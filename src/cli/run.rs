@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,14 +17,16 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match telemetry::init(&config.log).map_err(Into::into).and_then(|()| serve(&config, |_| {})) {
+    let source = path.to_owned();
+    let watch = |log| move |app: &Arc<App>| app.watch(Box::new(move || Config::load(&source)), log);
+    match telemetry::init(&config.log).map_err(Into::into).and_then(|log| serve(&config, watch(log))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),
     }
 }
 
 /// Starts, calls `started`, and serves until a signal says to stop. Logging is set up before.
-pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Result<()> {
+pub(super) fn serve(config: &Config, started: impl FnOnce(&Arc<App>)) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
@@ -35,11 +38,19 @@ pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Resu
     runtime.block_on(async {
         // Kubernetes, systemd and `docker stop` send SIGTERM; a person at a terminal sends SIGINT.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hup = signal(SignalKind::hangup())?;
         let app = App::start(config)?;
         started(&app);
-        let name = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
+        let name = loop {
+            tokio::select! {
+                _ = term.recv() => break "SIGTERM",
+                _ = int.recv() => break "SIGINT",
+                _ = hup.recv() => {
+                    tracing::info!(signal = "SIGHUP", "asked to reload");
+                    let reloader = app.reloader();
+                    tokio::spawn(async move { reloader.reload_now().await });
+                }
+            }
         };
         tracing::info!(signal = name, "asked to stop");
         // A second signal does not wait for anybody.

@@ -19,7 +19,7 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Log, Shutdown, duration, logging};
+use super::{Config, FileKind, Listen, Log, Reload, SeenFile, Shutdown, duration, logging, reload};
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -29,6 +29,17 @@ const MAX_THREADS: usize = 256;
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let seen = SeenFile::look(path, FileKind::Config);
+        match Self::load_unseen(path) {
+            Ok(mut config) => {
+                config.files.push(seen);
+                Ok(config)
+            }
+            Err(error) => Err(error.with_files(vec![seen])),
+        }
+    }
+
+    fn load_unseen(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let refuse = |message: String| ConfigError::whole(&file, message);
         let mut bytes = Zeroizing::new(Vec::new());
@@ -62,11 +73,11 @@ impl Config {
         let report = Report::new(environment);
         settle(&mut root, "", false, &report);
         let config = read(&Item::root(&root, &report));
-        let (mistakes, mut warnings) = report.into_parts();
+        let (mistakes, mut warnings, files) = report.into_parts();
         warnings.sort_by_key(|warning| warning.line);
         match config {
-            Some(config) if mistakes.is_empty() => Ok(Self { warnings, ..config }),
-            _ => Err(ConfigError::new(file, mistakes)),
+            Some(config) if mistakes.is_empty() => Ok(Self { warnings, files, ..config }),
+            _ => Err(ConfigError::new(file, mistakes).with_files(files)),
         }
     }
 }
@@ -90,10 +101,21 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
+    let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
-    Some(Config { listen, admin, services: services?, log, shutdown, threads, warnings: Vec::new() })
+    Some(Config {
+        listen,
+        admin,
+        services: services?,
+        log,
+        shutdown,
+        reload,
+        threads,
+        warnings: Vec::new(),
+        files: Vec::new(),
+    })
 }
 
 fn loopback(port: u16) -> Listen {

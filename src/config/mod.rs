@@ -7,10 +7,12 @@
 
 mod api_key;
 mod auth;
+mod compare;
 mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod files;
 mod host;
 mod interpolate;
 mod item;
@@ -20,6 +22,7 @@ mod logging;
 mod nearest;
 mod oauth2;
 mod place;
+mod reload;
 mod report;
 mod secret;
 mod service;
@@ -40,6 +43,7 @@ use url::Url;
 use crate::secret::Secret;
 
 pub use error::{ConfigError, Mistake};
+pub use files::{FileKind, SeenFile};
 pub use interpolate::Environment;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
@@ -55,10 +59,14 @@ pub struct Config {
     pub log: Log,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// How changes are noticed.
+    pub reload: Reload,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
     pub warnings: Vec<Warning>,
+    /// Every file that it was read from.
+    pub files: Vec<SeenFile>,
 }
 
 /// An address to listen on.
@@ -80,7 +88,7 @@ impl fmt::Display for Listen {
 }
 
 /// A named upstream with its credential.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
     pub name: String,
@@ -305,6 +313,8 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// Name to send (SNI) and to verify instead of the URL's host.
     pub server_name: Option<String>,
+    /// Stands for what the files hold: settings with another content are not equal.
+    pub content: u64,
 }
 
 /// `timeouts`: limits on waiting for an upstream.
@@ -369,6 +379,19 @@ pub struct Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self { drain: Duration::from_secs(10) }
+    }
+}
+
+/// `reload`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// How often the files are looked at; `None` where they are not.
+    pub interval: Option<Duration>,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(5)) }
     }
 }
 

@@ -1,22 +1,29 @@
 //! Everything noted while the file is read: no mistake is final, and each has its place.
 
 use std::cell::RefCell;
+use std::path::Path;
 
-use super::Warning;
 use super::error::Mistake;
 use super::interpolate::Environment;
 use super::place::Mark;
+use super::{FileKind, SeenFile, Warning};
 
 /// Everything noted while the file is read.
 pub(super) struct Report<'e> {
     environment: &'e Environment<'e>,
     mistakes: RefCell<Vec<Mistake>>,
     warnings: RefCell<Vec<Warning>>,
+    files: RefCell<Vec<SeenFile>>,
 }
 
 impl<'e> Report<'e> {
     pub(super) fn new(environment: &'e Environment<'e>) -> Self {
-        Self { environment, mistakes: RefCell::default(), warnings: RefCell::default() }
+        Self {
+            environment,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+            files: RefCell::default(),
+        }
     }
 
     pub(super) fn environment(&self) -> &'e Environment<'e> {
@@ -40,8 +47,16 @@ impl<'e> Report<'e> {
         });
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>) {
-        (self.mistakes.into_inner(), self.warnings.into_inner())
+    /// Notes a file that is about to be read; returns what stands for its content.
+    pub(super) fn watch(&self, path: &Path, kind: FileKind) -> u64 {
+        let file = SeenFile::look(path, kind);
+        let content = file.content();
+        self.files.borrow_mut().push(file);
+        content
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>, Vec<SeenFile>) {
+        (self.mistakes.into_inner(), self.warnings.into_inner(), self.files.into_inner())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::FileKind;
 use super::interpolate::variable;
 use super::item::Item;
 use crate::secret::{Secret, Source, SourceError};
@@ -9,6 +10,9 @@ use crate::secret::{Secret, Source, SourceError};
 /// Reads the secret an item names or is.
 pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     let source = source(item)?;
+    if let Source::File(path) = &source {
+        item.watch(path, FileKind::Secret);
+    }
     let secret = source.read_with(item.environment());
     secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::item::Item;
 use super::secret::{named, plain};
-use super::{Host, Tls, host};
+use super::{FileKind, Host, Tls, host};
 
 /// The CA bundles of whole operating systems are a tenth of this.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -22,10 +22,14 @@ pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
     }
     let Some(mut table) = item.table() else { return Tls::default() };
     table.planned(&["cert_file", "key_file", "min_version", "danger_skip_verify"]);
-    let ca_file = table.optional("ca_file").and_then(|item| item.parse(ca_file));
+    let mut content = 0;
+    let ca_file = table.optional("ca_file").and_then(|item| {
+        content = item.watch(Path::new(item.text()?), FileKind::Certificates);
+        item.parse(ca_file)
+    });
     let server_name = table.optional("server_name").and_then(|item| item.parse(server_name));
     table.finish();
-    Tls { ca_file, server_name }
+    Tls { ca_file, server_name, content }
 }
 
 fn ca_file(text: &str) -> Result<PathBuf, String> {

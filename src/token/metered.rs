@@ -5,18 +5,18 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{FetchError, Issued, TokenSource};
-use crate::metrics::TokenMetrics;
+use crate::metrics::TokenUsers;
 
 /// A source whose requests are counted for every service that shares the token.
 pub struct Metered<S> {
     inner: S,
-    metrics: Vec<TokenMetrics>,
+    users: TokenUsers,
 }
 
 impl<S> Metered<S> {
     /// Wraps a source.
-    pub fn new(inner: S, metrics: Vec<TokenMetrics>) -> Self {
-        Self { inner, metrics }
+    pub fn new(inner: S, users: TokenUsers) -> Self {
+        Self { inner, users }
     }
 }
 
@@ -26,9 +26,7 @@ impl<S: TokenSource> TokenSource for Metered<S> {
         let start = Instant::now();
         let result = self.inner.fetch().await;
         let reason = result.as_ref().err().map_or("", |error| error.reason.as_str());
-        for metrics in &self.metrics {
-            metrics.fetched(reason, start.elapsed());
-        }
+        self.users.fetched(reason, start.elapsed());
         result
     }
 }

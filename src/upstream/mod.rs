@@ -90,6 +90,11 @@ impl Upstream {
         self.pool.put(connection.stream);
     }
 
+    /// Keeps no connection from now on: the service is gone, or its upstream is another.
+    pub fn retire(&self) {
+        self.pool.retire();
+    }
+
     /// Closes connections that were idle for too long; called now and then.
     pub fn sweep(&self) {
         self.pool.sweep();

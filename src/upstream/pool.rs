@@ -6,7 +6,7 @@
 //! worker's stack is locked by that worker alone but for that case and the sweep, so the lock is not waited for.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -21,6 +21,7 @@ const SHARDS: usize = 16;
 pub(super) struct Pool {
     shards: [Mutex<Vec<Idle>>; SHARDS],
     limit: Duration,
+    retired: AtomicBool,
 }
 
 struct Idle {
@@ -31,7 +32,7 @@ struct Idle {
 impl Pool {
     /// A pool whose connections are closed after being idle for `limit`.
     pub(super) fn new(limit: Duration) -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), limit }
+        Self { shards: std::array::from_fn(|_| Mutex::default()), limit, retired: AtomicBool::new(false) }
     }
 
     /// A connection that still lives; dead ones found on the way are closed.
@@ -53,9 +54,16 @@ impl Pool {
     pub(super) fn put(&self, stream: Stream) {
         let idle = Idle { stream, since: Instant::now() };
         let mut shard = self.shards[worker()].lock();
-        if shard.len() < PER_WORKER {
+        // Looked at under the lock that retiring takes after it has said so.
+        if shard.len() < PER_WORKER && !self.retired.load(Ordering::Relaxed) {
             shard.push(idle);
         }
+    }
+
+    /// Closes every idle connection, and from now on each that comes back.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.shards.iter().for_each(|shard| shard.lock().clear());
     }
 
     /// Closes what is dead or was idle for too long.
@@ -105,6 +113,17 @@ mod tests {
             pool.put(stream);
         }
         assert!(pool.take().is_some());
+        assert!(pool.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn keeps_nothing_once_it_is_retired() {
+        let pool = Pool::new(Duration::from_secs(60));
+        let (before, _first) = pair().await;
+        let (after, _second) = pair().await;
+        pool.put(before);
+        pool.retire();
+        pool.put(after);
         assert!(pool.take().is_none());
     }
 

@@ -55,13 +55,18 @@ impl Sidekey {
     ///
     /// `$DIR` in a configuration stands for the folder that [`Builder::file`] writes to.
     pub fn serving(services: &str) -> Builder {
+        Self::configured(&Self::configuration_serving(services))
+    }
+
+    /// The configuration that [`Sidekey::serving`] starts with.
+    pub fn configuration_serving(services: &str) -> String {
         let mut config = String::from(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: debug, format: json, access: true }\nservices:\n",
         );
         for line in services.lines() {
             writeln!(config, "  {line}").unwrap();
         }
-        Self::configured(&config)
+        config
     }
 
     /// With this configuration and no other. Logs must be JSON: the listeners are found there.
@@ -148,6 +153,31 @@ impl Sidekey {
         let new = self.dir.path().join(format!(".{name}.new"));
         std::fs::write(&new, content).unwrap();
         std::fs::rename(new, self.dir.path().join(name)).unwrap();
+    }
+
+    /// Writes another configuration in place of the one it was started with.
+    pub fn reconfigure(&self, config: &str) {
+        self.write("sidekey.yaml", &config.replace("$DIR", self.dir.path().to_str().unwrap()));
+    }
+
+    /// Sends SIGHUP, waits until the configuration was read, and says whether it was taken.
+    pub async fn reload(&self) -> bool {
+        let count =
+            async |result| self.metric("sidekey_config_reload_total", &[("result", result)]).await.unwrap();
+        let (taken, refused) = (count("success").await, count("failure").await);
+        self.signal(Signal::SIGHUP);
+        assert_eventually(START, "the configuration is read", async || {
+            count("success").await > taken || count("failure").await > refused
+        })
+        .await;
+        count("success").await > taken
+    }
+
+    /// The address of the listener of its own that a service has had since the last reload.
+    pub fn newest_address_of(&self, service: &str) -> Option<SocketAddr> {
+        let listeners = listeners(&self.log());
+        let newest = listeners.iter().rev().find(|listener| listener.service.as_deref() == Some(service));
+        newest.map(|listener| listener.address.parse().unwrap())
     }
 
     /// The folder that `$DIR` stands for.

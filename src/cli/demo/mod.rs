@@ -7,6 +7,7 @@ mod tokens;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::cannot_start;
 use super::run::serve;
@@ -106,7 +107,7 @@ services:
 
 /// Prints what to try and what to see.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(app: &App) {
+fn show(app: &Arc<App>) {
     let address = |kind: &str| {
         app.listeners()
             .iter()
