@@ -38,7 +38,7 @@ impl TokenSource for Issuer {
     async fn fetch(&self) -> Result<Issued, FetchError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(Moment::now(), Duration::from_secs(3600));
-        Ok(Issued { access_token, expiry, scope: None })
+        Ok(Issued { access_token, expiry, scope: None, refresh_token: None })
     }
 }
 
@@ -86,7 +86,7 @@ fn proxy() -> Proxy {
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
     let snapshot = Snapshot { routes: Routes::new(&config.services), services, access_log: false };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-    Proxy::new(Arc::new(plane), Arc::new(Door::new(None)))
+    Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
 }
 
 fn route(c: &mut Criterion) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::config::{Config, Listen};
+use crate::caller_tls::CallerTlsServer;
+use crate::config::{self, Config, Listen};
 use crate::listener::{BindError, Listener};
 use crate::proxy::Door;
 
@@ -20,11 +21,11 @@ pub(super) struct OpenDoor {
     wanted: Wanted,
 }
 
-/// A listener as the configuration has it: the service, where it belongs to one, and the address.
+/// A listener as the configuration has it: the service, where it belongs to one, and the address with its TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     service: Option<String>,
-    address: Listen,
+    listen: config::Listener,
 }
 
 /// All of them.
@@ -35,18 +36,18 @@ pub(super) struct Planned(Vec<Plan>);
 
 enum Plan {
     Keep(usize),
-    New(OpenDoor),
+    New(Box<OpenDoor>),
 }
 
 impl Doors {
     /// Opens every listener of a configuration, or none.
-    pub(super) fn open(config: &Config) -> Result<Self, BindError> {
-        let doors = wanted(config).map(|wanted| Ok(OpenDoor::new(wanted.bind()?, wanted)));
-        doors.collect::<Result<_, _>>().map(Self)
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        let doors = wanted(config).map(|wanted| OpenDoor::new(wanted.bind()?, wanted));
+        doors.collect::<anyhow::Result<_>>().map(Self)
     }
 
     /// Opens what another configuration wants and is not open yet. Those that are open stay so.
-    pub(super) fn plan(&self, config: &Config) -> Result<Planned, BindError> {
+    pub(super) fn plan(&self, config: &Config) -> anyhow::Result<Planned> {
         let mut kept = vec![false; self.0.len()];
         let mut plan = |wanted: Wanted| {
             // Port 0 may be wanted more than once.
@@ -56,11 +57,11 @@ impl Doors {
                 return Ok(Plan::Keep(same));
             }
             // An address that goes from one service to another: the socket stays, and whoever waits at it is served.
-            let handed_on = self.0.iter().find(|open| open.listener.address == wanted.address);
+            let handed_on = self.0.iter().find(|open| open.listener.address == wanted.listen.address);
             let listener = handed_on.map_or_else(|| wanted.bind(), |open| Ok(open.listener.clone()))?;
-            Ok(Plan::New(OpenDoor::new(listener, wanted)))
+            Ok(Plan::New(Box::new(OpenDoor::new(listener, wanted)?)))
         };
-        wanted(config).map(&mut plan).collect::<Result<_, _>>().map(Planned)
+        wanted(config).map(&mut plan).collect::<anyhow::Result<_>>().map(Planned)
     }
 
     /// Goes over to the planned doors; returns those that are to be closed.
@@ -69,7 +70,7 @@ impl Doors {
         for plan in planned.0 {
             self.0.push(match plan {
                 Plan::Keep(index) => old[index].take().expect("each is kept once"),
-                Plan::New(door) => door,
+                Plan::New(door) => *door,
             });
         }
         old.into_iter().flatten().collect()
@@ -80,7 +81,7 @@ impl Doors {
     }
 
     fn is_open(&self, address: &Listen) -> bool {
-        self.0.iter().any(|open| open.wanted.address == *address)
+        self.0.iter().any(|open| open.wanted.listen.address == *address)
     }
 
     /// Closes doors that a new configuration does without.
@@ -88,8 +89,8 @@ impl Doors {
         for door in old {
             door.close();
             door.bound.announce_closed();
-            if let Listen::Unix(path) = &door.wanted.address
-                && !self.is_open(&door.wanted.address)
+            if let Listen::Unix(path) = &door.wanted.listen.address
+                && !self.is_open(&door.wanted.listen.address)
             {
                 // One that is gone already is as good.
                 let _ = std::fs::remove_file(path);
@@ -107,7 +108,7 @@ impl Planned {
     /// Those that were not open before.
     pub(super) fn opened(&self) -> impl Iterator<Item = &OpenDoor> {
         self.0.iter().filter_map(|plan| match plan {
-            Plan::New(door) => Some(door),
+            Plan::New(door) => Some(&**door),
             Plan::Keep(_) => None,
         })
     }
@@ -115,19 +116,23 @@ impl Planned {
 
 impl Wanted {
     fn bind(&self) -> Result<Arc<Listener>, BindError> {
-        Listener::bind(&self.address).map(Arc::new)
+        Listener::bind(&self.listen.address).map(Arc::new)
     }
 }
 
 impl OpenDoor {
-    fn new(listener: Arc<Listener>, wanted: Wanted) -> Self {
+    fn new(listener: Arc<Listener>, wanted: Wanted) -> anyhow::Result<Self> {
         let bound = Bound {
             kind: if wanted.service.is_some() { "service" } else { "proxy" },
             service: wanted.service.clone(),
             address: listener.address.clone(),
         };
-        let door = Arc::new(Door::new(wanted.service.clone()));
-        Self { listener, bound, door, stop: watch::Sender::new(false), wanted }
+        let tls = wanted.listen.tls.clone().map(CallerTlsServer::new).transpose()?.map(Arc::new);
+        if let Some(tls) = &tls {
+            tokio::spawn(CallerTlsServer::watch(Arc::downgrade(tls), listener.address.to_string()));
+        }
+        let door = Arc::new(Door::new(wanted.service.clone(), tls));
+        Ok(Self { listener, bound, door, stop: watch::Sender::new(false), wanted })
     }
 
     /// Accepts no more. Connections that are open end with the request they are busy with.
@@ -138,10 +143,12 @@ impl OpenDoor {
 }
 
 fn wanted(config: &Config) -> impl Iterator<Item = Wanted> {
-    let shared = config.listen.iter().map(|address| Wanted { service: None, address: address.clone() });
+    let shared = config.listen.iter().map(|listen| Wanted { service: None, listen: listen.clone() });
     let own = config.services.iter().flat_map(|service| {
-        let wanted =
-            |address: &Listen| Wanted { service: Some(service.name.clone()), address: address.clone() };
+        let wanted = |listen: &config::Listener| Wanted {
+            service: Some(service.name.clone()),
+            listen: listen.clone(),
+        };
         service.listen.iter().map(wanted)
     });
     shared.chain(own)

@@ -120,7 +120,7 @@ impl Workshop {
             }
             let endpoint = TokenEndpoint::new(oauth2, &self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
             let users = TokenUsers::default();
-            let source = Some(grants::source(endpoint, users.clone()));
+            let source = Some(grants::source(Arc::new(endpoint), users.clone()));
             let store = running.heir(oauth2, &wanted, &taken).unwrap_or_default();
             taken.push(store.clone());
             tokens.push(PreparedToken { config, names, users, store, source });

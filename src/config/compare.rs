@@ -39,7 +39,7 @@ mod tests {
 
     fn oauth2(auth: &str) -> OAuth2 {
         let Auth::OAuth2(oauth2) = service("", auth).auth else { unreachable!() };
-        oauth2
+        *oauth2
     }
 
     #[test]
