@@ -24,7 +24,7 @@ use crate::upstream::Upstream;
 /// What services are made with.
 pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) tls: TlsClients,
+    pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
 }
 
@@ -118,7 +118,7 @@ impl Workshop {
                 tokens.push(PreparedToken { config, names, users, store, source: None });
                 continue;
             }
-            let endpoint = TokenEndpoint::new(oauth2, &self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
+            let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
             let users = TokenUsers::default();
             let source = Some(grants::source(Arc::new(endpoint), users.clone()));
             let store = running.heir(oauth2, &wanted, &taken).unwrap_or_default();

@@ -34,8 +34,6 @@ pub enum FileKind {
     Config,
     /// A secret.
     Secret,
-    /// Certificates.
-    Certificates,
 }
 
 impl SeenFile {
@@ -53,11 +51,6 @@ impl SeenFile {
     /// What it is.
     pub fn kind(&self) -> FileKind {
         self.kind
-    }
-
-    /// Stands for the content in what is compared; the same for every file that cannot be read.
-    pub(super) fn content(&self) -> u64 {
-        self.content.unwrap_or_default()
     }
 }
 

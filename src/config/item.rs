@@ -61,9 +61,9 @@ impl<'a> Item<'a> {
         self.report.warn(self.node.mark, &self.path, message);
     }
 
-    /// Notes a file that is about to be read; returns what stands for its content.
-    pub(super) fn watch(&self, path: &Path, kind: FileKind) -> u64 {
-        self.report.watch(path, kind)
+    /// Notes a file that is about to be read.
+    pub(super) fn watch(&self, path: &Path, kind: FileKind) {
+        self.report.watch(path, kind);
     }
 
     /// Notes that something else should stand here.

@@ -47,12 +47,9 @@ impl<'e> Report<'e> {
         });
     }
 
-    /// Notes a file that is about to be read; returns what stands for its content.
-    pub(super) fn watch(&self, path: &Path, kind: FileKind) -> u64 {
-        let file = SeenFile::look(path, kind);
-        let content = file.content();
-        self.files.borrow_mut().push(file);
-        content
+    /// Notes a file that is about to be read.
+    pub(super) fn watch(&self, path: &Path, kind: FileKind) {
+        self.files.borrow_mut().push(SeenFile::look(path, kind));
     }
 
     pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>, Vec<SeenFile>) {
