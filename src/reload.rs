@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::config::{Config, ConfigError, FileKind, SeenFile};
 use crate::metrics::ReloadMetrics;
+use crate::secret::{Commands, Renewed};
 
 /// A file that has just changed may be half written: it is looked at again after this long, until it rests.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -126,6 +127,7 @@ impl Watcher {
         mut self,
         mut source: Source,
         target: Arc<dyn Target>,
+        commands: Arc<Commands>,
         mut seen: Vec<SeenFile>,
         mut interval: Option<Duration>,
     ) {
@@ -136,7 +138,12 @@ impl Watcher {
                     None => return,
                 },
                 () = rest(interval) => None,
+                () = rest_until(commands.next_due()) => None,
             };
+            let renewed = renew(&commands, reply.is_some()).await;
+            if renewed.failed && !renewed.changed {
+                self.metrics.secret_reloaded(false);
+            }
             // Asked for: what is there now. Otherwise only what has changed and rests.
             let (before, files) = (seen.clone(), seen);
             seen = look(files, reply.is_none()).await;
@@ -146,7 +153,8 @@ impl Watcher {
                 .filter(|(now, then)| now != then)
                 .map(|(now, _)| now.kind())
                 .collect();
-            if reply.is_none() && changed.is_empty() && self.status.lock().failing.is_none() {
+            let is_due = reply.is_some() || renewed.changed || !changed.is_empty();
+            if !is_due && self.status.lock().failing.is_none() {
                 continue;
             }
             let start = Instant::now();
@@ -167,7 +175,11 @@ impl Watcher {
                     Err(ReloadError::Invalid(error.to_string()))
                 }
             };
-            self.note(&outcome, changed.contains(&FileKind::Secret), start.elapsed());
+            if outcome.is_ok() {
+                commands.forget_unused();
+            }
+            let secret_changed = renewed.changed || changed.contains(&FileKind::Secret);
+            self.note(&outcome, secret_changed, start.elapsed());
             if let Some(reply) = reply {
                 let _ = reply.send(outcome);
             }
@@ -230,6 +242,20 @@ async fn rest(interval: Option<Duration>) {
         Some(interval) => sleep(interval).await,
         None => std::future::pending().await,
     }
+}
+
+async fn rest_until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep(due.saturating_duration_since(Instant::now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Runs the commands that are due, off the event loop.
+async fn renew(commands: &Arc<Commands>, all: bool) -> Renewed {
+    let commands = commands.clone();
+    let renew = move || commands.renew(all);
+    tokio::task::spawn_blocking(renew).await.expect("running a command does not panic")
 }
 
 /// Looks at the files; where one has changed and `settle` is set, until they rest. Off the event loop: a file may be on a

@@ -34,6 +34,7 @@ use crate::proxy::DataPlane;
 use crate::reload::{self, Reloader, Report, Watcher};
 use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
+use crate::secret::Commands;
 use crate::telemetry::LogControl;
 use crate::tls::TlsClients;
 
@@ -136,14 +137,15 @@ impl App {
     }
 
     /// From now on, takes what `source` gives whenever the files behind the configuration change, or somebody asks.
-    pub fn watch(self: &Arc<Self>, source: reload::Source, log: LogControl) {
+    /// `commands` is what it gets the secrets of commands from.
+    pub fn watch(self: &Arc<Self>, source: reload::Source, commands: Arc<Commands>, log: LogControl) {
         let _ = self.log.set(log);
         let (files, interval) = {
             let state = self.state.lock();
             (state.config.files.clone(), state.config.reload.interval)
         };
         if let Some(watcher) = self.watcher.lock().take() {
-            tokio::spawn(watcher.run(source, self.clone(), files, interval));
+            tokio::spawn(watcher.run(source, self.clone(), commands, files, interval));
         }
     }
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::secret::Commands;
 
 /// Bad usage or a bad configuration (`EX_USAGE` of sysexits).
 const USAGE: u8 = 64;
@@ -57,8 +58,8 @@ pub fn main() -> ExitCode {
 
 /// Reads the configuration, or says what is wrong with it and gives the exit code.
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
-fn load(path: &Path) -> Result<Config, ExitCode> {
-    Config::load(path).map_err(|error| {
+fn load(path: &Path, commands: &Commands) -> Result<Config, ExitCode> {
+    Config::load_with(path, commands).map_err(|error| {
         eprintln!("{error}");
         ExitCode::from(USAGE)
     })

@@ -9,16 +9,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{cannot_start, load};
 use crate::app::App;
 use crate::config::Config;
+use crate::secret::Commands;
 use crate::telemetry;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match load(path) {
+    let commands = Arc::new(Commands::default());
+    let config = match load(path, &commands) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let source = path.to_owned();
-    let watch = |log| move |app: &Arc<App>| app.watch(Box::new(move || Config::load(&source)), log);
+    let watch = |log| {
+        move |app: &Arc<App>| {
+            let known = commands.clone();
+            app.watch(Box::new(move || Config::load_with(&source, &known)), commands, log);
+        }
+    };
     match telemetry::init(&config.log).map_err(Into::into).and_then(|log| serve(&config, watch(log))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),

@@ -22,6 +22,7 @@ use super::tree::Kind;
 use super::{
     Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, duration, listener, logging, reload,
 };
+use crate::secret::Commands;
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -29,10 +30,15 @@ const MAX_BYTES: usize = 1024 * 1024;
 const MAX_THREADS: usize = 256;
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file, and runs its commands.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, &Commands::default())
+    }
+
+    /// Reads a file, and runs the commands in it that `commands` has no answer of.
+    pub fn load_with(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
         let seen = SeenFile::look(path, FileKind::Config);
-        match Self::load_unseen(path) {
+        match Self::load_unseen(path, commands) {
             Ok(mut config) => {
                 config.files.push(seen);
                 Ok(config)
@@ -41,7 +47,7 @@ impl Config {
         }
     }
 
-    fn load_unseen(path: &Path) -> Result<Self, ConfigError> {
+    fn load_unseen(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let refuse = |message: String| ConfigError::whole(&file, message);
         let mut bytes = Zeroizing::new(Vec::new());
@@ -55,7 +61,7 @@ impl Config {
             let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
             refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
         })?;
-        Self::parse(text, &file)
+        Self::parse_all(text, &file, &|name| std::env::var_os(name), commands)
     }
 
     /// Reads a text; `file` is what mistakes call it.
@@ -65,6 +71,15 @@ impl Config {
 
     /// Reads a text, environment variables through a function.
     pub fn parse_with(text: &str, file: &str, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        Self::parse_all(text, file, environment, &Commands::default())
+    }
+
+    fn parse_all(
+        text: &str,
+        file: &str,
+        environment: &Environment<'_>,
+        commands: &Commands,
+    ) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::whole(file, TOO_LARGE.into()));
         }
@@ -72,7 +87,7 @@ impl Config {
         if matches!(root.kind, Kind::Null) {
             return Err(ConfigError::whole(file, EMPTY.into()));
         }
-        let report = Report::new(environment);
+        let report = Report::new(environment, commands);
         settle(&mut root, "", false, &report);
         let config = read(&Item::root(&root, &report));
         let (mistakes, mut warnings, files) = report.into_parts();

@@ -9,6 +9,7 @@ mod api_key;
 mod auth;
 mod caller_tls;
 mod certificates;
+mod command;
 mod compare;
 mod document;
 mod duration;

@@ -7,19 +7,22 @@ use super::error::Mistake;
 use super::interpolate::Environment;
 use super::place::Mark;
 use super::{FileKind, SeenFile, Warning};
+use crate::secret::Commands;
 
 /// Everything noted while the file is read.
 pub(super) struct Report<'e> {
     environment: &'e Environment<'e>,
+    commands: &'e Commands,
     mistakes: RefCell<Vec<Mistake>>,
     warnings: RefCell<Vec<Warning>>,
     files: RefCell<Vec<SeenFile>>,
 }
 
 impl<'e> Report<'e> {
-    pub(super) fn new(environment: &'e Environment<'e>) -> Self {
+    pub(super) fn new(environment: &'e Environment<'e>, commands: &'e Commands) -> Self {
         Self {
             environment,
+            commands,
             mistakes: RefCell::default(),
             warnings: RefCell::default(),
             files: RefCell::default(),
@@ -28,6 +31,10 @@ impl<'e> Report<'e> {
 
     pub(super) fn environment(&self) -> &'e Environment<'e> {
         self.environment
+    }
+
+    pub(super) fn commands(&self) -> &'e Commands {
+        self.commands
     }
 
     pub(super) fn mistake(&self, mark: Mark, path: &str, message: impl Into<String>) {

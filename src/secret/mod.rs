@@ -4,6 +4,8 @@
 //! is dropped. The value comes out through [`Secret::expose`] alone, so that `grep 'expose()'` lists every place
 //! in the program that touches one; a test holds those places to `credential/` and `token/`.
 
+mod command;
+mod commands;
 mod source;
 
 use std::fmt;
@@ -11,6 +13,8 @@ use std::hash::{Hash, Hasher};
 
 use zeroize::Zeroizing;
 
+pub use command::{Answer, Command, CommandError};
+pub use commands::{Commands, Renewed};
 pub use source::{Source, SourceError};
 
 /// A secret value: never empty, never with a control character in it (a newline in a secret is how one header

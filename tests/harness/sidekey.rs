@@ -229,6 +229,14 @@ impl Builder {
         self
     }
 
+    /// Makes a file of [`Builder::file`] a program.
+    pub fn executable(self, name: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.dir.path().join(name), mode).unwrap();
+        self
+    }
+
     /// Starts it and waits until it listens on every address of its configuration.
     pub async fn start(self) -> Sidekey {
         let expected = expected_listeners(&self.config);

@@ -40,6 +40,7 @@ mod real_metrics;
 mod real_nginx;
 mod real_oidc_provider;
 mod reload;
+mod reload_commands;
 mod reload_listeners;
 mod reload_tokens;
 mod reload_under_load;
