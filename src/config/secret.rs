@@ -6,7 +6,7 @@ use super::FileKind;
 use super::command;
 use super::interpolate::variable;
 use super::item::Item;
-use crate::secret::{Command, Secret, Source, SourceError};
+use crate::secret::{Algorithm, Command, Secret, SigningKey, Source, SourceError};
 
 /// Reads the secret an item names or is.
 pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
@@ -23,6 +23,29 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
             secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
         }
     }
+}
+
+/// Reads a value that may be a secret and may be none: text is nothing to warn of.
+pub(super) fn any_value(item: &Item<'_>) -> Option<Secret> {
+    if item.is_map() {
+        return read(item);
+    }
+    item.parse(|text| Secret::new(text.to_owned()).map_err(|error| error.to_string()))
+}
+
+/// Reads the private key an item names or is.
+pub(super) fn signing_key(item: &Item<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
+    let Written::Source(source) = written(item)? else {
+        item.mistake(
+            "a private key has many lines and is not read from a command; let one write it to a file",
+        );
+        return None;
+    };
+    if let Source::File(path) = &source {
+        item.watch(path, FileKind::Secret);
+    }
+    let key = source.signing_key(algorithm, item.environment());
+    key.map_err(|error| item.mistake(explain(&source, &error))).ok()
 }
 
 /// The place a secret is read from whenever it is needed, which must be readable now.

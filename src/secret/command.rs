@@ -93,7 +93,7 @@ impl Command {
         let output = self.output()?;
         let text = std::str::from_utf8(&output).map_err(|_| CommandError::NotText)?;
         if !self.json {
-            let secret = Secret::new(without_newline(text.to_owned()))?;
+            let secret = Secret::new(without_newline(text.to_owned()).to_string())?;
             return Ok(Answer { secret, expires_at: None });
         }
         let answer: Json = serde_json::from_str(text).map_err(|_| CommandError::NotJson)?;
