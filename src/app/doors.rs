@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::caller_tls::CallerTlsServer;
 use crate::config::{self, Config, Listen};
+use crate::handover::Inherited;
 use crate::listener::{BindError, Listener};
 use crate::proxy::Door;
 
@@ -41,8 +42,11 @@ enum Plan {
 
 impl Doors {
     /// Opens every listener of a configuration, or none.
-    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let doors = wanted(config).map(|wanted| OpenDoor::new(wanted.bind()?, wanted));
+    pub(super) fn open(config: &Config, inherited: &mut Inherited) -> anyhow::Result<Self> {
+        let doors = wanted(config).map(|wanted| {
+            let listener = inherited.listener(&wanted.listen.address)?;
+            OpenDoor::new(Arc::new(listener), wanted)
+        });
         doors.collect::<anyhow::Result<_>>().map(Self)
     }
 

@@ -28,6 +28,7 @@ use prometheus::Registry;
 use crate::admin::Admin;
 use crate::config::{Config, Listen};
 use crate::dns::Resolver;
+use crate::handover::Inherited;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::proxy::DataPlane;
@@ -39,11 +40,15 @@ use crate::telemetry::LogControl;
 use crate::tls::TlsClients;
 
 use doors::Doors;
+use pages::Pages;
 use services::{Services, Workshop};
 use worker::{Ready, Worker};
 
 /// How often connections that were idle for too long are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
+
+/// How long a process that was relieved still answers on connections that are open.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// Sidekey, running.
 pub struct App {
@@ -52,6 +57,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     workshop: Workshop,
     admin: Bound,
+    admin_socket: Arc<Listener>,
     state: Mutex<State>,
     reloader: Reloader,
     /// Until something watches.
@@ -95,30 +101,46 @@ impl Bound {
 impl App {
     /// Starts everything, on the current tokio runtime and on worker threads of its own; all listeners are open then.
     pub fn start(config: &Config) -> anyhow::Result<Arc<Self>> {
+        let (app, pages) = Self::build(config, &mut Inherited::default())?;
+        app.open(pages)?;
+        Ok(app)
+    }
+
+    /// The same, on sockets of a process that serves already. Serves when every service has its first token, or after
+    /// `patience` without.
+    pub async fn start_relieving(
+        config: &Config,
+        inherited: &mut Inherited,
+        patience: Duration,
+    ) -> anyhow::Result<Arc<Self>> {
+        let (app, pages) = Self::build(config, inherited)?;
+        app.wait_until_ready(patience).await;
+        app.open(pages)?;
+        Ok(app)
+    }
+
+    /// Everything but serving.
+    fn build(config: &Config, inherited: &mut Inherited) -> anyhow::Result<(Arc<Self>, Pages)> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
         let workshop = Workshop { metrics: metrics.clone(), tls: Arc::new(TlsClients::new()), resolver };
 
-        let doors = Doors::open(config)?;
-        let admin = Listener::bind(&config.admin)?;
+        let doors = Doors::open(config, inherited)?;
+        let admin = inherited.listener(&config.admin)?;
+        let admin_socket = Arc::new(admin.try_clone()?);
         let mut none = Services::default();
         let services = workshop.prepare(&none, config)?.start(&mut none, &metrics);
 
         let runtime = Arc::new(Runtime::new(snapshot(config, &services)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
-        pages::serve(admin, Admin::new(runtime.clone(), registry, metrics.clone()))?;
+        let pages = Pages { listener: admin, admin: Admin::new(runtime.clone(), registry, metrics.clone()) };
         tokio::spawn(sweep(runtime.clone()));
         tokio::spawn(workshop.tls.clone().follow_files());
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
-        for door in doors.iter() {
-            for worker in &workers {
-                worker.serve(Ready::new(door, &plane)?);
-            }
-        }
         let (reloader, watcher) = reload::new(metrics.reload());
         let state = State { config: config.clone(), services, doors, workers, stopping: false };
         let app = Self {
@@ -127,13 +149,27 @@ impl App {
             metrics,
             workshop,
             admin: admin_bound,
+            admin_socket,
             state: Mutex::new(state),
             reloader,
             watcher: Mutex::new(Some(watcher)),
             log: OnceLock::new(),
         };
-        app.listeners().iter().for_each(Bound::announce);
-        Ok(Arc::new(app))
+        Ok((Arc::new(app), pages))
+    }
+
+    /// Serves from now on.
+    fn open(&self, pages: Pages) -> anyhow::Result<()> {
+        pages.serve()?;
+        let state = self.state.lock();
+        for door in state.doors.iter() {
+            for worker in &state.workers {
+                worker.serve(Ready::new(door, &self.plane)?);
+            }
+        }
+        drop(state);
+        self.listeners().iter().for_each(Bound::announce);
+        Ok(())
     }
 
     /// From now on, takes what `source` gives whenever the files behind the configuration change, or somebody asks.
@@ -149,6 +185,24 @@ impl App {
         }
     }
 
+    /// The sockets of all open listeners, for the process that takes over.
+    pub fn sockets(&self) -> Vec<Arc<Listener>> {
+        let state = self.state.lock();
+        state.doors.iter().map(|door| door.listener.clone()).chain([self.admin_socket.clone()]).collect()
+    }
+
+    /// Waits until every service that is not optional has a usable credential, `limit` at most.
+    async fn wait_until_ready(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let is_ready = || {
+            let snapshot = self.runtime.current();
+            snapshot.services.iter().all(|service| service.optional || service.credential.is_ready())
+        };
+        while !is_ready() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Asks for a reload.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
@@ -158,6 +212,22 @@ impl App {
     pub fn listeners(&self) -> Vec<Bound> {
         let state = self.state.lock();
         state.doors.iter().map(|door| door.bound.clone()).chain([self.admin.clone()]).collect()
+    }
+
+    /// Stops because another process serves on the same sockets. Callers that are busy are told so with their next answer, and
+    /// have a moment to come with another request.
+    pub async fn stop_relieved(&self) {
+        self.plane.drain();
+        self.close();
+        let drain = self.state.lock().config.shutdown.drain;
+        tokio::time::sleep(LAST_REQUESTS.min(drain)).await;
+        self.stop().await;
+    }
+
+    fn close(&self) {
+        let mut state = self.state.lock();
+        state.stopping = true;
+        state.doors.close();
     }
 
     /// Stops accepting, lets requests in flight finish within `shutdown.drain`, and ends the workers.
@@ -170,11 +240,7 @@ impl App {
             "draining"
         );
         self.plane.drain();
-        {
-            let mut state = self.state.lock();
-            state.stopping = true;
-            state.doors.close();
-        }
+        self.close();
         let mut idle = 0;
         // Twice: a request may just have been accepted and not yet read.
         while idle < 2 && Instant::now() < deadline {

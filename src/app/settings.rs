@@ -9,6 +9,7 @@ pub(super) fn compare(old: &Config, new: &Config, report: &mut Report) {
         != (&new.log.level, new.log.access, &new.shutdown, &new.reload);
     let fixed = [
         ("admin", old.admin != new.admin),
+        ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),
         ("threads", old.threads != new.threads),
         ("log.format", old.log.format != new.log.format),
     ];

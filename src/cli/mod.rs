@@ -2,7 +2,9 @@
 
 mod check;
 mod demo;
+mod notify;
 mod run;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +28,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve: callers in, credentials out.
-    Run(ConfigArg),
+    Run(run::Args),
     /// Read the configuration, say all that is wrong with it, and show its services.
     Check(ConfigArg),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
@@ -50,7 +52,7 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run(arg) => run::run(&arg.config),
+        Command::Run(args) => run::run(&args),
         Command::Check(arg) => check::check(&arg.config),
         Command::Demo(args) => demo::demo(&args),
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -119,6 +119,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
     let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
+    let upgrade_sock = table.optional("upgrade_sock").and_then(|item| item.parse(socket_path));
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
@@ -129,10 +130,25 @@ fn read(root: &Item<'_>) -> Option<Config> {
         log,
         shutdown,
         reload,
+        upgrade_sock,
         threads,
         warnings: Vec::new(),
         files: Vec::new(),
     })
+}
+
+/// What `sockaddr_un` takes, with room for what is added while the socket is made.
+const LONGEST_SOCKET_PATH: usize = 90;
+
+fn socket_path(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("empty".into()),
+        _ if text.contains('\0') => Err("not a path".into()),
+        _ if text.len() > LONGEST_SOCKET_PATH => Err(format!(
+            "longer than {LONGEST_SOCKET_PATH} bytes, which is more than the path of a socket may have"
+        )),
+        _ => Ok(PathBuf::from(text)),
+    }
 }
 
 fn loopback(port: u16) -> Listen {

@@ -74,6 +74,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// How changes are noticed.
     pub reload: Reload,
+    /// Where a new process is handed the sockets, if anywhere.
+    pub upgrade_sock: Option<PathBuf>,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.

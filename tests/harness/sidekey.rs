@@ -47,6 +47,7 @@ struct Listener {
 pub struct Builder {
     config: String,
     env: Vec<(String, String)>,
+    arguments: Vec<String>,
     dir: TempDir,
 }
 
@@ -72,7 +73,7 @@ impl Sidekey {
     /// With this configuration and no other. Logs must be JSON: the listeners are found there.
     pub fn configured(config: &str) -> Builder {
         let dir = TempDir::with_prefix("sidekey-test-").unwrap();
-        Builder { config: config.into(), env: Vec::new(), dir }
+        Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), dir }
     }
 
     /// The URL of a path on the shared listener.
@@ -229,6 +230,12 @@ impl Builder {
         self
     }
 
+    /// A further argument of `run`.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
     /// Makes a file of [`Builder::file`] a program.
     pub fn executable(self, name: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
@@ -271,7 +278,7 @@ impl Builder {
         let file = self.dir.path().join("sidekey.yaml");
         std::fs::write(&file, self.config.replace("$DIR", self.dir.path().to_str().unwrap())).unwrap();
         let mut command = binary();
-        command.arg("run").arg("--config").arg(file).envs(self.env);
+        command.arg("run").arg("--config").arg(file).args(self.arguments).envs(self.env);
         (Process::spawn("sidekey", &mut command), self.dir)
     }
 }

@@ -52,6 +52,7 @@ mod secrets_never_leak;
 mod token_request;
 mod token_request_assertions;
 mod token_request_forms;
+mod upgrade;
 mod upstream_tls;
 mod ways_tls;
 mod whole_seconds;

@@ -42,9 +42,9 @@ fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> 
         anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo")? })
     };
     telemetry::init(&config()?.log)?;
-    match serve(&config()?, show) {
+    match serve(&config()?, false, show) {
         // Another demo that started at the same moment took the port; now it shows as taken.
-        Err(error) if error.is::<BindError>() => serve(&config()?, show),
+        Err(error) if error.is::<BindError>() => serve(&config()?, false, show),
         outcome => outcome,
     }
 }
