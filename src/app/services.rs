@@ -11,7 +11,7 @@ use anyhow::Context;
 use tokio::task::AbortHandle;
 
 use crate::config::{self, Auth, Config, OAuth2};
-use crate::credential::Credential;
+use crate::credential::{self, Credential};
 use crate::dns::Resolver;
 use crate::metrics::{Metrics, TokenUsers};
 use crate::reload::Report;
@@ -19,7 +19,7 @@ use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
-use crate::upstream::Upstream;
+use crate::upstream::{EndpointTls, Upstream};
 
 /// What services are made with.
 pub(super) struct Workshop {
@@ -155,14 +155,18 @@ impl Workshop {
     }
 
     fn upstream(&self, config: &config::Service) -> anyhow::Result<Upstream> {
-        let tls = if config.upstream.tls {
-            let name = server_name(&config.upstream.host, &config.tls)
-                .context("the upstream's name cannot be verified")?;
-            Some((self.tls.client(&config.tls)?, name))
-        } else {
-            None
-        };
-        Ok(Upstream::new(config, tls, self.resolver.clone()))
+        let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
+        let tls = tls.collect::<anyhow::Result<_>>()?;
+        let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
+        Ok(Upstream::new(config, tls, &self.resolver, proxy.as_ref()))
+    }
+
+    fn endpoint_tls(&self, url: &config::Upstream, tls: &config::Tls) -> anyhow::Result<EndpointTls> {
+        if !url.tls {
+            return Ok(None);
+        }
+        let name = server_name(&url.host, tls).context("the upstream's name cannot be verified")?;
+        Ok(Some((self.tls.client(tls)?, name)))
     }
 }
 
