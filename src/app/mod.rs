@@ -38,6 +38,8 @@ use crate::runtime::{Runtime, Snapshot};
 use crate::secret::Commands;
 use crate::telemetry::LogControl;
 use crate::tls::TlsClients;
+use crate::token::chain::Chains;
+use crate::token::state::StateDir;
 
 use doors::Doors;
 use pages::Pages;
@@ -58,6 +60,7 @@ pub struct App {
     workshop: Workshop,
     admin: Bound,
     admin_socket: Arc<Listener>,
+    chains: Arc<Chains>,
     state: Mutex<State>,
     reloader: Reloader,
     /// Until something watches.
@@ -125,7 +128,9 @@ impl App {
         let metrics = Arc::new(Metrics::new(&registry)?);
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-        let workshop = Workshop { metrics: metrics.clone(), tls: Arc::new(TlsClients::new()), resolver };
+        let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
+        let (tls, chains_of) = (Arc::new(TlsClients::new()), chains.clone());
+        let workshop = Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of };
 
         let doors = Doors::open(config, inherited)?;
         let admin = inherited.listener(&config.admin)?;
@@ -150,6 +155,7 @@ impl App {
             workshop,
             admin: admin_bound,
             admin_socket,
+            chains,
             state: Mutex::new(state),
             reloader,
             watcher: Mutex::new(Some(watcher)),
@@ -247,6 +253,7 @@ impl App {
             idle = if self.plane.in_flight() == 0 { idle + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.chains.end().await;
         match self.plane.in_flight() {
             0 => tracing::info!("stopped"),
             cut => tracing::warn!(

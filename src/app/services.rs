@@ -17,6 +17,7 @@ use crate::metrics::{Metrics, TokenUsers};
 use crate::reload::Report;
 use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
+use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
 use crate::upstream::{EndpointTls, Upstream};
@@ -26,6 +27,7 @@ pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
+    pub(super) chains: Arc<Chains>,
 }
 
 /// The services that run.
@@ -120,8 +122,10 @@ impl Workshop {
             }
             let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
             let users = TokenUsers::default();
-            let source = Some(grants::source(Arc::new(endpoint), users.clone()));
-            let store = running.heir(oauth2, &wanted, &taken).unwrap_or_default();
+            let all: Vec<_> = names.iter().map(String::as_str).collect();
+            let source = Some(grants::source(endpoint, &all, &self.chains, &users));
+            let fresh = || Arc::new(Store::new(oauth2.min_refresh_interval));
+            let store = running.heir(oauth2, &wanted, &taken).unwrap_or_else(fresh);
             taken.push(store.clone());
             tokens.push(PreparedToken { config, names, users, store, source });
         }

@@ -10,6 +10,7 @@ pub(super) fn compare(old: &Config, new: &Config, report: &mut Report) {
     let fixed = [
         ("admin", old.admin != new.admin),
         ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),
+        ("state", old.state != new.state),
         ("threads", old.threads != new.threads),
         ("log.format", old.log.format != new.log.format),
     ];

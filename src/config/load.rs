@@ -21,6 +21,7 @@ use super::table::Table;
 use super::tree::Kind;
 use super::{
     Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, duration, listener, logging, reload,
+    state,
 };
 use crate::secret::Commands;
 
@@ -118,6 +119,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
+    let state = table.optional("state").and_then(|item| state::read(&item));
     let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
     let upgrade_sock = table.optional("upgrade_sock").and_then(|item| item.parse(socket_path));
     let threads = threads(&mut table);
@@ -129,6 +131,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
         services: services?,
         log,
         shutdown,
+        state,
         reload,
         upgrade_sock,
         threads,

@@ -22,6 +22,7 @@ mod client;
 mod eventually;
 mod http1;
 mod load;
+mod login;
 mod pki;
 mod port;
 mod process;
@@ -38,8 +39,9 @@ pub use client::{Call, Connection, Response};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
 pub use load::{Load, Outcome};
+pub use login::Login;
 pub use pki::{CertificateFiles, Pki};
-pub use port::RefusingPort;
+pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     Curl, Nginx, OidcProvider, jose_verify, openssl, promtool_check_metrics, python_requests, tool,
