@@ -152,6 +152,7 @@ impl Workshop {
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
             upstream,
             token_wait: config.token_wait,
+            replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
         };

@@ -182,6 +182,7 @@ pub(crate) mod tests {
             timeouts: Timeouts::default(),
             options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
+            replay_on_401: true,
             optional: false,
         };
         let tls = authorities.iter().map(|_| None).collect();

@@ -48,6 +48,7 @@ mod reload_commands;
 mod reload_listeners;
 mod reload_tokens;
 mod reload_under_load;
+mod renewal_after_401;
 mod sample_flows;
 mod samples;
 mod secrets_never_leak;
