@@ -7,7 +7,7 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  runtime → service
+//! 3  runtime · trial → service
 //! 2  credential · route
 //! 1  token · headers · upstream · listener · caller_tls
 //! 0  telemetry · tls · dns → config → secret · metrics
@@ -31,4 +31,5 @@ pub mod service;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod trial;
 pub mod upstream;

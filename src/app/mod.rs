@@ -6,11 +6,13 @@
 //! doors      configuration -> open sockets
 //! worker     one thread that serves them
 //! pages      the admin listener
+//! alone      one service, without listeners
 //! ```
 //!
 //! Threads: one control thread (refreshers, admin, signals) and `threads` workers, each with an event loop of its own on
 //! which a connection stays for its whole life.
 
+mod alone;
 mod doors;
 mod pages;
 mod services;
@@ -33,6 +35,7 @@ use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
 use crate::tls::TlsClients;
 
+pub use alone::service_alone;
 use doors::Doors;
 use services::{Services, Workshop};
 use worker::Worker;

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod run;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Command {
     Run(ConfigArg),
     /// Read the configuration, say all that is wrong with it, and show its services.
     Check(ConfigArg),
+    /// Obtain a service's credential, call its upstream once, and say what came of it.
+    Test(test::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
 }
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(arg) => run::run(&arg.config),
         Command::Check(arg) => check::check(&arg.config),
+        Command::Test(args) => test::test(&args),
         Command::Demo(args) => demo::demo(&args),
     }
 }

@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+pub mod claims;
 mod client_auth;
 mod discovery;
 pub mod endpoint;
@@ -58,6 +59,8 @@ pub struct Token {
     pub header: HeaderValue,
     /// When it must no longer be sent.
     pub expiry: Expiry,
+    /// Granted scope, where the answer names it; fit for a page.
+    pub scope: Option<String>,
     /// Counts the tokens of this store, from 1: tells a late 401 for an old token from one for the current.
     pub generation: u64,
 }
@@ -67,8 +70,18 @@ impl Token {
         let mut header = HeaderValue::try_from(format!("Bearer {}", issued.access_token.expose()))
             .map_err(|_| InvalidSecret::Control { at: 0 })?;
         header.set_sensitive(true);
-        Ok(Self { header, expiry: issued.expiry, generation })
+        Ok(Self { header, expiry: issued.expiry, scope: issued.scope.clone(), generation })
     }
+
+    /// `Bearer`: what stands before the token itself.
+    pub fn scheme(&self) -> &str {
+        self.header.to_str().ok().and_then(|value| value.split(' ').next()).unwrap_or_default()
+    }
+}
+
+/// Text of a stranger, fit for a log or a terminal: short, on one line, ASCII.
+pub fn shown(text: &str) -> String {
+    response::clean(text)
 }
 
 /// The token's value is never printed.

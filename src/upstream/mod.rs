@@ -67,6 +67,12 @@ impl Upstream {
         }
     }
 
+    /// The base URL, as it may be shown.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.base_path)
+    }
+
     /// An idle connection, if there is one that still lives.
     pub fn idle(&self) -> Option<Connection> {
         self.pool.take().map(|stream| Connection { stream, reused: true })

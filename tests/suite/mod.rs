@@ -47,6 +47,7 @@ mod secrets_never_leak;
 mod token_request;
 mod token_request_assertions;
 mod token_request_forms;
+mod trial;
 mod upstream_tls;
 mod ways_tls;
 mod whole_seconds;
