@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{Answer, Pki, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
 
@@ -41,7 +42,7 @@ async fn a_service_that_works_is_shown_with_what_may_be_known_of_its_token() {
         "Bearer, 3598 s left of 3599, scope read",
         "iss: https://login.example",
         "aud: api",
-        "exp: 4000000000 (Sun, 02 Oct 2096",
+        "exp: 4000000000 (Tue, 02 Oct 2096",
         "It works: the upstream answered 200.",
     ] {
         assert!(
@@ -129,10 +130,19 @@ async fn without_a_token_the_upstream_is_not_called() {
 #[tokio::test]
 async fn what_is_in_the_way_is_named() {
     let (pki, port) = (Pki::new(), RefusingPort::new());
-    let (upstream, plain) = (Upstream::tls(&pki).await, Upstream::plain().await);
+    let upstream = Upstream::tls(&pki).await;
+    // As servers do that are spoken to in TLS where they expect HTTP.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain_address = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = plain.accept().await {
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = connection.read(&mut [0; 4096]).await;
+        }
+    });
     for (url, said) in [
         (upstream.url(), "tls: { ca_file: PATH }"),
-        (format!("https://{}", plain.address()), "does not speak TLS"),
+        (format!("https://{plain_address}"), "does not speak TLS"),
         (format!("http://{}", port.address), "Nothing takes connections there"),
         ("https://no-such-host.invalid".into(), "does not resolve"),
     ] {
