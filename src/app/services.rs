@@ -55,9 +55,9 @@ impl Workshop {
         for (oauth2, names) in users {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, client, self.resolver.clone())?;
+            let store = Arc::new(Store::with(endpoint.prover().cloned()));
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
             let source: Arc<dyn TokenSource> = grants::source(Arc::new(endpoint), metrics);
-            let store = Arc::new(Store::new());
             tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);
         }

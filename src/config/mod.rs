@@ -11,6 +11,7 @@ mod caller_tls;
 mod certificates;
 mod client_auth;
 mod document;
+mod dpop;
 mod duration;
 mod endpoint;
 mod error;
@@ -47,6 +48,7 @@ use crate::secret::Secret;
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
+pub use dpop::Dpop;
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
@@ -231,6 +233,8 @@ pub struct OAuth2 {
     pub endpoint_params: Vec<(String, String)>,
     /// How the request is sent.
     pub request: TokenRequest,
+    /// Tokens are bound to a key.
+    pub dpop: Option<Dpop>,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
@@ -251,6 +255,7 @@ impl fmt::Debug for OAuth2 {
             .field("scopes", &self.scopes)
             .field("endpoint_params", &params)
             .field("request", &self.request)
+            .field("dpop", &self.dpop)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
             .field("tls", &self.tls)

@@ -4,7 +4,7 @@ use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, duration, issuer, tls, token_request};
+use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, dpop, duration, issuer, tls, token_request};
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];
@@ -27,6 +27,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         .optional("endpoint_params")
         .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
     let request = token_request::read(table);
+    let dpop = dpop::read(table);
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
@@ -56,6 +57,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         scopes,
         endpoint_params,
         request,
+        dpop,
         default_expires_in,
         request_timeout,
         tls,

@@ -19,6 +19,7 @@ use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
 use crate::metrics::MethodLabel;
 use crate::service::Service;
+use crate::token::dpop::NONCE;
 use crate::upstream::Connection;
 
 /// A caller takes a refusal within this time or not at all.
@@ -162,6 +163,11 @@ impl<'p> Request<'p> {
     fn passing(&self, bytes: &[u8], out: &mut Buffer) -> Result<Passing, Failure> {
         let mut room = Room::new();
         let head = head::response(bytes, &mut room, self.facts.is_head)?;
+        if self.service.credential.wants_nonces() {
+            let nonce = head.fields.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE.as_str()));
+            nonce
+                .map(|field| self.service.credential.hears_nonce(&self.service.upstream.origin, field.value));
+        }
         out.clear();
         if head.status == 101 {
             if !(self.facts.is_websocket && head.is_websocket) {

@@ -7,6 +7,7 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
+use crate::credential::Target;
 use crate::metrics::MethodLabel;
 use crate::route::climbs;
 use crate::service::Service;
@@ -65,7 +66,14 @@ pub(super) fn prepare<'p>(
     if !service.upstream.base_path.is_empty() && climbs(matched.rest) {
         return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
     }
-    if let Some(injection) = service.credential.injection() {
+    let upstream = &service.upstream;
+    let target = Target {
+        method: head.method,
+        origin: &upstream.origin,
+        base_path: &upstream.base_path,
+        rest: matched.rest,
+    };
+    if let Some(injection) = service.credential.injection(&target) {
         rewrite::request(
             out.bytes_mut(),
             &head,

@@ -64,7 +64,7 @@ mod tests {
             scope: None,
             refresh_token: None,
         };
-        shown(&Token::new(&issued, 1).unwrap())
+        shown(&Token::new(&issued, 1, false).unwrap())
     }
 
     #[test]

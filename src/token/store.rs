@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::dpop::Prover;
 use super::{FetchError, Issued, Token, expiry};
 use crate::secret::InvalidSecret;
 
@@ -16,6 +17,7 @@ pub struct Store {
     current: ArcSwapOption<Token>,
     generation: watch::Sender<u64>,
     status: Mutex<Status>,
+    prover: Option<Arc<Prover>>,
 }
 
 /// What the refresher last did and will do next; read by readiness, metrics, the status page and error answers.
@@ -34,7 +36,22 @@ pub struct Status {
 impl Store {
     /// Without a token yet.
     pub fn new() -> Self {
-        Self { current: ArcSwapOption::empty(), generation: watch::Sender::new(0), status: Mutex::default() }
+        Self {
+            current: ArcSwapOption::empty(),
+            generation: watch::Sender::new(0),
+            status: Mutex::default(),
+            prover: None,
+        }
+    }
+
+    /// Without a token yet, for tokens that are sent with a proof where there is a prover.
+    pub fn with(prover: Option<Arc<Prover>>) -> Self {
+        Self { prover, ..Self::new() }
+    }
+
+    /// What makes the proofs, for tokens that are bound to a key.
+    pub fn prover(&self) -> Option<&Arc<Prover>> {
+        self.prover.as_ref()
     }
 
     /// The current token, if it may still be sent. Lock-free.
@@ -62,7 +79,7 @@ impl Store {
     /// Takes a newly issued token as the current one.
     pub(super) fn put(&self, issued: &Issued) -> Result<(), InvalidSecret> {
         let generation = *self.generation.borrow() + 1;
-        self.current.store(Some(Arc::new(Token::new(issued, generation)?)));
+        self.current.store(Some(Arc::new(Token::new(issued, generation, self.prover.is_some())?)));
         {
             let mut status = self.status.lock();
             status.failures = 0;
@@ -175,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_token_is_sensitive_and_does_not_print_itself() {
-        let token = Token::new(&issued("CANARY", 10), 1).unwrap();
+        let token = Token::new(&issued("CANARY", 10), 1, false).unwrap();
         assert!(token.header.is_sensitive());
         assert!(!format!("{token:?} {:?} {:?}", token.header, issued("CANARY", 10)).contains("CANARY"));
     }

@@ -4,8 +4,9 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::credential::Injection;
+use crate::credential::{Injection, Target};
 use crate::service::Service;
+use crate::token::dpop::NONCE;
 use crate::upstream::{ConnectError, Stream};
 
 /// No answer's head is larger.
@@ -18,6 +19,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// What `WWW-Authenticate` says, in known words alone: the upstream may write back what it was sent.
     pub(super) challenges: Vec<&'static str>,
+    /// It brought a nonce for the next proof.
+    pub(super) new_nonce: bool,
 }
 
 /// Why there is no answer.
@@ -37,22 +40,33 @@ pub(super) enum CallError {
     NoCredential,
 }
 
-/// Sends a GET with the service's credential.
+/// Sends a GET with the service's credential; once more where the upstream wants its nonce in the proof (RFC 9449 §9).
 pub(super) async fn get(service: &Service, path: &str) -> Result<Answer, CallError> {
+    let answer = once(service, path).await?;
+    if answer.status == 401 && answer.challenges.contains(&"use_dpop_nonce") && answer.new_nonce {
+        return once(service, path).await;
+    }
+    Ok(answer)
+}
+
+async fn once(service: &Service, path: &str) -> Result<Answer, CallError> {
     let connection = service.upstream.connect().await?;
     let mut stream = connection.stream;
     let request = request(service, path).ok_or(CallError::NoCredential)?;
     stream.write_all(&request).await?;
     stream.flush().await?;
     let limit = service.upstream.timeouts.first_byte;
-    tokio::time::timeout(limit, answer(&mut stream)).await.map_err(|_| CallError::Timeout)?
+    let hears = |nonce: &[u8]| service.credential.hears_nonce(&service.upstream.origin, nonce);
+    tokio::time::timeout(limit, answer(&mut stream, &hears)).await.map_err(|_| CallError::Timeout)?
 }
 
 /// The request; `None` where there is no credential to put into it.
 fn request(service: &Service, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let injection = service.credential.injection()?;
-    let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));
     let upstream = &service.upstream;
+    let target =
+        Target { method: "GET", origin: &upstream.origin, base_path: &upstream.base_path, rest: path };
+    let injection = service.credential.injection(&target)?;
+    let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
     put(&[b"GET ", upstream.base_path.as_bytes(), path.as_bytes()]);
     if let Injection::Query(parameter) = &injection {
@@ -64,16 +78,19 @@ fn request(service: &Service, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>>
     match &injection {
         Injection::Header(name, value) => put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
         Injection::Cookie(pair) => put(&[b"Cookie: ", pair.as_bytes(), b"\r\n"]),
+        Injection::Proven { authorization, proof } => {
+            put(&[b"Authorization: ", authorization.as_bytes(), b"\r\nDPoP: ", proof.as_bytes(), b"\r\n"]);
+        }
         Injection::Query(_) => {}
     }
     put(&[b"\r\n"]);
     Some(out)
 }
 
-async fn answer(stream: &mut Stream) -> Result<Answer, CallError> {
+async fn answer(stream: &mut Stream, hears: &dyn Fn(&[u8]) -> bool) -> Result<Answer, CallError> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
-        match parse(&bytes)? {
+        match parse(&bytes, hears)? {
             // Interim answers announce the real one.
             Parsed::Whole { answer, length } if answer.status < 200 && answer.status != 101 => {
                 bytes.drain(..length);
@@ -94,7 +111,7 @@ enum Parsed {
     Partial,
 }
 
-fn parse(bytes: &[u8]) -> Result<Parsed, CallError> {
+fn parse(bytes: &[u8], hears: &dyn Fn(&[u8]) -> bool) -> Result<Parsed, CallError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(length) = head.parse(bytes).map_err(|_| CallError::NotHttp)? else {
@@ -102,7 +119,10 @@ fn parse(bytes: &[u8]) -> Result<Parsed, CallError> {
     };
     let challenges = head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("www-authenticate"));
     let challenges = challenges.flat_map(|field| known(&String::from_utf8_lossy(field.value))).collect();
-    Ok(Parsed::Whole { answer: Answer { status: head.code.ok_or(CallError::NotHttp)?, challenges }, length })
+    let nonce = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE.as_str()));
+    let new_nonce = nonce.is_some_and(|field| hears(field.value));
+    let status = head.code.ok_or(CallError::NotHttp)?;
+    Ok(Parsed::Whole { answer: Answer { status, challenges, new_nonce }, length })
 }
 
 /// Schemes of the IANA registry and error codes of RFC 6750 and RFC 9449 that stand in a challenge.
@@ -132,7 +152,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> Answer {
-        match parse(text.as_bytes()) {
+        match parse(text.as_bytes(), &|_| false) {
             Ok(Parsed::Whole { answer, .. }) => answer,
             _ => panic!("{text}"),
         }
@@ -148,8 +168,8 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_told_from_what_is_not_there_yet() {
-        assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nX"), Ok(Parsed::Partial)));
-        assert!(matches!(parse(b""), Ok(Parsed::Partial)));
-        assert!(matches!(parse(b"\x15\x03\x01\x00\x02\x02\x0a"), Err(CallError::NotHttp)));
+        assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nX", &|_| false), Ok(Parsed::Partial)));
+        assert!(matches!(parse(b"", &|_| false), Ok(Parsed::Partial)));
+        assert!(matches!(parse(b"\x15\x03\x01\x00\x02\x02\x0a", &|_| false), Err(CallError::NotHttp)));
     }
 }

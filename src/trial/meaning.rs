@@ -219,7 +219,8 @@ fn of_unauthorized(answer: &Answer, report: &Report) -> Meaning {
     let asks_for = |scheme: &str| answer.challenges.contains(&scheme);
     let sends = match report.credential {
         "basic" => "Basic",
-        "bearer" | "oauth2" => "Bearer",
+        "bearer" => "Bearer",
+        "oauth2" => report.token.as_ref().map_or("Bearer", |token| token.kind.as_str()),
         _ => "",
     };
     if !sends.is_empty() && !asks_for(sends) {

@@ -32,6 +32,8 @@ pub struct Upstream {
     tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
     resolver: Resolver,
     pool: Pool,
+    /// Scheme and authority, as a proof of possession names them.
+    pub origin: String,
     /// `Host` of every request.
     pub authority: String,
     /// Put before every path; empty, or without a trailing slash.
@@ -55,7 +57,9 @@ impl Upstream {
         tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
         resolver: Resolver,
     ) -> Self {
+        let scheme = if service.upstream.tls { "https" } else { "http" };
         Self {
+            origin: format!("{scheme}://{}", service.upstream.authority()),
             host: service.upstream.host.clone(),
             port: service.upstream.port,
             tls,
@@ -69,8 +73,7 @@ impl Upstream {
 
     /// The base URL, as it may be shown.
     pub fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}{}", self.authority, self.base_path)
+        format!("{}{}", self.origin, self.base_path)
     }
 
     /// An idle connection, if there is one that still lives.

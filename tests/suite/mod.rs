@@ -6,6 +6,7 @@ mod deploy_image;
 mod deploy_kubernetes;
 mod deploy_prometheus;
 mod discovery;
+mod dpop;
 mod fleet;
 mod grants;
 mod harness_itself;
