@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::credential::{Injection, Target};
 use crate::service::Service;
 use crate::token::dpop::NONCE;
-use crate::upstream::{ConnectError, Stream};
+use crate::upstream::{ConnectError, Endpoint, Stream};
 
 /// No answer's head is larger.
 const MAX_HEAD: usize = 64 * 1024;
@@ -41,39 +41,37 @@ pub(super) enum CallError {
 }
 
 /// Sends a GET with the service's credential; once more where the upstream wants its nonce in the proof (RFC 9449 §9).
-pub(super) async fn get(service: &Service, path: &str) -> Result<Answer, CallError> {
-    let answer = once(service, path).await?;
+pub(super) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, CallError> {
+    let answer = once(service, to, path).await?;
     if answer.status == 401 && answer.challenges.contains(&"use_dpop_nonce") && answer.new_nonce {
-        return once(service, path).await;
+        return once(service, to, path).await;
     }
     Ok(answer)
 }
 
-async fn once(service: &Service, path: &str) -> Result<Answer, CallError> {
-    let connection = service.upstream.connect().await?;
+async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, CallError> {
+    let connection = to.connect(service.upstream.timeouts.connect).await?;
     let mut stream = connection.stream;
-    let request = request(service, path).ok_or(CallError::NoCredential)?;
+    let request = request(service, to, path).ok_or(CallError::NoCredential)?;
     stream.write_all(&request).await?;
     stream.flush().await?;
     let limit = service.upstream.timeouts.first_byte;
-    let hears = |nonce: &[u8]| service.credential.hears_nonce(&service.upstream.origin, nonce);
+    let hears = |nonce: &[u8]| service.credential.hears_nonce(&to.origin, nonce);
     tokio::time::timeout(limit, answer(&mut stream, &hears)).await.map_err(|_| CallError::Timeout)?
 }
 
 /// The request; `None` where there is no credential to put into it.
-fn request(service: &Service, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let upstream = &service.upstream;
-    let target =
-        Target { method: "GET", origin: &upstream.origin, base_path: &upstream.base_path, rest: path };
+fn request(service: &Service, to: &Endpoint, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let target = Target { method: "GET", origin: &to.origin, base_path: &to.base_path, rest: path };
     let injection = service.credential.injection(&target)?;
     let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
-    put(&[b"GET ", upstream.base_path.as_bytes(), path.as_bytes()]);
+    put(&[b"GET ", to.base_path.as_bytes(), path.as_bytes()]);
     if let Injection::Query(parameter) = &injection {
         put(&[if path.contains('?') { b"&" } else { b"?" }, parameter.as_bytes()]);
     }
     let agent = concat!("sidekey/", env!("CARGO_PKG_VERSION"));
-    put(&[b" HTTP/1.1\r\nHost: ", upstream.authority.as_bytes(), b"\r\nUser-Agent: ", agent.as_bytes()]);
+    put(&[b" HTTP/1.1\r\nHost: ", to.authority.as_bytes(), b"\r\nUser-Agent: ", agent.as_bytes()]);
     put(&[b"\r\nAccept: */*\r\nConnection: close\r\n"]);
     match &injection {
         Injection::Header(name, value) => put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]),

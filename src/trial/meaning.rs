@@ -95,18 +95,24 @@ const TRUST: &str =
 pub(super) fn of_failure(error: &CallError) -> Meaning {
     let what = format!("The upstream was not reached: {}.", crate::token::shown(&error.to_string()));
     match error {
-        CallError::Connect(ConnectError::Dns(_)) => meaning(
+        CallError::Connect(ConnectError::Dns { .. }) => meaning(
             what,
             [
                 "The host in `upstream` does not resolve from this machine: is it written right, and does the DNS here know it?",
             ],
         ),
-        CallError::Connect(ConnectError::Tls(cause)) => of_tls(what, &cause.to_string()),
+        CallError::Connect(ConnectError::Tls { source: cause, .. }) => of_tls(what, &cause.to_string()),
         CallError::Broken(cause) if is_tls_alert(&cause.to_string()) => of_tls(what, &cause.to_string()),
         CallError::Connect(ConnectError::Tcp(_)) => meaning(
             what,
             [
                 "Nothing takes connections there: is the port in `upstream` right, is the server up, does a firewall refuse?",
+            ],
+        ),
+        CallError::Connect(ConnectError::Proxy { .. }) => meaning(
+            what,
+            [
+                "The proxy of the service's `proxy_url` does not let it through: does it allow this host and port, and does it want a login?",
             ],
         ),
         CallError::Connect(_) => meaning(

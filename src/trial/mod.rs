@@ -66,12 +66,13 @@ pub struct TokenReport {
 /// Tries a service: waits for its credential, `patience` at most, and calls `path` of its upstream (which begins with `/`).
 pub async fn run(service: &Service, path: &str, patience: Duration) -> Report {
     let bare_path = path.split('?').next().unwrap_or_default();
+    let to = service.upstream.pick();
     let mut report = Report {
         service: service.name.clone(),
         credential: service.kind,
         token: None,
         method: "GET",
-        url: service.upstream.url() + bare_path,
+        url: to.url() + bare_path,
         status: None,
         milliseconds: None,
         challenges: Vec::new(),
@@ -84,7 +85,7 @@ pub async fn run(service: &Service, path: &str, patience: Duration) -> Report {
     }
     report.token = token(service);
     let start = Instant::now();
-    match call::get(service, path).await {
+    match call::get(service, to, path).await {
         Ok(answer) => {
             report.status = Some(answer.status);
             report.milliseconds = u64::try_from(start.elapsed().as_millis()).ok();

@@ -9,6 +9,7 @@ mod grants;
 mod keys;
 mod listeners;
 mod tls;
+mod upstreams;
 mod urls;
 mod variables;
 
@@ -26,6 +27,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("tls", tls::CASES),
+    ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];
