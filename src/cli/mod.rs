@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod login;
 mod run;
 mod test;
 
@@ -31,6 +32,8 @@ enum Command {
     Check(ConfigArg),
     /// Obtain a service's credential, call its upstream once, and say what came of it.
     Test(test::Args),
+    /// Log in once for a service whose grant needs a person: authorization code, or device code.
+    Login(login::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Run(arg) => run::run(&arg.config),
         Command::Check(arg) => check::check(&arg.config),
         Command::Test(args) => test::test(&args),
+        Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
     }
 }

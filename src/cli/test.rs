@@ -69,11 +69,13 @@ fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
     }
     match &service.auth {
         // With most providers a refresh token is good for one request, and here the next one would be lost.
-        Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::RefreshToken(_)) => Err(format!(
-            "a test of `{}` might use up its refresh token, and the next one would be lost; call it through the running \
-             Sidekey instead",
-            args.service
-        )),
+        Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::RefreshToken(_)) && config.state.is_none() => {
+            Err(format!(
+                "a test of `{}` might use up its refresh token, and the next one would be lost: `state` keeps it, so \
+             configure that first",
+                args.service
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -81,8 +83,10 @@ fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
 fn report(args: &Args, config: &Config) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let service = service_alone(config, &args.service)?.expect("it was looked for");
-        Ok(trial::run(&service, &args.path, PATIENCE).await)
+        let alone = service_alone(config, &args.service)?.expect("it was looked for");
+        let report = trial::run(&alone.service, &args.path, PATIENCE).await;
+        alone.end().await;
+        Ok(report)
     })
 }
 

@@ -8,6 +8,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod state;
 mod tls;
 mod upstreams;
 mod urls;
@@ -30,6 +31,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
+    ("state", state::CASES),
 ];
 
 /// Every case of every subject.
