@@ -7,7 +7,7 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  runtime · reload → service
+//! 3  runtime · reload · trial → service
 //! 2  credential · route
 //! 1  token · headers · upstream · handover · caller_tls → listener
 //! 0  telemetry · tls · dns → config → secret · metrics
@@ -33,4 +33,5 @@ pub mod service;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod trial;
 pub mod upstream;

@@ -7,11 +7,13 @@
 //! worker     one thread that serves them
 //! settings   what a reload changes besides, and what it cannot
 //! pages      the admin listener
+//! alone      one service, without listeners
 //! ```
 //!
 //! Threads: one control thread (refreshers, admin, signals) and `threads` workers, each with an event loop of its own on
 //! which a connection stays for its whole life.
 
+mod alone;
 mod doors;
 mod pages;
 mod services;
@@ -41,6 +43,7 @@ use crate::tls::TlsClients;
 use crate::token::chain::Chains;
 use crate::token::state::StateDir;
 
+pub use alone::service_alone;
 use doors::Doors;
 use pages::Pages;
 use services::{Services, Workshop};

@@ -121,11 +121,13 @@ impl Workshop {
                 continue;
             }
             let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
+            let prover = endpoint.prover().cloned();
             let users = TokenUsers::default();
             let all: Vec<_> = names.iter().map(String::as_str).collect();
             let source = Some(grants::source(endpoint, &all, &self.chains, &users));
-            let fresh = || Arc::new(Store::new(oauth2.min_refresh_interval));
-            let store = running.heir(oauth2, &wanted, &taken).unwrap_or_else(fresh);
+            // A token that is bound to a key is of no use with another.
+            let heir = if prover.is_none() { running.heir(oauth2, &wanted, &taken) } else { None };
+            let store = heir.unwrap_or_else(|| Arc::new(Store::with(oauth2.min_refresh_interval, prover)));
             taken.push(store.clone());
             tokens.push(PreparedToken { config, names, users, store, source });
         }

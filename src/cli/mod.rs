@@ -5,6 +5,7 @@ mod demo;
 mod login;
 mod notify;
 mod run;
+mod test;
 mod upgrade;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Args),
     /// Read the configuration, say all that is wrong with it, and show its services.
     Check(ConfigArg),
+    /// Obtain a service's credential, call its upstream once, and say what came of it.
+    Test(test::Args),
     /// Log in once for a service whose grant needs a person: authorization code, or device code.
     Login(login::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(arg) => check::check(&arg.config),
+        Command::Test(args) => test::test(&args),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
     }

@@ -13,6 +13,7 @@ mod client_auth;
 mod command;
 mod compare;
 mod document;
+mod dpop;
 mod duration;
 mod endpoint;
 mod error;
@@ -54,6 +55,7 @@ use crate::secret::Secret;
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
+pub use dpop::Dpop;
 pub use error::{ConfigError, Mistake};
 pub use files::{FileKind, SeenFile};
 pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
@@ -270,6 +272,8 @@ pub struct OAuth2 {
     pub endpoint_params: Vec<(String, String)>,
     /// How the request is sent.
     pub request: TokenRequest,
+    /// Tokens are bound to a key.
+    pub dpop: Option<Dpop>,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
@@ -292,6 +296,7 @@ impl fmt::Debug for OAuth2 {
             .field("scopes", &self.scopes)
             .field("endpoint_params", &params)
             .field("request", &self.request)
+            .field("dpop", &self.dpop)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
             .field("min_refresh_interval", &self.min_refresh_interval)

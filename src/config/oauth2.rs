@@ -7,7 +7,7 @@ use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
 use super::{
-    Auth, ClientAuth, Grant, OAuth2, Tls, client_auth, duration, endpoint, issuer, tls, token_request,
+    Auth, ClientAuth, Grant, OAuth2, Tls, client_auth, dpop, duration, endpoint, issuer, tls, token_request,
 };
 
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,6 +37,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         .optional("endpoint_params")
         .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
     let request = token_request::read(table);
+    let dpop = dpop::read(table);
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
     let min_refresh_interval =
@@ -73,6 +74,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         scopes,
         endpoint_params,
         request,
+        dpop,
         default_expires_in,
         request_timeout,
         min_refresh_interval: min_refresh_interval.unwrap_or(MIN_REFRESH_INTERVAL),

@@ -29,12 +29,15 @@ pub(super) fn credential(location: &KeyLocation, prefix: &str, key: &Secret) -> 
 mod tests {
     use super::*;
     use crate::credential::Injection;
+    use crate::credential::Target;
 
     fn written(location: &KeyLocation, prefix: &str) -> String {
         let credential = credential(location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());
-        let value = match credential.injection().unwrap().0 {
+        let target = Target { method: "GET", origin: "https://x", base_path: "", rest: "/" };
+        let value = match credential.injection(&target).unwrap().0 {
             Injection::Header(_, value) => value,
             Injection::Query(value) | Injection::Cookie(value) => value.clone(),
+            Injection::Proven { .. } => panic!("a key is no token"),
         };
         assert!(value.is_sensitive());
         String::from_utf8(value.as_bytes().to_vec()).unwrap()

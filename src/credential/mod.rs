@@ -37,6 +37,25 @@ pub enum Injection<'a> {
     Query(&'a HeaderValue),
     /// A cookie: `name=value`.
     Cookie(&'a HeaderValue),
+    /// `Authorization` with a token that is bound to a key, and the proof of that key for this very request (RFC 9449 §7).
+    Proven {
+        /// `DPoP …`
+        authorization: HeaderValue,
+        /// `DPoP`
+        proof: HeaderValue,
+    },
+}
+
+/// The request that a credential is for, as far as a proof names it.
+pub struct Target<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// Scheme and authority of the upstream.
+    pub origin: &'a str,
+    /// The path of the upstream's base URL.
+    pub base_path: &'a str,
+    /// What stands behind it; a query may follow.
+    pub rest: &'a str,
 }
 
 /// Which credential a request was sent with: tells a late refusal of an old one from one of the current.
@@ -75,21 +94,33 @@ impl Credential {
     pub fn slot(&self) -> &Slot {
         match self {
             Self::Static { slot, .. } => slot,
+            Self::Token(store) if store.prover().is_some() => &Slot::Proven,
             Self::Token(_) => &Slot::AUTHORIZATION,
         }
     }
 
     /// What to write now; `None` where there is no usable credential, and so nothing may be forwarded.
-    pub fn injection(&self) -> Option<(Injection<'_>, Used)> {
+    pub fn injection(&self, target: &Target<'_>) -> Option<(Injection<'_>, Used)> {
         let fixed = |injection| Some((injection, Used::Fixed));
         match self {
             Self::Static { slot: Slot::Header(name), value } => fixed(Injection::Header(name, value.clone())),
             Self::Static { slot: Slot::Query(_), value } => fixed(Injection::Query(value)),
             Self::Static { slot: Slot::Cookie(_), value } => fixed(Injection::Cookie(value)),
+            // Only tokens are bound to a key.
+            Self::Static { slot: Slot::Proven, .. } => None,
             Self::Token(store) => {
                 let token = store.current()?;
                 let token = token.as_ref()?;
                 let used = Used::Token(token.generation);
+                if let Some(prover) = store.prover() {
+                    let path = target.rest.split('?').next().unwrap_or_default();
+                    let path = format!("{}{path}", target.base_path);
+                    let path = if path.is_empty() { "/" } else { &path };
+                    let proof = prover.with_token(target.method, target.origin, path, token.ath.as_deref()?);
+                    // Without a proof the token is worth nothing: as if there were none.
+                    let authorization = token.header.clone();
+                    return Some((Injection::Proven { authorization, proof: proof.ok()? }, used));
+                }
                 Some((Injection::Header(&header::AUTHORIZATION, token.header.clone()), used))
             }
         }
@@ -113,6 +144,17 @@ impl Credential {
             Refresh::TooSoon => false,
         };
         is_new && store.current().is_some()
+    }
+
+    /// Whether answers of the upstream may bring a nonce for the next proof.
+    pub fn wants_nonces(&self) -> bool {
+        matches!(self, Self::Token(store) if store.prover().is_some())
+    }
+
+    /// Takes the nonce that an upstream wants to see in the next proof (RFC 9449 §9). `true` where it is a new one.
+    pub fn hears_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
+        let prover = self.store().and_then(|store| store.prover());
+        prover.is_some_and(|prover| prover.heard(origin, nonce))
     }
 
     /// Whether there is a usable credential right now.

@@ -14,6 +14,8 @@ pub enum Slot {
     Query(String),
     /// A cookie.
     Cookie(String),
+    /// `Authorization` and `DPoP` together.
+    Proven,
 }
 
 impl Slot {
@@ -24,8 +26,12 @@ impl Slot {
     /// like read both as the variable `HTTP_X_KEY`.
     pub fn owns_header(&self, name: &str) -> bool {
         let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-        matches!(self, Self::Header(own) if own.as_str().len() == name.len()
-            && own.as_str().bytes().map(fold).eq(name.bytes().map(fold)))
+        let is = |own: &str| own.len() == name.len() && own.bytes().map(fold).eq(name.bytes().map(fold));
+        match self {
+            Self::Header(own) => is(own.as_str()),
+            Self::Proven => is("authorization") || is("dpop"),
+            Self::Query(_) | Self::Cookie(_) => false,
+        }
     }
 
     /// The query without the parameters that stand in this slot, however a caller encoded their name.

@@ -21,6 +21,7 @@ use super::rewrite::{self, Relay};
 use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::service::Service;
+use crate::token::dpop::NONCE;
 use crate::upstream::{Connection, Endpoint, Leave};
 
 /// A caller takes a refusal within this time or not at all.
@@ -226,10 +227,20 @@ impl<'p> Request<'p> {
         Ok(if keep_alive && self.body.is_done() { After::KeepAlive } else { After::Linger })
     }
 
+    /// Takes the nonce that the upstream wants to see in the next proof; whether there is one, and it is new.
+    pub(super) fn hears_nonce(&self, fields: &[httparse::Header<'_>]) -> bool {
+        let credential = &self.service.credential;
+        let is_nonce = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(NONCE.as_str());
+        let nonce = || fields.iter().find(is_nonce);
+        credential.wants_nonces()
+            && nonce().is_some_and(|field| credential.hears_nonce(&self.endpoint.origin, field.value))
+    }
+
     /// Decides how the answer is passed back and writes its head into `out`.
     fn passing(&self, bytes: &[u8], out: &mut Buffer) -> Result<Passing, Failure> {
         let mut room = Room::new();
         let head = head::response(bytes, &mut room, self.facts.is_head)?;
+        self.hears_nonce(head.fields);
         out.clear();
         if head.status == 101 {
             if !(self.facts.is_websocket && head.is_websocket) {

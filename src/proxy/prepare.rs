@@ -7,7 +7,7 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
-use crate::credential::Used;
+use crate::credential::{Target, Used};
 use crate::metrics::MethodLabel;
 use crate::route::climbs;
 use crate::service::Service;
@@ -75,8 +75,14 @@ pub(super) fn prepare<'p>(
     if !endpoint.base_path.is_empty() && climbs(matched.rest) {
         return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
     }
+    let target = Target {
+        method: head.method,
+        origin: &endpoint.origin,
+        base_path: &endpoint.base_path,
+        rest: matched.rest,
+    };
     let mut used = Used::Fixed;
-    if let Some((injection, now)) = service.credential.injection() {
+    if let Some((injection, now)) = service.credential.injection(&target) {
         used = now;
         rewrite::request(
             out.bytes_mut(),

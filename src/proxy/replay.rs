@@ -25,6 +25,8 @@ struct Refusal {
     keep_alive_for: Option<Duration>,
     /// The credential is good, and does not allow this: another one of its kind would not either (RFC 6750 §3.1).
     is_scope: bool,
+    /// The token is good, and its proof lacked a nonce that is known now (RFC 9449 §9).
+    is_nonce: bool,
 }
 
 impl Request<'_> {
@@ -63,7 +65,7 @@ impl Request<'_> {
                 return Ok((connection, length));
             }
             let endpoint = self.endpoint;
-            let refusal = Refusal::read(&answer.filled()[..length], self.facts.is_head)?;
+            let refusal = self.refusal(&answer.filled()[..length])?;
             // On the heap: every request has room for what it awaits, and few get here.
             if !Box::pin(self.begin_anew(&refusal, buffer, out)).await {
                 buffer.let_go();
@@ -83,7 +85,7 @@ impl Request<'_> {
         }
         let is_whole = self.body.is_done() && buffer.held().is_some();
         let limit = if is_whole { self.patience_for_credential() } else { Duration::ZERO };
-        if !self.service.credential.renewed(self.used, limit).await {
+        if !refusal.is_nonce && !self.service.credential.renewed(self.used, limit).await {
             return false;
         }
         let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
@@ -97,6 +99,20 @@ impl Request<'_> {
         buffer.consume(self.head_length);
         std::mem::swap(out, &mut anew);
         true
+    }
+
+    /// Reads the head of an answer 401.
+    fn refusal(&self, bytes: &[u8]) -> Result<Refusal, Failure> {
+        let mut room = Room::new();
+        let head = head::response(bytes, &mut room, self.facts.is_head)?;
+        let names = |error| head.fields.iter().any(|field| names_error(field, error));
+        Ok(Refusal {
+            framing: head.framing,
+            keep_alive: head.keep_alive,
+            keep_alive_for: head.keep_alive_for,
+            is_scope: names("insufficient_scope"),
+            is_nonce: self.hears_nonce(head.fields) && names("use_dpop_nonce"),
+        })
     }
 
     /// How long the answer may be held back for a new credential: half of what is left of the request's time at most, so
@@ -119,28 +135,17 @@ fn discard(endpoint: &Endpoint, refusal: Refusal, connection: Connection, answer
     answer.clear();
 }
 
-impl Refusal {
-    fn read(bytes: &[u8], is_head: bool) -> Result<Self, Failure> {
-        let mut room = Room::new();
-        let head = head::response(bytes, &mut room, is_head)?;
-        let is_scope = head.fields.iter().any(names_scope);
-        Ok(Self {
-            framing: head.framing,
-            keep_alive: head.keep_alive,
-            keep_alive_for: head.keep_alive_for,
-            is_scope,
-        })
-    }
-}
-
-/// `WWW-Authenticate: Bearer …, error="insufficient_scope"`
-fn names_scope(field: &Header<'_>) -> bool {
+/// Whether a field is `WWW-Authenticate: …, error="NAME"`.
+fn names_error(field: &Header<'_>, name: &str) -> bool {
     if !field.name.eq_ignore_ascii_case("www-authenticate") {
         return false;
     }
     let dense: String =
         field.value.iter().filter(|byte| !b" \t\"".contains(byte)).map(|byte| char::from(*byte)).collect();
-    dense.to_ascii_lowercase().contains("error=insufficient_scope")
+    dense
+        .to_ascii_lowercase()
+        .split([',', ';'])
+        .any(|part| part.rsplit_once("error=").is_some_and(|(_, error)| error == name))
 }
 
 #[cfg(test)]
@@ -149,8 +154,9 @@ mod tests {
 
     #[test]
     fn a_credential_that_is_good_and_does_not_suffice_is_told_from_one_that_is_not() {
-        let is_scope =
-            |value: &str| names_scope(&Header { name: "WWW-authenticate", value: value.as_bytes() });
+        let is_scope = |value: &str| {
+            names_error(&Header { name: "WWW-authenticate", value: value.as_bytes() }, "insufficient_scope")
+        };
         for value in [
             "Bearer realm=\"x\", error=\"insufficient_scope\", scope=\"admin\"",
             "bearer ERROR = insufficient_scope",
@@ -161,6 +167,7 @@ mod tests {
         for value in ["Bearer", "Bearer error=\"invalid_token\"", "Bearer realm=\"insufficient_scope\"", ""] {
             assert!(!is_scope(value), "{value}");
         }
-        assert!(!names_scope(&Header { name: "x", value: b"error=insufficient_scope" }));
+        let other = Header { name: "x", value: b"error=insufficient_scope" };
+        assert!(!names_error(&other, "insufficient_scope"));
     }
 }

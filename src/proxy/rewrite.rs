@@ -33,7 +33,9 @@ pub(super) fn request(
                 }
             }
             Field::ContentLength => put_field(out, field),
-            Field::Cookie if matches!(slot, Slot::Header(_)) && !slot.owns_header(field.name) => {
+            Field::Cookie
+                if matches!(slot, Slot::Header(_) | Slot::Proven) && !slot.owns_header(field.name) =>
+            {
                 put_field(out, field);
             }
             Field::Cookie
@@ -57,6 +59,12 @@ pub(super) fn request(
     match injection {
         Injection::Header(name, value) => {
             put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        }
+        Injection::Proven { authorization, proof } => {
+            put(
+                out,
+                &[b"authorization: ", authorization.as_bytes(), b"\r\ndpop: ", proof.as_bytes(), b"\r\n"],
+            );
         }
         Injection::Cookie(own) => cookies(out, head.fields, slot, Some(own.as_bytes())),
         Injection::Query(_) => cookies(out, head.fields, slot, None),

@@ -12,13 +12,15 @@ use zeroize::Zeroizing;
 
 use super::client_auth::{self, Proof};
 use super::discovery::Discovery;
+use super::dpop::{self, Prover};
 use super::expiry::Moment;
 use super::http_client::HttpClient;
 use super::redact::Redactor;
+use super::response::TokenType;
 use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
 use crate::config::{ClientAuth, OAuth2, RequestFormat, TokenUrl};
 use crate::dns::Resolver;
-use crate::secret::Secret;
+use crate::secret::{KeyError, Secret};
 use crate::tls::TlsClient;
 
 /// The server in messages.
@@ -41,10 +43,23 @@ const TELLABLE: [&str; 12] = [
     "code_challenge_method",
 ];
 
+/// Why requests to a token endpoint cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableEndpoint {
+    /// The HTTP client.
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    /// The key of the proofs.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
 /// A token endpoint with its client's credentials.
 pub struct TokenEndpoint {
     http: HttpClient,
     config: OAuth2,
+    /// Where tokens are bound to a key.
+    prover: Option<Arc<Prover>>,
     /// Where the configuration names the issuer alone.
     discovery: Option<Discovery>,
     /// The configured scopes, joined as the endpoint wants them.
@@ -60,8 +75,10 @@ pub struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
-    pub fn new(config: &OAuth2, tls: Arc<TlsClient>, resolver: Resolver) -> reqwest::Result<Self> {
+    pub fn new(config: &OAuth2, tls: Arc<TlsClient>, resolver: Resolver) -> Result<Self, UnusableEndpoint> {
+        let prover = config.dpop.as_ref().map(|dpop| Prover::new(dpop.key.as_ref())).transpose()?;
         Ok(Self {
+            prover: prover.map(Arc::new),
             http: HttpClient::new(tls, resolver, config.request.proxy.clone())?,
             redactor: redactor(config),
             discovery: matches!(config.token_url, TokenUrl::Issuer(_)).then(Discovery::default),
@@ -71,6 +88,11 @@ impl TokenEndpoint {
             last_stated: Mutex::default(),
             last_issued: Mutex::default(),
         })
+    }
+
+    /// What makes the proofs, where tokens are bound to a key.
+    pub fn prover(&self) -> Option<&Arc<Prover>> {
+        self.prover.as_ref()
     }
 
     /// The configuration this endpoint was made from.
@@ -87,7 +109,11 @@ impl TokenEndpoint {
     pub(super) async fn request(&self, grant: &[(&str, &str)]) -> Result<Issued, FetchError> {
         let sent = Moment::now();
         let url = self.token_url().await?;
-        let answer = self.post(&url, grant, response::parse).await;
+        let kind = if self.prover.is_some() { TokenType::Dpop } else { TokenType::Bearer };
+        let parse = |status, headers: &_, body: &_, now, redactor: &_| {
+            response::parse_as(kind, status, headers, body, now, redactor)
+        };
+        let answer = self.post(&url, grant, parse).await;
         if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
             discovery.doubt(error);
         }
@@ -127,7 +153,36 @@ impl TokenEndpoint {
         &self,
         url: &Url,
         fields: &[(&str, &str)],
-        parse: impl FnOnce(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
+        parse: impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
+        let (answer, nonce) = self.exchange(url, fields, &parse).await;
+        match answer {
+            // The endpoint wants its own nonce in the proof, and said which (RFC 9449 §8): once more, with it.
+            Err(error) if nonce && error.has_code("use_dpop_nonce") => {
+                self.exchange(url, fields, &parse).await.0
+            }
+            answer => answer,
+        }
+        .map_err(|error| self.advised(error))
+    }
+
+    /// One request; also whether it brought a new nonce.
+    async fn exchange<T>(
+        &self,
+        url: &Url,
+        fields: &[(&str, &str)],
+        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
+    ) -> (Result<T, FetchError>, bool) {
+        let mut nonce = false;
+        (self.sent(url, fields, parse, &mut nonce).await, nonce)
+    }
+
+    async fn sent<T>(
+        &self,
+        url: &Url,
+        fields: &[(&str, &str)],
+        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
+        nonce: &mut bool,
     ) -> Result<T, FetchError> {
         let proof = client_auth::proof(
             &self.config.client_id,
@@ -153,6 +208,11 @@ impl TokenEndpoint {
         if let Proof::Header(value) = &proof {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
+        if let Some(prover) = &self.prover {
+            let proof = prover.without_token("POST", url);
+            let proof = proof.map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
+            headers.insert(dpop::PROOF, proof);
+        }
         let unanswered = |error: reqwest::Error| {
             let mut failure = self.http.unanswered(&error, WHO);
             if failure.reason == FetchFailure::Timeout {
@@ -174,7 +234,10 @@ impl TokenEndpoint {
         for (_, value) in sent.filter(|(name, _)| !TELLABLE.contains(name)) {
             redactor = redactor.hide(value);
         }
-        parse(answer.status(), answer.headers(), &body, now, &redactor).map_err(|error| self.advised(error))
+        if let Some(prover) = &self.prover {
+            *nonce = prover.heard_from(url, answer.headers());
+        }
+        parse(answer.status(), answer.headers(), &body, now, &redactor)
     }
 
     /// Says what to try where the endpoint does not know the client.

@@ -3,11 +3,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::secret::{SigningFailed, SigningKey};
+use crate::secret::{PublicKey, SigningFailed, SigningKey};
 
 /// Signs `claims`. `header` may have any field but `alg`, which is the key's.
 pub(super) fn sign(
@@ -34,6 +35,23 @@ pub(super) fn unique() -> Result<String, SigningFailed> {
     Ok(encode(&bytes))
 }
 
+/// Base64url of the SHA-256 of a text: `ath` of a DPoP proof, S256 of PKCE, `x5t#S256` of a certificate.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    encode(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+/// The public half as a JWK with the required fields alone, so that its thumbprint can be taken (RFC 7638 §3.2); `None`
+/// of a shared secret.
+pub(super) fn public_jwk(key: &SigningKey) -> Option<Value> {
+    Some(match key.public()? {
+        PublicKey::Rsa { modulus, exponent } => {
+            json!({ "kty": "RSA", "n": encode(&modulus), "e": encode(&exponent) })
+        }
+        PublicKey::Ec { curve, x, y } => json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) }),
+        PublicKey::Ed25519(x) => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) }),
+    })
+}
+
 /// Base64url without padding (RFC 7515 §2).
 pub(super) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -42,22 +60,9 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::{Algorithm, PublicKey, Secret};
-    use serde_json::json;
+    use crate::secret::{Algorithm, Secret};
     use std::io::Write;
     use std::process::{Command, Stdio};
-
-    fn public_jwk(key: &SigningKey) -> Option<Value> {
-        Some(match key.public()? {
-            PublicKey::Rsa { modulus, exponent } => {
-                json!({ "kty": "RSA", "n": encode(&modulus), "e": encode(&exponent) })
-            }
-            PublicKey::Ec { curve, x, y } => {
-                json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) })
-            }
-            PublicKey::Ed25519(x) => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) }),
-        })
-    }
 
     fn claims() -> Map<String, Value> {
         let Value::Object(claims) = json!({ "iss": "me", "exp": 1_767_225_600, "é": ["a", 1] }) else {

@@ -6,8 +6,10 @@
 #[doc(hidden)]
 pub mod bench;
 pub mod chain;
+pub mod claims;
 mod client_auth;
 mod discovery;
+pub mod dpop;
 pub mod endpoint;
 mod expiry;
 pub mod grants;
@@ -76,21 +78,39 @@ pub struct Issued {
 
 /// A token as the request path uses it.
 pub struct Token {
-    /// `Bearer …`, marked sensitive, built once; a request clones it.
+    /// `Bearer …` or `DPoP …`, marked sensitive, built once; a request clones it.
     pub header: HeaderValue,
     /// When it must no longer be sent.
     pub expiry: Expiry,
+    /// Granted scope, where the answer names it; fit for a page.
+    pub scope: Option<String>,
+    /// The hash of the token, where it is bound to a key (RFC 9449 §4.2).
+    pub(crate) ath: Option<String>,
     /// Counts the tokens of this store, from 1: tells a late 401 for an old token from one for the current.
     pub generation: u64,
 }
 
 impl Token {
-    fn new(issued: &Issued, generation: u64) -> Result<Self, InvalidSecret> {
-        let mut header = HeaderValue::try_from(format!("Bearer {}", issued.access_token.expose()))
+    /// `bound`: to a key, so that it is sent with a proof.
+    fn new(issued: &Issued, generation: u64, bound: bool) -> Result<Self, InvalidSecret> {
+        let token = issued.access_token.expose();
+        let scheme = if bound { "DPoP" } else { "Bearer" };
+        let mut header = HeaderValue::try_from(format!("{scheme} {token}"))
             .map_err(|_| InvalidSecret::Control { at: 0 })?;
         header.set_sensitive(true);
-        Ok(Self { header, expiry: issued.expiry, generation })
+        let ath = bound.then(|| dpop::hash_of(token));
+        Ok(Self { header, expiry: issued.expiry, scope: issued.scope.clone(), ath, generation })
     }
+
+    /// `Bearer` or `DPoP`: what stands before the token itself.
+    pub fn scheme(&self) -> &str {
+        self.header.to_str().ok().and_then(|value| value.split(' ').next()).unwrap_or_default()
+    }
+}
+
+/// Text of a stranger, fit for a log or a terminal: short, on one line, ASCII.
+pub fn shown(text: &str) -> String {
+    response::clean(text)
 }
 
 /// The token's value is never printed.

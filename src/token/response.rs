@@ -37,9 +37,39 @@ pub(super) struct Answer {
     pub refresh_token: Option<Secret>,
 }
 
+/// What `token_type` is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenType {
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449: bound to a key.
+    Dpop,
+}
+
+impl TokenType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+}
+
+/// Parses an answer with a bearer token.
+pub(super) fn parse(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redactor: &Redactor,
+) -> Result<Answer, FetchError> {
+    parse_as(TokenType::Bearer, status, headers, body, now, redactor)
+}
+
 /// Parses an answer. `now` is when the request was sent; `redactor` knows what must not be shown, because an endpoint
 /// may write back what it was sent.
-pub(super) fn parse(
+pub(super) fn parse_as(
+    kind: TokenType,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -49,9 +79,17 @@ pub(super) fn parse(
     let mut fields = object(status, headers, body, now, redactor)?;
     let redactor = &with_tokens(redactor, Some(&fields));
     let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
-    if let Some(other) = unusable_type(&fields, redactor) {
+    if let Some(other) = unusable_type(kind, &fields, redactor) {
+        let wanted = kind.as_str();
+        let hint = match kind {
+            TokenType::Dpop => "; does this endpoint bind tokens to keys? Otherwise leave `dpop` out",
+            TokenType::Bearer if other.eq_ignore_ascii_case("dpop") => {
+                "; `dpop: true` makes the proofs for it"
+            }
+            TokenType::Bearer => "",
+        };
         return Err(malformed(&format!(
-            "the token endpoint issued a token of type {other}, which is not Bearer"
+            "the token endpoint issued a token of type {other}, which is not {wanted}{hint}"
         )));
     }
     let access_token = match fields.remove("access_token") {
@@ -138,10 +176,10 @@ fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Reda
 
 /// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header. A token exchange answers `N_A`
 /// where what it issued is no access token (RFC 8693 §2.2.1), such as an ID token that an API takes.
-fn unusable_type(fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
+fn unusable_type(wanted: TokenType, fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
     match fields.get("token_type") {
         None | Some(Value::Null) => None,
-        Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case("bearer") => None,
+        Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case(wanted.as_str()) => None,
         Some(Value::String(kind)) if kind == "N_A" && fields.contains_key("issued_token_type") => None,
         Some(Value::String(kind)) => Some(clean(redactor.show(kind))),
         Some(_) => Some("that is no string".into()),

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::dpop::Prover;
 use super::{FetchError, Issued, Token, expiry};
 use crate::secret::InvalidSecret;
 
@@ -20,6 +21,7 @@ pub struct Store {
     /// No two refreshes that were forced are closer than this.
     min_interval: Duration,
     status: Mutex<Status>,
+    prover: Option<Arc<Prover>>,
 }
 
 /// How far the refresher has come.
@@ -80,6 +82,16 @@ pub struct Attempt {
 }
 
 impl Store {
+    /// Without a token yet, for tokens that are sent with a proof where there is a prover.
+    pub fn with(min_interval: Duration, prover: Option<Arc<Prover>>) -> Self {
+        Self { prover, ..Self::new(min_interval) }
+    }
+
+    /// What makes the proofs, for tokens that are bound to a key.
+    pub fn prover(&self) -> Option<&Arc<Prover>> {
+        self.prover.as_ref()
+    }
+
     /// Without a token yet. A refresh is forced at most once in `min_interval`, so that an upstream that refuses every token
     /// cannot drive the token endpoint.
     pub fn new(min_interval: Duration) -> Self {
@@ -89,6 +101,7 @@ impl Store {
             wanted: watch::Sender::new(false),
             min_interval,
             status: Mutex::default(),
+            prover: None,
         }
     }
 
@@ -165,7 +178,7 @@ impl Store {
     /// Takes a newly issued token as the current one.
     pub(super) fn put(&self, issued: &Issued) -> Result<(), InvalidSecret> {
         let generation = self.progress.borrow().generation + 1;
-        let token = Arc::new(Token::new(issued, generation)?);
+        let token = Arc::new(Token::new(issued, generation, self.prover.is_some())?);
         // Locked before it can be used: it cannot be refused before its generation is known.
         let mut status = self.status.lock();
         self.current.store(Some(token));
@@ -366,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_token_is_sensitive_and_does_not_print_itself() {
-        let token = Token::new(&issued("CANARY", 10), 1).unwrap();
+        let token = Token::new(&issued("CANARY", 10), 1, false).unwrap();
         assert!(token.header.is_sensitive());
         assert!(!format!("{token:?} {:?} {:?}", token.header, issued("CANARY", 10)).contains("CANARY"));
     }

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pool: Pool,
     health: Health,
     is_hinted: AtomicBool,
+    /// Scheme and authority, as a proof of possession names them.
+    pub origin: String,
     /// `Host` of every request.
     pub authority: String,
     /// Put before every path; empty, or without a trailing slash.
@@ -79,9 +81,15 @@ impl Endpoint {
             pool: Pool::new(&options.pool),
             health: Health::new(FAILURES, PASSED_OVER),
             is_hinted: AtomicBool::new(false),
+            origin: format!("{}://{}", if url.tls { "https" } else { "http" }, url.authority()),
             authority: url.authority(),
             base_path: url.base_path.clone(),
         }
+    }
+
+    /// The URL, as it may be shown.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.origin, self.base_path)
     }
 
     /// An idle connection, if there is one that still lives. For a request that must not be sent twice, only one that the

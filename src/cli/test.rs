@@ -1,0 +1,142 @@
+//! `sidekey test`: does this service work, and if not, what is to be changed?
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::{ConfigArg, USAGE, cannot_start, load};
+use crate::app::service_alone;
+use crate::config::{Auth, Config, Grant};
+use crate::secret::Commands;
+use crate::trial::{self, Report, TokenReport};
+
+/// How long a token may take: more than any `request_timeout` that is left to Sidekey.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Arguments of `sidekey test`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The service, by its name in the configuration.
+    service: String,
+    /// The path to GET, below that of `upstream`; one that is known to work says most.
+    #[arg(default_value = "/")]
+    path: String,
+    /// Print a JSON object in place of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Obtains the credential, calls the upstream once, and says what that means.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
+pub(super) fn test(args: &Args) -> ExitCode {
+    let config = match load(&args.config.config, &Commands::default()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if let Err(message) = usable(args, &config, &args.config.config) {
+        eprintln!("{message}");
+        return ExitCode::from(USAGE);
+    }
+    let report = match report(args, &config) {
+        Ok(report) => report,
+        Err(error) => return cannot_start(&error),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).expect("a report is text and numbers"));
+    } else {
+        print!("{}", text(&report));
+    }
+    if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the test can be made, and does no harm.
+fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
+    let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
+        let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
+        return Err(format!(
+            "{} has no service `{}`; it has {}",
+            file.display(),
+            args.service,
+            names.join(", ")
+        ));
+    };
+    if !args.path.starts_with('/') || !args.path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("PATH begins with `/` and is visible ASCII; anything else is percent-encoded".into());
+    }
+    match &service.auth {
+        // With most providers a refresh token is good for one request, and here the next one would be lost.
+        Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::RefreshToken(_)) && config.state.is_none() => {
+            Err(format!(
+                "a test of `{}` might use up its refresh token, and the next one would be lost: `state` keeps it, so \
+             configure that first",
+                args.service
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn report(args: &Args, config: &Config) -> anyhow::Result<Report> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let alone = service_alone(config, &args.service)?.expect("it was looked for");
+        let report = trial::run(&alone.service, &args.path, PATIENCE).await;
+        alone.end().await;
+        Ok(report)
+    })
+}
+
+/// For people: what was done, then what it means.
+fn text(report: &Report) -> String {
+    let mut rows = vec![("service", report.service.clone()), ("credential", report.credential.to_owned())];
+    if let Some(token) = &report.token {
+        rows.push(("token", about(token)));
+        for (name, value) in token.claims.iter().flatten() {
+            rows.push(("", format!("{name}: {}", claim(name, value))));
+        }
+    }
+    rows.push(("request", format!("{} {}", report.method, report.url)));
+    if let (Some(status), Some(milliseconds)) = (report.status, report.milliseconds) {
+        let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        rows.push(("answer", format!("{status} {} after {milliseconds} ms", reason.unwrap_or_default())));
+    }
+    if !report.challenges.is_empty() {
+        rows.push(("it asks for", report.challenges.join(" ")));
+    }
+    let mut out = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(out, "{name:<12}{value}");
+    }
+    let _ = writeln!(out, "\n{}", report.meaning);
+    for line in &report.advice {
+        let _ = writeln!(out, "  - {line}");
+    }
+    out
+}
+
+fn about(token: &TokenReport) -> String {
+    let TokenReport { kind, seconds_left, lifetime_seconds, scope, .. } = token;
+    let scope = scope.as_ref().map_or_else(String::new, |scope| format!(", scope {scope}"));
+    let opaque = if token.claims.is_some() { ", a JWT (not verified here):" } else { "" };
+    format!("{kind}, {seconds_left} s left of {lifetime_seconds}{scope}{opaque}")
+}
+
+/// Text as it is, and points in time for people as well.
+fn claim(name: &str, value: &Value) -> String {
+    let time = value.as_u64().filter(|_| matches!(name, "exp" | "iat" | "nbf"));
+    let time = time.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    // A year of five digits has no place in the format.
+    let time = time.filter(|time| {
+        time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|d| d.as_secs() < 253_402_300_800)
+    });
+    match (value, time) {
+        (_, Some(time)) => format!("{value} ({})", httpdate::fmt_http_date(time)),
+        (Value::String(text), None) => text.clone(),
+        (other, None) => other.to_string(),
+    }
+}

@@ -1,0 +1,180 @@
+//! `sidekey test`: what it prints, what it means, and what it never shows.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::{Answer, Pki, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
+
+/// What `sidekey test` of this configuration says: exit code and all it prints.
+async fn tested(services: &str, arguments: &[&str]) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("services.yaml");
+    std::fs::write(&file, format!("services:\n  {services}\n")).unwrap();
+    let all = [&["test", "--config", file.to_str().unwrap()], arguments].concat();
+    let output = Sidekey::command(&all, &[("RUST_LOG", "trace")]).await;
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().expect("an exit code"), printed)
+}
+
+fn oauth2(upstream: &str, endpoint: &TokenEndpoint) -> String {
+    format!(
+        "api: {{ upstream: '{upstream}/v2', auth: {{ type: oauth2, grant_type: client_credentials, \
+         token_url: '{}', client_id: me, client_secret: s3cret-CANARY }} }}",
+        endpoint.url()
+    )
+}
+
+#[tokio::test]
+async fn a_service_that_works_is_shown_with_what_may_be_known_of_its_token() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let claims =
+        json!({ "iss": "https://login.example", "aud": "api", "exp": 4_000_000_000_u64, "sub": "alice" });
+    let token = format!("e30.{}.CANARY", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+    endpoint
+        .always(TokenAnswer::json(&json!({ "access_token": token, "expires_in": 3600, "scope": "read" })));
+    let services = oauth2(&upstream.url(), &endpoint);
+    let (code, printed) = tested(&services, &["api", "/contacts?limit=1"]).await;
+    assert_eq!(code, 0, "{printed}");
+    for said in [
+        &format!("GET {}/v2/contacts\n", upstream.url()),
+        "Bearer, 3598 s left of 3599, scope read",
+        "iss: https://login.example",
+        "aud: api",
+        "exp: 4000000000 (Tue, 02 Oct 2096",
+        "It works: the upstream answered 200.",
+    ] {
+        assert!(
+            printed.contains(said) || printed.contains(&said.replace("3598", "3599")),
+            "{said}: {printed}"
+        );
+    }
+    assert!(!printed.contains("CANARY") && !printed.contains("alice"), "{printed}");
+    let request = upstream.only_request();
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("GET", "/v2/contacts?limit=1"));
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {token}").as_str()));
+    assert_eq!(endpoint.request_count(), 1);
+
+    let (code, printed) = tested(&services, &["--json", "api"]).await;
+    let report: Value = serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}"));
+    assert_eq!((code, &report["ok"], &report["status"]), (0, &json!(true), &json!(200)));
+    assert_eq!(report["token"]["claims"]["aud"], "api");
+    assert!(!printed.contains("CANARY"), "{printed}");
+}
+
+#[tokio::test]
+async fn every_refusal_is_put_in_words_and_nothing_of_the_answer_is_repeated() {
+    let upstream = Upstream::plain().await;
+    for (status, said) in [
+        (301, "leads elsewhere"),
+        (400, "could not make sense of the request"),
+        (401, "does not accept this credential"),
+        (403, "knows who is asking and does not allow it"),
+        (404, "nothing at this path"),
+        (405, "does not take GET"),
+        (429, "too many requests"),
+        (503, "trouble of its own"),
+    ] {
+        upstream.next(
+            Answer::status(status)
+                .header("WWW-Authenticate", "Basic realm=\"tok-CANARY\"")
+                .header("Location", "https://x.example/?t=CANARY")
+                .body("tok-CANARY"),
+        );
+        let service = format!(
+            "mail: {{ upstream: '{}', auth: {{ type: bearer, token: tok-CANARY }} }}",
+            upstream.url()
+        );
+        let (code, printed) = tested(&service, &["mail"]).await;
+        assert_eq!(code, i32::from(status >= 400), "{printed}");
+        assert!(printed.contains(said) && printed.contains(&format!("answer      {status} ")), "{printed}");
+        assert!(!printed.contains("CANARY"), "{printed}");
+        assert_eq!(status == 401, printed.contains("It asks for Basic, and this service sends Bearer"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_is_sent_and_not_shown() {
+    let upstream = Upstream::plain().await;
+    let service = format!(
+        "maps: {{ upstream: '{}', auth: {{ type: api_key, in: query, name: key, value: CANARY }} }}",
+        upstream.url()
+    );
+    let (code, printed) = tested(&service, &["maps", "/v1?q=1"]).await;
+    assert_eq!((code, printed.contains("CANARY")), (0, false), "{printed}");
+    assert_eq!(upstream.only_request().target, "/v1?q=1&key=CANARY");
+}
+
+#[tokio::test]
+async fn without_a_token_the_upstream_is_not_called() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(TokenAnswer::error(401, "invalid_client"));
+    let (code, printed) = tested(&oauth2(&upstream.url(), &endpoint), &["api"]).await;
+    assert_eq!(code, 1, "{printed}");
+    assert!(
+        printed.contains("No token, so the upstream was not called: the token endpoint answered 401"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("`auth_method: client_secret_post`") && printed.contains("compare `client_id`"),
+        "{printed}"
+    );
+    assert_eq!(
+        (upstream.request_count(), endpoint.request_count()),
+        (0, 1),
+        "and the endpoint is asked once"
+    );
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_named() {
+    let (pki, port) = (Pki::new(), RefusingPort::new());
+    let upstream = Upstream::tls(&pki).await;
+    // As servers do that are spoken to in TLS where they expect HTTP.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain_address = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = plain.accept().await {
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = connection.read(&mut [0; 4096]).await;
+        }
+    });
+    for (url, said) in [
+        (upstream.url(), "tls: { ca_file: PATH }"),
+        (format!("https://{plain_address}"), "does not speak TLS"),
+        (format!("http://{}", port.address), "Nothing takes connections there"),
+        ("https://no-such-host.invalid".into(), "does not resolve"),
+    ] {
+        let service = format!("mail: {{ upstream: '{url}', auth: {{ type: bearer, token: CANARY }} }}");
+        let (code, printed) = tested(&service, &["mail"]).await;
+        assert_eq!(code, 1, "{printed}");
+        assert!(printed.contains(said) && printed.contains("The upstream was not reached: "), "{printed}");
+        assert!(!printed.contains("CANARY"), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_tested_is_a_matter_of_usage() {
+    let upstream = Upstream::plain().await;
+    let service = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
+    let endpoint = TokenEndpoint::plain().await;
+    let seed = format!(
+        "api: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: refresh_token, token_url: '{}', client_id: me, \
+         refresh_token: CANARY }} }}",
+        upstream.url(),
+        endpoint.url()
+    );
+    for (services, arguments, said) in [
+        (&service, &["nail"][..], "has no service `nail`; it has mail"),
+        (&service, &["mail", "no-slash"], "PATH begins with `/`"),
+        (&service, &["mail", "/a b"], "PATH begins with `/`"),
+        (&service, &[], "Usage: sidekey test"),
+        (&seed, &["api"], "might use up its refresh token"),
+    ] {
+        let (code, printed) = tested(services, arguments).await;
+        assert_eq!(code, 64, "{printed}");
+        assert!(printed.contains(said) && !printed.contains("CANARY"), "{printed}");
+    }
+    assert_eq!((upstream.request_count(), endpoint.request_count()), (0, 0));
+}
