@@ -9,7 +9,7 @@
 //! 4  proxy · admin
 //! 3  service
 //! 2  credential · route
-//! 1  token · headers · upstream · listener
+//! 1  token · upstream · listener → http2 → headers
 //! 0  telemetry · tls · dns → config → secret · metrics
 //! ```
 
@@ -20,6 +20,7 @@ pub mod config;
 pub mod credential;
 pub mod dns;
 pub mod headers;
+pub mod http2;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;

@@ -75,6 +75,12 @@ impl Buffer {
         pin!(io.read_buf(&mut self.data)).poll(cx)
     }
 
+    /// Gives its memory back before it is dropped.
+    pub(super) fn give_back(&mut self) {
+        drop(Self { data: std::mem::take(&mut self.data), start: 0 });
+        self.start = 0;
+    }
+
     fn make_room(&mut self) {
         if self.data.capacity() - self.data.len() < SIZE / 8 {
             self.data.drain(..self.start);

@@ -12,6 +12,7 @@ use super::buffer::Buffer;
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
+use super::http2;
 use super::patience::Patience;
 use super::relay::Io;
 
@@ -26,6 +27,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves requests until the connection ends. `own` is the service whose listener it came in by.
 pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
     let mut left = None;
+    let mut is_first = true;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
     let (mut between, mut within) = (Patience::default(), Patience::default());
     loop {
@@ -48,10 +50,14 @@ pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
                 break;
             }
         };
+        if is_first && &buffer.filled()[..head] == http2::PREFACE {
+            return http2::serve(proxy, own, io, buffer, HEAD, KEEP_ALIVE).await;
+        }
+        is_first = false;
         match exchange::run(proxy, own, io, &mut buffer, head, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
-            After::Close => break,
+            After::Close | After::Cut(_) => break,
         }
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.

@@ -32,6 +32,8 @@ pub(super) enum After {
     Linger,
     /// At once.
     Close,
+    /// At once, and so that half an answer is not taken for a whole one.
+    Cut(Broken),
 }
 
 /// Why a request ended other than well.
@@ -85,7 +87,7 @@ pub(super) async fn run(
         Err(Trouble::Failure(failure)) => request.fail(io, failure, &mut out).await,
         Err(Trouble::Cut(broken)) => {
             tracing::debug!(service.name = request.service.name, "answer cut short: {broken}");
-            After::Close
+            After::Cut(broken)
         }
     }
 }

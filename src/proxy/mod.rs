@@ -1,7 +1,8 @@
-//! The data plane: HTTP/1.1 from callers, through a service's credential, to its upstream.
+//! The data plane: HTTP/1.1 and HTTP/2 from callers, through a service's credential, to its upstream.
 //!
 //! ```text
 //! connection   one caller's connection: request after request
+//! http2        one that speaks HTTP/2: its streams, each as a connection with one request
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
@@ -26,6 +27,7 @@ mod exchange;
 mod failure;
 mod framing;
 mod head;
+mod http2;
 mod patience;
 mod prepare;
 mod relay;
@@ -38,6 +40,7 @@ use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
+use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
 use crate::route::Routes;
@@ -52,6 +55,7 @@ pub struct Proxy {
     metrics: Arc<Metrics>,
     access_log: bool,
     draining: AtomicBool,
+    drain: Notify,
     in_flight: AtomicUsize,
 }
 
@@ -59,12 +63,14 @@ impl Proxy {
     /// A proxy for these services; `routes` leads to their positions.
     pub fn new(routes: Routes, services: Arc<[Service]>, metrics: Arc<Metrics>, access_log: bool) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { routes, services, metrics, access_log, draining, in_flight }
+        let drain = Notify::new();
+        Self { routes, services, metrics, access_log, draining, drain, in_flight }
     }
 
     /// From now on every connection is closed after the request it is busy with.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.drain.notify_waiters();
     }
 
     /// Requests read and not yet answered whole.
@@ -74,6 +80,29 @@ impl Proxy {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Waits until [`drain`](Self::drain) was called.
+    async fn draining(&self) {
+        let drain = self.drain.notified();
+        if !self.is_draining() {
+            drain.await;
+        }
+    }
+
+    /// Something that [`in_flight`](Self::in_flight) counts until it is dropped.
+    fn count(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
+    }
+}
+
+/// Is counted.
+struct InFlight<'p>(&'p AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
