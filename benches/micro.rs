@@ -17,8 +17,9 @@ use sidekey::config::Config;
 use sidekey::credential::{Credential, Slot};
 use sidekey::dns::Resolver;
 use sidekey::metrics::Metrics;
-use sidekey::proxy::{Proxy, bench};
+use sidekey::proxy::{DataPlane, Door, Proxy, bench};
 use sidekey::route::Routes;
+use sidekey::runtime::{Runtime, Snapshot};
 use sidekey::secret::Secret;
 use sidekey::service::Service;
 use sidekey::token::{
@@ -37,7 +38,7 @@ impl TokenSource for Issuer {
     async fn fetch(&self) -> Result<Issued, FetchError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(Moment::now(), Duration::from_secs(3600));
-        Ok(Issued { access_token, expiry, scope: None })
+        Ok(Issued { access_token, expiry, scope: None, refresh_token: None })
     }
 }
 
@@ -77,13 +78,15 @@ fn proxy() -> Proxy {
         name: config.name.clone(),
         kind: config.auth.kind(),
         credential: Credential::new(&config.auth, |_| store.clone()),
-        upstream: Upstream::new(config, None, resolver.clone()),
+        upstream: Arc::new(Upstream::new(config, None, resolver.clone())),
         token_wait: config.token_wait,
         optional: config.optional,
         metrics: metrics.service(&config.name),
     };
-    let services: Arc<[Service]> = config.services.iter().map(service).collect();
-    Proxy::new(Routes::new(&config.services), services, metrics, false)
+    let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
+    let snapshot = Snapshot { routes: Routes::new(&config.services), services, access_log: false };
+    let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
+    Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
 }
 
 fn route(c: &mut Criterion) {

@@ -7,14 +7,15 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  service
+//! 3  runtime → service
 //! 2  credential · route
-//! 1  token · upstream · listener → http2 → headers
+//! 1  token · upstream · listener · caller_tls → http2 → headers
 //! 0  telemetry · tls · dns → config → secret · metrics
 //! ```
 
 pub mod admin;
 pub mod app;
+pub mod caller_tls;
 pub mod cli;
 pub mod config;
 pub mod credential;
@@ -25,6 +26,7 @@ pub mod listener;
 pub mod metrics;
 pub mod proxy;
 pub mod route;
+pub mod runtime;
 pub mod secret;
 pub mod service;
 pub mod telemetry;

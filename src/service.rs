@@ -1,5 +1,6 @@
 //! A service at run time: its credential, the way to its upstream, its metrics. What proxy and admin share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::Credential;
@@ -15,7 +16,7 @@ pub struct Service {
     /// What is injected.
     pub credential: Credential,
     /// Where requests go.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
     /// Does not hold readiness back.

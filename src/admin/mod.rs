@@ -11,25 +11,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{Registry, TextEncoder};
 
-use crate::metrics::{Metrics, TokenMetrics};
-use crate::service::Service;
+use crate::metrics::Metrics;
+use crate::runtime::Runtime;
 
 /// What the admin pages are made from.
 pub struct Admin {
-    services: Arc<[Service]>,
+    runtime: Arc<Runtime>,
     registry: Registry,
     metrics: Arc<Metrics>,
-    /// The token series of each service that has a token, by position.
-    tokens: Vec<Option<TokenMetrics>>,
 }
 
 impl Admin {
-    /// Pages over these services; `registry` is what `/metrics` shows.
-    pub fn new(services: Arc<[Service]>, registry: Registry, metrics: Arc<Metrics>) -> Self {
-        let tokens =
-            services.iter().map(|service| service.credential.store().map(|_| metrics.token(&service.name)));
-        let tokens = tokens.collect();
-        Self { services, registry, metrics, tokens }
+    /// Pages over what runs; `registry` is what `/metrics` shows.
+    pub fn new(runtime: Arc<Runtime>, registry: Registry, metrics: Arc<Metrics>) -> Self {
+        Self { runtime, registry, metrics }
     }
 
     /// The pages.
@@ -44,12 +39,12 @@ impl Admin {
 
     /// What changes by itself with time is set when it is asked for, so that it is never stale.
     fn refresh_gauges(&self) {
-        for (service, token) in self.services.iter().zip(&self.tokens) {
+        for service in &self.runtime.current().services {
             self.metrics.credential_ready(&service.name).set(service.credential.is_ready().into());
-            if let (Some(token), Some(store)) = (token, service.credential.store()) {
+            if let Some(store) = service.credential.store() {
                 let status = store.status();
                 let last_success = status.last_success_unix_seconds();
-                token.state(
+                self.metrics.token(&service.name).state(
                     status.failures,
                     store.expiry_unix_seconds(),
                     last_success,
@@ -67,7 +62,9 @@ async fn live() -> &'static str {
 
 /// Every service that is not optional has a usable credential; the body lists those that have none.
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    let (ready, text) = readiness::readiness(admin.services.iter().map(readiness::State::of));
+    let snapshot = admin.runtime.current();
+    let services = snapshot.services.iter().map(|service| readiness::State::of(service));
+    let (ready, text) = readiness::readiness(services);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }

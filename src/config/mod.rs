@@ -7,14 +7,17 @@
 
 mod api_key;
 mod auth;
+mod caller_tls;
 mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod grant;
 mod host;
 mod interpolate;
 mod item;
 mod listen;
+mod listener;
 mod load;
 mod logging;
 mod nearest;
@@ -39,14 +42,17 @@ use url::Url;
 
 use crate::secret::Secret;
 
+pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use error::{ConfigError, Mistake};
+pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
+pub use listener::Listener;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where callers reach every service by path prefix or `Host`.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listener>,
     /// Health, metrics, status.
     pub admin: Listen,
     /// Every service, in the order of the file.
@@ -89,7 +95,7 @@ pub struct Service {
     /// Host names (lower case, without port) that also lead here.
     pub hosts: Vec<String>,
     /// Addresses of its own that also lead here, without a path prefix.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listener>,
     /// What is injected.
     pub auth: Auth,
     /// TLS toward the upstream.
@@ -176,7 +182,7 @@ pub enum Auth {
         value: Secret,
     },
     /// `type: oauth2` (RFC 6749).
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Auth {
@@ -209,7 +215,7 @@ pub struct OAuth2 {
     pub grant: Grant,
     /// Token endpoint.
     pub token_url: Url,
-    /// Client identifier (RFC 6749 §2.2).
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
@@ -245,22 +251,6 @@ impl fmt::Debug for OAuth2 {
     }
 }
 
-/// `grant_type`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Grant {
-    /// RFC 6749 §4.4.
-    ClientCredentials,
-}
-
-impl Grant {
-    /// The value of `grant_type`, in the configuration and on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "client_credentials",
-        }
-    }
-}
-
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
@@ -276,6 +266,8 @@ pub enum ClientAuth {
         /// Client secret.
         secret: Secret,
     },
+    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
+    None,
 }
 
 impl ClientAuth {
@@ -284,6 +276,7 @@ impl ClientAuth {
         match self {
             Self::SecretBasic { .. } => "client_secret_basic",
             Self::SecretPost { .. } => "client_secret_post",
+            Self::None => "none",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The data plane: HTTP/1.1 and HTTP/2 from callers, through a service's credential, to its upstream.
 //!
 //! ```text
+//! tls          a caller's TLS, before anything else
 //! connection   one caller's connection: request after request
 //! http2        one that speaks HTTP/2: its streams, each as a connection with one request
 //! exchange     one request, from its head to the end of its answer
@@ -32,6 +33,7 @@ mod patience;
 mod prepare;
 mod relay;
 mod rewrite;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,29 +44,26 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
+use crate::caller_tls::CallerTlsServer;
 use crate::metrics::Metrics;
-use crate::route::Routes;
-use crate::service::Service;
+use crate::runtime::{Reader, Runtime, Snapshot};
 
 pub use failure::{Failure, Reason};
 
-/// Everything a request needs, shared by all connections.
-pub struct Proxy {
-    routes: Routes,
-    services: Arc<[Service]>,
+/// What all connections share.
+pub struct DataPlane {
+    runtime: Arc<Runtime>,
     metrics: Arc<Metrics>,
-    access_log: bool,
     draining: AtomicBool,
     drain: Notify,
     in_flight: AtomicUsize,
 }
 
-impl Proxy {
-    /// A proxy for these services; `routes` leads to their positions.
-    pub fn new(routes: Routes, services: Arc<[Service]>, metrics: Arc<Metrics>, access_log: bool) -> Self {
+impl DataPlane {
+    /// A data plane that serves what `runtime` has.
+    pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let drain = Notify::new();
-        Self { routes, services, metrics, access_log, draining, drain, in_flight }
+        Self { runtime, metrics, draining, drain: Notify::new(), in_flight }
     }
 
     /// From now on every connection is closed after the request it is busy with.
@@ -78,22 +77,33 @@ impl Proxy {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// Waits until [`drain`](Self::drain) was called.
-    async fn draining(&self) {
-        let drain = self.drain.notified();
-        if !self.is_draining() {
-            drain.await;
-        }
-    }
-
     /// Something that [`in_flight`](Self::in_flight) counts until it is dropped.
     fn count(&self) -> InFlight<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(&self.in_flight)
+    }
+}
+
+/// A listener's door to the data plane.
+pub struct Door {
+    /// The service that everything coming in by it is for, if it belongs to one.
+    own: Option<String>,
+    tls: Option<Arc<CallerTlsServer>>,
+    closing: AtomicBool,
+    close: Notify,
+}
+
+impl Door {
+    /// A door; `own` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
+    /// is `tls`, nothing else is spoken.
+    pub fn new(own: Option<String>, tls: Option<Arc<CallerTlsServer>>) -> Self {
+        Self { own, tls, closing: AtomicBool::new(false), close: Notify::new() }
+    }
+
+    /// From now on every connection that came in by it is closed after the request it is busy with.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.close.notify_waiters();
     }
 }
 
@@ -106,23 +116,104 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// A listener's door to the proxy.
+/// The proxy as one connection sees it.
+pub struct Proxy {
+    plane: Arc<DataPlane>,
+    door: Arc<Door>,
+    reader: Reader,
+    own: Own,
+}
+
+/// Where the service of a listener of its own stands in the snapshot.
+#[derive(Clone, Copy)]
+enum Own {
+    /// The listener belongs to no service.
+    Shared,
+    Service(usize),
+    /// A reload removed it.
+    Gone,
+}
+
+impl Proxy {
+    /// For one connection.
+    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
+        let reader = plane.runtime.reader();
+        let own = Self::find_own(&door, reader.snapshot());
+        Self { plane, door, reader, own }
+    }
+
+    /// Goes on to the current snapshot: between requests only.
+    fn refresh(&mut self) {
+        if self.reader.refresh() {
+            self.own = Self::find_own(&self.door, self.reader.snapshot());
+        }
+    }
+
+    /// The same connection with the current snapshot, where that is another one by now.
+    fn renewed(&self) -> Option<Self> {
+        (!self.reader.is_current()).then(|| Self::new(self.plane.clone(), self.door.clone()))
+    }
+
+    fn find_own(door: &Door, snapshot: &Snapshot) -> Own {
+        let Some(name) = &door.own else { return Own::Shared };
+        let index = snapshot.services.iter().position(|service| service.name == *name);
+        index.map_or(Own::Gone, Own::Service)
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        self.reader.snapshot()
+    }
+
+    /// The service that every request of this connection is for, if it came in by a listener of its own.
+    fn own(&self) -> Option<usize> {
+        match self.own {
+            Own::Service(index) => Some(index),
+            Own::Shared | Own::Gone => None,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self.own, Own::Gone)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.plane.draining.load(Ordering::Relaxed) || self.door.closing.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this connection is to end after the requests that it is busy with.
+    async fn draining(&self) {
+        let (drain, close) = (self.plane.drain.notified(), self.door.close.notified());
+        if !self.is_draining() {
+            tokio::select! { () = drain => {}, () = close => {} }
+        }
+    }
+}
+
+/// What the engine calls for each connection of one listener.
 pub struct Entrance {
-    proxy: Arc<Proxy>,
-    own: Option<usize>,
+    plane: Arc<DataPlane>,
+    door: Arc<Door>,
 }
 
 impl Entrance {
-    /// A door; `own` is the service that everything coming in by it is for, if it belongs to one.
-    pub fn new(proxy: Arc<Proxy>, own: Option<usize>) -> Self {
-        Self { proxy, own }
+    /// Leads from a door to the data plane.
+    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
+        Self { plane, door }
     }
 }
 
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        connection::serve(&self.proxy, self.own, &mut stream).await;
+        let proxy = Proxy::new(self.plane.clone(), self.door.clone());
+        match &self.door.tls {
+            None => connection::serve(proxy, &mut stream).await,
+            Some(tls) => {
+                if let Some(mut stream) = tls::accept(tls.current(), stream).await {
+                    connection::serve(proxy, &mut stream).await;
+                }
+            }
+        }
         None
     }
 }

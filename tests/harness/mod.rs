@@ -38,7 +38,7 @@ pub use client::{Call, Connection, Response};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
 pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
-pub use pki::Pki;
+pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
 pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};

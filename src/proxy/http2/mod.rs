@@ -9,6 +9,7 @@ mod stream;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Proxy;
 use super::buffer::Buffer;
+use super::connection;
 use super::exchange::{self, After};
 use super::patience::Patience;
 use super::relay::{Broken, Io};
@@ -37,8 +39,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves the streams of a connection until it ends. `buffer` holds what was read of it already; `handshake` limits the
 /// wait for the first frame, `idle` the time without a stream.
 pub(super) async fn serve(
-    proxy: &Proxy,
-    own: Option<usize>,
+    proxy: Proxy,
     io: &mut impl Io,
     buffer: Buffer,
     handshake: Duration,
@@ -47,7 +48,7 @@ pub(super) async fn serve(
     let mut patience = Patience::default();
     let opening = limits().handshake::<_, Bytes>(Rewound { buffer, io });
     let Ok(Ok(mut connection)) = patience.wait(handshake, opening).await else { return };
-    let ended = run(proxy, own, &mut connection, idle, &mut patience).await;
+    let ended = run(Arc::new(proxy), &mut connection, idle, &mut patience).await;
     if let Err(error) = ended {
         tracing::debug!("a caller's HTTP/2 connection broke: {error}");
     }
@@ -76,8 +77,7 @@ fn limits() -> h2::server::Builder {
 }
 
 async fn run<I: Io>(
-    proxy: &Proxy,
-    own: Option<usize>,
+    proxy: Arc<Proxy>,
     connection: &mut Connection<Rewound<'_, I>, Bytes>,
     idle: Duration,
     patience: &mut Patience,
@@ -85,6 +85,7 @@ async fn run<I: Io>(
     let mut streams = FuturesUnordered::new();
     // One timer for each stream that there is at a time.
     let mut spare = Vec::new();
+    let mut current = proxy.clone();
     let mut draining = pin!(proxy.draining());
     let mut is_draining = false;
     // Counts while the last answers of a connection that is to end are still going out.
@@ -92,14 +93,18 @@ async fn run<I: Io>(
     poll_fn(|cx| {
         if !is_draining && draining.as_mut().poll(cx).is_ready() {
             is_draining = true;
-            leaving = (!streams.is_empty()).then(|| proxy.count());
+            leaving = (!streams.is_empty()).then(|| proxy.plane.count());
             connection.graceful_shutdown();
         }
         // Writes as well: everything that the streams said since the last time, at once.
         while let Poll::Ready(accepted) = connection.poll_accept(cx) {
             match accepted {
                 Some(Ok((request, respond))) => {
-                    streams.push(answer(proxy, own, request, respond, spare.pop().unwrap_or_default()));
+                    if let Some(renewed) = current.renewed() {
+                        current = Arc::new(renewed);
+                    }
+                    let patience = spare.pop().unwrap_or_default();
+                    streams.push(answer(current.clone(), request, respond, patience));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
@@ -124,8 +129,7 @@ async fn run<I: Io>(
 
 /// Serves one stream; gives its timer back.
 async fn answer(
-    proxy: &Proxy,
-    own: Option<usize>,
+    proxy: Arc<Proxy>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     mut patience: Patience,
@@ -136,7 +140,11 @@ async fn answer(
     let length = buffer.filled().len();
     let mut stream = Stream::new(&parts, body, respond);
     drop(parts);
-    match exchange::run(proxy, own, &mut stream, &mut buffer, length, &mut patience).await {
+    if proxy.is_gone() {
+        exchange::refuse(&proxy, &mut stream, connection::removed().into(), &mut patience).await;
+        return patience;
+    }
+    match exchange::run(&proxy, &mut stream, &mut buffer, length, &mut patience).await {
         // What was answered before all of the request came ends with NO_ERROR, without a word of ours.
         After::KeepAlive | After::Linger | After::Close => {}
         After::Cut(broken) => {

@@ -1,8 +1,10 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
+mod caller_tls;
 mod credentials;
 mod document;
 mod durations;
+mod grants;
 mod keys;
 mod listeners;
 mod urls;
@@ -18,7 +20,9 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
     ("durations", durations::CASES),
+    ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];
 
