@@ -22,6 +22,11 @@ impl Coding {
     /// No body.
     pub const NONE: Self = Self::Length(0);
 
+    /// Whether nothing comes after the head.
+    pub fn is_done(&self) -> bool {
+        *self == Self::NONE
+    }
+
     /// Before the first chunk.
     pub fn chunked() -> Self {
         Self::Chunked(Chunks { state: State::Line, line: Vec::new() })

@@ -16,7 +16,7 @@ use super::Stream;
 /// Idle connections that one worker keeps to one upstream; more than that are closed when they are done.
 const PER_WORKER: usize = 1024;
 /// Workers beyond this share stacks.
-const SHARDS: usize = 16;
+pub(super) const SHARDS: usize = 16;
 
 pub(super) struct Pool {
     shards: [Mutex<Vec<Idle>>; SHARDS],
@@ -71,7 +71,7 @@ impl Pool {
 }
 
 /// The shard of the current thread.
-fn worker() -> usize {
+pub(super) fn worker() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::header::CONTENT_LENGTH;
 use http::{Method, request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -36,9 +35,8 @@ enum Answer {
 impl Stream {
     /// For a request with this head.
     pub(super) fn new(parts: &request::Parts, body: RecvStream, respond: SendResponse<Bytes>) -> Self {
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         Self {
-            body: Inbound::new(body, length),
+            body: Inbound::new(body, heads::length(&parts.headers)),
             respond,
             answer: Answer::Open,
             is_head: parts.method == Method::HEAD,
@@ -54,7 +52,7 @@ impl Stream {
         }
     }
 
-    /// Sends a head; returns its length.
+    /// Sends a head; returns its length, with that of an empty body behind it.
     fn head(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Head { mut message, coding, length } = heads::read_response(bytes, self.is_head)?;
         if message.status().is_informational() {
@@ -66,10 +64,12 @@ impl Stream {
             self.answer = Answer::Whole;
             return Ok(length);
         }
-        let whole = coding == Coding::NONE;
+        // Nothing follows: one frame says it all, which is what makes a gRPC answer one of "Trailers-Only".
+        let ended = bytes[length..] == *b"0\r\n\r\n" && coding == Coding::chunked();
+        let whole = coding == Coding::NONE || ended;
         let stream = self.respond.send_response(message, whole).map_err(io::Error::other)?;
-        self.answer = Answer::Body(Outbound::new(stream, coding));
-        Ok(length)
+        self.answer = Answer::Body(Outbound::new(stream, if ended { Coding::NONE } else { coding }));
+        Ok(if ended { bytes.len() } else { length })
     }
 }
 
