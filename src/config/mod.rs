@@ -24,6 +24,7 @@ mod logging;
 mod nearest;
 mod oauth2;
 mod place;
+mod protocol;
 mod report;
 mod secret;
 mod service;
@@ -102,12 +103,26 @@ pub struct Service {
     pub auth: Auth,
     /// TLS toward the upstream.
     pub tls: Tls,
+    /// The version of HTTP that the upstream is spoken to in.
+    pub protocol: Protocol,
     /// Limits on waiting for the upstream.
     pub timeouts: Timeouts,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
     /// Does not hold readiness back.
     pub optional: bool,
+}
+
+/// `protocol`: the version of HTTP toward an upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What came by HTTP/2 goes by HTTP/2 where the upstream's TLS agrees to it; everything else by HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; without TLS by prior knowledge.
+    Http2,
 }
 
 /// The base URL a service forwards to, taken apart.

@@ -7,7 +7,9 @@ use std::io;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, TRAILER};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request,
+};
 use memchr::memmem;
 
 use super::Coding;
@@ -157,7 +159,8 @@ pub fn read_request(bytes: &[u8], scheme: &Scheme) -> io::Result<Head<Request<()
 
 /// A target without the characters that no URI has (RFC 3986 §2): HTTP/1 servers take them, HTTP/2 stacks do not.
 fn target(target: &str) -> Cow<'_, str> {
-    let is_odd = |byte: u8| matches!(byte, b'<' | b'>' | b'`' | b'"' | b'{' | b'}' | b'|' | b'^' | b'\\' | 0x7f..);
+    let is_odd =
+        |byte: u8| matches!(byte, b'<' | b'>' | b'`' | b'"' | b'{' | b'}' | b'|' | b'^' | b'\\' | 0x7f..);
     if !target.bytes().any(is_odd) {
         return Cow::Borrowed(target);
     }
@@ -287,7 +290,8 @@ mod tests {
 
     #[test]
     fn a_request_is_read_back_as_it_was_written() {
-        let bytes = b"POST /a%20b/<x>?y=`1` HTTP/1.1\r\nHost: up.example.com:8443\r\nX-A: 1\r\nContent-Length: 3\r\n\
+        let bytes =
+            b"POST /a%20b/<x>?y=`1` HTTP/1.1\r\nHost: up.example.com:8443\r\nX-A: 1\r\nContent-Length: 3\r\n\
                       TE: trailers\r\nConnection: TE\r\nauthorization: Bearer t\r\n\r\nabc";
         let head = read_request(bytes, &Scheme::HTTPS).unwrap();
         assert_eq!((head.length, head.coding), (bytes.len() - 3, Coding::Length(3)));

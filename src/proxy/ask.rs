@@ -12,13 +12,18 @@ use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD, Room};
 use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite;
-use crate::upstream::Connection;
+use crate::upstream::{Connection, is_unprocessed};
+
+/// A connection that was there before may be at its end; a new one is not. The streams of one that several requests share
+/// end together, so that a request may find another like it.
+const TRIES: usize = 3;
 
 impl Request<'_> {
     /// Sends the request and reads until the head of the final answer is whole; returns its length.
     ///
     /// A kept-alive connection may have been closed by the upstream just as it was taken. Where nothing of an answer came
-    /// and sending the request again cannot do harm, it is sent once more on a new connection.
+    /// and sending the request again cannot do harm, it is sent once more on another connection;
+    /// so is one that the upstream says it has not acted on (HTTP/2).
     pub(super) async fn ask(
         &mut self,
         io: &mut impl Io,
@@ -28,18 +33,29 @@ impl Request<'_> {
     ) -> Result<(Connection, usize), Trouble> {
         let upstream = &self.service.upstream;
         let is_whole = self.body.is_done();
-        if let Some(mut connection) = upstream.idle() {
+        let mut next = upstream.idle(self.wish);
+        for _ in 0..TRIES {
+            let mut connection = match next.take() {
+                Some(connection) => connection,
+                None => upstream.connect(self.wish).await.map_err(Failure::from)?,
+            };
             match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
-                Err(Unanswered::Unsent(_)) => {}
-                Err(Unanswered::Lost(_)) if is_whole && self.facts.is_idempotent => {}
-                Err(unanswered) => return Err(unanswered.into()),
+                Err(Unanswered::Unsent(_)) if connection.reused => {}
+                Err(Unanswered::Lost(error))
+                    if is_whole
+                        && connection.reused
+                        && (self.facts.is_idempotent || is_unprocessed(&error)) => {}
+                Err(unanswered) => {
+                    if unanswered.is_timeout() {
+                        connection.suspect();
+                    }
+                    return Err(unanswered.into());
+                }
             }
             answer.clear();
         }
-        let mut connection = upstream.connect().await.map_err(Failure::from)?;
-        let length = self.try_ask(io, buffer, out, answer, &mut connection).await?;
-        Ok((connection, length))
+        Err(Failure::new(Reason::UpstreamProtocol, "the upstream takes no request on any connection").into())
     }
 
     async fn try_ask(
@@ -156,6 +172,10 @@ enum Unanswered {
 }
 
 impl Unanswered {
+    fn is_timeout(&self) -> bool {
+        matches!(self, Self::Failure(failure) if failure.reason == Reason::UpstreamTimeout)
+    }
+
     fn broken(broken: Broken) -> Self {
         match broken {
             Broken::CallerBody(error) => Self::Failure(Failure::new(Reason::BadRequest, error.to_string())),

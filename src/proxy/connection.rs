@@ -59,7 +59,7 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
             exchange::refuse(&proxy, io, removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
-        match exchange::run(&proxy, io, &mut buffer, head, &mut within).await {
+        match exchange::run(&proxy, io, &mut buffer, head, false, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
             After::Close | After::Cut(_) => break,

@@ -19,7 +19,7 @@ use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
 use crate::metrics::MethodLabel;
 use crate::service::Service;
-use crate::upstream::Connection;
+use crate::upstream::{Connection, Wish};
 
 /// A caller takes a refusal within this time or not at all.
 const REFUSAL: Duration = Duration::from_secs(30);
@@ -50,12 +50,13 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Serves the request whose head is the first `length` bytes of `buffer`.
+/// Serves the request whose head is the first `length` bytes of `buffer`; `is_http2`: of a caller that speaks HTTP/2.
 pub(super) async fn run(
     proxy: &Proxy,
     io: &mut impl Io,
     buffer: &mut Buffer,
     length: usize,
+    is_http2: bool,
     patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
@@ -66,7 +67,7 @@ pub(super) async fn run(
             return refuse(proxy, io, refusal, patience).await;
         }
     };
-    let mut request = Request::begin(proxy, found, patience);
+    let mut request = Request::begin(proxy, found, is_http2, patience);
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
@@ -96,6 +97,7 @@ pub(super) struct Request<'p> {
     proxy: &'p Proxy,
     pub(super) service: &'p Service,
     pub(super) facts: RequestFacts,
+    pub(super) wish: Wish,
     method: MethodLabel,
     path: Option<String>,
     start: Instant,
@@ -107,13 +109,14 @@ pub(super) struct Request<'p> {
 }
 
 impl<'p> Request<'p> {
-    fn begin(proxy: &'p Proxy, found: Found<'p>, patience: &'p mut Patience) -> Self {
+    fn begin(proxy: &'p Proxy, found: Found<'p>, is_http2: bool, patience: &'p mut Patience) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
         let Found { service, facts, method, path } = found;
         let start = Instant::now();
-        Self { proxy, service, facts, method, path, start, status: None, failure: None, body, patience }
+        let wish = Wish { http2: is_http2, upgrade: facts.is_websocket };
+        Self { proxy, service, facts, wish, method, path, start, status: None, failure: None, body, patience }
     }
 
     async fn serve_in_time(

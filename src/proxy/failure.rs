@@ -140,6 +140,9 @@ impl From<ConnectError> for Failure {
         let reason = match error {
             ConnectError::Dns(_) | ConnectError::Tcp(_) => Reason::UpstreamConnect,
             ConnectError::Tls(_) => Reason::UpstreamTls,
+            ConnectError::Version | ConnectError::Http2(_) | ConnectError::Upgrade => {
+                Reason::UpstreamProtocol
+            }
             ConnectError::Timeout => Reason::UpstreamTimeout,
         };
         Self::new(reason, error.to_string())

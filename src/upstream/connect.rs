@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -23,22 +24,32 @@ pub enum ConnectError {
     /// The certificate was not accepted, or the handshake failed.
     #[error("TLS with the upstream failed: {0}")]
     Tls(io::Error),
+    /// `protocol: http2`, and the upstream does not agree to it.
+    #[error("the upstream does not agree to HTTP/2 (ALPN), which `protocol: http2` asks for")]
+    Version,
+    /// The connection was made, and it is not HTTP/2 that is spoken there.
+    #[error("the upstream does not speak HTTP/2: {0}")]
+    Http2(io::Error),
+    /// `protocol: http2`, and the request needs HTTP/1.1.
+    #[error("a WebSocket needs HTTP/1.1, which `protocol: http2` rules out")]
+    Upgrade,
     /// `timeouts.connect` is over.
     #[error("the upstream did not take the connection in time")]
     Timeout,
 }
 
-/// Connects to the first of `addresses` that answers.
+/// Connects to the first of `addresses` that answers; `alpn` is what is offered in a TLS handshake (RFC 7301).
 pub(super) async fn open(
     addresses: &[SocketAddr],
     tls: Option<&(Arc<TlsClient>, ServerName<'static>)>,
+    alpn: &[&[u8]],
 ) -> Result<Stream, ConnectError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(tcp) => {
                 tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-                return secure(tcp, tls).await;
+                return secure(tcp, tls, alpn).await;
             }
             Err(error) => last = error,
         }
@@ -49,9 +60,17 @@ pub(super) async fn open(
 async fn secure(
     tcp: TcpStream,
     tls: Option<&(Arc<TlsClient>, ServerName<'static>)>,
+    alpn: &[&[u8]],
 ) -> Result<Stream, ConnectError> {
     let Some((client, name)) = tls else { return Ok(Stream::Plain(tcp)) };
-    let connector = TlsConnector::from(client.current());
+    let mut config = client.current();
+    if !alpn.is_empty() {
+        // The session cache stays the same one.
+        let mut offering = ClientConfig::clone(&config);
+        offering.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config = Arc::new(offering);
+    }
+    let connector = TlsConnector::from(config);
     let stream = connector.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?;
     Ok(Stream::Tls(Box::new(stream)))
 }

@@ -4,20 +4,25 @@
 //! that read a whole response from it.
 
 mod connect;
+mod http2;
 mod pool;
 mod stream;
+mod version;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use crate::config::{Host, Service, Timeouts};
+use crate::config::{Host, Protocol, Service, Timeouts};
 use crate::dns::Resolver;
 use crate::tls::TlsClient;
 
 pub use connect::ConnectError;
+pub use http2::is_unprocessed;
 pub use stream::Stream;
+pub use version::Wish;
 
 use pool::Pool;
 
@@ -32,6 +37,10 @@ pub struct Upstream {
     tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
     resolver: Resolver,
     pool: Pool,
+    protocol: Protocol,
+    http2: http2::Connections,
+    /// It chose HTTP/1.1 when it was last offered both.
+    prefers_http1: AtomicBool,
     /// `Host` of every request.
     pub authority: String,
     /// Put before every path; empty, or without a trailing slash.
@@ -61,38 +70,19 @@ impl Upstream {
             tls,
             resolver,
             pool: Pool::new(IDLE),
+            protocol: service.protocol,
+            http2: http2::Connections::new(IDLE),
+            prefers_http1: AtomicBool::new(false),
             authority: service.upstream.authority(),
             base_path: service.upstream.base_path.clone(),
             timeouts: service.timeouts.clone(),
         }
     }
 
-    /// An idle connection, if there is one that still lives.
-    pub fn idle(&self) -> Option<Connection> {
-        self.pool.take().map(|stream| Connection { stream, reused: true })
-    }
-
-    /// A new connection, within the connect timeout.
-    pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        let stream = tokio::time::timeout(self.timeouts.connect, self.open())
-            .await
-            .map_err(|_| ConnectError::Timeout)??;
-        Ok(Connection { stream, reused: false })
-    }
-
-    async fn open(&self) -> Result<Stream, ConnectError> {
-        let addresses = self.resolver.addresses(&self.host, self.port).await.map_err(ConnectError::Dns)?;
-        connect::open(&addresses, self.tls.as_ref()).await
-    }
-
-    /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
-    pub fn release(&self, connection: Connection) {
-        self.pool.put(connection.stream);
-    }
-
     /// Closes connections that were idle for too long; called now and then.
     pub fn sweep(&self) {
         self.pool.sweep();
+        self.http2.sweep();
     }
 }
 
@@ -113,6 +103,7 @@ pub(crate) mod tests {
                 port: port.parse().unwrap(),
                 base_path: base_path.into(),
             },
+            protocol: Protocol::default(),
             hosts: vec![],
             listen: vec![],
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },

@@ -10,6 +10,8 @@ mod grants;
 mod harness_itself;
 mod http2_callers;
 mod http2_hostile_callers;
+mod http2_upstream_faults;
+mod http2_upstreams;
 mod http_broken_upstreams;
 mod http_confinement;
 mod http_connections;

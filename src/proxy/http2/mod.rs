@@ -144,7 +144,7 @@ async fn answer(
         exchange::refuse(&proxy, &mut stream, connection::removed().into(), &mut patience).await;
         return patience;
     }
-    match exchange::run(&proxy, &mut stream, &mut buffer, length, &mut patience).await {
+    match exchange::run(&proxy, &mut stream, &mut buffer, length, true, &mut patience).await {
         // What was answered before all of the request came ends with NO_ERROR, without a word of ours.
         After::KeepAlive | After::Linger | After::Close => {}
         After::Cut(broken) => {

@@ -5,7 +5,9 @@
 
 mod stream;
 
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -22,10 +24,8 @@ use tokio::sync::Notify;
 use super::pool::{SHARDS, worker};
 use crate::http2;
 
-pub use stream::Stream;
+pub(super) use stream::Stream;
 
-/// Requests at a time before the upstream has said how many.
-const STREAMS: usize = 100;
 /// A connection that is asked whether it lives answers within this time, or it is closed.
 const PONG: Duration = Duration::from_secs(5);
 
@@ -85,7 +85,15 @@ impl Connections {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         scheme: Scheme,
     ) -> io::Result<Stream> {
-        let (send, connection) = limits().handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
+        let (send, mut connection) = limits().handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
+        // The upstream's settings come first, and say how many requests it takes at a time.
+        poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
+            Poll::Pending if send.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
         let shared = Arc::new(Shared {
             send,
             scheme,
@@ -103,7 +111,8 @@ impl Connections {
         for shard in &self.shards {
             shard.open.lock().retain(|shared| {
                 shared.is_open()
-                    && (shared.active.load(Ordering::Relaxed) > 0 || shared.since.lock().elapsed() < self.limit)
+                    && (shared.active.load(Ordering::Relaxed) > 0
+                        || shared.since.lock().elapsed() < self.limit)
             });
         }
     }
@@ -133,7 +142,7 @@ fn limits() -> Builder {
     let mut limits = Builder::new();
     limits
         .enable_push(false)
-        .initial_max_send_streams(STREAMS)
+        .initial_max_send_streams(0)
         .initial_window_size(http2::STREAM_WINDOW)
         .initial_connection_window_size(http2::CONNECTION_WINDOW)
         .max_frame_size(http2::FRAME)
@@ -176,7 +185,9 @@ async fn drive<I: AsyncRead + AsyncWrite + Unpin>(
 /// Whether the upstream is known not to have acted on a request that ended with this error, so that it may be sent again
 /// whatever it is (RFC 9113 §8.7).
 pub fn is_unprocessed(error: &io::Error) -> bool {
-    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()) else { return false };
+    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
     let reason = error.reason();
     (error.is_reset() && error.is_remote() && reason == Some(Reason::REFUSED_STREAM))
         || (error.is_go_away() && error.is_remote() && reason == Some(Reason::NO_ERROR))

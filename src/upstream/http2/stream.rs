@@ -95,9 +95,9 @@ impl AsyncRead for Stream {
             // What of the body is here already comes with it.
             if let Some(body) = this.body.as_mut().filter(|body| !body.is_done())
                 && buf.remaining() > 0
-                && let Poll::Ready(Err(error)) = body.poll_read(cx, buf)
             {
-                tracing::debug!("an upstream's stream broke behind its head: {error}");
+                // An error comes again.
+                let _ = body.poll_read(cx, buf);
             }
             return Poll::Ready(Ok(()));
         }
