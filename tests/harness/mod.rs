@@ -41,7 +41,9 @@ pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame,
 pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
-pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};
+pub use real::{
+    Curl, Nginx, OidcProvider, jose_verify, openssl, promtool_check_metrics, python_requests, tool,
+};
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
 pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};
