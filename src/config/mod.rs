@@ -9,6 +9,7 @@ mod api_key;
 mod auth;
 mod caller_tls;
 mod certificates;
+mod client_auth;
 mod document;
 mod duration;
 mod endpoint;
@@ -16,6 +17,7 @@ mod error;
 mod grant;
 mod host;
 mod interpolate;
+mod issuer;
 mod item;
 mod listen;
 mod listener;
@@ -33,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token_request;
 mod tree;
 
 use std::fmt;
@@ -40,16 +43,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::secret::Secret;
 
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
+pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
+pub use issuer::{Issuer, TokenUrl};
 pub use listener::Listener;
+pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
@@ -230,16 +234,18 @@ pub enum KeyLocation {
 pub struct OAuth2 {
     /// How a token is obtained.
     pub grant: Grant,
-    /// Token endpoint.
-    pub token_url: Url,
+    /// Token endpoint, or who names it.
+    pub token_url: TokenUrl,
     /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
-    /// Requested scopes; joined by a space.
+    /// Requested scopes; joined by `request.scope_separator`.
     pub scopes: Vec<String>,
     /// Extra form parameters of the token request, in the order of the file.
     pub endpoint_params: Vec<(String, String)>,
+    /// How the request is sent.
+    pub request: TokenRequest,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
@@ -251,61 +257,20 @@ pub struct OAuth2 {
 /// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
 impl fmt::Debug for OAuth2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut token_url = self.token_url.clone();
-        token_url.set_query(self.token_url.query().map(|_| "****"));
         let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
         f.debug_struct("OAuth2")
             .field("grant", &self.grant)
-            .field("token_url", &token_url.as_str())
+            .field("token_url", &self.token_url)
             .field("client_id", &self.client_id)
             .field("client_auth", &self.client_auth)
             .field("scopes", &self.scopes)
             .field("endpoint_params", &params)
+            .field("request", &self.request)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
             .field("tls", &self.tls)
             .finish()
     }
-}
-
-/// `auth_method`: the registered names of OAuth client authentication.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ClientAuth {
-    /// HTTP Basic (RFC 6749 §2.3.1).
-    SecretBasic {
-        /// Client secret.
-        secret: Secret,
-        /// How both parts are written.
-        encoding: BasicEncoding,
-    },
-    /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
-    SecretPost {
-        /// Client secret.
-        secret: Secret,
-    },
-    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
-    None,
-}
-
-impl ClientAuth {
-    /// The value of `auth_method`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::SecretBasic { .. } => "client_secret_basic",
-            Self::SecretPost { .. } => "client_secret_post",
-            Self::None => "none",
-        }
-    }
-}
-
-/// `basic_auth_encoding`: whether client id and secret are form-encoded before Base64.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum BasicEncoding {
-    /// As RFC 6749 §2.3.1 says (Keycloak, oidc-provider).
-    #[default]
-    Rfc6749,
-    /// As they are (eBay, Google).
-    Raw,
 }
 
 /// `tls`: TLS toward an upstream or token endpoint.

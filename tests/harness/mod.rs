@@ -43,7 +43,9 @@ pub use http2_upstream::{Http2Request, Http2Upstream};
 pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
-pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};
+pub use real::{
+    Curl, Nginx, OidcProvider, jose_verify, openssl, promtool_check_metrics, python_requests, tool,
+};
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
 pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};

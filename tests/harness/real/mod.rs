@@ -3,6 +3,7 @@
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
 mod curl;
+mod jose;
 mod nginx;
 mod oidc;
 mod promtool;
@@ -11,6 +12,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 pub use curl::Curl;
+pub use jose::{jose_verify, openssl};
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
 pub use promtool::promtool_check_metrics;

@@ -1,6 +1,7 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
 mod caller_tls;
+mod client_auth;
 mod credentials;
 mod document;
 mod durations;
@@ -20,6 +21,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("keys", keys::CASES),
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
+    ("client_auth", client_auth::CASES),
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
