@@ -44,7 +44,8 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
 pub use real::{
-    Curl, Nginx, OidcProvider, jose_verify, openssl, promtool_check_metrics, python_requests, tool,
+    Curl, GrpcServer, Nghttpd, Nginx, OidcProvider, grpc_calls, httpx_calls, jose_verify, openssl,
+    promtool_check_metrics, python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

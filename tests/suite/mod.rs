@@ -42,6 +42,7 @@ mod promise_never_bare;
 mod promise_never_expired;
 mod promise_never_the_apps_fault;
 mod real_client_auth;
+mod real_grpc;
 mod real_http2;
 mod real_metrics;
 mod real_nginx;

@@ -1,9 +1,9 @@
-//! HTTP/2 with software that is not ours: curl, nghttp and h2load as callers.
+//! HTTP/2 with software that is not ours: curl, nghttp and h2load as callers, nghttpd as an upstream.
 
 use std::process::Command;
 
 use super::http_setup::{at_rest, before};
-use crate::harness::{Answer, Curl, Upstream, run, tool};
+use crate::harness::{Answer, Curl, Nghttpd, Pki, Sidekey, Upstream, run, tool};
 
 #[tokio::test]
 async fn curl_speaks_http2_by_prior_knowledge() {
@@ -68,4 +68,28 @@ async fn h2load_gets_an_answer_to_everything() {
     assert!(text.contains("1000 succeeded, 0 failed, 0 errored, 0 timeout"), "{text}");
     assert_eq!(upstream.request_count(), 1000);
     at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn nghttpd_is_an_upstream_by_prior_knowledge_and_by_tls() {
+    let pki = Pki::new();
+    let file: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let plain = Nghttpd::start(&file, None, &["--trailer", "x-sum: 7"]).await;
+    let files = pki.server_files(&["localhost"]);
+    let secure = Nghttpd::start(&file, Some(&files), &["--echo-upload"]).await;
+    let services = format!(
+        "plain: {{ upstream: 'http://127.0.0.1:{}', protocol: http2, auth: {{ type: bearer, token: t0ken }} }}
+secure: {{ upstream: 'https://localhost:{}', protocol: http2, tls: {{ ca_file: '{}' }}, auth: {{ type: bearer, token: t0ken }} }}",
+        plain.port(),
+        secure.port(),
+        pki.ca_file()
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let down = Curl::call(&[version, &sidekey.url("/plain/file")], b"").await;
+        assert!(down.status == 200 && down.body == file);
+        let up = Curl::call(&[version, "--data-binary", "@-", &sidekey.url("/secure/echo")], &file).await;
+        assert!(up.status == 200 && up.body == file, "{} bytes", up.body.len());
+    }
+    assert!(plain.log().contains("authorization: Bearer t0ken"));
 }

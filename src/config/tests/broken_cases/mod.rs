@@ -8,6 +8,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod protocol;
 mod tls;
 mod urls;
 mod variables;
@@ -25,6 +26,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("protocol", protocol::CASES),
     ("tls", tls::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
