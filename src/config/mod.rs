@@ -25,6 +25,7 @@ mod load;
 mod logging;
 mod nearest;
 mod oauth2;
+mod options;
 mod place;
 mod protocol;
 mod report;
@@ -111,6 +112,8 @@ pub struct Service {
     pub protocol: Protocol,
     /// Limits on waiting for the upstream.
     pub timeouts: Timeouts,
+    /// How the upstream is reached, and how much of it is used.
+    pub options: UpstreamOptions,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
     /// Does not hold readiness back.
@@ -140,6 +143,13 @@ pub struct Upstream {
     pub port: u16,
     /// The path every request is put under: empty, or `/…` without a trailing slash.
     pub base_path: String,
+}
+
+impl Service {
+    /// Every URL of `upstream`, the first one first.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        std::iter::once(&self.upstream).chain(&self.options.also)
+    }
 }
 
 impl Upstream {
@@ -305,6 +315,81 @@ pub enum TlsVersion {
     Tls12,
     /// RFC 8446.
     Tls13,
+}
+
+/// How an upstream is reached, and how much of it is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamOptions {
+    /// The second and further URLs of `upstream`: the same API at other addresses.
+    pub also: Vec<Upstream>,
+    /// `resolve`: addresses of the upstream's name, in place of DNS.
+    pub resolve: Vec<IpAddr>,
+    /// `pool`
+    pub pool: PoolLimits,
+    /// `proxy_url`, `proxy_auth`
+    pub proxy: Option<ConnectProxy>,
+    /// `circuit`
+    pub circuit: Option<Circuit>,
+    /// `max_in_flight`: requests at a time.
+    pub max_in_flight: Option<usize>,
+    /// `rate_limit`
+    pub rate_limit: Option<RateLimit>,
+    /// `max_request_body`, in bytes.
+    pub max_request_body: Option<u64>,
+    /// `retry_idempotent`: an idempotent request that got no answer is sent once more.
+    pub retry_idempotent: bool,
+}
+
+/// `pool`: idle connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Idle connections to one URL; without it, 1024 for each worker.
+    pub max_idle: Option<usize>,
+    /// An idle connection is closed after this long.
+    pub idle_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    /// Shorter than the keep-alive of common servers (nginx has 75 s), so that it is Sidekey that closes, and no request
+    /// runs into a closing connection.
+    fn default() -> Self {
+        Self { max_idle: None, idle_timeout: Duration::from_secs(55) }
+    }
+}
+
+/// An HTTP proxy that is asked for a tunnel (RFC 9110 §9.3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectProxy {
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// User name and password (RFC 7617).
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// `circuit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// For this long nothing is sent; after that one request tries.
+    pub open: Duration,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { failures: 5, open: Duration::from_secs(10) }
+    }
+}
+
+/// `rate_limit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From one request to the next.
+    pub interval: Duration,
+    /// Requests that may come at once.
+    pub burst: u32,
 }
 
 /// `timeouts`: limits on waiting for an upstream.

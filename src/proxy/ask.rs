@@ -14,10 +14,6 @@ use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite;
 use crate::upstream::{Connection, is_unprocessed};
 
-/// A connection that was there before may be at its end; a new one is not. The streams of one that several requests share
-/// end together, so that a request may find another like it.
-const TRIES: usize = 3;
-
 impl Request<'_> {
     /// Sends the request and reads until the head of the final answer is whole; returns its length.
     ///
@@ -31,31 +27,46 @@ impl Request<'_> {
         out: &Buffer,
         answer: &mut Buffer,
     ) -> Result<(Connection, usize), Trouble> {
-        let upstream = &self.service.upstream;
+        let (upstream, endpoint) = (&self.service.upstream, self.endpoint);
         let is_whole = self.body.is_done();
-        let mut next = upstream.idle(self.wish);
-        for _ in 0..TRIES {
-            let mut connection = match next.take() {
+        let mut is_again = false;
+        loop {
+            let idle = || if is_again { None } else { endpoint.idle(self.wish, self.facts.is_idempotent) };
+            let mut connection = match self.connection.take().or_else(idle) {
                 Some(connection) => connection,
-                None => upstream.connect(self.wish).await.map_err(Failure::from)?,
+                None => endpoint.connect(self.wish, upstream.timeouts.connect).await.map_err(|error| {
+                    upstream.failed(endpoint);
+                    Failure::from(error)
+                })?,
             };
-            match self.try_ask(io, buffer, out, answer, &mut connection).await {
+            self.address = Some(connection.address);
+            let unanswered = match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
-                Err(Unanswered::Unsent(_)) if connection.reused => {}
-                Err(Unanswered::Lost(error))
-                    if is_whole
-                        && connection.reused
-                        && (self.facts.is_idempotent || is_unprocessed(&error)) => {}
-                Err(unanswered) => {
-                    if unanswered.is_timeout() {
-                        connection.suspect();
-                    }
-                    return Err(unanswered.into());
+                Err(unanswered) => unanswered,
+            };
+            let may_repeat = match &unanswered {
+                Unanswered::Unsent(_) => true,
+                Unanswered::Lost(error) if is_unprocessed(error) => is_whole,
+                Unanswered::Lost(_) => {
+                    endpoint.lost(&connection);
+                    let is_harmless = is_whole && self.facts.is_idempotent;
+                    is_harmless && (connection.is_reused() || upstream.retry_idempotent)
                 }
+                Unanswered::Failure(_) | Unanswered::Cut(_) => false,
+            };
+            if unanswered.is_timeout() {
+                connection.suspect();
             }
+            if is_again || !may_repeat {
+                let trouble = Trouble::from(unanswered);
+                if matches!(&trouble, Trouble::Failure(failure) if failure.is_of_upstream()) {
+                    upstream.failed(endpoint);
+                }
+                return Err(trouble);
+            }
+            is_again = true;
             answer.clear();
         }
-        Err(Failure::new(Reason::UpstreamProtocol, "the upstream takes no request on any connection").into())
     }
 
     async fn try_ask(
@@ -102,6 +113,7 @@ impl Request<'_> {
                 }
                 let status = status_of(answer.filled());
                 self.service.metrics.upstream_answered(status, asked.elapsed());
+                self.service.upstream.answered(self.endpoint, status);
                 return Ok(length);
             }
             if sending {
@@ -178,7 +190,7 @@ impl Unanswered {
 
     fn broken(broken: Broken) -> Self {
         match broken {
-            Broken::CallerBody(error) => Self::Failure(Failure::new(Reason::BadRequest, error.to_string())),
+            Broken::CallerBody(error) => Self::Failure(error.into()),
             Broken::Idle => timed_out("the request's body stood still for too long"),
             Broken::Upstream(error) => Self::Lost(error),
             Broken::Caller(_) | Broken::UpstreamBody(_) => Self::Cut(broken),

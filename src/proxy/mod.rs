@@ -9,6 +9,7 @@
 //! ask          send it, wait for the head of the answer
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
+//! several      which of several URLs
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -35,6 +36,7 @@ mod patience;
 mod prepare;
 mod relay;
 mod rewrite;
+mod several;
 mod tls;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod stream;
 
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -47,6 +48,8 @@ struct Shard {
 pub(super) struct Shared {
     send: SendRequest<Bytes>,
     scheme: Scheme,
+    /// The other side; the proxy, where there is one.
+    address: SocketAddr,
     /// Requests on it now.
     active: AtomicUsize,
     /// When the last one ended.
@@ -84,6 +87,7 @@ impl Connections {
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         scheme: Scheme,
+        address: SocketAddr,
     ) -> io::Result<Stream> {
         let (send, mut connection) = limits().handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
         // The upstream's settings come first, and say how many requests it takes at a time.
@@ -97,6 +101,7 @@ impl Connections {
         let shared = Arc::new(Shared {
             send,
             scheme,
+            address,
             active: AtomicUsize::new(0),
             since: Mutex::new(Instant::now()),
             suspicion: Arc::default(),

@@ -1,6 +1,7 @@
 //! A stream of a connection to an upstream, as a connection that carries one request.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +37,11 @@ impl Stream {
     pub(super) fn new(connection: Arc<Shared>) -> Self {
         connection.active.fetch_add(1, Ordering::Relaxed);
         Self { connection, request: None, head: Vec::new(), head_read: 0, body: None }
+    }
+
+    /// The other side of its connection.
+    pub(in crate::upstream) fn address(&self) -> SocketAddr {
+        self.connection.address
     }
 
     /// Its connection may be dead.

@@ -10,6 +10,7 @@ mod keys;
 mod listeners;
 mod protocol;
 mod tls;
+mod upstreams;
 mod urls;
 mod variables;
 
@@ -28,6 +29,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("listeners", listeners::CASES),
     ("protocol", protocol::CASES),
     ("tls", tls::CASES),
+    ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];
