@@ -23,6 +23,7 @@ mod eventually;
 mod http1;
 mod http2;
 mod http2_upstream;
+mod login;
 mod pki;
 mod port;
 mod process;
@@ -40,8 +41,9 @@ pub use eventually::assert_eventually;
 pub use http1::Fields;
 pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
 pub use http2_upstream::{Http2Request, Http2Upstream};
+pub use login::Login;
 pub use pki::{CertificateFiles, Pki};
-pub use port::RefusingPort;
+pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     Curl, GrpcServer, Nghttpd, Nginx, OidcProvider, grpc_calls, httpx_calls, jose_verify, openssl,
