@@ -80,6 +80,7 @@ fn proxy() -> Proxy {
         credential: Credential::new(&config.auth, |_| store.clone()),
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None)),
         token_wait: config.token_wait,
+        replay_on_401: config.replay_on_401,
         optional: config.optional,
         metrics: metrics.service(&config.name),
     };

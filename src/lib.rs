@@ -7,9 +7,9 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  runtime → service
+//! 3  runtime · reload → service
 //! 2  credential · route
-//! 1  token · upstream · listener · caller_tls → http2 → headers
+//! 1  token · upstream · handover · caller_tls → listener · http2 → headers
 //! 0  telemetry · tls · dns → config → secret · metrics
 //! ```
 
@@ -20,11 +20,13 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod dns;
+pub mod handover;
 pub mod headers;
 pub mod http2;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;
+pub mod reload;
 pub mod route;
 pub mod runtime;
 pub mod secret;

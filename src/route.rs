@@ -143,6 +143,7 @@ mod tests {
             timeouts: Timeouts::default(),
             options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
+            replay_on_401: true,
             optional: false,
         }
     }

@@ -10,10 +10,13 @@ mod auth;
 mod caller_tls;
 mod certificates;
 mod client_auth;
+mod command;
+mod compare;
 mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod files;
 mod grant;
 mod host;
 mod interpolate;
@@ -29,6 +32,7 @@ mod oauth2;
 mod options;
 mod place;
 mod protocol;
+mod reload;
 mod report;
 mod secret;
 mod service;
@@ -52,6 +56,7 @@ pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
+pub use files::{FileKind, SeenFile};
 pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 pub use issuer::{Issuer, TokenUrl};
@@ -72,12 +77,18 @@ pub struct Config {
     pub log: Log,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// How changes are noticed.
+    pub reload: Reload,
+    /// Where a new process is handed the sockets, if anywhere.
+    pub upgrade_sock: Option<PathBuf>,
     /// What outlives the process, if anything does.
     pub state: Option<State>,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
     pub warnings: Vec<Warning>,
+    /// Every file that it was read from.
+    pub files: Vec<SeenFile>,
 }
 
 /// An address to listen on.
@@ -99,7 +110,7 @@ impl fmt::Display for Listen {
 }
 
 /// A named upstream with its credential.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
     pub name: String,
@@ -121,6 +132,8 @@ pub struct Service {
     pub options: UpstreamOptions,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
+    /// Whether a request is sent once more after a 401, with another credential.
+    pub replay_on_401: bool,
     /// Does not hold readiness back.
     pub optional: bool,
 }
@@ -462,6 +475,19 @@ pub struct Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self { drain: Duration::from_secs(10) }
+    }
+}
+
+/// `reload`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// How often the files are looked at; `None` where they are not.
+    pub interval: Option<Duration>,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(5)) }
     }
 }
 

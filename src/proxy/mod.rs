@@ -7,6 +7,7 @@
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
+//! replay       after a 401, once more with another credential
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
 //! several      which of several URLs
@@ -35,6 +36,7 @@ mod http2;
 mod patience;
 mod prepare;
 mod relay;
+mod replay;
 mod rewrite;
 mod several;
 mod tls;

@@ -142,6 +142,11 @@ impl Upstream {
         }
     }
 
+    /// Keeps no connection from now on: the service is gone, or its upstream is another.
+    pub fn retire(&self) {
+        self.endpoints.iter().for_each(Endpoint::retire);
+    }
+
     /// Closes connections that were idle for too long; called now and then.
     pub fn sweep(&self) {
         self.endpoints.iter().for_each(Endpoint::sweep);
@@ -183,6 +188,7 @@ pub(crate) mod tests {
             timeouts: Timeouts::default(),
             options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
+            replay_on_401: true,
             optional: false,
         };
         let tls = authorities.iter().map(|_| None).collect();
