@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub services: Box<[Arc<Service>]>,
     /// Whether each request has its line in the log.
     pub access_log: bool,
+    /// Connections of callers at a time; those beyond it are told so and closed.
+    pub max_connections: usize,
 }
 
 /// The current [`Snapshot`].
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     fn snapshot(access_log: bool) -> Snapshot {
-        Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log }
+        Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log, max_connections: 1 }
     }
 
     #[test]

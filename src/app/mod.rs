@@ -313,6 +313,7 @@ fn snapshot(config: &Config, services: &Services) -> Snapshot {
         routes: Routes::new(&config.services),
         services: services.in_order(),
         access_log: config.log.access,
+        max_connections: config.max_connections,
     }
 }
 

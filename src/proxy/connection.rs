@@ -51,7 +51,8 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
             }
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
-            return http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE).await;
+            // In a box: most connections are not of this kind, and should not hold room for it.
+            return Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
         }
         is_first = false;
         proxy.refresh();
@@ -134,7 +135,12 @@ mod tests {
 
     fn proxy() -> Proxy {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false };
+        let snapshot = Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log: false,
+            max_connections: 1,
+        };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
         Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tls          a caller's TLS, before anything else
+//! crowd        how many connections there are
 //! connection   one caller's connection: request after request
 //! http2        one that speaks HTTP/2: its streams, each as a connection with one request
 //! exchange     one request, from its head to the end of its answer
@@ -11,6 +12,7 @@
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
 //! several      which of several URLs
+//! hint         what an answer says of the URL in the configuration
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -28,10 +30,12 @@ mod ask;
 pub mod bench;
 mod buffer;
 mod connection;
+mod crowd;
 mod exchange;
 mod failure;
 mod framing;
 mod head;
+mod hint;
 mod http2;
 mod patience;
 mod prepare;
@@ -51,6 +55,8 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
 use crate::caller_tls::CallerTlsServer;
+use crowd::Crowd;
+
 use crate::metrics::Metrics;
 use crate::runtime::{Reader, Runtime, Snapshot};
 
@@ -63,13 +69,14 @@ pub struct DataPlane {
     draining: AtomicBool,
     drain: Notify,
     in_flight: AtomicUsize,
+    crowd: Crowd,
 }
 
 impl DataPlane {
     /// A data plane that serves what `runtime` has.
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { runtime, metrics, draining, drain: Notify::new(), in_flight }
+        Self { runtime, metrics, draining, drain: Notify::new(), in_flight, crowd: Crowd::default() }
     }
 
     /// From now on every connection is closed after the request it is busy with.
@@ -212,6 +219,14 @@ impl Entrance {
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
         let proxy = Proxy::new(self.plane.clone(), self.door.clone());
+        let Some(_place) = self.plane.crowd.enter(proxy.snapshot().max_connections) else {
+            // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
+            if self.door.tls.is_none() {
+                crowd::refuse(&mut stream).await;
+            }
+            self.plane.metrics.error("", Reason::Overloaded.as_str());
+            return None;
+        };
         match &self.door.tls {
             None => connection::serve(proxy, &mut stream).await,
             Some(tls) => {

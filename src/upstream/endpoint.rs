@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -30,6 +30,7 @@ pub struct Endpoint {
     /// It chose HTTP/1.1 when it was last offered both.
     pub(super) prefers_http1: AtomicBool,
     health: Health,
+    is_hinted: AtomicBool,
     /// `Host` of every request.
     pub authority: String,
     /// Put before every path; empty, or without a trailing slash.
@@ -87,6 +88,7 @@ impl Endpoint {
             http2: http2::Connections::new(options.pool.idle_timeout),
             prefers_http1: AtomicBool::new(false),
             health: Health::new(FAILURES, PASSED_OVER),
+            is_hinted: AtomicBool::new(false),
             authority: url.authority(),
             base_path: url.base_path.clone(),
         }
@@ -148,5 +150,10 @@ impl Endpoint {
     /// Whether it speaks plain HTTP.
     pub fn is_plain(&self) -> bool {
         self.way.tls.is_none()
+    }
+
+    /// Whether the log is still to be told what is wrong with the URL: the first time only.
+    pub fn hint_once(&self) -> bool {
+        !self.is_hinted.swap(true, Ordering::Relaxed)
     }
 }

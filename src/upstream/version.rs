@@ -61,6 +61,16 @@ impl Endpoint {
         if offer == Offer::Http1 {
             return self.dial(&[], limit).await;
         }
+        // In a box: a connection that is idle should not hold room for what it needs once.
+        Box::pin(self.connect_http2(wish, offer, limit)).await
+    }
+
+    async fn connect_http2(
+        &self,
+        wish: Wish,
+        offer: Offer,
+        limit: Duration,
+    ) -> Result<Connection, ConnectError> {
         if wish.upgrade {
             return Err(ConnectError::Upgrade);
         }
@@ -107,7 +117,7 @@ impl Endpoint {
     }
 
     async fn dial(&self, alpn: &[&[u8]], limit: Duration) -> Result<Connection, ConnectError> {
-        let (stream, address) = self.way.connect(alpn, limit).await?;
+        let (stream, address) = Box::pin(self.way.connect(alpn, limit)).await?;
         Ok(Connection { stream, address, idle: None, is_shared: false })
     }
 }
