@@ -9,7 +9,7 @@
 //! 4  proxy · admin
 //! 3  runtime · reload · trial → service
 //! 2  credential · route
-//! 1  token · headers · upstream · handover · caller_tls → listener
+//! 1  token · upstream · handover · caller_tls → listener · http2 → headers
 //! 0  telemetry · tls · dns → config → secret · metrics
 //! ```
 
@@ -22,6 +22,7 @@ pub mod credential;
 pub mod dns;
 pub mod handover;
 pub mod headers;
+pub mod http2;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;

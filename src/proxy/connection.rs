@@ -12,6 +12,7 @@ use super::buffer::Buffer;
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
+use super::http2;
 use super::patience::Patience;
 use super::relay::Io;
 
@@ -26,6 +27,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves requests until the connection ends.
 pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
     let mut left = None;
+    let mut is_first = true;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
     let (mut between, mut within) = (Patience::default(), Patience::default());
     loop {
@@ -48,20 +50,29 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
                 break;
             }
         };
+        if is_first && &buffer.filled()[..head] == http2::PREFACE {
+            // In a box: most connections are not of this kind, and should not hold room for it.
+            return Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
+        }
+        is_first = false;
         proxy.refresh();
         if proxy.is_gone() {
-            let failure = Failure::new(Reason::UnknownService, "the service of this listener was removed");
-            exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+            exchange::refuse(&proxy, io, removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
-        match exchange::run(&proxy, io, &mut buffer, head, &mut within).await {
+        match exchange::run(&proxy, io, &mut buffer, head, false, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
-            After::Close => break,
+            After::Close | After::Cut(_) => break,
         }
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.
     let _ = timeout(LINGER, io.shutdown()).await;
+}
+
+/// What a caller is told whose listener has lost its service.
+pub(super) fn removed() -> Failure {
+    Failure::new(Reason::UnknownService, "the service of this listener was removed")
 }
 
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.

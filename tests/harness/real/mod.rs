@@ -3,7 +3,9 @@
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
 mod curl;
+mod grpc;
 mod jose;
+mod nghttpd;
 mod nginx;
 mod oidc;
 mod promtool;
@@ -12,7 +14,9 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 pub use curl::Curl;
+pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use jose::{jose_verify, openssl};
+pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
 pub use promtool::promtool_check_metrics;

@@ -8,6 +8,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod protocol;
 mod state;
 mod tls;
 mod upstreams;
@@ -27,6 +28,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("protocol", protocol::CASES),
     ("tls", tls::CASES),
     ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
