@@ -20,7 +20,7 @@ use sidekey::metrics::Metrics;
 use sidekey::proxy::{Proxy, bench};
 use sidekey::route::Routes;
 use sidekey::secret::Secret;
-use sidekey::service::Service;
+use sidekey::service::{LastFailure, Service};
 use sidekey::token::{
     Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule,
 };
@@ -81,6 +81,8 @@ fn proxy() -> Proxy {
         token_wait: config.token_wait,
         optional: config.optional,
         metrics: metrics.service(&config.name),
+        upstream_url: config.upstream.to_string(),
+        last_failure: LastFailure::default(),
     };
     let services: Arc<[Service]> = config.services.iter().map(service).collect();
     Proxy::new(Routes::new(&config.services), services, metrics, false)

@@ -18,7 +18,7 @@ use pingora::services::listening::Service as Listening;
 use prometheus::Registry;
 use tokio::sync::watch;
 
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::config::{self, Auth, Config, Listen, OAuth2};
 use crate::credential::Credential;
 use crate::dns::Resolver;
@@ -26,7 +26,7 @@ use crate::listener::{Listener, TokioListener};
 use crate::metrics::Metrics;
 use crate::proxy::{Entrance, Proxy};
 use crate::route::Routes;
-use crate::service::Service;
+use crate::service::{LastFailure, Service};
 use crate::tls::{TlsClients, server_name};
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
@@ -67,7 +67,7 @@ impl App {
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
 
         let sockets = bind_all(config)?;
-        let admin = Listener::bind(&config.admin)?;
+        let admin = Listener::bind(&config.admin.listen)?;
 
         let stores = start_refreshers(config, &metrics, &tls, &resolver)?;
         let services = config
@@ -80,7 +80,9 @@ impl App {
 
         let mut listeners: Vec<_> = sockets.iter().map(|(_, bound, _)| bound.clone()).collect();
         listeners.push(Bound { kind: "admin", service: None, address: admin.address.clone() });
-        serve_admin(admin, Admin::new(services.clone(), registry, metrics))?;
+        let shown = services.clone();
+        let shown: admin::Services = Arc::new(move || shown.clone());
+        serve_admin(admin, Admin::new(&config.admin, shown, registry, metrics))?;
         tokio::spawn(sweep(services));
 
         let (stop_accepting, stop) = watch::channel(false);
@@ -201,6 +203,8 @@ fn build_service(
         token_wait: config.token_wait,
         optional: config.optional,
         metrics: metrics.service(&config.name),
+        upstream_url: config.upstream.to_string(),
+        last_failure: LastFailure::default(),
     })
 }
 

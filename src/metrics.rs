@@ -3,13 +3,14 @@
 //! A field's help text is what `/metrics` says of it. Labels are closed sets: a caller cannot make a new series.
 //! A service's series are resolved once, in [`ServiceMetrics`]; a request only adds to what it finds there.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -132,6 +133,7 @@ impl Metrics {
             requests_total: self.requests_total.clone(),
             errors_total: self.errors_total.clone(),
             requests: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
+            errors: std::array::from_fn(|_| OnceLock::new()),
             request_duration: self.request_duration_seconds.with_label_values(&[service]),
             in_flight: self.requests_in_flight.with_label_values(&[service]),
             upstream_duration: self.upstream_duration_seconds.with_label_values(&[service]),
@@ -151,9 +153,53 @@ impl Metrics {
             fetch_total: self.token_fetch_total.clone(),
             fetch_duration: self.token_fetch_duration_seconds.with_label_values(&[service]),
             consecutive_failures: self.token_fetch_consecutive_failures.with_label_values(&[service]),
-            expiry: self.token_expiry_timestamp_seconds.with_label_values(&[service]),
-            last_success: self.token_last_success_timestamp_seconds.with_label_values(&[service]),
-            next_refresh: self.token_next_refresh_timestamp_seconds.with_label_values(&[service]),
+            expiry: self.token_expiry_timestamp_seconds.clone(),
+            last_success: self.token_last_success_timestamp_seconds.clone(),
+            next_refresh: self.token_next_refresh_timestamp_seconds.clone(),
+        }
+    }
+
+    /// Drops every series of a service that is gone for good.
+    pub fn forget(&self, service: &str) {
+        fn forget<T: MetricVecBuilder>(all: &MetricVec<T>, service: &str) {
+            for family in all.collect() {
+                for series in family.get_metric() {
+                    let pairs = series.get_label();
+                    let labels: HashMap<&str, &str> =
+                        pairs.iter().map(|pair| (pair.name(), pair.value())).collect();
+                    if labels.get("service") == Some(&service) {
+                        // Only fails where somebody else was quicker.
+                        let _ = all.remove(&labels);
+                    }
+                }
+            }
+        }
+        for counter in [
+            &self.requests_total,
+            &self.errors_total,
+            &self.upstream_unauthorized_total,
+            &self.token_fetch_total,
+        ] {
+            forget(counter, service);
+        }
+        for histogram in [
+            &self.request_duration_seconds,
+            &self.upstream_duration_seconds,
+            &self.token_fetch_duration_seconds,
+        ] {
+            forget(histogram, service);
+        }
+        for gauge in
+            [&self.requests_in_flight, &self.token_fetch_consecutive_failures, &self.credential_ready]
+        {
+            forget(gauge, service);
+        }
+        for gauge in [
+            &self.token_expiry_timestamp_seconds,
+            &self.token_last_success_timestamp_seconds,
+            &self.token_next_refresh_timestamp_seconds,
+        ] {
+            forget(gauge, service);
         }
     }
 
@@ -163,9 +209,27 @@ impl Metrics {
     }
 }
 
+/// The reasons of Sidekey's own errors, as in the header `Sidekey-Error`; a test in `proxy` holds this to the code there.
+pub const REASONS: [&str; 9] = [
+    "unknown_service",
+    "forbidden",
+    "credential_unavailable",
+    "upstream_connect",
+    "upstream_tls",
+    "upstream_timeout",
+    "upstream_protocol",
+    "bad_request",
+    "too_large",
+];
+
+/// The reasons that mean: the upstream could not be reached, or not understood.
+pub const UPSTREAM_REASONS: [&str; 4] =
+    ["upstream_connect", "upstream_tls", "upstream_timeout", "upstream_protocol"];
+
 /// The methods that are counted by name; any other is `OTHER`.
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "OTHER"];
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Classes of status codes.
+pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// A request's method as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +253,7 @@ pub struct ServiceMetrics {
     requests_total: IntCounterVec,
     errors_total: IntCounterVec,
     requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
+    errors: [OnceLock<IntCounter>; REASONS.len()],
     request_duration: Histogram,
     in_flight: IntGauge,
     upstream_duration: Histogram,
@@ -224,13 +289,50 @@ impl ServiceMetrics {
 
     /// Sidekey itself could not serve.
     pub fn error(&self, reason: &str) {
-        self.errors_total.with_label_values(&[self.name.as_str(), reason]).inc();
+        let series = || self.errors_total.with_label_values(&[self.name.as_str(), reason]);
+        match REASONS.iter().position(|known| *known == reason) {
+            Some(known) => self.errors[known].get_or_init(series).inc(),
+            None => series().inc(),
+        }
+    }
+
+    /// What was counted so far.
+    pub fn totals(&self) -> Totals {
+        let class = |class: usize| {
+            self.requests.iter().filter_map(|method| method[class].get()).map(IntCounter::get).sum()
+        };
+        let error = |reason: &str| {
+            let known = REASONS.iter().position(|known| *known == reason)?;
+            self.errors[known].get().map(IntCounter::get)
+        };
+        Totals {
+            classes: std::array::from_fn(class),
+            unauthorized: self.upstream_unauthorized.get(),
+            unreachable: UPSTREAM_REASONS.map(|reason| error(reason).unwrap_or_default()),
+            duration_seconds: self.request_duration.get_sample_sum(),
+            durations: self.request_duration.get_sample_count(),
+        }
     }
 
     /// Requests in flight right now.
     pub fn in_flight(&self) -> i64 {
         self.in_flight.get()
     }
+}
+
+/// What one service's series have counted since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    /// Requests answered, by class of status code from 1xx.
+    pub classes: [u64; CLASSES.len()],
+    /// Answers 401 of the upstream.
+    pub unauthorized: u64,
+    /// Errors of Sidekey's own, in the order of [`UPSTREAM_REASONS`].
+    pub unreachable: [u64; UPSTREAM_REASONS.len()],
+    /// Time that all requests took together, in seconds.
+    pub duration_seconds: f64,
+    /// How many requests that was.
+    pub durations: u64,
 }
 
 /// One service's token series.
@@ -240,9 +342,9 @@ pub struct TokenMetrics {
     fetch_total: IntCounterVec,
     fetch_duration: Histogram,
     consecutive_failures: IntGauge,
-    expiry: Gauge,
-    last_success: Gauge,
-    next_refresh: Gauge,
+    expiry: GaugeVec,
+    last_success: GaugeVec,
+    next_refresh: GaugeVec,
 }
 
 impl TokenMetrics {
@@ -253,7 +355,7 @@ impl TokenMetrics {
         self.fetch_duration.observe(took.as_secs_f64());
     }
 
-    /// The token's state, as Unix times; set when `/metrics` is read.
+    /// The token's state, as Unix times; set when `/metrics` is read. A time that never was makes no series.
     pub fn state(
         &self,
         failures: u32,
@@ -265,7 +367,10 @@ impl TokenMetrics {
         for (gauge, value) in
             [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
         {
-            gauge.set(value.unwrap_or(0.0));
+            // Without a token there is no such time: a series that says 0 would say 1970.
+            if let Some(value) = value {
+                gauge.with_label_values(&[&self.name]).set(value);
+            }
         }
     }
 }
@@ -273,6 +378,52 @@ impl TokenMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_is_gone_leaves_no_series_and_its_neighbour_stays() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let text = || prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for name in ["billing", "crm"] {
+            let service = metrics.service(name);
+            service.begin();
+            service.end(MethodLabel::of("GET"), Some(200), Duration::ZERO);
+            service.upstream_answered(401, Duration::ZERO);
+            service.error("too_large");
+            let token = metrics.token(name);
+            token.fetched("timeout", Duration::ZERO);
+            token.fetched("", Duration::ZERO);
+            token.state(1, None, None, None);
+            assert!(!text().contains(&format!("sidekey_token_expiry_timestamp_seconds{{service=\"{name}")));
+            token.state(1, Some(1.0), Some(1.0), Some(1.0));
+            metrics.credential_ready(name).set(1);
+        }
+        let before = text().matches("service=\"crm\"").count();
+        let billing = text().matches("service=\"billing\"").count();
+        assert_eq!(before, billing);
+        assert!(before > 60, "{}", text());
+        metrics.forget("billing");
+        assert_eq!(text().matches("service=\"billing\"").count(), 0, "{}", text());
+        assert_eq!(text().matches("service=\"crm\"").count(), before);
+    }
+
+    #[test]
+    fn totals_are_what_was_counted() {
+        let service = Metrics::new(&Registry::new()).unwrap().service("billing");
+        for (method, status) in [("GET", 200), ("POST", 201), ("GET", 502)] {
+            service.begin();
+            service.end(MethodLabel::of(method), Some(status), Duration::from_millis(10));
+        }
+        service.upstream_answered(401, Duration::ZERO);
+        service.error("upstream_tls");
+        service.error("forbidden");
+        let totals = service.totals();
+        assert_eq!(
+            (totals.classes, totals.unauthorized, totals.unreachable),
+            ([0, 2, 0, 0, 1], 1, [0, 1, 0, 0])
+        );
+        assert_eq!((totals.durations, (totals.duration_seconds * 1000.0).round()), (3, 30.0));
+    }
 
     #[test]
     fn a_caller_cannot_make_a_new_series() {

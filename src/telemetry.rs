@@ -5,13 +5,19 @@
 //! needs of the engine's own log, the errors of its listeners, is picked out in `EngineLog`.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use tracing::Metadata;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Log, LogFormat};
+
+/// The filter in use. Global because the logger of a process is.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging to standard error. `RUST_LOG`, where it is set, filled and valid, wins over `log.level`.
 pub fn init(log: &Log) -> Result<(), TryInitError> {
@@ -32,11 +38,26 @@ pub fn init(log: &Log) -> Result<(), TryInitError> {
     } else {
         base.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
     };
+    let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry()
         .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
         .try_init()?;
+    let _ = FILTER.set(handle);
     EngineLog::init();
     Ok(())
+}
+
+/// The level or filter in use; `None` where logging was never started.
+pub fn level() -> Option<String> {
+    FILTER.get()?.with_current(ToString::to_string).ok()
+}
+
+/// Logs by this level or filter from now on; on an error the one in use stays.
+pub fn set_level(level: &str) -> Result<(), String> {
+    Log::check_level(level)?;
+    let filter = EnvFilter::try_new(level).map_err(|_| "not a filter".to_owned())?;
+    let handle = FILTER.get().ok_or("logging was not started by Sidekey")?;
+    handle.reload(filter).map_err(|_| "the filter in use cannot be replaced".to_owned())
 }
 
 /// Whether an event comes from Sidekey's own code.

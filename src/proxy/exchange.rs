@@ -259,6 +259,7 @@ impl<'p> Request<'p> {
                 failure.cause
             );
         } else {
+            self.service.last_failure.set(reason, &failure.cause);
             tracing::warn!(service.name = name, sidekey.error = reason, "request failed: {}", failure.cause);
         }
         let keep_alive =

@@ -9,6 +9,7 @@ mod source;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use source::{Source, SourceError};
@@ -45,6 +46,16 @@ impl Secret {
     /// Whether there is white space at one end, which a header field would lose.
     pub fn is_padded(&self) -> bool {
         self.0.trim().len() != self.0.len()
+    }
+
+    /// Whether the value has fewer characters than that.
+    pub fn is_shorter_than(&self, characters: usize) -> bool {
+        self.0.chars().count() < characters
+    }
+
+    /// Whether a candidate is the value, in a time that does not depend on how much of it is right.
+    pub fn matches(&self, candidate: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(candidate).into()
     }
 
     /// The value itself. Only `credential/` and `token/` may call this.

@@ -37,6 +37,11 @@ impl Expiry {
         self.lifetime
     }
 
+    /// By the wall clock.
+    pub fn wall(&self) -> SystemTime {
+        self.wall
+    }
+
     /// As Unix time, for metrics and the status page.
     pub fn unix_seconds(&self) -> f64 {
         unix_seconds(self.wall)

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{FetchError, Issued, Token, expiry};
+use super::{Expiry, FetchError, Issued, Token, expiry};
 use crate::secret::InvalidSecret;
 
 /// Holds the current token and what is known of the next.
@@ -25,6 +25,8 @@ pub struct Status {
     pub failures: u32,
     /// Why the last one failed.
     pub last_error: Option<FetchError>,
+    /// When the first of these failures was.
+    pub failing_since: Option<SystemTime>,
     /// When a token was last obtained.
     pub last_success: Option<SystemTime>,
     /// When the next token request is due.
@@ -67,6 +69,7 @@ impl Store {
             let mut status = self.status.lock();
             status.failures = 0;
             status.last_error = None;
+            status.failing_since = None;
             status.last_success = Some(SystemTime::now());
         }
         self.generation.send_replace(generation);
@@ -78,6 +81,7 @@ impl Store {
         let mut status = self.status.lock();
         status.failures = status.failures.saturating_add(1);
         status.last_error = Some(error);
+        status.failing_since.get_or_insert_with(SystemTime::now);
         status.failures
     }
 
@@ -89,6 +93,11 @@ impl Store {
     /// A copy of what is known.
     pub fn status(&self) -> Status {
         self.status.lock().clone()
+    }
+
+    /// Expiry of the current token, usable or not.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.current.load().as_ref().map(|token| token.expiry)
     }
 
     /// When the current token expires (Unix time), usable or not.
@@ -109,9 +118,14 @@ impl Status {
         self.next_attempt.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
     }
 
+    /// `next_attempt` by the wall clock.
+    pub fn next_attempt_wall(&self) -> Option<SystemTime> {
+        self.next_attempt.map(|_| SystemTime::now() + self.next_attempt_in())
+    }
+
     /// `next_attempt` as Unix time.
     pub fn next_attempt_unix_seconds(&self) -> Option<f64> {
-        self.next_attempt.map(|_| expiry::unix_seconds(SystemTime::now() + self.next_attempt_in()))
+        self.next_attempt_wall().map(expiry::unix_seconds)
     }
 
     /// `last_success` as Unix time.
@@ -124,8 +138,8 @@ impl Status {
 mod tests {
     use super::*;
     use crate::secret::Secret;
+    use crate::token::FetchFailure;
     use crate::token::expiry::Moment;
-    use crate::token::{Expiry, FetchFailure};
 
     fn issued(value: &str, lifetime: u64) -> Issued {
         Issued {

@@ -1,5 +1,6 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
+mod admin;
 mod credentials;
 mod document;
 mod durations;
@@ -19,6 +20,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("credentials", credentials::CASES),
     ("durations", durations::CASES),
     ("listeners", listeners::CASES),
+    ("admin", admin::CASES),
     ("variables", variables::CASES),
 ];
 
