@@ -17,8 +17,9 @@ use sidekey::config::Config;
 use sidekey::credential::{Credential, Slot};
 use sidekey::dns::Resolver;
 use sidekey::metrics::Metrics;
-use sidekey::proxy::{Proxy, bench};
+use sidekey::proxy::{DataPlane, Door, Proxy, bench};
 use sidekey::route::Routes;
+use sidekey::runtime::{Runtime, Snapshot};
 use sidekey::secret::Secret;
 use sidekey::service::{LastFailure, Service};
 use sidekey::token::{
@@ -77,15 +78,17 @@ fn proxy() -> Proxy {
         name: config.name.clone(),
         kind: config.auth.kind(),
         credential: Credential::new(&config.auth, |_| store.clone()),
-        upstream: Upstream::new(config, None, resolver.clone()),
+        upstream: Arc::new(Upstream::new(config, None, resolver.clone())),
         token_wait: config.token_wait,
         optional: config.optional,
         metrics: metrics.service(&config.name),
         upstream_url: config.upstream.to_string(),
         last_failure: LastFailure::default(),
     };
-    let services: Arc<[Service]> = config.services.iter().map(service).collect();
-    Proxy::new(Routes::new(&config.services), services, metrics, false)
+    let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
+    let snapshot = Snapshot { routes: Routes::new(&config.services), services, access_log: false };
+    let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
+    Proxy::new(Arc::new(plane), Arc::new(Door::new(None)))
 }
 
 fn route(c: &mut Criterion) {

@@ -7,7 +7,7 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  service
+//! 3  runtime → service
 //! 2  credential · route
 //! 1  token · headers · upstream · listener
 //! 0  telemetry · tls · dns → config → secret · metrics
@@ -24,6 +24,7 @@ pub mod listener;
 pub mod metrics;
 pub mod proxy;
 pub mod route;
+pub mod runtime;
 pub mod secret;
 pub mod service;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! A service at run time: its credential, the way to its upstream, its metrics. What proxy and admin share.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -17,7 +18,7 @@ pub struct Service {
     /// What is injected.
     pub credential: Credential,
     /// Where requests go.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// The same as it is shown: a URL, which holds no secret.
     pub upstream_url: String,
     /// How long a request may wait for the very first token.

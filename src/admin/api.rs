@@ -50,8 +50,8 @@ async fn openapi() -> Response {
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let (reading_needs_token, changing_needs_token) = admin.access.needs();
-    let services = (admin.services)();
-    let views = services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
+    let snapshot = admin.runtime.current();
+    let views = snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
     let access = AccessView { reading_needs_token, changing_needs_token };
     Json(ServicesView::new(admin.started, access, views.collect()))
 }
@@ -60,8 +60,8 @@ async fn service(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceView>, Problem> {
-    let services = (admin.services)();
-    let service = services.iter().find(|service| service.name == name).ok_or_else(no_such_service)?;
+    let snapshot = admin.runtime.current();
+    let service = snapshot.services.iter().find(|service| service.name == name).ok_or_else(no_such_service)?;
     Ok(Json(ServiceView::of(service, &admin.histories.of(&name))))
 }
 

@@ -26,8 +26,9 @@ async fn live() -> &'static str {
 
 /// Every service that is not optional has a usable credential; the body lists those that have none.
 async fn ready(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
-    let services = (admin.services)();
-    let (ready, mut text) = readiness::readiness(services.iter().map(readiness::State::of));
+    let snapshot = admin.runtime.current();
+    let states = snapshot.services.iter().map(|service| readiness::State::of(service));
+    let (ready, mut text) = readiness::readiness(states);
     if admin.access.metrics(&head).is_err() {
         // A probe has no token and needs the status alone.
         text.truncate(text.find('\n').map_or(0, |end| end + 1));

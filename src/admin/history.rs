@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::Services;
 use crate::metrics::{Totals, UPSTREAM_REASONS};
+use crate::runtime::Runtime;
 
 /// Time between two samples.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
@@ -136,12 +136,12 @@ impl Histories {
     }
 
     /// Takes samples for ever.
-    pub(super) async fn run(self: Arc<Self>, services: Services) {
+    pub(super) async fn run(self: Arc<Self>, runtime: Arc<Runtime>) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let services = services();
+            let services = &runtime.current().services;
             let mut histories = self.0.lock();
             histories.retain(|name, _| services.iter().any(|service| service.name == *name));
             for service in services.iter() {

@@ -26,16 +26,13 @@ use prometheus::Registry;
 
 use crate::config;
 use crate::metrics::Metrics;
-use crate::service::Service;
+use crate::runtime::Runtime;
 use guard::Access;
 use history::Histories;
 
-/// Gives the services as they are now: a reload may change them.
-pub type Services = Arc<dyn Fn() -> Arc<[Service]> + Send + Sync>;
-
 /// What the admin pages are made from.
 pub struct Admin {
-    services: Services,
+    runtime: Arc<Runtime>,
     registry: Registry,
     metrics: Arc<Metrics>,
     access: Access,
@@ -44,20 +41,20 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Pages over these services, under the rules of `config`; `registry` is what `/metrics` shows.
+    /// Pages over what runs, under the rules of `config`; `registry` is what `/metrics` shows.
     pub fn new(
         config: &config::Admin,
-        services: Services,
+        runtime: Arc<Runtime>,
         registry: Registry,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (access, histories) = (Access::new(config), Arc::new(Histories::default()));
-        Self { services, registry, metrics, access, histories, started: SystemTime::now() }
+        Self { runtime, registry, metrics, access, histories, started: SystemTime::now() }
     }
 
     /// The pages. Starts the task that samples the traffic, and so needs a tokio runtime.
     pub fn router(self) -> Router {
-        tokio::spawn(self.histories.clone().run(self.services.clone()));
+        tokio::spawn(self.histories.clone().run(self.runtime.clone()));
         let admin = Arc::new(self);
         Router::new()
             .merge(health::router())
@@ -68,7 +65,7 @@ impl Admin {
 
     /// What changes by itself with time is set when it is asked for, so that it is never stale.
     fn refresh_gauges(&self) {
-        for service in (self.services)().iter() {
+        for service in &self.runtime.current().services {
             self.metrics.credential_ready(&service.name).set(service.credential.is_ready().into());
             let Some(store) = service.credential.store() else { continue };
             let status = store.status();

@@ -23,8 +23,8 @@ const HEAD: Duration = Duration::from_secs(30);
 /// in a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves requests until the connection ends. `own` is the service whose listener it came in by.
-pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
+/// Serves requests until the connection ends.
+pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
     let mut left = None;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
     let (mut between, mut within) = (Patience::default(), Patience::default());
@@ -38,17 +38,23 @@ pub(super) async fn serve(proxy: &Proxy, own: Option<usize>, io: &mut impl Io) {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                exchange::refuse(proxy, io, failure.into(), &mut within).await;
+                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                exchange::refuse(proxy, io, failure.into(), &mut within).await;
+                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
                 break;
             }
         };
-        match exchange::run(proxy, own, io, &mut buffer, head, &mut within).await {
+        proxy.refresh();
+        if proxy.is_gone() {
+            let failure = Failure::new(Reason::UnknownService, "the service of this listener was removed");
+            exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+            break linger(io, &mut buffer).await;
+        }
+        match exchange::run(&proxy, io, &mut buffer, head, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
             After::Close => break,
@@ -112,11 +118,15 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
+    use crate::proxy::{DataPlane, Door};
     use crate::route::Routes;
+    use crate::runtime::{Runtime, Snapshot};
 
     fn proxy() -> Proxy {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        Proxy::new(Routes::new(&[]), Arc::new([]), metrics, false)
+        let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false };
+        let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
+        Proxy::new(Arc::new(plane), Arc::new(Door::new(None)))
     }
 
     /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.
@@ -124,7 +134,7 @@ mod tests {
         let (mut client, mut server) = duplex(64 * 1024);
         let start = Instant::now();
         let serving = tokio::spawn(async move {
-            serve(&proxy(), None, &mut server).await;
+            serve(proxy(), &mut server).await;
             start.elapsed()
         });
         for piece in pieces {
@@ -168,7 +178,7 @@ mod tests {
         let (mut client, server) = duplex(16);
         // With a write buffer, as a real connection has: closing it means writing first.
         let mut server = BufStream::new(server);
-        let serving = tokio::spawn(async move { serve(&proxy(), None, &mut server).await });
+        let serving = tokio::spawn(async move { serve(proxy(), &mut server).await });
         client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         timeout(2 * HEAD, serving).await.expect("the connection ends").unwrap();
     }

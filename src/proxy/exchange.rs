@@ -51,14 +51,13 @@ impl From<Failure> for Trouble {
 /// Serves the request whose head is the first `length` bytes of `buffer`.
 pub(super) async fn run(
     proxy: &Proxy,
-    own: Option<usize>,
     io: &mut impl Io,
     buffer: &mut Buffer,
     length: usize,
     patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
-    let found = match prepare(proxy, own, &buffer.filled()[..length], &mut out) {
+    let found = match prepare(proxy, &buffer.filled()[..length], &mut out) {
         Ok(found) => found,
         Err(refusal) => {
             buffer.consume(length);
@@ -69,7 +68,7 @@ pub(super) async fn run(
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
-        if let Ok(found) = prepare(proxy, own, &buffer.filled()[..length], &mut out) {
+        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out) {
             debug_assert!(std::ptr::eq(found.service, request.service));
         }
     }
@@ -107,7 +106,7 @@ pub(super) struct Request<'p> {
 
 impl<'p> Request<'p> {
     fn begin(proxy: &'p Proxy, found: Found<'p>, patience: &'p mut Patience) -> Self {
-        proxy.in_flight.fetch_add(1, Ordering::Relaxed);
+        proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
         let Found { service, facts, method, path } = found;
@@ -279,7 +278,7 @@ impl<'p> Request<'p> {
 impl Drop for Request<'_> {
     fn drop(&mut self) {
         let took = self.start.elapsed();
-        self.proxy.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.proxy.plane.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.service.metrics.end(self.method, self.status, took);
         access_log::write(&access_log::Entry {
             service: &self.service.name,
@@ -309,7 +308,7 @@ pub(super) async fn refuse(
     patience: &mut Patience,
 ) -> After {
     let Refusal { failure, service, is_head, keep_alive } = refusal;
-    proxy.metrics.error(service, failure.reason.as_str());
+    proxy.plane.metrics.error(service, failure.reason.as_str());
     let reason = failure.reason.as_str();
     tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", failure.cause);
     let keep_alive = keep_alive && !proxy.is_draining();

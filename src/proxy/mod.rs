@@ -40,26 +40,23 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
 use crate::metrics::Metrics;
-use crate::route::Routes;
-use crate::service::Service;
+use crate::runtime::{Reader, Runtime, Snapshot};
 
 pub use failure::{Failure, Reason};
 
-/// Everything a request needs, shared by all connections.
-pub struct Proxy {
-    routes: Routes,
-    services: Arc<[Service]>,
+/// What all connections share.
+pub struct DataPlane {
+    runtime: Arc<Runtime>,
     metrics: Arc<Metrics>,
-    access_log: bool,
     draining: AtomicBool,
     in_flight: AtomicUsize,
 }
 
-impl Proxy {
-    /// A proxy for these services; `routes` leads to their positions.
-    pub fn new(routes: Routes, services: Arc<[Service]>, metrics: Arc<Metrics>, access_log: bool) -> Self {
+impl DataPlane {
+    /// A data plane that serves what `runtime` has.
+    pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { routes, services, metrics, access_log, draining, in_flight }
+        Self { runtime, metrics, draining, in_flight }
     }
 
     /// From now on every connection is closed after the request it is busy with.
@@ -71,29 +68,104 @@ impl Proxy {
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
+}
 
-    fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+/// A listener's door to the data plane.
+pub struct Door {
+    /// The service that everything coming in by it is for, if it belongs to one.
+    own: Option<String>,
+    closing: AtomicBool,
+}
+
+impl Door {
+    /// A door; `own` is the name of the service that everything coming in by it is for, if it belongs to one.
+    pub fn new(own: Option<String>) -> Self {
+        Self { own, closing: AtomicBool::new(false) }
+    }
+
+    /// From now on every connection that came in by it is closed after the request it is busy with.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
     }
 }
 
-/// A listener's door to the proxy.
+/// The proxy as one connection sees it.
+pub struct Proxy {
+    plane: Arc<DataPlane>,
+    door: Arc<Door>,
+    reader: Reader,
+    own: Own,
+}
+
+/// Where the service of a listener of its own stands in the snapshot.
+#[derive(Clone, Copy)]
+enum Own {
+    /// The listener belongs to no service.
+    Shared,
+    Service(usize),
+    /// A reload removed it.
+    Gone,
+}
+
+impl Proxy {
+    /// For one connection.
+    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
+        let reader = plane.runtime.reader();
+        let own = Self::find_own(&door, reader.snapshot());
+        Self { plane, door, reader, own }
+    }
+
+    /// Goes on to the current snapshot: between requests only.
+    fn refresh(&mut self) {
+        if self.reader.refresh() {
+            self.own = Self::find_own(&self.door, self.reader.snapshot());
+        }
+    }
+
+    fn find_own(door: &Door, snapshot: &Snapshot) -> Own {
+        let Some(name) = &door.own else { return Own::Shared };
+        let index = snapshot.services.iter().position(|service| service.name == *name);
+        index.map_or(Own::Gone, Own::Service)
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        self.reader.snapshot()
+    }
+
+    /// The service that every request of this connection is for, if it came in by a listener of its own.
+    fn own(&self) -> Option<usize> {
+        match self.own {
+            Own::Service(index) => Some(index),
+            Own::Shared | Own::Gone => None,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self.own, Own::Gone)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.plane.draining.load(Ordering::Relaxed) || self.door.closing.load(Ordering::Relaxed)
+    }
+}
+
+/// What the engine calls for each connection of one listener.
 pub struct Entrance {
-    proxy: Arc<Proxy>,
-    own: Option<usize>,
+    plane: Arc<DataPlane>,
+    door: Arc<Door>,
 }
 
 impl Entrance {
-    /// A door; `own` is the service that everything coming in by it is for, if it belongs to one.
-    pub fn new(proxy: Arc<Proxy>, own: Option<usize>) -> Self {
-        Self { proxy, own }
+    /// Leads from a door to the data plane.
+    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
+        Self { plane, door }
     }
 }
 
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        connection::serve(&self.proxy, self.own, &mut stream).await;
+        connection::serve(Proxy::new(self.plane.clone(), self.door.clone()), &mut stream).await;
         None
     }
 }

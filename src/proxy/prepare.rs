@@ -41,7 +41,6 @@ impl From<Failure> for Refusal<'_> {
 /// there is no usable credential.
 pub(super) fn prepare<'p>(
     proxy: &'p Proxy,
-    own: Option<usize>,
     bytes: &[u8],
     out: &mut Buffer,
 ) -> Result<Found<'p>, Refusal<'p>> {
@@ -53,11 +52,12 @@ pub(super) fn prepare<'p>(
         is_head: head.facts.is_head,
         keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
     };
-    let matched = proxy
+    let snapshot = proxy.snapshot();
+    let matched = snapshot
         .routes
-        .find(own, head.host, head.absolute, head.path)
+        .find(proxy.own(), head.host, head.absolute, head.path)
         .ok_or_else(|| refusal("", Reason::UnknownService, "no service matches"))?;
-    let service = &proxy.services[matched.service];
+    let service = &*snapshot.services[matched.service];
     // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.
     if head.method == "TRACE" {
         return Err(refusal(&service.name, Reason::Forbidden, "TRACE would send the credential back"));
@@ -75,6 +75,6 @@ pub(super) fn prepare<'p>(
             &injection,
         );
     }
-    let path = proxy.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
+    let path = snapshot.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
     Ok(Found { service, method: MethodLabel::of(head.method), path, facts: head.facts })
 }

@@ -1,0 +1,79 @@
+//! The sockets that callers come in by.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::{Config, Listen};
+use crate::listener::{BindError, Listener};
+use crate::proxy::Door;
+
+use super::Bound;
+
+/// A socket that is open, and what is said of it.
+pub(super) struct OpenDoor {
+    pub(super) listener: Arc<Listener>,
+    pub(super) bound: Bound,
+    pub(super) door: Arc<Door>,
+    /// Tells the workers to accept no more.
+    pub(super) stop: watch::Sender<bool>,
+}
+
+/// A listener as the configuration has it: the service, where it belongs to one, and the address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    service: Option<String>,
+    address: Listen,
+}
+
+/// All of them.
+pub(super) struct Doors(Vec<OpenDoor>);
+
+impl Doors {
+    /// Opens every listener of a configuration, or none.
+    pub(super) fn open(config: &Config) -> Result<Self, BindError> {
+        wanted(config).map(|wanted| OpenDoor::open(&wanted)).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenDoor> {
+        self.0.iter()
+    }
+
+    /// Accepts no more, anywhere.
+    pub(super) fn close(&mut self) {
+        self.0.drain(..).for_each(|door| door.close());
+    }
+}
+
+impl OpenDoor {
+    fn open(wanted: &Wanted) -> Result<Self, BindError> {
+        let listener = Arc::new(Listener::bind(&wanted.address)?);
+        Ok(Self::new(wanted, listener))
+    }
+
+    fn new(wanted: &Wanted, listener: Arc<Listener>) -> Self {
+        let bound = Bound {
+            kind: if wanted.service.is_some() { "service" } else { "proxy" },
+            service: wanted.service.clone(),
+            address: listener.address.clone(),
+        };
+        let door = Arc::new(Door::new(wanted.service.clone()));
+        Self { listener, bound, door, stop: watch::Sender::new(false) }
+    }
+
+    /// Accepts no more. Connections that are open end with the request they are busy with.
+    fn close(&self) {
+        self.door.close();
+        self.stop.send_replace(true);
+    }
+}
+
+fn wanted(config: &Config) -> impl Iterator<Item = Wanted> {
+    let shared = config.listen.iter().map(|address| Wanted { service: None, address: address.clone() });
+    let own = config.services.iter().flat_map(|service| {
+        let wanted =
+            |address: &Listen| Wanted { service: Some(service.name.clone()), address: address.clone() };
+        service.listen.iter().map(wanted)
+    });
+    shared.chain(own)
+}

@@ -1,0 +1,91 @@
+//! Services at run time, from the configuration, with a refresher for each distinct token.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::config::{self, Auth, Config, OAuth2};
+use crate::credential::Credential;
+use crate::dns::Resolver;
+use crate::metrics::Metrics;
+use crate::service::{LastFailure, Service};
+use crate::tls::{TlsClients, server_name};
+use crate::token::endpoint::TokenEndpoint;
+use crate::token::{Store, TokenSource, grants, refresher};
+use crate::upstream::Upstream;
+
+/// What services are made with.
+pub(super) struct Workshop {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tls: TlsClients,
+    pub(super) resolver: Resolver,
+}
+
+/// The services that run.
+pub(super) struct Services {
+    in_order: Box<[Arc<Service>]>,
+}
+
+impl Services {
+    /// Builds every service and starts its refresher.
+    pub(super) fn start(workshop: &Workshop, config: &Config) -> anyhow::Result<Self> {
+        let stores = workshop.start_refreshers(config)?;
+        let services =
+            config.services.iter().map(|service| Ok(Arc::new(workshop.service(service, &stores)?)));
+        Ok(Self { in_order: services.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// In the order of the configuration.
+    pub(super) fn in_order(&self) -> &[Arc<Service>] {
+        &self.in_order
+    }
+}
+
+impl Workshop {
+    /// Starts one refresher for each distinct credential: services with equal ones share a token.
+    fn start_refreshers(&self, config: &Config) -> anyhow::Result<HashMap<OAuth2, Arc<Store>>> {
+        let mut users: HashMap<&OAuth2, Vec<&str>> = HashMap::new();
+        for service in &config.services {
+            if let Auth::OAuth2(oauth2) = &service.auth {
+                users.entry(oauth2).or_default().push(&service.name);
+            }
+        }
+        let mut stores = HashMap::new();
+        for (oauth2, names) in users {
+            let client = self.tls.client(&oauth2.tls)?;
+            let endpoint = TokenEndpoint::new(oauth2, &client, self.resolver.clone())?;
+            let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
+            let source: Arc<dyn TokenSource> = grants::source(endpoint, metrics);
+            let store = Arc::new(Store::new());
+            tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
+            stores.insert(oauth2.clone(), store);
+        }
+        Ok(stores)
+    }
+
+    fn service(
+        &self,
+        config: &config::Service,
+        stores: &HashMap<OAuth2, Arc<Store>>,
+    ) -> anyhow::Result<Service> {
+        let upstream_tls = if config.upstream.tls {
+            let name = server_name(&config.upstream.host, &config.tls)
+                .context("the upstream's name cannot be verified")?;
+            Some((self.tls.client(&config.tls)?, name))
+        } else {
+            None
+        };
+        Ok(Service {
+            name: config.name.clone(),
+            kind: config.auth.kind(),
+            credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
+            upstream: Arc::new(Upstream::new(config, upstream_tls, self.resolver.clone())),
+            token_wait: config.token_wait,
+            optional: config.optional,
+            metrics: self.metrics.service(&config.name),
+            upstream_url: config.upstream.to_string(),
+            last_failure: LastFailure::default(),
+        })
+    }
+}
