@@ -51,7 +51,8 @@ async fn openapi() -> Response {
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let (reading_needs_token, changing_needs_token) = admin.access.needs();
     let snapshot = admin.runtime.current();
-    let views = snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
+    let views =
+        snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
     let access = AccessView { reading_needs_token, changing_needs_token };
     Json(ServicesView::new(admin.started, access, views.collect()))
 }
@@ -61,7 +62,8 @@ async fn service(
     Path(name): Path<String>,
 ) -> Result<Json<ServiceView>, Problem> {
     let snapshot = admin.runtime.current();
-    let service = snapshot.services.iter().find(|service| service.name == name).ok_or_else(no_such_service)?;
+    let service =
+        snapshot.services.iter().find(|service| service.name == name).ok_or_else(no_such_service)?;
     Ok(Json(ServiceView::of(service, &admin.histories.of(&name))))
 }
 

@@ -47,11 +47,6 @@ impl Access {
         (self.reading_needs_token, changing)
     }
 
-    /// The page itself, which holds no state.
-    pub(super) fn page(&self, head: &HeaderMap) -> Result<(), Problem> {
-        self.host(head)
-    }
-
     /// Reading the API.
     pub(super) fn read(&self, head: &HeaderMap) -> Result<(), Problem> {
         self.host(head)?;
@@ -189,7 +184,7 @@ mod tests {
     #[test]
     fn answers_under_its_own_names_only() {
         let open = access(false, false, false);
-        let page = |host: &str| status(open.page(&head(&[("host", host)])));
+        let page = |host: &str| status(open.read(&head(&[("host", host)])));
         for host in [
             "127.0.0.1:9090",
             "127.0.0.1",
@@ -214,8 +209,8 @@ mod tests {
         ] {
             assert_eq!(page(host), 403, "{host}");
         }
-        assert_eq!(status(open.page(&head(&[]))), 403);
-        assert_eq!(status(open.page(&head(&[("host", "localhost"), ("host", "evil.example")]))), 403);
+        assert_eq!(status(open.read(&head(&[]))), 403);
+        assert_eq!(status(open.read(&head(&[("host", "localhost"), ("host", "evil.example")]))), 403);
     }
 
     #[test]
@@ -297,6 +292,5 @@ mod tests {
         assert_eq!((status(open.read(&asked)), status(open.metrics(&asked))), (200, 200));
         assert_eq!((status(closed.read(&asked)), status(closed.metrics(&asked))), (401, 401));
         assert_eq!((status(closed.read(&right)), status(closed.metrics(&right))), (200, 200));
-        assert_eq!(status(closed.page(&asked)), 200, "the page holds no state");
     }
 }

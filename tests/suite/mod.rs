@@ -1,5 +1,7 @@
 //! The tests, a file for each promise or subject.
 
+mod admin_access;
+mod admin_api;
 mod admin_pages;
 mod architecture;
 mod deploy_image;

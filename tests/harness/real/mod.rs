@@ -5,6 +5,7 @@
 mod curl;
 mod nginx;
 mod oidc;
+mod openapi;
 mod promtool;
 mod requests;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub use curl::Curl;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
+pub use openapi::openapi_holds;
 pub use promtool::promtool_check_metrics;
 pub use requests::python_requests;
 
