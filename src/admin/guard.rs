@@ -95,7 +95,7 @@ impl Access {
     }
 
     fn host(&self, head: &HeaderMap) -> Result<(), Problem> {
-        let host = text(head, &HOST).map(|host| host.to_ascii_lowercase());
+        let host = text(head, &HOST).map(str::to_ascii_lowercase);
         if host.as_deref().is_some_and(|host| self.is_own(host)) {
             return Ok(());
         }

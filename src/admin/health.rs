@@ -27,8 +27,8 @@ async fn live() -> &'static str {
 /// Every service that is not optional has a usable credential; the body lists those that have none.
 async fn ready(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
     let snapshot = admin.runtime.current();
-    let states = snapshot.services.iter().map(|service| readiness::State::of(service));
-    let (ready, mut text) = readiness::readiness(states);
+    let shown = snapshot.services.iter().map(|service| readiness::State::of(service));
+    let (ready, mut text) = readiness::readiness(shown);
     if admin.access.metrics(&head).is_err() {
         // A probe has no token and needs the status alone.
         text.truncate(text.find('\n').map_or(0, |end| end + 1));

@@ -144,7 +144,7 @@ impl Histories {
             let services = &runtime.current().services;
             let mut histories = self.0.lock();
             histories.retain(|name, _| services.iter().any(|service| service.name == *name));
-            for service in services.iter() {
+            for service in services {
                 if let Some(history) = histories.get_mut(&service.name) {
                     history.sample(service.metrics.totals());
                 } else {
