@@ -12,6 +12,7 @@ mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod grant;
 mod host;
 mod interpolate;
 mod item;
@@ -41,6 +42,7 @@ use url::Url;
 use crate::secret::Secret;
 
 pub use error::{ConfigError, Mistake};
+pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
@@ -200,7 +202,7 @@ pub enum Auth {
         value: Secret,
     },
     /// `type: oauth2` (RFC 6749).
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Auth {
@@ -233,7 +235,7 @@ pub struct OAuth2 {
     pub grant: Grant,
     /// Token endpoint.
     pub token_url: Url,
-    /// Client identifier (RFC 6749 §2.2).
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
@@ -269,22 +271,6 @@ impl fmt::Debug for OAuth2 {
     }
 }
 
-/// `grant_type`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Grant {
-    /// RFC 6749 §4.4.
-    ClientCredentials,
-}
-
-impl Grant {
-    /// The value of `grant_type`, in the configuration and on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "client_credentials",
-        }
-    }
-}
-
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
@@ -300,6 +286,8 @@ pub enum ClientAuth {
         /// Client secret.
         secret: Secret,
     },
+    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
+    None,
 }
 
 impl ClientAuth {
@@ -308,6 +296,7 @@ impl ClientAuth {
         match self {
             Self::SecretBasic { .. } => "client_secret_basic",
             Self::SecretPost { .. } => "client_secret_post",
+            Self::None => "none",
         }
     }
 }
