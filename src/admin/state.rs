@@ -11,6 +11,8 @@ use crate::token::{FetchError, FetchFailure};
 pub(super) enum State {
     /// The token endpoint refused the client or the grant: no waiting helps.
     Refused,
+    /// A person must log in first.
+    LoginRequired,
     /// The token has ended and no new one could be obtained.
     Expired,
     /// There never was a token, and the last attempt failed.
@@ -85,10 +87,17 @@ impl Facts {
 
     pub(super) fn severity(&self) -> Severity {
         match self.state() {
-            State::Refused if self.token.as_ref().is_some_and(|token| token.usable) => Severity::Warning,
-            State::Refused | State::Expired | State::Unavailable | State::Rejected | State::Unreachable => {
-                Severity::Broken
+            State::Refused | State::LoginRequired
+                if self.token.as_ref().is_some_and(|token| token.usable) =>
+            {
+                Severity::Warning
             }
+            State::Refused
+            | State::LoginRequired
+            | State::Expired
+            | State::Unavailable
+            | State::Rejected
+            | State::Unreachable => Severity::Broken,
             State::Failing => Severity::Warning,
             State::Waiting => Severity::Waiting,
             State::Ready => Severity::Ok,
@@ -108,6 +117,7 @@ impl Facts {
             State::Refused => {
                 format!("The identity provider refuses to issue a token: {why}. Requests get 503.")
             }
+            State::LoginRequired => format!("A person has to log in first: {why}."),
             State::Expired => {
                 format!("The token has expired and no new one could be obtained: {why}. Requests get 503.")
             }
@@ -186,6 +196,11 @@ fn fetching(reason: FetchFailure) -> &'static str {
         FetchFailure::Malformed => {
             "What answers is no token endpoint: check `token_url`, and whether a proxy or a login page answers instead."
         }
+        FetchFailure::Local => {
+            "A token request could not even be made: something that it needs, such as a file, is missing or broken on \
+             this machine."
+        }
+        FetchFailure::LoginRequired => "Run `sidekey login SERVICE` with the same configuration.",
         FetchFailure::Refused => {
             "Correct `client_id`, `client_secret`, `auth_method` or `scopes` in the configuration, or the client at the \
              identity provider; a secret may have expired there."
@@ -218,6 +233,11 @@ mod tests {
             (token(false, true, Some(ServerError), fine), State::Expired, Severity::Broken),
             (token(false, true, None, fine), State::Expired, Severity::Broken),
             (token(false, false, Some(Refused), fine), State::Refused, Severity::Broken),
+            (
+                token(false, false, Some(FetchFailure::LoginRequired), fine),
+                State::LoginRequired,
+                Severity::Broken,
+            ),
             (token(true, true, Some(Refused), fine), State::Refused, Severity::Warning),
             (token(true, true, Some(ServerError), Verdict::Rejected), State::Rejected, Severity::Broken),
         ] {
