@@ -88,7 +88,7 @@ fn proxy() -> Proxy {
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
     let snapshot = Snapshot { routes: Routes::new(&config.services), services, access_log: false };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-    Proxy::new(Arc::new(plane), Arc::new(Door::new(None)))
+    Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
 }
 
 fn route(c: &mut Criterion) {

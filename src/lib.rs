@@ -9,12 +9,13 @@
 //! 4  proxy · admin
 //! 3  runtime → service
 //! 2  credential · route
-//! 1  token · headers · upstream · listener
+//! 1  token · headers · upstream · listener · caller_tls
 //! 0  telemetry · tls · dns → config → secret · metrics
 //! ```
 
 pub mod admin;
 pub mod app;
+pub mod caller_tls;
 pub mod cli;
 pub mod config;
 pub mod credential;

@@ -65,10 +65,10 @@ pub(super) struct TokenFacts {
 impl Facts {
     pub(super) fn state(&self) -> State {
         if let Some(token) = &self.token {
-            let refused =
-                token.last_error.as_ref().is_some_and(|error| error.reason == FetchFailure::Refused);
+            let reason = token.last_error.as_ref().map(|error| error.reason);
             match token {
-                _ if refused => return State::Refused,
+                _ if reason == Some(FetchFailure::Refused) => return State::Refused,
+                _ if reason == Some(FetchFailure::LoginRequired) => return State::LoginRequired,
                 TokenFacts { usable: false, ever: true, .. } => return State::Expired,
                 TokenFacts { usable: false, last_error: Some(_), .. } => return State::Unavailable,
                 TokenFacts { usable: false, .. } => return State::Waiting,

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::config::{Config, Listen};
-use crate::listener::{BindError, Listener};
+use crate::caller_tls::CallerTlsServer;
+use crate::config::{self, Config};
+use crate::listener::Listener;
 use crate::proxy::Door;
 
 use super::Bound;
@@ -19,11 +20,11 @@ pub(super) struct OpenDoor {
     pub(super) stop: watch::Sender<bool>,
 }
 
-/// A listener as the configuration has it: the service, where it belongs to one, and the address.
+/// A listener as the configuration has it: the service, where it belongs to one, and the address with its TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     service: Option<String>,
-    address: Listen,
+    listen: config::Listener,
 }
 
 /// All of them.
@@ -31,7 +32,7 @@ pub(super) struct Doors(Vec<OpenDoor>);
 
 impl Doors {
     /// Opens every listener of a configuration, or none.
-    pub(super) fn open(config: &Config) -> Result<Self, BindError> {
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         wanted(config).map(|wanted| OpenDoor::open(&wanted)).collect::<Result<_, _>>().map(Self)
     }
 
@@ -46,19 +47,23 @@ impl Doors {
 }
 
 impl OpenDoor {
-    fn open(wanted: &Wanted) -> Result<Self, BindError> {
-        let listener = Arc::new(Listener::bind(&wanted.address)?);
-        Ok(Self::new(wanted, listener))
+    fn open(wanted: &Wanted) -> anyhow::Result<Self> {
+        let listener = Arc::new(Listener::bind(&wanted.listen.address)?);
+        Self::new(wanted, listener)
     }
 
-    fn new(wanted: &Wanted, listener: Arc<Listener>) -> Self {
+    fn new(wanted: &Wanted, listener: Arc<Listener>) -> anyhow::Result<Self> {
         let bound = Bound {
             kind: if wanted.service.is_some() { "service" } else { "proxy" },
             service: wanted.service.clone(),
             address: listener.address.clone(),
         };
-        let door = Arc::new(Door::new(wanted.service.clone()));
-        Self { listener, bound, door, stop: watch::Sender::new(false) }
+        let tls = wanted.listen.tls.clone().map(CallerTlsServer::new).transpose()?.map(Arc::new);
+        if let Some(tls) = &tls {
+            tokio::spawn(CallerTlsServer::watch(Arc::downgrade(tls), listener.address.to_string()));
+        }
+        let door = Arc::new(Door::new(wanted.service.clone(), tls));
+        Ok(Self { listener, bound, door, stop: watch::Sender::new(false) })
     }
 
     /// Accepts no more. Connections that are open end with the request they are busy with.
@@ -69,10 +74,12 @@ impl OpenDoor {
 }
 
 fn wanted(config: &Config) -> impl Iterator<Item = Wanted> {
-    let shared = config.listen.iter().map(|address| Wanted { service: None, address: address.clone() });
+    let shared = config.listen.iter().map(|listen| Wanted { service: None, listen: listen.clone() });
     let own = config.services.iter().flat_map(|service| {
-        let wanted =
-            |address: &Listen| Wanted { service: Some(service.name.clone()), address: address.clone() };
+        let wanted = |listen: &config::Listener| Wanted {
+            service: Some(service.name.clone()),
+            listen: listen.clone(),
+        };
         service.listen.iter().map(wanted)
     });
     shared.chain(own)

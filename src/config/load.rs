@@ -19,7 +19,7 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Log, Shutdown, admin, duration, logging};
+use super::{Config, Listen, Listener, Log, Shutdown, admin, duration, listener, logging};
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -100,13 +100,13 @@ fn loopback(port: u16) -> Listen {
     Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
-fn listen(item: Option<Item<'_>>, claims: &mut Claims) -> Vec<Listen> {
+fn listen(item: Option<Item<'_>>, claims: &mut Claims) -> Vec<Listener> {
     if let Some(item) = item {
-        return service::listeners(&item, claims);
+        return listener::read_all(&item, claims);
     }
     let default = loopback(8080);
     claims.claim_default("listen", &default);
-    vec![default]
+    vec![Listener { address: default, tls: None }]
 }
 
 fn shutdown(table: &mut Table<'_>) -> Shutdown {

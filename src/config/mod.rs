@@ -8,6 +8,7 @@
 mod admin;
 mod api_key;
 mod auth;
+mod caller_tls;
 mod document;
 mod duration;
 mod endpoint;
@@ -17,6 +18,7 @@ mod host;
 mod interpolate;
 mod item;
 mod listen;
+mod listener;
 mod load;
 mod logging;
 mod nearest;
@@ -41,15 +43,17 @@ use url::Url;
 
 use crate::secret::Secret;
 
+pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
+pub use listener::Listener;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where callers reach every service by path prefix or `Host`.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listener>,
     /// Health, metrics, status page, JSON API.
     pub admin: Admin,
     /// Every service, in the order of the file.
@@ -115,7 +119,7 @@ pub struct Service {
     /// Host names (lower case, without port) that also lead here.
     pub hosts: Vec<String>,
     /// Addresses of its own that also lead here, without a path prefix.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listener>,
     /// What is injected.
     pub auth: Auth,
     /// TLS toward the upstream.

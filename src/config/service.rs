@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::auth::Credentials;
 use super::item::Item;
-use super::listen::{self, Claims};
+use super::listen::Claims;
 use super::table::Table;
-use super::{Listen, Service, Timeouts, Tls, auth, duration, endpoint, host, tls};
+use super::{Service, Timeouts, Tls, auth, duration, endpoint, host, listener, tls};
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
@@ -42,7 +42,8 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let upstream = table.required("upstream");
     let auth = table.required("auth").and_then(|item| auth::read(&item, &mut shared.credentials));
     let hosts = table.optional("hosts").map_or_else(Vec::new, |item| hosts(&item, shared));
-    let listen = table.optional("listen").map_or_else(Vec::new, |item| listeners(&item, &mut shared.claims));
+    let listen =
+        table.optional("listen").map_or_else(Vec::new, |item| listener::read_all(&item, &mut shared.claims));
     let tls = table.optional("tls");
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
@@ -85,22 +86,6 @@ fn hosts(item: &Item<'_>, shared: &mut Shared<'_>) -> Vec<String> {
         hosts.push(host);
     }
     hosts
-}
-
-/// Addresses that belong to this listener and to no other.
-pub(super) fn listeners(item: &Item<'_>, claims: &mut Claims) -> Vec<Listen> {
-    let mut listeners = Vec::new();
-    for item in item.one_or_more() {
-        let Some(listen) = listen::read(&item) else { continue };
-        claims.claim(&item, &listen);
-        if listen.is_public() {
-            item.warn(
-                "other machines can reach this address, and whoever reaches it can use the credentials",
-            );
-        }
-        listeners.push(listen);
-    }
-    listeners
 }
 
 fn timeouts(table: &mut Table<'_>) -> Timeouts {

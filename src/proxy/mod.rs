@@ -1,6 +1,7 @@
 //! The data plane: HTTP/1.1 from callers, through a service's credential, to its upstream.
 //!
 //! ```text
+//! tls          a caller's TLS, before anything else
 //! connection   one caller's connection: request after request
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
@@ -30,6 +31,7 @@ mod patience;
 mod prepare;
 mod relay;
 mod rewrite;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -39,6 +41,7 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
+use crate::caller_tls::CallerTlsServer;
 use crate::metrics::Metrics;
 use crate::runtime::{Reader, Runtime, Snapshot};
 
@@ -74,13 +77,15 @@ impl DataPlane {
 pub struct Door {
     /// The service that everything coming in by it is for, if it belongs to one.
     own: Option<String>,
+    tls: Option<Arc<CallerTlsServer>>,
     closing: AtomicBool,
 }
 
 impl Door {
-    /// A door; `own` is the name of the service that everything coming in by it is for, if it belongs to one.
-    pub fn new(own: Option<String>) -> Self {
-        Self { own, closing: AtomicBool::new(false) }
+    /// A door; `own` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
+    /// is `tls`, nothing else is spoken.
+    pub fn new(own: Option<String>, tls: Option<Arc<CallerTlsServer>>) -> Self {
+        Self { own, tls, closing: AtomicBool::new(false) }
     }
 
     /// From now on every connection that came in by it is closed after the request it is busy with.
@@ -165,7 +170,15 @@ impl Entrance {
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        connection::serve(Proxy::new(self.plane.clone(), self.door.clone()), &mut stream).await;
+        let proxy = Proxy::new(self.plane.clone(), self.door.clone());
+        match &self.door.tls {
+            None => connection::serve(proxy, &mut stream).await,
+            Some(tls) => {
+                if let Some(mut stream) = tls::accept(tls.current(), stream).await {
+                    connection::serve(proxy, &mut stream).await;
+                }
+            }
+        }
         None
     }
 }

@@ -36,7 +36,7 @@ pub use chaos::ChaosProxy;
 pub use client::{Call, Connection, Response};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
-pub use pki::Pki;
+pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
 pub use real::{Curl, Nginx, OidcProvider, openapi_holds, promtool_check_metrics, python_requests, tool};

@@ -1,8 +1,7 @@
 //! Who may do what at the admin address, over the wire.
 
+use super::admin_fleet::TOKEN;
 use crate::harness::{Call, Connection, Response, Sidekey};
-
-const TOKEN: &str = "0123456789abcdef-admin-token";
 
 async fn sidekey(admin: &str) -> Sidekey {
     // An address that nothing listens on: the service is not asked for anything.

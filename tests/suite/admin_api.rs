@@ -2,33 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::oauth2::{PATIENCE, service};
-use crate::harness::{
-    Answer, Call, RefusingPort, Response, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
-    openapi_holds,
-};
+use super::admin_fleet::{Fleet, STATES, TOKEN, get};
+use super::oauth2::PATIENCE;
+use crate::harness::{Call, Response, Sidekey, Upstream, assert_eventually, openapi_holds};
 
-const TOKEN: &str = "0123456789abcdef-admin-token";
-
-pub async fn get(sidekey: &Sidekey, path: &str) -> Value {
-    let response = Call::get(sidekey.admin_url(path)).send().await;
-    assert_eq!(response.status, 200, "{path}: {}", response.text());
-    assert_eq!(response.header("content-type"), Some("application/json"));
-    response.json()
-}
-
-async fn state(sidekey: &Sidekey, service: &str) -> (String, String) {
-    let service = get(sidekey, &format!("/api/v1/services/{service}")).await;
-    (service["state"].as_str().unwrap().into(), service["severity"].as_str().unwrap().into())
-}
-
-async fn becomes(sidekey: &Sidekey, service: &str, state: &str, severity: &str) {
-    let expected = (state.to_owned(), severity.to_owned());
-    let what = format!("{service} is {state}, {severity}");
-    assert_eventually(PATIENCE, &what, async || self::state(sidekey, service).await == expected).await;
-}
-
-pub async fn put_log_level(sidekey: &Sidekey, level: &str) -> Response {
+async fn put_log_level(sidekey: &Sidekey, level: &str) -> Response {
     let call = Call::new("PUT", sidekey.admin_url("/api/v1/log-level")).body(level);
     let call = call.header("Content-Type", "application/json");
     call.header("Authorization", &format!("Bearer {TOKEN}")).send().await
@@ -36,113 +14,86 @@ pub async fn put_log_level(sidekey: &Sidekey, level: &str) -> Response {
 
 #[tokio::test]
 async fn every_state_is_shown_with_its_cause_and_what_to_do() {
-    let (upstream, refusing) = (Upstream::plain().await, RefusingPort::new());
-    let rejecting = Upstream::plain().await;
-    rejecting.always(Answer::status(401));
-    let endpoints = [(); 5].map(|()| ());
-    let mut logins = Vec::new();
-    for () in endpoints {
-        logins.push(TokenEndpoint::plain().await);
-    }
-    let [good, down, refused, expiring, failing] = &logins[..] else { unreachable!() };
-    good.always(TokenAnswer::issue(3600));
-    down.always(TokenAnswer::html(503));
-    refused.always(TokenAnswer::error(401, "invalid_client"));
-    expiring.always(TokenAnswer::issue(3));
-    failing.always(TokenAnswer::issue(20));
-    let mut config = service("good", &upstream, good, "", "")
-        + &service("unavailable", &upstream, down, "", "")
-        + &service("refused", &upstream, refused, "", "optional: true,")
-        + &service("expired", &upstream, expiring, "", "")
-        + &service("failing", &upstream, failing, "", "");
-    for (name, url) in [
-        ("fixed", upstream.url()),
-        ("rejected", rejecting.url() + "/base"),
-        ("unreachable", format!("http://{}", refusing.address)),
-    ] {
-        config += &format!("{name}: {{ upstream: '{url}', auth: {{ type: bearer, token: t }} }}\n");
-    }
-    let sidekey = Sidekey::serving(&config).start().await;
-    becomes(&sidekey, "good", "ready", "ok").await;
-    becomes(&sidekey, "fixed", "ready", "ok").await;
-    becomes(&sidekey, "rejected", "ready", "ok").await;
-    becomes(&sidekey, "unavailable", "unavailable", "broken").await;
-    becomes(&sidekey, "refused", "refused", "broken").await;
-    becomes(&sidekey, "expired", "ready", "ok").await;
-    becomes(&sidekey, "failing", "ready", "ok").await;
-    expiring.always(TokenAnswer::html(500));
-    failing.always(TokenAnswer::html(500));
-    for path in ["/good/a", "/rejected/a", "/unreachable/a"] {
-        sidekey.get(path).await;
-    }
-    // Before the next sample of the traffic is taken.
-    becomes(&sidekey, "rejected", "rejected", "broken").await;
-    becomes(&sidekey, "unreachable", "unreachable", "broken").await;
-    becomes(&sidekey, "expired", "expired", "broken").await;
-    becomes(&sidekey, "failing", "failing", "warning").await;
+    let fleet = Fleet::start().await;
+    let all = fleet.settled().await;
+    let count = |name: &str| all["counts"][name].as_u64().unwrap();
+    assert_eq!((count("total"), count("broken"), count("warning"), count("ok")), (10, 5, 1, 4), "{all:#}");
+    let services = all["services"].as_array().unwrap();
+    let names: Vec<_> = services.iter().map(|service| service["name"].as_str().unwrap()).collect();
+    assert_eq!(names, STATES.map(|(name, ..)| name), "in the order of the configuration");
+    let find = |name: &str| services.iter().find(|service| service["name"] == name).unwrap();
 
-    let all = get(&sidekey, "/api/v1/services").await;
-    let counts = &all["counts"];
+    let crm = find("crm");
+    assert_eq!((&crm["kind"], &crm["upstream"]), (&json!("oauth2"), &json!(fleet.upstream.url())));
     assert_eq!(
-        (
-            counts["total"].as_u64(),
-            counts["broken"].as_u64(),
-            counts["warning"].as_u64(),
-            counts["ok"].as_u64()
-        ),
-        (Some(8), Some(5), Some(1), Some(2)),
-        "{all:#}"
-    );
-    let find = |name: &str| {
-        all["services"].as_array().unwrap().iter().find(|service| service["name"] == name).unwrap().clone()
-    };
-    let good = find("good");
-    assert_eq!((&good["kind"], &good["upstream"]), (&json!("oauth2"), &json!(upstream.url())));
-    assert_eq!(
-        (&good["advice"], &good["last_error"], &good["ready"]),
+        (&crm["advice"], &crm["last_error"], &crm["ready"]),
         (&Value::Null, &Value::Null, &json!(true))
     );
-    let lifetime = good["token"]["lifetime_seconds"].as_f64().unwrap();
-    assert!((3590.0..=3600.0).contains(&lifetime), "{good:#}");
-    let token = |name: &str| good["token"][name].as_str().unwrap().to_owned();
-    assert!(token("issued") < token("next_refresh") && token("next_refresh") < token("expires"), "{good:#}");
+    let lifetime = crm["token"]["lifetime_seconds"].as_f64().unwrap();
+    assert!((3590.0..=3600.0).contains(&lifetime), "{crm:#}");
+    let token = |name: &str| crm["token"][name].as_str().unwrap();
+    assert!(token("issued") < token("next_refresh") && token("next_refresh") < token("expires"), "{crm:#}");
 
-    let fixed = find("fixed");
-    assert_eq!(fixed["token"], Value::Null);
-    let refused = find("refused");
-    assert_eq!((&refused["optional"], &refused["ready"]), (&json!(true), &json!(false)));
-    assert_eq!(refused["last_error"]["reason"], "refused");
-    assert!(refused["summary"].as_str().unwrap().contains("invalid_client"), "{refused:#}");
-    assert!(refused["advice"].as_str().unwrap().contains("client_secret"), "{refused:#}");
-    let unreachable = find("unreachable");
-    assert_eq!(unreachable["last_error"]["reason"], "upstream_connect");
-    assert!(unreachable["last_error"]["at"].is_string());
-    assert!(unreachable["summary"].as_str().unwrap().contains("refused"), "{unreachable:#}");
-    let rejected = find("rejected");
-    assert_eq!(rejected["upstream"], rejecting.url() + "/base");
-    assert!(rejected["advice"].as_str().unwrap().contains("revoked"), "{rejected:#}");
-    let failing = find("failing");
-    assert!(failing["token"]["consecutive_failures"].as_u64() >= Some(1), "{failing:#}");
-    assert!(failing["token"]["failing_since"].is_string() && failing["ready"] == true, "{failing:#}");
+    assert_eq!(find("mail")["token"], Value::Null);
+    for (name, key, expected) in [
+        ("payments", "summary", "invalid_client"),
+        ("payments", "advice", "client_secret"),
+        ("billing", "summary", "refused"),
+        ("billing", "advice", "resolves"),
+        ("maps", "summary", "401"),
+        ("maps", "advice", "revoked"),
+        ("tickets", "summary", "Requests work until"),
+        ("calendar", "summary", "Requests get 503"),
+        ("reports", "summary", "503"),
+        ("reports", "advice", "status page"),
+    ] {
+        let text = find(name)[key].as_str().unwrap();
+        assert!(text.contains(expected), "{name}: {text}");
+    }
+    for (name, reason) in [
+        ("payments", "refused"),
+        ("billing", "upstream_connect"),
+        ("maps", "unauthorized"),
+        ("reports", "server_error"),
+    ] {
+        assert_eq!(find(name)["last_error"]["reason"], reason);
+    }
+    let ready = |name: &str| find(name)["ready"].as_bool().unwrap();
+    assert!(!ready("payments") && ready("tickets") && ready("maps") && !ready("calendar"));
+    let tickets = &find("tickets")["token"];
+    assert!(tickets["consecutive_failures"].as_u64() >= Some(1) && tickets["failing_since"].is_string());
+    assert_eq!((&find("archive")["optional"], &find("crm")["optional"]), (&json!(true), &json!(false)));
 
-    // Traffic comes into the history with the next sample.
+    let document = get(&fleet.sidekey, "/api/v1/openapi.json").await;
+    let answer = |path: &str, body: &Value| json!({ "path": path, "method": "GET", "status": 200, "type": "application/json", "body": body });
+    let mut answers: Vec<_> =
+        services.iter().map(|service| answer("/api/v1/services/{name}", service)).collect();
+    answers.push(answer("/api/v1/services", &all));
+    openapi_holds(&document, &answers).await;
+}
+
+#[tokio::test]
+async fn traffic_comes_into_the_history() {
+    let upstream = Upstream::plain().await;
+    let mail = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
+    let sidekey = Sidekey::serving(&mail).start_ready().await;
+    let traffic = async || get(&sidekey, "/api/v1/services/mail").await["traffic"].clone();
+    let begun = async || traffic().await["requests"].as_array().is_some_and(|list| !list.is_empty());
+    assert_eventually(PATIENCE, "a first sample is there", begun).await;
+    assert_eq!(traffic().await["latency_ms"][0], Value::Null);
+    for _ in 0..3 {
+        assert_eq!(sidekey.get("/mail/").await.status, 200);
+    }
+    upstream.set_accepting(false);
+    assert_eq!(sidekey.get("/mail/").await.status, 502);
+    let sum = |list: &Value| list.as_array().unwrap().iter().filter_map(Value::as_u64).sum::<u64>();
     let sampled = async || {
-        let traffic = get(&sidekey, "/api/v1/services/good").await["traffic"].clone();
-        let requests = traffic["requests"].as_array().unwrap().iter();
-        requests.filter_map(Value::as_u64).sum::<u64>() == 1
+        let traffic = traffic().await;
+        (sum(&traffic["requests"]), sum(&traffic["errors"])) == (4, 1)
             && traffic["latency_ms"].as_array().unwrap().iter().any(Value::is_number)
             && traffic["requests_per_second"].as_f64() > Some(0.0)
     };
-    assert_eventually(PATIENCE, "the request is in the history", sampled).await;
-
-    let document = get(&sidekey, "/api/v1/openapi.json").await;
-    let mut answers = Vec::new();
-    for service in all["services"].as_array().unwrap() {
-        let path = "/api/v1/services/{name}";
-        answers.push(json!({ "path": path, "method": "GET", "status": 200, "type": "application/json", "body": service }));
-    }
-    answers.push(json!({ "path": "/api/v1/services", "method": "GET", "status": 200, "type": "application/json", "body": all }));
-    openapi_holds(&document, &answers).await;
+    assert_eventually(PATIENCE, "the requests are in the history", sampled).await;
 }
 
 /// Every operation of the document, asked well and badly; whatever comes back is in the document.

@@ -2,6 +2,7 @@
 
 mod admin_access;
 mod admin_api;
+mod admin_fleet;
 mod admin_pages;
 mod architecture;
 mod deploy_image;
@@ -45,4 +46,5 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod token_request;
+mod ways_tls;
 mod whole_seconds;

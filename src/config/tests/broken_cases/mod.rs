@@ -1,6 +1,7 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
 mod admin;
+mod caller_tls;
 mod credentials;
 mod document;
 mod durations;
@@ -23,6 +24,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("admin", admin::CASES),
+    ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];
 

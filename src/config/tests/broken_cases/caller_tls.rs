@@ -1,0 +1,26 @@
+//! Broken files: TLS toward callers. Every secret has CANARY in it.
+
+use super::Cases;
+
+pub(super) const CASES: Cases = &[
+    (
+        "listener without its parts",
+        "
+listen: [{ tls: { cert: /etc/hostname } }, { address: 127.0.0.1:8443, tls: true }, { adress: 127.0.0.1:8444 }]
+services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
+",
+    ),
+    (
+        "files that are not there or not what they should be",
+        "
+listen:
+  - { address: 127.0.0.1:8443, tls: { cert: /nonexistent/cert.pem, key: /nonexistent/key.pem } }
+  - { address: 127.0.0.1:8444, tls: { cert: /dev/null, key: /dev/null } }
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { env: SECRET } }
+    listen: { address: 127.0.0.1:8443, tls: { cert: \"\", key: 5 } }
+",
+    ),
+];
