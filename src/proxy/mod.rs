@@ -7,6 +7,7 @@
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
 //! head         bytes -> what must be known of a head, or a refusal
+//! alert        what it means when an upstream ends TLS
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -18,6 +19,7 @@
 //! our own, because pingora's HTTP/1 sessions drop trailers and cost more than the job needs (docs/ARCHITECTURE.md).
 
 mod access_log;
+mod alert;
 mod ask;
 #[doc(hidden)]
 pub mod bench;

@@ -10,11 +10,11 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::config::{Host, Service, Timeouts};
 use crate::dns::Resolver;
+use crate::tls::TlsClient;
 
 pub use connect::ConnectError;
 pub use stream::Stream;
@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(55);
 pub struct Upstream {
     host: Host,
     port: u16,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
     resolver: Resolver,
     pool: Pool,
     /// `Host` of every request.
@@ -52,7 +52,7 @@ impl Upstream {
     /// Prepares the way; nothing is connected yet. `tls` is for `https` only.
     pub fn new(
         service: &Service,
-        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+        tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
         resolver: Resolver,
     ) -> Self {
         Self {

@@ -46,5 +46,6 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod token_request;
+mod upstream_tls;
 mod ways_tls;
 mod whole_seconds;

@@ -8,6 +8,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod tls;
 mod urls;
 mod variables;
 
@@ -24,6 +25,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("admin", admin::CASES),
+    ("tls", tls::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];
