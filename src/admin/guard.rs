@@ -47,6 +47,11 @@ impl Access {
         (self.reading_needs_token, changing)
     }
 
+    /// The page itself, which holds no state.
+    pub(super) fn page(&self, head: &HeaderMap) -> Result<(), Problem> {
+        self.host(head)
+    }
+
     /// Reading the API.
     pub(super) fn read(&self, head: &HeaderMap) -> Result<(), Problem> {
         self.host(head)?;
@@ -291,6 +296,7 @@ mod tests {
         let (open, closed) = (access(true, false, false), access(true, true, false));
         assert_eq!((status(open.read(&asked)), status(open.metrics(&asked))), (200, 200));
         assert_eq!((status(closed.read(&asked)), status(closed.metrics(&asked))), (401, 401));
+        assert_eq!(status(closed.page(&asked)), 200, "the page holds no state");
         assert_eq!((status(closed.read(&right)), status(closed.metrics(&right))), (200, 200));
     }
 }

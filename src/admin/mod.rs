@@ -7,6 +7,7 @@ mod api;
 mod guard;
 mod health;
 mod history;
+mod page;
 mod problem;
 mod readiness;
 mod state;
@@ -59,6 +60,7 @@ impl Admin {
         Router::new()
             .merge(health::router())
             .merge(api::router(&admin))
+            .merge(page::router(&admin))
             .with_state(admin)
             .layer(axum::middleware::map_response(harden))
     }

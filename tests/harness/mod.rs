@@ -39,7 +39,9 @@ pub use http1::Fields;
 pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
-pub use real::{Curl, Nginx, OidcProvider, openapi_holds, promtool_check_metrics, python_requests, tool};
+pub use real::{
+    Browser, Curl, Nginx, OidcProvider, openapi_holds, promtool_check_metrics, python_requests, tool,
+};
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
 pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};

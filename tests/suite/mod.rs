@@ -3,6 +3,7 @@
 mod admin_access;
 mod admin_api;
 mod admin_fleet;
+mod admin_page;
 mod admin_pages;
 mod architecture;
 mod deploy_image;

@@ -2,6 +2,7 @@
 //!
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
+mod browser;
 mod curl;
 mod nginx;
 mod oidc;
@@ -11,6 +12,7 @@ mod requests;
 
 use std::path::{Path, PathBuf};
 
+pub use browser::Browser;
 pub use curl::Curl;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
