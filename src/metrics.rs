@@ -25,6 +25,7 @@ pub struct Metrics {
     upstream_duration_seconds: HistogramVec,
     errors_total: IntCounterVec,
     upstream_unauthorized_total: IntCounterVec,
+    replays_total: IntCounterVec,
     token_fetch_total: IntCounterVec,
     token_fetch_duration_seconds: HistogramVec,
     token_fetch_consecutive_failures: IntGaugeVec,
@@ -32,6 +33,7 @@ pub struct Metrics {
     token_last_success_timestamp_seconds: GaugeVec,
     token_next_refresh_timestamp_seconds: GaugeVec,
     credential_ready: IntGaugeVec,
+    state_writes_total: IntCounterVec,
 }
 
 impl Metrics {
@@ -88,10 +90,20 @@ impl Metrics {
                 "Responses 401 from the upstream: it did not take the credential.",
                 &["service"],
             )?,
+            replays_total: counter(
+                "sidekey_replays_total",
+                "Requests sent once more after a 401, with another credential, by result (success, unauthorized, error).",
+                &["service", "result"],
+            )?,
             token_fetch_total: counter(
                 "sidekey_token_fetch_total",
                 "Token requests, by result (success, failure) and reason of the failure.",
                 &["service", "result", "reason"],
+            )?,
+            state_writes_total: counter(
+                "sidekey_state_writes_total",
+                "Writes of tokens to state.dir, by result (success, failure).",
+                &["service", "result"],
             )?,
             token_fetch_duration_seconds: histogram(
                 "sidekey_token_fetch_duration_seconds",
@@ -132,6 +144,7 @@ impl Metrics {
             name: service.to_owned(),
             requests_total: self.requests_total.clone(),
             errors_total: self.errors_total.clone(),
+            replays_total: self.replays_total.clone(),
             requests: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
             errors: std::array::from_fn(|_| OnceLock::new()),
             request_duration: self.request_duration_seconds.with_label_values(&[service]),
@@ -151,6 +164,7 @@ impl Metrics {
         TokenMetrics {
             name: service.to_owned(),
             fetch_total: self.token_fetch_total.clone(),
+            state_writes: self.state_writes_total.clone(),
             fetch_duration: self.token_fetch_duration_seconds.with_label_values(&[service]),
             consecutive_failures: self.token_fetch_consecutive_failures.with_label_values(&[service]),
             expiry: self.token_expiry_timestamp_seconds.clone(),
@@ -252,6 +266,7 @@ pub struct ServiceMetrics {
     name: String,
     requests_total: IntCounterVec,
     errors_total: IntCounterVec,
+    replays_total: IntCounterVec,
     requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
     errors: [OnceLock<IntCounter>; REASONS.len()],
     request_duration: Histogram,
@@ -285,6 +300,11 @@ impl ServiceMetrics {
         if status == 401 {
             self.upstream_unauthorized.inc();
         }
+    }
+
+    /// A request was sent once more: `success`, `unauthorized` or `error`.
+    pub fn replayed(&self, result: &str) {
+        self.replays_total.with_label_values(&[self.name.as_str(), result]).inc();
     }
 
     /// Sidekey itself could not serve.
@@ -340,6 +360,7 @@ pub struct Totals {
 pub struct TokenMetrics {
     name: String,
     fetch_total: IntCounterVec,
+    state_writes: IntCounterVec,
     fetch_duration: Histogram,
     consecutive_failures: IntGauge,
     expiry: GaugeVec,
@@ -355,7 +376,13 @@ impl TokenMetrics {
         self.fetch_duration.observe(took.as_secs_f64());
     }
 
-    /// The token's state, as Unix times; set when `/metrics` is read. A time that never was makes no series.
+    /// Tokens were written to `state.dir`, or could not be.
+    pub fn state_written(&self, success: bool) {
+        let result = if success { "success" } else { "failure" };
+        self.state_writes.with_label_values(&[self.name.as_str(), result]).inc();
+    }
+
+    /// The token's state, as Unix times; set when `/metrics` is read. There is no series for what has not happened yet.
     pub fn state(
         &self,
         failures: u32,
@@ -367,9 +394,11 @@ impl TokenMetrics {
         for (gauge, value) in
             [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
         {
-            // Without a token there is no such time: a series that says 0 would say 1970.
-            if let Some(value) = value {
-                gauge.with_label_values(&[&self.name]).set(value);
+            let labels = [self.name.as_str()];
+            match value {
+                Some(value) => gauge.with_label_values(&labels).set(value),
+                // A 0 would read as 1970: an alert on it would fire before the first token.
+                None => drop(gauge.remove_label_values(&labels)),
             }
         }
     }

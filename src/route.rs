@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::Service;
+use crate::config::{Host, Service};
 
 /// The routing table; built once, read by every request.
 pub struct Routes {
@@ -38,8 +38,8 @@ impl Routes {
             prefixes: by(|service| vec![service.name.clone()]),
             hosts: by(|service| service.hosts.clone()),
             upstreams: by(|service| {
-                let host = &service.upstream.host;
-                vec![host.to_string(), format!("{host}:{}", service.upstream.port)]
+                let of = |host: &Host, port| [host.to_string(), format!("{host}:{port}")];
+                service.upstreams().flat_map(|to| of(&to.host, to.port)).collect()
             }),
         }
     }
@@ -123,7 +123,7 @@ pub fn climbs(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Host, Timeouts, Tls, Upstream};
+    use crate::config::{Auth, Timeouts, Tls, Upstream, UpstreamOptions};
     use crate::secret::Secret;
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> Service {
@@ -140,7 +140,9 @@ mod tests {
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
             tls: Tls::default(),
             timeouts: Timeouts::default(),
+            options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
+            replay_on_401: true,
             optional: false,
         }
     }

@@ -23,6 +23,8 @@ pub struct Service {
     pub upstream_url: String,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
+    /// Whether a request is sent once more after a 401, with another credential.
+    pub replay_on_401: bool,
     /// Does not hold readiness back.
     pub optional: bool,
     /// Its request series.

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::config::{self, Auth, Config, OAuth2};
-use crate::credential::Credential;
+use crate::credential::{self, Credential};
 use crate::dns::Resolver;
 use crate::metrics::Metrics;
 use crate::service::{LastFailure, Service};
 use crate::tls::{TlsClients, server_name};
+use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
-use crate::upstream::Upstream;
+use crate::upstream::{EndpointTls, Upstream};
 
 /// What services are made with.
 pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
+    pub(super) chains: Arc<Chains>,
 }
 
 /// The services that run.
@@ -56,8 +58,8 @@ impl Workshop {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let source: Arc<dyn TokenSource> = grants::source(Arc::new(endpoint), metrics);
-            let store = Arc::new(Store::new());
+            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &self.chains, metrics);
+            let store = Arc::new(Store::new(oauth2.min_refresh_interval));
             tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);
         }
@@ -69,23 +71,28 @@ impl Workshop {
         config: &config::Service,
         stores: &HashMap<OAuth2, Arc<Store>>,
     ) -> anyhow::Result<Service> {
-        let upstream_tls = if config.upstream.tls {
-            let name = server_name(&config.upstream.host, &config.tls)
-                .context("the upstream's name cannot be verified")?;
-            Some((self.tls.client(&config.tls)?, name))
-        } else {
-            None
-        };
+        let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
+        let tls = tls.collect::<anyhow::Result<_>>()?;
+        let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
         Ok(Service {
             name: config.name.clone(),
             kind: config.auth.kind(),
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
-            upstream: Arc::new(Upstream::new(config, upstream_tls, self.resolver.clone())),
+            upstream: Arc::new(Upstream::new(config, tls, &self.resolver, proxy.as_ref())),
             token_wait: config.token_wait,
+            replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
             upstream_url: config.upstream.to_string(),
             last_failure: LastFailure::default(),
         })
+    }
+
+    fn endpoint_tls(&self, url: &config::Upstream, tls: &config::Tls) -> anyhow::Result<EndpointTls> {
+        if !url.tls {
+            return Ok(None);
+        }
+        let name = server_name(&url.host, tls).context("the upstream's name cannot be verified")?;
+        Ok(Some((self.tls.client(tls)?, name)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod login;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ enum Command {
     Run(ConfigArg),
     /// Read the configuration, say all that is wrong with it, and show its services.
     Check(ConfigArg),
+    /// Log in once for a service whose grant needs a person: authorization code, or device code.
+    Login(login::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
 }
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(arg) => run::run(&arg.config),
         Command::Check(arg) => check::check(&arg.config),
+        Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
     }
 }

@@ -19,7 +19,7 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Listener, Log, Shutdown, admin, duration, listener, logging};
+use super::{Config, Listen, Listener, Log, Shutdown, admin, duration, listener, logging, state};
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -90,10 +90,11 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
+    let state = table.optional("state").and_then(|item| state::read(&item));
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
-    Some(Config { listen, admin, services: services?, log, shutdown, threads, warnings: Vec::new() })
+    Some(Config { listen, admin, services: services?, log, shutdown, state, threads, warnings: Vec::new() })
 }
 
 fn loopback(port: u16) -> Listen {

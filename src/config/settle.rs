@@ -34,7 +34,8 @@ pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
             for (key, entry) in entries.iter_mut() {
                 let private = private
                     || key == "auth"
-                    || (path.is_empty() && matches!(key.as_str(), "credentials" | "admin"));
+                    || key == "proxy_auth"
+                    || (path.is_empty() && ["admin", "credentials", "state"].contains(&key.as_str()));
                 settle(entry, &child(path, key), private, report);
             }
             merge(entries, path, report);

@@ -6,8 +6,10 @@
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
+//! replay       after a 401, once more with another credential
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
+//! several      which of several URLs
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -32,7 +34,9 @@ mod head;
 mod patience;
 mod prepare;
 mod relay;
+mod replay;
 mod rewrite;
+mod several;
 mod tls;
 
 use std::sync::Arc;

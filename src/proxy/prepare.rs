@@ -7,14 +7,20 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
+use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::route::climbs;
 use crate::service::Service;
+use crate::upstream::Endpoint;
 
 /// What is known of a request once it is routed.
 pub(super) struct Found<'p> {
     pub(super) service: &'p Service,
+    /// The URL that the head was written for.
+    pub(super) endpoint: &'p Endpoint,
     pub(super) facts: RequestFacts,
+    /// The credential that was written, to compare it with what there is later.
+    pub(super) used: Used,
     pub(super) method: MethodLabel,
     /// Without the query; for the access log, and only where there is one.
     pub(super) path: Option<String>,
@@ -38,11 +44,12 @@ impl From<Failure> for Refusal<'_> {
 }
 
 /// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
-/// there is no usable credential.
+/// there is no usable credential. `failed` are URLs of the upstream that take no connection.
 pub(super) fn prepare<'p>(
     proxy: &'p Proxy,
     bytes: &[u8],
     out: &mut Buffer,
+    failed: &[&Endpoint],
 ) -> Result<Found<'p>, Refusal<'p>> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
@@ -62,19 +69,24 @@ pub(super) fn prepare<'p>(
     if head.method == "TRACE" {
         return Err(refusal(&service.name, Reason::Forbidden, "TRACE would send the credential back"));
     }
-    if !service.upstream.base_path.is_empty() && climbs(matched.rest) {
+    let upstream = &service.upstream;
+    let endpoint = if failed.is_empty() { None } else { upstream.pick_another(failed) };
+    let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
+    if !endpoint.base_path.is_empty() && climbs(matched.rest) {
         return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
     }
-    if let Some(injection) = service.credential.injection() {
+    let mut used = Used::Fixed;
+    if let Some((injection, now)) = service.credential.injection() {
+        used = now;
         rewrite::request(
             out.bytes_mut(),
             &head,
             matched.rest,
-            &service.upstream,
+            endpoint,
             service.credential.slot(),
             &injection,
         );
     }
     let path = snapshot.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
-    Ok(Found { service, method: MethodLabel::of(head.method), path, facts: head.facts })
+    Ok(Found { service, endpoint, method: MethodLabel::of(head.method), path, facts: head.facts, used })
 }

@@ -4,6 +4,7 @@
 //! is dropped. The value comes out through [`Secret::expose`] alone, so that `grep 'expose()'` lists every place
 //! in the program that touches one; a test holds those places to `credential/` and `token/`.
 
+mod signing_key;
 mod source;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::hash::{Hash, Hasher};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+pub use signing_key::{Algorithm, KeyError, PublicKey, SigningFailed, SigningKey};
 pub use source::{Source, SourceError};
 
 /// A secret value: never empty, never with a control character in it (a newline in a secret is how one header
@@ -43,14 +45,19 @@ impl Secret {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     }
 
+    /// How long the value is, in bytes.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has fewer bytes than this.
+    pub fn is_shorter_than(&self, bytes: usize) -> bool {
+        self.0.len() < bytes
+    }
+
     /// Whether there is white space at one end, which a header field would lose.
     pub fn is_padded(&self) -> bool {
         self.0.trim().len() != self.0.len()
-    }
-
-    /// Whether the value has fewer characters than that.
-    pub fn is_shorter_than(&self, characters: usize) -> bool {
-        self.0.chars().count() < characters
     }
 
     /// Whether a candidate is the value, in a time that does not depend on how much of it is right.

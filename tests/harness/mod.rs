@@ -21,6 +21,7 @@ mod chaos;
 mod client;
 mod eventually;
 mod http1;
+mod login;
 mod pki;
 mod port;
 mod process;
@@ -36,11 +37,13 @@ pub use chaos::ChaosProxy;
 pub use client::{Call, Connection, Response};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
+pub use login::Login;
 pub use pki::{CertificateFiles, Pki};
-pub use port::RefusingPort;
+pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    Browser, Curl, Nginx, OidcProvider, openapi_holds, promtool_check_metrics, python_requests, tool,
+    Browser, Curl, Nginx, OidcProvider, jose_verify, openapi_holds, openssl, promtool_check_metrics,
+    python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

@@ -1,4 +1,4 @@
-//! Chromium, driven by Playwright: see `tests/real/browser.mjs`.
+//! Chromium, driven by Playwright: see `tests/real/page.mjs`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Browser {
     pub fn start() -> Self {
         installed("node_modules/playwright-core");
         let mut command = Command::new(tool("node"));
-        command.arg(tests_file("real/browser.mjs")).env("CHROMIUM", tool("chromium"));
+        command.arg(tests_file("real/page.mjs")).env("CHROMIUM", tool("chromium"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
         let mut process = command.spawn().unwrap();
         let commands = process.stdin.take().unwrap();

@@ -4,6 +4,7 @@
 
 mod browser;
 mod curl;
+mod jose;
 mod nginx;
 mod oidc;
 mod openapi;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use browser::Browser;
 pub use curl::Curl;
+pub use jose::{jose_verify, openssl};
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
 pub use openapi::openapi_holds;

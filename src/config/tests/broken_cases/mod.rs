@@ -2,13 +2,16 @@
 
 mod admin;
 mod caller_tls;
+mod client_auth;
 mod credentials;
 mod document;
 mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod state;
 mod tls;
+mod upstreams;
 mod urls;
 mod variables;
 
@@ -21,13 +24,16 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("keys", keys::CASES),
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
+    ("client_auth", client_auth::CASES),
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("admin", admin::CASES),
     ("tls", tls::CASES),
+    ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
+    ("state", state::CASES),
 ];
 
 /// Every case of every subject.
