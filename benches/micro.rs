@@ -21,7 +21,7 @@ use sidekey::proxy::{DataPlane, Door, Proxy, bench};
 use sidekey::route::Routes;
 use sidekey::runtime::{Runtime, Snapshot};
 use sidekey::secret::Secret;
-use sidekey::service::Service;
+use sidekey::service::{LastFailure, Service};
 use sidekey::token::{
     Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule,
 };
@@ -83,6 +83,8 @@ fn proxy() -> Proxy {
         replay_on_401: config.replay_on_401,
         optional: config.optional,
         metrics: metrics.service(&config.name),
+        upstream_url: config.upstream.to_string(),
+        last_failure: LastFailure::default(),
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
     let snapshot =

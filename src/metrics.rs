@@ -182,6 +182,7 @@ impl Metrics {
             errors_total: self.errors_total.clone(),
             replays_total: self.replays_total.clone(),
             requests: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
+            errors: std::array::from_fn(|_| OnceLock::new()),
             request_duration: self.request_duration_seconds.with_label_values(&[service]),
             in_flight: self.requests_in_flight.with_label_values(&[service]),
             upstream_duration: self.upstream_duration_seconds.with_label_values(&[service]),
@@ -229,9 +230,28 @@ fn remove<B: MetricVecBuilder>(series: &MetricVec<B>, service: &str) {
     }
 }
 
+/// The reasons of Sidekey's own errors, as in the header `Sidekey-Error`; a test in `proxy` holds this to the code there.
+pub const REASONS: [&str; 10] = [
+    "unknown_service",
+    "forbidden",
+    "credential_unavailable",
+    "upstream_connect",
+    "upstream_tls",
+    "upstream_timeout",
+    "upstream_protocol",
+    "bad_request",
+    "too_large",
+    "overloaded",
+];
+
+/// The reasons that mean: the upstream could not be reached, or not understood.
+pub const UPSTREAM_REASONS: [&str; 4] =
+    ["upstream_connect", "upstream_tls", "upstream_timeout", "upstream_protocol"];
+
 /// The methods that are counted by name; any other is `OTHER`.
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "OTHER"];
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Classes of status codes.
+pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// A request's method as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,6 +276,7 @@ pub struct ServiceMetrics {
     errors_total: IntCounterVec,
     replays_total: IntCounterVec,
     requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
+    errors: [OnceLock<IntCounter>; REASONS.len()],
     request_duration: Histogram,
     in_flight: IntGauge,
     upstream_duration: Histogram,
@@ -301,8 +322,13 @@ impl ServiceMetrics {
 
     /// Sidekey itself could not serve.
     pub fn error(&self, reason: &str) {
-        if !self.is_retired() {
-            self.errors_total.with_label_values(&[self.name.as_str(), reason]).inc();
+        if self.is_retired() {
+            return;
+        }
+        let series = || self.errors_total.with_label_values(&[self.name.as_str(), reason]);
+        match REASONS.iter().position(|known| *known == reason) {
+            Some(known) => self.errors[known].get_or_init(series).inc(),
+            None => series().inc(),
         }
     }
 
@@ -315,10 +341,43 @@ impl ServiceMetrics {
         self.retired.load(Ordering::Relaxed)
     }
 
+    /// What was counted so far.
+    pub fn totals(&self) -> Totals {
+        let class = |class: usize| {
+            self.requests.iter().filter_map(|method| method[class].get()).map(IntCounter::get).sum()
+        };
+        let error = |reason: &str| {
+            let known = REASONS.iter().position(|known| *known == reason)?;
+            self.errors[known].get().map(IntCounter::get)
+        };
+        Totals {
+            classes: std::array::from_fn(class),
+            unauthorized: self.upstream_unauthorized.get(),
+            unreachable: UPSTREAM_REASONS.map(|reason| error(reason).unwrap_or_default()),
+            duration_seconds: self.request_duration.get_sample_sum(),
+            durations: self.request_duration.get_sample_count(),
+        }
+    }
+
     /// Requests in flight right now.
     pub fn in_flight(&self) -> i64 {
         self.in_flight.get()
     }
+}
+
+/// What one service's series have counted since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    /// Requests answered, by class of status code from 1xx.
+    pub classes: [u64; CLASSES.len()],
+    /// Answers 401 of the upstream.
+    pub unauthorized: u64,
+    /// Errors of Sidekey's own, in the order of [`UPSTREAM_REASONS`].
+    pub unreachable: [u64; UPSTREAM_REASONS.len()],
+    /// Time that all requests took together, in seconds.
+    pub duration_seconds: f64,
+    /// How many requests that was.
+    pub durations: u64,
 }
 
 /// One service's token series.
@@ -402,6 +461,52 @@ impl From<Vec<TokenMetrics>> for TokenUsers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_is_gone_leaves_no_series_and_its_neighbour_stays() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let text = || prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for name in ["billing", "crm"] {
+            let service = metrics.service(name);
+            service.begin();
+            service.end(MethodLabel::of("GET"), Some(200), Duration::ZERO);
+            service.upstream_answered(401, Duration::ZERO);
+            service.error("too_large");
+            let token = metrics.token(name);
+            token.fetched("timeout", Duration::ZERO);
+            token.fetched("", Duration::ZERO);
+            token.state(1, None, None, None);
+            assert!(!text().contains(&format!("sidekey_token_expiry_timestamp_seconds{{service=\"{name}")));
+            token.state(1, Some(1.0), Some(1.0), Some(1.0));
+            metrics.credential_ready(name).set(1);
+        }
+        let before = text().matches("service=\"crm\"").count();
+        let billing = text().matches("service=\"billing\"").count();
+        assert_eq!(before, billing);
+        assert!(before > 60, "{}", text());
+        metrics.forget("billing");
+        assert_eq!(text().matches("service=\"billing\"").count(), 0, "{}", text());
+        assert_eq!(text().matches("service=\"crm\"").count(), before);
+    }
+
+    #[test]
+    fn totals_are_what_was_counted() {
+        let service = Metrics::new(&Registry::new()).unwrap().service("billing");
+        for (method, status) in [("GET", 200), ("POST", 201), ("GET", 502)] {
+            service.begin();
+            service.end(MethodLabel::of(method), Some(status), Duration::from_millis(10));
+        }
+        service.upstream_answered(401, Duration::ZERO);
+        service.error("upstream_tls");
+        service.error("forbidden");
+        let totals = service.totals();
+        assert_eq!(
+            (totals.classes, totals.unauthorized, totals.unreachable),
+            ([0, 2, 0, 0, 1], 1, [0, 1, 0, 0])
+        );
+        assert_eq!((totals.durations, (totals.duration_seconds * 1000.0).round()), (3, 30.0));
+    }
 
     #[test]
     fn a_caller_cannot_make_a_new_series() {

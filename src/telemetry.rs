@@ -5,6 +5,7 @@
 //! needs of the engine's own log, the errors of its listeners, is picked out in `EngineLog`.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use tracing::Metadata;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
@@ -14,13 +15,16 @@ use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Log, LogFormat};
 
+/// The filter in use. Global because the logger of a process is.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Starts logging to standard error. `RUST_LOG`, where it is set, filled and valid, wins over `log.level`.
 pub fn init(log: &Log) -> Result<LogControl, TryInitError> {
     // An empty variable is how a compose file passes on one that is not set; it would mean errors alone.
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
     let asked = asked.and_then(|filter| EnvFilter::try_new(filter).ok());
     let is_fixed = asked.is_some();
-    let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| level(log)));
+    let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| configured(log)));
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -35,11 +39,12 @@ pub fn init(log: &Log) -> Result<LogControl, TryInitError> {
     tracing_subscriber::registry()
         .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
         .try_init()?;
+    let _ = FILTER.set(handle.clone());
     EngineLog::init();
     Ok(LogControl { filter: (!is_fixed).then_some(handle) })
 }
 
-fn level(log: &Log) -> EnvFilter {
+fn configured(log: &Log) -> EnvFilter {
     EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
@@ -54,9 +59,22 @@ impl LogControl {
     pub fn set(&self, log: &Log) {
         if let Some(filter) = &self.filter {
             // Fails only where the subscriber is gone, and with it the log.
-            let _ = filter.reload(level(log));
+            let _ = filter.reload(configured(log));
         }
     }
+}
+
+/// The level or filter in use; `None` where logging was never started.
+pub fn level() -> Option<String> {
+    FILTER.get()?.with_current(ToString::to_string).ok()
+}
+
+/// Logs by this level or filter from now on; on an error the one in use stays.
+pub fn set_level(level: &str) -> Result<(), String> {
+    Log::check_level(level)?;
+    let filter = EnvFilter::try_new(level).map_err(|_| "not a filter".to_owned())?;
+    let handle = FILTER.get().ok_or("logging was not started by Sidekey")?;
+    handle.reload(filter).map_err(|_| "the filter in use cannot be replaced".to_owned())
 }
 
 /// Whether an event comes from Sidekey's own code.

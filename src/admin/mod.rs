@@ -1,81 +1,104 @@
-//! The admin listener: health and metrics. Reads state, changes none.
+//! The admin listener: health and metrics for machines, a JSON API, and a status page that is made from it.
+//!
+//! `guard` says who may do what; `state` says what a service's state is and means; `history` keeps the last minutes;
+//! `view` is what the API shows.
 
+mod api;
+mod guard;
+mod health;
+mod history;
+mod page;
+mod problem;
 mod readiness;
+mod state;
+mod view;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use prometheus::{Registry, TextEncoder};
+use axum::http::HeaderValue;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::response::Response;
+use prometheus::Registry;
 
+use crate::config;
 use crate::metrics::Metrics;
 use crate::runtime::Runtime;
+use guard::Access;
+use history::Histories;
 
 /// What the admin pages are made from.
 pub struct Admin {
     runtime: Arc<Runtime>,
     registry: Registry,
     metrics: Arc<Metrics>,
+    access: Access,
+    histories: Arc<Histories>,
+    started: SystemTime,
 }
 
 impl Admin {
-    /// Pages over what runs; `registry` is what `/metrics` shows.
-    pub fn new(runtime: Arc<Runtime>, registry: Registry, metrics: Arc<Metrics>) -> Self {
-        Self { runtime, registry, metrics }
+    /// Pages over what runs, under the rules of `config`; `registry` is what `/metrics` shows.
+    pub fn new(
+        config: &config::Admin,
+        runtime: Arc<Runtime>,
+        registry: Registry,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (access, histories) = (Access::new(config), Arc::new(Histories::default()));
+        Self { runtime, registry, metrics, access, histories, started: SystemTime::now() }
     }
 
-    /// The pages.
+    /// The pages. Starts the task that samples the traffic, and so needs a tokio runtime.
     pub fn router(self) -> Router {
+        tokio::spawn(self.histories.clone().run(self.runtime.clone()));
+        let admin = Arc::new(self);
         Router::new()
-            .route("/livez", get(live))
-            .route("/healthz", get(live))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
-            .with_state(Arc::new(self))
+            .merge(health::router())
+            .merge(api::router(&admin))
+            .merge(page::router(&admin))
+            .with_state(admin)
+            .layer(axum::middleware::map_response(harden))
     }
 
     /// What changes by itself with time is set when it is asked for, so that it is never stale.
     fn refresh_gauges(&self) {
         for service in &self.runtime.current().services {
             self.metrics.credential_ready(&service.name).set(service.credential.is_ready().into());
-            if let Some(store) = service.credential.store() {
-                let status = store.status();
-                let last_success = status.last_success_unix_seconds();
-                self.metrics.token(&service.name).state(
-                    status.failures,
-                    store.expiry_unix_seconds(),
-                    last_success,
-                    status.next_attempt_unix_seconds(),
-                );
-            }
+            let Some(store) = service.credential.store() else { continue };
+            let status = store.status();
+            self.metrics.token(&service.name).state(
+                status.failures,
+                store.expiry_unix_seconds(),
+                status.last_success_unix_seconds(),
+                status.next_attempt_unix_seconds(),
+            );
         }
     }
 }
 
-/// The process is up.
-async fn live() -> &'static str {
-    "ok\n"
-}
+/// Whatever is answered: a browser runs only our own files, shows us in no frame, tells nobody, and keeps nothing.
+const FIELDS: [(HeaderName, &str); 7] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+    ),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
 
-/// Every service that is not optional has a usable credential; the body lists those that have none.
-async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    let snapshot = admin.runtime.current();
-    let services = snapshot.services.iter().map(|service| readiness::State::of(service));
-    let (ready, text) = readiness::readiness(services);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
-}
-
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    admin.refresh_gauges();
-    match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
-        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
-        Err(error) => {
-            tracing::error!("metrics cannot be written: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+async fn harden(mut response: Response) -> Response {
+    for (name, value) in FIELDS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response
 }

@@ -136,7 +136,7 @@ impl App {
         let workshop = Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of };
 
         let doors = Doors::open(config, inherited)?;
-        let admin = inherited.listener(&config.admin)?;
+        let admin = inherited.listener(&config.admin.listen)?;
         let admin_socket = Arc::new(admin.try_clone()?);
         let mut none = Services::default();
         let services = workshop.prepare(&none, config)?.start(&mut none, &metrics);
@@ -144,7 +144,10 @@ impl App {
         let runtime = Arc::new(Runtime::new(snapshot(config, &services)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
-        let pages = Pages { listener: admin, admin: Admin::new(runtime.clone(), registry, metrics.clone()) };
+        let pages = Pages {
+            listener: admin,
+            admin: Admin::new(&config.admin, runtime.clone(), registry, metrics.clone()),
+        };
         tokio::spawn(sweep(runtime.clone()));
         tokio::spawn(workshop.tls.clone().follow_files());
 

@@ -15,7 +15,7 @@ use crate::credential::{self, Credential};
 use crate::dns::Resolver;
 use crate::metrics::{Metrics, TokenUsers};
 use crate::reload::Report;
-use crate::service::Service;
+use crate::service::{LastFailure, Service};
 use crate::tls::{TlsClients, server_name};
 use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
@@ -157,6 +157,8 @@ impl Workshop {
             replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
+            upstream_url: config.upstream.to_string(),
+            last_failure: LastFailure::default(),
         };
         Ok(Entry { config: config.clone(), service: Arc::new(service) })
     }

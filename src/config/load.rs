@@ -13,15 +13,15 @@ use super::document::{self, EMPTY};
 use super::error::ConfigError;
 use super::interpolate::Environment;
 use super::item::Item;
-use super::listen::{self, Claims};
+use super::listen::Claims;
 use super::report::Report;
 use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
 use super::{
-    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, duration, listener, logging, reload,
-    state,
+    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, admin, duration, listener, logging,
+    reload, state,
 };
 use crate::secret::Commands;
 
@@ -109,7 +109,7 @@ const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration
 fn read(root: &Item<'_>) -> Option<Config> {
     let mut table = root.table()?;
     // Asked for in the order in which they are listed to the operator.
-    let (listen, admin) = (table.optional("listen"), table.optional("admin"));
+    let (listen, admin_item) = (table.optional("listen"), table.optional("admin"));
     let services = table.required("services");
     let credentials = table.optional("credentials");
     let mut shared = Shared {
@@ -118,7 +118,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
         hosts: HashMap::new(),
     };
     let listen = self::listen(listen, &mut shared.claims);
-    let admin = self::admin(admin, &mut shared.claims);
+    let admin = admin::read(admin_item, &mut shared.claims);
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
@@ -171,17 +171,6 @@ fn listen(item: Option<Item<'_>>, claims: &mut Claims) -> Vec<Listener> {
     let default = loopback(8080);
     claims.claim_default("listen", &default);
     vec![Listener { address: default, tls: None }]
-}
-
-fn admin(item: Option<Item<'_>>, claims: &mut Claims) -> Listen {
-    let default = loopback(9090);
-    let Some(item) = item else {
-        claims.claim_default("admin", &default);
-        return default;
-    };
-    let Some(listen) = listen::read(&item) else { return default };
-    claims.claim(&item, &listen);
-    listen
 }
 
 fn shutdown(table: &mut Table<'_>) -> Shutdown {

@@ -24,6 +24,13 @@ pub(super) fn read(item: &Item<'_>) -> Log {
     }
 }
 
+impl Log {
+    /// Whether a text is a level or filter, as `log.level` takes it; if not, why.
+    pub fn check_level(text: &str) -> Result<(), String> {
+        level(text).map(drop)
+    }
+}
+
 /// `info`, or `warn,sidekey=debug`. The filter's own parser takes `inof` for the name of a module, and then
 /// logs nothing else.
 fn level(text: &str) -> Result<String, String> {

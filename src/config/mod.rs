@@ -5,6 +5,7 @@
 //! `service`, `auth` and the others turn them into the types below. Nothing is validated after construction:
 //! a value of these types is good by its type. Knows nothing of the program but `secret`.
 
+mod admin;
 mod api_key;
 mod auth;
 mod caller_tls;
@@ -71,8 +72,8 @@ pub use token_request::{Proxy, RequestFormat, TokenRequest};
 pub struct Config {
     /// Where callers reach every service by path prefix or `Host`.
     pub listen: Vec<Listener>,
-    /// Health, metrics, status.
-    pub admin: Listen,
+    /// Health, metrics, status page, JSON API.
+    pub admin: Admin,
     /// Every service, in the order of the file.
     pub services: Vec<Service>,
     /// Logging.
@@ -110,6 +111,29 @@ impl fmt::Display for Listen {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+/// `admin`: the listener for health, metrics, the status page and the JSON API, and who may do what there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: Listen,
+    /// What a request must bring (`Authorization: Bearer …`) to change anything.
+    pub token: Option<Secret>,
+    /// The JSON API shows nothing without the token either.
+    pub require_token_to_read: bool,
+    /// Nor do `/metrics` and the body of `/readyz`.
+    pub require_token_for_metrics: bool,
+    /// Host names, beside addresses and `localhost`, under which page and API may be reached.
+    pub hosts: Vec<String>,
+}
+
+impl Admin {
+    /// Open for reading, closed for changes.
+    pub fn at(listen: Listen) -> Self {
+        let (require_token_to_read, require_token_for_metrics) = (false, false);
+        Self { listen, token: None, require_token_to_read, require_token_for_metrics, hosts: Vec::new() }
     }
 }
 

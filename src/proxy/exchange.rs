@@ -352,6 +352,7 @@ impl<'p> Request<'p> {
                 failure.cause
             );
         } else {
+            self.service.last_failure.set(reason, &failure.cause);
             let address = self.address.map(tracing::field::display);
             tracing::warn!(
                 service.name = name,

@@ -220,6 +220,12 @@ mod tests {
     }
 
     #[test]
+    fn metrics_know_every_reason() {
+        assert_eq!(ALL.map(Reason::as_str).as_slice(), crate::metrics::REASONS.as_slice());
+        assert!(crate::metrics::UPSTREAM_REASONS.iter().all(|known| crate::metrics::REASONS.contains(known)));
+    }
+
+    #[test]
     fn the_cause_stays_in_the_log() {
         let failure =
             Failure { retry_after: Some(7), ..Failure::new(Reason::CredentialUnavailable, "CAUSE") };

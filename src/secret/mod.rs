@@ -12,6 +12,7 @@ mod source;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use command::{Answer, Command, CommandError};
@@ -61,6 +62,11 @@ impl Secret {
     /// Whether there is white space at one end, which a header field would lose.
     pub fn is_padded(&self) -> bool {
         self.0.trim().len() != self.0.len()
+    }
+
+    /// Whether a candidate is the value, in a time that does not depend on how much of it is right.
+    pub fn matches(&self, candidate: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(candidate).into()
     }
 
     /// The value itself. Only `credential/` and `token/` may call this.

@@ -27,11 +27,6 @@ impl Expiry {
         Self { lifetime, ..Self::after(Moment::now(), left) }
     }
 
-    /// By the wall clock.
-    pub fn wall(&self) -> SystemTime {
-        self.wall
-    }
-
     /// Whether the token must no longer be sent.
     pub fn is_past(&self) -> bool {
         Instant::now() >= self.monotonic || SystemTime::now() >= self.wall
@@ -46,6 +41,11 @@ impl Expiry {
     /// The whole lifetime, as issued.
     pub fn lifetime(&self) -> Duration {
         self.lifetime
+    }
+
+    /// By the wall clock.
+    pub fn wall(&self) -> SystemTime {
+        self.wall
     }
 
     /// As Unix time, for metrics and the status page.

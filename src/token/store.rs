@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dpop::Prover;
-use super::{FetchError, Issued, Token, expiry};
+use super::{Expiry, FetchError, Issued, Token, expiry};
 use crate::secret::InvalidSecret;
 
 /// Holds the current token and what is known of the next.
@@ -214,6 +214,11 @@ impl Store {
         self.status.lock().clone()
     }
 
+    /// Expiry of the current token, usable or not.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.current.load().as_ref().map(|token| token.expiry)
+    }
+
     /// When the current token expires (Unix time), usable or not.
     pub fn expiry_unix_seconds(&self) -> Option<f64> {
         self.current.load().as_ref().map(|token| token.expiry.unix_seconds())
@@ -226,6 +231,11 @@ impl Status {
         self.next_attempt.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
     }
 
+    /// `next_attempt` by the wall clock.
+    pub fn next_attempt_wall(&self) -> Option<SystemTime> {
+        self.next_attempt.map(|_| SystemTime::now() + self.next_attempt_in())
+    }
+
     /// For how long token requests have been failing.
     pub fn failing_for(&self) -> Option<Duration> {
         Some(SystemTime::now().duration_since(self.failing_since?).unwrap_or_default())
@@ -233,7 +243,7 @@ impl Status {
 
     /// `next_attempt` as Unix time.
     pub fn next_attempt_unix_seconds(&self) -> Option<f64> {
-        self.next_attempt.map(|_| expiry::unix_seconds(SystemTime::now() + self.next_attempt_in()))
+        self.next_attempt_wall().map(expiry::unix_seconds)
     }
 
     /// `last_success` as Unix time.
@@ -246,8 +256,8 @@ impl Status {
 mod tests {
     use super::*;
     use crate::secret::Secret;
+    use crate::token::FetchFailure;
     use crate::token::expiry::Moment;
-    use crate::token::{Expiry, FetchFailure};
 
     const INTERVAL: Duration = Duration::from_secs(5);
 

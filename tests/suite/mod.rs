@@ -1,5 +1,9 @@
 //! The tests, a file for each promise or subject.
 
+mod admin_access;
+mod admin_api;
+mod admin_fleet;
+mod admin_page;
 mod admin_pages;
 mod architecture;
 mod deploy_image;

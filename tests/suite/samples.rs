@@ -27,7 +27,7 @@ async fn check(sample: &Path) {
     let pki = Pki::new();
     for folder in FOLDERS {
         for name in words_after(&text, folder) {
-            let content = if name.contains(".pem") { pki.ca_pem() } else { "a-secret".into() };
+            let content = if name.contains(".pem") { pki.ca_pem() } else { "a-secret-of-some-length".into() };
             std::fs::write(dir.path().join(name), content).unwrap();
         }
         text = text.replace(folder, &format!("{}/", dir.path().display()));

@@ -31,7 +31,7 @@ services:
 fn a_minimal_file_gets_the_defaults() {
     let config = read(MINIMAL);
     assert_eq!(config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:8080"]);
-    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.log, Log::default());
     assert_eq!(config.shutdown, Shutdown::default());
     assert!((1..=256).contains(&config.threads));
@@ -142,7 +142,7 @@ threads: 7
 ",
     );
     assert_eq!(config.listen.len(), 4);
-    assert_eq!(config.admin.to_string(), "127.0.0.1:9091");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9091");
     let crm = &config.services[0];
     assert_eq!(crm.upstream.to_string(), "http://crm.internal");
     assert_eq!(crm.hosts, ["crm.internal", "10.0.0.1"]);
@@ -232,4 +232,18 @@ services:
 ",
     );
     assert!(!format!("{config:?} {config:#?}").contains("CANARY"));
+}
+
+#[test]
+fn admin_is_an_address_or_says_who_may_do_what() {
+    let admin = |text: &str| read(&format!("{MINIMAL}admin: {text}\n")).admin;
+    let open = admin("127.0.0.1:9191");
+    assert!(open.token.is_none() && !open.require_token_to_read && !open.require_token_for_metrics);
+    let closed = admin(
+        "{ listen: 'unix:/run/a.sock', token: 0123456789abcdef-token, require_token_to_read: true, hosts: [Admin.internal] }",
+    );
+    assert_eq!(closed.listen.to_string(), "unix:/run/a.sock");
+    assert!(closed.token.is_some() && closed.require_token_to_read && !closed.require_token_for_metrics);
+    assert_eq!(closed.hosts, ["admin.internal"]);
+    assert_eq!(admin("{ hosts: [a.internal] }").listen.to_string(), "127.0.0.1:9090");
 }

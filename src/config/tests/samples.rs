@@ -37,7 +37,7 @@ fn with_files(text: &str, folder: &Path) -> String {
     let secrets = folder.display().to_string();
     for word in text.split(|c: char| c.is_whitespace() || c == '}') {
         if let Some(name) = word.strip_prefix("/run/secrets/") {
-            std::fs::write(folder.join(name), "from-a-file\n").unwrap();
+            std::fs::write(folder.join(name), "from-a-file-with-a-long-secret\n").unwrap();
         }
     }
     let certificate = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();

@@ -2,23 +2,27 @@
 //!
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
+mod browser;
 mod curl;
 mod grpc;
 mod jose;
 mod nghttpd;
 mod nginx;
 mod oidc;
+mod openapi;
 mod promtool;
 mod requests;
 
 use std::path::{Path, PathBuf};
 
+pub use browser::Browser;
 pub use curl::Curl;
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use jose::{jose_verify, openssl};
 pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
+pub use openapi::openapi_holds;
 pub use promtool::promtool_check_metrics;
 pub use requests::python_requests;
 

@@ -2,13 +2,16 @@
 
 use crate::harness::{Call, Sidekey};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 12] = [
     "/",
     "/livez",
     "/healthz",
     "/readyz",
     "/metrics",
     "/api/v1/services",
+    "/api/v1/services/oauth2-basic-file",
+    "/api/v1/log-level",
+    "/api/v1/openapi.json",
     "/config",
     "/debug",
     "/nothing?here",

@@ -1,5 +1,6 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
+mod admin;
 mod caller_tls;
 mod client_auth;
 mod credentials;
@@ -29,6 +30,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("protocol", protocol::CASES),
+    ("admin", admin::CASES),
     ("tls", tls::CASES),
     ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),

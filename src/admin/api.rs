@@ -1,0 +1,114 @@
+//! The JSON API, `/api/v1/…`. `openapi.json` describes it, and a test holds one to the other.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::Admin;
+use super::problem::Problem;
+use super::view::{AccessView, ServiceView, ServicesView};
+use crate::telemetry;
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// No body that this API takes is larger.
+const MAX_BODY: usize = 16 * 1024;
+
+pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(openapi))
+        .route("/api/v1/services", get(services))
+        .route("/api/v1/services/{name}", get(service))
+        .route("/api/v1/log-level", get(log_level).put(set_log_level))
+        .route("/api/{*rest}", axum::routing::any(nothing))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(admin.clone(), guard))
+}
+
+/// Every request passes here, so that no route can forget to ask.
+async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let access = &admin.access;
+    let allowed = if reads { access.read(request.headers()) } else { access.change(request.headers()) };
+    match allowed {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
+    let (reading_needs_token, changing_needs_token) = admin.access.needs();
+    let snapshot = admin.runtime.current();
+    let views =
+        snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
+    let access = AccessView { reading_needs_token, changing_needs_token };
+    Json(ServicesView::new(admin.started, access, views.collect()))
+}
+
+async fn service(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<Json<ServiceView>, Problem> {
+    let snapshot = admin.runtime.current();
+    let service =
+        snapshot.services.iter().find(|service| service.name == name).ok_or_else(no_such_service)?;
+    Ok(Json(ServiceView::of(service, &admin.histories.of(&name))))
+}
+
+fn no_such_service() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "There is no service of that name; GET /api/v1/services lists them.")
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogLevel {
+    level: String,
+}
+
+async fn log_level() -> Result<Json<LogLevel>, Problem> {
+    let level = telemetry::level().ok_or_else(no_log)?;
+    Ok(Json(LogLevel { level }))
+}
+
+async fn set_log_level(body: Bytes) -> Result<Json<LogLevel>, Problem> {
+    let LogLevel { level } = serde_json::from_slice(&body).map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "The body is a JSON object such as {\"level\": \"debug\"}.")
+    })?;
+    let before = telemetry::level().ok_or_else(no_log)?;
+    telemetry::set_level(&level)
+        .map_err(|message| Problem::new(StatusCode::BAD_REQUEST, format!("`level`: {message}")))?;
+    let level = telemetry::level().ok_or_else(no_log)?;
+    // At a level that most filters let through, and said under the old or the new one.
+    tracing::warn!(log.level = level, log.level_before = before, "log level changed through the admin API");
+    Ok(Json(LogLevel { level }))
+}
+
+fn no_log() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Logging was not started by Sidekey.")
+}
+
+async fn nothing() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "There is nothing of that name; GET /api/v1/openapi.json describes what there is.",
+    )
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This path does not take this method; GET /api/v1/openapi.json says which.",
+    )
+}

@@ -1,0 +1,397 @@
+'use strict';
+// The status page: what /api/v1/services says, kept up to date. Every text goes in as text, never as markup: names,
+// addresses and error messages come from outside.
+
+const EVERY = 2000;
+const RANK = { broken: 0, warning: 1, waiting: 2, ok: 3 };
+const WORDS = {
+  ready: 'Ready', waiting: 'Waiting', failing: 'Refresh failing', refused: 'Refused', login_required: 'Login required',
+  expired: 'Expired', unavailable: 'No token', rejected: 'Rejected (401)', unreachable: 'Unreachable',
+};
+const SVG = 'http://www.w3.org/2000/svg';
+
+const byId = (id) => document.getElementById(id);
+const cards = new Map();
+let last = null;       // what was last heard
+let heard = 0;         // when, by this browser's monotonic clock
+let skew = 0;          // Sidekey's clock less this browser's
+let token = null;      // the admin token: here and nowhere else
+let waiting = null;    // who waits for it
+let declined = false;  // a person would rather not read on
+
+// ---- Small things
+
+function make(tag, name, text) {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+function say(node, text) { if (node.textContent !== text) node.textContent = text; }
+/** Text in which `names` stand out. */
+function explain(node, text) {
+  if (node.textContent === text.replaceAll('`', '')) return;
+  node.replaceChildren(...text.split('`').map((part, index) => (index % 2 ? make('code', '', part) : part)));
+}
+function show(node, visible) { if (node.hidden === visible) node.hidden = !visible; }
+function dress(node, name) { if (node.className !== name) node.className = name; }
+const now = () => Date.now() + skew;
+
+function span(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return `${minutes} min ${seconds % 60} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} days`;
+}
+const since = (time) => `${span(now() - Date.parse(time))} ago`;
+function until(time) {
+  const left = Date.parse(time) - now();
+  return left > 500 ? `in ${span(left)}` : 'now';
+}
+function number(value) {
+  if (value >= 100) return String(Math.round(value));
+  return value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
+}
+function plural(count, one, many) { return `${count} ${count === 1 ? one : many}`; }
+
+// ---- The API
+
+async function call(method, path) {
+  const headers = { Accept: 'application/json' };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (method !== 'GET') headers['Content-Type'] = 'application/json';
+  const options = { method, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' };
+  if (method !== 'GET') options.body = '{}';
+  const response = await fetch(path, options);
+  let body = null;
+  try { body = await response.json(); } catch { /* said below */ }
+  return { status: response.status, ok: response.ok, body };
+}
+const told = (answer) => (answer.body && answer.body.detail) || `Sidekey answered ${answer.status}.`;
+
+/** Calls with the admin token, which it asks for where it has none or a wrong one. Null where the person gave up. */
+async function callWithToken(method, path) {
+  const needed = method === 'GET' || !last || last.access.changing_needs_token;
+  if (!token && needed && !(await askForToken(''))) return null;
+  for (;;) {
+    const answer = await call(method, path);
+    if (answer.status !== 401) return answer;
+    token = null;
+    if (!(await askForToken(told(answer)))) return null;
+  }
+}
+
+function askForToken(error) {
+  const dialog = byId('token-dialog');
+  say(byId('token-error'), error);
+  byId('token').value = '';
+  if (!dialog.open) dialog.showModal();
+  byId('token').focus();
+  return new Promise((resolve) => {
+    if (waiting) waiting(false);
+    waiting = resolve;
+  });
+}
+function tokenGiven(value) {
+  const resolve = waiting;
+  waiting = null;
+  if (value) token = value;
+  byId('token').value = '';
+  if (byId('token-dialog').open) byId('token-dialog').close();
+  lock();
+  if (resolve) resolve(Boolean(value));
+}
+function lock() { say(byId('unlock'), token ? 'Forget the admin token' : 'Admin token…'); }
+
+// ---- One service
+
+function chart(kind, title) {
+  const figure = make('figure', `chart ${kind}`);
+  const value = make('b');
+  const svg = document.createElementNS(SVG, 'svg');
+  svg.setAttribute('viewBox', '0 0 120 28');
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('role', 'img');
+  const base = document.createElementNS(SVG, 'line');
+  for (const [name, at] of [['x1', 0], ['x2', 120], ['y1', 27], ['y2', 27]]) base.setAttribute(name, at);
+  base.setAttribute('class', 'base');
+  svg.append(base);
+  figure.append(make('span', '', title), value, svg);
+  return { figure, value, svg, drawn: '' };
+}
+/** A line from the right edge, where now is; a gap where there is no value. */
+function draw(chart, values, label) {
+  const top = Math.max(...values.map((value) => value ?? 0), 1e-9);
+  const key = JSON.stringify(values);
+  chart.svg.setAttribute('aria-label', label);
+  if (chart.drawn === key) return;
+  chart.drawn = key;
+  for (const line of chart.svg.querySelectorAll('polyline')) line.remove();
+  let points = [];
+  const flush = () => {
+    if (points.length) {
+      const line = document.createElementNS(SVG, 'polyline');
+      if (points.length === 1) points.push(points[0].replace(/^[^,]+/, (x) => String(Number(x) + 0.8)));
+      line.setAttribute('points', points.join(' '));
+      chart.svg.append(line);
+    }
+    points = [];
+  };
+  values.forEach((value, index) => {
+    if (value === null) return flush();
+    points.push(`${120 - (values.length - 1 - index)},${(27 - (value / top) * 25).toFixed(1)}`);
+  });
+  flush();
+}
+
+function fact(list, term) {
+  const row = make('div');
+  const value = make('dd');
+  row.append(make('dt', '', term), value);
+  list.append(row);
+  return { row, value };
+}
+
+function build(name) {
+  const item = make('li');
+  const article = make('article');
+  const id = `service-${name}`;
+  article.setAttribute('aria-labelledby', id);
+  const title = make('h3', '', name);
+  title.id = id;
+  const card = { item, article, name, title, badge: make('span'), kind: make('span', 'tag'), optional: make('span', 'tag', 'optional') };
+  card.upstream = make('span', 'upstream');
+  const top = make('div', 'top');
+  card.actions = make('div', 'actions');
+  top.append(title, card.badge, card.kind, card.optional, card.upstream, card.actions);
+  card.buttons = {};
+  for (const [action, text] of [['test', 'Test'], ['refresh', 'Refresh now']]) {
+    const button = make('button', '', text);
+    button.type = 'button';
+    button.setAttribute('aria-label', `${text}: ${name}`);
+    button.addEventListener('click', () => act(card, action, button));
+    card.buttons[action] = button;
+    card.actions.append(button);
+  }
+  card.why = make('div', 'why');
+  card.what = make('p', 'what');
+  card.todo = make('p', 'todo');
+  card.why.append(card.what, card.todo);
+  card.result = make('p', 'result');
+  card.result.setAttribute('role', 'status');
+  card.result.hidden = true;
+  const facts = make('div', 'facts');
+  card.life = make('div');
+  card.meter = make('div', 'meter');
+  card.meter.setAttribute('role', 'meter');
+  card.meter.setAttribute('aria-valuemin', '0');
+  card.meter.setAttribute('aria-valuemax', '100');
+  card.meter.setAttribute('aria-label', `Token life left: ${name}`);
+  card.fill = make('div', 'fill');
+  card.meter.append(card.fill);
+  const times = make('dl', 'times');
+  card.expires = fact(times, 'Token expires');
+  card.refreshed = fact(times, 'Last refresh');
+  card.next = fact(times, 'Next refresh');
+  card.failures = fact(times, 'Failures in a row');
+  card.failing = fact(times, 'Failing since');
+  card.life.append(card.meter, times);
+  card.fixed = make('p', 'fixed', 'Fixed credential: nothing to refresh.');
+  const charts = make('div', 'charts');
+  card.requests = chart('requests', 'Requests');
+  card.errors = chart('errors', 'Errors');
+  card.latency = chart('latency', 'Latency');
+  charts.append(card.requests.figure, card.errors.figure, card.latency.figure);
+  const left = make('div');
+  left.append(card.life, card.fixed);
+  facts.append(left, charts);
+  article.append(top, card.why, card.result, facts);
+  item.append(article);
+  return card;
+}
+
+function update(card, service) {
+  card.service = service;
+  dress(card.article, `service ${service.severity}`);
+  dress(card.badge, `badge ${service.severity}`);
+  say(card.badge, WORDS[service.state] ?? service.state);
+  say(card.kind, service.kind);
+  show(card.optional, service.optional);
+  say(card.upstream, service.upstream);
+  const trouble = service.severity !== 'ok';
+  show(card.why, trouble);
+  say(card.what, service.summary);
+  explain(card.todo, service.advice ? `What to do: ${service.advice}` : '');
+  show(card.todo, Boolean(service.advice));
+  show(card.life, Boolean(service.token));
+  show(card.fixed, !service.token);
+  const changing = last.access.changing_needs_token !== null;
+  for (const [action, button] of Object.entries(card.buttons)) {
+    show(button, (last.actions ?? []).includes(action) && (action !== 'refresh' || Boolean(service.token)));
+    button.title = changing ? '' : 'Needs admin.token in the configuration, or a Unix socket as admin address.';
+    if (!changing) button.setAttribute('aria-disabled', 'true');
+  }
+  const { traffic } = service;
+  const sum = (list) => list.reduce((all, value) => all + (value ?? 0), 0);
+  const minutes = Math.round((traffic.requests.length * traffic.interval_seconds) / 60);
+  const over = minutes > 1 ? `in ${minutes} min` : 'so far';
+  const errors = sum(traffic.errors);
+  say(card.requests.value, `${number(traffic.requests_per_second)}/s`);
+  say(card.errors.value, `${errors} ${over}`);
+  const latencies = traffic.latency_ms.filter((value) => value !== null);
+  const latest = latencies.length ? `${number(latencies[latencies.length - 1])} ms` : '–';
+  say(card.latency.value, latest);
+  draw(card.requests, traffic.requests, `${plural(sum(traffic.requests), 'request', 'requests')} ${over}`);
+  draw(card.errors, traffic.errors, `${plural(errors, 'error', 'errors')} ${over}`);
+  draw(card.latency, traffic.latency_ms, latencies.length ? `Mean latency, last ${latest}, highest ${number(Math.max(...latencies))} ms` : 'No request yet');
+  tick(card);
+}
+
+/** What changes by itself as time passes. */
+function tick(card) {
+  const token = card.service?.token;
+  if (!token) return;
+  const has = Boolean(token.expires);
+  show(card.meter, has);
+  show(card.expires.row, has);
+  if (has) {
+    const left = Date.parse(token.expires) - now();
+    const part = Math.min(1, Math.max(0, left / (token.lifetime_seconds * 1000)));
+    card.fill.style.width = `${(part * 100).toFixed(2)}%`;
+    dress(card.meter, part === 0 ? 'meter gone' : part < 0.18 ? 'meter low' : 'meter');
+    card.meter.setAttribute('aria-valuenow', String(Math.round(part * 100)));
+    card.meter.setAttribute('aria-valuetext', left > 0 ? `expires in ${span(left)}` : 'expired');
+    say(card.expires.value, left > 0 ? `in ${span(left)}` : since(token.expires));
+  }
+  show(card.refreshed.row, Boolean(token.last_refresh));
+  if (token.last_refresh) say(card.refreshed.value, since(token.last_refresh));
+  show(card.next.row, Boolean(token.next_refresh));
+  if (token.next_refresh) say(card.next.value, until(token.next_refresh));
+  show(card.failures.row, token.consecutive_failures > 0);
+  say(card.failures.value, String(token.consecutive_failures));
+  show(card.failing.row, Boolean(token.failing_since));
+  if (token.failing_since) say(card.failing.value, since(token.failing_since));
+}
+
+async function act(card, action, button) {
+  if (button.getAttribute('aria-disabled') === 'true') return;
+  button.setAttribute('aria-disabled', 'true');
+  outcome(card, '', action === 'test' ? 'Testing…' : 'Asking for a new token…');
+  try {
+    const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}/${action}`);
+    if (!answer) show(card.result, false);
+    else if (!answer.ok) outcome(card, 'broken', told(answer));
+    else outcome(card, answer.body.ok ? 'ok' : 'broken', answer.body.message);
+  } catch {
+    outcome(card, 'broken', 'Sidekey did not answer.');
+  }
+  button.removeAttribute('aria-disabled');
+  button.focus();
+  refresh();
+}
+function outcome(card, severity, text) {
+  dress(card.result, `result ${severity}`);
+  say(card.result, text);
+  show(card.result, true);
+}
+
+// ---- All of them
+
+function headline(counts, services) {
+  const { total, broken, warning, waiting } = counts;
+  const of = (severity) => services.filter((service) => service.severity === severity).map((service) => service.name).join(', ');
+  const all = total === 1 ? 'the only service' : `${total} services`;
+  let severity = 'ok';
+  let text = total === 1 ? 'The only service is ready' : `All ${total} services are ready`;
+  const more = [];
+  if (waiting) { severity = 'waiting'; text = `${waiting} of ${all} ${waiting === 1 ? 'is' : 'are'} waiting for a first token`; }
+  if (warning) { severity = 'warning'; text = `${warning} of ${all} will break unless something is done`; }
+  if (broken) { severity = 'broken'; text = `${broken} of ${all} ${broken === 1 ? 'is' : 'are'} broken`; }
+  if (total === 1 && severity !== 'ok') text = text.replace('1 of the only service', 'The only service');
+  if (broken) more.push(`Broken: ${of('broken')}.`);
+  if (warning) more.push(`About to break: ${of('warning')}.`);
+  if (waiting) more.push(`Waiting: ${of('waiting')}.`);
+  dress(byId('summary'), `summary ${severity}`);
+  say(byId('headline'), text);
+  say(byId('detail'), more.join(' '));
+  document.title = broken ? `(${broken}) ${broken === 1 ? 'service' : 'services'} broken · Sidekey` : 'Sidekey';
+}
+
+function render(state) {
+  last = state;
+  skew = Date.parse(state.now) - Date.now();
+  say(byId('about'), `Version ${state.version}, running for ${span(Date.parse(state.now) - Date.parse(state.started))}`);
+  const { access } = state;
+  show(byId('unlock'), Boolean((access.changing_needs_token && state.actions) || access.reading_needs_token));
+  headline(state.counts, state.services);
+  const notice = byId('notice');
+  show(notice, Boolean(state.config?.failing));
+  if (state.config?.failing) {
+    say(notice, `The configuration on disk cannot be used, ${span(now() - Date.parse(state.config.failing.since))} now; what runs is the one before it.\n${state.config.failing.error}`);
+  }
+  const sorted = state.services.map((service, place) => ({ service, place }));
+  sorted.sort((a, b) => RANK[a.service.severity] - RANK[b.service.severity] || a.place - b.place);
+  const list = byId('services');
+  const names = new Set(state.services.map((service) => service.name));
+  for (const [name, card] of cards) if (!names.has(name)) { card.item.remove(); cards.delete(name); }
+  const focused = document.activeElement;
+  sorted.forEach(({ service }, index) => {
+    let card = cards.get(service.name);
+    if (!card) cards.set(service.name, card = build(service.name));
+    update(card, service);
+    if (list.children[index] !== card.item) list.insertBefore(card.item, list.children[index] ?? null);
+  });
+  if (focused && focused !== document.activeElement && document.contains(focused)) focused.focus();
+}
+
+function live(on, text) {
+  dress(byId('live'), `live ${on ? 'on' : 'off'}`);
+  say(byId('live-text'), text);
+}
+
+let busy = false;
+async function refresh() {
+  if (busy) return;
+  busy = true;
+  try {
+    let answer = await call('GET', '/api/v1/services');
+    if (answer.status === 401) {
+      token = null;
+      live(false, 'Reading needs the admin token');
+      show(byId('unlock'), true);
+      say(byId('headline'), 'Reading needs the admin token');
+      if (!waiting && !declined) {
+        const again = await callWithToken('GET', '/api/v1/services');
+        declined = again === null;
+        answer = again ?? answer;
+      }
+    }
+    if (answer.ok && answer.body) {
+      heard = performance.now();
+      live(true, 'Live');
+      render(answer.body);
+    } else if (answer.status !== 401) {
+      live(false, told(answer));
+    }
+  } catch {
+    live(false, heard ? `Sidekey has not answered for ${span(performance.now() - heard)}` : 'Sidekey does not answer');
+  }
+  busy = false;
+}
+
+byId('token-form').addEventListener('submit', (event) => { event.preventDefault(); tokenGiven(byId('token').value.trim()); });
+byId('token-cancel').addEventListener('click', () => tokenGiven(null));
+byId('token-dialog').addEventListener('cancel', () => tokenGiven(null));
+byId('unlock').addEventListener('click', async () => {
+  if (token) { token = null; lock(); return; }
+  declined = false;
+  if (await askForToken('')) refresh();
+});
+document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
+setInterval(() => { if (!document.hidden) refresh(); }, EVERY);
+setInterval(() => { for (const card of cards.values()) tick(card); }, 1000);
+refresh();
