@@ -1,19 +1,21 @@
 //! The JSON API, `/api/v1/…`. `openapi.json` describes it, and a test holds one to the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::problem::Problem;
-use super::view::{AccessView, ServiceView, ServicesView};
+use super::view::{AccessView, ReloadView, ServiceView, ServicesView};
+use crate::reload::ReloadError;
 use crate::telemetry;
 
 const OPENAPI: &str = include_str!("openapi.json");
@@ -21,12 +23,16 @@ const OPENAPI: &str = include_str!("openapi.json");
 /// No body that this API takes is larger.
 const MAX_BODY: usize = 16 * 1024;
 
+/// A reload that takes longer goes on without its asker.
+const RELOAD: Duration = Duration::from_secs(30);
+
 pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     Router::new()
         .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/services", get(services))
         .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/log-level", get(log_level).put(set_log_level))
+        .route("/api/v1/reload", post(reload))
         .route("/api/{*rest}", axum::routing::any(nothing))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -54,7 +60,7 @@ async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let views =
         snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
     let access = AccessView { reading_needs_token, changing_needs_token };
-    Json(ServicesView::new(admin.started, access, views.collect()))
+    Json(ServicesView::new(admin.started, access, &admin.reloader.status(), views.collect()))
 }
 
 async fn service(
@@ -69,6 +75,20 @@ async fn service(
 
 fn no_such_service() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "There is no service of that name; GET /api/v1/services lists them.")
+}
+
+/// Reads the configuration now. That it cannot be used is an answer, not a failure of the request.
+async fn reload(State(admin): State<Arc<Admin>>) -> Result<Json<ReloadView>, Problem> {
+    let outcome = tokio::time::timeout(RELOAD, admin.reloader.reload_now()).await.map_err(|_| {
+        let detail = "The reload did not end in time; GET /api/v1/services will say how it went.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })?;
+    match outcome {
+        Err(ReloadError::Stopping) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Sidekey is stopping."))
+        }
+        outcome => Ok(Json(ReloadView::of(outcome))),
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -27,30 +27,40 @@ use prometheus::Registry;
 
 use crate::config;
 use crate::metrics::Metrics;
+use crate::reload::Reloader;
 use crate::runtime::Runtime;
 use guard::Access;
 use history::Histories;
 
 /// What the admin pages are made from.
+pub struct State {
+    /// The services.
+    pub runtime: Arc<Runtime>,
+    /// What `/metrics` shows.
+    pub registry: Registry,
+    /// The series that are set when they are read.
+    pub metrics: Arc<Metrics>,
+    /// What a reload is asked of.
+    pub reloader: Reloader,
+}
+
+/// The admin pages.
 pub struct Admin {
     runtime: Arc<Runtime>,
     registry: Registry,
     metrics: Arc<Metrics>,
+    reloader: Reloader,
     access: Access,
     histories: Arc<Histories>,
     started: SystemTime,
 }
 
 impl Admin {
-    /// Pages over what runs, under the rules of `config`; `registry` is what `/metrics` shows.
-    pub fn new(
-        config: &config::Admin,
-        runtime: Arc<Runtime>,
-        registry: Registry,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    /// Pages over what runs, under the rules of `config`.
+    pub fn new(config: &config::Admin, state: State) -> Self {
+        let State { runtime, registry, metrics, reloader } = state;
         let (access, histories) = (Access::new(config), Arc::new(Histories::default()));
-        Self { runtime, registry, metrics, access, histories, started: SystemTime::now() }
+        Self { runtime, registry, metrics, reloader, access, histories, started: SystemTime::now() }
     }
 
     /// The pages. Starts the task that samples the traffic, and so needs a tokio runtime.

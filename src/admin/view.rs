@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::history::{History, INTERVAL, Verdict};
 use super::state::{Facts, Severity, State, TokenFacts};
+use crate::reload::{self, ReloadError};
 use crate::service::{RequestFailure, Service};
 use crate::token::{Status, Store};
 
@@ -19,6 +20,7 @@ pub(super) struct ServicesView {
     started: Timestamp,
     /// What a request must bring.
     access: AccessView,
+    config: ConfigView,
     /// How many there are of each severity.
     counts: Counts,
     services: Vec<ServiceView>,
@@ -32,6 +34,67 @@ pub(super) struct AccessView {
     pub(super) changing_needs_token: Option<bool>,
 }
 
+/// The configuration in use.
+#[derive(Serialize)]
+struct ConfigView {
+    loaded: Timestamp,
+    failing: Option<FailingView>,
+}
+
+/// The configuration on disk is another one, and cannot be used.
+#[derive(Serialize)]
+struct FailingView {
+    since: Timestamp,
+    error: String,
+}
+
+impl ConfigView {
+    fn of(status: &reload::Status) -> Self {
+        let failing = status.failing.as_ref();
+        let failing = failing
+            .map(|failing| FailingView { since: Timestamp(failing.since), error: failing.error.clone() });
+        Self { loaded: Timestamp(status.last_success), failing }
+    }
+}
+
+/// `POST /api/v1/reload`.
+#[derive(Serialize)]
+pub(super) struct ReloadView {
+    /// The configuration on disk is in use now.
+    ok: bool,
+    message: String,
+    added: Vec<String>,
+    changed: Vec<String>,
+    removed: Vec<String>,
+    /// Keys whose change takes effect at the next start only.
+    at_next_start: Vec<&'static str>,
+}
+
+impl ReloadView {
+    pub(super) fn of(outcome: Result<reload::Report, ReloadError>) -> Self {
+        let (ok, report, error) = match outcome {
+            Ok(report) => (true, report, None),
+            Err(error) => (false, reload::Report::default(), Some(error.to_string())),
+        };
+        let mut message = match error {
+            Some(error) => format!("Not reloaded, what runs stays as it is: {error}"),
+            None if report.is_empty() => "Reloaded. Nothing has changed.".into(),
+            None => format!(
+                "Reloaded. Services: {} added, {} changed, {} removed.",
+                report.added.len(),
+                report.changed.len(),
+                report.removed.len()
+            ),
+        };
+        if !report.at_next_start.is_empty() {
+            let later = report.at_next_start.join(", ");
+            message.extend([" At the next start only: ", &later, "."]);
+        }
+        let reload::Report { added, changed, removed, at_next_start, .. } = report;
+        Self { ok, message, added, changed, removed, at_next_start }
+    }
+}
+
 #[derive(Serialize, Default)]
 struct Counts {
     total: usize,
@@ -42,7 +105,13 @@ struct Counts {
 }
 
 impl ServicesView {
-    pub(super) fn new(started: SystemTime, access: AccessView, services: Vec<ServiceView>) -> Self {
+    pub(super) fn new(
+        started: SystemTime,
+        access: AccessView,
+        reload: &reload::Status,
+        services: Vec<ServiceView>,
+    ) -> Self {
+        let config = ConfigView::of(reload);
         let mut counts = Counts { total: services.len(), ..Counts::default() };
         for service in &services {
             match service.severity {
@@ -58,6 +127,7 @@ impl ServicesView {
             version,
             started: Timestamp(started),
             access,
+            config,
             counts,
             services,
         }

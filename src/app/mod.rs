@@ -27,7 +27,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use prometheus::Registry;
 
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::config::{Config, Listen};
 use crate::dns::Resolver;
 use crate::handover::Inherited;
@@ -144,15 +144,18 @@ impl App {
         let runtime = Arc::new(Runtime::new(snapshot(config, &services)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
-        let pages = Pages {
-            listener: admin,
-            admin: Admin::new(&config.admin, runtime.clone(), registry, metrics.clone()),
+        let (reloader, watcher) = reload::new(metrics.reload());
+        let state = admin::State {
+            runtime: runtime.clone(),
+            registry,
+            metrics: metrics.clone(),
+            reloader: reloader.clone(),
         };
+        let pages = Pages { listener: admin, admin: Admin::new(&config.admin, state) };
         tokio::spawn(sweep(runtime.clone()));
         tokio::spawn(workshop.tls.clone().follow_files());
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
-        let (reloader, watcher) = reload::new(metrics.reload());
         let state = State { config: config.clone(), services, doors, workers, stopping: false };
         let app = Self {
             plane,

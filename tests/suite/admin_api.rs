@@ -216,3 +216,50 @@ async fn the_log_level_changes_at_run_time() {
         "a mistake changes nothing"
     );
 }
+
+#[tokio::test]
+async fn a_reload_can_be_asked_for() {
+    let config = |services: &str| {
+        format!(
+            "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\nreload: {{ interval: 1h }}\n\
+             log: {{ level: info, format: json }}\nservices:\n  mail: {{ upstream: 'http://127.0.0.1:1', auth: \
+             {{ type: bearer, token: t }} }}\n{services}"
+        )
+    };
+    let sidekey = Sidekey::configured(&config("")).start_ready().await;
+    let reload = async |token: Option<&str>| {
+        let mut call =
+            Call::post(sidekey.admin_url("/api/v1/reload"), "{}").header("Content-Type", "application/json");
+        if let Some(token) = token {
+            call = call.header("Authorization", &format!("Bearer {token}"));
+        }
+        call.send().await
+    };
+    assert_eq!(reload(None).await.status, 401);
+    assert_eq!(reload(Some(TOKEN)).await.json()["message"], "Reloaded. Nothing has changed.");
+    let more = "  maps: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }\n";
+    sidekey.write("sidekey.yaml", &config(more));
+    let answer = reload(Some(TOKEN)).await.json();
+    assert_eq!((&answer["ok"], &answer["added"]), (&json!(true), &json!(["maps"])), "{answer}");
+    assert_eq!(get(&sidekey, "/api/v1/services").await["counts"]["total"], 2);
+    assert_eq!(get(&sidekey, "/api/v1/services/maps").await["state"], "ready");
+
+    sidekey.write("sidekey.yaml", &config("  maps: { upstrem: 'http://127.0.0.1:1' }\n"));
+    let answer = reload(Some(TOKEN)).await;
+    assert_eq!(answer.status, 200, "that the file is broken is the answer");
+    let answer = answer.json();
+    assert_eq!(answer["ok"], false);
+    assert!(answer["message"].as_str().unwrap().contains("did you mean `upstream`?"), "{answer}");
+    let all = get(&sidekey, "/api/v1/services").await;
+    assert!(all["config"]["failing"]["error"].as_str().unwrap().contains("upstrem"), "{all}");
+    assert_eq!(all["counts"]["total"], 2, "what runs stays");
+    let document = get(&sidekey, "/api/v1/openapi.json").await;
+    let answers = [
+        json!({ "path": "/api/v1/reload", "method": "POST", "status": 200, "type": "application/json", "body": answer }),
+        json!({ "path": "/api/v1/services", "method": "GET", "status": 200, "type": "application/json", "body": all }),
+    ];
+    openapi_holds(&document, &answers).await;
+    sidekey.write("sidekey.yaml", &config(""));
+    assert_eq!(reload(Some(TOKEN)).await.json()["removed"], json!(["maps"]));
+    assert_eq!(get(&sidekey, "/api/v1/services").await["config"]["failing"], Value::Null);
+}

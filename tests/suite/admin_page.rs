@@ -239,3 +239,42 @@ async fn a_closed_page_asks_for_the_token() {
     let said = browser.said().await;
     assert!(said.iter().all(|line| line.contains("401 (Unauthorized)")), "{said:?}");
 }
+
+/// With the keyboard alone: to the button, through the token dialog, to what came of it.
+#[tokio::test]
+async fn the_configuration_is_reloaded_from_the_page() {
+    let config = |upstream: &str| {
+        format!(
+            "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\nreload: {{ interval: 1h }}\n\
+             log: {{ level: info, format: json }}\n\
+             services: {{ mail: {{ {upstream}: 'http://127.0.0.1:1', auth: {{ type: bearer, token: t }} }} }}\n"
+        )
+    };
+    let sidekey = Sidekey::configured(&config("upstream")).start_ready().await;
+    let mut browser = opened(&sidekey, 800, false).await;
+    sidekey.write("sidekey.yaml", &config("upstrem"));
+    let focused = "document.activeElement.id || document.activeElement.className";
+    for expected in ["skip", "reload"] {
+        browser.press("Tab").await;
+        assert_eq!(browser.eval(focused).await, json!(expected));
+        let outline = "getComputedStyle(document.activeElement).outlineStyle";
+        assert_ne!(browser.eval(outline).await, json!("none"), "one sees where one is");
+    }
+    browser.press("Enter").await;
+    browser.wait("document.querySelector('#token-dialog').open").await;
+    browser.press("Escape").await;
+    browser
+        .wait("!document.querySelector('#token-dialog').open && document.activeElement.id === 'reload'")
+        .await;
+    browser.press("Enter").await;
+    browser.wait("document.querySelector('#token-dialog').open").await;
+    browser.fill("#token", TOKEN).await;
+    browser.press("Enter").await;
+    browser.wait("document.querySelector('#reloaded').innerText.includes('did you mean `upstream`?')").await;
+    browser.wait("document.querySelector('#notice').innerText.includes('The configuration on disk cannot be used')").await;
+    sidekey.write("sidekey.yaml", &config("upstream"));
+    browser.press("Enter").await;
+    browser.wait("document.querySelector('#reloaded').innerText === 'Reloaded. Nothing has changed.'").await;
+    browser.wait("document.querySelector('#notice').hidden").await;
+    assert_eq!(browser.said().await, [""; 0]);
+}

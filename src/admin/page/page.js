@@ -166,24 +166,11 @@ function build(name) {
   const card = { item, article, name, title, badge: make('span'), kind: make('span', 'tag'), optional: make('span', 'tag', 'optional') };
   card.upstream = make('span', 'upstream');
   const top = make('div', 'top');
-  card.actions = make('div', 'actions');
-  top.append(title, card.badge, card.kind, card.optional, card.upstream, card.actions);
-  card.buttons = {};
-  for (const [action, text] of [['test', 'Test'], ['refresh', 'Refresh now']]) {
-    const button = make('button', '', text);
-    button.type = 'button';
-    button.setAttribute('aria-label', `${text}: ${name}`);
-    button.addEventListener('click', () => act(card, action, button));
-    card.buttons[action] = button;
-    card.actions.append(button);
-  }
+  top.append(title, card.badge, card.kind, card.optional, card.upstream);
   card.why = make('div', 'why');
   card.what = make('p', 'what');
   card.todo = make('p', 'todo');
   card.why.append(card.what, card.todo);
-  card.result = make('p', 'result');
-  card.result.setAttribute('role', 'status');
-  card.result.hidden = true;
   const facts = make('div', 'facts');
   card.life = make('div');
   card.meter = make('div', 'meter');
@@ -209,7 +196,7 @@ function build(name) {
   const left = make('div');
   left.append(card.life, card.fixed);
   facts.append(left, charts);
-  article.append(top, card.why, card.result, facts);
+  article.append(top, card.why, facts);
   item.append(article);
   return card;
 }
@@ -229,12 +216,6 @@ function update(card, service) {
   show(card.todo, Boolean(service.advice));
   show(card.life, Boolean(service.token));
   show(card.fixed, !service.token);
-  const changing = last.access.changing_needs_token !== null;
-  for (const [action, button] of Object.entries(card.buttons)) {
-    show(button, (last.actions ?? []).includes(action) && (action !== 'refresh' || Boolean(service.token)));
-    button.title = changing ? '' : 'Needs admin.token in the configuration, or a Unix socket as admin address.';
-    if (!changing) button.setAttribute('aria-disabled', 'true');
-  }
   const { traffic } = service;
   const sum = (list) => list.reduce((all, value) => all + (value ?? 0), 0);
   const minutes = Math.round((traffic.requests.length * traffic.interval_seconds) / 60);
@@ -277,26 +258,24 @@ function tick(card) {
   if (token.failing_since) say(card.failing.value, since(token.failing_since));
 }
 
-async function act(card, action, button) {
+async function reload() {
+  const button = byId('reload');
   if (button.getAttribute('aria-disabled') === 'true') return;
   button.setAttribute('aria-disabled', 'true');
-  outcome(card, '', action === 'test' ? 'Testing…' : 'Asking for a new token…');
+  const result = byId('reloaded');
+  const tell = (severity, text) => { dress(result, `notice ${severity}`); say(result, text); show(result, true); };
+  tell('', 'Reloading…');
   try {
-    const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}/${action}`);
-    if (!answer) show(card.result, false);
-    else if (!answer.ok) outcome(card, 'broken', told(answer));
-    else outcome(card, answer.body.ok ? 'ok' : 'broken', answer.body.message);
+    const answer = await callWithToken('POST', '/api/v1/reload');
+    if (!answer) show(result, false);
+    else if (!answer.ok) tell('broken', told(answer));
+    else tell(answer.body.ok ? 'ok' : 'broken', answer.body.message);
   } catch {
-    outcome(card, 'broken', 'Sidekey did not answer.');
+    tell('broken', 'Sidekey did not answer.');
   }
   button.removeAttribute('aria-disabled');
   button.focus();
   refresh();
-}
-function outcome(card, severity, text) {
-  dress(card.result, `result ${severity}`);
-  say(card.result, text);
-  show(card.result, true);
 }
 
 // ---- All of them
@@ -326,7 +305,8 @@ function render(state) {
   skew = Date.parse(state.now) - Date.now();
   say(byId('about'), `Version ${state.version}, running for ${span(Date.parse(state.now) - Date.parse(state.started))}`);
   const { access } = state;
-  show(byId('unlock'), Boolean((access.changing_needs_token && state.actions) || access.reading_needs_token));
+  show(byId('unlock'), Boolean(access.changing_needs_token || access.reading_needs_token));
+  show(byId('reload'), access.changing_needs_token !== null);
   headline(state.counts, state.services);
   const notice = byId('notice');
   show(notice, Boolean(state.config?.failing));
@@ -386,6 +366,7 @@ async function refresh() {
 byId('token-form').addEventListener('submit', (event) => { event.preventDefault(); tokenGiven(byId('token').value.trim()); });
 byId('token-cancel').addEventListener('click', () => tokenGiven(null));
 byId('token-dialog').addEventListener('cancel', () => tokenGiven(null));
+byId('reload').addEventListener('click', reload);
 byId('unlock').addEventListener('click', async () => {
   if (token) { token = null; lock(); return; }
   declined = false;
