@@ -19,6 +19,8 @@ pub struct Service {
     pub upstream: Arc<Upstream>,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
+    /// A `Location` inside the upstream is rewritten to the way the caller came in.
+    pub rewrite_location: bool,
     /// Does not hold readiness back.
     pub optional: bool,
     /// Its request series.

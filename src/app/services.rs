@@ -82,6 +82,7 @@ impl Workshop {
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
             upstream: Arc::new(Upstream::new(config, upstream_tls, self.resolver.clone())),
             token_wait: config.token_wait,
+            rewrite_location: config.rewrite_location,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
         })

@@ -47,6 +47,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let tls = table.optional("tls");
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
+    let rewrite_location = table.optional("rewrite_location").and_then(|item| item.boolean()).unwrap_or(true);
     let optional = table.optional("optional").and_then(|item| item.boolean()).unwrap_or_default();
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
     let rules = endpoint::Rules { plaintext, query: false };
@@ -62,6 +63,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
         tls,
         timeouts,
         token_wait,
+        rewrite_location,
         optional,
     })
 }

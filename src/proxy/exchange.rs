@@ -13,13 +13,18 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
 use super::head::{self, RequestFacts, Room};
+use super::location::Locations;
 use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
 use crate::metrics::MethodLabel;
+use crate::route::Way;
 use crate::service::Service;
 use crate::upstream::Connection;
+
+/// So many services are named to a caller that asks for one that is not there.
+const LISTED: usize = 100;
 
 /// A caller takes a refusal within this time or not at all.
 const REFUSAL: Duration = Duration::from_secs(30);
@@ -96,6 +101,7 @@ pub(super) struct Request<'p> {
     pub(super) facts: RequestFacts,
     method: MethodLabel,
     path: Option<String>,
+    way: Way,
     start: Instant,
     /// What the caller was answered, from the moment the answer began.
     status: Option<u16>,
@@ -109,9 +115,9 @@ impl<'p> Request<'p> {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
-        let Found { service, facts, method, path } = found;
+        let Found { service, facts, method, path, way } = found;
         let start = Instant::now();
-        Self { proxy, service, facts, method, path, start, status: None, failure: None, body, patience }
+        Self { proxy, service, facts, method, path, way, start, status: None, failure: None, body, patience }
     }
 
     async fn serve_in_time(
@@ -158,6 +164,15 @@ impl<'p> Request<'p> {
         Ok(if keep_alive && self.body.is_done() { After::KeepAlive } else { After::Linger })
     }
 
+    /// How the URLs in an answer are to be understood, where they are to be rewritten at all.
+    fn locations(&self, status: u16) -> Option<Locations<'_>> {
+        let service = self.service;
+        (service.rewrite_location
+            && (status == 201 || (300..400).contains(&status))
+            && !self.proxy.caller.is_tunnelled())
+        .then(|| Locations { name: &service.name, upstream: &service.upstream, way: self.way })
+    }
+
     /// Decides how the answer is passed back and writes its head into `out`.
     fn passing(&self, bytes: &[u8], out: &mut Buffer) -> Result<Passing, Failure> {
         let mut room = Room::new();
@@ -176,7 +191,15 @@ impl<'p> Request<'p> {
         let may_keep = self.facts.keep_alive && self.body.is_done() && !self.proxy.is_draining();
         let (relay, keep_alive) = rewrite::relay(&head.framing, self.facts.is_old, may_keep);
         if head.status != 101 {
-            rewrite::response(out.bytes_mut(), &head, relay, keep_alive, self.facts.is_old);
+            let locations = self.locations(head.status);
+            rewrite::response(
+                out.bytes_mut(),
+                &head,
+                relay,
+                keep_alive,
+                self.facts.is_old,
+                locations.as_ref(),
+            );
         }
         Ok(Passing {
             status: head.status,
@@ -306,10 +329,24 @@ pub(super) async fn refuse(
     refusal: Refusal<'_>,
     patience: &mut Patience,
 ) -> After {
-    let Refusal { failure, service, is_head, keep_alive } = refusal;
-    proxy.plane.metrics.error(service, failure.reason.as_str());
-    let reason = failure.reason.as_str();
+    let Refusal { mut failure, service, method, path, is_head, keep_alive } = refusal;
+    let (status, reason) = (failure.reason.status(), failure.reason.as_str());
+    proxy.plane.metrics.error(service, reason);
+    proxy.plane.metrics.answered(service, method, status);
     tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", failure.cause);
+    if failure.reason == Reason::UnknownService && proxy.caller.is_local() {
+        failure.services =
+            proxy.snapshot().services.iter().take(LISTED).map(|one| one.name.clone()).collect();
+    }
+    access_log::write(&access_log::Entry {
+        service,
+        method,
+        // Of a head that cannot be read there is no path.
+        path: path.or_else(|| proxy.snapshot().access_log.then(String::new)).as_deref(),
+        status: Some(status),
+        took: Duration::ZERO,
+        failure: Some(&failure),
+    });
     let keep_alive = keep_alive && !proxy.is_draining();
     let mut out = Buffer::take();
     failure.write(out.bytes_mut(), is_head, keep_alive);

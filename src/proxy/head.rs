@@ -12,6 +12,7 @@ use super::failure::{Failure, Reason};
 use super::framing::{Chunks, Framing};
 use crate::credential::Slot;
 use crate::headers::{Field, has_bare_line_feed, has_token, tokens};
+use crate::route::agree;
 
 /// No head is larger.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -120,7 +121,12 @@ pub(super) fn request<'h, 'b>(
         (None, true) => "",
         (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
     };
+    let named = host;
     let (host, absolute, path) = target_parts(method, target, host)?;
+    // A credential must not hang on which of the two a reader believes.
+    if absolute && known.host.is_some() && !agree(host, named) {
+        return Err(Failure::new(Reason::Forbidden, "Host and the target name different servers"));
+    }
     let body = match (known.length, known.is_chunked) {
         (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
         (None, true) if is_old => return Err(bad("Transfer-Encoding in HTTP/1.0")),
@@ -139,7 +145,7 @@ pub(super) fn request<'h, 'b>(
     Ok(RequestHead { method, host, absolute, path, fields, nominates: known.nominates, facts })
 }
 
-/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form's own authority wins over `Host`.
+/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form has an authority of its own.
 fn target_parts<'b>(
     method: &str,
     target: &'b str,

@@ -6,6 +6,8 @@
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
+//! caller       who it is, as far as that is known
+//! location     the upstream's URLs as the caller writes them
 //! head         bytes -> what must be known of a head, or a refusal
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
@@ -22,11 +24,13 @@ mod ask;
 #[doc(hidden)]
 pub mod bench;
 mod buffer;
+mod caller;
 mod connection;
 mod exchange;
 mod failure;
 mod framing;
 mod head;
+mod location;
 mod patience;
 mod prepare;
 mod relay;
@@ -44,6 +48,8 @@ use pingora::server::ShutdownWatch;
 use crate::caller_tls::CallerTlsServer;
 use crate::metrics::Metrics;
 use crate::runtime::{Reader, Runtime, Snapshot};
+
+use caller::Caller;
 
 pub use failure::{Failure, Reason};
 
@@ -100,6 +106,7 @@ pub struct Proxy {
     door: Arc<Door>,
     reader: Reader,
     own: Own,
+    caller: Caller,
 }
 
 /// Where the service of a listener of its own stands in the snapshot.
@@ -114,10 +121,10 @@ enum Own {
 
 impl Proxy {
     /// For one connection.
-    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
+    fn new(plane: Arc<DataPlane>, door: Arc<Door>, caller: Caller) -> Self {
         let reader = plane.runtime.reader();
         let own = Self::find_own(&door, reader.snapshot());
-        Self { plane, door, reader, own }
+        Self { plane, door, reader, own, caller }
     }
 
     /// Goes on to the current snapshot: between requests only.
@@ -170,7 +177,8 @@ impl Entrance {
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let proxy = Proxy::new(self.plane.clone(), self.door.clone());
+        let caller = Caller::new(stream.get_socket_digest());
+        let proxy = Proxy::new(self.plane.clone(), self.door.clone(), caller);
         match &self.door.tls {
             None => connection::serve(proxy, &mut stream).await,
             Some(tls) => {

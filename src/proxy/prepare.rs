@@ -8,7 +8,7 @@ use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
 use crate::metrics::MethodLabel;
-use crate::route::climbs;
+use crate::route::{Way, climbs};
 use crate::service::Service;
 
 /// What is known of a request once it is routed.
@@ -18,6 +18,8 @@ pub(super) struct Found<'p> {
     pub(super) method: MethodLabel,
     /// Without the query; for the access log, and only where there is one.
     pub(super) path: Option<String>,
+    /// How the caller named the service.
+    pub(super) way: Way,
 }
 
 /// A request that is led nowhere.
@@ -25,6 +27,9 @@ pub(super) struct Refusal<'p> {
     pub(super) failure: Failure,
     /// The service, where it is known.
     pub(super) service: &'p str,
+    pub(super) method: MethodLabel,
+    /// As in [`Found`].
+    pub(super) path: Option<String>,
     pub(super) is_head: bool,
     /// The next request can follow: where this one ends is known, and here.
     pub(super) keep_alive: bool,
@@ -33,7 +38,14 @@ pub(super) struct Refusal<'p> {
 impl From<Failure> for Refusal<'_> {
     /// Of a head that cannot be read.
     fn from(failure: Failure) -> Self {
-        Self { failure, service: "", is_head: false, keep_alive: false }
+        Self {
+            failure,
+            service: "",
+            method: MethodLabel::OTHER,
+            path: None,
+            is_head: false,
+            keep_alive: false,
+        }
     }
 }
 
@@ -46,9 +58,15 @@ pub(super) fn prepare<'p>(
 ) -> Result<Found<'p>, Refusal<'p>> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
+    let path = || {
+        let path = head.path.split('?').next().unwrap_or_default();
+        proxy.snapshot().access_log.then(|| path.to_owned())
+    };
     let refusal = |service, reason, cause: &str| Refusal {
         failure: Failure::new(reason, cause),
         service,
+        method: MethodLabel::of(head.method),
+        path: path(),
         is_head: head.facts.is_head,
         keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
     };
@@ -75,6 +93,6 @@ pub(super) fn prepare<'p>(
             &injection,
         );
     }
-    let path = snapshot.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
-    Ok(Found { service, method: MethodLabel::of(head.method), path, facts: head.facts })
+    let (method, path) = (MethodLabel::of(head.method), path());
+    Ok(Found { service, method, path, way: matched.way, facts: head.facts })
 }

@@ -29,6 +29,7 @@ const IDLE: Duration = Duration::from_secs(55);
 pub struct Upstream {
     host: Host,
     port: u16,
+    is_tls: bool,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     resolver: Resolver,
     pool: Pool,
@@ -58,6 +59,7 @@ impl Upstream {
         Self {
             host: service.upstream.host.clone(),
             port: service.upstream.port,
+            is_tls: service.upstream.tls,
             tls,
             resolver,
             pool: Pool::new(IDLE),
@@ -65,6 +67,11 @@ impl Upstream {
             base_path: service.upstream.base_path.clone(),
             timeouts: service.timeouts.clone(),
         }
+    }
+
+    /// Whether it is reached by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// An idle connection, if there is one that still lives.
@@ -119,6 +126,7 @@ pub(crate) mod tests {
             tls: Tls::default(),
             timeouts: Timeouts::default(),
             token_wait: Duration::ZERO,
+            rewrite_location: true,
             optional: false,
         };
         Upstream::new(&service, None, Resolver::from_system().unwrap())

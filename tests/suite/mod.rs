@@ -42,5 +42,7 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod token_request;
+mod ways_location;
+mod ways_refused;
 mod ways_tls;
 mod whole_seconds;
