@@ -38,7 +38,7 @@ impl TokenSource for Issuer {
     async fn fetch(&self) -> Result<Issued, FetchError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(Moment::now(), Duration::from_secs(3600));
-        Ok(Issued { access_token, expiry, scope: None })
+        Ok(Issued { access_token, expiry, scope: None, refresh_token: None })
     }
 }
 

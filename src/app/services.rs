@@ -56,7 +56,7 @@ impl Workshop {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, &client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let source: Arc<dyn TokenSource> = grants::source(endpoint, metrics);
+            let source: Arc<dyn TokenSource> = grants::source(Arc::new(endpoint), metrics);
             let store = Arc::new(Store::new());
             tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);

@@ -12,6 +12,7 @@ mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod grant;
 mod host;
 mod interpolate;
 mod item;
@@ -43,6 +44,7 @@ use crate::secret::Secret;
 
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use error::{ConfigError, Mistake};
+pub use grant::{Grant, Password, TokenExchange};
 pub use interpolate::Environment;
 pub use listener::Listener;
 
@@ -182,7 +184,7 @@ pub enum Auth {
         value: Secret,
     },
     /// `type: oauth2` (RFC 6749).
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Auth {
@@ -215,7 +217,7 @@ pub struct OAuth2 {
     pub grant: Grant,
     /// Token endpoint.
     pub token_url: Url,
-    /// Client identifier (RFC 6749 §2.2).
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
@@ -251,22 +253,6 @@ impl fmt::Debug for OAuth2 {
     }
 }
 
-/// `grant_type`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Grant {
-    /// RFC 6749 §4.4.
-    ClientCredentials,
-}
-
-impl Grant {
-    /// The value of `grant_type`, in the configuration and on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "client_credentials",
-        }
-    }
-}
-
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
@@ -282,6 +268,8 @@ pub enum ClientAuth {
         /// Client secret.
         secret: Secret,
     },
+    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
+    None,
 }
 
 impl ClientAuth {
@@ -290,6 +278,7 @@ impl ClientAuth {
         match self {
             Self::SecretBasic { .. } => "client_secret_basic",
             Self::SecretPost { .. } => "client_secret_post",
+            Self::None => "none",
         }
     }
 }

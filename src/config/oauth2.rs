@@ -1,10 +1,10 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
+use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, BasicEncoding, ClientAuth, Grant, OAuth2, Tls, duration, endpoint, secret, tls};
-use crate::secret::Secret;
+use super::{Auth, BasicEncoding, ClientAuth, OAuth2, Tls, duration, endpoint, secret, tls};
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
@@ -13,16 +13,23 @@ const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"
 enum Method {
     Basic,
     Post,
+    None,
 }
 
 pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
-    let grant = table.required("grant_type").and_then(|item| grant(&item));
+    let kind = grant::kind(table);
+    let client = kind.map_or(Client::Proven, |kind| kind.client);
     let token_url = table.required("token_url");
-    let client_id = table.required("client_id").and_then(|item| item.parse(client_id));
-    let client_secret = table.required("client_secret").and_then(|item| secret::read(&item));
-    let client_auth = client_auth(table, client_secret, client_id.as_deref());
+    let client_id = match client {
+        Client::Any if !table.has("client_id") => Some(String::new()),
+        _ => table.required("client_id").and_then(|item| item.parse(client_id)),
+    };
+    let client_auth = client_auth(table, client, client_id.as_deref());
+    let grant = kind.and_then(|kind| (kind.read)(table));
     let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
-    let endpoint_params = table.optional("endpoint_params").map_or_else(Vec::new, |item| params(&item));
+    let endpoint_params = table
+        .optional("endpoint_params")
+        .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
@@ -31,7 +38,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
     let https = token_url.as_ref().map(|url| url.scheme() == "https");
     let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
-    Some(Auth::OAuth2(OAuth2 {
+    Some(Auth::OAuth2(Box::new(OAuth2 {
         grant: grant?,
         token_url: token_url?,
         client_id: client_id?,
@@ -41,22 +48,38 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         default_expires_in,
         request_timeout,
         tls,
-    }))
+    })))
 }
 
-fn grant(item: &Item<'_>) -> Option<Grant> {
-    let planned =
-        ["password", "refresh_token", "authorization_code", "device_code", "jwt_bearer", "token_exchange"];
-    supported(item, &planned, &[("client_credentials", ())]).map(|()| Grant::ClientCredentials)
-}
-
-fn client_auth(table: &mut Table<'_>, secret: Option<Secret>, client_id: Option<&str>) -> Option<ClientAuth> {
-    let planned = ["client_secret_jwt", "private_key_jwt", "tls_client_auth", "none"];
-    let allowed = [("client_secret_basic", Method::Basic), ("client_secret_post", Method::Post)];
+fn client_auth(table: &mut Table<'_>, client: Client, client_id: Option<&str>) -> Option<ClientAuth> {
+    let planned = ["client_secret_jwt", "private_key_jwt", "tls_client_auth"];
+    let allowed = [
+        ("client_secret_basic", Method::Basic),
+        ("client_secret_post", Method::Post),
+        ("none", Method::None),
+    ];
     let method = match table.optional("auth_method") {
+        None if client != Client::Proven && !table.has("client_secret") => Some(Method::None),
         None => Some(Method::Basic),
-        Some(item) => supported(&item, &planned, &allowed),
+        Some(item) => {
+            let method = supported(&item, &planned, &allowed);
+            if method == Some(Method::None) && client == Client::Proven {
+                item.mistake(
+                    "with this grant a client must prove who it is (RFC 6749 §4.4); \
+                              any other method will do",
+                );
+                return None;
+            }
+            method
+        }
     };
+    if method == Some(Method::None) {
+        if let Some(item) = table.optional("client_secret") {
+            item.mistake("`auth_method: none` sends no secret; leave this key out");
+        }
+        return Some(ClientAuth::None);
+    }
+    let secret = table.required("client_secret").and_then(|item| secret::read(&item));
     let encoding = table.optional("basic_auth_encoding");
     if let (Some(Method::Post), Some(item)) = (method, &encoding) {
         item.mistake("only `auth_method: client_secret_basic` has an encoding; leave this key out");
@@ -72,11 +95,16 @@ fn client_auth(table: &mut Table<'_>, secret: Option<Secret>, client_id: Option<
     match method? {
         Method::Basic => Some(ClientAuth::SecretBasic { secret: secret?, encoding }),
         Method::Post => Some(ClientAuth::SecretPost { secret: secret? }),
+        Method::None => Some(ClientAuth::None),
     }
 }
 
 /// One of a few words; others of the design are known, and refused as such.
-fn supported<T: Copy>(item: &Item<'_>, planned: &[&str], allowed: &[(&'static str, T)]) -> Option<T> {
+pub(super) fn supported<T: Copy>(
+    item: &Item<'_>,
+    planned: &[&str],
+    allowed: &[(&'static str, T)],
+) -> Option<T> {
     if planned.contains(&item.text()?) {
         let words = list(allowed.iter().map(|(word, _)| *word));
         item.mistake(format!("not supported by this version; allowed: {words}"));
@@ -123,11 +151,13 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
-fn params(item: &Item<'_>) -> Vec<(String, String)> {
+fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in item.entries().unwrap_or_default() {
         if RESERVED.contains(&name) {
             value.mistake(format!("Sidekey writes {} itself, from keys of their own", list(RESERVED)));
+        } else if own.contains(&name) {
+            value.mistake("with this grant Sidekey writes the parameter itself, from a key of its own");
         } else if name.is_empty() {
             item.mistake("a parameter without a name");
         } else if value.is_empty() {

@@ -13,6 +13,14 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
 }
 
+/// The place a secret is read from whenever it is needed, which must be readable now.
+pub(super) fn place(item: &Item<'_>) -> Option<Source> {
+    let source = source(item)?;
+    let secret = source.read_with(item.environment());
+    secret.map_err(|error| item.mistake(explain(&source, &error))).ok()?;
+    Some(source)
+}
+
 /// Reads a secret and holds it to the characters that may stand where it goes.
 pub(super) fn read_of(item: &Item<'_>, allowed: fn(char) -> bool, place: &str) -> Option<Secret> {
     let secret = read(item)?;

@@ -12,7 +12,7 @@ use super::{InvalidSecret, Secret};
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// A place a secret is read from, as the configuration names it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// `{ env: NAME }`
     Env(String),

@@ -35,6 +35,9 @@ pub(super) fn proof(client_id: &str, auth: &ClientAuth) -> Proof {
             ("client_id", Zeroizing::new(client_id.to_owned())),
             ("client_secret", Zeroizing::new(secret.expose().to_owned())),
         ]),
+        // A public client says who it is (RFC 6749 §3.2.1); where the grant says who asks, there is nothing to say.
+        ClientAuth::None if client_id.is_empty() => Proof::Form(Vec::new()),
+        ClientAuth::None => Proof::Form(vec![("client_id", Zeroizing::new(client_id.to_owned()))]),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header;
+use http::{HeaderMap, StatusCode, header};
 use parking_lot::Mutex;
 use reqwest::redirect;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::client_auth::{Proof, proof};
@@ -20,6 +21,21 @@ use crate::secret::Secret;
 const MAX_BODY: usize = 1024 * 1024;
 /// Lifetime of a token where neither the endpoint, nor the configuration, nor the token itself says.
 const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
+/// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
+const TELLABLE: [&str; 12] = [
+    "grant_type",
+    "scope",
+    "client_id",
+    "username",
+    "redirect_uri",
+    "audience",
+    "resource",
+    "subject_token_type",
+    "actor_token_type",
+    "requested_token_type",
+    "code_challenge",
+    "code_challenge_method",
+];
 /// Limit on the TCP and TLS handshakes, within `request_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -27,6 +43,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct TokenEndpoint {
     client: reqwest::Client,
     config: OAuth2,
+    /// The configured scopes, joined by a space (RFC 6749 §3.3).
+    scope: String,
     proof: Proof,
     /// Lifetime of the last token, and how long its request took.
     last_request: Mutex<Option<(Duration, Duration)>>,
@@ -60,6 +78,7 @@ impl TokenEndpoint {
             client,
             proof,
             redactor: redactor(config),
+            scope: config.scopes.join(" "),
             config: config.clone(),
             last_request: Mutex::default(),
             last_stated: Mutex::default(),
@@ -72,26 +91,41 @@ impl TokenEndpoint {
         &self.config
     }
 
+    /// The scope to ask for; may be empty.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
+    }
+
     /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
     pub(super) async fn request(&self, grant: &[(&str, &str)]) -> Result<Issued, FetchError> {
         let sent = Moment::now();
-        let answer = self.exchange(self.form(grant)).await?;
+        let answer = self.post(&self.config.token_url, grant, response::parse).await?;
+        *self.last_issued.lock() = Some(answer.access_token.clone());
         let lifetime = self.lifetime(&answer);
         *self.last_request.lock() = Some((lifetime, sent.elapsed()));
         Ok(Issued {
             access_token: answer.access_token,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
             scope: answer.scope,
+            refresh_token: answer.refresh_token,
         })
     }
 
-    async fn exchange(&self, form: Zeroizing<String>) -> Result<response::Answer, FetchError> {
+    /// Sends these fields to an endpoint of this client's authorization server, with its client authentication, and has
+    /// the answer parsed.
+    pub(super) async fn post<T>(
+        &self,
+        url: &Url,
+        fields: &[(&str, &str)],
+        parse: impl FnOnce(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
+        let form = self.form(fields);
         let now = SystemTime::now();
         let limit = self.config.request_timeout;
         let limit = limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()));
         let mut request = self
             .client
-            .post(self.config.token_url.clone())
+            .post(url.clone())
             .timeout(limit)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -109,13 +143,14 @@ impl TokenEndpoint {
             }
             body.extend_from_slice(&chunk);
         }
-        let redactor = match &*self.last_issued.lock() {
+        let mut redactor = match &*self.last_issued.lock() {
             Some(token) => self.redactor.clone().hide(token.expose()),
             None => self.redactor.clone(),
         };
-        let answer = response::parse(answer.status(), answer.headers(), &body, now, &redactor)?;
-        *self.last_issued.lock() = Some(answer.access_token.clone());
-        Ok(answer)
+        for (_, value) in fields.iter().filter(|(name, _)| !TELLABLE.contains(name)) {
+            redactor = redactor.hide(value);
+        }
+        parse(answer.status(), answer.headers(), &body, now, &redactor)
     }
 
     fn form(&self, grant: &[(&str, &str)]) -> Zeroizing<String> {
@@ -147,8 +182,12 @@ impl TokenEndpoint {
 /// What an answer of this endpoint may write back and must not be shown. Some providers want a secret in the query of the
 /// URL or in a parameter of their own.
 fn redactor(config: &OAuth2) -> Redactor {
-    let (ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret }) = &config.client_auth;
-    let mut redactor = Redactor::default().hide(secret.expose());
+    let mut redactor = match &config.client_auth {
+        ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret } => {
+            Redactor::default().hide(secret.expose())
+        }
+        ClientAuth::None => Redactor::default(),
+    };
     for (_, value) in config.token_url.query_pairs() {
         redactor = redactor.hide_likely(&value);
     }

@@ -44,6 +44,9 @@ pub struct Issued {
     pub expiry: Expiry,
     /// Granted scope, where the answer names it (RFC 6749 §5.1).
     pub scope: Option<String>,
+    /// What the next token can be asked for with (RFC 6749 §6). Many answers have one that is not asked for; the grants
+    /// that renew by it take it, the others leave it.
+    pub refresh_token: Option<Secret>,
 }
 
 /// A token as the request path uses it.
@@ -85,12 +88,19 @@ pub struct FetchError {
     pub message: String,
     /// How long the endpoint asked us to wait (`Retry-After`).
     pub retry_after: Option<Duration>,
+    /// The `error` code of the endpoint's answer (RFC 6749 §5.2), fit for a log.
+    pub code: Option<String>,
 }
 
 impl FetchError {
     /// A failure without `Retry-After`.
     pub fn new(reason: FetchFailure, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None }
+        Self { reason, message: message.into(), retry_after: None, code: None }
+    }
+
+    /// Whether the endpoint answered with this `error` code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
     }
 }
 
@@ -111,6 +121,10 @@ pub enum FetchFailure {
     Malformed,
     /// The endpoint refused the client or the grant (RFC 6749 §5.2): only a change on one side helps.
     Refused,
+    /// Something on Sidekey's own side: a secret that cannot be read, a state file that cannot be written.
+    Local,
+    /// A person must run `sidekey login` first. No request was made.
+    LoginRequired,
 }
 
 impl FetchFailure {
@@ -124,6 +138,8 @@ impl FetchFailure {
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
             Self::Refused => "refused",
+            Self::Local => "local",
+            Self::LoginRequired => "login_required",
         }
     }
 }

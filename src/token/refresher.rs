@@ -159,6 +159,7 @@ mod tests {
                 access_token,
                 expiry: Expiry::after(Moment::now(), *self.lifetime.lock()),
                 scope: None,
+                refresh_token: None,
             })
         }
     }

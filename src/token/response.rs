@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub lifetime_is_stated: bool,
     /// `scope`.
     pub scope: Option<String>,
+    /// `refresh_token`, where it can be used.
+    pub refresh_token: Option<Secret>,
 }
 
 /// Parses an answer. `now` is when the request was sent; `redactor` knows what must not be shown, because an endpoint
@@ -69,12 +71,17 @@ pub(super) fn parse(
         }
         _ => return Err(malformed("the token endpoint's answer has no access_token")),
     };
+    let refresh_token = match fields.remove("refresh_token") {
+        Some(Value::String(token)) => Secret::new(token).ok(),
+        _ => None,
+    };
     let stated = stated_lifetime(&fields, now);
     Ok(Answer {
         lifetime: stated.or_else(|| jwt_lifetime(&access_token, now)),
         lifetime_is_stated: stated.is_some(),
         scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
         access_token,
+        refresh_token,
     })
 }
 
@@ -102,11 +109,13 @@ fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Reda
     tokens.fold(redactor.clone(), Redactor::hide_likely)
 }
 
-/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header.
+/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header. A token exchange answers `N_A`
+/// where what it issued is no access token (RFC 8693 §2.2.1), such as an ID token that an API takes.
 fn unusable_type(fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
     match fields.get("token_type") {
         None | Some(Value::Null) => None,
         Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case("bearer") => None,
+        Some(Value::String(kind)) if kind == "N_A" && fields.contains_key("issued_token_type") => None,
         Some(Value::String(kind)) => Some(clean(redactor.show(kind))),
         Some(_) => Some("that is no string".into()),
     }
@@ -172,7 +181,7 @@ fn refused(
         _ if passing => FetchFailure::ServerError,
         _ => FetchFailure::Refused,
     };
-    FetchError { reason, message, retry_after: retry_after(headers, now) }
+    FetchError { reason, message, retry_after: retry_after(headers, now), code: Some(code) }
 }
 
 fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> FetchError {
@@ -194,6 +203,7 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Fet
         reason,
         message: format!("the token endpoint answered {}{note}", status.as_u16()),
         retry_after,
+        code: None,
     }
 }
 

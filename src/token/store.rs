@@ -132,6 +132,7 @@ mod tests {
             access_token: Secret::new(value.into()).unwrap(),
             expiry: Expiry::after(Moment::now(), Duration::from_secs(lifetime)),
             scope: None,
+            refresh_token: None,
         }
     }
 

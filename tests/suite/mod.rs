@@ -6,6 +6,7 @@ mod deploy_image;
 mod deploy_kubernetes;
 mod deploy_prometheus;
 mod fleet;
+mod grants;
 mod harness_itself;
 mod http_broken_upstreams;
 mod http_confinement;

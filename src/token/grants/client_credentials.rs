@@ -1,5 +1,7 @@
 //! `client_credentials` (RFC 6749 §4.4): the client asks for itself. A `refresh_token` in the answer is ignored (§4.4.3).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::token::endpoint::TokenEndpoint;
@@ -7,15 +9,13 @@ use crate::token::{FetchError, Issued, TokenSource};
 
 /// The client-credentials grant at one endpoint.
 pub struct ClientCredentials {
-    endpoint: TokenEndpoint,
-    scope: String,
+    endpoint: Arc<TokenEndpoint>,
 }
 
 impl ClientCredentials {
     /// Prepares the grant.
-    pub fn new(endpoint: TokenEndpoint) -> Self {
-        let scope = endpoint.config().scopes.join(" ");
-        Self { endpoint, scope }
+    pub fn new(endpoint: Arc<TokenEndpoint>) -> Self {
+        Self { endpoint }
     }
 }
 
@@ -23,8 +23,9 @@ impl ClientCredentials {
 impl TokenSource for ClientCredentials {
     async fn fetch(&self) -> Result<Issued, FetchError> {
         let mut fields = vec![("grant_type", "client_credentials")];
-        if !self.scope.is_empty() {
-            fields.push(("scope", &self.scope));
+        let scope = self.endpoint.scope();
+        if !scope.is_empty() {
+            fields.push(("scope", scope));
         }
         self.endpoint.request(&fields).await
     }

@@ -29,7 +29,10 @@ fn no_public_type_prints_a_secret() {
         write!(printed, "{service:?}{:?}", service.auth).unwrap();
         if let Auth::OAuth2(oauth2) = &service.auth {
             let (ClientAuth::SecretBasic { secret: held, .. } | ClientAuth::SecretPost { secret: held }) =
-                &oauth2.client_auth;
+                &oauth2.client_auth
+            else {
+                panic!("every client here has a secret")
+            };
             assert!(secret.is_in(held.expose()), "it does hold the secret");
             write!(printed, "{oauth2:?}{:?}{held:?}", oauth2.client_auth).unwrap();
         }

@@ -161,7 +161,7 @@ services:
     upstream: https://a.example
     auth:
       type: oauth2
-      grant_type: password
+      grant_type: jwt_bearer
       token_url: https://a.example/token
       client_id: crm
       client_secret: CANARY

@@ -4,6 +4,7 @@ mod caller_tls;
 mod credentials;
 mod document;
 mod durations;
+mod grants;
 mod keys;
 mod listeners;
 mod urls;
@@ -19,6 +20,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
     ("durations", durations::CASES),
+    ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),

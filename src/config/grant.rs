@@ -1,0 +1,209 @@
+//! `grant_type`, and the keys that only one grant has: a type and a reader for each.
+
+use super::item::Item;
+use super::secret;
+use super::table::Table;
+use crate::secret::{Secret, Source};
+
+/// `grant_type`: what a token is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Grant {
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+    /// RFC 6749 §4.3.
+    Password(Password),
+    /// RFC 6749 §6: a refresh token that was obtained elsewhere.
+    RefreshToken(Secret),
+    /// RFC 8693.
+    TokenExchange(Box<TokenExchange>),
+}
+
+impl Grant {
+    /// The value of `grant_type` in the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::Password(_) => "password",
+            Self::RefreshToken(_) => "refresh_token",
+            Self::TokenExchange(_) => "token_exchange",
+        }
+    }
+}
+
+/// `grant_type: password`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Password {
+    /// The resource owner's name.
+    pub username: String,
+    /// The resource owner's password.
+    pub password: Secret,
+}
+
+/// `grant_type: token_exchange`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenExchange {
+    /// Whom the token is to be for; read again for every request.
+    pub subject_token: Source,
+    /// What kind of token that is: a URI (RFC 8693 §3).
+    pub subject_token_type: String,
+    /// Who acts for the subject, and what kind of token says so.
+    pub actor_token: Option<(Source, String)>,
+    /// What kind of token is wanted.
+    pub requested_token_type: Option<String>,
+    /// Names of the services the token is for.
+    pub audience: Vec<String>,
+    /// URIs of the services the token is for (RFC 8707).
+    pub resource: Vec<String>,
+}
+
+/// Reads the keys of one grant.
+type Reader = fn(&mut Table<'_>) -> Option<Grant>;
+
+/// What is known of a grant before its keys are read.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    /// Whether the client has an identifier, and whether it may do without a secret.
+    pub(super) client: Client,
+    /// The keys that not every grant has.
+    keys: &'static [&'static str],
+    /// The form parameters that not every grant writes.
+    pub(super) writes: &'static [&'static str],
+    /// Reads the keys.
+    pub(super) read: Reader,
+}
+
+/// What a grant needs of the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    /// An identifier and a proof of it.
+    Proven,
+    /// An identifier: public clients can use the grant.
+    Named,
+    /// Neither: the grant itself says who asks.
+    Any,
+}
+
+const KINDS: [(&str, Kind); 4] = [
+    ("client_credentials", Kind { client: Client::Proven, keys: &[], writes: &[], read: client_credentials }),
+    (
+        "password",
+        Kind {
+            client: Client::Named,
+            keys: &["username", "password"],
+            writes: &["username", "password", "refresh_token"],
+            read: password,
+        },
+    ),
+    (
+        "refresh_token",
+        Kind {
+            client: Client::Named,
+            keys: &["refresh_token"],
+            writes: &["refresh_token"],
+            read: refresh_token,
+        },
+    ),
+    (
+        "token_exchange",
+        Kind { client: Client::Any, keys: &EXCHANGE, writes: &EXCHANGE, read: token_exchange },
+    ),
+];
+
+const EXCHANGE: [&str; 7] = [
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
+    "audience",
+    "resource",
+];
+
+/// Which grant it is. Keys of other grants are refused here; without a good `grant_type` nothing is said of them.
+pub(super) fn kind(table: &mut Table<'_>) -> Option<Kind> {
+    let item = table.required("grant_type");
+    let planned = ["authorization_code", "device_code", "jwt_bearer"];
+    let kind = item.and_then(|item| super::oauth2::supported(&item, &planned, &KINDS));
+    for (_, other) in KINDS {
+        for key in other.keys {
+            if table.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
+                let item = table.optional(key);
+                if let (Some(item), Some(_)) = (item, kind) {
+                    item.mistake("this key belongs to another `grant_type`; leave it out");
+                }
+            }
+        }
+    }
+    kind
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers")]
+fn client_credentials(_: &mut Table<'_>) -> Option<Grant> {
+    Some(Grant::ClientCredentials)
+}
+
+fn password(table: &mut Table<'_>) -> Option<Grant> {
+    let username = table.required("username").and_then(|item| item.parse(filled));
+    let password = table.required("password").and_then(|item| secret::read(&item));
+    Some(Grant::Password(Password { username: username?, password: password? }))
+}
+
+fn refresh_token(table: &mut Table<'_>) -> Option<Grant> {
+    let token = table.required("refresh_token").and_then(|item| secret::read(&item));
+    Some(Grant::RefreshToken(token?))
+}
+
+fn token_exchange(table: &mut Table<'_>) -> Option<Grant> {
+    let subject_token = table.required("subject_token").and_then(|item| secret::place(&item));
+    let subject_token_type = match table.optional("subject_token_type") {
+        Some(item) => token_type(&item),
+        None => Some(urn("jwt")),
+    };
+    let actor_token = table.optional("actor_token");
+    let actor_token_type = table.optional("actor_token_type");
+    if let (None, Some(item)) = (&actor_token, &actor_token_type) {
+        item.mistake("there is no `actor_token` whose type this could be");
+    }
+    // One that cannot be read is on the report, and nothing comes of the whole file.
+    let actor_token = actor_token.and_then(|item| {
+        let kind = actor_token_type.map_or_else(|| Some(urn("jwt")), |item| token_type(&item));
+        Some((secret::place(&item)?, kind?))
+    });
+    let requested_token_type = table.optional("requested_token_type").and_then(|item| token_type(&item));
+    let audience = table.optional("audience").map_or_else(Vec::new, |item| texts(&item));
+    let resource = table.optional("resource").map_or_else(Vec::new, |item| texts(&item));
+    Some(Grant::TokenExchange(Box::new(TokenExchange {
+        subject_token: subject_token?,
+        subject_token_type: subject_token_type?,
+        actor_token,
+        requested_token_type,
+        audience,
+        resource,
+    })))
+}
+
+/// The words of RFC 8693 §3 without their common beginning, or any URI.
+fn token_type(item: &Item<'_>) -> Option<String> {
+    const WORDS: [&str; 6] = ["jwt", "access_token", "refresh_token", "id_token", "saml1", "saml2"];
+    item.parse(|text| match text {
+        word if WORDS.contains(&word) => Ok(urn(word)),
+        uri if uri.contains(':') && uri.chars().all(|c| c.is_ascii_graphic()) => Ok(uri.to_owned()),
+        _ => Err(format!("a token type is {}, or a URI", super::nearest::list(WORDS))),
+    })
+}
+
+fn urn(word: &str) -> String {
+    format!("urn:ietf:params:oauth:token-type:{word}")
+}
+
+fn texts(item: &Item<'_>) -> Vec<String> {
+    item.one_or_more().iter().filter_map(|item| item.parse(filled)).collect()
+}
+
+fn filled(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("empty".into()),
+        _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),
+        _ => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,80 @@
+//! Grants of OAuth2 and the keys that belong to each.
+
+use super::Cases;
+
+pub(super) const CASES: Cases = &[
+    ("a grant without its own keys", "
+services:
+  password: { upstream: https://a.example, auth: { type: oauth2, grant_type: password, token_url: https://a.example/t, client_id: a } }
+  refresh: { upstream: https://a.example, auth: { type: oauth2, grant_type: refresh_token, token_url: https://a.example/t, client_id: a } }
+  exchange: { upstream: https://a.example, auth: { type: oauth2, grant_type: token_exchange, token_url: https://a.example/t } }
+"),
+    ("keys of another grant", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://a.example/token
+      client_id: crm
+      client_secret: { env: SECRET }
+      username: CANARY
+      refresh_token: CANARY
+"),
+    ("an unknown grant with keys of its own", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: passwort
+      token_url: https://a.example/token
+      client_id: crm
+      client_secret: { env: SECRET }
+      username: CANARY
+      password: CANARY
+"),
+    ("clients without a secret", "
+services:
+  unproven:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: client_credentials, token_url: https://a.example/token, client_id: crm }
+  public:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: client_credentials, token_url: https://a.example/token, client_id: crm, auth_method: none }
+  both:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: password, token_url: https://a.example/token, client_id: crm, auth_method: none, client_secret: CANARY, username: u, password: { env: SECRET } }
+  post:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: password, token_url: https://a.example/token, client_id: crm, auth_method: client_secret_post, username: u, password: { env: SECRET } }
+"),
+    ("password grant", "
+services:
+  crm:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: password
+      token_url: https://a.example/token
+      username: \"\"
+      password: { file: /nonexistent/password }
+      endpoint_params: { password: CANARY, username: a, refresh_token: CANARY }
+"),
+    ("token exchange", "
+services:
+  cloud:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: token_exchange
+      token_url: https://a.example/token
+      subject_token: { file: /nonexistent/token }
+      subject_token_type: JWT
+      actor_token_type: jwt
+      requested_token_type: an access token
+      audience: []
+      resource: [\"\"]
+"),
+];
