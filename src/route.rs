@@ -57,7 +57,9 @@ impl Routes {
             }
         }
         // The order of the file stays among equals: the first of two services with one URL answers for it.
-        upstreams.values_mut().for_each(|bases| bases.sort_by_key(|(base, _)| Reverse(base.len())));
+        for bases in upstreams.values_mut() {
+            bases.sort_by_key(|(base, _)| Reverse(base.len()));
+        }
         Self {
             prefixes: by(|service| vec![service.name.clone()]),
             hosts: by(|service| service.hosts.clone()),

@@ -17,13 +17,11 @@ impl Caller {
 
     /// On this machine: by loopback or by a Unix socket. Asked of the system the first time, which is for refusals only.
     pub(super) fn is_local(&self) -> bool {
-        let Some(peer) = self.socket.as_ref().and_then(|socket| socket.peer_addr()) else { return false };
-        // What is no internet address is a Unix socket.
-        peer.as_inet().is_none_or(|address| address.ip().to_canonical().is_loopback())
-    }
-
-    /// The caller speaks to the upstream's own URLs, as it believes.
-    pub(super) fn is_tunnelled(&self) -> bool {
-        false
+        let Some(socket) = &self.socket else { return false };
+        match socket.peer_addr().and_then(|peer| peer.as_inet()) {
+            Some(peer) => peer.ip().to_canonical().is_loopback(),
+            // The caller's end of a Unix socket has no name.
+            None => socket.local_addr().is_some_and(|own| own.as_inet().is_none()),
+        }
     }
 }

@@ -167,10 +167,11 @@ impl<'p> Request<'p> {
     /// How the URLs in an answer are to be understood, where they are to be rewritten at all.
     fn locations(&self, status: u16) -> Option<Locations<'_>> {
         let service = self.service;
-        (service.rewrite_location
-            && (status == 201 || (300..400).contains(&status))
-            && !self.proxy.caller.is_tunnelled())
-        .then(|| Locations { name: &service.name, upstream: &service.upstream, way: self.way })
+        (service.rewrite_location && (status == 201 || (300..400).contains(&status))).then(|| Locations {
+            name: &service.name,
+            upstream: &service.upstream,
+            way: self.way,
+        })
     }
 
     /// Decides how the answer is passed back and writes its head into `out`.
@@ -329,15 +330,16 @@ pub(super) async fn refuse(
     refusal: Refusal<'_>,
     patience: &mut Patience,
 ) -> After {
-    let Refusal { mut failure, service, method, path, is_head, keep_alive } = refusal;
+    let Refusal { failure, service, method, path, is_head, keep_alive } = refusal;
     let (status, reason) = (failure.reason.status(), failure.reason.as_str());
     proxy.plane.metrics.error(service, reason);
     proxy.plane.metrics.answered(service, method, status);
     tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", failure.cause);
-    if failure.reason == Reason::UnknownService && proxy.caller.is_local() {
-        failure.services =
-            proxy.snapshot().services.iter().take(LISTED).map(|one| one.name.clone()).collect();
-    }
+    let services: Vec<&str> = if failure.reason == Reason::UnknownService && proxy.caller.is_local() {
+        proxy.snapshot().services.iter().take(LISTED).map(|one| one.name.as_str()).collect()
+    } else {
+        Vec::new()
+    };
     access_log::write(&access_log::Entry {
         service,
         method,
@@ -349,7 +351,7 @@ pub(super) async fn refuse(
     });
     let keep_alive = keep_alive && !proxy.is_draining();
     let mut out = Buffer::take();
-    failure.write(out.bytes_mut(), is_head, keep_alive);
+    failure.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
     match relay::write(io, out.filled(), patience, REFUSAL).await {
         Err(_) => After::Close,
         Ok(()) if keep_alive => After::KeepAlive,

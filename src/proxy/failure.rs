@@ -106,22 +106,36 @@ pub struct Failure {
     pub cause: String,
     /// What the caller is told instead of the reason's own words, where more can be said.
     pub detail: Option<&'static str>,
-    /// The services there are, for a caller that may know.
-    pub services: Vec<String>,
 }
 
 impl Failure {
     /// A failure without `Retry-After`.
     pub fn new(reason: Reason, cause: impl Into<String>) -> Self {
-        Self { reason, retry_after: None, cause: cause.into(), detail: None, services: Vec::new() }
+        Self { reason, retry_after: None, cause: cause.into(), detail: None }
     }
 
     /// The whole response. A `HEAD` request gets no body but its length.
     pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
+        self.write_listing(out, is_head, keep_alive, &[]);
+    }
+
+    /// The same, with the services there are as a further member of the problem document.
+    pub(super) fn write_listing(
+        &self,
+        out: &mut Vec<u8>,
+        is_head: bool,
+        keep_alive: bool,
+        services: &[&str],
+    ) {
         let reason = self.reason;
         let (name, status, title, detail) =
             (reason.as_str(), reason.status(), reason.title(), self.detail.unwrap_or(reason.detail()));
-        let services = self.services();
+        // The name of a service needs no escaping.
+        let services = if services.is_empty() {
+            String::new()
+        } else {
+            format!(",\"services\":[\"{}\"]", services.join("\",\""))
+        };
         let body = format!(
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
         );
@@ -138,14 +152,6 @@ impl Failure {
         if !is_head {
             out.extend_from_slice(body.as_bytes());
         }
-    }
-
-    /// A further member of the problem document. The name of a service needs no escaping.
-    fn services(&self) -> String {
-        if self.services.is_empty() {
-            return String::new();
-        }
-        format!(",\"services\":[\"{}\"]", self.services.join("\",\""))
     }
 }
 

@@ -22,7 +22,9 @@ async fn by_path_prefix_by_host_and_by_a_port_of_its_own() {
         (Call::get(sidekey.url("/x")).header("Host", "api.internal"), "/next?a=b"),
         (Call::get(sidekey.service_url("api", "/x")), "/next?a=b"),
     ] {
-        for (status, name) in [(301, "Location"), (302, "location"), (307, "Location"), (201, "Content-Location")] {
+        for (status, name) in
+            [(301, "Location"), (302, "location"), (307, "Location"), (201, "Content-Location")]
+        {
             upstream.next(answer(status, name, &location));
             let response = call.clone().send().await;
             assert_eq!((response.status, response.header(name)), (status, Some(expected)));
@@ -46,9 +48,13 @@ async fn what_leads_elsewhere_and_what_no_redirect_is_stays_as_it_is() {
     let (upstream, sidekey) = redirecting("").await;
     let inside = format!("{}/v2/next", upstream.url());
     let outside = format!("{}/v3/next", upstream.url());
-    for (status, location) in
-        [(302, "https://elsewhere.example/v2/x"), (302, &outside), (302, "next"), (200, &inside), (404, &inside)]
-    {
+    for (status, location) in [
+        (302, "https://elsewhere.example/v2/x"),
+        (302, &outside),
+        (302, "next"),
+        (200, &inside),
+        (404, &inside),
+    ] {
         upstream.next(answer(status, "Location", location));
         assert_eq!(sidekey.get("/api/x").await.header("location"), Some(location), "{status}");
     }
@@ -72,5 +78,7 @@ async fn curl_follows_to_the_end_with_the_credential_in_every_request() {
     assert_eq!((end.status, end.text().as_str()), (200, "ok"));
     let seen: Vec<_> = upstream.requests().iter().map(|request| request.target.clone()).collect();
     assert_eq!(seen, ["/v2/first", "/v2/second", "/v2/third?x", "/v2/fourth"]);
-    assert!(upstream.requests().iter().all(|request| request.header("authorization") == Some("Bearer t0ken")));
+    assert!(
+        upstream.requests().iter().all(|request| request.header("authorization") == Some("Bearer t0ken"))
+    );
 }

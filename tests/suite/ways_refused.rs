@@ -56,7 +56,14 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (bytes, status, service, method, path, reason) in [
-        ("GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n", 404, "", "GET", "/nowhere", "unknown_service"),
+        (
+            "GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n",
+            404,
+            "",
+            "GET",
+            "/nowhere",
+            "unknown_service",
+        ),
         ("TRACE /api/x HTTP/1.1\r\nHost: x\r\n\r\n", 403, "api", "OTHER", "/api/x", "forbidden"),
         ("GET /api/x HTTP/1.1\r\n\r\n", 400, "", "OTHER", "", "bad_request"),
         ("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n", 403, "", "OTHER", "", "forbidden"),
@@ -68,12 +75,13 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
         client.send(bytes).await;
         assert_eq!(client.response().await.status, status, "{bytes}");
         assert!((count().await - before - 1.0).abs() < 0.1, "{bytes}");
-        let seen = sidekey.events().into_iter().filter(|event| event["target"] == "sidekey::access").any(|event| {
-            event["url.path"] == path
-                && event["service.name"] == service
-                && event["http.response.status_code"] == status
-                && event["sidekey.error"] == reason
-        });
+        let seen =
+            sidekey.events().into_iter().filter(|event| event["target"] == "sidekey::access").any(|event| {
+                event["url.path"] == path
+                    && event["service.name"] == service
+                    && event["http.response.status_code"] == status
+                    && event["sidekey.error"] == reason
+            });
         assert!(seen, "{bytes}: {}", sidekey.log());
     }
     assert!(!sidekey.log().contains("CANARY"));
