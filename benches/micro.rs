@@ -80,6 +80,7 @@ fn proxy() -> Proxy {
         credential: Credential::new(&config.auth, |_| store.clone()),
         upstream: Arc::new(Upstream::new(config, None, resolver.clone())),
         token_wait: config.token_wait,
+        rewrite_location: config.rewrite_location,
         optional: config.optional,
         metrics: metrics.service(&config.name),
     };

@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
-    use crate::proxy::{Caller, DataPlane, Door};
+    use crate::proxy::{DataPlane, Door};
     use crate::route::Routes;
     use crate::runtime::{Runtime, Snapshot};
 
@@ -126,7 +126,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
         let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-        Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)), Caller::default())
+        Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
     }
 
     /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.

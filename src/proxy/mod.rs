@@ -121,10 +121,10 @@ enum Own {
 
 impl Proxy {
     /// For one connection.
-    fn new(plane: Arc<DataPlane>, door: Arc<Door>, caller: Caller) -> Self {
+    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
         let reader = plane.runtime.reader();
         let own = Self::find_own(&door, reader.snapshot());
-        Self { plane, door, reader, own, caller }
+        Self { plane, door, reader, own, caller: Caller::default() }
     }
 
     /// Goes on to the current snapshot: between requests only.
@@ -178,7 +178,7 @@ impl Entrance {
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
         let caller = Caller::new(stream.get_socket_digest());
-        let proxy = Proxy::new(self.plane.clone(), self.door.clone(), caller);
+        let proxy = Proxy { caller, ..Proxy::new(self.plane.clone(), self.door.clone()) };
         match &self.door.tls {
             None => connection::serve(proxy, &mut stream).await,
             Some(tls) => {
