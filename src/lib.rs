@@ -9,18 +9,20 @@
 //! 4  proxy · admin
 //! 3  runtime → service
 //! 2  credential · route
-//! 1  token · headers · upstream · listener · caller_tls
-//! 0  telemetry · tls · dns → config → secret · metrics
+//! 1  token · headers · upstream · listener · caller_tls · authority
+//! 0  telemetry · tls · dns · keepalive → config → secret · metrics
 //! ```
 
 pub mod admin;
 pub mod app;
+pub mod authority;
 pub mod caller_tls;
 pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod dns;
 pub mod headers;
+pub mod keepalive;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;

@@ -183,6 +183,8 @@ fn class(status: u16) -> usize {
 pub struct MethodLabel(usize);
 
 impl MethodLabel {
+    /// `CONNECT`
+    pub const CONNECT: Self = Self(METHODS.len() - 2);
     /// A method that is not counted by name, or one that could not be read.
     pub const OTHER: Self = Self(METHODS.len() - 1);
 

@@ -100,6 +100,18 @@ impl Routes {
         Some(Match { service, rest, way: Way::Prefix })
     }
 
+    /// Whether a `CONNECT` to this host and port is one to a service: by the port of its upstream, or by that of plain HTTP, of
+    /// which Sidekey makes what the upstream has. `own` as in [`find`](Self::find).
+    pub fn is_service(&self, own: Option<usize>, host: &str, port: u16) -> bool {
+        let is_own = |service: usize| own.is_none_or(|own| own == service);
+        let at = |key: &str| {
+            self.upstreams.get(key).is_some_and(|bases| bases.iter().any(|(_, service)| is_own(*service)))
+        };
+        self.hosts.get(host.trim_matches(['[', ']'])).or_else(|| self.hosts.get(host)).is_some_and(|service| is_own(*service))
+            || at(&format!("{host}:{port}"))
+            || (port == 80 && at(host))
+    }
+
     /// The service whose base URL the caller's own URL lies under.
     fn by_upstream<'a>(
         &self,

@@ -24,7 +24,8 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 
 use crate::admin::Admin;
-use crate::config::{Config, Listen};
+use crate::authority::Authority;
+use crate::config::{Config, Listen, Unmatched};
 use crate::dns::Resolver;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ use crate::proxy::DataPlane;
 use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
 use crate::tls::TlsClients;
+use crate::upstream::Outside;
 
 use doors::Doors;
 use services::{Services, Workshop};
@@ -85,7 +87,7 @@ impl App {
         let admin = Listener::bind(&config.admin)?;
         let services = Services::start(&workshop, config)?;
 
-        let runtime = Arc::new(Runtime::new(snapshot(config, &services)));
+        let runtime = Arc::new(Runtime::new(snapshot(&workshop, config, &services)?));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
         pages::serve(admin, Admin::new(runtime.clone(), registry, metrics))?;
@@ -138,12 +140,19 @@ impl App {
     }
 }
 
-fn snapshot(config: &Config, services: &Services) -> Snapshot {
-    Snapshot {
+fn snapshot(workshop: &Workshop, config: &Config, services: &Services) -> anyhow::Result<Snapshot> {
+    Ok(Snapshot {
         routes: Routes::new(&config.services),
         services: services.in_order().into(),
         access_log: config.log.access,
-    }
+        intercept: config.intercept.as_ref().map(Authority::new).transpose()?.map(Arc::new),
+        outside: match &config.unmatched {
+            Unmatched::Deny => None,
+            Unmatched::Tunnel(settings) => {
+                Some(Arc::new(Outside::new(settings.clone(), workshop.resolver.clone())))
+            }
+        },
+    })
 }
 
 async fn sweep(runtime: Arc<Runtime>) {

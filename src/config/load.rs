@@ -19,7 +19,7 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Listener, Log, Shutdown, duration, listener, logging};
+use super::{Config, Listen, Listener, Log, Shutdown, duration, intercept, listener, logging};
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -88,12 +88,14 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let listen = self::listen(listen, &mut shared.claims);
     let admin = self::admin(admin, &mut shared.claims);
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
+    let intercept = table.optional("intercept").and_then(|item| intercept::read(&item));
+    let unmatched = intercept::unmatched(&mut table);
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
-    Some(Config { listen, admin, services: services?, log, shutdown, threads, warnings: Vec::new() })
+    Some(Config { listen, admin, services: services?, intercept, unmatched, log, shutdown, threads, warnings: Vec::new() })
 }
 
 fn loopback(port: u16) -> Listen {

@@ -14,6 +14,7 @@ mod endpoint;
 mod error;
 mod grant;
 mod host;
+mod intercept;
 mod interpolate;
 mod item;
 mod listen;
@@ -45,6 +46,7 @@ use crate::secret::Secret;
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
+pub use intercept::{Intercept, Tunnel, Unmatched};
 pub use interpolate::Environment;
 pub use listener::Listener;
 
@@ -57,6 +59,10 @@ pub struct Config {
     pub admin: Listen,
     /// Every service, in the order of the file.
     pub services: Vec<Service>,
+    /// Answers a `CONNECT` in a service's place; it is refused where there is none.
+    pub intercept: Option<Intercept>,
+    /// What becomes of a `CONNECT` to a host that is no service's.
+    pub unmatched: Unmatched,
     /// Logging.
     pub log: Log,
     /// How the process ends.
@@ -313,6 +319,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The whole request, if limited.
     pub total: Option<Duration>,
+    /// Between two pieces of anything after the switch to WebSocket, if limited.
+    pub tunnel_idle: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -322,6 +330,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(60),
             idle: Duration::from_secs(60),
             total: None,
+            tunnel_idle: None,
         }
     }
 }

@@ -99,6 +99,7 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
         first_byte: limit("first_byte").unwrap_or(default.first_byte),
         idle: limit("idle").unwrap_or(default.idle),
         total: limit("total"),
+        tunnel_idle: limit("tunnel_idle"),
     };
     table.finish();
     timeouts

@@ -8,11 +8,30 @@ use pingora::protocols::SocketDigest;
 #[derive(Default)]
 pub(super) struct Caller {
     socket: Option<Arc<SocketDigest>>,
+    within: Option<Within>,
+}
+
+/// The inside of a `CONNECT`.
+pub(super) struct Within {
+    /// `host:port` as it was asked for.
+    pub(super) authority: String,
+    /// The caller speaks TLS inside.
+    pub(super) is_tls: bool,
 }
 
 impl Caller {
     pub(super) fn new(socket: Option<Arc<SocketDigest>>) -> Self {
-        Self { socket }
+        Self { socket, within: None }
+    }
+
+    /// From now on everything comes from within a `CONNECT`.
+    pub(super) fn enter(&mut self, within: Within) {
+        self.within = Some(within);
+    }
+
+    /// The `CONNECT` that everything comes from within.
+    pub(super) fn within(&self) -> Option<&Within> {
+        self.within.as_ref()
     }
 
     /// On this machine: by loopback or by a Unix socket. Asked of the system the first time, which is for refusals only.

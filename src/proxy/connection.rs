@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Proxy;
 use super::buffer::Buffer;
+use super::connect::{self, Opened};
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
@@ -23,8 +24,15 @@ const HEAD: Duration = Duration::from_secs(30);
 /// in a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves requests until the connection ends.
+/// Serves a connection until it ends.
 pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
+    if let Some((rest, opened)) = requests(&mut proxy, io).await {
+        connect::serve(proxy, io, rest, opened).await;
+    }
+}
+
+/// Serves requests until the connection ends, or until a `CONNECT` makes something else of it.
+pub(super) async fn requests(proxy: &mut Proxy, io: &mut impl Io) -> Option<(Buffer, Opened)> {
     let mut left = None;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
     let (mut between, mut within) = (Patience::default(), Patience::default());
@@ -38,23 +46,32 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+                exchange::refuse(proxy, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+                exchange::refuse(proxy, io, failure.into(), &mut within).await;
                 break;
             }
         };
         proxy.refresh();
         if proxy.is_gone() {
             let failure = Failure::new(Reason::UnknownService, "the service of this listener was removed");
-            exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+            exchange::refuse(proxy, io, failure.into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
-        match exchange::run(&proxy, io, &mut buffer, head, &mut within).await {
+        if connect::is_asked_for(buffer.filled()) {
+            let opened = connect::open(proxy, &buffer.filled()[..head]).await;
+            buffer.consume(head);
+            match opened {
+                Ok(opened) => return Some((buffer, opened)),
+                Err(refusal) => exchange::refuse(proxy, io, refusal, &mut within).await,
+            };
+            break linger(io, &mut buffer).await;
+        }
+        match exchange::run(proxy, io, &mut buffer, head, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
             After::Close => break,
@@ -62,6 +79,7 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.
     let _ = timeout(LINGER, io.shutdown()).await;
+    None
 }
 
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
@@ -124,7 +142,7 @@ mod tests {
 
     fn proxy() -> Proxy {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false };
+        let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false, intercept: None, outside: None };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
         Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
     }

@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::Proxy;
@@ -18,6 +17,7 @@ use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
+use super::tunnel;
 use crate::metrics::MethodLabel;
 use crate::route::Way;
 use crate::service::Service;
@@ -167,7 +167,9 @@ impl<'p> Request<'p> {
     /// How the URLs in an answer are to be understood, where they are to be rewritten at all.
     fn locations(&self, status: u16) -> Option<Locations<'_>> {
         let service = self.service;
-        (service.rewrite_location && (status == 201 || (300..400).contains(&status))).then(|| Locations {
+        // Inside TLS by CONNECT the upstream's own URLs are the caller's as well.
+        let is_at_home = self.way == Way::Own && self.proxy.caller.within().is_some_and(|within| within.is_tls);
+        (service.rewrite_location && !is_at_home && (status == 201 || (300..400).contains(&status))).then(|| Locations {
             name: &service.name,
             upstream: &service.upstream,
             way: self.way,
@@ -258,14 +260,12 @@ impl<'p> Request<'p> {
         answer: &mut Buffer,
         mut connection: Connection,
     ) -> Result<After, Trouble> {
-        let broken = |error| Trouble::Cut(Broken::Caller(error));
+        let timeouts = &self.service.upstream.timeouts;
         out.bytes_mut().extend_from_slice(answer.filled());
-        relay::write(io, out.filled(), self.patience, self.service.upstream.timeouts.idle)
+        relay::write(io, out.filled(), self.patience, timeouts.idle).await.map_err(Trouble::Cut)?;
+        tunnel::run(io, &mut connection.stream, buffer.filled(), timeouts.tunnel_idle)
             .await
-            .map_err(Trouble::Cut)?;
-        connection.stream.write_all(buffer.filled()).await.map_err(broken)?;
-        buffer.clear();
-        tokio::io::copy_bidirectional(io, &mut connection.stream).await.map_err(broken)?;
+            .map_err(|error| Trouble::Cut(Broken::Caller(error)))?;
         Ok(After::Close)
     }
 

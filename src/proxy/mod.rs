@@ -3,6 +3,7 @@
 //! ```text
 //! tls          a caller's TLS, before anything else
 //! connection   one caller's connection: request after request
+//! connect      what becomes of a CONNECT
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
@@ -12,6 +13,8 @@
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
+//! tunnel       bytes that nobody looks at
+//! prefixed     a connection of which something was read already
 //! patience     how long anything of this is waited for
 //! failure      the one map from error to response
 //! ```
@@ -25,6 +28,7 @@ mod ask;
 pub mod bench;
 mod buffer;
 mod caller;
+mod connect;
 mod connection;
 mod exchange;
 mod failure;
@@ -32,10 +36,12 @@ mod framing;
 mod head;
 mod location;
 mod patience;
+mod prefixed;
 mod prepare;
 mod relay;
 mod rewrite;
 mod tls;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

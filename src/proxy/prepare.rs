@@ -8,7 +8,7 @@ use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
 use crate::metrics::MethodLabel;
-use crate::route::{Way, climbs};
+use crate::route::{Way, agree, climbs};
 use crate::service::Service;
 
 /// What is known of a request once it is routed.
@@ -71,9 +71,15 @@ pub(super) fn prepare<'p>(
         keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
     };
     let snapshot = proxy.snapshot();
+    let (host, absolute) = match proxy.caller.within() {
+        None => (head.host, head.absolute),
+        // The credential is for the host that the caller believes to talk to, and for no other that a request names.
+        Some(within) if agree(&within.authority, head.host) => (within.authority.as_str(), true),
+        Some(_) => return Err(refusal("", Reason::Forbidden, "Host is not the one of the CONNECT")),
+    };
     let matched = snapshot
         .routes
-        .find(proxy.own(), head.host, head.absolute, head.path)
+        .find(proxy.own(), host, absolute, head.path)
         .ok_or_else(|| refusal("", Reason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
     // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Stream;
+use crate::keepalive::keep_alive;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,7 @@ pub(super) async fn open(
         match TcpStream::connect(address).await {
             Ok(tcp) => {
                 tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+                keep_alive(&tcp);
                 return secure(tcp, tls).await;
             }
             Err(error) => last = error,

@@ -4,6 +4,7 @@
 //! that read a whole response from it.
 
 mod connect;
+mod outside;
 mod pool;
 mod stream;
 
@@ -17,6 +18,7 @@ use crate::config::{Host, Service, Timeouts};
 use crate::dns::Resolver;
 
 pub use connect::ConnectError;
+pub use outside::{Outside, OutsideError};
 pub use stream::Stream;
 
 use pool::Pool;
