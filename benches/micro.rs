@@ -85,7 +85,13 @@ fn proxy() -> Proxy {
         metrics: metrics.service(&config.name),
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
-    let snapshot = Snapshot { routes: Routes::new(&config.services), services, access_log: false, intercept: None, outside: None };
+    let snapshot = Snapshot {
+        routes: Routes::new(&config.services),
+        services,
+        access_log: false,
+        intercept: None,
+        outside: None,
+    };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
     Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
 }

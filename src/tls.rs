@@ -1,42 +1,169 @@
-//! TLS toward upstreams and token endpoints: always verified, one client configuration per set of roots.
+//! TLS toward upstreams and token endpoints: one client configuration for each distinct setting.
 //!
-//! The configuration holds the session cache, so services that share it resume each other's sessions with a host;
-//! services with roots of their own never share one.
+//! A configuration holds the session cache, so services that share one resume each other's sessions with a host; services
+//! that differ in what they trust or who they are never share one. Files are read again when their content changes: a new
+//! configuration then takes the old one's place, and no session made under the old one is resumed.
 
-use std::path::Path;
-use std::sync::Arc;
+mod unverified;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use std::collections::HashMap;
+use std::hash::RandomState;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::{Host, Tls};
+use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
 
-/// Makes client configurations; those without settings of their own share one.
+/// How often the files are looked at.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Makes client configurations and keeps them up to date. Equal settings share one.
 pub struct TlsClients {
-    default: Arc<ClientConfig>,
+    machine_roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
+    shared: Mutex<HashMap<Tls, Weak<TlsClient>>>,
+    of_this_run: RandomState,
+}
+
+/// The client configuration for one setting, the newest that could be used.
+#[derive(Debug)]
+pub struct TlsClient {
+    current: ArcSwap<ClientConfig>,
+    files: Mutex<Files>,
+}
+
+#[derive(Debug)]
+struct Files {
+    /// Of what is in use.
+    used: u64,
+    /// What was wrong when last looked at, and whether the log knows.
+    wrong: Option<(UnusableFile, bool)>,
+}
+
+impl TlsClient {
+    /// The configuration to make the next connection with. The same `Arc` as long as nothing has changed.
+    pub fn current(&self) -> Arc<ClientConfig> {
+        self.current.load_full()
+    }
 }
 
 impl TlsClients {
     /// Loads the machine's CA roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` respected).
     pub fn new() -> Self {
-        let mut roots = RootCertStore::empty();
+        let mut machine_roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         for error in found.errors {
             tracing::warn!(error = %error, "a CA root of this machine cannot be read");
         }
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
+        machine_roots.add_parsable_certificates(found.certs);
+        if machine_roots.is_empty() {
             tracing::warn!(
                 "this machine has no CA roots: every TLS connection without `tls.ca_file` will be refused"
             );
         }
-        Self { default: config(roots) }
+        Self {
+            machine_roots,
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            shared: Mutex::default(),
+            of_this_run: RandomState::new(),
+        }
     }
 
-    /// The client configuration for these settings.
-    pub fn client(&self, tls: &Tls) -> Result<Arc<ClientConfig>, CaFileError> {
-        tls.ca_file.as_deref().map_or_else(|| Ok(self.default.clone()), |path| Ok(config(roots_in(path)?)))
+    /// The client for these settings: the one there is, or a new one. Reads files, so not for the request path.
+    pub fn client(&self, tls: &Tls) -> Result<Arc<TlsClient>, UnusableFile> {
+        // The name is that of one upstream, not of the configuration.
+        let key = Tls { server_name: None, ..tls.clone() };
+        let mut shared = self.shared.lock();
+        if let Some(client) = shared.get(&key).and_then(Weak::upgrade) {
+            return Ok(client);
+        }
+        let files = TlsFiles::read(tls)?;
+        let client = Arc::new(TlsClient {
+            current: ArcSwap::from_pointee(self.config(tls, &files)?),
+            files: Mutex::new(Files { used: files.fingerprint(&self.of_this_run), wrong: None }),
+        });
+        shared.retain(|_, client| client.strong_count() > 0);
+        shared.insert(key, Arc::downgrade(&client));
+        Ok(client)
+    }
+
+    /// Follows changes of the files for ever.
+    pub async fn follow_files(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(POLL).await;
+            let clients = self.clone();
+            // Disks can be slow, and network file systems hang.
+            let _ = tokio::task::spawn_blocking(move || clients.look()).await;
+        }
+    }
+
+    fn look(&self) {
+        let clients: Vec<_> =
+            self.shared.lock().iter().map(|(tls, client)| (tls.clone(), client.clone())).collect();
+        for (tls, client) in clients {
+            if let Some(client) = client.upgrade().filter(|_| tls.ca_file.is_some() || tls.client.is_some()) {
+                self.look_at(&tls, &client);
+            }
+        }
+    }
+
+    fn look_at(&self, tls: &Tls, client: &TlsClient) {
+        let mut known = client.files.lock();
+        let renewed = TlsFiles::read(tls).and_then(|files| {
+            let fingerprint = files.fingerprint(&self.of_this_run);
+            if fingerprint == known.used {
+                Ok(None)
+            } else {
+                Ok(Some((self.config(tls, &files)?, fingerprint)))
+            }
+        });
+        match renewed {
+            Ok(None) => known.wrong = None,
+            Ok(Some((config, fingerprint))) => {
+                client.current.store(Arc::new(config));
+                *known = Files { used: fingerprint, wrong: None };
+                tracing::info!(tls.files = shown(tls), "TLS files have changed; new connections use them");
+            }
+            // Certificate and key are written one after the other: what is wrong once may be right at the next look.
+            Err(error) => match &mut known.wrong {
+                Some((wrong, is_said)) if *wrong == error => {
+                    if !std::mem::replace(is_said, true) {
+                        tracing::error!(
+                            tls.files = shown(tls),
+                            "changed TLS files cannot be used, so the old content stays in use: {error}"
+                        );
+                    }
+                }
+                wrong => *wrong = Some((error, false)),
+            },
+        }
+    }
+
+    fn config(&self, tls: &Tls, files: &TlsFiles) -> Result<ClientConfig, UnusableFile> {
+        let versions: &[_] = match tls.min_version {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(versions)
+            .expect("ring supports these versions");
+        let builder = if tls.danger_skip_verify {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(unverified::Unverified(self.provider.clone())))
+        } else {
+            builder.with_root_certificates(files.roots(tls)?.unwrap_or_else(|| self.machine_roots.clone()))
+        };
+        Ok(match files.client(tls, &self.provider)? {
+            Some(client) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client))),
+            None => builder.with_no_client_auth(),
+        })
     }
 }
 
@@ -46,34 +173,10 @@ impl Default for TlsClients {
     }
 }
 
-fn config(roots: RootCertStore) -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default protocol versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
-}
-
-fn roots_in(path: &Path) -> Result<RootCertStore, CaFileError> {
-    let error = |message: String| CaFileError { path: path.display().to_string(), message };
-    let certs: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|source| error(source.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for cert in certs {
-        roots.add(cert).map_err(|source| error(source.to_string()))?;
-    }
-    if roots.is_empty() { Err(error("no certificate in it".into())) } else { Ok(roots) }
-}
-
-/// A `tls.ca_file` that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {message}")]
-pub struct CaFileError {
-    path: String,
-    message: String,
+fn shown(tls: &Tls) -> String {
+    let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
+    let paths = tls.ca_file.iter().chain(client).map(|path| path.display().to_string());
+    paths.collect::<Vec<_>>().join(", ")
 }
 
 /// The name that a server must prove: `tls.server_name`, or the URL's host. Never empty, and an address is verified

@@ -81,7 +81,7 @@ impl App {
         let metrics = Arc::new(Metrics::new(&registry)?);
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-        let workshop = Workshop { metrics: metrics.clone(), tls: TlsClients::new(), resolver };
+        let workshop = Workshop { metrics: metrics.clone(), tls: Arc::new(TlsClients::new()), resolver };
 
         let doors = Doors::open(config)?;
         let admin = Listener::bind(&config.admin)?;
@@ -92,6 +92,7 @@ impl App {
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
         pages::serve(admin, Admin::new(runtime.clone(), registry, metrics))?;
         tokio::spawn(sweep(runtime));
+        tokio::spawn(workshop.tls.clone().follow_files());
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
         for door in doors.iter() {

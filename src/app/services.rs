@@ -18,7 +18,7 @@ use crate::upstream::Upstream;
 /// What services are made with.
 pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) tls: TlsClients,
+    pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
 }
 
@@ -54,7 +54,7 @@ impl Workshop {
         let mut stores = HashMap::new();
         for (oauth2, names) in users {
             let client = self.tls.client(&oauth2.tls)?;
-            let endpoint = TokenEndpoint::new(oauth2, &client, self.resolver.clone())?;
+            let endpoint = TokenEndpoint::new(oauth2, client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
             let source: Arc<dyn TokenSource> = grants::source(Arc::new(endpoint), metrics);
             let store = Arc::new(Store::new());

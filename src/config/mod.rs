@@ -8,6 +8,7 @@
 mod api_key;
 mod auth;
 mod caller_tls;
+mod certificates;
 mod document;
 mod duration;
 mod endpoint;
@@ -44,6 +45,7 @@ use url::Url;
 use crate::secret::Secret;
 
 pub use caller_tls::{CallerTls, CallerTlsFiles};
+pub use certificates::{TlsFiles, UnusableFile};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use intercept::{Intercept, Tunnel, Unmatched};
@@ -299,13 +301,38 @@ pub enum BasicEncoding {
     Raw,
 }
 
-/// `tls`: TLS toward an upstream or token endpoint. Verification is always on.
+/// `tls`: TLS toward an upstream or token endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// PEM bundle that replaces the machine's CA roots; read and parsed when the configuration is.
     pub ca_file: Option<PathBuf>,
+    /// `cert_file` and `key_file`: who Sidekey is to the other side (mTLS).
+    pub client: Option<ClientCertificate>,
     /// Name to send (SNI) and to verify instead of the URL's host.
     pub server_name: Option<String>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// Any certificate is accepted, for any name: whoever answers gets the credential.
+    pub danger_skip_verify: bool,
+}
+
+/// A client certificate: the chain, leaf first, and the leaf's key, in PEM files that may be one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// `cert_file`
+    pub cert_file: PathBuf,
+    /// `key_file`
+    pub key_file: PathBuf,
+}
+
+/// `min_version`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum TlsVersion {
+    /// RFC 5246; what is older is not spoken at all.
+    #[default]
+    Tls12,
+    /// RFC 8446.
+    Tls13,
 }
 
 /// `timeouts`: limits on waiting for an upstream.

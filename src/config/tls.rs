@@ -1,19 +1,12 @@
-//! `tls`: how the other side is verified.
+//! `tls`: how the other side is verified, and who Sidekey is to it.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 
+use super::certificates::{TlsFiles, UnusableFile};
 use super::item::Item;
-use super::secret::{named, plain};
-use super::{Host, Tls, host};
-
-/// The CA bundles of whole operating systems are a tenth of this.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+use super::{ClientCertificate, Host, Tls, TlsVersion, host};
 
 /// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
 pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
@@ -21,44 +14,73 @@ pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
         item.mistake("there is no TLS to an `http://` URL; use `https://`, or leave `tls` out");
     }
     let Some(mut table) = item.table() else { return Tls::default() };
-    table.planned(&["cert_file", "key_file", "min_version", "danger_skip_verify"]);
-    let ca_file = table.optional("ca_file").and_then(|item| item.parse(ca_file));
+    let ca = table.optional("ca_file");
+    let (cert, key) = (table.optional("cert_file"), table.optional("key_file"));
     let server_name = table.optional("server_name").and_then(|item| item.parse(server_name));
+    let min_version = table.optional("min_version").and_then(|item| min_version(&item));
+    let skip = table.optional("danger_skip_verify");
+    let danger_skip_verify = skip.as_ref().and_then(Item::boolean).unwrap_or_default();
+    for (there, other, missing) in [(&cert, &key, "key_file"), (&key, &cert, "cert_file")] {
+        if let (Some(there), false) = (there, table.has(missing)) {
+            debug_assert!(other.is_none());
+            there.mistake(format!("a client certificate is two files, and `{missing}` is not there"));
+        }
+    }
     table.finish();
-    Tls { ca_file, server_name }
+    if let Some(skip) = skip.filter(|_| danger_skip_verify) {
+        if let Some(ca) = &ca {
+            ca.mistake(
+                "`danger_skip_verify` verifies nothing, so there is no use for it; leave one of them out",
+            );
+        }
+        skip.warn(
+            "NOTHING IS VERIFIED: whoever is in between gets the credential of every request; \
+             `ca_file` trusts a certificate of your own",
+        );
+    }
+    let path = |item: &Option<Item<'_>>| item.as_ref().and_then(|item| item.parse(path));
+    let client = match (path(&cert), path(&key)) {
+        (Some(cert_file), Some(key_file)) => Some(ClientCertificate { cert_file, key_file }),
+        _ => None,
+    };
+    let tls = Tls {
+        ca_file: path(&ca),
+        client,
+        server_name,
+        min_version: min_version.unwrap_or_default(),
+        danger_skip_verify,
+    };
+    for error in unusable(&tls) {
+        let place = match error.key {
+            "ca_file" => &ca,
+            "cert_file" => &cert,
+            _ => &key,
+        };
+        place.as_ref().unwrap_or(item).mistake(error.text());
+    }
+    tls
 }
 
-fn ca_file(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') {
-        return Err("not a path".into());
-    }
-    let path = PathBuf::from(text);
-    let shown = named(&path);
-    match certificates(&path) {
-        Ok(0) => Err(format!(
-            "the file{shown} has no certificate in it; it takes PEM (`-----BEGIN CERTIFICATE-----`)"
-        )),
-        Ok(_) => Ok(path),
-        Err(message) => Err(format!("the file{shown}: {message}")),
-    }
+/// What is wrong with the files: one mistake for the roots and one for the client certificate.
+fn unusable(tls: &Tls) -> Vec<UnusableFile> {
+    let roots = Tls { ca_file: tls.ca_file.clone(), ..Tls::default() };
+    let client = Tls { client: tls.client.clone(), ..Tls::default() };
+    let provider = rustls::crypto::ring::default_provider();
+    let roots = TlsFiles::read(&roots).and_then(|files| files.roots(&roots).map(drop));
+    let client = TlsFiles::read(&client).and_then(|files| files.client(&client, &provider).map(drop));
+    [roots, client].into_iter().filter_map(Result::err).collect()
 }
 
-/// How many certificates the file has; one that cannot be used as a root is an error.
-fn certificates(path: &Path) -> Result<usize, String> {
-    let mut pem = Vec::new();
-    let file = File::open(path).map_err(|error| plain(&error))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut pem).map_err(|error| plain(&error))?;
-    if pem.len() as u64 > MAX_BYTES {
-        return Err("larger than 4 MiB".into());
+fn min_version(item: &Item<'_>) -> Option<TlsVersion> {
+    if item.is_number() {
+        item.mistake("a number, which YAML may change; put it in quotes: \"1.2\" or \"1.3\"");
+        return None;
     }
-    let mut roots = RootCertStore::empty();
-    for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        // The library's own words may quote the file, which may hold a key.
-        let wrong = || format!("certificate {} in it cannot be parsed", index + 1);
-        let certificate = certificate.map_err(|_| wrong())?;
-        roots.add(certificate).map_err(|_| wrong())?;
-    }
-    Ok(roots.len())
+    item.choice(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') { Err("not a path".into()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn server_name(text: &str) -> Result<String, String> {
@@ -78,24 +100,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    fn file(content: &str) -> Result<usize, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), content).unwrap();
-        certificates(file.path())
-    }
-
-    #[test]
-    fn counts_certificates_and_refuses_broken_ones() {
-        let pem = || rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem();
-        assert_eq!(file(&(pem() + &pem())), Ok(2));
-        assert_eq!(file("no PEM here"), Ok(0));
-        assert!(file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
-        assert!(
-            file(&format!("{}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", pem())).is_err()
-        );
-        assert!(certificates(Path::new("/nonexistent")).is_err());
-    }
 
     #[test]
     fn a_server_name_is_one_that_can_be_verified() {

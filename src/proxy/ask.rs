@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
 
+use super::alert;
 use super::buffer::Buffer;
 use super::exchange::{Request, Trouble};
 use super::failure::{Failure, Reason};
@@ -174,10 +175,15 @@ impl From<Failure> for Unanswered {
 impl From<Unanswered> for Trouble {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
-            Unanswered::Unsent(error) | Unanswered::Lost(error) => Self::Failure(Failure::new(
-                Reason::UpstreamProtocol,
-                format!("the upstream closed the connection without an answer: {error}"),
-            )),
+            // TLS 1.3 refuses a client's certificate after the client thinks that the handshake is done.
+            Unanswered::Unsent(error) | Unanswered::Lost(error) => {
+                Self::Failure(alert::refusal(&error).unwrap_or_else(|| {
+                    Failure::new(
+                        Reason::UpstreamProtocol,
+                        format!("the upstream closed the connection without an answer: {error}"),
+                    )
+                }))
+            }
             Unanswered::Failure(failure) => Self::Failure(failure),
             Unanswered::Cut(broken) => Self::Cut(broken),
         }

@@ -10,6 +10,7 @@
 //! caller       who it is, as far as that is known
 //! location     the upstream's URLs as the caller writes them
 //! head         bytes -> what must be known of a head, or a refusal
+//! alert        what it means when an upstream ends TLS
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -23,6 +24,7 @@
 //! our own, because pingora's HTTP/1 sessions drop trailers and cost more than the job needs (docs/ARCHITECTURE.md).
 
 mod access_log;
+mod alert;
 mod ask;
 #[doc(hidden)]
 pub mod bench;

@@ -5,17 +5,18 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 use parking_lot::Mutex;
-use reqwest::redirect;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::client_auth::{Proof, proof};
 use super::expiry::Moment;
+use super::http_client::HttpClient;
 use super::redact::Redactor;
 use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
 use crate::config::{ClientAuth, OAuth2};
 use crate::dns::Resolver;
 use crate::secret::Secret;
+use crate::tls::TlsClient;
 
 /// No token answer is larger; a larger one is an attack or a mistake.
 const MAX_BODY: usize = 1024 * 1024;
@@ -36,12 +37,10 @@ const TELLABLE: [&str; 12] = [
     "code_challenge",
     "code_challenge_method",
 ];
-/// Limit on the TCP and TLS handshakes, within `request_timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A token endpoint with its client's credentials.
 pub struct TokenEndpoint {
-    client: reqwest::Client,
+    http: HttpClient,
     config: OAuth2,
     /// The configured scopes, joined by a space (RFC 6749 §3.3).
     scope: String,
@@ -57,25 +56,11 @@ pub struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
-    pub fn new(
-        config: &OAuth2,
-        tls: &Arc<rustls::ClientConfig>,
-        resolver: Resolver,
-    ) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
-            .dns_resolver(Arc::new(resolver))
-            .redirect(redirect::Policy::none())
-            // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Requests are minutes apart; a connection kept for the next would be found dead by it.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+    pub fn new(config: &OAuth2, tls: Arc<TlsClient>, resolver: Resolver) -> reqwest::Result<Self> {
+        let http = HttpClient::new(tls, resolver)?;
         let proof = proof(&config.client_id, &config.client_auth);
         Ok(Self {
-            client,
+            http,
             proof,
             redactor: redactor(config),
             scope: config.scopes.join(" "),
@@ -124,7 +109,9 @@ impl TokenEndpoint {
         let limit = self.config.request_timeout;
         let limit = limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()));
         let mut request = self
-            .client
+            .http
+            .client()
+            .map_err(unanswered)?
             .post(url.clone())
             .timeout(limit)
             .header(header::ACCEPT, "application/json")

@@ -9,6 +9,7 @@ mod client_auth;
 pub mod endpoint;
 mod expiry;
 pub mod grants;
+mod http_client;
 mod metered;
 mod redact;
 pub mod refresher;

@@ -4,13 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Stream;
 use crate::keepalive::keep_alive;
+use crate::tls::TlsClient;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum ConnectError {
 /// Connects to the first of `addresses` that answers.
 pub(super) async fn open(
     addresses: &[SocketAddr],
-    tls: Option<&(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<&(Arc<TlsClient>, ServerName<'static>)>,
 ) -> Result<Stream, ConnectError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
@@ -50,10 +50,10 @@ pub(super) async fn open(
 
 async fn secure(
     tcp: TcpStream,
-    tls: Option<&(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<&(Arc<TlsClient>, ServerName<'static>)>,
 ) -> Result<Stream, ConnectError> {
-    let Some((config, name)) = tls else { return Ok(Stream::Plain(tcp)) };
-    let connector = TlsConnector::from(config.clone());
+    let Some((client, name)) = tls else { return Ok(Stream::Plain(tcp)) };
+    let connector = TlsConnector::from(client.current());
     let stream = connector.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?;
     Ok(Stream::Tls(Box::new(stream)))
 }

@@ -11,11 +11,11 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::config::{Host, Service, Timeouts};
 use crate::dns::Resolver;
+use crate::tls::TlsClient;
 
 pub use connect::ConnectError;
 pub use outside::{Outside, OutsideError};
@@ -32,7 +32,7 @@ pub struct Upstream {
     host: Host,
     port: u16,
     is_tls: bool,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
     resolver: Resolver,
     pool: Pool,
     /// `Host` of every request.
@@ -55,7 +55,7 @@ impl Upstream {
     /// Prepares the way; nothing is connected yet. `tls` is for `https` only.
     pub fn new(
         service: &Service,
-        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+        tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
         resolver: Resolver,
     ) -> Self {
         Self {

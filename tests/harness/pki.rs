@@ -69,6 +69,44 @@ impl Pki {
         files
     }
 
+    /// A client certificate and its key, in PEM.
+    pub fn client_pem(&self, name: &str) -> (String, String) {
+        let (certificate, key) = self.issue(&[name], |_| ());
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// A server that takes only clients with a certificate of `clients`.
+    pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue(names, |_| ());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(clients.ca.der().clone()).unwrap();
+        let verifier =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Arc::new(config)
+    }
+
+    /// A server that speaks TLS 1.2 and nothing newer.
+    pub fn tls12_server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue(names, |_| ());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Arc::new(config)
+    }
+
     fn server_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue(names, change);
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

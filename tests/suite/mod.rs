@@ -43,6 +43,7 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod token_request;
+mod upstream_tls;
 mod ways_location;
 mod ways_refused;
 mod ways_tls;

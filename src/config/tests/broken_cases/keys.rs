@@ -22,7 +22,7 @@ services:
     upstrem: https://a.example
     upstream: https://a.example
     auth: { type: bearer, token: { env: SECRET }, tokn: CANARY }
-    tls: { cafile: x, cert_file: y }
+    tls: { cafile: x }
     timeouts: { conect: 5s }
   crm:
     upstream: https://a.example

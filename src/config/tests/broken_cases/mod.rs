@@ -7,6 +7,7 @@ mod durations;
 mod grants;
 mod keys;
 mod listeners;
+mod tls;
 mod urls;
 mod variables;
 
@@ -22,6 +23,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("tls", tls::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];

@@ -50,7 +50,6 @@ services:
   missing: { upstream: https://a.example, auth: { use: shared }, tls: { ca_file: /nonexistent/ca.pem } }
   no-pem: { upstream: https://a.example, auth: { use: shared }, tls: { ca_file: /dev/null } }
   name: { upstream: https://a.example, auth: { use: shared }, tls: { server_name: \"https://a.example\" } }
-  verify: { upstream: https://a.example, auth: { use: shared }, tls: { danger_skip_verify: true } }
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 "),

@@ -1,0 +1,18 @@
+//! Broken files: tls. Every secret has CANARY in it.
+
+use super::Cases;
+
+pub(super) const CASES: Cases = &[("client certificates and versions", "
+services:
+  half: { upstream: https://a.example, auth: { use: shared }, tls: { cert_file: /etc/tls.crt } }
+  other-half: { upstream: https://a.example, auth: { use: shared }, tls: { key_file: /etc/tls.key } }
+  missing: { upstream: https://a.example, auth: { use: shared }, tls: { cert_file: /nonexistent/tls.crt, key_file: /nonexistent/tls.key } }
+  empty: { upstream: https://a.example, auth: { use: shared }, tls: { cert_file: /dev/null, key_file: /dev/null } }
+  number: { upstream: https://a.example, auth: { use: shared }, tls: { min_version: 1.2 } }
+  old: { upstream: https://a.example, auth: { use: shared }, tls: { min_version: \"1.1\" } }
+  word: { upstream: https://a.example, auth: { use: shared }, tls: { danger_skip_verify: \"yes\" } }
+  both: { upstream: https://a.example, auth: { use: shared }, tls: { danger_skip_verify: true, ca_file: /dev/null } }
+  plain: { upstream: http://127.0.0.1, auth: { use: shared }, tls: { danger_skip_verify: true } }
+credentials:
+  shared: { type: bearer, token: { env: SECRET } }
+")];
