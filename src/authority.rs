@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -74,7 +75,9 @@ impl Authority {
     }
 
     fn make(&self, host: &Host) -> Result<ServerConfig, AuthorityError> {
-        let failed = |error: &dyn fmt::Display| AuthorityError(format!("cannot make a certificate for {host}: {error}"));
+        let failed = |error: &dyn fmt::Display| {
+            AuthorityError(format!("cannot make a certificate for {host}: {error}"))
+        };
         let now = SystemTime::now();
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![match host {

@@ -107,7 +107,10 @@ impl Routes {
         let at = |key: &str| {
             self.upstreams.get(key).is_some_and(|bases| bases.iter().any(|(_, service)| is_own(*service)))
         };
-        self.hosts.get(host.trim_matches(['[', ']'])).or_else(|| self.hosts.get(host)).is_some_and(|service| is_own(*service))
+        self.hosts
+            .get(host.trim_matches(['[', ']']))
+            .or_else(|| self.hosts.get(host))
+            .is_some_and(|service| is_own(*service))
             || at(&format!("{host}:{port}"))
             || (port == 80 && at(host))
     }

@@ -86,7 +86,13 @@ mod tests {
     use super::*;
 
     fn snapshot(access_log: bool) -> Snapshot {
-        Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log, intercept: None, outside: None }
+        Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log,
+            intercept: None,
+            outside: None,
+        }
     }
 
     #[test]

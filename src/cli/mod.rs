@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+mod ca;
 mod check;
 mod demo;
 mod run;
@@ -28,6 +29,9 @@ enum Command {
     Run(ConfigArg),
     /// Read the configuration, say all that is wrong with it, and show its services.
     Check(ConfigArg),
+    /// The certificate authority of interception.
+    #[command(subcommand)]
+    Ca(ca::Ca),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
 }
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(arg) => run::run(&arg.config),
         Command::Check(arg) => check::check(&arg.config),
+        Command::Ca(command) => ca::ca(&command),
         Command::Demo(args) => demo::demo(&args),
     }
 }

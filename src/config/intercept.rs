@@ -8,10 +8,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::caller_tls::{content, path};
+use super::duration;
 use super::item::Item;
 use super::secret::named;
 use super::table::Table;
-use super::duration;
 
 /// The authority whose certificates callers see instead of a service's upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,15 +61,22 @@ impl Intercept {
         let key = PrivateKeyDer::from_pem_slice(&content(&self.ca_key)?)
             .map_err(|_| failed(&self.ca_key, "has no private key that can be parsed"))?;
         let provider = rustls::crypto::ring::default_provider();
-        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)
-            .map_err(|_| failed(&self.ca_key, &format!("is not the key of the certificate{}", named(&self.ca_cert))))?;
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
+            failed(&self.ca_key, &format!("is not the key of the certificate{}", named(&self.ca_cert)))
+        })?;
         let (_, parsed) = x509_parser::parse_x509_certificate(first)
             .map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
         if !parsed.is_ca() {
-            return Err(failed(&self.ca_cert, "has a certificate that is not an authority's; `sidekey ca init` makes one"));
+            return Err(failed(
+                &self.ca_cert,
+                "has a certificate that is not an authority's; `sidekey ca init` makes one",
+            ));
         }
         if !parsed.validity().is_valid() {
-            return Err(failed(&self.ca_cert, "has a certificate that is not valid today; `sidekey ca init` makes a new one"));
+            return Err(failed(
+                &self.ca_cert,
+                "has a certificate that is not valid today; `sidekey ca init` makes a new one",
+            ));
         }
         Ok((chain, key))
     }

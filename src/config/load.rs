@@ -29,20 +29,7 @@ const MAX_THREADS: usize = 256;
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let file = path.display().to_string();
-        let refuse = |message: String| ConfigError::whole(&file, message);
-        let mut bytes = Zeroizing::new(Vec::new());
-        File::open(path)
-            .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-            .map_err(|error| refuse(format!("cannot read the file: {}", super::secret::plain(&error))))?;
-        if bytes.len() > MAX_BYTES {
-            return Err(refuse(TOO_LARGE.into()));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
-        })?;
-        Self::parse(text, &file)
+        Self::parse(&text(path)?, &path.display().to_string())
     }
 
     /// Reads a text; `file` is what mistakes call it.
@@ -71,6 +58,24 @@ impl Config {
     }
 }
 
+/// The text of a file.
+pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let file = path.display().to_string();
+    let refuse = |message: String| ConfigError::whole(&file, message);
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| refuse(format!("cannot read the file: {}", super::secret::plain(&error))))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(refuse(TOO_LARGE.into()));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+        refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
 const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
 
 /// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
@@ -95,7 +100,17 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
-    Some(Config { listen, admin, services: services?, intercept, unmatched, log, shutdown, threads, warnings: Vec::new() })
+    Some(Config {
+        listen,
+        admin,
+        services: services?,
+        intercept,
+        unmatched,
+        log,
+        shutdown,
+        threads,
+        warnings: Vec::new(),
+    })
 }
 
 fn loopback(port: u16) -> Listen {

@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod grant;
 mod host;
+mod hosts;
 mod intercept;
 mod interpolate;
 mod item;

@@ -57,16 +57,14 @@ pub(super) async fn open(proxy: &Proxy, bytes: &[u8]) -> Result<Opened, Refusal<
     let authority = format!("{host}:{port}");
     let to = match lead(proxy, &host, port).await {
         Ok(to) => to,
-        Err(failure) => {
-            let path = proxy.snapshot().access_log.then_some(authority);
-            return Err(Refusal { method: MethodLabel::CONNECT, path, ..Refusal::from(failure) });
-        }
+        Err(failure) => return Err(Refusal { method: MethodLabel::CONNECT, ..Refusal::from(failure) }),
     };
     Ok(Opened { authority, to })
 }
 
 async fn lead(proxy: &Proxy, host: &Host, port: u16) -> Result<To, Failure> {
-    let refused = |reason, cause: &str, detail| Failure { detail: Some(detail), ..Failure::new(reason, cause) };
+    let refused =
+        |reason, cause: &str, detail| Failure { detail: Some(detail), ..Failure::new(reason, cause) };
     if proxy.caller.within().is_some() {
         return Err(Failure::new(Reason::BadRequest, "CONNECT within CONNECT"));
     }
@@ -102,9 +100,11 @@ async fn lead(proxy: &Proxy, host: &Host, port: u16) -> Result<To, Failure> {
                 &cause,
                 "A tunnel leads to Sidekey's own machine or link only where `tunnel.allow_local` is true.",
             ),
-            OutsideError::Connect(_) => {
-                refused(Reason::UpstreamConnect, &cause, "Sidekey cannot connect to the host of this CONNECT.")
-            }
+            OutsideError::Connect(_) => refused(
+                Reason::UpstreamConnect,
+                &cause,
+                "Sidekey cannot connect to the host of this CONNECT.",
+            ),
             OutsideError::Timeout => {
                 refused(Reason::UpstreamTimeout, &cause, "The host of this CONNECT did not answer in time.")
             }
@@ -146,7 +146,10 @@ async fn pass(
 ) {
     let (start, _counted) = (Instant::now(), Counted::begin(proxy));
     let ended = tunnel::run(io, &mut stream, rest.filled(), idle).await;
-    tracing::debug!("tunnel ended: {}", ended.err().map_or("by both sides".into(), |error: io::Error| error.to_string()));
+    tracing::debug!(
+        "tunnel ended: {}",
+        ended.err().map_or("by both sides".into(), |error: io::Error| error.to_string())
+    );
     proxy.plane.metrics.answered("", MethodLabel::CONNECT, 200);
     access_log::write(&access_log::Entry {
         service: "",

@@ -142,7 +142,13 @@ mod tests {
 
     fn proxy() -> Proxy {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        let snapshot = Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log: false, intercept: None, outside: None };
+        let snapshot = Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log: false,
+            intercept: None,
+            outside: None,
+        };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
         Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
     }

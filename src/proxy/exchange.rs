@@ -168,12 +168,10 @@ impl<'p> Request<'p> {
     fn locations(&self, status: u16) -> Option<Locations<'_>> {
         let service = self.service;
         // Inside TLS by CONNECT the upstream's own URLs are the caller's as well.
-        let is_at_home = self.way == Way::Own && self.proxy.caller.within().is_some_and(|within| within.is_tls);
-        (service.rewrite_location && !is_at_home && (status == 201 || (300..400).contains(&status))).then(|| Locations {
-            name: &service.name,
-            upstream: &service.upstream,
-            way: self.way,
-        })
+        let is_at_home =
+            self.way == Way::Own && self.proxy.caller.within().is_some_and(|within| within.is_tls);
+        (service.rewrite_location && !is_at_home && (status == 201 || (300..400).contains(&status)))
+            .then(|| Locations { name: &service.name, upstream: &service.upstream, way: self.way })
     }
 
     /// Decides how the answer is passed back and writes its head into `out`.
@@ -343,7 +341,7 @@ pub(super) async fn refuse(
     access_log::write(&access_log::Entry {
         service,
         method,
-        // Of a head that cannot be read there is no path.
+        // Without a service there is no path: it may be anything.
         path: path.or_else(|| proxy.snapshot().access_log.then(String::new)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,

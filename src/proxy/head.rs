@@ -434,14 +434,29 @@ mod tests {
     fn a_connect_names_a_host_and_a_port() {
         let parsed = |target: &str, fields: &str| {
             let head = format!("CONNECT {target} HTTP/1.1\r\n{fields}\r\n");
-            connect(head.as_bytes()).map(|(host, port)| format!("{host} {port}")).map_err(|failure| failure.reason)
+            connect(head.as_bytes())
+                .map(|(host, port)| format!("{host} {port}"))
+                .map_err(|failure| failure.reason)
         };
         assert_eq!(parsed("API.example.com:443", ""), Ok("api.example.com 443".into()));
         assert_eq!(parsed("a:443", "Host: a\r\n"), Ok("a 443".into()));
         assert_eq!(parsed("[::1]:8443", "Host: [::1]:8443\r\n"), Ok("[::1] 8443".into()));
         assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "no disguise for an address");
         assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(Reason::Forbidden));
-        for target in ["a", "a:", ":443", "a:0", "a:70000", "http://a:443", "/x", "*", "u@a:443", "a/b:443", "a b:443", "a:443/x"] {
+        for target in [
+            "a",
+            "a:",
+            ":443",
+            "a:0",
+            "a:70000",
+            "http://a:443",
+            "/x",
+            "*",
+            "u@a:443",
+            "a/b:443",
+            "a b:443",
+            "a:443/x",
+        ] {
             assert_eq!(parsed(target, ""), Err(Reason::BadRequest), "{target}");
         }
         assert_eq!(parsed("a:443", "Content-Length: 5\r\n"), Err(Reason::BadRequest));

@@ -28,7 +28,7 @@ pub(super) struct Refusal<'p> {
     /// The service, where it is known.
     pub(super) service: &'p str,
     pub(super) method: MethodLabel,
-    /// As in [`Found`].
+    /// As in [`Found`]; none where the request is for no service, because then nothing says what it is made of.
     pub(super) path: Option<String>,
     pub(super) is_head: bool,
     /// The next request can follow: where this one ends is known, and here.
@@ -62,11 +62,11 @@ pub(super) fn prepare<'p>(
         let path = head.path.split('?').next().unwrap_or_default();
         proxy.snapshot().access_log.then(|| path.to_owned())
     };
-    let refusal = |service, reason, cause: &str| Refusal {
+    let refusal = |service: &'p str, reason, cause: &str| Refusal {
         failure: Failure::new(reason, cause),
         service,
         method: MethodLabel::of(head.method),
-        path: path(),
+        path: if service.is_empty() { None } else { path() },
         is_head: head.facts.is_head,
         keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
     };

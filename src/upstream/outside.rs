@@ -50,8 +50,10 @@ impl Outside {
     async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, OutsideError> {
         let addresses = self.resolver.addresses(host, port).await.map_err(OutsideError::Connect)?;
         // After the name was resolved: a name of anybody's can lead to any address.
-        let allowed: Vec<SocketAddr> =
-            addresses.into_iter().filter(|address| self.settings.allow_local || !is_local(address.ip())).collect();
+        let allowed: Vec<SocketAddr> = addresses
+            .into_iter()
+            .filter(|address| self.settings.allow_local || !is_local(address.ip()))
+            .collect();
         let mut last = OutsideError::Local;
         for address in allowed {
             match TcpStream::connect(address).await {
@@ -72,7 +74,11 @@ impl Outside {
 fn is_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
-            ip.is_loopback() || ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0
+            ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.octets()[0] == 0
         }
         IpAddr::V6(ip) => {
             ip.is_loopback() || ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified()

@@ -56,14 +56,7 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (bytes, status, service, method, path, reason) in [
-        (
-            "GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n",
-            404,
-            "",
-            "GET",
-            "/nowhere",
-            "unknown_service",
-        ),
+        ("GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n", 404, "", "GET", "", "unknown_service"),
         ("TRACE /api/x HTTP/1.1\r\nHost: x\r\n\r\n", 403, "api", "OTHER", "/api/x", "forbidden"),
         ("GET /api/x HTTP/1.1\r\n\r\n", 400, "", "OTHER", "", "bad_request"),
         ("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n", 403, "", "OTHER", "", "forbidden"),

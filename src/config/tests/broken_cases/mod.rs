@@ -5,6 +5,7 @@ mod credentials;
 mod document;
 mod durations;
 mod grants;
+mod intercept;
 mod keys;
 mod listeners;
 mod tls;
@@ -23,6 +24,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("intercept", intercept::CASES),
     ("tls", tls::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
