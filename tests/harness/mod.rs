@@ -39,7 +39,10 @@ pub use http1::Fields;
 pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
-pub use real::{Curl, Nginx, OidcProvider, promtool_check_metrics, python_requests, tool};
+pub use real::{
+    AiohttpApi, Curl, Nginx, OidcProvider, Settings, node_clients, promtool_check_metrics, python_clients,
+    python_requests, tool,
+};
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
 pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};

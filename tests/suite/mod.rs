@@ -44,6 +44,7 @@ mod samples;
 mod secrets_never_leak;
 mod token_request;
 mod upstream_tls;
+mod ways_clients;
 mod ways_connect;
 mod ways_location;
 mod ways_refused;

@@ -13,7 +13,7 @@ use super::http_setup::{PATIENCE, RawServer, Wire};
 use crate::harness::{Answer, Curl, Pki, Sidekey, SidekeyBuilder, Upstream};
 
 /// A CA made by the program, for a service at `host`; certificate and key.
-async fn ca_for(host: &str) -> (String, String) {
+pub async fn ca_for(host: &str) -> (String, String) {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("c.yaml");
     std::fs::write(&config, format!("services: {{ api: {{ upstream: 'https://{host}' }} }}")).unwrap();

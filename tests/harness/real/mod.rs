@@ -2,6 +2,7 @@
 //!
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
+mod clients;
 mod curl;
 mod nginx;
 mod oidc;
@@ -10,6 +11,7 @@ mod requests;
 
 use std::path::{Path, PathBuf};
 
+pub use clients::{AiohttpApi, Settings, node_clients, python_clients};
 pub use curl::Curl;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
