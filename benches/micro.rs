@@ -78,7 +78,7 @@ fn proxy() -> Proxy {
         name: config.name.clone(),
         kind: config.auth.kind(),
         credential: Credential::new(&config.auth, |_| store.clone()),
-        upstream: Arc::new(Upstream::new(config, None, resolver.clone())),
+        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None)),
         token_wait: config.token_wait,
         rewrite_location: config.rewrite_location,
         optional: config.optional,

@@ -1,18 +1,40 @@
-//! Names to addresses: asynchronous, cached by TTL, `/etc/hosts` and `/etc/resolv.conf` respected.
+//! Names to addresses: asynchronous, `/etc/hosts` and `/etc/resolv.conf` respected.
+//!
+//! An answer is used for its TTL and asked for again in the background before that ends, as long as somebody uses it. While
+//! the name servers do not answer, the last answer stays in use: an upstream is not down because DNS is.
 
+mod name;
+#[cfg(test)]
+mod server;
+
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolverConfig;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
+use parking_lot::Mutex;
 
 use crate::config::Host;
+use name::{Name, Use};
 
-/// Resolves host names; a clone shares the cache.
+/// With an old answer at hand, a new one is waited for no longer than this.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Names that nobody has asked for in this time are forgotten, once there are many.
+const FORGET: Duration = Duration::from_secs(3600);
+const MANY: usize = 1024;
+
+/// Resolves host names; a clone shares the answers.
 #[derive(Clone)]
-pub struct Resolver(Arc<TokioResolver>);
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    dns: TokioResolver,
+    names: Mutex<HashMap<Box<str>, Arc<Name>>>,
+}
 
 impl Resolver {
     /// Reads the machine's resolver configuration. Without one (a container of its own making), names in `/etc/hosts`
@@ -22,37 +44,88 @@ impl Resolver {
             tracing::warn!("no resolver configuration, so no DNS: {error}");
             TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
         });
-        let resolver = builder.build().map_err(io::Error::other)?;
-        Ok(Self(Arc::new(resolver)))
+        Self::build(builder)
+    }
+
+    fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> io::Result<Self> {
+        // Answers are kept here: one from a cache below would be no newer than the one it is to replace.
+        builder.options_mut().cache_size = 0;
+        let dns = builder.build().map_err(io::Error::other)?;
+        Ok(Self(Arc::new(Inner { dns, names: Mutex::default() })))
     }
 
     /// Every address of a host, in the resolver's order; at least one.
     pub async fn addresses(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
         let ips = match host {
-            Host::Ip(ip) => vec![*ip],
+            Host::Ip(ip) => Arc::from([*ip]),
             Host::Name(name) => self.lookup(name).await?,
         };
-        Ok(ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+        Ok(ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect())
     }
 
-    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let found = self.0.lookup_ip(name).await.map_err(|error| {
-            if error.is_no_records_found() {
-                no_such_host(name)
-            } else {
-                io::Error::other(format!("cannot look {name} up: {error}"))
+    async fn lookup(&self, name: &str) -> io::Result<Arc<[IpAddr]>> {
+        let known = self.name(name);
+        match known.look(Instant::now()) {
+            Use::Fresh(ips) => Ok(ips),
+            Use::Aging(ips) => {
+                self.ask_again(&known);
+                Ok(ips)
             }
-        })?;
-        let ips: Vec<_> = found.iter().collect();
-        if ips.is_empty() {
-            return Err(no_such_host(name));
+            Use::Stale(ips) => {
+                let newer = self.ask_again(&known);
+                match tokio::time::timeout(PATIENCE, newer).await {
+                    Ok(Ok(Ok(newer))) => Ok(newer),
+                    _ => Ok(ips),
+                }
+            }
+            Use::Failing(ips) => Ok(ips),
+            Use::Unknown => self.ask(&known).await,
         }
-        Ok(ips)
+    }
+
+    fn name(&self, name: &str) -> Arc<Name> {
+        let mut names = self.0.names.lock();
+        if let Some(known) = names.get(name) {
+            return known.clone();
+        }
+        if names.len() >= MANY {
+            let now = Instant::now();
+            names.retain(|_, name| !name.is_unused_since(now, FORGET));
+        }
+        let known = Arc::new(Name::new(name));
+        names.insert(name.into(), known.clone());
+        known
+    }
+
+    /// Asks in the background; the task goes on if nobody waits for it.
+    fn ask_again(&self, name: &Arc<Name>) -> tokio::task::JoinHandle<io::Result<Arc<[IpAddr]>>> {
+        let (resolver, name) = (self.clone(), name.clone());
+        tokio::spawn(async move { resolver.ask(&name).await })
+    }
+
+    /// Asks the name servers; whoever else does so at the same time waits for the same answer.
+    async fn ask(&self, name: &Name) -> io::Result<Arc<[IpAddr]>> {
+        let mut asking = name.asking().await;
+        if let Some(ips) = asking.answered_meanwhile() {
+            return Ok(ips);
+        }
+        self.0.dns.clear_cache();
+        let answer = self.0.dns.lookup_ip(name.as_str()).await;
+        let answer = answer.map(|found| (found.iter().collect::<Arc<[_]>>(), found.valid_until()));
+        match answer {
+            Ok((ips, until)) if !ips.is_empty() => {
+                asking.answered(ips.clone(), until);
+                Ok(ips)
+            }
+            Ok(_) => Err(asking.failed(&no_such_host(name.as_str()))),
+            Err(error) if error.is_no_records_found() => Err(asking.failed(&no_such_host(name.as_str()))),
+            Err(error) => Err(asking.failed(&format!("cannot look {} up: {error}", name.as_str()))),
+        }
     }
 }
 
-fn no_such_host(name: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("no such host: {name}"))
+fn no_such_host(name: &str) -> String {
+    format!("no such host: {name}")
 }
 
 /// For the HTTP client of token endpoints.
@@ -61,8 +134,100 @@ impl reqwest::dns::Resolve for Resolver {
         let resolver = self.clone();
         Box::pin(async move {
             let ips = resolver.lookup(name.as_str()).await?;
-            let addresses: reqwest::dns::Addrs = Box::new(ips.into_iter().map(|ip| SocketAddr::new(ip, 0)));
+            let addresses: Vec<_> = ips.iter().map(|&ip| SocketAddr::new(ip, 0)).collect();
+            let addresses: reqwest::dns::Addrs = Box::new(addresses.into_iter());
             Ok(addresses)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+
+    use super::server::{NameServer, Reply};
+    use super::*;
+
+    fn resolver(server: &NameServer) -> Resolver {
+        let mut connection = ConnectionConfig::udp();
+        connection.port = server.port();
+        let server = NameServerConfig::new([127, 0, 0, 1].into(), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        builder.options_mut().timeout = Duration::from_millis(200);
+        builder.options_mut().attempts = 1;
+        Resolver::build(builder).unwrap()
+    }
+
+    async fn lookup(resolver: &Resolver) -> io::Result<Vec<String>> {
+        let name = Host::Name("api.example.com".into());
+        let found = resolver.addresses(&name, 443).await?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    #[tokio::test]
+    async fn every_address_is_found_and_asked_for_once_in_its_ttl() {
+        let server = NameServer::start().await;
+        server.say(Reply::of(&["192.0.2.1", "192.0.2.2", "2001:db8::1"], 300));
+        let resolver = resolver(&server);
+        let all = ["[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.2:443"];
+        let (first, second) = tokio::join!(lookup(&resolver), lookup(&resolver));
+        assert_eq!(first.unwrap(), all);
+        assert_eq!(second.unwrap(), all);
+        assert_eq!(lookup(&resolver).await.unwrap(), all);
+        // A and AAAA.
+        assert_eq!(server.queries(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_use_is_renewed_before_its_ttl_ends_with_nobody_waiting() {
+        let server = NameServer::start().await;
+        server.say(Reply::of(&["192.0.2.1"], 4));
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        server.say(Reply::of(&["192.0.2.7"], 300));
+        // Every look gets an answer at once; one of them, late in the TTL, has a new one fetched.
+        let mut looks = 0;
+        while lookup(&resolver).await.unwrap() != ["192.0.2.7:443"] {
+            looks += 1;
+            assert!(looks < 1000, "never renewed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(looks > 1, "the TTL is kept to");
+        assert_eq!(server.queries(), 4);
+    }
+
+    #[tokio::test]
+    async fn the_last_answer_is_used_while_the_name_servers_fail() {
+        let server = NameServer::start().await;
+        server.say(Reply::of(&["192.0.2.1"], 1));
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        for silence in [Reply::ServerFailure, Reply::Nothing] {
+            server.say(silence);
+            let before = server.queries();
+            while server.queries() == before {
+                assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        }
+        server.say(Reply::of(&["192.0.2.9"], 300));
+        while lookup(&resolver).await.unwrap() != ["192.0.2.9:443"] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_never_resolved_is_an_error_that_names_it() {
+        let server = NameServer::start().await;
+        server.say(Reply::NoSuchName);
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap_err().to_string(), "no such host: api.example.com");
+        server.say(Reply::Nothing);
+        let error = lookup(&resolver).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot look api.example.com up: "), "{error}");
+        server.say(Reply::of(&["192.0.2.1"], 300));
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
     }
 }

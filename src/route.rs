@@ -50,10 +50,11 @@ impl Routes {
         };
         let mut upstreams: HashMap<Box<str>, Vec<(Box<str>, usize)>> = HashMap::new();
         for (index, service) in services.iter().enumerate() {
-            let upstream = &service.upstream;
-            for key in [upstream.host.to_string(), format!("{}:{}", upstream.host, upstream.port)] {
-                let base = upstream.base_path.clone().into_boxed_str();
-                upstreams.entry(key.into_boxed_str()).or_default().push((base, index));
+            for url in service.upstreams() {
+                for key in [url.host.to_string(), format!("{}:{}", url.host, url.port)] {
+                    let base = url.base_path.clone().into_boxed_str();
+                    upstreams.entry(key.into_boxed_str()).or_default().push((base, index));
+                }
             }
         }
         // The order of the file stays among equals: the first of two services with one URL answers for it.
@@ -184,7 +185,7 @@ pub fn climbs(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Host, Timeouts, Tls, Upstream};
+    use crate::config::{Auth, Host, Timeouts, Tls, Upstream, UpstreamOptions};
     use crate::secret::Secret;
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> Service {
@@ -201,6 +202,7 @@ mod tests {
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
             tls: Tls::default(),
             timeouts: Timeouts::default(),
+            options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
             rewrite_location: true,
             optional: false,

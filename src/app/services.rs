@@ -6,14 +6,14 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::config::{self, Auth, Config, OAuth2};
-use crate::credential::Credential;
+use crate::credential::{self, Credential};
 use crate::dns::Resolver;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
-use crate::upstream::Upstream;
+use crate::upstream::{EndpointTls, Upstream};
 
 /// What services are made with.
 pub(super) struct Workshop {
@@ -69,22 +69,26 @@ impl Workshop {
         config: &config::Service,
         stores: &HashMap<OAuth2, Arc<Store>>,
     ) -> anyhow::Result<Service> {
-        let upstream_tls = if config.upstream.tls {
-            let name = server_name(&config.upstream.host, &config.tls)
-                .context("the upstream's name cannot be verified")?;
-            Some((self.tls.client(&config.tls)?, name))
-        } else {
-            None
-        };
+        let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
+        let tls = tls.collect::<anyhow::Result<_>>()?;
+        let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
         Ok(Service {
             name: config.name.clone(),
             kind: config.auth.kind(),
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
-            upstream: Arc::new(Upstream::new(config, upstream_tls, self.resolver.clone())),
+            upstream: Arc::new(Upstream::new(config, tls, &self.resolver, proxy.as_ref())),
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
         })
+    }
+
+    fn endpoint_tls(&self, url: &config::Upstream, tls: &config::Tls) -> anyhow::Result<EndpointTls> {
+        if !url.tls {
+            return Ok(None);
+        }
+        let name = server_name(&url.host, tls).context("the upstream's name cannot be verified")?;
+        Ok(Some((self.tls.client(tls)?, name)))
     }
 }

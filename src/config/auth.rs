@@ -113,7 +113,7 @@ fn basic(table: &mut Table<'_>) -> Option<Auth> {
 }
 
 /// Empty is allowed: some APIs want the token as the password of nobody.
-fn username(text: &str) -> Result<String, String> {
+pub(super) fn username(text: &str) -> Result<String, String> {
     if text.contains(':') {
         return Err("a colon ends the user name (RFC 7617 §2), so it cannot have one".into());
     }

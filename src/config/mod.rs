@@ -9,6 +9,7 @@ mod api_key;
 mod auth;
 mod caller_tls;
 mod certificates;
+mod client_auth;
 mod document;
 mod duration;
 mod endpoint;
@@ -18,6 +19,7 @@ mod host;
 mod hosts;
 mod intercept;
 mod interpolate;
+mod issuer;
 mod item;
 mod listen;
 mod listener;
@@ -25,6 +27,7 @@ mod load;
 mod logging;
 mod nearest;
 mod oauth2;
+mod options;
 mod place;
 mod report;
 mod secret;
@@ -34,6 +37,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token_request;
 mod tree;
 
 use std::fmt;
@@ -41,17 +45,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::secret::Secret;
 
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
+pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
 pub use grant::{Grant, Password, TokenExchange};
 pub use intercept::{Intercept, Tunnel, Unmatched};
 pub use interpolate::Environment;
+pub use issuer::{Issuer, TokenUrl};
 pub use listener::Listener;
+pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
@@ -111,6 +116,8 @@ pub struct Service {
     pub tls: Tls,
     /// Limits on waiting for the upstream.
     pub timeouts: Timeouts,
+    /// How the upstream is reached, and how much of it is used.
+    pub options: UpstreamOptions,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
     /// A `Location` inside the upstream is rewritten to the way the caller came in.
@@ -130,6 +137,13 @@ pub struct Upstream {
     pub port: u16,
     /// The path every request is put under: empty, or `/…` without a trailing slash.
     pub base_path: String,
+}
+
+impl Service {
+    /// Every URL of `upstream`, the first one first.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        std::iter::once(&self.upstream).chain(&self.options.also)
+    }
 }
 
 impl Upstream {
@@ -224,16 +238,18 @@ pub enum KeyLocation {
 pub struct OAuth2 {
     /// How a token is obtained.
     pub grant: Grant,
-    /// Token endpoint.
-    pub token_url: Url,
+    /// Token endpoint, or who names it.
+    pub token_url: TokenUrl,
     /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
-    /// Requested scopes; joined by a space.
+    /// Requested scopes; joined by `request.scope_separator`.
     pub scopes: Vec<String>,
     /// Extra form parameters of the token request, in the order of the file.
     pub endpoint_params: Vec<(String, String)>,
+    /// How the request is sent.
+    pub request: TokenRequest,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
@@ -245,61 +261,20 @@ pub struct OAuth2 {
 /// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
 impl fmt::Debug for OAuth2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut token_url = self.token_url.clone();
-        token_url.set_query(self.token_url.query().map(|_| "****"));
         let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
         f.debug_struct("OAuth2")
             .field("grant", &self.grant)
-            .field("token_url", &token_url.as_str())
+            .field("token_url", &self.token_url)
             .field("client_id", &self.client_id)
             .field("client_auth", &self.client_auth)
             .field("scopes", &self.scopes)
             .field("endpoint_params", &params)
+            .field("request", &self.request)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
             .field("tls", &self.tls)
             .finish()
     }
-}
-
-/// `auth_method`: the registered names of OAuth client authentication.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ClientAuth {
-    /// HTTP Basic (RFC 6749 §2.3.1).
-    SecretBasic {
-        /// Client secret.
-        secret: Secret,
-        /// How both parts are written.
-        encoding: BasicEncoding,
-    },
-    /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
-    SecretPost {
-        /// Client secret.
-        secret: Secret,
-    },
-    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
-    None,
-}
-
-impl ClientAuth {
-    /// The value of `auth_method`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::SecretBasic { .. } => "client_secret_basic",
-            Self::SecretPost { .. } => "client_secret_post",
-            Self::None => "none",
-        }
-    }
-}
-
-/// `basic_auth_encoding`: whether client id and secret are form-encoded before Base64.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum BasicEncoding {
-    /// As RFC 6749 §2.3.1 says (Keycloak, oidc-provider).
-    #[default]
-    Rfc6749,
-    /// As they are (eBay, Google).
-    Raw,
 }
 
 /// `tls`: TLS toward an upstream or token endpoint.
@@ -334,6 +309,81 @@ pub enum TlsVersion {
     Tls12,
     /// RFC 8446.
     Tls13,
+}
+
+/// How an upstream is reached, and how much of it is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamOptions {
+    /// The second and further URLs of `upstream`: the same API at other addresses.
+    pub also: Vec<Upstream>,
+    /// `resolve`: addresses of the upstream's name, in place of DNS.
+    pub resolve: Vec<IpAddr>,
+    /// `pool`
+    pub pool: PoolLimits,
+    /// `proxy_url`, `proxy_auth`
+    pub proxy: Option<ConnectProxy>,
+    /// `circuit`
+    pub circuit: Option<Circuit>,
+    /// `max_in_flight`: requests at a time.
+    pub max_in_flight: Option<usize>,
+    /// `rate_limit`
+    pub rate_limit: Option<RateLimit>,
+    /// `max_request_body`, in bytes.
+    pub max_request_body: Option<u64>,
+    /// `retry_idempotent`: an idempotent request that got no answer is sent once more.
+    pub retry_idempotent: bool,
+}
+
+/// `pool`: idle connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Idle connections to one URL; without it, 1024 for each worker.
+    pub max_idle: Option<usize>,
+    /// An idle connection is closed after this long.
+    pub idle_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    /// Shorter than the keep-alive of common servers (nginx has 75 s), so that it is Sidekey that closes, and no request
+    /// runs into a closing connection.
+    fn default() -> Self {
+        Self { max_idle: None, idle_timeout: Duration::from_secs(55) }
+    }
+}
+
+/// An HTTP proxy that is asked for a tunnel (RFC 9110 §9.3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectProxy {
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// User name and password (RFC 7617).
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// `circuit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// For this long nothing is sent; after that one request tries.
+    pub open: Duration,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { failures: 5, open: Duration::from_secs(10) }
+    }
+}
+
+/// `rate_limit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From one request to the next.
+    pub interval: Duration,
+    /// Requests that may come at once.
+    pub burst: u32,
 }
 
 /// `timeouts`: limits on waiting for an upstream.

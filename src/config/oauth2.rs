@@ -4,40 +4,50 @@ use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, BasicEncoding, ClientAuth, OAuth2, Tls, duration, endpoint, secret, tls};
+use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, duration, issuer, tls, token_request};
 
 /// Form parameters that other keys write.
-const RESERVED: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Method {
-    Basic,
-    Post,
-    None,
-}
+const RESERVED: [&str; 2] = ["grant_type", "scope"];
 
 pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let kind = grant::kind(table);
     let client = kind.map_or(Client::Proven, |kind| kind.client);
-    let token_url = table.required("token_url");
     let client_id = match client {
         Client::Any if !table.has("client_id") => Some(String::new()),
         _ => table.required("client_id").and_then(|item| item.parse(client_id)),
     };
-    let client_auth = client_auth(table, client, client_id.as_deref());
+    let client_auth = client_auth::read(table, client != Client::Proven, &[], client_id.as_deref());
+    if client_id.as_deref() == Some("") && client_auth.as_ref().is_some_and(|auth| *auth != ClientAuth::None)
+    {
+        table.item().mistake("`client_id` is required where the client proves who it is");
+    }
     let grant = kind.and_then(|kind| (kind.read)(table));
     let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
     let endpoint_params = table
         .optional("endpoint_params")
         .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
+    let request = token_request::read(table);
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
-    let rules = endpoint::Rules { plaintext, query: true };
-    let token_url = token_url.and_then(|item| item.parse(|text| endpoint::parse(text, &rules)));
-    let https = token_url.as_ref().map(|url| url.scheme() == "https");
+    let token_url = issuer::read(table, plaintext);
+    let https = token_url
+        .as_ref()
+        .map(|url| url.as_str().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")));
     let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
+    if let Some(auth) = client_auth.as_ref().filter(|auth| auth.is_by_certificate()) {
+        let method = auth.as_str();
+        if https == Some(false) {
+            table
+                .item()
+                .mistake(format!("`auth_method: {method}` is TLS, so `token_url` must be `https://`"));
+        } else if tls.client.is_none() {
+            table.item().mistake(format!(
+                "`auth_method: {method}` needs a client certificate: `tls: {{ cert_file: PATH, key_file: PATH }}`"
+            ));
+        }
+    }
     Some(Auth::OAuth2(Box::new(OAuth2 {
         grant: grant?,
         token_url: token_url?,
@@ -45,58 +55,11 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         client_auth: client_auth?,
         scopes,
         endpoint_params,
+        request,
         default_expires_in,
         request_timeout,
         tls,
     })))
-}
-
-fn client_auth(table: &mut Table<'_>, client: Client, client_id: Option<&str>) -> Option<ClientAuth> {
-    let planned = ["client_secret_jwt", "private_key_jwt", "tls_client_auth"];
-    let allowed = [
-        ("client_secret_basic", Method::Basic),
-        ("client_secret_post", Method::Post),
-        ("none", Method::None),
-    ];
-    let method = match table.optional("auth_method") {
-        None if client != Client::Proven && !table.has("client_secret") => Some(Method::None),
-        None => Some(Method::Basic),
-        Some(item) => {
-            let method = supported(&item, &planned, &allowed);
-            if method == Some(Method::None) && client == Client::Proven {
-                item.mistake(
-                    "with this grant a client must prove who it is (RFC 6749 §4.4); \
-                              any other method will do",
-                );
-                return None;
-            }
-            method
-        }
-    };
-    if method == Some(Method::None) {
-        if let Some(item) = table.optional("client_secret") {
-            item.mistake("`auth_method: none` sends no secret; leave this key out");
-        }
-        return Some(ClientAuth::None);
-    }
-    let secret = table.required("client_secret").and_then(|item| secret::read(&item));
-    let encoding = table.optional("basic_auth_encoding");
-    if let (Some(Method::Post), Some(item)) = (method, &encoding) {
-        item.mistake("only `auth_method: client_secret_basic` has an encoding; leave this key out");
-        return None;
-    }
-    let encoding = match encoding {
-        None => BasicEncoding::default(),
-        Some(item) => item.choice(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
-    };
-    if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
-        table.item().mistake("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
-    }
-    match method? {
-        Method::Basic => Some(ClientAuth::SecretBasic { secret: secret?, encoding }),
-        Method::Post => Some(ClientAuth::SecretPost { secret: secret? }),
-        Method::None => Some(ClientAuth::None),
-    }
 }
 
 /// One of a few words; others of the design are known, and refused as such.
@@ -154,8 +117,9 @@ fn scope(text: &str) -> Result<String, String> {
 fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in item.entries().unwrap_or_default() {
-        if RESERVED.contains(&name) {
-            value.mistake(format!("Sidekey writes {} itself, from keys of their own", list(RESERVED)));
+        if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
+            let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
+            value.mistake(format!("Sidekey writes {names} itself, from keys of their own"));
         } else if own.contains(&name) {
             value.mistake("with this grant Sidekey writes the parameter itself, from a key of its own");
         } else if name.is_empty() {

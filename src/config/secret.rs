@@ -4,13 +4,28 @@ use std::path::{Path, PathBuf};
 
 use super::interpolate::variable;
 use super::item::Item;
-use crate::secret::{Secret, Source, SourceError};
+use crate::secret::{Algorithm, Secret, SigningKey, Source, SourceError};
 
 /// Reads the secret an item names or is.
 pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     let source = source(item)?;
     let secret = source.read_with(item.environment());
     secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
+}
+
+/// Reads a value that may be a secret and may be none: text is nothing to warn of.
+pub(super) fn any_value(item: &Item<'_>) -> Option<Secret> {
+    if item.is_map() {
+        return read(item);
+    }
+    item.parse(|text| Secret::new(text.to_owned()).map_err(|error| error.to_string()))
+}
+
+/// Reads the private key an item names or is.
+pub(super) fn signing_key(item: &Item<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
+    let source = source(item)?;
+    let key = source.signing_key(algorithm, item.environment());
+    key.map_err(|error| item.mistake(explain(&source, &error))).ok()
 }
 
 /// The place a secret is read from whenever it is needed, which must be readable now.

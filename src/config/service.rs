@@ -7,7 +7,7 @@ use super::auth::Credentials;
 use super::item::Item;
 use super::listen::Claims;
 use super::table::Table;
-use super::{Service, Timeouts, Tls, auth, duration, endpoint, host, listener, tls};
+use super::{Service, Timeouts, Tls, auth, duration, endpoint, host, listener, options, tls};
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
@@ -51,17 +51,20 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let optional = table.optional("optional").and_then(|item| item.boolean()).unwrap_or_default();
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
     let rules = endpoint::Rules { plaintext, query: false };
-    let upstream = upstream.and_then(|item| item.parse(|text| endpoint::upstream(text, &rules)));
-    let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, upstream.as_ref().map(|to| to.tls)));
+    let upstreams = upstream.map_or_else(Vec::new, |item| options::upstreams(&item, &rules));
+    let is_https = upstreams.iter().map(|to| to.tls).reduce(|all, next| all && next);
+    let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, is_https));
+    let options = options::read(&mut table, &upstreams);
     table.finish();
     Some(Service {
         name: name.to_owned(),
-        upstream: upstream?,
+        upstream: upstreams.into_iter().next()?,
         hosts,
         listen,
         auth: auth?,
         tls,
         timeouts,
+        options,
         token_wait,
         rewrite_location,
         optional,

@@ -32,7 +32,10 @@ pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
         Kind::Map(entries) => {
             drop_duplicates(entries, path, private, report);
             for (key, entry) in entries.iter_mut() {
-                let private = private || key == "auth" || (path.is_empty() && key == "credentials");
+                let private = private
+                    || key == "auth"
+                    || key == "proxy_auth"
+                    || (path.is_empty() && key == "credentials");
                 settle(entry, &child(path, key), private, report);
             }
             merge(entries, path, report);

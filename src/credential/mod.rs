@@ -39,6 +39,12 @@ pub enum Injection<'a> {
     Cookie(&'a HeaderValue),
 }
 
+/// `Proxy-Authorization` (RFC 9110 §11.7.2) for the proxy of `proxy_url`, where it wants one.
+pub fn proxy_authorization(proxy: &crate::config::ConnectProxy) -> Option<HeaderValue> {
+    let (username, password) = proxy.credentials.as_ref()?;
+    Some(basic::value(username, password))
+}
+
 impl Credential {
     /// Builds the credential of a service; `token` gives the store for an OAuth2 configuration.
     pub fn new(auth: &Auth, token: impl FnOnce(&crate::config::OAuth2) -> Arc<Store>) -> Self {

@@ -26,20 +26,42 @@ impl Request<'_> {
         out: &Buffer,
         answer: &mut Buffer,
     ) -> Result<(Connection, usize), Trouble> {
-        let upstream = &self.service.upstream;
+        let (upstream, endpoint) = (&self.service.upstream, self.endpoint);
         let is_whole = self.body.is_done();
-        if let Some(mut connection) = upstream.idle() {
-            match self.try_ask(io, buffer, out, answer, &mut connection).await {
+        let mut is_again = false;
+        loop {
+            let idle = || if is_again { None } else { endpoint.idle(self.facts.is_idempotent) };
+            let mut connection = match self.connection.take().or_else(idle) {
+                Some(connection) => connection,
+                None => endpoint.connect(upstream.timeouts.connect).await.map_err(|error| {
+                    upstream.failed(endpoint);
+                    Failure::from(error)
+                })?,
+            };
+            self.address = Some(connection.address);
+            let unanswered = match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
-                Err(Unanswered::Unsent(_)) => {}
-                Err(Unanswered::Lost(_)) if is_whole && self.facts.is_idempotent => {}
-                Err(unanswered) => return Err(unanswered.into()),
+                Err(unanswered) => unanswered,
+            };
+            let may_repeat = match &unanswered {
+                Unanswered::Unsent(_) => true,
+                Unanswered::Lost(_) => {
+                    endpoint.lost(&connection);
+                    let is_harmless = is_whole && self.facts.is_idempotent;
+                    is_harmless && (connection.is_reused() || upstream.retry_idempotent)
+                }
+                Unanswered::Failure(_) | Unanswered::Cut(_) => false,
+            };
+            if is_again || !may_repeat {
+                let trouble = Trouble::from(unanswered);
+                if matches!(&trouble, Trouble::Failure(failure) if failure.is_of_upstream()) {
+                    upstream.failed(endpoint);
+                }
+                return Err(trouble);
             }
+            is_again = true;
             answer.clear();
         }
-        let mut connection = upstream.connect().await.map_err(Failure::from)?;
-        let length = self.try_ask(io, buffer, out, answer, &mut connection).await?;
-        Ok((connection, length))
     }
 
     async fn try_ask(
@@ -86,6 +108,7 @@ impl Request<'_> {
                 }
                 let status = status_of(answer.filled());
                 self.service.metrics.upstream_answered(status, asked.elapsed());
+                self.service.upstream.answered(self.endpoint, status);
                 return Ok(length);
             }
             if sending {
@@ -158,7 +181,7 @@ enum Unanswered {
 impl Unanswered {
     fn broken(broken: Broken) -> Self {
         match broken {
-            Broken::CallerBody(error) => Self::Failure(Failure::new(Reason::BadRequest, error.to_string())),
+            Broken::CallerBody(error) => Self::Failure(error.into()),
             Broken::Idle => timed_out("the upstream took no more of the request's body for too long"),
             Broken::CallerIdle => Self::Failure(Failure {
                 detail: Some("The request's body did not arrive in time."),

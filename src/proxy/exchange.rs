@@ -1,6 +1,7 @@
 //! One request: prepare it, ask the upstream, pass the answer back. Whatever goes wrong before the answer has begun
 //! becomes one [`Failure`].
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::access_log;
 use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
-use super::head::{self, RequestFacts, Room};
+use super::head::{self, BodyKind, RequestFacts, Room};
 use super::location::Locations;
 use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
@@ -21,7 +22,7 @@ use super::tunnel;
 use crate::metrics::MethodLabel;
 use crate::route::Way;
 use crate::service::Service;
-use crate::upstream::Connection;
+use crate::upstream::{Connection, Endpoint, Leave};
 
 /// So many services are named to a caller that asks for one that is not there.
 const LISTED: usize = 100;
@@ -62,7 +63,7 @@ pub(super) async fn run(
     patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
-    let found = match prepare(proxy, &buffer.filled()[..length], &mut out) {
+    let found = match prepare(proxy, &buffer.filled()[..length], &mut out, &[]) {
         Ok(found) => found,
         Err(refusal) => {
             buffer.consume(length);
@@ -73,16 +74,16 @@ pub(super) async fn run(
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
-        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out) {
+        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out, &[]) {
             debug_assert!(std::ptr::eq(found.service, request.service));
+            request.endpoint = found.endpoint;
         }
     }
+    let admitted = request.admit(buffer, length, &mut out).await;
     buffer.consume(length);
-    let outcome = if out.is_empty() {
-        let failure = Failure::new(Reason::CredentialUnavailable, "no usable credential");
-        Err(Failure { retry_after: Some(request.service.credential.retry_after()), ..failure }.into())
-    } else {
-        request.serve_in_time(io, buffer, &mut out).await
+    let outcome = match admitted {
+        Ok(()) => request.serve_in_time(io, buffer, &mut out).await,
+        Err(failure) => Err(failure.into()),
     };
     match outcome {
         Ok(after) => after,
@@ -96,8 +97,16 @@ pub(super) async fn run(
 
 /// A request in flight; counted until it is dropped, however it ends.
 pub(super) struct Request<'p> {
-    proxy: &'p Proxy,
+    pub(super) proxy: &'p Proxy,
     pub(super) service: &'p Service,
+    /// The URL that the head was written for.
+    pub(super) endpoint: &'p Endpoint,
+    /// Where it comes before the head.
+    pub(super) connection: Option<Connection>,
+    /// Where the request was last sent to.
+    pub(super) address: Option<SocketAddr>,
+    /// Kept until the request is over.
+    leave: Option<Leave<'p>>,
     pub(super) facts: RequestFacts,
     method: MethodLabel,
     path: Option<String>,
@@ -114,10 +123,51 @@ impl<'p> Request<'p> {
     fn begin(proxy: &'p Proxy, found: Found<'p>, patience: &'p mut Patience) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
-        let body = Body::new(found.facts.body.framing(|| found.service.credential.slot().clone()));
-        let Found { service, facts, method, path, way } = found;
-        let start = Instant::now();
-        Self { proxy, service, facts, method, path, way, start, status: None, failure: None, body, patience }
+        let mut framing = found.facts.body.framing(|| found.service.credential.slot().clone());
+        if let (Framing::Chunked(chunks), Some(most)) =
+            (&mut framing, found.service.upstream.max_request_body)
+        {
+            chunks.limit(most);
+        }
+        let Found { service, endpoint, facts, method, path, way } = found;
+        Self {
+            proxy,
+            service,
+            endpoint,
+            connection: None,
+            address: None,
+            leave: None,
+            facts,
+            method,
+            path,
+            way,
+            start: Instant::now(),
+            status: None,
+            failure: None,
+            body: Body::new(framing),
+            patience,
+        }
+    }
+
+    /// All that has to be so before a byte is sent: a credential in `out`, a body that is not too large, leave by the
+    /// service's limits, and one of several URLs that takes a connection.
+    async fn admit(&mut self, buffer: &Buffer, length: usize, out: &mut Buffer) -> Result<(), Failure> {
+        let upstream = &self.service.upstream;
+        if out.is_empty() {
+            let failure = Failure::new(Reason::CredentialUnavailable, "no usable credential");
+            return Err(Failure { retry_after: Some(self.service.credential.retry_after()), ..failure });
+        }
+        if let (BodyKind::Length(length), Some(most)) = (&self.facts.body, upstream.max_request_body)
+            && *length > most
+        {
+            let cause = format!("max_request_body: {length} bytes are more than {most}");
+            return Err(Failure::new(Reason::TooLarge, cause));
+        }
+        self.leave = upstream.admit()?;
+        if upstream.is_several() {
+            self.reach(&buffer.filled()[..length], out).await?;
+        }
+        Ok(())
     }
 
     async fn serve_in_time(
@@ -148,7 +198,7 @@ impl<'p> Request<'p> {
         out: &mut Buffer,
     ) -> Result<After, Trouble> {
         // What of the body is here already goes out with the head.
-        self.body.take(buffer, out).map_err(|error| Failure::new(Reason::BadRequest, error.to_string()))?;
+        self.body.take(buffer, out).map_err(Failure::from)?;
 
         let mut answer = Buffer::take();
         let (connection, length) = self.ask(io, buffer, out, &mut answer).await?;
@@ -170,8 +220,14 @@ impl<'p> Request<'p> {
         // Inside TLS by CONNECT the upstream's own URLs are the caller's as well.
         let is_at_home =
             self.way == Way::Own && self.proxy.caller.within().is_some_and(|within| within.is_tls);
-        (service.rewrite_location && !is_at_home && (status == 201 || (300..400).contains(&status)))
-            .then(|| Locations { name: &service.name, upstream: &service.upstream, way: self.way })
+        let is_new = status == 201 || (300..400).contains(&status);
+        (service.rewrite_location && is_new && !is_at_home).then(|| Locations {
+            name: &service.name,
+            is_tls: !self.endpoint.is_plain(),
+            authority: &self.endpoint.authority,
+            base_path: &self.endpoint.base_path,
+            way: self.way,
+        })
     }
 
     /// Decides how the answer is passed back and writes its head into `out`.
@@ -205,6 +261,7 @@ impl<'p> Request<'p> {
         Ok(Passing {
             status: head.status,
             upstream_keep_alive: head.keep_alive,
+            keep_alive_for: head.keep_alive_for,
             framing: head.framing,
             relay,
             keep_alive,
@@ -221,7 +278,7 @@ impl<'p> Request<'p> {
         mut connection: Connection,
         passing: Passing,
     ) -> Result<(), Trouble> {
-        let Passing { framing, relay, upstream_keep_alive, .. } = passing;
+        let Passing { framing, relay, upstream_keep_alive, keep_alive_for, .. } = passing;
         let idle = self.service.upstream.timeouts.idle;
         let mut body = Body::new(framing);
         if relay == Relay::AsIs {
@@ -233,7 +290,7 @@ impl<'p> Request<'p> {
         if body.is_done() {
             // Before the caller has its answer, so that its next request finds the connection.
             if self.body.is_done() && upstream_keep_alive && answer.is_empty() {
-                self.service.upstream.release(connection);
+                self.endpoint.release(connection, keep_alive_for);
             }
             return relay::write(io, out.filled(), self.patience, idle).await.map_err(Trouble::Cut);
         }
@@ -244,7 +301,7 @@ impl<'p> Request<'p> {
             .await
             .map_err(Trouble::Cut)?;
         if sent && upstream_keep_alive && answer.is_empty() {
-            self.service.upstream.release(connection);
+            self.endpoint.release(connection, keep_alive_for);
         }
         Ok(())
     }
@@ -272,7 +329,10 @@ impl<'p> Request<'p> {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
         self.service.metrics.error(reason);
         // The caller's own doing, or what the refresher has said once already: not a line for every request.
-        if matches!(failure.reason, Reason::BadRequest | Reason::CredentialUnavailable) {
+        if matches!(
+            failure.reason,
+            Reason::BadRequest | Reason::CredentialUnavailable | Reason::TooLarge | Reason::Overloaded
+        ) {
             tracing::debug!(
                 service.name = name,
                 sidekey.error = reason,
@@ -280,7 +340,14 @@ impl<'p> Request<'p> {
                 failure.cause
             );
         } else {
-            tracing::warn!(service.name = name, sidekey.error = reason, "request failed: {}", failure.cause);
+            let address = self.address.map(tracing::field::display);
+            tracing::warn!(
+                service.name = name,
+                upstream.address = address,
+                sidekey.error = reason,
+                "request failed: {}",
+                failure.cause
+            );
         }
         let keep_alive =
             self.facts.keep_alive && !self.facts.is_old && self.body.is_done() && !self.proxy.is_draining();
@@ -319,6 +386,8 @@ struct Passing {
     relay: Relay,
     keep_alive: bool,
     upstream_keep_alive: bool,
+    /// What the upstream said of how long it keeps the connection.
+    keep_alive_for: Option<Duration>,
 }
 
 /// Answers a request that is led nowhere.

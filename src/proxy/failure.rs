@@ -3,7 +3,8 @@
 //!
 //! Never a 401 or 407: an app must not come to think that its own login is wrong.
 
-use crate::upstream::ConnectError;
+use super::framing::BadBody;
+use crate::upstream::{ConnectError, Refused};
 
 /// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,10 @@ pub enum Reason {
     UpstreamProtocol,
     /// The request is not valid HTTP.
     BadRequest,
-    /// The request's head is too large.
+    /// The request's head or body is too large.
     TooLarge,
+    /// A limit of the service or of Sidekey is reached, or the circuit is open.
+    Overloaded,
 }
 
 impl Reason {
@@ -42,6 +45,7 @@ impl Reason {
             Self::UpstreamProtocol => "upstream_protocol",
             Self::BadRequest => "bad_request",
             Self::TooLarge => "too_large",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -50,7 +54,7 @@ impl Reason {
         match self {
             Self::UnknownService => "Not Found",
             Self::Forbidden => "Forbidden",
-            Self::CredentialUnavailable => "Service Unavailable",
+            Self::CredentialUnavailable | Self::Overloaded => "Service Unavailable",
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
             Self::UpstreamTimeout => "Gateway Timeout",
             Self::BadRequest => "Bad Request",
@@ -63,7 +67,7 @@ impl Reason {
         match self {
             Self::UnknownService => 404,
             Self::Forbidden => 403,
-            Self::CredentialUnavailable => 503,
+            Self::CredentialUnavailable | Self::Overloaded => 503,
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => 502,
             Self::UpstreamTimeout => 504,
             Self::BadRequest => 400,
@@ -90,7 +94,10 @@ impl Reason {
                 "The service's upstream closed the connection without an answer, or its answer is not HTTP."
             }
             Self::BadRequest => "Sidekey cannot read this request as HTTP.",
-            Self::TooLarge => "The request's head is larger than Sidekey takes.",
+            Self::TooLarge => "The request's head or body is larger than Sidekey takes.",
+            Self::Overloaded => {
+                "A limit on requests is reached, or the service's upstream has failed several times in a row; nothing was forwarded."
+            }
         }
     }
 }
@@ -158,11 +165,37 @@ impl Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         let reason = match error {
-            ConnectError::Dns(_) | ConnectError::Tcp(_) => Reason::UpstreamConnect,
-            ConnectError::Tls(_) => Reason::UpstreamTls,
-            ConnectError::Timeout => Reason::UpstreamTimeout,
+            ConnectError::Dns { .. } | ConnectError::Tcp(_) | ConnectError::Proxy { .. } => {
+                Reason::UpstreamConnect
+            }
+            ConnectError::Tls { .. } => Reason::UpstreamTls,
+            ConnectError::Timeout { .. } => Reason::UpstreamTimeout,
         };
         Self::new(reason, error.to_string())
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1);
+        let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
+        Self { retry_after, ..Self::new(Reason::Overloaded, refused.cause) }
+    }
+}
+
+impl From<BadBody> for Failure {
+    /// Of a request's body.
+    fn from(error: BadBody) -> Self {
+        let reason = if error.is_too_large() { Reason::TooLarge } else { Reason::BadRequest };
+        Self::new(reason, error.to_string())
+    }
+}
+
+impl Failure {
+    /// Whether it is the upstream that failed.
+    pub(super) fn is_of_upstream(&self) -> bool {
+        use Reason::{UpstreamConnect, UpstreamProtocol, UpstreamTimeout, UpstreamTls};
+        matches!(self.reason, UpstreamConnect | UpstreamTls | UpstreamTimeout | UpstreamProtocol)
     }
 }
 
@@ -170,7 +203,7 @@ impl From<ConnectError> for Failure {
 mod tests {
     use super::*;
 
-    const ALL: [Reason; 9] = [
+    const ALL: [Reason; 10] = [
         Reason::UnknownService,
         Reason::Forbidden,
         Reason::CredentialUnavailable,
@@ -180,6 +213,7 @@ mod tests {
         Reason::UpstreamProtocol,
         Reason::BadRequest,
         Reason::TooLarge,
+        Reason::Overloaded,
     ];
 
     fn written(failure: &Failure, is_head: bool) -> (String, String) {

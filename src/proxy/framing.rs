@@ -80,6 +80,8 @@ pub(super) struct Chunks {
     line: usize,
     /// Where the credential goes: a caller must not slip a field in there as a trailer.
     forbidden: Option<Slot>,
+    /// Bytes of content that may still come.
+    room: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +103,12 @@ enum State {
 impl Chunks {
     /// Before the first chunk. A trailer field in the slot `forbidden`, or one that frames or routes, is refused.
     pub(super) fn new(forbidden: Option<Slot>) -> Self {
-        Self { state: State::Start, line: 0, forbidden }
+        Self { state: State::Start, line: 0, forbidden, room: u64::MAX }
+    }
+
+    /// Takes no more than so many bytes of content.
+    pub(super) fn limit(&mut self, room: u64) {
+        self.room = room;
     }
 
     fn next(&mut self, bytes: &[u8]) -> Result<Piece, BadBody> {
@@ -155,7 +162,10 @@ impl Chunks {
             (State::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => Ok(State::Extension(size)),
             (State::Extension(_), _) => Err(BadBody("a chunk extension has a control character")),
             (State::SizeLf(0), b'\n') => Ok(State::Trailers),
-            (State::SizeLf(size), b'\n') => Ok(State::Data(size)),
+            (State::SizeLf(size), b'\n') => {
+                self.room = self.room.checked_sub(size).ok_or(BadBody(TOO_LARGE))?;
+                Ok(State::Data(size))
+            }
             (State::DataCr, b'\r') => Ok(State::DataLf),
             (State::DataLf, b'\n') => {
                 self.line = 0;
@@ -209,6 +219,15 @@ fn digit(byte: u8) -> Option<u64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct BadBody(&'static str);
+
+const TOO_LARGE: &str = "it is larger than max_request_body";
+
+impl BadBody {
+    /// It is well-formed, and there is too much of it.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.0 == TOO_LARGE
+    }
+}
 
 #[cfg(test)]
 mod tests {

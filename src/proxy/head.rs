@@ -4,6 +4,7 @@
 //! with an upstream on where a message ends.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use httparse::{Header, ParserConfig, Status};
 use memchr::memchr;
@@ -228,6 +229,8 @@ pub(super) struct ResponseHead<'h, 'b> {
     pub(super) framing: Framing,
     /// The upstream keeps the connection open after this response.
     pub(super) keep_alive: bool,
+    /// `Keep-Alive: timeout=N`: for how long.
+    pub(super) keep_alive_for: Option<Duration>,
     /// It says `Upgrade: websocket`.
     pub(super) is_websocket: bool,
 }
@@ -271,7 +274,9 @@ pub(super) fn response<'h, 'b>(
     let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
     let is_websocket = known.upgrade && known.is_websocket;
     let nominates = known.nominates;
-    Ok(ResponseHead { status, reason: reason(bytes), fields, nominates, framing, keep_alive, is_websocket })
+    let reason = reason(bytes);
+    let keep_alive_for = known.keep_alive_for;
+    Ok(ResponseHead { status, reason, fields, nominates, framing, keep_alive, keep_alive_for, is_websocket })
 }
 
 /// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
@@ -293,6 +298,7 @@ struct Known<'b> {
     nominates: bool,
     is_websocket: bool,
     wants_trailers: bool,
+    keep_alive_for: Option<Duration>,
 }
 
 impl<'b> Known<'b> {
@@ -317,6 +323,7 @@ impl<'b> Known<'b> {
                 }
                 Field::Connection => tokens(value).for_each(|token| known.connection(token)),
                 Field::Upgrade => known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket"),
+                Field::HopByHop if field.name.len() == 10 => known.keep_alive_for = keep_alive_for(value),
                 Field::Te => known.wants_trailers |= has_token(value, "trailers"),
                 _ => {}
             }
@@ -334,6 +341,16 @@ impl<'b> Known<'b> {
             _ => self.nominates = true,
         }
     }
+}
+
+/// `timeout=N` among the parameters of `Keep-Alive` (RFC 2068 §19.7.1.1; Node, Apache and others write it).
+fn keep_alive_for(value: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(value).ok()?;
+    let seconds = text.split(',').find_map(|parameter| {
+        let (name, number) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| number.trim().parse::<u32>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 /// Digits and nothing else: no sign, no list, no space within.

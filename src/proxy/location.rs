@@ -3,13 +3,17 @@
 //! Everything else passes as it is.
 
 use crate::route::{Way, climbs};
-use crate::upstream::Upstream;
 
 /// What the rewriting needs to know.
 pub(super) struct Locations<'a> {
     /// The service's name: the prefix of its paths.
     pub(super) name: &'a str,
-    pub(super) upstream: &'a Upstream,
+    /// The upstream speaks TLS.
+    pub(super) is_tls: bool,
+    /// The upstream's, without a port that is the scheme's own.
+    pub(super) authority: &'a str,
+    /// The upstream's; empty, or without a trailing slash.
+    pub(super) base_path: &'a str,
     pub(super) way: Way,
 }
 
@@ -18,7 +22,7 @@ impl Locations<'_> {
     /// resolves against the URL it asked for (RFC 9110 §10.2.2).
     pub(super) fn rewrite(&self, value: &[u8]) -> Option<String> {
         let value = std::str::from_utf8(value).ok()?;
-        let base = self.upstream.base_path.as_str();
+        let base = self.base_path;
         let path = self.path(value)?;
         let rest = path.strip_prefix(base)?;
         if !(rest.is_empty() || rest.starts_with(['/', '?', '#'])) || climbs(rest.split('#').next()?) {
@@ -44,7 +48,7 @@ impl Locations<'_> {
 
     /// Path, query and fragment of a URL at the upstream's own server, or of a path from its root.
     fn path<'v>(&self, value: &'v str) -> Option<&'v str> {
-        let scheme = if self.upstream.is_tls() { "https:" } else { "http:" };
+        let scheme = if self.is_tls { "https:" } else { "http:" };
         let has_scheme = value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
         let after = if has_scheme { &value[scheme.len()..] } else { value };
         let Some(after) = after.strip_prefix("//") else {
@@ -52,21 +56,22 @@ impl Locations<'_> {
             return (!has_scheme && value.starts_with('/')).then_some(value);
         };
         let (authority, path) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-        let usual = if self.upstream.is_tls() { ":443" } else { ":80" };
-        let own = &self.upstream.authority;
+        let usual = if self.is_tls { ":443" } else { ":80" };
         let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_ascii_lowercase();
-        (bare(authority) == bare(own)).then_some(path)
+        (bare(authority) == bare(self.authority)).then_some(path)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::tests::upstream;
+
+    fn locations(base_path: &str, way: Way) -> Locations<'_> {
+        Locations { name: "crm", is_tls: true, authority: "crm.example.com", base_path, way }
+    }
 
     fn rewritten(base: &str, way: Way, value: &str) -> Option<String> {
-        let upstream = upstream("crm.example.com:443", base);
-        Locations { name: "crm", upstream: &upstream, way }.rewrite(value.as_bytes())
+        locations(base, way).rewrite(value.as_bytes())
     }
 
     #[test]
@@ -120,9 +125,6 @@ mod tests {
         assert_eq!(rewritten("/v2", Way::Alias, "/v2//evil.example/x"), None);
         assert_eq!(rewritten("/v2", Way::Own, "/v2//x").as_deref(), Some("/v2//x"));
         assert_eq!(rewritten("", Way::Prefix, "https://crm.example.com//x").as_deref(), Some("/crm//x"));
-        assert_eq!(
-            Locations { name: "crm", upstream: &upstream("a:443", ""), way: Way::Own }.rewrite(b"/\xff"),
-            None
-        );
+        assert_eq!(locations("", Way::Own).rewrite(b"/\xff"), None);
     }
 }

@@ -11,6 +11,7 @@
 //! location     the upstream's URLs as the caller writes them
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
+//! several      which of several URLs
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -42,6 +43,7 @@ mod prefixed;
 mod prepare;
 mod relay;
 mod rewrite;
+mod several;
 mod tls;
 mod tunnel;
 

@@ -10,10 +10,13 @@ use super::rewrite;
 use crate::metrics::MethodLabel;
 use crate::route::{Way, agree, climbs};
 use crate::service::Service;
+use crate::upstream::Endpoint;
 
 /// What is known of a request once it is routed.
 pub(super) struct Found<'p> {
     pub(super) service: &'p Service,
+    /// The URL that the head was written for.
+    pub(super) endpoint: &'p Endpoint,
     pub(super) facts: RequestFacts,
     pub(super) method: MethodLabel,
     /// Without the query; for the access log, and only where there is one.
@@ -50,11 +53,12 @@ impl From<Failure> for Refusal<'_> {
 }
 
 /// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
-/// there is no usable credential.
+/// there is no usable credential. `failed` are URLs of the upstream that take no connection.
 pub(super) fn prepare<'p>(
     proxy: &'p Proxy,
     bytes: &[u8],
     out: &mut Buffer,
+    failed: &[&Endpoint],
 ) -> Result<Found<'p>, Refusal<'p>> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
@@ -86,7 +90,10 @@ pub(super) fn prepare<'p>(
     if head.method == "TRACE" {
         return Err(refusal(&service.name, Reason::Forbidden, "TRACE would send the credential back"));
     }
-    if !service.upstream.base_path.is_empty() && climbs(matched.rest) {
+    let upstream = &service.upstream;
+    let endpoint = if failed.is_empty() { None } else { upstream.pick_another(failed) };
+    let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
+    if !endpoint.base_path.is_empty() && climbs(matched.rest) {
         return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
     }
     if let Some(injection) = service.credential.injection() {
@@ -94,11 +101,11 @@ pub(super) fn prepare<'p>(
             out.bytes_mut(),
             &head,
             matched.rest,
-            &service.upstream,
+            endpoint,
             service.credential.slot(),
             &injection,
         );
     }
     let (method, path) = (MethodLabel::of(head.method), path());
-    Ok(Found { service, method, path, way: matched.way, facts: head.facts })
+    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts })
 }

@@ -10,14 +10,14 @@ use super::head::{BodyKind, RequestHead, ResponseHead};
 use super::location::Locations;
 use crate::credential::{Injection, Slot};
 use crate::headers::{Field, has_token};
-use crate::upstream::Upstream;
+use crate::upstream::Endpoint;
 
 /// Writes the head of the upstream's request. `rest` is what of the path and query is the upstream's.
 pub(super) fn request(
     out: &mut Vec<u8>,
     head: &RequestHead<'_, '_>,
     rest: &str,
-    upstream: &Upstream,
+    upstream: &Endpoint,
     slot: &Slot,
     injection: &Injection<'_>,
 ) {
@@ -66,7 +66,7 @@ pub(super) fn request(
 }
 
 /// Base path, then the caller's path and query without what stands in the slot, then the query credential.
-fn target(out: &mut Vec<u8>, rest: &str, upstream: &Upstream, slot: &Slot, injection: &Injection<'_>) {
+fn target(out: &mut Vec<u8>, rest: &str, upstream: &Endpoint, slot: &Slot, injection: &Injection<'_>) {
     let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
     put(out, &[upstream.base_path.as_bytes(), path.as_bytes()]);
     if upstream.base_path.is_empty() && path.is_empty() {
@@ -214,7 +214,7 @@ mod tests {
     use crate::proxy::head::{self, Room};
     use http::{HeaderName, HeaderValue};
 
-    fn upstream(base_path: &str) -> Upstream {
+    fn upstream(base_path: &str) -> crate::upstream::Upstream {
         crate::upstream::tests::upstream("up.example.com:8443", base_path)
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let head =
             head::request(request_head.as_bytes(), &mut room).map_err(|failure| failure.cause).unwrap();
         let mut out = Vec::new();
-        request(&mut out, &head, rest, &upstream("/api"), slot, injection);
+        request(&mut out, &head, rest, upstream("/api").pick(), slot, injection);
         String::from_utf8(out).unwrap()
     }
 

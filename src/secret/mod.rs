@@ -4,6 +4,7 @@
 //! is dropped. The value comes out through [`Secret::expose`] alone, so that `grep 'expose()'` lists every place
 //! in the program that touches one; a test holds those places to `credential/` and `token/`.
 
+mod signing_key;
 mod source;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::hash::{Hash, Hasher};
 
 use zeroize::Zeroizing;
 
+pub use signing_key::{Algorithm, KeyError, PublicKey, SigningFailed, SigningKey};
 pub use source::{Source, SourceError};
 
 /// A secret value: never empty, never with a control character in it (a newline in a secret is how one header
@@ -40,6 +42,11 @@ impl Secret {
     /// Whether the value begins with a word that does not belong to it, upper or lower case.
     pub fn begins_with(&self, word: &str) -> bool {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+    }
+
+    /// Whether it has fewer bytes than this.
+    pub fn is_shorter_than(&self, bytes: usize) -> bool {
+        self.0.len() < bytes
     }
 
     /// Whether there is white space at one end, which a header field would lose.

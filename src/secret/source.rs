@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use super::{InvalidSecret, Secret};
+use zeroize::Zeroizing;
+
+use super::{Algorithm, InvalidSecret, KeyError, Secret, SigningKey};
 
 /// No secret is larger than this; a larger file is somebody's mistake.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -30,12 +32,33 @@ impl Source {
 
     /// Reads the value, environment variables through a function.
     pub fn read_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SourceError> {
+        let mut value = self.text_with(environment)?;
+        Ok(Secret::new(std::mem::take(&mut value))?)
+    }
+
+    /// Reads a private key: text of many lines, of which nothing is left but the key. Where a variable cannot hold lines, `\n`
+    /// may stand between them.
+    pub fn signing_key(
+        &self,
+        algorithm: Option<Algorithm>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<SigningKey, SourceError> {
+        let text = self.text_with(environment)?;
+        let lines =
+            Zeroizing::new(if text.contains('\n') { String::new() } else { text.replace("\\n", "\n") });
+        Ok(SigningKey::from_pem(if lines.is_empty() { &text } else { &lines }, algorithm)?)
+    }
+
+    fn text_with(
+        &self,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Zeroizing<String>, SourceError> {
         match self {
-            Self::Plain(value) => Ok(Secret::new(value.clone())?),
+            Self::Plain(value) => Ok(Zeroizing::new(value.clone())),
             Self::Env(name) => {
                 let value = environment(name).ok_or(SourceError::EnvMissing)?;
                 let value = value.into_string().map_err(|_| SourceError::NotText)?;
-                Ok(Secret::new(without_newline(value))?)
+                Ok(without_newline(value))
             }
             Self::File(path) => {
                 let mut value = String::new();
@@ -43,7 +66,7 @@ impl Source {
                 if value.len() as u64 > MAX_BYTES {
                     return Err(SourceError::TooLarge);
                 }
-                Ok(Secret::new(without_newline(value))?)
+                Ok(without_newline(value))
             }
         }
     }
@@ -61,14 +84,14 @@ impl fmt::Debug for Source {
 }
 
 /// Editors and `echo` end a file with a newline that is no part of the secret; exactly one is dropped.
-fn without_newline(mut value: String) -> String {
+fn without_newline(mut value: String) -> Zeroizing<String> {
     if value.ends_with('\n') {
         value.pop();
         if value.ends_with('\r') {
             value.pop();
         }
     }
-    value
+    Zeroizing::new(value)
 }
 
 /// Why a secret could not be read. Says where and why, never what.
@@ -89,6 +112,9 @@ pub enum SourceError {
     /// What was read cannot be a secret.
     #[error(transparent)]
     Invalid(#[from] InvalidSecret),
+    /// What was read is no private key that can be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl From<io::Error> for SourceError {

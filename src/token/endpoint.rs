@@ -1,25 +1,28 @@
 //! One token endpoint: sends a form, bounds what comes back in time and size, follows no redirect.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
+use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::client_auth::{Proof, proof};
+use super::client_auth::{self, Proof};
+use super::discovery::Discovery;
 use super::expiry::Moment;
 use super::http_client::HttpClient;
 use super::redact::Redactor;
 use super::{Expiry, FetchError, FetchFailure, Issued, response, schedule};
-use crate::config::{ClientAuth, OAuth2};
+use crate::config::{ClientAuth, OAuth2, RequestFormat, TokenUrl};
 use crate::dns::Resolver;
 use crate::secret::Secret;
 use crate::tls::TlsClient;
 
-/// No token answer is larger; a larger one is an attack or a mistake.
-const MAX_BODY: usize = 1024 * 1024;
+/// The server in messages.
+const WHO: &str = "the token endpoint";
 /// Lifetime of a token where neither the endpoint, nor the configuration, nor the token itself says.
 const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
 /// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
@@ -42,9 +45,10 @@ const TELLABLE: [&str; 12] = [
 pub struct TokenEndpoint {
     http: HttpClient,
     config: OAuth2,
-    /// The configured scopes, joined by a space (RFC 6749 §3.3).
+    /// Where the configuration names the issuer alone.
+    discovery: Option<Discovery>,
+    /// The configured scopes, joined as the endpoint wants them.
     scope: String,
-    proof: Proof,
     /// Lifetime of the last token, and how long its request took.
     last_request: Mutex<Option<(Duration, Duration)>>,
     /// The lifetime an answer last stated, for answers that do not.
@@ -57,13 +61,11 @@ pub struct TokenEndpoint {
 impl TokenEndpoint {
     /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
     pub fn new(config: &OAuth2, tls: Arc<TlsClient>, resolver: Resolver) -> reqwest::Result<Self> {
-        let http = HttpClient::new(tls, resolver)?;
-        let proof = proof(&config.client_id, &config.client_auth);
         Ok(Self {
-            http,
-            proof,
+            http: HttpClient::new(tls, resolver, config.request.proxy.clone())?,
             redactor: redactor(config),
-            scope: config.scopes.join(" "),
+            discovery: matches!(config.token_url, TokenUrl::Issuer(_)).then(Discovery::default),
+            scope: config.scopes.join(&config.request.scope_separator),
             config: config.clone(),
             last_request: Mutex::default(),
             last_stated: Mutex::default(),
@@ -84,7 +86,12 @@ impl TokenEndpoint {
     /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
     pub(super) async fn request(&self, grant: &[(&str, &str)]) -> Result<Issued, FetchError> {
         let sent = Moment::now();
-        let answer = self.post(&self.config.token_url, grant, response::parse).await?;
+        let url = self.token_url().await?;
+        let answer = self.post(&url, grant, response::parse).await;
+        if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
+            discovery.doubt(error);
+        }
+        let answer = answer?;
         *self.last_issued.lock() = Some(answer.access_token.clone());
         let lifetime = self.lifetime(&answer);
         *self.last_request.lock() = Some((lifetime, sent.elapsed()));
@@ -96,6 +103,24 @@ impl TokenEndpoint {
         })
     }
 
+    /// Where tokens are asked for: as configured, or as the issuer says.
+    async fn token_url(&self) -> Result<Url, FetchError> {
+        match (&self.config.token_url, &self.discovery) {
+            (TokenUrl::Issuer(issuer), Some(discovery)) => {
+                let by_certificate = self.config.client_auth.is_by_certificate();
+                let found = discovery.metadata(issuer, &self.http, self.time_limit()).await?;
+                Ok(found.token_endpoint(by_certificate).clone())
+            }
+            (TokenUrl::Endpoint(url), _) => Ok(url.clone()),
+            (TokenUrl::Issuer(_), None) => unreachable!("an issuer has a discovery"),
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        let limit = self.config.request_timeout;
+        limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()))
+    }
+
     /// Sends these fields to an endpoint of this client's authorization server, with its client authentication, and has
     /// the answer parsed.
     pub(super) async fn post<T>(
@@ -104,50 +129,76 @@ impl TokenEndpoint {
         fields: &[(&str, &str)],
         parse: impl FnOnce(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let form = self.form(fields);
+        let proof = client_auth::proof(
+            &self.config.client_id,
+            &self.config.client_auth,
+            self.config.token_url.as_str(),
+        )
+        .map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
+        let proof_fields = match &proof {
+            Proof::Form(fields) => fields.as_slice(),
+            Proof::Header(_) => &[],
+        };
+        let (kind, content) = self.content(fields, proof_fields);
         let now = SystemTime::now();
-        let limit = self.config.request_timeout;
-        let limit = limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()));
-        let mut request = self
-            .http
-            .client()
-            .map_err(unanswered)?
-            .post(url.clone())
-            .timeout(limit)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Proof::Header(value) = &self.proof {
-            request = request.header(header::AUTHORIZATION, value.clone());
+        let limit = self.time_limit();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        for (name, value) in &self.config.request.headers {
+            let mut value = HeaderValue::from_str(value.expose()).expect("visible ASCII and spaces");
+            value.set_sensitive(true);
+            headers.insert(name, value);
         }
-        let mut answer = request.body(form.to_string()).send().await.map_err(unanswered)?;
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(FetchError::new(
-                    FetchFailure::Malformed,
-                    "the token endpoint's answer is larger than 1 MiB",
-                ));
-            }
-            body.extend_from_slice(&chunk);
+        if let Proof::Header(value) = &proof {
+            headers.insert(header::AUTHORIZATION, value.clone());
         }
+        let client = self.http.client().map_err(|error| self.http.unanswered(&error, WHO))?;
+        let request = client.post(url.clone()).timeout(limit).headers(headers);
+        let mut answer = request
+            .body(content.to_string())
+            .send()
+            .await
+            .map_err(|error| self.http.unanswered(&error, WHO))?;
+        let body = self.http.body(&mut answer, WHO).await?;
         let mut redactor = match &*self.last_issued.lock() {
             Some(token) => self.redactor.clone().hide(token.expose()),
             None => self.redactor.clone(),
         };
-        for (_, value) in fields.iter().filter(|(name, _)| !TELLABLE.contains(name)) {
+        let sent =
+            fields.iter().copied().chain(proof_fields.iter().map(|(name, value)| (*name, value.as_str())));
+        for (_, value) in sent.filter(|(name, _)| !TELLABLE.contains(name)) {
             redactor = redactor.hide(value);
         }
-        parse(answer.status(), answer.headers(), &body, now, &redactor)
+        parse(answer.status(), answer.headers(), &body, now, &redactor).map_err(|error| self.advised(error))
     }
 
-    fn form(&self, grant: &[(&str, &str)]) -> Zeroizing<String> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(grant);
-        if let Proof::Form(fields) = &self.proof {
-            form.extend_pairs(fields.iter().map(|(name, value)| (*name, value.as_str())));
+    /// Says what to try where the endpoint does not know the client.
+    fn advised(&self, mut error: FetchError) -> FetchError {
+        if error.has_code("invalid_client") {
+            let method = self.config.client_auth.as_str();
+            let advice = client_auth::advice(&self.config.client_auth);
+            let _ = write!(error.message, " (sent with `auth_method: {method}`: {advice})");
         }
-        form.extend_pairs(&self.config.endpoint_params);
-        Zeroizing::new(form.finish())
+        error
+    }
+
+    /// Content type and content of a request.
+    fn content(
+        &self,
+        grant: &[(&str, &str)],
+        proof: &[(&str, Zeroizing<String>)],
+    ) -> (&'static str, Zeroizing<String>) {
+        let proof = proof.iter().map(|(name, value)| (*name, value.as_str()));
+        let more = self.config.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all = grant.iter().copied().chain(proof).chain(more);
+        match self.config.request.format {
+            RequestFormat::Form => {
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                ("application/x-www-form-urlencoded", Zeroizing::new(form.extend_pairs(all).finish()))
+            }
+            RequestFormat::Json => ("application/json", json_object(all)),
+        }
     }
 
     /// What the answer states; else what is configured, what it stated last, what the token itself hints at.
@@ -170,13 +221,21 @@ impl TokenEndpoint {
 /// URL or in a parameter of their own.
 fn redactor(config: &OAuth2) -> Redactor {
     let mut redactor = match &config.client_auth {
-        ClientAuth::SecretBasic { secret, .. } | ClientAuth::SecretPost { secret } => {
-            Redactor::default().hide(secret.expose())
-        }
-        ClientAuth::None => Redactor::default(),
+        ClientAuth::SecretBasic { secret, .. }
+        | ClientAuth::SecretPost { secret }
+        | ClientAuth::SecretJwt { secret, .. } => Redactor::default().hide(secret.expose()),
+        _ => Redactor::default(),
     };
-    for (_, value) in config.token_url.query_pairs() {
-        redactor = redactor.hide_likely(&value);
+    for (_, value) in &config.request.headers {
+        redactor = redactor.hide_likely(value.expose());
+    }
+    if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
+        redactor = redactor.hide(password.expose());
+    }
+    if let TokenUrl::Endpoint(url) = &config.token_url {
+        for (_, value) in url.query_pairs() {
+            redactor = redactor.hide_likely(&value);
+        }
     }
     for (_, value) in &config.endpoint_params {
         redactor = redactor.hide_likely(value);
@@ -184,33 +243,15 @@ fn redactor(config: &OAuth2) -> Redactor {
     redactor
 }
 
-/// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unanswered(error: reqwest::Error) -> FetchError {
-    let mut causes = String::new();
-    let mut is_tls = false;
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        is_tls |= is_tls_error(cause);
-        causes = cause.to_string();
-        source = cause.source();
+/// The parameters as members of one object; a repeated one is a list.
+fn json_object<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> Zeroizing<String> {
+    let mut object = Map::new();
+    for (name, value) in parameters {
+        match object.get_mut(name) {
+            None => drop(object.insert(name.into(), value.into())),
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
+        }
     }
-    let (reason, what) = match () {
-        () if error.is_timeout() => (FetchFailure::Timeout, "the token endpoint did not answer in time"),
-        () if is_tls => (FetchFailure::Tls, "TLS to the token endpoint failed"),
-        () if error.is_connect() => (FetchFailure::Connect, "cannot connect to the token endpoint"),
-        () => (FetchFailure::Connect, "the connection to the token endpoint broke"),
-    };
-    let message = if causes.is_empty() || reason == FetchFailure::Timeout {
-        what.into()
-    } else {
-        format!("{what}: {}", response::clean(&causes))
-    };
-    FetchError::new(reason, message)
-}
-
-/// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.
-fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inner().is_some_and(|inner| is_tls_error(inner))
+    Zeroizing::new(Value::Object(object).to_string())
 }

@@ -6,10 +6,12 @@
 #[doc(hidden)]
 pub mod bench;
 mod client_auth;
+mod discovery;
 pub mod endpoint;
 mod expiry;
 pub mod grants;
 mod http_client;
+mod jwt;
 mod metered;
 mod redact;
 pub mod refresher;

@@ -17,6 +17,8 @@ use crate::secret::Secret;
 
 /// A longer lifetime is taken as this one: the token is merely renewed earlier.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+/// `expires_in` of more than thirty days is taken for milliseconds (Entra v1, PayPal, NetSuite), if that leaves a minute.
+const SHORTEST_IN_MILLISECONDS: f64 = 60.0;
 /// Of a description, this many characters go into a log.
 const MAX_DESCRIPTION: usize = 200;
 
@@ -47,9 +49,7 @@ pub(super) fn parse(
     let fields = fields(headers, body);
     let redactor = &with_tokens(redactor, fields.as_ref());
     // An error is an error under any status (GitHub and Slack send it under 200).
-    if let Some(code) = fields.as_ref().and_then(|fields| fields.get("error")).filter(|code| !code.is_null())
-    {
-        let description = fields.as_ref().and_then(|fields| fields.get("error_description"));
+    if let Some((code, description)) = fields.as_ref().and_then(stated_error) {
         return Err(refused(status, headers, code, description, now, redactor));
     }
     if !status.is_success() {
@@ -75,9 +75,10 @@ pub(super) fn parse(
         Some(Value::String(token)) => Secret::new(token).ok(),
         _ => None,
     };
-    let stated = stated_lifetime(&fields, now);
+    let hint = jwt_lifetime(&access_token, now);
+    let stated = stated_lifetime(&fields, hint, now);
     Ok(Answer {
-        lifetime: stated.or_else(|| jwt_lifetime(&access_token, now)),
+        lifetime: stated.or(hint),
         lifetime_is_stated: stated.is_some(),
         scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
         access_token,
@@ -85,21 +86,34 @@ pub(super) fn parse(
     })
 }
 
-/// The answer as an object: JSON, or a form where it says that it is one (GitHub without `Accept`).
+/// The code and the description of an error: RFC 6749 §5.2, or what Google (an object) and Okta (names of its own) send.
+fn stated_error(fields: &Map<String, Value>) -> Option<(&Value, Option<&Value>)> {
+    let code = fields.get("error").or_else(|| fields.get("errorCode"))?;
+    if let Value::Object(error) = code {
+        let code = ["status", "type", "code"].into_iter().find_map(|name| error.get(name));
+        return Some((code.unwrap_or(&Value::Null), error.get("message")));
+    }
+    let none = matches!(code, Value::Null | Value::Bool(false)) || code == "";
+    let description = ["error_description", "errorSummary", "message"];
+    (!none).then(|| (code, description.into_iter().find_map(|name| fields.get(name))))
+}
+
+/// The answer as an object: JSON whatever it says it is, or a form where it says so (GitHub without `Accept`) or is one.
 fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
+    // A byte order mark is no part of the document.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if let Ok(object) = serde_json::from_slice(body) {
+        return Some(object);
+    }
     let is_form = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
-    if is_form {
+    let looks_like_one = body.starts_with(b"access_token=") || body.starts_with(b"error=");
+    (is_form || looks_like_one).then(|| {
         let pairs = form_urlencoded::parse(body);
-        return Some(
-            pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect(),
-        );
-    }
-    // A byte order mark is no part of the document.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    serde_json::from_slice(body).ok()
+        pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect()
+    })
 }
 
 /// The tokens of this very answer may stand in its other fields.
@@ -128,11 +142,20 @@ fn usable(token: String) -> Option<Secret> {
     if visible { Secret::new(token.to_string()).ok() } else { None }
 }
 
-fn stated_lifetime(fields: &Map<String, Value>, now: SystemTime) -> Option<Duration> {
+/// What the answer says, held against what the token itself says: a longer lifetime than both can mean is in another
+/// unit. A token that is renewed too early costs a request; one that is used too long costs the service.
+fn stated_lifetime(fields: &Map<String, Value>, hint: Option<Duration>, now: SystemTime) -> Option<Duration> {
     let seconds = |name: &str| fields.get(name).and_then(number).filter(|seconds| *seconds > 0.0);
     let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let until = |name: &str| seconds(name).map(|at| at - unix_now).filter(|left| *left > 0.0);
-    seconds("expires_in").or_else(|| until("expires_at")).or_else(|| until("expires_on")).map(lifetime)
+    let until = |name: &str| {
+        // A point in time of more than 11 digits is in milliseconds.
+        let at = seconds(name).map(|at| if at > 1e11 { at / 1000.0 } else { at });
+        at.map(|at| at - unix_now).filter(|left| *left > 0.0)
+    };
+    let stated = seconds("expires_in").or_else(|| until("expires_at")).or_else(|| until("expires_on"))?;
+    let in_milliseconds = stated > MAX_LIFETIME.as_secs_f64() && stated / 1000.0 >= SHORTEST_IN_MILLISECONDS;
+    let stated = lifetime(if in_milliseconds { stated / 1000.0 } else { stated });
+    Some(hint.filter(|hint| *hint < stated / 10).unwrap_or(stated))
 }
 
 /// A number, also where it is written as a string.
@@ -168,7 +191,11 @@ fn refused(
 ) -> FetchError {
     // Redacted before it is cut: half a secret is still one.
     let shown = |text: &str| clean(redactor.show(text));
-    let code = code.as_str().map_or_else(|| "(no string)".into(), shown);
+    let code = match code {
+        Value::String(code) => shown(code),
+        Value::Number(code) => code.to_string(),
+        _ => "(no string)".into(),
+    };
     let mut message = format!("the token endpoint answered {} with error {code}", status.as_u16());
     if let Some(description) = description.and_then(Value::as_str) {
         message.push_str(": ");
@@ -268,6 +295,20 @@ mod tests {
             (r#""expires_in":[]"#, -1),
             (r#""expires_in":1e300"#, 2_592_000_000),
             (r#""expires_in":99999999999999999999"#, 2_592_000_000),
+            (r#""expires_in":2592000"#, 2_592_000_000),
+            (r#""expires_in":3600000"#, 3_600_000),
+            (r#""expires_in":"28800000""#, 28_800_000),
+            (r#""expires_in":true"#, -1),
+            (r#""expires_in":"NaN""#, -1),
+            (r#""expires_in":"inf""#, -1),
+            (r#""expires_in":{"seconds":5}"#, -1),
+            (r#""expires_in":"","expires_on":"1767229200""#, 3_600_000),
+            (r#""expires_at":1767229200000"#, 3_600_000),
+            (r#""expires_at":"2026-01-01T01:00:00Z""#, -1),
+            (r#""ext_expires_in":7200,"expires_in":"3599""#, 3_599_000),
+            (r#""error":null,"expires_in":1"#, 1_000),
+            (r#""error":"","expires_in":1"#, 1_000),
+            (r#""error":false,"expires_in":1"#, 1_000),
             (r#""expires_at":1767229200"#, 3_600_000),
             (r#""expires_on":"1767229200""#, 3_600_000),
             (r#""expires_on":"1""#, -1),
@@ -285,6 +326,10 @@ mod tests {
         let body = format!(r#"{{"access_token":"e30.{claims}.sig"}}"#);
         assert_eq!(millis(&body), 900_000);
         assert!(!answer(200, &[], &body).unwrap().lifetime_is_stated);
+        let stating = |seconds| format!(r#"{{"access_token":"e30.{claims}.sig","expires_in":{seconds}}}"#);
+        assert_eq!(millis(&stating(600)), 600_000, "what is said counts");
+        assert_eq!(millis(&stating(3600)), 3_600_000, "and a clock that is a little off changes nothing");
+        assert_eq!(millis(&stating(900_000)), 900_000, "but milliseconds are no seconds");
         assert_eq!(millis(r#"{"access_token":"e30.!!!.sig"}"#), -1);
     }
 
@@ -292,6 +337,10 @@ mod tests {
     fn takes_other_successes_and_forms() {
         assert!(answer(201, &[], r#"{"access_token":"abc"}"#).is_ok());
         assert!(answer(200, &[], "\u{feff}{\"access_token\":\"abc\"}").is_ok());
+        for kind in ["text/html", "text/plain", "application/x-www-form-urlencoded", "image/png"] {
+            assert!(answer(200, &[("content-type", kind)], r#"{"access_token":"abc"}"#).is_ok(), "{kind}");
+        }
+        assert!(answer(200, &[("content-type", "text/plain")], "access_token=abc&expires_in=60").is_ok());
         let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
         let answer = answer(200, &form, "access_token=a%2Bc&expires_in=60&token_type=bearer").unwrap();
         assert_eq!((answer.access_token.expose(), answer.lifetime), ("a+c", Some(Duration::from_secs(60))));
@@ -314,6 +363,13 @@ mod tests {
             (200, r#"{"error":"bad_verification_code"}"#, Refused),
             (200, r#"{"ok":false,"error":"invalid_auth"}"#, Refused),
             (400, r#"{"error":"invalid_grant"}"#, Refused),
+            (200, "error=bad_verification_code&error_description=The+code", Refused),
+            (401, r#"{"error":{"code":401,"message":"no","status":"UNAUTHENTICATED"}}"#, Refused),
+            (401, r#"{"errorCode":"invalid_client","errorSummary":"no such client"}"#, Refused),
+            (400, r#"{"error":{}}"#, Refused),
+            (400, r#"{"error":7}"#, Refused),
+            (200, r#"{"ok":false}"#, Malformed),
+            (204, "", Malformed),
             (400, html, Malformed),
             (401, html, Refused),
             (403, html, Malformed),
@@ -353,6 +409,28 @@ mod tests {
         );
         assert!(message.len() < 300 && !message.contains("CANARY"));
         assert!(!failure(200, &[], "CANARY").1.contains("CANARY"));
+    }
+
+    #[test]
+    fn names_the_error_however_it_is_written() {
+        for (body, expected) in [
+            (r#"{"error":"invalid_scope"}"#, "invalid_scope"),
+            (
+                r#"{"error":{"code":401,"message":"bad key","status":"UNAUTHENTICATED"}}"#,
+                "UNAUTHENTICATED: bad key",
+            ),
+            (r#"{"error":{"type":"auth","message":"bad key"}}"#, "auth: bad key"),
+            (
+                r#"{"errorCode":"invalid_client","errorSummary":"no such client"}"#,
+                "invalid_client: no such client",
+            ),
+            (r#"{"error":7,"message":"seven"}"#, "7: seven"),
+        ] {
+            assert_eq!(
+                failure(400, &[], body).1,
+                format!("the token endpoint answered 400 with error {expected}")
+            );
+        }
     }
 
     #[test]

@@ -1,136 +1,212 @@
-//! The way to one upstream: its addresses, its TLS, its idle connections.
+//! The way to one upstream: its URLs, their addresses, TLS and idle connections, and how much of it is used.
+//!
+//! ```text
+//! endpoint   one URL
+//! connect    name -> addresses -> TCP -> tunnel -> TLS
+//! order      which address first; race: not one after the other; tunnel: through a proxy
+//! outside    hosts that are no service's
+//! pool       idle connections
+//! health     failures in a row
+//! limits     requests at a time and in a time, the circuit
+//! ```
 //!
 //! A connection is verified before it is handed out, belongs to one service only, and is taken back only by the code
 //! that read a whole response from it.
 
 mod connect;
+mod endpoint;
+mod health;
+mod limits;
+mod order;
 mod outside;
 mod pool;
+mod race;
 mod stream;
+mod tunnel;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustls::pki_types::ServerName;
+use http::HeaderValue;
 
-use crate::config::{Host, Service, Timeouts};
+use crate::config::{Service, Timeouts};
 use crate::dns::Resolver;
-use crate::tls::TlsClient;
 
 pub use connect::ConnectError;
+pub use endpoint::{Connection, Endpoint, EndpointTls};
+pub use limits::{Leave, Refused};
 pub use outside::{Outside, OutsideError};
 pub use stream::Stream;
 
-use pool::Pool;
-
-/// An idle connection is closed after this long: shorter than the keep-alive of common servers (nginx has 75 s), so
-/// that it is Sidekey that closes, and no request runs into a closing connection.
-const IDLE: Duration = Duration::from_secs(55);
+use health::Change;
+use limits::Limits;
 
 /// One service's upstream.
 pub struct Upstream {
-    host: Host,
-    port: u16,
-    is_tls: bool,
-    tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
-    resolver: Resolver,
-    pool: Pool,
-    /// `Host` of every request.
-    pub authority: String,
-    /// Put before every path; empty, or without a trailing slash.
-    pub base_path: String,
+    endpoints: Box<[Endpoint]>,
+    next: AtomicUsize,
+    limits: Option<Box<Limits>>,
+    name: String,
     /// Limits on waiting.
     pub timeouts: Timeouts,
-}
-
-/// A connection to an upstream, in use by one request.
-pub struct Connection {
-    /// To write the request to and read the response from.
-    pub stream: Stream,
-    /// It has carried a request before, and so may have been closed by the upstream at any moment.
-    pub reused: bool,
+    /// `max_request_body`
+    pub max_request_body: Option<u64>,
+    /// `retry_idempotent`
+    pub retry_idempotent: bool,
 }
 
 impl Upstream {
-    /// Prepares the way; nothing is connected yet. `tls` is for `https` only.
+    /// Prepares the way; nothing is connected yet. `tls` is for each URL, in the order of the configuration;
+    /// `proxy_authorization` for the proxy of `proxy_url`.
     pub fn new(
         service: &Service,
-        tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
-        resolver: Resolver,
+        tls: Vec<EndpointTls>,
+        resolver: &Resolver,
+        proxy_authorization: Option<&HeaderValue>,
     ) -> Self {
+        let endpoints = service.upstreams().zip(tls).map(|(url, tls)| {
+            Endpoint::new(url, service, tls, resolver.clone(), proxy_authorization.cloned())
+        });
         Self {
-            host: service.upstream.host.clone(),
-            port: service.upstream.port,
-            is_tls: service.upstream.tls,
-            tls,
-            resolver,
-            pool: Pool::new(IDLE),
-            authority: service.upstream.authority(),
-            base_path: service.upstream.base_path.clone(),
+            endpoints: endpoints.collect(),
+            next: AtomicUsize::new(0),
+            limits: Limits::new(&service.options),
+            name: service.name.clone(),
             timeouts: service.timeouts.clone(),
+            max_request_body: service.options.max_request_body,
+            retry_idempotent: service.options.retry_idempotent,
         }
     }
 
-    /// Whether it is reached by TLS.
-    pub fn is_tls(&self) -> bool {
-        self.is_tls
+    /// Whether there are several URLs.
+    pub fn is_several(&self) -> bool {
+        self.endpoints.len() > 1
     }
 
-    /// An idle connection, if there is one that still lives.
-    pub fn idle(&self) -> Option<Connection> {
-        self.pool.take().map(|stream| Connection { stream, reused: true })
+    /// Every URL.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
-    /// A new connection, within the connect timeout.
-    pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        let stream = tokio::time::timeout(self.timeouts.connect, self.open())
-            .await
-            .map_err(|_| ConnectError::Timeout)??;
-        Ok(Connection { stream, reused: false })
+    /// The URL whose turn it is. One that does not answer is passed over; if none does, each has its turn all the same.
+    pub fn pick(&self) -> &Endpoint {
+        let [only] = &*self.endpoints else { return self.pick_of_several(&[]) };
+        only
     }
 
-    async fn open(&self) -> Result<Stream, ConnectError> {
-        let addresses = self.resolver.addresses(&self.host, self.port).await.map_err(ConnectError::Dns)?;
-        connect::open(&addresses, self.tls.as_ref()).await
+    /// Another one than these, which have just failed; `None` if there is none left.
+    pub fn pick_another(&self, failed: &[&Endpoint]) -> Option<&Endpoint> {
+        (failed.len() < self.endpoints.len()).then(|| self.pick_of_several(failed))
     }
 
-    /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
-    pub fn release(&self, connection: Connection) {
-        self.pool.put(connection.stream);
+    fn pick_of_several(&self, failed: &[&Endpoint]) -> &Endpoint {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.endpoints.len();
+        let in_turn = || (0..count).map(|step| &self.endpoints[turn.wrapping_add(step) % count]);
+        let mut left =
+            in_turn().filter(|endpoint| !failed.iter().any(|other| std::ptr::eq(*other, *endpoint)));
+        let fallback = left.clone().next();
+        left.find(|endpoint| endpoint.is_up()).or(fallback).unwrap_or(&self.endpoints[0])
+    }
+
+    /// Leave to send one request, where there are limits.
+    pub fn admit(&self) -> Result<Option<Leave<'_>>, Refused> {
+        self.limits.as_ref().map_or(Ok(None), |limits| limits.admit())
+    }
+
+    /// A request got an answer with this status.
+    pub fn answered(&self, endpoint: &Endpoint, status: u16) {
+        // A gateway says that nobody is behind it.
+        if matches!(status, 502..=504) {
+            return self.failed(endpoint);
+        }
+        endpoint.succeeded();
+        if let Some(circuit) = self.limits.as_ref().and_then(|limits| limits.circuit.as_ref())
+            && circuit.succeeded() == Change::Closed
+        {
+            tracing::info!(service.name = self.name, "circuit closed: the upstream answers again");
+        }
+    }
+
+    /// A request got no answer.
+    pub fn failed(&self, endpoint: &Endpoint) {
+        endpoint.failed(self.is_several());
+        if let Some(circuit) = self.limits.as_ref().and_then(|limits| limits.circuit.as_ref())
+            && circuit.failed() == Change::Opened
+        {
+            tracing::warn!(
+                service.name = self.name,
+                "circuit open: the last requests failed, so nothing is sent to the upstream for a while"
+            );
+        }
     }
 
     /// Closes connections that were idle for too long; called now and then.
     pub fn sweep(&self) {
-        self.pool.sweep();
+        self.endpoints.iter().for_each(Endpoint::sweep);
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::config::{Auth, Tls};
+    use crate::config::{Auth, Host, Tls, UpstreamOptions};
     use crate::secret::Secret;
 
     /// An upstream that is never connected to, for tests of what is written to it.
     pub(crate) fn upstream(authority: &str, base_path: &str) -> Upstream {
-        let (host, port) = authority.split_once(':').unwrap();
-        let service = Service {
-            name: "test".into(),
-            upstream: crate::config::Upstream {
+        several(&[authority], base_path)
+    }
+
+    fn several(authorities: &[&str], base_path: &str) -> Upstream {
+        let url = |authority: &&str| {
+            let (host, port) = authority.split_once(':').unwrap();
+            crate::config::Upstream {
                 tls: true,
                 host: Host::Name(host.into()),
                 port: port.parse().unwrap(),
                 base_path: base_path.into(),
-            },
+            }
+        };
+        let mut urls = authorities.iter().map(url);
+        let service = Service {
+            name: "test".into(),
+            upstream: urls.next().unwrap(),
             hosts: vec![],
             listen: vec![],
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
             tls: Tls::default(),
             timeouts: Timeouts::default(),
+            options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
             optional: false,
         };
-        Upstream::new(&service, None, Resolver::from_system().unwrap())
+        let tls = authorities.iter().map(|_| None).collect();
+        Upstream::new(&service, tls, &Resolver::from_system().unwrap(), None)
+    }
+
+    #[test]
+    fn urls_take_turns_and_one_that_fails_is_passed_over_but_never_all() {
+        let upstream = several(&["a.example:1", "b.example:1", "c.example:1"], "");
+        let picked = |count| -> Vec<_> { (0..count).map(|_| &*upstream.pick().authority).collect() };
+        assert_eq!(picked(4), ["a.example:1", "b.example:1", "c.example:1", "a.example:1"]);
+        let [a, b, c] = upstream.endpoints() else { panic!() };
+        for _ in 0..3 {
+            upstream.answered(b, 503);
+        }
+        assert!(!picked(9).contains(&"b.example:1"));
+        assert!(std::ptr::eq(upstream.pick_another(&[a, b]).unwrap(), c));
+        assert!(std::ptr::eq(upstream.pick_another(&[a, c]).unwrap(), b), "better one that failed than none");
+        assert!(upstream.pick_another(&[a, b, c]).is_none());
+        for _ in 0..3 {
+            upstream.failed(a);
+            upstream.failed(c);
+        }
+        let all = picked(3);
+        assert!(["a.example:1", "b.example:1", "c.example:1"].iter().all(|one| all.contains(one)), "{all:?}");
+        upstream.answered(b, 200);
+        assert_eq!(picked(3), ["b.example:1"; 3]);
     }
 }

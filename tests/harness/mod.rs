@@ -40,8 +40,8 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::RefusingPort;
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Curl, Nginx, OidcProvider, Settings, node_clients, promtool_check_metrics, python_clients,
-    python_requests, tool,
+    AiohttpApi, Curl, Nginx, OidcProvider, Settings, jose_verify, node_clients, openssl,
+    promtool_check_metrics, python_clients, python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

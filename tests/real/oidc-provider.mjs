@@ -1,14 +1,19 @@
 // A certified OAuth2 server for tests, and an API that takes no other tokens than its own: both HTTPS on ports of
 // the system's choosing, told in one line of JSON on standard output.
 //
-// Environment: CERTIFICATE, KEY (PEM files for localhost), NODE_EXTRA_CA_CERTS, TOKEN_SECONDS.
+// Environment: CERTIFICATE, KEY (PEM files for localhost), NODE_EXTRA_CA_CERTS (which also vouches for client
+// certificates), PRIVATE_KEY (of the client `pkjwt`), SELF_SIGNED (certificate of the client `self`), TOKEN_SECONDS.
 import fs from 'node:fs';
 import https from 'node:https';
+import { X509Certificate, createHash, createPublicKey, randomUUID } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
-import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
+import { EmbeddedJWK, calculateJwkThumbprint, createRemoteJWKSet, customFetch, exportJWK, jwtVerify } from 'jose';
 
 const ttl = Number(process.env.TOKEN_SECONDS);
 const tls = { key: fs.readFileSync(process.env.KEY), cert: fs.readFileSync(process.env.CERTIFICATE) };
+const clientCertificates = {
+  ca: fs.readFileSync(process.env.NODE_EXTRA_CA_CERTS), requestCert: true, rejectUnauthorized: false,
+};
 const secret = 'secret-secret-secret-secret-secret-32';
 const audience = 'https://api.example.test/';
 
@@ -16,26 +21,49 @@ const listen = server => new Promise(resolve => {
   server.listen(0, '127.0.0.1', () => resolve(`https://localhost:${server.address().port}`));
 });
 
-const client = (client_id, client_secret, token_endpoint_auth_method) => ({
+const client = (client_id, client_secret, token_endpoint_auth_method, more = {}) => ({
   client_id, client_secret, token_endpoint_auth_method,
-  grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
+  grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...more,
 });
+const signing = { ...await exportJWK(createPublicKey(fs.readFileSync(process.env.PRIVATE_KEY))), use: 'sig', kid: 'key-1' };
+const selfSigned = new X509Certificate(fs.readFileSync(process.env.SELF_SIGNED));
+const selfSignedJwk = { ...await exportJWK(selfSigned.publicKey), x5c: [selfSigned.raw.toString('base64')] };
 
-const providerServer = https.createServer(tls);
+const providerServer = https.createServer({ ...tls, ...clientCertificates });
 const issuer = await listen(providerServer);
 const provider = new Provider(issuer, {
   clients: [
     client('basic', secret, 'client_secret_basic'),
     client('weird:id+&', 'p@ss-word%+&=:x-0123456789-abcdef', 'client_secret_basic'),
     client('post', secret, 'client_secret_post'),
+    client('csjwt', secret, 'client_secret_jwt'),
+    client('pkjwt', undefined, 'private_key_jwt', {
+      token_endpoint_auth_signing_alg: 'ES256', jwks: { keys: [signing] },
+    }),
+    client('tls', undefined, 'tls_client_auth', {
+      tls_client_auth_san_dns: 'mtls-client', tls_client_certificate_bound_access_tokens: true,
+    }),
+    client('self', undefined, 'self_signed_tls_client_auth', { jwks: { keys: [selfSignedJwk] } }),
+    client('dpop', secret, 'client_secret_basic', { dpop_bound_access_tokens: true }),
     client('rs', secret, 'client_secret_basic'),
   ],
   scopes: ['openid', 'api:read', 'api:write'],
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post'],
+  clientAuthMethods: [
+    'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth',
+    'self_signed_tls_client_auth',
+  ],
   cookies: { keys: ['tests'] },
   ttl: { ClientCredentials: ttl },
   features: {
     clientCredentials: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 'nonce'), requireNonce: () => true },
+    mTLS: {
+      enabled: true, certificateBoundAccessTokens: true, selfSignedTlsClientAuth: true, tlsClientAuth: true,
+      getCertificate: ctx => ctx.socket.getPeerX509Certificate?.(),
+      certificateAuthorized: ctx => ctx.socket.authorized,
+      certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_san_dns'
+        && ctx.socket.getPeerX509Certificate().subjectAltName === `DNS:${expected}`,
+    },
     introspection: { enabled: true, allowedPolicy: () => true },
     // A token asked for with `resource` is a JWT for that audience; without it, an opaque one.
     resourceIndicators: {
@@ -74,27 +102,43 @@ const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`), {
   [customFetch]: async url => ask(new URL(url).pathname),
 });
 
+const seen = new Set();
+const nonce = randomUUID();
 const judge = {
   introspected: async token => {
     const answer = (await ask('/token/introspection', { token })).json();
     if (!answer.active) throw new Error('not active');
     return answer;
   },
+  // Bound to a key: the proof is that of RFC 9449 §4.3, with a nonce of this API's own (§9).
+  dpop: async (token, request) => {
+    const { payload, protectedHeader } = await jwtVerify(request.headers.dpop, EmbeddedJWK, { typ: 'dpop+jwt', maxTokenAge: '60s' });
+    const ath = createHash('sha256').update(token).digest('base64url');
+    if (payload.htm !== request.method || payload.htu !== api + request.url.split('?')[0]) throw new Error('another request');
+    if (payload.ath !== ath || seen.has(payload.jti)) throw new Error('another token, or used before');
+    seen.add(payload.jti);
+    if (payload.nonce !== nonce) throw Object.assign(new Error('nonce'), { challenge: true });
+    const found = await judge.introspected(token);
+    if (found.cnf?.jkt !== await calculateJwkThumbprint(protectedHeader.jwk)) throw new Error('another key');
+    return found;
+  },
   jwt: async token => (await jwtVerify(token, keys, { issuer, audience, clockTolerance: 0 })).payload,
 };
 
 const apiServer = https.createServer(tls, async (request, response) => {
   const by = request.url.split(/[/?]/)[1];
-  const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
-  const answer = (status, body) => {
+  const scheme = by === 'dpop' ? 'DPoP' : 'Bearer';
+  const token = new RegExp(`^${scheme} (\\S+)$`).exec(request.headers.authorization ?? '')?.[1];
+  const answer = (status, body, headers = {}) => {
     console.log('api', request.method, request.url, status);
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
   };
   try {
-    const { client_id, scope, exp } = await judge[by](token);
+    const { client_id, scope, exp } = await judge[by](token, request);
     answer(200, { client_id, scope, exp });
   } catch (error) {
-    answer(401, { error: error.message });
+    const challenge = { 'dpop-nonce': nonce, 'www-authenticate': 'DPoP error="use_dpop_nonce"' };
+    answer(401, { error: error.message }, error.challenge ? challenge : {});
   }
 });
 const api = await listen(apiServer);

@@ -27,7 +27,7 @@ fn odd_answers(elsewhere: &str) -> Vec<(&'static str, TokenAnswer)> {
         ("malformed", json(200, &"[".repeat(100_000)).into()),
         ("malformed", Answer::ok(vec![b' '; 3 << 20]).into()),
         ("malformed", Answer::ok(vec![b' '; 3 << 20]).chunked(4096).into()),
-        ("malformed", Answer::ok(token).header("Content-Type", "application/x-www-form-urlencoded").into()),
+        ("malformed", Answer::ok("{").header("Content-Type", "application/x-www-form-urlencoded").into()),
         ("malformed", TokenAnswer::html(404)),
         ("malformed", Answer::status(302).header("Location", elsewhere).into()),
         ("malformed", Answer::status(307).header("Location", elsewhere).into()),
@@ -94,6 +94,15 @@ async fn answers_in_another_dress_are_understood() {
     };
     let answers: Vec<(TokenAnswer, &str)> = vec![
         (Answer::ok(form).header("Content-Type", "application/x-www-form-urlencoded").into(), "form"),
+        (Answer::ok("access_token=unsaid&expires_in=3600").into(), "unsaid"),
+        (
+            Answer::ok(bearer(json!({})).to_string())
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .into(),
+            "dressed",
+        ),
+        (TokenAnswer::json(&bearer(json!({ "expires_in": 3_600_000 }))), "dressed"),
+        (TokenAnswer::json(&bearer(json!({ "error": null }))), "dressed"),
         (TokenAnswer::json(&bearer(json!({ "expires_in": "3600" }))), "dressed"),
         (TokenAnswer::json(&bearer(json!({ "expires_in": 3599.9 }))), "dressed"),
         (TokenAnswer::json(&bearer(json!({ "expires_in": 1e300 }))), "dressed"),

@@ -4,6 +4,7 @@
 
 mod clients;
 mod curl;
+mod jose;
 mod nginx;
 mod oidc;
 mod promtool;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use clients::{AiohttpApi, Settings, node_clients, python_clients};
 pub use curl::Curl;
+pub use jose::{jose_verify, openssl};
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
 pub use promtool::promtool_check_metrics;

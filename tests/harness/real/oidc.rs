@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
+use rcgen::KeyPair;
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use super::super::process::Process;
 use super::super::{Pki, assert_eventually};
@@ -13,6 +15,7 @@ use super::{installed, tests_file, tool};
 pub struct OidcProvider {
     process: Process,
     urls: Urls,
+    keys: TempDir,
 }
 
 #[derive(Deserialize)]
@@ -22,7 +25,7 @@ struct Urls {
 }
 
 impl OidcProvider {
-    /// The secret of the clients `basic` and `post`.
+    /// The secret of the clients `basic`, `post`, `csjwt` and `dpop`.
     pub const SECRET: &str = "secret-secret-secret-secret-secret-32";
 
     /// Issues tokens that last this many seconds.
@@ -33,6 +36,17 @@ impl OidcProvider {
         command.arg(tests_file("real/oidc-provider.mjs"));
         command.env("CERTIFICATE", files.certificate).env("KEY", files.key);
         command.env("NODE_EXTRA_CA_CERTS", pki.ca_file()).env("TOKEN_SECONDS", token_seconds.to_string());
+        let keys = TempDir::with_prefix("sidekey-oidc-").unwrap();
+        let write = |name: &str, content: &str| std::fs::write(keys.path().join(name), content).unwrap();
+        write("private.pem", &KeyPair::generate().unwrap().serialize_pem());
+        let own = rcgen::generate_simple_self_signed(["self".to_owned()]).unwrap();
+        write("self.pem", &own.cert.pem());
+        write("self.key", &own.signing_key.serialize_pem());
+        let (certificate, key) = pki.client_pem("mtls-client");
+        write("client.pem", &certificate);
+        write("client.key", &key);
+        command.env("PRIVATE_KEY", keys.path().join("private.pem"));
+        command.env("SELF_SIGNED", keys.path().join("self.pem"));
         let mut process = Process::spawn("oidc-provider", &mut command);
         let ready =
             |process: &Process| process.output().lines().find_map(|line| serde_json::from_str(line).ok());
@@ -42,14 +56,24 @@ impl OidcProvider {
         })
         .await;
         let urls = ready(&process).unwrap();
-        Self { process, urls }
+        Self { process, urls, keys }
     }
 
     pub fn token_url(&self) -> String {
         self.urls.issuer.clone() + "/token"
     }
 
-    /// `/introspected/…` and `/jwt/…` answer 200 to a live token, 401 to anything else.
+    pub fn issuer(&self) -> String {
+        self.urls.issuer.clone()
+    }
+
+    /// A file of a client's own: `private.pem` of `pkjwt`, `client.pem` and `client.key` of `tls`, `self.pem` and `self.key`
+    /// of `self`.
+    pub fn file(&self, name: &str) -> String {
+        self.keys.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// `/introspected/…` and `/jwt/…` answer 200 to a live token, `/dpop/…` to one with a proof; 401 to anything else.
     pub fn api_url(&self) -> String {
         self.urls.api.clone()
     }

@@ -20,6 +20,9 @@ fn no_public_type_prints_a_secret() {
          client_id: me, client_secret: '{value}', endpoint_params: {{ k: '{value}' }} }} }}
   e: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x',
          client_id: me, client_secret: '{value}', auth_method: client_secret_post }} }}
+  f: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x',
+         client_id: me, client_secret: '{value}', auth_method: client_secret_jwt,
+         endpoint_headers: {{ X-Key: '{value}' }}, proxy_url: 'http://p', proxy_username: u, proxy_password: '{value}' }} }}
 ",
         form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()
     );
@@ -28,10 +31,11 @@ fn no_public_type_prints_a_secret() {
     for service in &config.services {
         write!(printed, "{service:?}{:?}", service.auth).unwrap();
         if let Auth::OAuth2(oauth2) = &service.auth {
-            let (ClientAuth::SecretBasic { secret: held, .. } | ClientAuth::SecretPost { secret: held }) =
-                &oauth2.client_auth
-            else {
-                panic!("every client here has a secret")
+            let held = match &oauth2.client_auth {
+                ClientAuth::SecretBasic { secret, .. }
+                | ClientAuth::SecretPost { secret }
+                | ClientAuth::SecretJwt { secret, .. } => secret,
+                other => panic!("{other:?} holds no secret"),
             };
             assert!(secret.is_in(held.expose()), "it does hold the secret");
             write!(printed, "{oauth2:?}{:?}{held:?}", oauth2.client_auth).unwrap();

@@ -1,6 +1,7 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
 mod caller_tls;
+mod client_auth;
 mod credentials;
 mod document;
 mod durations;
@@ -9,6 +10,7 @@ mod intercept;
 mod keys;
 mod listeners;
 mod tls;
+mod upstreams;
 mod urls;
 mod variables;
 
@@ -21,11 +23,13 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("keys", keys::CASES),
     ("urls", urls::CASES),
     ("credentials", credentials::CASES),
+    ("client_auth", client_auth::CASES),
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("intercept", intercept::CASES),
     ("tls", tls::CASES),
+    ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
 ];

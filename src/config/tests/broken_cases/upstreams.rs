@@ -1,0 +1,42 @@
+//! Broken files: how upstreams are reached and how much of them is used. Every secret has CANARY in it.
+
+use super::Cases;
+
+pub(super) const CASES: Cases = &[
+    ("several upstreams", "
+services:
+  none: { upstream: [], auth: { use: shared } }
+  twice: { upstream: [https://a.example, \"https://A.example:443/\"], auth: { use: shared } }
+  one-bad: { upstream: [https://a.example, http://b.example, ftp://c.example], auth: { use: shared } }
+  mixed: { upstream: [https://a.example, http://127.0.0.1], auth: { use: shared }, tls: { min_version: \"1.3\" } }
+credentials:
+  shared: { type: bearer, token: { env: SECRET } }
+"),
+    ("addresses and proxies", "
+services:
+  name: { upstream: https://a.example, auth: { use: shared }, resolve: b.example }
+  port: { upstream: https://a.example, auth: { use: shared }, resolve: [\"192.0.2.1:443\"] }
+  several: { upstream: [https://a.example, https://b.example], auth: { use: shared }, resolve: 192.0.2.1 }
+  no-name: { upstream: https://192.0.2.7, auth: { use: shared }, resolve: 192.0.2.1 }
+  proxied: { upstream: https://a.example, auth: { use: shared }, resolve: 192.0.2.1, proxy_url: \"http://proxy:3128\" }
+  tls: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"https://proxy:3128\" }
+  path: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"http://proxy:3128/CANARY\" }
+  userinfo: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"http://me:CANARY@proxy:3128\" }
+  nobody: { upstream: https://a.example, auth: { use: shared }, proxy_auth: { username: me, password: { env: SECRET } } }
+  half: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"http://proxy:3128\", proxy_auth: { username: me, CANARY: x } }
+credentials:
+  shared: { type: bearer, token: { env: SECRET } }
+"),
+    ("limits", "
+services:
+  numbers: { upstream: https://a.example, auth: { use: shared }, max_in_flight: 0, max_request_body: -1, pool: { max_idle: many, idle_timeout: 0s } }
+  rate: { upstream: https://a.example, auth: { use: shared }, rate_limit: 100 }
+  unit: { upstream: https://a.example, auth: { use: shared }, rate_limit: 100/d }
+  burst: { upstream: https://a.example, auth: { use: shared }, rate_limit: { burst: 0 } }
+  size: { upstream: https://a.example, auth: { use: shared }, max_request_body: 10 megabytes }
+  circuit: { upstream: https://a.example, auth: { use: shared }, circuit: { failures: 0, open: 10, closed: 1s } }
+  retry: { upstream: https://a.example, auth: { use: shared }, retry_idempotent: 3 }
+credentials:
+  shared: { type: bearer, token: { env: SECRET } }
+"),
+];

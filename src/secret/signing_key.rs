@@ -1,0 +1,467 @@
+//! A key that signs: read from PEM or made from a shared secret, checked against its algorithm once, and from then on
+//! only able to sign. There is no way to get it out again, so nothing has to be trusted not to print it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use ring::rand::SystemRandom;
+use ring::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
+    RsaPublicKeyComponents,
+};
+use ring::{digest, hmac};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Secret;
+
+/// A signature algorithm of JSON Web Signatures (RFC 7518 §3.1, RFC 8037 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the registered names say it")]
+pub enum Algorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+    EdDsa,
+    Hs256,
+    Hs384,
+    Hs512,
+}
+
+impl Algorithm {
+    /// The value of `alg`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+        }
+    }
+
+    /// Those that take a private key.
+    pub const ASYMMETRIC: [Self; 9] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+    ];
+
+    /// Those that take a shared secret.
+    pub const SYMMETRIC: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
+
+    /// What kind of key it takes.
+    fn family(self) -> &'static str {
+        match self {
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => RSA,
+            Self::Es256 => P256,
+            Self::Es384 => P384,
+            Self::EdDsa => ED25519,
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => "a shared secret",
+        }
+    }
+
+    fn rsa_encoding(self) -> Option<&'static dyn RsaEncoding> {
+        Some(match self {
+            Self::Rs256 => &signature::RSA_PKCS1_SHA256,
+            Self::Rs384 => &signature::RSA_PKCS1_SHA384,
+            Self::Rs512 => &signature::RSA_PKCS1_SHA512,
+            Self::Ps256 => &signature::RSA_PSS_SHA256,
+            Self::Ps384 => &signature::RSA_PSS_SHA384,
+            Self::Ps512 => &signature::RSA_PSS_SHA512,
+            _ => return None,
+        })
+    }
+}
+
+const RSA: &str = "RSA";
+const P256: &str = "an elliptic curve (P-256)";
+const P384: &str = "an elliptic curve (P-384)";
+const ED25519: &str = "Ed25519";
+
+/// A key that signs with one algorithm. A clone shares the key; equal keys are equal, whatever file they came from.
+#[derive(Clone)]
+pub struct SigningKey {
+    algorithm: Algorithm,
+    pair: Arc<Pair>,
+    /// SHA-256 of what the key was made from: equality and hash without the key.
+    digest: [u8; 32],
+}
+
+enum Pair {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+    Hmac(hmac::Key),
+}
+
+impl SigningKey {
+    /// Reads a private key from PEM: PKCS#8, PKCS#1 or SEC1, not encrypted. Without an algorithm it is the common one for
+    /// the kind of key: RS256, ES256, ES384 or `EdDSA`.
+    pub fn from_pem(pem: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        if pem.contains("ENCRYPTED") {
+            return Err(KeyError::Encrypted);
+        }
+        let mut der = match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+            Ok(der) => der,
+            Err(_) if pem.contains("-----BEGIN CERTIFICATE") => return Err(KeyError::Certificate),
+            Err(_) if pem.contains("-----BEGIN PUBLIC KEY") => return Err(KeyError::Public),
+            Err(_) if pem.contains("-----BEGIN OPENSSH") => return Err(KeyError::OpenSsh),
+            Err(_) => return Err(KeyError::NotPem),
+        };
+        let key = Self::from_der(&der, algorithm);
+        der.zeroize();
+        key
+    }
+
+    fn from_der(der: &PrivateKeyDer<'_>, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let pair = pair(der)?;
+        let (kind, default) = match &pair {
+            Pair::Rsa(_) => (RSA, Algorithm::Rs256),
+            Pair::Ec(key) if key.public_key().as_ref().len() == 65 => (P256, Algorithm::Es256),
+            Pair::Ec(_) => (P384, Algorithm::Es384),
+            Pair::Ed(_) => (ED25519, Algorithm::EdDsa),
+            Pair::Hmac(_) => unreachable!("a shared secret is no PEM"),
+        };
+        let algorithm = algorithm.unwrap_or(default);
+        if algorithm.family() != kind {
+            return Err(KeyError::Unsuitable {
+                kind,
+                algorithm: algorithm.as_str(),
+                takes: algorithm.family(),
+            });
+        }
+        Ok(Self { algorithm, pair: Arc::new(pair), digest: sha256(der.secret_der()) })
+    }
+
+    /// A shared secret as the key of an HMAC (RFC 7518 §3.2).
+    ///
+    /// # Panics
+    /// With an algorithm that is not one of [`Algorithm::SYMMETRIC`].
+    pub fn shared(secret: &Secret, algorithm: Algorithm) -> Self {
+        let hash = match algorithm {
+            Algorithm::Hs256 => hmac::HMAC_SHA256,
+            Algorithm::Hs384 => hmac::HMAC_SHA384,
+            Algorithm::Hs512 => hmac::HMAC_SHA512,
+            other => panic!("{} takes a private key", other.as_str()),
+        };
+        let bytes = secret.0.as_bytes();
+        Self { algorithm, pair: Arc::new(Pair::Hmac(hmac::Key::new(hash, bytes))), digest: sha256(bytes) }
+    }
+
+    /// A new P-256 key that only this process ever knows.
+    pub fn ephemeral() -> Result<Self, KeyError> {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(EC[0].1, &random).map_err(|_| KeyError::NoRandomness)?;
+        let key = EcdsaKeyPair::from_pkcs8(EC[0].1, document.as_ref(), &random)
+            .map_err(|_| KeyError::NoRandomness)?;
+        let digest = sha256(document.as_ref());
+        Ok(Self { algorithm: Algorithm::Es256, pair: Arc::new(Pair::Ec(key)), digest })
+    }
+
+    /// With what it signs.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The public half; `None` of a shared secret.
+    pub fn public(&self) -> Option<PublicKey<'_>> {
+        match &*self.pair {
+            Pair::Rsa(pair) => {
+                let RsaPublicKeyComponents { n, e } = pair.public().into();
+                Some(PublicKey::Rsa { modulus: n, exponent: e })
+            }
+            Pair::Ec(pair) => {
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(pair.public_key().as_ref().len() / 2);
+                Some(PublicKey::Ec { curve: if x.len() == 32 { "P-256" } else { "P-384" }, x, y })
+            }
+            Pair::Ed(pair) => Some(PublicKey::Ed25519(pair.public_key().as_ref())),
+            Pair::Hmac(_) => None,
+        }
+    }
+
+    /// Signs a message, in the form that JWS wants (ECDSA: both numbers side by side, RFC 7518 §3.4).
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        match &*self.pair {
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let encoding = self.algorithm.rsa_encoding().ok_or(SigningFailed)?;
+                pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
+                    .map_err(|_| SigningFailed)?;
+                Ok(signature)
+            }
+            Pair::Ec(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SigningFailed)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Pair::Ed(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+        }
+    }
+}
+
+/// The numbers of a public key, big-endian, as JWK wants them (RFC 7518 §6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicKey<'a> {
+    /// `kty: RSA`
+    Rsa {
+        /// `n`
+        modulus: Vec<u8>,
+        /// `e`
+        exponent: Vec<u8>,
+    },
+    /// `kty: EC`
+    Ec {
+        /// `crv`
+        curve: &'static str,
+        /// `x`
+        x: &'a [u8],
+        /// `y`
+        y: &'a [u8],
+    },
+    /// `kty: OKP` (RFC 8037 §2)
+    Ed25519(&'a [u8]),
+}
+
+/// The algorithm and nothing of the key.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ****", self.algorithm.as_str())
+    }
+}
+
+impl PartialEq for SigningKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.digest == other.digest
+    }
+}
+
+impl Eq for SigningKey {}
+
+impl Hash for SigningKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.algorithm.hash(state);
+        self.digest.hash(state);
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Each curve: the beginning of a PKCS#8 document (version, then `id-ecPublicKey` with the curve), and how it signs.
+const EC: [(&[u8], &EcdsaSigningAlgorithm); 2] = [
+    (
+        b"\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
+        &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+    ),
+    (
+        b"\x02\x01\x00\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
+        &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+    ),
+];
+
+fn pair(der: &PrivateKeyDer<'_>) -> Result<Pair, KeyError> {
+    let rsa = |rejected: ring::error::KeyRejected| match rejected.to_string().as_str() {
+        "TooSmall" => Some(KeyError::RsaTooSmall),
+        "TooLarge" => Some(KeyError::RsaTooLarge),
+        _ => None,
+    };
+    match der {
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der())
+            .map(Pair::Rsa)
+            .map_err(|rejected| rsa(rejected).unwrap_or(KeyError::Unusable)),
+        PrivateKeyDer::Pkcs8(key) => {
+            let key = key.secret_pkcs8_der();
+            if let Some(pair) = ec(key) {
+                return Ok(Pair::Ec(pair));
+            }
+            if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key) {
+                return Ok(Pair::Ed(pair));
+            }
+            RsaKeyPair::from_pkcs8(key)
+                .map(Pair::Rsa)
+                .map_err(|rejected| rsa(rejected).unwrap_or(KeyError::Unusable))
+        }
+        // ring reads PKCS#8 alone, which is SEC1 in an envelope (RFC 5915 §4).
+        PrivateKeyDer::Sec1(key) => EC
+            .iter()
+            .find_map(|(prefix, _)| ec(&envelope(prefix, key.secret_sec1_der())))
+            .map(Pair::Ec)
+            .ok_or(KeyError::Unusable),
+        _ => Err(KeyError::Unusable),
+    }
+}
+
+fn ec(pkcs8: &[u8]) -> Option<EcdsaKeyPair> {
+    EC.iter().find_map(|(_, algorithm)| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &SystemRandom::new()).ok())
+}
+
+/// `SEQUENCE { prefix, OCTET STRING { inner } }`
+fn envelope(prefix: &[u8], inner: &[u8]) -> Zeroizing<Vec<u8>> {
+    let octets = Zeroizing::new(tagged(0x04, &[inner]));
+    Zeroizing::new(tagged(0x30, &[prefix, &octets]))
+}
+
+/// DER: tag, length in two bytes, content.
+fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+    let head: &[u8] = match length {
+        [0, short @ ..] if short[0] < 0x80 => &[tag, short[0]],
+        [0, long] => &[tag, 0x81, long],
+        [high, low] => &[tag, 0x82, high, low],
+    };
+    // In one allocation: what a vector leaves behind when it grows is not wiped.
+    let mut out = Vec::with_capacity(head.len() + parts.iter().map(|part| part.len()).sum::<usize>());
+    out.extend_from_slice(head);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// Why a text is no key that can sign. Nothing of the text is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No private key in PEM.
+    #[error(
+        "no private key in it; it takes PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
+    )]
+    NotPem,
+    /// Encrypted with a passphrase.
+    #[error(
+        "the private key is encrypted with a passphrase, which Sidekey has no way to ask for; \
+         decrypt it with `openssl pkey -in KEY -out NEW`"
+    )]
+    Encrypted,
+    /// A certificate.
+    #[error("a certificate and no private key; the key is in a file of its own")]
+    Certificate,
+    /// A public key.
+    #[error("a public key; the private key signs")]
+    Public,
+    /// OpenSSH's own format.
+    #[error("a key in the format of OpenSSH; `ssh-keygen -p -m PKCS8 -f KEY` turns it into PEM")]
+    OpenSsh,
+    /// A private key that ring does not take.
+    #[error(
+        "the private key cannot be used: it is RSA (2048 to 4096 bits), an elliptic curve (P-256, P-384) or Ed25519; \
+         `openssl pkey -in KEY -out NEW` repairs one whose public half is missing"
+    )]
+    Unusable,
+    /// RSA of less than 2048 bits.
+    #[error("the RSA key is too short: 2048 bits at least")]
+    RsaTooSmall,
+    /// RSA of more than 4096 bits.
+    #[error("the RSA key is too long: 4096 bits at most")]
+    RsaTooLarge,
+    /// The algorithm wants another kind of key.
+    #[error("the private key is of the kind {kind}, and {algorithm} takes {takes}")]
+    Unsuitable {
+        /// What the key is.
+        kind: &'static str,
+        /// What it was to sign with.
+        algorithm: &'static str,
+        /// What that takes.
+        takes: &'static str,
+    },
+    /// The system gave no random numbers.
+    #[error("this machine gives no random numbers to make a key from")]
+    NoRandomness,
+}
+
+/// The key could not sign: the system gave no random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("signing failed: this machine gives no random numbers")]
+pub struct SigningFailed;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::process::Command;
+
+    /// A key as operators make one.
+    fn openssl(arguments: &str) -> String {
+        let output = Command::new("openssl").args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn reads_every_common_form_and_picks_the_common_algorithm() {
+        for (arguments, algorithm) in [
+            ("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", Algorithm::Rs256),
+            ("genrsa -traditional 2048", Algorithm::Rs256),
+            ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", Algorithm::Es256),
+            ("ecparam -genkey -noout -name prime256v1", Algorithm::Es256),
+            ("ecparam -genkey -name prime256v1", Algorithm::Es256),
+            ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384", Algorithm::Es384),
+            ("ecparam -genkey -noout -name secp384r1", Algorithm::Es384),
+            ("genpkey -algorithm ED25519", Algorithm::EdDsa),
+        ] {
+            let pem = openssl(arguments);
+            let key = SigningKey::from_pem(&pem, None).unwrap_or_else(|error| panic!("{arguments}: {error}"));
+            assert_eq!(key.algorithm(), algorithm, "{arguments}");
+            assert!(!key.sign(b"message").unwrap().is_empty());
+            assert_eq!(key, SigningKey::from_pem(&format!("a comment\n{pem}"), Some(algorithm)).unwrap());
+            assert_eq!(format!("{key:?}"), format!("{} ****", algorithm.as_str()));
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_key() {
+        let pem = |arguments| SigningKey::from_pem(&openssl(arguments), None).unwrap_err();
+        assert_eq!(pem("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024"), KeyError::RsaTooSmall);
+        assert_eq!(pem("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521"), KeyError::Unusable);
+        assert_eq!(pem("genrsa -aes128 -passout pass:x 2048"), KeyError::Encrypted);
+        assert_eq!(SigningKey::from_pem("hunter2", None).unwrap_err(), KeyError::NotPem);
+        let begin = |kind| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+        for (kind, error) in [
+            ("CERTIFICATE", KeyError::Certificate),
+            ("PUBLIC KEY", KeyError::Public),
+            ("OPENSSH PRIVATE KEY", KeyError::OpenSsh),
+            ("PRIVATE KEY", KeyError::Unusable),
+            ("EC PRIVATE KEY", KeyError::Unusable),
+            ("RSA PRIVATE KEY", KeyError::Unusable),
+        ] {
+            assert_eq!(SigningKey::from_pem(&begin(kind), None).unwrap_err(), error, "{kind}");
+        }
+        let ed = openssl("genpkey -algorithm ED25519");
+        let error = SigningKey::from_pem(&ed, Some(Algorithm::Rs256)).unwrap_err().to_string();
+        assert_eq!(error, "the private key is of the kind Ed25519, and RS256 takes RSA");
+    }
+
+    #[test]
+    fn keys_are_told_apart_and_ephemeral_ones_are_never_the_same() {
+        let secret = |text: &str| Secret::new(text.into()).unwrap();
+        let key = |text, algorithm| SigningKey::shared(&secret(text), algorithm);
+        assert_eq!(key("a", Algorithm::Hs256), key("a", Algorithm::Hs256));
+        assert_ne!(key("a", Algorithm::Hs256), key("b", Algorithm::Hs256));
+        assert_ne!(key("a", Algorithm::Hs256), key("a", Algorithm::Hs512));
+        assert_ne!(SigningKey::ephemeral().unwrap(), SigningKey::ephemeral().unwrap());
+        assert_eq!(key("a", Algorithm::Hs256).public(), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! One URL of an upstream: the way to it, its idle connections, its health.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
+
+use super::connect::{ConnectError, Proxy, Way};
+use super::health::{Change, Health};
+use super::pool::Pool;
+use super::stream::Stream;
+use crate::config::{self, Service};
+use crate::dns::Resolver;
+use crate::tls::TlsClient;
+
+/// So many failures in a row, and it is passed over for so long; where there are others.
+const FAILURES: u32 = 3;
+const PASSED_OVER: Duration = Duration::from_secs(10);
+
+/// One URL of an upstream.
+pub struct Endpoint {
+    way: Way,
+    pool: Pool,
+    health: Health,
+    /// `Host` of every request.
+    pub authority: String,
+    /// Put before every path; empty, or without a trailing slash.
+    pub base_path: String,
+}
+
+/// A connection to an upstream, in use by one request.
+pub struct Connection {
+    /// To write the request to and read the response from.
+    pub stream: Stream,
+    /// The other side; the proxy, where there is one.
+    pub address: SocketAddr,
+    /// How long it was idle, if it has carried a request before: the upstream may have closed it at any moment.
+    idle: Option<Duration>,
+}
+
+impl Connection {
+    /// Whether it has carried a request before.
+    pub fn is_reused(&self) -> bool {
+        self.idle.is_some()
+    }
+}
+
+/// What TLS with one URL needs; `None` for `http`.
+pub type EndpointTls = Option<(Arc<TlsClient>, ServerName<'static>)>;
+
+impl Endpoint {
+    pub(super) fn new(
+        url: &config::Upstream,
+        service: &Service,
+        tls: EndpointTls,
+        resolver: Resolver,
+        proxy_authorization: Option<HeaderValue>,
+    ) -> Self {
+        let options = &service.options;
+        let proxy = options.proxy.as_ref().map(|proxy| Proxy {
+            host: proxy.host.clone(),
+            port: proxy.port,
+            authorization: proxy_authorization,
+        });
+        Self {
+            way: Way {
+                host: url.host.clone(),
+                port: url.port,
+                tls,
+                resolve: options.resolve.clone(),
+                proxy,
+                resolver,
+                failing: super::order::Failing::default(),
+            },
+            pool: Pool::new(&options.pool),
+            health: Health::new(FAILURES, PASSED_OVER),
+            authority: url.authority(),
+            base_path: url.base_path.clone(),
+        }
+    }
+
+    /// An idle connection, if there is one that still lives. For a request that must not be sent twice, only one that the
+    /// upstream is not likely to be closing right now.
+    pub fn idle(&self, is_idempotent: bool) -> Option<Connection> {
+        let (stream, address, idle) = self.pool.take(is_idempotent)?;
+        Some(Connection { stream, address, idle: Some(idle) })
+    }
+
+    /// A new connection, within the connect timeout.
+    pub async fn connect(&self, limit: Duration) -> Result<Connection, ConnectError> {
+        let (stream, address) = self.way.connect(limit).await?;
+        Ok(Connection { stream, address, idle: None })
+    }
+
+    /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
+    /// `keep_alive` is how long the upstream said that it keeps it.
+    pub fn release(&self, connection: Connection, keep_alive: Option<Duration>) {
+        self.pool.put(connection.stream, connection.address, keep_alive);
+    }
+
+    /// The connection ended without a byte of an answer.
+    pub fn lost(&self, connection: &Connection) {
+        if let Some(idle) = connection.idle {
+            self.pool.closed_after(idle);
+        }
+    }
+
+    /// Closes connections that were idle for too long; called now and then.
+    pub(super) fn sweep(&self) {
+        self.pool.sweep();
+    }
+
+    /// Whether it is its turn.
+    pub(super) fn is_up(&self) -> bool {
+        self.health.admit().is_ok()
+    }
+
+    /// A request got an answer.
+    pub(super) fn succeeded(&self) {
+        if self.health.succeeded() == Change::Closed {
+            tracing::info!(
+                upstream.url = self.authority,
+                "answers again, and gets its share of the requests"
+            );
+        }
+    }
+
+    /// A request got none, or one that says that nobody is there.
+    pub(super) fn failed(&self, is_one_of_several: bool) {
+        if self.health.failed() == Change::Opened && is_one_of_several {
+            tracing::warn!(
+                upstream.url = self.authority,
+                upstream.failures = FAILURES,
+                upstream.passed_over.seconds = PASSED_OVER.as_secs(),
+                "does not answer; passed over as long as another does"
+            );
+        }
+    }
+
+    /// Whether it speaks plain HTTP.
+    pub fn is_plain(&self) -> bool {
+        self.way.tls.is_none()
+    }
+}

@@ -1,0 +1,115 @@
+//! Failures in a row, and what follows from them: for a while nothing is sent, then one request tries.
+//!
+//! The same for one of several URLs (it is passed over) and for a whole service (`circuit`: requests are refused). Nothing
+//! but relaxed atomics: a request that goes well where all went well reads one number.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Failures in a row.
+pub(super) struct Health {
+    limit: u32,
+    rest: Duration,
+    failures: AtomicU32,
+    /// Milliseconds since the program began; 0: in use.
+    rests_until: AtomicU64,
+}
+
+/// What a failure or success has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    /// From now on nothing is sent.
+    Opened,
+    /// All is well again.
+    Closed,
+}
+
+impl Health {
+    /// After `limit` failures in a row nothing is sent for `rest`.
+    pub(super) fn new(limit: u32, rest: Duration) -> Self {
+        Self { limit, rest, failures: AtomicU32::new(0), rests_until: AtomicU64::new(0) }
+    }
+
+    /// Whether a request may be sent. While it rests nothing may; after that one may, and the others only when that one
+    /// has gone well, or another rest has passed.
+    pub(super) fn admit(&self) -> Result<(), Duration> {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        if until == 0 {
+            return Ok(());
+        }
+        let now = now();
+        if now < until {
+            return Err(Duration::from_millis(until - now));
+        }
+        let next = now + millis(self.rest);
+        // One wins.
+        match self.rests_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.rest),
+        }
+    }
+
+    /// A request got its answer.
+    pub(super) fn succeeded(&self) -> Change {
+        if self.failures.load(Ordering::Relaxed) == 0 {
+            return Change::None;
+        }
+        self.failures.store(0, Ordering::Relaxed);
+        if self.rests_until.swap(0, Ordering::Relaxed) == 0 { Change::None } else { Change::Closed }
+    }
+
+    /// A request got none.
+    pub(super) fn failed(&self) -> Change {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if failures < self.limit {
+            return Change::None;
+        }
+        let until = now() + millis(self.rest);
+        match self.rests_until.swap(until, Ordering::Relaxed) {
+            0 => Change::Opened,
+            _ => Change::None,
+        }
+    }
+}
+
+/// Milliseconds since the program began, from 1.
+fn now() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    millis(START.get_or_init(Instant::now).elapsed()) + 1
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_after_failures_in_a_row_and_then_lets_one_try() {
+        let health = Health::new(3, Duration::from_millis(30));
+        for _ in 0..2 {
+            assert_eq!(health.failed(), Change::None);
+        }
+        assert_eq!(health.succeeded(), Change::None);
+        for _ in 0..2 {
+            assert_eq!(health.failed(), Change::None);
+            assert_eq!(health.admit(), Ok(()));
+        }
+        assert_eq!(health.failed(), Change::Opened);
+        assert!(health.admit().is_err());
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(health.admit(), Ok(()), "one tries");
+        assert!(health.admit().is_err(), "and no other");
+        assert_eq!(health.failed(), Change::None, "it stays open");
+        assert!(health.admit().is_err());
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(health.admit(), Ok(()));
+        assert_eq!(health.succeeded(), Change::Closed);
+        assert_eq!(health.admit(), Ok(()));
+        assert_eq!(health.admit(), Ok(()));
+    }
+}

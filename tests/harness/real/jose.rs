@@ -1,0 +1,37 @@
+//! `jose` and OpenSSL: signatures in the eyes of libraries that are not ours, and keys as operators make them.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::super::process::run;
+use super::{installed, tool};
+
+/// Verifies a JWT with the key (a private key in PEM, or a shared secret) and these options of `jwtVerify`. Gives the
+/// `header` and the `claims`; fails the test where `jose` refuses the token.
+pub async fn jose_verify(token: &str, key: &str, algorithm: &str, options: &Value) -> Value {
+    installed("node_modules/jose");
+    let script = "
+        import { createPublicKey } from 'node:crypto';
+        import { jwtVerify } from 'jose';
+        const { token, key, algorithm, options } = JSON.parse(await new Response(process.stdin).text());
+        const bytes = algorithm.startsWith('HS') ? new TextEncoder().encode(key) : createPublicKey(key);
+        const { payload, protectedHeader } = await jwtVerify(token, bytes, { algorithms: [algorithm], ...options });
+        console.log(JSON.stringify({ header: protectedHeader, claims: payload }));";
+    let mut command = Command::new(tool("node"));
+    command.args(["--input-type=module", "-e", script]);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
+    let input = json!({ "token": token, "key": key, "algorithm": algorithm, "options": options });
+    let output = run(command, input.to_string().as_bytes()).await;
+    assert!(output.status.success(), "jose refuses it: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What `openssl` with these arguments (no spaces within one) writes.
+pub async fn openssl(arguments: &str) -> String {
+    let mut command = Command::new(tool("openssl"));
+    command.args(arguments.split(' '));
+    let output = run(command, b"").await;
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,65 @@
+//! oidc-provider, a certified OAuth2 server, has the last word on every client authentication.
+
+use crate::harness::{OidcProvider, Pki, Sidekey};
+
+/// A service `api` of this client; `auth` are further keys.
+fn service(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) -> String {
+    let (api, issuer, ca) = (oidc.api_url(), oidc.issuer(), pki.ca_file());
+    let tls = if auth.contains("tls:") { String::new() } else { format!("tls: {{ ca_file: '{ca}' }},") };
+    let place =
+        if auth.contains("issuer:") { String::new() } else { format!("token_url: '{issuer}/token',") };
+    format!(
+        "api: {{ upstream: '{api}/introspected', tls: {{ ca_file: '{ca}' }}, auth: {{ type: oauth2, \
+         grant_type: client_credentials, client_id: {client}, {place} {tls} {auth} }} }}"
+    )
+}
+
+async fn accepted(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) {
+    let sidekey = Sidekey::serving(&service(pki, oidc, client, auth)).start_ready().await;
+    let response = sidekey.get("/api/x").await;
+    assert_eq!((response.status, response.json()["client_id"].as_str()), (200, Some(client)));
+}
+
+#[tokio::test]
+async fn accepts_assertions() {
+    let pki = Pki::new();
+    let oidc = OidcProvider::issuing(&pki, 600).await;
+    let secret = format!("auth_method: client_secret_jwt, client_secret: {}", OidcProvider::SECRET);
+    accepted(&pki, &oidc, "csjwt", &secret).await;
+    let key = format!(
+        "auth_method: private_key_jwt, key_id: key-1, private_key: {{ file: '{}' }}",
+        oidc.file("private.pem")
+    );
+    accepted(&pki, &oidc, "pkjwt", &key).await;
+    // As found by way of the issuer, who is then the audience as well.
+    accepted(&pki, &oidc, "pkjwt", &format!("{key}, issuer: '{}'", oidc.issuer())).await;
+}
+
+#[tokio::test]
+async fn accepts_client_certificates() {
+    let pki = Pki::new();
+    let oidc = OidcProvider::issuing(&pki, 600).await;
+    for (client, method, stem) in
+        [("tls", "tls_client_auth", "client"), ("self", "self_signed_tls_client_auth", "self")]
+    {
+        let tls = format!(
+            "tls: {{ ca_file: '{}', cert_file: '{}', key_file: '{}' }}",
+            pki.ca_file(),
+            oidc.file(&format!("{stem}.pem")),
+            oidc.file(&format!("{stem}.key"))
+        );
+        let sidekey =
+            Sidekey::serving(&service(&pki, &oidc, client, &format!("auth_method: {method}, {tls}")));
+        let _sidekey = sidekey.start_ready().await;
+    }
+    assert_eq!(oidc.log().matches("POST /token 200").count(), 2, "{}", oidc.log());
+}
+
+#[tokio::test]
+async fn finds_the_endpoint_by_the_issuer() {
+    let pki = Pki::new();
+    let oidc = OidcProvider::issuing(&pki, 600).await;
+    let auth = format!("issuer: '{}', client_secret: {}", oidc.issuer(), OidcProvider::SECRET);
+    accepted(&pki, &oidc, "basic", &auth).await;
+    assert_eq!(oidc.log().matches("GET /.well-known/openid-configuration 200").count(), 1);
+}

@@ -1,0 +1,145 @@
+//! Signed client assertions on the wire, each checked with `jose`, a library that is not ours.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Sidekey, TokenAnswer, TokenEndpoint, TokenRequest, assert_eventually, jose_verify, openssl,
+};
+
+/// What every one of these services has.
+fn service(endpoint: &TokenEndpoint, auth: &str) -> String {
+    format!(
+        "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, \
+         token_url: '{}', client_id: me, {auth} }} }}",
+        endpoint.url()
+    )
+}
+
+/// Header and claims of the assertion in a request, unverified.
+fn assertion(request: &TokenRequest) -> (Value, Value) {
+    let token = request.param("client_assertion").expect("an assertion");
+    let part = |index| {
+        let part = token.split('.').nth(index).unwrap();
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    (part(0), part(1))
+}
+
+#[tokio::test]
+async fn an_assertion_signed_with_a_private_key() {
+    let pem = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048").await;
+    let endpoint = TokenEndpoint::plain().await;
+    let auth =
+        "auth_method: private_key_jwt, private_key: { file: $DIR/key.pem }, signing_alg: PS256, key_id: k-7";
+    let _sidekey = Sidekey::serving(&service(&endpoint, auth)).file("key.pem", &pem).start_ready().await;
+    let request = endpoint.only_request();
+    assert_eq!(request.authorization, None);
+    let names: Vec<_> = request.form.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["grant_type", "client_id", "client_assertion_type", "client_assertion"]);
+    assert_eq!(
+        request.param("client_assertion_type"),
+        Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+    );
+    let token = request.param("client_assertion").unwrap();
+    let options =
+        json!({ "audience": endpoint.url(), "issuer": "me", "subject": "me", "maxTokenAge": "60s" });
+    let verified = jose_verify(token, &pem, "PS256", &options).await;
+    assert_eq!(verified["header"], json!({ "alg": "PS256", "typ": "JWT", "kid": "k-7" }));
+    assert!(verified["claims"]["exp"].as_u64() > verified["claims"]["iat"].as_u64());
+}
+
+#[tokio::test]
+async fn an_assertion_for_another_audience_and_with_the_thumbprint_of_a_certificate() {
+    let pki = crate::harness::Pki::new();
+    let files = pki.server_files(&["me.example"]);
+    let endpoint = TokenEndpoint::plain().await;
+    let (key, certificate) = (files.key.to_str().unwrap(), files.certificate.to_str().unwrap());
+    let auth = format!(
+        "auth_method: private_key_jwt, private_key: {{ file: '{key}' }}, assertion_audience: 'https://idp.example', \
+         assertion_certificate: '{certificate}'"
+    );
+    let _sidekey = Sidekey::serving(&service(&endpoint, &auth)).start_ready().await;
+    let (header, claims) = assertion(&endpoint.only_request());
+    assert_eq!(claims["aud"], "https://idp.example");
+    let thumbprint = openssl(&format!("x509 -in {certificate} -noout -fingerprint -sha256")).await;
+    let hex = thumbprint.split_once('=').unwrap().1.trim().to_owned();
+    let decoded = BASE64_URL_SAFE_NO_PAD.decode(header["x5t#S256"].as_str().unwrap()).unwrap();
+    let bytes: Vec<_> = decoded.iter().map(|byte| format!("{byte:02X}")).collect();
+    assert_eq!(bytes.join(":"), hex);
+}
+
+#[tokio::test]
+async fn an_assertion_signed_with_the_client_secret_which_is_not_sent() {
+    let secret = "a-shared-secret-of-at-least-thirty-two-bytes";
+    let endpoint = TokenEndpoint::plain().await;
+    let auth = format!("auth_method: client_secret_jwt, client_secret: {secret}");
+    let sidekey = Sidekey::serving(&service(&endpoint, &auth)).start_ready().await;
+    let request = endpoint.only_request();
+    assert!(!request.http.text().contains(secret));
+    let options = json!({ "audience": endpoint.url(), "issuer": "me", "subject": "me" });
+    let verified = jose_verify(request.param("client_assertion").unwrap(), secret, "HS256", &options).await;
+    assert_eq!(verified["header"], json!({ "alg": "HS256", "typ": "JWT" }));
+    assert!(!sidekey.log().contains(secret));
+}
+
+#[tokio::test]
+async fn every_request_has_an_assertion_of_its_own_and_none_is_logged() {
+    let pem = openssl("ecparam -genkey -noout -name prime256v1").await;
+    let endpoint = TokenEndpoint::plain().await;
+    // An endpoint that writes back what it was sent.
+    endpoint.server().answer_with(|request| {
+        let form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
+        let sent = &form.iter().find(|(name, _)| name == "client_assertion").unwrap().1;
+        let body = json!({ "error": "invalid_client", "error_description": format!("no: {sent}") });
+        crate::harness::Answer::status(401).body(body.to_string())
+    });
+    let auth = "auth_method: private_key_jwt, private_key: { env: KEY }";
+    let sidekey = Sidekey::serving(&service(&endpoint, auth))
+        .env("RUST_LOG", "trace")
+        .env("KEY", &pem.replace('\n', "\\n"))
+        .start()
+        .await;
+    endpoint.received(2).await;
+    let requests = endpoint.requests();
+    let (first, second) = (assertion(&requests[0]).1, assertion(&requests[1]).1);
+    assert_ne!(first["jti"], second["jti"]);
+    let said = async || sidekey.log().contains("is the public key registered there");
+    assert_eventually(Duration::from_secs(20), "the log says what to look at", said).await;
+    let log = sidekey.log();
+    for request in requests {
+        let token = request.param("client_assertion").unwrap();
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!log.contains(signature) && !log.contains(&token[..40]), "{log}");
+    }
+    let core: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    assert!(!log.contains(&core[..16]) && !log.contains(&core[20..40]));
+}
+
+#[tokio::test]
+async fn a_refused_client_is_told_which_method_to_try_and_no_other_is_tried() {
+    for (auth, advice) in [
+        ("client_secret: s3cret-value", "try `auth_method: client_secret_post`"),
+        (
+            "client_secret: s3cret-value, auth_method: client_secret_post",
+            "try `auth_method: client_secret_basic`",
+        ),
+        ("client_secret: s3cret-value, auth_method: client_secret_jwt", "look at `signing_alg`"),
+    ] {
+        let endpoint = TokenEndpoint::plain().await;
+        endpoint.always(TokenAnswer::error(401, "invalid_client"));
+        let sidekey = Sidekey::serving(&service(&endpoint, auth)).start().await;
+        endpoint.received(2).await;
+        let said = async || sidekey.log().contains(advice);
+        assert_eventually(Duration::from_secs(20), advice, said).await;
+        let shape = |request: &TokenRequest| {
+            let names: Vec<_> = request.form.iter().map(|(name, _)| name.clone()).collect();
+            (names, request.authorization.clone())
+        };
+        let requests = endpoint.requests();
+        assert!(requests.iter().all(|request| shape(request) == shape(&requests[0])), "never probed");
+    }
+}
