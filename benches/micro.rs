@@ -35,7 +35,7 @@ struct Issuer;
 
 #[async_trait]
 impl TokenSource for Issuer {
-    async fn fetch(&self) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(Moment::now(), Duration::from_secs(3600));
         Ok(Issued { access_token, expiry, scope: None, refresh_token: None })
@@ -67,7 +67,7 @@ fn config(others: usize) -> Config {
 fn proxy() -> Proxy {
     let config = config(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = Arc::new(Store::new());
+    let store = Arc::new(Store::new(Duration::from_secs(5)));
     runtime.block_on(async {
         tokio::spawn(refresher::run("oauth2".into(), Arc::new(Issuer), store.clone()));
         store.wait_for_first(Duration::from_secs(5)).await;
@@ -156,7 +156,8 @@ fn token(c: &mut Criterion) {
     c.bench_function("schedule/refresh-in", |b| {
         b.iter(|| schedule::refresh_in(black_box(Duration::from_secs(3600)), black_box(0.3)));
     });
-    let failure = schedule::Failure { count: 5, refused: false, retry_after: None, lifetime: None };
+    let failure =
+        schedule::Failure { count: 5, refused: false, retry_after: None, lifetime: None, remaining: None };
     c.bench_function("schedule/retry-in", |b| {
         b.iter(|| schedule::retry_in(black_box(failure), black_box(0.3)));
     });

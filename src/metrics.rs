@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -31,6 +31,7 @@ pub struct Metrics {
     token_last_success_timestamp_seconds: GaugeVec,
     token_next_refresh_timestamp_seconds: GaugeVec,
     credential_ready: IntGaugeVec,
+    state_writes_total: IntCounterVec,
 }
 
 impl Metrics {
@@ -91,6 +92,11 @@ impl Metrics {
                 "sidekey_token_fetch_total",
                 "Token requests, by result (success, failure) and reason of the failure.",
                 &["service", "result", "reason"],
+            )?,
+            state_writes_total: counter(
+                "sidekey_state_writes_total",
+                "Writes of tokens to state.dir, by result (success, failure).",
+                &["service", "result"],
             )?,
             token_fetch_duration_seconds: histogram(
                 "sidekey_token_fetch_duration_seconds",
@@ -155,11 +161,12 @@ impl Metrics {
         TokenMetrics {
             name: service.to_owned(),
             fetch_total: self.token_fetch_total.clone(),
+            state_writes: self.state_writes_total.clone(),
             fetch_duration: self.token_fetch_duration_seconds.with_label_values(&[service]),
             consecutive_failures: self.token_fetch_consecutive_failures.with_label_values(&[service]),
-            expiry: self.token_expiry_timestamp_seconds.with_label_values(&[service]),
-            last_success: self.token_last_success_timestamp_seconds.with_label_values(&[service]),
-            next_refresh: self.token_next_refresh_timestamp_seconds.with_label_values(&[service]),
+            expiry: self.token_expiry_timestamp_seconds.clone(),
+            last_success: self.token_last_success_timestamp_seconds.clone(),
+            next_refresh: self.token_next_refresh_timestamp_seconds.clone(),
         }
     }
 
@@ -254,11 +261,12 @@ impl ServiceMetrics {
 pub struct TokenMetrics {
     name: String,
     fetch_total: IntCounterVec,
+    state_writes: IntCounterVec,
     fetch_duration: Histogram,
     consecutive_failures: IntGauge,
-    expiry: Gauge,
-    last_success: Gauge,
-    next_refresh: Gauge,
+    expiry: GaugeVec,
+    last_success: GaugeVec,
+    next_refresh: GaugeVec,
 }
 
 impl TokenMetrics {
@@ -269,7 +277,13 @@ impl TokenMetrics {
         self.fetch_duration.observe(took.as_secs_f64());
     }
 
-    /// The token's state, as Unix times; set when `/metrics` is read.
+    /// Tokens were written to `state.dir`, or could not be.
+    pub fn state_written(&self, success: bool) {
+        let result = if success { "success" } else { "failure" };
+        self.state_writes.with_label_values(&[self.name.as_str(), result]).inc();
+    }
+
+    /// The token's state, as Unix times; set when `/metrics` is read. There is no series for what has not happened yet.
     pub fn state(
         &self,
         failures: u32,
@@ -281,7 +295,12 @@ impl TokenMetrics {
         for (gauge, value) in
             [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
         {
-            gauge.set(value.unwrap_or(0.0));
+            let labels = [self.name.as_str()];
+            match value {
+                Some(value) => gauge.with_label_values(&labels).set(value),
+                // A 0 would read as 1970: an alert on it would fire before the first token.
+                None => drop(gauge.remove_label_values(&labels)),
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ use crate::proxy::DataPlane;
 use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
 use crate::tls::TlsClients;
+use crate::token::chain::Chains;
+use crate::token::state::StateDir;
 use crate::upstream::Outside;
 
 use doors::Doors;
@@ -46,6 +48,7 @@ const SWEEP: Duration = Duration::from_secs(15);
 pub struct App {
     plane: Arc<DataPlane>,
     admin: Bound,
+    chains: Arc<Chains>,
     state: Mutex<State>,
 }
 
@@ -81,7 +84,9 @@ impl App {
         let metrics = Arc::new(Metrics::new(&registry)?);
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-        let workshop = Workshop { metrics: metrics.clone(), tls: Arc::new(TlsClients::new()), resolver };
+        let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
+        let (tls, chains_of) = (Arc::new(TlsClients::new()), chains.clone());
+        let workshop = Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of };
 
         let doors = Doors::open(config)?;
         let admin = Listener::bind(&config.admin)?;
@@ -101,7 +106,7 @@ impl App {
             }
         }
         let state = Mutex::new(State { config: config.clone(), doors, workers });
-        let app = Self { plane, admin: admin_bound, state };
+        let app = Self { plane, admin: admin_bound, chains, state };
         app.listeners().iter().for_each(Bound::announce);
         Ok(app)
     }
@@ -129,6 +134,7 @@ impl App {
             idle = if self.plane.in_flight() == 0 { idle + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.chains.end().await;
         match self.plane.in_flight() {
             0 => tracing::info!("stopped"),
             cut => tracing::warn!(

@@ -11,6 +11,7 @@ use crate::dns::Resolver;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
+use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
 use crate::upstream::{EndpointTls, Upstream};
@@ -20,6 +21,7 @@ pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
+    pub(super) chains: Arc<Chains>,
 }
 
 /// The services that run.
@@ -56,8 +58,8 @@ impl Workshop {
             let client = self.tls.client(&oauth2.tls)?;
             let endpoint = TokenEndpoint::new(oauth2, client, self.resolver.clone())?;
             let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let source: Arc<dyn TokenSource> = grants::source(Arc::new(endpoint), metrics);
-            let store = Arc::new(Store::new());
+            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &self.chains, metrics);
+            let store = Arc::new(Store::new(oauth2.min_refresh_interval));
             tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
             stores.insert(oauth2.clone(), store);
         }

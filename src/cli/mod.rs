@@ -3,6 +3,7 @@
 mod ca;
 mod check;
 mod demo;
+mod login;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ enum Command {
     /// The certificate authority of interception.
     #[command(subcommand)]
     Ca(ca::Ca),
+    /// Log in once for a service whose grant needs a person: authorization code, or device code.
+    Login(login::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
 }
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(arg) => run::run(&arg.config),
         Command::Check(arg) => check::check(&arg.config),
         Command::Ca(command) => ca::ca(&command),
+        Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
     }
 }

@@ -1,8 +1,12 @@
 //! `grant_type`, and the keys that only one grant has: a type and a reader for each.
 
+use std::fmt;
+
+use url::Url;
+
 use super::item::Item;
-use super::secret;
 use super::table::Table;
+use super::{JwtBearer, endpoint, jwt_bearer, oauth2, secret};
 use crate::secret::{Secret, Source};
 
 /// `grant_type`: what a token is asked for with.
@@ -14,6 +18,12 @@ pub enum Grant {
     Password(Password),
     /// RFC 6749 §6: a refresh token that was obtained elsewhere.
     RefreshToken(Secret),
+    /// RFC 6749 §4.1, begun by `sidekey login`.
+    AuthorizationCode(Box<AuthorizationCode>),
+    /// RFC 8628, begun by `sidekey login`.
+    DeviceCode(DeviceCode),
+    /// RFC 7523 §2.1.
+    JwtBearer(Box<JwtBearer>),
     /// RFC 8693.
     TokenExchange(Box<TokenExchange>),
 }
@@ -25,7 +35,33 @@ impl Grant {
             Self::ClientCredentials => "client_credentials",
             Self::Password(_) => "password",
             Self::RefreshToken(_) => "refresh_token",
+            Self::AuthorizationCode(_) => "authorization_code",
+            Self::DeviceCode(_) => "device_code",
+            Self::JwtBearer(_) => "jwt_bearer",
             Self::TokenExchange(_) => "token_exchange",
+        }
+    }
+
+    /// Whether it begins with a person.
+    pub fn needs_login(&self) -> bool {
+        match self {
+            Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
+            Self::ClientCredentials
+            | Self::Password(_)
+            | Self::RefreshToken(_)
+            | Self::JwtBearer(_)
+            | Self::TokenExchange(_) => false,
+        }
+    }
+
+    /// Whether it goes on with refresh tokens that must not be lost or spent twice.
+    pub fn keeps_refresh_token(&self) -> bool {
+        match self {
+            Self::RefreshToken(_) | Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
+            // The password brings another one.
+            Self::ClientCredentials | Self::Password(_) | Self::JwtBearer(_) | Self::TokenExchange(_) => {
+                false
+            }
         }
     }
 }
@@ -37,6 +73,48 @@ pub struct Password {
     pub username: String,
     /// The resource owner's password.
     pub password: Secret,
+}
+
+/// `grant_type: authorization_code`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct AuthorizationCode {
+    /// Where the person is sent to.
+    pub authorization_url: Url,
+    /// Where the person comes back to; by default a free port of this machine (RFC 8252 §7.3).
+    pub redirect_uri: Option<Url>,
+    /// Extra parameters of the authorization request, in the order of the file.
+    pub authorization_params: Vec<(String, String)>,
+}
+
+/// Without queries and values: some providers want a key there.
+impl fmt::Debug for AuthorizationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.authorization_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("AuthorizationCode")
+            .field("authorization_url", &without_query(&self.authorization_url))
+            .field("redirect_uri", &self.redirect_uri.as_ref().map(without_query))
+            .field("authorization_params", &params)
+            .finish()
+    }
+}
+
+/// `grant_type: device_code`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DeviceCode {
+    /// Device authorization endpoint (RFC 8628 §3.1).
+    pub device_authorization_url: Url,
+}
+
+/// Without a query: some providers want a key there.
+impl fmt::Debug for DeviceCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = without_query(&self.device_authorization_url);
+        f.debug_struct("DeviceCode").field("device_authorization_url", &url).finish()
+    }
+}
+
+fn without_query(url: &Url) -> String {
+    url.as_str().split('?').next().unwrap_or_default().to_owned()
 }
 
 /// `grant_type: token_exchange`.
@@ -57,7 +135,7 @@ pub struct TokenExchange {
 }
 
 /// Reads the keys of one grant.
-type Reader = fn(&mut Table<'_>) -> Option<Grant>;
+type Reader = fn(&mut Table<'_>, &endpoint::Rules) -> Option<Grant>;
 
 /// What is known of a grant before its keys are read.
 #[derive(Clone, Copy)]
@@ -66,6 +144,8 @@ pub(super) struct Kind {
     pub(super) client: Client,
     /// The keys that not every grant has.
     keys: &'static [&'static str],
+    /// Keys that some ways of client authentication have as well.
+    pub(super) shares: &'static [&'static str],
     /// The form parameters that not every grant writes.
     pub(super) writes: &'static [&'static str],
     /// Reads the keys.
@@ -83,13 +163,17 @@ pub(super) enum Client {
     Any,
 }
 
-const KINDS: [(&str, Kind); 4] = [
-    ("client_credentials", Kind { client: Client::Proven, keys: &[], writes: &[], read: client_credentials }),
+const KINDS: [(&str, Kind); 7] = [
+    (
+        "client_credentials",
+        Kind { client: Client::Proven, keys: &[], shares: &[], writes: &[], read: client_credentials },
+    ),
     (
         "password",
         Kind {
             client: Client::Named,
             keys: &["username", "password"],
+            shares: &[],
             writes: &["username", "password", "refresh_token"],
             read: password,
         },
@@ -99,13 +183,44 @@ const KINDS: [(&str, Kind); 4] = [
         Kind {
             client: Client::Named,
             keys: &["refresh_token"],
+            shares: &[],
             writes: &["refresh_token"],
             read: refresh_token,
         },
     ),
     (
+        "authorization_code",
+        Kind {
+            client: Client::Named,
+            keys: &["authorization_url", "redirect_uri", "authorization_params"],
+            shares: &[],
+            writes: &["code", "code_verifier", "redirect_uri", "refresh_token"],
+            read: authorization_code,
+        },
+    ),
+    (
+        "device_code",
+        Kind {
+            client: Client::Named,
+            keys: &["device_authorization_url"],
+            shares: &[],
+            writes: &["device_code", "refresh_token"],
+            read: device_code,
+        },
+    ),
+    (
+        "jwt_bearer",
+        Kind {
+            client: Client::Any,
+            keys: &jwt_bearer::KEYS,
+            shares: &jwt_bearer::SHARED,
+            writes: &["assertion"],
+            read: jwt_bearer::read,
+        },
+    ),
+    (
         "token_exchange",
-        Kind { client: Client::Any, keys: &EXCHANGE, writes: &EXCHANGE, read: token_exchange },
+        Kind { client: Client::Any, keys: &EXCHANGE, shares: &[], writes: &EXCHANGE, read: token_exchange },
     ),
 ];
 
@@ -122,8 +237,7 @@ const EXCHANGE: [&str; 7] = [
 /// Which grant it is. Keys of other grants are refused here; without a good `grant_type` nothing is said of them.
 pub(super) fn kind(table: &mut Table<'_>) -> Option<Kind> {
     let item = table.required("grant_type");
-    let planned = ["authorization_code", "device_code", "jwt_bearer"];
-    let kind = item.and_then(|item| super::oauth2::supported(&item, &planned, &KINDS));
+    let kind = item.and_then(|item| item.choice(&KINDS));
     for (_, other) in KINDS {
         for key in other.keys {
             if table.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
@@ -138,22 +252,58 @@ pub(super) fn kind(table: &mut Table<'_>) -> Option<Kind> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers")]
-fn client_credentials(_: &mut Table<'_>) -> Option<Grant> {
+fn client_credentials(_: &mut Table<'_>, _: &endpoint::Rules) -> Option<Grant> {
     Some(Grant::ClientCredentials)
 }
 
-fn password(table: &mut Table<'_>) -> Option<Grant> {
+fn password(table: &mut Table<'_>, _: &endpoint::Rules) -> Option<Grant> {
     let username = table.required("username").and_then(|item| item.parse(filled));
     let password = table.required("password").and_then(|item| secret::read(&item));
     Some(Grant::Password(Password { username: username?, password: password? }))
 }
 
-fn refresh_token(table: &mut Table<'_>) -> Option<Grant> {
+fn refresh_token(table: &mut Table<'_>, _: &endpoint::Rules) -> Option<Grant> {
     let token = table.required("refresh_token").and_then(|item| secret::read(&item));
     Some(Grant::RefreshToken(token?))
 }
 
-fn token_exchange(table: &mut Table<'_>) -> Option<Grant> {
+fn authorization_code(table: &mut Table<'_>, rules: &endpoint::Rules) -> Option<Grant> {
+    let authorization_url = url(table, "authorization_url", rules);
+    let redirect_uri = table.optional("redirect_uri").map(|item| item.parse(redirect_uri));
+    let params = table.optional("authorization_params");
+    let params = params.map_or_else(Vec::new, |item| oauth2::params(&item, &AUTHORIZATION));
+    let grant = AuthorizationCode {
+        authorization_url: authorization_url?,
+        redirect_uri: redirect_uri.flatten(),
+        authorization_params: params,
+    };
+    Some(Grant::AuthorizationCode(Box::new(grant)))
+}
+
+/// Parameters of the authorization request that Sidekey writes (RFC 6749 §4.1.1, RFC 7636 §4.3).
+const AUTHORIZATION: [&str; 5] =
+    ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"];
+
+/// `http://` only to this machine (RFC 8252 §7.3, §8.3): the code comes there.
+fn redirect_uri(text: &str) -> Result<Url, String> {
+    endpoint::parse(text, &endpoint::Rules { plaintext: false, query: false }).map_err(|error| {
+        if error.starts_with("`http://`") {
+            return "`http://` would send the code in the clear; only this machine (http://127.0.0.1:PORT/…) can have that".into();
+        }
+        error
+    })
+}
+
+fn device_code(table: &mut Table<'_>, rules: &endpoint::Rules) -> Option<Grant> {
+    let url = url(table, "device_authorization_url", rules);
+    Some(Grant::DeviceCode(DeviceCode { device_authorization_url: url? }))
+}
+
+fn url(table: &mut Table<'_>, key: &'static str, rules: &endpoint::Rules) -> Option<Url> {
+    table.required(key)?.parse(|text| endpoint::parse(text, rules))
+}
+
+fn token_exchange(table: &mut Table<'_>, _: &endpoint::Rules) -> Option<Grant> {
     let subject_token = table.required("subject_token").and_then(|item| secret::place(&item));
     let subject_token_type = match table.optional("subject_token_type") {
         Some(item) => token_type(&item),

@@ -125,6 +125,21 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// Any value, as JSON. Numbers are whole ones from 0 on.
+    pub(super) fn json(&self) -> Option<serde_json::Value> {
+        match &self.node.kind {
+            Kind::Bool(value) => Some((*value).into()),
+            Kind::Number(_) => self.number(0..=u64::MAX).map(Into::into),
+            Kind::List(_) => self.list()?.iter().map(Self::json).collect(),
+            Kind::Map(_) => {
+                let entries = self.entries()?;
+                let member = |(name, item): &(&str, Self)| Some(((*name).to_owned(), item.json()?));
+                entries.iter().map(member).collect()
+            }
+            _ => self.text().map(Into::into),
+        }
+    }
+
     pub(super) fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match &self.node.kind {
             Kind::Number(number) => *number,

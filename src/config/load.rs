@@ -19,7 +19,7 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Listener, Log, Shutdown, duration, intercept, listener, logging};
+use super::{Config, Listen, Listener, Log, Shutdown, duration, intercept, listener, logging, state};
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -97,6 +97,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let unmatched = intercept::unmatched(&mut table);
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
+    let state = table.optional("state").and_then(|item| state::read(&item));
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
@@ -108,6 +109,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
         unmatched,
         log,
         shutdown,
+        state,
         threads,
         warnings: Vec::new(),
     })

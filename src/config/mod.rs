@@ -21,6 +21,7 @@ mod intercept;
 mod interpolate;
 mod issuer;
 mod item;
+mod jwt_bearer;
 mod listen;
 mod listener;
 mod load;
@@ -33,6 +34,7 @@ mod report;
 mod secret;
 mod service;
 mod settle;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -51,10 +53,11 @@ pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
-pub use grant::{Grant, Password, TokenExchange};
+pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
 pub use intercept::{Intercept, Tunnel, Unmatched};
 pub use interpolate::Environment;
 pub use issuer::{Issuer, TokenUrl};
+pub use jwt_bearer::JwtBearer;
 pub use listener::Listener;
 pub use token_request::{Proxy, RequestFormat, TokenRequest};
 
@@ -75,6 +78,8 @@ pub struct Config {
     pub log: Log,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// What outlives the process, if anything does.
+    pub state: Option<State>,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
@@ -254,6 +259,8 @@ pub struct OAuth2 {
     pub default_expires_in: Option<Duration>,
     /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
     pub request_timeout: Option<Duration>,
+    /// How long after a forced refresh the next one may be.
+    pub min_refresh_interval: Duration,
     /// TLS toward the token endpoint.
     pub tls: Tls,
 }
@@ -272,6 +279,7 @@ impl fmt::Debug for OAuth2 {
             .field("request", &self.request)
             .field("default_expires_in", &self.default_expires_in)
             .field("request_timeout", &self.request_timeout)
+            .field("min_refresh_interval", &self.min_refresh_interval)
             .field("tls", &self.tls)
             .finish()
     }
@@ -452,6 +460,17 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self { drain: Duration::from_secs(10) }
     }
+}
+
+/// `state`: refresh tokens that the provider rotates, kept on disk, encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// A folder of Sidekey's own; made with mode 0700 where there is none.
+    pub dir: PathBuf,
+    /// What the encryption key is derived from.
+    pub key: Secret,
+    /// Whether access tokens are kept as well, so that a restart makes no token request.
+    pub access_tokens: bool,
 }
 
 /// Allowed, but unwise.

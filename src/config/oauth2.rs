@@ -1,10 +1,16 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
+use std::time::Duration;
+
 use super::grant::{self, Client};
 use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
-use super::{Auth, ClientAuth, OAuth2, Tls, client_auth, duration, issuer, tls, token_request};
+use super::{
+    Auth, ClientAuth, Grant, OAuth2, Tls, client_auth, duration, endpoint, issuer, tls, token_request,
+};
+
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Form parameters that other keys write.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];
@@ -16,12 +22,16 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         Client::Any if !table.has("client_id") => Some(String::new()),
         _ => table.required("client_id").and_then(|item| item.parse(client_id)),
     };
-    let client_auth = client_auth::read(table, client != Client::Proven, &[], client_id.as_deref());
+    let client_auth = client_auth::read(
+        table,
+        client != Client::Proven,
+        kind.map_or(&[], |kind| kind.shares),
+        client_id.as_deref(),
+    );
     if client_id.as_deref() == Some("") && client_auth.as_ref().is_some_and(|auth| *auth != ClientAuth::None)
     {
         table.item().mistake("`client_id` is required where the client proves who it is");
     }
-    let grant = kind.and_then(|kind| (kind.read)(table));
     let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
     let endpoint_params = table
         .optional("endpoint_params")
@@ -29,8 +39,15 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let request = token_request::read(table);
     let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
     let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
+    let min_refresh_interval =
+        table.optional("min_refresh_interval").and_then(|item| duration::positive(&item));
     let tls = table.optional("tls");
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
+    let rules = endpoint::Rules { plaintext, query: true };
+    let mut grant = kind.and_then(|kind| (kind.read)(table, &rules));
+    if let (Some(Grant::JwtBearer(grant)), Some(client_id)) = (&mut grant, &client_id) {
+        grant.settle(table, client_id, &scopes);
+    }
     let token_url = issuer::read(table, plaintext);
     let https = token_url
         .as_ref()
@@ -58,22 +75,9 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         request,
         default_expires_in,
         request_timeout,
+        min_refresh_interval: min_refresh_interval.unwrap_or(MIN_REFRESH_INTERVAL),
         tls,
     })))
-}
-
-/// One of a few words; others of the design are known, and refused as such.
-pub(super) fn supported<T: Copy>(
-    item: &Item<'_>,
-    planned: &[&str],
-    allowed: &[(&'static str, T)],
-) -> Option<T> {
-    if planned.contains(&item.text()?) {
-        let words = list(allowed.iter().map(|(word, _)| *word));
-        item.mistake(format!("not supported by this version; allowed: {words}"));
-        return None;
-    }
-    item.choice(allowed)
 }
 
 fn client_id(text: &str) -> Result<String, String> {
@@ -114,7 +118,7 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
-fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
+pub(super) fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in item.entries().unwrap_or_default() {
         if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {

@@ -35,7 +35,7 @@ pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
                 let private = private
                     || key == "auth"
                     || key == "proxy_auth"
-                    || (path.is_empty() && key == "credentials");
+                    || (path.is_empty() && ["credentials", "state"].contains(&key.as_str()));
                 settle(entry, &child(path, key), private, report);
             }
             merge(entries, path, report);

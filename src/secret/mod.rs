@@ -44,6 +44,11 @@ impl Secret {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     }
 
+    /// How long the value is, in bytes.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether it has fewer bytes than this.
     pub fn is_shorter_than(&self, bytes: usize) -> bool {
         self.0.len() < bytes

@@ -153,13 +153,17 @@ impl TokenEndpoint {
         if let Proof::Header(value) = &proof {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
-        let client = self.http.client().map_err(|error| self.http.unanswered(&error, WHO))?;
+        let unanswered = |error: reqwest::Error| {
+            let mut failure = self.http.unanswered(&error, WHO);
+            if failure.reason == FetchFailure::Timeout {
+                let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
+                failure.message = format!("{} (request_timeout: {seconds} s)", failure.message);
+            }
+            failure
+        };
+        let client = self.http.client().map_err(unanswered)?;
         let request = client.post(url.clone()).timeout(limit).headers(headers);
-        let mut answer = request
-            .body(content.to_string())
-            .send()
-            .await
-            .map_err(|error| self.http.unanswered(&error, WHO))?;
+        let mut answer = request.body(content.to_string()).send().await.map_err(unanswered)?;
         let body = self.http.body(&mut answer, WHO).await?;
         let mut redactor = match &*self.last_issued.lock() {
             Some(token) => self.redactor.clone().hide(token.expose()),

@@ -21,6 +21,17 @@ impl Expiry {
         Self { monotonic: start.monotonic + lifetime, wall: start.wall + lifetime, lifetime }
     }
 
+    /// At a time of the wall clock, and no later than `lifetime` from now, should that clock have been set back.
+    pub fn until(wall: SystemTime, lifetime: Duration) -> Self {
+        let left = wall.duration_since(SystemTime::now()).unwrap_or_default().min(lifetime);
+        Self { lifetime, ..Self::after(Moment::now(), left) }
+    }
+
+    /// By the wall clock.
+    pub fn wall(&self) -> SystemTime {
+        self.wall
+    }
+
     /// Whether the token must no longer be sent.
     pub fn is_past(&self) -> bool {
         Instant::now() >= self.monotonic || SystemTime::now() >= self.wall

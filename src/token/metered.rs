@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use super::{FetchError, Issued, TokenSource};
+use super::{FetchError, FetchFailure, Issued, TokenSource};
 use crate::metrics::TokenMetrics;
+use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.
 pub struct Metered<S> {
@@ -22,10 +23,19 @@ impl<S> Metered<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for Metered<S> {
-    async fn fetch(&self) -> Result<Issued, FetchError> {
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
         let start = Instant::now();
-        let result = self.inner.fetch().await;
-        let reason = result.as_ref().err().map_or("", |error| error.reason.as_str());
+        let result = self.inner.fetch(held).await;
+        let reason = result.as_ref().err().map(|error| error.reason);
+        if reason == Some(FetchFailure::LoginRequired) {
+            // Nothing was asked of anybody.
+            return result;
+        }
+        let reason = reason.map_or("", FetchFailure::as_str);
         for metrics in &self.metrics {
             metrics.fetched(reason, start.elapsed());
         }

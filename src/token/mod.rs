@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+pub mod chain;
 mod client_auth;
 mod discovery;
 pub mod endpoint;
@@ -17,9 +18,11 @@ mod redact;
 pub mod refresher;
 mod response;
 pub mod schedule;
+pub mod state;
 mod store;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,13 +32,33 @@ use crate::secret::{InvalidSecret, Secret};
 
 pub use expiry::{Expiry, Moment};
 pub use metered::Metered;
-pub use store::{Status, Store};
+pub use store::{Refresh, Status, Store, Wake};
 
 /// Something that can fetch a token: one per grant, and decorators around them.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
     /// Makes one token request. Bounded in time by the source itself.
-    async fn fetch(&self) -> Result<Issued, FetchError>;
+    ///
+    /// `held` is the refresh token to use, where one was issued or a login left one: a source does not remember it, the
+    /// decorator that persists it does. What is issued in its place goes into [`Issued::refresh_token`].
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError>;
+
+    /// Waits until what a token request is made with was changed from outside, such as by a login: the token is then
+    /// refreshed at once. May be dropped and called again.
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
+    async fn changed(&self) {
+        (**self).changed().await;
+    }
+
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        (**self).fetch(held).await
+    }
 }
 
 /// What a token endpoint issued.
@@ -47,8 +70,7 @@ pub struct Issued {
     pub expiry: Expiry,
     /// Granted scope, where the answer names it (RFC 6749 §5.1).
     pub scope: Option<String>,
-    /// What the next token can be asked for with (RFC 6749 §6). Many answers have one that is not asked for; the grants
-    /// that renew by it take it, the others leave it.
+    /// The refresh token to hold from now on: the answer's, or the one held where the answer has none (RFC 6749 §6).
     pub refresh_token: Option<Secret>,
 }
 
@@ -122,10 +144,10 @@ pub enum FetchFailure {
     ServerError,
     /// An answer that is no token answer: empty, HTML, broken JSON, too large, a redirect.
     Malformed,
+    /// Nothing was sent: something on this machine is in the way, such as a file that cannot be read.
+    Local,
     /// The endpoint refused the client or the grant (RFC 6749 §5.2): only a change on one side helps.
     Refused,
-    /// Something on Sidekey's own side: a secret that cannot be read, a state file that cannot be written.
-    Local,
     /// A person must run `sidekey login` first. No request was made.
     LoginRequired,
 }
@@ -140,8 +162,8 @@ impl FetchFailure {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
-            Self::Refused => "refused",
             Self::Local => "local",
+            Self::Refused => "refused",
             Self::LoginRequired => "login_required",
         }
     }

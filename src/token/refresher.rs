@@ -7,6 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::expiry::{Expiry, Moment};
 use super::schedule::{self, Failure};
 use super::{FetchError, FetchFailure, Store, TokenSource};
@@ -14,29 +16,48 @@ use super::{FetchError, FetchFailure, Store, TokenSource};
 /// How often a wait looks at the wall clock: the monotonic one stands still while a machine sleeps.
 const CLOCK_CHECK: Duration = Duration::from_secs(15);
 
-/// Keeps the token in `store` fresh, for ever. `name` says in the log whose token it is.
+/// A line about a credential that stays unusable for the same cause is repeated this often.
+const REMINDER: Duration = Duration::from_secs(600);
+
+/// Keeps the token in `store` fresh, for ever. Where this is aborted, a token request under way goes on to its end.
+/// `name` says in the log whose token it is.
 pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) {
     let mut lifetime = None;
     let mut watch = Watch { name: &name, store: &store, is_usable: false };
+    let mut log = FailureLog { name: &name, last: None };
+    // Failures of the same class in a row.
+    let mut row = (false, 0);
     loop {
-        let wait = match watch.during(fetch(&name, &source, &store)).await {
+        store.begin();
+        let fetched = watch.during(fetch(&name, &source, &store)).await;
+        let wait = match fetched {
             Ok(fresh) => {
                 watch.is_usable = true;
                 lifetime = Some(fresh);
+                log.last = None;
+                row = (false, 0);
                 schedule::refresh_in(fresh, fastrand::f64())
             }
             Err(error) => {
-                let (refused, retry_after) = (error.reason == FetchFailure::Refused, error.retry_after);
-                let before = store.status().last_error;
-                let count = store.failed(error.clone());
-                let wait =
-                    schedule::retry_in(Failure { count, refused, retry_after, lifetime }, fastrand::f64());
-                report(&name, before.as_ref(), &error, wait, store.current().is_some());
+                let refused = matches!(error.reason, FetchFailure::Refused | FetchFailure::LoginRequired);
+                let retry_after = error.retry_after;
+                store.failed(error.clone());
+                row = (refused, if row.0 == refused { row.1 + 1 } else { 1 });
+                let remaining = watch.remaining();
+                let failure = Failure { count: row.1, refused, retry_after, lifetime, remaining };
+                let wait = schedule::retry_in(failure, fastrand::f64());
+                log.report(&error, wait, remaining.is_some());
                 wait
             }
         };
         store.next_attempt_in(wait);
-        watch.during(pause(Expiry::after(Moment::now(), wait))).await;
+        store.end();
+        let paused = watch.during(pause(Expiry::after(Moment::now(), wait)));
+        tokio::select! {
+            () = paused => {}
+            () = store.wanted() => {}
+            () = source.changed() => {}
+        }
     }
 }
 
@@ -45,7 +66,7 @@ async fn fetch(name: &str, source: &Arc<dyn TokenSource>, store: &Store) -> Resu
     // In a task of its own: not even a panic ends the refresher.
     let request = tokio::spawn({
         let source = source.clone();
-        async move { source.fetch().await }
+        async move { source.fetch(None).await }
     });
     let broken = |_| FetchError::new(FetchFailure::Malformed, "the token request broke off inside Sidekey");
     let issued = request.await.map_err(broken)??;
@@ -54,12 +75,21 @@ async fn fetch(name: &str, source: &Arc<dyn TokenSource>, store: &Store) -> Resu
         // The token at hand may well live longer.
         return Err(FetchError::new(FetchFailure::Malformed, "the new token had expired before it arrived"));
     }
-    let recovered = store.status().failures;
+    let (recovered, is_first) = (store.status().failures, store.is_fresh());
     store
         .put(&issued)
         .map_err(|_| FetchError::new(FetchFailure::Malformed, "the access token cannot stand in a header"))?;
-    if recovered > 0 {
-        tracing::info!(service.name = name, token.failures = recovered, "token obtained again");
+    if recovered > 0 || is_first {
+        let lifetime = remaining.as_secs();
+        let scopes = issued.scope.as_ref().map(|scope| scope.split_whitespace().count());
+        let what = if is_first { "token obtained" } else { "token obtained again" };
+        tracing::info!(
+            service.name = name,
+            token.lifetime.seconds = lifetime,
+            token.scopes = scopes,
+            token.failures = (recovered > 0).then_some(recovered),
+            "{what}"
+        );
     }
     // What is left counts: the answer took time, and an endpoint may hand out a token that is half used up.
     Ok(remaining)
@@ -81,21 +111,32 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// What is left of the current token, if it may still be sent.
+    fn remaining(&self) -> Option<Duration> {
+        self.store.current().and_then(|token| token.as_ref().map(|token| token.expiry.remaining()))
+    }
+
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         while self.is_usable {
-            let remaining =
-                self.store.current().and_then(|token| token.as_ref().map(|token| token.expiry.remaining()));
-            if let Some(remaining) = remaining {
+            if let Some(remaining) = self.remaining() {
                 tokio::select! {
                     done = &mut work => return done,
                     () = tokio::time::sleep(remaining) => {}
                 }
             } else {
                 self.is_usable = false;
+                let status = self.store.status();
+                let seconds = status.failing_for().unwrap_or_default().as_secs();
+                let cause = match &status.last_error {
+                    Some(error) => format!("for {seconds} s now: {error}"),
+                    None => "the token request is still under way".into(),
+                };
                 tracing::error!(
                     service.name = self.name,
-                    "the token has expired and no new one could be obtained: requests get 503"
+                    token.reason = status.last_error.as_ref().map(|error| error.reason.as_str()),
+                    token.failures = status.failures,
+                    "the token has expired and no new one could be obtained: requests get 503 ({cause})"
                 );
             }
         }
@@ -103,28 +144,41 @@ impl Watch<'_> {
     }
 }
 
-/// One line per change of state, not per attempt.
-fn report(name: &str, before: Option<&FetchError>, error: &FetchError, wait: Duration, usable: bool) {
-    if before.is_some_and(|before| before.reason == error.reason && before.message == error.message) {
-        return;
-    }
-    let (reason, message, retry) = (error.reason.as_str(), error.message.as_str(), wait.as_secs_f64());
-    if error.reason == FetchFailure::Refused {
-        tracing::error!(
-            service.name = name,
-            token.reason = reason,
-            token.usable = usable,
-            retry.seconds = retry,
-            "token refused: {message}"
-        );
-    } else {
-        tracing::warn!(
-            service.name = name,
-            token.reason = reason,
-            token.usable = usable,
-            retry.seconds = retry,
-            "token not obtained: {message}"
-        );
+/// One line per change of state, not per attempt; and now and then one more while nothing works.
+struct FailureLog<'a> {
+    name: &'a str,
+    last: Option<(FetchError, Instant)>,
+}
+
+impl FailureLog<'_> {
+    fn report(&mut self, error: &FetchError, wait: Duration, usable: bool) {
+        if let Some((last, at)) = &self.last {
+            let is_same = last.reason == error.reason && last.message == error.message;
+            let is_due = !usable && at.elapsed() >= REMINDER;
+            if is_same && !is_due {
+                return;
+            }
+        }
+        self.last = Some((error.clone(), Instant::now()));
+        let (name, reason, message) = (self.name, error.reason.as_str(), error.message.as_str());
+        let retry = wait.as_secs_f64();
+        if error.reason == FetchFailure::Refused {
+            tracing::error!(
+                service.name = name,
+                token.reason = reason,
+                token.usable = usable,
+                retry.seconds = retry,
+                "token refused: {message}"
+            );
+        } else {
+            tracing::warn!(
+                service.name = name,
+                token.reason = reason,
+                token.usable = usable,
+                retry.seconds = retry,
+                "token not obtained: {message}"
+            );
+        }
     }
 }
 
@@ -135,7 +189,6 @@ mod tests {
     use crate::token::Issued;
     use async_trait::async_trait;
     use parking_lot::Mutex;
-    use tokio::time::Instant;
 
     const PANIC: &str = "panic";
 
@@ -148,7 +201,7 @@ mod tests {
 
     #[async_trait]
     impl TokenSource for Scripted {
-        async fn fetch(&self) -> Result<Issued, FetchError> {
+        async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
             self.asked.lock().push(Instant::now());
             if let Some(error) = self.down.lock().clone() {
                 assert_ne!(error.message, PANIC);
@@ -179,7 +232,7 @@ mod tests {
             down: Mutex::default(),
             asked: Mutex::default(),
         });
-        let store = Arc::new(Store::new());
+        let store = Arc::new(Store::new(Duration::from_secs(5)));
         let running = tokio::spawn(run("test".into(), source.clone(), store.clone()));
         (source, store, Running(running))
     }

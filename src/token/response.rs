@@ -46,20 +46,9 @@ pub(super) fn parse(
     now: SystemTime,
     redactor: &Redactor,
 ) -> Result<Answer, FetchError> {
-    let fields = fields(headers, body);
-    let redactor = &with_tokens(redactor, fields.as_ref());
-    // An error is an error under any status (GitHub and Slack send it under 200).
-    if let Some((code, description)) = fields.as_ref().and_then(stated_error) {
-        return Err(refused(status, headers, code, description, now, redactor));
-    }
-    if !status.is_success() {
-        return Err(unsuccessful(status, headers, now));
-    }
+    let mut fields = object(status, headers, body, now, redactor)?;
+    let redactor = &with_tokens(redactor, Some(&fields));
     let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
-    let mut fields = fields.ok_or_else(|| match body {
-        [] => malformed("the token endpoint sent an empty answer"),
-        _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
-    })?;
     if let Some(other) = unusable_type(&fields, redactor) {
         return Err(malformed(&format!(
             "the token endpoint issued a token of type {other}, which is not Bearer"
@@ -83,6 +72,30 @@ pub(super) fn parse(
         scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
         access_token,
         refresh_token,
+    })
+}
+
+/// The members of an answer that is no error: of a token endpoint, or of another that a token is obtained with.
+pub(super) fn object(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redactor: &Redactor,
+) -> Result<Map<String, Value>, FetchError> {
+    let fields = fields(headers, body);
+    let redactor = &with_tokens(redactor, fields.as_ref());
+    // An error is an error under any status (GitHub and Slack send it under 200).
+    if let Some((code, description)) = fields.as_ref().and_then(stated_error) {
+        return Err(refused(status, headers, code, description, now, redactor));
+    }
+    if !status.is_success() {
+        return Err(unsuccessful(status, headers, now));
+    }
+    let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
+    fields.ok_or_else(|| match body {
+        [] => malformed("the token endpoint sent an empty answer"),
+        _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
     })
 }
 
@@ -159,7 +172,7 @@ fn stated_lifetime(fields: &Map<String, Value>, hint: Option<Duration>, now: Sys
 }
 
 /// A number, also where it is written as a string.
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),

@@ -65,6 +65,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Lifetime of the last token, if there ever was one.
     pub lifetime: Option<Duration>,
+    /// What is left of the current token, if it may still be used.
+    pub remaining: Option<Duration>,
 }
 
 /// How long to wait before the next try: exponential back-off with full jitter, at least what `Retry-After` asks for.
@@ -73,7 +75,11 @@ pub struct Failure {
 /// sidecars ask at a few times their ordinary rate at most.
 pub fn retry_in(failure: Failure, random: f64) -> Duration {
     let (base, cap) = match (failure.refused, failure.lifetime) {
-        (true, _) => (REFUSED_BASE, REFUSED_CAP),
+        // However slowly: more than once before the token at hand ends, should somebody have mended it.
+        (true, _) => {
+            let half = failure.remaining.map_or(REFUSED_CAP, |remaining| remaining / 2);
+            (REFUSED_BASE, half.clamp(REFUSED_BASE, REFUSED_CAP))
+        }
         (false, None) => (TRANSIENT_BASE, UNKNOWN_CAP),
         (false, Some(lifetime)) => (TRANSIENT_BASE, (lifetime / 4).clamp(TRANSIENT_BASE, TRANSIENT_CAP)),
     };
@@ -93,7 +99,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn failure(count: u32) -> Failure {
-        Failure { count, refused: false, retry_after: None, lifetime: Some(Duration::from_secs(3600)) }
+        Failure {
+            count,
+            refused: false,
+            retry_after: None,
+            lifetime: Some(Duration::from_secs(3600)),
+            remaining: None,
+        }
     }
 
     #[test]
@@ -136,7 +148,13 @@ mod tests {
         let short = Failure { lifetime: Some(Duration::from_secs(10)), ..failure(9) };
         assert_eq!(retry_in(short, 1.0), Duration::from_millis(2500));
         assert_eq!(retry_in(Failure { refused: true, ..failure(1) }, 1.0), REFUSED_BASE);
-        assert_eq!(retry_in(Failure { refused: true, ..failure(20) }, 1.0), REFUSED_CAP);
+        let refused = Failure { refused: true, ..failure(20) };
+        assert_eq!(retry_in(refused, 1.0), REFUSED_CAP);
+        let left = |seconds| Failure { remaining: Some(Duration::from_secs(seconds)), ..refused };
+        assert_eq!(
+            [3600, 240, 20, 1].map(|seconds| retry_in(left(seconds), 1.0).as_secs()),
+            [300, 120, 10, 5]
+        );
     }
 
     #[test]
@@ -158,7 +176,7 @@ mod tests {
 
         #[test]
         fn a_retry_always_comes(count in 0u32.., refused: bool, after in proptest::option::of(0u64..), random in 0.0f64..1.0) {
-            let failure = Failure { count, refused, retry_after: after.map(Duration::from_secs), lifetime: None };
+            let failure = Failure { count, refused, retry_after: after.map(Duration::from_secs), lifetime: None, remaining: None };
             let due = retry_in(failure, random);
             prop_assert!(due >= MIN_BACKOFF && due <= RETRY_AFTER_CAP.mul_f64(1.1));
         }

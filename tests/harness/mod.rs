@@ -21,6 +21,7 @@ mod chaos;
 mod client;
 mod eventually;
 mod http1;
+mod login;
 mod pki;
 mod port;
 mod process;
@@ -36,8 +37,9 @@ pub use chaos::ChaosProxy;
 pub use client::{Call, Connection, Response};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
+pub use login::Login;
 pub use pki::{CertificateFiles, Pki};
-pub use port::RefusingPort;
+pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Curl, Nginx, OidcProvider, Settings, jose_verify, node_clients, openssl,

@@ -1,7 +1,7 @@
 //! A child process that cannot outlive its test, with its output in memory.
 
 use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -23,7 +23,20 @@ pub struct Process {
 impl Process {
     /// Starts it, with standard output and standard error gathered in one place.
     pub fn spawn(name: &str, command: &mut Command) -> Self {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        command.stdin(Stdio::null());
+        Self::started(name, command)
+    }
+
+    /// The same with a standard input that can be written to.
+    pub fn spawn_interactive(name: &str, command: &mut Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut process = Self::started(name, command);
+        let stdin = process.child.stdin.take().unwrap();
+        (process, stdin)
+    }
+
+    fn started(name: &str, command: &mut Command) -> Self {
+        let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
         let output = Arc::new(Mutex::new(Vec::new()));
         gather(child.stdout.take().unwrap(), output.clone());

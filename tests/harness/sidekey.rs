@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Output};
+use std::process::{ChildStdin, Command, ExitStatus, Output};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -143,6 +143,14 @@ impl Sidekey {
         found().unwrap()
     }
 
+    /// The same for a message that begins like this.
+    pub async fn logged_like(&self, start: &str) -> Value {
+        let is_it = |event: &Value| event["message"].as_str().is_some_and(|text| text.starts_with(start));
+        let found = || self.events().into_iter().find(is_it);
+        assert_eventually(START, &format!("{start:?}… is logged"), async || found().is_some()).await;
+        found().unwrap()
+    }
+
     /// Writes a file that the configuration names as `$DIR/…`, as a whole or not at all.
     pub fn write(&self, name: &str, content: &str) {
         let new = self.dir.path().join(format!(".{name}.new"));
@@ -179,6 +187,13 @@ impl Sidekey {
         let mut command = binary();
         command.args(arguments).envs(env.iter().copied());
         run(command, b"").await
+    }
+
+    /// Starts another of its commands, with the configuration that this one runs with.
+    pub fn beside(&self, arguments: &[&str]) -> (Process, ChildStdin) {
+        let mut command = binary();
+        command.args(arguments).arg("--config").arg(self.dir.path().join("sidekey.yaml"));
+        Process::spawn_interactive(arguments[0], &mut command)
     }
 
     fn listener(&self, kind: &str) -> &Listener {

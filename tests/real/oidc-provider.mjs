@@ -46,16 +46,36 @@ const provider = new Provider(issuer, {
     client('self', undefined, 'self_signed_tls_client_auth', { jwks: { keys: [selfSignedJwk] } }),
     client('dpop', secret, 'client_secret_basic', { dpop_bound_access_tokens: true }),
     client('rs', secret, 'client_secret_basic'),
+    client('native', secret, 'client_secret_basic', {
+      application_type: 'native', redirect_uris: ['http://127.0.0.1/callback'], response_types: ['code'],
+      grant_types: ['authorization_code', 'refresh_token'],
+    }),
+    client('device', undefined, 'none', {
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    }),
+    client('pw', secret, 'client_secret_basic', {
+      grant_types: ['password', 'refresh_token', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+    }),
   ],
-  scopes: ['openid', 'api:read', 'api:write'],
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  issueRefreshToken: async (_ctx, asking) => asking.grantTypeAllowed('refresh_token'),
+  findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  scopes: ['openid', 'offline_access', 'api:read', 'api:write'],
   clientAuthMethods: [
+    'none',
     'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth',
     'self_signed_tls_client_auth',
   ],
   cookies: { keys: ['tests'] },
-  ttl: { ClientCredentials: ttl },
+  ttl: {
+    ClientCredentials: ttl, AccessToken: ttl, RefreshToken: 3600, DeviceCode: 120, Session: 3600, Grant: 3600,
+    Interaction: 600, IdToken: 60,
+  },
   features: {
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
+    devInteractions: { enabled: true },
     dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 'nonce'), requireNonce: () => true },
     mTLS: {
       enabled: true, certificateBoundAccessTokens: true, selfSignedTlsClientAuth: true, tlsClientAuth: true,
@@ -79,6 +99,39 @@ const provider = new Provider(issuer, {
     },
   },
 });
+
+// Two grants that the provider does not have of its own.
+const issue = async (ctx, sub) => {
+  const { client: asking } = ctx.oidc;
+  const { AccessToken, RefreshToken, Grant } = provider;
+  const grant = new Grant({ accountId: sub, clientId: asking.clientId });
+  grant.addOIDCScope('openid offline_access');
+  const about = {
+    accountId: sub, client: asking, grantId: await grant.save(), gty: ctx.oidc.params.grant_type,
+    scope: 'openid offline_access', claims: {},
+  };
+  const token = new AccessToken({ ...about });
+  ctx.body = {
+    access_token: await token.save(), token_type: 'Bearer', expires_in: token.expiration,
+    refresh_token: await new RefreshToken({ ...about, authTime: 0, acr: '0' }).save(),
+  };
+};
+provider.registerGrantType('password', async ctx => {
+  const { username, password } = ctx.oidc.params;
+  if (username !== 'alice' || password !== 'wonder land+&é') throw new errors.InvalidGrant('bad user');
+  await issue(ctx, username);
+}, ['username', 'password', 'scope'], []);
+provider.registerGrantType('urn:ietf:params:oauth:grant-type:jwt-bearer', async ctx => {
+  let claims;
+  try {
+    const key = createPublicKey(fs.readFileSync(process.env.PRIVATE_KEY));
+    const options = { audience: `${issuer}/token`, issuer: 'pw', requiredClaims: ['sub', 'jti'], maxTokenAge: '5m' };
+    ({ payload: claims } = await jwtVerify(ctx.oidc.params.assertion, key, options));
+  } catch (error) {
+    throw new errors.InvalidGrant(error.message);
+  }
+  await issue(ctx, claims.sub);
+}, ['assertion', 'scope'], []);
 provider.on('server_error', (_ctx, error) => console.error(error));
 provider.use(async (ctx, next) => {
   await next();

@@ -67,6 +67,7 @@ fn day(
                 count: sidecar.failures,
                 refused: false,
                 retry_after: provider.retry_after,
+                remaining: None,
                 lifetime: sidecar.lifetime,
             };
             retry_in(failure, random.f64())

@@ -1,36 +1,50 @@
-//! One file per grant, each a [`TokenSource`]; [`Renewing`] is a decorator around those that can be asked for once only,
-//! or that should be.
+//! One file per grant, each a [`TokenSource`]. Those that are given refresh tokens go on with them; `logged_in` is the part
+//! that two grants have in common which begin with a person.
 
+mod authorization_code;
 mod client_credentials;
+mod device_code;
+mod jwt_bearer;
+mod logged_in;
 mod password;
 mod refresh_token;
-mod renewing;
 mod token_exchange;
 
 use std::sync::Arc;
 
+use super::chain::Chains;
 use super::endpoint::TokenEndpoint;
 use super::{Metered, TokenSource};
 use crate::config::Grant;
 use crate::metrics::TokenMetrics;
 
+pub use authorization_code::{AuthorizationRequest, NoCode};
 pub use client_credentials::ClientCredentials;
+pub use device_code::DeviceAuthorization;
+pub use jwt_bearer::JwtBearerGrant;
+pub use logged_in::LoggedIn;
 pub use password::PasswordGrant;
 pub use refresh_token::RefreshTokenGrant;
-pub use renewing::Renewing;
 pub use token_exchange::ExchangeGrant;
 
-/// The source for a configured grant, measured for every service that shares its token.
-pub fn source(endpoint: Arc<TokenEndpoint>, metrics: Vec<TokenMetrics>) -> Arc<dyn TokenSource> {
-    match endpoint.config().grant.clone() {
-        Grant::ClientCredentials => Arc::new(Metered::new(ClientCredentials::new(endpoint), metrics)),
-        Grant::Password(owner) => {
-            let first = PasswordGrant::new(endpoint.clone(), owner);
-            Arc::new(Metered::new(Renewing::new(endpoint, first), metrics))
+/// The source for a configured grant: measured for every service that shares its token, and going on with the refresh tokens
+/// of its chain. `names` are those services: they say in the log whose it is, and the first who has to log in.
+pub fn source(
+    endpoint: TokenEndpoint,
+    names: &[&str],
+    chains: &Chains,
+    metrics: Vec<TokenMetrics>,
+) -> Arc<dyn TokenSource> {
+    let config = endpoint.config().clone();
+    let grant: Arc<dyn TokenSource> = match config.grant.clone() {
+        Grant::ClientCredentials => Arc::new(ClientCredentials::new(endpoint)),
+        Grant::Password(owner) => Arc::new(PasswordGrant::new(endpoint, owner)),
+        Grant::RefreshToken(seed) => Arc::new(RefreshTokenGrant::new(endpoint, seed)),
+        Grant::AuthorizationCode(_) | Grant::DeviceCode(_) => {
+            Arc::new(LoggedIn::new(endpoint, names.first().copied().unwrap_or_default().to_owned()))
         }
-        Grant::RefreshToken(seed) => Arc::new(Metered::new(RefreshTokenGrant::new(endpoint, seed), metrics)),
-        Grant::TokenExchange(exchange) => {
-            Arc::new(Metered::new(ExchangeGrant::new(endpoint, exchange), metrics))
-        }
-    }
+        Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
+        Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
+    };
+    Arc::new(chains.wrap(names.join(", "), &config, Metered::new(grant, metrics.clone()), metrics))
 }

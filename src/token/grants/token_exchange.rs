@@ -1,8 +1,6 @@
 //! `token_exchange` (RFC 8693): a token for a token, such as a projected Kubernetes service-account token for one of a
 //! cloud (workload identity federation). The subject token is read again for every request: it lives shorter than we do.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::config::TokenExchange;
@@ -12,20 +10,20 @@ use crate::token::{FetchError, FetchFailure, Issued, TokenSource};
 
 /// The token exchange at one endpoint.
 pub struct ExchangeGrant {
-    endpoint: Arc<TokenEndpoint>,
+    endpoint: TokenEndpoint,
     exchange: Box<TokenExchange>,
 }
 
 impl ExchangeGrant {
     /// Prepares the grant.
-    pub fn new(endpoint: Arc<TokenEndpoint>, exchange: Box<TokenExchange>) -> Self {
+    pub fn new(endpoint: TokenEndpoint, exchange: Box<TokenExchange>) -> Self {
         Self { endpoint, exchange }
     }
 }
 
 #[async_trait]
 impl TokenSource for ExchangeGrant {
-    async fn fetch(&self) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
         let TokenExchange { subject_token, subject_token_type, actor_token, .. } = &*self.exchange;
         let subject = read("subject_token", subject_token).await?;
         let actor = match actor_token {
@@ -49,7 +47,8 @@ impl TokenSource for ExchangeGrant {
         if !scope.is_empty() {
             fields.push(("scope", scope));
         }
-        self.endpoint.request(&fields).await
+        let issued = self.endpoint.request(&fields).await?;
+        Ok(Issued { refresh_token: None, ..issued })
     }
 }
 

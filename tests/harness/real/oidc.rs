@@ -7,7 +7,7 @@ use rcgen::KeyPair;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::super::process::Process;
+use super::super::process::{Process, run};
 use super::super::{Pki, assert_eventually};
 use super::{installed, tests_file, tool};
 
@@ -76,6 +76,16 @@ impl OidcProvider {
     /// `/introspected/…` and `/jwt/…` answer 200 to a live token, `/dpop/…` to one with a proof; 401 to anything else.
     pub fn api_url(&self) -> String {
         self.urls.api.clone()
+    }
+
+    /// A person's browser goes to this address of the provider, logs in as `alice`, agrees, and ends where it is sent.
+    /// `code` is typed where one is asked for.
+    pub async fn browse(&self, pki: &Pki, address: &str, code: &str) {
+        let mut command = Command::new(tool("node"));
+        command.arg(tests_file("real/browser.mjs")).args([address, code]);
+        command.env("NODE_EXTRA_CA_CERTS", pki.ca_file());
+        let output = run(command, b"").await;
+        assert!(output.status.success(), "the browser is stuck: {output:?}");
     }
 
     /// One line for each request to the provider or the API: `provider POST /token 200 ERROR`, `api GET /jwt 200`.

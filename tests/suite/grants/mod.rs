@@ -1,5 +1,6 @@
 //! Every grant's requests as they go over the wire, and what becomes of the answers.
 
+mod jwt_bearer;
 mod password;
 mod refresh_token;
 mod token_exchange;

@@ -155,18 +155,6 @@ services:
       auth_method: client_secret_baisc
       basic_auth_encoding: base64
 "),
-    ("oauth2 of a later version", "
-services:
-  crm:
-    upstream: https://a.example
-    auth:
-      type: oauth2
-      grant_type: jwt_bearer
-      token_url: https://a.example/token
-      client_id: crm
-      client_secret: CANARY
-      auth_method: private_key_jwt
-"),
     ("oauth2 values", "
 services:
   crm:

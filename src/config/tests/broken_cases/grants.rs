@@ -62,6 +62,57 @@ services:
       password: { file: /nonexistent/password }
       endpoint_params: { password: CANARY, username: a, refresh_token: CANARY }
 "),
+    ("grants that begin with a person", "
+services:
+  bare: { upstream: https://a.example, auth: { type: oauth2, grant_type: authorization_code, token_url: https://a.example/t } }
+  device: { upstream: https://a.example, auth: { type: oauth2, grant_type: device_code, token_url: https://a.example/t, client_id: a } }
+  code:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: authorization_code
+      token_url: https://a.example/token
+      client_id: crm
+      authorization_url: http://a.example/CANARY
+      redirect_uri: http://a.example/CANARY
+      authorization_params: { state: CANARY, code_challenge: CANARY, prompt: 7, response_type: token }
+      endpoint_params: { code_verifier: CANARY }
+  plain:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: device_code
+      token_url: https://a.example/token
+      client_id: crm
+      device_authorization_url: http://a.example/CANARY
+      redirect_uri: http://127.0.0.1:1/x
+"),
+    ("signed grants", "
+services:
+  bare: { upstream: https://a.example, auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/t } }
+  values:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: jwt_bearer
+      token_url: https://a.example/token
+      client_id: crm
+      private_key: CANARY
+      signing_alg: HS256
+      claims: { sub: a, exp: 7, level: 1.5, deep: { list: [1.5] } }
+      assertion_headers: { alg: none, kid: CANARY }
+      assertion_lifetime: 2h
+      endpoint_params: { assertion: CANARY }
+  account:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /nonexistent/a.json }
+  no-account:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /dev/null }
+  both:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /dev/null, private_key: CANARY }
+"),
     ("token exchange", "
 services:
   cloud:

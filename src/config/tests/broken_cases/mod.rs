@@ -9,6 +9,7 @@ mod grants;
 mod intercept;
 mod keys;
 mod listeners;
+mod state;
 mod tls;
 mod upstreams;
 mod urls;
@@ -32,6 +33,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),
+    ("state", state::CASES),
 ];
 
 /// Every case of every subject.

@@ -1,0 +1,23 @@
+//! Device code: the person enters a short code on any other machine.
+
+use super::Keep;
+use crate::config::DeviceCode;
+use crate::token::endpoint::TokenEndpoint;
+use crate::token::grants::DeviceAuthorization;
+
+#[expect(clippy::print_stdout, reason = "a person reads it")]
+pub(super) async fn login(
+    grant: &DeviceCode,
+    endpoint: &TokenEndpoint,
+    keep: &Keep,
+) -> anyhow::Result<Option<String>> {
+    let device = DeviceAuthorization::begin(endpoint, &grant.device_authorization_url).await?;
+    println!("On any machine open {}\nand enter the code {}", device.verification_uri, device.user_code);
+    if let Some(page) = &device.verification_uri_complete {
+        println!("or open {page}");
+    }
+    println!("\nThe code is good for {} minutes. Waiting …", device.expires_in.as_secs().div_ceil(60));
+    let issued = device.tokens(endpoint).await?;
+    keep.save(&issued).await?;
+    Ok(issued.scope)
+}

@@ -1,0 +1,194 @@
+//! `sidekey login SERVICE`: a person's consent, once, for a service whose grant needs one. What comes of it, a refresh token,
+//! goes into `state.dir`, where a running Sidekey finds it.
+
+mod browser;
+mod device;
+mod page;
+mod pasted;
+mod redirect;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::{USAGE, load};
+use crate::config::{Auth, Config, Grant, OAuth2, TokenUrl};
+use crate::dns::Resolver;
+use crate::secret::Secret;
+use crate::tls::TlsClients;
+use crate::token::Issued;
+use crate::token::endpoint::TokenEndpoint;
+use crate::token::grants::AuthorizationRequest;
+use crate::token::state::{Identity, Saved, StateDir, StateFile};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The service, by its name under `services`.
+    service: String,
+    /// Authorization code: ask for the address that the browser ends at, instead of waiting for the browser on this machine.
+    #[arg(long)]
+    no_browser: bool,
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    wait: u64,
+    #[command(flatten)]
+    config: super::ConfigArg,
+}
+
+/// Logs in, or says why not.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
+pub(super) fn login(args: &Args) -> ExitCode {
+    let config = match load(&args.config.config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let plan = match Plan::new(&config, args) {
+        Ok(plan) => plan,
+        Err(error) => {
+            eprintln!("cannot log in: {error:#}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(plan.carry_out());
+        // A person who still types is not waited for.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(scope) => {
+            let scope = scope.map(|scope| format!(" Granted scope: {scope}.")).unwrap_or_default();
+            println!("Logged in: `{}` goes on by itself from here.{scope}", args.service);
+            println!("A Sidekey that is running with this configuration takes it up within seconds.");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("not logged in: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A login that can be done.
+struct Plan {
+    config: Box<OAuth2>,
+    keep: Keep,
+    no_browser: bool,
+    wait: Duration,
+}
+
+/// Where the grant goes.
+struct Keep {
+    file: StateFile,
+}
+
+impl Keep {
+    /// Writes what was issued. The access token is left to whoever uses it.
+    async fn save(&self, issued: &Issued) -> anyhow::Result<()> {
+        let Some(refresh_token) = issued.refresh_token.clone() else {
+            bail!(
+                "the provider issued no refresh token, and without one the login would end with its first token. Providers \
+                 have their own ways to be asked for one: the scope `offline_access`, or `authorization_params` such as \
+                 `access_type: offline` or `prompt: consent`"
+            );
+        };
+        let lock = self.file.lock().await?;
+        self.file.save(&lock, &Saved::login(refresh_token)).context("the login cannot be kept")
+    }
+}
+
+impl Plan {
+    fn new(config: &Config, args: &Args) -> anyhow::Result<Self> {
+        let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
+            let names: Vec<_> = config.services.iter().filter_map(needs_login).collect();
+            bail!("no service has the name `{}`. {}", args.service, those(&names));
+        };
+        let oauth2 = match &service.auth {
+            Auth::OAuth2(oauth2) if needs_login(service).is_some() => oauth2.clone(),
+            Auth::OAuth2(oauth2) => {
+                bail!(
+                    "`{}` has `grant_type: {}`, for which nobody has to log in",
+                    service.name,
+                    oauth2.grant.as_str()
+                )
+            }
+            other => bail!(
+                "`{}` has a credential of `type: {}`, for which nobody has to log in",
+                service.name,
+                other.kind()
+            ),
+        };
+        let Some(state) = &config.state else {
+            bail!(
+                "the configuration has no `state`, and so no place where a login could be kept; add `state: {{ dir: …, key: … }}`"
+            )
+        };
+        let file = StateDir::open(state)?.file(&Identity::of(&oauth2));
+        Ok(Self {
+            config: oauth2,
+            keep: Keep { file },
+            no_browser: args.no_browser,
+            wait: Duration::from_secs(args.wait),
+        })
+    }
+
+    /// Returns the scope that was granted, where the provider says.
+    async fn carry_out(&self) -> anyhow::Result<Option<String>> {
+        let tls = TlsClients::new().client(&self.config.tls)?;
+        let resolver =
+            Resolver::from_system().context("cannot read this machine's resolver configuration")?;
+        let endpoint = TokenEndpoint::new(&self.config, tls, resolver)?;
+        let work = async {
+            match &self.config.grant {
+                Grant::AuthorizationCode(grant) if self.no_browser => {
+                    pasted::login(&self.config, grant, &endpoint, &self.keep).await
+                }
+                Grant::AuthorizationCode(grant) => {
+                    browser::login(&self.config, grant, &endpoint, &self.keep).await
+                }
+                Grant::DeviceCode(grant) => device::login(grant, &endpoint, &self.keep).await,
+                other => bail!("`grant_type: {}` needs no login", other.as_str()),
+            }
+        };
+        match tokio::time::timeout(self.wait, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("nobody came back within {} seconds", self.wait.as_secs()),
+        }
+    }
+}
+
+/// The code for tokens, and the tokens into their place.
+async fn finish(
+    request: &AuthorizationRequest,
+    endpoint: &TokenEndpoint,
+    code: &Secret,
+    keep: &Keep,
+) -> anyhow::Result<Option<String>> {
+    let issued = request.exchange(endpoint, code).await?;
+    keep.save(&issued).await?;
+    Ok(issued.scope)
+}
+
+/// What the provider calls itself, where the configuration says it: an answer that names another is refused (RFC 9207).
+fn issuer(config: &OAuth2) -> Option<&str> {
+    match &config.token_url {
+        TokenUrl::Issuer(issuer) => Some(issuer.as_str()),
+        TokenUrl::Endpoint(_) => None,
+    }
+}
+
+fn needs_login(service: &crate::config::Service) -> Option<&str> {
+    match &service.auth {
+        Auth::OAuth2(oauth2) if oauth2.grant.needs_login() => Some(service.name.as_str()),
+        _ => None,
+    }
+}
+
+fn those(names: &[&str]) -> String {
+    match names {
+        [] => "No service of this configuration needs a login".into(),
+        names => format!("Those that need a login: {}", names.join(", ")),
+    }
+}

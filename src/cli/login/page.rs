@@ -1,0 +1,44 @@
+//! What the browser shows in the end: a page that needs nothing else and tells nothing.
+
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+/// How it ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Page {
+    Done,
+    Failed,
+    NotOurs,
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let (status, title, text) = match self {
+            Self::Done => (StatusCode::OK, "Logged in", "You can close this page."),
+            Self::Failed => (StatusCode::BAD_REQUEST, "Not logged in", "The terminal says why."),
+            Self::NotOurs => (
+                StatusCode::BAD_REQUEST,
+                "Not this login",
+                "This page belongs to another login. Open the address that the terminal shows.",
+            ),
+        };
+        let html = format!(
+            "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>{title} · Sidekey</title>\
+             <style>body{{font:1.1rem system-ui;margin:20vh auto;max-width:30rem;text-align:center;\
+             color:#222;background:#fff}}@media(prefers-color-scheme:dark){{body{{color:#eee;background:#111}}}}</style>\
+             <h1>{title}</h1><p>{text}"
+        );
+        // The address has the code in it: it is neither kept nor told to another page.
+        let headers = [
+            (header::CACHE_CONTROL, "no-store"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            ),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::CONNECTION, "close"),
+        ];
+        (status, headers, Html(html)).into_response()
+    }
+}

@@ -1,0 +1,40 @@
+//! Authorization code without a browser on this machine.
+
+use super::{CODE_GRANT, issued, serving};
+use crate::harness::{Login, TokenEndpoint, Upstream};
+
+#[tokio::test]
+async fn takes_the_address_that_a_browser_elsewhere_ended_at() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.next(issued(3600, "refresh"));
+    let more = format!("{CODE_GRANT}, redirect_uri: 'https://app.example.com/back'");
+    let sidekey = serving(&upstream, &endpoint, &more).start().await;
+    let mut login = Login::start(&sidekey, &["api", "--no-browser"]);
+    assert_eq!(login.parameter("redirect_uri").await, "https://app.example.com/back");
+    let address = login.way_back(&[("code", "the code")]).await;
+    login.types(address.as_str());
+    assert_eq!(login.ended().await, 0, "{}", login.output());
+    assert_eq!(endpoint.requests()[0].param("code"), Some("the code"));
+    assert_eq!(endpoint.requests()[0].param("redirect_uri"), Some("https://app.example.com/back"));
+    sidekey.ready().await;
+}
+
+#[tokio::test]
+async fn what_does_not_belong_to_this_login_is_refused() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
+    for (line, reason) in [
+        ("http://127.0.0.1/callback?code=CANARY&state=other", "its `state` is another"),
+        ("http://127.0.0.1/callback?code=CANARY", "its `state` is another"),
+        ("CANARY", "that is not the whole address"),
+        ("", "nothing was pasted"),
+    ] {
+        let mut login = Login::start(&sidekey, &["api", "--no-browser"]);
+        login.address().await;
+        login.types(line);
+        assert_eq!(login.ended().await, 1);
+        login.says(reason).await;
+        assert!(!login.output().contains("CANARY"));
+    }
+    assert_eq!(endpoint.request_count(), 0);
+}

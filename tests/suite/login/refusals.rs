@@ -1,0 +1,37 @@
+//! What cannot be logged in.
+
+use crate::harness::{Login, Sidekey, TokenEndpoint};
+
+#[tokio::test]
+async fn says_what_is_wrong_before_anybody_is_sent_anywhere() {
+    let endpoint = TokenEndpoint::plain().await;
+    let grant = super::CODE_GRANT;
+    let oauth2 = format!("type: oauth2, token_url: '{}', client_id: me", endpoint.url());
+    let sidekey = Sidekey::serving(&format!(
+        "mail: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: bearer, token: t }} }}
+robot: {{ upstream: 'http://127.0.0.1:9', auth: {{ {oauth2}, grant_type: client_credentials, client_secret: s }} }}
+person: {{ upstream: 'http://127.0.0.1:9', auth: {{ {oauth2}, {grant} }} }}"
+    ))
+    .start()
+    .await;
+    for (service, reason) in [
+        ("mial", "no service has the name `mial`. Those that need a login: person"),
+        ("mail", "`mail` has a credential of `type: bearer`, for which nobody has to log in"),
+        ("robot", "`robot` has `grant_type: client_credentials`, for which nobody has to log in"),
+        ("person", "the configuration has no `state`"),
+    ] {
+        let mut login = Login::start(&sidekey, &[service]);
+        assert_eq!(login.ended().await, 64);
+        login.says(reason).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_uri_elsewhere_needs_a_person_who_pastes() {
+    let (upstream, endpoint) = (crate::harness::Upstream::plain().await, TokenEndpoint::plain().await);
+    let more = format!("{}, redirect_uri: 'https://app.example.com/back'", super::CODE_GRANT);
+    let sidekey = super::serving(&upstream, &endpoint, &more).start().await;
+    let mut login = Login::start(&sidekey, &["api"]);
+    assert_eq!(login.ended().await, 1);
+    login.says("`sidekey login --no-browser` works with any").await;
+}
