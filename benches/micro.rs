@@ -81,6 +81,7 @@ fn proxy() -> Proxy {
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None)),
         token_wait: config.token_wait,
         rewrite_location: config.rewrite_location,
+        replay_on_401: config.replay_on_401,
         optional: config.optional,
         metrics: metrics.service(&config.name),
     };

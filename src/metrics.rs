@@ -24,6 +24,7 @@ pub struct Metrics {
     upstream_duration_seconds: HistogramVec,
     errors_total: IntCounterVec,
     upstream_unauthorized_total: IntCounterVec,
+    replays_total: IntCounterVec,
     token_fetch_total: IntCounterVec,
     token_fetch_duration_seconds: HistogramVec,
     token_fetch_consecutive_failures: IntGaugeVec,
@@ -88,6 +89,11 @@ impl Metrics {
                 "Responses 401 from the upstream: it did not take the credential.",
                 &["service"],
             )?,
+            replays_total: counter(
+                "sidekey_replays_total",
+                "Requests sent once more after a 401, with another credential, by result (success, unauthorized, error).",
+                &["service", "result"],
+            )?,
             token_fetch_total: counter(
                 "sidekey_token_fetch_total",
                 "Token requests, by result (success, failure) and reason of the failure.",
@@ -137,6 +143,7 @@ impl Metrics {
             name: service.to_owned(),
             requests_total: self.requests_total.clone(),
             errors_total: self.errors_total.clone(),
+            replays_total: self.replays_total.clone(),
             requests: std::array::from_fn(|_| std::array::from_fn(|_| OnceLock::new())),
             request_duration: self.request_duration_seconds.with_label_values(&[service]),
             in_flight: self.requests_in_flight.with_label_values(&[service]),
@@ -211,6 +218,7 @@ pub struct ServiceMetrics {
     name: String,
     requests_total: IntCounterVec,
     errors_total: IntCounterVec,
+    replays_total: IntCounterVec,
     requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
     request_duration: Histogram,
     in_flight: IntGauge,
@@ -243,6 +251,11 @@ impl ServiceMetrics {
         if status == 401 {
             self.upstream_unauthorized.inc();
         }
+    }
+
+    /// A request was sent once more: `success`, `unauthorized` or `error`.
+    pub fn replayed(&self, result: &str) {
+        self.replays_total.with_label_values(&[self.name.as_str(), result]).inc();
     }
 
     /// Sidekey itself could not serve.

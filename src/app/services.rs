@@ -81,6 +81,7 @@ impl Workshop {
             upstream: Arc::new(Upstream::new(config, tls, &self.resolver, proxy.as_ref())),
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
+            replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
         })

@@ -48,6 +48,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
     let rewrite_location = table.optional("rewrite_location").and_then(|item| item.boolean()).unwrap_or(true);
+    let replay_on_401 = table.optional("replay_on_401").and_then(|item| item.boolean()).unwrap_or(true);
     let optional = table.optional("optional").and_then(|item| item.boolean()).unwrap_or_default();
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
     let rules = endpoint::Rules { plaintext, query: false };
@@ -67,6 +68,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
         options,
         token_wait,
         rewrite_location,
+        replay_on_401,
         optional,
     })
 }

@@ -32,7 +32,7 @@ mod tests {
 
     fn written(location: &KeyLocation, prefix: &str) -> String {
         let credential = credential(location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());
-        let value = match credential.injection().unwrap() {
+        let value = match credential.injection().unwrap().0 {
             Injection::Header(_, value) => value,
             Injection::Query(value) | Injection::Cookie(value) => value.clone(),
         };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::config::Auth;
-use crate::token::Store;
+use crate::token::{Refresh, Store, Wake};
 
 pub use slot::Slot;
 
@@ -37,6 +37,15 @@ pub enum Injection<'a> {
     Query(&'a HeaderValue),
     /// A cookie: `name=value`.
     Cookie(&'a HeaderValue),
+}
+
+/// Which credential a request was sent with: tells a late refusal of an old one from one of the current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Used {
+    /// The only one there is.
+    Fixed,
+    /// The token of this generation.
+    Token(u64),
 }
 
 /// `Proxy-Authorization` (RFC 9110 §11.7.2) for the proxy of `proxy_url`, where it wants one.
@@ -69,17 +78,39 @@ impl Credential {
     }
 
     /// What to write now; `None` where there is no usable credential, and so nothing may be forwarded.
-    pub fn injection(&self) -> Option<Injection<'_>> {
+    pub fn injection(&self) -> Option<(Injection<'_>, Used)> {
+        let fixed = |injection| Some((injection, Used::Fixed));
         match self {
-            Self::Static { slot: Slot::Header(name), value } => Some(Injection::Header(name, value.clone())),
-            Self::Static { slot: Slot::Query(_), value } => Some(Injection::Query(value)),
-            Self::Static { slot: Slot::Cookie(_), value } => Some(Injection::Cookie(value)),
+            Self::Static { slot: Slot::Header(name), value } => fixed(Injection::Header(name, value.clone())),
+            Self::Static { slot: Slot::Query(_), value } => fixed(Injection::Query(value)),
+            Self::Static { slot: Slot::Cookie(_), value } => fixed(Injection::Cookie(value)),
             Self::Token(store) => {
                 let token = store.current()?;
                 let token = token.as_ref()?;
-                Some(Injection::Header(&header::AUTHORIZATION, token.header.clone()))
+                let used = Used::Token(token.generation);
+                Some((Injection::Header(&header::AUTHORIZATION, token.header.clone()), used))
             }
         }
+    }
+
+    /// Whether there can be another one where the upstream refuses the one at hand.
+    pub fn can_change(&self) -> bool {
+        match self {
+            Self::Static { .. } => false,
+            Self::Token(_) => true,
+        }
+    }
+
+    /// The upstream refused the credential that was `used`: has another one made where that is possible, and waits for it, for
+    /// `limit` at most. Whether there is another one now.
+    pub async fn renewed(&self, used: Used, limit: Duration) -> bool {
+        let (Self::Token(store), Used::Token(generation)) = (self, used) else { return false };
+        let is_new = match store.refresh_now(Wake::Unauthorized(generation)) {
+            Refresh::Newer => true,
+            Refresh::Expected(attempt) => store.wait_for(attempt, limit).await,
+            Refresh::TooSoon => false,
+        };
+        is_new && store.current().is_some()
     }
 
     /// Whether there is a usable credential right now.

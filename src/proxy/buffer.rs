@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Read at once: a whole small message, a good part of a large one.
 const SIZE: usize = 32 * 1024;
+/// So much is held of a request that may be sent again.
+const HELD: usize = 2 * SIZE;
 /// Buffers that a thread keeps.
 const KEPT: usize = 64;
 
@@ -22,13 +24,15 @@ thread_local! {
 pub(super) struct Buffer {
     data: Vec<u8>,
     start: usize,
+    /// What is used up from here on is held, not dropped.
+    held: Option<usize>,
 }
 
 impl Buffer {
     /// An empty buffer.
     pub(super) fn take() -> Self {
         let data = PILE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SIZE));
-        Self { data, start: 0 }
+        Self { data, start: 0, held: None }
     }
 
     /// What is there.
@@ -40,9 +44,31 @@ impl Buffer {
     pub(super) fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.data.len());
-        if self.start == self.data.len() {
+        if self.start == self.data.len() && self.held.is_none() {
             self.clear();
         }
+    }
+
+    /// Holds what is used up from now on, so that [`rewind`](Self::rewind) can bring it back, for as long as it is not more
+    /// than 64 KiB.
+    pub(super) fn hold(&mut self) {
+        self.held = Some(self.start);
+    }
+
+    /// All since [`hold`](Self::hold), if it is still there.
+    pub(super) fn held(&self) -> Option<&[u8]> {
+        self.held.map(|from| &self.data[from..])
+    }
+
+    /// Goes back to where holding began, and goes on holding.
+    pub(super) fn rewind(&mut self) {
+        self.start = self.held.unwrap_or(self.start);
+    }
+
+    /// Drops what was held.
+    pub(super) fn let_go(&mut self) {
+        self.held = None;
+        self.consume(0);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,6 +78,7 @@ impl Buffer {
     pub(super) fn clear(&mut self) {
         self.data.clear();
         self.start = 0;
+        self.held = None;
     }
 
     /// To write into; only of use while nothing was consumed.
@@ -77,8 +104,13 @@ impl Buffer {
 
     fn make_room(&mut self) {
         if self.data.capacity() - self.data.len() < SIZE / 8 {
-            self.data.drain(..self.start);
-            self.start = 0;
+            if self.held.is_some_and(|held| self.data.len() - held > HELD - SIZE / 8) {
+                self.held = None;
+            }
+            let unused = self.held.unwrap_or(self.start);
+            self.data.drain(..unused);
+            self.start -= unused;
+            self.held = self.held.map(|_| 0);
             self.data.reserve(SIZE / 8);
         }
     }
@@ -118,6 +150,33 @@ mod tests {
         }
         seen.extend_from_slice(buffer.filled());
         assert_eq!(seen, text);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_comes_back_until_it_is_too_much() {
+        for (total, is_held) in [(10, true), (30_000, true), (60_000, true), (70_000, false)] {
+            let text: Vec<u8> = (0..total).map(|n: u32| n.to_le_bytes()[0]).collect();
+            let mut source = &text[..];
+            let mut buffer = Buffer::take();
+            buffer.fill(&mut &b"before"[..]).await.unwrap();
+            buffer.consume(6);
+            buffer.hold();
+            let mut seen = Vec::new();
+            while buffer.fill(&mut source).await.unwrap() > 0 {
+                seen.extend_from_slice(buffer.filled());
+                buffer.consume(buffer.filled().len());
+            }
+            assert!(seen == text && buffer.is_empty());
+            assert_eq!(buffer.held().is_some(), is_held, "{total}");
+            if is_held {
+                buffer.rewind();
+                assert!(buffer.filled() == text);
+                buffer.consume(3);
+                buffer.let_go();
+                assert!(buffer.filled() == &text[3..]);
+            }
+            assert!(buffer.data.capacity() <= 2 * SIZE);
+        }
     }
 
     #[test]

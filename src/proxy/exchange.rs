@@ -19,6 +19,7 @@ use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
 use super::tunnel;
+use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::route::Way;
 use crate::service::Service;
@@ -70,14 +71,18 @@ pub(super) async fn run(
             return refuse(proxy, io, refusal, patience).await;
         }
     };
-    let mut request = Request::begin(proxy, found, patience);
+    let mut request = Request::begin(proxy, found, length, patience);
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
         if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out, &[]) {
             debug_assert!(std::ptr::eq(found.service, request.service));
+            request.used = found.used;
             request.endpoint = found.endpoint;
         }
+    }
+    if request.may_be_replayed() {
+        buffer.hold();
     }
     let admitted = request.admit(buffer, length, &mut out).await;
     buffer.consume(length);
@@ -85,6 +90,7 @@ pub(super) async fn run(
         Ok(()) => request.serve_in_time(io, buffer, &mut out).await,
         Err(failure) => Err(failure.into()),
     };
+    buffer.let_go();
     match outcome {
         Ok(after) => after,
         Err(Trouble::Failure(failure)) => request.fail(io, failure, &mut out).await,
@@ -93,6 +99,15 @@ pub(super) async fn run(
             After::Close
         }
     }
+}
+
+/// A request's body before any of it was passed on.
+pub(super) fn whole_body(service: &Service, facts: &RequestFacts) -> Body {
+    let mut framing = facts.body.framing(|| service.credential.slot().clone());
+    if let (Framing::Chunked(chunks), Some(most)) = (&mut framing, service.upstream.max_request_body) {
+        chunks.limit(most);
+    }
+    Body::new(framing)
 }
 
 /// A request in flight; counted until it is dropped, however it ends.
@@ -108,10 +123,14 @@ pub(super) struct Request<'p> {
     /// Kept until the request is over.
     leave: Option<Leave<'p>>,
     pub(super) facts: RequestFacts,
+    /// How much of the caller's bytes the head is.
+    pub(super) head_length: usize,
+    /// The credential that it was sent with.
+    pub(super) used: Used,
     method: MethodLabel,
     path: Option<String>,
     way: Way,
-    start: Instant,
+    pub(super) start: Instant,
     /// What the caller was answered, from the moment the answer began.
     status: Option<u16>,
     failure: Option<Failure>,
@@ -120,16 +139,10 @@ pub(super) struct Request<'p> {
 }
 
 impl<'p> Request<'p> {
-    fn begin(proxy: &'p Proxy, found: Found<'p>, patience: &'p mut Patience) -> Self {
+    fn begin(proxy: &'p Proxy, found: Found<'p>, head_length: usize, patience: &'p mut Patience) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
-        let mut framing = found.facts.body.framing(|| found.service.credential.slot().clone());
-        if let (Framing::Chunked(chunks), Some(most)) =
-            (&mut framing, found.service.upstream.max_request_body)
-        {
-            chunks.limit(most);
-        }
-        let Found { service, endpoint, facts, method, path, way } = found;
+        let Found { service, endpoint, facts, method, path, used, way } = found;
         Self {
             proxy,
             service,
@@ -137,14 +150,16 @@ impl<'p> Request<'p> {
             connection: None,
             address: None,
             leave: None,
+            body: whole_body(service, &facts),
             facts,
+            head_length,
+            used,
             method,
             path,
             way,
             start: Instant::now(),
             status: None,
             failure: None,
-            body: Body::new(framing),
             patience,
         }
     }
@@ -197,11 +212,8 @@ impl<'p> Request<'p> {
         buffer: &mut Buffer,
         out: &mut Buffer,
     ) -> Result<After, Trouble> {
-        // What of the body is here already goes out with the head.
-        self.body.take(buffer, out).map_err(Failure::from)?;
-
         let mut answer = Buffer::take();
-        let (connection, length) = self.ask(io, buffer, out, &mut answer).await?;
+        let (connection, length) = self.ask_until_accepted(io, buffer, out, &mut answer).await?;
         let passing = self.passing(&answer.filled()[..length], out)?;
         answer.consume(length);
         self.status = Some(passing.status);

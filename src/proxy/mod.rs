@@ -9,6 +9,7 @@
 //! ask          send it, wait for the head of the answer
 //! caller       who it is, as far as that is known
 //! location     the upstream's URLs as the caller writes them
+//! replay       after a 401, once more with another credential
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
 //! several      which of several URLs
@@ -42,6 +43,7 @@ mod patience;
 mod prefixed;
 mod prepare;
 mod relay;
+mod replay;
 mod rewrite;
 mod several;
 mod tls;

@@ -7,6 +7,7 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
+use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::route::{Way, agree, climbs};
 use crate::service::Service;
@@ -18,6 +19,8 @@ pub(super) struct Found<'p> {
     /// The URL that the head was written for.
     pub(super) endpoint: &'p Endpoint,
     pub(super) facts: RequestFacts,
+    /// The credential that was written, to compare it with what there is later.
+    pub(super) used: Used,
     pub(super) method: MethodLabel,
     /// Without the query; for the access log, and only where there is one.
     pub(super) path: Option<String>,
@@ -96,7 +99,9 @@ pub(super) fn prepare<'p>(
     if !endpoint.base_path.is_empty() && climbs(matched.rest) {
         return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
     }
-    if let Some(injection) = service.credential.injection() {
+    let mut used = Used::Fixed;
+    if let Some((injection, now)) = service.credential.injection() {
+        used = now;
         rewrite::request(
             out.bytes_mut(),
             &head,
@@ -107,5 +112,5 @@ pub(super) fn prepare<'p>(
         );
     }
     let (method, path) = (MethodLabel::of(head.method), path());
-    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts })
+    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts, used })
 }

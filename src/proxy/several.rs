@@ -34,7 +34,7 @@ impl Request<'_> {
             if out.is_empty() {
                 return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
             }
-            self.endpoint = found.endpoint;
+            (self.endpoint, self.used) = (found.endpoint, found.used);
         }
     }
 }

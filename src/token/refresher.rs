@@ -51,7 +51,6 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
             }
         };
         store.next_attempt_in(wait);
-        store.end();
         let paused = watch.during(pause(Expiry::after(Moment::now(), wait)));
         tokio::select! {
             () = paused => {}

@@ -162,23 +162,21 @@ impl Store {
         self.wanted.send_replace(false);
     }
 
-    /// It is over, and what came of it is noted.
-    pub(super) fn end(&self) {
-        let mut status = self.status.lock();
-        status.in_flight = false;
-        self.progress.send_modify(|progress| progress.attempts += 1);
-    }
-
     /// Takes a newly issued token as the current one.
     pub(super) fn put(&self, issued: &Issued) -> Result<(), InvalidSecret> {
         let generation = self.progress.borrow().generation + 1;
-        self.current.store(Some(Arc::new(Token::new(issued, generation)?)));
+        let token = Arc::new(Token::new(issued, generation)?);
+        // Locked before it can be used: it cannot be refused before its generation is known.
         let mut status = self.status.lock();
+        self.current.store(Some(token));
         status.failures = 0;
         status.last_error = None;
         status.failing_since = None;
         status.last_success = Some(SystemTime::now());
-        self.progress.send_modify(|progress| progress.generation = generation);
+        // With the new token in place: whoever finds that one refused does not join the request that brought it.
+        status.in_flight = false;
+        self.progress
+            .send_modify(|progress| *progress = Progress { generation, attempts: progress.attempts + 1 });
         Ok(())
     }
 
@@ -188,6 +186,8 @@ impl Store {
         status.failures = status.failures.saturating_add(1);
         status.last_error = Some(error);
         status.failing_since.get_or_insert_with(SystemTime::now);
+        status.in_flight = false;
+        self.progress.send_modify(|progress| progress.attempts += 1);
         status.failures
     }
 
@@ -304,7 +304,6 @@ mod tests {
         store.begin();
         assert!(!*store.wanted.borrow(), "one begin takes them all");
         store.put(&issued("two", 3600)).unwrap();
-        store.end();
         for request in waiting {
             assert!(request.await.unwrap());
         }
@@ -323,7 +322,6 @@ mod tests {
                     Some(value) => store.put(&issued(value, 3600)).unwrap(),
                     None => drop(store.failed(FetchError::new(FetchFailure::Connect, "down"))),
                 }
-                store.end();
             }
             matches!(refresh, Refresh::Expected(_))
         };
@@ -345,12 +343,10 @@ mod tests {
         let Refresh::Expected(first) = store.refresh_now(Wake::Operator) else { panic!("under way") };
         let Refresh::Expected(second) = store.refresh_now(Wake::Changed) else { panic!("expected") };
         store.put(&issued("one", 3600)).unwrap();
-        store.end();
         assert!(store.wait_for(first, INTERVAL).await);
         assert!(*store.wanted.borrow());
         store.begin();
         store.put(&issued("two", 3600)).unwrap();
-        store.end();
         assert!(store.wait_for(second, INTERVAL).await);
     }
 
@@ -364,7 +360,6 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(2));
         store.begin();
         store.failed(FetchError::new(FetchFailure::Connect, "down"));
-        store.end();
         assert!(!store.wait_for(attempt, Duration::from_secs(600)).await);
         assert_eq!(start.elapsed(), Duration::from_secs(2));
     }

@@ -181,6 +181,7 @@ pub(crate) mod tests {
             options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
+            replay_on_401: true,
             optional: false,
         };
         let tls = authorities.iter().map(|_| None).collect();

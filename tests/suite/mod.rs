@@ -43,6 +43,7 @@ mod real_metrics;
 mod real_nginx;
 mod real_oidc_grants;
 mod real_oidc_provider;
+mod renewal_after_401;
 mod sample_flows;
 mod samples;
 mod secrets_never_leak;

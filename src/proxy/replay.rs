@@ -1,0 +1,166 @@
+//! After a 401: the request is sent once more, with another credential, where there is one and nothing of the request is
+//! lost.
+//!
+//! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What was read from the
+//! caller stays in the read buffer until the head of the answer is there ([`Buffer::hold`]); nothing is copied, and a request
+//! that outgrows the buffer is passed on as ever and not replayed. The head is written anew by `prepare`, as for any request.
+
+use std::time::Duration;
+
+use httparse::Header;
+
+use super::buffer::Buffer;
+use super::exchange::{Request, Trouble, whole_body};
+use super::failure::Failure;
+use super::framing::Framing;
+use super::head::{self, Room};
+use super::prepare::prepare;
+use super::relay::{Body, Io};
+use crate::upstream::{Connection, Endpoint};
+
+/// An answer 401 that was read as far as its head.
+struct Refusal {
+    framing: Framing,
+    keep_alive: bool,
+    keep_alive_for: Option<Duration>,
+    /// The credential is good, and does not allow this: another one of its kind would not either (RFC 6750 §3.1).
+    is_scope: bool,
+}
+
+impl Request<'_> {
+    /// Whether what is read of this request is to be held until its answer begins.
+    pub(super) fn may_be_replayed(&self) -> bool {
+        self.service.replay_on_401 && self.service.credential.can_change()
+    }
+
+    /// Sends the head in `out` and the body and reads until the head of the answer is whole; returns its length. After a 401
+    /// that another credential may turn, all of it once more.
+    pub(super) async fn ask_until_accepted(
+        &mut self,
+        io: &mut impl Io,
+        buffer: &mut Buffer,
+        out: &mut Buffer,
+        answer: &mut Buffer,
+    ) -> Result<(Connection, usize), Trouble> {
+        let mut is_replay = false;
+        loop {
+            // What of the body is here already goes out with the head.
+            let taken = self.body.take(buffer, out);
+            taken.map_err(Failure::from)?;
+            let asked = self.ask(io, buffer, out, answer).await;
+            // Whatever is not HTTP is refused where it is parsed.
+            let is_refused = answer.filled().get(9..12) == Some(b"401");
+            if is_replay {
+                self.service.metrics.replayed(match (&asked, is_refused) {
+                    (Err(_), _) => "error",
+                    (Ok(_), true) => "unauthorized",
+                    (Ok(_), false) => "success",
+                });
+            }
+            let (connection, length) = asked?;
+            if !is_refused || is_replay || !self.service.credential.can_change() {
+                buffer.let_go();
+                return Ok((connection, length));
+            }
+            let endpoint = self.endpoint;
+            let refusal = Refusal::read(&answer.filled()[..length], self.facts.is_head)?;
+            // On the heap: every request has room for what it awaits, and few get here.
+            if !Box::pin(self.begin_anew(&refusal, buffer, out)).await {
+                buffer.let_go();
+                return Ok((connection, length));
+            }
+            answer.consume(length);
+            discard(endpoint, refusal, connection, answer);
+            is_replay = true;
+        }
+    }
+
+    /// Has another credential made and, where the request can be sent again, waits for it and writes the request with it into
+    /// `out`. Where it returns false, the answer at hand is to be passed on.
+    async fn begin_anew(&mut self, refusal: &Refusal, buffer: &mut Buffer, out: &mut Buffer) -> bool {
+        if refusal.is_scope {
+            return false;
+        }
+        let is_whole = self.body.is_done() && buffer.held().is_some();
+        let limit = if is_whole { self.patience_for_credential() } else { Duration::ZERO };
+        if !self.service.credential.renewed(self.used, limit).await {
+            return false;
+        }
+        let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
+        let mut anew = Buffer::take();
+        let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[]);
+        let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
+        self.used = found.used;
+        self.endpoint = found.endpoint;
+        self.body = whole_body(self.service, &self.facts);
+        buffer.rewind();
+        buffer.consume(self.head_length);
+        std::mem::swap(out, &mut anew);
+        true
+    }
+
+    /// How long the answer may be held back for a new credential: half of what is left of the request's time at most, so
+    /// that the rest is enough for the second try.
+    fn patience_for_credential(&self) -> Duration {
+        let left =
+            self.service.upstream.timeouts.total.map(|total| total.saturating_sub(self.start.elapsed()));
+        left.map_or(self.service.token_wait, |left| self.service.token_wait.min(left / 2))
+    }
+}
+
+/// Gives the connection back where all of the answer is here; otherwise it is closed, because waiting for the rest would
+/// cost more than another one.
+fn discard(endpoint: &Endpoint, refusal: Refusal, connection: Connection, answer: &mut Buffer) {
+    let mut body = Body::new(refusal.framing);
+    let is_read = body.take(answer, &mut Buffer::take()).is_ok() && body.is_done() && answer.is_empty();
+    if is_read && refusal.keep_alive {
+        endpoint.release(connection, refusal.keep_alive_for);
+    }
+    answer.clear();
+}
+
+impl Refusal {
+    fn read(bytes: &[u8], is_head: bool) -> Result<Self, Failure> {
+        let mut room = Room::new();
+        let head = head::response(bytes, &mut room, is_head)?;
+        let is_scope = head.fields.iter().any(names_scope);
+        Ok(Self {
+            framing: head.framing,
+            keep_alive: head.keep_alive,
+            keep_alive_for: head.keep_alive_for,
+            is_scope,
+        })
+    }
+}
+
+/// `WWW-Authenticate: Bearer …, error="insufficient_scope"`
+fn names_scope(field: &Header<'_>) -> bool {
+    if !field.name.eq_ignore_ascii_case("www-authenticate") {
+        return false;
+    }
+    let dense: String =
+        field.value.iter().filter(|byte| !b" \t\"".contains(byte)).map(|byte| char::from(*byte)).collect();
+    dense.to_ascii_lowercase().contains("error=insufficient_scope")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_is_good_and_does_not_suffice_is_told_from_one_that_is_not() {
+        let is_scope =
+            |value: &str| names_scope(&Header { name: "WWW-authenticate", value: value.as_bytes() });
+        for value in [
+            "Bearer realm=\"x\", error=\"insufficient_scope\", scope=\"admin\"",
+            "bearer ERROR = insufficient_scope",
+            "Basic realm=x, Bearer error=\"insufficient_scope\"",
+        ] {
+            assert!(is_scope(value), "{value}");
+        }
+        for value in ["Bearer", "Bearer error=\"invalid_token\"", "Bearer realm=\"insufficient_scope\"", ""] {
+            assert!(!is_scope(value), "{value}");
+        }
+        assert!(!names_scope(&Header { name: "x", value: b"error=insufficient_scope" }));
+    }
+}
