@@ -7,9 +7,9 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  runtime → service
+//! 3  runtime · reload → service
 //! 2  credential · route
-//! 1  token · headers · upstream · listener · caller_tls · authority
+//! 1  token · headers · upstream · handover · caller_tls · authority → listener
 //! 0  telemetry · tls · dns · keepalive → config → secret · metrics
 //! ```
 
@@ -21,11 +21,13 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod dns;
+pub mod handover;
 pub mod headers;
 pub mod keepalive;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;
+pub mod reload;
 pub mod route;
 pub mod runtime;
 pub mod secret;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -49,6 +49,31 @@ impl Listener {
         bound.map_err(|cause| BindError { address: address.clone(), cause })
     }
 
+    /// A TCP socket that another process has bound.
+    pub fn inherit_tcp(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = TcpListener::from(descriptor);
+        socket.set_nonblocking(true)?;
+        Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
+    }
+
+    /// A Unix socket that another process has bound.
+    pub fn inherit_unix(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = UnixListener::from(descriptor);
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let path = address.as_pathname().ok_or(io::ErrorKind::InvalidData)?.to_owned();
+        Ok(Self { address: Listen::Unix(path), socket: Socket::Unix(socket) })
+    }
+
+    /// A second handle on the same socket.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let socket = match &self.socket {
+            Socket::Tcp(socket) => Socket::Tcp(socket.try_clone()?),
+            Socket::Unix(socket) => Socket::Unix(socket.try_clone()?),
+        };
+        Ok(Self { socket, address: self.address.clone() })
+    }
+
     /// A descriptor of the same socket for one worker; the worker closes it.
     pub fn descriptor(&self) -> io::Result<RawFd> {
         Ok(match &self.socket {
@@ -63,6 +88,15 @@ impl Listener {
             Socket::Tcp(socket) => TokioListener::Tcp(tokio::net::TcpListener::from_std(socket)?),
             Socket::Unix(socket) => TokioListener::Unix(tokio::net::UnixListener::from_std(socket)?),
         })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
     }
 }
 

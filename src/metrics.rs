@@ -3,14 +3,21 @@
 //! A field's help text is what `/metrics` says of it. Labels are closed sets: a caller cannot make a new series.
 //! A service's series are resolved once, in [`ServiceMetrics`]; a request only adds to what it finds there.
 
-use std::sync::OnceLock;
+mod reload;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus::core::Collector;
+use parking_lot::Mutex;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
+
+pub use reload::ReloadMetrics;
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
 const DURATIONS: &[f64] =
@@ -32,6 +39,7 @@ pub struct Metrics {
     token_last_success_timestamp_seconds: GaugeVec,
     token_next_refresh_timestamp_seconds: GaugeVec,
     credential_ready: IntGaugeVec,
+    reload: ReloadMetrics,
     state_writes_total: IntCounterVec,
 }
 
@@ -59,6 +67,7 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
 
         Ok(Self {
+            reload: ReloadMetrics::new(registry)?,
             requests_total: counter(
                 "sidekey_requests_total",
                 "Requests answered, by service, method and class of the status code that the caller got.",
@@ -137,6 +146,34 @@ impl Metrics {
         })
     }
 
+    /// The series of reloading.
+    pub fn reload(&self) -> ReloadMetrics {
+        self.reload.clone()
+    }
+
+    /// Removes every series of a service that is gone.
+    pub fn forget(&self, service: &str) {
+        remove(&self.requests_total, service);
+        remove(&self.request_duration_seconds, service);
+        remove(&self.requests_in_flight, service);
+        remove(&self.upstream_duration_seconds, service);
+        remove(&self.errors_total, service);
+        remove(&self.upstream_unauthorized_total, service);
+        remove(&self.credential_ready, service);
+        self.forget_token(service);
+    }
+
+    /// Removes the token series of a service that has no token any more.
+    pub fn forget_token(&self, service: &str) {
+        remove(&self.token_fetch_total, service);
+        remove(&self.state_writes_total, service);
+        remove(&self.token_fetch_duration_seconds, service);
+        remove(&self.token_fetch_consecutive_failures, service);
+        remove(&self.token_expiry_timestamp_seconds, service);
+        remove(&self.token_last_success_timestamp_seconds, service);
+        remove(&self.token_next_refresh_timestamp_seconds, service);
+    }
+
     /// The request series of one service.
     pub fn service(&self, service: &str) -> ServiceMetrics {
         ServiceMetrics {
@@ -149,6 +186,7 @@ impl Metrics {
             in_flight: self.requests_in_flight.with_label_values(&[service]),
             upstream_duration: self.upstream_duration_seconds.with_label_values(&[service]),
             upstream_unauthorized: self.upstream_unauthorized_total.with_label_values(&[service]),
+            retired: AtomicBool::new(false),
         }
     }
 
@@ -180,6 +218,20 @@ impl Metrics {
     /// Whether a service's credential is usable; set when `/metrics` is read, so that it is never stale.
     pub fn credential_ready(&self, service: &str) -> IntGauge {
         self.credential_ready.with_label_values(&[service])
+    }
+}
+
+/// Removes the series of one service, whatever their other labels are.
+fn remove<B: MetricVecBuilder>(series: &MetricVec<B>, service: &str) {
+    for family in series.collect() {
+        for metric in family.get_metric() {
+            let labels: HashMap<_, _> =
+                metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if labels.get("service") == Some(&service) {
+                // Gone already where another thread was faster.
+                let _ = series.remove(&labels);
+            }
+        }
     }
 }
 
@@ -224,6 +276,8 @@ pub struct ServiceMetrics {
     in_flight: IntGauge,
     upstream_duration: Histogram,
     upstream_unauthorized: IntCounter,
+    /// The service is gone, and its series with it: requests still in flight bring none back.
+    retired: AtomicBool,
 }
 
 impl ServiceMetrics {
@@ -238,11 +292,14 @@ impl ServiceMetrics {
         self.request_duration.observe(took.as_secs_f64());
         let Some(status) = status else { return };
         let class = class(status);
-        self.requests[method][class]
-            .get_or_init(|| {
-                self.requests_total.with_label_values(&[self.name.as_str(), METHODS[method], CLASSES[class]])
-            })
-            .inc();
+        let series = self.requests[method][class].get().or_else(|| {
+            let labels = [self.name.as_str(), METHODS[method], CLASSES[class]];
+            let first = || self.requests_total.with_label_values(&labels);
+            (!self.is_retired()).then(|| self.requests[method][class].get_or_init(first))
+        });
+        if let Some(series) = series {
+            series.inc();
+        }
     }
 
     /// The upstream answered.
@@ -260,7 +317,18 @@ impl ServiceMetrics {
 
     /// Sidekey itself could not serve.
     pub fn error(&self, reason: &str) {
-        self.errors_total.with_label_values(&[self.name.as_str(), reason]).inc();
+        if !self.is_retired() {
+            self.errors_total.with_label_values(&[self.name.as_str(), reason]).inc();
+        }
+    }
+
+    /// The service is gone: from now on nothing makes a series.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// Requests in flight right now.
@@ -318,6 +386,35 @@ impl TokenMetrics {
     }
 }
 
+/// The services that share one token; a reload may change which.
+#[derive(Clone, Default)]
+pub struct TokenUsers(Arc<Mutex<Vec<TokenMetrics>>>);
+
+impl TokenUsers {
+    /// These, from now on.
+    pub fn set(&self, users: Vec<TokenMetrics>) {
+        *self.0.lock() = users;
+    }
+
+    /// One token request ended; `reason` is empty for a success.
+    pub fn fetched(&self, reason: &str, took: Duration) {
+        self.0.lock().iter().for_each(|user| user.fetched(reason, took));
+    }
+}
+
+impl TokenUsers {
+    /// Tokens were written to `state.dir`, or not.
+    pub fn state_written(&self, success: bool) {
+        self.0.lock().iter().for_each(|user| user.state_written(success));
+    }
+}
+
+impl From<Vec<TokenMetrics>> for TokenUsers {
+    fn from(users: Vec<TokenMetrics>) -> Self {
+        Self(Arc::new(Mutex::new(users)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,5 +433,34 @@ mod tests {
         assert!(text.contains(r#"sidekey_requests_total{code="2xx",method="OTHER",service="billing"} 2"#));
         assert!(text.contains(r#"sidekey_requests_total{code="5xx",method="GET",service="billing"} 1"#));
         assert!(text.contains(r#"sidekey_requests_in_flight{service="billing"} 0"#));
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_service_that_is_gone() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let (gone, stays) = (metrics.service("gone"), metrics.service("stays"));
+        for service in [&gone, &stays] {
+            service.begin();
+            service.end(MethodLabel::of("GET"), Some(200), Duration::ZERO);
+            service.error("upstream_connect");
+            service.begin();
+        }
+        for name in ["gone", "stays"] {
+            metrics.token(name).fetched("timeout", Duration::ZERO);
+            metrics.credential_ready(name).set(1);
+        }
+        gone.retire();
+        metrics.forget("gone");
+        // One was still in flight.
+        gone.end(MethodLabel::of("POST"), Some(502), Duration::ZERO);
+        gone.error("upstream_timeout");
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert!(!text.contains("gone"), "{text}");
+        assert!(
+            text.contains(
+                r#"sidekey_token_fetch_total{reason="timeout",result="failure",service="stays"} 1"#
+            )
+        );
     }
 }

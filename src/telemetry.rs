@@ -10,17 +10,17 @@ use tracing::Metadata;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Log, LogFormat};
 
 /// Starts logging to standard error. `RUST_LOG`, where it is set, filled and valid, wins over `log.level`.
-pub fn init(log: &Log) -> Result<(), TryInitError> {
+pub fn init(log: &Log) -> Result<LogControl, TryInitError> {
     // An empty variable is how a compose file passes on one that is not set; it would mean errors alone.
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
-    let filter = asked
-        .and_then(|filter| EnvFilter::try_new(filter).ok())
-        .or_else(|| EnvFilter::try_new(&log.level).ok())
-        .unwrap_or_else(|| EnvFilter::new("info"));
+    let asked = asked.and_then(|filter| EnvFilter::try_new(filter).ok());
+    let is_fixed = asked.is_some();
+    let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| level(log)));
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -36,7 +36,27 @@ pub fn init(log: &Log) -> Result<(), TryInitError> {
         .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
         .try_init()?;
     EngineLog::init();
-    Ok(())
+    Ok(LogControl { filter: (!is_fixed).then_some(handle) })
+}
+
+fn level(log: &Log) -> EnvFilter {
+    EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// Changes the level of the log while the program runs.
+pub struct LogControl {
+    /// `None` where `RUST_LOG` has the say.
+    filter: Option<reload::Handle<EnvFilter, Registry>>,
+}
+
+impl LogControl {
+    /// The level of these settings from now on.
+    pub fn set(&self, log: &Log) {
+        if let Some(filter) = &self.filter {
+            // Fails only where the subscriber is gone, and with it the log.
+            let _ = filter.reload(level(log));
+        }
+    }
 }
 
 /// Whether an event comes from Sidekey's own code.

@@ -5,6 +5,7 @@
 //! services   configuration -> services at run time, with their refreshers
 //! doors      configuration -> open sockets
 //! worker     one thread that serves them
+//! settings   what a reload changes besides, and what it cannot
 //! pages      the admin listener
 //! ```
 //!
@@ -14,9 +15,10 @@
 mod doors;
 mod pages;
 mod services;
+mod settings;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -27,36 +29,55 @@ use crate::admin::Admin;
 use crate::authority::Authority;
 use crate::config::{Config, Listen, Unmatched};
 use crate::dns::Resolver;
+use crate::handover::Inherited;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::proxy::DataPlane;
+use crate::reload::{self, Reloader, Report, Watcher};
 use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
+use crate::secret::Commands;
+use crate::telemetry::LogControl;
 use crate::tls::TlsClients;
 use crate::token::chain::Chains;
 use crate::token::state::StateDir;
 use crate::upstream::Outside;
 
 use doors::Doors;
+use pages::Pages;
 use services::{Services, Workshop};
-use worker::Worker;
+use worker::{Ready, Worker};
 
 /// How often connections that were idle for too long are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
 
+/// How long a process that was relieved still answers on connections that are open.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
 /// Sidekey, running.
 pub struct App {
     plane: Arc<DataPlane>,
+    runtime: Arc<Runtime>,
+    metrics: Arc<Metrics>,
+    workshop: Workshop,
     admin: Bound,
+    admin_socket: Arc<Listener>,
     chains: Arc<Chains>,
     state: Mutex<State>,
+    reloader: Reloader,
+    /// Until something watches.
+    watcher: Mutex<Option<Watcher>>,
+    /// Until something may change it.
+    log: OnceLock<LogControl>,
 }
 
 /// What a reload changes.
 struct State {
     config: Config,
+    services: Services,
     doors: Doors,
     workers: Vec<Worker>,
+    stopping: bool,
 }
 
 /// A listener that is open.
@@ -75,11 +96,36 @@ impl Bound {
         let (kind, service) = (self.kind, self.service.as_deref());
         tracing::info!(listener.kind = kind, listener.address = %self.address, service.name = service, "listening");
     }
+
+    fn announce_closed(&self) {
+        let (kind, service) = (self.kind, self.service.as_deref());
+        tracing::info!(listener.kind = kind, listener.address = %self.address, service.name = service, "no longer listening");
+    }
 }
 
 impl App {
     /// Starts everything, on the current tokio runtime and on worker threads of its own; all listeners are open then.
-    pub fn start(config: &Config) -> anyhow::Result<Self> {
+    pub fn start(config: &Config) -> anyhow::Result<Arc<Self>> {
+        let (app, pages) = Self::build(config, &mut Inherited::default())?;
+        app.open(pages)?;
+        Ok(app)
+    }
+
+    /// The same, on sockets of a process that serves already. Serves when every service has its first token, or after
+    /// `patience` without.
+    pub async fn start_relieving(
+        config: &Config,
+        inherited: &mut Inherited,
+        patience: Duration,
+    ) -> anyhow::Result<Arc<Self>> {
+        let (app, pages) = Self::build(config, inherited)?;
+        app.wait_until_ready(patience).await;
+        app.open(pages)?;
+        Ok(app)
+    }
+
+    /// Everything but serving.
+    fn build(config: &Config, inherited: &mut Inherited) -> anyhow::Result<(Arc<Self>, Pages)> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
         let resolver =
@@ -88,33 +134,109 @@ impl App {
         let (tls, chains_of) = (Arc::new(TlsClients::new()), chains.clone());
         let workshop = Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of };
 
-        let doors = Doors::open(config)?;
-        let admin = Listener::bind(&config.admin)?;
-        let services = Services::start(&workshop, config)?;
+        let doors = Doors::open(config, inherited)?;
+        let admin = inherited.listener(&config.admin)?;
+        let admin_socket = Arc::new(admin.try_clone()?);
+        let mut none = Services::default();
+        let services = workshop.prepare(&none, config)?.start(&mut none, &metrics);
 
-        let runtime = Arc::new(Runtime::new(snapshot(&workshop, config, &services)?));
+        let connects = Connects::new(&workshop, config)?;
+        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connects)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
-        pages::serve(admin, Admin::new(runtime.clone(), registry, metrics))?;
-        tokio::spawn(sweep(runtime));
+        let pages = Pages { listener: admin, admin: Admin::new(runtime.clone(), registry, metrics.clone()) };
+        tokio::spawn(sweep(runtime.clone()));
         tokio::spawn(workshop.tls.clone().follow_files());
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
-        for door in doors.iter() {
-            for worker in &workers {
-                worker.serve(door, &plane)?;
+        let (reloader, watcher) = reload::new(metrics.reload());
+        let state = State { config: config.clone(), services, doors, workers, stopping: false };
+        let app = Self {
+            plane,
+            runtime,
+            metrics,
+            workshop,
+            admin: admin_bound,
+            admin_socket,
+            chains,
+            state: Mutex::new(state),
+            reloader,
+            watcher: Mutex::new(Some(watcher)),
+            log: OnceLock::new(),
+        };
+        Ok((Arc::new(app), pages))
+    }
+
+    /// Serves from now on.
+    fn open(&self, pages: Pages) -> anyhow::Result<()> {
+        pages.serve()?;
+        let state = self.state.lock();
+        for door in state.doors.iter() {
+            for worker in &state.workers {
+                worker.serve(Ready::new(door, &self.plane)?);
             }
         }
-        let state = Mutex::new(State { config: config.clone(), doors, workers });
-        let app = Self { plane, admin: admin_bound, chains, state };
-        app.listeners().iter().for_each(Bound::announce);
-        Ok(app)
+        drop(state);
+        self.listeners().iter().for_each(Bound::announce);
+        Ok(())
+    }
+
+    /// From now on, takes what `source` gives whenever the files behind the configuration change, or somebody asks.
+    /// `commands` is what it gets the secrets of commands from.
+    pub fn watch(self: &Arc<Self>, source: reload::Source, commands: Arc<Commands>, log: LogControl) {
+        let _ = self.log.set(log);
+        let (files, interval) = {
+            let state = self.state.lock();
+            (state.config.files.clone(), state.config.reload.interval)
+        };
+        if let Some(watcher) = self.watcher.lock().take() {
+            tokio::spawn(watcher.run(source, self.clone(), commands, files, interval));
+        }
+    }
+
+    /// The sockets of all open listeners, for the process that takes over.
+    pub fn sockets(&self) -> Vec<Arc<Listener>> {
+        let state = self.state.lock();
+        state.doors.iter().map(|door| door.listener.clone()).chain([self.admin_socket.clone()]).collect()
+    }
+
+    /// Waits until every service that is not optional has a usable credential, `limit` at most.
+    async fn wait_until_ready(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let is_ready = || {
+            let snapshot = self.runtime.current();
+            snapshot.services.iter().all(|service| service.optional || service.credential.is_ready())
+        };
+        while !is_ready() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks for a reload.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// The open listeners.
     pub fn listeners(&self) -> Vec<Bound> {
         let state = self.state.lock();
         state.doors.iter().map(|door| door.bound.clone()).chain([self.admin.clone()]).collect()
+    }
+
+    /// Stops because another process serves on the same sockets. Callers that are busy are told so with their next answer, and
+    /// have a moment to come with another request.
+    pub async fn stop_relieved(&self) {
+        self.plane.drain();
+        self.close();
+        let drain = self.state.lock().config.shutdown.drain;
+        tokio::time::sleep(LAST_REQUESTS.min(drain)).await;
+        self.stop().await;
+    }
+
+    fn close(&self) {
+        let mut state = self.state.lock();
+        state.stopping = true;
+        state.doors.close();
     }
 
     /// Stops accepting, lets requests in flight finish within `shutdown.drain`, and ends the workers.
@@ -127,7 +249,7 @@ impl App {
             "draining"
         );
         self.plane.drain();
-        self.state.lock().doors.close();
+        self.close();
         let mut idle = 0;
         // Twice: a request may just have been accepted and not yet read.
         while idle < 2 && Instant::now() < deadline {
@@ -147,19 +269,76 @@ impl App {
     }
 }
 
-fn snapshot(workshop: &Workshop, config: &Config, services: &Services) -> anyhow::Result<Snapshot> {
-    Ok(Snapshot {
-        routes: Routes::new(&config.services),
-        services: services.in_order().into(),
-        access_log: config.log.access,
-        intercept: config.intercept.as_ref().map(Authority::new).transpose()?.map(Arc::new),
-        outside: match &config.unmatched {
+impl reload::Target for App {
+    fn take(&self, config: Config) -> Result<Report, String> {
+        self.change(config).map_err(|error| format!("{error:#}"))
+    }
+}
+
+impl App {
+    /// First all that can fail, without a change to what runs; then the change, which cannot.
+    fn change(&self, config: Config) -> anyhow::Result<Report> {
+        let mut state = self.state.lock();
+        anyhow::ensure!(!state.stopping, "Sidekey is stopping");
+        let services = self.workshop.prepare(&state.services, &config)?;
+        let planned = state.doors.plan(&config)?;
+        let connects = Connects::new(&self.workshop, &config)?;
+        let mut ready = Vec::new();
+        for door in planned.opened() {
+            for worker in 0..state.workers.len() {
+                ready.push((worker, Ready::new(door, &self.plane)?));
+            }
+        }
+        let opened: Vec<_> = planned.opened().map(|door| door.bound.clone()).collect();
+
+        let services = services.start(&mut state.services, &self.metrics);
+        self.runtime.replace(snapshot(&config, &services, connects));
+        for (worker, ready) in ready {
+            state.workers[worker].serve(ready);
+        }
+        let closed = state.doors.take(planned);
+        opened.iter().for_each(Bound::announce);
+        state.doors.close_old(&closed);
+        let mut report = services::retire(&state.services, &services, &self.metrics);
+        settings::compare(&state.config, &config, &mut report);
+        if let Some(log) = self.log.get() {
+            log.set(&config.log);
+        }
+        report.listeners = opened.iter().map(|bound| format!("opened {}", bound.address)).collect();
+        report.listeners.extend(closed.iter().map(|door| format!("closed {}", door.bound.address)));
+        state.services = services;
+        state.config = config;
+        Ok(report)
+    }
+}
+
+/// What becomes of a `CONNECT`.
+struct Connects {
+    intercept: Option<Arc<Authority>>,
+    outside: Option<Arc<Outside>>,
+}
+
+impl Connects {
+    fn new(workshop: &Workshop, config: &Config) -> anyhow::Result<Self> {
+        let intercept = config.intercept.as_ref().map(Authority::new).transpose()?.map(Arc::new);
+        let outside = match &config.unmatched {
             Unmatched::Deny => None,
             Unmatched::Tunnel(settings) => {
                 Some(Arc::new(Outside::new(settings.clone(), workshop.resolver.clone())))
             }
-        },
-    })
+        };
+        Ok(Self { intercept, outside })
+    }
+}
+
+fn snapshot(config: &Config, services: &Services, connects: Connects) -> Snapshot {
+    Snapshot {
+        routes: Routes::new(&config.services),
+        services: services.in_order(),
+        access_log: config.log.access,
+        intercept: connects.intercept,
+        outside: connects.outside,
+    }
 }
 
 async fn sweep(runtime: Arc<Runtime>) {

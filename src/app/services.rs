@@ -1,14 +1,20 @@
 //! Services at run time, from the configuration, with a refresher for each distinct token.
+//!
+//! Made in two steps: [`Workshop::prepare`] does all that can fail, [`Prepared::start`] what cannot. What a new
+//! configuration leaves as it was is taken over: the service with its series, the upstream with its connections, the
+//! store with its token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::task::AbortHandle;
 
 use crate::config::{self, Auth, Config, OAuth2};
 use crate::credential::{self, Credential};
 use crate::dns::Resolver;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TokenUsers};
+use crate::reload::Report;
 use crate::service::Service;
 use crate::tls::{TlsClients, server_name};
 use crate::token::chain::Chains;
@@ -25,66 +31,140 @@ pub(super) struct Workshop {
 }
 
 /// The services that run.
+#[derive(Default)]
 pub(super) struct Services {
-    in_order: Box<[Arc<Service>]>,
+    entries: Vec<Entry>,
+    tokens: HashMap<OAuth2, Refreshing>,
+}
+
+/// A service, and what it was made from.
+#[derive(Clone)]
+struct Entry {
+    config: config::Service,
+    service: Arc<Service>,
+}
+
+/// A token that is kept fresh.
+struct Refreshing {
+    store: Arc<Store>,
+    users: TokenUsers,
+    refresher: AbortHandle,
+}
+
+/// Services that are ready to run.
+pub(super) struct Prepared {
+    entries: Vec<Entry>,
+    tokens: Vec<PreparedToken>,
+}
+
+struct PreparedToken {
+    config: OAuth2,
+    names: Vec<String>,
+    users: TokenUsers,
+    store: Arc<Store>,
+    /// `None` where the refresher that runs goes on.
+    source: Option<Arc<dyn TokenSource>>,
 }
 
 impl Services {
-    /// Builds every service and starts its refresher.
-    pub(super) fn start(workshop: &Workshop, config: &Config) -> anyhow::Result<Self> {
-        let stores = workshop.start_refreshers(config)?;
-        let services =
-            config.services.iter().map(|service| Ok(Arc::new(workshop.service(service, &stores)?)));
-        Ok(Self { in_order: services.collect::<anyhow::Result<_>>()? })
+    /// In the order of the configuration.
+    pub(super) fn in_order(&self) -> Box<[Arc<Service>]> {
+        self.entries.iter().map(|entry| entry.service.clone()).collect()
     }
 
-    /// In the order of the configuration.
-    pub(super) fn in_order(&self) -> &[Arc<Service>] {
-        &self.in_order
+    fn named(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.config.name == name)
+    }
+
+    /// A store whose token goes on being used while the first one under a new secret is fetched: everything but the
+    /// secret is as it was, and nobody goes on with the old one.
+    fn heir(
+        &self,
+        to: &OAuth2,
+        wanted: &HashMap<&OAuth2, Vec<String>>,
+        taken: &[Arc<Store>],
+    ) -> Option<Arc<Store>> {
+        let store = |(from, old): (&OAuth2, &Refreshing)| {
+            let is_free =
+                !wanted.contains_key(from) && !taken.iter().any(|other| Arc::ptr_eq(other, &old.store));
+            (is_free && from.differs_in_secret_only(to)).then(|| old.store.clone())
+        };
+        self.tokens.iter().find_map(store)
     }
 }
 
 impl Workshop {
-    /// Starts one refresher for each distinct credential: services with equal ones share a token.
-    fn start_refreshers(&self, config: &Config) -> anyhow::Result<HashMap<OAuth2, Arc<Store>>> {
-        let mut users: HashMap<&OAuth2, Vec<&str>> = HashMap::new();
-        for service in &config.services {
-            if let Auth::OAuth2(oauth2) = &service.auth {
-                users.entry(oauth2).or_default().push(&service.name);
-            }
-        }
-        let mut stores = HashMap::new();
-        for (oauth2, names) in users {
-            let client = self.tls.client(&oauth2.tls)?;
-            let endpoint = TokenEndpoint::new(oauth2, client, self.resolver.clone())?;
-            let metrics = names.iter().map(|name| self.metrics.token(name)).collect();
-            let source: Arc<dyn TokenSource> = grants::source(endpoint, &names, &self.chains, metrics);
-            let store = Arc::new(Store::new(oauth2.min_refresh_interval));
-            tokio::spawn(refresher::run(names.join(", "), source, store.clone()));
-            stores.insert(oauth2.clone(), store);
-        }
-        Ok(stores)
+    /// Makes what a configuration wants and does not run yet. Changes nothing.
+    pub(super) fn prepare(&self, running: &Services, config: &Config) -> anyhow::Result<Prepared> {
+        let tokens = self.tokens(running, config)?;
+        let stores: HashMap<_, _> = tokens.iter().map(|token| (&token.config, &token.store)).collect();
+        let entries = config.services.iter().map(|service| self.entry(running, service, &stores));
+        let entries = entries.collect::<anyhow::Result<_>>()?;
+        Ok(Prepared { entries, tokens })
     }
 
-    fn service(
+    /// One token for each distinct credential: services with equal ones share it.
+    fn tokens(&self, running: &Services, config: &Config) -> anyhow::Result<Vec<PreparedToken>> {
+        let mut wanted: HashMap<&OAuth2, Vec<String>> = HashMap::new();
+        for service in &config.services {
+            if let Auth::OAuth2(oauth2) = &service.auth {
+                wanted.entry(oauth2).or_default().push(service.name.clone());
+            }
+        }
+        let mut tokens = Vec::new();
+        let mut taken = Vec::new();
+        for (&oauth2, names) in &wanted {
+            let (config, names) = (oauth2.clone(), names.clone());
+            if let Some(old) = running.tokens.get(oauth2) {
+                let (users, store) = (old.users.clone(), old.store.clone());
+                tokens.push(PreparedToken { config, names, users, store, source: None });
+                continue;
+            }
+            let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
+            let users = TokenUsers::default();
+            let all: Vec<_> = names.iter().map(String::as_str).collect();
+            let source = Some(grants::source(endpoint, &all, &self.chains, &users));
+            let fresh = || Arc::new(Store::new(oauth2.min_refresh_interval));
+            let store = running.heir(oauth2, &wanted, &taken).unwrap_or_else(fresh);
+            taken.push(store.clone());
+            tokens.push(PreparedToken { config, names, users, store, source });
+        }
+        Ok(tokens)
+    }
+
+    fn entry(
         &self,
+        running: &Services,
         config: &config::Service,
-        stores: &HashMap<OAuth2, Arc<Store>>,
-    ) -> anyhow::Result<Service> {
-        let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
-        let tls = tls.collect::<anyhow::Result<_>>()?;
-        let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
-        Ok(Service {
+        stores: &HashMap<&OAuth2, &Arc<Store>>,
+    ) -> anyhow::Result<Entry> {
+        let old = running.named(&config.name);
+        if let Some(old) = old.filter(|old| old.config == *config) {
+            return Ok(old.clone());
+        }
+        let upstream = match old.filter(|old| old.config.has_same_upstream(config)) {
+            Some(old) => old.service.upstream.clone(),
+            None => Arc::new(self.upstream(config)?),
+        };
+        let service = Service {
             name: config.name.clone(),
             kind: config.auth.kind(),
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
-            upstream: Arc::new(Upstream::new(config, tls, &self.resolver, proxy.as_ref())),
+            upstream,
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
             replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
-        })
+        };
+        Ok(Entry { config: config.clone(), service: Arc::new(service) })
+    }
+
+    fn upstream(&self, config: &config::Service) -> anyhow::Result<Upstream> {
+        let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
+        let tls = tls.collect::<anyhow::Result<_>>()?;
+        let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
+        Ok(Upstream::new(config, tls, &self.resolver, proxy.as_ref()))
     }
 
     fn endpoint_tls(&self, url: &config::Upstream, tls: &config::Tls) -> anyhow::Result<EndpointTls> {
@@ -94,4 +174,58 @@ impl Workshop {
         let name = server_name(&url.host, tls).context("the upstream's name cannot be verified")?;
         Ok(Some((self.tls.client(tls)?, name)))
     }
+}
+
+impl Prepared {
+    /// Starts the refreshers that are new and ends those that nobody needs any more.
+    pub(super) fn start(self, running: &mut Services, metrics: &Metrics) -> Services {
+        let mut tokens = HashMap::new();
+        for token in self.tokens {
+            let PreparedToken { config, names, users, store, source } = token;
+            users.set(names.iter().map(|name| metrics.token(name)).collect());
+            let refresher = match (running.tokens.remove(&config), source) {
+                (Some(old), _) => old.refresher,
+                (None, Some(source)) => {
+                    tokio::spawn(refresher::run(names.join(", "), source, store.clone())).abort_handle()
+                }
+                (None, None) => unreachable!("a token is taken over or has a source"),
+            };
+            tokens.insert(config, Refreshing { store, users, refresher });
+        }
+        for (_, old) in running.tokens.drain() {
+            old.refresher.abort();
+        }
+        Services { entries: self.entries, tokens }
+    }
+}
+
+/// Lets go of what no service needs any more, once no new request can find it, and says what has changed.
+pub(super) fn retire(old: &Services, new: &Services, metrics: &Metrics) -> Report {
+    let mut report = Report::default();
+    let upstreams: HashSet<_> =
+        new.entries.iter().map(|entry| Arc::as_ptr(&entry.service.upstream)).collect();
+    for entry in &old.entries {
+        let (name, service) = (&entry.config.name, &entry.service);
+        if !upstreams.contains(&Arc::as_ptr(&service.upstream)) {
+            service.upstream.retire();
+        }
+        match new.named(name) {
+            None => {
+                service.metrics.retire();
+                metrics.forget(name);
+                report.removed.push(name.clone());
+            }
+            Some(now) => {
+                if now.service.credential.store().is_none() {
+                    metrics.forget_token(name);
+                }
+                if now.config != entry.config {
+                    report.changed.push(name.clone());
+                }
+            }
+        }
+    }
+    let added = new.entries.iter().filter(|entry| old.named(&entry.config.name).is_none());
+    report.added = added.map(|entry| entry.config.name.clone()).collect();
+    report
 }

@@ -11,12 +11,13 @@ use pingora::server::{Fds, ListenFds};
 use pingora::services::Service as _;
 use pingora::services::listening::Service as Listening;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::Listen;
 use crate::listener::Listener;
-use crate::proxy::{DataPlane, Entrance};
+use crate::proxy::{DataPlane, Door, Entrance};
 
+use super::Bound;
 use super::doors::OpenDoor;
 
 /// How long a listener that broke down rests before it is taken up again.
@@ -43,24 +44,20 @@ impl Worker {
     }
 
     /// Accepts at a door from now on until it is closed.
-    pub(super) fn serve(&self, door: &OpenDoor, plane: &Arc<DataPlane>) -> anyhow::Result<()> {
-        // The first one here: what fails is the start or the reload, not a task somewhere.
-        let mut next = Some(listening(&door.listener, Entrance::new(plane.clone(), door.door.clone()))?);
-        let (listener, bound) = (door.listener.clone(), door.bound.clone());
-        let (plane, door, stop) = (plane.clone(), door.door.clone(), door.stop.subscribe());
+    pub(super) fn serve(&self, ready: Ready) {
+        let Ready { first, listener, plane, bound, door, stop } = ready;
+        let mut next = Some(first);
         self.runtime.spawn(async move {
             loop {
-                match next
-                    .take()
-                    .map_or_else(|| listening(&listener, Entrance::new(plane.clone(), door.clone())), Ok)
-                {
+                let again = || listening(&listener, Entrance::new(plane.clone(), door.clone()));
+                match next.take().map_or_else(again, Ok) {
                     Ok((mut service, descriptors)) => {
                         let stop = stop.clone();
                         // In a task of its own: not even a panic ends the listener for good.
-                        let _ = tokio::spawn(async move {
+                        let serving = tokio::spawn(async move {
                             service.start_service(Some(descriptors), stop, 1).await;
-                        })
-                        .await;
+                        });
+                        let _ = serving.await;
                     }
                     Err(error) => tracing::error!("cannot listen on {}: {error:#}", bound.address),
                 }
@@ -76,13 +73,31 @@ impl Worker {
                 tokio::time::sleep(REST).await;
             }
         });
-        Ok(())
     }
 
     /// Ends the thread, and whatever it is still busy with.
     pub(super) fn end(self) {
         let _ = self.end.send(());
         let _ = self.thread.join();
+    }
+}
+
+/// All that one worker needs to serve a door: what could fail is done.
+pub(super) struct Ready {
+    first: (Listening<Entrance>, ListenFds),
+    listener: Arc<Listener>,
+    plane: Arc<DataPlane>,
+    bound: Bound,
+    door: Arc<Door>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Ready {
+    /// Makes a descriptor of the door's socket and an accept loop on it.
+    pub(super) fn new(open: &OpenDoor, plane: &Arc<DataPlane>) -> anyhow::Result<Self> {
+        let (plane, door, listener) = (plane.clone(), open.door.clone(), open.listener.clone());
+        let first = listening(&listener, Entrance::new(plane.clone(), door.clone()))?;
+        Ok(Self { first, listener, plane, bound: open.bound.clone(), door, stop: open.stop.subscribe() })
     }
 }
 

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use super::load;
 use crate::config::{Config, Service};
+use crate::secret::Commands;
 
 /// Prints the services as a table, and warnings; fails on any mistake.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn check(path: &Path) -> ExitCode {
-    let config = match load(path) {
+    let config = match load(path, &Commands::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -4,7 +4,9 @@ mod ca;
 mod check;
 mod demo;
 mod login;
+mod notify;
 mod run;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::secret::Commands;
 
 /// Bad usage or a bad configuration (`EX_USAGE` of sysexits).
 const USAGE: u8 = 64;
@@ -27,7 +30,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve: callers in, credentials out.
-    Run(ConfigArg),
+    Run(run::Args),
     /// Read the configuration, say all that is wrong with it, and show its services.
     Check(ConfigArg),
     /// The certificate authority of interception.
@@ -56,7 +59,7 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run(arg) => run::run(&arg.config),
+        Command::Run(args) => run::run(&args),
         Command::Check(arg) => check::check(&arg.config),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
@@ -66,8 +69,8 @@ pub fn main() -> ExitCode {
 
 /// Reads the configuration, or says what is wrong with it and gives the exit code.
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
-fn load(path: &Path) -> Result<Config, ExitCode> {
-    Config::load(path).map_err(|error| {
+fn load(path: &Path, commands: &Commands) -> Result<Config, ExitCode> {
+    Config::load_with(path, commands).map_err(|error| {
         eprintln!("{error}");
         ExitCode::from(USAGE)
     })

@@ -1,29 +1,50 @@
 //! `sidekey run`: serve until told to stop.
 
-use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{cannot_start, load};
+use super::{ConfigArg, cannot_start, load, notify, upgrade};
 use crate::app::App;
 use crate::config::Config;
+use crate::secret::Commands;
 use crate::telemetry;
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Take over the sockets of the process that runs, by `upgrade_sock`; that one drains and ends.
+    #[arg(long)]
+    upgrade: bool,
+}
+
 /// Runs until SIGTERM or SIGINT.
-pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match load(path) {
+pub(super) fn run(args: &Args) -> ExitCode {
+    let path = &args.config.config;
+    let commands = Arc::new(Commands::default());
+    let config = match load(path, &commands) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match telemetry::init(&config.log).map_err(Into::into).and_then(|()| serve(&config, |_| {})) {
+    let source = path.clone();
+    let watch = |log| {
+        move |app: &Arc<App>| {
+            let known = commands.clone();
+            app.watch(Box::new(move || Config::load_with(&source, &known)), commands, log);
+        }
+    };
+    let served = telemetry::init(&config.log).map_err(Into::into);
+    match served.and_then(|log| serve(&config, args.upgrade, watch(log))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),
     }
 }
 
 /// Starts, calls `started`, and serves until a signal says to stop. Logging is set up before.
-pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Result<()> {
+pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<App>)) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
@@ -35,13 +56,30 @@ pub(super) fn serve(config: &Config, started: impl FnOnce(&App)) -> anyhow::Resu
     runtime.block_on(async {
         // Kubernetes, systemd and `docker stop` send SIGTERM; a person at a terminal sends SIGINT.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let app = App::start(config)?;
+        let (mut hup, mut usr2) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
+        let app = upgrade::start(config, take_over).await?;
+        let mut relieved = pin!(upgrade::offer(config.upgrade_sock.as_deref(), &app));
         started(&app);
-        let name = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
+        notify::serving();
+        let name = loop {
+            tokio::select! {
+                _ = term.recv() => break "SIGTERM",
+                _ = int.recv() => break "SIGINT",
+                () = &mut relieved => {
+                    tracing::info!("relieved by a new process");
+                    app.stop_relieved().await;
+                    return Ok(());
+                }
+                _ = usr2.recv() => upgrade::spawn(),
+                _ = hup.recv() => {
+                    tracing::info!(signal = "SIGHUP", "asked to reload");
+                    let reloader = app.reloader();
+                    tokio::spawn(async move { reloader.reload_now().await });
+                }
+            }
         };
         tracing::info!(signal = name, "asked to stop");
+        notify::stopping();
         // A second signal does not wait for anybody.
         tokio::select! {
             () = app.stop() => {}

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::SeenFile;
+
 /// No terminal is helped by more lines than this; the rest is counted.
 const SHOWN: usize = 200;
 
@@ -27,12 +29,24 @@ pub struct Mistake {
 pub struct ConfigError {
     file: String,
     mistakes: Vec<Mistake>,
+    files: Vec<SeenFile>,
 }
 
 impl ConfigError {
     pub(super) fn new(file: &str, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-        Self { file: file.to_owned(), mistakes }
+        Self { file: file.to_owned(), mistakes, files: Vec::new() }
+    }
+
+    /// With the files that were read before it was clear.
+    pub(super) fn with_files(mut self, files: Vec<SeenFile>) -> Self {
+        self.files.extend(files);
+        self
+    }
+
+    /// Every file that was read: a change to any of them may mend it.
+    pub fn files(&self) -> &[SeenFile] {
+        &self.files
     }
 
     /// A mistake of the file as a whole.

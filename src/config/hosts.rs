@@ -7,6 +7,7 @@ use super::item::Item;
 use super::report::Report;
 use super::settle::settle;
 use super::{Config, ConfigError, Host, document, endpoint, host, load};
+use crate::secret::Commands;
 
 impl Config {
     /// Every host by which a caller may name a service in a URL; the error is of a file that cannot be read or parsed.
@@ -15,7 +16,8 @@ impl Config {
         let file = path.display().to_string();
         let mut root = document::parse(&text).map_err(|mistakes| ConfigError::new(&file, mistakes))?;
         let environment = |name: &str| std::env::var_os(name);
-        let report = Report::new(&environment);
+        let commands = Commands::default();
+        let report = Report::new(&environment, &commands);
         settle(&mut root, "", false, &report);
         let mut hosts = found(&Item::root(&root, &report)).unwrap_or_default();
         hosts.sort_by_key(ToString::to_string);

@@ -4,7 +4,9 @@
 //! mistake is already on the report.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
+use super::FileKind;
 use super::interpolate::Environment;
 use super::nearest::{ask, list};
 use super::report::{Report, child};
@@ -57,6 +59,11 @@ impl<'a> Item<'a> {
 
     pub(super) fn warn(&self, message: impl Into<String>) {
         self.report.warn(self.node.mark, &self.path, message);
+    }
+
+    /// Notes a file that is about to be read.
+    pub(super) fn watch(&self, path: &Path, kind: FileKind) {
+        self.report.watch(path, kind);
     }
 
     /// Notes that something else should stand here.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -19,7 +19,11 @@ use super::service::{self, Shared};
 use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
-use super::{Config, Listen, Listener, Log, Shutdown, duration, intercept, listener, logging, state};
+use super::{
+    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, duration, intercept, listener,
+    logging, reload, state,
+};
+use crate::secret::Commands;
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -27,9 +31,25 @@ const MAX_BYTES: usize = 1024 * 1024;
 const MAX_THREADS: usize = 256;
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file, and runs its commands.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&text(path)?, &path.display().to_string())
+        Self::load_with(path, &Commands::default())
+    }
+
+    /// Reads a file, and runs the commands in it that `commands` has no answer of.
+    pub fn load_with(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
+        let seen = SeenFile::look(path, FileKind::Config);
+        match Self::load_unseen(path, commands) {
+            Ok(mut config) => {
+                config.files.push(seen);
+                Ok(config)
+            }
+            Err(error) => Err(error.with_files(vec![seen])),
+        }
+    }
+
+    fn load_unseen(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
+        Self::parse_all(&text(path)?, &path.display().to_string(), &|name| std::env::var_os(name), commands)
     }
 
     /// Reads a text; `file` is what mistakes call it.
@@ -39,6 +59,15 @@ impl Config {
 
     /// Reads a text, environment variables through a function.
     pub fn parse_with(text: &str, file: &str, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        Self::parse_all(text, file, environment, &Commands::default())
+    }
+
+    fn parse_all(
+        text: &str,
+        file: &str,
+        environment: &Environment<'_>,
+        commands: &Commands,
+    ) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::whole(file, TOO_LARGE.into()));
         }
@@ -46,14 +75,14 @@ impl Config {
         if matches!(root.kind, Kind::Null) {
             return Err(ConfigError::whole(file, EMPTY.into()));
         }
-        let report = Report::new(environment);
+        let report = Report::new(environment, commands);
         settle(&mut root, "", false, &report);
         let config = read(&Item::root(&root, &report));
-        let (mistakes, mut warnings) = report.into_parts();
+        let (mistakes, mut warnings, files) = report.into_parts();
         warnings.sort_by_key(|warning| warning.line);
         match config {
-            Some(config) if mistakes.is_empty() => Ok(Self { warnings, ..config }),
-            _ => Err(ConfigError::new(file, mistakes)),
+            Some(config) if mistakes.is_empty() => Ok(Self { warnings, files, ..config }),
+            _ => Err(ConfigError::new(file, mistakes).with_files(files)),
         }
     }
 }
@@ -98,6 +127,8 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
     let state = table.optional("state").and_then(|item| state::read(&item));
+    let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
+    let upgrade_sock = table.optional("upgrade_sock").and_then(|item| item.parse(socket_path));
     let threads = threads(&mut table);
     table.finish();
     shared.credentials.warn_of_unused();
@@ -110,9 +141,26 @@ fn read(root: &Item<'_>) -> Option<Config> {
         log,
         shutdown,
         state,
+        reload,
+        upgrade_sock,
         threads,
         warnings: Vec::new(),
+        files: Vec::new(),
     })
+}
+
+/// What `sockaddr_un` takes, with room for what is added while the socket is made.
+const LONGEST_SOCKET_PATH: usize = 90;
+
+fn socket_path(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("empty".into()),
+        _ if text.contains('\0') => Err("not a path".into()),
+        _ if text.len() > LONGEST_SOCKET_PATH => Err(format!(
+            "longer than {LONGEST_SOCKET_PATH} bytes, which is more than the path of a socket may have"
+        )),
+        _ => Ok(PathBuf::from(text)),
+    }
 }
 
 fn loopback(port: u16) -> Listen {

@@ -10,10 +10,13 @@ mod auth;
 mod caller_tls;
 mod certificates;
 mod client_auth;
+mod command;
+mod compare;
 mod document;
 mod duration;
 mod endpoint;
 mod error;
+mod files;
 mod grant;
 mod host;
 mod hosts;
@@ -30,6 +33,7 @@ mod nearest;
 mod oauth2;
 mod options;
 mod place;
+mod reload;
 mod report;
 mod secret;
 mod service;
@@ -53,6 +57,7 @@ pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use error::{ConfigError, Mistake};
+pub use files::{FileKind, SeenFile};
 pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
 pub use intercept::{Intercept, Tunnel, Unmatched};
 pub use interpolate::Environment;
@@ -78,12 +83,18 @@ pub struct Config {
     pub log: Log,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// How changes are noticed.
+    pub reload: Reload,
+    /// Where a new process is handed the sockets, if anywhere.
+    pub upgrade_sock: Option<PathBuf>,
     /// What outlives the process, if anything does.
     pub state: Option<State>,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
     pub warnings: Vec<Warning>,
+    /// Every file that it was read from.
+    pub files: Vec<SeenFile>,
 }
 
 /// An address to listen on.
@@ -105,7 +116,7 @@ impl fmt::Display for Listen {
 }
 
 /// A named upstream with its credential.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
     pub name: String,
@@ -461,6 +472,19 @@ pub struct Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self { drain: Duration::from_secs(10) }
+    }
+}
+
+/// `reload`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// How often the files are looked at; `None` where they are not.
+    pub interval: Option<Duration>,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(5)) }
     }
 }
 

@@ -1,26 +1,40 @@
 //! Everything noted while the file is read: no mistake is final, and each has its place.
 
 use std::cell::RefCell;
+use std::path::Path;
 
-use super::Warning;
 use super::error::Mistake;
 use super::interpolate::Environment;
 use super::place::Mark;
+use super::{FileKind, SeenFile, Warning};
+use crate::secret::Commands;
 
 /// Everything noted while the file is read.
 pub(super) struct Report<'e> {
     environment: &'e Environment<'e>,
+    commands: &'e Commands,
     mistakes: RefCell<Vec<Mistake>>,
     warnings: RefCell<Vec<Warning>>,
+    files: RefCell<Vec<SeenFile>>,
 }
 
 impl<'e> Report<'e> {
-    pub(super) fn new(environment: &'e Environment<'e>) -> Self {
-        Self { environment, mistakes: RefCell::default(), warnings: RefCell::default() }
+    pub(super) fn new(environment: &'e Environment<'e>, commands: &'e Commands) -> Self {
+        Self {
+            environment,
+            commands,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+            files: RefCell::default(),
+        }
     }
 
     pub(super) fn environment(&self) -> &'e Environment<'e> {
         self.environment
+    }
+
+    pub(super) fn commands(&self) -> &'e Commands {
+        self.commands
     }
 
     pub(super) fn mistake(&self, mark: Mark, path: &str, message: impl Into<String>) {
@@ -40,8 +54,13 @@ impl<'e> Report<'e> {
         });
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>) {
-        (self.mistakes.into_inner(), self.warnings.into_inner())
+    /// Notes a file that is about to be read.
+    pub(super) fn watch(&self, path: &Path, kind: FileKind) {
+        self.files.borrow_mut().push(SeenFile::look(path, kind));
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>, Vec<SeenFile>) {
+        (self.mistakes.into_inner(), self.warnings.into_inner(), self.files.into_inner())
     }
 }
 

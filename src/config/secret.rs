@@ -2,15 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
+use super::FileKind;
+use super::command;
 use super::interpolate::variable;
 use super::item::Item;
-use crate::secret::{Algorithm, Secret, SigningKey, Source, SourceError};
+use crate::secret::{Algorithm, Command, Secret, SigningKey, Source, SourceError};
 
 /// Reads the secret an item names or is.
 pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
-    let source = source(item)?;
-    let secret = source.read_with(item.environment());
-    secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
+    match written(item)? {
+        Written::Command(command) => {
+            let secret = item.report().commands().secret(&command);
+            secret.map_err(|error| item.mistake(error.to_string())).ok()
+        }
+        Written::Source(source) => {
+            if let Source::File(path) = &source {
+                item.watch(path, FileKind::Secret);
+            }
+            let secret = source.read_with(item.environment());
+            secret.map_err(|error| item.mistake(explain(&source, &error))).ok()
+        }
+    }
 }
 
 /// Reads a value that may be a secret and may be none: text is nothing to warn of.
@@ -23,14 +35,25 @@ pub(super) fn any_value(item: &Item<'_>) -> Option<Secret> {
 
 /// Reads the private key an item names or is.
 pub(super) fn signing_key(item: &Item<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
-    let source = source(item)?;
+    let Written::Source(source) = written(item)? else {
+        item.mistake(
+            "a private key has many lines and is not read from a command; let one write it to a file",
+        );
+        return None;
+    };
+    if let Source::File(path) = &source {
+        item.watch(path, FileKind::Secret);
+    }
     let key = source.signing_key(algorithm, item.environment());
     key.map_err(|error| item.mistake(explain(&source, &error))).ok()
 }
 
 /// The place a secret is read from whenever it is needed, which must be readable now.
 pub(super) fn place(item: &Item<'_>) -> Option<Source> {
-    let source = source(item)?;
+    let Written::Source(source) = written(item)? else {
+        item.mistake("read anew for each token request, so no command; one that writes it to a file does it");
+        return None;
+    };
     let secret = source.read_with(item.environment());
     secret.map_err(|error| item.mistake(explain(&source, &error))).ok()?;
     Some(source)
@@ -46,7 +69,13 @@ pub(super) fn read_of(item: &Item<'_>, allowed: fn(char) -> bool, place: &str) -
     Some(secret)
 }
 
-fn source(item: &Item<'_>) -> Option<Source> {
+/// A secret as the file has it.
+enum Written {
+    Source(Source),
+    Command(Command),
+}
+
+fn written(item: &Item<'_>) -> Option<Written> {
     if !item.is_map() {
         if item.is_number() {
             item.mistake(format!(
@@ -58,28 +87,38 @@ fn source(item: &Item<'_>) -> Option<Source> {
         item.warn(
             "a secret in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration",
         );
-        return Some(Source::Plain(value));
+        return Some(Written::Source(Source::Plain(value)));
     }
     let mut table = item.clone().private().table()?;
-    table.planned(&["exec"]);
+    if table.has("exec") {
+        let command = command::read(&mut table);
+        let other = ["env", "file"].into_iter().find(|key| table.has(key));
+        if let Some(other) = other {
+            table.optional(other);
+            item.mistake(format!("both `exec` and `{other}`; a secret is read from one place"));
+        }
+        table.finish();
+        return command.filter(|_| other.is_none()).map(Written::Command);
+    }
+    // Known, and not there.
+    table.optional("exec");
     let (env, file) = (table.has("env"), table.has("file"));
     let name = table.optional("env").and_then(|item| filled(&item));
     let path = table.optional("file").and_then(|item| filled(&item));
-    let planned = table.has("exec");
     table.finish();
     match (env, file) {
         (true, true) => item.mistake("both `env` and `file`; a secret is read from one place"),
-        (false, false) if !planned => item.mistake(WRITTEN),
+        (false, false) => item.mistake(WRITTEN),
         _ => {}
     }
     match (name, path) {
-        (Some(name), None) if !file => Some(Source::Env(name)),
-        (None, Some(path)) if !env => Some(Source::File(PathBuf::from(path))),
+        (Some(name), None) if !file => Some(Written::Source(Source::Env(name))),
+        (None, Some(path)) if !env => Some(Written::Source(Source::File(PathBuf::from(path)))),
         _ => None,
     }
 }
 
-const WRITTEN: &str = "a secret is `{ file: PATH }`, `{ env: NAME }` or text";
+const WRITTEN: &str = "a secret is `{ file: PATH }`, `{ env: NAME }`, `{ exec: [COMMAND, …] }` or text";
 
 fn filled(item: &Item<'_>) -> Option<String> {
     // Neither the environment nor a file system takes these, and the lookup would panic or be cut short.

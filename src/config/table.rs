@@ -11,12 +11,11 @@ pub(super) struct Table<'a> {
     item: Item<'a>,
     entries: &'a [(String, Node)],
     known: Vec<&'static str>,
-    planned: Vec<&'static str>,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn new(item: Item<'a>, entries: &'a [(String, Node)]) -> Self {
-        Self { item, entries, known: Vec::new(), planned: Vec::new() }
+        Self { item, entries, known: Vec::new() }
     }
 
     /// The mapping itself, for mistakes that belong to no one key.
@@ -51,19 +50,10 @@ impl<'a> Table<'a> {
         self.optional(key)
     }
 
-    /// Keys that are part of the design but not of this version: refused with those words.
-    pub(super) fn planned(&mut self, keys: &[&'static str]) {
-        self.planned.extend_from_slice(keys);
-    }
-
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         for (key, node) in self.entries {
             if self.known.contains(&key.as_str()) {
-                continue;
-            }
-            if self.planned.contains(&key.as_str()) {
-                self.item.entry(key, node).mistake("not supported by this version");
                 continue;
             }
             let known = || self.known.iter().copied();

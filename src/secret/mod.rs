@@ -4,6 +4,8 @@
 //! is dropped. The value comes out through [`Secret::expose`] alone, so that `grep 'expose()'` lists every place
 //! in the program that touches one; a test holds those places to `credential/` and `token/`.
 
+mod command;
+mod commands;
 mod signing_key;
 mod source;
 
@@ -12,6 +14,8 @@ use std::hash::{Hash, Hasher};
 
 use zeroize::Zeroizing;
 
+pub use command::{Answer, Command, CommandError};
+pub use commands::{Commands, Renewed};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningFailed, SigningKey};
 pub use source::{Source, SourceError};
 

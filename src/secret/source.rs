@@ -84,7 +84,7 @@ impl fmt::Debug for Source {
 }
 
 /// Editors and `echo` end a file with a newline that is no part of the secret; exactly one is dropped.
-fn without_newline(mut value: String) -> Zeroizing<String> {
+pub(super) fn without_newline(mut value: String) -> Zeroizing<String> {
     if value.ends_with('\n') {
         value.pop();
         if value.ends_with('\r') {

@@ -5,19 +5,19 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{FetchError, FetchFailure, Issued, TokenSource};
-use crate::metrics::TokenMetrics;
+use crate::metrics::TokenUsers;
 use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.
 pub struct Metered<S> {
     inner: S,
-    metrics: Vec<TokenMetrics>,
+    users: TokenUsers,
 }
 
 impl<S> Metered<S> {
     /// Wraps a source.
-    pub fn new(inner: S, metrics: Vec<TokenMetrics>) -> Self {
-        Self { inner, metrics }
+    pub fn new(inner: S, users: TokenUsers) -> Self {
+        Self { inner, users }
     }
 }
 
@@ -36,9 +36,7 @@ impl<S: TokenSource> TokenSource for Metered<S> {
             return result;
         }
         let reason = reason.map_or("", FetchFailure::as_str);
-        for metrics in &self.metrics {
-            metrics.fetched(reason, start.elapsed());
-        }
+        self.users.fetched(reason, start.elapsed());
         result
     }
 }

@@ -107,6 +107,11 @@ impl Endpoint {
         }
     }
 
+    /// Keeps no connection from now on.
+    pub(super) fn retire(&self) {
+        self.pool.retire();
+    }
+
     /// Closes connections that were idle for too long; called now and then.
     pub(super) fn sweep(&self) {
         self.pool.sweep();

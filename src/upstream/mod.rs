@@ -140,6 +140,11 @@ impl Upstream {
         }
     }
 
+    /// Keeps no connection from now on: the service is gone, or its upstream is another.
+    pub fn retire(&self) {
+        self.endpoints.iter().for_each(Endpoint::retire);
+    }
+
     /// Closes connections that were idle for too long; called now and then.
     pub fn sweep(&self) {
         self.endpoints.iter().for_each(Endpoint::sweep);

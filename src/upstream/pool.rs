@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -29,6 +29,7 @@ const MEMORY: Duration = Duration::from_secs(300);
 pub(super) struct Pool {
     shards: [Mutex<Vec<Idle>>; SHARDS],
     limit: Duration,
+    retired: AtomicBool,
     /// How many there are and may be, where that is limited.
     count: Option<(AtomicUsize, usize)>,
     seen: Seen,
@@ -48,6 +49,7 @@ impl Pool {
             shards: std::array::from_fn(|_| Mutex::default()),
             limit: limits.idle_timeout,
             count: limits.max_idle.map(|most| (AtomicUsize::new(0), most)),
+            retired: AtomicBool::new(false),
             seen: Seen::new(),
         }
     }
@@ -88,11 +90,21 @@ impl Pool {
         }
         let idle = Idle { stream, address, since: Instant::now(), limit };
         let mut shard = self.shards[worker()].lock();
-        if shard.len() < PER_WORKER {
+        // Looked at under the lock that retiring takes after it has said so.
+        if shard.len() < PER_WORKER && !self.retired.load(Ordering::Relaxed) {
             shard.push(idle);
         } else {
             drop(shard);
             self.gone(1);
+        }
+    }
+
+    /// Closes every idle connection, and from now on each that comes back.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        for shard in &self.shards {
+            let closed = std::mem::take(&mut *shard.lock());
+            self.gone(closed.len());
         }
     }
 
@@ -211,6 +223,17 @@ mod tests {
         }
         assert!(pool.take(true).is_some());
         assert!(pool.take(true).is_none());
+    }
+
+    #[tokio::test]
+    async fn keeps_nothing_once_it_is_retired() {
+        let pool = pool(Duration::from_secs(60), Some(2));
+        let (before, _first) = pair().await;
+        let (after, _second) = pair().await;
+        put(&pool, before, None).await;
+        pool.retire();
+        put(&pool, after, None).await;
+        assert!(pool.shards.iter().all(|shard| shard.lock().is_empty()));
     }
 
     #[tokio::test]

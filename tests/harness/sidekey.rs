@@ -47,6 +47,7 @@ struct Listener {
 pub struct Builder {
     config: String,
     env: Vec<(String, String)>,
+    arguments: Vec<String>,
     dir: TempDir,
 }
 
@@ -55,19 +56,24 @@ impl Sidekey {
     ///
     /// `$DIR` in a configuration stands for the folder that [`Builder::file`] writes to.
     pub fn serving(services: &str) -> Builder {
+        Self::configured(&Self::configuration_serving(services))
+    }
+
+    /// The configuration that [`Sidekey::serving`] starts with.
+    pub fn configuration_serving(services: &str) -> String {
         let mut config = String::from(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: debug, format: json, access: true }\nservices:\n",
         );
         for line in services.lines() {
             writeln!(config, "  {line}").unwrap();
         }
-        Self::configured(&config)
+        config
     }
 
     /// With this configuration and no other. Logs must be JSON: the listeners are found there.
     pub fn configured(config: &str) -> Builder {
         let dir = TempDir::with_prefix("sidekey-test-").unwrap();
-        Builder { config: config.into(), env: Vec::new(), dir }
+        Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), dir }
     }
 
     /// The URL of a path on the shared listener.
@@ -158,6 +164,31 @@ impl Sidekey {
         std::fs::rename(new, self.dir.path().join(name)).unwrap();
     }
 
+    /// Writes another configuration in place of the one it was started with.
+    pub fn reconfigure(&self, config: &str) {
+        self.write("sidekey.yaml", &config.replace("$DIR", self.dir.path().to_str().unwrap()));
+    }
+
+    /// Sends SIGHUP, waits until the configuration was read, and says whether it was taken.
+    pub async fn reload(&self) -> bool {
+        let count =
+            async |result| self.metric("sidekey_config_reload_total", &[("result", result)]).await.unwrap();
+        let (taken, refused) = (count("success").await, count("failure").await);
+        self.signal(Signal::SIGHUP);
+        assert_eventually(START, "the configuration is read", async || {
+            count("success").await > taken || count("failure").await > refused
+        })
+        .await;
+        count("success").await > taken
+    }
+
+    /// The address of the listener of its own that a service has had since the last reload.
+    pub fn newest_address_of(&self, service: &str) -> Option<SocketAddr> {
+        let listeners = listeners(&self.log());
+        let newest = listeners.iter().rev().find(|listener| listener.service.as_deref() == Some(service));
+        newest.map(|listener| listener.address.parse().unwrap())
+    }
+
     /// The folder that `$DIR` stands for.
     pub fn dir(&self) -> PathBuf {
         self.dir.path().to_owned()
@@ -214,6 +245,20 @@ impl Builder {
         self
     }
 
+    /// A further argument of `run`.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Makes a file of [`Builder::file`] a program.
+    pub fn executable(self, name: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.dir.path().join(name), mode).unwrap();
+        self
+    }
+
     /// Starts it and waits until it listens on every address of its configuration.
     pub async fn start(self) -> Sidekey {
         let expected = expected_listeners(&self.config);
@@ -248,7 +293,7 @@ impl Builder {
         let file = self.dir.path().join("sidekey.yaml");
         std::fs::write(&file, self.config.replace("$DIR", self.dir.path().to_str().unwrap())).unwrap();
         let mut command = binary();
-        command.arg("run").arg("--config").arg(file).envs(self.env);
+        command.arg("run").arg("--config").arg(file).args(self.arguments).envs(self.env);
         (Process::spawn("sidekey", &mut command), self.dir)
     }
 }

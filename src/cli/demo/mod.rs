@@ -7,6 +7,7 @@ mod tokens;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::cannot_start;
 use super::run::serve;
@@ -41,9 +42,9 @@ fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> 
         anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo")? })
     };
     telemetry::init(&config()?.log)?;
-    match serve(&config()?, show) {
+    match serve(&config()?, false, show) {
         // Another demo that started at the same moment took the port; now it shows as taken.
-        Err(error) if error.is::<BindError>() => serve(&config()?, show),
+        Err(error) if error.is::<BindError>() => serve(&config()?, false, show),
         outcome => outcome,
     }
 }
@@ -106,7 +107,7 @@ services:
 
 /// Prints what to try and what to see.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(app: &App) {
+fn show(app: &Arc<App>) {
     let address = |kind: &str| {
         app.listeners()
             .iter()

@@ -39,7 +39,7 @@ pub(super) struct Args {
 /// Logs in, or says why not.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
 pub(super) fn login(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config) {
+    let config = match load(&args.config.config, &crate::secret::Commands::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::state::{Identity, Lock, Saved, SavedToken, Stamp, StateDir, StateError, StateFile};
 use super::{FetchError, FetchFailure, Issued, TokenSource};
 use crate::config::OAuth2;
-use crate::metrics::TokenMetrics;
+use crate::metrics::TokenUsers;
 use crate::secret::Secret;
 
 /// How often what could not be written is tried again.
@@ -51,12 +51,12 @@ impl Chains {
         name: String,
         config: &OAuth2,
         inner: S,
-        metrics: Vec<TokenMetrics>,
+        users: TokenUsers,
     ) -> Chained<S> {
         let keeping = self.dir.as_ref().filter(|dir| dir.keeps_access_tokens());
         let request = keeping.map(|dir| dir.fingerprint(config));
         let is_needed = config.grant.keeps_refresh_token();
-        Chained { inner, chain: self.of(config), name, is_needed, request, metrics }
+        Chained { inner, chain: self.of(config), name, is_needed, request, users }
     }
 
     /// Ends all chains, before the process does: no token request begins any more, one that is under way is waited for until
@@ -191,7 +191,7 @@ pub struct Chained<S> {
     is_needed: bool,
     /// Fingerprint of all that shapes the request, where access tokens are kept.
     request: Option<String>,
-    metrics: Vec<TokenMetrics>,
+    users: TokenUsers,
 }
 
 impl<S: TokenSource> Chained<S> {
@@ -268,9 +268,7 @@ impl<S: TokenSource> Chained<S> {
         // Before the access token is used: whatever happens next, what replaces the spent refresh token is on disk.
         let was_written = !link.is_unwritten;
         let written = self.chain.write(file, &lock, link).await;
-        for metrics in &self.metrics {
-            metrics.state_written(written.is_ok());
-        }
+        self.users.state_written(written.is_ok());
         match written {
             Err(error) if was_written => self.unwritten(&error),
             _ => {}

@@ -1,3 +1,4 @@
+use crate::metrics::TokenUsers;
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ fn process_with(folder: &TempDir, provider: &Arc<Provider>, request: Option<&str
     let source = Source { provider: provider.clone(), takes: Duration::from_millis(5) };
     let chain = Arc::new(Chain::new(Some(file(folder))));
     let (name, request) = ("crm".into(), request.map(str::to_owned));
-    Chained { inner: source, chain, name, is_needed: true, request, metrics: Vec::new() }
+    Chained { inner: source, chain, name, is_needed: true, request, users: TokenUsers::default() }
 }
 
 fn file(folder: &TempDir) -> StateFile {
@@ -235,8 +236,8 @@ async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     let chain = Arc::new(Chain::new(None));
     chains.chains.lock().insert(Identity::for_test("crm"), chain.clone());
     let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
-    let (name, metrics) = ("crm".into(), Vec::new());
-    let running = Arc::new(Chained { inner: source, chain, name, is_needed: true, request: None, metrics });
+    let (name, users) = ("crm".into(), TokenUsers::default());
+    let running = Arc::new(Chained { inner: source, chain, name, is_needed: true, request: None, users });
     let fetching = tokio::spawn({
         let running = running.clone();
         async move { running.fetch(None).await }

@@ -16,7 +16,7 @@ use super::chain::Chains;
 use super::endpoint::TokenEndpoint;
 use super::{Metered, TokenSource};
 use crate::config::Grant;
-use crate::metrics::TokenMetrics;
+use crate::metrics::TokenUsers;
 
 pub use authorization_code::{AuthorizationRequest, NoCode};
 pub use client_credentials::ClientCredentials;
@@ -33,7 +33,7 @@ pub fn source(
     endpoint: TokenEndpoint,
     names: &[&str],
     chains: &Chains,
-    metrics: Vec<TokenMetrics>,
+    users: &TokenUsers,
 ) -> Arc<dyn TokenSource> {
     let config = endpoint.config().clone();
     let grant: Arc<dyn TokenSource> = match config.grant.clone() {
@@ -46,5 +46,5 @@ pub fn source(
         Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
-    Arc::new(chains.wrap(names.join(", "), &config, Metered::new(grant, metrics.clone()), metrics))
+    Arc::new(chains.wrap(names.join(", "), &config, Metered::new(grant, users.clone()), users.clone()))
 }

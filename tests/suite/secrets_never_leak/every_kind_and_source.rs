@@ -10,7 +10,7 @@ use crate::harness::{
 };
 
 const KINDS: [&str; 7] = ["basic", "bearer", "header", "query", "cookie", "oauth2-basic", "oauth2-post"];
-const SOURCES: [&str; 3] = ["plain", "env", "file"];
+const SOURCES: [&str; 4] = ["plain", "env", "file", "exec"];
 
 /// One service with a host of its own for everything it talks to.
 struct Service {
@@ -48,6 +48,9 @@ impl Service {
         let secret = match name.rsplit_once('-').unwrap().1 {
             "plain" => format!("'{}'", self.secret.value),
             "env" => format!("{{ env: {} }}", self.variable()),
+            "exec" => {
+                format!("{{ exec: [sh, -c, 'cat $DIR/{name}; cat $DIR/{name} >&2'], refresh_interval: 1s }}")
+            }
             _ => format!("{{ file: $DIR/{name} }}"),
         };
         let endpoint = self.token.as_ref().map(|(endpoint, _)| endpoint.url()).unwrap_or_default();

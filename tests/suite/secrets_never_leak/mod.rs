@@ -8,6 +8,7 @@ mod a_broken_file;
 mod canary;
 mod debug_output;
 mod every_kind_and_source;
+mod grants;
 mod hostile_callers;
 mod hostile_endpoints;
 mod hostile_upstreams;

@@ -115,7 +115,21 @@ services:
   braces: { upstream: https://a.example, auth: { type: bearer, token: {CANARY} } }
   nothing: { upstream: https://a.example, auth: { type: bearer, token: {} } }
   two: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET, file: /dev/null } } }
-  exec: { upstream: https://a.example, auth: { type: bearer, token: { exec: [cat, CANARY] } } }
+"),
+    ("commands", "
+services:
+  line: { upstream: https://a.example, auth: { type: bearer, token: { exec: cat CANARY } } }
+  empty: { upstream: https://a.example, auth: { type: bearer, token: { exec: [] } } }
+  nameless: { upstream: https://a.example, auth: { type: bearer, token: { exec: [\"\", CANARY] } } }
+  number: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, 7] } } }
+  missing: { upstream: https://a.example, auth: { type: bearer, token: { exec: [/nonexistent/CANARY] } } }
+  fails: { upstream: https://a.example, auth: { type: bearer, token: { exec: [sh, -c, echo CANARY; echo CANARY >&2; exit 7] } } }
+  silent: { upstream: https://a.example, auth: { type: bearer, token: { exec: [\"true\"] } } }
+  no-json: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, CANARY], format: json } } }
+  expired: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, '{\"value\":\"CANARY\",\"expires_at\":1}'], format: json } } }
+  two: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, CANARY], env: SECRET } } }
+  keys: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, a], timeout: 0s, refresh_interval: 5, format: yaml, retries: 3 } } }
+  keys-of-another: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET, timeout: 1s } } }
 "),
     ("user names", "
 services:

@@ -1,0 +1,18 @@
+//! What a reload changes besides services and listeners, and what takes a new start.
+
+use crate::config::Config;
+use crate::reload::Report;
+
+/// Adds to the report what differs.
+pub(super) fn compare(old: &Config, new: &Config, report: &mut Report) {
+    report.settings = (&old.log.level, old.log.access, &old.shutdown, &old.reload)
+        != (&new.log.level, new.log.access, &new.shutdown, &new.reload);
+    let fixed = [
+        ("admin", old.admin != new.admin),
+        ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),
+        ("state", old.state != new.state),
+        ("threads", old.threads != new.threads),
+        ("log.format", old.log.format != new.log.format),
+    ];
+    report.at_next_start = fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect();
+}

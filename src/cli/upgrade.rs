@@ -1,0 +1,87 @@
+//! A new binary in place of the running one: both sides of the command line's part in it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::oneshot;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::handover::{self, Inherited, Predecessor};
+
+/// The new process waits so long for its first tokens before it serves.
+const FIRST_TOKENS: Duration = Duration::from_secs(30);
+
+/// Starts, on the sockets of the process that runs where there is one; that one is relieved once this one serves.
+pub(super) async fn start(config: &Config, take_over: bool) -> anyhow::Result<Arc<App>> {
+    let (mut inherited, predecessor) = if take_over { ask(config)? } else { (Inherited::default(), None) };
+    if predecessor.is_none() {
+        return App::start(config);
+    }
+    let app = App::start_relieving(config, &mut inherited, FIRST_TOKENS).await?;
+    if let Some(predecessor) = predecessor {
+        predecessor.relieve().context("the old process cannot be told that it is relieved")?;
+        tracing::info!("took over from the old process");
+    }
+    Ok(app)
+}
+
+fn ask(config: &Config) -> anyhow::Result<(Inherited, Option<Predecessor>)> {
+    let path =
+        config.upgrade_sock.as_deref().context("`--upgrade` needs `upgrade_sock` in the configuration")?;
+    match handover::take_over(path) {
+        Ok((inherited, predecessor)) => Ok((inherited, Some(predecessor))),
+        Err(error) if is_nobody(&error) => {
+            tracing::warn!("nobody offers sockets at {}, so this is a start like any other", path.display());
+            Ok((Inherited::default(), None))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot take over at {}", path.display())),
+    }
+}
+
+fn is_nobody(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+}
+
+/// Offers the sockets to the process that comes next, where the configuration says so; resolves when it serves.
+pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output = ()> + use<> {
+    let (relieved, is_relieved) = oneshot::channel();
+    if let Some(path) = path {
+        let app = app.clone();
+        let offered = handover::offer(path, Box::new(move || app.sockets()), move || {
+            let _ = relieved.send(());
+        });
+        if let Err(error) = offered {
+            tracing::error!(
+                "no upgrade without a pause: cannot offer sockets at {}: {error}",
+                path.display()
+            );
+        }
+    }
+    async move {
+        // Dropped where nothing is offered.
+        if is_relieved.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Starts the binary that stands now where this one was started from, to take over.
+pub(super) fn spawn() {
+    let mut arguments = std::env::args_os();
+    let Some(program) = arguments.next() else { return };
+    let arguments: Vec<_> = arguments.filter(|argument| argument != "--upgrade").collect();
+    match std::process::Command::new(&program).args(arguments).arg("--upgrade").spawn() {
+        Ok(mut child) => {
+            tracing::info!(process.id = child.id(), "started a new process to take over");
+            // Waited for, so that one that fails is no zombie.
+            std::thread::spawn(move || match child.wait() {
+                Ok(status) => tracing::error!("the new process has ended ({status}); this one goes on"),
+                Err(error) => tracing::error!("the new process cannot be waited for: {error}"),
+            });
+        }
+        Err(error) => tracing::error!("no new process, this one goes on: {error}"),
+    }
+}

@@ -1,0 +1,68 @@
+//! What of two configurations is the same: a reload keeps that.
+
+use super::{OAuth2, Service};
+
+impl Service {
+    /// Whether requests go to the same upstream in the same way, so that its connections can be kept. What is not named
+    /// here counts.
+    pub fn has_same_upstream(&self, other: &Self) -> bool {
+        let Self { name, hosts, listen, auth, token_wait, optional, .. } = other.clone();
+        Self { name, hosts, listen, auth, token_wait, optional, ..self.clone() } == *other
+    }
+}
+
+impl OAuth2 {
+    /// Whether only the secret that the client proves itself with is another: a token that was issued under the old one
+    /// is a token of the same client still.
+    pub fn differs_in_secret_only(&self, other: &Self) -> bool {
+        let client_auth = other.client_auth.clone();
+        self.client_auth.as_str() == client_auth.as_str()
+            && self.client_auth != client_auth
+            && Self { client_auth, ..self.clone() } == *other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::{Auth, Config};
+    use super::*;
+
+    fn service(more: &str, auth: &str) -> Service {
+        let text = format!(
+            "services: {{ a: {{ upstream: 'https://a.example/v1', auth: {{ type: oauth2, token_url: 'https://t.example', \
+             grant_type: client_credentials, {auth} }}{more} }} }}"
+        );
+        Config::parse(&text, "test").unwrap_or_else(|error| panic!("{error}")).services.remove(0)
+    }
+
+    fn oauth2(auth: &str) -> OAuth2 {
+        let Auth::OAuth2(oauth2) = service("", auth).auth else { unreachable!() };
+        *oauth2
+    }
+
+    #[test]
+    fn the_upstream_is_the_same_whatever_the_credential() {
+        let one = service("", "client_id: a, client_secret: s");
+        let with = |more| service(more, "client_id: b, client_secret: t");
+        assert!(one.has_same_upstream(&with(", optional: true, hosts: [b.example], token_wait: 1s")));
+        for more in [", timeouts: { idle: 1s }", ", tls: { server_name: b.example }"] {
+            assert!(!one.has_same_upstream(&with(more)), "{more}");
+        }
+    }
+
+    #[test]
+    fn only_the_secret_may_differ() {
+        let one = oauth2("client_id: a, client_secret: s");
+        assert!(one.differs_in_secret_only(&oauth2("client_id: a, client_secret: t")));
+        for other in [
+            "client_id: a, client_secret: s",
+            "client_id: b, client_secret: t",
+            "client_id: a, client_secret: t, scopes: [x]",
+            "client_id: a, client_secret: t, auth_method: client_secret_post",
+        ] {
+            assert!(!one.differs_in_secret_only(&oauth2(other)), "{other}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The files that a configuration was read from, so that a change to any of them is noticed: by content, because
+//! Kubernetes swaps a symlink two folders up, and editors write a new file under the old name.
+
+use std::fmt;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// Nothing that a configuration names may be larger.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A file, and a fingerprint of what was in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SeenFile {
+    path: PathBuf,
+    kind: FileKind,
+    content: Option<u64>,
+}
+
+/// Without the path: what was written for one may be a secret in the wrong place.
+impl fmt::Debug for SeenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeenFile").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What a file is to the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// The configuration itself.
+    Config,
+    /// A secret.
+    Secret,
+}
+
+impl SeenFile {
+    /// Looks at a file. To be called before it is read: what changes in between is then found at the next look.
+    pub(super) fn look(path: &Path, kind: FileKind) -> Self {
+        Self { path: path.to_owned(), kind, content: fingerprint(path) }
+    }
+
+    /// Looks again.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::look(&self.path, self.kind)
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> FileKind {
+        self.kind
+    }
+}
+
+/// `None` for what cannot be read, and for what can be read only once, such as a pipe.
+fn fingerprint(path: &Path) -> Option<u64> {
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut file = File::open(path).ok()?.take(MAX_BYTES + 1);
+    let mut piece = Zeroizing::new([0; 8 * 1024]);
+    let mut hasher = DefaultHasher::new();
+    loop {
+        match file.read(piece.as_mut_slice()).ok()? {
+            0 => return Some(hasher.finish()),
+            read => hasher.write(&piece[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn sees_content_and_not_names_or_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        let missing = SeenFile::look(&path, FileKind::Secret);
+        assert_eq!(missing.again(), missing);
+        std::fs::write(&path, "one").unwrap();
+        let one = missing.again();
+        assert_ne!(one, missing);
+        std::fs::write(dir.path().join("new"), "one").unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        assert_eq!(one.again(), one, "another file with the same content");
+        std::fs::write(&path, "").unwrap();
+        assert_ne!(one.again(), one);
+        assert_ne!(one.again(), missing);
+    }
+
+    #[test]
+    fn leaves_a_pipe_alone() {
+        assert_eq!(SeenFile::look(Path::new("/dev/null"), FileKind::Config).content, None);
+    }
+}

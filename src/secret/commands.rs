@@ -1,0 +1,168 @@
+//! What commands have said, kept so that reading the configuration again runs none of them, and renewed when it is time.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+
+use super::Secret;
+use super::command::{Answer, Command, CommandError};
+
+/// After a failure the command is run again this soon, or after its `refresh_interval` where that is sooner.
+const RETRY: Duration = Duration::from_secs(15);
+/// Never more often than this, whatever a command says of its secret's life.
+const AT_MOST: Duration = Duration::from_secs(1);
+
+/// The last answer of every command.
+#[derive(Default)]
+pub struct Commands(Mutex<HashMap<Command, Kept>>);
+
+struct Kept {
+    secret: Secret,
+    due: Instant,
+    /// Asked for since the last [`Commands::forget_unused`].
+    used: bool,
+    failing: Option<String>,
+}
+
+/// What came of running the commands that were due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// A secret is another now.
+    pub changed: bool,
+    /// A command failed; the secret it gave before stays.
+    pub failed: bool,
+}
+
+impl Commands {
+    /// The secret of a command, which is run where it has not been yet. Blocks then.
+    pub fn secret(&self, command: &Command) -> Result<Secret, CommandError> {
+        if let Some(kept) = self.0.lock().get_mut(command) {
+            kept.used = true;
+            return Ok(kept.secret.clone());
+        }
+        let answer = command.run()?;
+        let (secret, due) = (answer.secret.clone(), due(command, &answer));
+        self.0.lock().insert(command.clone(), Kept { secret: answer.secret, due, used: true, failing: None });
+        Ok(secret)
+    }
+
+    /// Lets go of commands that nobody asked for since the last time.
+    pub fn forget_unused(&self) {
+        self.0.lock().retain(|_, kept| std::mem::take(&mut kept.used));
+    }
+
+    /// When the next command is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.0.lock().values().map(|kept| kept.due).min()
+    }
+
+    /// Runs those that are due, or all. Blocks.
+    pub fn renew(&self, all: bool) -> Renewed {
+        let now = Instant::now();
+        let is_due = |kept: &Kept| all || kept.due <= now;
+        let commands: Vec<_> = self
+            .0
+            .lock()
+            .iter()
+            .filter(|(_, kept)| is_due(kept))
+            .map(|(command, _)| command.clone())
+            .collect();
+        let mut renewed = Renewed::default();
+        for command in commands {
+            let answer = command.run();
+            let mut entries = self.0.lock();
+            let Some(kept) = entries.get_mut(&command) else { continue };
+            match answer {
+                Ok(answer) => {
+                    renewed.changed |= kept.secret != answer.secret;
+                    kept.due = due(&command, &answer);
+                    kept.secret = answer.secret;
+                    if kept.failing.take().is_some() {
+                        tracing::info!(command = command.program, "a secret was renewed again");
+                    }
+                }
+                Err(error) => {
+                    renewed.failed = true;
+                    kept.due = Instant::now() + RETRY.min(command.refresh_interval);
+                    let said = error.to_string();
+                    if kept.failing.as_ref() != Some(&said) {
+                        tracing::error!(
+                            command = command.program,
+                            "a secret was not renewed, the one before stays in use: {said}"
+                        );
+                        kept.failing = Some(said);
+                    }
+                }
+            }
+        }
+        renewed
+    }
+}
+
+/// Well before it expires: at four fifths of its life.
+fn due(command: &Command, answer: &Answer) -> Instant {
+    let life = answer.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    let wait = life.map_or(command.refresh_interval, |life| (life * 4 / 5).min(command.refresh_interval));
+    Instant::now() + wait.max(AT_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn runs_once_and_again_when_it_is_time_and_keeps_what_it_has_through_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        let script = format!("echo >> {0}.runs; cat {0}", file.display());
+        let command = Command {
+            program: "sh".into(),
+            arguments: vec!["-c".into(), script],
+            timeout: Duration::from_secs(20),
+            refresh_interval: Duration::from_secs(300),
+            json: false,
+        };
+        let runs = || std::fs::read(dir.path().join("secret.runs")).unwrap().len();
+        let commands = Commands::default();
+        assert!(commands.secret(&command).is_err(), "nothing to fall back on");
+        std::fs::write(&file, "one").unwrap();
+        assert_eq!(commands.secret(&command).unwrap().expose(), "one");
+        assert_eq!(commands.secret(&command).unwrap().expose(), "one");
+        assert_eq!(runs(), 2);
+        assert_eq!((commands.renew(false), runs()), (Renewed::default(), 2), "not due");
+        std::fs::write(&file, "two").unwrap();
+        assert_eq!(commands.renew(true), Renewed { changed: true, failed: false });
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(commands.renew(true), Renewed { changed: false, failed: true });
+        assert_eq!(commands.secret(&command).unwrap().expose(), "two");
+        let left = |due: Option<Instant>| due.unwrap().duration_since(Instant::now());
+        assert!(left(commands.next_due()) <= RETRY);
+        commands.forget_unused();
+        assert!(commands.next_due().is_some());
+        commands.forget_unused();
+        assert!(commands.next_due().is_none());
+    }
+
+    #[test]
+    fn is_due_before_the_secret_expires() {
+        let command = Command {
+            program: "true".into(),
+            arguments: vec![],
+            timeout: Duration::from_secs(1),
+            refresh_interval: Duration::from_secs(300),
+            json: true,
+        };
+        let after = |life: Option<u64>| {
+            let expires_at = life.map(|seconds| SystemTime::now() + Duration::from_secs(seconds));
+            let answer = Answer { secret: Secret::new("s".into()).unwrap(), expires_at };
+            due(&command, &answer).saturating_duration_since(Instant::now()).as_secs_f64().round().to_string()
+        };
+        assert_eq!(
+            [after(None), after(Some(100)), after(Some(9000)), after(Some(0))],
+            ["300", "80", "300", "1"]
+        );
+    }
+}
