@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub intercept: Option<Arc<Authority>>,
     /// Where a `CONNECT` to a host of no service leads; refused where there is none.
     pub outside: Option<Arc<Outside>>,
+    /// Connections of callers at a time; those beyond it are told so and closed.
+    pub max_connections: usize,
 }
 
 /// The current [`Snapshot`].
@@ -92,6 +94,7 @@ mod tests {
             access_log,
             intercept: None,
             outside: None,
+            max_connections: 1,
         }
     }
 

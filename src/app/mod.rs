@@ -338,6 +338,7 @@ fn snapshot(config: &Config, services: &Services, connects: Connects) -> Snapsho
         access_log: config.log.access,
         intercept: connects.intercept,
         outside: connects.outside,
+        max_connections: config.max_connections,
     }
 }
 

@@ -25,12 +25,7 @@ pub(super) fn check(path: &Path) -> ExitCode {
 
 fn table(config: &Config) -> String {
     let rows = config.services.iter().map(|service| {
-        [
-            service.name.clone(),
-            service.auth.kind().into(),
-            ways_in(config, service),
-            service.upstream.to_string(),
-        ]
+        [service.name.clone(), service.auth.kind().into(), ways_in(config, service), upstreams(service)]
     });
     let rows: Vec<_> =
         std::iter::once(["SERVICE", "KIND", "CALL", "UPSTREAM"].map(String::from)).chain(rows).collect();
@@ -41,6 +36,11 @@ fn table(config: &Config) -> String {
         format!("{name:<0$}  {kind:<1$}  {call:<2$}  {upstream}\n", widths[0], widths[1], widths[2])
     };
     rows.iter().map(line).collect()
+}
+
+/// Every URL.
+fn upstreams(service: &Service) -> String {
+    service.upstreams().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// How a caller reaches a service.

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use super::item::Item;
 use super::nearest::{did_you_mean, list};
 use super::table::Table;
-use super::{Auth, api_key, oauth2, secret};
+use super::{Auth, Username, api_key, oauth2, secret};
+use crate::secret::Secret;
 
 /// The named credentials of the file. One that has a mistake is there without a value, so that naming it is
 /// none.
@@ -107,13 +108,38 @@ fn written(mut table: Table<'_>) -> Option<Auth> {
 }
 
 fn basic(table: &mut Table<'_>) -> Option<Auth> {
-    let username = table.required("username").and_then(|item| item.parse(username));
-    let password = table.required("password").and_then(|item| secret::read(&item));
-    Some(Auth::Basic { username: username?, password: password? })
+    let (username, password) = name_and_password(table)?;
+    Some(Auth::Basic { username, password })
+}
+
+/// The `username` and `password` of `basic` and of a proxy.
+pub(super) fn name_and_password(table: &mut Table<'_>) -> Option<(Username, Option<Secret>)> {
+    let name = table.required("username");
+    let username = name.as_ref().and_then(|item| {
+        if !item.is_map() {
+            return item.parse(username).map(Username::Text);
+        }
+        let secret = secret::read(item)?;
+        if secret.first_not(|c| c != ':').is_some() {
+            item.mistake("a colon ends the user name (RFC 7617 §2), so the secret cannot have one");
+            return None;
+        }
+        Some(Username::Secret(secret))
+    });
+    let password = table.required("password").and_then(|item| {
+        // In so many words: nothing was forgotten.
+        if item.is_empty_text() { Some(None) } else { secret::read(&item).map(Some) }
+    });
+    let (username, password) = (username?, password?);
+    if password.is_none() && username == Username::Text(String::new()) {
+        table.item().mistake("both `username` and `password` are empty; that is no credential");
+        return None;
+    }
+    Some((username, password))
 }
 
 /// Empty is allowed: some APIs want the token as the password of nobody.
-pub(super) fn username(text: &str) -> Result<String, String> {
+fn username(text: &str) -> Result<String, String> {
     if text.contains(':') {
         return Err("a colon ends the user name (RFC 7617 §2), so it cannot have one".into());
     }

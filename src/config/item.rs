@@ -92,6 +92,10 @@ impl<'a> Item<'a> {
         matches!(self.node.kind, Kind::Null)
     }
 
+    pub(super) fn is_empty_text(&self) -> bool {
+        matches!(&self.node.kind, Kind::Text { value, .. } if value.is_empty())
+    }
+
     pub(super) fn is_number(&self) -> bool {
         matches!(self.node.kind, Kind::Number(_))
     }

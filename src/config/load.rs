@@ -30,6 +30,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 const MAX_THREADS: usize = 256;
 
+/// More than one app has; few enough for the memory of a small container.
+const MAX_CONNECTIONS: usize = 16_384;
+
 impl Config {
     /// Reads a file, and runs its commands.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
@@ -130,6 +133,8 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
     let upgrade_sock = table.optional("upgrade_sock").and_then(|item| item.parse(socket_path));
     let threads = threads(&mut table);
+    let max_connections = table.optional("max_connections").and_then(|item| item.number(1..=1_000_000));
+    let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
     table.finish();
     shared.credentials.warn_of_unused();
     Some(Config {
@@ -144,6 +149,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
         reload,
         upgrade_sock,
         threads,
+        max_connections: max_connections.unwrap_or(MAX_CONNECTIONS),
         warnings: Vec::new(),
         files: Vec::new(),
     })

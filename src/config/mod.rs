@@ -91,6 +91,8 @@ pub struct Config {
     pub state: Option<State>,
     /// Worker threads of the data plane; by default one per core.
     pub threads: usize,
+    /// Connections of callers at a time, those of all listeners together.
+    pub max_connections: usize,
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
     pub warnings: Vec<Warning>,
     /// Every file that it was read from.
@@ -205,10 +207,10 @@ impl fmt::Display for Host {
 pub enum Auth {
     /// `type: basic` (RFC 7617).
     Basic {
-        /// User name: no colon, which would end it early.
-        username: String,
-        /// Password.
-        password: Secret,
+        /// User name.
+        username: Username,
+        /// Password; `None` where `""` says that there is none.
+        password: Option<Secret>,
     },
     /// `type: bearer` (RFC 6750): the bare token; `Bearer ` is written by Sidekey.
     Bearer {
@@ -238,6 +240,15 @@ impl Auth {
             Self::OAuth2(_) => "oauth2",
         }
     }
+}
+
+/// `username`: no colon, which would end it early.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Username {
+    /// As it stands in the file; may be empty.
+    Text(String),
+    /// For APIs that take their key as the user name.
+    Secret(Secret),
 }
 
 /// Where an API key goes: `in` and `name`.
@@ -380,7 +391,7 @@ pub struct ConnectProxy {
     /// Its port.
     pub port: u16,
     /// User name and password (RFC 7617).
-    pub credentials: Option<(String, Secret)>,
+    pub credentials: Option<(Username, Option<Secret>)>,
 }
 
 /// `circuit`

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::item::Item;
 use super::table::Table;
 use super::{Circuit, ConnectProxy, Host, PoolLimits, RateLimit, Upstream, UpstreamOptions};
-use super::{auth, duration, endpoint, secret};
+use super::{auth, duration, endpoint};
 
 /// Reads the keys other than `upstream` itself.
 pub(super) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOptions {
@@ -79,10 +79,9 @@ fn proxy(table: &mut Table<'_>, url: Option<&Item<'_>>) -> Option<ConnectProxy> 
     let auth = table.optional("proxy_auth");
     let credentials = auth.as_ref().and_then(|item| {
         let mut table = item.clone().private().table()?;
-        let username = table.required("username").and_then(|item| item.parse(auth::username));
-        let password = table.required("password").and_then(|item| secret::read(&item));
+        let credentials = auth::name_and_password(&mut table);
         table.finish();
-        Some((username?, password?))
+        credentials
     });
     if let (Some(auth), None) = (&auth, url) {
         auth.mistake("there is no `proxy_url` that these would be for");

@@ -6,11 +6,16 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::sensitive;
+use crate::config::Username;
 use crate::secret::Secret;
 
 /// The value of `Authorization`.
-pub(super) fn value(username: &str, password: &Secret) -> HeaderValue {
-    let pair = Zeroizing::new(format!("{username}:{}", password.expose()));
+pub(super) fn value(username: &Username, password: Option<&Secret>) -> HeaderValue {
+    let username = match username {
+        Username::Text(text) => text,
+        Username::Secret(secret) => secret.expose(),
+    };
+    let pair = Zeroizing::new(format!("{username}:{}", password.map_or("", Secret::expose)));
     sensitive(&Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
 }
 
@@ -21,8 +26,11 @@ mod tests {
     #[test]
     fn is_written_as_in_rfc_7617() {
         let secret = |text: &str| Secret::new(text.into()).unwrap();
-        assert_eq!(value("Aladdin", &secret("open sesame")), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert_eq!(value("test", &secret("123£")), "Basic dGVzdDoxMjPCow==");
-        assert!(value("a", &secret("b")).is_sensitive());
+        let name = |text: &str| Username::Text(text.into());
+        let value = |name, password: &str| value(&name, Some(&secret(password)));
+        assert_eq!(value(name("Aladdin"), "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(value(name("test"), "123£"), "Basic dGVzdDoxMjPCow==");
+        assert_eq!(super::value(&Username::Secret(secret("key")), None), "Basic a2V5Og==");
+        assert!(value(name("a"), "b").is_sensitive());
     }
 }

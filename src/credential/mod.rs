@@ -51,14 +51,16 @@ pub enum Used {
 /// `Proxy-Authorization` (RFC 9110 §11.7.2) for the proxy of `proxy_url`, where it wants one.
 pub fn proxy_authorization(proxy: &crate::config::ConnectProxy) -> Option<HeaderValue> {
     let (username, password) = proxy.credentials.as_ref()?;
-    Some(basic::value(username, password))
+    Some(basic::value(username, password.as_ref()))
 }
 
 impl Credential {
     /// Builds the credential of a service; `token` gives the store for an OAuth2 configuration.
     pub fn new(auth: &Auth, token: impl FnOnce(&crate::config::OAuth2) -> Arc<Store>) -> Self {
         match auth {
-            Auth::Basic { username, password } => Self::authorization(basic::value(username, password)),
+            Auth::Basic { username, password } => {
+                Self::authorization(basic::value(username, password.as_ref()))
+            }
             Auth::Bearer { token } => Self::authorization(bearer::value(token)),
             Auth::ApiKey { location, prefix, value } => api_key::credential(location, prefix, value),
             Auth::OAuth2(config) => Self::Token(token(config)),

@@ -10,6 +10,7 @@ use super::buffer::Buffer;
 use super::exchange::{Request, Trouble};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD, Room};
+use super::hint;
 use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite;
 use crate::upstream::Connection;
@@ -109,6 +110,9 @@ impl Request<'_> {
                 let status = status_of(answer.filled());
                 self.service.metrics.upstream_answered(status, asked.elapsed());
                 self.service.upstream.answered(self.endpoint, status);
+                if status == 400 {
+                    hint::of_bad_request(&self.service.name, self.endpoint, answer.filled());
+                }
                 return Ok(length);
             }
             if sending {
@@ -136,7 +140,10 @@ impl Request<'_> {
             match read.map_err(Unanswered::Cut)? {
                 Ok(1..) => {}
                 Ok(0) | Err(_) if !answer.is_empty() => {
-                    return Err(protocol("the upstream closed the connection within the head of its answer"));
+                    let hint = hint::of_garbage(self.endpoint, answer.filled());
+                    return Err(protocol(&format!(
+                        "the upstream closed the connection within the head of its answer{hint}"
+                    )));
                 }
                 end => {
                     let error = lost.or(end.err()).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());

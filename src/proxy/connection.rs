@@ -148,6 +148,7 @@ mod tests {
             access_log: false,
             intercept: None,
             outside: None,
+            max_connections: 1,
         };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
         Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))

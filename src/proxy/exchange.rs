@@ -180,7 +180,14 @@ impl<'p> Request<'p> {
         }
         self.leave = upstream.admit()?;
         if upstream.is_several() {
-            self.reach(&buffer.filled()[..length], out).await?;
+            let reaching = Box::pin(self.reach(&buffer.filled()[..length], out));
+            match upstream.timeouts.total {
+                None => reaching.await?,
+                Some(total) => timeout(total, reaching).await.map_err(|_| {
+                    let cause = "no URL of the upstream took a connection within timeouts.total";
+                    Failure::new(Reason::UpstreamTimeout, cause)
+                })??,
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tls          a caller's TLS, before anything else
+//! crowd        how many connections there are
 //! connection   one caller's connection: request after request
 //! connect      what becomes of a CONNECT
 //! exchange     one request, from its head to the end of its answer
@@ -13,6 +14,7 @@
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
 //! several      which of several URLs
+//! hint         what an answer says of the URL in the configuration
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
@@ -34,10 +36,12 @@ mod buffer;
 mod caller;
 mod connect;
 mod connection;
+mod crowd;
 mod exchange;
 mod failure;
 mod framing;
 mod head;
+mod hint;
 mod location;
 mod patience;
 mod prefixed;
@@ -58,6 +62,8 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
 use crate::caller_tls::CallerTlsServer;
+use crowd::Crowd;
+
 use crate::metrics::Metrics;
 use crate::runtime::{Reader, Runtime, Snapshot};
 
@@ -71,13 +77,14 @@ pub struct DataPlane {
     metrics: Arc<Metrics>,
     draining: AtomicBool,
     in_flight: AtomicUsize,
+    crowd: Crowd,
 }
 
 impl DataPlane {
     /// A data plane that serves what `runtime` has.
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { runtime, metrics, draining, in_flight }
+        Self { runtime, metrics, draining, in_flight, crowd: Crowd::default() }
     }
 
     /// From now on every connection is closed after the request it is busy with.
@@ -191,6 +198,14 @@ impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
         let caller = Caller::new(stream.get_socket_digest());
         let proxy = Proxy { caller, ..Proxy::new(self.plane.clone(), self.door.clone()) };
+        let Some(_place) = self.plane.crowd.enter(proxy.snapshot().max_connections) else {
+            // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
+            if self.door.tls.is_none() {
+                crowd::refuse(&mut stream).await;
+            }
+            self.plane.metrics.error("", Reason::Overloaded.as_str());
+            return None;
+        };
         match &self.door.tls {
             None => connection::serve(proxy, &mut stream).await,
             Some(tls) => {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -24,6 +25,7 @@ pub struct Endpoint {
     way: Way,
     pool: Pool,
     health: Health,
+    is_hinted: AtomicBool,
     /// `Host` of every request.
     pub authority: String,
     /// Put before every path; empty, or without a trailing slash.
@@ -76,6 +78,7 @@ impl Endpoint {
             },
             pool: Pool::new(&options.pool),
             health: Health::new(FAILURES, PASSED_OVER),
+            is_hinted: AtomicBool::new(false),
             authority: url.authority(),
             base_path: url.base_path.clone(),
         }
@@ -90,7 +93,8 @@ impl Endpoint {
 
     /// A new connection, within the connect timeout.
     pub async fn connect(&self, limit: Duration) -> Result<Connection, ConnectError> {
-        let (stream, address) = self.way.connect(limit).await?;
+        // In a box: a connection that is idle should not hold room for what it needs once.
+        let (stream, address) = Box::pin(self.way.connect(limit)).await?;
         Ok(Connection { stream, address, idle: None })
     }
 
@@ -147,5 +151,10 @@ impl Endpoint {
     /// Whether it speaks plain HTTP.
     pub fn is_plain(&self) -> bool {
         self.way.tls.is_none()
+    }
+
+    /// Whether the log is still to be told what is wrong with the URL: the first time only.
+    pub fn hint_once(&self) -> bool {
+        !self.is_hinted.swap(true, Ordering::Relaxed)
     }
 }

@@ -30,6 +30,12 @@ pub async fn at_rest(sidekey: &Sidekey) {
     .await;
 }
 
+/// Waits until the log has this text: what was written may still be on its way through the pipe.
+pub async fn said(sidekey: &Sidekey, text: &str) {
+    assert_eventually(PATIENCE, &format!("the log says {text:?}"), async || sidekey.log().contains(text))
+        .await;
+}
+
 /// A server that the test plays itself.
 pub struct RawServer(TcpListener);
 

@@ -58,6 +58,8 @@ mod token_request_assertions;
 mod token_request_forms;
 mod upgrade;
 mod upstream_addresses;
+mod upstream_basic;
+mod upstream_hints;
 mod upstream_limits;
 mod upstream_proxy;
 mod upstream_several;

@@ -1,6 +1,6 @@
 //! An upstream with several addresses, and what the log says where none of them answers.
 
-use super::http_setup::before_url;
+use super::http_setup::{before_url, said};
 use crate::harness::{Pki, RefusingPort, Upstream};
 
 #[tokio::test]
@@ -58,6 +58,5 @@ async fn the_log_names_every_address_the_phase_and_the_cause() {
 async fn a_name_that_does_not_exist_is_said_to_be_so() {
     let sidekey = before_url("https://nowhere.invalid", "").await;
     assert_eq!(sidekey.get("/api/x").await.status, 502);
-    let log = sidekey.log();
-    assert!(log.contains("request failed: cannot resolve nowhere.invalid: "), "{log}");
+    said(&sidekey, "request failed: cannot resolve nowhere.invalid: ").await;
 }

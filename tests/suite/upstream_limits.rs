@@ -184,3 +184,29 @@ async fn an_upstream_that_hangs_holds_no_other_up() {
     assert!(waiting.iter().all(|call| !call.is_finished()));
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn connections_of_callers_are_limited_and_one_too_many_is_told() {
+    let upstream = Upstream::plain().await;
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nmax_connections: 2\nlog: {{ format: json }}\nservices:\n  \
+         api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n",
+        upstream.url()
+    );
+    let sidekey = Sidekey::configured(&config).start().await;
+    let mut kept = [sidekey.connect().await, sidekey.connect().await];
+    for connection in &mut kept {
+        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(connection.response().await.status, 200);
+    }
+    let mut one_too_many = sidekey.connect().await;
+    assert_eq!(overloaded(&one_too_many.response().await), 1);
+    assert_eq!(one_too_many.rest().await, b"");
+    sidekey.logged("max_connections is reached: new connections are refused").await;
+    drop(kept);
+    assert_eventually(PATIENCE, "there is room again", async || {
+        let sent = Call::get(sidekey.url("/api/x")).try_send().await;
+        sent.is_ok_and(|response| response.status == 200)
+    })
+    .await;
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::{HandshakeKind, ServerConfig};
 use serde_json::json;
 
-use super::http_setup::PATIENCE;
+use super::http_setup::{PATIENCE, said};
 use crate::harness::{Answer, Nginx, Pki, Sidekey, Upstream, assert_eventually};
 
 const NAMES: &[&str] = &["localhost", "127.0.0.1"];
@@ -45,8 +45,7 @@ async fn an_upstream_that_asks_for_it_gets_the_client_certificate() {
     let refused = sidekey.get("/without/x").await;
     assert_eq!((refused.status, refused.sidekey_error()), (502, Some("upstream_tls")));
     assert_eq!(upstream.request_count(), 1);
-    let log = sidekey.log();
-    assert!(log.contains("it wants a client certificate (`tls.cert_file`, `tls.key_file`)"), "{log}");
+    said(&sidekey, "it wants a client certificate (`tls.cert_file`, `tls.key_file`)").await;
 }
 
 #[tokio::test]

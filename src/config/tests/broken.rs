@@ -11,6 +11,7 @@ fn environment(name: &str) -> Option<OsString> {
         "EMPTY" => Some("".into()),
         "TWO_LINES" => Some("CANARY\nX-Injected: CANARY".into()),
         "SECRET" => Some("CANARY".into()),
+        "COLON" => Some("CANARY:x".into()),
         "NOT_A_URL" => Some("ftp://CANARY".into()),
         _ => None,
     }

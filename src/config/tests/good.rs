@@ -57,7 +57,7 @@ services:
 ");
     let auth: Vec<_> = config.services.iter().map(|service| &service.auth).collect();
     assert!(
-        matches!(auth[0], Auth::Basic { username, password } if username.is_empty() && password.expose() == "crm-secret")
+        matches!(auth[0], Auth::Basic { username: Username::Text(name), password: Some(password) } if name.is_empty() && password.expose() == "crm-secret")
     );
     let key = |auth: &Auth| match auth {
         Auth::ApiKey { location, prefix, value } => {

@@ -39,4 +39,11 @@ services:
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 "),
+    ("basic without anything", "
+services:
+  nothing: { upstream: https://a.example, auth: { type: basic, username: '', password: '' } }
+  colon: { upstream: https://a.example, auth: { type: basic, username: { env: COLON }, password: '' } }
+  unset: { upstream: https://a.example, auth: { type: basic, username: { env: NOT_SET }, password: '' } }
+max_connections: 0
+"),
 ];

@@ -1,0 +1,26 @@
+//! Basic credentials in the forms that APIs really want: the key as the user name, and nothing after the colon.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::harness::{Sidekey, Upstream};
+
+async fn sent(auth: &str) -> (String, String) {
+    let upstream = Upstream::plain().await;
+    let service = format!("api: {{ upstream: '{}', auth: {{ type: basic, {auth} }} }}", upstream.url());
+    let sidekey = Sidekey::serving(&service).file("key", "k3y\n").start().await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    let request = upstream.only_request();
+    let value = request.header("authorization").unwrap().strip_prefix("Basic ").unwrap().to_owned();
+    (String::from_utf8(BASE64_STANDARD.decode(value).unwrap()).unwrap(), sidekey.log())
+}
+
+#[tokio::test]
+async fn a_key_is_the_user_name_and_the_password_is_empty() {
+    let (pair, log) = sent("username: { file: $DIR/key }, password: ''").await;
+    assert_eq!(pair, "k3y:");
+    assert!(!log.contains("plain text"), "nothing to warn of: {log}");
+    assert!(!log.contains("k3y"));
+    assert_eq!(sent("username: me, password: ''").await.0, "me:");
+    assert_eq!(sent("username: { file: $DIR/key }, password: { file: $DIR/key }").await.0, "k3y:k3y");
+}
