@@ -13,7 +13,7 @@ use crate::config::{CallerTls, CallerTlsFiles};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What is offered by ALPN (RFC 7301), best first.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// One listener's TLS.
 pub struct CallerTlsServer {

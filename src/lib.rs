@@ -9,7 +9,7 @@
 //! 4  proxy · admin
 //! 3  runtime · reload → service
 //! 2  credential · route
-//! 1  token · headers · upstream · handover · caller_tls · authority → listener
+//! 1  token · upstream · handover · caller_tls · authority → listener · http2 → headers
 //! 0  telemetry · tls · dns · keepalive → config → secret · metrics
 //! ```
 
@@ -23,6 +23,7 @@ pub mod credential;
 pub mod dns;
 pub mod handover;
 pub mod headers;
+pub mod http2;
 pub mod keepalive;
 pub mod listener;
 pub mod metrics;

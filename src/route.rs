@@ -201,6 +201,7 @@ mod tests {
             listen: vec![],
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
             tls: Tls::default(),
+            protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),
             options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,

@@ -68,13 +68,18 @@ pub struct Reader {
 impl Reader {
     /// Goes on to the current snapshot; returns whether that is another one. Costs one relaxed load where it is not.
     pub fn refresh(&mut self) -> bool {
-        if self.runtime.generation.load(Ordering::Relaxed) == self.generation {
+        if self.is_current() {
             return false;
         }
         // Before the snapshot: one that is replaced in between is found at the next look.
         self.generation = self.runtime.generation.load(Ordering::Acquire);
         self.snapshot = self.runtime.current();
         true
+    }
+
+    /// Whether there is no other snapshot by now.
+    pub fn is_current(&self) -> bool {
+        self.runtime.generation.load(Ordering::Relaxed) == self.generation
     }
 
     /// The snapshot as of the last look.

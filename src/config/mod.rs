@@ -33,6 +33,7 @@ mod nearest;
 mod oauth2;
 mod options;
 mod place;
+mod protocol;
 mod reload;
 mod report;
 mod secret;
@@ -132,6 +133,8 @@ pub struct Service {
     pub auth: Auth,
     /// TLS toward the upstream.
     pub tls: Tls,
+    /// The version of HTTP that the upstream is spoken to in.
+    pub protocol: Protocol,
     /// Limits on waiting for the upstream.
     pub timeouts: Timeouts,
     /// How the upstream is reached, and how much of it is used.
@@ -144,6 +147,18 @@ pub struct Service {
     pub replay_on_401: bool,
     /// Does not hold readiness back.
     pub optional: bool,
+}
+
+/// `protocol`: the version of HTTP toward an upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What came by HTTP/2 goes by HTTP/2 where the upstream's TLS agrees to it; everything else by HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; without TLS by prior knowledge.
+    Http2,
 }
 
 /// The base URL a service forwards to, taken apart.

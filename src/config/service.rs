@@ -7,7 +7,7 @@ use super::auth::Credentials;
 use super::item::Item;
 use super::listen::Claims;
 use super::table::Table;
-use super::{Service, Timeouts, Tls, auth, duration, endpoint, host, listener, options, tls};
+use super::{Service, Timeouts, Tls, auth, duration, endpoint, host, listener, options, protocol, tls};
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
@@ -45,6 +45,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let listen =
         table.optional("listen").map_or_else(Vec::new, |item| listener::read_all(&item, &mut shared.claims));
     let tls = table.optional("tls");
+    let protocol = table.optional("protocol").and_then(|item| protocol::read(&item)).unwrap_or_default();
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
     let rewrite_location = table.optional("rewrite_location").and_then(|item| item.boolean()).unwrap_or(true);
@@ -64,6 +65,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
         listen,
         auth: auth?,
         tls,
+        protocol,
         timeouts,
         options,
         token_wait,

@@ -13,13 +13,14 @@ use super::head::{self, MAX_HEAD, Room};
 use super::hint;
 use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite;
-use crate::upstream::Connection;
+use crate::upstream::{Connection, is_unprocessed};
 
 impl Request<'_> {
     /// Sends the request and reads until the head of the final answer is whole; returns its length.
     ///
     /// A kept-alive connection may have been closed by the upstream just as it was taken. Where nothing of an answer came
-    /// and sending the request again cannot do harm, it is sent once more on a new connection.
+    /// and sending the request again cannot do harm, it is sent once more on another connection;
+    /// so is one that the upstream says it has not acted on (HTTP/2).
     pub(super) async fn ask(
         &mut self,
         io: &mut impl Io,
@@ -31,10 +32,10 @@ impl Request<'_> {
         let is_whole = self.body.is_done();
         let mut is_again = false;
         loop {
-            let idle = || if is_again { None } else { endpoint.idle(self.facts.is_idempotent) };
+            let idle = || if is_again { None } else { endpoint.idle(self.wish, self.facts.is_idempotent) };
             let mut connection = match self.connection.take().or_else(idle) {
                 Some(connection) => connection,
-                None => endpoint.connect(upstream.timeouts.connect).await.map_err(|error| {
+                None => endpoint.connect(self.wish, upstream.timeouts.connect).await.map_err(|error| {
                     upstream.failed(endpoint);
                     Failure::from(error)
                 })?,
@@ -46,6 +47,7 @@ impl Request<'_> {
             };
             let may_repeat = match &unanswered {
                 Unanswered::Unsent(_) => true,
+                Unanswered::Lost(error) if is_unprocessed(error) => is_whole,
                 Unanswered::Lost(_) => {
                     endpoint.lost(&connection);
                     let is_harmless = is_whole && self.facts.is_idempotent;
@@ -53,6 +55,9 @@ impl Request<'_> {
                 }
                 Unanswered::Failure(_) | Unanswered::Cut(_) => false,
             };
+            if unanswered.is_timeout() {
+                connection.suspect();
+            }
             if is_again || !may_repeat {
                 let trouble = Trouble::from(unanswered);
                 if matches!(&trouble, Trouble::Failure(failure) if failure.is_of_upstream()) {
@@ -186,6 +191,10 @@ enum Unanswered {
 }
 
 impl Unanswered {
+    fn is_timeout(&self) -> bool {
+        matches!(self, Self::Failure(failure) if failure.reason == Reason::UpstreamTimeout)
+    }
+
     fn broken(broken: Broken) -> Self {
         match broken {
             Broken::CallerBody(error) => Self::Failure(error.into()),

@@ -102,6 +102,11 @@ impl Buffer {
         pin!(io.read_buf(&mut self.data)).poll(cx)
     }
 
+    /// Gives its memory back before it is dropped.
+    pub(super) fn give_back(&mut self) {
+        drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, held: None }));
+    }
+
     fn make_room(&mut self) {
         if self.data.capacity() - self.data.len() < SIZE / 8 {
             if self.held.is_some_and(|held| self.data.len() - held > HELD - SIZE / 8) {

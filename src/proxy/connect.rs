@@ -127,9 +127,9 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io, rest: Buffer, open
             let is_tls = first == HANDSHAKE;
             proxy.caller.enter(Within { authority: opened.authority, is_tls });
             if !is_tls {
-                requests(&mut proxy, &mut inner).await;
+                requests(proxy, &mut inner).await;
             } else if let Some(mut inner) = tls::accept(server, inner).await {
-                requests(&mut proxy, &mut inner).await;
+                requests(proxy, &mut inner).await;
             }
         }
     }

@@ -13,6 +13,7 @@ use super::connect::{self, Opened};
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
+use super::http2;
 use super::patience::Patience;
 use super::relay::Io;
 
@@ -25,15 +26,16 @@ const HEAD: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
-    if let Some((rest, opened)) = requests(&mut proxy, io).await {
+pub(super) async fn serve(proxy: Proxy, io: &mut impl Io) {
+    if let Some((proxy, rest, opened)) = requests(proxy, io).await {
         connect::serve(proxy, io, rest, opened).await;
     }
 }
 
 /// Serves requests until the connection ends, or until a `CONNECT` makes something else of it.
-pub(super) async fn requests(proxy: &mut Proxy, io: &mut impl Io) -> Option<(Buffer, Opened)> {
+pub(super) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Proxy, Buffer, Opened)> {
     let mut left = None;
+    let mut is_first = true;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
     let (mut between, mut within) = (Patience::default(), Patience::default());
     loop {
@@ -46,40 +48,50 @@ pub(super) async fn requests(proxy: &mut Proxy, io: &mut impl Io) -> Option<(Buf
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                exchange::refuse(proxy, io, failure.into(), &mut within).await;
+                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                exchange::refuse(proxy, io, failure.into(), &mut within).await;
+                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
                 break;
             }
         };
+        if is_first && &buffer.filled()[..head] == http2::PREFACE {
+            // In a box: most connections are not of this kind, and should not hold room for it.
+            Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
+            return None;
+        }
+        is_first = false;
         proxy.refresh();
         if proxy.is_gone() {
-            let failure = Failure::new(Reason::UnknownService, "the service of this listener was removed");
-            exchange::refuse(proxy, io, failure.into(), &mut within).await;
+            exchange::refuse(&proxy, io, removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
         if connect::is_asked_for(buffer.filled()) {
-            let opened = connect::open(proxy, &buffer.filled()[..head]).await;
+            let opened = connect::open(&proxy, &buffer.filled()[..head]).await;
             buffer.consume(head);
             match opened {
-                Ok(opened) => return Some((buffer, opened)),
-                Err(refusal) => exchange::refuse(proxy, io, refusal, &mut within).await,
+                Ok(opened) => return Some((proxy, buffer, opened)),
+                Err(refusal) => exchange::refuse(&proxy, io, refusal, &mut within).await,
             };
             break linger(io, &mut buffer).await;
         }
-        match exchange::run(proxy, io, &mut buffer, head, &mut within).await {
+        match exchange::run(&proxy, io, &mut buffer, head, false, &mut within).await {
             After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
             After::Linger => break linger(io, &mut buffer).await,
-            After::Close => break,
+            After::Close | After::Cut(_) => break,
         }
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.
     let _ = timeout(LINGER, io.shutdown()).await;
     None
+}
+
+/// What a caller is told whose listener has lost its service.
+pub(super) fn removed() -> Failure {
+    Failure::new(Reason::UnknownService, "the service of this listener was removed")
 }
 
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.

@@ -23,7 +23,7 @@ use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::route::Way;
 use crate::service::Service;
-use crate::upstream::{Connection, Endpoint, Leave};
+use crate::upstream::{Connection, Endpoint, Leave, Wish};
 
 /// So many services are named to a caller that asks for one that is not there.
 const LISTED: usize = 100;
@@ -39,6 +39,8 @@ pub(super) enum After {
     Linger,
     /// At once.
     Close,
+    /// At once, and so that half an answer is not taken for a whole one.
+    Cut(Broken),
 }
 
 /// Why a request ended other than well.
@@ -55,12 +57,13 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Serves the request whose head is the first `length` bytes of `buffer`.
+/// Serves the request whose head is the first `length` bytes of `buffer`; `is_http2`: of a caller that speaks HTTP/2.
 pub(super) async fn run(
     proxy: &Proxy,
     io: &mut impl Io,
     buffer: &mut Buffer,
     length: usize,
+    is_http2: bool,
     patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
@@ -71,7 +74,7 @@ pub(super) async fn run(
             return refuse(proxy, io, refusal, patience).await;
         }
     };
-    let mut request = Request::begin(proxy, found, length, patience);
+    let mut request = Request::begin(proxy, found, length, is_http2, patience);
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
@@ -96,7 +99,7 @@ pub(super) async fn run(
         Err(Trouble::Failure(failure)) => request.fail(io, failure, &mut out).await,
         Err(Trouble::Cut(broken)) => {
             tracing::debug!(service.name = request.service.name, "answer cut short: {broken}");
-            After::Close
+            After::Cut(broken)
         }
     }
 }
@@ -123,6 +126,7 @@ pub(super) struct Request<'p> {
     /// Kept until the request is over.
     leave: Option<Leave<'p>>,
     pub(super) facts: RequestFacts,
+    pub(super) wish: Wish,
     /// How much of the caller's bytes the head is.
     pub(super) head_length: usize,
     /// The credential that it was sent with.
@@ -139,7 +143,13 @@ pub(super) struct Request<'p> {
 }
 
 impl<'p> Request<'p> {
-    fn begin(proxy: &'p Proxy, found: Found<'p>, head_length: usize, patience: &'p mut Patience) -> Self {
+    fn begin(
+        proxy: &'p Proxy,
+        found: Found<'p>,
+        head_length: usize,
+        is_http2: bool,
+        patience: &'p mut Patience,
+    ) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let Found { service, endpoint, facts, method, path, used, way } = found;
@@ -150,6 +160,7 @@ impl<'p> Request<'p> {
             connection: None,
             address: None,
             leave: None,
+            wish: Wish { http2: is_http2, upgrade: facts.is_websocket },
             body: whole_body(service, &facts),
             facts,
             head_length,

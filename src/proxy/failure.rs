@@ -169,6 +169,9 @@ impl From<ConnectError> for Failure {
                 Reason::UpstreamConnect
             }
             ConnectError::Tls { .. } => Reason::UpstreamTls,
+            ConnectError::Version { .. } | ConnectError::Http2 { .. } | ConnectError::Upgrade => {
+                Reason::UpstreamProtocol
+            }
             ConnectError::Timeout { .. } => Reason::UpstreamTimeout,
         };
         Self::new(reason, error.to_string())

@@ -1,10 +1,11 @@
-//! The data plane: HTTP/1.1 from callers, through a service's credential, to its upstream.
+//! The data plane: HTTP/1.1 and HTTP/2 from callers, through a service's credential, to its upstream.
 //!
 //! ```text
 //! tls          a caller's TLS, before anything else
 //! crowd        how many connections there are
 //! connection   one caller's connection: request after request
 //! connect      what becomes of a CONNECT
+//! http2        one that speaks HTTP/2: its streams, each as a connection with one request
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
@@ -42,6 +43,7 @@ mod failure;
 mod framing;
 mod head;
 mod hint;
+mod http2;
 mod location;
 mod patience;
 mod prefixed;
@@ -60,6 +62,7 @@ use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
+use tokio::sync::Notify;
 
 use crate::caller_tls::CallerTlsServer;
 use crowd::Crowd;
@@ -76,6 +79,7 @@ pub struct DataPlane {
     runtime: Arc<Runtime>,
     metrics: Arc<Metrics>,
     draining: AtomicBool,
+    drain: Notify,
     in_flight: AtomicUsize,
     crowd: Crowd,
 }
@@ -84,17 +88,24 @@ impl DataPlane {
     /// A data plane that serves what `runtime` has.
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { runtime, metrics, draining, in_flight, crowd: Crowd::default() }
+        Self { runtime, metrics, draining, drain: Notify::new(), in_flight, crowd: Crowd::default() }
     }
 
     /// From now on every connection is closed after the request it is busy with.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.drain.notify_waiters();
     }
 
     /// Requests read and not yet answered whole.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Something that [`in_flight`](Self::in_flight) counts until it is dropped.
+    fn count(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
     }
 }
 
@@ -104,18 +115,29 @@ pub struct Door {
     own: Option<String>,
     tls: Option<Arc<CallerTlsServer>>,
     closing: AtomicBool,
+    close: Notify,
 }
 
 impl Door {
     /// A door; `own` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
     /// is `tls`, nothing else is spoken.
     pub fn new(own: Option<String>, tls: Option<Arc<CallerTlsServer>>) -> Self {
-        Self { own, tls, closing: AtomicBool::new(false) }
+        Self { own, tls, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
     /// From now on every connection that came in by it is closed after the request it is busy with.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+        self.close.notify_waiters();
+    }
+}
+
+/// Is counted.
+struct InFlight<'p>(&'p AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -153,6 +175,11 @@ impl Proxy {
         }
     }
 
+    /// The same connection with the current snapshot, where that is another one by now.
+    fn renewed(&self) -> Option<Self> {
+        (!self.reader.is_current()).then(|| Self::new(self.plane.clone(), self.door.clone()))
+    }
+
     fn find_own(door: &Door, snapshot: &Snapshot) -> Own {
         let Some(name) = &door.own else { return Own::Shared };
         let index = snapshot.services.iter().position(|service| service.name == *name);
@@ -177,6 +204,14 @@ impl Proxy {
 
     fn is_draining(&self) -> bool {
         self.plane.draining.load(Ordering::Relaxed) || self.door.closing.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this connection is to end after the requests that it is busy with.
+    async fn draining(&self) {
+        let (drain, close) = (self.plane.drain.notified(), self.door.close.notified());
+        if !self.is_draining() {
+            tokio::select! { () = drain => {}, () = close => {} }
+        }
     }
 }
 

@@ -93,19 +93,21 @@ pub(super) async fn send<C: Io, U: Io>(
     patience.renew();
     poll_fn(|cx| {
         loop {
-            match step_up(caller, upstream, cx)? {
-                Step::Moved => {
-                    patience.renew();
-                    continue;
-                }
+            let moved = match step_up(caller, upstream, cx)? {
+                Step::Moved => true,
+                Step::Waiting => false,
                 Step::Done => return Poll::Ready(Ok(Sent::All)),
                 Step::Refused(error) => return Poll::Ready(Ok(Sent::Refused(error))),
-                Step::Waiting => {}
-            }
+            };
+            // A caller that never pauses must not keep its own answer from itself.
             return match answer.poll_fill(cx, upstream) {
                 Poll::Ready(Ok(0)) => Poll::Ready(Ok(Sent::Refused(io::ErrorKind::UnexpectedEof.into()))),
                 Poll::Ready(Ok(_)) => Poll::Ready(Ok(Sent::Answered)),
                 Poll::Ready(Err(error)) => Poll::Ready(Ok(Sent::Refused(error))),
+                Poll::Pending if moved => {
+                    patience.renew();
+                    continue;
+                }
                 Poll::Pending => {
                     // What there is was written: it is the caller that is waited for.
                     let is_callers = caller.body.ready == 0 && !caller.body.is_done();

@@ -12,11 +12,11 @@ impl Request<'_> {
         let upstream = &self.service.upstream;
         let mut failed = Vec::new();
         loop {
-            if let Some(connection) = self.endpoint.idle(self.facts.is_idempotent) {
+            if let Some(connection) = self.endpoint.idle(self.wish, self.facts.is_idempotent) {
                 self.connection = Some(connection);
                 return Ok(());
             }
-            let error = match self.endpoint.connect(upstream.timeouts.connect).await {
+            let error = match self.endpoint.connect(self.wish, upstream.timeouts.connect).await {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     return Ok(());

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -55,6 +57,25 @@ pub enum ConnectError {
         /// What may be wrong.
         hint: &'static str,
     },
+    /// `protocol: http2`, and the upstream does not agree to it.
+    #[error("{name} does not agree to HTTP/2 (ALPN), which `protocol: http2` asks for")]
+    Version {
+        /// The upstream's host.
+        name: String,
+    },
+    /// The connection was made, and it is not HTTP/2 that is spoken there.
+    #[error("{name} ({address}) does not speak HTTP/2: {source}")]
+    Http2 {
+        /// The upstream's host.
+        name: String,
+        /// The address, the proxy's if there is one.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// `protocol: http2`, and the request needs HTTP/1.1.
+    #[error("a WebSocket needs HTTP/1.1, which `protocol: http2` rules out")]
+    Upgrade,
     /// `timeouts.connect` is over.
     #[error("{name} did not take the connection within {} (timeouts.connect): {phase}", seconds(.after))]
     Timeout {
@@ -74,6 +95,7 @@ impl ConnectError {
             Self::Tcp(_) => true,
             Self::Tls { source, .. } => source.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>()),
             Self::Dns { .. } | Self::Proxy { .. } | Self::Timeout { .. } => false,
+            Self::Version { .. } | Self::Http2 { .. } | Self::Upgrade => false,
         }
     }
 }
@@ -86,7 +108,7 @@ fn seconds(duration: &Duration) -> String {
 pub(super) struct Way {
     pub(super) host: Host,
     pub(super) port: u16,
-    pub(super) tls: Option<(std::sync::Arc<TlsClient>, ServerName<'static>)>,
+    pub(super) tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
     /// In place of DNS.
     pub(super) resolve: Vec<std::net::IpAddr>,
     pub(super) proxy: Option<Proxy>,
@@ -102,12 +124,16 @@ pub(super) struct Proxy {
 }
 
 impl Way {
-    /// A connection within `limit`; one that merely breaks is tried once more.
-    pub(super) async fn connect(&self, limit: Duration) -> Result<(Stream, SocketAddr), ConnectError> {
+    /// A connection within `limit`, TLS offering `alpn` (RFC 7301); one that merely breaks is tried once more.
+    pub(super) async fn connect(
+        &self,
+        alpn: &[&[u8]],
+        limit: Duration,
+    ) -> Result<(Stream, SocketAddr), ConnectError> {
         let phase = Mutex::new("waiting for the name servers".to_owned());
         let opening = async {
-            match self.open(&phase).await {
-                Err(error) if error.is_passing() => self.open(&phase).await,
+            match self.open(alpn, &phase).await {
+                Err(error) if error.is_passing() => self.open(alpn, &phase).await,
                 outcome => outcome,
             }
         };
@@ -120,7 +146,11 @@ impl Way {
         })
     }
 
-    async fn open(&self, phase: &Mutex<String>) -> Result<(Stream, SocketAddr), ConnectError> {
+    async fn open(
+        &self,
+        alpn: &[&[u8]],
+        phase: &Mutex<String>,
+    ) -> Result<(Stream, SocketAddr), ConnectError> {
         let addresses = self.failing.order(&self.addresses().await?);
         let mut attempts = Attempts::default();
         let trying = |address: SocketAddr| {
@@ -151,7 +181,7 @@ impl Way {
         if self.tls.is_some() {
             *phase.lock() = format!("connected to {address}, the TLS handshake is not over");
         }
-        match self.secure(tcp).await {
+        match self.secure(alpn, tcp).await {
             Ok(stream) => Ok((stream, address)),
             Err(source) => {
                 let name = self.host.to_string();
@@ -174,9 +204,16 @@ impl Way {
         found.map_err(|source| ConnectError::Dns { name: host.to_string(), source })
     }
 
-    async fn secure(&self, tcp: TcpStream) -> io::Result<Stream> {
+    async fn secure(&self, alpn: &[&[u8]], tcp: TcpStream) -> io::Result<Stream> {
         let Some((client, name)) = &self.tls else { return Ok(Stream::Plain(tcp)) };
-        let connector = TlsConnector::from(client.current());
+        let mut config = client.current();
+        if !alpn.is_empty() {
+            // The session cache stays the same one.
+            let mut offering = ClientConfig::clone(&config);
+            offering.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+            config = Arc::new(offering);
+        }
+        let connector = TlsConnector::from(config);
         Ok(Stream::Tls(Box::new(connector.connect(name.clone(), tcp).await?)))
     }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
-use super::connect::{ConnectError, Proxy, Way};
+use super::connect::{Proxy, Way};
 use super::health::{Change, Health};
+use super::http2;
 use super::pool::Pool;
 use super::stream::Stream;
-use crate::config::{self, Service};
+use crate::config::{self, Protocol, Service};
 use crate::dns::Resolver;
 use crate::tls::TlsClient;
 
@@ -22,8 +23,12 @@ const PASSED_OVER: Duration = Duration::from_secs(10);
 
 /// One URL of an upstream.
 pub struct Endpoint {
-    way: Way,
-    pool: Pool,
+    pub(super) way: Way,
+    pub(super) pool: Pool,
+    pub(super) protocol: Protocol,
+    pub(super) http2: http2::Connections,
+    /// It chose HTTP/1.1 when it was last offered both.
+    pub(super) prefers_http1: AtomicBool,
     health: Health,
     is_hinted: AtomicBool,
     /// `Host` of every request.
@@ -39,13 +44,15 @@ pub struct Connection {
     /// The other side; the proxy, where there is one.
     pub address: SocketAddr,
     /// How long it was idle, if it has carried a request before: the upstream may have closed it at any moment.
-    idle: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    /// It is a stream of a connection that was there before.
+    pub(super) is_shared: bool,
 }
 
 impl Connection {
     /// Whether it has carried a request before.
     pub fn is_reused(&self) -> bool {
-        self.idle.is_some()
+        self.idle.is_some() || self.is_shared
     }
 }
 
@@ -77,6 +84,9 @@ impl Endpoint {
                 failing: super::order::Failing::default(),
             },
             pool: Pool::new(&options.pool),
+            protocol: service.protocol,
+            http2: http2::Connections::new(options.pool.idle_timeout),
+            prefers_http1: AtomicBool::new(false),
             health: Health::new(FAILURES, PASSED_OVER),
             is_hinted: AtomicBool::new(false),
             authority: url.authority(),
@@ -84,24 +94,12 @@ impl Endpoint {
         }
     }
 
-    /// An idle connection, if there is one that still lives. For a request that must not be sent twice, only one that the
-    /// upstream is not likely to be closing right now.
-    pub fn idle(&self, is_idempotent: bool) -> Option<Connection> {
-        let (stream, address, idle) = self.pool.take(is_idempotent)?;
-        Some(Connection { stream, address, idle: Some(idle) })
-    }
-
-    /// A new connection, within the connect timeout.
-    pub async fn connect(&self, limit: Duration) -> Result<Connection, ConnectError> {
-        // In a box: a connection that is idle should not hold room for what it needs once.
-        let (stream, address) = Box::pin(self.way.connect(limit)).await?;
-        Ok(Connection { stream, address, idle: None })
-    }
-
     /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
     /// `keep_alive` is how long the upstream said that it keeps it.
     pub fn release(&self, connection: Connection, keep_alive: Option<Duration>) {
-        self.pool.put(connection.stream, connection.address, keep_alive);
+        if !matches!(connection.stream, Stream::Http2(_)) {
+            self.pool.put(connection.stream, connection.address, keep_alive);
+        }
     }
 
     /// The connection ended without a byte of an answer.
@@ -119,6 +117,7 @@ impl Endpoint {
     /// Closes connections that were idle for too long; called now and then.
     pub(super) fn sweep(&self) {
         self.pool.sweep();
+        self.http2.sweep();
     }
 
     /// Whether it is its turn.

@@ -6,6 +6,7 @@
 //! order      which address first; race: not one after the other; tunnel: through a proxy
 //! outside    hosts that are no service's
 //! pool       idle connections
+//! version    HTTP/1.1 or HTTP/2; http2: connections that requests share
 //! health     failures in a row
 //! limits     requests at a time and in a time, the circuit
 //! ```
@@ -16,6 +17,7 @@
 mod connect;
 mod endpoint;
 mod health;
+mod http2;
 mod limits;
 mod order;
 mod outside;
@@ -23,6 +25,7 @@ mod pool;
 mod race;
 mod stream;
 mod tunnel;
+mod version;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,9 +36,11 @@ use crate::dns::Resolver;
 
 pub use connect::ConnectError;
 pub use endpoint::{Connection, Endpoint, EndpointTls};
+pub use http2::is_unprocessed;
 pub use limits::{Leave, Refused};
 pub use outside::{Outside, OutsideError};
 pub use stream::Stream;
+pub use version::Wish;
 
 use health::Change;
 use limits::Limits;
@@ -182,6 +187,7 @@ pub(crate) mod tests {
             listen: vec![],
             auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
             tls: Tls::default(),
+            protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),
             options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,

@@ -22,7 +22,7 @@ use crate::config::PoolLimits;
 /// Idle connections that one worker keeps to one URL; more than that are closed when they are done.
 const PER_WORKER: usize = 1024;
 /// Workers beyond this share stacks.
-const SHARDS: usize = 16;
+pub(super) const SHARDS: usize = 16;
 /// What was seen of an upstream's own limit counts for this long: it may have been a restart.
 const MEMORY: Duration = Duration::from_secs(300);
 
@@ -178,7 +178,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// The shard of the current thread.
-fn worker() -> usize {
+pub(super) fn worker() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);

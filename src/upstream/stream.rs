@@ -1,4 +1,4 @@
-//! A byte stream to an upstream: TCP, with or without TLS.
+//! A byte stream to an upstream: TCP, with or without TLS, or one of the streams of an HTTP/2 connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,12 +8,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// TCP, or TLS over it.
+use super::http2;
+
+/// What one request is written to and its answer read from.
 pub enum Stream {
     /// `http`
     Plain(TcpStream),
     /// `https`
     Tls(Box<TlsStream<TcpStream>>),
+    /// For one request only.
+    Http2(Box<http2::Stream>),
 }
 
 impl Stream {
@@ -32,6 +36,7 @@ macro_rules! either {
         match $self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).$method($($arg),*),
             Stream::Tls(stream) => Pin::new(stream).$method($($arg),*),
+            Stream::Http2(stream) => Pin::new(stream).$method($($arg),*),
         }
     };
 }
@@ -59,6 +64,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Http2(_) => false,
         }
     }
 

@@ -21,6 +21,8 @@ mod chaos;
 mod client;
 mod eventually;
 mod http1;
+mod http2;
+mod http2_upstream;
 mod load;
 mod login;
 mod pki;
@@ -38,14 +40,16 @@ pub use chaos::ChaosProxy;
 pub use client::{Call, Connection, Response};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
+pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
+pub use http2_upstream::{Http2Request, Http2Upstream};
 pub use load::{Load, Outcome};
 pub use login::Login;
 pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Curl, Nginx, OidcProvider, Settings, jose_verify, node_clients, openssl,
-    promtool_check_metrics, python_clients, python_requests, tool,
+    AiohttpApi, Curl, GrpcServer, Nghttpd, Nginx, OidcProvider, Settings, grpc_calls, httpx_calls,
+    jose_verify, node_clients, openssl, promtool_check_metrics, python_clients, python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

@@ -22,6 +22,15 @@ pub async fn before_url(url: &str, more: &str) -> Sidekey {
     Sidekey::serving(&services).start().await
 }
 
+/// The same with a single worker, so that all requests find the same connections.
+pub async fn one_worker(url: &str, more: &str) -> Sidekey {
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json, access: true }}\nservices:\n  \
+         api: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}{more} }}\n"
+    );
+    Sidekey::configured(&config).start().await
+}
+
 /// Waits until no request is in flight.
 pub async fn at_rest(sidekey: &Sidekey) {
     assert_eventually(PATIENCE, "no request is in flight", async || {

@@ -127,3 +127,29 @@ async fn hundreds_of_megabytes_pass_both_ways_in_flat_memory() {
     let grown = resident_megabytes(&sidekey) - before;
     assert!(grown < 10, "{grown} MB for {} MB", LENGTH / 1024 / 1024);
 }
+
+#[tokio::test]
+async fn a_caller_that_sends_without_a_pause_gets_its_answer_all_the_same() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    let client = Wire::to(&sidekey).await.into_stream();
+    let (mut reading, mut writing) = client.into_split();
+    writing
+        .write_all(b"POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await
+        .unwrap();
+    let (mut upstream, _) = server.accept_request().await;
+    // Never waits for anything but room.
+    let uploading = tokio::spawn(async move { while writing.write_all(b"4\r\nmore\r\n").await.is_ok() {} });
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await;
+    let draining = tokio::spawn(async move { upstream.rest().await });
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, async {
+        while !answer.ends_with(b"early") {
+            assert_ne!(reading.read_buf(&mut answer).await.unwrap(), 0);
+        }
+    });
+    read.await.expect("the answer, while the upload goes on");
+    uploading.abort();
+    draining.abort();
+}

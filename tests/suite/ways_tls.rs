@@ -34,13 +34,18 @@ fn url(sidekey: &Sidekey) -> String {
 }
 
 #[tokio::test]
-async fn curl_calls_over_tls_and_speaks_http_1_by_alpn() {
+async fn curl_calls_over_tls_and_speaks_either_version_by_alpn() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let ca = pki.ca_file();
-    for version in ["--tlsv1.2", "--tlsv1.3"] {
-        let answer = Curl::call(&[version, "--http1.1", "--cacert", &ca, &url(&sidekey)], b"").await;
-        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    for (tls, http, line) in [
+        ("--tlsv1.2", "--http1.1", "HTTP/1.1 200 "),
+        ("--tlsv1.3", "--http1.1", "HTTP/1.1 200 "),
+        ("--tlsv1.2", "--http2", "HTTP/2 200 "),
+        ("--tlsv1.3", "--http2", "HTTP/2 200 "),
+    ] {
+        let answer = Curl::call(&[tls, http, "--include", "--cacert", &ca, &url(&sidekey)], b"").await;
+        assert!(answer.text().starts_with(line) && answer.text().ends_with("\r\nok"), "{}", answer.text());
         assert_eq!(upstream.last_request().header("authorization"), Some("Bearer t0ken"));
     }
 }

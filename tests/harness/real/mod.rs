@@ -4,7 +4,9 @@
 
 mod clients;
 mod curl;
+mod grpc;
 mod jose;
+mod nghttpd;
 mod nginx;
 mod oidc;
 mod promtool;
@@ -14,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 pub use clients::{AiohttpApi, Settings, node_clients, python_clients};
 pub use curl::Curl;
+pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use jose::{jose_verify, openssl};
+pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
 pub use promtool::promtool_check_metrics;

@@ -9,6 +9,7 @@ mod grants;
 mod intercept;
 mod keys;
 mod listeners;
+mod protocol;
 mod state;
 mod tls;
 mod upstreams;
@@ -29,6 +30,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
     ("intercept", intercept::CASES),
+    ("protocol", protocol::CASES),
     ("tls", tls::CASES),
     ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),

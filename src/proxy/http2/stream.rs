@@ -1,0 +1,119 @@
+//! A caller's stream as a connection that carries one request.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Method, request};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::grpc;
+use crate::http2::heads::{self, Head};
+use crate::http2::{Coding, Inbound, Outbound};
+
+/// Reading gives the request's body, writing takes its answers: interim ones, and one that is final.
+pub(super) struct Stream {
+    body: Inbound,
+    respond: SendResponse<Bytes>,
+    answer: Answer,
+    is_head: bool,
+    is_grpc: bool,
+}
+
+enum Answer {
+    /// Not begun.
+    Open,
+    /// Its head is out.
+    Body(Outbound),
+    /// All of it is out with its head; what is still written is not for the wire.
+    Whole,
+}
+
+impl Stream {
+    /// For a request with this head.
+    pub(super) fn new(parts: &request::Parts, body: RecvStream, respond: SendResponse<Bytes>) -> Self {
+        Self {
+            body: Inbound::new(body, heads::length(&parts.headers)),
+            respond,
+            answer: Answer::Open,
+            is_head: parts.method == Method::HEAD,
+            is_grpc: grpc::is_call(&parts.headers),
+        }
+    }
+
+    /// Ends it before its time.
+    pub(super) fn reset(&mut self, reason: Reason) {
+        match &mut self.answer {
+            Answer::Body(body) => body.reset(reason),
+            Answer::Open | Answer::Whole => self.respond.send_reset(reason),
+        }
+    }
+
+    /// Sends a head; returns its length, with that of an empty body behind it.
+    fn head(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Head { mut message, coding, length } = heads::read_response(bytes, self.is_head)?;
+        if message.status().is_informational() {
+            self.respond.send_informational(message).map_err(io::Error::other)?;
+            return Ok(length);
+        }
+        if self.is_grpc && grpc::explain(&mut message) {
+            self.respond.send_response(message, true).map_err(io::Error::other)?;
+            self.answer = Answer::Whole;
+            return Ok(length);
+        }
+        // Nothing follows: one frame says it all, which is what makes a gRPC answer one of "Trailers-Only".
+        let ended = bytes[length..] == *b"0\r\n\r\n" && coding == Coding::chunked();
+        let whole = coding == Coding::NONE || ended;
+        let stream = self.respond.send_response(message, whole).map_err(io::Error::other)?;
+        self.answer = Answer::Body(Outbound::new(stream, if ended { Coding::NONE } else { coding }));
+        Ok(if ended { bytes.len() } else { length })
+    }
+}
+
+impl AsyncRead for Stream {
+    /// Once the body was read there is nothing more to read but the caller's end of the stream.
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.body.is_done() {
+            return this.body.poll_read(cx, buf);
+        }
+        let reason = ready!(match &mut this.answer {
+            Answer::Open => this.respond.poll_reset(cx),
+            Answer::Body(body) => body.poll_reset(cx),
+            Answer::Whole => Poll::Pending,
+        });
+        Poll::Ready(Err(io::Error::other(reason.map_or_else(|error| error, h2::Error::from))))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let head = match this.answer {
+            Answer::Open => this.head(bytes)?,
+            _ => 0,
+        };
+        let rest = &bytes[head..];
+        match &mut this.answer {
+            Answer::Body(body) if !rest.is_empty() => match body.poll_write(cx, rest) {
+                Poll::Ready(Ok(count)) => Poll::Ready(Ok(head + count)),
+                Poll::Pending if head > 0 => Poll::Ready(Ok(head)),
+                other => other,
+            },
+            Answer::Open | Answer::Body(_) => Poll::Ready(Ok(head)),
+            Answer::Whole => Poll::Ready(Ok(bytes.len())),
+        }
+    }
+
+    /// What was taken is with the connection, which writes it.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,199 @@
+//! Connections to an upstream that speaks HTTP/2: each carries many requests at a time.
+//!
+//! A worker has connections of its own, because a connection is driven by the event loop that opened it. A request takes
+//! the first one with room; where there is none, one is opened, and whoever else needs one meanwhile waits for it.
+
+mod stream;
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, Reason};
+use http::uri::Scheme;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+
+use super::pool::{SHARDS, worker};
+use crate::http2;
+
+pub(super) use stream::Stream;
+
+/// A connection that is asked whether it lives answers within this time, or it is closed.
+const PONG: Duration = Duration::from_secs(5);
+
+/// The connections of one upstream.
+pub(super) struct Connections {
+    shards: [Shard; SHARDS],
+    /// A connection is closed after carrying nothing for this long.
+    limit: Duration,
+}
+
+#[derive(Default)]
+struct Shard {
+    open: Mutex<Vec<Arc<Shared>>>,
+    /// Held while one is being opened.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// One connection.
+pub(super) struct Shared {
+    send: SendRequest<Bytes>,
+    scheme: Scheme,
+    /// The other side; the proxy, where there is one.
+    address: SocketAddr,
+    /// Requests on it now.
+    active: AtomicUsize,
+    /// When the last one ended.
+    since: Mutex<Instant>,
+    suspicion: Arc<Suspicion>,
+}
+
+/// A connection may be dead: it gets no new request until it has said that it lives.
+#[derive(Default)]
+struct Suspicion {
+    is_there: AtomicBool,
+    ask: Notify,
+}
+
+impl Connections {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { shards: std::array::from_fn(|_| Shard::default()), limit }
+    }
+
+    /// A stream of a connection that has room for one.
+    pub(super) fn stream(&self) -> Option<Stream> {
+        let mut open = self.shards[worker()].open.lock();
+        open.retain(|shared| shared.is_open());
+        let shared = open.iter().find(|shared| shared.has_room())?;
+        Some(Stream::new(shared.clone()))
+    }
+
+    /// Leave to open a connection: one at a time for each worker.
+    pub(super) async fn opening(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shards[worker()].opening.lock().await
+    }
+
+    /// A stream of a new connection over this one.
+    pub(super) async fn open(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        scheme: Scheme,
+        address: SocketAddr,
+    ) -> io::Result<Stream> {
+        let (send, mut connection) = limits().handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
+        // The upstream's settings come first, and say how many requests it takes at a time.
+        poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
+            Poll::Pending if send.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
+        let shared = Arc::new(Shared {
+            send,
+            scheme,
+            address,
+            active: AtomicUsize::new(0),
+            since: Mutex::new(Instant::now()),
+            suspicion: Arc::default(),
+        });
+        tokio::spawn(drive(connection, shared.suspicion.clone()));
+        self.shards[worker()].open.lock().push(shared.clone());
+        Ok(Stream::new(shared))
+    }
+
+    /// Closes what carried nothing for too long.
+    pub(super) fn sweep(&self) {
+        for shard in &self.shards {
+            shard.open.lock().retain(|shared| {
+                shared.is_open()
+                    && (shared.active.load(Ordering::Relaxed) > 0
+                        || shared.since.lock().elapsed() < self.limit)
+            });
+        }
+    }
+}
+
+impl Shared {
+    /// Neither broken nor told by the upstream to go away.
+    fn is_open(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        !matches!(self.send.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
+    }
+
+    fn has_room(&self) -> bool {
+        !self.suspicion.is_there.load(Ordering::Relaxed)
+            && self.active.load(Ordering::Relaxed) < self.send.current_max_send_streams()
+    }
+
+    /// A request on it got no answer in time.
+    fn suspect(&self) {
+        if !self.suspicion.is_there.swap(true, Ordering::Relaxed) {
+            self.suspicion.ask.notify_one();
+        }
+    }
+}
+
+fn limits() -> Builder {
+    let mut limits = Builder::new();
+    limits
+        .enable_push(false)
+        .initial_max_send_streams(0)
+        .initial_window_size(http2::STREAM_WINDOW)
+        .initial_connection_window_size(http2::CONNECTION_WINDOW)
+        .max_frame_size(http2::FRAME)
+        .max_header_list_size(http2::HEAD)
+        .header_table_size(4096)
+        .max_send_buffer_size(http2::SEND_BUFFER)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(Some(http2::RESETS))
+        .max_concurrent_reset_streams(32)
+        .reset_stream_duration(Duration::from_secs(5));
+    limits
+}
+
+/// Reads and writes until the connection ends: by the upstream's doing, or because nobody holds it any more.
+///
+/// It is asked whether it lives only after a request on it got no answer: upstreams take pings without need for an attack.
+async fn drive<I: AsyncRead + AsyncWrite + Unpin>(
+    mut connection: Connection<I, Bytes>,
+    suspicion: Arc<Suspicion>,
+) {
+    let Some(mut pings) = connection.ping_pong() else { return };
+    let watching = async {
+        loop {
+            suspicion.ask.notified().await;
+            let alive = tokio::time::timeout(PONG, pings.ping(Ping::opaque())).await;
+            if !matches!(alive, Ok(Ok(_))) {
+                return;
+            }
+            suspicion.is_there.store(false, Ordering::Relaxed);
+        }
+    };
+    tokio::select! {
+        ended = &mut connection => if let Err(error) = ended {
+            tracing::debug!("an upstream's HTTP/2 connection broke: {error}");
+        },
+        () = watching => tracing::debug!("an upstream's HTTP/2 connection is dead: it answers no ping"),
+    }
+}
+
+/// Whether the upstream is known not to have acted on a request that ended with this error, so that it may be sent again
+/// whatever it is (RFC 9113 §8.7).
+pub fn is_unprocessed(error: &io::Error) -> bool {
+    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    let reason = error.reason();
+    (error.is_reset() && error.is_remote() && reason == Some(Reason::REFUSED_STREAM))
+        || (error.is_go_away() && error.is_remote() && reason == Some(Reason::NO_ERROR))
+}

@@ -1,0 +1,259 @@
+//! A recording HTTP/2 server. What it answers is in the path:
+//!
+//! `/echo` the body, part by part, and the trailers · `/trailers-only` · `/hints` 103 first · `/status/N` · `/reset/N` at once ·
+//! `/half/N` half an answer, then a reset with code N · `/hang` · `/early` an answer without waiting for the body; anything else: `ok`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use parking_lot::Mutex;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Pki, assert_eventually};
+
+/// The server; stops when dropped.
+pub struct Http2Upstream {
+    address: SocketAddr,
+    tls: bool,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[derive(Default)]
+struct Shared {
+    requests: Mutex<Vec<Http2Request>>,
+    connections: AtomicUsize,
+    streams: Option<u32>,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Http2Request {
+    pub connection: usize,
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub trailers: HeaderMap,
+    /// It came to its proper end.
+    pub complete: bool,
+    /// The code that the client ended it with.
+    pub reset: Option<h2::Reason>,
+}
+
+impl Http2Upstream {
+    /// By prior knowledge.
+    pub async fn plain() -> Self {
+        Self::start(None, None).await
+    }
+
+    /// By prior knowledge, with so many streams at a time.
+    pub async fn narrow(streams: u32) -> Self {
+        Self::start(None, Some(streams)).await
+    }
+
+    /// HTTPS for `localhost`, with these protocols by ALPN.
+    pub async fn tls(pki: &Pki, alpn: &[&str]) -> Self {
+        let mut config = ServerConfig::clone(&pki.server(&["localhost"]));
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Self::start(Some(Arc::new(config)), None).await
+    }
+
+    async fn start(tls: Option<Arc<ServerConfig>>, streams: Option<u32>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared { streams, ..Shared::default() });
+        let is_tls = tls.is_some();
+        let task = tokio::spawn(accept(listener, tls, shared.clone())).abort_handle();
+        Self { address, tls: is_tls, shared, task }
+    }
+
+    pub fn url(&self) -> String {
+        let port = self.address.port();
+        if self.tls { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}") }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn requests(&self) -> Vec<Http2Request> {
+        self.shared.requests.lock().clone()
+    }
+
+    pub fn last_request(&self) -> Http2Request {
+        self.requests().pop().expect("a request")
+    }
+
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until this many requests have come, complete or not.
+    pub async fn received(&self, count: usize) {
+        let what = format!("{count} requests at the upstream");
+        assert_eventually(Duration::from_secs(20), &what, async || self.requests().len() >= count).await;
+    }
+}
+
+impl Drop for Http2Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, shared: Arc<Shared>) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((tcp, _)) = listener.accept().await {
+        tcp.set_nodelay(true).unwrap();
+        let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
+        let (tls, shared) = (tls.clone(), shared.clone());
+        connections.spawn(async move {
+            match tls {
+                None => serve(tcp, number, shared).await,
+                Some(config) => {
+                    if let Ok(stream) = TlsAcceptor::from(config).accept(tcp).await {
+                        serve(stream, number, shared).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve(io: impl AsyncRead + AsyncWrite + Unpin, number: usize, shared: Arc<Shared>) {
+    let mut builder = h2::server::Builder::new();
+    if let Some(streams) = shared.streams {
+        builder.max_concurrent_streams(streams);
+    }
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(io).await else { return };
+    let mut streams = tokio::task::JoinSet::new();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let (parts, body) = request.into_parts();
+        let index = {
+            let mut requests = shared.requests.lock();
+            requests.push(Http2Request {
+                connection: number,
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                headers: parts.headers.clone(),
+                body: Vec::new(),
+                trailers: HeaderMap::new(),
+                complete: false,
+                reset: None,
+            });
+            requests.len() - 1
+        };
+        let shared = shared.clone();
+        streams.spawn(async move { answer(Request::from_parts(parts, body), respond, index, &shared).await });
+    }
+}
+
+async fn answer(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    index: usize,
+    shared: &Shared,
+) {
+    let (parts, mut body) = request.into_parts();
+    let words: Vec<_> = parts.uri.path().split('/').skip(1).collect();
+    let number = words.get(1).and_then(|word| word.parse::<u32>().ok()).unwrap_or(0);
+    let ok = |length: usize| Response::builder().header("content-length", length).body(()).unwrap();
+    if words[0] == "echo" {
+        let echo = Response::builder().header("x-echo", "1").body(()).unwrap();
+        let mut out = respond.send_response(echo, false).unwrap();
+        while let Some(part) = next(&mut body, index, shared).await {
+            let _ = out.send_data(part, false);
+        }
+        let trailers = finish(&mut body, index, shared).await;
+        let _ = out.send_trailers(trailers);
+        return;
+    }
+    match words[0] {
+        "early" => {
+            let mut out = respond.send_response(ok(5), false).unwrap();
+            return out.send_data("early".into(), true).unwrap();
+        }
+        "reset" => return respond.send_reset(number.into()),
+        "hang" => {
+            let reason = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
+            shared.requests.lock()[index].reset = reason.ok();
+            return;
+        }
+        _ => {}
+    }
+    while next(&mut body, index, shared).await.is_some() {}
+    finish(&mut body, index, shared).await;
+    match words[0] {
+        "hints" => {
+            let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();
+            respond.send_informational(hints).unwrap();
+            let mut out = respond.send_response(ok(4), false).unwrap();
+            out.send_data("late".into(), true).unwrap();
+        }
+        "status" => {
+            let status = u16::try_from(number).unwrap();
+            let answer = Response::builder().status(status).header("etag", "\"e\"").body(()).unwrap();
+            respond.send_response(answer, true).unwrap();
+        }
+        "trailers-only" => {
+            let answer =
+                Response::builder().header("content-type", "application/grpc").header("grpc-status", "5");
+            respond.send_response(answer.body(()).unwrap(), true).unwrap();
+        }
+        "sized-trailers" => {
+            let answer =
+                Response::builder().header("content-length", 2).header("trailer", "x-sum").body(()).unwrap();
+            let mut out = respond.send_response(answer, false).unwrap();
+            out.send_data("ok".into(), false).unwrap();
+            out.send_trailers([("x-sum".parse().unwrap(), "7".parse().unwrap())].into_iter().collect())
+                .unwrap();
+        }
+        "half" => {
+            let mut out = respond.send_response(ok(10), false).unwrap();
+            out.send_data("half".into(), false).unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            out.send_reset(number.into());
+        }
+        _ if parts.method == Method::HEAD => {
+            respond.send_response(ok(2), true).unwrap();
+        }
+        _ => {
+            let mut out = respond.send_response(ok(2), false).unwrap();
+            let _ = out.send_data("ok".into(), true);
+        }
+    }
+}
+
+async fn next(body: &mut RecvStream, index: usize, shared: &Shared) -> Option<Bytes> {
+    match body.data().await? {
+        Ok(part) => {
+            let _ = body.flow_control().release_capacity(part.len());
+            shared.requests.lock()[index].body.extend_from_slice(&part);
+            Some(part)
+        }
+        Err(error) => {
+            shared.requests.lock()[index].reset = error.reason();
+            None
+        }
+    }
+}
+
+async fn finish(body: &mut RecvStream, index: usize, shared: &Shared) -> HeaderMap {
+    let ended = body.trailers().await;
+    let mut requests = shared.requests.lock();
+    requests[index].complete = ended.is_ok();
+    let trailers = ended.ok().flatten().unwrap_or_default();
+    requests[index].trailers.clone_from(&trailers);
+    trailers
+}
