@@ -80,6 +80,7 @@ fn proxy() -> Proxy {
         credential: Credential::new(&config.auth, |_| store.clone()),
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None)),
         token_wait: config.token_wait,
+        rewrite_location: config.rewrite_location,
         replay_on_401: config.replay_on_401,
         optional: config.optional,
         metrics: metrics.service(&config.name),
@@ -87,8 +88,14 @@ fn proxy() -> Proxy {
         last_failure: LastFailure::default(),
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
-    let snapshot =
-        Snapshot { routes: Routes::new(&config.services), services, access_log: false, max_connections: 1 };
+    let snapshot = Snapshot {
+        routes: Routes::new(&config.services),
+        services,
+        access_log: false,
+        intercept: None,
+        outside: None,
+        max_connections: 1,
+    };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
     Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
 }

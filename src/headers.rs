@@ -20,10 +20,14 @@ pub enum Field {
     Host,
     /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`, `Proxy-Authenticate`: ends here.
     HopByHop,
+    /// `Location`, `Content-Location`: may name the upstream.
+    Location,
     /// `Sidekey-Error`: only Sidekey writes it, so one from an upstream is dropped.
     SidekeyError,
     /// `TE`: ends here, but that trailers are welcome is said again.
     Te,
+    /// `Trailer`: passed on with chunked content only.
+    Trailer,
     /// `Transfer-Encoding`
     TransferEncoding,
     /// `Upgrade`: ends here unless the upgrade is one that Sidekey passes through.
@@ -39,12 +43,15 @@ impl Field {
             2 if is("te") => Self::Te,
             4 if is("host") => Self::Host,
             6 if is("cookie") => Self::Cookie,
+            7 if is("trailer") => Self::Trailer,
             7 if is("upgrade") => Self::Upgrade,
+            8 if is("location") => Self::Location,
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::HopByHop,
             13 if is("authorization") => Self::Authorization,
             13 if is("sidekey-error") => Self::SidekeyError,
             14 if is("content-length") => Self::ContentLength,
+            16 if is("content-location") => Self::Location,
             16 if is("proxy-connection") => Self::HopByHop,
             17 if is("transfer-encoding") => Self::TransferEncoding,
             18 if is("proxy-authenticate") => Self::HopByHop,
@@ -79,7 +86,7 @@ mod tests {
         assert_eq!(Field::of("KEEP-ALIVE"), Field::HopByHop);
         assert_eq!(Field::of("proxy-Authorization"), Field::HopByHop);
         assert_eq!(Field::of("tE"), Field::Te);
-        for other in ["X-Connection", "te2", "Accept", "Trailer", "Expect", "authorizatioN2", ""] {
+        for other in ["X-Connection", "te2", "Accept", "Locations", "Expect", "authorizatioN2", ""] {
             assert_eq!(Field::of(other), Field::EndToEnd, "{other}");
         }
     }

@@ -9,12 +9,13 @@
 //! 4  proxy · admin
 //! 3  runtime · reload · trial → service
 //! 2  credential · route
-//! 1  token · upstream · handover · caller_tls → listener · http2 → headers
-//! 0  telemetry · tls · dns → config → secret · metrics
+//! 1  token · upstream · handover · caller_tls · authority → listener · http2 → headers
+//! 0  telemetry · tls · dns · keepalive → config → secret · metrics
 //! ```
 
 pub mod admin;
 pub mod app;
+pub mod authority;
 pub mod caller_tls;
 pub mod cli;
 pub mod config;
@@ -23,6 +24,7 @@ pub mod dns;
 pub mod handover;
 pub mod headers;
 pub mod http2;
+pub mod keepalive;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;

@@ -9,6 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use crate::config::Listen;
+use crate::keepalive::keep_alive;
 
 /// A bound socket.
 pub struct Listener {
@@ -37,6 +38,7 @@ impl Listener {
         let bound = match address {
             Listen::Tcp(tcp) => TcpListener::bind(tcp).and_then(|socket| {
                 socket.set_nonblocking(true)?;
+                keep_alive(&socket);
                 Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
             }),
             Listen::Unix(path) => bind_unix(path).and_then(|socket| {

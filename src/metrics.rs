@@ -196,6 +196,12 @@ impl Metrics {
         self.errors_total.with_label_values(&[service, reason]).inc();
     }
 
+    /// Counts a request that was led to no upstream; `service` is empty where it led to no service either.
+    pub fn answered(&self, service: &str, method: MethodLabel, status: u16) {
+        let labels = [service, method.as_str(), CLASSES[class(status)]];
+        self.requests_total.with_label_values(&labels).inc();
+    }
+
     /// The token series of one service; only services with a token have them.
     pub fn token(&self, service: &str) -> TokenMetrics {
         TokenMetrics {
@@ -249,18 +255,28 @@ pub const UPSTREAM_REASONS: [&str; 4] =
     ["upstream_connect", "upstream_tls", "upstream_timeout", "upstream_protocol"];
 
 /// The methods that are counted by name; any other is `OTHER`.
-const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "OTHER"];
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "OTHER"];
 /// Classes of status codes.
 pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The position of a status code's class.
+fn class(status: u16) -> usize {
+    usize::from(status / 100).clamp(1, CLASSES.len()) - 1
+}
 
 /// A request's method as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodLabel(usize);
 
 impl MethodLabel {
+    /// `CONNECT`
+    pub const CONNECT: Self = Self(METHODS.len() - 2);
+    /// A method that is not counted by name, or one that could not be read.
+    pub const OTHER: Self = Self(METHODS.len() - 1);
+
     /// The label of a method.
     pub fn of(method: &str) -> Self {
-        Self(METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1))
+        METHODS.iter().position(|known| *known == method).map_or(Self::OTHER, Self)
     }
 
     /// The label's text.
@@ -296,7 +312,7 @@ impl ServiceMetrics {
         self.in_flight.dec();
         self.request_duration.observe(took.as_secs_f64());
         let Some(status) = status else { return };
-        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        let class = class(status);
         let series = self.requests[method][class].get().or_else(|| {
             let labels = [self.name.as_str(), METHODS[method], CLASSES[class]];
             let first = || self.requests_total.with_label_values(&labels);

@@ -1,15 +1,17 @@
 //! Which service a request is for: the listener it came in by, its host, or the first segment of its path. What
 //! matches nothing is refused.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::config::{Host, Service};
+use crate::config::Service;
 
 /// The routing table; built once, read by every request.
 pub struct Routes {
     prefixes: HashMap<Box<str>, usize>,
     hosts: HashMap<Box<str>, usize>,
-    upstreams: HashMap<Box<str>, usize>,
+    /// By `host` and by `host:port`: base path and service, the longest base path first.
+    upstreams: HashMap<Box<str>, Vec<(Box<str>, usize)>>,
 }
 
 /// A match: the service, and what of the path and query goes to its upstream.
@@ -19,6 +21,19 @@ pub struct Match<'a> {
     pub service: usize,
     /// Starts with `/` or `?`, or is empty.
     pub rest: &'a str,
+    /// What stands before `rest` in the caller's URL.
+    pub way: Way,
+}
+
+/// How a caller names a service, and so what the upstream's URLs are to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `/<service>` before the path.
+    Prefix,
+    /// A host or a listener that stands for the upstream's base URL: nothing before the path.
+    Alias,
+    /// The upstream's own URL, as through a proxy: its base path before the path.
+    Own,
 }
 
 impl Routes {
@@ -28,19 +43,28 @@ impl Routes {
             let mut table = HashMap::new();
             for (index, service) in services.iter().enumerate() {
                 for key in keys(service) {
-                    // The first of two services with one upstream answers for its host.
                     table.entry(key.into_boxed_str()).or_insert(index);
                 }
             }
             table
         };
+        let mut upstreams: HashMap<Box<str>, Vec<(Box<str>, usize)>> = HashMap::new();
+        for (index, service) in services.iter().enumerate() {
+            for url in service.upstreams() {
+                for key in [url.host.to_string(), format!("{}:{}", url.host, url.port)] {
+                    let base = url.base_path.clone().into_boxed_str();
+                    upstreams.entry(key.into_boxed_str()).or_default().push((base, index));
+                }
+            }
+        }
+        // The order of the file stays among equals: the first of two services with one URL answers for it.
+        for bases in upstreams.values_mut() {
+            bases.sort_by_key(|(base, _)| Reverse(base.len()));
+        }
         Self {
             prefixes: by(|service| vec![service.name.clone()]),
             hosts: by(|service| service.hosts.clone()),
-            upstreams: by(|service| {
-                let of = |host: &Host, port| [host.to_string(), format!("{host}:{port}")];
-                service.upstreams().flat_map(|to| of(&to.host, to.port)).collect()
-            }),
+            upstreams,
         }
     }
 
@@ -55,31 +79,69 @@ impl Routes {
         absolute: bool,
         path: &'a str,
     ) -> Option<Match<'a>> {
-        if let Some(service) = own {
-            return Some(Match { service, rest: path });
+        if let (Some(service), false) = (own, absolute) {
+            return Some(Match { service, rest: path, way: Way::Alias });
         }
         if absolute || !self.hosts.is_empty() {
             let authority = host.to_ascii_lowercase();
             let host = without_port(&authority);
-            // A port of the scheme's own says nothing: the app writes `http://` where the upstream is `https://`.
-            let port = authority[host.len()..].trim_start_matches(':');
-            let is_usual = matches!(port, "" | "80" | "443");
-            let by_host = || self.upstreams.get(host).filter(|_| is_usual);
-            let upstream = || self.upstreams.get(&*authority).or_else(by_host).filter(|_| absolute);
-            let service = self.hosts.get(host).or_else(upstream);
-            if let Some(&service) = service {
-                return Some(Match { service, rest: path });
+            // What a listener of its own is asked for in proxy form is for its service or for nobody.
+            let is_own = |service: usize| own.is_none_or(|own| own == service);
+            if let Some(&service) = self.hosts.get(host).filter(|service| is_own(**service)) {
+                return Some(Match { service, rest: path, way: Way::Alias });
             }
-        }
-        if absolute {
-            return None;
+            if absolute {
+                return self.by_upstream(&authority, host, path, is_own);
+            }
         }
         let inner = path.strip_prefix('/')?;
         let end = inner.find(['/', '?']).unwrap_or(inner.len());
         let (name, rest) = inner.split_at(end);
         let &service = self.prefixes.get(name)?;
-        Some(Match { service, rest })
+        Some(Match { service, rest, way: Way::Prefix })
     }
+
+    /// Whether a `CONNECT` to this host and port is one to a service: by the port of its upstream, or by that of plain HTTP, of
+    /// which Sidekey makes what the upstream has. `own` as in [`find`](Self::find).
+    pub fn is_service(&self, own: Option<usize>, host: &str, port: u16) -> bool {
+        let is_own = |service: usize| own.is_none_or(|own| own == service);
+        let at = |key: &str| {
+            self.upstreams.get(key).is_some_and(|bases| bases.iter().any(|(_, service)| is_own(*service)))
+        };
+        self.hosts
+            .get(host.trim_matches(['[', ']']))
+            .or_else(|| self.hosts.get(host))
+            .is_some_and(|service| is_own(*service))
+            || at(&format!("{host}:{port}"))
+            || (port == 80 && at(host))
+    }
+
+    /// The service whose base URL the caller's own URL lies under.
+    fn by_upstream<'a>(
+        &self,
+        authority: &str,
+        host: &str,
+        path: &'a str,
+        is_own: impl Fn(usize) -> bool,
+    ) -> Option<Match<'a>> {
+        // A port of the scheme's own says nothing: the app writes `http://` where the upstream is `https://`.
+        let port = authority[host.len()..].trim_start_matches(':');
+        let is_usual = matches!(port, "" | "80" | "443");
+        let bases = self.upstreams.get(authority);
+        let bases = bases.or_else(|| self.upstreams.get(host).filter(|_| is_usual))?;
+        bases.iter().filter(|(_, service)| is_own(*service)).find_map(|(base, service)| {
+            let rest = path.strip_prefix(&**base)?;
+            let is_under = rest.is_empty() || rest.starts_with(['/', '?']);
+            is_under.then_some(Match { service: *service, rest, way: Way::Own })
+        })
+    }
+}
+
+/// Whether two authorities name one host: in any case, and by the same port unless one of them leaves it out.
+pub fn agree(one: &str, other: &str) -> bool {
+    let split = |authority: &'_ str| without_port(authority).len();
+    let ((one, one_port), (other, other_port)) = (one.split_at(split(one)), other.split_at(split(other)));
+    one.eq_ignore_ascii_case(other) && (one_port == other_port || one_port.len() < 2 || other_port.len() < 2)
 }
 
 fn without_port(authority: &str) -> &str {
@@ -123,7 +185,7 @@ pub fn climbs(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Timeouts, Tls, Upstream, UpstreamOptions};
+    use crate::config::{Auth, Host, Timeouts, Tls, Upstream, UpstreamOptions};
     use crate::secret::Secret;
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> Service {
@@ -143,6 +205,7 @@ mod tests {
             timeouts: Timeouts::default(),
             options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
+            rewrite_location: true,
             replay_on_401: true,
             optional: false,
         }
@@ -188,7 +251,12 @@ mod tests {
         assert_eq!(find("crm.example.com:443", true), Some((1, "/billing/x")));
         assert_eq!(find("other.example.com", true), None);
         assert_eq!(find("crm.example.com:8443", true), None, "another port is another server");
-        assert_eq!(routes.find(Some(1), "x", false, "/y"), Some(Match { service: 1, rest: "/y" }));
+        let own = |host, absolute| routes.find(Some(1), host, absolute, "/y").map(|found| found.service);
+        assert_eq!(own("x", false), Some(1));
+        assert_eq!(own("crm.example.com", true), Some(1));
+        assert_eq!(own("crm.internal", true), Some(1));
+        assert_eq!(own("billing.example.com", true), None, "another service than the listener's");
+        assert_eq!(own("other.example.com", true), None);
     }
 
     #[test]
@@ -205,6 +273,39 @@ mod tests {
         assert_eq!(find("127.0.0.1"), Some(0));
         assert_eq!(find("127.0.0.1:443"), Some(2));
         assert_eq!(find("127.0.0.1:7003"), None);
+    }
+
+    #[test]
+    fn two_services_on_one_server_are_told_apart_by_their_base_paths() {
+        let under = |base: &str| {
+            let mut service = service("x", "api.example.com", &[]);
+            service.upstream.base_path = base.into();
+            service
+        };
+        let routes = Routes::new(&[under("/a"), under("/a/b"), under("/c"), under("/c")]);
+        let find =
+            |path| routes.find(None, "api.example.com", true, path).map(|found| (found.service, found.rest));
+        assert_eq!(find("/a/x?y"), Some((0, "/x?y")));
+        assert_eq!(find("/a"), Some((0, "")));
+        assert_eq!(find("/a?y"), Some((0, "?y")));
+        assert_eq!(find("/a/b/x"), Some((1, "/x")));
+        assert_eq!(find("/a/bx"), Some((0, "/bx")));
+        assert_eq!(find("/c/x"), Some((2, "/x")));
+        for outside in ["/", "", "/ax", "/A/x", "//a/x", "/d"] {
+            assert_eq!(find(outside), None, "{outside}");
+        }
+    }
+
+    #[test]
+    fn authorities_agree_by_host_and_by_port_where_both_have_one() {
+        for (one, other) in
+            [("a", "A"), ("a:443", "a"), ("a:80", "a:80"), ("[::1]:80", "[::1]"), ("a:", "a:80")]
+        {
+            assert!(agree(one, other) && agree(other, one), "{one} {other}");
+        }
+        for (one, other) in [("a", "b"), ("a:80", "a:443"), ("[::1]", "[::2]"), ("a", ""), ("a.b", "a")] {
+            assert!(!agree(one, other) && !agree(other, one), "{one} {other}");
+        }
     }
 
     #[test]

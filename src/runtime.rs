@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::authority::Authority;
 use crate::route::Routes;
 use crate::service::Service;
+use crate::upstream::Outside;
 
 /// Everything that a request looks up; never changed once it is made.
 pub struct Snapshot {
@@ -17,6 +19,10 @@ pub struct Snapshot {
     pub services: Box<[Arc<Service>]>,
     /// Whether each request has its line in the log.
     pub access_log: bool,
+    /// Answers a `CONNECT` in a service's place.
+    pub intercept: Option<Arc<Authority>>,
+    /// Where a `CONNECT` to a host of no service leads; refused where there is none.
+    pub outside: Option<Arc<Outside>>,
     /// Connections of callers at a time; those beyond it are told so and closed.
     pub max_connections: usize,
 }
@@ -87,7 +93,14 @@ mod tests {
     use super::*;
 
     fn snapshot(access_log: bool) -> Snapshot {
-        Snapshot { routes: Routes::new(&[]), services: Box::new([]), access_log, max_connections: 1 }
+        Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log,
+            intercept: None,
+            outside: None,
+            max_connections: 1,
+        }
     }
 
     #[test]

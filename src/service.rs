@@ -23,6 +23,8 @@ pub struct Service {
     pub upstream_url: String,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
+    /// A `Location` inside the upstream is rewritten to the way the caller came in.
+    pub rewrite_location: bool,
     /// Whether a request is sent once more after a 401, with another credential.
     pub replay_on_401: bool,
     /// Does not hold readiness back.

@@ -28,7 +28,8 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, Listen};
+use crate::authority::Authority;
+use crate::config::{Config, Listen, Unmatched};
 use crate::dns::Resolver;
 use crate::handover::Inherited;
 use crate::listener::Listener;
@@ -42,6 +43,7 @@ use crate::telemetry::LogControl;
 use crate::tls::TlsClients;
 use crate::token::chain::Chains;
 use crate::token::state::StateDir;
+use crate::upstream::Outside;
 
 pub use alone::service_alone;
 use doors::Doors;
@@ -141,7 +143,8 @@ impl App {
         let mut none = Services::default();
         let services = workshop.prepare(&none, config)?.start(&mut none, &metrics);
 
-        let runtime = Arc::new(Runtime::new(snapshot(config, &services)));
+        let connects = Connects::new(&workshop, config)?;
+        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connects)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
         let (reloader, watcher) = reload::new(metrics.reload());
@@ -288,6 +291,7 @@ impl App {
         anyhow::ensure!(!state.stopping, "Sidekey is stopping");
         let services = self.workshop.prepare(&state.services, &config)?;
         let planned = state.doors.plan(&config)?;
+        let connects = Connects::new(&self.workshop, &config)?;
         let mut ready = Vec::new();
         for door in planned.opened() {
             for worker in 0..state.workers.len() {
@@ -297,7 +301,7 @@ impl App {
         let opened: Vec<_> = planned.opened().map(|door| door.bound.clone()).collect();
 
         let services = services.start(&mut state.services, &self.metrics);
-        self.runtime.replace(snapshot(&config, &services));
+        self.runtime.replace(snapshot(&config, &services, connects));
         for (worker, ready) in ready {
             state.workers[worker].serve(ready);
         }
@@ -317,11 +321,32 @@ impl App {
     }
 }
 
-fn snapshot(config: &Config, services: &Services) -> Snapshot {
+/// What becomes of a `CONNECT`.
+struct Connects {
+    intercept: Option<Arc<Authority>>,
+    outside: Option<Arc<Outside>>,
+}
+
+impl Connects {
+    fn new(workshop: &Workshop, config: &Config) -> anyhow::Result<Self> {
+        let intercept = config.intercept.as_ref().map(Authority::new).transpose()?.map(Arc::new);
+        let outside = match &config.unmatched {
+            Unmatched::Deny => None,
+            Unmatched::Tunnel(settings) => {
+                Some(Arc::new(Outside::new(settings.clone(), workshop.resolver.clone())))
+            }
+        };
+        Ok(Self { intercept, outside })
+    }
+}
+
+fn snapshot(config: &Config, services: &Services, connects: Connects) -> Snapshot {
     Snapshot {
         routes: Routes::new(&config.services),
         services: services.in_order(),
         access_log: config.log.access,
+        intercept: connects.intercept,
+        outside: connects.outside,
         max_connections: config.max_connections,
     }
 }

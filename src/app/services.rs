@@ -154,6 +154,7 @@ impl Workshop {
             credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
             upstream,
             token_wait: config.token_wait,
+            rewrite_location: config.rewrite_location,
             replay_on_401: config.replay_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),

@@ -1,10 +1,12 @@
 //! The command line: one file for each subcommand.
 
+mod ca;
 mod check;
 mod demo;
 mod login;
 mod notify;
 mod run;
+mod schema;
 mod test;
 mod upgrade;
 
@@ -35,10 +37,15 @@ enum Command {
     Check(ConfigArg),
     /// Obtain a service's credential, call its upstream once, and say what came of it.
     Test(test::Args),
+    /// The certificate authority of interception.
+    #[command(subcommand)]
+    Ca(ca::Ca),
     /// Log in once for a service whose grant needs a person: authorization code, or device code.
     Login(login::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
+    /// Print the JSON Schema of the services file, for editors.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,8 +68,10 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(arg) => check::check(&arg.config),
         Command::Test(args) => test::test(&args),
+        Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Schema => schema::schema(),
     }
 }
 

@@ -82,7 +82,7 @@ impl CallerTls {
     }
 }
 
-fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+pub(super) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |message: &str| format!("the file{}: {message}", named(path));
     let mut content = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(|error| failed(&plain(&error)))?;

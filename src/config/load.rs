@@ -20,8 +20,8 @@ use super::settle::settle;
 use super::table::Table;
 use super::tree::Kind;
 use super::{
-    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, admin, duration, listener, logging,
-    reload, state,
+    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, admin, duration, intercept,
+    listener, logging, reload, state,
 };
 use crate::secret::Commands;
 
@@ -52,20 +52,7 @@ impl Config {
     }
 
     fn load_unseen(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
-        let file = path.display().to_string();
-        let refuse = |message: String| ConfigError::whole(&file, message);
-        let mut bytes = Zeroizing::new(Vec::new());
-        File::open(path)
-            .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-            .map_err(|error| refuse(format!("cannot read the file: {}", super::secret::plain(&error))))?;
-        if bytes.len() > MAX_BYTES {
-            return Err(refuse(TOO_LARGE.into()));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
-        })?;
-        Self::parse_all(text, &file, &|name| std::env::var_os(name), commands)
+        Self::parse_all(&text(path)?, &path.display().to_string(), &|name| std::env::var_os(name), commands)
     }
 
     /// Reads a text; `file` is what mistakes call it.
@@ -103,6 +90,24 @@ impl Config {
     }
 }
 
+/// The text of a file.
+pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let file = path.display().to_string();
+    let refuse = |message: String| ConfigError::whole(&file, message);
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| refuse(format!("cannot read the file: {}", super::secret::plain(&error))))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(refuse(TOO_LARGE.into()));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+        refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
 const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
 
 /// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
@@ -120,6 +125,8 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let listen = self::listen(listen, &mut shared.claims);
     let admin = admin::read(admin_item, &mut shared.claims);
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
+    let intercept = table.optional("intercept").and_then(|item| intercept::read(&item));
+    let unmatched = intercept::unmatched(&mut table);
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);
     let state = table.optional("state").and_then(|item| state::read(&item));
@@ -134,6 +141,8 @@ fn read(root: &Item<'_>) -> Option<Config> {
         listen,
         admin,
         services: services?,
+        intercept,
+        unmatched,
         log,
         shutdown,
         state,

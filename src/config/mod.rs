@@ -21,6 +21,8 @@ mod error;
 mod files;
 mod grant;
 mod host;
+mod hosts;
+mod intercept;
 mod interpolate;
 mod issuer;
 mod item;
@@ -61,6 +63,7 @@ pub use dpop::Dpop;
 pub use error::{ConfigError, Mistake};
 pub use files::{FileKind, SeenFile};
 pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
+pub use intercept::{Intercept, Tunnel, Unmatched};
 pub use interpolate::Environment;
 pub use issuer::{Issuer, TokenUrl};
 pub use jwt_bearer::JwtBearer;
@@ -76,6 +79,10 @@ pub struct Config {
     pub admin: Admin,
     /// Every service, in the order of the file.
     pub services: Vec<Service>,
+    /// Answers a `CONNECT` in a service's place; it is refused where there is none.
+    pub intercept: Option<Intercept>,
+    /// What becomes of a `CONNECT` to a host that is no service's.
+    pub unmatched: Unmatched,
     /// Logging.
     pub log: Log,
     /// How the process ends.
@@ -160,6 +167,8 @@ pub struct Service {
     pub options: UpstreamOptions,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
+    /// A `Location` inside the upstream is rewritten to the way the caller came in.
+    pub rewrite_location: bool,
     /// Whether a request is sent once more after a 401, with another credential.
     pub replay_on_401: bool,
     /// Does not hold readiness back.
@@ -464,6 +473,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The whole request, if limited.
     pub total: Option<Duration>,
+    /// Between two pieces of anything after the switch to WebSocket, if limited.
+    pub tunnel_idle: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -473,6 +484,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(60),
             idle: Duration::from_secs(60),
             total: None,
+            tunnel_idle: None,
         }
     }
 }

@@ -48,6 +48,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let protocol = table.optional("protocol").and_then(|item| protocol::read(&item)).unwrap_or_default();
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
+    let rewrite_location = table.optional("rewrite_location").and_then(|item| item.boolean()).unwrap_or(true);
     let replay_on_401 = table.optional("replay_on_401").and_then(|item| item.boolean()).unwrap_or(true);
     let optional = table.optional("optional").and_then(|item| item.boolean()).unwrap_or_default();
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
@@ -68,6 +69,7 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
         timeouts,
         options,
         token_wait,
+        rewrite_location,
         replay_on_401,
         optional,
     })
@@ -104,6 +106,7 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
         first_byte: limit("first_byte").unwrap_or(default.first_byte),
         idle: limit("idle").unwrap_or(default.idle),
         total: limit("total"),
+        tunnel_idle: limit("tunnel_idle"),
     };
     table.finish();
     timeouts

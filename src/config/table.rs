@@ -30,6 +30,8 @@ impl<'a> Table<'a> {
     /// The value of a key that may be left out.
     pub(super) fn optional(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.known.push(key);
+        #[cfg(test)]
+        super::tests::asked(self.item.path(), key);
         let (_, node) = self.entries.iter().find(|(name, _)| name == key)?;
         let item = self.item.entry(key, node);
         match node.kind {

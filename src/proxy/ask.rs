@@ -198,7 +198,11 @@ impl Unanswered {
     fn broken(broken: Broken) -> Self {
         match broken {
             Broken::CallerBody(error) => Self::Failure(error.into()),
-            Broken::Idle => timed_out("the request's body stood still for too long"),
+            Broken::Idle => timed_out("the upstream took no more of the request's body for too long"),
+            Broken::CallerIdle => Self::Failure(Failure {
+                detail: Some("The request's body did not arrive in time."),
+                ..Failure::new(Reason::BadRequest, broken.to_string())
+            }),
             Broken::Upstream(error) => Self::Lost(error),
             Broken::Caller(_) | Broken::UpstreamBody(_) => Self::Cut(broken),
         }

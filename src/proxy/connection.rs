@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Proxy;
 use super::buffer::Buffer;
+use super::connect::{self, Opened};
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
@@ -24,8 +25,15 @@ const HEAD: Duration = Duration::from_secs(30);
 /// in a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves requests until the connection ends.
-pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
+/// Serves a connection until it ends.
+pub(super) async fn serve(proxy: Proxy, io: &mut impl Io) {
+    if let Some((proxy, rest, opened)) = requests(proxy, io).await {
+        connect::serve(proxy, io, rest, opened).await;
+    }
+}
+
+/// Serves requests until the connection ends, or until a `CONNECT` makes something else of it.
+pub(super) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Proxy, Buffer, Opened)> {
     let mut left = None;
     let mut is_first = true;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
@@ -52,12 +60,22 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
             // In a box: most connections are not of this kind, and should not hold room for it.
-            return Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
+            Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
+            return None;
         }
         is_first = false;
         proxy.refresh();
         if proxy.is_gone() {
             exchange::refuse(&proxy, io, removed().into(), &mut within).await;
+            break linger(io, &mut buffer).await;
+        }
+        if connect::is_asked_for(buffer.filled()) {
+            let opened = connect::open(&proxy, &buffer.filled()[..head]).await;
+            buffer.consume(head);
+            match opened {
+                Ok(opened) => return Some((proxy, buffer, opened)),
+                Err(refusal) => exchange::refuse(&proxy, io, refusal, &mut within).await,
+            };
             break linger(io, &mut buffer).await;
         }
         match exchange::run(&proxy, io, &mut buffer, head, false, &mut within).await {
@@ -68,6 +86,7 @@ pub(super) async fn serve(mut proxy: Proxy, io: &mut impl Io) {
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.
     let _ = timeout(LINGER, io.shutdown()).await;
+    None
 }
 
 /// What a caller is told whose listener has lost its service.
@@ -139,6 +158,8 @@ mod tests {
             routes: Routes::new(&[]),
             services: Box::new([]),
             access_log: false,
+            intercept: None,
+            outside: None,
             max_connections: 1,
         };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);

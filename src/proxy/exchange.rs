@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::Proxy;
@@ -14,15 +13,21 @@ use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
 use super::head::{self, BodyKind, RequestFacts, Room};
+use super::location::Locations;
 use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
+use super::tunnel;
 use crate::credential::Used;
 use crate::metrics::MethodLabel;
+use crate::route::Way;
 use crate::service::Service;
 use crate::token::dpop::NONCE;
 use crate::upstream::{Connection, Endpoint, Leave, Wish};
+
+/// So many services are named to a caller that asks for one that is not there.
+const LISTED: usize = 100;
 
 /// A caller takes a refusal within this time or not at all.
 const REFUSAL: Duration = Duration::from_secs(30);
@@ -129,6 +134,7 @@ pub(super) struct Request<'p> {
     pub(super) used: Used,
     method: MethodLabel,
     path: Option<String>,
+    way: Way,
     pub(super) start: Instant,
     /// What the caller was answered, from the moment the answer began.
     status: Option<u16>,
@@ -147,7 +153,7 @@ impl<'p> Request<'p> {
     ) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
-        let Found { service, endpoint, facts, method, path, used } = found;
+        let Found { service, endpoint, facts, method, path, used, way } = found;
         Self {
             proxy,
             service,
@@ -162,6 +168,7 @@ impl<'p> Request<'p> {
             used,
             method,
             path,
+            way,
             start: Instant::now(),
             status: None,
             failure: None,
@@ -247,6 +254,22 @@ impl<'p> Request<'p> {
             && nonce().is_some_and(|field| credential.hears_nonce(&self.endpoint.origin, field.value))
     }
 
+    /// How the URLs in an answer are to be understood, where they are to be rewritten at all.
+    fn locations(&self, status: u16) -> Option<Locations<'_>> {
+        let service = self.service;
+        // Inside TLS by CONNECT the upstream's own URLs are the caller's as well.
+        let is_at_home =
+            self.way == Way::Own && self.proxy.caller.within().is_some_and(|within| within.is_tls);
+        let is_new = status == 201 || (300..400).contains(&status);
+        (service.rewrite_location && is_new && !is_at_home).then(|| Locations {
+            name: &service.name,
+            is_tls: !self.endpoint.is_plain(),
+            authority: &self.endpoint.authority,
+            base_path: &self.endpoint.base_path,
+            way: self.way,
+        })
+    }
+
     /// Decides how the answer is passed back and writes its head into `out`.
     fn passing(&self, bytes: &[u8], out: &mut Buffer) -> Result<Passing, Failure> {
         let mut room = Room::new();
@@ -266,7 +289,15 @@ impl<'p> Request<'p> {
         let may_keep = self.facts.keep_alive && self.body.is_done() && !self.proxy.is_draining();
         let (relay, keep_alive) = rewrite::relay(&head.framing, self.facts.is_old, may_keep);
         if head.status != 101 {
-            rewrite::response(out.bytes_mut(), &head, relay, keep_alive, self.facts.is_old);
+            let locations = self.locations(head.status);
+            rewrite::response(
+                out.bytes_mut(),
+                &head,
+                relay,
+                keep_alive,
+                self.facts.is_old,
+                locations.as_ref(),
+            );
         }
         Ok(Passing {
             status: head.status,
@@ -325,14 +356,12 @@ impl<'p> Request<'p> {
         answer: &mut Buffer,
         mut connection: Connection,
     ) -> Result<After, Trouble> {
-        let broken = |error| Trouble::Cut(Broken::Caller(error));
+        let timeouts = &self.service.upstream.timeouts;
         out.bytes_mut().extend_from_slice(answer.filled());
-        relay::write(io, out.filled(), self.patience, self.service.upstream.timeouts.idle)
+        relay::write(io, out.filled(), self.patience, timeouts.idle).await.map_err(Trouble::Cut)?;
+        tunnel::run(io, &mut connection.stream, buffer.filled(), timeouts.tunnel_idle)
             .await
-            .map_err(Trouble::Cut)?;
-        connection.stream.write_all(buffer.filled()).await.map_err(broken)?;
-        buffer.clear();
-        tokio::io::copy_bidirectional(io, &mut connection.stream).await.map_err(broken)?;
+            .map_err(|error| Trouble::Cut(Broken::Caller(error)))?;
         Ok(After::Close)
     }
 
@@ -410,13 +439,28 @@ pub(super) async fn refuse(
     refusal: Refusal<'_>,
     patience: &mut Patience,
 ) -> After {
-    let Refusal { failure, service, is_head, keep_alive } = refusal;
-    proxy.plane.metrics.error(service, failure.reason.as_str());
-    let reason = failure.reason.as_str();
+    let Refusal { failure, service, method, path, is_head, keep_alive } = refusal;
+    let (status, reason) = (failure.reason.status(), failure.reason.as_str());
+    proxy.plane.metrics.error(service, reason);
+    proxy.plane.metrics.answered(service, method, status);
     tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", failure.cause);
+    let services: Vec<&str> = if failure.reason == Reason::UnknownService && proxy.caller.is_local() {
+        proxy.snapshot().services.iter().take(LISTED).map(|one| one.name.as_str()).collect()
+    } else {
+        Vec::new()
+    };
+    access_log::write(&access_log::Entry {
+        service,
+        method,
+        // Without a service there is no path: it may be anything.
+        path: path.or_else(|| proxy.snapshot().access_log.then(String::new)).as_deref(),
+        status: Some(status),
+        took: Duration::ZERO,
+        failure: Some(&failure),
+    });
     let keep_alive = keep_alive && !proxy.is_draining();
     let mut out = Buffer::take();
-    failure.write(out.bytes_mut(), is_head, keep_alive);
+    failure.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
     match relay::write(io, out.filled(), patience, REFUSAL).await {
         Err(_) => After::Close,
         Ok(()) if keep_alive => After::KeepAlive,

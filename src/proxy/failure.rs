@@ -11,7 +11,8 @@ use crate::upstream::{ConnectError, Refused};
 pub enum Reason {
     /// No service matches the request.
     UnknownService,
-    /// The request is not allowed: its path leaves the upstream's base path, or it is a `TRACE`.
+    /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
+    /// `TRACE`.
     Forbidden,
     /// There is no usable credential, so nothing was forwarded.
     CredentialUnavailable,
@@ -78,10 +79,10 @@ impl Reason {
     fn detail(self) -> &'static str {
         match self {
             Self::UnknownService => {
-                "No service of this Sidekey matches the request: the first path segment, the Host or the port names one."
+                "No service of this Sidekey matches the request: the first path segment, the Host, the port or, through a proxy setting, the URL names one."
             }
             Self::Forbidden => {
-                "The request's path leaves the base path of the service's upstream, or its method is TRACE."
+                "The request's path leaves the base path of the service's upstream, its Host and its target name different servers, or its method is TRACE."
             }
             Self::CredentialUnavailable => {
                 "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."
@@ -110,21 +111,40 @@ pub struct Failure {
     pub retry_after: Option<u64>,
     /// What the log is told.
     pub cause: String,
+    /// What the caller is told instead of the reason's own words, where more can be said.
+    pub detail: Option<&'static str>,
 }
 
 impl Failure {
     /// A failure without `Retry-After`.
     pub fn new(reason: Reason, cause: impl Into<String>) -> Self {
-        Self { reason, retry_after: None, cause: cause.into() }
+        Self { reason, retry_after: None, cause: cause.into(), detail: None }
     }
 
     /// The whole response. A `HEAD` request gets no body but its length.
     pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
+        self.write_listing(out, is_head, keep_alive, &[]);
+    }
+
+    /// The same, with the services there are as a further member of the problem document.
+    pub(super) fn write_listing(
+        &self,
+        out: &mut Vec<u8>,
+        is_head: bool,
+        keep_alive: bool,
+        services: &[&str],
+    ) {
         let reason = self.reason;
         let (name, status, title, detail) =
-            (reason.as_str(), reason.status(), reason.title(), reason.detail());
+            (reason.as_str(), reason.status(), reason.title(), self.detail.unwrap_or(reason.detail()));
+        // The name of a service needs no escaping.
+        let services = if services.is_empty() {
+            String::new()
+        } else {
+            format!(",\"services\":[\"{}\"]", services.join("\",\""))
+        };
         let body = format!(
-            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}\n"
+            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
         );
         let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };

@@ -11,8 +11,10 @@ use memchr::memchr;
 
 use super::failure::{Failure, Reason};
 use super::framing::{Chunks, Framing};
+use crate::config::Host;
 use crate::credential::Slot;
 use crate::headers::{Field, has_bare_line_feed, has_token, tokens};
+use crate::route::agree;
 
 /// No head is larger.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -121,7 +123,12 @@ pub(super) fn request<'h, 'b>(
         (None, true) => "",
         (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
     };
+    let named = host;
     let (host, absolute, path) = target_parts(method, target, host)?;
+    // A credential must not hang on which of the two a reader believes.
+    if absolute && known.host.is_some() && !agree(host, named) {
+        return Err(Failure::new(Reason::Forbidden, "Host and the target name different servers"));
+    }
     let body = match (known.length, known.is_chunked) {
         (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
         (None, true) if is_old => return Err(bad("Transfer-Encoding in HTTP/1.0")),
@@ -140,7 +147,7 @@ pub(super) fn request<'h, 'b>(
     Ok(RequestHead { method, host, absolute, path, fields, nominates: known.nominates, facts })
 }
 
-/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form's own authority wins over `Host`.
+/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form has an authority of its own.
 fn target_parts<'b>(
     method: &str,
     target: &'b str,
@@ -151,7 +158,7 @@ fn target_parts<'b>(
         return Err(bad("the target has a fragment"));
     }
     if method == "CONNECT" {
-        return Err(bad("CONNECT is not supported"));
+        return Err(bad("CONNECT with another method's target"));
     }
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok((host, false, target));
@@ -167,6 +174,48 @@ fn target_parts<'b>(
         return Err(bad("the target's authority is empty or has user information"));
     }
     Ok((authority, true, path))
+}
+
+/// Parses the head of a `CONNECT`: host and port (RFC 9112 §3.2.3). The host as a URL has it, so that no spelling of an
+/// address passes for another.
+pub(super) fn connect(bytes: &[u8]) -> Result<(Host, u16), Failure> {
+    if has_bare_line_feed(bytes) {
+        return Err(bad("a line of the head ends in a bare line feed"));
+    }
+    let mut room = Room::new();
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
+        Ok(Status::Complete(length)) if length == bytes.len() => {}
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"));
+        }
+        _ => return Err(bad("the head of a CONNECT cannot be read")),
+    }
+    let known = Known::of(parsed.headers)?;
+    if known.is_chunked || known.length.is_some_and(|length| length > 0) {
+        return Err(bad("CONNECT with a body"));
+    }
+    let target = parsed.path.unwrap_or_default();
+    let authority = || {
+        let (host, port) = target.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port > 0 && target.is_ascii())?;
+        let host = url::Host::parse(host).ok()?;
+        Some((Host::from(borrowed(&host)), port))
+    };
+    let found = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
+    let named = known.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
+    if named.is_some_and(|named| !agree(target, named)) {
+        return Err(Failure::new(Reason::Forbidden, "Host and the target name different servers"));
+    }
+    Ok(found)
+}
+
+fn borrowed(host: &url::Host<String>) -> url::Host<&str> {
+    match host {
+        url::Host::Domain(name) => url::Host::Domain(name),
+        url::Host::Ipv4(ip) => url::Host::Ipv4(*ip),
+        url::Host::Ipv6(ip) => url::Host::Ipv6(*ip),
+    }
 }
 
 /// A response's head, borrowed from the bytes it came in.
@@ -396,6 +445,40 @@ mod tests {
         {
             assert_eq!(parts(target), Err(Reason::BadRequest), "{target}");
         }
+    }
+
+    #[test]
+    fn a_connect_names_a_host_and_a_port() {
+        let parsed = |target: &str, fields: &str| {
+            let head = format!("CONNECT {target} HTTP/1.1\r\n{fields}\r\n");
+            connect(head.as_bytes())
+                .map(|(host, port)| format!("{host} {port}"))
+                .map_err(|failure| failure.reason)
+        };
+        assert_eq!(parsed("API.example.com:443", ""), Ok("api.example.com 443".into()));
+        assert_eq!(parsed("a:443", "Host: a\r\n"), Ok("a 443".into()));
+        assert_eq!(parsed("[::1]:8443", "Host: [::1]:8443\r\n"), Ok("[::1] 8443".into()));
+        assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "no disguise for an address");
+        assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(Reason::Forbidden));
+        for target in [
+            "a",
+            "a:",
+            ":443",
+            "a:0",
+            "a:70000",
+            "http://a:443",
+            "/x",
+            "*",
+            "u@a:443",
+            "a/b:443",
+            "a b:443",
+            "a:443/x",
+        ] {
+            assert_eq!(parsed(target, ""), Err(Reason::BadRequest), "{target}");
+        }
+        assert_eq!(parsed("a:443", "Content-Length: 5\r\n"), Err(Reason::BadRequest));
+        assert_eq!(parsed("a:443", "Transfer-Encoding: chunked\r\n"), Err(Reason::BadRequest));
+        assert_eq!(parsed("a:443", "Host: a\r\nHost: a\r\n"), Err(Reason::BadRequest));
     }
 
     fn framing(head: &str, to_head: bool) -> Result<(Framing, bool), Reason> {

@@ -4,10 +4,13 @@
 //! tls          a caller's TLS, before anything else
 //! crowd        how many connections there are
 //! connection   one caller's connection: request after request
+//! connect      what becomes of a CONNECT
 //! http2        one that speaks HTTP/2: its streams, each as a connection with one request
 //! exchange     one request, from its head to the end of its answer
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
+//! caller       who it is, as far as that is known
+//! location     the upstream's URLs as the caller writes them
 //! replay       after a 401, once more with another credential
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
@@ -16,6 +19,8 @@
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
 //! relay        bodies, both ways at once
+//! tunnel       bytes that nobody looks at
+//! prefixed     a connection of which something was read already
 //! patience     how long anything of this is waited for
 //! failure      the one map from error to response
 //! ```
@@ -29,6 +34,8 @@ mod ask;
 #[doc(hidden)]
 pub mod bench;
 mod buffer;
+mod caller;
+mod connect;
 mod connection;
 mod crowd;
 mod exchange;
@@ -37,13 +44,16 @@ mod framing;
 mod head;
 mod hint;
 mod http2;
+mod location;
 mod patience;
+mod prefixed;
 mod prepare;
 mod relay;
 mod replay;
 mod rewrite;
 mod several;
 mod tls;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -59,6 +69,8 @@ use crowd::Crowd;
 
 use crate::metrics::Metrics;
 use crate::runtime::{Reader, Runtime, Snapshot};
+
+use caller::Caller;
 
 pub use failure::{Failure, Reason};
 
@@ -135,6 +147,7 @@ pub struct Proxy {
     door: Arc<Door>,
     reader: Reader,
     own: Own,
+    caller: Caller,
 }
 
 /// Where the service of a listener of its own stands in the snapshot.
@@ -152,7 +165,7 @@ impl Proxy {
     pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
         let reader = plane.runtime.reader();
         let own = Self::find_own(&door, reader.snapshot());
-        Self { plane, door, reader, own }
+        Self { plane, door, reader, own, caller: Caller::default() }
     }
 
     /// Goes on to the current snapshot: between requests only.
@@ -218,7 +231,8 @@ impl Entrance {
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let proxy = Proxy::new(self.plane.clone(), self.door.clone());
+        let caller = Caller::new(stream.get_socket_digest());
+        let proxy = Proxy { caller, ..Proxy::new(self.plane.clone(), self.door.clone()) };
         let Some(_place) = self.plane.crowd.enter(proxy.snapshot().max_connections) else {
             // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
             if self.door.tls.is_none() {

@@ -9,7 +9,7 @@ use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
 use crate::credential::{Target, Used};
 use crate::metrics::MethodLabel;
-use crate::route::climbs;
+use crate::route::{Way, agree, climbs};
 use crate::service::Service;
 use crate::upstream::Endpoint;
 
@@ -24,6 +24,8 @@ pub(super) struct Found<'p> {
     pub(super) method: MethodLabel,
     /// Without the query; for the access log, and only where there is one.
     pub(super) path: Option<String>,
+    /// How the caller named the service.
+    pub(super) way: Way,
 }
 
 /// A request that is led nowhere.
@@ -31,6 +33,9 @@ pub(super) struct Refusal<'p> {
     pub(super) failure: Failure,
     /// The service, where it is known.
     pub(super) service: &'p str,
+    pub(super) method: MethodLabel,
+    /// As in [`Found`]; none where the request is for no service, because then nothing says what it is made of.
+    pub(super) path: Option<String>,
     pub(super) is_head: bool,
     /// The next request can follow: where this one ends is known, and here.
     pub(super) keep_alive: bool,
@@ -39,7 +44,14 @@ pub(super) struct Refusal<'p> {
 impl From<Failure> for Refusal<'_> {
     /// Of a head that cannot be read.
     fn from(failure: Failure) -> Self {
-        Self { failure, service: "", is_head: false, keep_alive: false }
+        Self {
+            failure,
+            service: "",
+            method: MethodLabel::OTHER,
+            path: None,
+            is_head: false,
+            keep_alive: false,
+        }
     }
 }
 
@@ -53,16 +65,28 @@ pub(super) fn prepare<'p>(
 ) -> Result<Found<'p>, Refusal<'p>> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
-    let refusal = |service, reason, cause: &str| Refusal {
+    let path = || {
+        let path = head.path.split('?').next().unwrap_or_default();
+        proxy.snapshot().access_log.then(|| path.to_owned())
+    };
+    let refusal = |service: &'p str, reason, cause: &str| Refusal {
         failure: Failure::new(reason, cause),
         service,
+        method: MethodLabel::of(head.method),
+        path: if service.is_empty() { None } else { path() },
         is_head: head.facts.is_head,
         keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
     };
     let snapshot = proxy.snapshot();
+    let (host, absolute) = match proxy.caller.within() {
+        None => (head.host, head.absolute),
+        // The credential is for the host that the caller believes to talk to, and for no other that a request names.
+        Some(within) if agree(&within.authority, head.host) => (within.authority.as_str(), true),
+        Some(_) => return Err(refusal("", Reason::Forbidden, "Host is not the one of the CONNECT")),
+    };
     let matched = snapshot
         .routes
-        .find(proxy.own(), head.host, head.absolute, head.path)
+        .find(proxy.own(), host, absolute, head.path)
         .ok_or_else(|| refusal("", Reason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
     // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.
@@ -93,6 +117,6 @@ pub(super) fn prepare<'p>(
             &injection,
         );
     }
-    let path = snapshot.access_log.then(|| head.path.split('?').next().unwrap_or_default().to_owned());
-    Ok(Found { service, endpoint, method: MethodLabel::of(head.method), path, facts: head.facts, used })
+    let (method, path) = (MethodLabel::of(head.method), path());
+    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts, used })
 }

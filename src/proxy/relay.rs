@@ -68,6 +68,8 @@ pub(super) enum Broken {
     UpstreamBody(BadBody),
     #[error("nothing moved for too long")]
     Idle,
+    #[error("nothing more of the request's body came for too long")]
+    CallerIdle,
 }
 
 /// How sending a request's body ended.
@@ -106,7 +108,12 @@ pub(super) async fn send<C: Io, U: Io>(
                     patience.renew();
                     continue;
                 }
-                Poll::Pending => patience.poll_over(idle, cx).map(|()| Err(Broken::Idle)),
+                Poll::Pending => {
+                    // What there is was written: it is the caller that is waited for.
+                    let is_callers = caller.body.ready == 0 && !caller.body.is_done();
+                    let broken = if is_callers { Broken::CallerIdle } else { Broken::Idle };
+                    patience.poll_over(idle, cx).map(|()| Err(broken))
+                }
             };
         }
     })

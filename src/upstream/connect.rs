@@ -18,6 +18,7 @@ use super::race::{self, Attempts};
 use super::{Stream, tunnel};
 use crate::config::Host;
 use crate::dns::Resolver;
+use crate::keepalive::keep_alive;
 use crate::tls::TlsClient;
 
 /// Why there is no connection: what was tried, how far it got, and what came of it.
@@ -170,6 +171,7 @@ impl Way {
         }
         let Some((mut tcp, address)) = found else { return Err(ConnectError::Tcp(self.failures(&attempts))) };
         tcp.set_nodelay(true).map_err(|error| ConnectError::Tcp(format!("{address}: {error}")))?;
+        keep_alive(&tcp);
         if let Some(proxy) = &self.proxy {
             *phase.lock() = format!("waiting for the proxy at {address} to open the tunnel");
             let to = format!("{}:{}", self.host, self.port);

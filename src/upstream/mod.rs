@@ -4,6 +4,7 @@
 //! endpoint   one URL
 //! connect    name -> addresses -> TCP -> tunnel -> TLS
 //! order      which address first; race: not one after the other; tunnel: through a proxy
+//! outside    hosts that are no service's
 //! pool       idle connections
 //! version    HTTP/1.1 or HTTP/2; http2: connections that requests share
 //! health     failures in a row
@@ -19,6 +20,7 @@ mod health;
 mod http2;
 mod limits;
 mod order;
+mod outside;
 mod pool;
 mod race;
 mod stream;
@@ -36,6 +38,7 @@ pub use connect::ConnectError;
 pub use endpoint::{Connection, Endpoint, EndpointTls};
 pub use http2::is_unprocessed;
 pub use limits::{Leave, Refused};
+pub use outside::{Outside, OutsideError};
 pub use stream::Stream;
 pub use version::Wish;
 
@@ -188,6 +191,7 @@ pub(crate) mod tests {
             timeouts: Timeouts::default(),
             options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
+            rewrite_location: true,
             replay_on_401: true,
             optional: false,
         };

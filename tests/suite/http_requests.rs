@@ -87,23 +87,35 @@ async fn an_absolute_target_leads_to_the_service_of_its_host_as_through_http_pro
         upstream.url()
     );
     let sidekey = Sidekey::serving(&services).start().await;
-    for (target, seen) in [
-        ("http://crm.internal/x?y=1", "/base/x?y=1"),
-        ("HTTP://CRM.internal:8080/x", "/base/x"),
-        ("http://crm.internal", "/base"),
-        ("http://crm.internal?q", "/base?q"),
-        ("http://127.0.0.1//x", "/base//x"),
+    for (target, host, seen) in [
+        ("http://crm.internal/x?y=1", "crm.internal", "/base/x?y=1"),
+        ("HTTP://CRM.internal:8080/x", "crm.INTERNAL", "/base/x"),
+        ("http://crm.internal", "crm.internal:80", "/base"),
+        ("http://crm.internal?q", "crm.internal", "/base?q"),
+        ("http://127.0.0.1/base//x", "127.0.0.1", "/base//x"),
+        ("http://127.0.0.1/base?q", "127.0.0.1", "/base?q"),
     ] {
         let mut client = sidekey.connect().await;
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n")).await;
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
         assert_eq!(client.response().await.status, 200, "{target}");
         let request = upstream.last_request();
         assert_eq!((request.target.as_str(), request.header("authorization")), (seen, Some("Bearer t0ken")));
         assert_eq!(request.header("host"), Some(upstream.address().to_string().as_str()));
     }
-    let mut client = sidekey.connect().await;
-    client.send("GET http://elsewhere.example/api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(client.response().await.sidekey_error(), Some("unknown_service"));
+    let count = upstream.request_count();
+    for (target, host, reason) in [
+        ("http://elsewhere.example/api/x", "elsewhere.example", "unknown_service"),
+        ("http://127.0.0.1/x", "127.0.0.1", "unknown_service"),
+        ("http://127.0.0.1/basement", "127.0.0.1", "unknown_service"),
+        ("http://127.0.0.1/base/../x", "127.0.0.1", "forbidden"),
+        ("http://crm.internal/x", "other", "forbidden"),
+        ("http://elsewhere.example/x", "crm.internal", "forbidden"),
+    ] {
+        let mut client = sidekey.connect().await;
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(client.response().await.sidekey_error(), Some(reason), "{target} {host}");
+    }
+    assert_eq!(upstream.request_count(), count);
 }
 
 #[tokio::test]

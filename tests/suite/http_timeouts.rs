@@ -77,10 +77,30 @@ async fn idle_ends_an_upload_that_stands_still() {
     let mut client = sidekey.connect().await;
     client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
     let response = client.response().await;
-    assert!(response.sidekey_error().is_some() && response.header("connection") == Some("close"));
+    // It is the caller that stands still, and not the upstream.
+    assert_eq!((response.status, response.sidekey_error()), (400, Some("bad_request")));
+    assert_eq!(response.header("connection"), Some("close"));
     assert_eventually(PATIENCE, "its connection is closed", async || upstream.open_connections() == 0).await;
     assert!(!upstream.only_request().complete);
     at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_no_more_of_a_body_is_told_as_its_own_time_out() {
+    let server = RawServer::with_small_buffers();
+    let sidekey = before_url(&server.url(), ", timeouts: { idle: 500ms }").await;
+    let mut client = sidekey.connect().await;
+    let serving = async {
+        let (wire, _) = server.accept_request().await;
+        wire
+    };
+    let sending = async {
+        client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n").await;
+        // More than all buffers on the way hold; the answer may come before all of it is taken.
+        let _ = client.try_send(vec![b'x'; 32 * 1024 * 1024]).await;
+    };
+    let (_wire, ()) = tokio::join!(serving, sending);
+    assert_timed_out(&client.response().await);
 }
 
 #[tokio::test]

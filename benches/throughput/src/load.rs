@@ -7,23 +7,41 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::proxies::Target;
+use crate::proxies::{Kind, Target};
 
 /// What a caller that must not get through with it sends.
 const OWN: &str = "Basic ZXZpbDpldmls";
 
-/// `requests` requests over `connections` connections; returns requests per second. Each must be answered 200.
-pub fn run(
-    target: &Target,
-    path: &str,
-    connections: usize,
-    requests: usize,
-    body_file: Option<&str>,
-) -> anyhow::Result<f64> {
+/// How requests are made.
+#[derive(Clone, Copy)]
+pub struct Style<'a> {
+    pub connections: usize,
+    /// HTTP/2, so many streams at once on each connection.
+    pub streams: Option<usize>,
+    pub body_file: Option<&'a str>,
+    pub is_grpc: bool,
+}
+
+impl Style<'_> {
+    /// One connection of one version.
+    pub fn single(is_h2: bool) -> Self {
+        Self { connections: 1, streams: is_h2.then_some(1), body_file: None, is_grpc: false }
+    }
+}
+
+/// Makes `requests` requests; returns requests per second. Each must be answered 200.
+pub fn run(target: &Target, path: &str, requests: usize, style: Style<'_>) -> anyhow::Result<f64> {
     let mut command = Command::new("h2load");
-    command.args(["--h1", "-t", "1", "-c", &connections.to_string(), "-n", &requests.to_string()]);
+    command.args(["-t", "1", "-c", &style.connections.to_string(), "-n", &requests.to_string()]);
+    match style.streams {
+        None => command.arg("--h1"),
+        Some(streams) => command.args(["-m", &streams.to_string()]),
+    };
     command.args(["-H", &format!("Authorization: {OWN}")]);
-    if let Some(file) = body_file {
+    if style.is_grpc {
+        command.args(["-H", "Content-Type: application/grpc", "-H", "TE: trailers"]);
+    }
+    if let Some(file) = style.body_file {
         command.args(["-d", file]);
     }
     let output = command
@@ -38,10 +56,15 @@ pub fn run(
 }
 
 /// Waits until a request is answered 200, which the upstream does for the right credential only.
-pub fn wait_for(target: &Target) -> anyhow::Result<()> {
+pub fn wait_for(kind: Kind, target: &Target) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        match Caller::open(target.address, target.prefix, OWN).and_then(|mut caller| caller.get("/1k")) {
+        let answered = if kind.is_h2() {
+            run(target, "/1k", 1, Style::single(true)).map(drop)
+        } else {
+            Caller::to(target).and_then(|mut caller| caller.get("/1k"))
+        };
+        match answered {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() > deadline => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),

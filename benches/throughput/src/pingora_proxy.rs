@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HOST};
+use pingora::apps::HttpServerOptions;
 use pingora::http::RequestHeader;
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{ProxyHttp, Session, http_proxy_service};
@@ -44,8 +45,8 @@ impl ProxyHttp for Bare {
     }
 }
 
-/// Serves forever; `ca_file` is for an upstream over TLS.
-pub fn run(listen: SocketAddr, upstream: &str, ca_file: Option<&str>) -> anyhow::Result<()> {
+/// Serves forever, HTTP/1.1 and HTTP/2; `ca_file` is for an upstream over TLS, `h2` for one that speaks HTTP/2.
+pub fn run(listen: SocketAddr, upstream: &str, ca_file: Option<&str>, h2: bool) -> anyhow::Result<()> {
     let conf = ServerConf {
         threads: 1,
         work_stealing: false,
@@ -55,12 +56,19 @@ pub fn run(listen: SocketAddr, upstream: &str, ca_file: Option<&str>) -> anyhow:
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
+    let mut peer = HttpPeer::new(upstream, ca_file.is_some(), "localhost".into());
+    if h2 {
+        peer.options.set_http_version(2, 2);
+    }
     let proxy = Bare {
-        peer: HttpPeer::new(upstream, ca_file.is_some(), "localhost".into()),
+        peer,
         host: HeaderValue::from_str(upstream)?,
         authorization: HeaderValue::from_static(authorization()),
     };
     let mut service = http_proxy_service(&server.configuration, proxy);
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    service.app_logic_mut().expect("not started").server_options = Some(options);
     service.add_tcp(&listen.to_string());
     server.add_service(service);
     server.run_forever()

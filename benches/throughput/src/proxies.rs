@@ -1,6 +1,7 @@
 //! The proxies that are compared: each started with one worker thread on the first core, doing the same job, which is to
 //! write `Authorization` over whatever the caller sent there, with connections kept alive on both sides.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct World {
     pub envoy: PathBuf,
     pub plain: SocketAddr,
     pub tls: SocketAddr,
+    /// HTTP/2 by prior knowledge.
+    pub h2: SocketAddr,
 }
 
 impl World {
@@ -76,7 +79,37 @@ impl Drop for Process {
     }
 }
 
-/// What leads to an upstream of one kind.
+/// What a proxy is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// HTTP/1.1 on both sides.
+    Plain,
+    /// The upstream over TLS.
+    Tls,
+    /// HTTP/2 from callers, by prior knowledge.
+    H2c,
+    /// HTTP/2 to the upstream, by prior knowledge.
+    H2Upstream,
+    /// HTTP/2 on both sides, with trailers.
+    Grpc,
+    /// A token instead of a fixed one.
+    OAuth2,
+    /// A token that lives for a second.
+    Renewed,
+    /// The last of a thousand services.
+    Many,
+    /// The configuration changes twice a second.
+    Reloaded,
+}
+
+impl Kind {
+    /// Whether callers speak HTTP/2.
+    pub fn is_h2(self) -> bool {
+        matches!(self, Self::H2c | Self::Grpc)
+    }
+}
+
+/// What leads to an upstream in one way.
 pub struct Target {
     /// Of the process that serves it.
     pub process: u32,
@@ -89,14 +122,26 @@ pub struct Target {
 pub struct Proxy {
     pub name: String,
     pub version: String,
-    pub plain: Target,
-    pub tls: Target,
-    /// Sidekey's service with a token.
-    pub oauth2: Option<Target>,
+    targets: Vec<(Kind, Target)>,
     processes: Vec<Process>,
 }
 
 impl Proxy {
+    /// The way of this kind, where the proxy has it.
+    pub fn target(&self, kind: Kind) -> Option<&Target> {
+        self.targets.iter().find(|(own, _)| *own == kind).map(|(_, target)| target)
+    }
+
+    /// HTTP/1.1 on both sides, which every proxy has.
+    pub fn plain(&self) -> &Target {
+        self.target(Kind::Plain).expect("every proxy has it")
+    }
+
+    /// Every way.
+    pub fn targets(&self) -> impl Iterator<Item = (Kind, &Target)> {
+        self.targets.iter().map(|(kind, target)| (*kind, target))
+    }
+
     /// What its processes wrote.
     pub fn said(&self) -> String {
         let read = |process: &Process| std::fs::read_to_string(&process.log).unwrap_or_default();
@@ -106,33 +151,99 @@ impl Proxy {
 
 /// Starts the proxy of that name.
 pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
-    let (plain, tls) = (free_address()?, free_address()?);
-    let commands = match name {
-        "sidekey" => vec![sidekey(world, plain)?],
-        "nginx" => vec![nginx(world, plain, tls)?],
-        "haproxy" => vec![haproxy(world, plain, tls)?],
-        "caddy" => vec![caddy(world, plain, tls)?],
-        "envoy" => vec![envoy(world, plain, tls)?],
-        "pingora" | "hyper" => {
-            vec![own(name, plain, world.plain, None)?, own(name, tls, world.tls, Some(world.ca_file()))?]
+    use Kind::{Grpc, H2Upstream, H2c, Many, OAuth2, Plain, Reloaded, Renewed, Tls};
+    // What listens where: a process for each of the small proxies, which do one thing; one for each of the others.
+    let ways: Vec<(Kind, SocketAddr, &'static str)> = match name {
+        "sidekey" => {
+            let (all, many, reloaded) = (free_address()?, free_address()?, free_address()?);
+            vec![
+                (Plain, all, "/plain"),
+                (Tls, all, "/tls"),
+                (H2c, all, "/plain"),
+                (H2Upstream, all, "/h2"),
+                (Grpc, all, "/h2"),
+                (OAuth2, all, "/oauth2"),
+                (Renewed, all, "/renewed"),
+                (Many, many, "/service-0999"),
+                (Reloaded, reloaded, "/plain"),
+            ]
         }
+        // nginx 1.22 and HAProxy 2.6 have a listener for each version; nginx speaks HTTP/2 to upstreams for gRPC alone.
+        "nginx" => with_addresses(&[Plain, Tls, H2c, Grpc])?,
+        // What HAProxy makes of an HTTP/2 answer has no reason phrase and no space before it, which h2load does not read.
+        "haproxy" => with_addresses(&[Plain, Tls, H2c, Grpc])?,
+        "pingora" | "hyper" | "caddy" | "envoy" => with_addresses(&[Plain, Tls, H2c, H2Upstream, Grpc])?,
         _ => bail!("there is no proxy {name:?}; there are {}", ALL.join(", ")),
+    };
+    let at = |kind| ways.iter().find(|(own, ..)| *own == kind).expect("listed above").1;
+    let commands = match name {
+        "sidekey" => vec![
+            pinned_sidekey(world, &sidekey_config(world, "sidekey", at(Plain))?),
+            pinned_sidekey(world, &many_config(world, at(Many))?),
+            pinned_sidekey(world, &sidekey_config(world, RELOADED, at(Reloaded))?),
+        ],
+        "nginx" => vec![nginx(world, &at)?],
+        "haproxy" => vec![haproxy(world, &at)?],
+        "caddy" => vec![caddy(world, &at)?],
+        "envoy" => vec![envoy(world, &at)?],
+        _ => ways
+            .iter()
+            .map(|(kind, address, _)| own(name, *kind, *address, world))
+            .collect::<Result<_, _>>()?,
     };
     let processes = commands
         .into_iter()
         .map(|mut command| Process::start(&mut command, &world.dir))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let (first, last) = (processes[0].id(), processes[processes.len() - 1].id());
-    let target = |process, address, prefix| Target { process, address, prefix };
-    let is_sidekey = name == "sidekey";
-    Ok(Proxy {
-        name: name.to_owned(),
-        version: version(name, world)?,
-        plain: target(first, plain, if is_sidekey { "/plain" } else { "" }),
-        tls: if is_sidekey { target(first, plain, "/tls") } else { target(last, tls, "") },
-        oauth2: is_sidekey.then(|| target(first, plain, "/oauth2")),
-        processes,
-    })
+    let process = |index: usize, kind| match (name, kind) {
+        ("sidekey", Many) => processes[1].id(),
+        ("sidekey", Reloaded) => processes[2].id(),
+        ("pingora" | "hyper", _) => processes[index].id(),
+        _ => processes[0].id(),
+    };
+    let targets = ways
+        .iter()
+        .enumerate()
+        .map(|(index, (kind, address, prefix))| {
+            (*kind, Target { process: process(index, *kind), address: *address, prefix })
+        })
+        .collect();
+    Ok(Proxy { name: name.to_owned(), version: version(name, world)?, targets, processes })
+}
+
+/// Starts what of that proxy does HTTP/1.1 on both sides.
+pub fn start_plain(name: &str, world: &World) -> anyhow::Result<Proxy> {
+    let address = free_address()?;
+    let mut command = match name {
+        "sidekey" => pinned_sidekey(world, &sidekey_config(world, "sidekey-start", address)?),
+        "pingora" | "hyper" => own(name, Kind::Plain, address, world)?,
+        _ => {
+            let others = (free_address()?, free_address()?, free_address()?, free_address()?);
+            let at = |kind| match kind {
+                Kind::Plain => address,
+                Kind::Tls => others.0,
+                Kind::H2c => others.1,
+                Kind::H2Upstream => others.2,
+                _ => others.3,
+            };
+            match name {
+                "nginx" => nginx(world, &at)?,
+                "haproxy" => haproxy(world, &at)?,
+                "caddy" => caddy(world, &at)?,
+                "envoy" => envoy(world, &at)?,
+                _ => bail!("there is no proxy {name:?}; there are {}", ALL.join(", ")),
+            }
+        }
+    };
+    let process = Process::start(&mut command, &world.dir)?;
+    let prefix = if name == "sidekey" { "/plain" } else { "" };
+    let target = Target { process: process.id(), address, prefix };
+    let targets = vec![(Kind::Plain, target)];
+    Ok(Proxy { name: name.to_owned(), version: String::new(), targets, processes: vec![process] })
+}
+
+fn with_addresses(kinds: &[Kind]) -> anyhow::Result<Vec<(Kind, SocketAddr, &'static str)>> {
+    kinds.iter().map(|kind| Ok((*kind, free_address()?, ""))).collect()
 }
 
 /// An address on loopback that nobody uses at this moment.
@@ -146,15 +257,24 @@ fn pinned(program: impl AsRef<Path>) -> Command {
     command
 }
 
-fn sidekey(world: &World, listen: SocketAddr) -> anyhow::Result<Command> {
+fn pinned_sidekey(world: &World, config: &str) -> Command {
     let mut command = pinned(&world.sidekey);
-    command.args(["run", "--config", &sidekey_config(world, listen)?]);
-    Ok(command)
+    command.args(["run", "--config", config]);
+    command
 }
 
+/// The configuration that changes under load.
+pub const RELOADED: &str = "sidekey-reloaded";
+
 /// Writes Sidekey's configuration; returns where.
-pub fn sidekey_config(world: &World, listen: SocketAddr) -> anyhow::Result<String> {
+pub fn sidekey_config(world: &World, name: &str, listen: SocketAddr) -> anyhow::Result<String> {
     let token = authorization().trim_start_matches("Bearer ");
+    let oauth2 = |token_path: &str| {
+        format!(
+            "{{ type: oauth2, grant_type: client_credentials, token_url: 'http://{}{token_path}', client_id: bench, client_secret: bench }}",
+            world.plain
+        )
+    };
     let config = format!(
         r"
 listen: {listen}
@@ -168,31 +288,51 @@ services:
     upstream: https://{tls}
     auth: {{ type: bearer, token: {token} }}
     tls: {{ ca_file: {ca}, server_name: localhost }}
+  h2:
+    upstream: http://{h2}
+    protocol: http2
+    auth: {{ type: bearer, token: {token} }}
   oauth2:
     upstream: http://{plain}
-    auth:
-      type: oauth2
-      grant_type: client_credentials
-      token_url: http://{plain}/token
-      client_id: bench
-      client_secret: bench
+    auth: {hourly}
+  renewed:
+    upstream: http://{plain}
+    auth: {secondly}
 ",
         admin = free_address()?,
         plain = world.plain,
         tls = world.tls,
+        h2 = world.h2,
         ca = world.ca_file(),
+        hourly = oauth2("/token"),
+        secondly = oauth2("/token-1s"),
     );
-    world.write("sidekey.yaml", &config)
+    world.write(&format!("{name}.yaml"), &config)
 }
 
-fn nginx(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Command> {
+/// A thousand services, the last of which is asked for.
+fn many_config(world: &World, listen: SocketAddr) -> anyhow::Result<String> {
+    let token = authorization().trim_start_matches("Bearer ");
+    let mut config = format!("listen: {listen}\nadmin: {}\nthreads: 1\nservices:\n", free_address()?);
+    for number in 0..1000 {
+        let _ = writeln!(
+            config,
+            "  service-{number:04}: {{ upstream: 'http://{}', auth: {{ type: bearer, token: {token} }} }}",
+            world.plain
+        );
+    }
+    world.write("sidekey-many.yaml", &config)
+}
+
+fn nginx(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Command> {
     let config = format!(
         r#"
 daemon off;
 worker_processes 1;
 error_log stderr crit;
 pid {dir}/nginx.pid;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 32768; }}
+worker_rlimit_nofile 20000;
 http {{
   access_log off;
   keepalive_requests 1000000000;
@@ -214,6 +354,13 @@ http {{
   proxy_ssl_trusted_certificate {ca};
   server {{ listen {plain}; location / {{ proxy_pass http://plain; }} }}
   server {{ listen {tls}; location / {{ proxy_pass https://tls; }} }}
+  server {{ listen {h2c} http2; http2_max_requests 1000000000; location / {{ proxy_pass http://plain; }} }}
+  upstream h2 {{ server {up_h2}; keepalive 256; keepalive_requests 1000000000; }}
+  server {{
+    listen {grpc} http2;
+    http2_max_requests 1000000000;
+    location / {{ grpc_pass grpc://h2; grpc_set_header Authorization "{authorization}"; }}
+  }}
 }}
 "#,
         dir = world.dir.display(),
@@ -221,18 +368,23 @@ http {{
         up_tls = world.tls,
         authorization = authorization(),
         ca = world.ca_file(),
+        plain = at(Kind::Plain),
+        tls = at(Kind::Tls),
+        h2c = at(Kind::H2c),
+        grpc = at(Kind::Grpc),
+        up_h2 = world.h2,
     );
     let mut command = pinned("nginx");
     command.args(["-c", &world.write("nginx.conf", &config)?]);
     Ok(command)
 }
 
-fn haproxy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Command> {
+fn haproxy(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Command> {
     let config = format!(
         r#"
 global
   nbthread 1
-  maxconn 8192
+  maxconn 9900
 defaults
   mode http
   timeout connect 10s
@@ -247,6 +399,20 @@ frontend tls
   bind {tls}
   http-request set-header Authorization "{authorization}"
   default_backend tls
+frontend h2c
+  bind {h2c} proto h2
+  http-request set-header Authorization "{authorization}"
+  default_backend plain
+frontend h2up
+  bind {h2up}
+  http-request set-header Authorization "{authorization}"
+  default_backend h2
+frontend grpc
+  bind {grpc} proto h2
+  http-request set-header Authorization "{authorization}"
+  default_backend h2
+backend h2
+  server up {up_h2} proto h2
 backend plain
   server up {up_plain}
 backend tls
@@ -256,28 +422,42 @@ backend tls
         up_tls = world.tls,
         authorization = authorization(),
         ca = world.ca_file(),
+        plain = at(Kind::Plain),
+        tls = at(Kind::Tls),
+        h2c = at(Kind::H2c),
+        h2up = at(Kind::H2Upstream),
+        grpc = at(Kind::Grpc),
+        up_h2 = world.h2,
     );
     let mut command = pinned("haproxy");
     command.args(["-db", "-f", &world.write("haproxy.cfg", &config)?]);
     Ok(command)
 }
 
-fn caddy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Command> {
+fn caddy(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Command> {
     let config = format!(
         r#"
 {{
   admin off
   auto_https off
+  servers {{
+    protocols h1 h2c
+  }}
   log {{
     level ERROR
   }}
 }}
-http://{plain} {{
+http://{plain}, http://{h2c} {{
   reverse_proxy http://{up_plain} {{
     header_up Authorization "{authorization}"
     transport http {{
       keepalive_idle_conns_per_host 256
     }}
+  }}
+}}
+http://{h2up}, http://{grpc} {{
+  reverse_proxy h2c://{up_h2} {{
+    header_up Authorization "{authorization}"
   }}
 }}
 http://{tls} {{
@@ -296,6 +476,12 @@ http://{tls} {{
         up_tls = world.tls,
         authorization = authorization(),
         ca = world.ca_file(),
+        plain = at(Kind::Plain),
+        tls = at(Kind::Tls),
+        h2c = at(Kind::H2c),
+        h2up = at(Kind::H2Upstream),
+        grpc = at(Kind::Grpc),
+        up_h2 = world.h2,
     );
     let mut command = pinned("caddy");
     command.args(["run", "--adapter", "caddyfile", "--config", &world.write("Caddyfile", &config)?]);
@@ -303,8 +489,8 @@ http://{tls} {{
     Ok(command)
 }
 
-fn envoy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Command> {
-    let listener = |name: &str, address: SocketAddr| {
+fn envoy(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Command> {
+    let listener = |name: &str, address: SocketAddr, cluster: &str| {
         format!(
             r#"
   - name: {name}
@@ -317,7 +503,7 @@ fn envoy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Co
           stat_prefix: {name}
           route_config:
             virtual_hosts:
-            - {{ name: all, domains: ["*"], routes: [ {{ match: {{ prefix: / }}, route: {{ cluster: {name} }} }} ] }}
+            - {{ name: all, domains: ["*"], routes: [ {{ match: {{ prefix: / }}, route: {{ cluster: {cluster} }} }} ] }}
           http_filters:
           - name: envoy.filters.http.credential_injector
             typed_config:
@@ -357,17 +543,29 @@ fn envoy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Co
         common_tls_context: {{ validation_context: {{ trusted_ca: {{ filename: {} }} }} }}"#,
         world.ca_file()
     );
+    let h2 = r#"
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }"#;
+    let listeners = [
+        listener("plain", at(Kind::Plain), "plain"),
+        listener("tls", at(Kind::Tls), "tls"),
+        listener("h2c", at(Kind::H2c), "plain"),
+        listener("h2up", at(Kind::H2Upstream), "h2"),
+        listener("grpc", at(Kind::Grpc), "h2"),
+    ];
+    let clusters =
+        [cluster("plain", world.plain, ""), cluster("tls", world.tls, &socket), cluster("h2", world.h2, h2)];
     let config = format!(
         r#"static_resources:
   secrets:
   - {{ name: authorization, generic_secret: {{ secret: {{ inline_string: "{authorization}" }} }} }}
-  listeners:{}{}
-  clusters:{}{}
+  listeners:{}
+  clusters:{}
 "#,
-        listener("plain", plain),
-        listener("tls", tls),
-        cluster("plain", world.plain, ""),
-        cluster("tls", world.tls, &socket),
+        listeners.concat(),
+        clusters.concat(),
         authorization = authorization(),
     );
     let mut command = pinned(&world.envoy);
@@ -376,15 +574,20 @@ fn envoy(world: &World, plain: SocketAddr, tls: SocketAddr) -> anyhow::Result<Co
     Ok(command)
 }
 
-/// A proxy that is part of this program.
-fn own(
-    name: &str,
-    listen: SocketAddr,
-    upstream: SocketAddr,
-    ca_file: Option<String>,
-) -> anyhow::Result<Command> {
+/// A proxy that is part of this program; it does one thing.
+fn own(name: &str, kind: Kind, listen: SocketAddr, world: &World) -> anyhow::Result<Command> {
     let mut command = pinned(std::env::current_exe()?);
-    command.args([name, &listen.to_string(), &upstream.to_string()]).args(ca_file);
+    let upstream = match kind {
+        Kind::Tls => world.tls,
+        Kind::H2Upstream | Kind::Grpc => world.h2,
+        _ => world.plain,
+    };
+    command.args([name, &listen.to_string(), &upstream.to_string()]);
+    match kind {
+        Kind::Tls => command.args(["--ca-file", &world.ca_file()]),
+        Kind::H2Upstream | Kind::Grpc => command.arg("--h2-upstream"),
+        _ => &mut command,
+    };
     Ok(command)
 }
 

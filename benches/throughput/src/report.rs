@@ -1,5 +1,6 @@
 //! The run as a page to read and as data.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -19,6 +20,7 @@ pub struct Latency {
     pub proxy: String,
     pub p50: f64,
     pub p99: f64,
+    pub p999: f64,
 }
 
 /// In KiB.
@@ -27,6 +29,8 @@ pub struct Memory {
     pub idle: u64,
     pub per_connection: f64,
     pub after_load: u64,
+    /// With ten thousand connections of callers.
+    pub ten_thousand: Option<u64>,
 }
 
 /// All of a run.
@@ -37,6 +41,8 @@ pub struct Run {
     pub samples: Vec<Sample>,
     pub latencies: Vec<Latency>,
     pub memory: Vec<Memory>,
+    /// Milliseconds to the first answer.
+    pub starts: HashMap<String, f64>,
 }
 
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -47,7 +53,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 impl Run {
     /// The median over all rounds.
-    fn cpu(&self, proxy: &str, case: &str) -> Option<f64> {
+    pub fn cpu(&self, proxy: &str, case: &str) -> Option<f64> {
         median(self.of(proxy, case).map(|sample| sample.cpu_micros))
     }
 
@@ -75,16 +81,33 @@ impl Run {
 
         self.latency(&mut page);
         self.memory(&mut page);
+        self.starts(&mut page, &names);
         page
+    }
+
+    fn starts(&self, page: &mut String, names: &[&str]) {
+        if self.starts.is_empty() {
+            return;
+        }
+        let cell = |name: &&str| self.starts.get(*name).map_or_else(String::new, |ms| format!("{ms:.0}"));
+        let cells: Vec<_> = names.iter().map(cell).collect();
+        let columns = "|---".repeat(names.len());
+        let _ = writeln!(
+            page,
+            "## From start to the first answer, ms\n\n| {} |\n{columns}|\n| {} |",
+            names.join(" | "),
+            cells.join(" | ")
+        );
     }
 
     fn latency(&self, page: &mut String) {
         if self.latencies.is_empty() {
             return;
         }
-        let _ = writeln!(page, "## One connection, GET 1 KB: µs\n\n| | p50 | p99 |\n|---|---|---|");
-        for Latency { proxy, p50, p99 } in &self.latencies {
-            let _ = writeln!(page, "| {proxy} | {p50:.1} | {p99:.1} |");
+        let _ =
+            writeln!(page, "## One connection, GET 1 KB: µs\n\n| | p50 | p99 | p99.9 |\n|---|---|---|---|");
+        for Latency { proxy, p50, p99, p999 } in &self.latencies {
+            let _ = writeln!(page, "| {proxy} | {p50:.1} | {p99:.1} | {p999:.1} |");
         }
         page.push('\n');
     }
@@ -95,13 +118,16 @@ impl Run {
         }
         let _ = writeln!(
             page,
-            "## Memory (proportional set)\n\n| | idle, MiB | per idle connection of a caller, KiB | after load, MiB |\n|---|---|---|---|"
+            "## Memory (proportional set)\n\n| | idle, MiB | per idle connection of a caller, KiB | after load, MiB | then with 10,000 connections, MiB |\n|---|---|---|---|---|"
         );
         let mib = |kib: u64| kib as f64 / 1024.0;
-        for Memory { proxy, idle, per_connection, after_load } in &self.memory {
+        for Memory { proxy, idle, per_connection, after_load, ten_thousand } in &self.memory {
             let (idle, after_load) = (mib(*idle), mib(*after_load));
-            let _ = writeln!(page, "| {proxy} | {idle:.1} | {per_connection:.1} | {after_load:.1} |");
+            let many = ten_thousand.map_or_else(String::new, |kib| format!("{:.1}", mib(kib)));
+            let _ =
+                writeln!(page, "| {proxy} | {idle:.1} | {per_connection:.1} | {after_load:.1} | {many} |");
         }
+        page.push('\n');
     }
 
     fn table(
@@ -156,12 +182,13 @@ impl Run {
             })
         });
         let latencies = self.latencies.iter().map(
-            |Latency { proxy, p50, p99 }| json!({ "proxy": proxy, "p50_micros": p50, "p99_micros": p99 }),
+            |Latency { proxy, p50, p99, p999 }| json!({ "proxy": proxy, "p50_micros": p50, "p99_micros": p99, "p999_micros": p999 }),
         );
         let memory = self.memory.iter().map(|memory| {
             json!({
                 "proxy": memory.proxy, "idle_kib": memory.idle,
                 "per_idle_connection_kib": memory.per_connection, "after_load_kib": memory.after_load,
+                "ten_thousand_connections_kib": memory.ten_thousand,
             })
         });
         json!({
@@ -171,6 +198,7 @@ impl Run {
             "samples": samples.collect::<Vec<_>>(),
             "latencies": latencies.collect::<Vec<_>>(),
             "memory": memory.collect::<Vec<_>>(),
+            "start_millis": self.starts.iter().collect::<std::collections::BTreeMap<_, _>>(),
         })
     }
 }

@@ -11,14 +11,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{authorization, pki};
+use crate::{authorization, pki, upstream_h2};
 
+/// What is asked for where every request is to have a connection of its own.
+const CLOSE: &str = "/close";
 const REFUSAL: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
 
-/// `/1k`, `/64k` and `/1m`, ready to be written.
+/// `/1k`, `/64k` and `/1m`, ready to be written, `/close`, which is `/1k` on a connection that ends with it, and tokens.
 struct Answers {
     pages: Vec<(String, Vec<u8>)>,
+    close: Vec<u8>,
     token: Vec<u8>,
+    short_token: Vec<u8>,
 }
 
 impl Answers {
@@ -30,17 +34,26 @@ impl Answers {
         };
         let page = |(path, size): (&str, usize)| (path.to_owned(), answer("text/plain", &vec![b'x'; size]));
         let bare = authorization().trim_start_matches("Bearer ");
-        let token = format!(r#"{{"access_token":"{bare}","token_type":"Bearer","expires_in":3600}}"#);
+        let token = |lifetime: u32| {
+            let token =
+                format!(r#"{{"access_token":"{bare}","token_type":"Bearer","expires_in":{lifetime}}}"#);
+            answer("application/json", token.as_bytes())
+        };
+        let small = answer("text/plain\r\nConnection: close", &[b'x'; 1 << 10]);
         Self {
             pages: [("/1k", 1 << 10), ("/64k", 1 << 16), ("/1m", 1 << 20)].map(page).into(),
-            token: answer("application/json", token.as_bytes()),
+            close: small,
+            token: token(3600),
+            short_token: token(1),
         }
     }
 
     fn to(&self, request: &httparse::Request<'_, '_>) -> &[u8] {
         let path = request.path.unwrap_or_default();
-        if path == "/token" {
-            return &self.token;
+        match path {
+            "/token" => return &self.token,
+            "/token-1s" => return &self.short_token,
+            _ => {}
         }
         let is_authorization =
             |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("authorization");
@@ -48,16 +61,25 @@ impl Answers {
         if given.next() != Some(authorization().as_bytes()) || given.next().is_some() {
             return REFUSAL;
         }
+        if path == CLOSE {
+            return &self.close;
+        }
         self.pages.iter().find(|(own, _)| own == path).map_or(REFUSAL, |(_, page)| page)
     }
 }
 
-/// Serves forever, plain and over TLS.
-pub fn run(plain: SocketAddr, tls: SocketAddr, dir: &Path) -> anyhow::Result<()> {
+/// Serves forever: plain, over TLS, and HTTP/2.
+pub fn run(plain: SocketAddr, tls: SocketAddr, h2: SocketAddr, dir: &Path) -> anyhow::Result<()> {
     let answers = Arc::new(Answers::new());
     let acceptor = TlsAcceptor::from(pki::server_config(dir)?);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (plain, tls) = (TcpListener::bind(plain).await?, TcpListener::bind(tls).await?);
+        let h2 = TcpListener::bind(h2).await?;
+        tokio::spawn(async move {
+            while let Ok(socket) = accept(&h2).await {
+                tokio::spawn(upstream_h2::serve(socket));
+            }
+        });
         let own = answers.clone();
         tokio::spawn(async move {
             while let Ok(socket) = accept(&tls).await {
@@ -87,8 +109,10 @@ async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, answers: &Answers) {
     loop {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut fields);
-        let (head, length, answer) = match request.parse(&buffer) {
-            Ok(httparse::Status::Complete(head)) => (head, content_length(&request), answers.to(&request)),
+        let (head, length, answer, ends) = match request.parse(&buffer) {
+            Ok(httparse::Status::Complete(head)) => {
+                (head, content_length(&request), answers.to(&request), request.path == Some(CLOSE))
+            }
             Ok(httparse::Status::Partial) => match io.read_buf(&mut buffer).await {
                 Ok(1..) => continue,
                 _ => return,
@@ -102,6 +126,10 @@ async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, answers: &Answers) {
         }
         buffer.drain(..head + length);
         if io.write_all(answer).await.is_err() || io.flush().await.is_err() {
+            return;
+        }
+        if ends {
+            let _ = io.shutdown().await;
             return;
         }
     }

@@ -148,8 +148,13 @@ threads: 7
     assert_eq!(crm.hosts, ["crm.internal", "10.0.0.1"]);
     assert_eq!(crm.listen[0].to_string(), "127.0.0.1:8081");
     let seconds = Duration::from_secs;
-    let timeouts =
-        Timeouts { connect: seconds(1), first_byte: seconds(2), idle: seconds(3), total: Some(seconds(240)) };
+    let timeouts = Timeouts {
+        connect: seconds(1),
+        first_byte: seconds(2),
+        idle: seconds(3),
+        total: Some(seconds(240)),
+        tunnel_idle: None,
+    };
     assert_eq!(crm.timeouts, timeouts);
     assert!(crm.optional && crm.token_wait.is_zero());
     assert_eq!(config.log, Log { level: "warn,sidekey=debug".into(), format: LogFormat::Json, access: true });

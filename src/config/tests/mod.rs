@@ -6,3 +6,6 @@ mod broken;
 mod broken_cases;
 mod good;
 mod samples;
+mod schema;
+
+pub(super) use schema::asked;

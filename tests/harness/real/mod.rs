@@ -3,6 +3,7 @@
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
 mod browser;
+mod clients;
 mod curl;
 mod grpc;
 mod jose;
@@ -10,12 +11,14 @@ mod nghttpd;
 mod nginx;
 mod oidc;
 mod openapi;
+mod prometheus;
 mod promtool;
 mod requests;
 
 use std::path::{Path, PathBuf};
 
 pub use browser::Browser;
+pub use clients::{AiohttpApi, Settings, node_clients, python_clients};
 pub use curl::Curl;
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use jose::{jose_verify, openssl};
@@ -23,6 +26,7 @@ pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;
 pub use oidc::OidcProvider;
 pub use openapi::openapi_holds;
+pub use prometheus::Prometheus;
 pub use promtool::promtool_check_metrics;
 pub use requests::python_requests;
 

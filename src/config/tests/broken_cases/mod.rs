@@ -7,6 +7,7 @@ mod credentials;
 mod document;
 mod durations;
 mod grants;
+mod intercept;
 mod keys;
 mod listeners;
 mod protocol;
@@ -29,6 +30,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("intercept", intercept::CASES),
     ("protocol", protocol::CASES),
     ("admin", admin::CASES),
     ("tls", tls::CASES),

@@ -1,0 +1,46 @@
+//! What is measured.
+
+use crate::proxies::Kind;
+
+/// One way of asking.
+pub struct Case {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub path: &'static str,
+    /// About half a second of a fast proxy.
+    pub requests: usize,
+    /// Bytes that each request carries.
+    pub body: usize,
+}
+
+impl Case {
+    pub fn is_grpc(&self) -> bool {
+        self.path.starts_with("/grpc/")
+    }
+}
+
+const fn case(name: &'static str, kind: Kind, path: &'static str, requests: usize, body: usize) -> Case {
+    Case { name, kind, path, requests, body }
+}
+
+/// Requests at once: connections, or streams over an eighth as many connections.
+pub const CONCURRENCY: usize = 64;
+
+pub const ALL: [Case; 16] = [
+    case("get-1k", Kind::Plain, "/1k", 20_000, 0),
+    case("get-1k-oauth2", Kind::OAuth2, "/1k", 20_000, 0),
+    case("get-1k-token-each-second", Kind::Renewed, "/1k", 60_000, 0),
+    case("get-1k-1000-services", Kind::Many, "/1k", 20_000, 0),
+    case("get-1k-while-reloading", Kind::Reloaded, "/1k", 60_000, 0),
+    case("get-1k-tls", Kind::Tls, "/1k", 15_000, 0),
+    case("get-1k-new-tls", Kind::Tls, "/close", 1_500, 0),
+    case("get-64k", Kind::Plain, "/64k", 6_000, 0),
+    case("get-64k-tls", Kind::Tls, "/64k", 4_000, 0),
+    case("get-1m", Kind::Plain, "/1m", 600, 0),
+    case("get-1m-tls", Kind::Tls, "/1m", 300, 0),
+    case("post-16k", Kind::Plain, "/1k", 12_000, 16 * 1024),
+    case("get-1k-h2c", Kind::H2c, "/1k", 15_000, 0),
+    case("get-1k-h2-upstream", Kind::H2Upstream, "/1k", 10_000, 0),
+    case("grpc-unary", Kind::Grpc, "/grpc/unary", 10_000, 105),
+    case("grpc-100-messages", Kind::Grpc, "/grpc/stream", 400, 105),
+];

@@ -1,0 +1,165 @@
+//! `sidekey ca init`: a certificate authority for interception, which can sign for the configured hosts and for no other.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, CidrSubnet, DistinguishedName, DnType,
+    GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
+};
+
+use super::ConfigArg;
+use crate::config::{Config, Host};
+
+/// Long enough that nobody has to think of it, short enough that it ends.
+const VALID: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
+/// For clocks that are late.
+const SINCE: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Ca {
+    /// Make a CA for `intercept`: certificate and key, for the hosts of the configured services only.
+    Init(Init),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Where to write `sidekey-ca.crt` and `sidekey-ca.key`. Files that are there are never overwritten.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// Make a CA that can sign for every host, with no look at a configuration. Whoever gets its key can be any server to
+    /// those who trust it.
+    #[arg(long)]
+    unconstrained: bool,
+}
+
+#[expect(clippy::print_stderr, reason = "an operator reads it")]
+pub(super) fn ca(command: &Ca) -> ExitCode {
+    let Ca::Init(init) = command;
+    match make(init) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "an operator reads it")]
+fn make(init: &Init) -> anyhow::Result<()> {
+    let hosts = if init.unconstrained { Vec::new() } else { hosts(&init.config.config)? };
+    let (certificate, key) = authority(&hosts, init.unconstrained)?;
+    fs::create_dir_all(&init.out).with_context(|| format!("cannot make {}", init.out.display()))?;
+    let (cert_file, key_file) = (init.out.join("sidekey-ca.crt"), init.out.join("sidekey-ca.key"));
+    for file in [&cert_file, &key_file] {
+        if file.symlink_metadata().is_ok() {
+            bail!(
+                "{} is there already; a CA is never overwritten, because callers may trust it",
+                file.display()
+            );
+        }
+    }
+    write(&key_file, 0o600, &key)?;
+    write(&cert_file, 0o644, &certificate)?;
+    let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    let scope = if init.unconstrained {
+        "It can sign for every host.".to_owned()
+    } else {
+        format!("It can sign for these hosts (and names below them) only: {}", names.join(", "))
+    };
+    println!(
+        "{cert}   the certificate, for callers to trust
+{key}   its key, for Sidekey alone
+
+{scope}
+
+In the configuration:
+  intercept: {{ ca_cert: {cert}, ca_key: {key} }}
+
+docs/CLIENTS.md says how each kind of caller is told to trust it.",
+        cert = shown(&cert_file),
+        key = shown(&key_file),
+    );
+    Ok(())
+}
+
+fn hosts(config: &Path) -> anyhow::Result<Vec<Host>> {
+    let hosts = Config::hosts(config).map_err(|error| {
+        anyhow::anyhow!(
+            "{error}\nThe hosts that the CA may sign for come from there; --config names another file."
+        )
+    })?;
+    if hosts.is_empty() {
+        bail!("{}: no service with an `upstream` in it, so there is no host to sign for", config.display());
+    }
+    Ok(hosts)
+}
+
+/// Certificate and key in PEM.
+fn authority(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, String)> {
+    let mut params = CertificateParams::default();
+    let now = SystemTime::now();
+    params.not_before = (now - SINCE).into();
+    params.not_after = (now + VALID).into();
+    params.distinguished_name = DistinguishedName::new();
+    // Two of them must be told apart in a list of trusted ones.
+    params.distinguished_name.push(DnType::CommonName, format!("Sidekey CA {:08x}", fastrand::u32(..)));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.name_constraints = (!unconstrained).then(|| constraints(hosts));
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    Ok((ca.pem(), ca.key().serialize_pem()))
+}
+
+/// RFC 5280 §4.2.1.10: a kind of name of which none is permitted has to be excluded as a whole, or all of it passes.
+fn constraints(hosts: &[Host]) -> NameConstraints {
+    let mut permitted = Vec::new();
+    let (mut names, mut addresses) = (false, false);
+    for host in hosts {
+        permitted.push(match host {
+            Host::Name(name) => {
+                names = true;
+                GeneralSubtree::DnsName(name.clone())
+            }
+            Host::Ip(ip) => {
+                addresses = true;
+                GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
+                    *ip,
+                    if ip.is_ipv4() { 32 } else { 128 },
+                ))
+            }
+        });
+    }
+    let mut excluded = Vec::new();
+    if !addresses {
+        for any in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
+            excluded.push(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(any, 0)));
+        }
+    }
+    if !names {
+        // RFC 6761 §6.4: no host has it.
+        permitted.push(GeneralSubtree::DnsName("invalid".into()));
+    }
+    NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded }
+}
+
+fn write(path: &Path, mode: u32, content: &str) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(content.as_bytes())?;
+        file.sync_all()
+    });
+    written.or_else(|error: io::Error| bail!("cannot write {}: {error}", path.display()))
+}
+
+fn shown(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,149 @@
+//! `config/schema.json` has the keys that the program reads, each in its place, and no other.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::*;
+use super::broken_cases;
+
+const SCHEMA: &str = include_str!("../../../config/schema.json");
+
+thread_local! {
+    /// Path of a mapping, and a key that it was asked for.
+    static ASKED: RefCell<BTreeSet<(String, &'static str)>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Notes that the program asked a mapping for a key.
+pub(in super::super) fn asked(path: &str, key: &'static str) {
+    ASKED.with_borrow_mut(|asked| asked.insert((path.to_owned(), key)));
+}
+
+#[test]
+fn every_key_that_the_program_reads_is_in_the_schema_and_no_other() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let environment = |_: &str| Some("x".into());
+    for (_, text) in broken_cases::all() {
+        let _ = Config::parse_with(text.strip_prefix('\n').unwrap_or(text), "a.yaml", &environment);
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for sample in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if sample.extension().is_some_and(|extension| extension == "yaml") {
+            let _ = Config::parse_with(&std::fs::read_to_string(sample).unwrap(), "a.yaml", &environment);
+        }
+    }
+    let asked = ASKED.take();
+    let mut missing = BTreeSet::new();
+    // A property is known by where it stands in the schema, not by one of the many paths that lead there.
+    let mut reached = BTreeSet::new();
+    for (path, key) in &asked {
+        let places = at(&schema, path);
+        let have: Vec<_> = places.iter().filter(|place| place["properties"].get(key).is_some()).collect();
+        if have.is_empty() && !places.is_empty() {
+            missing.insert(format!("{path}: {key}"));
+        }
+        reached
+            .extend(have.iter().map(|place| (std::ptr::from_ref::<Value>(place).addr(), (*key).to_owned())));
+    }
+    assert!(missing.is_empty(), "read, but not in config/schema.json: {missing:#?}");
+    let mut unread = BTreeSet::new();
+    visit(&schema, "", &mut |place, node| {
+        for key in node["properties"].as_object().into_iter().flat_map(serde_json::Map::keys) {
+            let is_read = reached.contains(&(std::ptr::from_ref(node).addr(), key.clone()));
+            // The list of types that stands before the types themselves.
+            if !is_read && !place.ends_with("/credential") {
+                unread.insert(format!("{place}: {key}"));
+            }
+        }
+    });
+    assert!(
+        unread.is_empty(),
+        "in config/schema.json, but never read in samples and broken files: {unread:#?}"
+    );
+}
+
+#[test]
+fn it_accepts_every_sample_and_refuses_what_the_program_refuses() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut samples = 0;
+    for sample in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if sample.extension().is_some_and(|extension| extension == "yaml") {
+            let value: Value = serde_yaml::from_str(&std::fs::read_to_string(&sample).unwrap()).unwrap();
+            let mistakes: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(mistakes.is_empty(), "{}: {mistakes:#?}", sample.display());
+            samples += 1;
+        }
+    }
+    assert!(samples >= 2, "{samples} samples");
+    for text in [
+        "{}",
+        "services: {}",
+        "services: { a b: { upstream: 'https://a', auth: { type: bearer, token: t } } }",
+        "services: { a: { upstream: 'https://a' } }",
+        "services: { a: { upstream: 'https://a', auth: { type: bearr, token: t } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: bearer, token: 7 } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: bearer, token: { files: x } } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: bearer, token: t }, timeouts: { total: 5 } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: bearer, token: t }, timeout: {} } }",
+    ] {
+        let value: Value = serde_yaml::from_str(text).unwrap();
+        assert!(!schema.is_valid(&value), "{text}");
+        assert!(Config::parse(text, "a.yaml").is_err(), "{text}");
+    }
+}
+
+/// What the schema may say of the value at a path: several where there is a choice.
+fn at<'a>(schema: &'a Value, path: &str) -> Vec<&'a Value> {
+    let mut places = alternatives(schema, schema);
+    for step in path.split('.').filter(|step| !step.is_empty()) {
+        let (name, is_item) = step.split_once('[').map_or((step, false), |(name, _)| (name, true));
+        let next =
+            |place: &&'a Value| place["properties"].get(name).or_else(|| place.get("additionalProperties"));
+        let mut below: Vec<&Value> =
+            places.iter().filter_map(next).flat_map(|next| alternatives(schema, next)).collect();
+        if is_item {
+            below = below
+                .iter()
+                .filter_map(|place| place.get("items"))
+                .flat_map(|items| alternatives(schema, items))
+                .collect();
+        }
+        places = below;
+    }
+    places
+}
+
+/// A schema with what it refers to and chooses between.
+fn alternatives<'a>(schema: &'a Value, node: &'a Value) -> Vec<&'a Value> {
+    let mut all = vec![node];
+    if let Some(name) = node["$ref"].as_str() {
+        let name = name.strip_prefix("#/$defs/").unwrap();
+        let target = schema["$defs"].get(name).unwrap_or_else(|| panic!("$defs has no {name}"));
+        all.extend(alternatives(schema, target));
+    }
+    for choice in ["anyOf", "oneOf", "allOf"] {
+        for node in node[choice].as_array().into_iter().flatten() {
+            all.extend(alternatives(schema, node));
+        }
+    }
+    all
+}
+
+/// Every schema in the schema.
+fn visit<'a>(node: &'a Value, place: &str, each: &mut impl FnMut(&str, &'a Value)) {
+    match node {
+        Value::Object(entries) => {
+            if node["properties"].is_object() {
+                each(place, node);
+            }
+            for (key, below) in entries {
+                visit(below, &format!("{place}/{key}"), each);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|below| visit(below, place, each)),
+        _ => {}
+    }
+}

@@ -1,0 +1,58 @@
+//! A connection of which the first bytes were read already.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::buffer::Buffer;
+use super::relay::Io;
+
+/// Gives the bytes that were read first, then those that come.
+pub(super) struct Prefixed<'a, I> {
+    read: Buffer,
+    io: &'a mut I,
+}
+
+impl<'a, I: Io> Prefixed<'a, I> {
+    pub(super) fn new(read: Buffer, io: &'a mut I) -> Self {
+        Self { read, io }
+    }
+
+    /// The first byte, which is still to be read then; `None` at the end.
+    pub(super) async fn first(&mut self) -> io::Result<Option<u8>> {
+        if self.read.is_empty() {
+            poll_fn(|cx| self.read.poll_fill(cx, self.io)).await?;
+        }
+        Ok(self.read.filled().first().copied())
+    }
+}
+
+impl<I: Io> AsyncRead for Prefixed<'_, I> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.is_empty() {
+            return Pin::new(&mut *this.io).poll_read(cx, buf);
+        }
+        let count = this.read.filled().len().min(buf.remaining());
+        buf.put_slice(&this.read.filled()[..count]);
+        this.read.consume(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: Io> AsyncWrite for Prefixed<'_, I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,86 @@
+//! A Prometheus server that scrapes one Sidekey every half second.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::super::process::Process;
+use super::super::{Call, Connection, assert_eventually, port};
+use super::tool;
+
+/// A running Prometheus; it ends when this is dropped.
+pub struct Prometheus {
+    _process: Process,
+    _dir: TempDir,
+    port: u16,
+}
+
+impl Prometheus {
+    /// Scrapes `http://TARGET/metrics` as job `sidekey`, with the rules in a file.
+    pub async fn scraping(target: &str, rules: &Path) -> Self {
+        let dir = TempDir::with_prefix("sidekey-prometheus-").unwrap();
+        let config = format!(
+            "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}\n\
+             rule_files: ['{}']\n\
+             scrape_configs: [{{ job_name: sidekey, static_configs: [{{ targets: ['{target}'] }}] }}]\n",
+            rules.display()
+        );
+        std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        for _ in 0..5 {
+            let port = port::free();
+            let mut command = Command::new(tool("prometheus"));
+            command.arg(format!("--config.file={}/prometheus.yml", dir.path().display()));
+            command.arg(format!("--storage.tsdb.path={}/data", dir.path().display()));
+            command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+            let mut process = Process::spawn("prometheus", &mut command);
+            if is_ready(&mut process, port).await {
+                return Self { _process: process, _dir: dir, port };
+            }
+            let output = process.output();
+            assert!(output.contains("address already in use"), "Prometheus does not start: {output}");
+        }
+        panic!("Prometheus finds no free port");
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The result of an instant query; a query that it does not take fails the test.
+    pub async fn query(&self, query: &str) -> Vec<Value> {
+        let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let answer = Call::get(self.url(&format!("/api/v1/query?query={query}"))).send().await;
+        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+        assert_eq!(answer["status"], "success", "{answer}");
+        answer["data"]["result"].as_array().unwrap().clone()
+    }
+
+    /// Waits until a query has a result.
+    pub async fn eventually(&self, query: &str) {
+        assert_eventually(Duration::from_secs(30), query, async || !self.query(query).await.is_empty()).await;
+    }
+
+    /// The names of the alerts that fire or are about to.
+    pub async fn alerts(&self) -> Vec<String> {
+        let answer = Call::get(self.url("/api/v1/alerts")).send().await;
+        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+        let alerts = answer["data"]["alerts"].as_array().unwrap();
+        alerts.iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Whether it is up; false once it has ended.
+async fn is_ready(process: &mut Process, port: u16) -> bool {
+    let mut ready = false;
+    assert_eventually(Duration::from_secs(30), "Prometheus is ready", async || {
+        if Connection::try_open(([127, 0, 0, 1], port).into()).await.is_ok() {
+            ready = Call::get(format!("http://127.0.0.1:{port}/-/ready")).send().await.status == 200;
+        }
+        ready || process.exit_status().is_some()
+    })
+    .await;
+    ready
+}

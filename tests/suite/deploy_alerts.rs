@@ -1,0 +1,82 @@
+//! deploy/prometheus/alerts.yaml: Prometheus' own tests of every rule, and the way from an alert to its runbook.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_yaml::Value;
+
+use crate::harness::tool;
+
+#[test]
+fn promtool_accepts_every_rule_and_its_tests_pass() {
+    for (command, file) in [("check", "alerts.yaml"), ("test", "alerts.test.yaml")] {
+        let output = Command::new(tool("promtool"))
+            .args([command, "rules"])
+            .arg(folder().join(file))
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn every_alert_is_tested_silent_and_firing() {
+    let tests: Value = serde_yaml::from_str(&read("alerts.test.yaml")).unwrap();
+    let cases = || {
+        tests["tests"]
+            .as_sequence()
+            .unwrap()
+            .iter()
+            .flat_map(|test| test["alert_rule_test"].as_sequence().unwrap())
+    };
+    let names = |fires: bool| -> BTreeSet<String> {
+        let of = |case: &&Value| case.get("exp_alerts").is_some() == fires;
+        cases().filter(of).map(|case| case["alertname"].as_str().unwrap().to_owned()).collect()
+    };
+    let alerts: BTreeSet<String> =
+        rules().iter().map(|rule| rule["alert"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names(true), alerts, "each fires in a test");
+    assert_eq!(names(false), alerts, "each is silent in a test");
+}
+
+#[test]
+fn every_alert_and_every_reason_has_its_section_in_the_runbook() {
+    let runbook = std::fs::read_to_string(root().join("docs/OPERATIONS.md")).unwrap();
+    let anchors: BTreeSet<String> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .map(|title| title.trim_matches('`').to_lowercase().replace(' ', "-"))
+        .collect();
+    for rule in rules() {
+        let link = rule["annotations"]["runbook_url"].as_str().unwrap();
+        let anchor = link.strip_prefix("docs/OPERATIONS.md#").expect("a link into the runbook");
+        assert_eq!(anchor, rule["alert"].as_str().unwrap().to_lowercase());
+        assert!(anchors.contains(anchor), "docs/OPERATIONS.md has no section {anchor}");
+    }
+    let source = std::fs::read_to_string(root().join("src/proxy/failure.rs")).unwrap();
+    let reasons = source.split("pub fn as_str").nth(1).unwrap().split("pub fn ").next().unwrap();
+    let reasons: Vec<&str> = reasons.split('"').skip(1).step_by(2).collect();
+    assert!(reasons.len() >= 9, "{reasons:?}");
+    for reason in reasons {
+        assert!(anchors.contains(reason), "docs/OPERATIONS.md has no section {reason}");
+    }
+}
+
+fn rules() -> Vec<Value> {
+    let alerts: Value = serde_yaml::from_str(&read("alerts.yaml")).unwrap();
+    alerts["groups"][0]["rules"].as_sequence().unwrap().clone()
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(folder().join(file)).unwrap()
+}
+
+fn folder() -> PathBuf {
+    root().join("deploy/prometheus")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,94 @@
+//! deploy/grafana/dashboard.json: every query, put to a real Prometheus that scraped a real Sidekey.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Prometheus, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+
+/// Panels that show nothing where nothing of their kind has happened.
+const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Requests sent again after a 401"];
+
+#[tokio::test]
+async fn every_query_has_an_answer_from_a_sidekey_in_use() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let auth = format!(
+        "{{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: a, client_secret: s }}",
+        login.url()
+    );
+    let sidekey = Sidekey::serving(&format!("crm: {{ upstream: '{}', auth: {auth} }}", upstream.url()))
+        .start_ready()
+        .await;
+    let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let prometheus = Prometheus::scraping(&target, &root.join("deploy/prometheus/alerts.yaml")).await;
+
+    // Counters rise between two scrapes, or their rate is nothing.
+    prometheus.eventually("sidekey_credential_ready == 1").await;
+    let rising = "sum(rate(sidekey_requests_total[30s])) > 0 and sum(rate(sidekey_errors_total[30s])) > 0 \
+                  and sum(rate(sidekey_upstream_unauthorized_total[30s])) > 0";
+    assert_eventually(Duration::from_secs(30), rising, async || {
+        sidekey.get("/crm/a").await;
+        sidekey.get("/nobody/a").await;
+        upstream.next(Answer::status(403));
+        sidekey.get("/crm/a").await;
+        upstream.next(Answer::status(401));
+        upstream.next(Answer::status(401));
+        sidekey.get("/crm/a").await;
+        !prometheus.query(rising).await.is_empty()
+    })
+    .await;
+
+    let dashboard: Value =
+        serde_json::from_str(&std::fs::read_to_string(root.join("deploy/grafana/dashboard.json")).unwrap())
+            .unwrap();
+    let mut count = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(!panel["description"].as_str().unwrap().is_empty(), "{title} says what it shows");
+        for target in panel["targets"].as_array().unwrap() {
+            let query = filled(target["expr"].as_str().unwrap());
+            let result = prometheus.query(&query).await;
+            assert!(!result.is_empty() || MAY_BE_EMPTY.contains(&title), "{title}: {query} has no result");
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count} queries");
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        let Some(query) = variable["definition"].as_str() else { continue };
+        let series = query.trim_start_matches("label_values(").rsplit_once(',').unwrap().0;
+        assert!(!prometheus.query(&filled(series)).await.is_empty(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_alert_is_there_while_the_token_still_works() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    login.next(TokenAnswer::issue(30));
+    login.always(TokenAnswer::error(503, "temporarily_unavailable"));
+    let auth = format!(
+        "{{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: a, client_secret: s }}",
+        login.url()
+    );
+    let sidekey = Sidekey::serving(&format!("crm: {{ upstream: '{}', auth: {auth} }}", upstream.url()))
+        .start_ready()
+        .await;
+    let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
+    let prometheus = Prometheus::scraping(&target, &rules).await;
+    assert_eventually(Duration::from_secs(60), "the alert fires", async || {
+        let fires = prometheus.alerts().await.contains(&"SidekeyTokenExpiresSoon".to_owned());
+        let answer = sidekey.get("/crm/a").await;
+        assert!(fires || answer.status == 200, "a request failed before the alert fired");
+        fires
+    })
+    .await;
+    assert_eq!(sidekey.get("/crm/a").await.status, 200, "the token still works");
+}
+
+/// What Grafana puts in the place of its variables.
+fn filled(query: &str) -> String {
+    let query = query.replace("$__rate_interval", "30s");
+    query.replace("$instance", ".*").replace("$service", ".*").replace("$job", ".*")
+}
