@@ -168,10 +168,9 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
                 (Reloaded, reloaded, "/plain"),
             ]
         }
-        // nginx 1.22 and HAProxy 2.6 have a listener for each version; nginx speaks HTTP/2 to upstreams for gRPC alone.
-        "nginx" => with_addresses(&[Plain, Tls, H2c, Grpc])?,
-        // What HAProxy makes of an HTTP/2 answer has no reason phrase and no space before it, which h2load does not read.
-        "haproxy" => with_addresses(&[Plain, Tls, H2c, Grpc])?,
+        // A listener for each version; nginx speaks HTTP/2 to upstreams for gRPC alone, and what HAProxy makes of an HTTP/2
+        // answer has no reason phrase and no space before it, which h2load does not read.
+        "nginx" | "haproxy" => with_addresses(&[Plain, Tls, H2c, Grpc])?,
         "pingora" | "hyper" | "caddy" | "envoy" => with_addresses(&[Plain, Tls, H2c, H2Upstream, Grpc])?,
         _ => bail!("there is no proxy {name:?}; there are {}", ALL.join(", ")),
     };
