@@ -66,6 +66,7 @@ mod sample_flows;
 mod samples;
 mod secrets_never_leak;
 mod state_kept;
+mod state_survives_kill;
 mod token_request;
 mod token_request_assertions;
 mod token_request_forms;
