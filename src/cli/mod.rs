@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod login;
 mod notify;
+mod probe;
 mod run;
 mod schema;
 mod test;
@@ -44,6 +45,8 @@ enum Command {
     Login(login::Args),
     /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
     Demo(demo::Args),
+    /// Ask a running Sidekey whether it is ready: for the health check of a container.
+    Probe(probe::Args),
     /// Print the JSON Schema of the services file, for editors.
     Schema,
 }
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Probe(args) => probe::probe(&args),
         Command::Schema => schema::schema(),
     }
 }

@@ -112,6 +112,15 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
+impl std::str::FromStr for Listen {
+    type Err = String;
+
+    /// As it is written in the configuration.
+    fn from_str(text: &str) -> Result<Self, String> {
+        listen::parse(text)
+    }
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

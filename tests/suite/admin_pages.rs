@@ -80,3 +80,23 @@ async fn every_series_is_there_once_its_subject_is() {
     }
     assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
 }
+
+#[tokio::test]
+async fn the_probe_of_a_container_says_what_readyz_says() {
+    let sidekey =
+        Sidekey::serving("api: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }")
+            .start_ready()
+            .await;
+    let admin = sidekey.admin_url("").trim_start_matches("http://").to_owned();
+    for (arguments, code) in [
+        (vec!["probe", "--admin", &admin], 0),
+        (vec!["probe", "--admin", &admin, "/livez"], 0),
+        (vec!["probe", "--admin", &admin, "/nothing"], 1),
+        (vec!["probe", "--admin", &admin, "no path"], 1),
+        (vec!["probe", "--admin", "127.0.0.1:1"], 1),
+        (vec!["probe", "--admin", "nowhere"], 64),
+    ] {
+        let output = Sidekey::command(&arguments, &[]).await;
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+    }
+}
