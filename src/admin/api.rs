@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
+use super::actions;
 use super::problem::Problem;
 use super::view::{AccessView, ReloadView, ServiceView, ServicesView};
 use crate::reload::ReloadError;
@@ -31,6 +32,8 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/services", get(services))
         .route("/api/v1/services/{name}", get(service))
+        .route("/api/v1/services/{name}/refresh", post(actions::refresh))
+        .route("/api/v1/services/{name}/test", post(actions::test))
         .route("/api/v1/log-level", get(log_level).put(set_log_level))
         .route("/api/v1/reload", post(reload))
         .route("/api/{*rest}", axum::routing::any(nothing))
@@ -67,14 +70,8 @@ async fn service(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceView>, Problem> {
-    let snapshot = admin.runtime.current();
-    let service =
-        snapshot.services.iter().find(|service| service.name == name).ok_or_else(no_such_service)?;
-    Ok(Json(ServiceView::of(service, &admin.histories.of(&name))))
-}
-
-fn no_such_service() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is no service of that name; GET /api/v1/services lists them.")
+    let service = actions::find(&admin, &name)?;
+    Ok(Json(ServiceView::of(&service, &admin.histories.of(&name))))
 }
 
 /// Reads the configuration now. That it cannot be used is an answer, not a failure of the request.

@@ -3,6 +3,7 @@
 //! `guard` says who may do what; `state` says what a service's state is and means; `history` keeps the last minutes;
 //! `view` is what the API shows.
 
+mod actions;
 mod api;
 mod guard;
 mod health;

@@ -95,6 +95,16 @@ impl ReloadView {
     }
 }
 
+/// `POST /api/v1/services/{name}/refresh`.
+#[derive(Serialize)]
+pub(super) struct RefreshView {
+    /// There is a new token.
+    pub(super) ok: bool,
+    pub(super) message: String,
+    /// As it is after that.
+    pub(super) service: ServiceView,
+}
+
 #[derive(Serialize, Default)]
 struct Counts {
     total: usize,

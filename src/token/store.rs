@@ -163,6 +163,11 @@ impl Store {
         self.progress.borrow().generation > attempt.generation
     }
 
+    /// No two refreshes that were forced are closer than this.
+    pub fn min_interval(&self) -> Duration {
+        self.min_interval
+    }
+
     /// Until somebody wants a token request.
     pub(super) async fn wanted(&self) {
         let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;

@@ -86,7 +86,7 @@ fn request(service: &Service, to: &Endpoint, path: &str) -> Option<zeroize::Zero
     Some(out)
 }
 
-async fn answer(stream: &mut Stream, hears: &dyn Fn(&[u8]) -> bool) -> Result<Answer, CallError> {
+async fn answer(stream: &mut Stream, hears: &(dyn Fn(&[u8]) -> bool + Sync)) -> Result<Answer, CallError> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
         match parse(&bytes, hears)? {

@@ -278,3 +278,67 @@ async fn the_configuration_is_reloaded_from_the_page() {
     browser.wait("document.querySelector('#notice').hidden").await;
     assert_eq!(browser.said().await, [""; 0]);
 }
+
+/// With the keyboard alone: a new token, and a call of the upstream, each with what came of it.
+#[tokio::test]
+async fn a_service_is_refreshed_and_tested_from_the_page() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    login.always(TokenAnswer::issue(3600));
+    let crm = service("crm", &upstream, &login, "min_refresh_interval: 1ms,", "");
+    let sidekey = Sidekey::configured(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\
+         log: {{ level: info, format: json }}\nservices:\n  {crm}  \
+         mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n",
+        upstream.url()
+    ))
+    .start_ready()
+    .await;
+    let mut browser = opened(&sidekey, 800, false).await;
+    let tree = browser.tree().await;
+    for button in ["Refresh the token of crm now", "Test crm", "Test mail"] {
+        assert!(tree.contains(&format!("button \"{button}\"")), "{button} in\n{tree}");
+    }
+    assert!(!tree.contains("Refresh the token of mail now"), "there is nothing to refresh");
+    let focused = "document.activeElement.getAttribute('aria-label')";
+    let result = |name: &str| format!("document.querySelector(\"{} [role='status']\").innerText", card(name));
+
+    browser.eval("document.querySelector('#services').focus()").await;
+    browser.press("Tab").await;
+    assert_eq!(browser.eval(focused).await, json!("Refresh the token of crm now"));
+    browser.press("Enter").await;
+    browser.wait("document.querySelector('#token-dialog').open").await;
+    assert_eq!(login.request_count(), 1, "not without the admin token");
+    browser.fill("#token", TOKEN).await;
+    browser.press("Enter").await;
+    browser.wait(&format!("{}.startsWith('There is a new token; it lives for 3')", result("crm"))).await;
+    assert_eq!(login.request_count(), 2);
+    assert_eq!(browser.eval(focused).await, json!("Refresh the token of crm now"), "one is where one was");
+    login.always(TokenAnswer::json(&json!({ "error": "<b>down</b>" })));
+    browser.press("Enter").await;
+    browser.wait(&format!("{}.startsWith('No new token: ')", result("crm"))).await;
+    assert_eq!(browser.eval("document.querySelectorAll('main b b, .result b').length").await, json!(0));
+
+    browser.press("Tab").await;
+    assert_eq!(browser.eval(focused).await, json!("Test crm"));
+    browser.press("Enter").await;
+    browser.wait(&format!("{}.includes('the upstream answered 200')", result("crm"))).await;
+    assert_eq!(upstream.request_count(), 1);
+    upstream.always(Answer::status(403));
+    browser.press("Tab").await;
+    assert_eq!(browser.eval(focused).await, json!("Test mail"));
+    browser.press("Enter").await;
+    browser.wait(&format!("{}.includes('does not allow it')", result("mail"))).await;
+    assert_eq!(browser.said().await, [""; 0]);
+}
+
+/// Where nothing can be changed, nothing looks as if it could.
+#[tokio::test]
+async fn there_are_no_buttons_where_nothing_can_be_changed() {
+    let sidekey =
+        Sidekey::serving("mail: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }")
+            .start()
+            .await;
+    let mut browser = opened(&sidekey, 800, false).await;
+    let buttons = "[...document.querySelectorAll('button')].filter(b => b.checkVisibility()).length";
+    assert_eq!(browser.eval(buttons).await, json!(0));
+}

@@ -1,6 +1,7 @@
 //! The tests, a file for each promise or subject.
 
 mod admin_access;
+mod admin_actions;
 mod admin_api;
 mod admin_fleet;
 mod admin_page;

@@ -166,7 +166,13 @@ function build(name) {
   const card = { item, article, name, title, badge: make('span'), kind: make('span', 'tag'), optional: make('span', 'tag', 'optional') };
   card.upstream = make('span', 'upstream');
   const top = make('div', 'top');
-  top.append(title, card.badge, card.kind, card.optional, card.upstream);
+  card.refresh = action(card, 'Refresh now', `Refresh the token of ${name} now`, '/refresh', ({ ok, message }) => ({ ok, text: message }));
+  card.test = action(card, 'Test', `Test ${name}`, '/test', ({ ok, meaning, advice }) => ({ ok, text: [meaning, ...advice].join('\n') }));
+  card.actions = make('div', 'actions');
+  card.actions.append(card.refresh, card.test);
+  card.result = make('p', 'result');
+  card.result.setAttribute('role', 'status');
+  top.append(title, card.badge, card.kind, card.optional, card.upstream, card.actions);
   card.why = make('div', 'why');
   card.what = make('p', 'what');
   card.todo = make('p', 'todo');
@@ -196,9 +202,32 @@ function build(name) {
   const left = make('div');
   left.append(card.life, card.fixed);
   facts.append(left, charts);
-  article.append(top, card.why, facts);
+  article.append(top, card.result, card.why, facts);
   item.append(article);
   return card;
+}
+
+/** A button that has something done about the service, and says what came of it. */
+function action(card, text, label, path, outcome) {
+  const button = make('button', '', text);
+  button.type = 'button';
+  button.setAttribute('aria-label', label);
+  button.addEventListener('click', async () => {
+    if (button.getAttribute('aria-disabled') === 'true') return;
+    button.setAttribute('aria-disabled', 'true');
+    const tell = (severity, said) => { dress(card.result, `result ${severity}`); say(card.result, said); };
+    tell('', `${text}…`);
+    try {
+      const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}${path}`);
+      const { ok, text: said } = answer?.ok ? outcome(answer.body) : { ok: false, text: answer ? told(answer) : '' };
+      tell(ok ? 'ok' : 'broken', said);
+    } catch {
+      tell('broken', 'Sidekey did not answer.');
+    }
+    button.removeAttribute('aria-disabled');
+    refresh();
+  });
+  return button;
 }
 
 function update(card, service) {
@@ -216,6 +245,8 @@ function update(card, service) {
   show(card.todo, Boolean(service.advice));
   show(card.life, Boolean(service.token));
   show(card.fixed, !service.token);
+  show(card.actions, last.access.changing_needs_token !== null);
+  show(card.refresh, Boolean(service.token));
   const { traffic } = service;
   const sum = (list) => list.reduce((all, value) => all + (value ?? 0), 0);
   const minutes = Math.round((traffic.requests.length * traffic.interval_seconds) / 60);

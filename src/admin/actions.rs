@@ -1,0 +1,157 @@
+//! What can be done about one service: ask for a new token now, and call its upstream once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::Admin;
+use super::problem::Problem;
+use super::view::{RefreshView, ServiceView};
+use crate::route::climbs;
+use crate::service::Service;
+use crate::token::{Refresh, Store, Wake};
+use crate::trial::{self, Report};
+
+/// A token request that takes longer goes on without its asker.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// How long a test waits for a first token.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The service of that name; held alone, so that whoever waits here does not keep a whole configuration alive.
+pub(super) fn find(admin: &Admin, name: &str) -> Result<Arc<Service>, Problem> {
+    let snapshot = admin.runtime.current();
+    let service = snapshot.services.iter().find(|service| service.name == name);
+    service.cloned().ok_or_else(|| {
+        let detail = "There is no service of that name; GET /api/v1/services lists them.";
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    })
+}
+
+/// Asks for a new token now, and waits. That there is none is an answer, not a failure of the request.
+pub(super) async fn refresh(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<Json<RefreshView>, Problem> {
+    let service = find(&admin, &name)?;
+    let store = service.credential.store().ok_or_else(|| {
+        let detail = "There is nothing to refresh: its credential is static. A reload reads it again.";
+        Problem::new(StatusCode::CONFLICT, detail)
+    })?;
+    let (ok, message) = match store.refresh_now(Wake::Operator) {
+        Refresh::Expected(attempt) => {
+            tracing::info!(service.name = name, "token refresh asked for through the admin API");
+            let ok = store.wait_for(attempt, REFRESH).await;
+            (ok, if ok { obtained(store) } else { missing(&service, store) })
+        }
+        Refresh::Newer | Refresh::TooSoon => {
+            let interval = store.min_interval();
+            let last = store.status().last_error.map(|error| format!(" The last error: {}.", error.message));
+            let last = last.unwrap_or_default();
+            (false, format!("Not asked again: a refresh was asked for less than {interval:?} ago.{last}"))
+        }
+    };
+    let service = ServiceView::of(&service, &admin.histories.of(&name));
+    Ok(Json(RefreshView { ok, message, service }))
+}
+
+fn obtained(store: &Store) -> String {
+    let lifetime = store.expiry().map_or(0.0, |expiry| expiry.lifetime().as_secs_f64());
+    format!("There is a new token; it lives for {lifetime:.0} s.")
+}
+
+fn missing(service: &Service, store: &Store) -> String {
+    let status = store.status();
+    let why = match status.last_error {
+        Some(error) if !status.in_flight => error.message,
+        _ => format!("the token endpoint has not answered for {} s; Sidekey goes on", REFRESH.as_secs()),
+    };
+    let meanwhile =
+        if service.credential.is_ready() { " The present token is used until it expires." } else { "" };
+    format!("No new token: {why}.{meanwhile}")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    #[serde(default = "root")]
+    path: String,
+}
+
+fn root() -> String {
+    "/".into()
+}
+
+/// Calls the upstream once with the service's credential, as `sidekey test` does.
+pub(super) async fn test(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<Report>, Problem> {
+    let service = find(&admin, &name)?;
+    let path = path(&body)?;
+    tracing::info!(service.name = name, "test asked for through the admin API");
+    Ok(Json(trial::run(&service, &path, PATIENCE).await))
+}
+
+/// The path to GET; one that stays below that of `upstream`.
+fn path(body: &[u8]) -> Result<String, Problem> {
+    let wrong = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
+    if body.is_empty() {
+        return Ok(root());
+    }
+    let Test { path } = serde_json::from_slice(body)
+        .map_err(|_| wrong("The body is a JSON object such as {\"path\": \"/contacts?limit=1\"}."))?;
+    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('#') {
+        return Err(wrong(
+            "`path` begins with `/` and is visible ASCII without `#`; anything else is percent-encoded.",
+        ));
+    }
+    if climbs(&path) {
+        return Err(wrong("`path` leads out of the service's `upstream`: it may not climb with `..`."));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_where_it_belongs() {
+        for (body, expected) in [
+            ("", "/"),
+            ("{}", "/"),
+            (r#"{"path": "/a/../b?c=/../../d"}"#, "/a/../b?c=/../../d"),
+            (r#"{"path": "/caf%C3%A9"}"#, "/caf%C3%A9"),
+        ] {
+            assert_eq!(path(body.as_bytes()).unwrap(), expected, "{body}");
+        }
+        for body in [
+            "[",
+            "null",
+            r#"{"path": 5}"#,
+            r#"{"path": null}"#,
+            r#"{"path": "/", "method": "DELETE"}"#,
+            r#"{"path": ""}"#,
+            r#"{"path": "*"}"#,
+            r#"{"path": "http://evil.example/"}"#,
+            r#"{"path": "@evil.example/"}"#,
+            r#"{"path": "/a b"}"#,
+            r#"{"path": "/ HTTP/1.1\r\nHost: evil.example\r\n\r\n"}"#,
+            r#"{"path": "/\u0000"}"#,
+            r#"{"path": "/é"}"#,
+            r#"{"path": "/a#b"}"#,
+            r#"{"path": "/../admin"}"#,
+            r#"{"path": "/a/%2e%2E/%2E./admin"}"#,
+            r#"{"path": "/..%2fadmin"}"#,
+        ] {
+            assert_eq!(path(body.as_bytes()).unwrap_err().status, StatusCode::BAD_REQUEST, "{body}");
+        }
+    }
+}
