@@ -9,10 +9,11 @@ help: ## List the tasks
 run: ## Start the demo: nothing to install or configure
 	cargo run --release -- demo
 
-check: ## Format, lints, documentation
+check: ## Format, lints, documentation, instructions per request (installs valgrind)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+	./scripts/guard
 
 test: test-setup ## Every test, against real software
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --no-fail-fast; fi

@@ -219,7 +219,7 @@ async fn an_upload_that_stands_still_is_given_up() {
     stream.send("some", false).await;
     let (_upstream, _) = server.accept_request().await;
     let response = stream.response().await;
-    assert_eq!((response.status, response.header("sidekey-error")), (504, Some("upstream_timeout")));
+    assert_eq!((response.status, response.header("sidekey-error")), (400, Some("bad_request")));
 }
 
 #[tokio::test]
