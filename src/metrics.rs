@@ -23,6 +23,9 @@ pub use reload::ReloadMetrics;
 const DURATIONS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+const PREVIOUS: &str = "sidekey_previous_credential_in_use";
+const PREVIOUS_HELP: &str = "Whether requests have the secret from before a rotation (`previous`), because the upstream refuses the new one.";
+
 /// All series, by name.
 pub struct Metrics {
     requests_total: IntCounterVec,
@@ -39,6 +42,7 @@ pub struct Metrics {
     token_last_success_timestamp_seconds: GaugeVec,
     token_next_refresh_timestamp_seconds: GaugeVec,
     credential_ready: IntGaugeVec,
+    previous_credential_in_use: IntGaugeVec,
     reload: ReloadMetrics,
     state_writes_total: IntCounterVec,
 }
@@ -138,6 +142,7 @@ impl Metrics {
                 "When the next token request is due (Unix time).",
                 &["service"],
             )?,
+            previous_credential_in_use: int_gauge(PREVIOUS, PREVIOUS_HELP, &["service"])?,
             credential_ready: int_gauge(
                 "sidekey_credential_ready",
                 "Whether the service has a usable credential right now.",
@@ -160,7 +165,13 @@ impl Metrics {
         remove(&self.errors_total, service);
         remove(&self.upstream_unauthorized_total, service);
         remove(&self.credential_ready, service);
+        self.forget_previous(service);
         self.forget_token(service);
+    }
+
+    /// Removes the series of a service that has no previous secret any more.
+    pub fn forget_previous(&self, service: &str) {
+        remove(&self.previous_credential_in_use, service);
     }
 
     /// Removes the token series of a service that has no token any more.
@@ -214,6 +225,11 @@ impl Metrics {
             last_success: self.token_last_success_timestamp_seconds.clone(),
             next_refresh: self.token_next_refresh_timestamp_seconds.clone(),
         }
+    }
+
+    /// Whether a service's previous secret is in use; only services with one have it. Set when `/metrics` is read.
+    pub fn previous_credential_in_use(&self, service: &str) -> IntGauge {
+        self.previous_credential_in_use.with_label_values(&[service])
     }
 
     /// Whether a service's credential is usable; set when `/metrics` is read, so that it is never stale.

@@ -199,7 +199,7 @@ mod tests {
             },
             hosts: hosts.iter().map(ToString::to_string).collect(),
             listen: vec![],
-            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
+            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap(), previous: None },
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

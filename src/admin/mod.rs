@@ -80,6 +80,9 @@ impl Admin {
     fn refresh_gauges(&self) {
         for service in &self.runtime.current().services {
             self.metrics.credential_ready(&service.name).set(service.credential.is_ready().into());
+            if let Some(is_in_use) = service.credential.is_previous_in_use() {
+                self.metrics.previous_credential_in_use(&service.name).set(is_in_use.into());
+            }
             let Some(store) = service.credential.store() else { continue };
             let status = store.status();
             self.metrics.token(&service.name).state(

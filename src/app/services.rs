@@ -223,6 +223,9 @@ pub(super) fn retire(old: &Services, new: &Services, metrics: &Metrics) -> Repor
                 if now.service.credential.store().is_none() {
                     metrics.forget_token(name);
                 }
+                if now.service.credential.is_previous_in_use().is_none() {
+                    metrics.forget_previous(name);
+                }
                 if now.config != entry.config {
                     report.changed.push(name.clone());
                 }

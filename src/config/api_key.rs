@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::item::Item;
 use super::table::Table;
-use super::{Auth, KeyLocation, secret};
+use super::{Auth, KeyLocation, auth, secret};
 
 #[derive(Clone, Copy)]
 enum In {
@@ -38,6 +38,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let name = table.required("name");
     let prefix = table.optional("prefix");
     let value = table.required("value");
+    let previous = table.optional("previous");
     let place = place?;
     let location = name.and_then(|item| location(&item, place));
     let prefix = match prefix {
@@ -45,7 +46,10 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
         Some(item) => item.parse(|text| self::prefix(text, place)),
     };
     let value = value.and_then(|item| self::value(&item, place));
-    Some(Auth::ApiKey { location: location?, prefix: prefix?, value: value? })
+    let previous = previous.map(|item| (self::value(&item, place), item));
+    let value = value?;
+    let previous = auth::other(previous, Some(&value), "value");
+    Some(Auth::ApiKey { location: location?, prefix: prefix?, value, previous })
 }
 
 fn location(item: &Item<'_>, place: In) -> Option<KeyLocation> {

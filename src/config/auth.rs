@@ -108,8 +108,26 @@ fn written(mut table: Table<'_>) -> Option<Auth> {
 }
 
 fn basic(table: &mut Table<'_>) -> Option<Auth> {
-    let (username, password) = name_and_password(table)?;
-    Some(Auth::Basic { username, password })
+    let named = name_and_password(table);
+    let previous = table.optional("previous").map(|item| (secret::read(&item), item));
+    let (username, password) = named?;
+    let previous = other(previous, password.as_ref(), "password");
+    Some(Auth::Basic { username, password, previous })
+}
+
+/// The secret before `current`, the value of `key`, where there is one.
+pub(super) fn other(
+    previous: Option<(Option<Secret>, Item<'_>)>,
+    current: Option<&Secret>,
+    key: &str,
+) -> Option<Secret> {
+    let (previous, item) = previous?;
+    if previous.is_some() && previous.as_ref() == current {
+        // Not a mistake: whoever writes both files may write the second one first.
+        item.warn(format!("the same as `{key}`, and so of no use"));
+        return None;
+    }
+    previous
 }
 
 /// The `username` and `password` of `basic` and of a proxy.
@@ -150,8 +168,15 @@ fn username(text: &str) -> Result<String, String> {
 }
 
 fn bearer(table: &mut Table<'_>) -> Option<Auth> {
-    let item = table.required("token")?;
-    let token = secret::read(&item)?;
+    let token = table.required("token").and_then(|item| bearer_token(&item));
+    let previous = table.optional("previous").map(|item| (bearer_token(&item), item));
+    let token = token?;
+    let previous = other(previous, Some(&token), "token");
+    Some(Auth::Bearer { token, previous })
+}
+
+fn bearer_token(item: &Item<'_>) -> Option<Secret> {
+    let token = secret::read(item)?;
     if token.begins_with("Bearer ") {
         item.mistake("the token begins with `Bearer `, which Sidekey writes itself; leave it out");
         return None;
@@ -163,5 +188,5 @@ fn bearer(table: &mut Table<'_>) -> Option<Auth> {
         ));
         return None;
     }
-    Some(Auth::Bearer { token })
+    Some(token)
 }

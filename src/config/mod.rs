@@ -261,11 +261,15 @@ pub enum Auth {
         username: Username,
         /// Password; `None` where `""` says that there is none.
         password: Option<Secret>,
+        /// The password before it, for as long as the upstream does not take the new one.
+        previous: Option<Secret>,
     },
     /// `type: bearer` (RFC 6750): the bare token; `Bearer ` is written by Sidekey.
     Bearer {
         /// The bare token.
         token: Secret,
+        /// The token before it, likewise.
+        previous: Option<Secret>,
     },
     /// `type: api_key`.
     ApiKey {
@@ -275,6 +279,8 @@ pub enum Auth {
         prefix: String,
         /// The key.
         value: Secret,
+        /// The key before it, likewise.
+        previous: Option<Secret>,
     },
     /// `type: oauth2` (RFC 6749).
     OAuth2(Box<OAuth2>),
@@ -288,6 +294,16 @@ impl Auth {
             Self::Bearer { .. } => "bearer",
             Self::ApiKey { .. } => "api_key",
             Self::OAuth2(_) => "oauth2",
+        }
+    }
+
+    /// Whether there is a secret from before a rotation.
+    pub fn has_previous(&self) -> bool {
+        match self {
+            Self::Basic { previous, .. } | Self::Bearer { previous, .. } | Self::ApiKey { previous, .. } => {
+                previous.is_some()
+            }
+            Self::OAuth2(_) => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::auth::Credentials;
 use super::item::Item;
 use super::listen::Claims;
 use super::table::Table;
-use super::{Service, Timeouts, Tls, auth, duration, endpoint, host, listener, options, protocol, tls};
+use super::{Auth, Service, Timeouts, Tls, auth, duration, endpoint, host, listener, options, protocol, tls};
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
@@ -49,7 +49,13 @@ fn read(name: &str, item: &Item<'_>, shared: &mut Shared<'_>) -> Option<Service>
     let timeouts = timeouts(&mut table);
     let token_wait = table.optional("token_wait").and_then(|item| duration::any(&item)).unwrap_or(TOKEN_WAIT);
     let rewrite_location = table.optional("rewrite_location").and_then(|item| item.boolean()).unwrap_or(true);
-    let replay_on_401 = table.optional("replay_on_401").and_then(|item| item.boolean()).unwrap_or(true);
+    let replay = table.optional("replay_on_401");
+    let replay_on_401 = replay.as_ref().and_then(Item::boolean).unwrap_or(true);
+    if let Some(item) = replay.filter(|_| !replay_on_401 && auth.as_ref().is_some_and(Auth::has_previous)) {
+        item.mistake(
+            "`previous` in `auth` is for sending a request once more after a 401; leave out one of the two",
+        );
+    }
     let optional = table.optional("optional").and_then(|item| item.boolean()).unwrap_or_default();
     let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
     let rules = endpoint::Rules { plaintext, query: false };

@@ -1,44 +1,40 @@
 //! `api_key`: a key in a header field, a query parameter or a cookie, after an optional prefix.
 
 use form_urlencoded::Serializer;
+use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::{Credential, Slot, sensitive};
+use super::{Slot, sensitive};
 use crate::config::KeyLocation;
 use crate::secret::Secret;
 
-/// Builds the credential.
-pub(super) fn credential(location: &KeyLocation, prefix: &str, key: &Secret) -> Credential {
+/// Where the key goes.
+pub(super) fn slot(location: &KeyLocation) -> Slot {
+    match location {
+        KeyLocation::Header(name) => Slot::Header(name.clone()),
+        KeyLocation::Query(name) => Slot::Query(name.clone()),
+        KeyLocation::Cookie(name) => Slot::Cookie(name.clone()),
+    }
+}
+
+/// What goes there.
+pub(super) fn value(location: &KeyLocation, prefix: &str, key: &Secret) -> HeaderValue {
     let key = Zeroizing::new(format!("{prefix}{}", key.expose()));
     match location {
-        KeyLocation::Header(name) => {
-            Credential::Static { slot: Slot::Header(name.clone()), value: sensitive(&key) }
-        }
+        KeyLocation::Header(_) => sensitive(&key),
         KeyLocation::Query(name) => {
-            let pair = Zeroizing::new(Serializer::new(String::new()).append_pair(name, &key).finish());
-            Credential::Static { slot: Slot::Query(name.clone()), value: sensitive(&pair) }
+            sensitive(&Zeroizing::new(Serializer::new(String::new()).append_pair(name, &key).finish()))
         }
-        KeyLocation::Cookie(name) => {
-            let pair = Zeroizing::new(format!("{name}={}", &*key));
-            Credential::Static { slot: Slot::Cookie(name.clone()), value: sensitive(&pair) }
-        }
+        KeyLocation::Cookie(name) => sensitive(&Zeroizing::new(format!("{name}={}", &*key))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::Injection;
-    use crate::credential::Target;
 
     fn written(location: &KeyLocation, prefix: &str) -> String {
-        let credential = credential(location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());
-        let target = Target { method: "GET", origin: "https://x", base_path: "", rest: "/" };
-        let value = match credential.injection(&target).unwrap().0 {
-            Injection::Header(_, value) => value,
-            Injection::Query(value) | Injection::Cookie(value) => value.clone(),
-            Injection::Proven { .. } => panic!("a key is no token"),
-        };
+        let value = value(location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());
         assert!(value.is_sensitive());
         String::from_utf8(value.as_bytes().to_vec()).unwrap()
     }

@@ -4,6 +4,7 @@
 mod api_key;
 mod basic;
 mod bearer;
+mod overlap;
 mod slot;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use http::{HeaderName, HeaderValue, header};
 use crate::config::Auth;
 use crate::token::{Refresh, Store, Wake};
 
+use overlap::Overlap;
+pub use overlap::Switch;
 pub use slot::Slot;
 
 /// One service's credential.
@@ -25,6 +28,8 @@ pub enum Credential {
         /// What goes there: a field value, or `name=value` for a query or a cookie.
         value: HeaderValue,
     },
+    /// Two of them, while the upstream is given the new one.
+    Overlap(Box<Overlap>),
     /// The current token of a store that a refresher keeps fresh.
     Token(Arc<Store>),
 }
@@ -56,6 +61,10 @@ pub struct Target<'a> {
     pub base_path: &'a str,
     /// What stands behind it; a query may follow.
     pub rest: &'a str,
+    /// What the upstream has just answered 401 to, where the request is sent once more.
+    pub refused: Option<Used>,
+    /// It is small enough to be sent once more.
+    pub may_try: bool,
 }
 
 /// Which credential a request was sent with: tells a late refusal of an old one from one of the current.
@@ -65,6 +74,12 @@ pub enum Used {
     Fixed,
     /// The token of this generation.
     Token(u64),
+    /// The new one of two.
+    New,
+    /// The new one of two, to see whether the upstream takes it by now.
+    Trial,
+    /// The previous one of two.
+    Previous,
 }
 
 /// `Proxy-Authorization` (RFC 9110 §11.7.2) for the proxy of `proxy_url`, where it wants one.
@@ -77,23 +92,37 @@ impl Credential {
     /// Builds the credential of a service; `token` gives the store for an OAuth2 configuration.
     pub fn new(auth: &Auth, token: impl FnOnce(&crate::config::OAuth2) -> Arc<Store>) -> Self {
         match auth {
-            Auth::Basic { username, password } => {
-                Self::authorization(basic::value(username, password.as_ref()))
+            Auth::Basic { username, password, previous } => {
+                let previous = previous.as_ref().map(|previous| basic::value(username, Some(previous)));
+                Self::authorization(basic::value(username, password.as_ref()), previous)
             }
-            Auth::Bearer { token } => Self::authorization(bearer::value(token)),
-            Auth::ApiKey { location, prefix, value } => api_key::credential(location, prefix, value),
+            Auth::Bearer { token, previous } => {
+                Self::authorization(bearer::value(token), previous.as_ref().map(bearer::value))
+            }
+            Auth::ApiKey { location, prefix, value: key, previous } => {
+                let value = |key| api_key::value(location, prefix, key);
+                Self::fixed(api_key::slot(location), value(key), previous.as_ref().map(value))
+            }
             Auth::OAuth2(config) => Self::Token(token(config)),
         }
     }
 
-    fn authorization(value: HeaderValue) -> Self {
-        Self::Static { slot: Slot::Header(header::AUTHORIZATION), value }
+    fn authorization(value: HeaderValue, previous: Option<HeaderValue>) -> Self {
+        Self::fixed(Slot::Header(header::AUTHORIZATION), value, previous)
+    }
+
+    fn fixed(slot: Slot, value: HeaderValue, previous: Option<HeaderValue>) -> Self {
+        match previous {
+            None => Self::Static { slot, value },
+            Some(previous) => Self::Overlap(Box::new(Overlap::new(slot, value, previous))),
+        }
     }
 
     /// Where the credential goes; what a caller sends there is stripped first.
     pub fn slot(&self) -> &Slot {
         match self {
             Self::Static { slot, .. } => slot,
+            Self::Overlap(overlap) => &overlap.slot,
             Self::Token(store) if store.prover().is_some() => &Slot::Proven,
             Self::Token(_) => &Slot::AUTHORIZATION,
         }
@@ -101,13 +130,12 @@ impl Credential {
 
     /// What to write now; `None` where there is no usable credential, and so nothing may be forwarded.
     pub fn injection(&self, target: &Target<'_>) -> Option<(Injection<'_>, Used)> {
-        let fixed = |injection| Some((injection, Used::Fixed));
         match self {
-            Self::Static { slot: Slot::Header(name), value } => fixed(Injection::Header(name, value.clone())),
-            Self::Static { slot: Slot::Query(_), value } => fixed(Injection::Query(value)),
-            Self::Static { slot: Slot::Cookie(_), value } => fixed(Injection::Cookie(value)),
-            // Only tokens are bound to a key.
-            Self::Static { slot: Slot::Proven, .. } => None,
+            Self::Static { slot, value } => Some((fixed(slot, value)?, Used::Fixed)),
+            Self::Overlap(overlap) => {
+                let (value, used) = overlap.choose(target.refused, target.may_try);
+                Some((fixed(&overlap.slot, value)?, used))
+            }
             Self::Token(store) => {
                 let token = store.current()?;
                 let token = token.as_ref()?;
@@ -130,13 +158,16 @@ impl Credential {
     pub fn can_change(&self) -> bool {
         match self {
             Self::Static { .. } => false,
-            Self::Token(_) => true,
+            Self::Overlap(_) | Self::Token(_) => true,
         }
     }
 
     /// The upstream refused the credential that was `used`: has another one made where that is possible, and waits for it, for
     /// `limit` at most. Whether there is another one now.
     pub async fn renewed(&self, used: Used, limit: Duration) -> bool {
+        if matches!(self, Self::Overlap(_)) {
+            return true;
+        }
         let (Self::Token(store), Used::Token(generation)) = (self, used) else { return false };
         let is_new = match store.refresh_now(Wake::Unauthorized(generation)) {
             Refresh::Newer => true,
@@ -144,6 +175,22 @@ impl Credential {
             Refresh::TooSoon => false,
         };
         is_new && store.current().is_some()
+    }
+
+    /// The upstream took the credential that was `used`; `is_replay`: after it had refused another one.
+    pub fn accepted(&self, used: Used, is_replay: bool) -> Option<Switch> {
+        match self {
+            Self::Overlap(overlap) => overlap.accepted(used, is_replay),
+            Self::Static { .. } | Self::Token(_) => None,
+        }
+    }
+
+    /// Whether requests have the previous one of two secrets; `None` where there is only one.
+    pub fn is_previous_in_use(&self) -> Option<bool> {
+        match self {
+            Self::Overlap(overlap) => Some(overlap.is_previous_in_use()),
+            Self::Static { .. } | Self::Token(_) => None,
+        }
     }
 
     /// Whether answers of the upstream may bring a nonce for the next proof.
@@ -160,7 +207,7 @@ impl Credential {
     /// Whether there is a usable credential right now.
     pub fn is_ready(&self) -> bool {
         match self {
-            Self::Static { .. } => true,
+            Self::Static { .. } | Self::Overlap(_) => true,
             Self::Token(store) => store.current().is_some(),
         }
     }
@@ -175,7 +222,7 @@ impl Credential {
     /// The token store, for readiness and metrics.
     pub fn store(&self) -> Option<&Arc<Store>> {
         match self {
-            Self::Static { .. } => None,
+            Self::Static { .. } | Self::Overlap(_) => None,
             Self::Token(store) => Some(store),
         }
     }
@@ -184,6 +231,17 @@ impl Credential {
     pub fn retry_after(&self) -> u64 {
         // Rounded up: a caller that comes back on time finds the next token request made.
         self.store().map_or(1, |store| store.status().next_attempt_in().as_secs() + 1)
+    }
+}
+
+/// A value in its place.
+fn fixed<'a>(slot: &'a Slot, value: &'a HeaderValue) -> Option<Injection<'a>> {
+    match slot {
+        Slot::Header(name) => Some(Injection::Header(name, value.clone())),
+        Slot::Query(_) => Some(Injection::Query(value)),
+        Slot::Cookie(_) => Some(Injection::Cookie(value)),
+        // Only tokens are bound to a key.
+        Slot::Proven => None,
     }
 }
 

@@ -16,7 +16,7 @@ pub fn parse(bytes: &[u8]) -> usize {
 #[must_use]
 pub fn prepare(proxy: &Proxy, bytes: &[u8]) -> usize {
     let mut out = Buffer::take();
-    let _ = prepare::prepare(proxy, bytes, &mut out, &[]);
+    let _ = prepare::prepare(proxy, bytes, &mut out, &[], None);
     out.filled().len()
 }
 

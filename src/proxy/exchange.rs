@@ -68,7 +68,7 @@ pub(super) async fn run(
     patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
-    let found = match prepare(proxy, &buffer.filled()[..length], &mut out, &[]) {
+    let found = match prepare(proxy, &buffer.filled()[..length], &mut out, &[], None) {
         Ok(found) => found,
         Err(refusal) => {
             buffer.consume(length);
@@ -79,7 +79,7 @@ pub(super) async fn run(
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
-        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out, &[]) {
+        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out, &[], None) {
             debug_assert!(std::ptr::eq(found.service, request.service));
             request.used = found.used;
             request.endpoint = found.endpoint;

@@ -13,6 +13,9 @@ use crate::route::{Way, agree, climbs};
 use crate::service::Service;
 use crate::upstream::Endpoint;
 
+/// A request of so many bytes at most is whole in the buffer when its answer comes.
+const SMALL: u64 = 32 * 1024;
+
 /// What is known of a request once it is routed.
 pub(super) struct Found<'p> {
     pub(super) service: &'p Service,
@@ -56,12 +59,14 @@ impl From<Failure> for Refusal<'_> {
 }
 
 /// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
-/// there is no usable credential. `failed` are URLs of the upstream that take no connection.
+/// there is no usable credential. `failed` are URLs of the upstream that take no connection,
+/// `refused` is the credential that it answered 401 to.
 pub(super) fn prepare<'p>(
     proxy: &'p Proxy,
     bytes: &[u8],
     out: &mut Buffer,
     failed: &[&Endpoint],
+    refused: Option<Used>,
 ) -> Result<Found<'p>, Refusal<'p>> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
@@ -104,6 +109,8 @@ pub(super) fn prepare<'p>(
         origin: &endpoint.origin,
         base_path: &endpoint.base_path,
         rest: matched.rest,
+        refused,
+        may_try: matches!(head.facts.body, BodyKind::Length(body) if body.saturating_add(bytes.len() as u64) <= SMALL),
     };
     let mut used = Used::Fixed;
     if let Some((injection, now)) = service.credential.injection(&target) {

@@ -16,6 +16,7 @@ use super::framing::Framing;
 use super::head::{self, Room};
 use super::prepare::prepare;
 use super::relay::{Body, Io};
+use crate::credential::Switch;
 use crate::upstream::{Connection, Endpoint};
 
 /// An answer 401 that was read as far as its head.
@@ -60,6 +61,9 @@ impl Request<'_> {
                 });
             }
             let (connection, length) = asked?;
+            if !is_refused {
+                self.learn(answer.filled(), is_replay);
+            }
             if !is_refused || is_replay || !self.service.credential.can_change() {
                 buffer.let_go();
                 return Ok((connection, length));
@@ -90,7 +94,7 @@ impl Request<'_> {
         }
         let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
         let mut anew = Buffer::take();
-        let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[]);
+        let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[], Some(self.used));
         let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
         self.used = found.used;
         self.endpoint = found.endpoint;
@@ -99,6 +103,26 @@ impl Request<'_> {
         buffer.consume(self.head_length);
         std::mem::swap(out, &mut anew);
         true
+    }
+
+    /// Takes note of a credential that the upstream took.
+    fn learn(&self, answer: &[u8], is_replay: bool) {
+        // Whoever is overloaded or broken has perhaps not looked at it.
+        if answer.get(9) == Some(&b'5') || answer.get(9..12) == Some(b"429") {
+            return;
+        }
+        let name = &*self.service.name;
+        match self.service.credential.accepted(self.used, is_replay) {
+            None => {}
+            Some(Switch::ToPrevious) => tracing::warn!(
+                service.name = name,
+                "the upstream refuses the new secret and takes the `previous` one, which is used until it takes the new one"
+            ),
+            Some(Switch::ToNew) => tracing::info!(
+                service.name = name,
+                "the upstream takes the new secret; the `previous` one is not used any more"
+            ),
+        }
     }
 
     /// Reads the head of an answer 401.

@@ -30,7 +30,7 @@ impl Request<'_> {
             }
             tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
             out.clear();
-            let found = prepare(self.proxy, head, out, &failed).map_err(|refusal| refusal.failure)?;
+            let found = prepare(self.proxy, head, out, &failed, None).map_err(|refusal| refusal.failure)?;
             if out.is_empty() {
                 return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
             }

@@ -63,7 +63,14 @@ async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, Ca
 
 /// The request; `None` where there is no credential to put into it.
 fn request(service: &Service, to: &Endpoint, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let target = Target { method: "GET", origin: &to.origin, base_path: &to.base_path, rest: path };
+    let target = Target {
+        method: "GET",
+        origin: &to.origin,
+        base_path: &to.base_path,
+        rest: path,
+        refused: None,
+        may_try: false,
+    };
     let (injection, _) = service.credential.injection(&target)?;
     let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));

@@ -185,7 +185,7 @@ pub(crate) mod tests {
             upstream: urls.next().unwrap(),
             hosts: vec![],
             listen: vec![],
-            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap() },
+            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap(), previous: None },
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

@@ -46,6 +46,7 @@ mod login;
 mod many_services;
 mod oauth2;
 mod odd_token_answers;
+mod previous_secret;
 mod promise_never_a_herd;
 mod promise_never_bare;
 mod promise_never_expired;

@@ -43,7 +43,32 @@ fn a_minimal_file_gets_the_defaults() {
     assert_eq!(service.token_wait, Duration::from_secs(5));
     assert_eq!(service.tls, Tls::default());
     assert!(!service.optional && service.hosts.is_empty() && service.listen.is_empty());
-    assert!(matches!(&service.auth, Auth::Bearer { token } if token.expose() == "mail-token"));
+    assert!(
+        matches!(&service.auth, Auth::Bearer { token, previous: None } if token.expose() == "mail-token")
+    );
+}
+
+#[test]
+fn a_secret_from_before_a_rotation_is_read_and_one_that_is_the_same_is_of_no_use() {
+    let config = read("
+services:
+  basic: { upstream: https://a.example, auth: { type: basic, username: a, password: '', previous: { env: CRM_SECRET } } }
+  bearer: { upstream: https://a.example, auth: { type: bearer, token: { env: MAIL_TOKEN }, previous: { env: CRM_SECRET } } }
+  key: { upstream: https://a.example, auth: { type: api_key, name: X-Api-Key, value: { env: MAPS_KEY }, previous: { env: CRM_SECRET } } }
+  same: { upstream: https://a.example, auth: { type: bearer, token: { env: MAIL_TOKEN }, previous: { env: MAIL_TOKEN } } }
+");
+    for service in &config.services[..3] {
+        let (Auth::Basic { previous, .. } | Auth::Bearer { previous, .. } | Auth::ApiKey { previous, .. }) =
+            &service.auth
+        else {
+            panic!("{}", service.name)
+        };
+        assert_eq!(previous.as_ref().unwrap().expose(), "crm-secret", "{}", service.name);
+    }
+    assert!(!config.services[3].auth.has_previous());
+    let warnings: Vec<_> =
+        config.warnings.iter().map(|one| (one.path.as_str(), one.message.as_str())).collect();
+    assert_eq!(warnings, [("services.same.auth.previous", "the same as `token`, and so of no use")]);
 }
 
 #[test]
@@ -57,10 +82,10 @@ services:
 ");
     let auth: Vec<_> = config.services.iter().map(|service| &service.auth).collect();
     assert!(
-        matches!(auth[0], Auth::Basic { username: Username::Text(name), password: Some(password) } if name.is_empty() && password.expose() == "crm-secret")
+        matches!(auth[0], Auth::Basic { username: Username::Text(name), password: Some(password), previous: None } if name.is_empty() && password.expose() == "crm-secret")
     );
     let key = |auth: &Auth| match auth {
-        Auth::ApiKey { location, prefix, value } => {
+        Auth::ApiKey { location, prefix, value, previous: None } => {
             (location.clone(), prefix.clone(), value.expose().to_owned())
         }
         other => panic!("{other:?}"),

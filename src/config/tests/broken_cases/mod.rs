@@ -10,6 +10,7 @@ mod grants;
 mod intercept;
 mod keys;
 mod listeners;
+mod previous;
 mod protocol;
 mod state;
 mod tls;
@@ -30,6 +31,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("previous", previous::CASES),
     ("intercept", intercept::CASES),
     ("protocol", protocol::CASES),
     ("admin", admin::CASES),
