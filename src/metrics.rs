@@ -3,6 +3,7 @@
 //! A field's help text is what `/metrics` says of it. Labels are closed sets: a caller cannot make a new series.
 //! A service's series are resolved once, in [`ServiceMetrics`]; a request only adds to what it finds there.
 
+mod certificates;
 mod reload;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use prometheus::{
     Registry,
 };
 
+pub use certificates::CertificateMetrics;
 pub use reload::ReloadMetrics;
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -40,6 +42,7 @@ pub struct Metrics {
     token_next_refresh_timestamp_seconds: GaugeVec,
     credential_ready: IntGaugeVec,
     reload: ReloadMetrics,
+    certificates: CertificateMetrics,
     state_writes_total: IntCounterVec,
 }
 
@@ -68,6 +71,7 @@ impl Metrics {
 
         Ok(Self {
             reload: ReloadMetrics::new(registry)?,
+            certificates: CertificateMetrics::new(registry)?,
             requests_total: counter(
                 "sidekey_requests_total",
                 "Requests answered, by service, method and class of the status code that the caller got.",
@@ -149,6 +153,11 @@ impl Metrics {
     /// The series of reloading.
     pub fn reload(&self) -> ReloadMetrics {
         self.reload.clone()
+    }
+
+    /// The series of certificate files.
+    pub fn certificates(&self) -> CertificateMetrics {
+        self.certificates.clone()
     }
 
     /// Removes every series of a service that is gone.

@@ -6,6 +6,7 @@ mod admin_fleet;
 mod admin_page;
 mod admin_pages;
 mod architecture;
+mod certificate_dates;
 mod deploy_alerts;
 mod deploy_grafana;
 mod deploy_image;
