@@ -8,6 +8,7 @@
 //! settings   what a reload changes besides, and what it cannot
 //! pages      the admin listener
 //! alone      one service, without listeners
+//! online     the servers that services lead to, without services
 //! ```
 //!
 //! Threads: one control thread (refreshers, admin, signals) and `threads` workers, each with an event loop of its own on
@@ -15,6 +16,7 @@
 
 mod alone;
 mod doors;
+mod online;
 mod pages;
 mod services;
 mod settings;
@@ -51,6 +53,7 @@ use crate::upstream::Outside;
 
 pub use alone::service_alone;
 use doors::Doors;
+pub use online::servers;
 use pages::Pages;
 use services::{Services, Workshop};
 use worker::{Ready, Worker};
