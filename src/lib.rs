@@ -10,13 +10,14 @@
 //! 3  runtime · reload · trial → service
 //! 2  credential · route
 //! 1  token · upstream · handover · caller_tls · authority → listener · http2 → headers
-//! 0  telemetry · tls · dns · keepalive → config → secret · metrics
+//! 0  telemetry · tls · dns · keepalive · certificate_dates → config → secret · metrics
 //! ```
 
 pub mod admin;
 pub mod app;
 pub mod authority;
 pub mod caller_tls;
+pub mod certificate_dates;
 pub mod cli;
 pub mod config;
 pub mod credential;

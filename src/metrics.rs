@@ -3,6 +3,7 @@
 //! A field's help text is what `/metrics` says of it. Labels are closed sets: a caller cannot make a new series.
 //! A service's series are resolved once, in [`ServiceMetrics`]; a request only adds to what it finds there.
 
+mod certificates;
 mod reload;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use prometheus::{
     Registry,
 };
 
+pub use certificates::CertificateMetrics;
 pub use reload::ReloadMetrics;
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -44,6 +46,7 @@ pub struct Metrics {
     credential_ready: IntGaugeVec,
     previous_credential_in_use: IntGaugeVec,
     reload: ReloadMetrics,
+    certificates: CertificateMetrics,
     state_writes_total: IntCounterVec,
 }
 
@@ -72,6 +75,7 @@ impl Metrics {
 
         Ok(Self {
             reload: ReloadMetrics::new(registry)?,
+            certificates: CertificateMetrics::new(registry)?,
             requests_total: counter(
                 "sidekey_requests_total",
                 "Requests answered, by service, method and class of the status code that the caller got.",
@@ -154,6 +158,11 @@ impl Metrics {
     /// The series of reloading.
     pub fn reload(&self) -> ReloadMetrics {
         self.reload.clone()
+    }
+
+    /// The series of certificate files.
+    pub fn certificates(&self) -> CertificateMetrics {
+        self.certificates.clone()
     }
 
     /// Removes every series of a service that is gone.

@@ -8,6 +8,7 @@
 //! settings   what a reload changes besides, and what it cannot
 //! pages      the admin listener
 //! alone      one service, without listeners
+//! online     the servers that services lead to, without services
 //! ```
 //!
 //! Threads: one control thread (refreshers, admin, signals) and `threads` workers, each with an event loop of its own on
@@ -15,20 +16,25 @@
 
 mod alone;
 mod doors;
+mod online;
 mod pages;
 mod services;
 mod settings;
 mod worker;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use parking_lot::Mutex;
 use prometheus::Registry;
+use tokio::sync::watch;
 
 use crate::admin::{self, Admin};
 use crate::authority::Authority;
+use crate::certificate_dates;
 use crate::config::{Config, Listen, Unmatched};
 use crate::dns::Resolver;
 use crate::handover::Inherited;
@@ -47,6 +53,7 @@ use crate::upstream::Outside;
 
 pub use alone::service_alone;
 use doors::Doors;
+pub use online::servers;
 use pages::Pages;
 use services::{Services, Workshop};
 use worker::{Ready, Worker};
@@ -68,6 +75,8 @@ pub struct App {
     chains: Arc<Chains>,
     state: Mutex<State>,
     reloader: Reloader,
+    /// Files whose certificates others see.
+    certificates: watch::Sender<BTreeSet<PathBuf>>,
     /// Until something watches.
     watcher: Mutex<Option<Watcher>>,
     /// Until something may change it.
@@ -157,6 +166,8 @@ impl App {
         let pages = Pages { listener: admin, admin: Admin::new(&config.admin, state) };
         tokio::spawn(sweep(runtime.clone()));
         tokio::spawn(workshop.tls.clone().follow_files());
+        let (certificates, shown) = watch::channel(certificate_dates::files(config));
+        tokio::spawn(certificate_dates::follow(shown, metrics.certificates()));
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
         let state = State { config: config.clone(), services, doors, workers, stopping: false };
@@ -170,6 +181,7 @@ impl App {
             chains,
             state: Mutex::new(state),
             reloader,
+            certificates,
             watcher: Mutex::new(Some(watcher)),
             log: OnceLock::new(),
         };
@@ -315,6 +327,7 @@ impl App {
         }
         report.listeners = opened.iter().map(|bound| format!("opened {}", bound.address)).collect();
         report.listeners.extend(closed.iter().map(|door| format!("closed {}", door.bound.address)));
+        self.certificates.send_replace(certificate_dates::files(&config));
         state.services = services;
         state.config = config;
         Ok(report)

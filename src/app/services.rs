@@ -164,7 +164,7 @@ impl Workshop {
         Ok(Entry { config: config.clone(), service: Arc::new(service) })
     }
 
-    fn upstream(&self, config: &config::Service) -> anyhow::Result<Upstream> {
+    pub(super) fn upstream(&self, config: &config::Service) -> anyhow::Result<Upstream> {
         let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
         let tls = tls.collect::<anyhow::Result<_>>()?;
         let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);

@@ -1,15 +1,28 @@
-//! `sidekey check`: everything that can be said of a configuration without asking the network.
+//! `sidekey check`: everything that can be said of a configuration without asking the network; with `--online`, also
+//! whether the servers that it names can be reached.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::load;
+use super::{ConfigArg, load};
+use crate::app;
 use crate::config::{Config, Service};
 use crate::secret::Commands;
+use crate::trial::{self, Reached};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Also connect to every upstream and token endpoint: name, TCP, TLS. Nothing is asked of them, no credential is sent.
+    #[arg(long)]
+    online: bool,
+}
 
 /// Prints the services as a table, and warnings; fails on any mistake.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
-pub(super) fn check(path: &Path) -> ExitCode {
+pub(super) fn check(args: &Args) -> ExitCode {
+    let path: &Path = &args.config.config;
     let config = match load(path, &Commands::default()) {
         Ok(config) => config,
         Err(code) => return code,
@@ -20,20 +33,50 @@ pub(super) fn check(path: &Path) -> ExitCode {
     }
     let count = config.services.len();
     println!("\n{}: {count} {}, no mistake", path.display(), if count == 1 { "service" } else { "services" });
-    ExitCode::SUCCESS
+    if !args.online {
+        return ExitCode::SUCCESS;
+    }
+    match reach(&config) {
+        Ok(reached) => {
+            let failed = reached.iter().filter(|server| server.problem.is_some()).count();
+            print!("\n{}", servers(&reached));
+            if failed == 0 {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("\n{failed} of {} cannot be reached", reached.len());
+        }
+        Err(error) => eprintln!("cannot check online: {error:#}"),
+    }
+    ExitCode::FAILURE
+}
+
+fn reach(config: &Config) -> anyhow::Result<Vec<Reached>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async { Ok(trial::reach(app::servers(config)?).await) })
+}
+
+/// A line for each server.
+fn servers(reached: &[Reached]) -> String {
+    let rows = reached.iter().map(|server| {
+        let outcome = server.problem.as_ref().map_or("OK".into(), |problem| format!("FAILED: {problem}"));
+        [server.service.clone(), server.role.as_str().into(), server.host.clone(), outcome]
+    });
+    aligned(["SERVICE", "SERVER", "HOST", "REACHED"], rows)
 }
 
 fn table(config: &Config) -> String {
     let rows = config.services.iter().map(|service| {
         [service.name.clone(), service.auth.kind().into(), ways_in(config, service), upstreams(service)]
     });
-    let rows: Vec<_> =
-        std::iter::once(["SERVICE", "KIND", "CALL", "UPSTREAM"].map(String::from)).chain(rows).collect();
+    aligned(["SERVICE", "KIND", "CALL", "UPSTREAM"], rows)
+}
+
+fn aligned(head: [&str; 4], rows: impl Iterator<Item = [String; 4]>) -> String {
+    let rows: Vec<_> = std::iter::once(head.map(String::from)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
-    let line = |row: &[String; 4]| {
-        let [name, kind, call, upstream] = row;
-        format!("{name:<0$}  {kind:<1$}  {call:<2$}  {upstream}\n", widths[0], widths[1], widths[2])
+    let line = |[a, b, c, d]: &[String; 4]| {
+        format!("{a:<0$}  {b:<1$}  {c:<2$}  {d}\n", widths[0], widths[1], widths[2])
     };
     rows.iter().map(line).collect()
 }

@@ -35,7 +35,7 @@ enum Command {
     /// Serve: callers in, credentials out.
     Run(run::Args),
     /// Read the configuration, say all that is wrong with it, and show its services.
-    Check(ConfigArg),
+    Check(check::Args),
     /// Obtain a service's credential, call its upstream once, and say what came of it.
     Test(test::Args),
     /// The certificate authority of interception.
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(&args),
-        Command::Check(arg) => check::check(&arg.config),
+        Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),

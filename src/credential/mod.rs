@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, header};
 
-use crate::config::Auth;
+use crate::config::{Auth, Username};
 use crate::token::{Refresh, Store, Wake};
 
 use overlap::Overlap;
@@ -86,6 +86,12 @@ pub enum Used {
 pub fn proxy_authorization(proxy: &crate::config::ConnectProxy) -> Option<HeaderValue> {
     let (username, password) = proxy.credentials.as_ref()?;
     Some(basic::value(username, password.as_ref()))
+}
+
+/// The same for the proxy on the way to a token endpoint.
+pub fn token_proxy_authorization(proxy: &crate::config::Proxy) -> Option<HeaderValue> {
+    let (username, password) = proxy.login.as_ref()?;
+    Some(basic::value(&Username::Text(username.clone()), Some(password)))
 }
 
 impl Credential {

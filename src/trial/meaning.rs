@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, CallError, Report};
+use super::{Answer, CallError, Report, Role};
 use crate::token::{FetchError, FetchFailure};
 use crate::upstream::ConnectError;
 
@@ -95,32 +95,10 @@ const TRUST: &str =
 pub(super) fn of_failure(error: &CallError) -> Meaning {
     let what = format!("The upstream was not reached: {}.", crate::token::shown(&error.to_string()));
     match error {
-        CallError::Connect(ConnectError::Dns { .. }) => meaning(
-            what,
-            [
-                "The host in `upstream` does not resolve from this machine: is it written right, and does the DNS here know it?",
-            ],
-        ),
-        CallError::Connect(ConnectError::Tls { source: cause, .. }) => of_tls(what, &cause.to_string()),
-        CallError::Broken(cause) if is_tls_alert(&cause.to_string()) => of_tls(what, &cause.to_string()),
-        CallError::Connect(ConnectError::Tcp(_)) => meaning(
-            what,
-            [
-                "Nothing takes connections there: is the port in `upstream` right, is the server up, does a firewall refuse?",
-            ],
-        ),
-        CallError::Connect(ConnectError::Proxy { .. }) => meaning(
-            what,
-            [
-                "The proxy of the service's `proxy_url` does not let it through: does it allow this host and port, and does it want a login?",
-            ],
-        ),
-        CallError::Connect(_) => meaning(
-            what,
-            [
-                "A firewall that drops what is sent looks like this; so does a server that is overloaded. `timeouts.connect` is the limit.",
-            ],
-        ),
+        CallError::Connect(error) => of_connect(what, error, Role::Upstream),
+        CallError::Broken(cause) if is_tls_alert(&cause.to_string()) => {
+            of_tls(what, &cause.to_string(), Role::Upstream)
+        }
         CallError::Timeout => meaning(
             what,
             ["The upstream took the request and did not answer: try another PATH, or `timeouts.first_byte`."],
@@ -137,12 +115,46 @@ pub(super) fn of_failure(error: &CallError) -> Meaning {
     }
 }
 
+/// There is no connection: what is in the way and what to change, on one line.
+pub(super) fn of_unreached(error: &ConnectError, role: Role) -> String {
+    let Meaning { what, advice } = of_connect(crate::token::shown(&error.to_string()), error, role);
+    format!("{what}. {}", advice.join(" "))
+}
+
+fn of_connect(what: String, error: &ConnectError, role: Role) -> Meaning {
+    let key = role.key();
+    let advice = match error {
+        ConnectError::Dns { .. } => format!(
+            "The host in `{key}` does not resolve from this machine: is it written right, and does the DNS here know it?"
+        ),
+        ConnectError::Tls { source, .. } => return of_tls(what, &source.to_string(), role),
+        ConnectError::Tcp(_) => format!(
+            "Nothing takes connections there: is the port in `{key}` right, is the server up, does a firewall refuse?"
+        ),
+        ConnectError::Proxy { .. } => {
+            let whose = if role == Role::Upstream { "the service's" } else { "`auth`'s" };
+            format!(
+                "The proxy of {whose} `proxy_url` does not let it through: does it allow this host and port, and does it want a login?"
+            )
+        }
+        ConnectError::Timeout { .. }
+        | ConnectError::Version { .. }
+        | ConnectError::Http2 { .. }
+        | ConnectError::Upgrade => {
+            "A firewall that drops what is sent looks like this; so does a server that is overloaded. `timeouts.connect` is the limit.".into()
+        }
+    };
+    Meaning { what, advice: vec![advice] }
+}
+
 fn is_tls_alert(cause: &str) -> bool {
     cause.contains("received fatal alert")
 }
 
-fn of_tls(what: String, cause: &str) -> Meaning {
-    let advice = if cause.contains("UnknownIssuer") || cause.contains("CaUsedAsEndEntity") {
+fn of_tls(what: String, cause: &str, role: Role) -> Meaning {
+    // A bad signature: an authority of the same name, and another key.
+    let advice = if ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"].iter().any(|it| cause.contains(it))
+    {
         TRUST
     } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
         "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies another one."
@@ -164,7 +176,12 @@ fn of_tls(what: String, cause: &str) -> Meaning {
     } else {
         "`tls: { ca_file, server_name, cert_file, key_file }` of the service say how its certificate is verified."
     };
-    meaning(what, [advice])
+    let advice = advice.replace("`upstream`", &format!("`{}`", role.key()));
+    let mut advice = vec![advice];
+    if role != Role::Upstream {
+        advice.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
+    }
+    Meaning { what, advice }
 }
 
 /// The upstream answered.

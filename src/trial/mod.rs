@@ -5,6 +5,7 @@
 
 mod call;
 mod meaning;
+mod reach;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use crate::token::claims;
 
 use call::{Answer, CallError};
 use meaning::Meaning;
+
+pub use reach::{Reached, Role, Server, reach};
 
 /// How often it is looked whether the token has come.
 const LOOK: Duration = Duration::from_millis(20);

@@ -237,7 +237,7 @@ fn plain(error: &io::Error) -> String {
 }
 
 /// What an error of the handshake often means.
-fn hint(error: &io::Error) -> &'static str {
+pub(super) fn hint(error: &io::Error) -> &'static str {
     use rustls::{CertificateError, Error, InvalidMessage};
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else { return "" };
     match tls {

@@ -5,6 +5,7 @@
 //! connect    name -> addresses -> TCP -> tunnel -> TLS
 //! order      which address first; race: not one after the other; tunnel: through a proxy
 //! outside    hosts that are no service's
+//! reach      whether a server can be reached, and no more
 //! pool       idle connections
 //! version    HTTP/1.1 or HTTP/2; http2: connections that requests share
 //! health     failures in a row
@@ -23,6 +24,7 @@ mod order;
 mod outside;
 mod pool;
 mod race;
+mod reach;
 mod stream;
 mod tunnel;
 mod version;
@@ -39,6 +41,7 @@ pub use endpoint::{Connection, Endpoint, EndpointTls};
 pub use http2::is_unprocessed;
 pub use limits::{Leave, Refused};
 pub use outside::{Outside, OutsideError};
+pub use reach::Reach;
 pub use stream::Stream;
 pub use version::Wish;
 

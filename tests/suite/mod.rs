@@ -7,6 +7,8 @@ mod admin_fleet;
 mod admin_page;
 mod admin_pages;
 mod architecture;
+mod certificate_dates;
+mod check_online;
 mod deploy_alerts;
 mod deploy_grafana;
 mod deploy_image;

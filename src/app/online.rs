@@ -1,0 +1,79 @@
+//! The servers that a configuration leads to, without a credential: for `sidekey check --online`.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use prometheus::Registry;
+
+use super::services::Workshop;
+use crate::config::{self, Auth, Config, Host, OAuth2, Tls, TokenUrl};
+use crate::credential;
+use crate::dns::Resolver;
+use crate::metrics::Metrics;
+use crate::tls::{TlsClients, server_name};
+use crate::token::chain::Chains;
+use crate::trial::{Role, Server};
+use crate::upstream::Reach;
+
+/// Every upstream URL and every token endpoint or issuer, in the order of the file; nothing is connected yet.
+pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
+    let resolver = Resolver::from_system().context("cannot read this machine's resolver configuration")?;
+    let workshop = Workshop {
+        metrics: Arc::new(Metrics::new(&Registry::new())?),
+        tls: Arc::new(TlsClients::new()),
+        resolver,
+        chains: Arc::new(Chains::new(None)),
+    };
+    let mut servers = Vec::new();
+    for service in &config.services {
+        let mut add = |role, host, way| {
+            let (service, limit) = (service.name.clone(), service.timeouts.connect);
+            servers.push(Server { service, role, host, way, limit });
+        };
+        for way in Reach::of(workshop.upstream(service)?) {
+            add(Role::Upstream, way.authority(), way);
+        }
+        if let Auth::OAuth2(oauth2) = &service.auth {
+            let (role, host, way) = token_server(&workshop, oauth2)?;
+            add(role, host, way);
+        }
+    }
+    Ok(servers)
+}
+
+/// The way that token requests go.
+fn token_server(workshop: &Workshop, oauth2: &OAuth2) -> anyhow::Result<(Role, String, Reach)> {
+    let (role, url) = match &oauth2.token_url {
+        TokenUrl::Endpoint(url) => (Role::TokenEndpoint, url.clone()),
+        TokenUrl::Issuer(issuer) => {
+            let [url, _] = issuer.metadata_urls();
+            (Role::Issuer, url)
+        }
+    };
+    let to = place(&url)?;
+    let shown = format!("{}:{}", to.0, to.1);
+    let is_tls = url.scheme() == "https";
+    let tls = if is_tls {
+        // As token requests have it: the name is the URL's.
+        let name =
+            server_name(&to.0, &Tls::default()).context("a token endpoint's name cannot be verified")?;
+        Some((workshop.tls.client(&oauth2.tls)?, name))
+    } else {
+        None
+    };
+    let (to, proxy) = match &oauth2.request.proxy {
+        None => (to, None),
+        // A proxy takes `http://` requests themselves, and opens tunnels for TLS.
+        Some(proxy) if !is_tls => (place(&proxy.url)?, None),
+        Some(proxy) => {
+            let (host, port) = place(&proxy.url)?;
+            (to, Some((host, port, credential::token_proxy_authorization(proxy))))
+        }
+    };
+    Ok((role, shown, Reach::new(to, tls, proxy, workshop.resolver.clone())))
+}
+
+fn place(url: &url::Url) -> anyhow::Result<(config::Host, u16)> {
+    let host = Host::from(url.host().context("a URL without a host")?);
+    Ok((host, url.port_or_known_default().context("a URL without a port")?))
+}

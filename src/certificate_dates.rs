@@ -1,0 +1,146 @@
+//! When the certificates end that Sidekey shows to others: listeners' own, client certificates, and the authority of
+//! interception. Read once a minute, and when the configuration has changed, for the metric that an alert looks at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::config::{Auth, Config, Tls};
+use crate::metrics::CertificateMetrics;
+
+/// How often the files are read.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// No file of certificates is larger.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The files, as configured, whose first certificate is shown to callers, upstreams or token endpoints.
+pub fn files(config: &Config) -> BTreeSet<PathBuf> {
+    let listeners = config.listen.iter().chain(config.services.iter().flat_map(|service| &service.listen));
+    let of_listeners = listeners.filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.cert);
+    let of_clients = config.services.iter().flat_map(|service| {
+        let endpoint = match &service.auth {
+            Auth::OAuth2(oauth2) => client(&oauth2.tls),
+            _ => None,
+        };
+        client(&service.tls).into_iter().chain(endpoint)
+    });
+    let of_intercept = config.intercept.iter().map(|intercept| &intercept.ca_cert);
+    of_listeners.chain(of_clients).chain(of_intercept).cloned().collect()
+}
+
+fn client(tls: &Tls) -> Option<&PathBuf> {
+    tls.client.as_ref().map(|client| &client.cert_file)
+}
+
+/// Keeps the metric up to date for as long as somebody has the other end of `files`.
+pub async fn follow(mut files: watch::Receiver<BTreeSet<PathBuf>>, metrics: CertificateMetrics) {
+    loop {
+        let now = files.borrow_and_update().clone();
+        // Disks can be slow, and network file systems hang.
+        if let Ok(ends) = tokio::task::spawn_blocking(move || read(&now)).await {
+            metrics.set(&ends);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            changed = files.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Nothing for a file that cannot be read: whoever uses it says what is wrong with it.
+fn read(files: &BTreeSet<PathBuf>) -> BTreeMap<String, f64> {
+    files.iter().filter_map(|file| Some((file.to_string_lossy().into_owned(), end(file)?))).collect()
+}
+
+/// `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, in seconds of Unix time.
+fn end(file: &Path) -> Option<f64> {
+    // The key may be in the same file.
+    let mut content = Zeroizing::new(Vec::new());
+    File::open(file).ok()?.take(MAX_BYTES).read_to_end(&mut content).ok()?;
+    let first = CertificateDer::from_pem_slice(&content).ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&first).ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "exact until long after the year 9999")]
+    Some(certificate.validity().not_after.timestamp() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use prometheus::{Registry, TextEncoder};
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// The end of 2040-01-01 and of 2050-01-01: UTCTime and GeneralizedTime (RFC 5280 §4.1.2.5).
+    const ENDS: [(i32, f64); 2] = [(2040, 2_208_988_800.0), (2050, 2_524_608_000.0)];
+
+    fn pem(year: i32) -> String {
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    #[test]
+    fn the_first_certificate_counts_and_what_is_none_has_no_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |content: &str| {
+            let file = dir.path().join("file");
+            std::fs::write(&file, content).unwrap();
+            end(&file)
+        };
+        for (year, expected) in ENDS {
+            assert_eq!(of(&pem(year)), Some(expected));
+        }
+        let key = KeyPair::generate().unwrap().serialize_pem();
+        assert_eq!(of(&(key.clone() + &pem(2040) + &pem(2050))), Some(ENDS[0].1));
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for garbage in ["", "no PEM", &key, broken, &(broken.to_owned() + &pem(2040)), &pem(2040)[..200]] {
+            assert_eq!(of(garbage), None, "{garbage}");
+        }
+        assert_eq!(end(dir.path()), None);
+        assert_eq!(end(&dir.path().join("missing")), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn follows_the_files_and_what_is_configured() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap().certificates();
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a.pem", "b.pem"].map(|name| dir.path().join(name));
+        std::fs::write(&a, pem(2040)).unwrap();
+        std::fs::write(&b, pem(2050)).unwrap();
+        let series = || {
+            let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            let ours =
+                text.lines().filter(|line| line.starts_with("sidekey_certificate_expiry_timestamp_seconds{"));
+            ours.map(|line| line.rsplit_once('/').unwrap().1.to_owned()).collect::<Vec<_>>()
+        };
+        let (sender, receiver) = watch::channel(BTreeSet::from([a.clone(), b.clone()]));
+        let following = tokio::spawn(follow(receiver, metrics));
+        let next_look = || tokio::time::sleep(LOOK + Duration::from_secs(1));
+        next_look().await;
+        assert_eq!(series(), ["a.pem\"} 2208988800", "b.pem\"} 2524608000"]);
+        std::fs::write(&a, pem(2050)).unwrap();
+        std::fs::write(&b, "garbage").unwrap();
+        next_look().await;
+        assert_eq!(series(), ["a.pem\"} 2524608000"]);
+        std::fs::write(&b, pem(2040)).unwrap();
+        next_look().await;
+        assert_eq!(series(), ["a.pem\"} 2524608000", "b.pem\"} 2208988800"]);
+        sender.send_replace(BTreeSet::from([b]));
+        next_look().await;
+        assert_eq!(series(), ["b.pem\"} 2208988800"]);
+        drop(sender);
+        following.await.unwrap();
+    }
+}

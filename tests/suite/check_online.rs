@@ -1,0 +1,147 @@
+//! `sidekey check --online`: which servers can be reached, and what is in the way of the others.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use crate::harness::{Pki, RefusingPort, Sidekey, TokenEndpoint, Upstream};
+
+/// Exit code, and everything it prints.
+async fn checked(services: &str) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("services.yaml");
+    std::fs::write(&file, format!("services:\n{services}")).unwrap();
+    let arguments = ["check", "--online", "--config", file.to_str().unwrap()];
+    let output = Sidekey::command(&arguments, &[("RUST_LOG", "trace")]).await;
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!printed.contains("CANARY"), "{printed}");
+    (output.status.code().expect("an exit code"), printed)
+}
+
+/// A service whose token comes from there; `tls` of the service and of its `auth`.
+fn oauth2(name: &str, upstream: &str, token_url: &str, tls: &str) -> String {
+    let tls = if tls.is_empty() { String::new() } else { format!(", tls: {tls}") };
+    format!(
+        "  {name}: {{ upstream: '{upstream}'{tls}, auth: {{ type: oauth2, grant_type: client_credentials, \
+         {token_url}, client_id: me, client_secret: s3cret-CANARY{tls} }} }}\n"
+    )
+}
+
+fn bearer(name: &str, upstream: &str, more: &str) -> String {
+    format!("  {name}: {{ upstream: {upstream}, auth: {{ type: bearer, token: tok-CANARY }}{more} }}\n")
+}
+
+/// The line of a check, its columns one space apart.
+fn line(printed: &str, service: &str, what: &str, host: &str) -> String {
+    let start = format!("{service} {what} {host} ");
+    let lines = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut found = lines.filter_map(|line| line.strip_prefix(&start).map(str::to_owned));
+    found.next().unwrap_or_else(|| panic!("no line of {start:?}: {printed}"))
+}
+
+fn host(url: &str) -> &str {
+    url.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap()
+}
+
+#[tokio::test]
+async fn servers_that_are_there_are_reached_and_asked_for_nothing() {
+    let pki = Pki::new();
+    let (plain, secure) = (Upstream::plain().await, Upstream::tls(&pki).await);
+    let (endpoint, secure_endpoint) = (TokenEndpoint::plain().await, TokenEndpoint::tls(&pki).await);
+    let issuer = Upstream::tls(&pki).await;
+    let tls = format!("{{ ca_file: {} }}", pki.ca_file());
+    let services = [
+        bearer(
+            "several",
+            &format!("['{}', '{}/v1']", plain.url(), plain.url().replace("127.0.0.1", "localhost")),
+            "",
+        ),
+        oauth2("plain", &plain.url(), &format!("token_url: '{}?key=CANARY'", endpoint.url()), ""),
+        oauth2("secure", &secure.url(), &format!("token_url: '{}'", secure_endpoint.url()), &tls),
+        oauth2("issued", &secure.url(), &format!("issuer: '{}'", issuer.url()), &tls),
+    ];
+    let (code, printed) = checked(&services.concat()).await;
+    assert_eq!(code, 0, "{printed}");
+    let port = plain.address().port();
+    for (service, what, host) in [
+        ("several", "upstream", format!("127.0.0.1:{port}")),
+        ("several", "upstream", format!("localhost:{port}")),
+        ("plain", "upstream", host(&plain.url()).into()),
+        ("plain", "token endpoint", host(&endpoint.url()).into()),
+        ("secure", "upstream", host(&secure.url()).into()),
+        ("secure", "token endpoint", host(&secure_endpoint.url()).into()),
+        ("issued", "issuer", host(&issuer.url()).into()),
+    ] {
+        assert_eq!(line(&printed, service, what, &host), "OK", "{printed}");
+    }
+    for server in [&plain, &secure, endpoint.server(), secure_endpoint.server(), &issuer] {
+        assert!(server.connections() > 0);
+        assert_eq!(server.request_count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_named_with_what_to_change_and_the_others_are_checked_all_the_same() {
+    let (pki, other, refusing) = (Pki::new(), Pki::named("Another CA"), RefusingPort::new());
+    let (good, secure) = (Upstream::plain().await, Upstream::tls(&pki).await);
+    let (endpoint, namesake) = (TokenEndpoint::tls(&pki).await, Pki::new());
+    let no_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // The system takes the connection, and nobody reads from it.
+    let hanging: SocketAddr = no_tls.local_addr().unwrap();
+    let wrong_ca = format!("{{ ca_file: {} }}", other.ca_file());
+    let services = [
+        bearer("good", &good.url(), ""),
+        oauth2("untrusted", &secure.url(), &format!("token_url: '{}'", endpoint.url()), &wrong_ca),
+        bearer("namesake", &secure.url(), &format!(", tls: {{ ca_file: {} }}", namesake.ca_file())),
+        bearer("refused", &format!("http://{}", refusing.address), ""),
+        bearer("nowhere", "https://no-such-host.invalid", ""),
+        bearer("hanging", &format!("https://{hanging}"), ", timeouts: { connect: 1s }"),
+    ];
+    let (code, printed) = checked(&services.concat()).await;
+    assert_eq!(code, 1, "{printed}");
+    assert_eq!(line(&printed, "good", "upstream", host(&good.url())), "OK");
+    for (service, what, host, said) in [
+        ("untrusted", "upstream", host(&secure.url()), ["UnknownIssuer", "tls: { ca_file: PATH }"]),
+        ("namesake", "upstream", host(&secure.url()), ["BadSignature", "tls: { ca_file: PATH }"]),
+        ("untrusted", "token endpoint", host(&endpoint.url()), ["UnknownIssuer", "`tls` of `auth` is meant"]),
+        (
+            "refused",
+            "upstream",
+            &refusing.address.to_string(),
+            ["refused", "is the port in `upstream` right"],
+        ),
+        ("nowhere", "upstream", "no-such-host.invalid:443", ["cannot resolve", "written right"]),
+        (
+            "hanging",
+            "upstream",
+            &hanging.to_string(),
+            ["TLS handshake is not over", "within 1 s (timeouts.connect)"],
+        ),
+    ] {
+        let line = line(&printed, service, what, host);
+        assert!(
+            line.starts_with("FAILED: ") && said.iter().all(|said| line.contains(said)),
+            "{said:?}: {line}"
+        );
+    }
+    assert!(printed.contains("6 of 7 cannot be reached"), "{printed}");
+    assert_eq!((good.request_count(), secure.request_count(), endpoint.request_count()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_client_certificate_says_so_after_the_handshake() {
+    let pki = Pki::new();
+    let upstream = Upstream::tls_with(pki.server_for(&["127.0.0.1", "localhost"], &pki)).await;
+    let tls = format!(", tls: {{ ca_file: {} }}", pki.ca_file());
+    let (code, printed) = checked(&bearer("mutual", &upstream.url(), &tls)).await;
+    assert_eq!(code, 1, "{printed}");
+    let line = line(&printed, "mutual", "upstream", host(&upstream.url()));
+    assert!(line.contains("cert_file: PATH"), "{line}");
+}
+
+#[tokio::test]
+async fn a_configuration_with_a_mistake_is_not_tried() {
+    let upstream = Upstream::plain().await;
+    let (code, printed) = checked(&bearer("api", &upstream.url(), ", no_such_key: 1")).await;
+    assert_eq!((code, upstream.connections()), (64, 0), "{printed}");
+}
