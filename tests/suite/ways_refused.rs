@@ -1,9 +1,10 @@
 //! Requests that are led nowhere: who is told what, and that they are seen.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use super::http_setup::before;
-use crate::harness::{Call, Connection, Sidekey, Upstream};
+use crate::harness::{Call, Connection, Sidekey, Upstream, assert_eventually};
 
 async fn ask(client: &mut Connection) -> serde_json::Value {
     client.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -68,14 +69,16 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
         client.send(bytes).await;
         assert_eq!(client.response().await.status, status, "{bytes}");
         assert!((count().await - before - 1.0).abs() < 0.1, "{bytes}");
-        let seen =
+        // Read by another thread of this test, which may be behind.
+        assert_eventually(Duration::from_secs(10), bytes, async || {
             sidekey.events().into_iter().filter(|event| event["target"] == "sidekey::access").any(|event| {
                 event["url.path"] == path
                     && event["service.name"] == service
                     && event["http.response.status_code"] == status
                     && event["sidekey.error"] == reason
-            });
-        assert!(seen, "{bytes}: {}", sidekey.log());
+            })
+        })
+        .await;
     }
     assert!(!sidekey.log().contains("CANARY"));
     assert_eq!(upstream.connections(), 0);
