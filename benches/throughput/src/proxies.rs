@@ -402,10 +402,6 @@ frontend h2c
   bind {h2c} proto h2
   http-request set-header Authorization "{authorization}"
   default_backend plain
-frontend h2up
-  bind {h2up}
-  http-request set-header Authorization "{authorization}"
-  default_backend h2
 frontend grpc
   bind {grpc} proto h2
   http-request set-header Authorization "{authorization}"
@@ -424,7 +420,6 @@ backend tls
         plain = at(Kind::Plain),
         tls = at(Kind::Tls),
         h2c = at(Kind::H2c),
-        h2up = at(Kind::H2Upstream),
         grpc = at(Kind::Grpc),
         up_h2 = world.h2,
     );
