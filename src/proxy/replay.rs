@@ -166,10 +166,7 @@ fn names_error(field: &Header<'_>, name: &str) -> bool {
     }
     let dense: String =
         field.value.iter().filter(|byte| !b" \t\"".contains(byte)).map(|byte| char::from(*byte)).collect();
-    dense
-        .to_ascii_lowercase()
-        .split([',', ';'])
-        .any(|part| part.rsplit_once("error=").is_some_and(|(_, error)| error == name))
+    dense.to_ascii_lowercase().contains(&format!("error={name}"))
 }
 
 #[cfg(test)]
