@@ -13,6 +13,8 @@ pub mod heads;
 mod inbound;
 mod outbound;
 
+use std::time::Duration;
+
 pub use inbound::Inbound;
 pub use outbound::{Coding, Outbound};
 
@@ -28,3 +30,11 @@ pub const FRAME: u32 = 32 * 1024;
 pub const HEAD: u32 = 64 * 1024;
 /// A peer that makes this side refuse or reset more streams than this in the life of a connection is cut off.
 pub const RESETS: usize = 1000;
+/// Streams that the other side has reset and nobody has looked at yet.
+pub const PENDING_RESETS: usize = 20;
+/// Streams that this side has reset and still knows, so that late frames of theirs are no error.
+pub const REMEMBERED_RESETS: usize = 32;
+/// How long it knows them.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+/// HPACK's table of the fields of before (RFC 7541 §4.2): its default.
+pub const HEADER_TABLE: u32 = 4096;

@@ -39,6 +39,9 @@ impl<I: Io> AsyncRead for Prefixed<'_, I> {
         let count = this.read.filled().len().min(buf.remaining());
         buf.put_slice(&this.read.filled()[..count]);
         this.read.consume(count);
+        if this.read.is_empty() {
+            this.read.give_back();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -46,6 +49,18 @@ impl<I: Io> AsyncRead for Prefixed<'_, I> {
 impl<I: Io> AsyncWrite for Prefixed<'_, I> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::oauth2::service;
 use crate::harness::{Answer, Prometheus, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 
 /// Panels that show nothing where nothing of their kind has happened.
@@ -13,16 +14,8 @@ const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Requests sent again after a 401"];
 #[tokio::test]
 async fn every_query_has_an_answer_from_a_sidekey_in_use() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    let auth = format!(
-        "{{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: a, client_secret: s }}",
-        login.url()
-    );
-    let sidekey = Sidekey::serving(&format!("crm: {{ upstream: '{}', auth: {auth} }}", upstream.url()))
-        .start_ready()
-        .await;
-    let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let prometheus = Prometheus::scraping(&target, &root.join("deploy/prometheus/alerts.yaml")).await;
+    let (sidekey, prometheus) = observed(&upstream, &login).await;
 
     // Counters rise between two scrapes, or their rate is nothing.
     prometheus.eventually("sidekey_credential_ready == 1").await;
@@ -67,16 +60,7 @@ async fn the_alert_is_there_while_the_token_still_works() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     login.next(TokenAnswer::issue(30));
     login.always(TokenAnswer::error(503, "temporarily_unavailable"));
-    let auth = format!(
-        "{{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: a, client_secret: s }}",
-        login.url()
-    );
-    let sidekey = Sidekey::serving(&format!("crm: {{ upstream: '{}', auth: {auth} }}", upstream.url()))
-        .start_ready()
-        .await;
-    let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
-    let prometheus = Prometheus::scraping(&target, &rules).await;
+    let (sidekey, prometheus) = observed(&upstream, &login).await;
     assert_eventually(Duration::from_secs(60), "the alert fires", async || {
         let fires = prometheus.alerts().await.contains(&"SidekeyTokenExpiresSoon".to_owned());
         let answer = sidekey.get("/crm/a").await;
@@ -85,6 +69,16 @@ async fn the_alert_is_there_while_the_token_still_works() {
     })
     .await;
     assert_eq!(sidekey.get("/crm/a").await.status, 200, "the token still works");
+}
+
+/// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and has the alert rules.
+async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, Prometheus) {
+    let services = service("crm", upstream, login, "", "");
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
+    let prometheus = Prometheus::scraping(&target, &rules).await;
+    (sidekey, prometheus)
 }
 
 /// What Grafana puts in the place of its variables.

@@ -7,10 +7,9 @@ mod grpc;
 mod stream;
 
 use std::future::{Future as _, poll_fn};
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,13 +17,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Proxy;
 use super::buffer::Buffer;
 use super::connection;
 use super::exchange::{self, After};
 use super::patience::Patience;
+use super::prefixed::Prefixed;
 use super::relay::{Broken, Io};
 use crate::http2::{self, heads};
 use stream::Stream;
@@ -46,7 +45,7 @@ pub(super) async fn serve(
     idle: Duration,
 ) {
     let mut patience = Patience::default();
-    let opening = limits().handshake::<_, Bytes>(Rewound { buffer, io });
+    let opening = limits().handshake::<_, Bytes>(Prefixed::new(buffer, io));
     let Ok(Ok(mut connection)) = patience.wait(handshake, opening).await else { return };
     let ended = run(Arc::new(proxy), &mut connection, idle, &mut patience).await;
     if let Err(error) = ended {
@@ -66,19 +65,19 @@ fn limits() -> h2::server::Builder {
         .initial_connection_window_size(http2::CONNECTION_WINDOW)
         .max_frame_size(http2::FRAME)
         .max_header_list_size(http2::HEAD)
-        .header_table_size(4096)
+        .header_table_size(http2::HEADER_TABLE)
         .max_send_buffer_size(http2::SEND_BUFFER)
         // Rapid reset (CVE-2023-44487): streams reset before they were looked at, and those reset by this side.
-        .max_pending_accept_reset_streams(20)
+        .max_pending_accept_reset_streams(http2::PENDING_RESETS)
         .max_local_error_reset_streams(Some(http2::RESETS))
-        .max_concurrent_reset_streams(32)
-        .reset_stream_duration(Duration::from_secs(5));
+        .max_concurrent_reset_streams(http2::REMEMBERED_RESETS)
+        .reset_stream_duration(http2::REMEMBERED_FOR);
     limits
 }
 
 async fn run<I: Io>(
     proxy: Arc<Proxy>,
-    connection: &mut Connection<Rewound<'_, I>, Bytes>,
+    connection: &mut Connection<Prefixed<'_, I>, Bytes>,
     idle: Duration,
     patience: &mut Patience,
 ) -> Result<(), h2::Error> {
@@ -171,53 +170,5 @@ fn reason(broken: &Broken) -> Reason {
         Some(reason @ (Reason::CANCEL | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM)) => reason,
         Some(Reason::NO_ERROR) => Reason::CANCEL,
         _ => Reason::INTERNAL_ERROR,
-    }
-}
-
-/// A connection of which some was read already.
-struct Rewound<'i, I> {
-    buffer: Buffer,
-    io: &'i mut I,
-}
-
-impl<I: Io> AsyncRead for Rewound<'_, I> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.buffer.is_empty() {
-            return Pin::new(&mut *this.io).poll_read(cx, buf);
-        }
-        let count = this.buffer.filled().len().min(buf.remaining());
-        buf.put_slice(&this.buffer.filled()[..count]);
-        this.buffer.consume(count);
-        if this.buffer.is_empty() {
-            this.buffer.give_back();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: Io> AsyncWrite for Rewound<'_, I> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.get_mut().io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.get_mut().io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().io).poll_shutdown(cx)
     }
 }

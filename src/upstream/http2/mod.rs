@@ -152,12 +152,12 @@ fn limits() -> Builder {
         .initial_connection_window_size(http2::CONNECTION_WINDOW)
         .max_frame_size(http2::FRAME)
         .max_header_list_size(http2::HEAD)
-        .header_table_size(4096)
+        .header_table_size(http2::HEADER_TABLE)
         .max_send_buffer_size(http2::SEND_BUFFER)
-        .max_pending_accept_reset_streams(20)
+        .max_pending_accept_reset_streams(http2::PENDING_RESETS)
         .max_local_error_reset_streams(Some(http2::RESETS))
-        .max_concurrent_reset_streams(32)
-        .reset_stream_duration(Duration::from_secs(5));
+        .max_concurrent_reset_streams(http2::REMEMBERED_RESETS)
+        .reset_stream_duration(http2::REMEMBERED_FOR);
     limits
 }
 
