@@ -12,7 +12,7 @@ use crate::load::{self, Caller, Style};
 use crate::proxies::{self, Kind, Proxy, Target, World};
 use crate::reload::Reloading;
 use crate::report::{Latency, Memory, Run, Sample, median};
-use crate::{Cli, account, authorization};
+use crate::{Cli, account, authorization, scaling};
 
 /// Starts every proxy, checks it, and measures.
 pub fn run(cli: &Cli, world: &World) -> anyhow::Result<Run> {
@@ -33,6 +33,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<Run> {
         latencies: Vec::new(),
         memory: Vec::new(),
         starts,
+        scaling: if wants("workers") { scaling::measure(cli, world)? } else { Vec::new() },
     };
     if wants("memory") {
         run.memory = all.iter().map(memory_at_rest).collect::<anyhow::Result<_>>()?;
@@ -111,6 +112,7 @@ fn measure(
         streams: case.kind.is_h2().then_some(8),
         body_file: (case.body > 0).then(|| body_file.to_str().expect("a path made here")),
         is_grpc: case.is_grpc(),
+        threads: 1,
     };
     let able: Vec<(&Proxy, &Target)> =
         all.iter().filter_map(|proxy| Some((proxy, proxy.target(case.kind)?))).collect();

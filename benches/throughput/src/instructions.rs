@@ -69,7 +69,7 @@ fn rustc() -> anyhow::Result<String> {
 
 fn run(world: &World, prefix: &'static str, requests: usize) -> anyhow::Result<u64> {
     let listen: SocketAddr = free_address()?;
-    let (config, out) = (sidekey_config(world, "sidekey", listen)?, world.dir.join("callgrind.out"));
+    let (config, out) = (sidekey_config(world, "sidekey", listen, 1)?, world.dir.join("callgrind.out"));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", &format!("--callgrind-out-file={}", out.display())]);
     command.arg(&world.sidekey).args(["run", "--config", &config]);

@@ -20,19 +20,32 @@ pub struct Style<'a> {
     pub streams: Option<usize>,
     pub body_file: Option<&'a str>,
     pub is_grpc: bool,
+    /// Of the load itself; more than one have both cores.
+    pub threads: usize,
 }
 
 impl Style<'_> {
     /// One connection of one version.
     pub fn single(is_h2: bool) -> Self {
-        Self { connections: 1, streams: is_h2.then_some(1), body_file: None, is_grpc: false }
+        Self { connections: 1, streams: is_h2.then_some(1), body_file: None, is_grpc: false, threads: 1 }
     }
 }
 
 /// Makes `requests` requests; returns requests per second. Each must be answered 200.
 pub fn run(target: &Target, path: &str, requests: usize, style: Style<'_>) -> anyhow::Result<f64> {
     let mut command = Command::new("h2load");
-    command.args(["-t", "1", "-c", &style.connections.to_string(), "-n", &requests.to_string()]);
+    if style.threads > 1 {
+        command = Command::new("taskset");
+        command.args(["-c", "0,1", "h2load"]);
+    }
+    command.args([
+        "-t",
+        &style.threads.to_string(),
+        "-c",
+        &style.connections.to_string(),
+        "-n",
+        &requests.to_string(),
+    ]);
     match style.streams {
         None => command.arg("--h1"),
         Some(streams) => command.args(["-m", &streams.to_string()]),

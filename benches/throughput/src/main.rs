@@ -17,6 +17,7 @@ mod plot;
 mod proxies;
 mod reload;
 mod report;
+mod scaling;
 mod upstream;
 mod upstream_h2;
 
@@ -57,7 +58,7 @@ struct Cli {
     /// Which proxies.
     #[arg(long, value_delimiter = ',', default_values = proxies::ALL)]
     proxies: Vec<String>,
-    /// Which cases; `latency`, `memory` and `start` are three of them.
+    /// Which cases; `latency`, `memory`, `start` and `workers` are four of them.
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
     #[arg(long, default_value_t = 5)]

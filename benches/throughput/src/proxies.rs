@@ -177,9 +177,9 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
     let at = |kind| ways.iter().find(|(own, ..)| *own == kind).expect("listed above").1;
     let commands = match name {
         "sidekey" => vec![
-            pinned_sidekey(world, &sidekey_config(world, "sidekey", at(Plain))?),
+            pinned_sidekey(world, &sidekey_config(world, "sidekey", at(Plain), 1)?),
             pinned_sidekey(world, &many_config(world, at(Many))?),
-            pinned_sidekey(world, &sidekey_config(world, RELOADED, at(Reloaded))?),
+            pinned_sidekey(world, &sidekey_config(world, RELOADED, at(Reloaded), 1)?),
         ],
         "nginx" => vec![nginx(world, &at)?],
         "haproxy" => vec![haproxy(world, &at)?],
@@ -214,7 +214,7 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
 pub fn start_plain(name: &str, world: &World) -> anyhow::Result<Proxy> {
     let address = free_address()?;
     let mut command = match name {
-        "sidekey" => pinned_sidekey(world, &sidekey_config(world, "sidekey-start", address)?),
+        "sidekey" => pinned_sidekey(world, &sidekey_config(world, "sidekey-start", address, 1)?),
         "pingora" | "hyper" => own(name, Kind::Plain, address, world)?,
         _ => {
             let others = (free_address()?, free_address()?, free_address()?, free_address()?);
@@ -265,8 +265,29 @@ fn pinned_sidekey(world: &World, config: &str) -> Command {
 /// The configuration that changes under load.
 pub const RELOADED: &str = "sidekey-reloaded";
 
+/// Sidekey with so many workers, free to use every core.
+pub fn start_workers(world: &World, workers: usize) -> anyhow::Result<Proxy> {
+    let address = free_address()?;
+    let config = sidekey_config(world, &format!("sidekey-workers-{workers}"), address, workers)?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0,1"]).arg(&world.sidekey).args(["run", "--config", &config]);
+    let process = Process::start(&mut command, &world.dir)?;
+    let target = Target { process: process.id(), address, prefix: "/plain" };
+    Ok(Proxy {
+        name: "sidekey".to_owned(),
+        version: String::new(),
+        targets: vec![(Kind::Plain, target)],
+        processes: vec![process],
+    })
+}
+
 /// Writes Sidekey's configuration; returns where.
-pub fn sidekey_config(world: &World, name: &str, listen: SocketAddr) -> anyhow::Result<String> {
+pub fn sidekey_config(
+    world: &World,
+    name: &str,
+    listen: SocketAddr,
+    workers: usize,
+) -> anyhow::Result<String> {
     let token = authorization().trim_start_matches("Bearer ");
     let oauth2 = |token_path: &str| {
         format!(
@@ -278,7 +299,7 @@ pub fn sidekey_config(world: &World, name: &str, listen: SocketAddr) -> anyhow::
         r"
 listen: {listen}
 admin: {admin}
-threads: 1
+threads: {workers}
 services:
   plain:
     upstream: http://{plain}

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::scaling::Scaling;
+
 /// One measurement of one proxy.
 pub struct Sample {
     pub proxy: String,
@@ -43,6 +45,7 @@ pub struct Run {
     pub memory: Vec<Memory>,
     /// Milliseconds to the first answer.
     pub starts: HashMap<String, f64>,
+    pub scaling: Vec<Scaling>,
 }
 
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -82,6 +85,7 @@ impl Run {
         self.latency(&mut page);
         self.memory(&mut page);
         self.starts(&mut page, &names);
+        self.scaling(&mut page);
         page
     }
 
@@ -98,6 +102,21 @@ impl Run {
             names.join(" | "),
             cells.join(" | ")
         );
+        page.push('\n');
+    }
+
+    fn scaling(&self, page: &mut String) {
+        if self.scaling.is_empty() {
+            return;
+        }
+        let _ = writeln!(
+            page,
+            "## Sidekey's workers, GET 1 KB; load and upstream on the same two cores\n\n| workers | CPU µs per request | requests per second |\n|---|---|---|"
+        );
+        for Scaling { workers, cpu_micros, requests_per_second } in &self.scaling {
+            let _ = writeln!(page, "| {workers} | {cpu_micros:.1} | {requests_per_second:.0} |");
+        }
+        page.push('\n');
     }
 
     fn latency(&self, page: &mut String) {
@@ -191,6 +210,9 @@ impl Run {
                 "ten_thousand_connections_kib": memory.ten_thousand,
             })
         });
+        let scaling = self.scaling.iter().map(|Scaling { workers, cpu_micros, requests_per_second }| {
+            json!({ "workers": workers, "cpu_micros": cpu_micros, "requests_per_second": requests_per_second })
+        });
         json!({
             "machine": machine().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "versions": self.proxies.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
@@ -198,6 +220,7 @@ impl Run {
             "samples": samples.collect::<Vec<_>>(),
             "latencies": latencies.collect::<Vec<_>>(),
             "memory": memory.collect::<Vec<_>>(),
+            "scaling": scaling.collect::<Vec<_>>(),
             "start_millis": self.starts.iter().collect::<std::collections::BTreeMap<_, _>>(),
         })
     }
