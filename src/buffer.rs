@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Read at once: a whole small message, a good part of a large one.
-const SIZE: usize = 32 * 1024;
+/// Read at once: a whole small message, a good part of a large one. What is sent in pieces of a power of two has a head before it.
+const SIZE: usize = 33 * 1024;
 /// So much is held of a request that may be sent again.
-const HELD: usize = 2 * SIZE;
+const HELD: usize = 64 * 1024;
 /// Buffers that a thread keeps.
 const KEPT: usize = 64;
 
@@ -21,7 +21,7 @@ thread_local! {
 }
 
 /// Bytes that were read and not yet used up.
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     data: Vec<u8>,
     start: usize,
     /// What is used up from here on is held, not dropped.
@@ -30,18 +30,18 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// An empty buffer.
-    pub(super) fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let data = PILE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SIZE));
         Self { data, start: 0, held: None }
     }
 
     /// What is there.
-    pub(super) fn filled(&self) -> &[u8] {
+    pub(crate) fn filled(&self) -> &[u8] {
         &self.data[self.start..]
     }
 
     /// Drops `count` bytes from the front.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.data.len());
         if self.start == self.data.len() && self.held.is_none() {
@@ -51,49 +51,49 @@ impl Buffer {
 
     /// Holds what is used up from now on, so that [`rewind`](Self::rewind) can bring it back, for as long as it is not more
     /// than 64 KiB.
-    pub(super) fn hold(&mut self) {
+    pub(crate) fn hold(&mut self) {
         self.held = Some(self.start);
     }
 
     /// All since [`hold`](Self::hold), if it is still there.
-    pub(super) fn held(&self) -> Option<&[u8]> {
+    pub(crate) fn held(&self) -> Option<&[u8]> {
         self.held.map(|from| &self.data[from..])
     }
 
     /// Goes back to where holding began, and goes on holding.
-    pub(super) fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.start = self.held.unwrap_or(self.start);
     }
 
     /// Drops what was held.
-    pub(super) fn let_go(&mut self) {
+    pub(crate) fn let_go(&mut self) {
         self.held = None;
         self.consume(0);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.filled().is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.data.clear();
         self.start = 0;
         self.held = None;
     }
 
     /// To write into; only of use while nothing was consumed.
-    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.data
     }
 
     /// Reads once; 0 is the end of the stream. Loses nothing when it is dropped half-way.
-    pub(super) async fn fill(&mut self, io: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+    pub(crate) async fn fill(&mut self, io: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
         self.make_room();
         io.read_buf(&mut self.data).await
     }
 
     /// [`fill`](Self::fill) for a hand-written future.
-    pub(super) fn poll_fill(
+    pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         io: &mut (impl AsyncRead + Unpin),
@@ -103,7 +103,7 @@ impl Buffer {
     }
 
     /// Gives its memory back before it is dropped.
-    pub(super) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, held: None }));
     }
 

@@ -9,13 +9,14 @@
 //! 4  proxy · admin
 //! 3  runtime · reload · trial → service
 //! 2  credential · route
-//! 1  token · upstream · handover · caller_tls · authority → listener · http2 → headers
-//! 0  telemetry · tls · dns · keepalive · certificate_dates → config → secret · metrics
+//! 1  token · upstream · handover · caller_tls · authority → listener · http2 → headers · read_ahead
+//! 0  telemetry · tls · dns · keepalive · buffer · certificate_dates → config → secret · metrics
 //! ```
 
 pub mod admin;
 pub mod app;
 pub mod authority;
+mod buffer;
 pub mod caller_tls;
 pub mod certificate_dates;
 pub mod cli;
@@ -29,6 +30,7 @@ pub mod keepalive;
 pub mod listener;
 pub mod metrics;
 pub mod proxy;
+pub mod read_ahead;
 pub mod reload;
 pub mod route;
 pub mod runtime;

@@ -6,13 +6,13 @@ use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
 use super::alert;
-use super::buffer::Buffer;
 use super::exchange::{Request, Trouble};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD, Room};
 use super::hint;
 use super::relay::{self, Broken, Io, Sent, Side};
 use super::rewrite;
+use crate::buffer::Buffer;
 use crate::upstream::{Connection, is_unprocessed};
 
 impl Request<'_> {

@@ -1,9 +1,9 @@
 //! Doors for `benches/micro.rs` into what is otherwise private.
 
-use super::buffer::Buffer;
 use super::framing::{Chunks, Framing};
 use super::head::{self, Room};
 use super::{Proxy, prepare};
+use crate::buffer::Buffer;
 
 /// Parses the head of a request; returns how many fields it has.
 #[must_use]

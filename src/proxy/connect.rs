@@ -13,7 +13,6 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
 use super::access_log;
-use super::buffer::Buffer;
 use super::caller::Within;
 use super::connection::requests;
 use super::failure::{Failure, Reason};
@@ -23,6 +22,7 @@ use super::prefixed::Prefixed;
 use super::prepare::Refusal;
 use super::relay::{self, Io};
 use super::{Proxy, tls, tunnel};
+use crate::buffer::Buffer;
 use crate::config::Host;
 use crate::metrics::MethodLabel;
 use crate::upstream::OutsideError;

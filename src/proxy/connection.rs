@@ -8,7 +8,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::Proxy;
-use super::buffer::Buffer;
 use super::connect::{self, Opened};
 use super::exchange::{self, After};
 use super::failure::{Failure, Reason};
@@ -16,6 +15,7 @@ use super::head::{self, MAX_HEAD};
 use super::http2;
 use super::patience::Patience;
 use super::relay::Io;
+use crate::buffer::Buffer;
 
 /// A caller's connection may be idle for this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(300);

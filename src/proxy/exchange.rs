@@ -9,7 +9,6 @@ use tokio::time::timeout;
 
 use super::Proxy;
 use super::access_log;
-use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
 use super::head::{self, BodyKind, RequestFacts, Room};
@@ -19,6 +18,7 @@ use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
 use super::tunnel;
+use crate::buffer::Buffer;
 use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::route::Way;
@@ -322,20 +322,21 @@ impl<'p> Request<'p> {
         let Passing { framing, relay, upstream_keep_alive, keep_alive_for, .. } = passing;
         let idle = self.service.upstream.timeouts.idle;
         let mut body = Body::new(framing);
-        if relay == Relay::AsIs {
-            // Nothing is out yet, so that the caller can still be told.
-            body.take(answer, out).map_err(|error| {
+        // Nothing is out yet, so that the caller can still be told.
+        let is_whole = match relay {
+            Relay::AsIs => body.count(answer).map_err(|error| {
                 Failure::new(Reason::UpstreamProtocol, format!("the upstream's body is malformed: {error}"))
-            })?;
-        }
-        if body.is_done() {
+            })?,
+            Relay::Unchunked | Relay::Chunked => false,
+        };
+        if is_whole {
             // Before the caller has its answer, so that its next request finds the connection.
-            if self.body.is_done() && upstream_keep_alive && answer.is_empty() {
+            if self.body.is_done() && upstream_keep_alive {
                 self.endpoint.release(connection, keep_alive_for);
             }
-            return relay::write(io, out.filled(), self.patience, idle).await.map_err(Trouble::Cut);
+            return relay::begin(io, out, answer, &mut body, self.patience, idle).await.map_err(Trouble::Cut);
         }
-        relay::write(io, out.filled(), self.patience, idle).await.map_err(Trouble::Cut)?;
+        relay::begin(io, out, answer, &mut body, self.patience, idle).await.map_err(Trouble::Cut)?;
         let mut upstream = Side { io: &mut connection.stream, buffer: answer, body: &mut body };
         let mut caller = Side { io, buffer, body: &mut self.body };
         let sent = relay::exchange(&mut caller, &mut upstream, relay, self.patience, idle)

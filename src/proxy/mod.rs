@@ -33,7 +33,6 @@ mod alert;
 mod ask;
 #[doc(hidden)]
 pub mod bench;
-mod buffer;
 mod caller;
 mod connect;
 mod connection;

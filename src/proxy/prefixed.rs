@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::buffer::Buffer;
 use super::relay::Io;
+use crate::buffer::Buffer;
 
 /// Gives the bytes that were read first, then those that come.
 pub(super) struct Prefixed<'a, I> {

@@ -3,10 +3,10 @@
 //! [`prepare`] is the only place that writes such a head, and it writes none without a credential: never bare.
 
 use super::Proxy;
-use super::buffer::Buffer;
 use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
+use crate::buffer::Buffer;
 use crate::credential::{Target, Used};
 use crate::metrics::MethodLabel;
 use crate::route::{Way, agree, climbs};

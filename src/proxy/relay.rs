@@ -4,17 +4,20 @@
 //! once. Hand-written futures, because both directions share the same two connections.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::buffer::Buffer;
 use super::framing::{BadBody, Framing, Piece};
 use super::patience::Patience;
 use super::rewrite::Relay;
+use crate::buffer::Buffer;
+
+/// So much of a body is copied behind its head: for less, that is cheaper than telling the kernel of two places.
+const COPIED: usize = 4096;
 
 /// A duplex connection.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -52,6 +55,13 @@ impl Body {
         out.bytes_mut().extend_from_slice(&buffer.filled()[..count]);
         buffer.consume(count);
         Ok(())
+    }
+
+    /// Counts what there is of it in `buffer`; whether that is all of it, and all that is there.
+    pub(super) fn count(&mut self, buffer: &Buffer) -> Result<bool, BadBody> {
+        debug_assert_eq!(self.ready, 0);
+        self.ready = self.framing.take(buffer.filled())?;
+        Ok(self.framing.is_done() && self.ready == buffer.filled().len())
     }
 }
 
@@ -373,6 +383,38 @@ impl Recoder {
         }
         Ok(())
     }
+}
+
+/// Writes the head in `out` and what was counted of the body behind it, and flushes.
+pub(super) async fn begin<C: Io>(
+    caller: &mut C,
+    out: &mut Buffer,
+    buffer: &mut Buffer,
+    body: &mut Body,
+    patience: &mut Patience,
+    idle: Duration,
+) -> Result<(), Broken> {
+    let ready = std::mem::take(&mut body.ready);
+    if ready <= COPIED {
+        out.bytes_mut().extend_from_slice(&buffer.filled()[..ready]);
+        buffer.consume(ready);
+        return write(caller, out.filled(), patience, idle).await;
+    }
+    let (head, content) = (out.filled(), &buffer.filled()[..ready]);
+    let written = async {
+        let mut slices = [IoSlice::new(head), IoSlice::new(content)];
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            match caller.write_vectored(left).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => IoSlice::advance_slices(&mut left, count),
+            }
+        }
+        caller.flush().await
+    };
+    patience.wait(idle, written).await.map_err(|_| Broken::Idle)?.map_err(Broken::Caller)?;
+    buffer.consume(ready);
+    Ok(())
 }
 
 /// Writes and flushes to the caller.

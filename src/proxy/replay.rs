@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use httparse::Header;
 
-use super::buffer::Buffer;
 use super::exchange::{Request, Trouble, whole_body};
 use super::failure::Failure;
 use super::framing::Framing;
 use super::head::{self, Room};
 use super::prepare::prepare;
 use super::relay::{Body, Io};
+use crate::buffer::Buffer;
 use crate::credential::Switch;
 use crate::upstream::{Connection, Endpoint};
 
@@ -152,7 +152,7 @@ impl Request<'_> {
 /// cost more than another one.
 fn discard(endpoint: &Endpoint, refusal: Refusal, connection: Connection, answer: &mut Buffer) {
     let mut body = Body::new(refusal.framing);
-    let is_read = body.take(answer, &mut Buffer::take()).is_ok() && body.is_done() && answer.is_empty();
+    let is_read = matches!(body.count(answer), Ok(true));
     if is_read && refusal.keep_alive {
         endpoint.release(connection, refusal.keep_alive_for);
     }

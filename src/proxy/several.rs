@@ -1,9 +1,9 @@
 //! An upstream of several URLs: a connection comes first, because the head that is sent names the URL.
 
-use super::buffer::Buffer;
 use super::exchange::Request;
 use super::failure::{Failure, Reason};
 use super::prepare::prepare;
+use crate::buffer::Buffer;
 
 impl Request<'_> {
     /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written anew. `head` is the

@@ -19,6 +19,7 @@ use super::{Stream, tunnel};
 use crate::config::Host;
 use crate::dns::Resolver;
 use crate::keepalive::keep_alive;
+use crate::read_ahead::ReadAhead;
 use crate::tls::TlsClient;
 
 /// Why there is no connection: what was tried, how far it got, and what came of it.
@@ -214,7 +215,7 @@ impl Way {
             config = Arc::new(offering);
         }
         let connector = TlsConnector::from(config);
-        Ok(Stream::Tls(Box::new(connector.connect(name.clone(), tcp).await?)))
+        Ok(Stream::Tls(Box::new(connector.connect(name.clone(), ReadAhead::new(tcp)).await?)))
     }
 
     /// The addresses that were tried, each with its error.

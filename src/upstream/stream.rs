@@ -2,20 +2,21 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::http2;
+use crate::read_ahead::ReadAhead;
 
 /// What one request is written to and its answer read from.
 pub enum Stream {
     /// `http`
     Plain(TcpStream),
     /// `https`
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<ReadAhead<TcpStream>>>),
     /// For one request only.
     Http2(Box<http2::Stream>),
 }
@@ -41,9 +42,32 @@ macro_rules! either {
     };
 }
 
+/// Reads all the records that have come and that there is room for: what is passed on in one piece is one write and not four.
+/// Nothing is waited for. What goes wrong after the first comes again with the next read: rustls remembers an error, and an end
+/// without a `close_notify` is one.
+fn poll_records(
+    stream: &mut TlsStream<ReadAhead<TcpStream>>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    ready!(Pin::new(&mut *stream).poll_read(cx, buf))?;
+    let mut before = 0;
+    while before < buf.filled().len() && buf.remaining() > 0 && stream.get_ref().0.has_more() {
+        before = buf.filled().len();
+        if !matches!(Pin::new(&mut *stream).poll_read(cx, buf), Poll::Ready(Ok(()))) {
+            break;
+        }
+    }
+    Poll::Ready(Ok(()))
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self.poll_read(cx, buf))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => poll_records(stream, cx, buf),
+            Self::Http2(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
     }
 }
 

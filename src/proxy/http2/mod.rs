@@ -19,12 +19,12 @@ use h2::{Reason, RecvStream};
 use http::Request;
 
 use super::Proxy;
-use super::buffer::Buffer;
 use super::connection;
 use super::exchange::{self, After};
 use super::patience::Patience;
 use super::prefixed::Prefixed;
 use super::relay::{Broken, Io};
+use crate::buffer::Buffer;
 use crate::http2::{self, heads};
 use stream::Stream;
 
