@@ -10,7 +10,7 @@ if (!session.remoteSettings.enableConnectProtocol) throw new Error("no extended 
 
 // RFC 6455 §5.2: one masked frame, whole.
 function frame(opcode, text) {
-  const payload = Buffer.from(text);
+  const payload = Buffer.from(text, "latin1");
   const mask = Buffer.from([1, 2, 3, 4]);
   const head = payload.length < 126 ? [0x80 | payload.length] : [0xfe, payload.length >> 8, payload.length & 255];
   return Buffer.concat([Buffer.from([0x80 | opcode, ...head]), mask, payload.map((byte, at) => byte ^ mask[at % 4])]);

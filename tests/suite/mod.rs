@@ -14,6 +14,7 @@ mod deploy_grafana;
 mod deploy_image;
 mod deploy_kubernetes;
 mod deploy_prometheus;
+mod descriptors;
 mod discovery;
 mod dpop;
 mod flat_memory;
