@@ -28,17 +28,26 @@ impl Request<'_> {
         out: &mut Buffer,
         answer: &mut Buffer,
     ) -> Result<(Connection, usize), Trouble> {
-        let (upstream, endpoint) = (&self.service.upstream, self.endpoint);
+        let upstream = &self.service.upstream;
         let mut is_again = false;
         loop {
+            let endpoint = self.endpoint;
             let is_whole = self.body.is_done();
             let idle = || if is_again { None } else { endpoint.idle(self.wish, self.facts.is_idempotent) };
             let mut connection = match self.connection.take().or_else(idle) {
                 Some(connection) => connection,
-                None => endpoint.connect(self.wish, upstream.timeouts.connect).await.map_err(|error| {
-                    upstream.failed(endpoint);
-                    Failure::from(error)
-                })?,
+                None => match endpoint.connect(self.wish, upstream.timeouts.connect).await {
+                    Ok(connection) => connection,
+                    Err(error) => {
+                        upstream.failed(endpoint);
+                        if !upstream.is_several() || buffer.held().is_none() {
+                            return Err(Failure::from(error).into());
+                        }
+                        // On the heap: few get here.
+                        Box::pin(self.turn_elsewhere(&error, buffer, out)).await?;
+                        continue;
+                    }
+                },
             };
             self.address = Some(connection.address);
             self.doubt = connection.doubt();
@@ -77,7 +86,7 @@ impl Request<'_> {
     }
 
     /// Puts the request together again, of whose body parts have gone out already and are held.
-    fn bring_back(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), Failure> {
+    pub(super) fn bring_back(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), Failure> {
         let head = head::end(out.filled(), 0).unwrap_or_default();
         out.bytes_mut().truncate(head);
         self.body = whole_body(self.service, &self.facts);

@@ -93,7 +93,10 @@ pub(super) async fn run(
             request.endpoint = found.endpoint;
         }
     }
-    if request.may_be_replayed() || request.endpoint.may_share(request.wish) {
+    if request.may_be_replayed()
+        || request.endpoint.may_share(request.wish)
+        || request.service.upstream.is_several()
+    {
         buffer.hold();
     }
     let admitted = request.admit(buffer, length, &mut out).await;
@@ -140,6 +143,8 @@ pub(super) struct Request<'p> {
     pub(super) head_length: usize,
     /// The credential that it was sent with.
     pub(super) used: Used,
+    /// The one before, which the upstream answered 401.
+    pub(super) refused: Option<Used>,
     method: MethodLabel,
     path: Option<String>,
     way: Way,
@@ -182,6 +187,7 @@ impl<'p> Request<'p> {
             facts,
             head_length,
             used,
+            refused: None,
             method,
             path,
             way,

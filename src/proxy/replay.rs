@@ -99,6 +99,7 @@ impl Request<'_> {
         let mut anew = Buffer::take();
         let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[], Some(self.used));
         let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
+        self.refused = Some(self.used);
         self.used = found.used;
         self.endpoint = found.endpoint;
         self.body = whole_body(self.service, &self.facts);

@@ -139,6 +139,33 @@ async fn a_token_taken_back_is_replaced_before_several_urls_too() {
     assert!(all.len() == 12 && all.iter().all(|request| request.body == b"body"));
 }
 
+#[tokio::test]
+async fn a_request_that_one_url_did_not_act_on_goes_to_another_where_the_first_is_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = Http2Upstream::plain().await;
+    let services = format!(
+        "api: {{ upstream: ['http://{}/one', '{}/two'], protocol: http2, auth: {{ type: bearer, token: t0ken }} }}",
+        listener.local_addr().unwrap(),
+        other.url()
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    stream.send("one, ", false).await;
+    let mut frames = Frames::accepted(listener.accept().await.unwrap().0).await;
+    asked(&mut frames).await;
+    assert_eq!(frames.until(Frame::DATA).await.unwrap().payload, b"one, ");
+    drop(listener);
+    let goaway = [0_u32.to_be_bytes(), u32::from(Reason::NO_ERROR).to_be_bytes()].concat();
+    frames.send(Frame::GOAWAY, 0, 0, &goaway).await.unwrap();
+    other.received(1).await;
+    stream.send("two", true).await;
+    assert_eq!(stream.response().await.text(), "ok");
+    let request = other.last_request();
+    assert_eq!((request.uri.path(), request.body.as_slice()), ("/two/x", &b"one, two"[..]));
+    assert_eq!(request.headers["authorization"], "Bearer t0ken");
+}
+
 /// The head of the next request.
 async fn asked(frames: &mut Frames) -> u32 {
     frames.until(Frame::HEADERS).await.expect("a request").stream

@@ -7,7 +7,7 @@ use h2::ext::Protocol;
 use http::{Method, Request};
 use ring::digest;
 
-use super::http_setup::{RawServer, Wire, at_rest, before_url, one_worker};
+use super::http_setup::{RawServer, Wire, at_rest, before_url, one_worker, said};
 use crate::harness::{
     AiohttpApi, Answer, Http2, Http2Upstream, Pki, Sidekey, Upstream, get, http2_websocket, part,
 };
@@ -231,7 +231,7 @@ async fn it_goes_to_the_upstream_by_http1_whatever_else_goes_by_http2() {
     let mut caller = open(&sidekey).await;
     let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
     assert_eq!(response.header("sidekey-error"), Some("upstream_protocol"));
-    assert!(sidekey.log().contains("a WebSocket needs HTTP/1.1"));
+    said(&sidekey, "a WebSocket needs HTTP/1.1").await;
 }
 
 #[tokio::test]
