@@ -33,7 +33,7 @@ pub(super) fn ask(out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The `Sec-WebSocket-Accept` that proves that the server has read the head that was written with [`ask`].
+/// The `Sec-WebSocket-Accept` that proves that the server has read the head that was written by `ask`.
 pub fn proof(head: &[u8]) -> Option<String> {
     let at = memmem::find(head, ASKING)? + ASKING.len();
     let key = head.get(at..at + KEY)?;
