@@ -3,6 +3,7 @@
 mod ca;
 mod check;
 mod demo;
+mod descriptors;
 mod login;
 mod notify;
 mod probe;

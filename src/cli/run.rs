@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArg, cannot_start, load, notify, upgrade};
+use super::{ConfigArg, cannot_start, descriptors, load, notify, upgrade};
 use crate::app::App;
 use crate::config::Config;
 use crate::secret::Commands;
@@ -48,6 +48,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
+    descriptors::raise(config.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("sidekey-control")

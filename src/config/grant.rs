@@ -78,8 +78,8 @@ pub struct Password {
 /// `grant_type: authorization_code`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AuthorizationCode {
-    /// Where the person is sent to.
-    pub authorization_url: Url,
+    /// Where the person is sent to; without it, where the issuer says.
+    pub authorization_url: Option<Url>,
     /// Where the person comes back to; by default a free port of this machine (RFC 8252 §7.3).
     pub redirect_uri: Option<Url>,
     /// Extra parameters of the authorization request, in the order of the file.
@@ -91,7 +91,7 @@ impl fmt::Debug for AuthorizationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let params: Vec<_> = self.authorization_params.iter().map(|(name, _)| name).collect();
         f.debug_struct("AuthorizationCode")
-            .field("authorization_url", &without_query(&self.authorization_url))
+            .field("authorization_url", &self.authorization_url.as_ref().map(without_query))
             .field("redirect_uri", &self.redirect_uri.as_ref().map(without_query))
             .field("authorization_params", &params)
             .finish()
@@ -101,14 +101,14 @@ impl fmt::Debug for AuthorizationCode {
 /// `grant_type: device_code`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DeviceCode {
-    /// Device authorization endpoint (RFC 8628 §3.1).
-    pub device_authorization_url: Url,
+    /// Device authorization endpoint (RFC 8628 §3.1); without it, the one that the issuer names.
+    pub device_authorization_url: Option<Url>,
 }
 
 /// Without a query: some providers want a key there.
 impl fmt::Debug for DeviceCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = without_query(&self.device_authorization_url);
+        let url = self.device_authorization_url.as_ref().map(without_query);
         f.debug_struct("DeviceCode").field("device_authorization_url", &url).finish()
     }
 }
@@ -299,8 +299,13 @@ fn device_code(table: &mut Table<'_>, rules: &endpoint::Rules) -> Option<Grant> 
     Some(Grant::DeviceCode(DeviceCode { device_authorization_url: url? }))
 }
 
-fn url(table: &mut Table<'_>, key: &'static str, rules: &endpoint::Rules) -> Option<Url> {
-    table.required(key)?.parse(|text| endpoint::parse(text, rules))
+/// An endpoint that the metadata of an `issuer` may name instead. `Some(None)`: it does; `None`: there is a mistake.
+#[expect(clippy::option_option, reason = "a mistake is neither of the two")]
+fn url(table: &mut Table<'_>, key: &'static str, rules: &endpoint::Rules) -> Option<Option<Url>> {
+    if !table.has(key) && table.has("issuer") {
+        return Some(None);
+    }
+    table.required(key)?.parse(|text| endpoint::parse(text, rules)).map(Some)
 }
 
 fn token_exchange(table: &mut Table<'_>, _: &endpoint::Rules) -> Option<Grant> {

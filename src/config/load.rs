@@ -21,7 +21,7 @@ use super::table::Table;
 use super::tree::Kind;
 use super::{
     Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, admin, duration, intercept,
-    listener, logging, reload, state,
+    listener, logging, name_constraints, reload, state,
 };
 use crate::secret::Commands;
 
@@ -125,7 +125,11 @@ fn read(root: &Item<'_>) -> Option<Config> {
     let listen = self::listen(listen, &mut shared.claims);
     let admin = admin::read(admin_item, &mut shared.claims);
     let services = services.and_then(|item| service::read_all(&item, &mut shared));
-    let intercept = table.optional("intercept").and_then(|item| intercept::read(&item));
+    let intercept_item = table.optional("intercept");
+    let intercept = intercept_item.as_ref().and_then(intercept::read);
+    if let (Some(item), Some(intercept), Some(services)) = (&intercept_item, &intercept, &services) {
+        name_constraints::warn_of_hosts_outside(item, intercept, services);
+    }
     let unmatched = intercept::unmatched(&mut table);
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
     let shutdown = shutdown(&mut table);

@@ -31,6 +31,7 @@ mod listen;
 mod listener;
 mod load;
 mod logging;
+mod name_constraints;
 mod nearest;
 mod oauth2;
 mod options;

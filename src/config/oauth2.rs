@@ -53,7 +53,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
     let https = token_url
         .as_ref()
         .map(|url| url.as_str().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")));
-    let tls = tls.map_or_else(Tls::default, |item| tls::read(&item, https));
+    let tls = tls.map_or_else(Tls::default, |item| tls::of_token_endpoint(&item, https));
     if let Some(auth) = client_auth.as_ref().filter(|auth| auth.is_by_certificate()) {
         let method = auth.as_str();
         if https == Some(false) {

@@ -8,6 +8,21 @@ use super::certificates::{TlsFiles, UnusableFile};
 use super::item::Item;
 use super::{ClientCertificate, Host, Tls, TlsVersion, host};
 
+/// Reads the `tls` that goes with a token endpoint. The name in its URL is the name that is asked for and verified: there is
+/// no other.
+pub(super) fn of_token_endpoint(item: &Item<'_>, https: Option<bool>) -> Tls {
+    let mut tls = read(item, https);
+    if tls.server_name.take().is_some()
+        && let Some(mut table) = item.table()
+        && let Some(item) = table.optional("server_name")
+    {
+        item.mistake(
+            "a token endpoint is verified by the name in its URL; leave it out, and use that name there",
+        );
+    }
+    tls
+}
+
 /// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
 pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
     if https == Some(false) {

@@ -169,11 +169,12 @@ impl Credential {
     }
 
     /// The upstream refused the credential that was `used`: has another one made where that is possible, and waits for it, for
-    /// `limit` at most. Whether there is another one now.
-    pub async fn renewed(&self, used: Used, limit: Duration) -> bool {
-        if matches!(self, Self::Overlap(_)) {
-            return true;
+    /// `limit` at most; `None` where the request cannot be sent again. Whether there is another one now.
+    pub async fn renewed(&self, used: Used, limit: Option<Duration>) -> bool {
+        if let Self::Overlap(overlap) = self {
+            return limit.is_some() && overlap.may_try_other(used);
         }
+        let limit = limit.unwrap_or_default();
         let (Self::Token(store), Used::Token(generation)) = (self, used) else { return false };
         let is_new = match store.refresh_now(Wake::Unauthorized(generation)) {
             Refresh::Newer => true,
@@ -188,6 +189,13 @@ impl Credential {
         match self {
             Self::Overlap(overlap) => overlap.accepted(used, is_replay),
             Self::Static { .. } | Self::Token(_) => None,
+        }
+    }
+
+    /// The upstream refused what it was sent in place of what it had refused before.
+    pub fn refused_again(&self) {
+        if let Self::Overlap(overlap) = self {
+            overlap.refused_both();
         }
     }
 

@@ -4,6 +4,9 @@
 //! Requests have the new one until the upstream answers 401 to it and takes the previous one in its place. From then on they
 //! have the previous one, and one request in [`INTERVAL`] tries the new one, until that is taken. Only an answer to a request
 //! that asked the question counts: what was in flight while another request switched says nothing of now.
+//!
+//! Where both are refused, the answer is passed on, and one request in [`PAUSE`] is sent with both: an upstream that refuses
+//! everything does not get everything twice.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +17,8 @@ use super::{Slot, Used};
 
 /// How often one request tries the new secret while the previous one is in use.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How often one request tries the other secret while both are refused.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// A credential of two secrets that go to the same place.
 pub struct Overlap {
@@ -23,6 +28,8 @@ pub struct Overlap {
     start: Instant,
     /// 0 while the new one is in use, otherwise when it is tried again: milliseconds since `start`.
     try_at: AtomicU64,
+    /// 0 until both were refused, then when the other one is tried again: milliseconds since `start`.
+    both_at: AtomicU64,
 }
 
 /// From now on the other secret is used.
@@ -36,7 +43,14 @@ pub enum Switch {
 
 impl Overlap {
     pub(super) fn new(slot: Slot, new: HeaderValue, previous: HeaderValue) -> Self {
-        Self { slot, new, previous, start: Instant::now(), try_at: AtomicU64::new(0) }
+        Self {
+            slot,
+            new,
+            previous,
+            start: Instant::now(),
+            try_at: AtomicU64::new(0),
+            both_at: AtomicU64::new(0),
+        }
     }
 
     /// What to send: the other one than the upstream has just `refused`; the new one now and then where the request `may_try`.
@@ -64,6 +78,31 @@ impl Overlap {
             return (&self.new, Used::Trial);
         }
         (&self.previous, Used::Previous)
+    }
+
+    /// Whether the other one is to be tried, after the one that was `used` was refused.
+    pub(super) fn may_try_other(&self, used: Used) -> bool {
+        self.may_try_other_at(used, || self.start.elapsed())
+    }
+
+    fn may_try_other_at(&self, used: Used, now: impl Fn() -> Duration) -> bool {
+        let at = self.both_at.load(Ordering::Relaxed);
+        // Whoever tried the new one has not yet had the one that is in use.
+        if at == 0 || used == Used::Trial {
+            return true;
+        }
+        let next = milliseconds(now() + PAUSE);
+        at <= milliseconds(now())
+            && self.both_at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The upstream refused one after the other.
+    pub(super) fn refused_both(&self) {
+        self.refused_both_at(|| self.start.elapsed());
+    }
+
+    fn refused_both_at(&self, now: impl Fn() -> Duration) {
+        self.both_at.store(milliseconds(now() + PAUSE), Ordering::Relaxed);
     }
 
     /// The upstream took the credential that was `used`.
@@ -156,6 +195,19 @@ mod tests {
         assert_eq!(chosen(&overlap, Some(Used::Previous), true, 1), NEW);
         assert_eq!(accepted(&overlap, Used::New, true, 1), Some(Switch::ToNew));
         assert_eq!(chosen(&overlap, None, true, 1), NEW);
+    }
+
+    #[test]
+    fn where_both_are_refused_one_request_in_a_while_tries_the_other() {
+        let overlap = overlap();
+        let may = |used, second| overlap.may_try_other_at(used, || Duration::from_secs(second));
+        assert!(may(Used::New, 0) && may(Used::New, 0), "nobody has said that the other one is refused");
+        overlap.refused_both_at(|| Duration::from_secs(1));
+        assert!(!may(Used::New, 1) && !may(Used::Previous, 5));
+        assert!(may(Used::Trial, 5) && may(Used::Trial, 5), "it was this one that was tried");
+        assert!(may(Used::New, 6));
+        assert!(!may(Used::New, 6) && !may(Used::New, 10));
+        assert!(may(Used::Previous, 11));
     }
 
     #[test]

@@ -5,31 +5,34 @@ use std::fmt::Write as _;
 use std::io;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, TRAILER};
+use http::header::{CONTENT_LENGTH, COOKIE, SEC_WEBSOCKET_KEY, TRAILER};
 use http::uri::{Authority, Scheme};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request,
 };
 use memchr::memmem;
 
-use super::Coding;
+use super::{Coding, websocket};
 use crate::headers::Field;
 
 /// Fields of one head; as many as the data plane passes on, and some that it writes itself.
 const MAX_FIELDS: usize = 160;
 
-/// Writes the head of a request. `has_body`: its stream goes on after the head.
+/// Writes the head of a request. `has_body`: its stream goes on after the head. What asks for a WebSocket (RFC 8441) is
+/// written as the `GET` that does so in HTTP/1.1.
 ///
 /// What HTTP/1 and HTTP/2 say in different ways is said in that of HTTP/1; what contradicts itself (`:authority` and
 /// `Host`, several lengths) is written as it stands, so that it is refused where the same is refused in HTTP/1.
 pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) {
+    let is_websocket = websocket::is_asked_for(parts);
+    let method = if is_websocket { &Method::GET } else { &parts.method };
     let target = match parts.uri.path_and_query() {
         // Not a target that anything leads from: a tunnel through a stream is not offered.
-        _ if parts.method == Method::CONNECT => "*",
+        _ if *method == Method::CONNECT => "*",
         None => "/",
         Some(target) => target.as_str(),
     };
-    put(out, &[parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    put(out, &[method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
     let has_length = parts.headers.contains_key(CONTENT_LENGTH);
     let in_chunks = !has_length || parts.headers.contains_key(TRAILER);
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
@@ -42,11 +45,14 @@ pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) 
             Field::Host if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(value)) => {}
             Field::ContentLength if has_body && in_chunks => {}
             Field::Connection | Field::TransferEncoding | Field::Upgrade | Field::Cookie => {}
+            _ if is_websocket && *name == SEC_WEBSOCKET_KEY => {}
             _ => put(out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]),
         }
     }
     cookie(out, &parts.headers);
-    if has_body && in_chunks {
+    if is_websocket {
+        websocket::ask(out);
+    } else if has_body && in_chunks {
         put(out, &[b"transfer-encoding: chunked\r\n"]);
     }
     // RFC 9110 §8.6: some servers want to be told.

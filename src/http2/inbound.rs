@@ -29,6 +29,8 @@ enum State {
     Chunks {
         open: bool,
     },
+    /// As it comes, until the stream ends.
+    Raw,
     Trailers,
     Done,
 }
@@ -43,6 +45,11 @@ impl Inbound {
             None => State::Chunks { open: false },
         };
         Self { stream, data: Bytes::new(), coding: Vec::new(), coding_read: 0, state }
+    }
+
+    /// What comes as it is, without coding; its end is the end of the stream.
+    pub fn raw(stream: RecvStream) -> Self {
+        Self { state: State::Raw, ..Self::new(stream, None) }
     }
 
     /// Whether all of the body was read.
@@ -111,6 +118,8 @@ impl Inbound {
                 None => return Poll::Ready(Err(heads::broken("more content than its length"))),
             },
             (State::Length(_), None) => return Poll::Ready(Ok(false)),
+            (State::Raw, Some(_)) => State::Raw,
+            (State::Raw, None) => return Poll::Ready(Ok(false)),
             (_, Some(data)) if data.is_empty() => self.state,
             (_, Some(data)) => {
                 self.say(b"");

@@ -5,6 +5,7 @@
 //! heads     fields <-> the bytes of a head
 //! inbound   what came by a stream -> the bytes of a body, its trailers included
 //! outbound  the bytes of a body -> frames, as the other side has room for them
+//! websocket CONNECT with `:protocol` <-> GET with `Upgrade`
 //! ```
 //!
 //! Frames, flow control, HPACK and the rules of RFC 9113 §8 on what a message may hold are the `h2` crate's.
@@ -12,6 +13,7 @@
 pub mod heads;
 mod inbound;
 mod outbound;
+pub mod websocket;
 
 use std::time::Duration;
 

@@ -16,6 +16,8 @@ pub enum Coding {
     Length(u64),
     /// Chunked coding (RFC 9112 §7.1).
     Chunked(Chunks),
+    /// Bytes as they are, until [`Outbound::finish`].
+    Raw,
 }
 
 impl Coding {
@@ -81,6 +83,15 @@ impl Outbound {
         self.stream.poll_reset(cx)
     }
 
+    /// Ends bytes whose coding does not say where they end.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if self.coding == Coding::Raw {
+            self.coding = Coding::NONE;
+            self.stream.send_data(Bytes::new(), true).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
     /// Ends the stream before its time.
     pub fn reset(&mut self, reason: Reason) {
         self.stream.send_reset(reason);
@@ -96,6 +107,7 @@ impl Outbound {
                 *left -= count as u64;
                 return Poll::Ready(Ok(count));
             }
+            Coding::Raw => return send(&mut self.stream, cx, bytes, false),
             Coding::Chunked(chunks) => chunks,
         };
         Poll::Ready(match chunks.state {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
 use super::alert;
-use super::exchange::{Request, Trouble};
+use super::exchange::{LATE_BODY, Request, Trouble, whole_body};
 use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD, Room};
 use super::hint;
@@ -25,29 +25,39 @@ impl Request<'_> {
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
-        out: &Buffer,
+        out: &mut Buffer,
         answer: &mut Buffer,
     ) -> Result<(Connection, usize), Trouble> {
-        let (upstream, endpoint) = (&self.service.upstream, self.endpoint);
-        let is_whole = self.body.is_done();
+        let upstream = &self.service.upstream;
         let mut is_again = false;
         loop {
+            let endpoint = self.endpoint;
+            let is_whole = self.body.is_done();
             let idle = || if is_again { None } else { endpoint.idle(self.wish, self.facts.is_idempotent) };
             let mut connection = match self.connection.take().or_else(idle) {
                 Some(connection) => connection,
-                None => endpoint.connect(self.wish, upstream.timeouts.connect).await.map_err(|error| {
-                    upstream.failed(endpoint);
-                    Failure::from(error)
-                })?,
+                None => match endpoint.connect(self.wish, upstream.timeouts.connect).await {
+                    Ok(connection) => connection,
+                    Err(error) => {
+                        upstream.failed(endpoint);
+                        if !upstream.is_several() || buffer.held().is_none() {
+                            return Err(Failure::from(error).into());
+                        }
+                        // On the heap: few get here.
+                        Box::pin(self.turn_elsewhere(&error, buffer, out)).await?;
+                        continue;
+                    }
+                },
             };
             self.address = Some(connection.address);
+            self.doubt = connection.doubt();
             let unanswered = match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
                 Err(unanswered) => unanswered,
             };
             let may_repeat = match &unanswered {
                 Unanswered::Unsent(_) => true,
-                Unanswered::Lost(error) if is_unprocessed(error) => is_whole,
+                Unanswered::Lost(error) if is_unprocessed(error) => is_whole || buffer.held().is_some(),
                 Unanswered::Lost(_) => {
                     endpoint.lost(&connection);
                     let is_harmless = is_whole && self.facts.is_idempotent;
@@ -55,8 +65,10 @@ impl Request<'_> {
                 }
                 Unanswered::Failure(_) | Unanswered::Cut(_) => false,
             };
-            if unanswered.is_timeout() {
-                connection.suspect();
+            if unanswered.is_timeout()
+                && let Some(doubt) = self.doubt.take()
+            {
+                doubt.suspect();
             }
             if is_again || !may_repeat {
                 let trouble = Trouble::from(unanswered);
@@ -67,7 +79,20 @@ impl Request<'_> {
             }
             is_again = true;
             answer.clear();
+            if !is_whole && !matches!(unanswered, Unanswered::Unsent(_)) {
+                self.bring_back(buffer, out)?;
+            }
         }
+    }
+
+    /// Puts the request together again, of whose body parts have gone out already and are held.
+    pub(super) fn bring_back(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), Failure> {
+        let head = head::end(out.filled(), 0).unwrap_or_default();
+        out.bytes_mut().truncate(head);
+        self.body = whole_body(self.service, &self.facts);
+        buffer.rewind();
+        buffer.consume(self.head_length);
+        self.body.take(buffer, out).map_err(Failure::from)
     }
 
     async fn try_ask(
@@ -122,10 +147,10 @@ impl Request<'_> {
             }
             if sending {
                 let mut caller = Side { io, buffer, body: &mut self.body };
-                match relay::send(&mut caller, stream, answer, self.patience, timeouts.idle)
-                    .await
-                    .map_err(Unanswered::broken)?
-                {
+                self.is_sending = true;
+                let sent = relay::send(&mut caller, stream, answer, self.patience, timeouts.idle).await;
+                self.is_sending = false;
+                match sent.map_err(Unanswered::broken)? {
                     Sent::All => sending = false,
                     Sent::Answered => {}
                     Sent::Refused(error) => {
@@ -151,7 +176,11 @@ impl Request<'_> {
                     )));
                 }
                 end => {
-                    let error = lost.or(end.err()).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                    let error = match end {
+                        // What reading says of a stream is more than what writing does.
+                        Err(error) if is_unprocessed(&error) => error,
+                        end => lost.or(end.err()).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+                    };
                     return Err(if is_first {
                         Unanswered::Lost(error)
                     } else {
@@ -200,7 +229,7 @@ impl Unanswered {
             Broken::CallerBody(error) => Self::Failure(error.into()),
             Broken::Idle => timed_out("the upstream took no more of the request's body for too long"),
             Broken::CallerIdle => Self::Failure(Failure {
-                detail: Some("The request's body did not arrive in time."),
+                detail: Some(LATE_BODY),
                 ..Failure::new(Reason::BadRequest, broken.to_string())
             }),
             Broken::Upstream(error) => Self::Lost(error),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use http::header::SEC_WEBSOCKET_ACCEPT;
 use tokio::time::timeout;
 
 use super::Proxy;
@@ -20,17 +21,21 @@ use super::rewrite::{self, Relay};
 use super::tunnel;
 use crate::buffer::Buffer;
 use crate::credential::Used;
+use crate::http2::websocket;
 use crate::metrics::MethodLabel;
 use crate::route::Way;
 use crate::service::Service;
 use crate::token::dpop::NONCE;
-use crate::upstream::{Connection, Endpoint, Leave, Wish};
+use crate::upstream::{Connection, Doubt, Endpoint, Leave, Wish};
 
 /// So many services are named to a caller that asks for one that is not there.
 const LISTED: usize = 100;
 
 /// A caller takes a refusal within this time or not at all.
 const REFUSAL: Duration = Duration::from_secs(30);
+
+/// What a caller is told whose body did not come.
+pub(super) const LATE_BODY: &str = "The request's body did not arrive in time.";
 
 /// What becomes of the caller's connection.
 pub(super) enum After {
@@ -76,6 +81,9 @@ pub(super) async fn run(
         }
     };
     let mut request = Request::begin(proxy, found, length, is_http2, patience);
+    if request.wish.http2 && request.wish.upgrade {
+        request.proof = websocket::proof(&buffer.filled()[..length]);
+    }
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
@@ -85,7 +93,10 @@ pub(super) async fn run(
             request.endpoint = found.endpoint;
         }
     }
-    if request.may_be_replayed() {
+    if request.may_be_replayed()
+        || request.endpoint.may_share(request.wish)
+        || request.service.upstream.is_several()
+    {
         buffer.hold();
     }
     let admitted = request.admit(buffer, length, &mut out).await;
@@ -132,6 +143,8 @@ pub(super) struct Request<'p> {
     pub(super) head_length: usize,
     /// The credential that it was sent with.
     pub(super) used: Used,
+    /// The one before, which the upstream answered 401.
+    pub(super) refused: Option<Used>,
     method: MethodLabel,
     path: Option<String>,
     way: Way,
@@ -140,6 +153,14 @@ pub(super) struct Request<'p> {
     status: Option<u16>,
     failure: Option<Failure>,
     pub(super) body: Body,
+    /// The body is on its way, and all that has come of it has been passed on but for what `body` counts.
+    pub(super) is_sending: bool,
+    /// How long it took to find a URL that takes a connection.
+    reaching: Duration,
+    /// What proves that an upstream switched to the WebSocket that was asked for on behalf of an HTTP/2 caller.
+    proof: Option<String>,
+    /// About the connection that it was last sent by.
+    pub(super) doubt: Option<Doubt>,
     pub(super) patience: &'p mut Patience,
 }
 
@@ -166,12 +187,17 @@ impl<'p> Request<'p> {
             facts,
             head_length,
             used,
+            refused: None,
             method,
             path,
             way,
             start: Instant::now(),
             status: None,
             failure: None,
+            is_sending: false,
+            reaching: Duration::ZERO,
+            proof: None,
+            doubt: None,
             patience,
         }
     }
@@ -192,14 +218,20 @@ impl<'p> Request<'p> {
         }
         self.leave = upstream.admit()?;
         if upstream.is_several() {
+            let began = Instant::now();
             let reaching = Box::pin(self.reach(&buffer.filled()[..length], out));
             match upstream.timeouts.total {
                 None => reaching.await?,
-                Some(total) => timeout(total, reaching).await.map_err(|_| {
-                    let cause = "no URL of the upstream took a connection within timeouts.total";
-                    Failure::new(Reason::UpstreamTimeout, cause)
-                })??,
+                Some(total) => {
+                    let Ok(reached) = timeout(total, reaching).await else {
+                        upstream.failed(self.endpoint);
+                        let cause = "no URL of the upstream took a connection within timeouts.total";
+                        return Err(Failure::new(Reason::UpstreamTimeout, cause));
+                    };
+                    reached?;
+                }
             }
+            self.reaching = began.elapsed();
         }
         Ok(())
     }
@@ -213,15 +245,25 @@ impl<'p> Request<'p> {
         let Some(total) = self.service.upstream.timeouts.total else {
             return self.serve(io, buffer, out).await;
         };
-        match timeout(total, self.serve(io, buffer, out)).await {
+        let left = total.saturating_sub(self.reaching);
+        match timeout(left, self.serve(io, buffer, out)).await {
             Ok(outcome) => outcome,
-            Err(_) if self.status.is_none() => Err(Failure::new(
-                Reason::UpstreamTimeout,
-                "the whole request took longer than timeouts.total",
-            )
-            .into()),
+            Err(_) if self.status.is_none() => Err(self.over().into()),
             Err(_) => Err(Trouble::Cut(Broken::Idle)),
         }
+    }
+
+    /// `timeouts.total` is over before the answer began: whose doing that was.
+    fn over(&mut self) -> Failure {
+        if self.is_sending && self.body.awaits_more() {
+            let cause = "the request's body did not arrive within timeouts.total";
+            return Failure { detail: Some(LATE_BODY), ..Failure::new(Reason::BadRequest, cause) };
+        }
+        if let Some(doubt) = self.doubt.take() {
+            doubt.suspect();
+        }
+        self.service.upstream.failed(self.endpoint);
+        Failure::new(Reason::UpstreamTimeout, "the whole request took longer than timeouts.total")
     }
 
     /// Sends the head in `out` and the body, and passes the answer back.
@@ -283,7 +325,22 @@ impl<'p> Request<'p> {
                     "the upstream switched to a protocol nobody asked for",
                 ));
             }
+            if let Some(proof) = &self.proof {
+                let is_it = |field: &httparse::Header<'_>| {
+                    field.name.eq_ignore_ascii_case(SEC_WEBSOCKET_ACCEPT.as_str())
+                        && field.value.trim_ascii() == proof.as_bytes()
+                };
+                if !head.fields.iter().any(is_it) {
+                    let cause =
+                        "the upstream's Sec-WebSocket-Accept is not the answer to the key it was sent";
+                    return Err(Failure::new(Reason::UpstreamProtocol, cause));
+                }
+            }
             rewrite::informational(out.bytes_mut(), &head);
+        } else if self.proof.is_some() && (200..300).contains(&head.status) {
+            // Any 2xx would open the WebSocket in HTTP/2 (RFC 8441 §5).
+            let cause = format!("the upstream answered {} and did not switch to WebSocket", head.status);
+            return Err(Failure::new(Reason::UpstreamProtocol, cause));
         }
         // A caller that is still sending cannot send its next request on this connection.
         let may_keep = self.facts.keep_alive && self.body.is_done() && !self.proxy.is_draining();

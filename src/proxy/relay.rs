@@ -48,6 +48,11 @@ impl Body {
         self.ready == 0 && self.framing.is_done()
     }
 
+    /// Whether all that was read of it was passed on, and more is to come.
+    pub(super) fn awaits_more(&self) -> bool {
+        self.ready == 0 && !self.framing.is_done()
+    }
+
     /// Moves what there is of it in `buffer` to the end of `out`.
     pub(super) fn take(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), BadBody> {
         debug_assert_eq!(self.ready, 0);
@@ -120,8 +125,7 @@ pub(super) async fn send<C: Io, U: Io>(
                 }
                 Poll::Pending => {
                     // What there is was written: it is the caller that is waited for.
-                    let is_callers = caller.body.ready == 0 && !caller.body.is_done();
-                    let broken = if is_callers { Broken::CallerIdle } else { Broken::Idle };
+                    let broken = if caller.body.awaits_more() { Broken::CallerIdle } else { Broken::Idle };
                     patience.poll_over(idle, cx).map(|()| Err(broken))
                 }
             };

@@ -31,7 +31,7 @@ struct Refusal {
 }
 
 impl Request<'_> {
-    /// Whether what is read of this request is to be held until its answer begins.
+    /// Whether it may be sent again after a 401; what is read of it is held until its answer begins.
     pub(super) fn may_be_replayed(&self) -> bool {
         self.service.replay_on_401 && self.service.credential.can_change()
     }
@@ -56,7 +56,10 @@ impl Request<'_> {
             if is_replay {
                 self.service.metrics.replayed(match (&asked, is_refused) {
                     (Err(_), _) => "error",
-                    (Ok(_), true) => "unauthorized",
+                    (Ok(_), true) => {
+                        self.service.credential.refused_again();
+                        "unauthorized"
+                    }
                     (Ok(_), false) => "success",
                 });
             }
@@ -87,8 +90,8 @@ impl Request<'_> {
         if refusal.is_scope {
             return false;
         }
-        let is_whole = self.body.is_done() && buffer.held().is_some();
-        let limit = if is_whole { self.patience_for_credential() } else { Duration::ZERO };
+        let is_whole = self.body.is_done() && buffer.held().is_some() && self.may_be_replayed();
+        let limit = is_whole.then(|| self.patience_for_credential());
         if !refusal.is_nonce && !self.service.credential.renewed(self.used, limit).await {
             return false;
         }
@@ -96,6 +99,7 @@ impl Request<'_> {
         let mut anew = Buffer::take();
         let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[], Some(self.used));
         let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
+        self.refused = Some(self.used);
         self.used = found.used;
         self.endpoint = found.endpoint;
         self.body = whole_body(self.service, &self.facts);

@@ -4,6 +4,7 @@ use super::exchange::Request;
 use super::failure::{Failure, Reason};
 use super::prepare::prepare;
 use crate::buffer::Buffer;
+use crate::upstream::{ConnectError, Endpoint};
 
 impl Request<'_> {
     /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written anew. `head` is the
@@ -28,13 +29,40 @@ impl Request<'_> {
             if failed.len() == upstream.endpoints().len() {
                 return Err(error.into());
             }
-            tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
-            out.clear();
-            let found = prepare(self.proxy, head, out, &failed, None).map_err(|refusal| refusal.failure)?;
-            if out.is_empty() {
-                return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
-            }
-            (self.endpoint, self.used) = (found.endpoint, found.used);
+            self.write_for_another(&error, head, out, &failed)?;
         }
+    }
+
+    /// A connection to another URL, and the request in `out` for that one, where there is none to the URL that was to have it
+    /// once more. What was read of the request is held in `buffer`.
+    pub(super) async fn turn_elsewhere(
+        &mut self,
+        error: &ConnectError,
+        buffer: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<(), Failure> {
+        let head = buffer.held().and_then(|held| held.get(..self.head_length)).unwrap_or_default().to_vec();
+        self.write_for_another(error, &head, out, &[self.endpoint])?;
+        self.reach(&head, out).await?;
+        self.bring_back(buffer, out)
+    }
+
+    /// Writes the head for another URL than those that have `failed`.
+    fn write_for_another(
+        &mut self,
+        error: &ConnectError,
+        head: &[u8],
+        out: &mut Buffer,
+        failed: &[&Endpoint],
+    ) -> Result<(), Failure> {
+        tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
+        out.clear();
+        let found =
+            prepare(self.proxy, head, out, failed, self.refused).map_err(|refusal| refusal.failure)?;
+        if out.is_empty() {
+            return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
+        }
+        (self.endpoint, self.used) = (found.endpoint, found.used);
+        Ok(())
     }
 }

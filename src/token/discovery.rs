@@ -28,16 +28,55 @@ pub(super) struct Discovery {
 
 /// What is used of the metadata.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names in the metadata")]
 pub(super) struct Metadata {
     token_endpoint: Url,
     /// For clients that prove themselves by a certificate (RFC 8705 §5).
     mtls_token_endpoint: Option<Url>,
+    /// As written: looked at when somebody logs in, so that a mistake in them stops no token.
+    authorization_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+}
+
+/// An endpoint for a person who logs in.
+#[derive(Debug, Clone, Copy)]
+pub enum LoginEndpoint {
+    /// Where a browser is sent to (RFC 6749 §3.1).
+    Authorization,
+    /// Where a device asks for a code (RFC 8628 §3.1).
+    DeviceAuthorization,
+}
+
+impl LoginEndpoint {
+    /// The name in the metadata, and the key of the configuration that says it instead.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Authorization => ("authorization_endpoint", "authorization_url"),
+            Self::DeviceAuthorization => ("device_authorization_endpoint", "device_authorization_url"),
+        }
+    }
 }
 
 impl Metadata {
     /// The token endpoint for a client that proves itself by a certificate, or otherwise.
     pub(super) fn token_endpoint(&self, by_certificate: bool) -> &Url {
         self.mtls_token_endpoint.as_ref().filter(|_| by_certificate).unwrap_or(&self.token_endpoint)
+    }
+
+    /// An endpoint for a person, by the rules of the configuration.
+    pub(super) fn login_endpoint(&self, issuer: &Issuer, which: LoginEndpoint) -> Result<Url, FetchError> {
+        let (name, key) = which.names();
+        let text = match which {
+            LoginEndpoint::Authorization => &self.authorization_endpoint,
+            LoginEndpoint::DeviceAuthorization => &self.device_authorization_endpoint,
+        };
+        let found = match text {
+            Some(text) => issuer
+                .endpoint(text)
+                .map_err(|error| format!("the `{name}` it names cannot be used: {error}")),
+            None => Err(format!("its metadata has no `{name}`; give `{key}`")),
+        };
+        found.map_err(|what| FetchError::new(FetchFailure::Malformed, format!("{WHO}: {what}")))
     }
 
     /// Takes from a document what is used, by the rules of the configuration.
@@ -70,6 +109,8 @@ impl Metadata {
                 .ok_or_else(|| "its metadata has no `token_endpoint`".to_owned())
                 .and_then(endpoint)?,
             mtls_token_endpoint: mtls.map(endpoint).transpose()?,
+            authorization_endpoint: text(&document, "authorization_endpoint"),
+            device_authorization_endpoint: text(&document, "device_authorization_endpoint"),
         })
     }
 }
@@ -154,10 +195,25 @@ mod tests {
         let good = json!({
             "issuer": "https://login.example/a", "token_endpoint": "https://login.example/a/token",
             "mtls_endpoint_aliases": { "token_endpoint": "https://mtls.login.example/a/token" },
+            "authorization_endpoint": "https://login.example/a/auth?x=1",
         });
         let found = parse(good.clone()).unwrap();
         assert_eq!(found.token_endpoint(false).as_str(), "https://login.example/a/token");
         assert_eq!(found.token_endpoint(true).as_str(), "https://mtls.login.example/a/token");
+        let authorization = found.login_endpoint(&issuer(), LoginEndpoint::Authorization).unwrap();
+        assert_eq!(authorization.as_str(), "https://login.example/a/auth?x=1");
+        let error = found.login_endpoint(&issuer(), LoginEndpoint::DeviceAuthorization).unwrap_err();
+        assert!(
+            error.message.contains("no `device_authorization_endpoint`; give `device_authorization_url`")
+        );
+        for odd in ["http://login.example/auth", "javascript:alert(1)", "file:///etc/passwd", "/auth"] {
+            let mut document = good.clone();
+            document["authorization_endpoint"] = json!(odd);
+            // Tokens are refreshed all the same.
+            let found = parse(document).unwrap();
+            let error = found.login_endpoint(&issuer(), LoginEndpoint::Authorization).unwrap_err();
+            assert!(error.message.contains("cannot be used"), "{odd}: {}", error.message);
+        }
         let changed = |name: &str, value: Value| {
             let mut document = good.clone();
             document[name] = value;

@@ -11,7 +11,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::client_auth::{self, Proof};
-use super::discovery::Discovery;
+use super::discovery::{Discovery, LoginEndpoint};
 use super::dpop::{self, Prover};
 use super::expiry::Moment;
 use super::http_client::HttpClient;
@@ -139,6 +139,22 @@ impl TokenEndpoint {
             }
             (TokenUrl::Endpoint(url), _) => Ok(url.clone()),
             (TokenUrl::Issuer(_), None) => unreachable!("an issuer has a discovery"),
+        }
+    }
+
+    /// An endpoint for a person who logs in: as configured, or as the issuer says.
+    pub async fn login_endpoint(
+        &self,
+        configured: Option<&Url>,
+        which: LoginEndpoint,
+    ) -> Result<Url, FetchError> {
+        match (configured, &self.config.token_url, &self.discovery) {
+            (Some(url), _, _) => Ok(url.clone()),
+            (None, TokenUrl::Issuer(issuer), Some(discovery)) => {
+                let found = discovery.metadata(issuer, &self.http, self.time_limit()).await?;
+                found.login_endpoint(issuer, which)
+            }
+            (None, _, _) => unreachable!("the configuration has the URL or an issuer"),
         }
     }
 

@@ -32,6 +32,7 @@ use http::HeaderValue;
 
 use crate::secret::{InvalidSecret, Secret};
 
+pub use discovery::LoginEndpoint;
 pub use expiry::{Expiry, Moment};
 pub use metered::Metered;
 pub use store::{Refresh, Status, Store, Wake};

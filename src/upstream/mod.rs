@@ -38,7 +38,7 @@ use crate::dns::Resolver;
 
 pub use connect::ConnectError;
 pub use endpoint::{Connection, Endpoint, EndpointTls};
-pub use http2::is_unprocessed;
+pub use http2::{Doubt, is_unprocessed};
 pub use limits::{Leave, Refused};
 pub use outside::{Outside, OutsideError};
 pub use reach::Reach;

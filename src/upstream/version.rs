@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::uri::Scheme;
 use tokio::time::timeout;
 
-use super::{ConnectError, Connection, Endpoint, Stream, http2};
+use super::{ConnectError, Connection, Doubt, Endpoint, Stream, http2};
 use crate::config::Protocol;
 
 const HTTP1: &[u8] = b"http/1.1";
@@ -34,9 +34,14 @@ impl Endpoint {
         match self.protocol {
             Protocol::Http2 => Offer::Http2,
             // What came by HTTP/2 may need it (gRPC does); what came by HTTP/1.1 is best left as it is.
-            Protocol::Auto if wish.http2 && !self.is_plain() => Offer::Either,
+            Protocol::Auto if wish.http2 && !wish.upgrade && !self.is_plain() => Offer::Either,
             Protocol::Auto | Protocol::Http1 => Offer::Http1,
         }
+    }
+
+    /// Whether the request may go by a connection that others share, whose other end may say that it has not acted on it.
+    pub fn may_share(&self, wish: Wish) -> bool {
+        self.offer(wish) != Offer::Http1
     }
 
     /// A connection that is there already, if there is one that still lives. For a request that must not be sent twice,
@@ -128,10 +133,11 @@ impl Connection {
         Self { stream: Stream::Http2(Box::new(stream)), address, idle: None, is_shared: true }
     }
 
-    /// The upstream said nothing for too long: what else is carried by the same connection must know whether it lives.
-    pub fn suspect(&self) {
-        if let Stream::Http2(stream) = &self.stream {
-            stream.suspect();
+    /// What to say if the upstream says nothing for too long, where others are carried by the same connection.
+    pub fn doubt(&self) -> Option<Doubt> {
+        match &self.stream {
+            Stream::Http2(stream) => Some(stream.doubt()),
+            Stream::Plain(_) | Stream::Tls(_) => None,
         }
     }
 }

@@ -64,6 +64,11 @@ impl Http2 {
         Self { send, driver: tokio::spawn(connection) }
     }
 
+    /// Whether the server has said that it takes `CONNECT` with `:protocol` (RFC 8441).
+    pub fn takes_extended_connect(&self) -> bool {
+        self.send.is_extended_connect_protocol_enabled()
+    }
+
     /// Sends the head of a request that goes on.
     pub async fn begin(&mut self, request: Request<()>) -> Http2Stream {
         self.start(request, false).await

@@ -34,7 +34,11 @@ struct Shared {
     requests: Mutex<Vec<Http2Request>>,
     connections: AtomicUsize,
     streams: Option<u32>,
+    accepts: Mutex<Option<Accepts>>,
 }
+
+/// Whether a token is good.
+type Accepts = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -99,10 +103,24 @@ impl Http2Upstream {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// From now on every request whose bearer token is not one of these is answered 401, once its body is read.
+    pub fn guarded(&self, accepts: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        *self.shared.accepts.lock() = Some(Box::new(accepts));
+    }
+
     /// Waits until this many requests have come, complete or not.
     pub async fn received(&self, count: usize) {
         let what = format!("{count} requests at the upstream");
         assert_eventually(Duration::from_secs(20), &what, async || self.requests().len() >= count).await;
+    }
+}
+
+impl Shared {
+    fn lets_in(&self, fields: &HeaderMap) -> bool {
+        let accepts = self.accepts.lock();
+        let Some(accepts) = &*accepts else { return true };
+        let value = fields.get("authorization").and_then(|value| value.to_str().ok());
+        value.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(accepts)
     }
 }
 
@@ -194,6 +212,10 @@ async fn answer(
     }
     while next(&mut body, index, shared).await.is_some() {}
     finish(&mut body, index, shared).await;
+    if !shared.lets_in(&parts.headers) {
+        let refusal = Response::builder().status(401).header("www-authenticate", "Bearer").body(()).unwrap();
+        return respond.send_response(refusal, true).map(drop).unwrap();
+    }
     match words[0] {
         "hints" => {
             let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();

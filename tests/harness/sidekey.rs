@@ -48,6 +48,8 @@ pub struct Builder {
     config: String,
     env: Vec<(String, String)>,
     arguments: Vec<String>,
+    /// Open files, as the shell's `ulimit` says it.
+    limits: Option<String>,
     dir: TempDir,
 }
 
@@ -73,7 +75,7 @@ impl Sidekey {
     /// With this configuration and no other. Logs must be JSON: the listeners are found there.
     pub fn configured(config: &str) -> Builder {
         let dir = TempDir::with_prefix("sidekey-test-").unwrap();
-        Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), dir }
+        Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), limits: None, dir }
     }
 
     /// The URL of a path on the shared listener.
@@ -251,6 +253,12 @@ impl Builder {
         self
     }
 
+    /// Starts it with these limits on open files: the one in force, and the one that it may be raised to.
+    pub fn open_files(mut self, soft: u64, hard: u64) -> Self {
+        self.limits = Some(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
+        self
+    }
+
     /// Makes a file of [`Builder::file`] a program.
     pub fn executable(self, name: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
@@ -292,14 +300,24 @@ impl Builder {
     fn spawn(self) -> (Process, TempDir) {
         let file = self.dir.path().join("sidekey.yaml");
         std::fs::write(&file, self.config.replace("$DIR", self.dir.path().to_str().unwrap())).unwrap();
-        let mut command = binary();
+        let mut command = match self.limits {
+            None => binary(),
+            Some(limits) => {
+                let mut shell = clean(Command::new("sh"));
+                shell.arg("-c").arg(limits).arg(BINARY);
+                shell
+            }
+        };
         command.arg("run").arg("--config").arg(file).args(self.arguments).envs(self.env);
         (Process::spawn("sidekey", &mut command), self.dir)
     }
 }
 
 fn binary() -> Command {
-    let mut command = Command::new(BINARY);
+    clean(Command::new(BINARY))
+}
+
+fn clean(mut command: Command) -> Command {
     for name in FOREIGN {
         command.env_remove(name);
     }

@@ -239,6 +239,12 @@ impl TokenEndpoint {
         }
     }
 
+    /// Whether a token issued here is live, for [`Http2Upstream::guarded`](super::Http2Upstream::guarded).
+    pub fn live(&self) -> impl Fn(&str) -> bool + Send + Sync + 'static {
+        let state = self.state.clone();
+        move |token| state.lock().is_live(token)
+    }
+
     /// An answer for [`Upstream::answer_with`]: 401 to everything but a live token issued here.
     pub fn guard(&self) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
         let state = self.state.clone();

@@ -74,7 +74,17 @@ async fn a_malformed_request_ends_its_stream_and_reaches_nobody() {
                 (":path", "/api/x"),
             ]),
         ),
-        ("WebSocket", head("CONNECT", &[(":protocol", "websocket")])),
+        ("a protocol without CONNECT", head("GET", &[(":protocol", "websocket")])),
+        (
+            "a WebSocket that leads nowhere",
+            whole(&[
+                (":method", "CONNECT"),
+                (":scheme", "http"),
+                (":authority", "a"),
+                (":protocol", "websocket"),
+            ]),
+        ),
+        ("two protocols", head("CONNECT", &[(":protocol", "websocket"), (":protocol", "websocket")])),
         ("a length without a body", head("POST", &[("content-length", "5")])),
         ("a length that is none", head("POST", &[("content-length", "+0")])),
     ];

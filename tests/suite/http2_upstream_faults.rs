@@ -120,19 +120,22 @@ async fn half_an_answer_is_cut_and_the_code_passed_on_where_it_is_the_callers_to
 
 #[tokio::test]
 async fn a_dead_connection_is_found_out_and_left() {
-    let (server, sidekey) = Played::before(", timeouts: { first_byte: 300ms }").await;
-    let first = call(&sidekey);
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
-    assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
-    assert_eq!(frames.until(Frame::PING).await.expect("it is asked whether it lives").flags, 0);
-    // It does not say so: the next request goes elsewhere at once.
-    let second = call(&sidekey);
-    let mut other = server.accept().await;
-    other.until(Frame::HEADERS).await.unwrap();
-    answer(&mut other, 1, "alive").await;
-    assert_eq!(second.await.unwrap().text(), "alive");
-    assert_eq!(frames.until(Frame::HEADERS).await, None, "closed");
+    let found_out = async |limit: &str| {
+        let (server, sidekey) = Played::before(&format!(", timeouts: {{ {limit}: 300ms }}")).await;
+        let first = call(&sidekey);
+        let mut frames = server.accept().await;
+        frames.until(Frame::HEADERS).await.unwrap();
+        assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
+        assert_eq!(frames.until(Frame::PING).await.expect("it is asked whether it lives").flags, 0);
+        // It does not say so: the next request goes elsewhere at once.
+        let second = call(&sidekey);
+        let mut other = server.accept().await;
+        other.until(Frame::HEADERS).await.unwrap();
+        answer(&mut other, 1, "alive").await;
+        assert_eq!(second.await.unwrap().text(), "alive", "{limit}");
+        assert_eq!(frames.until(Frame::HEADERS).await, None, "closed");
+    };
+    tokio::join!(found_out("first_byte"), found_out("total"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use h2::Reason;
 use http::Request;
 use tokio::task::JoinSet;
 
-use super::http_setup::{at_rest, before_url, one_worker};
+use super::http_setup::{at_rest, before_url, one_worker, said};
 use crate::harness::{
     Answer, Call, Http2, Http2Upstream, Pki, Sidekey, Upstream, assert_eventually, get, part, post,
 };
@@ -185,7 +185,7 @@ async fn protocol_http1_and_http2_leave_no_choice() {
     let old = Upstream::tls(&pki).await;
     let sidekey = behind(&pki, &old.url(), HTTP2).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
-    assert!(sidekey.log().contains("does not agree to HTTP/2"));
+    said(&sidekey, "does not agree to HTTP/2").await;
     let sidekey = behind(&pki, &old.url(), ", protocol: http1").await;
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
 }
@@ -205,7 +205,7 @@ async fn a_websocket_goes_by_http1_or_is_refused() {
     client.send(switch).await;
     let response = client.response().await;
     assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")));
-    assert!(sidekey.log().contains("a WebSocket needs HTTP/1.1"));
+    said(&sidekey, "a WebSocket needs HTTP/1.1").await;
 }
 
 #[tokio::test]

@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sidekey::token::schedule::{refresh_in, usable_for};
 
 use super::oauth2::{PATIENCE, service};
-use crate::harness::{Call, Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::harness::{
+    Call, Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, allow_descriptors, assert_eventually,
+};
 
 #[tokio::test]
 async fn a_thousand_requests_at_the_start_are_one_token_request() {
     // Two thousand sockets are more than the usual limit of a shell.
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, hard.min(8192), hard).unwrap();
+    allow_descriptors(4096);
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let gate = Gate::closed();
     endpoint.next(TokenAnswer::issue(3600).held_by(&gate));

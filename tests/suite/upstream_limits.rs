@@ -1,6 +1,6 @@
 //! How much of an upstream is used: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit`, `pool`, and sending again.
 
-use super::http_setup::{PATIENCE, before_url};
+use super::http_setup::{PATIENCE, RawServer, before_url};
 use crate::harness::{Answer, Call, ChaosProxy, Gate, Response, Sidekey, Upstream, assert_eventually};
 
 async fn before(upstream: &Upstream, more: &str) -> Sidekey {
@@ -161,24 +161,30 @@ async fn idle_connections_are_limited() {
 async fn an_upstream_that_hangs_holds_no_other_up() {
     let (slow, fast) = (Upstream::plain().await, Upstream::plain().await);
     slow.always(Answer::never());
+    // Takes connections, and never says a word of TLS.
+    let mute = RawServer::new().await;
     let service = |name: &str, url: &str| {
         format!("  {name}: {{ upstream: '{url}', auth: {{ type: bearer, token: t }} }}\n")
     };
     // One worker, so that whatever blocked it would block all.
     let config = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ format: json }}\nservices:\n{}{}",
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ format: json }}\nservices:\n{}{}{}",
         service("slow", &slow.url()),
+        service("mute", &mute.url().replace("http:", "https:"))
+            .replace("auth:", "timeouts: { connect: 60s }, auth:"),
         service("fast", &fast.url()),
     );
     let sidekey = Sidekey::configured(&config).start().await;
-    let waiting: Vec<_> = (0..100)
-        .map(|_| {
-            let url = sidekey.url("/slow/x");
+    let waiting: Vec<_> = (0..400)
+        .map(|number| {
+            let url = sidekey.url(if number % 4 == 0 { "/mute/x" } else { "/slow/x" });
             tokio::spawn(async move { Call::get(url).try_send().await.is_ok() })
         })
         .collect();
-    slow.received(100).await;
-    for _ in 0..50 {
+    slow.received(300).await;
+    let all_wait = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(400.0);
+    assert_eventually(PATIENCE, "four hundred requests are in flight", all_wait).await;
+    for _ in 0..200 {
         assert_eq!(sidekey.get("/fast/x").await.status, 200);
     }
     assert!(waiting.iter().all(|call| !call.is_finished()));

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use super::http_setup::before_url;
-use crate::harness::{Pki, Upstream};
+use super::http_setup::{before_url, one_worker};
+use crate::harness::{Http2, Http2Upstream, Pki, Upstream};
 
 /// Leads every tunnel to one place, and answers with these bytes first.
 struct Tunnels {
@@ -79,6 +79,34 @@ async fn tls_goes_through_a_tunnel_that_the_proxy_looks_the_name_up_for() {
     assert_eq!(request.header("proxy-authorization"), None);
     assert_eq!(request.server_name.as_deref(), Some("api.internal.invalid"));
     assert!(!sidekey.log().contains("CANARY") && !sidekey.log().contains("bWU6Q0FOQVJZ"));
+}
+
+#[tokio::test]
+async fn http2_goes_through_a_tunnel_as_well_and_many_requests_through_one() {
+    let pki = Pki::new();
+    let upstream = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    for protocol in ["auto", "http2"] {
+        let proxy = Tunnels::to(upstream.address(), OPEN).await;
+        let more = format!(
+            ", protocol: {protocol}, proxy_url: 'http://{}', tls: {{ ca_file: {} }}",
+            proxy.address,
+            pki.ca_file(),
+        );
+        let sidekey = one_worker("https://localhost/v1", &more).await;
+        let mut caller = Http2::open(sidekey.address()).await;
+        let before = upstream.requests().len();
+        for _ in 0..3 {
+            assert_eq!(caller.get("/api/x").await.text(), "ok");
+        }
+        let requests = upstream.requests();
+        assert_eq!(requests.len(), before + 3);
+        for request in &requests[before..] {
+            assert_eq!(request.uri.to_string(), "https://localhost/v1/x");
+            assert_eq!(request.headers["authorization"], "Bearer t0ken");
+        }
+        assert_eq!(proxy.requests.lock().len(), 1, "one tunnel, whose connection is shared");
+        assert!(proxy.requests.lock()[0].starts_with("CONNECT localhost:443 HTTP/1.1\r\n"));
+    }
 }
 
 #[tokio::test]

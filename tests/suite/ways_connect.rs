@@ -57,14 +57,25 @@ async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
 
 /// The handshake of a caller that trusts `ca` and asks for `name`.
 async fn handshake(wire: Wire, ca: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake_offering(wire, ca, name, &[]).await
+}
+
+/// The same of one that offers these protocols by ALPN.
+async fn handshake_offering(
+    wire: Wire,
+    ca: &str,
+    name: &str,
+    alpn: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire.into_stream());
     tokio::time::timeout(PATIENCE, connecting).await.expect("a handshake in time")
@@ -100,6 +111,36 @@ async fn curl_calls_the_upstreams_own_url_and_the_credential_is_added() {
     // The alias leads to the same base URL, in TLS as in the clear.
     let answer = Curl::call(&[&options[..4], &["--insecure", "https://api.internal/x"]].concat(), b"").await;
     assert_eq!((answer.status, upstream.last_request().target.as_str()), (200, "/base/x"));
+}
+
+#[tokio::test]
+async fn a_caller_may_speak_http2_inside_and_is_held_to_the_same_host() {
+    let pki = Pki::new();
+    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let (builder, ca) = intercepting(&upstream, &pki, "").await;
+    let sidekey = builder.start().await;
+    let own = format!("localhost:{}", upstream.address().port());
+    let (_, wire) = connect(&sidekey, &own).await;
+    let stream = handshake_offering(wire, &ca, "localhost", &[b"h2", b"http/1.1"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for (authority, target, status) in [
+        (own.as_str(), "/base/x", 200),
+        ("other.example", "/base/x", 403),
+        ("api.internal", "/x", 403),
+        ("localhost:1", "/base/x", 403),
+        (&own, "/elsewhere", 404),
+        (&own, "/base/y", 200),
+    ] {
+        let request = http::Request::get(format!("https://{authority}{target}")).body(()).unwrap();
+        send = send.ready().await.unwrap();
+        let answer = send.send_request(request, true).unwrap().0.await.unwrap();
+        assert_eq!(answer.status(), status, "{authority}{target}");
+    }
+    let seen: Vec<_> = upstream.requests().iter().map(|request| request.target.clone()).collect();
+    assert_eq!(seen, ["/base/x", "/base/y"]);
+    assert_eq!(upstream.last_request().header("authorization"), Some("Bearer t0ken"));
 }
 
 #[tokio::test]
@@ -290,7 +331,15 @@ async fn certificates_are_for_their_host_short_lived_and_kept_and_no_key_is_ever
         seen.push(leaf);
     }
     assert_eq!(seen[0], seen[1], "made once");
-    // The CA cannot sign for a host that was not configured when it was made.
+    // The CA cannot sign for a host that was not configured when it was made, and who starts Sidekey is told.
+    let warning = "the CA's name constraints leave out api.internal: callers refuse its certificate there";
+    sidekey.logged_like(warning).await;
+    let config = sidekey.dir().join("sidekey.yaml");
+    let checked = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
+    assert!(
+        checked.status.success() && String::from_utf8_lossy(&checked.stderr).contains(warning),
+        "{checked:?}"
+    );
     let (_, wire) = connect(&sidekey, "api.internal:443").await;
     assert!(handshake(wire, &ca, "api.internal").await.is_err());
     let key = std::fs::read_to_string(sidekey.dir().join("ca.key")).unwrap();

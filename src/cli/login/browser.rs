@@ -16,7 +16,8 @@ pub(super) async fn login(
     keep: &Keep,
 ) -> anyhow::Result<Option<String>> {
     let mut redirect = Redirect::bind(grant.redirect_uri.as_ref()).await?;
-    let request = AuthorizationRequest::new(config, grant, redirect.uri(), super::issuer(config));
+    let url = super::authorization_url(grant, endpoint).await?;
+    let request = AuthorizationRequest::new(config, grant, url, redirect.uri(), super::issuer(config));
     println!("Open this address in a browser on this machine:\n\n{}\n", request.url());
     println!("Waiting on {} (Ctrl-C gives up; with --no-browser any browser will do) …", redirect.uri());
     loop {

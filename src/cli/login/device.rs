@@ -11,7 +11,7 @@ pub(super) async fn login(
     endpoint: &TokenEndpoint,
     keep: &Keep,
 ) -> anyhow::Result<Option<String>> {
-    let device = DeviceAuthorization::begin(endpoint, &grant.device_authorization_url).await?;
+    let device = DeviceAuthorization::begin(endpoint, grant.device_authorization_url.as_ref()).await?;
     println!("On any machine open {}\nand enter the code {}", device.verification_uri, device.user_code);
     if let Some(page) = &device.verification_uri_complete {
         println!("or open {page}");

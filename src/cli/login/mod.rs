@@ -11,16 +11,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use url::Url;
 
 use super::{USAGE, load};
-use crate::config::{Auth, Config, Grant, OAuth2, TokenUrl};
+use crate::config::{Auth, AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
 use crate::dns::Resolver;
 use crate::secret::Secret;
 use crate::tls::TlsClients;
-use crate::token::Issued;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::grants::AuthorizationRequest;
 use crate::token::state::{Identity, Saved, StateDir, StateFile};
+use crate::token::{Issued, LoginEndpoint};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -169,6 +170,12 @@ async fn finish(
     let issued = request.exchange(endpoint, code).await?;
     keep.save(&issued).await?;
     Ok(issued.scope)
+}
+
+/// Where the person is sent to.
+async fn authorization_url(grant: &AuthorizationCode, endpoint: &TokenEndpoint) -> anyhow::Result<Url> {
+    let configured = grant.authorization_url.as_ref();
+    Ok(endpoint.login_endpoint(configured, LoginEndpoint::Authorization).await?)
 }
 
 /// What the provider calls itself, where the configuration says it: an answer that names another is refused (RFC 9207).

@@ -23,7 +23,8 @@ pub(super) async fn login(
     keep: &Keep,
 ) -> anyhow::Result<Option<String>> {
     let redirect_uri = grant.redirect_uri.as_ref().map_or(NOWHERE, url::Url::as_str);
-    let request = AuthorizationRequest::new(config, grant, redirect_uri, super::issuer(config));
+    let url = super::authorization_url(grant, endpoint).await?;
+    let request = AuthorizationRequest::new(config, grant, url, redirect_uri, super::issuer(config));
     println!("Open this address in any browser:\n\n{}\n", request.url());
     println!(
         "In the end the browser goes to an address that begins with {redirect_uri}, which it may not be able to show.\n\

@@ -61,6 +61,8 @@ fn limits() -> h2::server::Builder {
     let mut limits = h2::server::Builder::new();
     limits
         .max_concurrent_streams(STREAMS)
+        // WebSocket (RFC 8441).
+        .enable_connect_protocol()
         .initial_window_size(http2::STREAM_WINDOW)
         .initial_connection_window_size(http2::CONNECTION_WINDOW)
         .max_frame_size(http2::FRAME)

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::{Method, request};
+use http::{Method, StatusCode, request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::grpc;
 use crate::http2::heads::{self, Head};
-use crate::http2::{Coding, Inbound, Outbound};
+use crate::http2::{Coding, Inbound, Outbound, websocket};
 
 /// Reading gives the request's body, writing takes its answers: interim ones, and one that is final.
 pub(super) struct Stream {
@@ -21,6 +21,7 @@ pub(super) struct Stream {
     answer: Answer,
     is_head: bool,
     is_grpc: bool,
+    is_websocket: bool,
 }
 
 enum Answer {
@@ -35,12 +36,18 @@ enum Answer {
 impl Stream {
     /// For a request with this head.
     pub(super) fn new(parts: &request::Parts, body: RecvStream, respond: SendResponse<Bytes>) -> Self {
+        let is_websocket = websocket::is_asked_for(parts);
         Self {
-            body: Inbound::new(body, heads::length(&parts.headers)),
+            body: if is_websocket {
+                Inbound::raw(body)
+            } else {
+                Inbound::new(body, heads::length(&parts.headers))
+            },
             respond,
             answer: Answer::Open,
             is_head: parts.method == Method::HEAD,
             is_grpc: grpc::is_call(&parts.headers),
+            is_websocket,
         }
     }
 
@@ -55,6 +62,12 @@ impl Stream {
     /// Sends a head; returns its length, with that of an empty body behind it.
     fn head(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Head { mut message, coding, length } = heads::read_response(bytes, self.is_head)?;
+        if self.is_websocket && message.status() == StatusCode::SWITCHING_PROTOCOLS {
+            websocket::opened(&mut message);
+            let stream = self.respond.send_response(message, false).map_err(io::Error::other)?;
+            self.answer = Answer::Body(Outbound::new(stream, Coding::Raw));
+            return Ok(length);
+        }
         if message.status().is_informational() {
             self.respond.send_informational(message).map_err(io::Error::other)?;
             return Ok(length);
@@ -113,7 +126,11 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 
+    /// Every answer says where it ends but what comes after the switch to WebSocket.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        Poll::Ready(match &mut self.get_mut().answer {
+            Answer::Body(body) => body.finish(),
+            Answer::Open | Answer::Whole => Ok(()),
+        })
     }
 }

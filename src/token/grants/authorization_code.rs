@@ -42,11 +42,17 @@ pub enum NoCode {
 }
 
 impl AuthorizationRequest {
-    /// A new login of this client. `issuer` is the provider's name for itself, where it is known.
-    pub fn new(config: &OAuth2, grant: &AuthorizationCode, redirect_uri: &str, issuer: Option<&str>) -> Self {
+    /// A new login of this client at the authorization endpoint `url`. `issuer` is the provider's name for itself, where it
+    /// is known.
+    pub fn new(
+        config: &OAuth2,
+        grant: &AuthorizationCode,
+        mut url: Url,
+        redirect_uri: &str,
+        issuer: Option<&str>,
+    ) -> Self {
         let (state, verifier) = (random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.expose().as_bytes()));
-        let mut url = grant.authorization_url.clone();
         {
             let mut query = url.query_pairs_mut();
             query.append_pair("response_type", "code").append_pair("client_id", &config.client_id);
@@ -135,7 +141,8 @@ services:
         let config = crate::config::Config::parse(config, "test").unwrap();
         let crate::config::Auth::OAuth2(oauth2) = &config.services[0].auth else { panic!() };
         let crate::config::Grant::AuthorizationCode(grant) = &oauth2.grant else { panic!() };
-        AuthorizationRequest::new(oauth2, grant, "http://127.0.0.1:7/callback", issuer)
+        let url = grant.authorization_url.clone().unwrap();
+        AuthorizationRequest::new(oauth2, grant, url, "http://127.0.0.1:7/callback", issuer)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::secret::Secret;
+use crate::token::discovery::LoginEndpoint;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::response::{clean, number, object};
 use crate::token::{FetchError, FetchFailure, Issued};
@@ -38,13 +39,14 @@ pub struct DeviceAuthorization {
 
 impl DeviceAuthorization {
     /// Asks the device authorization endpoint for a code (RFC 8628 §3.1).
-    pub async fn begin(endpoint: &TokenEndpoint, url: &Url) -> Result<Self, FetchError> {
+    pub async fn begin(endpoint: &TokenEndpoint, configured: Option<&Url>) -> Result<Self, FetchError> {
+        let url = endpoint.login_endpoint(configured, LoginEndpoint::DeviceAuthorization).await?;
         let scope = endpoint.scope();
         let mut fields = Vec::new();
         if !scope.is_empty() {
             fields.push(("scope", scope));
         }
-        let answer = endpoint.post(url, &fields, object).await;
+        let answer = endpoint.post(&url, &fields, object).await;
         answer.and_then(|answer| Self::read(&answer)).map_err(|mut error| {
             error.message = error.message.replace("the token endpoint", "the device authorization endpoint");
             error

@@ -134,11 +134,16 @@ impl Shared {
         !self.suspicion.is_there.load(Ordering::Relaxed)
             && self.active.load(Ordering::Relaxed) < self.send.current_max_send_streams()
     }
+}
 
-    /// A request on it got no answer in time.
-    fn suspect(&self) {
-        if !self.suspicion.is_there.swap(true, Ordering::Relaxed) {
-            self.suspicion.ask.notify_one();
+/// What a request can say of the connection that carries it, and others.
+pub struct Doubt(Arc<Suspicion>);
+
+impl Doubt {
+    /// A request on it got no answer in time: it is to say whether it lives.
+    pub fn suspect(&self) {
+        if !self.0.is_there.swap(true, Ordering::Relaxed) {
+            self.0.ask.notify_one();
         }
     }
 }

@@ -12,7 +12,7 @@ use h2::client::ResponseFuture;
 use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Shared;
+use super::{Doubt, Shared};
 use crate::http2::heads::{self, Head};
 use crate::http2::{Inbound, Outbound};
 
@@ -44,9 +44,9 @@ impl Stream {
         self.connection.address
     }
 
-    /// Its connection may be dead.
-    pub(in crate::upstream) fn suspect(&self) {
-        self.connection.suspect();
+    /// For when its connection may be dead.
+    pub(in crate::upstream) fn doubt(&self) -> Doubt {
+        Doubt(self.connection.suspicion.clone())
     }
 
     /// Sends a head; returns its length.

@@ -35,6 +35,15 @@ pub async fn node_clients(settings: &Settings) -> Value {
     call(command, settings).await
 }
 
+/// What came of a WebSocket that Node's HTTP/2 opened at this origin.
+pub async fn http2_websocket(origin: &str, path: &str) -> Value {
+    let mut command = Command::new(tool("node"));
+    command.arg(tests_file("real/http2_websocket.mjs")).arg(origin).arg(path);
+    let output = run(command, b"").await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 async fn call(mut command: Command, settings: &Settings) -> Value {
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());

@@ -18,7 +18,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 pub use browser::Browser;
-pub use clients::{AiohttpApi, Settings, node_clients, python_clients};
+pub use clients::{AiohttpApi, Settings, http2_websocket, node_clients, python_clients};
 pub use curl::Curl;
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use jose::{jose_verify, openssl};

@@ -66,6 +66,8 @@ services:
 services:
   bare: { upstream: https://a.example, auth: { type: oauth2, grant_type: authorization_code, token_url: https://a.example/t } }
   device: { upstream: https://a.example, auth: { type: oauth2, grant_type: device_code, token_url: https://a.example/t, client_id: a } }
+  device-of-issuer: { upstream: https://a.example, auth: { type: oauth2, grant_type: device_code, issuer: https://a.example, client_id: a,
+    device_authorization_url: http://a.example/CANARY } }
   code:
     upstream: https://a.example
     auth:

@@ -13,6 +13,8 @@ services:
   word: { upstream: https://a.example, auth: { use: shared }, tls: { danger_skip_verify: \"yes\" } }
   both: { upstream: https://a.example, auth: { use: shared }, tls: { danger_skip_verify: true, ca_file: /dev/null } }
   plain: { upstream: http://127.0.0.1, auth: { use: shared }, tls: { danger_skip_verify: true } }
+  token-endpoint: { upstream: https://a.example, auth: { type: oauth2, grant_type: client_credentials, token_url: https://a.example/t,
+    client_id: a, client_secret: { env: SECRET }, tls: { server_name: b.example } } }
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 ")];
