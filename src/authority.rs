@@ -27,7 +27,7 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Certificates that are kept. Their hosts come from the configuration, so this is not reached by what callers do.
 const KEPT: usize = 1024;
 /// What is offered by ALPN (RFC 7301), best first.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// An authority that signs for the hosts of services.
 pub struct Authority {

@@ -25,8 +25,8 @@ pub async fn ca_for(host: &str) -> (String, String) {
     (read("sidekey-ca.crt"), read("sidekey-ca.key"))
 }
 
-/// A service `api` whose upstream is `https://localhost:PORT/base`, with `intercept`.
-async fn intercepting(upstream: &Upstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
+/// A service `api` whose upstream is `https://localhost:PORT/base`, with `intercept`; the certificate of its CA.
+pub async fn intercepting(upstream: &Upstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
     let (cert, key) = ca_for("localhost").await;
     let config = format!(
         "listen: 127.0.0.1:0
@@ -48,7 +48,7 @@ services:
 }
 
 /// Asks for a connection and returns the status line's code and what follows the head.
-async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
+pub async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
     let mut wire = Wire::to(sidekey).await;
     wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
     let head = wire.until("\r\n\r\n").await;
@@ -57,14 +57,25 @@ async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
 
 /// The handshake of a caller that trusts `ca` and asks for `name`.
 async fn handshake(wire: Wire, ca: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake_offering(&[], wire, ca, name).await
+}
+
+/// The same, offering these protocols by ALPN.
+pub async fn handshake_offering(
+    alpn: &[&[u8]],
+    wire: Wire,
+    ca: &str,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire.into_stream());
     tokio::time::timeout(PATIENCE, connecting).await.expect("a handshake in time")
