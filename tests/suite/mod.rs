@@ -56,6 +56,7 @@ mod promise_never_the_apps_fault;
 mod real_client_auth;
 mod real_grpc;
 mod real_http2;
+mod real_httpbin;
 mod real_metrics;
 mod real_nginx;
 mod real_oidc_grants;

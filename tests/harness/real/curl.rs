@@ -39,7 +39,14 @@ impl Curl {
 /// Many calls of one curl, one after the other, as far as possible on one connection.
 #[derive(Debug, Default)]
 pub struct CurlSession {
-    calls: Vec<(String, Vec<String>, Option<Vec<u8>>)>,
+    calls: Vec<CurlCall>,
+}
+
+#[derive(Debug)]
+struct CurlCall {
+    url: String,
+    options: Vec<String>,
+    body: Option<Vec<u8>>,
 }
 
 /// What came of one of them.
@@ -57,13 +64,14 @@ pub struct CurlAnswer {
 impl CurlSession {
     /// A call with these options (as in a curl configuration, `name = "value"`), and a body where there is one.
     pub fn call(&mut self, url: &str, options: &[String], body: Option<&[u8]>) {
-        self.calls.push((url.to_owned(), options.to_vec(), body.map(<[u8]>::to_vec)));
+        let (url, options) = (url.to_owned(), options.to_vec());
+        self.calls.push(CurlCall { url, options, body: body.map(<[u8]>::to_vec) });
     }
 
     /// Runs them; an answer for each. A failure of curl itself is a failure of the test.
     pub async fn run(self) -> Vec<CurlAnswer> {
         // By prior knowledge curl 7.88 makes nothing but framing errors on a connection that it uses again, with nghttpd as well.
-        let prior = |call: &(_, Vec<String>, _)| call.1.iter().any(|line| line == "http2-prior-knowledge");
+        let prior = |call: &CurlCall| call.options.iter().any(|line| line == "http2-prior-knowledge");
         let at_once = if self.calls.iter().any(prior) { 1 } else { self.calls.len().max(1) };
         let mut answers = Vec::new();
         for calls in self.calls.chunks(at_once) {
@@ -73,11 +81,11 @@ impl CurlSession {
     }
 }
 
-async fn run_once(calls: &[(String, Vec<String>, Option<Vec<u8>>)]) -> Vec<CurlAnswer> {
+async fn run_once(calls: &[CurlCall]) -> Vec<CurlAnswer> {
     let dir = tempfile::TempDir::with_prefix("sidekey-curl-").unwrap();
     let file = |kind: &str, number: usize| dir.path().join(format!("{kind}-{number}"));
     let mut config = String::new();
-    for (number, (url, options, body)) in calls.iter().enumerate() {
+    for (number, CurlCall { url, options, body }) in calls.iter().enumerate() {
         if number > 0 {
             config.push_str("next\n");
         }
@@ -103,7 +111,7 @@ async fn run_once(calls: &[(String, Vec<String>, Option<Vec<u8>>)]) -> Vec<CurlA
     let answer = |number| {
         let head = std::fs::read(file("head", number)).unwrap();
         // Where the body is empty, curl makes no file; for HEAD it writes the head into it.
-        let is_head = calls[number].1.iter().any(|line| line == "head");
+        let is_head = calls[number].options.iter().any(|line| line == "head");
         let body = std::fs::read(file("body", number)).ok().filter(|_| !is_head).unwrap_or_default();
         CurlAnswer::parse(&String::from_utf8_lossy(&head), body)
     };
