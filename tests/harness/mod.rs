@@ -48,7 +48,7 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Browser, Caddy, Curl, CurlAnswer, CurlSession, GrpcServer, Httpbin, Nghttpd, Nginx,
+    AiohttpApi, Browser, Caddy, Compiled, Curl, CurlAnswer, CurlSession, GrpcServer, Httpbin, Nghttpd, Nginx,
     OidcProvider, Prometheus, Settings, grpc_calls, httpx_calls, jose_verify, node_clients, openapi_holds,
     openssl, promtool_check_metrics, python_clients, python_requests, tool,
 };

@@ -85,6 +85,7 @@ mod upstream_proxy;
 mod upstream_several;
 mod upstream_tls;
 mod ways_clients;
+mod ways_compiled_clients;
 mod ways_connect;
 mod ways_connect_http2;
 mod ways_differential;

@@ -19,7 +19,12 @@ pub struct Way {
 
 /// The service `api` with the upstream `https://localhost:PORT`, the bearer token `t0ken`, and every way that leads to it.
 pub async fn started(pki: &Pki, upstream: &str, protocol: &str) -> Sidekey {
-    let (cert, key) = ca_for("localhost").await;
+    started_with(pki, "localhost", upstream, &format!("protocol: {protocol}")).await
+}
+
+/// The same for an upstream on another host, with another key.
+pub async fn started_with(pki: &Pki, host: &str, upstream: &str, more: &str) -> Sidekey {
+    let (cert, key) = ca_for(host).await;
     let files = pki.server_files(&["localhost"]);
     let config = format!(
         "listen:
@@ -32,7 +37,7 @@ intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
 services:
   api:
     upstream: '{upstream}'
-    protocol: {protocol}
+    {more}
     hosts: [api.internal]
     listen: [127.0.0.1:0, 'unix:$DIR/own.sock']
     tls: {{ ca_file: '{}' }}
@@ -49,13 +54,17 @@ services:
         .await
 }
 
+/// The listener with TLS.
+pub fn tls_url(sidekey: &Sidekey) -> String {
+    format!("https://localhost:{}", sidekey.shared_addresses()[1].rsplit(':').next().unwrap())
+}
+
 /// All of them.
 pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
     let option = |name: &str, value: &str| format!("{name} = \"{value}\"");
     let file = |name: &str| sidekey.dir().join(name).to_str().unwrap().to_owned();
-    let tls_port = sidekey.shared_addresses()[1].rsplit(':').next().unwrap();
     let (shared, own) = (sidekey.url(""), sidekey.service_url("api", ""));
-    let over_tls = format!("https://localhost:{tls_port}/api");
+    let over_tls = format!("{}/api", tls_url(sidekey));
     let (prior, h1, h2) = ("http2-prior-knowledge", "http1.1", "http2");
     let proxy = option("proxy", &shared);
     let (trust, trust_ca) = (option("cacert", &pki.ca_file()), option("cacert", &file("ca.crt")));
