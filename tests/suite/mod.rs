@@ -89,6 +89,7 @@ mod ways_compiled_clients;
 mod ways_connect;
 mod ways_connect_http2;
 mod ways_differential;
+mod ways_documented;
 mod ways_location;
 mod ways_refused;
 mod ways_setup;
