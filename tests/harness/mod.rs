@@ -37,7 +37,7 @@ mod upstream;
 
 pub use answer::{Answer, Gate};
 pub use chaos::ChaosProxy;
-pub use client::{Call, Connection, Response};
+pub use client::{Call, Connection, Response, Version};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
 pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
