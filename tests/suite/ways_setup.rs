@@ -90,7 +90,6 @@ pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
         way("own port by h2c", &own, &[prior], Some("")),
         way("Unix socket", "http://localhost/api", &[h1, &by_shared], Some("/api")),
         way("own Unix socket", "http://localhost", &[h1, &by_own], Some("")),
-        way("own Unix socket by h2c", "http://localhost", &[prior, &by_own], Some("")),
         way("HTTP_PROXY", &in_clear, &[h1, &proxy], Some("")),
         way("CONNECT", upstream, &[h1, &proxy, &trust_ca], None),
         way("CONNECT, HTTP/2 inside", upstream, &[h2, &proxy, &trust_ca], None),
