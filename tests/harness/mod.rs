@@ -48,9 +48,9 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Browser, Caddy, Compiled, Curl, CurlAnswer, CurlSession, GrpcServer, Httpbin, Nghttpd, Nginx,
-    OidcProvider, Prometheus, Settings, grpc_calls, httpx_calls, installed, jose_verify, node_clients,
-    openapi_holds, openssl, promtool_check_metrics, python_clients, python_requests, tool,
+    AiohttpApi, Browser, Caddy, Curl, CurlAnswer, CurlSession, GoClient, GrpcServer, Httpbin, Nghttpd, Nginx,
+    OidcProvider, Prometheus, Settings, grpc_calls, httpx_calls, installed, java_calls, jose_verify,
+    node_clients, openapi_holds, openssl, promtool_check_metrics, python_clients, python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

@@ -1,7 +1,8 @@
-// The same calls with Java's HttpClient, by one way in; see harness/real/compiled.rs.
+// The same calls with Java's HttpClient, by one way in after the other; see harness/real/compiled.rs.
 //
-// Environment: BASE, and where there is one AUTHORIZATION, HOST (a Host that is not the URL's), PROXY (HOST:PORT). The truststore comes by
-// system properties, as an app has it. Standard output: {"client": "java", "version": of HTTP, "results": […]}.
+// Environment, with a number from 0 behind each name: BASE, and where there is one AUTHORIZATION, HOST (a Host that is not the URL's), PROXY
+// (HOST:PORT). The truststore comes by system properties, as an app has it. Standard output, a line for each way:
+// {"client": "java", "version": of HTTP, "results": […]}.
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -30,27 +31,37 @@ import java.util.concurrent.TimeUnit;
 import java.util.zip.GZIPInputStream;
 
 public class JavaClient {
-    static final Map<String, String> ENV = System.getenv();
-    static final String BASE = ENV.get("BASE");
     static final Set<String> OWN = Set.of("date", "connection", "keep-alive", "transfer-encoding", "content-length", "server", ":status");
-    static final HttpClient CLIENT = client();
+    final String base;
+    final String authorization;
+    final String host;
+    final String proxy;
+    final HttpClient client;
 
-    static HttpClient client() {
+    JavaClient(Map<String, String> environment, int number) {
+        base = environment.get("BASE" + number);
+        authorization = environment.get("AUTHORIZATION" + number);
+        host = environment.get("HOST" + number);
+        proxy = environment.get("PROXY" + number);
+        client = client();
+    }
+
+    HttpClient client() {
         var builder = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NORMAL).connectTimeout(Duration.ofSeconds(30));
-        if (ENV.get("PROXY") != null) {
-            var proxy = ENV.get("PROXY").split(":");
-            builder.proxy(ProxySelector.of(new InetSocketAddress(proxy[0], Integer.parseInt(proxy[1]))));
+        if (proxy != null) {
+            var parts = proxy.split(":");
+            builder.proxy(ProxySelector.of(new InetSocketAddress(parts[0], Integer.parseInt(parts[1]))));
         }
         return builder.build();
     }
 
-    static HttpRequest.Builder request(String method, String path, BodyPublisher body, String... headers) {
-        var request = HttpRequest.newBuilder(URI.create(BASE + path)).method(method, body).timeout(Duration.ofSeconds(30));
-        if (ENV.get("AUTHORIZATION") != null) {
-            request.header("Authorization", ENV.get("AUTHORIZATION"));
+    HttpRequest.Builder request(String method, String path, BodyPublisher body, String... headers) {
+        var request = HttpRequest.newBuilder(URI.create(base + path)).method(method, body).timeout(Duration.ofSeconds(30));
+        if (authorization != null) {
+            request.header("Authorization", authorization);
         }
-        if (ENV.get("HOST") != null) {
-            request.header("Host", ENV.get("HOST"));
+        if (host != null) {
+            request.header("Host", host);
         }
         for (int at = 0; at < headers.length; at += 2) {
             request.header(headers[at], headers[at + 1]);
@@ -84,30 +95,30 @@ public class JavaClient {
     }
 
     /** Each event comes before the next one is sent. */
-    static String events() throws IOException, InterruptedException {
+    String events() throws IOException, InterruptedException {
         var seen = new ArrayList<String>();
-        var lines = CLIENT.send(request("GET", "/events", BodyPublishers.noBody()).build(), BodyHandlers.ofLines()).body().iterator();
+        var lines = client.send(request("GET", "/events", BodyPublishers.noBody()).build(), BodyHandlers.ofLines()).body().iterator();
         while (lines.hasNext()) {
             var line = lines.next();
             if (!line.isEmpty()) {
                 seen.add(quoted(line));
-                CLIENT.send(request("POST", "/seen", BodyPublishers.noBody()).build(), BodyHandlers.discarding());
+                client.send(request("POST", "/seen", BodyPublishers.noBody()).build(), BodyHandlers.discarding());
             }
         }
         return "{\"events\":" + seen + "}";
     }
 
-    static String webSocket() throws Exception {
+    String webSocket() throws Exception {
         var answer = new CompletableFuture<String>();
-        // Not by CLIENT: where that has a connection to a proxy, JDK 17 takes it for a tunnel.
+        // Not by the client that there is: where that has a connection to a proxy, JDK 17 takes it for a tunnel.
         var builder = client().newWebSocketBuilder();
-        if (ENV.get("AUTHORIZATION") != null) {
-            builder.header("Authorization", ENV.get("AUTHORIZATION"));
+        if (authorization != null) {
+            builder.header("Authorization", authorization);
         }
-        if (ENV.get("HOST") != null) {
-            builder.header("Host", ENV.get("HOST"));
+        if (host != null) {
+            builder.header("Host", host);
         }
-        var socket = builder.buildAsync(URI.create(BASE.replaceFirst("http", "ws") + "/ws"), new WebSocket.Listener() {
+        var socket = builder.buildAsync(URI.create(base.replaceFirst("http", "ws") + "/ws"), new WebSocket.Listener() {
             final StringBuilder text = new StringBuilder();
 
             @Override
@@ -130,7 +141,7 @@ public class JavaClient {
         return "{\"websocket\":" + turned.equals("hello ".repeat(10_000)) + "}";
     }
 
-    public static void main(String[] arguments) throws Exception {
+    String all() throws Exception {
         var noise = "some noise, ".repeat(25_000).getBytes();
         var large = "0123456789abcdef".repeat(1 << 18).getBytes();
         var none = BodyPublishers.noBody();
@@ -153,13 +164,19 @@ public class JavaClient {
                 request("GET", "/large", none),
                 request("GET", "/range", none, "Range", "bytes=100-1999"),
                 request("GET", "/redirect", none))) {
-            var answer = CLIENT.send(next.build(), BodyHandlers.ofByteArray());
+            var answer = client.send(next.build(), BodyHandlers.ofByteArray());
             results.add(result(answer));
             version = answer.version().toString();
         }
         results.add(events());
         results.add(webSocket());
-        System.out.println("{\"client\":\"java\",\"version\":\"" + version + "\",\"results\":" + results + "}");
+        return "{\"client\":\"java\",\"version\":\"" + version + "\",\"results\":" + results + "}";
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        for (int number = 0; System.getenv("BASE" + number) != null; number++) {
+            System.out.println(new JavaClient(System.getenv(), number).all());
+        }
         System.exit(0);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::ways_clients::assert_same;
 use super::ways_setup::{started_with, tls_url};
-use crate::harness::{AiohttpApi, Compiled, Pki, Settings, Sidekey};
+use crate::harness::{AiohttpApi, GoClient, Pki, Settings, Sidekey, java_calls};
 
 // Go sends nothing for `localhost` through a proxy that its environment names.
 const HOST: &str = "crm.example.com";
@@ -43,16 +43,18 @@ fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
 async fn java_http_client_notices_nothing() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
-    let client = Compiled::java().await;
-    let (direct, _) = client.calls(&directly(&pki, &api)).await;
+    let (direct, ways) = (directly(&pki, &api), ways(&pki, &api, &sidekey));
+    let all: Vec<_> = [&direct].into_iter().chain(ways.iter().map(|(_, settings, _)| settings)).collect();
+    let calls = java_calls(&all).await;
+    assert_eq!(calls.len(), all.len());
+    let direct = &calls[0].0;
     let results = direct["java"].as_array().unwrap();
     assert_eq!((&results[0]["status"], results.len()), (&200.into(), 16));
     assert_eq!(results[14]["events"].as_array().unwrap().len(), 3);
     assert_eq!(results[15]["websocket"], true);
-    for (way, settings, version) in ways(&pki, &api, &sidekey) {
-        let (through, spoken) = client.calls(&settings).await;
-        assert_same(way, &through, &direct);
-        assert_eq!(spoken, if version == 2 { "HTTP_2" } else { "HTTP_1_1" }, "{way}");
+    for ((way, _, version), (through, spoken)) in ways.iter().zip(&calls[1..]) {
+        assert_same(way, through, direct);
+        assert_eq!(spoken, if *version == 2 { "HTTP_2" } else { "HTTP_1_1" }, "{way}");
     }
 }
 
@@ -60,7 +62,7 @@ async fn java_http_client_notices_nothing() {
 async fn go_net_http_notices_nothing() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
-    let client = Compiled::go().await;
+    let client = GoClient::build().await;
     let (direct, _) = client.calls(&directly(&pki, &api)).await;
     let results = direct["go"].as_array().unwrap();
     assert_eq!((&results[0]["status"], results.len()), (&200.into(), 14));

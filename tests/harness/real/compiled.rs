@@ -9,89 +9,95 @@ use super::super::process::run;
 use super::clients::Settings;
 use super::{tests_file, tool};
 
-/// A client, built.
-pub struct Compiled {
-    dir: TempDir,
-    is_java: bool,
+/// What came of all calls by one way: the results by the client's name, and the version of HTTP that was spoken last.
+pub type Calls = (Value, String);
+
+/// The calls of `tests/real/JavaClient.java`, by each of these ways. One process for all of them, because starting it is most of
+/// the work.
+pub async fn java_calls(ways: &[&Settings]) -> Vec<Calls> {
+    let dir = TempDir::with_prefix("sidekey-java-").unwrap();
+    let file = |name: &str| dir.path().join(name);
+    let mut javac = Command::new(tool("javac"));
+    javac.arg("-d").arg(dir.path()).arg(tests_file("real/JavaClient.java"));
+    succeeded(javac).await;
+    // In place of DNS.
+    std::fs::write(file("hosts"), "127.0.0.1 localhost crm.example.com\n").unwrap();
+    let mut authorities: Vec<&String> = ways.iter().filter_map(|way| way.ca.as_ref()).collect();
+    authorities.sort();
+    authorities.dedup();
+    for (number, ca) in authorities.iter().enumerate() {
+        let mut keytool = Command::new(tool("keytool"));
+        keytool.args([
+            "-importcert",
+            "-noprompt",
+            "-storepass",
+            "changeit",
+            "-alias",
+            &format!("ca{number}"),
+        ]);
+        keytool.args(["-file", ca, "-keystore"]).arg(file("trust.p12"));
+        succeeded(keytool).await;
+    }
+    let mut command = Command::new(tool("java"));
+    // Short-lived, and one of many at a time.
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+    command.arg(format!("-Djdk.net.hosts.file={}", file("hosts").display()));
+    command.arg("-Djdk.httpclient.allowRestrictedHeaders=host");
+    command.arg(format!("-Djavax.net.ssl.trustStore={}", file("trust.p12").display()));
+    command.arg("-Djavax.net.ssl.trustStorePassword=changeit");
+    for (number, way) in ways.iter().enumerate() {
+        let proxy = way.proxy.as_ref().map(|url| url.trim_start_matches("http://").to_owned());
+        for (name, value) in [
+            ("BASE", Some(way.base.clone())),
+            ("AUTHORIZATION", way.authorization.clone()),
+            ("HOST", way.host.clone()),
+            ("PROXY", proxy),
+        ] {
+            command.envs(value.map(|value| (format!("{name}{number}"), value)));
+        }
+    }
+    command.arg("-cp").arg(dir.path()).arg("JavaClient");
+    let output = succeeded(command).await;
+    String::from_utf8(output.stdout).unwrap().lines().map(calls).collect()
 }
 
-impl Compiled {
-    /// `tests/real/JavaClient.java`.
-    pub async fn java() -> Self {
-        let dir = TempDir::with_prefix("sidekey-java-").unwrap();
-        let mut command = Command::new(tool("javac"));
-        command.arg("-d").arg(dir.path()).arg(tests_file("real/JavaClient.java"));
-        succeeded(command).await;
-        // In place of DNS.
-        std::fs::write(dir.path().join("hosts"), "127.0.0.1 localhost crm.example.com\n").unwrap();
-        Self { dir, is_java: true }
-    }
+/// `tests/real/go_client.go`, built without modules: it needs nothing but the standard library.
+pub struct GoClient(TempDir);
 
-    /// `tests/real/go_client.go`, without modules: it needs nothing but the standard library.
-    pub async fn go() -> Self {
+impl GoClient {
+    pub async fn build() -> Self {
         let dir = TempDir::with_prefix("sidekey-go-").unwrap();
         let mut command = Command::new(tool("go"));
         command.env("GO111MODULE", "off").env("GOCACHE", dir.path().join("cache")).env("GOFLAGS", "");
         command.args(["build", "-o"]).arg(dir.path().join("client")).arg(tests_file("real/go_client.go"));
         succeeded(command).await;
-        Self { dir, is_java: false }
+        Self(dir)
     }
 
-    /// Makes its calls; their results by the client's name, and the version of HTTP that was spoken last.
-    pub async fn calls(&self, settings: &Settings) -> (Value, String) {
-        let mut command = if self.is_java { self.java_command(settings).await } else { self.go_command() };
+    /// Its calls by one way.
+    pub async fn calls(&self, settings: &Settings) -> Calls {
+        let mut command = Command::new(self.0.path().join("client"));
         settings.environment(&mut command);
         command.env("BASE", &settings.base);
-        let host = |url: &String| url.trim_start_matches("http://").to_owned();
+        let is_direct = settings.proxy.is_none() && settings.socket.is_none();
         for (name, value) in [
             ("AUTHORIZATION", settings.authorization.clone()),
             ("HOST", settings.host.clone()),
             ("SOCKET", settings.socket.clone()),
-            ("PROXY", settings.proxy.as_ref().map(host)),
-            ("RESOLVE", settings.proxy.is_none().then(|| "127.0.0.1".to_owned())),
+            ("RESOLVE", is_direct.then(|| "127.0.0.1".to_owned())),
         ] {
             command.env_remove(name);
-            if let Some(value) = value {
-                command.env(name, value);
-            }
+            command.envs(value.map(|value| (name, value)));
         }
-        if settings.socket.is_some() {
-            command.env_remove("RESOLVE");
-        }
-        let output = succeeded(command).await;
-        let mut answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let client = answer["client"].as_str().unwrap().to_owned();
-        let version = answer["version"].as_str().unwrap().to_owned();
-        let results = [(client, answer["results"].take())].into_iter().collect();
-        (Value::Object(results), version)
+        calls(&String::from_utf8(succeeded(command).await.stdout).unwrap())
     }
+}
 
-    fn go_command(&self) -> Command {
-        Command::new(self.dir.path().join("client"))
-    }
-
-    async fn java_command(&self, settings: &Settings) -> Command {
-        let mut command = Command::new(tool("java"));
-        let file = |name: &str| self.dir.path().join(name);
-        // Short-lived, and one of many at a time.
-        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
-        command.arg(format!("-Djdk.net.hosts.file={}", file("hosts").display()));
-        command.arg("-Djdk.httpclient.allowRestrictedHeaders=host");
-        if let Some(ca) = &settings.ca {
-            let store = file(&format!("trust-{:x}.p12", fastrand::u64(..)));
-            let mut keytool = Command::new(tool("keytool"));
-            keytool.args(["-importcert", "-noprompt", "-alias", "ca", "-storepass", "changeit"]);
-            succeeded({
-                keytool.args(["-file", ca, "-keystore"]).arg(&store);
-                keytool
-            })
-            .await;
-            command.arg(format!("-Djavax.net.ssl.trustStore={}", store.display()));
-            command.arg("-Djavax.net.ssl.trustStorePassword=changeit");
-        }
-        command.arg("-cp").arg(self.dir.path()).arg("JavaClient");
-        command
-    }
+fn calls(line: &str) -> Calls {
+    let mut answer: Value = serde_json::from_str(line).unwrap();
+    let client = answer["client"].as_str().unwrap().to_owned();
+    let version = answer["version"].as_str().unwrap().to_owned();
+    (Value::Object([(client, answer["results"].take())].into_iter().collect()), version)
 }
 
 async fn succeeded(command: Command) -> Output {

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub use browser::Browser;
 pub use caddy::Caddy;
 pub use clients::{AiohttpApi, Settings, node_clients, python_clients};
-pub use compiled::Compiled;
+pub use compiled::{GoClient, java_calls};
 pub use curl::{Curl, CurlAnswer, CurlSession};
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use httpbin::Httpbin;
