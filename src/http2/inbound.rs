@@ -1,5 +1,6 @@
 //! A body that comes by a stream, as the bytes of an HTTP/1.1 body.
 
+use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::task::{Context, Poll, ready};
 
@@ -55,6 +56,18 @@ impl Inbound {
     /// Whether all of the body was read.
     pub fn is_done(&self) -> bool {
         self.state == State::Done && self.data.is_empty() && self.coding_read == self.coding.len()
+    }
+
+    /// Takes in what still comes, to its end or `limit` bytes of it: an answer that came early is lost to some callers (curl before 8.0) when their
+    /// stream is reset before they have sent all of a small body.
+    pub async fn discard(&mut self, limit: usize) {
+        let mut seen = 0;
+        while seen <= limit && !self.stream.is_end_stream() {
+            match poll_fn(|cx| self.stream.poll_data(cx)).await {
+                Some(Ok(data)) => seen += data.len(),
+                Some(Err(_)) | None => return,
+            }
+        }
     }
 
     /// Reads what there is. Reads nothing at the end of a stream that ended before its length was reached; not to be

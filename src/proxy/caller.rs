@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pingora::protocols::SocketDigest;
 
 /// The other end of a caller's connection.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Caller {
     socket: Option<Arc<SocketDigest>>,
-    within: Option<Within>,
+    within: Option<Arc<Within>>,
 }
 
 /// The inside of a `CONNECT`.
@@ -26,12 +26,12 @@ impl Caller {
 
     /// From now on everything comes from within a `CONNECT`.
     pub(super) fn enter(&mut self, within: Within) {
-        self.within = Some(within);
+        self.within = Some(Arc::new(within));
     }
 
     /// The `CONNECT` that everything comes from within.
     pub(super) fn within(&self) -> Option<&Within> {
-        self.within.as_ref()
+        self.within.as_deref()
     }
 
     /// On this machine: by loopback or by a Unix socket. Asked of the system the first time, which is for refusals only.

@@ -176,7 +176,9 @@ impl Proxy {
 
     /// The same connection with the current snapshot, where that is another one by now.
     fn renewed(&self) -> Option<Self> {
-        (!self.reader.is_current()).then(|| Self::new(self.plane.clone(), self.door.clone()))
+        let renew =
+            || Self { caller: self.caller.clone(), ..Self::new(self.plane.clone(), self.door.clone()) };
+        (!self.reader.is_current()).then(renew)
     }
 
     fn find_own(door: &Door, snapshot: &Snapshot) -> Own {

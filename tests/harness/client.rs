@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::http1::{Fields, Head, Reader, chunked, field};
+use super::http2::{Http2, Http2Response};
 
 /// Nothing in a test takes this long unless something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -165,6 +166,37 @@ fn status(head: &Head) -> u16 {
         .unwrap_or_else(|| panic!("not a status line: {}", head.start_line))
 }
 
+impl From<Http2Response> for Response {
+    /// Without what only HTTP/1 has, and without interim responses.
+    fn from(answer: Http2Response) -> Self {
+        let fields = |map: &http::HeaderMap| {
+            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            Fields(map.iter().map(|(name, value)| (name.to_string(), text(value))).collect())
+        };
+        Self {
+            status: answer.status,
+            start_line: format!("HTTP/2 {}", answer.status),
+            headers: fields(&answer.headers),
+            raw_head: Vec::new(),
+            informational: Vec::new(),
+            trailers: fields(&answer.trailers),
+            complete: answer.reset.is_none(),
+            body: answer.body,
+        }
+    }
+}
+
+/// What a caller speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http1,
+    Http2,
+}
+
+impl Version {
+    pub const ALL: [Self; 2] = [Self::Http1, Self::Http2];
+}
+
 /// One request on a connection of its own. The target is sent as it stands in the URL.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -175,6 +207,7 @@ pub struct Call {
     body: Option<Vec<u8>>,
     chunk_size: Option<usize>,
     trailers: Vec<(String, String)>,
+    http2: bool,
 }
 
 impl Call {
@@ -189,6 +222,7 @@ impl Call {
             body: None,
             chunk_size: None,
             trailers: Vec::new(),
+            http2: false,
         }
     }
 
@@ -222,6 +256,17 @@ impl Call {
         self
     }
 
+    /// By HTTP/2, with prior knowledge: the first `Host` becomes the authority, a body in chunks has no length.
+    pub fn over_http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
+    /// By HTTP/1.1 or by HTTP/2.
+    pub fn by(self, version: Version) -> Self {
+        Self { http2: version == Version::Http2, ..self }
+    }
+
     /// The response; none at all is a failure of the test.
     pub async fn send(self) -> Response {
         let what = format!("{} http://{}{}", self.method, self.authority, self.target);
@@ -229,13 +274,43 @@ impl Call {
     }
 
     pub async fn try_send(self) -> io::Result<Response> {
+        if self.http2 {
+            return Ok(self.send_by_http2().await);
+        }
         let mut connection = Connection::try_open(self.authority.parse().expect("address:port")).await?;
         // The server may answer and close before it has read everything.
         let sent = connection.try_send(self.bytes()).await;
         connection.response_to(&self.method).await.map_err(|error| sent.err().unwrap_or(error))
     }
 
-    /// The request as it goes onto the wire.
+    async fn send_by_http2(self) -> Response {
+        let (hosts, fields): (Vec<_>, Vec<_>) =
+            self.headers.iter().partition(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let authority = hosts.first().map_or(&self.authority, |(_, host)| host);
+        let mut request = http::Request::builder().method(self.method.as_bytes());
+        for (name, value) in hosts.iter().skip(1).chain(&fields) {
+            request = request.header(name.as_bytes(), value.as_bytes());
+        }
+        if let (Some(body), None) = (&self.body, self.chunk_size) {
+            request = request.header("content-length", body.len());
+        }
+        let request = request.uri(format!("http://{authority}{}", self.target)).body(()).unwrap();
+        let mut connection = Http2::open(self.authority.parse().expect("address:port")).await;
+        let Some(body) = self.body else {
+            return connection.call(request).await.into();
+        };
+        let mut stream = connection.begin(request).await;
+        stream.send(body, self.trailers.is_empty()).await;
+        if !self.trailers.is_empty() {
+            let field = |(name, value): &(String, String)| {
+                (http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
+            };
+            stream.up.send_trailers(self.trailers.iter().map(field).collect()).unwrap();
+        }
+        stream.response().await.into()
+    }
+
+    /// The request as it goes onto the wire, by HTTP/1.1.
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -60,7 +60,12 @@ impl Http2 {
     pub async fn open_with(address: SocketAddr, builder: &Builder) -> Self {
         let tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
-        let (send, connection) = builder.handshake(tcp).await.unwrap();
+        Self::over(tcp, builder).await
+    }
+
+    /// On a connection that is there already, such as one with TLS.
+    pub async fn over(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, builder: &Builder) -> Self {
+        let (send, connection) = builder.handshake(io).await.unwrap();
         Self { send, driver: tokio::spawn(connection) }
     }
 

@@ -38,7 +38,7 @@ mod upstream;
 
 pub use answer::{Answer, Gate};
 pub use chaos::ChaosProxy;
-pub use client::{Call, Connection, Response};
+pub use client::{Call, Connection, Response, Version};
 pub use descriptors::allow_descriptors;
 pub use eventually::assert_eventually;
 pub use http1::Fields;
@@ -50,9 +50,10 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Browser, Curl, GrpcServer, Nghttpd, Nginx, OidcProvider, Prometheus, Settings, grpc_calls,
-    http2_websocket, httpx_calls, jose_verify, node_clients, openapi_holds, openssl, promtool_check_metrics,
-    python_clients, python_requests, tool,
+    AiohttpApi, Browser, Caddy, Curl, CurlAnswer, CurlSession, GoClient, GrpcServer, Httpbin, Nghttpd, Nginx,
+    OidcProvider, Prometheus, Settings, grpc_calls, http2_websocket, httpx_calls, installed, java_calls,
+    jose_verify, node_clients, openapi_holds, openssl, promtool_check_metrics, python_clients,
+    python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

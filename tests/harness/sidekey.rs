@@ -88,6 +88,13 @@ impl Sidekey {
         self.listener("proxy").address.parse().unwrap()
     }
 
+    /// The addresses of all shared listeners, in the order of the configuration.
+    pub fn shared_addresses(&self) -> Vec<&str> {
+        let shared =
+            self.listeners.iter().filter(|listener| listener.kind == "proxy" && listener.service.is_none());
+        shared.map(|listener| listener.address.as_str()).collect()
+    }
+
     /// A connection to the shared listener.
     pub async fn connect(&self) -> Connection {
         Connection::open(self.address()).await

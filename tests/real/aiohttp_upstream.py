@@ -47,6 +47,10 @@ async def gzipped(_request):
     return response
 
 
+async def large(_request):
+    return web.Response(body=bytes(range(256)) * 20_000)
+
+
 async def redirect(request):
     raise web.HTTPFound(f"https://{request.host}/v2/echo?after=redirect")
 
@@ -91,6 +95,7 @@ async def main():
     app.router.add_route("*", "/v2/echo", echo)
     app.router.add_route("*", "/v2/echo/{rest:.*}", echo)
     app.router.add_get("/v2/gzip", gzipped)
+    app.router.add_get("/v2/large", large)
     app.router.add_get("/v2/redirect", redirect)
     app.router.add_get("/v2/range", ranged)
     app.router.add_get("/v2/events", events)

@@ -176,6 +176,37 @@ async fn an_early_answer_ends_an_upload_without_an_error() {
 }
 
 #[tokio::test]
+async fn a_small_body_that_comes_after_its_answer_is_taken_in_without_a_reset() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for (path, answer) in [("/api/x", Some(Answer::status(405).body("no").early().close())), ("/nope", None)]
+    {
+        if let Some(answer) = answer {
+            upstream.next(answer);
+        }
+        let mut frames = Frames::open(sidekey.address()).await;
+        let head = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "sidekey"),
+            (":path", path),
+            ("content-length", "4"),
+        ];
+        frames.send(Frame::HEADERS, 4, 1, &fields(&head)).await.unwrap();
+        while frames.until(Frame::DATA).await.expect("an answer").flags & 1 == 0 {}
+        frames.send(Frame::DATA, 1, 1, b"late").await.unwrap();
+        frames.send(Frame::PING, 0, 0, b"whatever").await.unwrap();
+        let frame = loop {
+            let frame = frames.next().await.expect("an open connection");
+            if matches!(frame.kind, Frame::PING | Frame::RESET | Frame::GOAWAY) {
+                break frame;
+            }
+        };
+        assert_eq!(frame.kind, Frame::PING, "{path}: {frame:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_sidekey_refuses_is_a_problem_document() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;

@@ -1,7 +1,7 @@
 //! A service is confined to its upstream's base path, and a caller cannot get the credential back.
 
 use super::http_setup::before_url;
-use crate::harness::{Call, Sidekey, Upstream};
+use crate::harness::{Call, Sidekey, Upstream, Version};
 
 #[tokio::test]
 async fn a_path_that_climbs_out_of_the_base_path_is_forbidden() {
@@ -28,8 +28,11 @@ async fn a_path_that_climbs_out_of_the_base_path_is_forbidden() {
         "/a%5Cb/../../admin",
         "/%2f/../admin",
     ] {
-        let response = sidekey.get(&format!("/api{path}")).await;
-        assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")), "{path}");
+        for version in Version::ALL {
+            let response = Call::get(sidekey.url(&format!("/api{path}"))).by(version).send().await;
+            let refused = (response.status, response.sidekey_error());
+            assert_eq!(refused, (403, Some("forbidden")), "{path} {version:?}");
+        }
     }
     assert_eq!(upstream.connections(), 0);
 }
@@ -41,8 +44,11 @@ async fn a_path_that_stays_inside_passes_untouched() {
     for path in
         ["", "/", "//", "/a/../b", "/a/%2e%2e/b", "/a%2Fb", "/...", "/a..b", "/x?y=/../..", "/?../..", "?a"]
     {
-        assert_eq!(sidekey.get(&format!("/api{path}")).await.status, 200, "{path}");
-        assert_eq!(upstream.last_request().target, format!("/base{path}"));
+        for version in Version::ALL {
+            let call = Call::get(sidekey.url(&format!("/api{path}"))).by(version);
+            assert_eq!(call.send().await.status, 200, "{path} {version:?}");
+            assert_eq!(upstream.last_request().target, format!("/base{path}"));
+        }
     }
 }
 
@@ -76,7 +82,9 @@ async fn the_whole_server_is_not_under_a_base_path() {
 async fn trace_would_send_the_credential_back_and_is_forbidden() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), "").await;
-    let response = Call::new("TRACE", sidekey.url("/api/x")).send().await;
-    assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")));
+    for version in Version::ALL {
+        let response = Call::new("TRACE", sidekey.url("/api/x")).by(version).send().await;
+        assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")));
+    }
     assert_eq!(upstream.connections(), 0);
 }

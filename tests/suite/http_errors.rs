@@ -1,7 +1,9 @@
 //! What Sidekey itself answers: one form for all, told apart from the upstream's answers, and counted.
 
 use super::http_setup::{PATIENCE, Wire, before};
-use crate::harness::{Answer, Call, Pki, RefusingPort, Response, Sidekey, Upstream, assert_eventually};
+use crate::harness::{
+    Answer, Call, Pki, RefusingPort, Response, Sidekey, Upstream, Version, assert_eventually,
+};
 
 fn assert_problem(response: &Response, status: u16, reason: &str) {
     assert_eq!((response.status, response.sidekey_error()), (status, Some(reason)));
@@ -18,6 +20,15 @@ fn assert_problem(response: &Response, status: u16, reason: &str) {
 
 #[tokio::test]
 async fn every_reason_has_its_status_its_problem_document_and_its_count() {
+    every_reason(Version::Http1).await;
+}
+
+#[tokio::test]
+async fn every_reason_has_the_same_by_http2() {
+    every_reason(Version::Http2).await;
+}
+
+async fn every_reason(version: Version) {
     let (upstream, endpoint, refusing) = (Upstream::plain().await, RefusingPort::new(), RefusingPort::new());
     let untrusted = Upstream::tls(&Pki::new()).await;
     let bearer = "auth: { type: bearer, token: t0ken }";
@@ -33,7 +44,7 @@ async fn every_reason_has_its_status_its_problem_document_and_its_count() {
         endpoint.address,
     );
     let sidekey = Sidekey::serving(&services).start().await;
-    let get = async |path: &str| sidekey.get(path).await;
+    let get = async |path: &str| Call::get(sidekey.url(path)).by(version).send().await;
 
     assert_problem(&get("/unknown/x").await, 404, "unknown_service");
     assert_problem(&get("/api/../x").await, 403, "forbidden");
@@ -47,7 +58,8 @@ async fn every_reason_has_its_status_its_problem_document_and_its_count() {
     upstream.next(Answer::never());
     assert_problem(&get("/api/x").await, 504, "upstream_timeout");
     let two_hosts = Call::get(sidekey.url("/api/x")).header("Host", "a").header("host", "b");
-    assert_problem(&two_hosts.send().await, 400, "bad_request");
+    assert_problem(&two_hosts.by(version).send().await, 400, "bad_request");
+    // A head that is too large is HTTP/2's own to refuse, before it is a request.
     let large = Call::get(sidekey.url("/api/x")).header("X", &"x".repeat(70_000));
     assert_problem(&large.send().await, 413, "too_large");
 
@@ -90,16 +102,19 @@ async fn an_upstreams_own_error_is_not_taken_for_one_of_sidekeys() {
     let sidekey = before(&upstream).await;
     for status in [400, 401, 403, 404, 407, 413, 429, 500, 502, 503, 504] {
         upstream.next(Answer::status(status).header("Sidekey-Error", "forged").body("its own"));
-        let response = sidekey.get("/api/x").await;
-        assert_eq!(
-            (response.status, response.sidekey_error(), response.text().as_str()),
-            (status, None, "its own")
-        );
+        upstream.next(Answer::status(status).header("Sidekey-Error", "forged").body("its own"));
+        for version in Version::ALL {
+            let response = Call::get(sidekey.url("/api/x")).by(version).send().await;
+            assert_eq!(
+                (response.status, response.sidekey_error(), response.text().as_str()),
+                (status, None, "its own")
+            );
+        }
     }
     assert_eq!(sidekey.metric("sidekey_errors_total", &[]).await, None);
     // Counted when the caller has its answer.
     assert_eventually(PATIENCE, "all are counted", async || {
-        sidekey.metric("sidekey_requests_total", &[("service", "api")]).await == Some(11.0)
+        sidekey.metric("sidekey_requests_total", &[("service", "api")]).await == Some(22.0)
     })
     .await;
 }

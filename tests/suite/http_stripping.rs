@@ -2,14 +2,22 @@
 
 use crate::harness::{Call, Connection, Request, Sidekey, Upstream};
 
-async fn seen(auth: &str, target: &str, fields: &str) -> Request {
+/// The request as the upstream gets it from a caller of HTTP/1.1, and from one of HTTP/2, which has no `Connection`.
+async fn seen(auth: &str, target: &str, fields: &str) -> [Request; 2] {
     let upstream = Upstream::plain().await;
     let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start().await;
     let mut client = Connection::open(sidekey.address()).await;
     client.send(format!("GET /api{target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
     assert_eq!(client.response().await.status, 200);
-    upstream.only_request()
+    let mut call = Call::get(sidekey.url(&format!("/api{target}"))).over_http2();
+    for (name, value) in fields.lines().map(|line| line.split_once(':').unwrap()) {
+        if name != "Connection" {
+            call = call.header(name, value.trim());
+        }
+    }
+    assert_eq!(call.send().await.status, 200);
+    upstream.requests().try_into().unwrap()
 }
 
 const AUTHORIZATIONS: &str = "Authorization: Bearer evil\r\naUTHORIZATION: Basic evil\r\nauthorization:evil\r\n\
@@ -17,14 +25,16 @@ const AUTHORIZATIONS: &str = "Authorization: Bearer evil\r\naUTHORIZATION: Basic
 
 #[tokio::test]
 async fn a_bearer_token_replaces_every_authorization() {
-    let request = seen("type: bearer, token: t0ken", "/x", AUTHORIZATIONS).await;
-    assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+    for request in seen("type: bearer, token: t0ken", "/x", AUTHORIZATIONS).await {
+        assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+    }
 }
 
 #[tokio::test]
 async fn a_password_replaces_every_authorization() {
-    let request = seen("type: basic, username: u, password: p", "/x", AUTHORIZATIONS).await;
-    assert_eq!(request.header("authorization"), Some("Basic dTpw"));
+    for request in seen("type: basic, username: u, password: p", "/x", AUTHORIZATIONS).await {
+        assert_eq!(request.header("authorization"), Some("Basic dTpw"));
+    }
 }
 
 #[tokio::test]
@@ -32,28 +42,31 @@ async fn a_header_key_replaces_its_field_in_any_case_and_spelling() {
     // A CGI or WSGI server reads `X_Api_Key` and `X-Api-Key` as the same variable.
     let fields = "X-Api-Key: evil\r\nx-api-key: evil\r\nX-API-KEY:evil\r\nX_Api_Key: evil\r\nx_api-key: evil\r\n\
                   Connection: x-api-key, close\r\nAuthorization: mine\r\nX_Api_Keys: fine\r\n";
-    let request = seen("type: api_key, in: header, name: X-Api-Key, value: k3y", "/x", fields).await;
-    assert_eq!(request.header("x-api-key"), Some("k3y"));
-    assert_eq!(request.header("authorization"), Some("mine"));
-    let names = request.headers.names();
-    assert!(!names.iter().any(|name| ["x_api_key", "x_api-key"].contains(&name.as_str())), "{names:?}");
-    assert!(names.contains(&"x_api_keys".to_owned()));
+    for request in seen("type: api_key, in: header, name: X-Api-Key, value: k3y", "/x", fields).await {
+        assert_eq!(request.header("x-api-key"), Some("k3y"));
+        assert_eq!(request.header("authorization"), Some("mine"));
+        let names = request.headers.names();
+        assert!(!names.iter().any(|name| ["x_api_key", "x_api-key"].contains(&name.as_str())), "{names:?}");
+        assert!(names.contains(&"x_api_keys".to_owned()));
+    }
 }
 
 #[tokio::test]
 async fn a_query_key_replaces_its_parameter_however_it_is_encoded() {
     let auth = "type: api_key, in: query, name: api_key, value: 'k3y&+'";
     let target = "/x?a=1&api_key=evil&%61pi_key=evil&api%5Fkey=evil&b=%20&api_key&c;api_key=evil&api_keys=2";
-    let request = seen(auth, target, "").await;
-    assert_eq!(request.target, "/x?a=1&b=%20&api_keys=2&api_key=k3y%26%2B");
+    for request in seen(auth, target, "").await {
+        assert_eq!(request.target, "/x?a=1&b=%20&api_keys=2&api_key=k3y%26%2B");
+    }
 }
 
 #[tokio::test]
 async fn a_cookie_key_replaces_its_cookie_and_leaves_the_others() {
     let auth = "type: api_key, in: cookie, name: sid, value: k3y";
     let fields = "Cookie: a=1; sid=evil; b=2\r\ncookie: sid=evil\r\nCOOKIE: sid = evil;c=3\r\n";
-    let request = seen(auth, "/x", fields).await;
-    assert_eq!(request.header("cookie"), Some("a=1; b=2; c=3; sid=k3y"));
+    for request in seen(auth, "/x", fields).await {
+        assert_eq!(request.header("cookie"), Some("a=1; b=2; c=3; sid=k3y"));
+    }
 }
 
 #[tokio::test]
@@ -64,7 +77,8 @@ async fn a_trailer_cannot_take_the_credentials_place() {
     let sidekey = Sidekey::serving(&services).start().await;
     for name in ["X-API-KEY", "x_api_key", "Authorization", "Cookie"] {
         let call = Call::post(sidekey.url("/api/x"), "body").chunked(4).trailer(name, "evil");
-        assert_eq!(call.send().await.sidekey_error(), Some("bad_request"), "{name}");
+        assert_eq!(call.clone().send().await.sidekey_error(), Some("bad_request"), "{name}");
+        assert!(call.over_http2().send().await.status != 200, "{name}");
     }
     assert!(upstream.requests().iter().all(|request| !request.complete));
 }

@@ -1,7 +1,7 @@
 //! Promise 1: a request for a service is never forwarded without its credential.
 
 use super::oauth2::{PATIENCE, no_credential, service};
-use crate::harness::{Call, Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::harness::{Call, Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, Version, assert_eventually};
 
 #[tokio::test]
 async fn a_request_waits_for_the_first_token_and_is_then_refused() {
@@ -60,9 +60,13 @@ async fn no_way_in_leads_past_the_credential() {
     let more = "token_wait: 0s, hosts: [api.internal], listen: '127.0.0.1:0',";
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", more)).start().await;
     let absolute = "GET http://api.internal/x HTTP/1.1\r\nHost: api.internal\r\n\r\n";
-    let own = Call::get(sidekey.service_url("api", "/x")).header("Authorization", "Bearer mine").send().await;
-    no_credential(&own);
-    no_credential(&Call::get(sidekey.url("/x")).header("Host", "api.internal").send().await);
+    for version in Version::ALL {
+        let own =
+            Call::get(sidekey.service_url("api", "/x")).header("Authorization", "Bearer mine").by(version);
+        no_credential(&own.send().await);
+        let by_host = Call::get(sidekey.url("/x")).header("Host", "api.internal").by(version);
+        no_credential(&by_host.send().await);
+    }
     let mut connection = sidekey.connect().await;
     for _ in 0..2 {
         connection.send(absolute).await;

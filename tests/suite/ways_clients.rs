@@ -1,4 +1,4 @@
-//! What apps are made with, by every way in: the same calls give the same answers as without Sidekey, and at the upstream
+//! What apps in Python and JavaScript are made with, by every way in: the same calls give the same answers as without Sidekey, and at the upstream
 //! the same requests arrive.
 
 use serde_json::Value;
@@ -56,11 +56,11 @@ fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
         base: format!("https://localhost:{}/v2", api.port),
         authorization: Some("Bearer t0ken".into()),
         ca: Some(pki.ca_file()),
-        proxy: None,
+        ..Settings::default()
     }
 }
 
-fn assert_same(way: &str, through: &Value, direct: &Value) {
+pub fn assert_same(way: &str, through: &Value, direct: &Value) {
     for (client, results) in through.as_object().unwrap() {
         let expected = direct[client].as_array().unwrap();
         let results = results.as_array().unwrap();

@@ -25,8 +25,8 @@ pub async fn ca_for(host: &str) -> (String, String) {
     (read("sidekey-ca.crt"), read("sidekey-ca.key"))
 }
 
-/// A service `api` whose upstream is `https://localhost:PORT/base`, with `intercept`.
-async fn intercepting(upstream: &Upstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
+/// A service `api` whose upstream is `https://localhost:PORT/base`, with `intercept`; the certificate of its CA.
+pub async fn intercepting(upstream: &Upstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
     let (cert, key) = ca_for("localhost").await;
     let config = format!(
         "listen: 127.0.0.1:0
@@ -48,7 +48,7 @@ services:
 }
 
 /// Asks for a connection and returns the status line's code and what follows the head.
-async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
+pub async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
     let mut wire = Wire::to(sidekey).await;
     wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
     let head = wire.until("\r\n\r\n").await;
@@ -57,15 +57,15 @@ async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
 
 /// The handshake of a caller that trusts `ca` and asks for `name`.
 async fn handshake(wire: Wire, ca: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
-    handshake_offering(wire, ca, name, &[]).await
+    handshake_offering(&[], wire, ca, name).await
 }
 
-/// The same of one that offers these protocols by ALPN.
-async fn handshake_offering(
+/// The same, offering these protocols by ALPN.
+pub async fn handshake_offering(
+    alpn: &[&[u8]],
     wire: Wire,
     ca: &str,
     name: &str,
-    alpn: &[&[u8]],
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
@@ -121,7 +121,7 @@ async fn a_caller_may_speak_http2_inside_and_is_held_to_the_same_host() {
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
     let (_, wire) = connect(&sidekey, &own).await;
-    let stream = handshake_offering(wire, &ca, "localhost", &[b"h2", b"http/1.1"]).await.unwrap();
+    let stream = handshake_offering(&[b"h2", b"http/1.1"], wire, &ca, "localhost").await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);

@@ -146,8 +146,11 @@ async fn answer(
         return patience;
     }
     match exchange::run(&proxy, &mut stream, &mut buffer, length, true, &mut patience).await {
+        After::KeepAlive => {}
         // What was answered before all of the request came ends with NO_ERROR, without a word of ours.
-        After::KeepAlive | After::Linger | After::Close => {}
+        After::Linger | After::Close => {
+            let _ = patience.wait(LINGER, stream.linger()).await;
+        }
         After::Cut(broken) => {
             // What was taken before goes out before: a reset drops what waits.
             tokio::task::yield_now().await;

@@ -14,6 +14,9 @@ use super::grpc;
 use crate::http2::heads::{self, Head};
 use crate::http2::{Coding, Inbound, Outbound, websocket};
 
+/// So much of a request is taken in though nobody wants it.
+const UNREAD: usize = 64 * 1024;
+
 /// Reading gives the request's body, writing takes its answers: interim ones, and one that is final.
 pub(super) struct Stream {
     body: Inbound,
@@ -49,6 +52,11 @@ impl Stream {
             is_grpc: grpc::is_call(&parts.headers),
             is_websocket,
         }
+    }
+
+    /// Takes in what the caller still sends though it was answered, so that it need not be told to stop. Not without end.
+    pub(super) async fn linger(&mut self) {
+        self.body.discard(UNREAD).await;
     }
 
     /// Ends it before its time.

@@ -18,6 +18,29 @@ pub struct Settings {
     pub proxy: Option<String>,
     /// The CA it trusts, in a PEM file.
     pub ca: Option<String>,
+    /// A `Host` that is not the URL's.
+    pub host: Option<String>,
+    /// The Unix socket that everything goes to.
+    pub socket: Option<String>,
+}
+
+impl Settings {
+    /// Sets what an app has in its environment; of the developer's own proxies nothing is left.
+    pub(super) fn environment(&self, command: &mut Command) {
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        if let Some(proxy) = &self.proxy {
+            for name in ["HTTP_PROXY", "HTTPS_PROXY"] {
+                command.env(name, proxy).env(name.to_lowercase(), proxy);
+            }
+        }
+        if let Some(ca) = &self.ca {
+            for name in ["REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
+                command.env(name, ca);
+            }
+        }
+    }
 }
 
 /// The results of requests, httpx, aiohttp and websockets, by the client's name.
@@ -45,17 +68,7 @@ pub async fn http2_websocket(origin: &str, path: &str) -> Value {
 }
 
 async fn call(mut command: Command, settings: &Settings) -> Value {
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
-    if let Some(proxy) = &settings.proxy {
-        for name in ["HTTP_PROXY", "HTTPS_PROXY"] {
-            command.env(name, proxy).env(name.to_lowercase(), proxy);
-        }
-    }
-    if let Some(ca) = &settings.ca {
-        command.env("REQUESTS_CA_BUNDLE", ca).env("NODE_EXTRA_CA_CERTS", ca);
-    }
+    settings.environment(&mut command);
     let ws = format!("{}/ws", settings.base.replacen("http", "ws", 1));
     let task = json!({ "base": settings.base, "ws": ws, "authorization": settings.authorization });
     let what = format!("{command:?}");
@@ -64,7 +77,7 @@ async fn call(mut command: Command, settings: &Settings) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// An API on aiohttp, over TLS, on `localhost`, under `/v2`; takes the bearer token `t0ken` and no other credential.
+/// An API on aiohttp, over TLS, for `localhost` and `crm.example.com`, under `/v2`; takes the bearer token `t0ken` and no other credential.
 pub struct AiohttpApi {
     process: Process,
     pub port: u64,
@@ -72,7 +85,7 @@ pub struct AiohttpApi {
 
 impl AiohttpApi {
     pub async fn start(pki: &Pki) -> Self {
-        let files = pki.server_files(&["localhost"]);
+        let files = pki.server_files(&["localhost", "crm.example.com"]);
         let mut command = Command::new(installed(".venv-clients/bin/python"));
         command.arg(tests_file("real/aiohttp_upstream.py"));
         command.env("CERTIFICATE", files.certificate).env("KEY", files.key);

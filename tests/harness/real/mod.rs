@@ -3,14 +3,18 @@
 //! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
 mod browser;
+mod caddy;
 mod clients;
+mod compiled;
 mod curl;
 mod grpc;
+mod httpbin;
 mod jose;
 mod nghttpd;
 mod nginx;
 mod oidc;
 mod openapi;
+mod probe;
 mod prometheus;
 mod promtool;
 mod requests;
@@ -18,9 +22,12 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 pub use browser::Browser;
+pub use caddy::Caddy;
 pub use clients::{AiohttpApi, Settings, http2_websocket, node_clients, python_clients};
-pub use curl::Curl;
+pub use compiled::{GoClient, java_calls};
+pub use curl::{Curl, CurlAnswer, CurlSession};
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
+pub use httpbin::Httpbin;
 pub use jose::{jose_verify, openssl};
 pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;

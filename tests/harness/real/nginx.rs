@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::super::process::{Process, run};
-use super::super::{Pki, assert_eventually, port};
+use super::super::{Pki, port};
+use super::probe::answers;
 use super::tool;
 
 const MAIN: &str = "
@@ -26,7 +26,7 @@ http {
     client_max_body_size 64m;
 $HTTP
     server {
-        listen 127.0.0.1:$PORT ssl;
+        listen 127.0.0.1:$PORT ssl$HTTP2;
         server_name localhost;
         ssl_certificate $CERTIFICATE;
         ssl_certificate_key $KEY;
@@ -47,10 +47,31 @@ impl Nginx {
     /// With these directives in `http { … }` and in `server { … }`; `$DIR` stands for a folder of its own, which
     /// `prepare` may fill beforehand.
     pub async fn https(pki: &Pki, http: &str, server: &str, prepare: impl AsyncFnOnce(&Path)) -> Self {
+        Self::start(pki, "", http, server, prepare).await
+    }
+
+    /// The same with HTTP/2 for whoever asks for it by ALPN.
+    pub async fn https_and_http2(
+        pki: &Pki,
+        http: &str,
+        server: &str,
+        prepare: impl AsyncFnOnce(&Path),
+    ) -> Self {
+        Self::start(pki, " http2", http, server, prepare).await
+    }
+
+    async fn start(
+        pki: &Pki,
+        http2: &str,
+        http: &str,
+        server: &str,
+        prepare: impl AsyncFnOnce(&Path),
+    ) -> Self {
         let dir = TempDir::with_prefix("sidekey-nginx-").unwrap();
         prepare(dir.path()).await;
         let files = pki.server_files(&["localhost", "127.0.0.1"]);
         let config = MAIN
+            .replace("$HTTP2", http2)
             .replace("$HTTP", http)
             .replace("$SERVER", server)
             .replace("$CERTIFICATE", files.certificate.to_str().unwrap())
@@ -60,8 +81,8 @@ impl Nginx {
             let (port, nonce) = (port::free(), format!("{:x}", fastrand::u64(..)));
             let config = config.replace("$PORT", &port.to_string()).replace("$NONCE", &nonce);
             std::fs::write(dir.path().join("nginx.conf"), config).unwrap();
-            let mut process = start(dir.path());
-            if answers(&mut process, pki, port, &nonce).await {
+            let mut process = spawn(dir.path());
+            if answers("nginx", &mut process, pki, port, &nonce).await {
                 return Self { process, dir, port };
             }
             let output = process.output();
@@ -99,31 +120,8 @@ impl Nginx {
     }
 }
 
-fn start(dir: &Path) -> Process {
+fn spawn(dir: &Path) -> Process {
     let mut command = Command::new(tool("nginx"));
     command.args(["-e", "stderr", "-p"]).arg(dir).arg("-c").arg(dir.join("nginx.conf"));
     Process::spawn("nginx", &mut command)
-}
-
-/// Whether it is this nginx that answers there; false once it has ended.
-async fn answers(process: &mut Process, pki: &Pki, port: u16, nonce: &str) -> bool {
-    let mut alive = false;
-    assert_eventually(Duration::from_secs(20), "nginx answers", async || {
-        let url = format!("https://localhost:{port}/.harness/{nonce}");
-        let mut probe = Command::new(tool("curl"));
-        probe.args([
-            "--silent",
-            "--noproxy",
-            "*",
-            "--cacert",
-            &pki.ca_file(),
-            "--write-out",
-            "%{http_code}",
-            &url,
-        ]);
-        alive = run(probe, b"").await.stdout == b"204";
-        alive || process.exit_status().is_some()
-    })
-    .await;
-    alive
 }
