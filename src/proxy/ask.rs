@@ -41,6 +41,9 @@ impl Request<'_> {
                 })?,
             };
             self.address = Some(connection.address);
+            if let Some(span) = &mut self.span {
+                span.sent(&connection);
+            }
             let unanswered = match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
                 Err(unanswered) => unanswered,

@@ -4,6 +4,7 @@ use super::buffer::Buffer;
 use super::exchange::Request;
 use super::failure::{Failure, Reason};
 use super::prepare::prepare;
+use super::span::Spanning;
 
 impl Request<'_> {
     /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written anew. `head` is the
@@ -30,7 +31,9 @@ impl Request<'_> {
             }
             tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
             out.clear();
-            let found = prepare(self.proxy, head, out, &failed, None).map_err(|refusal| refusal.failure)?;
+            let spanning = Spanning::Same(self.span.as_deref());
+            let found =
+                prepare(self.proxy, head, out, &failed, None, spanning).map_err(|refusal| refusal.failure)?;
             if out.is_empty() {
                 return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
             }

@@ -22,6 +22,7 @@ mod response;
 pub mod schedule;
 pub mod state;
 mod store;
+mod traced;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::secret::{InvalidSecret, Secret};
 pub use expiry::{Expiry, Moment};
 pub use metered::Metered;
 pub use store::{Refresh, Status, Store, Wake};
+pub use traced::Traced;
 
 /// Something that can fetch a token: one per grant, and decorators around them.
 #[async_trait]
