@@ -19,6 +19,7 @@
 mod answer;
 mod chaos;
 mod client;
+mod collector;
 mod eventually;
 mod http1;
 mod http2;
@@ -38,6 +39,7 @@ mod upstream;
 pub use answer::{Answer, Gate};
 pub use chaos::ChaosProxy;
 pub use client::{Call, Connection, Response};
+pub use collector::{TraceCollector, TraceSpan};
 pub use eventually::assert_eventually;
 pub use http1::Fields;
 pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
@@ -49,8 +51,8 @@ pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Browser, Curl, GrpcServer, Nghttpd, Nginx, OidcProvider, Prometheus, Settings, grpc_calls,
-    httpx_calls, jose_verify, node_clients, openapi_holds, openssl, promtool_check_metrics, python_clients,
-    python_requests, tool,
+    httpx_calls, jose_verify, node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics,
+    python_clients, python_requests, tool,
 };
 pub use request::Request;
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};

@@ -74,6 +74,8 @@ mod state_survives_kill;
 mod token_request;
 mod token_request_assertions;
 mod token_request_forms;
+mod traces;
+mod traces_export;
 mod trial;
 mod upgrade;
 mod upstream_addresses;
