@@ -339,7 +339,8 @@ impl App {
         state.doors.close_old(&closed);
         let mut report = services::retire(&state.services, &services, &self.metrics);
         settings::compare(&state.config, &config, &mut report);
-        if let Some(log) = self.log.get() {
+        // One that was set by the admin API stays, unless somebody has written another one since.
+        if let Some(log) = self.log.get().filter(|_| state.config.log.level != config.log.level) {
             log.set(&config.log);
         }
         report.listeners = opened.iter().map(|bound| format!("opened {}", bound.address)).collect();

@@ -63,6 +63,7 @@ mod real_oidc_provider;
 mod reload;
 mod reload_commands;
 mod reload_listeners;
+mod reload_log_level;
 mod reload_tokens;
 mod reload_under_load;
 mod renewal_after_401;
