@@ -95,6 +95,7 @@ fn proxy() -> Proxy {
         intercept: None,
         outside: None,
         max_connections: 1,
+        tracer: None,
     };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
     Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))

@@ -26,6 +26,10 @@ pub enum Field {
     SidekeyError,
     /// `TE`: ends here, but that trailers are welcome is said again.
     Te,
+    /// `traceparent`: passed on as it came, or replaced where the request is recorded as a part of the trace.
+    Traceparent,
+    /// `tracestate`: passed on as it came, and only beside the `traceparent` it came with.
+    Tracestate,
     /// `Trailer`: passed on with chunked content only.
     Trailer,
     /// `Transfer-Encoding`
@@ -48,6 +52,8 @@ impl Field {
             8 if is("location") => Self::Location,
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::HopByHop,
+            10 if is("tracestate") => Self::Tracestate,
+            11 if is("traceparent") => Self::Traceparent,
             13 if is("authorization") => Self::Authorization,
             13 if is("sidekey-error") => Self::SidekeyError,
             14 if is("content-length") => Self::ContentLength,
@@ -86,6 +92,8 @@ mod tests {
         assert_eq!(Field::of("KEEP-ALIVE"), Field::HopByHop);
         assert_eq!(Field::of("proxy-Authorization"), Field::HopByHop);
         assert_eq!(Field::of("tE"), Field::Te);
+        assert_eq!(Field::of("TraceParent"), Field::Traceparent);
+        assert_eq!(Field::of("tracestate"), Field::Tracestate);
         for other in ["X-Connection", "te2", "Accept", "Locations", "Expect", "authorizatioN2", ""] {
             assert_eq!(Field::of(other), Field::EndToEnd, "{other}");
         }

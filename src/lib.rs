@@ -9,7 +9,7 @@
 //! 4  proxy · admin
 //! 3  runtime · reload · trial → service
 //! 2  credential · route
-//! 1  token · upstream · handover · caller_tls · authority → listener · http2 → headers · read_ahead
+//! 1  token · upstream · handover · caller_tls · authority → listener · http2 · traces → headers · read_ahead
 //! 0  telemetry · tls · dns · keepalive · buffer · certificate_dates → config → secret · metrics
 //! ```
 
@@ -39,5 +39,6 @@ pub mod service;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod traces;
 pub mod trial;
 pub mod upstream;

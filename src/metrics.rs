@@ -5,6 +5,7 @@
 
 mod certificates;
 mod reload;
+mod traces;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ use prometheus::{
 
 pub use certificates::CertificateMetrics;
 pub use reload::ReloadMetrics;
+pub use traces::TraceMetrics;
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
 const DURATIONS: &[f64] =
@@ -47,6 +49,7 @@ pub struct Metrics {
     previous_credential_in_use: IntGaugeVec,
     reload: ReloadMetrics,
     certificates: CertificateMetrics,
+    traces: TraceMetrics,
     state_writes_total: IntCounterVec,
 }
 
@@ -76,6 +79,7 @@ impl Metrics {
         Ok(Self {
             reload: ReloadMetrics::new(registry)?,
             certificates: CertificateMetrics::new(registry)?,
+            traces: TraceMetrics::new(registry)?,
             requests_total: counter(
                 "sidekey_requests_total",
                 "Requests answered, by service, method and class of the status code that the caller got.",
@@ -163,6 +167,11 @@ impl Metrics {
     /// The series of certificate files.
     pub fn certificates(&self) -> CertificateMetrics {
         self.certificates.clone()
+    }
+
+    /// The series of traces.
+    pub fn traces(&self) -> TraceMetrics {
+        self.traces.clone()
     }
 
     /// Removes every series of a service that is gone.

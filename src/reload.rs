@@ -37,7 +37,7 @@ pub struct Report {
     pub removed: Vec<String>,
     /// Listeners opened and closed, as text.
     pub listeners: Vec<String>,
-    /// Something else: logging, draining.
+    /// Something else: logging, tracing, draining.
     pub settings: bool,
     /// Keys whose change takes effect at the next start only.
     pub at_next_start: Vec<&'static str>,

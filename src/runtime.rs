@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crate::authority::Authority;
 use crate::route::Routes;
 use crate::service::Service;
+use crate::traces::Tracer;
 use crate::upstream::Outside;
 
 /// Everything that a request looks up; never changed once it is made.
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub outside: Option<Arc<Outside>>,
     /// Connections of callers at a time; those beyond it are told so and closed.
     pub max_connections: usize,
+    /// What records requests, where traces are on.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// The current [`Snapshot`].
@@ -100,6 +103,7 @@ mod tests {
             intercept: None,
             outside: None,
             max_connections: 1,
+            tracer: None,
         }
     }
 

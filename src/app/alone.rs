@@ -36,7 +36,8 @@ pub fn service_alone(config: &Config, name: &str) -> anyhow::Result<Option<Alone
     let metrics = Arc::new(Metrics::new(&Registry::new())?);
     let resolver = Resolver::from_system().context("cannot read this machine's resolver configuration")?;
     let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
-    let workshop = Workshop { metrics, tls: Arc::new(TlsClients::new()), resolver, chains: chains.clone() };
+    let (tls, traces) = (Arc::new(TlsClients::new()), Arc::default());
+    let workshop = Workshop { metrics, tls, resolver, chains: chains.clone(), traces };
     let mut none = Services::default();
     let services = workshop.prepare(&none, &config)?.start(&mut none, &workshop.metrics);
     Ok(services.in_order().first().map(|service| Alone { service: service.clone(), chains }))

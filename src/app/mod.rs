@@ -5,6 +5,7 @@
 //! services   configuration -> services at run time, with their refreshers
 //! doors      configuration -> open sockets
 //! worker     one thread that serves them
+//! traces     where spans are sent to
 //! settings   what a reload changes besides, and what it cannot
 //! pages      the admin listener
 //! alone      one service, without listeners
@@ -20,6 +21,7 @@ mod online;
 mod pages;
 mod services;
 mod settings;
+mod traces;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -49,6 +51,7 @@ use crate::telemetry::LogControl;
 use crate::tls::TlsClients;
 use crate::token::chain::Chains;
 use crate::token::state::StateDir;
+use crate::traces::{Current, Tracer};
 use crate::upstream::Outside;
 
 pub use alone::service_alone;
@@ -56,6 +59,7 @@ use doors::Doors;
 pub use online::servers;
 use pages::Pages;
 use services::{Services, Workshop};
+use traces::Traces;
 use worker::{Ready, Worker};
 
 /// How often connections that were idle for too long are looked for.
@@ -88,6 +92,7 @@ struct State {
     config: Config,
     services: Services,
     doors: Doors,
+    traces: Traces,
     workers: Vec<Worker>,
     stopping: bool,
 }
@@ -144,16 +149,23 @@ impl App {
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
         let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
         let (tls, chains_of) = (Arc::new(TlsClients::new()), chains.clone());
-        let workshop = Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of };
+        let current = Arc::new(Current::default());
+        let workshop =
+            Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of, traces: current };
 
         let doors = Doors::open(config, inherited)?;
         let admin = inherited.listener(&config.admin.listen)?;
         let admin_socket = Arc::new(admin.try_clone()?);
         let mut none = Services::default();
-        let services = workshop.prepare(&none, config)?.start(&mut none, &metrics);
+        let services = workshop.prepare(&none, config)?;
+        let mut traces = Traces::default();
+        let recorder = traces.take(traces.prepare(&workshop, config)?, &metrics.traces());
+        // Before the first token request.
+        workshop.traces.set(recorder.clone());
+        let services = services.start(&mut none, &metrics);
 
         let connects = Connects::new(&workshop, config)?;
-        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connects)));
+        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connects, recorder)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
         let (reloader, watcher) = reload::new(metrics.reload());
@@ -170,7 +182,7 @@ impl App {
         tokio::spawn(certificate_dates::follow(shown, metrics.certificates()));
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
-        let state = State { config: config.clone(), services, doors, workers, stopping: false };
+        let state = State { config: config.clone(), services, doors, traces, workers, stopping: false };
         let app = Self {
             plane,
             runtime,
@@ -278,6 +290,8 @@ impl App {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.chains.end().await;
+        let traces = std::mem::take(&mut self.state.lock().traces);
+        traces.end().await;
         match self.plane.in_flight() {
             0 => tracing::info!("stopped"),
             cut => tracing::warn!(
@@ -304,6 +318,7 @@ impl App {
         let services = self.workshop.prepare(&state.services, &config)?;
         let planned = state.doors.plan(&config)?;
         let connects = Connects::new(&self.workshop, &config)?;
+        let tracing = state.traces.prepare(&self.workshop, &config)?;
         let mut ready = Vec::new();
         for door in planned.opened() {
             for worker in 0..state.workers.len() {
@@ -312,8 +327,10 @@ impl App {
         }
         let opened: Vec<_> = planned.opened().map(|door| door.bound.clone()).collect();
 
+        let tracer = state.traces.take(tracing, &self.metrics.traces());
+        self.workshop.traces.set(tracer.clone());
         let services = services.start(&mut state.services, &self.metrics);
-        self.runtime.replace(snapshot(&config, &services, connects));
+        self.runtime.replace(snapshot(&config, &services, connects, tracer));
         for (worker, ready) in ready {
             state.workers[worker].serve(ready);
         }
@@ -322,7 +339,8 @@ impl App {
         state.doors.close_old(&closed);
         let mut report = services::retire(&state.services, &services, &self.metrics);
         settings::compare(&state.config, &config, &mut report);
-        if let Some(log) = self.log.get() {
+        // One that was set by the admin API stays, unless somebody has written another one since.
+        if let Some(log) = self.log.get().filter(|_| state.config.log.level != config.log.level) {
             log.set(&config.log);
         }
         report.listeners = opened.iter().map(|bound| format!("opened {}", bound.address)).collect();
@@ -353,7 +371,12 @@ impl Connects {
     }
 }
 
-fn snapshot(config: &Config, services: &Services, connects: Connects) -> Snapshot {
+fn snapshot(
+    config: &Config,
+    services: &Services,
+    connects: Connects,
+    tracer: Option<Arc<Tracer>>,
+) -> Snapshot {
     Snapshot {
         routes: Routes::new(&config.services),
         services: services.in_order(),
@@ -361,6 +384,7 @@ fn snapshot(config: &Config, services: &Services, connects: Connects) -> Snapsho
         intercept: connects.intercept,
         outside: connects.outside,
         max_connections: config.max_connections,
+        tracer,
     }
 }
 

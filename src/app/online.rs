@@ -23,6 +23,7 @@ pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
         tls: Arc::new(TlsClients::new()),
         resolver,
         chains: Arc::new(Chains::new(None)),
+        traces: Arc::default(),
     };
     let mut servers = Vec::new();
     for service in &config.services {

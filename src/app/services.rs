@@ -20,6 +20,7 @@ use crate::tls::{TlsClients, server_name};
 use crate::token::chain::Chains;
 use crate::token::endpoint::TokenEndpoint;
 use crate::token::{Store, TokenSource, grants, refresher};
+use crate::traces;
 use crate::upstream::{EndpointTls, Upstream};
 
 /// What services are made with.
@@ -28,6 +29,7 @@ pub(super) struct Workshop {
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
     pub(super) chains: Arc<Chains>,
+    pub(super) traces: Arc<traces::Current>,
 }
 
 /// The services that run.
@@ -124,7 +126,7 @@ impl Workshop {
             let prover = endpoint.prover().cloned();
             let users = TokenUsers::default();
             let all: Vec<_> = names.iter().map(String::as_str).collect();
-            let source = Some(grants::source(endpoint, &all, &self.chains, &users));
+            let source = Some(grants::source(endpoint, &all, &self.chains, &users, &self.traces));
             // A token that is bound to a key is of no use with another.
             let heir = if prover.is_none() { running.heir(oauth2, &wanted, &taken) } else { None };
             let store = heir.unwrap_or_else(|| Arc::new(Store::with(oauth2.min_refresh_interval, prover)));

@@ -5,8 +5,8 @@ use crate::reload::Report;
 
 /// Adds to the report what differs.
 pub(super) fn compare(old: &Config, new: &Config, report: &mut Report) {
-    report.settings = (&old.log.level, old.log.access, &old.shutdown, &old.reload)
-        != (&new.log.level, new.log.access, &new.shutdown, &new.reload);
+    report.settings = (&old.log.level, old.log.access, &old.shutdown, &old.reload, &old.tracing)
+        != (&new.log.level, new.log.access, &new.shutdown, &new.reload, &new.tracing);
     let fixed = [
         ("admin", old.admin != new.admin),
         ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),

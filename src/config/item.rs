@@ -72,7 +72,7 @@ impl<'a> Item<'a> {
             Kind::Refused => return,
             Kind::Null => "nothing",
             Kind::Bool(_) => "true or false",
-            Kind::Number(_) => "a number",
+            Kind::Number(_) | Kind::Fraction(_) => "a number",
             Kind::Text { .. } => "text",
             Kind::List(_) => "a list",
             Kind::Map(_) => "a mapping",
@@ -97,14 +97,16 @@ impl<'a> Item<'a> {
     }
 
     pub(super) fn is_number(&self) -> bool {
-        matches!(self.node.kind, Kind::Number(_))
+        matches!(self.node.kind, Kind::Number(_) | Kind::Fraction(_))
     }
 
     /// Text; a number or bool is to be put in quotes, because YAML may have changed how it is written.
     pub(super) fn text(&self) -> Option<&'a str> {
         match &self.node.kind {
             Kind::Text { value, .. } => return Some(value.as_str()),
-            Kind::Number(_) | Kind::Bool(_) => self.expected("text (put the value in quotes)"),
+            Kind::Number(_) | Kind::Fraction(_) | Kind::Bool(_) => {
+                self.expected("text (put the value in quotes)");
+            }
             _ => self.expected("text"),
         }
         None
@@ -140,7 +142,7 @@ impl<'a> Item<'a> {
     pub(super) fn json(&self) -> Option<serde_json::Value> {
         match &self.node.kind {
             Kind::Bool(value) => Some((*value).into()),
-            Kind::Number(_) => self.number(0..=u64::MAX).map(Into::into),
+            Kind::Number(_) | Kind::Fraction(_) => self.number(0..=u64::MAX).map(Into::into),
             Kind::List(_) => self.list()?.iter().map(Self::json).collect(),
             Kind::Map(_) => {
                 let entries = self.entries()?;
@@ -154,6 +156,7 @@ impl<'a> Item<'a> {
     pub(super) fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match &self.node.kind {
             Kind::Number(number) => *number,
+            Kind::Fraction(_) => None,
             Kind::Text { value, expanded: true } => value.parse().ok(),
             _ => {
                 self.expected("a number");
@@ -163,6 +166,24 @@ impl<'a> Item<'a> {
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
             self.mistake(format!("expected a whole number from {} to {}", range.start(), range.end()));
+        }
+        number
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn fraction(&self) -> Option<f64> {
+        let number = match &self.node.kind {
+            Kind::Number(number) => number.and_then(|number| u32::try_from(number).ok()).map(f64::from),
+            Kind::Fraction(number) => Some(*number),
+            Kind::Text { value, expanded: true } => value.parse().ok(),
+            _ => {
+                self.expected("a number");
+                return None;
+            }
+        };
+        let number = number.filter(|number| (0.0..=1.0).contains(number));
+        if number.is_none() {
+            self.mistake("expected a number from 0 to 1, such as 0.1");
         }
         number
     }

@@ -21,7 +21,7 @@ use super::table::Table;
 use super::tree::Kind;
 use super::{
     Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, admin, duration, intercept,
-    listener, logging, name_constraints, reload, state,
+    listener, logging, name_constraints, reload, state, traces,
 };
 use crate::secret::Commands;
 
@@ -132,6 +132,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
     }
     let unmatched = intercept::unmatched(&mut table);
     let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
+    let tracing = table.optional("tracing").and_then(|item| traces::read(&item));
     let shutdown = shutdown(&mut table);
     let state = table.optional("state").and_then(|item| state::read(&item));
     let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
@@ -148,6 +149,7 @@ fn read(root: &Item<'_>) -> Option<Config> {
         intercept,
         unmatched,
         log,
+        tracing,
         shutdown,
         state,
         reload,

@@ -48,6 +48,7 @@ mod table;
 mod tests;
 mod tls;
 mod token_request;
+mod traces;
 mod tree;
 
 use std::fmt;
@@ -70,6 +71,7 @@ pub use issuer::{Issuer, TokenUrl};
 pub use jwt_bearer::JwtBearer;
 pub use listener::Listener;
 pub use token_request::{Proxy, RequestFormat, TokenRequest};
+pub use traces::Tracing;
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
@@ -86,6 +88,8 @@ pub struct Config {
     pub unmatched: Unmatched,
     /// Logging.
     pub log: Log,
+    /// Where traces are sent to, if anywhere.
+    pub tracing: Option<Tracing>,
     /// How the process ends.
     pub shutdown: Shutdown,
     /// How changes are noticed.

@@ -35,12 +35,13 @@ pub(super) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
                 let private = private
                     || key == "auth"
                     || key == "proxy_auth"
+                    || (path == "tracing" && key == "headers")
                     || (path.is_empty() && ["admin", "credentials", "state"].contains(&key.as_str()));
                 settle(entry, &child(path, key), private, report);
             }
             merge(entries, path, report);
         }
-        Kind::Null | Kind::Refused | Kind::Bool(_) | Kind::Number(_) => {}
+        Kind::Null | Kind::Refused | Kind::Bool(_) | Kind::Number(_) | Kind::Fraction(_) => {}
     }
 }
 

@@ -54,7 +54,7 @@ const RESERVED: [HeaderName; 9] = [
 ];
 
 pub(super) fn read(table: &mut Table<'_>) -> TokenRequest {
-    let headers = table.optional("endpoint_headers").map_or_else(Vec::new, |item| headers(&item));
+    let headers = table.optional("endpoint_headers").map_or_else(Vec::new, |item| headers(&item, &RESERVED));
     let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
     let format = table.optional("token_request_format").and_then(|item| item.choice(&formats));
     let separator = table.optional("scope_separator").and_then(|item| item.parse(separator));
@@ -66,24 +66,33 @@ pub(super) fn read(table: &mut Table<'_>) -> TokenRequest {
     }
 }
 
-fn headers(item: &Item<'_>) -> Vec<(HeaderName, Secret)> {
-    let read = |(name, item): &(&str, Item<'_>)| {
-        let Ok(name) = HeaderName::try_from(*name) else {
-            item.mistake("not a header name");
-            return None;
-        };
-        if RESERVED.contains(&name) {
-            item.mistake("Sidekey writes this header itself");
+/// Fields with values that may well be secret; `reserved` are written by Sidekey itself.
+pub(super) fn headers(item: &Item<'_>, reserved: &[HeaderName]) -> Vec<(HeaderName, Secret)> {
+    let read = |(name, value): &(&str, Item<'_>)| {
+        if value.is_empty() {
+            // The name is not shown: it may be the tail of a secret that was cut at a comma.
+            item.mistake("a header without a value; a comma in a value needs quotes");
             return None;
         }
-        let value = secret::any_value(item)?;
-        if let Some(at) = value.first_not(|c| c == ' ' || c.is_ascii_graphic()) {
-            item.mistake(format!("the character at position {at} cannot stand in a header"));
-            return None;
-        }
-        Some((name, value))
+        let told = |message| value.mistake(message);
+        let name = header_name(name, reserved).map_err(told).ok()?;
+        let secret = secret::any_value(value)?;
+        header_value(&secret).map_err(told).ok()?;
+        Some((name, secret))
     };
     item.entries().unwrap_or_default().iter().filter_map(read).collect()
+}
+
+pub(super) fn header_name(name: &str, reserved: &[HeaderName]) -> Result<HeaderName, String> {
+    let name = HeaderName::try_from(name).map_err(|_| "not a header name")?;
+    if reserved.contains(&name) { Err("Sidekey writes this header itself".into()) } else { Ok(name) }
+}
+
+pub(super) fn header_value(value: &Secret) -> Result<(), String> {
+    match value.first_not(|c| c == ' ' || c.is_ascii_graphic()) {
+        Some(at) => Err(format!("the character at position {at} cannot stand in a header")),
+        None => Ok(()),
+    }
 }
 
 fn separator(text: &str) -> Result<String, String> {

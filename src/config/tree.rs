@@ -27,8 +27,10 @@ pub(super) enum Kind {
     /// Its mistake is reported; nothing more is to be said of it.
     Refused,
     Bool(bool),
-    /// A whole number from 0 on, or another one that no key takes.
+    /// A whole number from 0 on, or another one that few keys take.
     Number(Option<u64>),
+    /// A number with a fraction.
+    Fraction(f64),
     Text {
         value: Zeroizing<String>,
         /// A variable was replaced in it, so that it may stand for a number or a bool.
@@ -133,8 +135,8 @@ impl<'de> Visitor<'de> for Builder<'_> {
         self.node(Kind::Number(u64::try_from(value).ok()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Node, E> {
-        self.node(Kind::Number(None))
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
+        self.node(Kind::Fraction(value))
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Node, E> {

@@ -10,7 +10,7 @@ mod slot;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::{Auth, Username};
 use crate::token::{Refresh, Store, Wake};
@@ -92,6 +92,17 @@ pub fn proxy_authorization(proxy: &crate::config::ConnectProxy) -> Option<Header
 pub fn token_proxy_authorization(proxy: &crate::config::Proxy) -> Option<HeaderValue> {
     let (username, password) = proxy.login.as_ref()?;
     Some(basic::value(&Username::Text(username.clone()), Some(password)))
+}
+
+/// The fields that a collector of traces is to know Sidekey by.
+pub fn collector_headers(tracing: &crate::config::Tracing) -> HeaderMap {
+    let field = |(name, value): &(HeaderName, crate::secret::Secret)| {
+        // The configuration has held it to what a header takes.
+        let mut value = HeaderValue::from_str(value.expose()).ok()?;
+        value.set_sensitive(true);
+        Some((name.clone(), value))
+    };
+    tracing.headers.iter().filter_map(field).collect()
 }
 
 impl Credential {

@@ -51,6 +51,9 @@ impl Request<'_> {
             };
             self.address = Some(connection.address);
             self.doubt = connection.doubt();
+            if let Some(span) = &mut self.span {
+                span.sent(&connection);
+            }
             let unanswered = match self.try_ask(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => return Ok((connection, length)),
                 Err(unanswered) => unanswered,

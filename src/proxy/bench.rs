@@ -2,6 +2,7 @@
 
 use super::framing::{Chunks, Framing};
 use super::head::{self, Room};
+use super::span::Spanning;
 use super::{Proxy, prepare};
 use crate::buffer::Buffer;
 
@@ -16,7 +17,7 @@ pub fn parse(bytes: &[u8]) -> usize {
 #[must_use]
 pub fn prepare(proxy: &Proxy, bytes: &[u8]) -> usize {
     let mut out = Buffer::take();
-    let _ = prepare::prepare(proxy, bytes, &mut out, &[], None);
+    let _ = prepare::prepare(proxy, bytes, &mut out, &[], None, Spanning::Begin);
     out.filled().len()
 }
 

@@ -18,6 +18,7 @@ use super::patience::Patience;
 use super::prepare::{Found, Refusal, prepare};
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
+use super::span::{Ended, Span, Spanning};
 use super::tunnel;
 use crate::buffer::Buffer;
 use crate::credential::Used;
@@ -73,7 +74,8 @@ pub(super) async fn run(
     patience: &mut Patience,
 ) -> After {
     let mut out = Buffer::take();
-    let found = match prepare(proxy, &buffer.filled()[..length], &mut out, &[], None) {
+    let begin = Spanning::Begin;
+    let found = match prepare(proxy, &buffer.filled()[..length], &mut out, &[], None, begin) {
         Ok(found) => found,
         Err(refusal) => {
             buffer.consume(length);
@@ -87,7 +89,8 @@ pub(super) async fn run(
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.
         request.service.credential.wait_for_first(request.service.token_wait).await;
-        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out, &[], None) {
+        let spanning = Spanning::Same(request.span.as_deref());
+        if let Ok(found) = prepare(proxy, &buffer.filled()[..length], &mut out, &[], None, spanning) {
             debug_assert!(std::ptr::eq(found.service, request.service));
             request.used = found.used;
             request.endpoint = found.endpoint;
@@ -111,6 +114,9 @@ pub(super) async fn run(
         Err(Trouble::Failure(failure)) => request.fail(io, failure, &mut out).await,
         Err(Trouble::Cut(broken)) => {
             tracing::debug!(service.name = request.service.name, "answer cut short: {broken}");
+            if let Some(span) = &mut request.span {
+                span.cut(&broken);
+            }
             After::Cut(broken)
         }
     }
@@ -149,6 +155,8 @@ pub(super) struct Request<'p> {
     path: Option<String>,
     way: Way,
     pub(super) start: Instant,
+    /// Where it is recorded.
+    pub(super) span: Option<Box<Span>>,
     /// What the caller was answered, from the moment the answer began.
     status: Option<u16>,
     failure: Option<Failure>,
@@ -174,7 +182,7 @@ impl<'p> Request<'p> {
     ) -> Self {
         proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
-        let Found { service, endpoint, facts, method, path, used, way } = found;
+        let Found { service, endpoint, facts, method, path, used, way, span } = found;
         Self {
             proxy,
             service,
@@ -192,6 +200,7 @@ impl<'p> Request<'p> {
             path,
             way,
             start: Instant::now(),
+            span,
             status: None,
             failure: None,
             is_sending: false,
@@ -468,6 +477,18 @@ impl Drop for Request<'_> {
         let took = self.start.elapsed();
         self.proxy.plane.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.service.metrics.end(self.method, self.status, took);
+        if let (Some(span), Some(tracer)) = (self.span.take(), &self.proxy.snapshot().tracer) {
+            let failure = self.failure.as_ref();
+            tracer.record(span.end(&Ended {
+                service: self.service,
+                endpoint: self.endpoint,
+                method: self.method,
+                address: self.address,
+                status: self.status,
+                failure: failure.map(|failure| (failure.reason.as_str(), failure.cause.as_str())),
+                took,
+            }));
+        }
         access_log::write(&access_log::Entry {
             service: &self.service.name,
             method: self.method,

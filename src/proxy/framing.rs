@@ -206,7 +206,7 @@ impl Chunks {
     }
 
     fn forbids(&self, name: &str) -> bool {
-        Field::of(name) != Field::EndToEnd
+        !matches!(Field::of(name), Field::EndToEnd | Field::Traceparent | Field::Tracestate)
             || self.forbidden.as_ref().is_some_and(|slot| slot.owns_header(name))
     }
 }

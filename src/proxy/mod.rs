@@ -15,6 +15,7 @@
 //! head         bytes -> what must be known of a head, or a refusal
 //! alert        what it means when an upstream ends TLS
 //! several      which of several URLs
+//! span         the request as a part of a trace
 //! hint         what an answer says of the URL in the configuration
 //! rewrite      the head that is passed on, credential written last
 //! framing      where a body ends
@@ -51,6 +52,7 @@ mod relay;
 mod replay;
 mod rewrite;
 mod several;
+mod span;
 mod tls;
 mod tunnel;
 

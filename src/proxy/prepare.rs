@@ -6,6 +6,7 @@ use super::Proxy;
 use super::failure::{Failure, Reason};
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::rewrite;
+use super::span::{Span, Spanning};
 use crate::buffer::Buffer;
 use crate::credential::{Target, Used};
 use crate::metrics::MethodLabel;
@@ -29,6 +30,8 @@ pub(super) struct Found<'p> {
     pub(super) path: Option<String>,
     /// How the caller named the service.
     pub(super) way: Way,
+    /// What records it, where it is recorded and was not before.
+    pub(super) span: Option<Box<Span>>,
 }
 
 /// A request that is led nowhere.
@@ -60,13 +63,14 @@ impl From<Failure> for Refusal<'_> {
 
 /// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
 /// there is no usable credential. `failed` are URLs of the upstream that take no connection,
-/// `refused` is the credential that it answered 401 to.
+/// `refused` is the credential that it answered 401 to, `spanning` says what the request is recorded by.
 pub(super) fn prepare<'p>(
     proxy: &'p Proxy,
     bytes: &[u8],
     out: &mut Buffer,
     failed: &[&Endpoint],
     refused: Option<Used>,
+    spanning: Spanning<'_>,
 ) -> Result<Found<'p>, Refusal<'p>> {
     let mut room = Room::new();
     let head = head::request(bytes, &mut room)?;
@@ -112,6 +116,11 @@ pub(super) fn prepare<'p>(
         refused,
         may_try: matches!(head.facts.body, BodyKind::Length(body) if body.saturating_add(bytes.len() as u64) <= SMALL),
     };
+    let (begun, known) = match (spanning, &snapshot.tracer) {
+        (Spanning::Begin, Some(tracer)) => (Span::begin(tracer, &head, matched.rest), None),
+        (Spanning::Begin, None) => (None, None),
+        (Spanning::Same(span), _) => (None, span),
+    };
     let mut used = Used::Fixed;
     if let Some((injection, now)) = service.credential.injection(&target) {
         used = now;
@@ -122,8 +131,9 @@ pub(super) fn prepare<'p>(
             endpoint,
             service.credential.slot(),
             &injection,
+            begun.as_deref().or(known),
         );
     }
     let (method, path) = (MethodLabel::of(head.method), path());
-    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts, used })
+    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts, used, span: begun })
 }

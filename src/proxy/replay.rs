@@ -15,6 +15,7 @@ use super::framing::Framing;
 use super::head::{self, Room};
 use super::prepare::prepare;
 use super::relay::{Body, Io};
+use super::span::Spanning;
 use crate::buffer::Buffer;
 use crate::credential::Switch;
 use crate::upstream::{Connection, Endpoint};
@@ -97,7 +98,9 @@ impl Request<'_> {
         }
         let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
         let mut anew = Buffer::take();
-        let found = prepare(self.proxy, &held[..self.head_length], &mut anew, &[], Some(self.used));
+        let spanning = Spanning::Same(self.span.as_deref());
+        let bytes = &held[..self.head_length];
+        let found = prepare(self.proxy, bytes, &mut anew, &[], Some(self.used), spanning);
         let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
         self.refused = Some(self.used);
         self.used = found.used;
@@ -106,6 +109,9 @@ impl Request<'_> {
         buffer.rewind();
         buffer.consume(self.head_length);
         std::mem::swap(out, &mut anew);
+        if let Some(span) = &mut self.span {
+            span.replayed();
+        }
         true
     }
 

@@ -8,11 +8,13 @@ use httparse::Header;
 use super::framing::Framing;
 use super::head::{BodyKind, RequestHead, ResponseHead};
 use super::location::Locations;
+use super::span::Span;
 use crate::credential::{Injection, Slot};
 use crate::headers::{Field, has_token};
 use crate::upstream::Endpoint;
 
-/// Writes the head of the upstream's request. `rest` is what of the path and query is the upstream's.
+/// Writes the head of the upstream's request. `rest` is what of the path and query is the upstream's. Where the request is
+/// recorded, it is below `span` from here on.
 pub(super) fn request(
     out: &mut Vec<u8>,
     head: &RequestHead<'_, '_>,
@@ -20,6 +22,7 @@ pub(super) fn request(
     upstream: &Endpoint,
     slot: &Slot,
     injection: &Injection<'_>,
+    span: Option<&Span>,
 ) {
     put(out, &[head.method.as_bytes(), b" "]);
     target(out, rest, upstream, slot, injection);
@@ -28,7 +31,15 @@ pub(super) fn request(
     let dropped = Nominated { fields: head.fields, any: head.nominates };
     for field in head.fields {
         match Field::of(field.name) {
-            Field::EndToEnd | Field::Authorization | Field::Location | Field::Trailer => {
+            // Written anew below; and what belongs to a trace is of no use in another.
+            Field::Traceparent if span.is_some() => {}
+            Field::Tracestate if span.is_some_and(|span| span.context.parent.is_none()) => {}
+            Field::EndToEnd
+            | Field::Authorization
+            | Field::Location
+            | Field::Traceparent
+            | Field::Tracestate
+            | Field::Trailer => {
                 if !slot.owns_header(field.name) && !dropped.contains(field.name) {
                     put_field(out, field);
                 }
@@ -56,6 +67,9 @@ pub(super) fn request(
         (true, _) => put(out, &[b"Connection: upgrade\r\nUpgrade: websocket\r\n"]),
         (false, true) => put(out, &[b"TE: trailers\r\nConnection: TE\r\n"]),
         (false, false) => {}
+    }
+    if let Some(span) = span.filter(|_| !slot.owns_header("traceparent")) {
+        put(out, &[b"traceparent: ", span.context.to_string().as_bytes(), b"\r\n"]);
     }
     match injection {
         Injection::Header(name, value) => {
@@ -143,7 +157,13 @@ pub(super) fn response(
     let dropped = Nominated { fields: head.fields, any: head.nominates };
     for field in head.fields {
         match Field::of(field.name) {
-            Field::EndToEnd | Field::Authorization | Field::Cookie if !dropped.contains(field.name) => {
+            Field::EndToEnd
+            | Field::Authorization
+            | Field::Cookie
+            | Field::Traceparent
+            | Field::Tracestate
+                if !dropped.contains(field.name) =>
+            {
                 put_field(out, field);
             }
             Field::ContentLength | Field::Host => put_field(out, field),
@@ -173,10 +193,13 @@ pub(super) fn response(
 /// Writes a 1xx head: an interim response, or the switch to WebSocket.
 pub(super) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     status_line(out, head);
-    for field in
-        head.fields.iter().filter(|field| matches!(Field::of(field.name), Field::EndToEnd | Field::Location))
-    {
-        put_field(out, field);
+    for field in head.fields {
+        if matches!(
+            Field::of(field.name),
+            Field::EndToEnd | Field::Location | Field::Traceparent | Field::Tracestate
+        ) {
+            put_field(out, field);
+        }
     }
     if head.status == 101 {
         put(out, &[b"Connection: upgrade\r\nUpgrade: websocket\r\n"]);
@@ -231,7 +254,7 @@ mod tests {
         let head =
             head::request(request_head.as_bytes(), &mut room).map_err(|failure| failure.cause).unwrap();
         let mut out = Vec::new();
-        request(&mut out, &head, rest, upstream("/api").pick(), slot, injection);
+        request(&mut out, &head, rest, upstream("/api").pick(), slot, injection, None);
         String::from_utf8(out).unwrap()
     }
 

@@ -3,6 +3,7 @@
 use super::exchange::Request;
 use super::failure::{Failure, Reason};
 use super::prepare::prepare;
+use super::span::Spanning;
 use crate::buffer::Buffer;
 use crate::upstream::{ConnectError, Endpoint};
 
@@ -57,8 +58,9 @@ impl Request<'_> {
     ) -> Result<(), Failure> {
         tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
         out.clear();
-        let found =
-            prepare(self.proxy, head, out, failed, self.refused).map_err(|refusal| refusal.failure)?;
+        let spanning = Spanning::Same(self.span.as_deref());
+        let found = prepare(self.proxy, head, out, failed, self.refused, spanning)
+            .map_err(|refusal| refusal.failure)?;
         if out.is_empty() {
             return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
         }

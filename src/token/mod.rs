@@ -22,6 +22,7 @@ mod response;
 pub mod schedule;
 pub mod state;
 mod store;
+mod traced;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use discovery::LoginEndpoint;
 pub use expiry::{Expiry, Moment};
 pub use metered::Metered;
 pub use store::{Refresh, Status, Store, Wake};
+pub use traced::Traced;
 
 /// Something that can fetch a token: one per grant, and decorators around them.
 #[async_trait]

@@ -102,6 +102,15 @@ impl Endpoint {
         format!("{}{}", self.origin, self.base_path)
     }
 
+    /// Scheme, host (an IPv6 address without brackets) and port.
+    pub fn server(&self) -> (&'static str, String, u16) {
+        let host = match &self.way.host {
+            config::Host::Name(name) => name.clone(),
+            config::Host::Ip(ip) => ip.to_string(),
+        };
+        (if self.is_plain() { "http" } else { "https" }, host, self.way.port)
+    }
+
     /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
     /// `keep_alive` is how long the upstream said that it keeps it.
     pub fn release(&self, connection: Connection, keep_alive: Option<Duration>) {

@@ -19,6 +19,7 @@
 mod answer;
 mod chaos;
 mod client;
+mod collector;
 mod descriptors;
 mod eventually;
 mod http1;
@@ -39,6 +40,7 @@ mod upstream;
 pub use answer::{Answer, Gate};
 pub use chaos::ChaosProxy;
 pub use client::{Call, Connection, Response, Version};
+pub use collector::{TraceCollector, TraceSpan};
 pub use descriptors::allow_descriptors;
 pub use eventually::assert_eventually;
 pub use http1::Fields;
@@ -52,7 +54,7 @@ pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Browser, Caddy, Curl, CurlAnswer, CurlSession, GoClient, GrpcServer, Httpbin, Nghttpd, Nginx,
     OidcProvider, Prometheus, Settings, grpc_calls, http2_websocket, httpx_calls, installed, java_calls,
-    jose_verify, node_clients, openapi_holds, openssl, promtool_check_metrics, python_clients,
+    jose_verify, node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics, python_clients,
     python_requests, tool,
 };
 pub use request::Request;

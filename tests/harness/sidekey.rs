@@ -16,7 +16,7 @@ use super::{Connection, assert_eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidekey");
 /// Variables of the developer's own that would change what the program does.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 17] = [
     "RUST_LOG",
     "SIDEKEY_CONFIG",
     "HTTP_PROXY",
@@ -26,6 +26,14 @@ const FOREIGN: [&str; 9] = [
     "https_proxy",
     "all_proxy",
     "SSL_CERT_FILE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_BSP_SCHEDULE_DELAY",
 ];
 const START: Duration = Duration::from_secs(30);
 

@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use super::chain::Chains;
 use super::endpoint::TokenEndpoint;
-use super::{Metered, TokenSource};
+use super::{Metered, TokenSource, Traced};
 use crate::config::Grant;
 use crate::metrics::TokenUsers;
+use crate::traces::Current;
 
 pub use authorization_code::{AuthorizationRequest, NoCode};
 pub use client_credentials::ClientCredentials;
@@ -27,13 +28,14 @@ pub use password::PasswordGrant;
 pub use refresh_token::RefreshTokenGrant;
 pub use token_exchange::ExchangeGrant;
 
-/// The source for a configured grant: measured for every service that shares its token, and going on with the refresh tokens
+/// The source for a configured grant: recorded where traces are on, measured for every service that shares its token, and going on with the refresh tokens
 /// of its chain. `names` are those services: they say in the log whose it is, and the first who has to log in.
 pub fn source(
     endpoint: TokenEndpoint,
     names: &[&str],
     chains: &Chains,
     users: &TokenUsers,
+    traces: &Arc<Current>,
 ) -> Arc<dyn TokenSource> {
     let config = endpoint.config().clone();
     let grant: Arc<dyn TokenSource> = match config.grant.clone() {
@@ -46,5 +48,7 @@ pub fn source(
         Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
-    Arc::new(chains.wrap(names.join(", "), &config, Metered::new(grant, users.clone()), users.clone()))
+    let name = names.join(", ");
+    let source = Traced::new(grant, &config, name.clone(), traces.clone());
+    Arc::new(chains.wrap(name, &config, Metered::new(source, users.clone()), users.clone()))
 }

@@ -14,6 +14,7 @@ mod hostile_endpoints;
 mod hostile_upstreams;
 mod outward;
 mod proxies_of_the_environment;
+mod traces;
 
 use canary::{Canary, assert_none_in};
 use outward::everything_shown;

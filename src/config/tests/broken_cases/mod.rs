@@ -7,6 +7,7 @@ mod credentials;
 mod document;
 mod durations;
 mod grants;
+mod headers;
 mod intercept;
 mod keys;
 mod listeners;
@@ -14,6 +15,7 @@ mod previous;
 mod protocol;
 mod state;
 mod tls;
+mod traces;
 mod upstreams;
 mod urls;
 mod variables;
@@ -36,6 +38,8 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("protocol", protocol::CASES),
     ("admin", admin::CASES),
     ("tls", tls::CASES),
+    ("headers", headers::CASES),
+    ("traces", traces::CASES),
     ("upstreams", upstreams::CASES),
     ("caller_tls", caller_tls::CASES),
     ("variables", variables::CASES),

@@ -1,0 +1,20 @@
+//! Broken files: headers of token requests and of exports. Every secret has CANARY in it.
+
+use super::Cases;
+
+pub(super) const CASES: Cases = &[(
+    "values that were cut at a comma",
+    "
+tracing: { otlp_endpoint: 'https://otel.example', headers: { authorization: Api-Key CANARY,CANARY } }
+services:
+  a:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://login.example.com/token
+      client_id: a
+      client_secret: { env: SECRET }
+      endpoint_headers: { x-key: CANARY,CANARY, x-other: CANARY,CANARY:CANARY }
+",
+)];

@@ -1,0 +1,264 @@
+//! Traces on their way to a collector that is slow, hangs, refuses or goes away: requests do not notice.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{
+    Answer, Gate, Pki, Response, Sidekey, SidekeyBuilder, TraceCollector, Upstream, assert_eventually,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn configuration(tracing: &str, upstream: &Upstream) -> String {
+    let api = format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
+    let config = Sidekey::configuration_serving(&api).replace("level: debug", "level: info");
+    if tracing.is_empty() { config } else { format!("tracing: {{ {tracing} }}\n{config}") }
+}
+
+fn sidekey(tracing: &str, upstream: &Upstream) -> SidekeyBuilder {
+    Sidekey::configured(&configuration(tracing, upstream))
+}
+
+fn quick(collector: &TraceCollector) -> String {
+    format!("otlp_endpoint: '{}', export_interval: 20ms", collector.url())
+}
+
+/// Nothing is exported for its time alone.
+fn slow(collector: &TraceCollector) -> String {
+    format!("otlp_endpoint: '{}', export_interval: 1h", collector.url())
+}
+
+/// Many requests on one connection.
+async fn calls(sidekey: &Sidekey, count: usize) {
+    let mut connection = sidekey.connect().await;
+    for _ in 0..count {
+        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let response: Response = connection.response().await;
+        assert_eq!(response.status, 200);
+    }
+}
+
+async fn count(sidekey: &Sidekey, result: &str) -> usize {
+    let count = sidekey.metric("sidekey_trace_spans_total", &[("result", result)]).await.unwrap();
+    format!("{count}").parse().unwrap()
+}
+
+async fn counted(sidekey: &Sidekey, result: &str, expected: usize) {
+    let what = format!("{expected} spans {result}");
+    assert_eventually(PATIENCE, &what, async || count(sidekey, result).await >= expected).await;
+    assert_eq!(count(sidekey, result).await, expected, "{result}");
+}
+
+fn lines(sidekey: &Sidekey, start: &str) -> usize {
+    let begins =
+        |event: &serde_json::Value| event["message"].as_str().is_some_and(|text| text.starts_with(start));
+    sidekey.events().iter().filter(|event| begins(event)).count()
+}
+
+#[tokio::test]
+async fn a_collector_that_hangs_holds_up_no_request_and_what_it_is_too_much_for_is_dropped() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let gate = Gate::closed();
+    collector.server().always(Answer::json(&json!({})).held_by(&gate));
+    let sidekey = sidekey(&quick(&collector), &upstream).start().await;
+    calls(&sidekey, 1).await;
+    collector.server().received(1).await;
+    // The queue has room for 4096.
+    calls(&sidekey, 4096 + 10).await;
+    counted(&sidekey, "dropped", 10).await;
+    gate.open();
+    counted(&sidekey, "exported", 4097).await;
+    let mut sizes: Vec<_> = collector
+        .exports()
+        .iter()
+        .map(|export| export["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len())
+        .collect();
+    // The first one, which had to wait.
+    sizes.retain(|size| *size > 1);
+    assert_eq!(sizes, [512; 8]);
+}
+
+#[tokio::test]
+async fn a_full_batch_does_not_wait_for_its_time() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let sidekey = sidekey(&slow(&collector), &upstream).start().await;
+    calls(&sidekey, 512).await;
+    counted(&sidekey, "exported", 512).await;
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again_and_the_log_has_a_line_for_each_change() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    for answer in [
+        Answer::status(502),
+        Answer::reset(),
+        Answer::status(429).header("Retry-After", "0"),
+        Answer::status(503).header("Retry-After", "0"),
+    ] {
+        collector.server().next(answer);
+    }
+    let sidekey = sidekey(&quick(&collector), &upstream).start().await;
+    calls(&sidekey, 3).await;
+    counted(&sidekey, "exported", 3).await;
+    sidekey.logged("traces are exported again").await;
+    let first = sidekey.logged_like("traces are not exported").await;
+    assert!(first["message"].as_str().unwrap().contains("the collector answered 502"), "{first}");
+    assert_eq!(lines(&sidekey, "traces are not exported"), 1);
+    assert_eq!(count(&sidekey, "failed").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_tried_again_and_says_what_to_change() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let sidekey = sidekey(&quick(&collector), &upstream).start().await;
+    collector.server().next(Answer::status(401).body("CANARY"));
+    calls(&sidekey, 1).await;
+    counted(&sidekey, "failed", 1).await;
+    let told = sidekey.logged_like("traces are not exported").await;
+    assert!(told["message"].as_str().unwrap().contains("answered 401 (`tracing.headers`"), "{told}");
+    assert!(!sidekey.log().contains("CANARY"));
+    assert_eq!(collector.server().request_count(), 1);
+
+    collector.server().next(Answer::json(&json!({ "partialSuccess": { "rejectedSpans": "1" } })));
+    calls(&sidekey, 1).await;
+    counted(&sidekey, "failed", 2).await;
+    // An answer that is none: the spans are taken all the same.
+    collector.server().next(Answer::ok(vec![b'x'; 200_000]));
+    calls(&sidekey, 1).await;
+    counted(&sidekey, "exported", 1).await;
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_found_again() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    collector.server().set_accepting(false);
+    let sidekey = sidekey(&quick(&collector), &upstream).start().await;
+    calls(&sidekey, 5).await;
+    sidekey.logged_like("traces are not exported").await;
+    collector.server().set_accepting(true);
+    counted(&sidekey, "exported", 5).await;
+}
+
+#[tokio::test]
+async fn the_end_exports_what_is_left_and_does_not_wait_for_ever() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let mut running = sidekey(&slow(&collector), &upstream).start().await;
+    calls(&running, 7).await;
+    assert!(running.terminate().await.success());
+    assert_eq!(collector.request_spans(7).await.len(), 7);
+
+    collector.server().always(Answer::never());
+    let mut running = sidekey(&slow(&collector), &upstream).start().await;
+    calls(&running, 1).await;
+    assert!(running.terminate().await.success());
+    assert_eq!(lines(&running, "the last spans could not be exported in time"), 1);
+
+    // Neither for a collector that asks for patience.
+    collector.server().always(Answer::status(429).header("Retry-After", "100"));
+    let mut running = sidekey(&quick(&collector), &upstream).start().await;
+    calls(&running, 1).await;
+    running.logged_like("traces are not exported").await;
+    assert!(running.terminate().await.success());
+    assert_eq!(lines(&running, "the last spans could not be exported in time"), 0);
+}
+
+#[tokio::test]
+async fn a_reload_turns_traces_on_elsewhere_and_off() {
+    let (upstream, one, other) =
+        (Upstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
+    let sidekey = sidekey("", &upstream).start().await;
+    // One connection over all of it.
+    let mut connection = sidekey.connect().await;
+    let mut call = async || {
+        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(connection.response().await.status, 200);
+        upstream.last_request().header("traceparent").is_some()
+    };
+    assert!(!call().await);
+    for (collector, spans) in [(&one, 1), (&other, 1), (&one, 2)] {
+        sidekey.reconfigure(&configuration(&quick(collector), &upstream));
+        assert!(sidekey.reload().await);
+        assert!(call().await);
+        collector.request_spans(spans).await;
+    }
+    // Unchanged: the same exporter goes on.
+    assert!(sidekey.reload().await);
+    assert!(call().await);
+    one.request_spans(3).await;
+    sidekey.reconfigure(&configuration("otlp_endpoint: nonsense", &upstream));
+    assert!(!sidekey.reload().await);
+    assert!(call().await, "a mistake changes nothing");
+    one.request_spans(4).await;
+    sidekey.reconfigure(&configuration("", &upstream));
+    assert!(sidekey.reload().await);
+    assert!(!call().await);
+    assert_eq!((one.spans().len(), other.spans().len()), (4, 1));
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_a_reload_goes_where_it_was_to_go() {
+    let (upstream, one, other) =
+        (Upstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
+    let mut sidekey = sidekey(&slow(&one), &upstream).start().await;
+    calls(&sidekey, 2).await;
+    sidekey.reconfigure(&configuration(&slow(&other), &upstream));
+    assert!(sidekey.reload().await);
+    calls(&sidekey, 3).await;
+    assert!(sidekey.terminate().await.success());
+    one.request_spans(2).await;
+    other.request_spans(3).await;
+}
+
+#[tokio::test]
+async fn a_collector_behind_tls_is_verified_and_gets_the_headers() {
+    let (upstream, pki) = (Upstream::plain().await, Pki::new());
+    let collector = TraceCollector::on(Upstream::tls(&pki).await);
+    let headers = "export_interval: 20ms, headers: { authorization: { file: $DIR/key } }";
+    let trusting =
+        format!("otlp_endpoint: '{}', {headers}, tls: {{ ca_file: $DIR/ca.pem }}", collector.url());
+    let trusting = sidekey(&trusting, &upstream).file("key", "Api-Key k3y\n").file("ca.pem", &pki.ca_pem());
+    let running = trusting.start().await;
+    calls(&running, 1).await;
+    collector.request_spans(1).await;
+    assert_eq!(collector.server().last_request().header("authorization"), Some("Api-Key k3y"));
+    // A new key is used for the next export.
+    running.write("key", "Api-Key n3w");
+    assert!(running.reload().await);
+    calls(&running, 1).await;
+    collector.request_spans(2).await;
+    assert_eq!(collector.server().last_request().header("authorization"), Some("Api-Key n3w"));
+
+    let doubting = format!("otlp_endpoint: '{}', {headers}", collector.url());
+    let running = sidekey(&doubting, &upstream).file("key", "Api-Key k3y").start().await;
+    calls(&running, 1).await;
+    let told = running.logged_like("traces are not exported").await;
+    assert!(told["message"].as_str().unwrap().contains("certificate"), "{told}");
+    assert_eq!(collector.server().request_count(), 2);
+}
+
+#[tokio::test]
+async fn the_environment_fills_in_what_the_configuration_leaves_out() {
+    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b".into()),
+        ("OTEL_SERVICE_NAME", "beside-billing".into()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "20".into()),
+    ];
+    let with = |builder: SidekeyBuilder| {
+        variables.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
+    };
+    let config = format!("tracing: {{}}\n{}", configuration("", &upstream));
+    let running = with(Sidekey::configured(&config)).start().await;
+    calls(&running, 1).await;
+    collector.request_spans(1).await;
+    assert_eq!(collector.server().only_request().header("x-key"), Some("a b"));
+    let service = &collector.exports()[0]["resourceSpans"][0]["resource"]["attributes"][0];
+    assert_eq!(*service, json!({ "key": "service.name", "value": { "stringValue": "beside-billing" } }));
+    // By themselves they turn nothing on.
+    let mut running = with(sidekey("", &upstream)).start().await;
+    calls(&running, 1).await;
+    assert!(running.terminate().await.success());
+    assert_eq!(collector.spans().len(), 1);
+}
