@@ -32,16 +32,10 @@ impl<S> ReadAhead<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut ahead = match this.ahead.take() {
-            Some(ahead) => ahead,
-            None => {
-                let mut ahead = Buffer::take();
-                if ready!(ahead.poll_fill(cx, &mut this.io))? == 0 {
-                    return Poll::Ready(Ok(()));
-                }
-                ahead
-            }
-        };
+        let mut ahead = this.ahead.take().unwrap_or_else(Buffer::take);
+        if ahead.is_empty() && ready!(ahead.poll_fill(cx, &mut this.io))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
         let count = ahead.filled().len().min(buf.remaining());
         buf.put_slice(&ahead.filled()[..count]);
         ahead.consume(count);
