@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 
 use super::certificates::{TlsFiles, UnusableFile};
 use super::item::Item;
-use super::{ClientCertificate, Host, Tls, TlsVersion, host};
+use super::{ClientCertificate, FileKind, Host, Tls, TlsVersion, host};
 
 /// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
 pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
@@ -50,6 +50,9 @@ pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
         min_version: min_version.unwrap_or_default(),
         danger_skip_verify,
     };
+    for file in files(&tls) {
+        item.watch(file, FileKind::Certificate);
+    }
     for error in unusable(&tls) {
         let place = match error.key {
             "ca_file" => &ca,
@@ -59,6 +62,11 @@ pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
         place.as_ref().unwrap_or(item).mistake(error.text());
     }
     tls
+}
+
+fn files(tls: &Tls) -> impl Iterator<Item = &PathBuf> {
+    let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
+    tls.ca_file.iter().chain(client)
 }
 
 /// What is wrong with the files: one mistake for the roots and one for the client certificate.
