@@ -33,7 +33,7 @@ const STATIC: [(&str, &str, &str); 7] = [
 ];
 
 /// OAuth2 credentials: name, what stands in `auth` with `$S` for the secret, and how a request shows it.
-const OAUTH2: [(&str, &str, Proof); 9] = [
+const OAUTH2: [(&str, &str, Proof); 8] = [
     ("in_basic", "grant_type: client_credentials, client_secret: $S", Proof::InBasic),
     (
         "in_form",
@@ -62,7 +62,6 @@ const OAUTH2: [(&str, &str, Proof); 9] = [
     ),
     ("jwt_bearer", "grant_type: jwt_bearer, private_key: $S, claims: { sub: a }", Proof::Signed("assertion")),
     ("google", "grant_type: jwt_bearer, service_account_file: $M/google", Proof::Signed("assertion")),
-    ("dpop", "grant_type: client_credentials, client_secret: fixed, dpop: true, dpop_key: $S", Proof::Dpop),
 ];
 
 /// How a token request shows which secret it was made with.
@@ -72,7 +71,6 @@ enum Proof {
     Param(&'static str),
     Hmac,
     Signed(&'static str),
-    Dpop,
 }
 
 /// One version of one secret.
@@ -83,9 +81,7 @@ struct Secret {
 
 impl Secret {
     fn new(name: &str, round: usize) -> Self {
-        let is_key = OAUTH2
-            .iter()
-            .any(|(kind, _, proof)| *kind == name && matches!(proof, Proof::Signed(_) | Proof::Dpop));
+        let is_key = OAUTH2.iter().any(|(kind, _, proof)| *kind == name && matches!(proof, Proof::Signed(_)));
         if !is_key {
             return Self { file: format!("secret-of-{name}-number-{round}-and-long-enough"), key: None };
         }
@@ -106,7 +102,6 @@ impl Secret {
                 hmac::verify(&key, signed.as_bytes(), &signature).is_ok()
             }
             Proof::Signed(name) => self.signed(request.param(name).unwrap()),
-            Proof::Dpop => self.signed(request.http.header("dpop").unwrap()),
         }
     }
 
