@@ -46,14 +46,14 @@ impl<T> Renewable<T> {
         make: impl FnOnce(&F) -> Result<T, E>,
     ) -> Option<Renewal> {
         let mut used = self.used.lock();
-        let made = files.and_then(|files| {
+        let value = files.and_then(|files| {
             let content = self.keys.hash_one(&files);
-            if content == *used { Ok(None) } else { make(&files).map(|made| Some((made, content))) }
+            if content == *used { Ok(None) } else { make(&files).map(|value| Some((value, content))) }
         });
-        let outcome = match made {
+        let outcome = match value {
             Ok(None) => return None,
-            Ok(Some((made, content))) => {
-                self.current.store(Arc::new(made));
+            Ok(Some((value, content))) => {
+                self.current.store(Arc::new(value));
                 *used = content;
                 Ok(())
             }

@@ -20,7 +20,7 @@ impl OAuth2 {
         let (client_auth, grant) = (other.client_auth.clone(), self.grant.with_secret_of(&other.grant));
         self != other
             && self.client_auth.as_str() == client_auth.as_str()
-            && Self { client_auth, grant, ..self.clone() } == *other
+            && Self { grant, client_auth, ..self.clone() } == *other
     }
 }
 

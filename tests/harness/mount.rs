@@ -32,7 +32,9 @@ impl Mount {
                 symlink(format!("..data/{name}"), mount.at(name)).unwrap();
             }
         } else {
-            files.iter().for_each(|(name, content)| fs::write(mount.at(name), content).unwrap());
+            for (name, content) in files {
+                fs::write(mount.at(name), content).unwrap();
+            }
         }
         mount
     }
@@ -49,11 +51,15 @@ impl Mount {
             let old = old.unwrap();
             fs::copy(old.path(), self.at(&version).join(old.file_name())).unwrap();
         }
-        files.iter().for_each(|(name, content)| fs::write(self.at(&version).join(name), content).unwrap());
+        for (name, content) in files {
+            fs::write(self.at(&version).join(name), content).unwrap();
+        }
         let old = fs::read_link(self.at("..data"));
         symlink(version, self.at("..data_tmp")).unwrap();
         fs::rename(self.at("..data_tmp"), self.at("..data")).unwrap();
-        old.into_iter().for_each(|old| fs::remove_dir_all(self.at(old.to_str().unwrap())).unwrap());
+        if let Ok(old) = old {
+            fs::remove_dir_all(self.at(old.to_str().unwrap())).unwrap();
+        }
     }
 
     /// The folder.

@@ -86,7 +86,9 @@ impl Pki {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = rustls::RootCertStore::empty();
-        clients.iter().for_each(|clients| roots.add(clients.ca.der().clone()).unwrap());
+        for clients in clients {
+            roots.add(clients.ca.der().clone()).unwrap();
+        }
         let verifier =
             rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         let config = ServerConfig::builder_with_provider(provider)

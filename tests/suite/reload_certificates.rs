@@ -18,6 +18,9 @@ use super::oauth2::PATIENCE;
 use super::ways_connect::ca_for;
 use crate::harness::{Answer, Call, Mount, Pki, Sidekey, Upstream, Way, assert_eventually};
 
+const TOTAL: &str = "sidekey_certificate_reload_total";
+const GOOD: &str = "sidekey_certificate_last_reload_successful";
+
 /// A caller that makes a new connection for each request.
 #[derive(Clone)]
 struct Caller {
@@ -39,7 +42,9 @@ impl Caller {
 
     fn over_tls(self, roots: &[&str]) -> Self {
         let mut store = RootCertStore::empty();
-        roots.iter().for_each(|pem| store.add(der(pem)).unwrap());
+        for pem in roots {
+            store.add(der(pem)).unwrap();
+        }
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -195,8 +200,6 @@ services:
         let labels = [("result", result)];
         sidekey.metric(name, if result.is_empty() { &[] } else { &labels }).await.unwrap()
     };
-    const TOTAL: &str = "sidekey_certificate_reload_total";
-    const GOOD: &str = "sidekey_certificate_last_reload_successful";
     let replace = async |files: &[(&str, &str)]| {
         let taken = metric(TOTAL, "success").await;
         let refused = Mutex::new(metric(TOTAL, "failure").await);
@@ -207,7 +210,7 @@ services:
             })
             .await;
             *refused.lock() = metric(TOTAL, "failure").await;
-            assert_eq!(metric(GOOD, "").await, 0.0);
+            assert!(metric(GOOD, "").await < 1.0);
             let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
             let failing = &services["config"]["certificates_failing"];
             let error = failing["error"].as_str().unwrap_or_default();
@@ -217,7 +220,7 @@ services:
         };
         mount.replace(files, half).await;
         assert_eventually(PATIENCE, "the new content is taken", async || {
-            metric(TOTAL, "success").await > taken && metric(GOOD, "").await == 1.0
+            metric(TOTAL, "success").await > taken && metric(GOOD, "").await > 0.0
         })
         .await;
         load.answers(3).await;
@@ -243,7 +246,7 @@ services:
     assert!(failures.is_empty(), "{failures:?}\n{}", sidekey.log());
     let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
     assert!(services["config"]["certificates_failing"].is_null(), "{services}");
-    assert_eq!(metric("sidekey_config_reload_total", "failure").await, 0.0);
+    assert!(metric("sidekey_config_reload_total", "failure").await < 1.0);
     assert_eq!(metric(TOTAL, "failure").await > 0.0, way != Way::Symlink, "{}", sidekey.log());
     let keys = [&old_key, &new_key, &new_client.1, &new_authority.1];
     assert!(keys.iter().all(|key| !sidekey.log().contains(key.lines().nth(1).unwrap())));
