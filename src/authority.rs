@@ -16,7 +16,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::{Host, Intercept};
+use crate::config::{Host, Intercept, InterceptFiles};
+use crate::renewable::{Renewable, Renewal};
 
 /// A certificate is valid from so long ago, for callers whose clock is late, …
 const SINCE: Duration = Duration::from_secs(24 * 3600);
@@ -29,8 +30,14 @@ const KEPT: usize = 1024;
 /// What is offered by ALPN (RFC 7301), best first.
 const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
-/// An authority that signs for the hosts of services.
+/// An authority that signs for the hosts of services, made again when its files hold another.
 pub struct Authority {
+    config: Intercept,
+    signer: Renewable<Signer>,
+}
+
+/// One authority, and what it has signed.
+struct Signer {
     issuer: Issuer<'static, KeyPair>,
     chain: Vec<CertificateDer<'static>>,
     made: Mutex<HashMap<Host, (Instant, Arc<ServerConfig>)>>,
@@ -51,15 +58,37 @@ impl fmt::Debug for Authority {
 impl Authority {
     /// Reads certificate and key.
     pub fn new(config: &Intercept) -> Result<Self, AuthorityError> {
-        let (chain, key) = config.read().map_err(AuthorityError)?;
-        let unusable = |error: rcgen::Error| AuthorityError(format!("`intercept` cannot be used: {error}"));
+        let signer = Renewable::new(config.read(), |files| Signer::new(config, files));
+        Ok(Self { config: config.clone(), signer: signer.map_err(AuthorityError)? })
+    }
+
+    /// Whether this is the authority of that configuration.
+    pub fn is_of(&self, config: &Intercept) -> bool {
+        self.config == *config
+    }
+
+    /// Looks at the files; `None` where they hold what is in use. What cannot be used leaves the authority in use.
+    pub fn renew(&self) -> Option<Renewal> {
+        let signer = |files: &_| Signer::new(&self.config, files);
+        self.signer.renew("intercept", self.config.read(), signer)
+    }
+
+    /// A server's TLS as `host`, which refuses a caller that asks for another name.
+    pub fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, AuthorityError> {
+        self.signer.current().server(host)
+    }
+}
+
+impl Signer {
+    fn new(config: &Intercept, files: &InterceptFiles) -> Result<Self, String> {
+        let (chain, key) = config.authority(files)?;
+        let unusable = |error: rcgen::Error| format!("`intercept` cannot be used: {error}");
         let key = KeyPair::try_from(&key).map_err(unusable)?;
         let issuer = Issuer::from_ca_cert_der(&chain[0], key).map_err(unusable)?;
         Ok(Self { issuer, chain, made: Mutex::default() })
     }
 
-    /// A server's TLS as `host`, which refuses a caller that asks for another name.
-    pub fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, AuthorityError> {
+    fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, AuthorityError> {
         let mut made = self.made.lock();
         if let Some((at, server)) = made.get(host)
             && at.elapsed() < FRESH

@@ -1,11 +1,10 @@
 //! When the certificates end that Sidekey shows to others: listeners' own, client certificates, and the authority of
-//! interception. Read once a minute, and when the configuration has changed, for the metric that an alert looks at.
+//! interception. Read at the start and whenever `reload` has taken other files over, for the metric that an alert looks at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -14,9 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::config::{Auth, Config, Tls};
 use crate::metrics::CertificateMetrics;
-
-/// How often the files are read.
-const LOOK: Duration = Duration::from_secs(60);
 
 /// No file of certificates is larger.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -40,24 +36,33 @@ fn client(tls: &Tls) -> Option<&PathBuf> {
     tls.client.as_ref().map(|client| &client.cert_file)
 }
 
-/// Keeps the metric up to date for as long as somebody has the other end of `files`.
+/// Keeps the metric up to date for as long as somebody has the other end of `files`, and sends when one of them, or what is
+/// in one of them, is in use. A file that cannot be read keeps its date: what was in it is in use still.
 pub async fn follow(mut files: watch::Receiver<BTreeSet<PathBuf>>, metrics: CertificateMetrics) {
+    let mut known = BTreeMap::new();
     loop {
         let now = files.borrow_and_update().clone();
         // Disks can be slow, and network file systems hang.
-        if let Ok(ends) = tokio::task::spawn_blocking(move || read(&now)).await {
+        if let Ok(ends) = tokio::task::spawn_blocking(move || read(&now, known)).await {
             metrics.set(&ends);
+            known = ends;
+        } else {
+            known = BTreeMap::new();
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            changed = files.changed() => if changed.is_err() { return },
+        if files.changed().await.is_err() {
+            return;
         }
     }
 }
 
-/// Nothing for a file that cannot be read: whoever uses it says what is wrong with it.
-fn read(files: &BTreeSet<PathBuf>) -> BTreeMap<String, f64> {
-    files.iter().filter_map(|file| Some((file.to_string_lossy().into_owned(), end(file)?))).collect()
+/// Whoever uses a file that cannot be read says what is wrong with it.
+fn read(files: &BTreeSet<PathBuf>, mut known: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let of_file = |file: &PathBuf| {
+        let name = file.to_string_lossy().into_owned();
+        let end = end(file).or_else(|| known.remove(&name))?;
+        Some((name, end))
+    };
+    files.iter().filter_map(of_file).collect()
 }
 
 /// `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, in seconds of Unix time.
@@ -111,7 +116,7 @@ mod tests {
         assert_eq!(end(&dir.path().join("missing")), None);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn follows_the_files_and_what_is_configured() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap().certificates();
@@ -127,19 +132,22 @@ mod tests {
         };
         let (sender, receiver) = watch::channel(BTreeSet::from([a.clone(), b.clone()]));
         let following = tokio::spawn(follow(receiver, metrics));
-        let next_look = || tokio::time::sleep(LOOK + Duration::from_secs(1));
-        next_look().await;
-        assert_eq!(series(), ["a.pem\"} 2208988800", "b.pem\"} 2524608000"]);
+        let seen = async |expected: &[&str]| {
+            while series() != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Each of these waits for ever where it does not come.
+        seen(&["a.pem\"} 2208988800", "b.pem\"} 2524608000"]).await;
         std::fs::write(&a, pem(2050)).unwrap();
         std::fs::write(&b, "garbage").unwrap();
-        next_look().await;
-        assert_eq!(series(), ["a.pem\"} 2524608000"]);
+        sender.send_modify(|_| ());
+        seen(&["a.pem\"} 2524608000", "b.pem\"} 2524608000"]).await;
         std::fs::write(&b, pem(2040)).unwrap();
-        next_look().await;
-        assert_eq!(series(), ["a.pem\"} 2524608000", "b.pem\"} 2208988800"]);
+        sender.send_modify(|_| ());
+        seen(&["a.pem\"} 2524608000", "b.pem\"} 2208988800"]).await;
         sender.send_replace(BTreeSet::from([b]));
-        next_look().await;
-        assert_eq!(series(), ["b.pem\"} 2208988800"]);
+        seen(&["b.pem\"} 2208988800"]).await;
         drop(sender);
         following.await.unwrap();
     }

@@ -29,7 +29,7 @@ use rustix::net::{
 };
 
 use crate::config::Listen;
-use crate::listener::Listener;
+use crate::listener::{Inherited, Listener};
 
 /// The other process answers within this time.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -43,20 +43,6 @@ const SERVING: u8 = b'r';
 const TCP: u8 = b'T';
 const UNIX: u8 = b'U';
 const END: u8 = b'E';
-
-/// Sockets that the old process had open.
-#[derive(Default)]
-pub struct Inherited(Vec<Listener>);
-
-impl Inherited {
-    /// The socket of an address, if it was handed over; otherwise binds it.
-    pub fn listener(&mut self, address: &Listen) -> Result<Listener, crate::listener::BindError> {
-        match self.0.iter().position(|listener| listener.address == *address) {
-            Some(index) => Ok(self.0.swap_remove(index)),
-            None => Listener::bind(address),
-        }
-    }
-}
 
 /// The way back to the old process.
 pub struct Predecessor(UnixStream);
@@ -81,7 +67,7 @@ pub fn take_over(path: &Path) -> io::Result<(Inherited, Predecessor)> {
         let Some(listener) = receive(&stream)? else { break };
         listeners.push(listener);
     }
-    Ok((Inherited(listeners), Predecessor(stream)))
+    Ok((Inherited::some_of(listeners), Predecessor(stream)))
 }
 
 /// What the running process offers.
@@ -197,7 +183,7 @@ mod tests {
         let (mut inherited, predecessor) = take_over(&path).unwrap();
         assert!(is_relieved.try_recv().is_err());
         let [tcp, unix] = addresses.map(|address| inherited.listener(&address).unwrap());
-        assert!(inherited.0.is_empty());
+        assert!(inherited.is_empty());
         let Listen::Tcp(address) = tcp.address else { panic!("a TCP listener") };
         TcpStream::connect(address).unwrap();
         let Listen::Unix(socket) = &unix.address else { panic!("a Unix listener") };

@@ -9,10 +9,11 @@
 //! 4  proxy · admin
 //! 3  runtime · reload · trial → service
 //! 2  credential · route
-//! 1  token · upstream · handover · caller_tls · authority → listener · http2 · traces → headers · read_ahead
-//! 0  telemetry · tls · dns · keepalive · buffer · certificate_dates → config → secret · metrics
+//! 1  token · upstream · handover · activation · caller_tls · authority → listener · http2 · traces → headers · read_ahead
+//! 0  telemetry · tls · dns · keepalive · buffer · certificate_dates → config → secret · metrics · renewable
 //! ```
 
+pub mod activation;
 pub mod admin;
 pub mod app;
 pub mod authority;
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod proxy;
 pub mod read_ahead;
 pub mod reload;
+pub mod renewable;
 pub mod route;
 pub mod runtime;
 pub mod secret;

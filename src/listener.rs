@@ -53,6 +53,7 @@ impl Listener {
     pub fn inherit_tcp(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = TcpListener::from(descriptor);
         socket.set_nonblocking(true)?;
+        keep_alive(&socket);
         Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
     }
 
@@ -88,6 +89,56 @@ impl Listener {
             Socket::Tcp(socket) => TokioListener::Tcp(tokio::net::TcpListener::from_std(socket)?),
             Socket::Unix(socket) => TokioListener::Unix(tokio::net::UnixListener::from_std(socket)?),
         })
+    }
+}
+
+/// Sockets that were open before this process began.
+#[derive(Default)]
+pub struct Inherited {
+    listeners: Vec<Listener>,
+    /// Each must be wanted.
+    all: bool,
+}
+
+/// A socket that was passed to this process and that nobody would accept at.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the service manager listens at {} and passed that on, and no listener of the configuration has that address: whoever \
+     connects there would wait for ever; give a listener (`listen`, `admin.listen`) the address, or take it out of the socket unit",
+    .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+)]
+pub struct UnwantedSockets(Vec<Listen>);
+
+impl Inherited {
+    /// Those of a process that goes: what this one does without is closed.
+    pub fn some_of(listeners: Vec<Listener>) -> Self {
+        Self { listeners, all: false }
+    }
+
+    /// Those of a service manager, which stay open whatever this process does.
+    pub fn all_of(listeners: Vec<Listener>) -> Self {
+        Self { listeners, all: true }
+    }
+
+    /// The socket of an address, if it is among them; otherwise binds it.
+    pub fn listener(&mut self, address: &Listen) -> Result<Listener, BindError> {
+        match self.listeners.iter().position(|listener| listener.address == *address) {
+            Some(index) => Ok(self.listeners.swap_remove(index)),
+            None => Listener::bind(address),
+        }
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.listeners.is_empty()
+    }
+
+    /// To be asked when every listener has its socket.
+    pub fn finish(&self) -> Result<(), UnwantedSockets> {
+        if self.all && !self.is_empty() {
+            return Err(UnwantedSockets(self.listeners.iter().map(|one| one.address.clone()).collect()));
+        }
+        Ok(())
     }
 }
 
@@ -132,6 +183,20 @@ mod tests {
         let first = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let Err(error) = Listener::bind(&first.address) else { panic!("bound twice") };
         assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", first.address)), "{error}");
+    }
+
+    #[test]
+    fn what_a_service_manager_passed_must_be_wanted_and_what_a_process_left_need_not() {
+        let open = || Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
+        let (one, two) = (open(), open());
+        let (first, second) = (one.address.clone(), two.address.clone());
+        let mut passed = Inherited::all_of(vec![one, two]);
+        assert_eq!(passed.listener(&first).unwrap().address, first);
+        let error = passed.finish().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("the service manager listens at {second} and")), "{error}");
+        passed.listener(&second).unwrap();
+        assert!(passed.finish().is_ok());
+        assert!(Inherited::some_of(vec![open()]).finish().is_ok());
     }
 
     #[test]

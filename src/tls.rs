@@ -7,11 +7,8 @@
 mod unverified;
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
@@ -19,39 +16,17 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
+use crate::renewable::{Renewable, Renewal};
 
-/// How often the files are looked at.
-const POLL: Duration = Duration::from_secs(2);
-
-/// Makes client configurations and keeps them up to date. Equal settings share one.
+/// Makes client configurations, and makes them again. Equal settings share one.
 pub struct TlsClients {
     machine_roots: RootCertStore,
     provider: Arc<CryptoProvider>,
     shared: Mutex<HashMap<Tls, Weak<TlsClient>>>,
-    of_this_run: RandomState,
 }
 
-/// The client configuration for one setting, the newest that could be used.
-#[derive(Debug)]
-pub struct TlsClient {
-    current: ArcSwap<ClientConfig>,
-    files: Mutex<Files>,
-}
-
-#[derive(Debug)]
-struct Files {
-    /// Of what is in use.
-    used: u64,
-    /// What was wrong when last looked at, and whether the log knows.
-    wrong: Option<(UnusableFile, bool)>,
-}
-
-impl TlsClient {
-    /// The configuration to make the next connection with. The same `Arc` as long as nothing has changed.
-    pub fn current(&self) -> Arc<ClientConfig> {
-        self.current.load_full()
-    }
-}
+/// The client configuration for one setting, the newest that could be made.
+pub type TlsClient = Renewable<ClientConfig>;
 
 impl TlsClients {
     /// Loads the machine's CA roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` respected).
@@ -71,7 +46,6 @@ impl TlsClients {
             machine_roots,
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             shared: Mutex::default(),
-            of_this_run: RandomState::new(),
         }
     }
 
@@ -83,66 +57,22 @@ impl TlsClients {
         if let Some(client) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(client);
         }
-        let files = TlsFiles::read(tls)?;
-        let client = Arc::new(TlsClient {
-            current: ArcSwap::from_pointee(self.config(tls, &files)?),
-            files: Mutex::new(Files { used: files.fingerprint(&self.of_this_run), wrong: None }),
-        });
+        let client = Arc::new(Renewable::new(TlsFiles::read(tls), |files| self.config(tls, files))?);
         shared.retain(|_, client| client.strong_count() > 0);
         shared.insert(key, Arc::downgrade(&client));
         Ok(client)
     }
 
-    /// Follows changes of the files for ever.
-    pub async fn follow_files(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(POLL).await;
-            let clients = self.clone();
-            // Disks can be slow, and network file systems hang.
-            let _ = tokio::task::spawn_blocking(move || clients.look()).await;
-        }
-    }
-
-    fn look(&self) {
+    /// Looks at the files of every configuration that is in use, and makes those again whose files hold something else. What
+    /// cannot be used leaves the old one in place.
+    pub fn renew(&self) -> Vec<Renewal> {
         let clients: Vec<_> =
             self.shared.lock().iter().map(|(tls, client)| (tls.clone(), client.clone())).collect();
-        for (tls, client) in clients {
-            if let Some(client) = client.upgrade().filter(|_| tls.ca_file.is_some() || tls.client.is_some()) {
-                self.look_at(&tls, &client);
-            }
-        }
-    }
-
-    fn look_at(&self, tls: &Tls, client: &TlsClient) {
-        let mut known = client.files.lock();
-        let renewed = TlsFiles::read(tls).and_then(|files| {
-            let fingerprint = files.fingerprint(&self.of_this_run);
-            if fingerprint == known.used {
-                Ok(None)
-            } else {
-                Ok(Some((self.config(tls, &files)?, fingerprint)))
-            }
-        });
-        match renewed {
-            Ok(None) => known.wrong = None,
-            Ok(Some((config, fingerprint))) => {
-                client.current.store(Arc::new(config));
-                *known = Files { used: fingerprint, wrong: None };
-                tracing::info!(tls.files = shown(tls), "TLS files have changed; new connections use them");
-            }
-            // Certificate and key are written one after the other: what is wrong once may be right at the next look.
-            Err(error) => match &mut known.wrong {
-                Some((wrong, is_said)) if *wrong == error => {
-                    if !std::mem::replace(is_said, true) {
-                        tracing::error!(
-                            tls.files = shown(tls),
-                            "changed TLS files cannot be used, so the old content stays in use: {error}"
-                        );
-                    }
-                }
-                wrong => *wrong = Some((error, false)),
-            },
-        }
+        let of_files = |(tls, client): (Tls, Weak<TlsClient>)| {
+            let client = client.upgrade().filter(|_| tls.ca_file.is_some() || tls.client.is_some())?;
+            client.renew(&shown(&tls), TlsFiles::read(&tls), |files| self.config(&tls, files))
+        };
+        clients.into_iter().filter_map(of_files).collect()
     }
 
     fn config(&self, tls: &Tls, files: &TlsFiles) -> Result<ClientConfig, UnusableFile> {
@@ -173,10 +103,11 @@ impl Default for TlsClients {
     }
 }
 
+/// What the log calls it, and what tells it from the others.
 fn shown(tls: &Tls) -> String {
     let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
     let paths = tls.ca_file.iter().chain(client).map(|path| path.display().to_string());
-    paths.collect::<Vec<_>>().join(", ")
+    format!("connections to servers ({})", paths.collect::<Vec<_>>().join(", "))
 }
 
 /// The name that a server must prove: `tls.server_name`, or the URL's host. Never empty, and an address is verified

@@ -45,8 +45,9 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
 /// Every request passes here, so that no route can forget to ask.
 async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let access = &admin.access;
+    let access = admin.rules.now();
     let allowed = if reads { access.read(request.headers()) } else { access.change(request.headers()) };
+    drop(access);
     match allowed {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -58,7 +59,7 @@ async fn openapi() -> Response {
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    let (reading_needs_token, changing_needs_token) = admin.access.needs();
+    let (reading_needs_token, changing_needs_token) = admin.rules.now().needs();
     let snapshot = admin.runtime.current();
     let views =
         snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));

@@ -6,7 +6,9 @@
 //!   no form of another page can send, and come from the same origin where a browser says where it comes from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
@@ -16,7 +18,27 @@ use crate::secret::Secret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The rules of one admin listener.
+/// The rules of one admin listener, which a reload may change.
+pub struct Rules(ArcSwap<Access>);
+
+impl Rules {
+    pub(super) fn new(config: &config::Admin) -> Self {
+        Self(ArcSwap::from_pointee(Access::new(config)))
+    }
+
+    /// For the next request. What the listener is stays as it was bound: an address cannot become a Unix socket, where
+    /// less is asked for.
+    pub fn replace(&self, config: &config::Admin) {
+        let is_unix = self.0.load().is_unix;
+        self.0.store(Arc::new(Access { is_unix, ..Access::new(config) }));
+    }
+
+    pub(super) fn now(&self) -> Guard<Arc<Access>> {
+        self.0.load()
+    }
+}
+
+/// The rules as of one moment.
 pub(super) struct Access {
     token: Option<Secret>,
     reading_needs_token: bool,
@@ -287,6 +309,29 @@ mod tests {
             assert_eq!(with(&[("content-type", form)]), 415, "{form}");
         }
         assert_eq!(with(&[]), 415);
+    }
+
+    #[test]
+    fn rules_change_and_an_address_does_not_become_a_socket() {
+        let with = |listen: Listen, token: Option<&str>| config::Admin {
+            token: token.map(|token| Secret::new(token.into()).unwrap()),
+            ..config::Admin::at(listen)
+        };
+        let address = || Listen::Tcp(([127, 0, 0, 1], 9090).into());
+        let json = [("host", "localhost"), ("content-type", "application/json")];
+        let change = |rules: &Rules, token: &str| {
+            let bearer = format!("Bearer {token}");
+            let fields: Vec<_> = json.into_iter().chain([("authorization", bearer.as_str())]).collect();
+            status(rules.now().change(&head(&fields)))
+        };
+        let rules = Rules::new(&with(address(), Some("the-first-admin-token")));
+        assert_eq!(change(&rules, "the-first-admin-token"), 200);
+        rules.replace(&with(address(), Some("the-second-admin-token")));
+        assert_eq!(change(&rules, "the-first-admin-token"), 401);
+        assert_eq!(change(&rules, "the-second-admin-token"), 200);
+        // It is bound at the next start only.
+        rules.replace(&with(Listen::Unix("/run/admin.sock".into()), None));
+        assert_eq!(status(rules.now().change(&head(&json))), 403);
     }
 
     #[test]

@@ -29,7 +29,7 @@ async fn ready(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
     let snapshot = admin.runtime.current();
     let shown = snapshot.services.iter().map(|service| readiness::State::of(service));
     let (ready, mut text) = readiness::readiness(shown);
-    if admin.access.metrics(&head).is_err() {
+    if admin.rules.now().metrics(&head).is_err() {
         // A probe has no token and needs the status alone.
         text.truncate(text.find('\n').map_or(0, |end| end + 1));
     }
@@ -38,7 +38,7 @@ async fn ready(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
-    if let Err(problem) = admin.access.metrics(&head) {
+    if let Err(problem) = admin.rules.now().metrics(&head) {
         return problem.into_response();
     }
     admin.refresh_gauges();

@@ -30,7 +30,7 @@ use crate::config;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::runtime::Runtime;
-use guard::Access;
+pub use guard::Rules;
 use history::Histories;
 
 /// What the admin pages are made from.
@@ -51,7 +51,7 @@ pub struct Admin {
     registry: Registry,
     metrics: Arc<Metrics>,
     reloader: Reloader,
-    access: Access,
+    rules: Arc<Rules>,
     histories: Arc<Histories>,
     started: SystemTime,
 }
@@ -60,8 +60,13 @@ impl Admin {
     /// Pages over what runs, under the rules of `config`.
     pub fn new(config: &config::Admin, state: State) -> Self {
         let State { runtime, registry, metrics, reloader } = state;
-        let (access, histories) = (Access::new(config), Arc::new(Histories::default()));
-        Self { runtime, registry, metrics, reloader, access, histories, started: SystemTime::now() }
+        let (rules, histories) = (Arc::new(Rules::new(config)), Arc::new(Histories::default()));
+        Self { runtime, registry, metrics, reloader, rules, histories, started: SystemTime::now() }
+    }
+
+    /// Who may do what, for a reload to change.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.clone()
     }
 
     /// The pages. Starts the task that samples the traffic, and so needs a tokio runtime.

@@ -27,7 +27,8 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
 
 /// The files hold no state; but under a name that is not ours nothing of ours answers.
 async fn guard(State(admin): State<Arc<Admin>>, head: HeaderMap, request: Request, next: Next) -> Response {
-    match admin.access.page(&head) {
+    let allowed = admin.rules.now().page(&head);
+    match allowed {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

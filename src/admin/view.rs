@@ -39,9 +39,11 @@ pub(super) struct AccessView {
 struct ConfigView {
     loaded: Timestamp,
     failing: Option<FailingView>,
+    /// Certificate files on disk are not what is in use.
+    certificates_failing: Option<FailingView>,
 }
 
-/// The configuration on disk is another one, and cannot be used.
+/// What is on disk is not what is in use, because it cannot be used.
 #[derive(Serialize)]
 struct FailingView {
     since: Timestamp,
@@ -50,10 +52,16 @@ struct FailingView {
 
 impl ConfigView {
     fn of(status: &reload::Status) -> Self {
-        let failing = status.failing.as_ref();
-        let failing = failing
-            .map(|failing| FailingView { since: Timestamp(failing.since), error: failing.error.clone() });
-        Self { loaded: Timestamp(status.last_success), failing }
+        let view = |failing: &Option<reload::Failing>| {
+            let failing = failing.as_ref();
+            failing
+                .map(|failing| FailingView { since: Timestamp(failing.since), error: failing.error.clone() })
+        };
+        Self {
+            loaded: Timestamp(status.last_success),
+            failing: view(&status.failing),
+            certificates_failing: view(&status.certificates),
+        }
     }
 }
 
@@ -66,6 +74,8 @@ pub(super) struct ReloadView {
     added: Vec<String>,
     changed: Vec<String>,
     removed: Vec<String>,
+    /// What has new certificates.
+    certificates: Vec<String>,
     /// Keys whose change takes effect at the next start only.
     at_next_start: Vec<&'static str>,
 }
@@ -86,12 +96,15 @@ impl ReloadView {
                 report.removed.len()
             ),
         };
+        if !report.certificates.is_empty() {
+            message.extend([" New certificates: ", &report.certificates.join(", "), "."]);
+        }
         if !report.at_next_start.is_empty() {
             let later = report.at_next_start.join(", ");
             message.extend([" At the next start only: ", &later, "."]);
         }
-        let reload::Report { added, changed, removed, at_next_start, .. } = report;
-        Self { ok, message, added, changed, removed, at_next_start }
+        let reload::Report { added, changed, removed, certificates, at_next_start, .. } = report;
+        Self { ok, message, added, changed, removed, certificates, at_next_start }
     }
 }
 

@@ -6,8 +6,7 @@ use tokio::sync::watch;
 
 use crate::caller_tls::CallerTlsServer;
 use crate::config::{self, Config, Listen};
-use crate::handover::Inherited;
-use crate::listener::{BindError, Listener};
+use crate::listener::{BindError, Inherited, Listener};
 use crate::proxy::Door;
 
 use super::Bound;
@@ -17,6 +16,7 @@ pub(super) struct OpenDoor {
     pub(super) listener: Arc<Listener>,
     pub(super) bound: Bound,
     pub(super) door: Arc<Door>,
+    pub(super) tls: Option<Arc<CallerTlsServer>>,
     /// Tells the workers to accept no more.
     pub(super) stop: watch::Sender<bool>,
     wanted: Wanted,
@@ -132,11 +132,8 @@ impl OpenDoor {
             address: listener.address.clone(),
         };
         let tls = wanted.listen.tls.clone().map(CallerTlsServer::new).transpose()?.map(Arc::new);
-        if let Some(tls) = &tls {
-            tokio::spawn(CallerTlsServer::watch(Arc::downgrade(tls), listener.address.to_string()));
-        }
-        let door = Arc::new(Door::new(wanted.service.clone(), tls));
-        Ok(Self { listener, bound, door, stop: watch::Sender::new(false), wanted })
+        let door = Arc::new(Door::new(wanted.service.clone(), tls.clone()));
+        Ok(Self { listener, bound, door, tls, stop: watch::Sender::new(false), wanted })
     }
 
     /// Accepts no more. Connections that are open end with the request they are busy with.

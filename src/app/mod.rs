@@ -39,11 +39,11 @@ use crate::authority::Authority;
 use crate::certificate_dates;
 use crate::config::{Config, Listen, Unmatched};
 use crate::dns::Resolver;
-use crate::handover::Inherited;
-use crate::listener::Listener;
+use crate::listener::{Inherited, Listener};
 use crate::metrics::Metrics;
 use crate::proxy::DataPlane;
 use crate::reload::{self, Reloader, Report, Watcher};
+use crate::renewable::Renewal;
 use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
 use crate::secret::Commands;
@@ -55,7 +55,7 @@ use crate::traces::{Current, Tracer};
 use crate::upstream::Outside;
 
 pub use alone::service_alone;
-use doors::Doors;
+use doors::{Doors, OpenDoor};
 pub use online::servers;
 use pages::Pages;
 use services::{Services, Workshop};
@@ -76,6 +76,7 @@ pub struct App {
     workshop: Workshop,
     admin: Bound,
     admin_socket: Arc<Listener>,
+    admin_rules: Arc<admin::Rules>,
     chains: Arc<Chains>,
     state: Mutex<State>,
     reloader: Reloader,
@@ -123,7 +124,12 @@ impl Bound {
 impl App {
     /// Starts everything, on the current tokio runtime and on worker threads of its own; all listeners are open then.
     pub fn start(config: &Config) -> anyhow::Result<Arc<Self>> {
-        let (app, pages) = Self::build(config, &mut Inherited::default())?;
+        Self::start_on(config, &mut Inherited::default())
+    }
+
+    /// The same, on sockets that are open already.
+    pub fn start_on(config: &Config, inherited: &mut Inherited) -> anyhow::Result<Arc<Self>> {
+        let (app, pages) = Self::build(config, inherited)?;
         app.open(pages)?;
         Ok(app)
     }
@@ -155,6 +161,7 @@ impl App {
 
         let doors = Doors::open(config, inherited)?;
         let admin = inherited.listener(&config.admin.listen)?;
+        inherited.finish()?;
         let admin_socket = Arc::new(admin.try_clone()?);
         let mut none = Services::default();
         let services = workshop.prepare(&none, config)?;
@@ -164,7 +171,7 @@ impl App {
         workshop.traces.set(recorder.clone());
         let services = services.start(&mut none, &metrics);
 
-        let connects = Connects::new(&workshop, config)?;
+        let connects = Connects::new(&workshop, config, None)?;
         let runtime = Arc::new(Runtime::new(snapshot(config, &services, connects, recorder)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
@@ -176,8 +183,8 @@ impl App {
             reloader: reloader.clone(),
         };
         let pages = Pages { listener: admin, admin: Admin::new(&config.admin, state) };
+        let admin_rules = pages.admin.rules();
         tokio::spawn(sweep(runtime.clone()));
-        tokio::spawn(workshop.tls.clone().follow_files());
         let (certificates, shown) = watch::channel(certificate_dates::files(config));
         tokio::spawn(certificate_dates::follow(shown, metrics.certificates()));
 
@@ -190,6 +197,7 @@ impl App {
             workshop,
             admin: admin_bound,
             admin_socket,
+            admin_rules,
             chains,
             state: Mutex::new(state),
             reloader,
@@ -308,6 +316,22 @@ impl reload::Target for App {
     fn take(&self, config: Config) -> Result<Report, String> {
         self.change(config).map_err(|error| format!("{error:#}"))
     }
+
+    fn renew_certificates(&self) -> Vec<Renewal> {
+        let listeners: Vec<_> = {
+            let state = self.state.lock();
+            let of_door = |door: &OpenDoor| Some((door.tls.clone()?, door.bound.address.clone()));
+            state.doors.iter().filter_map(of_door).collect()
+        };
+        let mut renewals = self.workshop.tls.renew();
+        renewals.extend(listeners.iter().filter_map(|(tls, address)| tls.renew(address)));
+        renewals.extend(self.runtime.current().intercept.as_ref().and_then(|authority| authority.renew()));
+        if renewals.iter().any(|renewal| renewal.outcome.is_ok()) {
+            // Their dates are others.
+            self.certificates.send_modify(|_| ());
+        }
+        renewals
+    }
 }
 
 impl App {
@@ -317,7 +341,7 @@ impl App {
         anyhow::ensure!(!state.stopping, "Sidekey is stopping");
         let services = self.workshop.prepare(&state.services, &config)?;
         let planned = state.doors.plan(&config)?;
-        let connects = Connects::new(&self.workshop, &config)?;
+        let connects = Connects::new(&self.workshop, &config, self.runtime.current().intercept.clone())?;
         let tracing = state.traces.prepare(&self.workshop, &config)?;
         let mut ready = Vec::new();
         for door in planned.opened() {
@@ -339,6 +363,7 @@ impl App {
         state.doors.close_old(&closed);
         let mut report = services::retire(&state.services, &services, &self.metrics);
         settings::compare(&state.config, &config, &mut report);
+        self.admin_rules.replace(&config.admin);
         // One that was set by the admin API stays, unless somebody has written another one since.
         if let Some(log) = self.log.get().filter(|_| state.config.log.level != config.log.level) {
             log.set(&config.log);
@@ -359,8 +384,13 @@ struct Connects {
 }
 
 impl Connects {
-    fn new(workshop: &Workshop, config: &Config) -> anyhow::Result<Self> {
-        let intercept = config.intercept.as_ref().map(Authority::new).transpose()?.map(Arc::new);
+    /// `running` is the authority in use, which stays where it is the one of the configuration.
+    fn new(workshop: &Workshop, config: &Config, running: Option<Arc<Authority>>) -> anyhow::Result<Self> {
+        let intercept = match (&config.intercept, running) {
+            (Some(wanted), Some(running)) if running.is_of(wanted) => Some(running),
+            (Some(wanted), _) => Some(Arc::new(Authority::new(wanted)?)),
+            (None, _) => None,
+        };
         let outside = match &config.unmatched {
             Unmatched::Deny => None,
             Unmatched::Tunnel(settings) => {

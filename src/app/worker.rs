@@ -109,6 +109,12 @@ fn listening(listener: &Listener, entrance: Entrance) -> anyhow::Result<(Listeni
             let address = path.to_str().context("the path of a socket is not UTF-8")?.to_owned();
             // As the umask made them: the engine's own choice lets every user of the machine in.
             let permissions = std::fs::metadata(path)?.permissions();
+            // The engine does the same, and panics where it cannot.
+            std::fs::set_permissions(path, permissions.clone()).with_context(|| {
+                format!(
+                    "the socket at {address} belongs to another user (a socket unit of systemd makes it Sidekey's with `SocketUser=`)"
+                )
+            })?;
             (address.clone(), ListenerConfig::uds(address).permissions(permissions))
         }
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArg, cannot_start, descriptors, load, notify, upgrade};
+use crate::activation;
 use crate::app::App;
 use crate::config::Config;
 use crate::secret::Commands;
@@ -49,6 +50,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
     descriptors::raise(config.max_connections);
+    let passed = activation::passed()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("sidekey-control")
@@ -58,7 +60,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
         // Kubernetes, systemd and `docker stop` send SIGTERM; a person at a terminal sends SIGINT.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let (mut hup, mut usr2) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
-        let app = upgrade::start(config, take_over).await?;
+        let app = upgrade::start(config, take_over, passed).await?;
         let mut relieved = pin!(upgrade::offer(config.upgrade_sock.as_deref(), &app));
         started(&app);
         notify::serving();
@@ -75,7 +77,8 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
                 _ = hup.recv() => {
                     tracing::info!(signal = "SIGHUP", "asked to reload");
                     let reloader = app.reloader();
-                    tokio::spawn(async move { reloader.reload_now().await });
+                    notify::reloading();
+                    tokio::spawn(async move { notify::reloaded(reloader.reload_now().await.is_ok()) });
                 }
             }
         };

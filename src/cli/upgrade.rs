@@ -9,33 +9,37 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::handover::{self, Inherited, Predecessor};
+use crate::handover::{self, Predecessor};
+use crate::listener::Inherited;
 
 /// The new process waits so long for its first tokens before it serves.
 const FIRST_TOKENS: Duration = Duration::from_secs(30);
 
 /// Starts, on the sockets of the process that runs where there is one; that one is relieved once this one serves.
-pub(super) async fn start(config: &Config, take_over: bool) -> anyhow::Result<Arc<App>> {
-    let (mut inherited, predecessor) = if take_over { ask(config)? } else { (Inherited::default(), None) };
-    if predecessor.is_none() {
-        return App::start(config);
-    }
+///
+/// `passed` is what a service manager listens at; a process that runs has the same sockets.
+pub(super) async fn start(
+    config: &Config,
+    take_over: bool,
+    mut passed: Inherited,
+) -> anyhow::Result<Arc<App>> {
+    let Some((mut inherited, predecessor)) = (if take_over { ask(config)? } else { None }) else {
+        return App::start_on(config, &mut passed);
+    };
     let app = App::start_relieving(config, &mut inherited, FIRST_TOKENS).await?;
-    if let Some(predecessor) = predecessor {
-        predecessor.relieve().context("the old process cannot be told that it is relieved")?;
-        tracing::info!("took over from the old process");
-    }
+    predecessor.relieve().context("the old process cannot be told that it is relieved")?;
+    tracing::info!("took over from the old process");
     Ok(app)
 }
 
-fn ask(config: &Config) -> anyhow::Result<(Inherited, Option<Predecessor>)> {
+fn ask(config: &Config) -> anyhow::Result<Option<(Inherited, Predecessor)>> {
     let path =
         config.upgrade_sock.as_deref().context("`--upgrade` needs `upgrade_sock` in the configuration")?;
     match handover::take_over(path) {
-        Ok((inherited, predecessor)) => Ok((inherited, Some(predecessor))),
+        Ok(both) => Ok(Some(both)),
         Err(error) if is_nobody(&error) => {
             tracing::warn!("nobody offers sockets at {}, so this is a start like any other", path.display());
-            Ok((Inherited::default(), None))
+            Ok(None)
         }
         Err(error) => Err(error).with_context(|| format!("cannot take over at {}", path.display())),
     }

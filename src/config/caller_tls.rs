@@ -1,6 +1,7 @@
 //! `tls` of a listener: the certificate that callers see, and the certificates that are asked of them.
 
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
+use super::FileKind;
 use super::item::Item;
 use super::secret::{named, plain};
 
@@ -31,11 +33,16 @@ pub struct CallerTls {
 }
 
 /// The files' content as of one moment.
-#[derive(PartialEq, Eq)]
 pub struct CallerTlsFiles {
     cert: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
+}
+
+impl Hash for CallerTlsFiles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.cert, &*self.key, &self.client_ca).hash(state);
+    }
 }
 
 impl CallerTls {
@@ -114,6 +121,9 @@ pub(super) fn read(item: &Item<'_>) -> Option<CallerTls> {
         return None;
     }
     let tls = CallerTls { cert: cert?, key: key?, client_ca };
+    for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
+        item.watch(file, FileKind::Certificate);
+    }
     let usable = tls.read().and_then(|files| tls.server(&files));
     usable.map_err(|message| item.mistake(message)).ok()?;
     Some(tls)

@@ -4,7 +4,7 @@
 //! No message quotes a file: it may hold a key.
 
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{Hash, Hasher};
 use std::io::Read;
 use std::path::Path;
 
@@ -51,6 +51,13 @@ impl UnusableFile {
     }
 }
 
+impl Hash for TlsFiles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let client = self.client.as_ref().map(|(cert, key)| (&**cert, &**key));
+        (self.ca.as_deref(), client).hash(state);
+    }
+}
+
 impl TlsFiles {
     /// Reads the files that `tls` names.
     pub fn read(tls: &Tls) -> Result<Self, UnusableFile> {
@@ -62,12 +69,6 @@ impl TlsFiles {
             None => None,
         };
         Ok(Self { ca, client })
-    }
-
-    /// The same for the same content; says nothing of it, and is another in every run of the program.
-    pub fn fingerprint(&self, of_this_run: &RandomState) -> u64 {
-        let parts = (&self.ca, &self.client);
-        of_this_run.hash_one((parts.0.as_deref(), parts.1.as_ref().map(|(cert, key)| (&**cert, &**key))))
     }
 
     /// The roots in `ca_file`; `None` where there is no such key.
@@ -195,14 +196,5 @@ mod tests {
             client("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key),
             Err("cert_file")
         );
-    }
-
-    #[test]
-    fn the_fingerprint_changes_with_the_content() {
-        let state = RandomState::new();
-        let of =
-            |ca: &[u8]| TlsFiles { ca: Some(Zeroizing::new(ca.to_vec())), client: None }.fingerprint(&state);
-        assert_eq!(of(b"a"), of(b"a"));
-        assert_ne!(of(b"a"), of(b"b"));
     }
 }

@@ -6,6 +6,7 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::FileKind;
 use super::item::Item;
 use super::nearest::list;
 use super::secret::{self, named};
@@ -230,7 +231,13 @@ fn private_key_jwt(table: &mut Table<'_>) -> Option<ClientAuth> {
     let key = table.required("private_key");
     let algorithm = algorithm(table, &Algorithm::ASYMMETRIC);
     let (key_id, audience) = (text(table, "key_id"), text(table, "assertion_audience"));
-    let thumbprint = table.optional("assertion_certificate").and_then(|item| item.parse(thumbprint));
+    let thumbprint = table.optional("assertion_certificate").and_then(|item| {
+        item.parse(|path| {
+            // Part of what the configuration says, and so read again with it; nothing is made of the file elsewhere.
+            item.watch(Path::new(path), FileKind::Secret);
+            thumbprint(path)
+        })
+    });
     let key = key.and_then(|item| secret::signing_key(&item, algorithm));
     Some(ClientAuth::PrivateKeyJwt(Assertion { key: key?, key_id, audience, thumbprint }))
 }

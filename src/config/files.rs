@@ -1,6 +1,7 @@
 //! The files that a configuration was read from, so that a change to any of them is noticed: by content, because
 //! Kubernetes swaps a symlink two folders up, and editors write a new file under the old name.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
@@ -28,12 +29,14 @@ impl fmt::Debug for SeenFile {
 }
 
 /// What a file is to the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
     /// The configuration itself.
     Config,
     /// A secret.
     Secret,
+    /// A certificate, its key, or roots: what TLS is made of.
+    Certificate,
 }
 
 impl SeenFile {
@@ -46,6 +49,18 @@ impl SeenFile {
     #[must_use]
     pub fn again(&self) -> Self {
         Self::look(&self.path, self.kind)
+    }
+
+    /// These and those of the others that are not among them.
+    #[must_use]
+    pub fn and(mut these: Vec<Self>, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut known: HashSet<_> = these.iter().map(|this| (this.path.clone(), this.kind)).collect();
+        for other in others {
+            if known.insert((other.path.clone(), other.kind)) {
+                these.push(other);
+            }
+        }
+        these
     }
 
     /// What it is.

@@ -1,12 +1,15 @@
 //! `intercept`, `unmatched` and `tunnel`: what becomes of `CONNECT`, which apps send that have Sidekey in `HTTPS_PROXY`.
 
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
 
+use super::FileKind;
 use super::caller_tls::{content, path};
 use super::duration;
 use super::item::Item;
@@ -49,16 +52,36 @@ impl Default for Tunnel {
     }
 }
 
+/// The files' content as of one moment.
+pub struct InterceptFiles {
+    cert: Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl Hash for InterceptFiles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&*self.cert, &*self.key).hash(state);
+    }
+}
+
 impl Intercept {
+    /// Reads the files; the error names the one that cannot be read.
+    pub fn read(&self) -> Result<InterceptFiles, String> {
+        Ok(InterceptFiles { cert: content(&self.ca_cert)?, key: content(&self.ca_key)? })
+    }
+
     /// Certificate (and those above it) and key, which belong together; the error names the file and nothing in it.
-    pub fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    pub fn authority(
+        &self,
+        files: &InterceptFiles,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
         let failed = |path: &Path, what: &str| format!("the file{} {what}", named(path));
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content(&self.ca_cert)?).collect();
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.cert).collect();
         let chain = chain.map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
         let Some(first) = chain.first() else {
             return Err(failed(&self.ca_cert, "has no certificate in it; it takes PEM"));
         };
-        let key = PrivateKeyDer::from_pem_slice(&content(&self.ca_key)?)
+        let key = PrivateKeyDer::from_pem_slice(&files.key)
             .map_err(|_| failed(&self.ca_key, "has no private key that can be parsed"))?;
         let provider = rustls::crypto::ring::default_provider();
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
@@ -89,7 +112,11 @@ pub(super) fn read(item: &Item<'_>) -> Option<Intercept> {
     let ca_key = table.required("ca_key").and_then(|item| item.parse(path));
     table.finish();
     let intercept = Intercept { ca_cert: ca_cert?, ca_key: ca_key? };
-    intercept.read().map_err(|message| item.mistake(message)).ok()?;
+    for file in [&intercept.ca_cert, &intercept.ca_key] {
+        item.watch(file, FileKind::Certificate);
+    }
+    let usable = intercept.read().and_then(|files| intercept.authority(&files));
+    usable.map_err(|message| item.mistake(message)).ok()?;
     if is_readable_by_others(&intercept.ca_key) {
         item.warn("other users of this machine can read the file of `ca_key`, and whoever has it can be any server to those who trust the CA; chmod 600");
     }

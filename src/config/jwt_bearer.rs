@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::FileKind;
 use super::grant::Grant;
 use super::item::Item;
 use super::secret::{named, plain};
@@ -125,6 +126,7 @@ impl JwtBearer {
 fn service_account(item: &Item<'_>) -> Option<ServiceAccount> {
     let path = item.text()?;
     let path = Path::new(path);
+    item.watch(path, FileKind::Secret);
     let read = || -> std::io::Result<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::new());
         std::io::Read::read_to_end(

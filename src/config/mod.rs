@@ -65,7 +65,7 @@ pub use dpop::Dpop;
 pub use error::{ConfigError, Mistake};
 pub use files::{FileKind, SeenFile};
 pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
-pub use intercept::{Intercept, Tunnel, Unmatched};
+pub use intercept::{Intercept, InterceptFiles, Tunnel, Unmatched};
 pub use interpolate::Environment;
 pub use issuer::{Issuer, TokenUrl};
 pub use jwt_bearer::JwtBearer;

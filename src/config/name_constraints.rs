@@ -10,7 +10,7 @@ use super::{Host, Intercept, Service, host};
 
 /// Warns of the hosts of services that callers would be refused by.
 pub(super) fn warn_of_hosts_outside(item: &Item<'_>, intercept: &Intercept, services: &[Service]) {
-    let Ok((chain, _)) = intercept.read() else { return };
+    let Ok((chain, _)) = intercept.read().and_then(|files| intercept.authority(&files)) else { return };
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&chain[0]) else { return };
     let Ok(Some(constraints)) = certificate.name_constraints() else { return };
     let upstreams = services.iter().flat_map(Service::upstreams).map(|upstream| upstream.host.clone());

@@ -1,7 +1,8 @@
 //! Everything noted while the file is read: no mistake is final, and each has its place.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::error::Mistake;
 use super::interpolate::Environment;
@@ -15,7 +16,7 @@ pub(super) struct Report<'e> {
     commands: &'e Commands,
     mistakes: RefCell<Vec<Mistake>>,
     warnings: RefCell<Vec<Warning>>,
-    files: RefCell<Vec<SeenFile>>,
+    files: RefCell<BTreeMap<(PathBuf, FileKind), SeenFile>>,
 }
 
 impl<'e> Report<'e> {
@@ -54,13 +55,15 @@ impl<'e> Report<'e> {
         });
     }
 
-    /// Notes a file that is about to be read.
+    /// Notes a file that is about to be read; what it held when it was first noted counts.
     pub(super) fn watch(&self, path: &Path, kind: FileKind) {
-        self.files.borrow_mut().push(SeenFile::look(path, kind));
+        let mut files = self.files.borrow_mut();
+        files.entry((path.to_owned(), kind)).or_insert_with(|| SeenFile::look(path, kind));
     }
 
     pub(super) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>, Vec<SeenFile>) {
-        (self.mistakes.into_inner(), self.warnings.into_inner(), self.files.into_inner())
+        let files = self.files.into_inner().into_values().collect();
+        (self.mistakes.into_inner(), self.warnings.into_inner(), files)
     }
 }
 

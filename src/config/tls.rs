@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 
 use super::certificates::{TlsFiles, UnusableFile};
 use super::item::Item;
-use super::{ClientCertificate, Host, Tls, TlsVersion, host};
+use super::{ClientCertificate, FileKind, Host, Tls, TlsVersion, host};
 
 /// Reads the `tls` that goes with a token endpoint. The name in its URL is the name that is asked for and verified: there is
 /// no other.
@@ -65,6 +65,9 @@ pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
         min_version: min_version.unwrap_or_default(),
         danger_skip_verify,
     };
+    for file in files(&tls) {
+        item.watch(file, FileKind::Certificate);
+    }
     for error in unusable(&tls) {
         let place = match error.key {
             "ca_file" => &ca,
@@ -74,6 +77,11 @@ pub(super) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
         place.as_ref().unwrap_or(item).mistake(error.text());
     }
     tls
+}
+
+fn files(tls: &Tls) -> impl Iterator<Item = &PathBuf> {
+    let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
+    tls.ca_file.iter().chain(client)
 }
 
 /// What is wrong with the files: one mistake for the roots and one for the client certificate.

@@ -11,6 +11,8 @@ pub struct ReloadMetrics {
     config_last_success: Gauge,
     config_in_use: IntGauge,
     secret_total: IntCounterVec,
+    certificate_total: IntCounterVec,
+    certificate_in_use: IntGauge,
 }
 
 impl ReloadMetrics {
@@ -30,7 +32,14 @@ impl ReloadMetrics {
             ),
             &["result"],
         )?;
-        for total in [&config_total, &secret_total] {
+        let certificate_total = IntCounterVec::new(
+            Opts::new(
+                "sidekey_certificate_reload_total",
+                "Times that changed certificate files were read again, by result (success, failure).",
+            ),
+            &["result"],
+        )?;
+        for total in [&config_total, &secret_total, &certificate_total] {
             // There from the start: a rate of what appears with its first failure misses that failure.
             for result in ["success", "failure"] {
                 total.with_label_values(&[result]).inc_by(0);
@@ -46,8 +55,21 @@ impl ReloadMetrics {
             "Whether the configuration on disk is the one in use, as far as it was read.",
         )?;
         registry.register(Box::new(config_last_success.clone()))?;
+        let certificate_in_use = IntGauge::new(
+            "sidekey_certificate_last_reload_successful",
+            "Whether the certificate files on disk are what is in use, as far as they were read.",
+        )?;
+        certificate_in_use.set(1);
         registry.register(Box::new(config_in_use.clone()))?;
-        Ok(Self { config_total, config_last_success, config_in_use, secret_total })
+        registry.register(Box::new(certificate_in_use.clone()))?;
+        Ok(Self {
+            config_total,
+            config_last_success,
+            config_in_use,
+            secret_total,
+            certificate_total,
+            certificate_in_use,
+        })
     }
 
     /// The configuration was read again.
@@ -63,6 +85,16 @@ impl ReloadMetrics {
     /// A changed secret was.
     pub fn secret_reloaded(&self, success: bool) {
         self.secret_total.with_label_values(&[result(success)]).inc();
+    }
+
+    /// Changed certificate files were.
+    pub fn certificates_reloaded(&self, success: bool) {
+        self.certificate_total.with_label_values(&[result(success)]).inc();
+    }
+
+    /// Whether all certificate files on disk are in use.
+    pub fn certificates_in_use(&self, all: bool) {
+        self.certificate_in_use.set(all.into());
     }
 
     /// What was read just now is in use.

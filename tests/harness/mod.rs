@@ -27,6 +27,7 @@ mod http2;
 mod http2_upstream;
 mod load;
 mod login;
+mod mount;
 mod pki;
 mod port;
 mod process;
@@ -48,6 +49,7 @@ pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame,
 pub use http2_upstream::{Http2Request, Http2Upstream};
 pub use load::{Load, Outcome};
 pub use login::Login;
+pub use mount::{Mount, Way};
 pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};

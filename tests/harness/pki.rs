@@ -77,11 +77,18 @@ impl Pki {
 
     /// A server that takes only clients with a certificate of `clients`.
     pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
+        self.server_for_any(names, &[clients])
+    }
+
+    /// A server that takes only clients with a certificate of one of these.
+    pub fn server_for_any(&self, names: &[&str], clients: &[&Self]) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue(names, |_| ());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(clients.ca.der().clone()).unwrap();
+        for clients in clients {
+            roots.add(clients.ca.der().clone()).unwrap();
+        }
         let verifier =
             rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         let config = ServerConfig::builder_with_provider(provider)

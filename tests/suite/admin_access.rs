@@ -1,7 +1,8 @@
 //! Who may do what at the admin address, over the wire.
 
 use super::admin_fleet::TOKEN;
-use crate::harness::{Call, Connection, Response, Sidekey};
+use super::oauth2::PATIENCE;
+use crate::harness::{Call, Connection, Response, Sidekey, assert_eventually};
 
 async fn sidekey(admin: &str) -> Sidekey {
     // An address that nothing listens on: the service is not asked for anything.
@@ -101,4 +102,29 @@ async fn a_unix_socket_is_guarded_by_its_file_mode() {
     assert_eq!(connection.response().await.status, 200);
     connection.send(request("evil.example")).await;
     assert_eq!(connection.response().await.status, 403);
+}
+
+#[tokio::test]
+async fn a_new_token_in_its_file_is_asked_for_from_the_next_request_on() {
+    let config = "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0, token: { file: $DIR/token } }\n\
+         reload: { interval: 20ms }\nlog: { level: debug, format: json }\n\
+         services: { mail: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } } }\n";
+    let sidekey = Sidekey::configured(config).file("token", "the-first-admin-token\n").start().await;
+    let with = async |token: &str| {
+        put(&sidekey, &[JSON, ("Authorization", &format!("Bearer {token}"))]).await.status
+    };
+    assert_eq!(with("the-first-admin-token").await, 200);
+    // Half of it is no token, and the one before goes on.
+    let file = sidekey.dir().join("token");
+    std::fs::write(&file, "the-").unwrap();
+    assert_eventually(PATIENCE, "it is refused", async || {
+        sidekey.metric("sidekey_secret_reload_total", &[("result", "failure")]).await == Some(1.0)
+    })
+    .await;
+    assert_eq!(with("the-first-admin-token").await, 200);
+    std::fs::write(&file, "the-second-admin-token\n").unwrap();
+    assert_eventually(PATIENCE, "the new one is taken", async || with("the-second-admin-token").await == 200)
+        .await;
+    assert_eq!(with("the-first-admin-token").await, 401);
+    assert!(!sidekey.log().contains("next start") && !sidekey.log().contains("-admin-token"));
 }

@@ -14,7 +14,7 @@ pub fn config(services: &str) -> String {
 }
 
 /// Looked at all the time.
-fn watched(services: &str) -> String {
+pub fn watched(services: &str) -> String {
     format!("reload: {{ interval: 20ms }}\n{}", Sidekey::configuration_serving(services))
 }
 
@@ -185,7 +185,7 @@ async fn logging_changes_too_and_what_cannot_is_said() {
         .filter(|event| event["message"] == "changed, which takes effect at the next start only")
         .map(|event| event["config.path"].clone())
         .collect();
-    assert_eq!(keys, ["admin", "threads"]);
+    assert_eq!(keys, ["admin.listen", "threads"]);
     sidekey.get("/api/x").await;
     sidekey.reconfigure(&other.replace("level: debug", "level: error"));
     assert!(sidekey.reload().await);

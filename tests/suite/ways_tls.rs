@@ -15,6 +15,7 @@ async fn behind_tls(pki: &Pki, upstream: &Upstream, more: &str) -> Sidekey {
     let config = format!(
         "listen: {{ address: 127.0.0.1:0, tls: {{ cert: $DIR/cert.pem, key: $DIR/key.pem{more} }} }}
 admin: 127.0.0.1:0
+reload: {{ interval: 20ms }}
 log: {{ level: debug, format: json }}
 services: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }} }}
 ",
@@ -112,7 +113,9 @@ async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     sidekey.write("key.pem", "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n");
     let broken = || {
         let events = sidekey.events();
-        events.into_iter().find(|event| event.to_string().contains("new certificate cannot be used"))
+        events
+            .into_iter()
+            .find(|event| event.to_string().contains("changed certificate files cannot be used"))
     };
     assert_eventually(PATIENCE, "the broken key is named", async || broken().is_some()).await;
     assert_eq!(broken().unwrap()["level"], "ERROR");
@@ -123,7 +126,7 @@ async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     let files = next.server_files(&["localhost"]);
     sidekey.write("cert.pem", &read_to_string(files.certificate).unwrap());
     sidekey.write("key.pem", &read_to_string(files.key).unwrap());
-    sidekey.logged("the listener's certificate was replaced").await;
+    sidekey.logged("new certificate files are in use from the next connection on").await;
     let answer = Curl::call(&["--http1.1", "--cacert", &next.ca_file(), &url(&sidekey)], b"").await;
     assert_eq!(answer.status, 200);
 }

@@ -340,10 +340,12 @@ function render(state) {
   show(byId('reload'), access.changing_needs_token !== null);
   headline(state.counts, state.services);
   const notice = byId('notice');
-  show(notice, Boolean(state.config?.failing));
-  if (state.config?.failing) {
-    say(notice, `The configuration on disk cannot be used, ${span(now() - Date.parse(state.config.failing.since))} now; what runs is the one before it.\n${state.config.failing.error}`);
-  }
+  const notices = [
+    ['The configuration on disk cannot be used', state.config?.failing, 'what runs is the one before it'],
+    ['Certificate files cannot be used', state.config?.certificates_failing, 'what they held before is in use'],
+  ].filter(([, failing]) => failing);
+  show(notice, notices.length > 0);
+  say(notice, notices.map(([what, failing, instead]) => `${what}, ${span(now() - Date.parse(failing.since))} now; ${instead}.\n${failing.error}`).join('\n'));
   const sorted = state.services.map((service, place) => ({ service, place }));
   sorted.sort((a, b) => RANK[a.service.severity] - RANK[b.service.severity] || a.place - b.place);
   const list = byId('services');

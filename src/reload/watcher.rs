@@ -1,8 +1,4 @@
-//! Change under a running process: the configuration and every file that it names are looked at now and then, and read
-//! again when one of them has changed, when a signal says so, or when somebody asks over the admin API.
-//!
-//! A configuration is validated whole and then taken whole. One that cannot be used changes nothing: what runs goes on,
-//! the log says so once, [`Status`] says since when, and it is tried again until it can be used.
+//! The one loop that looks at files.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,6 +7,8 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
+use super::certificates::Certificates;
+use super::{Failing, ReloadError, Report, Source, Status, Target};
 use crate::config::{Config, ConfigError, FileKind, SeenFile};
 use crate::metrics::ReloadMetrics;
 use crate::secret::{Commands, Renewed};
@@ -20,109 +18,28 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// A file that never rests is read as it is after so many looks.
 const LOOKS: u32 = 20;
 
-/// What a configuration is taken by: the running program.
-pub trait Target: Send + Sync + 'static {
-    /// Takes a configuration whole, or refuses it and changes nothing.
-    fn take(&self, config: Config) -> Result<Report, String>;
-}
+type Reply = oneshot::Sender<Result<Report, ReloadError>>;
 
-/// What a reload changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Services that were not there before.
-    pub added: Vec<String>,
-    /// Services that were there and are not as they were.
-    pub changed: Vec<String>,
-    /// Services that are gone.
-    pub removed: Vec<String>,
-    /// Listeners opened and closed, as text.
-    pub listeners: Vec<String>,
-    /// Something else: logging, tracing, draining.
-    pub settings: bool,
-    /// Keys whose change takes effect at the next start only.
-    pub at_next_start: Vec<&'static str>,
-}
-
-impl Report {
-    /// Whether everything was as before.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// Why what runs is still what ran before.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReloadError {
-    /// The configuration has mistakes; the text lists them, without any value.
-    #[error("{0}")]
-    Invalid(String),
-    /// The configuration is good and cannot be taken, such as where an address is in use.
-    #[error("{0}")]
-    Refused(String),
-    /// The process is ending.
-    #[error("Sidekey is stopping")]
-    Stopping,
-}
-
-/// How reloading goes.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// When the configuration in use was read.
-    pub last_success: SystemTime,
-    /// What is wrong with the one on disk, and since when, where something is.
-    pub failing: Option<Failing>,
-}
-
-/// The configuration on disk is not the one in use.
-#[derive(Debug, Clone)]
-pub struct Failing {
-    /// What is wrong; no secret, possibly many lines.
-    pub error: String,
-    /// Since when.
-    pub since: SystemTime,
-}
-
-/// Asks for a reload and knows how the last one went; clones are the same.
-#[derive(Clone)]
-pub struct Reloader {
-    requests: mpsc::Sender<oneshot::Sender<Result<Report, ReloadError>>>,
-    status: Arc<Mutex<Status>>,
-}
-
-impl Reloader {
-    /// Reads the configuration now, changed or not, and says what came of it.
-    pub async fn reload_now(&self) -> Result<Report, ReloadError> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(reply).await.map_err(|_| ReloadError::Stopping)?;
-        answer.await.map_err(|_| ReloadError::Stopping)?
-    }
-
-    /// How it goes.
-    pub fn status(&self) -> Status {
-        self.status.lock().clone()
-    }
-}
-
-/// Where a configuration comes from.
-pub type Source = Box<dyn FnMut() -> Result<Config, ConfigError> + Send>;
-
-/// Watches on behalf of a [`Reloader`].
+/// Watches on behalf of a [`Reloader`](super::Reloader).
 pub struct Watcher {
-    requests: mpsc::Receiver<oneshot::Sender<Result<Report, ReloadError>>>,
+    requests: mpsc::Receiver<Reply>,
     status: Arc<Mutex<Status>>,
     metrics: ReloadMetrics,
-}
-
-/// A reloader, and the watcher that answers it once it runs.
-pub fn new(metrics: ReloadMetrics) -> (Reloader, Watcher) {
-    let (sender, requests) = mpsc::channel(1);
-    let status = Arc::new(Mutex::new(Status { last_success: SystemTime::now(), failing: None }));
-    metrics.in_use();
-    (Reloader { requests: sender, status: status.clone() }, Watcher { requests, status, metrics })
+    certificates: Certificates,
 }
 
 impl Watcher {
-    /// Watches for as long as there is a [`Reloader`]. `seen` and `interval` are those of the configuration in use.
+    pub(super) fn new(
+        requests: mpsc::Receiver<Reply>,
+        status: Arc<Mutex<Status>>,
+        metrics: ReloadMetrics,
+    ) -> Self {
+        let certificates = Certificates::new(status.clone(), metrics.clone());
+        Self { requests, status, metrics, certificates }
+    }
+
+    /// Watches for as long as there is a [`Reloader`](super::Reloader). `seen` and `interval` are those of the configuration
+    /// in use.
     pub async fn run(
         mut self,
         mut source: Source,
@@ -145,22 +62,26 @@ impl Watcher {
                 self.metrics.secret_reloaded(false);
             }
             // Asked for: what is there now. Otherwise only what has changed and rests.
-            let (before, files) = (seen.clone(), seen);
-            seen = look(files, reply.is_none()).await;
+            let before;
+            (before, seen) = look(seen, reply.is_none()).await;
             let changed: Vec<_> = seen
                 .iter()
                 .zip(&before)
                 .filter(|(now, then)| now != then)
                 .map(|(now, _)| now.kind())
                 .collect();
-            let is_due = reply.is_some() || renewed.changed || !changed.is_empty();
+            let config_changed = changed.iter().any(|kind| *kind != FileKind::Certificate);
+            let is_due = reply.is_some() || renewed.changed || config_changed;
             if !is_due && self.status.lock().failing.is_none() {
+                if !changed.is_empty() || self.certificates.are_wrong() {
+                    self.certificates.renew(&target).await;
+                }
                 continue;
             }
             let start = Instant::now();
             let read;
             (source, read) = reading(source).await;
-            let outcome = match read {
+            let mut outcome = match read {
                 Ok(config) => {
                     seen.clone_from(&config.files);
                     let next = config.reload.interval;
@@ -171,11 +92,15 @@ impl Watcher {
                     taken
                 }
                 Err(error) => {
-                    seen = error.files().to_vec();
+                    // Those in use are watched whatever the configuration on disk is like.
+                    let certificates = seen.into_iter().filter(|file| file.kind() == FileKind::Certificate);
+                    seen = SeenFile::and(error.files().to_vec(), certificates);
                     Err(ReloadError::Invalid(error.to_string()))
                 }
             };
-            if outcome.is_ok() {
+            let certificates = self.certificates.renew(&target).await;
+            if let Ok(report) = &mut outcome {
+                report.certificates = certificates;
                 commands.forget_unused();
             }
             let secret_changed = renewed.changed || changed.contains(&FileKind::Secret);
@@ -232,6 +157,7 @@ fn log_success(report: &Report, mended: bool, took: Duration) {
         services.changed = names(&report.changed),
         services.removed = names(&report.removed),
         listeners = names(&report.listeners),
+        certificates = names(&report.certificates),
         duration.seconds = took.as_secs_f64(),
         "configuration reloaded"
     );
@@ -258,9 +184,9 @@ async fn renew(commands: &Arc<Commands>, all: bool) -> Renewed {
     tokio::task::spawn_blocking(renew).await.expect("running a command does not panic")
 }
 
-/// Looks at the files; where one has changed and `settle` is set, until they rest. Off the event loop: a file may be on a
-/// file system that hangs.
-async fn look(files: Vec<SeenFile>, settle: bool) -> Vec<SeenFile> {
+/// Looks at the files; where one has changed and `settle` is set, until they rest. What was seen before, and what is now. Off
+/// the event loop: a file may be on a file system that hangs.
+async fn look(files: Vec<SeenFile>, settle: bool) -> (Vec<SeenFile>, Vec<SeenFile>) {
     let again = async |files: Vec<SeenFile>| {
         let look = move || files.iter().map(SeenFile::again).collect::<Vec<_>>();
         tokio::task::spawn_blocking(look).await.expect("looking at files does not panic")
@@ -275,7 +201,7 @@ async fn look(files: Vec<SeenFile>, settle: bool) -> Vec<SeenFile> {
             }
         }
     }
-    now
+    (files, now)
 }
 
 async fn reading(mut source: Source) -> (Source, Result<Config, ConfigError>) {
