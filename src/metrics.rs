@@ -5,22 +5,23 @@
 
 mod certificates;
 mod reload;
+mod requests;
+mod token;
 mod traces;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
-use parking_lot::Mutex;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 pub use certificates::CertificateMetrics;
 pub use reload::ReloadMetrics;
+pub use requests::{CLASSES, MethodLabel, REASONS, ServiceMetrics, Totals, UPSTREAM_REASONS};
+pub use token::{TokenMetrics, TokenUsers};
 pub use traces::TraceMetrics;
 
 /// Seconds; from a proxy's own cost on loopback to a slow report.
@@ -227,7 +228,7 @@ impl Metrics {
 
     /// Counts a request that was led to no upstream; `service` is empty where it led to no service either.
     pub fn answered(&self, service: &str, method: MethodLabel, status: u16) {
-        let labels = [service, method.as_str(), CLASSES[class(status)]];
+        let labels = [service, method.as_str(), CLASSES[requests::class(status)]];
         self.requests_total.with_label_values(&labels).inc();
     }
 
@@ -270,246 +271,10 @@ fn remove<B: MetricVecBuilder>(series: &MetricVec<B>, service: &str) {
     }
 }
 
-/// The reasons of Sidekey's own errors, as in the header `Sidekey-Error`; a test in `proxy` holds this to the code there.
-pub const REASONS: [&str; 10] = [
-    "unknown_service",
-    "forbidden",
-    "credential_unavailable",
-    "upstream_connect",
-    "upstream_tls",
-    "upstream_timeout",
-    "upstream_protocol",
-    "bad_request",
-    "too_large",
-    "overloaded",
-];
-
-/// The reasons that mean: the upstream could not be reached, or not understood.
-pub const UPSTREAM_REASONS: [&str; 4] =
-    ["upstream_connect", "upstream_tls", "upstream_timeout", "upstream_protocol"];
-
-/// The methods that are counted by name; any other is `OTHER`.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "OTHER"];
-/// Classes of status codes.
-pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-
-/// The position of a status code's class.
-fn class(status: u16) -> usize {
-    usize::from(status / 100).clamp(1, CLASSES.len()) - 1
-}
-
-/// A request's method as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MethodLabel(usize);
-
-impl MethodLabel {
-    /// `CONNECT`
-    pub const CONNECT: Self = Self(METHODS.len() - 2);
-    /// A method that is not counted by name, or one that could not be read.
-    pub const OTHER: Self = Self(METHODS.len() - 1);
-
-    /// The label of a method.
-    pub fn of(method: &str) -> Self {
-        METHODS.iter().position(|known| *known == method).map_or(Self::OTHER, Self)
-    }
-
-    /// The label's text.
-    pub fn as_str(self) -> &'static str {
-        METHODS[self.0]
-    }
-}
-
-/// One service's request series, resolved once so that a request does no label lookup.
-pub struct ServiceMetrics {
-    name: String,
-    requests_total: IntCounterVec,
-    errors_total: IntCounterVec,
-    replays_total: IntCounterVec,
-    requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
-    errors: [OnceLock<IntCounter>; REASONS.len()],
-    request_duration: Histogram,
-    in_flight: IntGauge,
-    upstream_duration: Histogram,
-    upstream_unauthorized: IntCounter,
-    /// The service is gone, and its series with it: requests still in flight bring none back.
-    retired: AtomicBool,
-}
-
-impl ServiceMetrics {
-    /// A request of this service begins.
-    pub fn begin(&self) {
-        self.in_flight.inc();
-    }
-
-    /// It ends; `status` is what the caller got, if it got one.
-    pub fn end(&self, MethodLabel(method): MethodLabel, status: Option<u16>, took: Duration) {
-        self.in_flight.dec();
-        self.request_duration.observe(took.as_secs_f64());
-        let Some(status) = status else { return };
-        let class = class(status);
-        let series = self.requests[method][class].get().or_else(|| {
-            let labels = [self.name.as_str(), METHODS[method], CLASSES[class]];
-            let first = || self.requests_total.with_label_values(&labels);
-            (!self.is_retired()).then(|| self.requests[method][class].get_or_init(first))
-        });
-        if let Some(series) = series {
-            series.inc();
-        }
-    }
-
-    /// The upstream answered.
-    pub fn upstream_answered(&self, status: u16, took: Duration) {
-        self.upstream_duration.observe(took.as_secs_f64());
-        if status == 401 {
-            self.upstream_unauthorized.inc();
-        }
-    }
-
-    /// A request was sent once more: `success`, `unauthorized` or `error`.
-    pub fn replayed(&self, result: &str) {
-        self.replays_total.with_label_values(&[self.name.as_str(), result]).inc();
-    }
-
-    /// Sidekey itself could not serve.
-    pub fn error(&self, reason: &str) {
-        if self.is_retired() {
-            return;
-        }
-        let series = || self.errors_total.with_label_values(&[self.name.as_str(), reason]);
-        match REASONS.iter().position(|known| *known == reason) {
-            Some(known) => self.errors[known].get_or_init(series).inc(),
-            None => series().inc(),
-        }
-    }
-
-    /// The service is gone: from now on nothing makes a series.
-    pub fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
-    }
-
-    fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Relaxed)
-    }
-
-    /// What was counted so far.
-    pub fn totals(&self) -> Totals {
-        let class = |class: usize| {
-            self.requests.iter().filter_map(|method| method[class].get()).map(IntCounter::get).sum()
-        };
-        let error = |reason: &str| {
-            let known = REASONS.iter().position(|known| *known == reason)?;
-            self.errors[known].get().map(IntCounter::get)
-        };
-        Totals {
-            classes: std::array::from_fn(class),
-            unauthorized: self.upstream_unauthorized.get(),
-            unreachable: UPSTREAM_REASONS.map(|reason| error(reason).unwrap_or_default()),
-            duration_seconds: self.request_duration.get_sample_sum(),
-            durations: self.request_duration.get_sample_count(),
-        }
-    }
-
-    /// Requests in flight right now.
-    pub fn in_flight(&self) -> i64 {
-        self.in_flight.get()
-    }
-}
-
-/// What one service's series have counted since it began.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Totals {
-    /// Requests answered, by class of status code from 1xx.
-    pub classes: [u64; CLASSES.len()],
-    /// Answers 401 of the upstream.
-    pub unauthorized: u64,
-    /// Errors of Sidekey's own, in the order of [`UPSTREAM_REASONS`].
-    pub unreachable: [u64; UPSTREAM_REASONS.len()],
-    /// Time that all requests took together, in seconds.
-    pub duration_seconds: f64,
-    /// How many requests that was.
-    pub durations: u64,
-}
-
-/// One service's token series.
-#[derive(Clone)]
-pub struct TokenMetrics {
-    name: String,
-    fetch_total: IntCounterVec,
-    state_writes: IntCounterVec,
-    fetch_duration: Histogram,
-    consecutive_failures: IntGauge,
-    expiry: GaugeVec,
-    last_success: GaugeVec,
-    next_refresh: GaugeVec,
-}
-
-impl TokenMetrics {
-    /// One token request ended; `reason` is empty for a success.
-    pub fn fetched(&self, reason: &str, took: Duration) {
-        let result = if reason.is_empty() { "success" } else { "failure" };
-        self.fetch_total.with_label_values(&[self.name.as_str(), result, reason]).inc();
-        self.fetch_duration.observe(took.as_secs_f64());
-    }
-
-    /// Tokens were written to `state.dir`, or could not be.
-    pub fn state_written(&self, success: bool) {
-        let result = if success { "success" } else { "failure" };
-        self.state_writes.with_label_values(&[self.name.as_str(), result]).inc();
-    }
-
-    /// The token's state, as Unix times; set when `/metrics` is read. There is no series for what has not happened yet.
-    pub fn state(
-        &self,
-        failures: u32,
-        expiry: Option<f64>,
-        last_success: Option<f64>,
-        next_refresh: Option<f64>,
-    ) {
-        self.consecutive_failures.set(i64::from(failures));
-        for (gauge, value) in
-            [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
-        {
-            let labels = [self.name.as_str()];
-            match value {
-                Some(value) => gauge.with_label_values(&labels).set(value),
-                // A 0 would read as 1970: an alert on it would fire before the first token.
-                None => drop(gauge.remove_label_values(&labels)),
-            }
-        }
-    }
-}
-
-/// The services that share one token; a reload may change which.
-#[derive(Clone, Default)]
-pub struct TokenUsers(Arc<Mutex<Vec<TokenMetrics>>>);
-
-impl TokenUsers {
-    /// These, from now on.
-    pub fn set(&self, users: Vec<TokenMetrics>) {
-        *self.0.lock() = users;
-    }
-
-    /// One token request ended; `reason` is empty for a success.
-    pub fn fetched(&self, reason: &str, took: Duration) {
-        self.0.lock().iter().for_each(|user| user.fetched(reason, took));
-    }
-}
-
-impl TokenUsers {
-    /// Tokens were written to `state.dir`, or not.
-    pub fn state_written(&self, success: bool) {
-        self.0.lock().iter().for_each(|user| user.state_written(success));
-    }
-}
-
-impl From<Vec<TokenMetrics>> for TokenUsers {
-    fn from(users: Vec<TokenMetrics>) -> Self {
-        Self(Arc::new(Mutex::new(users)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

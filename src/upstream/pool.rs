@@ -56,20 +56,21 @@ impl Pool {
 
     /// A connection that still lives; dead ones found on the way are closed.
     pub(super) fn take(&self, is_idempotent: bool) -> Option<(Stream, SocketAddr, Duration)> {
-        let own = worker();
+        let (own, now) = (worker(), Instant::now());
         (0..SHARDS).find_map(|offset| {
             let shard = &self.shards[(own + offset) % SHARDS];
             loop {
                 // The lock is let go before the connection is looked at.
                 let mut idle = shard.lock().pop()?;
-                if !is_idempotent && self.seen.is_risky(idle.since.elapsed()) {
+                let time = now.saturating_duration_since(idle.since);
+                if !is_idempotent && self.seen.is_risky(time) {
                     // The warmest of them; the others are colder.
                     shard.lock().push(idle);
                     return None;
                 }
                 self.gone(1);
-                if self.lives(&mut idle) {
-                    return Some((idle.stream, idle.address, idle.since.elapsed()));
+                if self.lives(&mut idle, time) {
+                    return Some((idle.stream, idle.address, time));
                 }
             }
         })
@@ -113,7 +114,7 @@ impl Pool {
         for shard in &self.shards {
             let mut shard = shard.lock();
             let before = shard.len();
-            shard.retain_mut(|idle| self.lives(idle));
+            shard.retain_mut(|idle| self.lives(idle, idle.since.elapsed()));
             self.gone(before - shard.len());
         }
     }
@@ -129,8 +130,8 @@ impl Pool {
         }
     }
 
-    fn lives(&self, idle: &mut Idle) -> bool {
-        let time = idle.since.elapsed();
+    /// Whether a connection that was idle for so long can be used.
+    fn lives(&self, idle: &mut Idle, time: Duration) -> bool {
         if time >= idle.limit {
             return false;
         }
