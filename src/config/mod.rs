@@ -58,6 +58,7 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
+pub use auth::{Auth, KeyLocation, Username};
 pub use caller_tls::{CallerTls, CallerTlsFiles};
 pub use certificates::{TlsFiles, UnusableFile};
 pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
@@ -70,6 +71,8 @@ pub use interpolate::Environment;
 pub use issuer::{Issuer, TokenUrl};
 pub use jwt_bearer::JwtBearer;
 pub use listener::Listener;
+pub use oauth2::OAuth2;
+pub use options::{Circuit, ConnectProxy, PoolLimits, RateLimit, UpstreamOptions};
 pub use token_request::{Proxy, RequestFormat, TokenRequest};
 pub use traces::Tracing;
 
@@ -257,132 +260,6 @@ impl fmt::Display for Host {
     }
 }
 
-/// What a service injects.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Auth {
-    /// `type: basic` (RFC 7617).
-    Basic {
-        /// User name.
-        username: Username,
-        /// Password; `None` where `""` says that there is none.
-        password: Option<Secret>,
-        /// The password before it, for as long as the upstream does not take the new one.
-        previous: Option<Secret>,
-    },
-    /// `type: bearer` (RFC 6750): the bare token; `Bearer ` is written by Sidekey.
-    Bearer {
-        /// The bare token.
-        token: Secret,
-        /// The token before it, likewise.
-        previous: Option<Secret>,
-    },
-    /// `type: api_key`.
-    ApiKey {
-        /// Where the key goes.
-        location: KeyLocation,
-        /// Written before the key (`prefix`), such as `Token `; may be empty.
-        prefix: String,
-        /// The key.
-        value: Secret,
-        /// The key before it, likewise.
-        previous: Option<Secret>,
-    },
-    /// `type: oauth2` (RFC 6749).
-    OAuth2(Box<OAuth2>),
-}
-
-impl Auth {
-    /// The `type` in the configuration, in logs and in tables.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Basic { .. } => "basic",
-            Self::Bearer { .. } => "bearer",
-            Self::ApiKey { .. } => "api_key",
-            Self::OAuth2(_) => "oauth2",
-        }
-    }
-
-    /// Whether there is a secret from before a rotation.
-    pub fn has_previous(&self) -> bool {
-        match self {
-            Self::Basic { previous, .. } | Self::Bearer { previous, .. } | Self::ApiKey { previous, .. } => {
-                previous.is_some()
-            }
-            Self::OAuth2(_) => false,
-        }
-    }
-}
-
-/// `username`: no colon, which would end it early.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Username {
-    /// As it stands in the file; may be empty.
-    Text(String),
-    /// For APIs that take their key as the user name.
-    Secret(Secret),
-}
-
-/// Where an API key goes: `in` and `name`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum KeyLocation {
-    /// A request header.
-    Header(http::HeaderName),
-    /// A parameter of the query, its name as written (encoded when it is sent).
-    Query(String),
-    /// A cookie (a token by RFC 6265 §4.1.1).
-    Cookie(String),
-}
-
-/// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct OAuth2 {
-    /// How a token is obtained.
-    pub grant: Grant,
-    /// Token endpoint, or who names it.
-    pub token_url: TokenUrl,
-    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
-    pub client_id: String,
-    /// How the client proves who it is.
-    pub client_auth: ClientAuth,
-    /// Requested scopes; joined by `request.scope_separator`.
-    pub scopes: Vec<String>,
-    /// Extra form parameters of the token request, in the order of the file.
-    pub endpoint_params: Vec<(String, String)>,
-    /// How the request is sent.
-    pub request: TokenRequest,
-    /// Tokens are bound to a key.
-    pub dpop: Option<Dpop>,
-    /// Lifetime of a token whose answer has no `expires_in`.
-    pub default_expires_in: Option<Duration>,
-    /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
-    pub request_timeout: Option<Duration>,
-    /// How long after a forced refresh the next one may be.
-    pub min_refresh_interval: Duration,
-    /// TLS toward the token endpoint.
-    pub tls: Tls,
-}
-
-/// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
-impl fmt::Debug for OAuth2 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
-        f.debug_struct("OAuth2")
-            .field("grant", &self.grant)
-            .field("token_url", &self.token_url)
-            .field("client_id", &self.client_id)
-            .field("client_auth", &self.client_auth)
-            .field("scopes", &self.scopes)
-            .field("endpoint_params", &params)
-            .field("request", &self.request)
-            .field("dpop", &self.dpop)
-            .field("default_expires_in", &self.default_expires_in)
-            .field("request_timeout", &self.request_timeout)
-            .field("min_refresh_interval", &self.min_refresh_interval)
-            .field("tls", &self.tls)
-            .finish()
-    }
-}
-
 /// `tls`: TLS toward an upstream or token endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
@@ -415,81 +292,6 @@ pub enum TlsVersion {
     Tls12,
     /// RFC 8446.
     Tls13,
-}
-
-/// How an upstream is reached, and how much of it is used.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UpstreamOptions {
-    /// The second and further URLs of `upstream`: the same API at other addresses.
-    pub also: Vec<Upstream>,
-    /// `resolve`: addresses of the upstream's name, in place of DNS.
-    pub resolve: Vec<IpAddr>,
-    /// `pool`
-    pub pool: PoolLimits,
-    /// `proxy_url`, `proxy_auth`
-    pub proxy: Option<ConnectProxy>,
-    /// `circuit`
-    pub circuit: Option<Circuit>,
-    /// `max_in_flight`: requests at a time.
-    pub max_in_flight: Option<usize>,
-    /// `rate_limit`
-    pub rate_limit: Option<RateLimit>,
-    /// `max_request_body`, in bytes.
-    pub max_request_body: Option<u64>,
-    /// `retry_idempotent`: an idempotent request that got no answer is sent once more.
-    pub retry_idempotent: bool,
-}
-
-/// `pool`: idle connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolLimits {
-    /// Idle connections to one URL; without it, 1024 for each worker.
-    pub max_idle: Option<usize>,
-    /// An idle connection is closed after this long.
-    pub idle_timeout: Duration,
-}
-
-impl Default for PoolLimits {
-    /// Shorter than the keep-alive of common servers (nginx has 75 s), so that it is Sidekey that closes, and no request
-    /// runs into a closing connection.
-    fn default() -> Self {
-        Self { max_idle: None, idle_timeout: Duration::from_secs(55) }
-    }
-}
-
-/// An HTTP proxy that is asked for a tunnel (RFC 9110 §9.3.6).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectProxy {
-    /// Its host.
-    pub host: Host,
-    /// Its port.
-    pub port: u16,
-    /// User name and password (RFC 7617).
-    pub credentials: Option<(Username, Option<Secret>)>,
-}
-
-/// `circuit`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Circuit {
-    /// So many failures in a row open it.
-    pub failures: u32,
-    /// For this long nothing is sent; after that one request tries.
-    pub open: Duration,
-}
-
-impl Default for Circuit {
-    fn default() -> Self {
-        Self { failures: 5, open: Duration::from_secs(10) }
-    }
-}
-
-/// `rate_limit`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RateLimit {
-    /// From one request to the next.
-    pub interval: Duration,
-    /// Requests that may come at once.
-    pub burst: u32,
 }
 
 /// `timeouts`: limits on waiting for an upstream.

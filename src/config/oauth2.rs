@@ -1,5 +1,6 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::grant::{self, Client};
@@ -7,8 +8,59 @@ use super::item::Item;
 use super::nearest::list;
 use super::table::Table;
 use super::{
-    Auth, ClientAuth, Grant, OAuth2, Tls, client_auth, dpop, duration, endpoint, issuer, tls, token_request,
+    Auth, ClientAuth, Dpop, Grant, Tls, TokenRequest, TokenUrl, client_auth, dpop, duration, endpoint,
+    issuer, tls, token_request,
 };
+
+/// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct OAuth2 {
+    /// How a token is obtained.
+    pub grant: Grant,
+    /// Token endpoint, or who names it.
+    pub token_url: TokenUrl,
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
+    pub client_id: String,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
+    /// Requested scopes; joined by `request.scope_separator`.
+    pub scopes: Vec<String>,
+    /// Extra form parameters of the token request, in the order of the file.
+    pub endpoint_params: Vec<(String, String)>,
+    /// How the request is sent.
+    pub request: TokenRequest,
+    /// Tokens are bound to a key.
+    pub dpop: Option<Dpop>,
+    /// Lifetime of a token whose answer has no `expires_in`.
+    pub default_expires_in: Option<Duration>,
+    /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
+    pub request_timeout: Option<Duration>,
+    /// How long after a forced refresh the next one may be.
+    pub min_refresh_interval: Duration,
+    /// TLS toward the token endpoint.
+    pub tls: Tls,
+}
+
+/// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
+impl fmt::Debug for OAuth2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OAuth2")
+            .field("grant", &self.grant)
+            .field("token_url", &self.token_url)
+            .field("client_id", &self.client_id)
+            .field("client_auth", &self.client_auth)
+            .field("scopes", &self.scopes)
+            .field("endpoint_params", &params)
+            .field("request", &self.request)
+            .field("dpop", &self.dpop)
+            .field("default_expires_in", &self.default_expires_in)
+            .field("request_timeout", &self.request_timeout)
+            .field("min_refresh_interval", &self.min_refresh_interval)
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
 
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 

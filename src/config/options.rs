@@ -6,8 +6,83 @@ use std::time::Duration;
 
 use super::item::Item;
 use super::table::Table;
-use super::{Circuit, ConnectProxy, Host, PoolLimits, RateLimit, Upstream, UpstreamOptions};
-use super::{auth, duration, endpoint};
+use super::{Host, Upstream, Username, auth, duration, endpoint};
+use crate::secret::Secret;
+
+/// How an upstream is reached, and how much of it is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamOptions {
+    /// The second and further URLs of `upstream`: the same API at other addresses.
+    pub also: Vec<Upstream>,
+    /// `resolve`: addresses of the upstream's name, in place of DNS.
+    pub resolve: Vec<IpAddr>,
+    /// `pool`
+    pub pool: PoolLimits,
+    /// `proxy_url`, `proxy_auth`
+    pub proxy: Option<ConnectProxy>,
+    /// `circuit`
+    pub circuit: Option<Circuit>,
+    /// `max_in_flight`: requests at a time.
+    pub max_in_flight: Option<usize>,
+    /// `rate_limit`
+    pub rate_limit: Option<RateLimit>,
+    /// `max_request_body`, in bytes.
+    pub max_request_body: Option<u64>,
+    /// `retry_idempotent`: an idempotent request that got no answer is sent once more.
+    pub retry_idempotent: bool,
+}
+
+/// `pool`: idle connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Idle connections to one URL; without it, 1024 for each worker.
+    pub max_idle: Option<usize>,
+    /// An idle connection is closed after this long.
+    pub idle_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    /// Shorter than the keep-alive of common servers (nginx has 75 s), so that it is Sidekey that closes, and no request
+    /// runs into a closing connection.
+    fn default() -> Self {
+        Self { max_idle: None, idle_timeout: Duration::from_secs(55) }
+    }
+}
+
+/// An HTTP proxy that is asked for a tunnel (RFC 9110 §9.3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectProxy {
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// User name and password (RFC 7617).
+    pub credentials: Option<(Username, Option<Secret>)>,
+}
+
+/// `circuit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// For this long nothing is sent; after that one request tries.
+    pub open: Duration,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { failures: 5, open: Duration::from_secs(10) }
+    }
+}
+
+/// `rate_limit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From one request to the next.
+    pub interval: Duration,
+    /// Requests that may come at once.
+    pub burst: u32,
+}
 
 /// Reads the keys other than `upstream` itself.
 pub(super) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOptions {
