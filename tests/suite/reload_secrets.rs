@@ -33,7 +33,7 @@ const STATIC: [(&str, &str, &str); 7] = [
 ];
 
 /// OAuth2 credentials: name, what stands in `auth` with `$S` for the secret, and how a request shows it.
-const OAUTH2: [(&str, &str, Proof); 8] = [
+const OAUTH2: [(&str, &str, Proof); 9] = [
     ("in_basic", "grant_type: client_credentials, client_secret: $S", Proof::InBasic),
     (
         "in_form",
@@ -61,6 +61,11 @@ const OAUTH2: [(&str, &str, Proof); 8] = [
         Proof::Param("refresh_token"),
     ),
     ("jwt_bearer", "grant_type: jwt_bearer, private_key: $S, claims: { sub: a }", Proof::Signed("assertion")),
+    (
+        "dpop",
+        "grant_type: client_credentials, client_secret: s3cret, dpop: true, dpop_key: $S",
+        Proof::OfPossession,
+    ),
     ("google", "grant_type: jwt_bearer, service_account_file: $M/google", Proof::Signed("assertion")),
 ];
 
@@ -71,6 +76,8 @@ enum Proof {
     Param(&'static str),
     Hmac,
     Signed(&'static str),
+    /// In the field `DPoP` (RFC 9449), whose key the token is bound to.
+    OfPossession,
 }
 
 /// One version of one secret.
@@ -81,7 +88,9 @@ struct Secret {
 
 impl Secret {
     fn new(name: &str, round: usize) -> Self {
-        let is_key = OAUTH2.iter().any(|(kind, _, proof)| *kind == name && matches!(proof, Proof::Signed(_)));
+        let is_key = OAUTH2
+            .iter()
+            .any(|(kind, _, proof)| *kind == name && matches!(proof, Proof::Signed(_) | Proof::OfPossession));
         if !is_key {
             return Self { file: format!("secret-of-{name}-number-{round}-and-long-enough"), key: None };
         }
@@ -102,6 +111,7 @@ impl Secret {
                 hmac::verify(&key, signed.as_bytes(), &signature).is_ok()
             }
             Proof::Signed(name) => self.signed(request.param(name).unwrap()),
+            Proof::OfPossession => self.signed(request.http.header("dpop").unwrap()),
         }
     }
 
@@ -116,6 +126,14 @@ impl Secret {
 fn parts(token: &str) -> (&str, Vec<u8>) {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     (signed, BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap())
+}
+
+/// The public key that a proof of possession names, as part of a token that is bound to it.
+fn bound_to(request: &crate::harness::Request) -> String {
+    let proof = request.header("dpop").expect("a proof");
+    let head = BASE64_URL_SAFE_NO_PAD.decode(proof.split('.').next().unwrap()).unwrap();
+    let head: serde_json::Value = serde_json::from_slice(&head).unwrap();
+    format!("bound-to-{}", head["jwk"]["x"].as_str().unwrap())
 }
 
 /// What stands for a static secret in a request.
@@ -155,6 +173,12 @@ async fn rotated(way: Way) {
             endpoint.url()
         )
         .unwrap();
+        if name == "dpop" {
+            endpoint.server().answer_with(|request| {
+                let token = bound_to(request);
+                Answer::json(&json!({ "access_token": token, "token_type": "DPoP", "expires_in": 3600 }))
+            });
+        }
         endpoints.insert(name, endpoint);
     }
     let secret = |name: &str| format!("{{ file: $M/{name} }}");
@@ -173,6 +197,12 @@ async fn rotated(way: Way) {
     upstream.answer_with({
         let (taken, last) = (taken.clone(), last.clone());
         move |request| {
+            if request.target.starts_with("/dpop") {
+                // A proof by another key than the token's is refused.
+                let is_bound =
+                    request.header("authorization") == Some(&format!("DPoP {}", bound_to(request)));
+                return if is_bound { Answer::ok("bound") } else { Answer::status(401).body("no") };
+            }
             let Some((name, _, field)) = STATIC.iter().find(|kind| {
                 request.target.strip_prefix('/').is_some_and(|rest| rest.split('?').next() == Some(kind.0))
             }) else {
