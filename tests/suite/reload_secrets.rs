@@ -16,7 +16,7 @@ use serde_json::json;
 use super::oauth2::PATIENCE;
 use super::reload::watched;
 use crate::harness::{
-    Answer, Load, Mount, Sidekey, TokenEndpoint, TokenRequest, Upstream, Way, assert_eventually,
+    Answer, Load, Mount, Request, Sidekey, TokenEndpoint, TokenRequest, Upstream, Way, assert_eventually,
 };
 
 const ROUNDS: usize = 2;
@@ -129,7 +129,7 @@ fn parts(token: &str) -> (&str, Vec<u8>) {
 }
 
 /// The public key that a proof of possession names, as part of a token that is bound to it.
-fn bound_to(request: &crate::harness::Request) -> String {
+fn bound_to(request: &Request) -> String {
     let proof = request.header("dpop").expect("a proof");
     let head = BASE64_URL_SAFE_NO_PAD.decode(proof.split('.').next().unwrap()).unwrap();
     let head: serde_json::Value = serde_json::from_slice(&head).unwrap();
@@ -143,6 +143,36 @@ fn shown(request: &crate::harness::Request, field: &str) -> String {
     match text.strip_prefix("Basic ") {
         Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap(),
         None => text,
+    }
+}
+
+/// For each static secret, those that the upstream takes.
+type Taken = Arc<Mutex<HashMap<&'static str, Vec<String>>>>;
+/// For each static secret, the one that it took last.
+type Last = Arc<Mutex<HashMap<&'static str, String>>>;
+
+/// An upstream that takes what is in the list, a token with a proof by its key, and any other token.
+fn taking(taken: Taken, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
+    move |request: &Request| {
+        if request.target.starts_with("/dpop") {
+            // A proof by another key than the token's is refused.
+            let is_bound = request.header("authorization") == Some(&format!("DPoP {}", bound_to(request)));
+            return if is_bound { Answer::ok("bound") } else { Answer::status(401).body("no") };
+        }
+        let Some((name, _, field)) = STATIC.iter().find(|kind| {
+            request.target.strip_prefix('/').is_some_and(|rest| rest.split('?').next() == Some(kind.0))
+        }) else {
+            return Answer::ok("a token");
+        };
+        let shown = shown(request, field);
+        let good = taken.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
+        match good {
+            Some(secret) => {
+                last.lock().insert(name, secret);
+                Answer::ok("granted")
+            }
+            None => Answer::status(401).body("no"),
+        }
     }
 }
 
@@ -188,37 +218,12 @@ async fn rotated(way: Way) {
         .collect();
     let services = services.replace("$M", mount.path());
 
-    // An upstream that takes what is in the list, and any token; what it takes last is the secret of this moment.
-    let taken: Arc<Mutex<HashMap<&str, Vec<String>>>> = Arc::default();
-    let last: Arc<Mutex<HashMap<&str, String>>> = Arc::default();
+    // What it takes last is the secret of this moment.
+    let (taken, last) = (Taken::default(), Last::default());
     for (name, ..) in STATIC {
         taken.lock().insert(name, vec![versions[name][0].file.clone()]);
     }
-    upstream.answer_with({
-        let (taken, last) = (taken.clone(), last.clone());
-        move |request| {
-            if request.target.starts_with("/dpop") {
-                // A proof by another key than the token's is refused.
-                let is_bound =
-                    request.header("authorization") == Some(&format!("DPoP {}", bound_to(request)));
-                return if is_bound { Answer::ok("bound") } else { Answer::status(401).body("no") };
-            }
-            let Some((name, _, field)) = STATIC.iter().find(|kind| {
-                request.target.strip_prefix('/').is_some_and(|rest| rest.split('?').next() == Some(kind.0))
-            }) else {
-                return Answer::ok("a token");
-            };
-            let shown = shown(request, field);
-            let good = taken.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
-            match good {
-                Some(secret) => {
-                    last.lock().insert(name, secret);
-                    Answer::ok("granted")
-                }
-                None => Answer::status(401).body("no"),
-            }
-        }
-    });
+    upstream.answer_with(taking(taken.clone(), last.clone()));
     let text =
         watched(&services).replace("level: debug", "level: info").replace("access: true", "access: false");
     let sidekey = Sidekey::configured(&text).start_ready().await;
