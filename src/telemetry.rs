@@ -2,7 +2,9 @@
 //!
 //! Only Sidekey's own events are ever printed, whatever `RUST_LOG` says. HTTP and TLS libraries write requests,
 //! headers and parse buffers into their trace lines; a proxy of credentials must not pass these on. What an operator
-//! needs of the engine's own log, the errors of its listeners, is picked out in `EngineLog`.
+//! needs of the engine's own log, the errors of its listeners, is picked out in `engine`.
+
+mod engine;
 
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
@@ -14,6 +16,8 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Log, LogFormat};
+
+pub use engine::accept_failures;
 
 /// The filter in use. Global because the logger of a process is.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
@@ -40,7 +44,7 @@ pub fn init(log: &Log) -> Result<LogControl, TryInitError> {
         .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
         .try_init()?;
     let _ = FILTER.set(handle.clone());
-    EngineLog::init();
+    engine::init();
     Ok(LogControl { filter: (!is_fixed).then_some(handle) })
 }
 
@@ -81,48 +85,4 @@ pub fn set_level(level: &str) -> Result<(), String> {
 fn is_own(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     target == "sidekey" || target.starts_with("sidekey::")
-}
-
-/// Passes on the errors of pingora's listeners (such as «too many open files»), which hold no bytes of a request,
-/// and drops every other line of any dependency.
-struct EngineLog;
-
-impl EngineLog {
-    fn init() {
-        if log::set_logger(&Self).is_ok() {
-            log::set_max_level(log::LevelFilter::Error);
-        }
-    }
-}
-
-impl log::Log for EngineLog {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() == log::Level::Error && metadata.target() == "pingora_core::services::listening"
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            tracing::error!(target: "sidekey::listener", "{}", record.args());
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn drops_what_dependencies_log() {
-        let enabled = |target| {
-            log::Log::enabled(
-                &EngineLog,
-                &log::Metadata::builder().level(log::Level::Error).target(target).build(),
-            )
-        };
-        assert!(enabled("pingora_core::services::listening"));
-        assert!(!enabled("pingora_core::protocols::http::v1::server"));
-        assert!(!enabled("rustls::msgs"));
-    }
 }

@@ -8,6 +8,7 @@
 //! traces     where spans are sent to
 //! settings   what a reload changes besides, and what it cannot
 //! pages      the admin listener
+//! limits     how many connections there is room for
 //! alone      one service, without listeners
 //! online     the servers that services lead to, without services
 //! ```
@@ -17,6 +18,7 @@
 
 mod alone;
 mod doors;
+mod limits;
 mod online;
 mod pages;
 mod services;
@@ -47,7 +49,7 @@ use crate::renewable::Renewal;
 use crate::route::Routes;
 use crate::runtime::{Runtime, Snapshot};
 use crate::secret::Commands;
-use crate::telemetry::LogControl;
+use crate::telemetry::{self, LogControl};
 use crate::tls::TlsClients;
 use crate::token::chain::Chains;
 use crate::token::state::StateDir;
@@ -56,6 +58,7 @@ use crate::upstream::Outside;
 
 pub use alone::service_alone;
 use doors::{Doors, OpenDoor};
+pub use limits::raise_descriptors;
 pub use online::servers;
 use pages::Pages;
 use services::{Services, Workshop};
@@ -151,6 +154,7 @@ impl App {
     fn build(config: &Config, inherited: &mut Inherited) -> anyhow::Result<(Arc<Self>, Pages)> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
+        registry.register(Box::new(telemetry::accept_failures().clone()))?;
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
         let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
@@ -413,7 +417,7 @@ fn snapshot(
         access_log: config.log.access,
         intercept: connects.intercept,
         outside: connects.outside,
-        max_connections: config.max_connections,
+        max_connections: limits::callers(config),
         tracer,
     }
 }

@@ -6,16 +6,18 @@ use anyhow::Context;
 use prometheus::Registry;
 
 use super::services::Workshop;
-use crate::config::{self, Auth, Config, Host, OAuth2, Tls, TokenUrl};
+use crate::config::{self, Auth, Config, Host, OAuth2, Tls, TokenUrl, Tracing};
 use crate::credential;
 use crate::dns::Resolver;
 use crate::metrics::Metrics;
 use crate::tls::{TlsClients, server_name};
 use crate::token::chain::Chains;
+use crate::traces;
 use crate::trial::{Role, Server};
-use crate::upstream::Reach;
+use crate::upstream::{EndpointTls, Reach};
 
-/// Every upstream URL and every token endpoint or issuer, in the order of the file; nothing is connected yet.
+/// Every upstream URL and every token endpoint or issuer, in the order of the file, and the collector of traces; nothing is
+/// connected yet.
 pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
     let resolver = Resolver::from_system().context("cannot read this machine's resolver configuration")?;
     let workshop = Workshop {
@@ -39,6 +41,9 @@ pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
             add(role, host, way);
         }
     }
+    if let Some(tracing) = &config.tracing {
+        servers.push(collector(&workshop, tracing)?);
+    }
     Ok(servers)
 }
 
@@ -54,14 +59,7 @@ fn token_server(workshop: &Workshop, oauth2: &OAuth2) -> anyhow::Result<(Role, S
     let to = place(&url)?;
     let shown = format!("{}:{}", to.0, to.1);
     let is_tls = url.scheme() == "https";
-    let tls = if is_tls {
-        // As token requests have it: the name is the URL's.
-        let name =
-            server_name(&to.0, &Tls::default()).context("a token endpoint's name cannot be verified")?;
-        Some((workshop.tls.client(&oauth2.tls)?, name))
-    } else {
-        None
-    };
+    let tls = tls(workshop, &url, &oauth2.tls)?;
     let (to, proxy) = match &oauth2.request.proxy {
         None => (to, None),
         // A proxy takes `http://` requests themselves, and opens tunnels for TLS.
@@ -72,6 +70,25 @@ fn token_server(workshop: &Workshop, oauth2: &OAuth2) -> anyhow::Result<(Role, S
         }
     };
     Ok((role, shown, Reach::new(to, tls, proxy, workshop.resolver.clone())))
+}
+
+/// The way that traces go.
+fn collector(workshop: &Workshop, tracing: &Tracing) -> anyhow::Result<Server> {
+    let to = place(&tracing.url)?;
+    let host = format!("{}:{}", to.0, to.1);
+    let way = Reach::new(to, tls(workshop, &tracing.url, &tracing.tls)?, None, workshop.resolver.clone());
+    let limit = traces::CONNECT_TIMEOUT;
+    Ok(Server { service: "tracing".into(), role: Role::Collector, host, way, limit })
+}
+
+/// As requests of Sidekey's own have it: the name is the URL's.
+fn tls(workshop: &Workshop, url: &url::Url, tls: &Tls) -> anyhow::Result<EndpointTls> {
+    if url.scheme() != "https" {
+        return Ok(None);
+    }
+    let name = server_name(&place(url)?.0, &Tls::default())
+        .with_context(|| format!("the name of {} cannot be verified", url.origin().ascii_serialization()))?;
+    Ok(Some((workshop.tls.client(tls)?, name)))
 }
 
 fn place(url: &url::Url) -> anyhow::Result<(config::Host, u16)> {

@@ -3,7 +3,6 @@
 mod ca;
 mod check;
 mod demo;
-mod descriptors;
 mod login;
 mod notify;
 mod probe;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArg, cannot_start, descriptors, load, notify, upgrade};
+use super::{ConfigArg, cannot_start, load, notify, upgrade};
 use crate::activation;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::config::Config;
 use crate::secret::Commands;
 use crate::telemetry;
@@ -49,7 +49,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
-    descriptors::raise(config.max_connections);
+    app::raise_descriptors();
     let passed = activation::passed()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -57,6 +57,8 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        // A limit on the size of files (LimitFSIZE) ends a process that has no handler; with one, the write fails.
+        let _file_size = signal(SignalKind::from_raw(nix::libc::SIGXFSZ))?;
         // Kubernetes, systemd and `docker stop` send SIGTERM; a person at a terminal sends SIGINT.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let (mut hup, mut usr2) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);

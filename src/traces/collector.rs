@@ -15,8 +15,8 @@ use crate::tls::TlsClient;
 
 /// Limit on one export, answer included.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Limit on the TCP and TLS handshakes, within that.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limit on the TCP and TLS handshakes with a collector.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The connection of the last export is kept for the next one for this long.
 const IDLE: Duration = Duration::from_secs(20);
 /// Nothing in a larger answer is of interest.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-pub use collector::Collector;
+pub use collector::{CONNECT_TIMEOUT, Collector};
 pub use context::{Context, Parent, SpanId, TraceId};
 pub use exporter::Export;
 pub use span::{Span, Value};

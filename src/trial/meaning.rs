@@ -117,7 +117,12 @@ pub(super) fn of_failure(error: &CallError) -> Meaning {
 
 /// There is no connection: what is in the way and what to change, on one line.
 pub(super) fn of_unreached(error: &ConnectError, role: Role) -> String {
-    let Meaning { what, advice } = of_connect(crate::token::shown(&error.to_string()), error, role);
+    let mut what = crate::token::shown(&error.to_string());
+    if role == Role::Collector {
+        // Its limit is none of the configuration.
+        what = what.replace(" (timeouts.connect)", "");
+    }
+    let Meaning { what, advice } = of_connect(what, error, role);
     format!("{what}. {}", advice.join(" "))
 }
 
@@ -141,7 +146,10 @@ fn of_connect(what: String, error: &ConnectError, role: Role) -> Meaning {
         | ConnectError::Version { .. }
         | ConnectError::Http2 { .. }
         | ConnectError::Upgrade => {
-            "A firewall that drops what is sent looks like this; so does a server that is overloaded. `timeouts.connect` is the limit.".into()
+            let limit = if role == Role::Collector { "" } else { " `timeouts.connect` is the limit." };
+            format!(
+                "A firewall that drops what is sent looks like this; so does a server that is overloaded.{limit}"
+            )
         }
     };
     Meaning { what, advice: vec![advice] }
@@ -178,8 +186,12 @@ fn of_tls(what: String, cause: &str, role: Role) -> Meaning {
     };
     let advice = advice.replace("`upstream`", &format!("`{}`", role.key()));
     let mut advice = vec![advice];
-    if role != Role::Upstream {
-        advice.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
+    match role {
+        Role::Upstream => {}
+        Role::TokenEndpoint | Role::Issuer => {
+            advice.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
+        }
+        Role::Collector => advice.push("`tls` of `tracing` is meant.".into()),
     }
     Meaning { what, advice }
 }

@@ -19,6 +19,8 @@ pub enum Role {
     TokenEndpoint,
     /// `issuer`
     Issuer,
+    /// `tracing.otlp_endpoint`
+    Collector,
 }
 
 impl Role {
@@ -28,6 +30,7 @@ impl Role {
             Self::Upstream => "upstream",
             Self::TokenEndpoint => "token endpoint",
             Self::Issuer => "issuer",
+            Self::Collector => "collector",
         }
     }
 
@@ -37,13 +40,14 @@ impl Role {
             Self::Upstream => "upstream",
             Self::TokenEndpoint => "token_url",
             Self::Issuer => "issuer",
+            Self::Collector => "otlp_endpoint",
         }
     }
 }
 
-/// One server of one service.
+/// One server of one service, or of `tracing`.
 pub struct Server {
-    /// The service's name.
+    /// The service's name, or `tracing`.
     pub service: String,
     /// What it is.
     pub role: Role,
@@ -51,14 +55,14 @@ pub struct Server {
     pub host: String,
     /// The way there.
     pub way: Reach,
-    /// `timeouts.connect`
+    /// `timeouts.connect`, where it is a service's.
     pub limit: Duration,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub struct Reached {
-    /// The service's name.
+    /// The service's name, or `tracing`.
     pub service: String,
     /// What the server is.
     pub role: Role,

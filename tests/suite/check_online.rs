@@ -145,3 +145,27 @@ async fn a_configuration_with_a_mistake_is_not_tried() {
     let (code, printed) = checked(&bearer("api", &upstream.url(), ", no_such_key: 1")).await;
     assert_eq!((code, upstream.connections()), (64, 0), "{printed}");
 }
+
+#[tokio::test]
+async fn the_collector_of_traces_is_reached_or_said_not_to_be_and_gets_no_span() {
+    let (pki, other) = (Pki::new(), Pki::named("Another CA"));
+    let (upstream, collector) = (Upstream::plain().await, Upstream::tls(&pki).await);
+    let services = |ca: &Pki| {
+        let collector = format!(
+            "tracing: {{ otlp_endpoint: '{}', headers: {{ X-Key: key-CANARY }}, tls: {{ ca_file: {} }} }}",
+            collector.url(),
+            ca.ca_file()
+        );
+        bearer("api", &upstream.url(), "") + &collector + "\n"
+    };
+    let (code, printed) = checked(&services(&pki)).await;
+    assert_eq!((code, line(&printed, "tracing", "collector", host(&collector.url())).as_str()), (0, "OK"));
+
+    let (code, printed) = checked(&services(&other)).await;
+    let line = line(&printed, "tracing", "collector", host(&collector.url()));
+    assert_eq!(code, 1, "{printed}");
+    assert!(line.starts_with("FAILED: ") && line.contains("`tls` of `tracing` is meant"), "{line}");
+    assert!(printed.contains("1 of 2 cannot be reached"), "{printed}");
+    assert!(collector.connections() > 0);
+    assert_eq!((collector.request_count(), upstream.request_count()), (0, 0));
+}

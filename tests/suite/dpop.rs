@@ -110,6 +110,83 @@ async fn a_token_of_the_wrong_type_is_not_used() {
     assert_eq!(upstream.request_count(), 0);
 }
 
+/// What a resource server says that wants a nonce in proofs (RFC 9449 §9).
+fn wants_nonce(nonce: &str) -> Answer {
+    Answer::status(401)
+        .header("WWW-Authenticate", "DPoP error=\"use_dpop_nonce\"")
+        .header("DPoP-Nonce", nonce)
+}
+
+async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
+    sidekey.metric("sidekey_replays_total", &[("result", result)]).await
+}
+
+#[tokio::test]
+async fn a_nonce_that_the_upstream_wants_costs_one_replay_and_no_token() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(bound());
+    let wanted = Arc::new(AtomicUsize::new(1));
+    let current = wanted.clone();
+    upstream.answer_with(move |request| {
+        let nonce = format!("r-{}", current.load(Ordering::Relaxed));
+        if proof(request).1.get("nonce") == Some(&json!(nonce)) {
+            Answer::ok("granted")
+        } else {
+            wants_nonce(&nonce)
+        }
+    });
+    let config = service("api", &upstream, &endpoint, "dpop: true,", "");
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    for (path, sent) in [("/api/first", 2), ("/api/second", 3)] {
+        assert_eq!(sidekey.get(path).await.text(), "granted");
+        assert_eq!(upstream.request_count(), sent, "the nonce is asked for once");
+    }
+    // Another one, in the middle of requests with a body.
+    wanted.store(2, Ordering::Relaxed);
+    for length in [10_000, 10] {
+        let response = Call::post(sidekey.url("/api/upload"), "x".repeat(length)).send().await;
+        assert_eq!(response.text(), "granted");
+        assert_eq!(upstream.last_request().body.len(), length);
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 6);
+    let (refused, again) = (proof(&requests[3]).1, proof(&requests[4]).1);
+    assert_eq!((&refused["nonce"], &again["nonce"]), (&json!("r-1"), &json!("r-2")));
+    assert_ne!(refused["jti"], again["jti"], "a proof is used once");
+    assert_eq!(requests[4].header("authorization"), Some("DPoP bound"));
+    assert_eq!((endpoint.request_count(), replays(&sidekey, "success").await), (1, Some(2.0)));
+}
+
+#[tokio::test]
+async fn an_upstream_that_always_wants_another_nonce_is_asked_twice_and_its_401_passed_on() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(bound());
+    upstream.answer_with(|_| wants_nonce(&format!("r-{}", fastrand::u64(..))).body("no"));
+    let config = service("api", &upstream, &endpoint, "dpop: true,", "");
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    for sent in [2, 4] {
+        let response = sidekey.get("/api/x").await;
+        assert_eq!((response.status, response.text().as_str()), (401, "no"));
+        assert_eq!(upstream.request_count(), sent);
+    }
+    assert_eq!(endpoint.request_count(), 1, "the token is good");
+    assert_eq!(replays(&sidekey, "unauthorized").await, Some(2.0));
+}
+
+#[tokio::test]
+async fn a_nonce_that_no_proof_can_hold_is_not_taken_up() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(bound());
+    upstream.answer_with(|_| wants_nonce("a \\ \"b\""));
+    let config = service("api", &upstream, &endpoint, "dpop: true,", "");
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    // Like any 401 it may be the token's fault: once.
+    for sent in [2, 3] {
+        assert_eq!((sidekey.get("/api/x").await.status, upstream.request_count()), (401, sent));
+    }
+    assert!(upstream.requests().iter().all(|request| proof(request).1.get("nonce").is_none()));
+}
+
 #[tokio::test]
 async fn a_real_provider_and_a_real_api_believe_the_proofs_nonces_included() {
     let pki = Pki::new();

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::oauth2::PATIENCE;
 use super::reload::watched;
 use crate::harness::{
-    Answer, Load, Mount, Sidekey, TokenEndpoint, TokenRequest, Upstream, Way, assert_eventually,
+    Answer, Load, Mount, Request, Sidekey, TokenEndpoint, TokenRequest, Upstream, Way, assert_eventually,
 };
 
 const ROUNDS: usize = 2;
@@ -33,7 +33,7 @@ const STATIC: [(&str, &str, &str); 7] = [
 ];
 
 /// OAuth2 credentials: name, what stands in `auth` with `$S` for the secret, and how a request shows it.
-const OAUTH2: [(&str, &str, Proof); 8] = [
+const OAUTH2: [(&str, &str, Proof); 9] = [
     ("in_basic", "grant_type: client_credentials, client_secret: $S", Proof::InBasic),
     (
         "in_form",
@@ -61,6 +61,11 @@ const OAUTH2: [(&str, &str, Proof); 8] = [
         Proof::Param("refresh_token"),
     ),
     ("jwt_bearer", "grant_type: jwt_bearer, private_key: $S, claims: { sub: a }", Proof::Signed("assertion")),
+    (
+        "dpop",
+        "grant_type: client_credentials, client_secret: s3cret, dpop: true, dpop_key: $S",
+        Proof::OfPossession,
+    ),
     ("google", "grant_type: jwt_bearer, service_account_file: $M/google", Proof::Signed("assertion")),
 ];
 
@@ -71,6 +76,8 @@ enum Proof {
     Param(&'static str),
     Hmac,
     Signed(&'static str),
+    /// In the field `DPoP` (RFC 9449), whose key the token is bound to.
+    OfPossession,
 }
 
 /// One version of one secret.
@@ -81,7 +88,9 @@ struct Secret {
 
 impl Secret {
     fn new(name: &str, round: usize) -> Self {
-        let is_key = OAUTH2.iter().any(|(kind, _, proof)| *kind == name && matches!(proof, Proof::Signed(_)));
+        let is_key = OAUTH2
+            .iter()
+            .any(|(kind, _, proof)| *kind == name && matches!(proof, Proof::Signed(_) | Proof::OfPossession));
         if !is_key {
             return Self { file: format!("secret-of-{name}-number-{round}-and-long-enough"), key: None };
         }
@@ -102,6 +111,7 @@ impl Secret {
                 hmac::verify(&key, signed.as_bytes(), &signature).is_ok()
             }
             Proof::Signed(name) => self.signed(request.param(name).unwrap()),
+            Proof::OfPossession => self.signed(request.http.header("dpop").unwrap()),
         }
     }
 
@@ -118,6 +128,14 @@ fn parts(token: &str) -> (&str, Vec<u8>) {
     (signed, BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap())
 }
 
+/// The public key that a proof of possession names, as part of a token that is bound to it.
+fn bound_to(request: &Request) -> String {
+    let proof = request.header("dpop").expect("a proof");
+    let head = BASE64_URL_SAFE_NO_PAD.decode(proof.split('.').next().unwrap()).unwrap();
+    let head: serde_json::Value = serde_json::from_slice(&head).unwrap();
+    format!("bound-to-{}", head["jwk"]["x"].as_str().unwrap())
+}
+
 /// What stands for a static secret in a request.
 fn shown(request: &crate::harness::Request, field: &str) -> String {
     let text =
@@ -125,6 +143,36 @@ fn shown(request: &crate::harness::Request, field: &str) -> String {
     match text.strip_prefix("Basic ") {
         Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap(),
         None => text,
+    }
+}
+
+/// For each static secret, those that the upstream takes.
+type Taken = Arc<Mutex<HashMap<&'static str, Vec<String>>>>;
+/// For each static secret, the one that it took last.
+type Last = Arc<Mutex<HashMap<&'static str, String>>>;
+
+/// An upstream that takes what is in the list, a token with a proof by its key, and any other token.
+fn taking(taken: Taken, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
+    move |request: &Request| {
+        if request.target.starts_with("/dpop") {
+            // A proof by another key than the token's is refused.
+            let is_bound = request.header("authorization") == Some(&format!("DPoP {}", bound_to(request)));
+            return if is_bound { Answer::ok("bound") } else { Answer::status(401).body("no") };
+        }
+        let Some((name, _, field)) = STATIC.iter().find(|kind| {
+            request.target.strip_prefix('/').is_some_and(|rest| rest.split('?').next() == Some(kind.0))
+        }) else {
+            return Answer::ok("a token");
+        };
+        let shown = shown(request, field);
+        let good = taken.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
+        match good {
+            Some(secret) => {
+                last.lock().insert(name, secret);
+                Answer::ok("granted")
+            }
+            None => Answer::status(401).body("no"),
+        }
     }
 }
 
@@ -155,6 +203,12 @@ async fn rotated(way: Way) {
             endpoint.url()
         )
         .unwrap();
+        if name == "dpop" {
+            endpoint.server().answer_with(|request| {
+                let token = bound_to(request);
+                Answer::json(&json!({ "access_token": token, "token_type": "DPoP", "expires_in": 3600 }))
+            });
+        }
         endpoints.insert(name, endpoint);
     }
     let secret = |name: &str| format!("{{ file: $M/{name} }}");
@@ -164,31 +218,12 @@ async fn rotated(way: Way) {
         .collect();
     let services = services.replace("$M", mount.path());
 
-    // An upstream that takes what is in the list, and any token; what it takes last is the secret of this moment.
-    let taken: Arc<Mutex<HashMap<&str, Vec<String>>>> = Arc::default();
-    let last: Arc<Mutex<HashMap<&str, String>>> = Arc::default();
+    // What it takes last is the secret of this moment.
+    let (taken, last) = (Taken::default(), Last::default());
     for (name, ..) in STATIC {
         taken.lock().insert(name, vec![versions[name][0].file.clone()]);
     }
-    upstream.answer_with({
-        let (taken, last) = (taken.clone(), last.clone());
-        move |request| {
-            let Some((name, _, field)) = STATIC.iter().find(|kind| {
-                request.target.strip_prefix('/').is_some_and(|rest| rest.split('?').next() == Some(kind.0))
-            }) else {
-                return Answer::ok("a token");
-            };
-            let shown = shown(request, field);
-            let good = taken.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
-            match good {
-                Some(secret) => {
-                    last.lock().insert(name, secret);
-                    Answer::ok("granted")
-                }
-                None => Answer::status(401).body("no"),
-            }
-        }
-    });
+    upstream.answer_with(taking(taken.clone(), last.clone()));
     let text =
         watched(&services).replace("level: debug", "level: info").replace("access: true", "access: false");
     let sidekey = Sidekey::configured(&text).start_ready().await;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -108,4 +109,51 @@ async fn a_folder_that_others_may_enter_is_a_start_failure_that_says_what_to_do(
     assert_eq!(code, 1);
     assert!(output.contains("state.dir ") && output.contains("its mode is 755"), "{output}");
     assert!(endpoint.requests().is_empty());
+}
+
+/// How large the files may become that it writes, from now on (`bytes`, or `unlimited`).
+fn limit_file_size(sidekey: &Sidekey, bytes: &str) {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let process = format!("--pid={}", sidekey.process_id());
+    let status = Command::new("prlimit").args([process, limit]).status();
+    assert!(status.expect("prlimit, of util-linux").success());
+}
+
+#[tokio::test]
+async fn a_folder_without_room_is_said_once_tokens_go_on_and_are_written_when_there_is_some() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream.answer_with(endpoint.guard());
+    endpoint.always(TokenAnswer::issue(2));
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("state");
+    let mut sidekey = Sidekey::configured(&config(&upstream, &endpoint, &dir, KEY)).start_ready().await;
+    let writes = async |result| {
+        sidekey.metric("sidekey_state_writes_total", &[("result", result)]).await.unwrap_or(0.0)
+    };
+    let errors = || sidekey.events().iter().filter(|event| event["level"] == "ERROR").count();
+    assert_eventually(PATIENCE, "the first token is kept", async || writes("success").await >= 1.0).await;
+
+    for episode in 1..=2 {
+        limit_file_size(&sidekey, "0");
+        let failed = writes("failure").await;
+        assert_eventually(PATIENCE, "a write fails", async || writes("failure").await > failed).await;
+        let files = state_files(&dir, "state");
+        assert_eq!((files.len(), state_files(&dir, "new").len()), (1, 0));
+        let before = fs::read(&files[0]).unwrap();
+        assert!(!before.is_empty());
+        // The tokens in use are newer and newer ones, and the file stays what it was.
+        endpoint.received(endpoint.request_count() + 2).await;
+        assert_eq!(sidekey.get("/api/").await.text(), "granted");
+        assert_eq!(fs::read(&files[0]).unwrap(), before);
+        assert_eq!(errors(), episode, "{}", sidekey.log());
+        assert!(sidekey.log().contains("cannot write the state file "));
+
+        limit_file_size(&sidekey, "unlimited");
+        let at_last = || sidekey.log().matches(" at last").count() == episode;
+        assert_eventually(PATIENCE, "it is written, and said to be", async || at_last()).await;
+        assert_ne!(fs::read(&files[0]).unwrap(), before);
+        assert_eq!(state_files(&dir, "broken-"), Vec::<PathBuf>::new());
+    }
+    assert_eq!(sidekey.get("/api/").await.text(), "granted");
+    assert!(sidekey.terminate().await.success(), "the limit on files has not ended it");
 }

@@ -172,11 +172,7 @@ impl Chain {
         self.catch_up(file, &mut link, name).await?;
         if link.is_unwritten {
             self.write(file, &lock, &mut link).await?;
-            tracing::info!(
-                service.name = name,
-                "the refresh token is written to {} at last",
-                file.path().display()
-            );
+            written_at_last(name, file);
         }
         Ok(())
     }
@@ -271,6 +267,7 @@ impl<S: TokenSource> Chained<S> {
         self.users.state_written(written.is_ok());
         match written {
             Err(error) if was_written => self.unwritten(&error),
+            Ok(()) if !was_written => written_at_last(&self.name, file),
             _ => {}
         }
         Ok(issued)
@@ -307,6 +304,10 @@ impl<S: TokenSource> TokenSource for Chained<S> {
             }
         }
     }
+}
+
+fn written_at_last(name: &str, file: &StateFile) {
+    tracing::info!(service.name = name, "what was issued is written to {} at last", file.path().display());
 }
 
 /// A disk access, off the thread that everything else waits on.
