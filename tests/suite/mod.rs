@@ -13,6 +13,7 @@ mod deploy_alerts;
 mod deploy_grafana;
 mod deploy_image;
 mod deploy_kubernetes;
+mod deploy_outage;
 mod deploy_prometheus;
 mod deploy_systemd;
 mod descriptors;
