@@ -24,6 +24,18 @@ impl TokenUrl {
             Self::Issuer(issuer) => issuer.as_str(),
         }
     }
+
+    /// As a person may see it: without the query, in which some providers want a secret.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Endpoint(url) => {
+                let mut url = url.clone();
+                url.set_query(None);
+                url.into()
+            }
+            Self::Issuer(issuer) => issuer.as_str().to_owned(),
+        }
+    }
 }
 
 /// Without the query: some providers want a secret there.

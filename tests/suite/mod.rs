@@ -5,6 +5,7 @@ mod admin_actions;
 mod admin_api;
 mod admin_fleet;
 mod admin_page;
+mod admin_page_stranger;
 mod admin_pages;
 mod architecture;
 mod certificate_dates;
