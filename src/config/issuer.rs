@@ -145,6 +145,14 @@ mod tests {
     }
 
     #[test]
+    fn a_query_is_not_shown() {
+        let endpoint = TokenUrl::Endpoint(Url::parse("https://login.example/t?key=s3cret").unwrap());
+        assert_eq!(endpoint.shown(), "https://login.example/t");
+        let issuer = TokenUrl::Issuer(parse("https://login.example/a", false).unwrap());
+        assert_eq!(issuer.shown(), "https://login.example/a");
+    }
+
+    #[test]
     fn endpoints_are_held_to_the_rules_of_the_configuration() {
         let issuer = parse("https://login.example", false).unwrap();
         assert!(issuer.endpoint("https://elsewhere.example/token?tenant=a").is_ok());
