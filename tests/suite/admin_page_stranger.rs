@@ -140,15 +140,15 @@ const UNTIDY: &str = "[...document.querySelectorAll('header *, .summary *, .serv
 async fn nothing_is_cut_wide_or_narrow_light_or_dark() {
     let ten = Ten::start().await;
     for (width, dark, picture) in [
-        (1280, false, "status-page.png"),
-        (1280, true, "status-page-dark.png"),
-        (390, false, "status-page-phone.png"),
-        (390, true, "status-page-phone-dark.png"),
+        (1280, false, Some("status-page.png")),
+        (1280, true, Some("status-page-dark.png")),
+        (390, false, None),
+        (390, true, None),
     ] {
         let mut browser = ten.open(width, dark).await;
         assert_eq!(browser.eval("document.documentElement.scrollWidth").await, json!(width));
-        assert_eq!(browser.eval(UNTIDY).await, json!([]), "{picture}");
-        if let Some(folder) = std::env::var_os("SIDEKEY_PICTURES") {
+        assert_eq!(browser.eval(UNTIDY).await, json!([]), "{width}, dark {dark}");
+        if let (Some(picture), Some(folder)) = (picture, std::env::var_os("SIDEKEY_PICTURES")) {
             browser.screenshot(&Path::new(&folder).join(picture)).await;
         }
         assert_eq!(browser.said().await, [""; 0]);
