@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-setup bench deny image
+.PHONY: help run check test test-setup pictures bench deny image
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,6 +20,9 @@ test: test-setup ## Every test, against real software
 
 test-setup: ## Install what the tests need (Debian)
 	./scripts/test-setup
+
+pictures: ## The pictures of the documentation, by the tests of the status page (after test-setup)
+	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite nothing_is_cut_wide_or_narrow
 
 bench: ## Benchmarks, beside other proxies (installs those; Debian)
 	./scripts/bench

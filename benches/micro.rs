@@ -85,6 +85,7 @@ fn proxy() -> Proxy {
         optional: config.optional,
         metrics: metrics.service(&config.name),
         upstream_url: config.upstream.to_string(),
+        token_endpoint: None,
         last_failure: LastFailure::default(),
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();

@@ -21,6 +21,8 @@ pub struct Service {
     pub upstream: Arc<Upstream>,
     /// The same as it is shown: a URL, which holds no secret.
     pub upstream_url: String,
+    /// Where its tokens come from, as it is shown; `None` for a credential that never changes.
+    pub token_endpoint: Option<String>,
     /// How long a request may wait for the very first token.
     pub token_wait: Duration,
     /// A `Location` inside the upstream is rewritten to the way the caller came in.

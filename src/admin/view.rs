@@ -178,6 +178,8 @@ pub(super) struct ServiceView {
 /// Times of its token; of the current one, whether it is still valid or not.
 #[derive(Serialize)]
 struct TokenView {
+    /// `token_url` without its query, or `issuer`.
+    endpoint: Option<String>,
     issued: Option<Timestamp>,
     expires: Option<Timestamp>,
     lifetime_seconds: Option<f64>,
@@ -243,7 +245,9 @@ impl ServiceView {
             severity,
             summary: facts.summary(),
             advice: facts.advice(),
-            token: store.zip(status.as_ref()).map(|(store, status)| TokenView::of(store, status)),
+            token: store
+                .zip(status.as_ref())
+                .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
             last_error: ErrorView::of(state, status, failure),
             traffic: TrafficView::of(service, history),
         }
@@ -251,9 +255,10 @@ impl ServiceView {
 }
 
 impl TokenView {
-    fn of(store: &Store, status: &Status) -> Self {
+    fn of(endpoint: Option<String>, store: &Store, status: &Status) -> Self {
         let expiry = store.expiry();
         Self {
+            endpoint,
             issued: expiry.map(|expiry| Timestamp(expiry.wall() - expiry.lifetime())),
             expires: expiry.map(|expiry| Timestamp(expiry.wall())),
             lifetime_seconds: expiry.map(|expiry| expiry.lifetime().as_secs_f64()),

@@ -161,6 +161,10 @@ impl Workshop {
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
             upstream_url: config.upstream.to_string(),
+            token_endpoint: match &config.auth {
+                config::Auth::OAuth2(oauth2) => Some(oauth2.token_url.shown()),
+                _ => None,
+            },
             last_failure: LastFailure::default(),
         };
         Ok(Entry { config: config.clone(), service: Arc::new(service) })

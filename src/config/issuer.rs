@@ -24,6 +24,18 @@ impl TokenUrl {
             Self::Issuer(issuer) => issuer.as_str(),
         }
     }
+
+    /// As a person may see it: without the query, in which some providers want a secret.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Endpoint(url) => {
+                let mut url = url.clone();
+                url.set_query(None);
+                url.into()
+            }
+            Self::Issuer(issuer) => issuer.as_str().to_owned(),
+        }
+    }
 }
 
 /// Without the query: some providers want a secret there.
@@ -130,6 +142,14 @@ mod tests {
         );
         assert!(parse("https://login.example/.well-known/openid-configuration", false).is_err());
         assert!(parse("https://login.example?tenant=a", false).is_err());
+    }
+
+    #[test]
+    fn a_query_is_not_shown() {
+        let endpoint = TokenUrl::Endpoint(Url::parse("https://login.example/t?key=s3cret").unwrap());
+        assert_eq!(endpoint.shown(), "https://login.example/t");
+        let issuer = TokenUrl::Issuer(parse("https://login.example/a", false).unwrap());
+        assert_eq!(issuer.shown(), "https://login.example/a");
     }
 
     #[test]

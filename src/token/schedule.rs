@@ -135,6 +135,19 @@ mod tests {
         assert_eq!([2000, 4000, 9000].map(|took| limit(5, took)), [4, 8, 10]);
     }
 
+    /// What deploy/prometheus promises: a scrape every 15 s, rules evaluated every 15 s, each at the worst moment.
+    #[test]
+    fn an_alert_can_tell_of_a_provider_that_hangs_before_a_token_of_five_minutes_ends() {
+        let noticed = Duration::from_secs(15 + 15);
+        for seconds in [300, 600, 900, 3600, 86_400] {
+            let lifetime = Duration::from_secs(seconds);
+            let failed =
+                refresh_in(lifetime, 1.0) + request_timeout(Some((lifetime, Duration::from_secs(3))));
+            assert!(failed + noticed < usable_for(lifetime), "{seconds} s");
+            assert!(failed > lifetime.mul_f64(0.8), "{seconds} s: the alert's expression holds as well");
+        }
+    }
+
     #[test]
     fn backs_off_with_full_jitter_up_to_a_cap() {
         let longest = |count| retry_in(failure(count), 1.0).as_secs();

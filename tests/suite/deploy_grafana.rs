@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::oauth2::service;
-use crate::harness::{Answer, Prometheus, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::harness::{Answer, Prometheus, Sidekey, TokenEndpoint, Upstream, assert_eventually};
 
 /// Panels that show nothing where nothing of their kind has happened.
 const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Requests sent again after a 401"];
@@ -55,24 +55,8 @@ async fn every_query_has_an_answer_from_a_sidekey_in_use() {
     }
 }
 
-#[tokio::test]
-async fn the_alert_is_there_while_the_token_still_works() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    login.next(TokenAnswer::issue(30));
-    login.always(TokenAnswer::error(503, "temporarily_unavailable"));
-    let (sidekey, prometheus) = observed(&upstream, &login).await;
-    assert_eventually(Duration::from_secs(60), "the alert fires", async || {
-        let fires = prometheus.alerts().await.contains(&"SidekeyTokenExpiresSoon".to_owned());
-        let answer = sidekey.get("/crm/a").await;
-        assert!(fires || answer.status == 200, "a request failed before the alert fired");
-        fires
-    })
-    .await;
-    assert_eq!(sidekey.get("/crm/a").await.status, 200, "the token still works");
-}
-
 /// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and has the alert rules.
-async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, Prometheus) {
+pub async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, Prometheus) {
     let services = service("crm", upstream, login, "", "");
     let sidekey = Sidekey::serving(&services).start_ready().await;
     let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();

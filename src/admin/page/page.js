@@ -12,6 +12,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
+const explained = new WeakMap(); // what `explain` last put where
 let last = null;       // what was last heard
 let heard = 0;         // when, by this browser's monotonic clock
 let skew = 0;          // Sidekey's clock less this browser's
@@ -28,10 +29,15 @@ function make(tag, name, text) {
   return node;
 }
 function say(node, text) { if (node.textContent !== text) node.textContent = text; }
-/** Text in which `names` stand out. */
-function explain(node, text) {
-  if (node.textContent === text.replaceAll('`', '')) return;
-  node.replaceChildren(...text.split('`').map((part, index) => (index % 2 ? make('code', '', part) : part)));
+/** Text in which `names` stand out, and a beginning in bold. */
+function explain(node, text, bold = '') {
+  const key = `${bold}|${text}`;
+  if (explained.get(node) === key) return;
+  explained.set(node, key);
+  const parts = text.split('`');
+  // A backtick without its other half is a character of somebody else's text.
+  const rest = parts.length % 2 ? parts.map((part, index) => (index % 2 ? make('code', '', part) : part)) : [text];
+  node.replaceChildren(...(bold ? [make('b', '', bold)] : []), ...rest);
 }
 function show(node, visible) { if (node.hidden === visible) node.hidden = !visible; }
 function dress(node, name) { if (node.className !== name) node.className = name; }
@@ -163,7 +169,9 @@ function build(name) {
   article.setAttribute('aria-labelledby', id);
   const title = make('h3', '', name);
   title.id = id;
+  title.tabIndex = -1;
   const card = { item, article, name, title, badge: make('span'), kind: make('span', 'tag'), optional: make('span', 'tag', 'optional') };
+  card.optional.title = 'Does not hold up /readyz';
   card.upstream = make('span', 'upstream');
   const top = make('div', 'top');
   card.refresh = action(card, 'Refresh now', `Refresh the token of ${name} now`, '/refresh', ({ ok, message }) => ({ ok, text: message }));
@@ -187,6 +195,8 @@ function build(name) {
   card.fill = make('div', 'fill');
   card.meter.append(card.fill);
   const times = make('dl', 'times');
+  card.endpoint = fact(times, 'Tokens from');
+  card.endpoint.row.className = 'endpoint';
   card.expires = fact(times, 'Token expires');
   card.refreshed = fact(times, 'Last refresh');
   card.next = fact(times, 'Next refresh');
@@ -215,7 +225,7 @@ function action(card, text, label, path, outcome) {
   button.addEventListener('click', async () => {
     if (button.getAttribute('aria-disabled') === 'true') return;
     button.setAttribute('aria-disabled', 'true');
-    const tell = (severity, said) => { dress(card.result, `result ${severity}`); say(card.result, said); };
+    const tell = (severity, said) => { dress(card.result, `result ${severity}`); explain(card.result, said); };
     tell('', `${text}…`);
     try {
       const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}${path}`);
@@ -240,10 +250,13 @@ function update(card, service) {
   say(card.upstream, service.upstream);
   const trouble = service.severity !== 'ok';
   show(card.why, trouble);
-  say(card.what, service.summary);
-  explain(card.todo, service.advice ? `What to do: ${service.advice}` : '');
+  const lead = service.summary.search(/: |\. | \(|[:.]$/) + 1;
+  explain(card.what, service.summary.slice(lead), service.summary.slice(0, lead));
+  explain(card.todo, ` ${service.advice ?? ''}`, 'What to do:');
   show(card.todo, Boolean(service.advice));
   show(card.life, Boolean(service.token));
+  show(card.endpoint.row, Boolean(service.token?.endpoint));
+  say(card.endpoint.value, service.token?.endpoint ?? '');
   show(card.fixed, !service.token);
   show(card.actions, last.access.changing_needs_token !== null);
   show(card.refresh, Boolean(service.token));
@@ -254,6 +267,7 @@ function update(card, service) {
   const errors = sum(traffic.errors);
   say(card.requests.value, `${number(traffic.requests_per_second)}/s`);
   say(card.errors.value, `${errors} ${over}`);
+  dress(card.errors.figure, errors ? 'chart errors some' : 'chart errors');
   const latencies = traffic.latency_ms.filter((value) => value !== null);
   const latest = latencies.length ? `${number(latencies[latencies.length - 1])} ms` : '–';
   say(card.latency.value, latest);
@@ -311,9 +325,26 @@ async function reload() {
 
 // ---- All of them
 
+/** Names, each with its state and a link to its card. */
+function point(node, groups) {
+  const key = JSON.stringify(groups.map(([what, services]) => [what, services.map(({ name, state }) => [name, state])]));
+  if (explained.get(node) === key) return;
+  explained.set(node, key);
+  node.replaceChildren(...groups.map(([what, services]) => {
+    const line = make('span', 'group', `${what}: `);
+    services.forEach(({ name, state }, index) => {
+      const link = make('a', '', name);
+      link.href = `#service-${encodeURIComponent(name)}`;
+      line.append(index ? ', ' : '', link, ` (${(WORDS[state] ?? state).toLowerCase()})`);
+    });
+    line.append('.');
+    return line;
+  }));
+}
+
 function headline(counts, services) {
   const { total, broken, warning, waiting } = counts;
-  const of = (severity) => services.filter((service) => service.severity === severity).map((service) => service.name).join(', ');
+  const of = (severity) => services.filter((service) => service.severity === severity);
   const all = total === 1 ? 'the only service' : `${total} services`;
   let severity = 'ok';
   let text = total === 1 ? 'The only service is ready' : `All ${total} services are ready`;
@@ -322,12 +353,12 @@ function headline(counts, services) {
   if (warning) { severity = 'warning'; text = `${warning} of ${all} will break unless something is done`; }
   if (broken) { severity = 'broken'; text = `${broken} of ${all} ${broken === 1 ? 'is' : 'are'} broken`; }
   if (total === 1 && severity !== 'ok') text = text.replace('1 of the only service', 'The only service');
-  if (broken) more.push(`Broken: ${of('broken')}.`);
-  if (warning) more.push(`About to break: ${of('warning')}.`);
-  if (waiting) more.push(`Waiting: ${of('waiting')}.`);
+  if (broken) more.push(['Broken', of('broken')]);
+  if (warning) more.push(['About to break', of('warning')]);
+  if (waiting) more.push(['Waiting', of('waiting')]);
   dress(byId('summary'), `summary ${severity}`);
   say(byId('headline'), text);
-  say(byId('detail'), more.join(' '));
+  point(byId('detail'), more);
   document.title = broken ? `(${broken}) ${broken === 1 ? 'service' : 'services'} broken · Sidekey` : 'Sidekey';
 }
 

@@ -141,7 +141,8 @@ fn text(proxy: &str, admin: &str) -> String {
          {calls}\n\
          What you send in a credential's place is thrown away:\n\n\
          \x20 curl -H 'Authorization: Bearer mine' http://{proxy}/bearer/hello\n\n\
-         What operators see:\n\n\
+         What operators see (the first in a browser):\n\n\
+         \x20 http://{admin}\n\
          \x20 curl http://{admin}/readyz\n\
          \x20 curl http://{admin}/metrics\n\n\
          Ctrl-C ends it. The echo shows credentials shortened; yours go in a services file: config/services.yaml."

@@ -1,4 +1,4 @@
-//! A Prometheus server that scrapes one Sidekey every half second.
+//! A Prometheus server that scrapes one Sidekey, and evaluates its alert rules, every half second.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,15 +19,17 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `http://TARGET/metrics` as job `sidekey`, with the rules in a file.
+    /// Scrapes `http://TARGET/metrics` as job `sidekey`, with the rules in a file: their expressions as they are, evaluated
+    /// more often, and without the time that they have to hold for.
     pub async fn scraping(target: &str, rules: &Path) -> Self {
         let dir = TempDir::with_prefix("sidekey-prometheus-").unwrap();
         let config = format!(
             "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}\n\
-             rule_files: ['{}']\n\
-             scrape_configs: [{{ job_name: sidekey, static_configs: [{{ targets: ['{target}'] }}] }}]\n",
-            rules.display()
+             rule_files: [rules.yaml]\n\
+             scrape_configs: [{{ job_name: sidekey, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
         );
+        std::fs::write(dir.path().join("rules.yaml"), hurried(&std::fs::read_to_string(rules).unwrap()))
+            .unwrap();
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         for _ in 0..5 {
             let port = port::free();
@@ -63,13 +65,21 @@ impl Prometheus {
         assert_eventually(Duration::from_secs(30), query, async || !self.query(query).await.is_empty()).await;
     }
 
-    /// The names of the alerts that fire or are about to.
-    pub async fn alerts(&self) -> Vec<String> {
+    /// What `/api/v1/alerts` says of the alerts that fire.
+    pub async fn firing(&self) -> Vec<Value> {
         let answer = Call::get(self.url("/api/v1/alerts")).send().await;
-        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
-        let alerts = answer["data"]["alerts"].as_array().unwrap();
-        alerts.iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
+        let mut answer: Value = serde_json::from_str(&answer.text()).unwrap();
+        let Value::Array(mut alerts) = answer["data"]["alerts"].take() else { panic!("no list: {answer}") };
+        alerts.retain(|alert| alert["state"] == "firing");
+        alerts
     }
+}
+
+/// Alert rules with no `interval:` and no `for:`.
+fn hurried(rules: &str) -> String {
+    let is_time = |line: &&str| ["interval: ", "for: "].iter().any(|key| line.trim_start().starts_with(key));
+    assert!(rules.lines().filter(is_time).count() > 1, "rules take their time");
+    rules.lines().filter(|line| !is_time(line)).fold(String::new(), |all, line| all + line + "\n")
 }
 
 /// Whether it is up; false once it has ended.
