@@ -28,7 +28,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves a connection until it ends.
 pub(super) async fn serve(proxy: Proxy, io: &mut impl Io) {
     if let Some((proxy, rest, opened)) = requests(proxy, io).await {
-        connect::serve(proxy, io, rest, opened).await;
+        // In a box: most connections are not of this kind, and should not hold room for it.
+        Box::pin(connect::serve(proxy, io, rest, opened)).await;
     }
 }
 
@@ -59,7 +60,7 @@ pub(super) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Prox
             }
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
-            // In a box: most connections are not of this kind, and should not hold room for it.
+            // In a box, likewise.
             Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
             return None;
         }

@@ -246,12 +246,16 @@ impl ServerApp for Entrance {
         };
         match &self.door.tls {
             None => connection::serve(proxy, &mut stream).await,
-            Some(tls) => {
-                if let Some(mut stream) = tls::accept(tls.current(), stream).await {
-                    connection::serve(proxy, &mut stream).await;
-                }
-            }
+            // In a box: without TLS there should be no room for it.
+            Some(tls) => Box::pin(serve_tls(proxy, stream, tls)).await,
         }
         None
+    }
+}
+
+/// Shakes hands, and serves the connection if that went well.
+async fn serve_tls(proxy: Proxy, stream: Stream, tls: &CallerTlsServer) {
+    if let Some(mut stream) = tls::accept(tls.current(), stream).await {
+        connection::serve(proxy, &mut stream).await;
     }
 }
