@@ -1,7 +1,7 @@
 //! Reads from a socket as much as there is, for a reader that asks for little at a time.
 //!
 //! rustls asks for 4 KiB and holds no more than one record: sixteen system calls for an answer of 64 KB where one or two
-//! do. The buffer is the worker's ([`Buffer`]), and only there while something is in it.
+//! do. The buffer is the worker's (`Buffer`), and only there while something is in it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
