@@ -17,6 +17,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::config::{Host, Intercept, InterceptFiles};
+use crate::http2;
 use crate::renewable::{Renewable, Renewal};
 
 /// A certificate is valid from so long ago, for callers whose clock is late, …
@@ -27,8 +28,6 @@ const VALID: Duration = Duration::from_secs(7 * 24 * 3600);
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Certificates that are kept. Their hosts come from the configuration, so this is not reached by what callers do.
 const KEPT: usize = 1024;
-/// What is offered by ALPN (RFC 7301), best first.
-const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// An authority that signs for the hosts of services, made again when its files hold another.
 pub struct Authority {
@@ -133,7 +132,7 @@ impl Signer {
             .map_err(|error| failed(&error))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(only));
-        server.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
+        server.alpn_protocols = http2::offered();
         Ok(server)
     }
 }

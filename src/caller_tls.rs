@@ -5,10 +5,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::config::{CallerTls, Listen};
+use crate::http2;
 use crate::renewable::{Renewable, Renewal};
-
-/// What is offered by ALPN (RFC 7301), best first.
-const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// One listener's TLS.
 pub struct CallerTlsServer {
@@ -41,7 +39,7 @@ impl CallerTlsServer {
 }
 
 fn offering(mut server: ServerConfig) -> ServerConfig {
-    server.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
+    server.alpn_protocols = http2::offered();
     server
 }
 

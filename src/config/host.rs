@@ -56,10 +56,10 @@ impl Host {
     }
 }
 
-impl From<url::Host<&str>> for Host {
-    fn from(host: url::Host<&str>) -> Self {
+impl<S: AsRef<str>> From<url::Host<S>> for Host {
+    fn from(host: url::Host<S>) -> Self {
         match host {
-            url::Host::Domain(name) => Self::Name(name.to_ascii_lowercase()),
+            url::Host::Domain(name) => Self::Name(name.as_ref().to_ascii_lowercase()),
             url::Host::Ipv4(ip) => Self::Ip(ip.into()),
             url::Host::Ipv6(ip) => Self::Ip(Ipv6Addr::into(ip)),
         }

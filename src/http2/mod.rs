@@ -17,6 +17,16 @@ pub mod websocket;
 
 use std::time::Duration;
 
+/// HTTP/1.1 and HTTP/2 by ALPN (RFC 7301).
+pub const ALPN_HTTP1: &[u8] = b"http/1.1";
+/// Over TLS (RFC 9113 §3.2).
+pub const ALPN_HTTP2: &[u8] = b"h2";
+
+/// What callers are offered by ALPN, best first.
+pub fn offered() -> Vec<Vec<u8>> {
+    [ALPN_HTTP2, ALPN_HTTP1].map(<[u8]>::to_vec).into()
+}
+
 pub use inbound::Inbound;
 pub use outbound::{Coding, Outbound};
 

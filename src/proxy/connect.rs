@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
@@ -144,7 +143,8 @@ async fn pass(
     idle: Option<Duration>,
     authority: String,
 ) {
-    let (start, _counted) = (Instant::now(), Counted::begin(proxy));
+    // A shutdown waits for a tunnel as long as it waits for requests.
+    let (start, _counted) = (Instant::now(), proxy.plane.count());
     let ended = tunnel::run(io, &mut stream, rest.filled(), idle).await;
     tracing::debug!(
         "tunnel ended: {}",
@@ -159,20 +159,4 @@ async fn pass(
         took: start.elapsed(),
         failure: None,
     });
-}
-
-/// A tunnel is in flight as a request is: a shutdown waits for it as long as it waits for those.
-struct Counted<'p>(&'p Proxy);
-
-impl<'p> Counted<'p> {
-    fn begin(proxy: &'p Proxy) -> Self {
-        proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(proxy)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.plane.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -14,6 +14,7 @@ use super::failure::{Failure, Reason};
 use super::head::{self, MAX_HEAD};
 use super::http2;
 use super::patience::Patience;
+use super::refuse;
 use super::relay::Io;
 use crate::buffer::Buffer;
 
@@ -49,13 +50,13 @@ pub(super) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Prox
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+                refuse::refuse(&proxy, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                exchange::refuse(&proxy, io, failure.into(), &mut within).await;
+                refuse::refuse(&proxy, io, failure.into(), &mut within).await;
                 break;
             }
         };
@@ -67,7 +68,7 @@ pub(super) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Prox
         is_first = false;
         proxy.refresh();
         if proxy.is_gone() {
-            exchange::refuse(&proxy, io, removed().into(), &mut within).await;
+            refuse::refuse(&proxy, io, removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
         if connect::is_asked_for(buffer.filled()) {
@@ -75,7 +76,7 @@ pub(super) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Prox
             buffer.consume(head);
             match opened {
                 Ok(opened) => return Some((proxy, buffer, opened)),
-                Err(refusal) => exchange::refuse(&proxy, io, refusal, &mut within).await,
+                Err(refusal) => refuse::refuse(&proxy, io, refusal, &mut within).await,
             };
             break linger(io, &mut buffer).await;
         }
@@ -127,7 +128,7 @@ async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<u
 }
 
 /// Says that nothing more comes, and takes in what the caller still sends for a moment.
-async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
+pub(super) async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
     let discard = async {
         io.shutdown().await?;
         while {

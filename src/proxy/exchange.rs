@@ -2,24 +2,24 @@
 //! becomes one [`Failure`].
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::header::SEC_WEBSOCKET_ACCEPT;
 use tokio::time::timeout;
 
-use super::Proxy;
 use super::access_log;
 use super::failure::{Failure, Reason};
 use super::framing::Framing;
 use super::head::{self, BodyKind, RequestFacts, Room};
 use super::location::Locations;
 use super::patience::Patience;
-use super::prepare::{Found, Refusal, prepare};
+use super::prepare::{Found, prepare};
+use super::refuse::refuse;
 use super::relay::{self, Body, Broken, Io, Side};
 use super::rewrite::{self, Relay};
 use super::span::{Ended, Span, Spanning};
 use super::tunnel;
+use super::{InFlight, Proxy};
 use crate::buffer::Buffer;
 use crate::credential::Used;
 use crate::http2::websocket;
@@ -28,12 +28,6 @@ use crate::route::Way;
 use crate::service::Service;
 use crate::token::dpop::NONCE;
 use crate::upstream::{Connection, Doubt, Endpoint, Leave, Wish};
-
-/// So many services are named to a caller that asks for one that is not there.
-const LISTED: usize = 100;
-
-/// A caller takes a refusal within this time or not at all.
-const REFUSAL: Duration = Duration::from_secs(30);
 
 /// What a caller is told whose body did not come.
 pub(super) const LATE_BODY: &str = "The request's body did not arrive in time.";
@@ -134,6 +128,8 @@ pub(super) fn whole_body(service: &Service, facts: &RequestFacts) -> Body {
 /// A request in flight; counted until it is dropped, however it ends.
 pub(super) struct Request<'p> {
     pub(super) proxy: &'p Proxy,
+    /// Until all is said of the request: a shutdown exports spans when none is in flight any more.
+    _counted: InFlight<'p>,
     pub(super) service: &'p Service,
     /// The URL that the head was written for.
     pub(super) endpoint: &'p Endpoint,
@@ -180,11 +176,11 @@ impl<'p> Request<'p> {
         is_http2: bool,
         patience: &'p mut Patience,
     ) -> Self {
-        proxy.plane.in_flight.fetch_add(1, Ordering::Relaxed);
         found.service.metrics.begin();
         let Found { service, endpoint, facts, method, path, used, way, span } = found;
         Self {
             proxy,
+            _counted: proxy.plane.count(),
             service,
             endpoint,
             connection: None,
@@ -475,7 +471,6 @@ impl<'p> Request<'p> {
 impl Drop for Request<'_> {
     fn drop(&mut self) {
         let took = self.start.elapsed();
-        self.proxy.plane.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.service.metrics.end(self.method, self.status, took);
         if let (Some(span), Some(tracer)) = (self.span.take(), &self.proxy.snapshot().tracer) {
             let failure = self.failure.as_ref();
@@ -509,40 +504,4 @@ struct Passing {
     upstream_keep_alive: bool,
     /// What the upstream said of how long it keeps the connection.
     keep_alive_for: Option<Duration>,
-}
-
-/// Answers a request that is led nowhere.
-pub(super) async fn refuse(
-    proxy: &Proxy,
-    io: &mut impl Io,
-    refusal: Refusal<'_>,
-    patience: &mut Patience,
-) -> After {
-    let Refusal { failure, service, method, path, is_head, keep_alive } = refusal;
-    let (status, reason) = (failure.reason.status(), failure.reason.as_str());
-    proxy.plane.metrics.error(service, reason);
-    proxy.plane.metrics.answered(service, method, status);
-    tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", failure.cause);
-    let services: Vec<&str> = if failure.reason == Reason::UnknownService && proxy.caller.is_local() {
-        proxy.snapshot().services.iter().take(LISTED).map(|one| one.name.as_str()).collect()
-    } else {
-        Vec::new()
-    };
-    access_log::write(&access_log::Entry {
-        service,
-        method,
-        // Without a service there is no path: it may be anything.
-        path: path.or_else(|| proxy.snapshot().access_log.then(String::new)).as_deref(),
-        status: Some(status),
-        took: Duration::ZERO,
-        failure: Some(&failure),
-    });
-    let keep_alive = keep_alive && !proxy.is_draining();
-    let mut out = Buffer::take();
-    failure.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
-    match relay::write(io, out.filled(), patience, REFUSAL).await {
-        Err(_) => After::Close,
-        Ok(()) if keep_alive => After::KeepAlive,
-        Ok(()) => After::Linger,
-    }
 }

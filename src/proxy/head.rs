@@ -95,23 +95,28 @@ impl BodyKind {
     }
 }
 
-/// Parses the head of a request.
-pub(super) fn request<'h, 'b>(
-    bytes: &'b [u8],
-    room: &'h mut Room<'b>,
-) -> Result<RequestHead<'h, 'b>, Failure> {
+/// Takes a request's head apart, into its lines and no further.
+fn parsed<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result<httparse::Request<'h, 'b>, Failure> {
     if has_bare_line_feed(bytes) {
         return Err(bad("a line of the head ends in a bare line feed"));
     }
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
-        Ok(Status::Complete(length)) if length == bytes.len() => {}
-        Ok(_) => return Err(bad("the head does not end where its lines end")),
+        Ok(Status::Complete(length)) if length == bytes.len() => Ok(parsed),
+        Ok(_) => Err(bad("the head does not end where its lines end")),
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"));
+            Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"))
         }
-        Err(error) => return Err(bad(error.to_string())),
+        Err(error) => Err(bad(error.to_string())),
     }
+}
+
+/// Parses the head of a request.
+pub(super) fn request<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+) -> Result<RequestHead<'h, 'b>, Failure> {
+    let parsed = parsed(bytes, room)?;
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(bad("the head is not complete"));
     };
@@ -127,7 +132,7 @@ pub(super) fn request<'h, 'b>(
     let (host, absolute, path) = target_parts(method, target, host)?;
     // A credential must not hang on which of the two a reader believes.
     if absolute && known.host.is_some() && !agree(host, named) {
-        return Err(Failure::new(Reason::Forbidden, "Host and the target name different servers"));
+        return Err(two_servers());
     }
     let body = match (known.length, known.is_chunked) {
         (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
@@ -179,18 +184,8 @@ fn target_parts<'b>(
 /// Parses the head of a `CONNECT`: host and port (RFC 9112 §3.2.3). The host as a URL has it, so that no spelling of an
 /// address passes for another.
 pub(super) fn connect(bytes: &[u8]) -> Result<(Host, u16), Failure> {
-    if has_bare_line_feed(bytes) {
-        return Err(bad("a line of the head ends in a bare line feed"));
-    }
     let mut room = Room::new();
-    let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
-        Ok(Status::Complete(length)) if length == bytes.len() => {}
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"));
-        }
-        _ => return Err(bad("the head of a CONNECT cannot be read")),
-    }
+    let parsed = parsed(bytes, &mut room)?;
     let known = Known::of(parsed.headers)?;
     if known.is_chunked || known.length.is_some_and(|length| length > 0) {
         return Err(bad("CONNECT with a body"));
@@ -199,23 +194,14 @@ pub(super) fn connect(bytes: &[u8]) -> Result<(Host, u16), Failure> {
     let authority = || {
         let (host, port) = target.rsplit_once(':')?;
         let port = port.parse().ok().filter(|port| *port > 0 && target.is_ascii())?;
-        let host = url::Host::parse(host).ok()?;
-        Some((Host::from(borrowed(&host)), port))
+        Some((Host::from(url::Host::parse(host).ok()?), port))
     };
     let found = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
     let named = known.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
     if named.is_some_and(|named| !agree(target, named)) {
-        return Err(Failure::new(Reason::Forbidden, "Host and the target name different servers"));
+        return Err(two_servers());
     }
     Ok(found)
-}
-
-fn borrowed(host: &url::Host<String>) -> url::Host<&str> {
-    match host {
-        url::Host::Domain(name) => url::Host::Domain(name),
-        url::Host::Ipv4(ip) => url::Host::Ipv4(*ip),
-        url::Host::Ipv6(ip) => url::Host::Ipv6(*ip),
-    }
 }
 
 /// A response's head, borrowed from the bytes it came in.
@@ -360,6 +346,10 @@ fn content_length(value: &[u8]) -> Option<u64> {
         return None;
     }
     digits.parse().ok()
+}
+
+fn two_servers() -> Failure {
+    Failure::new(Reason::Forbidden, "Host and the target name different servers")
 }
 
 fn bad(cause: impl Into<String>) -> Failure {

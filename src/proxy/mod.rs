@@ -7,6 +7,7 @@
 //! connect      what becomes of a CONNECT
 //! http2        one that speaks HTTP/2: its streams, each as a connection with one request
 //! exchange     one request, from its head to the end of its answer
+//! refuse       one that is led nowhere
 //! prepare      parse, route, write the upstream's head: no waiting
 //! ask          send it, wait for the head of the answer
 //! caller       who it is, as far as that is known
@@ -48,6 +49,7 @@ mod location;
 mod patience;
 mod prefixed;
 mod prepare;
+mod refuse;
 mod relay;
 mod replay;
 mod rewrite;

@@ -8,9 +8,7 @@ use tokio::time::timeout;
 
 use super::{ConnectError, Connection, Doubt, Endpoint, Stream, http2};
 use crate::config::Protocol;
-
-const HTTP1: &[u8] = b"http/1.1";
-const HTTP2: &[u8] = b"h2";
+use crate::http2::{ALPN_HTTP1, ALPN_HTTP2};
 
 /// What of a request decides on its version.
 #[derive(Debug, Clone, Copy)]
@@ -95,10 +93,10 @@ impl Endpoint {
         if let Some(stream) = self.http2.stream() {
             return Ok(Connection::shared(stream));
         }
-        let alpn: &[_] = if offer == Offer::Http2 { &[HTTP2] } else { &[HTTP2, HTTP1] };
+        let alpn: &[_] = if offer == Offer::Http2 { &[ALPN_HTTP2] } else { &[ALPN_HTTP2, ALPN_HTTP1] };
         let Connection { stream, address, .. } = self.dial(alpn, limit).await?;
         let chosen = match &stream {
-            Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(HTTP2),
+            Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2),
             Stream::Plain(_) | Stream::Http2(_) => true,
         };
         self.prefers_http1.store(!chosen, Ordering::Relaxed);

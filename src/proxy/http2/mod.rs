@@ -23,6 +23,7 @@ use super::connection;
 use super::exchange::{self, After};
 use super::patience::Patience;
 use super::prefixed::Prefixed;
+use super::refuse;
 use super::relay::{Broken, Io};
 use crate::buffer::Buffer;
 use crate::http2::{self, heads};
@@ -142,7 +143,7 @@ async fn answer(
     let mut stream = Stream::new(&parts, body, respond);
     drop(parts);
     if proxy.is_gone() {
-        exchange::refuse(&proxy, &mut stream, connection::removed().into(), &mut patience).await;
+        refuse::refuse(&proxy, &mut stream, connection::removed().into(), &mut patience).await;
         return patience;
     }
     match exchange::run(&proxy, &mut stream, &mut buffer, length, true, &mut patience).await {
