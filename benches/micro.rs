@@ -15,16 +15,16 @@ use prometheus::Registry;
 
 use sidekey::config::Config;
 use sidekey::credential::{Credential, Slot};
-use sidekey::dns::Resolver;
 use sidekey::metrics::Metrics;
-use sidekey::proxy::{DataPlane, Door, Proxy, bench};
-use sidekey::route::Routes;
-use sidekey::runtime::{Runtime, Snapshot};
-use sidekey::secret::Secret;
-use sidekey::service::{LastFailure, Service};
-use sidekey::token::{
+use sidekey::net::dns::Resolver;
+use sidekey::oauth2::{
     Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule,
 };
+use sidekey::proxy::{DataPlane, Door, Proxy, bench};
+use sidekey::runtime::route::Routes;
+use sidekey::runtime::service::{LastFailure, Service};
+use sidekey::runtime::snapshot::{Runtime, Snapshot};
+use sidekey::secret::Secret;
 use sidekey::upstream::Upstream;
 
 const BROWSER: &str = "Host: 127.0.0.1:8080\r\nUser-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n\

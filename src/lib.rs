@@ -7,40 +7,27 @@
 //! 6  main, cli
 //! 5  app                                  the only module that sees all others
 //! 4  proxy · admin
-//! 3  runtime · reload · trial → service
-//! 2  credential · route
-//! 1  token · upstream · handover · activation · caller_tls · authority → listener · http2 · traces → headers · read_ahead
-//! 0  telemetry · tls · dns · keepalive · buffer · certificate_dates → config → secret · metrics · renewable
+//! 3  reload · diagnose → runtime
+//! 2  credential
+//! 1  upstream · oauth2 → otel
+//! 0  logging · net · tls → config → secret · metrics · proto
 //! ```
 
-pub mod activation;
 pub mod admin;
 pub mod app;
-pub mod authority;
-mod buffer;
-pub mod caller_tls;
-pub mod certificate_dates;
 pub mod cli;
 pub mod config;
 pub mod credential;
-pub mod dns;
-pub mod handover;
-pub mod headers;
-pub mod http2;
-pub mod keepalive;
-pub mod listener;
+pub mod diagnose;
+pub mod logging;
 pub mod metrics;
+pub mod net;
+pub mod oauth2;
+pub mod otel;
+pub mod proto;
 pub mod proxy;
-pub mod read_ahead;
 pub mod reload;
-pub mod renewable;
-pub mod route;
 pub mod runtime;
 pub mod secret;
-pub mod service;
-pub mod telemetry;
 pub mod tls;
-pub mod token;
-pub mod traces;
-pub mod trial;
 pub mod upstream;

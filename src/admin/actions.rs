@@ -12,10 +12,11 @@ use serde::Deserialize;
 use super::Admin;
 use super::problem::Problem;
 use super::view::{RefreshView, ServiceView};
-use crate::route::climbs;
-use crate::service::Service;
-use crate::token::{Refresh, Store, Wake};
-use crate::trial::{self, Report};
+use crate::diagnose;
+use crate::diagnose::Report;
+use crate::oauth2::{Refresh, Store, Wake};
+use crate::runtime::route::climbs;
+use crate::runtime::service::Service;
 
 /// A token request that takes longer goes on without its asker.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -96,7 +97,7 @@ pub(super) async fn test(
     let service = find(&admin, &name)?;
     let path = path(&body)?;
     tracing::info!(service.name = name, "test asked for through the admin API");
-    Ok(Json(trial::run(&service, &path, PATIENCE).await))
+    Ok(Json(diagnose::run(&service, &path, PATIENCE).await))
 }
 
 /// The path to GET; one that stays below that of `upstream`.

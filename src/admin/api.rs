@@ -16,8 +16,8 @@ use super::Admin;
 use super::actions;
 use super::problem::Problem;
 use super::view::{AccessView, ReloadView, ServiceView, ServicesView};
+use crate::logging;
 use crate::reload::ReloadError;
-use crate::telemetry;
 
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -96,7 +96,7 @@ struct LogLevel {
 }
 
 async fn log_level() -> Result<Json<LogLevel>, Problem> {
-    let level = telemetry::level().ok_or_else(no_log)?;
+    let level = logging::level().ok_or_else(no_log)?;
     Ok(Json(LogLevel { level }))
 }
 
@@ -104,10 +104,10 @@ async fn set_log_level(body: Bytes) -> Result<Json<LogLevel>, Problem> {
     let LogLevel { level } = serde_json::from_slice(&body).map_err(|_| {
         Problem::new(StatusCode::BAD_REQUEST, "The body is a JSON object such as {\"level\": \"debug\"}.")
     })?;
-    let before = telemetry::level().ok_or_else(no_log)?;
-    telemetry::set_level(&level)
+    let before = logging::level().ok_or_else(no_log)?;
+    logging::set_level(&level)
         .map_err(|message| Problem::new(StatusCode::BAD_REQUEST, format!("`level`: {message}")))?;
-    let level = telemetry::level().ok_or_else(no_log)?;
+    let level = logging::level().ok_or_else(no_log)?;
     // At a level that most filters let through, and said under the old or the new one.
     tracing::warn!(log.level = level, log.level_before = before, "log level changed through the admin API");
     Ok(Json(LogLevel { level }))

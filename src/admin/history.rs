@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::metrics::{Totals, UPSTREAM_REASONS};
-use crate::runtime::Runtime;
+use crate::runtime::snapshot::Runtime;
 
 /// Time between two samples.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);

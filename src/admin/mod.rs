@@ -3,15 +3,15 @@
 //! `guard` says who may do what; `state` says what a service's state is and means; `history` keeps the last minutes;
 //! `view` is what the API shows.
 
+mod access;
 mod actions;
 mod api;
-mod guard;
 mod health;
 mod history;
 mod page;
 mod problem;
 mod readiness;
-mod state;
+mod status;
 mod view;
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use prometheus::Registry;
 use crate::config;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
-use crate::runtime::Runtime;
-pub use guard::Rules;
+use crate::runtime::snapshot::Runtime;
+pub use access::Rules;
 use history::Histories;
 
 /// What the admin pages are made from.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::service::Service;
+use crate::runtime::service::Service;
 
 /// One service's credential.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::history::{History, INTERVAL, Verdict};
-use super::state::{Facts, Severity, State, TokenFacts};
-use crate::reload::{self, ReloadError};
-use crate::service::{RequestFailure, Service};
-use crate::token::{Status, Store};
+use super::status::{Facts, Severity, State, TokenFacts};
+use crate::oauth2::{Status, Store};
+use crate::reload;
+use crate::reload::ReloadError;
+use crate::runtime::service::{RequestFailure, Service};
 
 /// `GET /api/v1/services`.
 #[derive(Serialize)]

@@ -16,14 +16,14 @@
 //! Threads: one control thread (refreshers, admin, signals) and `threads` workers, each with an event loop of its own on
 //! which a connection stays for its whole life.
 
-mod alone;
-mod doors;
-mod limits;
-mod online;
-mod pages;
+mod admin_server;
+mod descriptor_limit;
+mod listeners;
+mod otel;
+mod reachability;
+mod restart_only;
 mod services;
-mod settings;
-mod traces;
+mod standalone;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -36,33 +36,36 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::watch;
 
-use crate::admin::{self, Admin};
-use crate::authority::Authority;
-use crate::certificate_dates;
+use crate::admin;
+use crate::admin::Admin;
 use crate::config::{Config, Listen, Unmatched};
-use crate::dns::Resolver;
-use crate::listener::{Inherited, Listener};
+use crate::logging;
+use crate::logging::LogControl;
 use crate::metrics::Metrics;
+use crate::net::dns::Resolver;
+use crate::net::listener::{Inherited, Listener};
+use crate::oauth2::refresh_tokens::files::StateDir;
+use crate::oauth2::refresh_tokens::registry::Chains;
+use crate::otel::{Current, Tracer};
 use crate::proxy::DataPlane;
-use crate::reload::{self, Reloader, Report, Watcher};
-use crate::renewable::Renewal;
-use crate::route::Routes;
-use crate::runtime::{Runtime, Snapshot};
+use crate::reload;
+use crate::reload::{Reloader, Report, Watcher};
+use crate::runtime::route::Routes;
+use crate::runtime::snapshot::{Runtime, Snapshot};
 use crate::secret::Commands;
-use crate::telemetry::{self, LogControl};
-use crate::tls::TlsClients;
-use crate::token::chain::Chains;
-use crate::token::state::StateDir;
-use crate::traces::{Current, Tracer};
+use crate::tls::client::TlsClients;
+use crate::tls::expiry;
+use crate::tls::interception_ca::Authority;
+use crate::tls::reloadable::Renewal;
 use crate::upstream::Outside;
 
-pub use alone::service_alone;
-use doors::{Doors, OpenDoor};
-pub use limits::raise_descriptors;
-pub use online::servers;
-use pages::Pages;
+use admin_server::Pages;
+pub use descriptor_limit::raise_descriptors;
+use listeners::{Doors, OpenDoor};
+use otel::Traces;
+pub use reachability::servers;
 use services::{Services, Workshop};
-use traces::Traces;
+pub use standalone::service_alone;
 use worker::{Ready, Worker};
 
 /// How often connections that were idle for too long are looked for.
@@ -154,7 +157,7 @@ impl App {
     fn build(config: &Config, inherited: &mut Inherited) -> anyhow::Result<(Arc<Self>, Pages)> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
-        registry.register(Box::new(telemetry::accept_failures().clone()))?;
+        registry.register(Box::new(logging::accept_failures().clone()))?;
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
         let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
@@ -189,8 +192,8 @@ impl App {
         let pages = Pages { listener: admin, admin: Admin::new(&config.admin, state) };
         let admin_rules = pages.admin.rules();
         tokio::spawn(sweep(runtime.clone()));
-        let (certificates, shown) = watch::channel(certificate_dates::files(config));
-        tokio::spawn(certificate_dates::follow(shown, metrics.certificates()));
+        let (certificates, shown) = watch::channel(expiry::files(config));
+        tokio::spawn(expiry::follow(shown, metrics.certificates()));
 
         let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
         let state = State { config: config.clone(), services, doors, traces, workers, stopping: false };
@@ -366,7 +369,7 @@ impl App {
         opened.iter().for_each(Bound::announce);
         state.doors.close_old(&closed);
         let mut report = services::retire(&state.services, &services, &self.metrics);
-        settings::compare(&state.config, &config, &mut report);
+        restart_only::compare(&state.config, &config, &mut report);
         self.admin_rules.replace(&config.admin);
         // One that was set by the admin API stays, unless somebody has written another one since.
         if let Some(log) = self.log.get().filter(|_| state.config.log.level != config.log.level) {
@@ -374,7 +377,7 @@ impl App {
         }
         report.listeners = opened.iter().map(|bound| format!("opened {}", bound.address)).collect();
         report.listeners.extend(closed.iter().map(|door| format!("closed {}", door.bound.address)));
-        self.certificates.send_replace(certificate_dates::files(&config));
+        self.certificates.send_replace(expiry::files(&config));
         state.services = services;
         state.config = config;
         Ok(report)
@@ -417,7 +420,7 @@ fn snapshot(
         access_log: config.log.access,
         intercept: connects.intercept,
         outside: connects.outside,
-        max_connections: limits::callers(config),
+        max_connections: descriptor_limit::callers(config),
         tracer,
     }
 }

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::task::AbortHandle;
 
-use crate::config::{self, Auth, Config, OAuth2};
-use crate::credential::{self, Credential};
-use crate::dns::Resolver;
+use crate::config;
+use crate::config::{Auth, Config, OAuth2};
+use crate::credential;
+use crate::credential::Credential;
 use crate::metrics::{Metrics, TokenUsers};
+use crate::net::dns::Resolver;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::refresh_tokens::registry::Chains;
+use crate::oauth2::{Store, TokenSource, grants, refresher};
+use crate::otel;
 use crate::reload::Report;
-use crate::service::{LastFailure, Service};
-use crate::tls::{TlsClients, server_name};
-use crate::token::chain::Chains;
-use crate::token::endpoint::TokenEndpoint;
-use crate::token::{Store, TokenSource, grants, refresher};
-use crate::traces;
+use crate::runtime::service::{LastFailure, Service};
+use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{EndpointTls, Upstream};
 
 /// What services are made with.
@@ -29,7 +31,7 @@ pub(super) struct Workshop {
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
     pub(super) chains: Arc<Chains>,
-    pub(super) traces: Arc<traces::Current>,
+    pub(super) traces: Arc<otel::Current>,
 }
 
 /// The services that run.

@@ -14,11 +14,11 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Listen;
-use crate::listener::Listener;
+use crate::net::listener::Listener;
 use crate::proxy::{DataPlane, Door, Entrance};
 
 use super::Bound;
-use super::doors::OpenDoor;
+use super::listeners::OpenDoor;
 
 /// How long a listener that broke down rests before it is taken up again.
 const REST: Duration = Duration::from_secs(1);

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use super::{ConfigArg, load};
 use crate::app;
 use crate::config::{Config, Service};
+use crate::diagnose;
+use crate::diagnose::Reached;
 use crate::secret::Commands;
-use crate::trial::{self, Reached};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -52,7 +53,7 @@ pub(super) fn check(args: &Args) -> ExitCode {
 
 fn reach(config: &Config) -> anyhow::Result<Vec<Reached>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async { Ok(trial::reach(app::servers(config)?).await) })
+    runtime.block_on(async { Ok(diagnose::reach(app::servers(config)?).await) })
 }
 
 /// A line for each server.

@@ -4,10 +4,10 @@ mod ca;
 mod check;
 mod demo;
 mod login;
-mod notify;
 mod probe;
 mod run;
 mod schema;
+mod sd_notify;
 mod test;
 mod upgrade;
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArg, cannot_start, load, notify, upgrade};
-use crate::activation;
-use crate::app::{self, App};
+use super::{ConfigArg, cannot_start, load, sd_notify, upgrade};
+use crate::app;
+use crate::app::App;
 use crate::config::Config;
+use crate::logging;
+use crate::net::socket_activation;
 use crate::secret::Commands;
-use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,7 +38,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             app.watch(Box::new(move || Config::load_with(&source, &known)), commands, log);
         }
     };
-    let served = telemetry::init(&config.log).map_err(Into::into);
+    let served = logging::init(&config.log).map_err(Into::into);
     match served.and_then(|log| serve(&config, args.upgrade, watch(log))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),
@@ -50,7 +51,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
     app::raise_descriptors();
-    let passed = activation::passed()?;
+    let passed = socket_activation::passed()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("sidekey-control")
@@ -65,7 +66,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
         let app = upgrade::start(config, take_over, passed).await?;
         let mut relieved = pin!(upgrade::offer(config.upgrade_sock.as_deref(), &app));
         started(&app);
-        notify::serving();
+        sd_notify::serving();
         let name = loop {
             tokio::select! {
                 _ = term.recv() => break "SIGTERM",
@@ -79,13 +80,13 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
                 _ = hup.recv() => {
                     tracing::info!(signal = "SIGHUP", "asked to reload");
                     let reloader = app.reloader();
-                    notify::reloading();
-                    tokio::spawn(async move { notify::reloaded(reloader.reload_now().await.is_ok()) });
+                    sd_notify::reloading();
+                    tokio::spawn(async move { sd_notify::reloaded(reloader.reload_now().await.is_ok()) });
                 }
             }
         };
         tracing::info!(signal = name, "asked to stop");
-        notify::stopping();
+        sd_notify::stopping();
         // A second signal does not wait for anybody.
         tokio::select! {
             () = app.stop() => {}

@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::{ConfigArg, USAGE, cannot_start, load};
 use crate::app::service_alone;
 use crate::config::{Auth, Config, Grant};
+use crate::diagnose;
+use crate::diagnose::{Report, TokenReport};
 use crate::secret::Commands;
-use crate::trial::{self, Report, TokenReport};
 
 /// How long a token may take: more than any `request_timeout` that is left to Sidekey.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -85,7 +86,7 @@ fn report(args: &Args, config: &Config) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let alone = service_alone(config, &args.service)?.expect("it was looked for");
-        let report = trial::run(&alone.service, &args.path, PATIENCE).await;
+        let report = diagnose::run(&alone.service, &args.path, PATIENCE).await;
         alone.end().await;
         Ok(report)
     })

@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::handover::{self, Predecessor};
-use crate::listener::Inherited;
+use crate::net::fd_transfer;
+use crate::net::fd_transfer::Predecessor;
+use crate::net::listener::Inherited;
 
 /// The new process waits so long for its first tokens before it serves.
 const FIRST_TOKENS: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub(super) async fn start(
 fn ask(config: &Config) -> anyhow::Result<Option<(Inherited, Predecessor)>> {
     let path =
         config.upgrade_sock.as_deref().context("`--upgrade` needs `upgrade_sock` in the configuration")?;
-    match handover::take_over(path) {
+    match fd_transfer::take_over(path) {
         Ok(both) => Ok(Some(both)),
         Err(error) if is_nobody(&error) => {
             tracing::warn!("nobody offers sockets at {}, so this is a start like any other", path.display());
@@ -54,7 +55,7 @@ pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output =
     let (relieved, is_relieved) = oneshot::channel();
     if let Some(path) = path {
         let app = app.clone();
-        let offered = handover::offer(path, Box::new(move || app.sockets()), move || {
+        let offered = fd_transfer::offer(path, Box::new(move || app.sockets()), move || {
             let _ = relieved.send(());
         });
         if let Err(error) = offered {

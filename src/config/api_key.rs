@@ -2,8 +2,8 @@
 
 use http::HeaderName;
 
-use super::item::Item;
-use super::table::Table;
+use super::reader::mapping::Table;
+use super::reader::value::Item;
 use super::{Auth, KeyLocation, auth, secret};
 
 #[derive(Clone, Copy)]

@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 
-use super::item::Item;
-use super::nearest::{did_you_mean, list};
-use super::table::Table;
-use super::{OAuth2, api_key, oauth2, secret};
+use super::oauth2::settings;
+use super::reader::mapping::Table;
+use super::reader::suggest::{did_you_mean, list};
+use super::reader::value::Item;
+use super::{OAuth2, api_key, secret};
 use crate::secret::Secret;
 
 /// What a service injects.
@@ -167,7 +168,7 @@ pub(super) fn read(item: &Item<'_>, credentials: &mut Credentials<'_>) -> Option
 type Reader = fn(&mut Table<'_>) -> Option<Auth>;
 
 const TYPES: [(&str, Reader); 4] =
-    [("basic", basic), ("bearer", bearer), ("api_key", api_key::read), ("oauth2", oauth2::read)];
+    [("basic", basic), ("bearer", bearer), ("api_key", api_key::read), ("oauth2", settings::read)];
 
 /// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
 /// said of them.

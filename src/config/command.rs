@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::duration;
-use super::item::Item;
-use super::table::Table;
+use super::reader::duration;
+use super::reader::mapping::Table;
+use super::reader::value::Item;
 use crate::secret::Command;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,19 +9,22 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::auth::Credentials;
-use super::document::{self, EMPTY};
-use super::error::ConfigError;
-use super::interpolate::Environment;
-use super::item::Item;
-use super::listen::Claims;
-use super::report::Report;
-use super::service::{self, Shared};
-use super::settle::settle;
-use super::table::Table;
-use super::tree::Kind;
+use super::listen::address::Claims;
+use super::listen::{admin, intercept, listener, name_constraints};
+use super::reader::document;
+use super::reader::document::EMPTY;
+use super::reader::duration;
+use super::reader::error::ConfigError;
+use super::reader::interpolate::Environment;
+use super::reader::mapping::Table;
+use super::reader::report::Report;
+use super::reader::resolve::settle;
+use super::reader::tree::Kind;
+use super::reader::value::Item;
+use super::service::entry;
+use super::service::entry::Shared;
 use super::{
-    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, admin, duration, intercept,
-    listener, logging, name_constraints, reload, state, traces,
+    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, log, reload, state, tracing,
 };
 use crate::secret::Commands;
 
@@ -124,15 +127,15 @@ fn read(root: &Item<'_>) -> Option<Config> {
     };
     let listen = self::listen(listen, &mut shared.claims);
     let admin = admin::read(admin_item, &mut shared.claims);
-    let services = services.and_then(|item| service::read_all(&item, &mut shared));
+    let services = services.and_then(|item| entry::read_all(&item, &mut shared));
     let intercept_item = table.optional("intercept");
     let intercept = intercept_item.as_ref().and_then(intercept::read);
     if let (Some(item), Some(intercept), Some(services)) = (&intercept_item, &intercept, &services) {
         name_constraints::warn_of_hosts_outside(item, intercept, services);
     }
     let unmatched = intercept::unmatched(&mut table);
-    let log = table.optional("log").map_or_else(Log::default, |item| logging::read(&item));
-    let tracing = table.optional("tracing").and_then(|item| traces::read(&item));
+    let log = table.optional("log").map_or_else(Log::default, |item| log::read(&item));
+    let tracing = table.optional("tracing").and_then(|item| tracing::read(&item));
     let shutdown = shutdown(&mut table);
     let state = table.optional("state").and_then(|item| state::read(&item));
     let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));

@@ -5,51 +5,24 @@
 //! `service`, `auth` and the others turn them into the types below. Nothing is validated after construction:
 //! a value of these types is good by its type. Knows nothing of the program but `secret`.
 
-mod admin;
 mod api_key;
 mod auth;
-mod caller_tls;
-mod certificates;
-mod client_auth;
 mod command;
-mod compare;
-mod document;
-mod dpop;
-mod duration;
-mod endpoint;
-mod error;
-mod files;
-mod grant;
-mod host;
-mod hosts;
-mod intercept;
-mod interpolate;
-mod issuer;
-mod item;
-mod jwt_bearer;
+mod diff;
 mod listen;
-mod listener;
 mod load;
-mod logging;
-mod name_constraints;
-mod nearest;
+mod log;
 mod oauth2;
-mod options;
-mod place;
-mod protocol;
+mod reader;
 mod reload;
-mod report;
 mod secret;
 mod service;
-mod settle;
 mod state;
-mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod token_request;
-mod traces;
-mod tree;
+mod tracing;
+mod watched_files;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -59,22 +32,22 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 pub use auth::{Auth, KeyLocation, Username};
-pub use caller_tls::{CallerTls, CallerTlsFiles};
-pub use certificates::{TlsFiles, UnusableFile};
-pub use client_auth::{Assertion, BasicEncoding, ClientAuth};
-pub use dpop::Dpop;
-pub use error::{ConfigError, Mistake};
-pub use files::{FileKind, SeenFile};
-pub use grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
-pub use intercept::{Intercept, InterceptFiles, Tunnel, Unmatched};
-pub use interpolate::Environment;
-pub use issuer::{Issuer, TokenUrl};
-pub use jwt_bearer::JwtBearer;
-pub use listener::Listener;
-pub use oauth2::OAuth2;
-pub use options::{Circuit, ConnectProxy, PoolLimits, RateLimit, UpstreamOptions};
-pub use token_request::{Proxy, RequestFormat, TokenRequest};
-pub use traces::Tracing;
+pub use listen::intercept::{Intercept, InterceptFiles, Tunnel, Unmatched};
+pub use listen::listener::Listener;
+pub use listen::tls::{CallerTls, CallerTlsFiles};
+pub use oauth2::client_auth::{Assertion, BasicEncoding, ClientAuth};
+pub use oauth2::dpop::Dpop;
+pub use oauth2::grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
+pub use oauth2::issuer::{Issuer, TokenUrl};
+pub use oauth2::jwt_bearer::JwtBearer;
+pub use oauth2::settings::OAuth2;
+pub use oauth2::token_request::{Proxy, RequestFormat, TokenRequest};
+pub use reader::error::{ConfigError, Mistake};
+pub use reader::interpolate::Environment;
+pub use service::upstream::{Circuit, ConnectProxy, PoolLimits, RateLimit, UpstreamOptions};
+pub use tls::files::{TlsFiles, UnusableFile};
+pub use tracing::Tracing;
+pub use watched_files::{FileKind, SeenFile};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
@@ -125,7 +98,7 @@ impl std::str::FromStr for Listen {
 
     /// As it is written in the configuration.
     fn from_str(text: &str) -> Result<Self, String> {
-        listen::parse(text)
+        listen::address::parse(text)
     }
 }
 

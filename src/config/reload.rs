@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Reload;
-use super::duration;
-use super::item::Item;
+use super::reader::duration;
+use super::reader::value::Item;
 
 pub(super) fn read(item: &Item<'_>) -> Reload {
     let default = Reload::default();

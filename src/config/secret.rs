@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::FileKind;
 use super::command;
-use super::interpolate::variable;
-use super::item::Item;
+use super::reader::interpolate::variable;
+use super::reader::value::Item;
 use crate::secret::{Algorithm, Command, Secret, SigningKey, Source, SourceError};
 
 /// Reads the secret an item names or is.
@@ -146,7 +146,7 @@ fn explain(source: &Source, error: &SourceError) -> String {
 pub(super) fn named(path: &Path) -> String {
     let text = path.to_string_lossy();
     if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
-        format!(" {}", super::report::shown(&text))
+        format!(" {}", super::reader::report::shown(&text))
     } else {
         " named here (relative to the working directory)".into()
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::State;
-use super::item::Item;
+use super::reader::value::Item;
 use super::secret;
 
 /// What `openssl rand -hex 16` writes. A key is not a password: it is never typed.

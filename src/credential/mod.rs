@@ -4,7 +4,7 @@
 mod api_key;
 mod basic;
 mod bearer;
-mod overlap;
+mod rotation;
 mod slot;
 
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::{Auth, Username};
-use crate::token::{Refresh, Store, Wake};
+use crate::oauth2::{Refresh, Store, Wake};
 
-use overlap::Overlap;
-pub use overlap::Switch;
+use rotation::Overlap;
+pub use rotation::Switch;
 pub use slot::Slot;
 
 /// One service's credential.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::error::Failure;
 use crate::metrics::MethodLabel;
 
 /// What is known of a finished request.

@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{AlertDescription, Error};
 
-use super::failure::{Failure, Reason};
+use super::error::{Failure, Reason};
 
 /// The failure, where it was TLS that ended the connection.
 pub(super) fn refusal(error: &io::Error) -> Option<Failure> {

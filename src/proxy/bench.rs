@@ -1,16 +1,18 @@
 //! Doors for `benches/micro.rs` into what is otherwise private.
 
-use super::framing::{Chunks, Framing};
-use super::head::{self, Room};
+use super::Proxy;
+use super::request::prepare;
 use super::span::Spanning;
-use super::{Proxy, prepare};
-use crate::buffer::Buffer;
+use super::wire::framing::{Chunks, Framing};
+use super::wire::parse_head;
+use super::wire::parse_head::Room;
+use crate::net::buffer::Buffer;
 
 /// Parses the head of a request; returns how many fields it has.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> usize {
     let mut room = Room::new();
-    head::request(bytes, &mut room).map_or(0, |head| head.fields.len())
+    parse_head::request(bytes, &mut room).map_or(0, |head| head.fields.len())
 }
 
 /// Parses and routes the head of a request and writes the one for the upstream; returns its length.

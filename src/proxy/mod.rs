@@ -32,31 +32,15 @@
 
 mod access_log;
 mod alert;
-mod ask;
 #[doc(hidden)]
 pub mod bench;
-mod caller;
-mod connect;
-mod connection;
-mod crowd;
-mod exchange;
-mod failure;
-mod framing;
-mod head;
-mod hint;
-mod http2;
-mod location;
-mod patience;
-mod prefixed;
-mod prepare;
-mod refuse;
-mod relay;
-mod replay;
-mod rewrite;
-mod several;
+mod diagnostics;
+mod downstream;
+mod error;
+mod peer;
+mod request;
 mod span;
-mod tls;
-mod tunnel;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -67,15 +51,15 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
-use crate::caller_tls::CallerTlsServer;
-use crowd::Crowd;
+use crate::tls::server::CallerTlsServer;
+use downstream::connection_limit::Crowd;
 
 use crate::metrics::Metrics;
-use crate::runtime::{Reader, Runtime, Snapshot};
+use crate::runtime::snapshot::{Reader, Runtime, Snapshot};
 
-use caller::Caller;
+use peer::Caller;
 
-pub use failure::{Failure, Reason};
+pub use error::{Failure, Reason};
 
 /// What all connections share.
 pub struct DataPlane {
@@ -241,13 +225,13 @@ impl ServerApp for Entrance {
         let Some(_place) = self.plane.crowd.enter(proxy.snapshot().max_connections) else {
             // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
             if self.door.tls.is_none() {
-                crowd::refuse(&mut stream).await;
+                downstream::connection_limit::refuse(&mut stream).await;
             }
             self.plane.metrics.error("", Reason::Overloaded.as_str());
             return None;
         };
         match &self.door.tls {
-            None => connection::serve(proxy, &mut stream).await,
+            None => downstream::http1::serve(proxy, &mut stream).await,
             // In a box: without TLS there should be no room for it.
             Some(tls) => Box::pin(serve_tls(proxy, stream, tls)).await,
         }
@@ -257,7 +241,7 @@ impl ServerApp for Entrance {
 
 /// Shakes hands, and serves the connection if that went well.
 async fn serve_tls(proxy: Proxy, stream: Stream, tls: &CallerTlsServer) {
-    if let Some(mut stream) = tls::accept(tls.current(), stream).await {
-        connection::serve(proxy, &mut stream).await;
+    if let Some(mut stream) = downstream::tls::accept(tls.current(), stream).await {
+        downstream::http1::serve(proxy, &mut stream).await;
     }
 }

@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::head::RequestHead;
-use super::relay::Broken;
-use crate::headers::Field;
+use super::wire::parse_head::RequestHead;
+use super::wire::relay::Broken;
 use crate::metrics::MethodLabel;
-use crate::service::Service;
-use crate::traces::{Context, Parent, Tracer, Value};
+use crate::otel::{Context, Parent, Tracer, Value};
+use crate::proto::fields::Field;
+use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, Stream};
 
 /// No longer path is told, so that a full queue is of a bounded size.
@@ -95,7 +95,7 @@ impl Span {
     }
 
     /// The finished span.
-    pub(super) fn end(self, ended: &Ended<'_>) -> crate::traces::Span {
+    pub(super) fn end(self, ended: &Ended<'_>) -> crate::otel::Span {
         let Ended { service, endpoint, method, address, status, failure, took } = ended;
         let method = match *method {
             MethodLabel::OTHER => "_OTHER",
@@ -145,6 +145,6 @@ impl Span {
             message
         });
         let name = if method == "_OTHER" { "HTTP" } else { method };
-        crate::traces::Span { context: self.context, name, start: self.start, took: *took, attributes, error }
+        crate::otel::Span { context: self.context, name, start: self.start, took: *took, attributes, error }
     }
 }

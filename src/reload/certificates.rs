@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Failing, Status, Target};
 use crate::metrics::ReloadMetrics;
-use crate::renewable::Renewal;
+use crate::tls::reloadable::Renewal;
 
 /// Certificate files as of the last look.
 pub(super) struct Certificates {

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, ConfigError};
 use crate::metrics::ReloadMetrics;
-use crate::renewable::Renewal;
+use crate::tls::reloadable::Renewal;
 
 pub use watcher::Watcher;
 

@@ -8,14 +8,15 @@ use std::time::Duration;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
-use super::connect::{Proxy, Way};
-use super::health::{Change, Health};
+use super::circuit_breaker::{Change, Health};
+use super::connect::connector::{Proxy, Way};
 use super::http2;
 use super::pool::Pool;
 use super::stream::Stream;
-use crate::config::{self, Protocol, Service};
-use crate::dns::Resolver;
-use crate::tls::TlsClient;
+use crate::config;
+use crate::config::{Protocol, Service};
+use crate::net::dns::Resolver;
+use crate::tls::client::TlsClient;
 
 /// So many failures in a row, and it is passed over for so long; where there are others.
 const FAILURES: u32 = 3;
@@ -83,7 +84,7 @@ impl Endpoint {
                 resolve: options.resolve.clone(),
                 proxy,
                 resolver,
-                failing: super::order::Failing::default(),
+                failing: super::connect::address_order::Failing::default(),
             },
             pool: Pool::new(&options.pool),
             protocol: service.protocol,

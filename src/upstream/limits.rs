@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::health::Health;
+use super::circuit_breaker::Health;
 use crate::config::{RateLimit, UpstreamOptions};
 
 /// The limits of one service.

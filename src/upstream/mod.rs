@@ -15,37 +15,33 @@
 //! A connection is verified before it is handed out, belongs to one service only, and is taken back only by the code
 //! that read a whole response from it.
 
+mod acquire;
+mod circuit_breaker;
 mod connect;
 mod endpoint;
-mod health;
 mod http2;
 mod limits;
-mod order;
-mod outside;
+mod passthrough;
 mod pool;
-mod race;
-mod reach;
 mod stream;
-mod tunnel;
-mod version;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
 
 use crate::config::{Service, Timeouts};
-use crate::dns::Resolver;
+use crate::net::dns::Resolver;
 
-pub use connect::ConnectError;
+pub use acquire::Wish;
+pub use connect::connector::ConnectError;
+pub use connect::reachability::Reach;
 pub use endpoint::{Connection, Endpoint, EndpointTls};
 pub use http2::{Doubt, is_unprocessed};
 pub use limits::{Leave, Refused};
-pub use outside::{Outside, OutsideError};
-pub use reach::Reach;
+pub use passthrough::{Outside, OutsideError};
 pub use stream::Stream;
-pub use version::Wish;
 
-use health::Change;
+use circuit_breaker::Change;
 use limits::Limits;
 
 /// One service's upstream.

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::http2;
-use crate::read_ahead::ReadAhead;
+use crate::net::read_ahead::ReadAhead;
 
 /// What one request is written to and its answer read from.
 pub enum Stream {

@@ -13,8 +13,8 @@ use super::cannot_start;
 use super::run::serve;
 use crate::app::App;
 use crate::config::Config;
-use crate::listener::BindError;
-use crate::telemetry;
+use crate::logging;
+use crate::net::listener::BindError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,7 +41,7 @@ fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> 
         // That its secrets stand in plain text is what a demo is.
         anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo")? })
     };
-    telemetry::init(&config()?.log)?;
+    logging::init(&config()?.log)?;
     match serve(&config()?, false, show) {
         // Another demo that started at the same moment took the port; now it shows as taken.
         Err(error) if error.is::<BindError>() => serve(&config()?, false, show),

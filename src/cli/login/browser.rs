@@ -4,8 +4,8 @@ use super::Keep;
 use super::page::Page;
 use super::redirect::Redirect;
 use crate::config::{AuthorizationCode, OAuth2};
-use crate::token::endpoint::TokenEndpoint;
-use crate::token::grants::{AuthorizationRequest, NoCode};
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::grants::{AuthorizationRequest, NoCode};
 
 /// Waits for the answer that belongs to this login; all others are turned away.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]

@@ -2,8 +2,8 @@
 
 use super::Keep;
 use crate::config::DeviceCode;
-use crate::token::endpoint::TokenEndpoint;
-use crate::token::grants::DeviceAuthorization;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::grants::DeviceAuthorization;
 
 #[expect(clippy::print_stdout, reason = "a person reads it")]
 pub(super) async fn login(

@@ -3,8 +3,8 @@
 
 mod browser;
 mod device;
+mod manual;
 mod page;
-mod pasted;
 mod redirect;
 
 use std::process::ExitCode;
@@ -15,13 +15,13 @@ use url::Url;
 
 use super::{USAGE, load};
 use crate::config::{Auth, AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
-use crate::dns::Resolver;
+use crate::net::dns::Resolver;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::grants::AuthorizationRequest;
+use crate::oauth2::refresh_tokens::files::{Identity, Saved, StateDir, StateFile};
+use crate::oauth2::{Issued, LoginEndpoint};
 use crate::secret::Secret;
-use crate::tls::TlsClients;
-use crate::token::endpoint::TokenEndpoint;
-use crate::token::grants::AuthorizationRequest;
-use crate::token::state::{Identity, Saved, StateDir, StateFile};
-use crate::token::{Issued, LoginEndpoint};
+use crate::tls::client::TlsClients;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -144,7 +144,7 @@ impl Plan {
         let work = async {
             match &self.config.grant {
                 Grant::AuthorizationCode(grant) if self.no_browser => {
-                    pasted::login(&self.config, grant, &endpoint, &self.keep).await
+                    manual::login(&self.config, grant, &endpoint, &self.keep).await
                 }
                 Grant::AuthorizationCode(grant) => {
                     browser::login(&self.config, grant, &endpoint, &self.keep).await

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::*;
 use super::broken_cases::all;
+use crate::config::*;
 
 const GOOD: &str = include_str!("../../../config/services.yaml");
 

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use super::super::*;
 use super::broken_cases::{ALL, all, large};
+use crate::config::*;
 
 fn environment(name: &str) -> Option<OsString> {
     match name {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::super::*;
+use crate::config::*;
 
 fn environment(name: &str) -> Option<OsString> {
     match name {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::super::*;
+use crate::config::*;
 
 /// Folders that the samples name; the test puts one of its own in their place.
 const SECRETS: &str = "/run/secrets";

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::*;
 use super::broken_cases;
+use crate::config::*;
 
 const SCHEMA: &str = include_str!("../../../config/schema.json");
 
@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// Notes that the program asked a mapping for a key.
-pub(in super::super) fn asked(path: &str, key: &'static str) {
+pub(in crate::config) fn asked(path: &str, key: &'static str) {
     ASKED.with_borrow_mut(|asked| asked.insert((path.to_owned(), key)));
 }
 

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::pool::{SHARDS, worker};
-use crate::http2;
+use crate::proto::http2;
 
 pub(super) use stream::Stream;
 

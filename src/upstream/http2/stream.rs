@@ -13,8 +13,9 @@ use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Doubt, Shared};
-use crate::http2::heads::{self, Head};
-use crate::http2::{Inbound, Outbound};
+use crate::proto::http2::heads;
+use crate::proto::http2::heads::Head;
+use crate::proto::http2::{Inbound, Outbound};
 
 /// Writing takes a request, reading gives its answers: interim ones, and one that is final.
 pub struct Stream {

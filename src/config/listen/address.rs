@@ -1,0 +1,185 @@
+//! Addresses to listen on, and that no two of them are the same.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::config::Listen;
+use crate::config::reader::value::Item;
+
+/// `sun_path` with its closing zero, the smallest of the systems Sidekey runs on.
+const MAX_SOCKET_PATH: usize = 103;
+
+/// Reads one address.
+pub(crate) fn parse(text: &str) -> Result<Listen, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path);
+    }
+    if let Some(port) = text.strip_prefix("localhost:")
+        && let Ok(port) = port.parse::<u16>()
+    {
+        return Ok(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(Listen::Tcp(address));
+    }
+    Err(wrong(text))
+}
+
+/// Reads an address that is a value of the file.
+pub(crate) fn read(item: &Item<'_>) -> Option<Listen> {
+    if item.is_number() {
+        item.mistake(BARE_PORT);
+        return None;
+    }
+    item.parse(parse)
+}
+
+const BARE_PORT: &str = "a port alone; say which address: 127.0.0.1:PORT for this machine, \
+    0.0.0.0:PORT or \"[::]:PORT\" for every network";
+
+/// What is wrong with an address, without repeating it.
+fn wrong(text: &str) -> String {
+    if text.parse::<u16>().is_ok() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()) {
+        return BARE_PORT.into();
+    }
+    if text.parse::<IpAddr>().is_ok() || text == "localhost" || (text.starts_with('[') && text.ends_with(']'))
+    {
+        return "the port is not there; such as 127.0.0.1:8080 or \"[::1]:8080\"".into();
+    }
+    let name = text.rsplit_once(':').map(|(host, _)| host);
+    if name.is_some_and(|name| name.parse::<IpAddr>().is_ok()) {
+        return "not a port: a number up to 65535 (an IPv6 address stands in brackets: \"[::1]:8080\")"
+            .into();
+    }
+    if text.starts_with('/') {
+        return "a socket path is written unix:/path".into();
+    }
+    "not an address to listen on; such as 127.0.0.1:8080, \"[::1]:8080\", localhost:8080 or \
+     unix:/run/sidekey.sock"
+        .into()
+}
+
+fn unix(path: &str) -> Result<Listen, String> {
+    if !path.starts_with('/') || path.ends_with('/') {
+        return Err("a socket path is absolute: unix:/run/sidekey.sock".into());
+    }
+    if path.len() > MAX_SOCKET_PATH || path.contains('\0') {
+        return Err(format!("a socket path is at most {MAX_SOCKET_PATH} bytes long"));
+    }
+    Ok(Listen::Unix(PathBuf::from(path)))
+}
+
+impl Listen {
+    /// Whether other machines can reach it.
+    pub(crate) fn is_public(&self) -> bool {
+        match self {
+            Self::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => false,
+        }
+    }
+}
+
+/// The addresses that are spoken for.
+#[derive(Default)]
+pub(crate) struct Claims {
+    taken: Vec<Claim>,
+}
+
+struct Claim {
+    listen: Listen,
+    by: String,
+}
+
+impl Claims {
+    /// Takes an address that is a value of the file; a mistake if another listener has it.
+    pub(crate) fn claim(&mut self, item: &Item<'_>, listen: &Listen) {
+        if let Some(other) = self.taken.iter().find(|claim| overlap(&claim.listen, listen)) {
+            item.mistake(format!("the same address as {}, or one that includes it", other.by));
+        }
+        self.taken
+            .push(Claim { listen: listen.clone(), by: format!("`{}` on line {}", item.path(), item.line()) });
+    }
+
+    /// Takes an address that stands in the program.
+    pub(crate) fn claim_default(&mut self, key: &str, listen: &Listen) {
+        self.taken.push(Claim {
+            listen: listen.clone(),
+            by: format!("`{key}`, {listen} unless the file says otherwise"),
+        });
+    }
+}
+
+/// Whether the second cannot be bound once the first is. `[::]` takes IPv4 connections as well, as Linux has
+/// it.
+fn overlap(a: &Listen, b: &Listen) -> bool {
+    match (a, b) {
+        (Listen::Tcp(a), Listen::Tcp(b)) => {
+            let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+            let covers =
+                |wide: IpAddr, narrow: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4());
+            a.port() == b.port()
+                && a.port() != 0
+                && (one == other || covers(one, other) || covers(other, one))
+        }
+        (Listen::Unix(a), Listen::Unix(b)) => a == b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn read(text: &str) -> Listen {
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn reads_addresses() {
+        assert_eq!(read("127.0.0.1:8080").to_string(), "127.0.0.1:8080");
+        assert_eq!(read("localhost:8080").to_string(), "127.0.0.1:8080");
+        assert_eq!(read("[::1]:0").to_string(), "[::1]:0");
+        assert_eq!(read("unix:/run/s.sock").to_string(), "unix:/run/s.sock");
+    }
+
+    #[test]
+    fn says_what_to_write_instead() {
+        let message = |text: &str| parse(text).unwrap_err();
+        assert!(message(":8080").contains("0.0.0.0:PORT"));
+        assert!(message("8080").contains("0.0.0.0:PORT"));
+        assert!(message("127.0.0.1").contains("port is not there"));
+        assert!(message("127.0.0.1:70000").contains("65535"));
+        assert!(message("::1:80800").contains("brackets"));
+        assert!(message("/run/s.sock").contains("unix:"));
+        assert!(message("unix:s.sock").contains("absolute"));
+        assert!(message("example.com:80").contains("not an address"));
+        assert!(parse(&format!("unix:/{}", "x".repeat(200))).is_err());
+    }
+
+    #[test]
+    fn knows_which_addresses_overlap() {
+        let both = |a: &str, b: &str| (overlap(&read(a), &read(b)), overlap(&read(b), &read(a)));
+        for (a, b) in [
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("127.0.0.1:1", "0.0.0.0:1"),
+            ("127.0.0.1:1", "[::]:1"),
+            ("[::1]:1", "[::]:1"),
+            ("0.0.0.0:1", "[::]:1"),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1"),
+            ("unix:/a", "unix:/a"),
+        ] {
+            assert_eq!(both(a, b), (true, true), "{a} {b}");
+        }
+        for (a, b) in [
+            ("127.0.0.1:1", "127.0.0.1:2"),
+            ("127.0.0.1:1", "127.0.0.2:1"),
+            ("[::1]:1", "0.0.0.0:1"),
+            ("127.0.0.1:0", "0.0.0.0:0"),
+            ("unix:/a", "unix:/b"),
+        ] {
+            assert_eq!(both(a, b), (false, false), "{a} {b}");
+        }
+    }
+}

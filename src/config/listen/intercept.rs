@@ -1,0 +1,154 @@
+//! `intercept`, `unmatched` and `tunnel`: what becomes of `CONNECT`, which apps send that have Sidekey in `HTTPS_PROXY`.
+
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
+
+use super::tls::{content, path};
+use crate::config::FileKind;
+use crate::config::reader::duration;
+use crate::config::reader::mapping::Table;
+use crate::config::reader::value::Item;
+use crate::config::secret::named;
+
+/// The authority whose certificates callers see instead of a service's upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Intercept {
+    /// Its certificate, in a PEM file.
+    pub ca_cert: PathBuf,
+    /// Its private key, in a PEM file.
+    pub ca_key: PathBuf,
+}
+
+/// `unmatched`: what becomes of a `CONNECT` to a host that is no service's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// Bytes pass untouched, without a credential.
+    Tunnel(Tunnel),
+}
+
+/// `tunnel`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Limit on looking the host up and connecting to it.
+    pub connect: Duration,
+    /// A tunnel is closed when nothing passed for this long.
+    pub idle: Option<Duration>,
+    /// May lead to this machine and to the link it is on.
+    pub allow_local: bool,
+}
+
+impl Default for Tunnel {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), idle: Some(Duration::from_secs(3600)), allow_local: false }
+    }
+}
+
+/// The files' content as of one moment.
+pub struct InterceptFiles {
+    cert: Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl Hash for InterceptFiles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&*self.cert, &*self.key).hash(state);
+    }
+}
+
+impl Intercept {
+    /// Reads the files; the error names the one that cannot be read.
+    pub fn read(&self) -> Result<InterceptFiles, String> {
+        Ok(InterceptFiles { cert: content(&self.ca_cert)?, key: content(&self.ca_key)? })
+    }
+
+    /// Certificate (and those above it) and key, which belong together; the error names the file and nothing in it.
+    pub fn authority(
+        &self,
+        files: &InterceptFiles,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+        let failed = |path: &Path, what: &str| format!("the file{} {what}", named(path));
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.cert).collect();
+        let chain = chain.map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
+        let Some(first) = chain.first() else {
+            return Err(failed(&self.ca_cert, "has no certificate in it; it takes PEM"));
+        };
+        let key = PrivateKeyDer::from_pem_slice(&files.key)
+            .map_err(|_| failed(&self.ca_key, "has no private key that can be parsed"))?;
+        let provider = rustls::crypto::ring::default_provider();
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
+            failed(&self.ca_key, &format!("is not the key of the certificate{}", named(&self.ca_cert)))
+        })?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(first)
+            .map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
+        if !parsed.is_ca() {
+            return Err(failed(
+                &self.ca_cert,
+                "has a certificate that is not an authority's; `sidekey ca init` makes one",
+            ));
+        }
+        if !parsed.validity().is_valid() {
+            return Err(failed(
+                &self.ca_cert,
+                "has a certificate that is not valid today; `sidekey ca init` makes a new one",
+            ));
+        }
+        Ok((chain, key))
+    }
+}
+
+/// Reads `intercept`.
+pub(crate) fn read(item: &Item<'_>) -> Option<Intercept> {
+    let mut table = item.table()?;
+    let ca_cert = table.required("ca_cert").and_then(|item| item.parse(path));
+    let ca_key = table.required("ca_key").and_then(|item| item.parse(path));
+    table.finish();
+    let intercept = Intercept { ca_cert: ca_cert?, ca_key: ca_key? };
+    for file in [&intercept.ca_cert, &intercept.ca_key] {
+        item.watch(file, FileKind::Certificate);
+    }
+    let usable = intercept.read().and_then(|files| intercept.authority(&files));
+    usable.map_err(|message| item.mistake(message)).ok()?;
+    if is_readable_by_others(&intercept.ca_key) {
+        item.warn("other users of this machine can read the file of `ca_key`, and whoever has it can be any server to those who trust the CA; chmod 600");
+    }
+    Some(intercept)
+}
+
+fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
+}
+
+/// Reads `unmatched` and `tunnel`.
+pub(crate) fn unmatched(table: &mut Table<'_>) -> Unmatched {
+    let is_tunnel = table
+        .optional("unmatched")
+        .and_then(|item| item.choice(&[("deny", false), ("tunnel", true)]))
+        .unwrap_or_default();
+    let settings = table.optional("tunnel").and_then(|item| {
+        if !is_tunnel {
+            item.mistake("has no effect without `unmatched: tunnel`");
+        }
+        tunnel(&item)
+    });
+    if is_tunnel { Unmatched::Tunnel(settings.unwrap_or_default()) } else { Unmatched::Deny }
+}
+
+fn tunnel(item: &Item<'_>) -> Option<Tunnel> {
+    let default = Tunnel::default();
+    let mut table = item.table()?;
+    let connect = table.optional("connect").and_then(|item| duration::positive(&item));
+    let idle = table.optional("idle").and_then(|item| duration::positive(&item));
+    let allow_local = table.optional("allow_local").and_then(|item| item.boolean()).unwrap_or_default();
+    table.finish();
+    Some(Tunnel { connect: connect.unwrap_or(default.connect), idle: idle.or(default.idle), allow_local })
+}

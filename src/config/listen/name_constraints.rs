@@ -1,0 +1,125 @@
+//! Which hosts the certificate authority of `intercept` may sign for (RFC 5280 §4.2.1.10). A caller refuses what it has
+//! signed for any other, so that a service added after the authority was made is told of at once.
+
+use std::net::IpAddr;
+
+use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
+
+use crate::config::reader::value::Item;
+use crate::config::service::host;
+use crate::config::{Host, Intercept, Service};
+
+/// Warns of the hosts of services that callers would be refused by.
+pub(crate) fn warn_of_hosts_outside(item: &Item<'_>, intercept: &Intercept, services: &[Service]) {
+    let Ok((chain, _)) = intercept.read().and_then(|files| intercept.authority(&files)) else { return };
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&chain[0]) else { return };
+    let Ok(Some(constraints)) = certificate.name_constraints() else { return };
+    let upstreams = services.iter().flat_map(Service::upstreams).map(|upstream| upstream.host.clone());
+    let names = services.iter().flat_map(|service| &service.hosts).filter_map(|name| host::parse(name).ok());
+    let mut outside: Vec<_> = upstreams
+        .chain(names)
+        .filter(|host| !permits(constraints.value, host))
+        .map(|host| host.to_string())
+        .collect();
+    outside.sort();
+    outside.dedup();
+    if !outside.is_empty() {
+        item.warn(format!(
+            "the CA's name constraints leave out {}: callers refuse its certificate there, in a CONNECT; \
+             `sidekey ca init` makes a CA for the hosts of today",
+            outside.join(", ")
+        ));
+    }
+}
+
+/// Whether a certificate for this host passes: no excluded tree has it, and one of the permitted ones of its kind has, if there
+/// are any.
+fn permits(constraints: &NameConstraints<'_>, host: &Host) -> bool {
+    let of_kind = |trees: &Option<Vec<GeneralSubtree<'_>>>| -> Vec<bool> {
+        trees.iter().flatten().filter_map(|tree| has(&tree.base, host)).collect()
+    };
+    let (permitted, excluded) =
+        (of_kind(&constraints.permitted_subtrees), of_kind(&constraints.excluded_subtrees));
+    !excluded.contains(&true) && (permitted.is_empty() || permitted.contains(&true))
+}
+
+/// Whether a tree has the host in it; `None` for a tree of another kind of name.
+fn has(tree: &GeneralName<'_>, host: &Host) -> Option<bool> {
+    match (tree, host) {
+        (GeneralName::DNSName(tree), Host::Name(name)) => {
+            let above = name.len().checked_sub(tree.len()).and_then(|at| name.split_at_checked(at));
+            Some(above.is_some_and(|(below, rest)| {
+                let is_whole =
+                    below.is_empty() || below.ends_with('.') || tree.starts_with('.') || tree.is_empty();
+                rest.eq_ignore_ascii_case(tree) && is_whole
+            }))
+        }
+        // An address and a mask of the same length.
+        (GeneralName::IPAddress(tree), Host::Ip(ip)) => {
+            let bytes = match ip {
+                IpAddr::V4(ip) => ip.octets().to_vec(),
+                IpAddr::V6(ip) => ip.octets().to_vec(),
+            };
+            let (address, mask) = tree.split_at(tree.len() / 2);
+            let masked = bytes.iter().zip(address).zip(mask);
+            Some(
+                address.len() == bytes.len()
+                    && masked.into_iter().all(|((byte, own), mask)| byte & mask == own & mask),
+            )
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const HERE: &[u8] = &[127, 0, 0, 0, 255, 0, 0, 0];
+    const NO_IP4: &[u8] = &[0; 8];
+
+    fn tree(base: GeneralName<'static>) -> GeneralSubtree<'static> {
+        GeneralSubtree { base }
+    }
+
+    #[test]
+    fn a_name_is_in_the_tree_of_its_own_name_and_of_those_above() {
+        let constraints = NameConstraints {
+            permitted_subtrees: Some(vec![
+                tree(GeneralName::DNSName("api.example.com")),
+                tree(GeneralName::DNSName(".x.example")),
+            ]),
+            excluded_subtrees: Some(vec![
+                tree(GeneralName::DNSName("no.api.example.com")),
+                tree(GeneralName::IPAddress(NO_IP4)),
+            ]),
+        };
+        let permits = |name: &str| permits(&constraints, &host::parse(name).unwrap());
+        for name in ["api.example.com", "API.example.com", "eu.api.example.com", "a.x.example"] {
+            assert!(permits(name), "{name}");
+        }
+        for name in [
+            "example.com",
+            "notapi.example.com",
+            "other.example",
+            "a.no.api.example.com",
+            "x.example",
+            "127.0.0.1",
+            "m",
+        ] {
+            assert!(!permits(name), "{name}");
+        }
+        assert!(permits("::1"), "nothing is said of addresses of version 6");
+    }
+
+    #[test]
+    fn an_address_is_in_the_tree_of_its_network() {
+        let permitted_subtrees = Some(vec![tree(GeneralName::IPAddress(HERE))]);
+        let constraints = NameConstraints { permitted_subtrees, excluded_subtrees: None };
+        let permits = |name: &str| permits(&constraints, &host::parse(name).unwrap());
+        assert!(permits("127.0.0.1") && permits("127.9.9.9") && permits("api.example.com"));
+        assert!(!permits("128.0.0.1") && !permits("::1"));
+    }
+}

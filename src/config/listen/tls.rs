@@ -1,0 +1,176 @@
+//! `tls` of a listener: the certificate that callers see, and the certificates that are asked of them.
+
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use zeroize::Zeroizing;
+
+use crate::config::FileKind;
+use crate::config::reader::value::Item;
+use crate::config::secret::{named, plain};
+
+/// The CA bundles of whole operating systems are a tenth of this.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Where a listener's certificate, its key, and the roots of its callers' certificates stand: PEM files, read again when
+/// they change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CallerTls {
+    /// The certificate, and those between it and its root.
+    pub cert: PathBuf,
+    /// Its private key (PKCS #8, PKCS #1 or SEC 1).
+    pub key: PathBuf,
+    /// Callers must show a certificate that one of these issued.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The files' content as of one moment.
+pub struct CallerTlsFiles {
+    cert: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Hash for CallerTlsFiles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.cert, &*self.key, &self.client_ca).hash(state);
+    }
+}
+
+impl CallerTls {
+    /// Reads the files; the error names the one that cannot be read.
+    pub fn read(&self) -> Result<CallerTlsFiles, String> {
+        Ok(CallerTlsFiles {
+            cert: content(&self.cert)?.to_vec(),
+            key: content(&self.key)?,
+            client_ca: self.client_ca.as_deref().map(content).transpose()?.map(|pem| pem.to_vec()),
+        })
+    }
+
+    /// Makes a server's TLS of what the files hold; the error names the file, and nothing of its content.
+    pub fn server(&self, files: &CallerTlsFiles) -> Result<ServerConfig, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain = certificates(&self.cert, &files.cert)?;
+        let key = PrivateKeyDer::from_pem_slice(&files.key)
+            .map_err(|_| format!("the file{} has no private key that can be parsed", named(&self.key)))?;
+        let identity = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                format!("the key{} is not the one of the certificate{}", named(&self.key), named(&self.cert))
+            }
+            _ => {
+                format!("the certificate{} and the key{} cannot be used", named(&self.cert), named(&self.key))
+            }
+        })?;
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let builder = match (&self.client_ca, &files.client_ca) {
+            (Some(path), Some(pem)) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(path, pem)? {
+                    roots.add(certificate).map_err(|_| {
+                        format!("the file{} has a certificate that cannot be a root", named(path))
+                    })?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
+    }
+}
+
+pub(crate) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |message: &str| format!("the file{}: {message}", named(path));
+    let mut content = Zeroizing::new(Vec::new());
+    let file = File::open(path).map_err(|error| failed(&plain(&error)))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| failed(&plain(&error)))?;
+    if content.len() as u64 > MAX_BYTES { Err(failed("larger than 4 MiB")) } else { Ok(content) }
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        Ok(_) => Err(format!(
+            "the file{} has no certificate in it; it takes PEM (`-----BEGIN CERTIFICATE-----`)",
+            named(path)
+        )),
+        Err(_) => Err(format!("the file{} has a certificate that cannot be parsed", named(path))),
+    }
+}
+
+/// Reads a listener's `tls`, and its files once, so that a mistake in them is one of the configuration.
+pub(crate) fn read(item: &Item<'_>) -> Option<CallerTls> {
+    let mut table = item.table()?;
+    let cert = table.required("cert").and_then(|item| item.parse(path));
+    let key = table.required("key").and_then(|item| item.parse(path));
+    let has_client_ca = table.has("client_ca");
+    let client_ca = table.optional("client_ca").and_then(|item| item.parse(path));
+    table.finish();
+    if has_client_ca && client_ca.is_none() {
+        return None;
+    }
+    let tls = CallerTls { cert: cert?, key: key?, client_ca };
+    for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
+        item.watch(file, FileKind::Certificate);
+    }
+    let usable = tls.read().and_then(|files| tls.server(&files));
+    usable.map_err(|message| item.mistake(message)).ok()?;
+    Some(tls)
+}
+
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') { Err("not a path".into()) } else { Ok(PathBuf::from(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["proxy.example".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn server(cert: &str, key: &str, client_ca: Option<&str>) -> Result<(), String> {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            dir.path().join(name)
+        };
+        let tls = CallerTls {
+            cert: write("cert.pem", cert),
+            key: write("key.pem", key),
+            client_ca: client_ca.map(|text| write("ca.pem", text)),
+        };
+        tls.read().and_then(|files| tls.server(&files)).map(|_| ())
+    }
+
+    #[test]
+    fn takes_a_pair_and_says_what_is_wrong_with_another() {
+        let ((cert, key), (other, other_key)) = (pair(), pair());
+        assert_eq!(server(&cert, &key, None), Ok(()));
+        assert_eq!(server(&cert, &key, Some(&other)), Ok(()));
+        let wrong = |cert: &str, key: &str, ca: Option<&str>| server(cert, key, ca).unwrap_err();
+        assert!(wrong(&cert, &other_key, None).contains("is not the one of the certificate"));
+        assert!(wrong(&key, &cert, None).contains("no certificate"));
+        assert!(wrong(&cert, &cert, None).contains("no private key"));
+        assert!(wrong(&cert, &key, Some("")).contains("no certificate"));
+        let key_lines: Vec<_> = key.lines().skip(1).take(2).collect();
+        for message in [wrong(&cert, &other_key, None), wrong(&key, &cert, None)] {
+            assert!(key_lines.iter().all(|line| !message.contains(line)), "{message}");
+        }
+    }
+}

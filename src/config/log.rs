@@ -1,0 +1,74 @@
+//! `log`: level or filter, format, access log.
+
+use tracing_subscriber::EnvFilter;
+
+use super::reader::suggest::did_you_mean;
+use super::reader::value::Item;
+use super::{Log, LogFormat};
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+pub(super) fn read(item: &Item<'_>) -> Log {
+    let default = Log::default();
+    let Some(mut table) = item.table() else { return default };
+    let level = table.optional("level").and_then(|item| item.parse(level));
+    let format = table.optional("format").and_then(|item| {
+        item.choice(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
+    });
+    let access = table.optional("access").and_then(|item| item.boolean());
+    table.finish();
+    Log {
+        level: level.unwrap_or(default.level),
+        format: format.unwrap_or(default.format),
+        access: access.unwrap_or(default.access),
+    }
+}
+
+impl Log {
+    /// Whether a text is a level or filter, as `log.level` takes it; if not, why.
+    pub fn check_level(text: &str) -> Result<(), String> {
+        level(text).map(drop)
+    }
+}
+
+/// `info`, or `warn,sidekey=debug`. The filter's own parser takes `inof` for the name of a module, and then
+/// logs nothing else.
+fn level(text: &str) -> Result<String, String> {
+    for directive in text.split(',') {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();
+        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            let question = did_you_mean(level, LEVELS);
+            return Err(format!(
+                "not a level{} Allowed: {}, or a filter such as `warn,sidekey=debug`",
+                if question.is_empty() { "." } else { &question },
+                LEVELS.join(", ")
+            ));
+        }
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("not a filter; such as `warn,sidekey=debug`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn takes_levels_and_filters() {
+        for text in ["info", "WARN", "off", "warn,sidekey=debug", "warn,sidekey::token=trace"] {
+            assert!(level(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_not_the_name_of_a_module() {
+        assert!(level("inof").unwrap_err().contains("did you mean `info`?"));
+        for text in ["", "info,", "sidekey=loud", "verbose"] {
+            assert!(level(text).is_err(), "{text}");
+        }
+    }
+}

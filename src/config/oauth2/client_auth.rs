@@ -1,0 +1,268 @@
+//! `auth_method`: how the client proves who it is to the token endpoint, and the keys that only some methods have.
+
+use std::path::Path;
+
+use ring::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::config::FileKind;
+use crate::config::reader::mapping::Table;
+use crate::config::reader::suggest::list;
+use crate::config::reader::value::Item;
+use crate::config::secret;
+use crate::config::secret::named;
+use crate::secret::{Algorithm, Secret, SigningKey};
+
+/// `auth_method`: the registered names of OAuth client authentication.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ClientAuth {
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    SecretBasic {
+        /// Client secret.
+        secret: Secret,
+        /// How both parts are written.
+        encoding: BasicEncoding,
+    },
+    /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
+    SecretPost {
+        /// Client secret.
+        secret: Secret,
+    },
+    /// An assertion signed with the client secret (RFC 7523 §2.2, OpenID Connect Core §9).
+    SecretJwt {
+        /// Client secret: the key, but never sent.
+        secret: Secret,
+        /// What is signed with it.
+        assertion: Assertion,
+    },
+    /// An assertion signed with a private key (RFC 7523 §2.2).
+    PrivateKeyJwt(Assertion),
+    /// A client certificate that an authority vouches for (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// A client certificate that is registered itself (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
+    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
+    None,
+}
+
+impl ClientAuth {
+    /// The value of `auth_method`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::SecretBasic { .. } => Method::Basic.name(),
+            Self::SecretPost { .. } => Method::Post.name(),
+            Self::SecretJwt { .. } => Method::SecretJwt.name(),
+            Self::PrivateKeyJwt(_) => Method::PrivateKeyJwt.name(),
+            Self::TlsClientAuth => Method::Tls.name(),
+            Self::SelfSignedTlsClientAuth => Method::SelfSignedTls.name(),
+            Self::None => Method::None.name(),
+        }
+    }
+
+    /// Whether the proof is the certificate of the TLS connection.
+    pub fn is_by_certificate(&self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
+    }
+}
+
+/// A signed client assertion: the key and what the endpoint wants to read in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Assertion {
+    /// Signs.
+    pub key: SigningKey,
+    /// `kid`: which of the client's registered keys it is.
+    pub key_id: Option<String>,
+    /// `aud`; the token endpoint's URL where nothing is said, the issuer where that is known.
+    pub audience: Option<String>,
+    /// SHA-256 of the certificate that the key belongs to: `x5t#S256` (Microsoft Entra wants it).
+    pub thumbprint: Option<[u8; 32]>,
+}
+
+/// `basic_auth_encoding`: whether client id and secret are form-encoded before Base64.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum BasicEncoding {
+    /// As RFC 6749 §2.3.1 says (Keycloak, oidc-provider).
+    #[default]
+    Rfc6749,
+    /// As they are (eBay, Google).
+    Raw,
+}
+
+/// Form parameters that are written here.
+pub(crate) const PARAMETERS: [&str; 4] =
+    ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Method {
+    Basic,
+    Post,
+    SecretJwt,
+    PrivateKeyJwt,
+    Tls,
+    SelfSignedTls,
+    None,
+}
+
+impl Method {
+    const ALL: [Self; 7] = [
+        Self::Basic,
+        Self::Post,
+        Self::SecretJwt,
+        Self::PrivateKeyJwt,
+        Self::Tls,
+        Self::SelfSignedTls,
+        Self::None,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::SecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::Tls => "tls_client_auth",
+            Self::SelfSignedTls => "self_signed_tls_client_auth",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Each key of single methods, and the methods that have it.
+const KEYS: [(&str, &[Method]); 7] = [
+    ("client_secret", &[Method::Basic, Method::Post, Method::SecretJwt]),
+    ("basic_auth_encoding", &[Method::Basic]),
+    ("private_key", &[Method::PrivateKeyJwt]),
+    ("signing_alg", &[Method::PrivateKeyJwt, Method::SecretJwt]),
+    ("key_id", &[Method::PrivateKeyJwt, Method::SecretJwt]),
+    ("assertion_audience", &[Method::PrivateKeyJwt, Method::SecretJwt]),
+    ("assertion_certificate", &[Method::PrivateKeyJwt]),
+];
+
+/// Reads the client authentication. `public`: whether the grant can be used by a client that proves nothing. `of_grant`:
+/// keys that the grant has a use for, whatever the method.
+pub(crate) fn read(
+    table: &mut Table<'_>,
+    public: bool,
+    of_grant: &[&str],
+    client_id: Option<&str>,
+) -> Option<ClientAuth> {
+    let method = match table.optional("auth_method") {
+        None if table.has("auth_method") => None,
+        None if public && !table.has("client_secret") => Some(Method::None),
+        None => Some(Method::Basic),
+        Some(item) => chosen(&item, public),
+    };
+    let Some(method) = method else {
+        // Without a good method these keys mean nothing, and nothing is said of them.
+        for (key, _) in KEYS {
+            table.optional(key);
+        }
+        return None;
+    };
+    let of_others =
+        KEYS.iter().filter(|(key, methods)| !methods.contains(&method) && !of_grant.contains(key));
+    for (key, methods) in of_others.filter(|(key, _)| table.has(key)).collect::<Vec<_>>() {
+        if let Some(item) = table.optional(key) {
+            let others = list(methods.iter().map(|method| method.name()));
+            let name = method.name();
+            item.mistake(format!(
+                "`auth_method: {name}` has no use for this key; leave it out, or set `auth_method` to {others}"
+            ));
+        }
+    }
+    match method {
+        Method::Basic => basic(table, client_id),
+        Method::Post => secret_of(table).map(|secret| ClientAuth::SecretPost { secret }),
+        Method::SecretJwt => secret_jwt(table),
+        Method::PrivateKeyJwt => private_key_jwt(table),
+        Method::Tls => Some(ClientAuth::TlsClientAuth),
+        Method::SelfSignedTls => Some(ClientAuth::SelfSignedTlsClientAuth),
+        Method::None => Some(ClientAuth::None),
+    }
+}
+
+fn chosen(item: &Item<'_>, public: bool) -> Option<Method> {
+    let method = item.choice(&Method::ALL.map(|method| (method.name(), method)))?;
+    if method == Method::None && !public {
+        item.mistake(
+            "with this grant a client must prove who it is (RFC 6749 §4.4); any other method will do",
+        );
+        return None;
+    }
+    Some(method)
+}
+
+fn secret_of(table: &mut Table<'_>) -> Option<Secret> {
+    table.required("client_secret").and_then(|item| secret::read(&item))
+}
+
+fn basic(table: &mut Table<'_>, client_id: Option<&str>) -> Option<ClientAuth> {
+    let secret = secret_of(table);
+    let encoding = match table.optional("basic_auth_encoding") {
+        None => BasicEncoding::default(),
+        Some(item) => item.choice(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
+    };
+    if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
+        table.item().mistake("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
+    }
+    Some(ClientAuth::SecretBasic { secret: secret?, encoding })
+}
+
+fn secret_jwt(table: &mut Table<'_>) -> Option<ClientAuth> {
+    let item = table.required("client_secret");
+    let secret = item.as_ref().and_then(secret::read);
+    let algorithm = algorithm(table, &Algorithm::SYMMETRIC);
+    let (key_id, audience) = (text(table, "key_id"), text(table, "assertion_audience"));
+    let (secret, algorithm) = (secret?, algorithm.unwrap_or(Algorithm::Hs256));
+    let shortest = match algorithm {
+        Algorithm::Hs512 => 64,
+        Algorithm::Hs384 => 48,
+        _ => 32,
+    };
+    if let Some(item) = item.filter(|_| secret.is_shorter_than(shortest)) {
+        let name = algorithm.as_str();
+        item.warn(format!("{name} wants a secret of {shortest} bytes or more (RFC 7518 §3.2); some endpoints refuse a shorter one"));
+    }
+    let key = SigningKey::shared(&secret, algorithm);
+    Some(ClientAuth::SecretJwt { secret, assertion: Assertion { key, key_id, audience, thumbprint: None } })
+}
+
+fn private_key_jwt(table: &mut Table<'_>) -> Option<ClientAuth> {
+    let key = table.required("private_key");
+    let algorithm = algorithm(table, &Algorithm::ASYMMETRIC);
+    let (key_id, audience) = (text(table, "key_id"), text(table, "assertion_audience"));
+    let thumbprint = table.optional("assertion_certificate").and_then(|item| {
+        item.parse(|path| {
+            // Part of what the configuration says, and so read again with it; nothing is made of the file elsewhere.
+            item.watch(Path::new(path), FileKind::Secret);
+            thumbprint(path)
+        })
+    });
+    let key = key.and_then(|item| secret::signing_key(&item, algorithm));
+    Some(ClientAuth::PrivateKeyJwt(Assertion { key: key?, key_id, audience, thumbprint }))
+}
+
+/// `signing_alg`
+pub(crate) fn algorithm(table: &mut Table<'_>, allowed: &[Algorithm]) -> Option<Algorithm> {
+    let words: Vec<_> = allowed.iter().map(|algorithm| (algorithm.as_str(), *algorithm)).collect();
+    table.optional("signing_alg").and_then(|item| item.choice(&words))
+}
+
+/// Text that may be left out, but is not empty.
+pub(crate) fn text(table: &mut Table<'_>, key: &'static str) -> Option<String> {
+    let filled = |text: &str| match text {
+        "" => Err("empty".into()),
+        _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),
+        _ => Ok(text.to_owned()),
+    };
+    table.optional(key).and_then(|item| item.parse(filled))
+}
+
+/// SHA-256 of the first certificate of a PEM file.
+fn thumbprint(text: &str) -> Result<[u8; 32], String> {
+    let path = Path::new(text);
+    let certificate = CertificateDer::from_pem_file(path)
+        .map_err(|_| format!("cannot read a certificate from the file{}; it takes PEM", named(path)))?;
+    Ok(digest(&SHA256, &certificate).as_ref().try_into().expect("SHA-256 has 32 bytes"))
+}

@@ -1,0 +1,366 @@
+//! `grant_type`, and the keys that only one grant has: a type and a reader for each.
+
+use std::fmt;
+
+use url::Url;
+
+use super::{jwt_bearer, settings};
+use crate::config::reader::mapping::Table;
+use crate::config::reader::value::Item;
+use crate::config::service::upstream_url;
+use crate::config::{JwtBearer, secret};
+use crate::secret::{Secret, Source};
+
+/// `grant_type`: what a token is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Grant {
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+    /// RFC 6749 §4.3.
+    Password(Password),
+    /// RFC 6749 §6: a refresh token that was obtained elsewhere.
+    RefreshToken(Secret),
+    /// RFC 6749 §4.1, begun by `sidekey login`.
+    AuthorizationCode(Box<AuthorizationCode>),
+    /// RFC 8628, begun by `sidekey login`.
+    DeviceCode(DeviceCode),
+    /// RFC 7523 §2.1.
+    JwtBearer(Box<JwtBearer>),
+    /// RFC 8693.
+    TokenExchange(Box<TokenExchange>),
+}
+
+impl Grant {
+    /// The value of `grant_type` in the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::Password(_) => "password",
+            Self::RefreshToken(_) => "refresh_token",
+            Self::AuthorizationCode(_) => "authorization_code",
+            Self::DeviceCode(_) => "device_code",
+            Self::JwtBearer(_) => "jwt_bearer",
+            Self::TokenExchange(_) => "token_exchange",
+        }
+    }
+
+    /// Whether it begins with a person.
+    pub fn needs_login(&self) -> bool {
+        match self {
+            Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
+            Self::ClientCredentials
+            | Self::Password(_)
+            | Self::RefreshToken(_)
+            | Self::JwtBearer(_)
+            | Self::TokenExchange(_) => false,
+        }
+    }
+
+    /// Whether it goes on with refresh tokens that must not be lost or spent twice.
+    pub fn keeps_refresh_token(&self) -> bool {
+        match self {
+            Self::RefreshToken(_) | Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
+            // The password brings another one.
+            Self::ClientCredentials | Self::Password(_) | Self::JwtBearer(_) | Self::TokenExchange(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// `grant_type: password`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Password {
+    /// The resource owner's name.
+    pub username: String,
+    /// The resource owner's password.
+    pub password: Secret,
+}
+
+/// `grant_type: authorization_code`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct AuthorizationCode {
+    /// Where the person is sent to; without it, where the issuer says.
+    pub authorization_url: Option<Url>,
+    /// Where the person comes back to; by default a free port of this machine (RFC 8252 §7.3).
+    pub redirect_uri: Option<Url>,
+    /// Extra parameters of the authorization request, in the order of the file.
+    pub authorization_params: Vec<(String, String)>,
+}
+
+/// Without queries and values: some providers want a key there.
+impl fmt::Debug for AuthorizationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.authorization_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("AuthorizationCode")
+            .field("authorization_url", &self.authorization_url.as_ref().map(without_query))
+            .field("redirect_uri", &self.redirect_uri.as_ref().map(without_query))
+            .field("authorization_params", &params)
+            .finish()
+    }
+}
+
+/// `grant_type: device_code`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DeviceCode {
+    /// Device authorization endpoint (RFC 8628 §3.1); without it, the one that the issuer names.
+    pub device_authorization_url: Option<Url>,
+}
+
+/// Without a query: some providers want a key there.
+impl fmt::Debug for DeviceCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.device_authorization_url.as_ref().map(without_query);
+        f.debug_struct("DeviceCode").field("device_authorization_url", &url).finish()
+    }
+}
+
+fn without_query(url: &Url) -> String {
+    url.as_str().split('?').next().unwrap_or_default().to_owned()
+}
+
+/// `grant_type: token_exchange`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenExchange {
+    /// Whom the token is to be for; read again for every request.
+    pub subject_token: Source,
+    /// What kind of token that is: a URI (RFC 8693 §3).
+    pub subject_token_type: String,
+    /// Who acts for the subject, and what kind of token says so.
+    pub actor_token: Option<(Source, String)>,
+    /// What kind of token is wanted.
+    pub requested_token_type: Option<String>,
+    /// Names of the services the token is for.
+    pub audience: Vec<String>,
+    /// URIs of the services the token is for (RFC 8707).
+    pub resource: Vec<String>,
+}
+
+/// Reads the keys of one grant.
+type Reader = fn(&mut Table<'_>, &upstream_url::Rules) -> Option<Grant>;
+
+/// What is known of a grant before its keys are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    /// Whether the client has an identifier, and whether it may do without a secret.
+    pub(crate) client: Client,
+    /// The keys that not every grant has.
+    keys: &'static [&'static str],
+    /// Keys that some ways of client authentication have as well.
+    pub(crate) shares: &'static [&'static str],
+    /// The form parameters that not every grant writes.
+    pub(crate) writes: &'static [&'static str],
+    /// Reads the keys.
+    pub(crate) read: Reader,
+}
+
+/// What a grant needs of the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// An identifier and a proof of it.
+    Proven,
+    /// An identifier: public clients can use the grant.
+    Named,
+    /// Neither: the grant itself says who asks.
+    Any,
+}
+
+const KINDS: [(&str, Kind); 7] = [
+    (
+        "client_credentials",
+        Kind { client: Client::Proven, keys: &[], shares: &[], writes: &[], read: client_credentials },
+    ),
+    (
+        "password",
+        Kind {
+            client: Client::Named,
+            keys: &["username", "password"],
+            shares: &[],
+            writes: &["username", "password", "refresh_token"],
+            read: password,
+        },
+    ),
+    (
+        "refresh_token",
+        Kind {
+            client: Client::Named,
+            keys: &["refresh_token"],
+            shares: &[],
+            writes: &["refresh_token"],
+            read: refresh_token,
+        },
+    ),
+    (
+        "authorization_code",
+        Kind {
+            client: Client::Named,
+            keys: &["authorization_url", "redirect_uri", "authorization_params"],
+            shares: &[],
+            writes: &["code", "code_verifier", "redirect_uri", "refresh_token"],
+            read: authorization_code,
+        },
+    ),
+    (
+        "device_code",
+        Kind {
+            client: Client::Named,
+            keys: &["device_authorization_url"],
+            shares: &[],
+            writes: &["device_code", "refresh_token"],
+            read: device_code,
+        },
+    ),
+    (
+        "jwt_bearer",
+        Kind {
+            client: Client::Any,
+            keys: &jwt_bearer::KEYS,
+            shares: &jwt_bearer::SHARED,
+            writes: &["assertion"],
+            read: jwt_bearer::read,
+        },
+    ),
+    (
+        "token_exchange",
+        Kind { client: Client::Any, keys: &EXCHANGE, shares: &[], writes: &EXCHANGE, read: token_exchange },
+    ),
+];
+
+const EXCHANGE: [&str; 7] = [
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
+    "audience",
+    "resource",
+];
+
+/// Which grant it is. Keys of other grants are refused here; without a good `grant_type` nothing is said of them.
+pub(crate) fn kind(table: &mut Table<'_>) -> Option<Kind> {
+    let item = table.required("grant_type");
+    let kind = item.and_then(|item| item.choice(&KINDS));
+    for (_, other) in KINDS {
+        for key in other.keys {
+            if table.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
+                let item = table.optional(key);
+                if let (Some(item), Some(_)) = (item, kind) {
+                    item.mistake("this key belongs to another `grant_type`; leave it out");
+                }
+            }
+        }
+    }
+    kind
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers")]
+fn client_credentials(_: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
+    Some(Grant::ClientCredentials)
+}
+
+fn password(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
+    let username = table.required("username").and_then(|item| item.parse(filled));
+    let password = table.required("password").and_then(|item| secret::read(&item));
+    Some(Grant::Password(Password { username: username?, password: password? }))
+}
+
+fn refresh_token(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
+    let token = table.required("refresh_token").and_then(|item| secret::read(&item));
+    Some(Grant::RefreshToken(token?))
+}
+
+fn authorization_code(table: &mut Table<'_>, rules: &upstream_url::Rules) -> Option<Grant> {
+    let authorization_url = url(table, "authorization_url", rules);
+    let redirect_uri = table.optional("redirect_uri").map(|item| item.parse(redirect_uri));
+    let params = table.optional("authorization_params");
+    let params = params.map_or_else(Vec::new, |item| settings::params(&item, &AUTHORIZATION));
+    let grant = AuthorizationCode {
+        authorization_url: authorization_url?,
+        redirect_uri: redirect_uri.flatten(),
+        authorization_params: params,
+    };
+    Some(Grant::AuthorizationCode(Box::new(grant)))
+}
+
+/// Parameters of the authorization request that Sidekey writes (RFC 6749 §4.1.1, RFC 7636 §4.3).
+const AUTHORIZATION: [&str; 5] =
+    ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"];
+
+/// `http://` only to this machine (RFC 8252 §7.3, §8.3): the code comes there.
+fn redirect_uri(text: &str) -> Result<Url, String> {
+    upstream_url::parse(text, &upstream_url::Rules { plaintext: false, query: false }).map_err(|error| {
+        if error.starts_with("`http://`") {
+            return "`http://` would send the code in the clear; only this machine (http://127.0.0.1:PORT/…) can have that".into();
+        }
+        error
+    })
+}
+
+fn device_code(table: &mut Table<'_>, rules: &upstream_url::Rules) -> Option<Grant> {
+    let url = url(table, "device_authorization_url", rules);
+    Some(Grant::DeviceCode(DeviceCode { device_authorization_url: url? }))
+}
+
+/// An endpoint that the metadata of an `issuer` may name instead. `Some(None)`: it does; `None`: there is a mistake.
+#[expect(clippy::option_option, reason = "a mistake is neither of the two")]
+fn url(table: &mut Table<'_>, key: &'static str, rules: &upstream_url::Rules) -> Option<Option<Url>> {
+    if !table.has(key) && table.has("issuer") {
+        return Some(None);
+    }
+    table.required(key)?.parse(|text| upstream_url::parse(text, rules)).map(Some)
+}
+
+fn token_exchange(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
+    let subject_token = table.required("subject_token").and_then(|item| secret::place(&item));
+    let subject_token_type = match table.optional("subject_token_type") {
+        Some(item) => token_type(&item),
+        None => Some(urn("jwt")),
+    };
+    let actor_token = table.optional("actor_token");
+    let actor_token_type = table.optional("actor_token_type");
+    if let (None, Some(item)) = (&actor_token, &actor_token_type) {
+        item.mistake("there is no `actor_token` whose type this could be");
+    }
+    // One that cannot be read is on the report, and nothing comes of the whole file.
+    let actor_token = actor_token.and_then(|item| {
+        let kind = actor_token_type.map_or_else(|| Some(urn("jwt")), |item| token_type(&item));
+        Some((secret::place(&item)?, kind?))
+    });
+    let requested_token_type = table.optional("requested_token_type").and_then(|item| token_type(&item));
+    let audience = table.optional("audience").map_or_else(Vec::new, |item| texts(&item));
+    let resource = table.optional("resource").map_or_else(Vec::new, |item| texts(&item));
+    Some(Grant::TokenExchange(Box::new(TokenExchange {
+        subject_token: subject_token?,
+        subject_token_type: subject_token_type?,
+        actor_token,
+        requested_token_type,
+        audience,
+        resource,
+    })))
+}
+
+/// The words of RFC 8693 §3 without their common beginning, or any URI.
+fn token_type(item: &Item<'_>) -> Option<String> {
+    const WORDS: [&str; 6] = ["jwt", "access_token", "refresh_token", "id_token", "saml1", "saml2"];
+    item.parse(|text| match text {
+        word if WORDS.contains(&word) => Ok(urn(word)),
+        uri if uri.contains(':') && uri.chars().all(|c| c.is_ascii_graphic()) => Ok(uri.to_owned()),
+        _ => Err(format!("a token type is {}, or a URI", crate::config::reader::suggest::list(WORDS))),
+    })
+}
+
+fn urn(word: &str) -> String {
+    format!("urn:ietf:params:oauth:token-type:{word}")
+}
+
+fn texts(item: &Item<'_>) -> Vec<String> {
+    item.one_or_more().iter().filter_map(|item| item.parse(filled)).collect()
+}
+
+fn filled(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("empty".into()),
+        _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),
+        _ => Ok(text.to_owned()),
+    }
+}

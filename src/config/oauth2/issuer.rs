@@ -1,0 +1,166 @@
+//! Where tokens are asked for: `token_url`, or `issuer`, whose metadata names the endpoint.
+
+use std::fmt;
+
+use url::Url;
+
+use crate::config::reader::mapping::Table;
+use crate::config::service::upstream_url;
+use crate::config::service::upstream_url::Rules;
+
+/// `token_url` or `issuer`
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum TokenUrl {
+    /// The token endpoint.
+    Endpoint(Url),
+    /// Whoever says where the token endpoint is.
+    Issuer(Issuer),
+}
+
+impl TokenUrl {
+    /// As written: whom an assertion is for, and what tells one server from another.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Endpoint(url) => url.as_str(),
+            Self::Issuer(issuer) => issuer.as_str(),
+        }
+    }
+
+    /// As a person may see it: without the query, in which some providers want a secret.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Endpoint(url) => {
+                let mut url = url.clone();
+                url.set_query(None);
+                url.into()
+            }
+            Self::Issuer(issuer) => issuer.as_str().to_owned(),
+        }
+    }
+}
+
+/// Without the query: some providers want a secret there.
+impl fmt::Debug for TokenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(url) => {
+                let mut url = url.clone();
+                url.set_query(url.query().map(|_| "****"));
+                f.write_str(url.as_str())
+            }
+            Self::Issuer(issuer) => write!(f, "issuer {}", issuer.as_str()),
+        }
+    }
+}
+
+/// An issuer: its identifier is compared character by character, so it is kept as written (RFC 8414 §3.3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Issuer {
+    identifier: String,
+    url: Url,
+    plaintext: bool,
+}
+
+impl Issuer {
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.identifier
+    }
+
+    /// Where its metadata may be: as OpenID Connect Discovery §4 has it, which nearly all have, then as RFC 8414 §3.1.
+    pub fn metadata_urls(&self) -> [Url; 2] {
+        let path = self.url.path().trim_end_matches('/');
+        [
+            format!("{path}/.well-known/openid-configuration"),
+            format!("/.well-known/oauth-authorization-server{path}"),
+        ]
+        .map(|path| {
+            let mut url = self.url.clone();
+            url.set_path(&path);
+            url
+        })
+    }
+
+    /// An endpoint that the metadata names, by the rules for `token_url`.
+    pub fn endpoint(&self, text: &str) -> Result<Url, String> {
+        upstream_url::parse(text, &Rules { plaintext: self.plaintext, query: true })
+    }
+}
+
+/// Reads the one of the two keys that is there. The scheme is known even of a URL that has a mistake.
+pub(crate) fn read(table: &mut Table<'_>, plaintext: bool) -> Option<TokenUrl> {
+    let (token_url, issuer) = (table.optional("token_url"), table.optional("issuer"));
+    match (token_url, issuer) {
+        (Some(item), None) => {
+            let rules = Rules { plaintext, query: true };
+            item.parse(|text| upstream_url::parse(text, &rules)).map(TokenUrl::Endpoint)
+        }
+        (None, Some(item)) => item.parse(|text| parse(text, plaintext)).map(TokenUrl::Issuer),
+        (Some(_), Some(issuer)) => {
+            issuer.mistake(
+                "both `token_url` and `issuer`; the endpoint is written here or asked for, not both",
+            );
+            None
+        }
+        (None, None) => {
+            if !table.has("token_url") && !table.has("issuer") {
+                table
+                    .item()
+                    .mistake("`token_url` is required and is not there; or `issuer`, whose metadata has it");
+            }
+            None
+        }
+    }
+}
+
+fn parse(text: &str, plaintext: bool) -> Result<Issuer, String> {
+    let url = upstream_url::parse(text, &Rules { plaintext, query: false })?;
+    if url.path().contains("/.well-known/") {
+        return Err("the URL of the metadata; the issuer is what stands before `/.well-known/`".into());
+    }
+    Ok(Issuer { identifier: text.to_owned(), url, plaintext })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn metadata_is_looked_for_where_both_standards_have_it() {
+        let urls = |text| parse(text, false).unwrap().metadata_urls().map(|url| url.to_string());
+        assert_eq!(
+            urls("https://login.example/realms/a/"),
+            [
+                "https://login.example/realms/a/.well-known/openid-configuration",
+                "https://login.example/.well-known/oauth-authorization-server/realms/a",
+            ]
+        );
+        assert_eq!(
+            urls("https://login.example")[0],
+            "https://login.example/.well-known/openid-configuration"
+        );
+        assert!(parse("https://login.example/.well-known/openid-configuration", false).is_err());
+        assert!(parse("https://login.example?tenant=a", false).is_err());
+    }
+
+    #[test]
+    fn a_query_is_not_shown() {
+        let endpoint = TokenUrl::Endpoint(Url::parse("https://login.example/t?key=s3cret").unwrap());
+        assert_eq!(endpoint.shown(), "https://login.example/t");
+        let issuer = TokenUrl::Issuer(parse("https://login.example/a", false).unwrap());
+        assert_eq!(issuer.shown(), "https://login.example/a");
+    }
+
+    #[test]
+    fn endpoints_are_held_to_the_rules_of_the_configuration() {
+        let issuer = parse("https://login.example", false).unwrap();
+        assert!(issuer.endpoint("https://elsewhere.example/token?tenant=a").is_ok());
+        for text in
+            ["http://login.example/token", "file:///etc/passwd", "/token", "https://u:p@login.example/"]
+        {
+            assert!(issuer.endpoint(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `grant_type: jwt_bearer`: the key, and what is signed with it.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::client_auth;
+use super::grant::Grant;
+use crate::config::FileKind;
+use crate::config::reader::duration;
+use crate::config::reader::mapping::Table;
+use crate::config::reader::value::Item;
+use crate::config::secret;
+use crate::config::secret::{named, plain};
+use crate::config::service::upstream_url;
+use crate::secret::{Algorithm, SigningKey};
+
+/// Long enough for a slow connection, and no longer than Salesforce takes.
+const LIFETIME: Duration = Duration::from_secs(180);
+/// The most that Google takes, who takes the most.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// No key file is larger.
+const MAX_BYTES: u64 = 64 * 1024;
+/// Claims that are new in every assertion.
+const WRITTEN: [&str; 2] = ["iat", "exp"];
+
+/// What an assertion is made of.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct JwtBearer {
+    /// Signs.
+    pub key: SigningKey,
+    /// `kid`: which of the registered keys it is.
+    pub key_id: Option<String>,
+    /// Further fields of the JOSE header.
+    pub headers: Map<String, Value>,
+    /// Claims; `aud` is the token endpoint where it is not among them.
+    pub claims: Map<String, Value>,
+    /// From `iat` to `exp`, in whole seconds.
+    pub lifetime: Duration,
+}
+
+/// Names of claims, not what they say: nobody knows what is secret in there.
+impl fmt::Debug for JwtBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtBearer")
+            .field("key", &self.key)
+            .field("key_id", &self.key_id)
+            .field("headers", &self.headers.keys())
+            .field("claims", &self.claims.keys())
+            .field("lifetime", &self.lifetime)
+            .finish()
+    }
+}
+
+/// The key file that Google gives for a service account.
+#[derive(Deserialize)]
+struct ServiceAccount {
+    client_email: String,
+    private_key_id: Option<String>,
+    private_key: Zeroizing<String>,
+}
+
+pub(crate) const KEYS: [&str; 4] =
+    ["service_account_file", "claims", "assertion_headers", "assertion_lifetime"];
+/// The client may prove itself with the same key.
+pub(crate) const SHARED: [&str; 3] = ["private_key", "signing_alg", "key_id"];
+
+pub(crate) fn read(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
+    let account = table.optional("service_account_file");
+    let is_google = table.has("service_account_file");
+    let key = if is_google { table.optional("private_key") } else { table.required("private_key") };
+    let algorithm = client_auth::algorithm(table, &Algorithm::ASYMMETRIC);
+    let key_id = client_auth::text(table, "key_id");
+    let claims = table.optional("claims").and_then(|item| object(&item, &WRITTEN));
+    let headers = table.optional("assertion_headers").and_then(|item| object(&item, &["alg", "kid"]));
+    let lifetime = table.optional("assertion_lifetime").and_then(|item| {
+        let lifetime = duration::positive(&item)?;
+        if lifetime > LONGEST || lifetime.subsec_nanos() > 0 {
+            item.mistake("an assertion lives for whole seconds, up to `1h`");
+        }
+        Some(lifetime)
+    });
+    let mut claims = claims.unwrap_or_default();
+    let (key, key_id) = match (account, key) {
+        (Some(_), Some(key)) => {
+            key.mistake("both `private_key` and `service_account_file`; a key is read from one place");
+            return None;
+        }
+        (Some(item), None) => {
+            let account = service_account(&item)?;
+            let key = SigningKey::from_pem(&account.private_key, algorithm)
+                .map_err(|error| item.mistake(format!("its `private_key`: {error}")))
+                .ok()?;
+            claims.entry("iss").or_insert(account.client_email.into());
+            (key, key_id.or(account.private_key_id))
+        }
+        (None, key) => (secret::signing_key(&key?, algorithm)?, key_id),
+    };
+    let headers = headers.unwrap_or_default();
+    let lifetime = lifetime.unwrap_or(LIFETIME);
+    Some(Grant::JwtBearer(Box::new(JwtBearer { key, key_id, headers, claims, lifetime })))
+}
+
+impl JwtBearer {
+    /// Works in what other keys of the credential say: who asks, and the scope of a service account, which Google reads in
+    /// the assertion alone. What is missing is a mistake.
+    pub(crate) fn settle(&mut self, table: &Table<'_>, client_id: &str, scopes: &[String]) {
+        if !client_id.is_empty() {
+            self.claims.entry("iss").or_insert(client_id.into());
+        }
+        if table.has("service_account_file") && !scopes.is_empty() {
+            self.claims.entry("scope").or_insert(scopes.join(" ").into());
+        }
+        if !self.claims.contains_key("iss") {
+            table.item().mistake("nothing says who signs: give `client_id`, or `iss` among the `claims`");
+        }
+        if !self.claims.contains_key("sub") && !table.has("service_account_file") {
+            table
+                .item()
+                .mistake("nothing says whom the token is for: give `sub` among the `claims` (RFC 7523 §3)");
+        }
+    }
+}
+
+fn service_account(item: &Item<'_>) -> Option<ServiceAccount> {
+    let path = item.text()?;
+    let path = Path::new(path);
+    item.watch(path, FileKind::Secret);
+    let read = || -> std::io::Result<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        std::io::Read::read_to_end(
+            &mut std::io::Read::take(std::fs::File::open(path)?, MAX_BYTES),
+            &mut bytes,
+        )?;
+        Ok(bytes)
+    };
+    let bytes = read()
+        .map_err(|error| item.mistake(format!("cannot read the file{}: {}", named(path), plain(&error))))
+        .ok()?;
+    // Nothing of the file is repeated: half of it is the key.
+    serde_json::from_slice(&bytes)
+        .map_err(|_| {
+            item.mistake(format!(
+                "the file{} is no service account key: a JSON object with `client_email` and `private_key`",
+                named(path)
+            ));
+        })
+        .ok()
+}
+
+/// A mapping as JSON, without the names that Sidekey writes.
+fn object(item: &Item<'_>, written: &[&str]) -> Option<Map<String, Value>> {
+    let mut object = Map::new();
+    for (name, item) in item.entries()? {
+        if written.contains(&name) {
+            item.mistake("Sidekey writes this itself");
+        } else if let Some(value) = item.json() {
+            object.insert(name.to_owned(), value);
+        }
+    }
+    Some(object)
+}

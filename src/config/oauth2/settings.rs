@@ -1,0 +1,212 @@
+//! `type: oauth2`: a token endpoint and everything that shapes the token request.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::grant;
+use super::grant::Client;
+use super::{client_auth, dpop, issuer, token_request};
+use crate::config::reader::duration;
+use crate::config::reader::mapping::Table;
+use crate::config::reader::suggest::list;
+use crate::config::reader::value::Item;
+use crate::config::service::upstream_url;
+use crate::config::tls::client;
+use crate::config::{Auth, ClientAuth, Dpop, Grant, Tls, TokenRequest, TokenUrl};
+
+/// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct OAuth2 {
+    /// How a token is obtained.
+    pub grant: Grant,
+    /// Token endpoint, or who names it.
+    pub token_url: TokenUrl,
+    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
+    pub client_id: String,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
+    /// Requested scopes; joined by `request.scope_separator`.
+    pub scopes: Vec<String>,
+    /// Extra form parameters of the token request, in the order of the file.
+    pub endpoint_params: Vec<(String, String)>,
+    /// How the request is sent.
+    pub request: TokenRequest,
+    /// Tokens are bound to a key.
+    pub dpop: Option<Dpop>,
+    /// Lifetime of a token whose answer has no `expires_in`.
+    pub default_expires_in: Option<Duration>,
+    /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
+    pub request_timeout: Option<Duration>,
+    /// How long after a forced refresh the next one may be.
+    pub min_refresh_interval: Duration,
+    /// TLS toward the token endpoint.
+    pub tls: Tls,
+}
+
+/// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
+impl fmt::Debug for OAuth2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OAuth2")
+            .field("grant", &self.grant)
+            .field("token_url", &self.token_url)
+            .field("client_id", &self.client_id)
+            .field("client_auth", &self.client_auth)
+            .field("scopes", &self.scopes)
+            .field("endpoint_params", &params)
+            .field("request", &self.request)
+            .field("dpop", &self.dpop)
+            .field("default_expires_in", &self.default_expires_in)
+            .field("request_timeout", &self.request_timeout)
+            .field("min_refresh_interval", &self.min_refresh_interval)
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
+
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Form parameters that other keys write.
+const RESERVED: [&str; 2] = ["grant_type", "scope"];
+
+pub(crate) fn read(table: &mut Table<'_>) -> Option<Auth> {
+    let kind = grant::kind(table);
+    let client = kind.map_or(Client::Proven, |kind| kind.client);
+    let client_id = match client {
+        Client::Any if !table.has("client_id") => Some(String::new()),
+        _ => table.required("client_id").and_then(|item| item.parse(client_id)),
+    };
+    let client_auth = client_auth::read(
+        table,
+        client != Client::Proven,
+        kind.map_or(&[], |kind| kind.shares),
+        client_id.as_deref(),
+    );
+    if client_id.as_deref() == Some("") && client_auth.as_ref().is_some_and(|auth| *auth != ClientAuth::None)
+    {
+        table.item().mistake("`client_id` is required where the client proves who it is");
+    }
+    let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
+    let endpoint_params = table
+        .optional("endpoint_params")
+        .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
+    let request = token_request::read(table);
+    let dpop = dpop::read(table);
+    let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
+    let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
+    let min_refresh_interval =
+        table.optional("min_refresh_interval").and_then(|item| duration::positive(&item));
+    let tls = table.optional("tls");
+    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
+    let rules = upstream_url::Rules { plaintext, query: true };
+    let mut grant = kind.and_then(|kind| (kind.read)(table, &rules));
+    if let (Some(Grant::JwtBearer(grant)), Some(client_id)) = (&mut grant, &client_id) {
+        grant.settle(table, client_id, &scopes);
+    }
+    let token_url = issuer::read(table, plaintext);
+    let https = token_url
+        .as_ref()
+        .map(|url| url.as_str().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")));
+    let tls = tls.map_or_else(Tls::default, |item| client::of_token_endpoint(&item, https));
+    if let Some(auth) = client_auth.as_ref().filter(|auth| auth.is_by_certificate()) {
+        let method = auth.as_str();
+        if https == Some(false) {
+            table
+                .item()
+                .mistake(format!("`auth_method: {method}` is TLS, so `token_url` must be `https://`"));
+        } else if tls.client.is_none() {
+            table.item().mistake(format!(
+                "`auth_method: {method}` needs a client certificate: `tls: {{ cert_file: PATH, key_file: PATH }}`"
+            ));
+        }
+    }
+    Some(Auth::OAuth2(Box::new(OAuth2 {
+        grant: grant?,
+        token_url: token_url?,
+        client_id: client_id?,
+        client_auth: client_auth?,
+        scopes,
+        endpoint_params,
+        request,
+        dpop,
+        default_expires_in,
+        request_timeout,
+        min_refresh_interval: min_refresh_interval.unwrap_or(MIN_REFRESH_INTERVAL),
+        tls,
+    })))
+}
+
+fn client_id(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("empty".into());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a client id has no control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// A list, or one string with spaces between.
+fn scopes(item: &Item<'_>) -> Vec<String> {
+    let mut scopes = Vec::new();
+    if item.is_list() {
+        for item in item.list().unwrap_or_default() {
+            scopes.extend(item.parse(scope));
+        }
+    } else if let Some(text) = item.text() {
+        for word in text.split_whitespace() {
+            match scope(word) {
+                Ok(word) => scopes.push(word),
+                Err(message) => item.mistake(message),
+            }
+        }
+    }
+    scopes
+}
+
+/// scope-token, RFC 6749 §3.3.
+fn scope(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("a scope is one word of visible ASCII without quotes and backslashes".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
+pub(crate) fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
+    let mut params = Vec::new();
+    for (name, value) in item.entries().unwrap_or_default() {
+        if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
+            let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
+            value.mistake(format!("Sidekey writes {names} itself, from keys of their own"));
+        } else if own.contains(&name) {
+            value.mistake("with this grant Sidekey writes the parameter itself, from a key of its own");
+        } else if name.is_empty() {
+            item.mistake("a parameter without a name");
+        } else if value.is_empty() {
+            // The name is not shown: it may be the tail of a secret that was cut at a comma.
+            item.mistake("a parameter without a value; give it one in quotes, or leave it out");
+        } else {
+            let values = if value.is_list() { value.list().unwrap_or_default() } else { vec![value] };
+            params
+                .extend(values.iter().filter_map(|value| Some((name.to_owned(), value.text()?.to_owned()))));
+        }
+    }
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_scope_is_one_word() {
+        assert!(scope("https://www.example.com/auth/x.read").is_ok());
+        for text in ["", "a b", "a\"", "a\\", "é"] {
+            assert!(scope(text).is_err(), "{text}");
+        }
+    }
+}

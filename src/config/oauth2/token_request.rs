@@ -1,0 +1,131 @@
+//! How a token request is sent, beyond what the grant and the client authentication write into it.
+
+use http::{HeaderName, header};
+use url::Url;
+
+use super::client_auth;
+use crate::config::reader::mapping::Table;
+use crate::config::reader::value::Item;
+use crate::config::secret;
+use crate::config::service::upstream_url;
+use crate::secret::Secret;
+
+/// What token endpoints want that no standard says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenRequest {
+    /// `endpoint_headers`: further fields, which may well be secret.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// `token_request_format`
+    pub format: RequestFormat,
+    /// `scope_separator`: between the scopes, in the request.
+    pub scope_separator: String,
+    /// `proxy_url`: the HTTP proxy on the way to the token endpoint.
+    pub proxy: Option<Proxy>,
+}
+
+/// `token_request_format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestFormat {
+    /// `application/x-www-form-urlencoded` (RFC 6749 §4.4.2).
+    Form,
+    /// A JSON object of the same parameters.
+    Json,
+}
+
+/// An HTTP proxy: through `CONNECT`, it sees the endpoint's name and nothing of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Proxy {
+    /// `http://`
+    pub url: Url,
+    /// `proxy_username` and `proxy_password`.
+    pub login: Option<(String, Secret)>,
+}
+
+/// Fields that a token request has anyway, or that are the connection's.
+const RESERVED: [HeaderName; 9] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::ACCEPT_ENCODING,
+    header::TE,
+    header::UPGRADE,
+    HeaderName::from_static("dpop"),
+];
+
+pub(crate) fn read(table: &mut Table<'_>) -> TokenRequest {
+    let headers = table.optional("endpoint_headers").map_or_else(Vec::new, |item| headers(&item, &RESERVED));
+    let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
+    let format = table.optional("token_request_format").and_then(|item| item.choice(&formats));
+    let separator = table.optional("scope_separator").and_then(|item| item.parse(separator));
+    TokenRequest {
+        headers,
+        format: format.unwrap_or(RequestFormat::Form),
+        scope_separator: separator.unwrap_or_else(|| " ".into()),
+        proxy: proxy(table),
+    }
+}
+
+/// Fields with values that may well be secret; `reserved` are written by Sidekey itself.
+pub(crate) fn headers(item: &Item<'_>, reserved: &[HeaderName]) -> Vec<(HeaderName, Secret)> {
+    let read = |(name, value): &(&str, Item<'_>)| {
+        if value.is_empty() {
+            // The name is not shown: it may be the tail of a secret that was cut at a comma.
+            item.mistake("a header without a value; a comma in a value needs quotes");
+            return None;
+        }
+        let told = |message| value.mistake(message);
+        let name = header_name(name, reserved).map_err(told).ok()?;
+        let secret = secret::any_value(value)?;
+        header_value(&secret).map_err(told).ok()?;
+        Some((name, secret))
+    };
+    item.entries().unwrap_or_default().iter().filter_map(read).collect()
+}
+
+pub(crate) fn header_name(name: &str, reserved: &[HeaderName]) -> Result<HeaderName, String> {
+    let name = HeaderName::try_from(name).map_err(|_| "not a header name")?;
+    if reserved.contains(&name) { Err("Sidekey writes this header itself".into()) } else { Ok(name) }
+}
+
+pub(crate) fn header_value(value: &Secret) -> Result<(), String> {
+    match value.first_not(|c| c == ' ' || c.is_ascii_graphic()) {
+        Some(at) => Err(format!("the character at position {at} cannot stand in a header")),
+        None => Ok(()),
+    }
+}
+
+fn separator(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("empty; scopes without anything between them are one scope".into()),
+        _ if text.len() <= 4 && text.chars().all(|c| c == ' ' || c.is_ascii_punctuation()) => Ok(text.into()),
+        _ => Err("a separator is a space, a comma or the like".into()),
+    }
+}
+
+fn proxy(table: &mut Table<'_>) -> Option<Proxy> {
+    let url = table.optional("proxy_url");
+    let username = client_auth::text(table, "proxy_username");
+    let password = table.optional("proxy_password").and_then(|item| secret::read(&item));
+    let [has_username, has_password] = ["proxy_username", "proxy_password"].map(|key| table.has(key));
+    if has_username != has_password {
+        table.item().mistake("`proxy_username` and `proxy_password` belong together; one is missing");
+    } else if has_username && url.is_none() {
+        table.item().mistake("`proxy_username` without `proxy_url`: there is no proxy to log in to");
+    }
+    Some(Proxy { url: url?.parse(proxy_url)?, login: username.zip(password) })
+}
+
+fn proxy_url(text: &str) -> Result<Url, String> {
+    if !text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
+        return Err(
+            "an HTTP proxy is written `http://HOST:PORT`; what is sent through it has TLS of its own".into(),
+        );
+    }
+    let login = "credentials in the URL of a proxy; they are `proxy_username` and `proxy_password`";
+    if text.contains('@') {
+        return Err(login.into());
+    }
+    upstream_url::parse(text, &upstream_url::Rules { plaintext: true, query: false })
+}

@@ -1,0 +1,163 @@
+//! From the text of the file to a tree of nodes, each with its place; or to the mistakes that leave no tree
+//! to go on with.
+
+use super::error::Mistake;
+use super::location;
+use super::location::{Inside, MAX_DEPTH, Mark, Place};
+use super::tree;
+use super::tree::{Kind, MAX_NODES, Node, Stop};
+
+/// libyaml takes quadratic time over open brackets, so it is given no more of them than this unless the place
+/// scan has been through the whole text and found them closed.
+const MAX_BRACKETS_UNSEEN: usize = 1000;
+
+fn brackets(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
+
+/// Reads the text; the mistakes are those that leave no tree to go on with.
+pub(crate) fn parse(text: &str) -> Result<Node, Vec<Mistake>> {
+    let scan = location::scan(text);
+    if let Some(mark) = scan.too_deep {
+        return Err(vec![too_deep(mark)]);
+    }
+    if let Some(mark) = scan.broken.filter(|_| brackets(text) > MAX_BRACKETS_UNSEEN) {
+        return Err(vec![at(
+            mark,
+            format!("not YAML from here on, or nested deeper than {MAX_DEPTH} levels"),
+        )]);
+    }
+    if let Some(mark) = scan.second_document {
+        return Err(vec![at(
+            mark,
+            "a second document (`---`) begins here; the configuration is one document",
+        )]);
+    }
+    if !scan.tags.is_empty() {
+        let message = "a tag (`!…`) is not allowed; a value that begins with `!` belongs in quotes";
+        return Err(scan.tags.into_iter().map(|mark| at(mark, message)).collect());
+    }
+    match tree::build(text) {
+        Ok(mut root) => {
+            place_nodes(&mut root, scan.root.as_ref(), Mark::START);
+            Ok(root)
+        }
+        Err((error, stop)) => Err(vec![describe(&error, stop, text)]),
+    }
+}
+
+fn at(mark: Mark, message: impl Into<String>) -> Mistake {
+    Mistake { line: mark.line, column: mark.column, path: String::new(), message: message.into() }
+}
+
+fn too_deep(mark: Mark) -> Mistake {
+    at(mark, format!("nested deeper than {MAX_DEPTH} levels (or an alias that contains itself)"))
+}
+
+/// Gives every node its place; a node the place scan does not know takes its parent's.
+fn place_nodes(node: &mut Node, place: Option<&Place>, parent: Mark) {
+    node.mark = place.map_or(parent, |place| place.mark);
+    let mark = node.mark;
+    match &mut node.kind {
+        Kind::List(entries) => {
+            let places = match place.map(|place| &place.inside) {
+                Some(Inside::List(places)) => places.as_slice(),
+                _ => &[],
+            };
+            for (index, entry) in entries.iter_mut().enumerate() {
+                place_nodes(entry, places.get(index), mark);
+            }
+        }
+        Kind::Map(entries) => {
+            let places = match place.map(|place| &place.inside) {
+                Some(Inside::Map(places)) => places.as_slice(),
+                _ => &[],
+            };
+            for (index, (key, entry)) in entries.iter_mut().enumerate() {
+                // An alias as a key has no text in the scan; its place is right all the same.
+                let known = places.get(index).filter(|(name, _)| name == key || name.is_empty());
+                place_nodes(entry, known.map(|(_, place)| place), mark);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The mistake in an error of the YAML parser. Its own text is taken only where it cannot hold a value.
+fn describe(error: &serde_yaml::Error, stop: Option<Stop>, text: &str) -> Mistake {
+    let mark = error
+        .location()
+        .map_or(Mark::START, |location| Mark { line: location.line(), column: location.column() });
+    let full = error.to_string();
+    let message = match stop {
+        Some(Stop::Nodes) => {
+            return at(
+                mark,
+                format!("more than {MAX_NODES} values, with aliases written out; is an alias multiplying?"),
+            );
+        }
+        Some(Stop::Depth) => return too_deep(mark),
+        None if full.starts_with("recursion limit") => return too_deep(mark),
+        None if full.starts_with("unknown anchor") => {
+            "an alias (`*…`) to an anchor that is not there; a value that begins with `*` belongs in quotes"
+                .into()
+        }
+        None if full.starts_with("repetition limit") => "aliases multiply without end".into(),
+        None if full.contains("more than one document") => "the configuration is one document".into(),
+        None if full.starts_with("EOF while parsing") => return at(Mark::START, EMPTY),
+        None if full.contains("invalid type") || full.contains("invalid value") => {
+            "a key must be a word, not a list or a mapping".into()
+        }
+        None if indented_by_tab(text, mark.line) => {
+            "not YAML: this line is indented with a tab; YAML takes spaces only".to_owned()
+        }
+        None => format!(
+            "not YAML: {}; look here and just above (a value with special characters belongs in quotes)",
+            full.split(" at line ").next().unwrap_or_default()
+        ),
+    };
+    at(mark, message)
+}
+
+/// What is said of a file with nothing in it.
+pub(crate) const EMPTY: &str = "the file is empty; it needs at least `services` with one service";
+
+fn indented_by_tab(text: &str, line: usize) -> bool {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    line.trim_start_matches(' ').starts_with('\t')
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse(text).err().expect("a mistake")[0].message.clone()
+    }
+
+    #[test]
+    fn keeps_both_entries_of_a_duplicate_key_with_their_lines() {
+        let Kind::Map(entries) = parse("a: 1\na: 2\n").ok().unwrap().kind else { panic!("a mapping") };
+        assert_eq!(entries.iter().map(|(_, node)| node.mark.line).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn what_an_alias_stands_for_is_placed_at_the_alias() {
+        let Kind::Map(entries) = parse("a: &x {k: v}\nb: *x\n").ok().unwrap().kind else {
+            panic!("a mapping")
+        };
+        let Kind::Map(inner) = &entries[1].1.kind else { panic!("a mapping") };
+        assert_eq!(inner[0].1.mark.line, 2);
+    }
+
+    #[test]
+    fn work_is_bounded() {
+        let wide = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(40_000), "*a,".repeat(40_000));
+        assert!(message(&wide).starts_with("more than 50000 values"));
+        assert!(message("a: &a [*a]\n").starts_with("nested deeper"));
+        assert!(message(&"[".repeat(1_000_000)).contains("nested deeper"));
+        assert!(message(&"- ".repeat(500_000)).starts_with("nested deeper"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Durations as they are written: `500ms`, `30s`, `5m`, `1h`, `1h30m`.
+
+use std::time::Duration;
+
+use super::value::Item;
+
+/// Longer waits are a slip of the unit.
+const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Units from large to small, the order in which they may follow each other.
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+const ALLOWED: &str = "a duration is written `500ms`, `30s`, `5m`, `1h` or `1h30m`";
+
+/// A duration above zero.
+pub(crate) fn positive(item: &Item<'_>) -> Option<Duration> {
+    let duration = any(item)?;
+    if duration.is_zero() {
+        item.mistake("must be more than zero");
+        return None;
+    }
+    Some(duration)
+}
+
+/// A duration that may be zero.
+pub(crate) fn any(item: &Item<'_>) -> Option<Duration> {
+    if item.is_number() {
+        item.mistake(format!("a number without its unit; {ALLOWED}"));
+        return None;
+    }
+    item.parse(parse)
+}
+
+fn parse(text: &str) -> Result<Duration, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("a number without its unit; {ALLOWED}"));
+    }
+    let milliseconds = milliseconds(text).ok_or_else(|| format!("not a duration; {ALLOWED}"))?;
+    let duration = Duration::from_millis(milliseconds);
+    if duration > MAX { Err("longer than 30 days (720h)".into()) } else { Ok(duration) }
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut units = UNITS.iter();
+    let mut sum = 0_u64;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, after) = after.split_at(letters);
+        // Each unit once, and only after a larger one.
+        let (_, factor) = units.find(|(name, _)| *name == unit)?;
+        sum = sum.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+        rest = after;
+    }
+    if text.is_empty() { None } else { Some(sum) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn reads_what_people_write() {
+        let milliseconds =
+            |text: &str| parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).as_millis();
+        assert_eq!(milliseconds("500ms"), 500);
+        assert_eq!(milliseconds("30s"), 30_000);
+        assert_eq!(milliseconds("5m"), 300_000);
+        assert_eq!(milliseconds("1h30m"), 5_400_000);
+        assert_eq!(milliseconds("1m5s20ms"), 65_020);
+        assert_eq!(milliseconds("0s"), 0);
+        assert_eq!(milliseconds("720h"), 2_592_000_000);
+    }
+
+    #[test]
+    fn refuses_the_rest() {
+        for text in [
+            "",
+            "s",
+            "5",
+            "5 s",
+            "-5s",
+            "1.5s",
+            "5d",
+            "30m1h",
+            "5s5s",
+            "721h",
+            "99999999999999999999s",
+            "5sec",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(parse("18446744073709551615h").is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! What an operator reads when the configuration is wrong: every mistake at once, each with its line and
+//! path.
+//!
+//! A message says what is wrong and what is allowed. It never repeats a value from the file, so that a secret
+//! in the wrong place stays where it is.
+
+use std::fmt;
+
+use crate::config::SeenFile;
+
+/// No terminal is helped by more lines than this; the rest is counted.
+const SHOWN: usize = 200;
+
+/// One thing that is wrong in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Line in the file, counted from 1; 0 where there is none, as when the file cannot be read.
+    pub line: usize,
+    /// Column in the line, counted from 1; 0 where there is none.
+    pub column: usize,
+    /// Path of the node, such as `services.billing.upstream`; empty for the file as a whole.
+    pub path: String,
+    /// What is wrong and what is allowed; never a value.
+    pub message: String,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    file: String,
+    mistakes: Vec<Mistake>,
+    files: Vec<SeenFile>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(file: &str, mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+        Self { file: file.to_owned(), mistakes, files: Vec::new() }
+    }
+
+    /// With the files that were read before it was clear.
+    pub(crate) fn with_files(mut self, files: Vec<SeenFile>) -> Self {
+        self.files.extend(files);
+        self
+    }
+
+    /// Every file that was read: a change to any of them may mend it.
+    pub fn files(&self) -> &[SeenFile] {
+        &self.files
+    }
+
+    /// A mistake of the file as a whole.
+    pub(crate) fn whole(file: &str, message: String) -> Self {
+        Self::new(file, vec![Mistake { line: 0, column: 0, path: String::new(), message }])
+    }
+
+    /// The file, as it was named to Sidekey.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Every mistake, sorted by line; at least one.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.mistakes.len();
+        write!(f, "{count} mistake{} in {}:", if count == 1 { "" } else { "s" }, self.file)?;
+        for mistake in self.mistakes.iter().take(SHOWN) {
+            write!(f, "\n{}:", self.file)?;
+            if mistake.line > 0 {
+                write!(f, "{}:", mistake.line)?;
+            }
+            if !mistake.path.is_empty() {
+                write!(f, " {}:", mistake.path)?;
+            }
+            write!(f, " {}", mistake.message)?;
+        }
+        if count > SHOWN {
+            write!(f, "\n… and {} more", count - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(line: usize, path: &str) -> Mistake {
+        Mistake { line, column: 1, path: path.into(), message: "wrong".into() }
+    }
+
+    #[test]
+    fn counts_and_sorts_by_line() {
+        let error = ConfigError::new("s.yaml", vec![mistake(9, "b"), mistake(2, "a"), mistake(1, "")]);
+        assert_eq!(
+            error.to_string(),
+            "3 mistakes in s.yaml:\ns.yaml:1: wrong\ns.yaml:2: a: wrong\ns.yaml:9: b: wrong"
+        );
+    }
+
+    #[test]
+    fn a_file_as_a_whole_has_no_line() {
+        let error = ConfigError::whole("s.yaml", "not there".into());
+        assert_eq!(error.to_string(), "1 mistake in s.yaml:\ns.yaml: not there");
+    }
+
+    #[test]
+    fn counts_what_it_does_not_print() {
+        let error = ConfigError::new("s.yaml", vec![mistake(1, "a"); SHOWN + 7]);
+        assert!(error.to_string().ends_with("\n… and 7 more"));
+    }
+}

@@ -1,0 +1,85 @@
+//! The tree after the text is parsed and before it is read: duplicate keys refused, merge keys (`<<`) worked
+//! in, variables replaced. What comes out is what the operator meant; nothing later looks at YAML.
+
+use std::collections::HashMap;
+
+use zeroize::Zeroizing;
+
+use super::interpolate;
+use super::report::{Report, child};
+use super::tree::{Kind, Node};
+
+/// Settles a node and all in it.
+pub(crate) fn settle(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
+    let mark = node.mark;
+    match &mut node.kind {
+        Kind::Text { value, expanded } => match interpolate::replace(value, report.environment()) {
+            Ok(None) => {}
+            Ok(Some(replaced)) => {
+                *value = Zeroizing::new(replaced);
+                *expanded = true;
+            }
+            Err(unreplaced) => {
+                report.mistake(mark, path, unreplaced.to_string());
+                node.kind = Kind::Refused;
+            }
+        },
+        Kind::List(entries) => {
+            for (index, entry) in entries.iter_mut().enumerate() {
+                settle(entry, &format!("{path}[{index}]"), private, report);
+            }
+        }
+        Kind::Map(entries) => {
+            drop_duplicates(entries, path, private, report);
+            for (key, entry) in entries.iter_mut() {
+                let private = private
+                    || key == "auth"
+                    || key == "proxy_auth"
+                    || (path == "tracing" && key == "headers")
+                    || (path.is_empty() && ["admin", "credentials", "state"].contains(&key.as_str()));
+                settle(entry, &child(path, key), private, report);
+            }
+            merge(entries, path, report);
+        }
+        Kind::Null | Kind::Refused | Kind::Bool(_) | Kind::Number(_) | Kind::Fraction(_) => {}
+    }
+}
+
+/// The first of two stays, so that the rest of the file is still read.
+fn drop_duplicates(entries: &mut Vec<(String, Node)>, path: &str, private: bool, report: &Report<'_>) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    entries.retain(|(key, node)| {
+        let Some(line) = first.get(key) else {
+            first.insert(key.clone(), node.mark.line);
+            return true;
+        };
+        // `{ password: a,b,b }` makes keys of what is a secret.
+        let path =
+            if private && matches!(node.kind, Kind::Null) { path.to_owned() } else { child(path, key) };
+        report.mistake(
+            node.mark,
+            &path,
+            format!("this key is there twice, first on line {line}; one must go"),
+        );
+        false
+    });
+}
+
+/// `<<: *other` or a list of them: what stands here wins, then the earlier of the list.
+fn merge(entries: &mut Vec<(String, Node)>, path: &str, report: &Report<'_>) {
+    let Some(at) = entries.iter().position(|(key, _)| key == "<<") else { return };
+    let (_, node) = entries.remove(at);
+    let mark = node.mark;
+    let sources = match node.kind {
+        Kind::List(sources) => sources,
+        kind => vec![Node { kind, mark }],
+    };
+    let mut known: std::collections::HashSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+    for source in sources {
+        if let Kind::Map(merged) = source.kind {
+            entries.extend(merged.into_iter().filter(|(key, _)| known.insert(key.clone())));
+        } else {
+            report.mistake(mark, &child(path, "<<"), "`<<` takes an alias to a mapping, or a list of them");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The tree of nodes that a text means, as `serde_yaml` hands it out.
+//!
+//! Unlike `serde_yaml`'s own `Value`, it keeps both entries of a duplicate key, so that the mistake can name
+//! both lines and the rest of the file is still read; and it is bounded: aliases that multiply end in an
+//! error, not in memory.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
+use zeroize::Zeroizing;
+
+use super::location::{MAX_DEPTH, Mark};
+
+/// A thousand services with all they can have stay below this; what aliases stand for counts.
+pub(crate) const MAX_NODES: usize = 50_000;
+
+/// A node of the file. No `Debug`: any text may be a secret.
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) mark: Mark,
+}
+
+/// What a node is.
+pub(crate) enum Kind {
+    Null,
+    /// Its mistake is reported; nothing more is to be said of it.
+    Refused,
+    Bool(bool),
+    /// A whole number from 0 on, or another one that few keys take.
+    Number(Option<u64>),
+    /// A number with a fraction.
+    Fraction(f64),
+    Text {
+        value: Zeroizing<String>,
+        /// A variable was replaced in it, so that it may stand for a number or a bool.
+        expanded: bool,
+    },
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+}
+
+/// Builds the tree, or says what stopped it.
+pub(crate) fn build(text: &str) -> Result<Node, (serde_yaml::Error, Option<Stop>)> {
+    let limits = Limits { nodes: Cell::new(0), stop: Cell::new(None) };
+    let seed = Builder { limits: &limits, depth: 0 };
+    seed.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| (error, limits.stop.get()))
+}
+
+/// Why building the tree was given up.
+#[derive(Clone, Copy)]
+pub(crate) enum Stop {
+    Nodes,
+    Depth,
+}
+
+struct Limits {
+    nodes: Cell<usize>,
+    stop: Cell<Option<Stop>>,
+}
+
+#[derive(Clone, Copy)]
+struct Builder<'l> {
+    limits: &'l Limits,
+    depth: usize,
+}
+
+impl Builder<'_> {
+    fn stop<E: serde::de::Error>(self, stop: Stop) -> E {
+        self.limits.stop.set(Some(stop));
+        E::custom("given up")
+    }
+
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.stop(Stop::Depth));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+
+    fn node<E: serde::de::Error>(self, kind: Kind) -> Result<Node, E> {
+        let nodes = self.limits.nodes.get() + 1;
+        if nodes > MAX_NODES {
+            return Err(self.stop(Stop::Nodes));
+        }
+        self.limits.nodes.set(nodes);
+        Ok(Node { kind, mark: Mark::START })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Builder<'_> {
+    type Value = Node;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Builder<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a configuration value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
+        self.node(Kind::Null)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Node, E> {
+        self.node(Kind::Null)
+    }
+
+    fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Node, E> {
+        self.node(Kind::Bool(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Node, E> {
+        self.node(Kind::Number(u64::try_from(value).ok()))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Node, E> {
+        self.node(Kind::Number(Some(value)))
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Node, E> {
+        self.node(Kind::Number(u64::try_from(value).ok()))
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Node, E> {
+        self.node(Kind::Number(u64::try_from(value).ok()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
+        self.node(Kind::Fraction(value))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Node, E> {
+        self.node(Kind::Text { value: Zeroizing::new(value.to_owned()), expanded: false })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let inner = self.inner()?;
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_element_seed(inner)? {
+            entries.push(entry);
+        }
+        self.node(Kind::List(entries))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let inner = self.inner()?;
+        let mut entries = Vec::new();
+        // Keys are taken as text whatever they look like: a service may be called `404`.
+        while let Some(key) = access.next_key::<String>()? {
+            entries.push((key, access.next_value_seed(inner)?));
+        }
+        self.node(Kind::Map(entries))
+    }
+
+    /// A tag, which the place scan has refused already unless the two parsers disagree.
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Node, A::Error> {
+        let (_, variant) = access.variant::<serde::de::IgnoredAny>()?;
+        variant.newtype_variant_seed(self)?;
+        Err(A::Error::custom("a tag is not allowed"))
+    }
+}

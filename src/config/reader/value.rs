@@ -1,0 +1,231 @@
+//! One value of the file with its path.
+//!
+//! Its readers note what does not fit and return `None`. Whoever got `None` goes on with the next field: the
+//! mistake is already on the report.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use super::interpolate::Environment;
+use super::mapping::Table;
+use super::report::{Report, child};
+use super::suggest::{ask, list};
+use super::tree::{Kind, Node};
+use crate::config::FileKind;
+
+/// One value with its path.
+#[derive(Clone)]
+pub(crate) struct Item<'a> {
+    node: &'a Node,
+    path: String,
+    /// Under `auth` or `credentials`: even a key may be a piece of a secret (`{ password: a,b }`).
+    private: bool,
+    report: &'a Report<'a>,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn root(node: &'a Node, report: &'a Report<'a>) -> Self {
+        Self { node, path: String::new(), private: false, report }
+    }
+
+    /// The same value, in which keys are not shown unless they are known.
+    pub(crate) fn private(self) -> Self {
+        Self { private: true, ..self }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn line(&self) -> usize {
+        self.node.mark.line
+    }
+
+    pub(crate) fn environment(&self) -> &'a Environment<'a> {
+        self.report.environment()
+    }
+
+    pub(crate) fn report(&self) -> &'a Report<'a> {
+        self.report
+    }
+
+    pub(crate) fn is_private(&self) -> bool {
+        self.private
+    }
+
+    pub(crate) fn mistake(&self, message: impl Into<String>) {
+        self.report.mistake(self.node.mark, &self.path, message);
+    }
+
+    pub(crate) fn warn(&self, message: impl Into<String>) {
+        self.report.warn(self.node.mark, &self.path, message);
+    }
+
+    /// Notes a file that is about to be read.
+    pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
+        self.report.watch(path, kind);
+    }
+
+    /// Notes that something else should stand here.
+    fn expected(&self, what: &str) {
+        let found = match &self.node.kind {
+            Kind::Refused => return,
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "true or false",
+            Kind::Number(_) | Kind::Fraction(_) => "a number",
+            Kind::Text { .. } => "text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+        };
+        self.mistake(format!("expected {what}, found {found}"));
+    }
+
+    pub(crate) fn is_map(&self) -> bool {
+        matches!(self.node.kind, Kind::Map(_))
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.node.kind, Kind::List(_))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.node.kind, Kind::Null)
+    }
+
+    pub(crate) fn is_empty_text(&self) -> bool {
+        matches!(&self.node.kind, Kind::Text { value, .. } if value.is_empty())
+    }
+
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self.node.kind, Kind::Number(_) | Kind::Fraction(_))
+    }
+
+    /// Text; a number or bool is to be put in quotes, because YAML may have changed how it is written.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        match &self.node.kind {
+            Kind::Text { value, .. } => return Some(value.as_str()),
+            Kind::Number(_) | Kind::Fraction(_) | Kind::Bool(_) => {
+                self.expected("text (put the value in quotes)");
+            }
+            _ => self.expected("text"),
+        }
+        None
+    }
+
+    /// Text that a function turns into something, or says why not (without repeating the text).
+    pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(self.text()?).map_err(|message| self.mistake(message)).ok()
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(&self, allowed: &[(&'static str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = allowed.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words = || allowed.iter().map(|(word, _)| *word);
+            self.mistake(format!("unknown value{} Allowed: {}", ask(text, words()), list(words())));
+        }
+        found
+    }
+
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match &self.node.kind {
+            Kind::Bool(value) => return Some(*value),
+            Kind::Text { value, expanded: true } if value.as_str() == "true" => return Some(true),
+            Kind::Text { value, expanded: true } if value.as_str() == "false" => return Some(false),
+            _ => self.expected("true or false"),
+        }
+        None
+    }
+
+    /// Any value, as JSON. Numbers are whole ones from 0 on.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        match &self.node.kind {
+            Kind::Bool(value) => Some((*value).into()),
+            Kind::Number(_) | Kind::Fraction(_) => self.number(0..=u64::MAX).map(Into::into),
+            Kind::List(_) => self.list()?.iter().map(Self::json).collect(),
+            Kind::Map(_) => {
+                let entries = self.entries()?;
+                let member = |(name, item): &(&str, Self)| Some(((*name).to_owned(), item.json()?));
+                entries.iter().map(member).collect()
+            }
+            _ => self.text().map(Into::into),
+        }
+    }
+
+    pub(crate) fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let number = match &self.node.kind {
+            Kind::Number(number) => *number,
+            Kind::Fraction(_) => None,
+            Kind::Text { value, expanded: true } => value.parse().ok(),
+            _ => {
+                self.expected("a number");
+                return None;
+            }
+        };
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            self.mistake(format!("expected a whole number from {} to {}", range.start(), range.end()));
+        }
+        number
+    }
+
+    /// A number from 0 to 1.
+    pub(crate) fn fraction(&self) -> Option<f64> {
+        let number = match &self.node.kind {
+            Kind::Number(number) => number.and_then(|number| u32::try_from(number).ok()).map(f64::from),
+            Kind::Fraction(number) => Some(*number),
+            Kind::Text { value, expanded: true } => value.parse().ok(),
+            _ => {
+                self.expected("a number");
+                return None;
+            }
+        };
+        let number = number.filter(|number| (0.0..=1.0).contains(number));
+        if number.is_none() {
+            self.mistake("expected a number from 0 to 1, such as 0.1");
+        }
+        number
+    }
+
+    pub(crate) fn table(&self) -> Option<Table<'a>> {
+        let Kind::Map(entries) = &self.node.kind else {
+            self.expected("a mapping (`key: value`)");
+            return None;
+        };
+        Some(Table::new(self.clone(), entries))
+    }
+
+    /// The entries of a mapping whose keys are names the operator chose.
+    pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Item<'a>)>> {
+        let Kind::Map(entries) = &self.node.kind else {
+            self.expected("a mapping (`name: …`)");
+            return None;
+        };
+        Some(entries.iter().map(|(key, node)| (key.as_str(), self.entry(key, node))).collect())
+    }
+
+    /// The entries of a list.
+    pub(crate) fn list(&self) -> Option<Vec<Item<'a>>> {
+        let Kind::List(nodes) = &self.node.kind else {
+            self.expected("a list (`[a, b]`)");
+            return None;
+        };
+        let item = |(index, node)| Item { node, path: format!("{}[{index}]", self.path), ..self.clone() };
+        Some(nodes.iter().enumerate().map(item).collect())
+    }
+
+    /// The entries of a list, or the one value that stands for a list of one.
+    pub(crate) fn one_or_more(&self) -> Vec<Item<'a>> {
+        let items = if self.is_list() { self.list().unwrap_or_default() } else { vec![self.clone()] };
+        if items.is_empty() {
+            self.mistake("an empty list; give at least one, or leave the key out");
+        }
+        items
+    }
+
+    /// The value of a key in this mapping.
+    pub(crate) fn entry(&self, key: &str, node: &'a Node) -> Item<'a> {
+        Item { node, path: child(&self.path, key), ..self.clone() }
+    }
+}

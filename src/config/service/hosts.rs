@@ -1,0 +1,69 @@
+//! The hosts of a configuration's services, without holding it to anything else: `sidekey ca init` wants them before the
+//! files are there that the configuration names.
+
+use std::path::Path;
+
+use super::{host, upstream_url};
+use crate::config::reader::document;
+use crate::config::reader::report::Report;
+use crate::config::reader::resolve::settle;
+use crate::config::reader::value::Item;
+use crate::config::{Config, ConfigError, Host, load};
+use crate::secret::Commands;
+
+impl Config {
+    /// Every host by which a caller may name a service in a URL; the error is of a file that cannot be read or parsed.
+    pub fn hosts(path: &Path) -> Result<Vec<Host>, ConfigError> {
+        let text = load::text(path)?;
+        let file = path.display().to_string();
+        let mut root = document::parse(&text).map_err(|mistakes| ConfigError::new(&file, mistakes))?;
+        let environment = |name: &str| std::env::var_os(name);
+        let commands = Commands::default();
+        let report = Report::new(&environment, &commands);
+        settle(&mut root, "", false, &report);
+        let mut hosts = found(&Item::root(&root, &report)).unwrap_or_default();
+        hosts.sort_by_key(ToString::to_string);
+        hosts.dedup();
+        Ok(hosts)
+    }
+}
+
+fn found(root: &Item<'_>) -> Option<Vec<Host>> {
+    let mut hosts = Vec::new();
+    let rules = upstream_url::Rules { plaintext: true, query: false };
+    for (_, service) in root.table()?.optional("services")?.entries()? {
+        let Some(mut table) = service.table() else { continue };
+        for item in table.optional("upstream").iter().flat_map(Item::one_or_more) {
+            hosts.extend(
+                item.parse(|text| upstream_url::upstream(text, &rules)).map(|upstream| upstream.host),
+            );
+        }
+        for item in table.optional("hosts").iter().flat_map(Item::one_or_more) {
+            hosts.extend(item.parse(host::parse));
+        }
+    }
+    Some(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn finds_hosts_in_a_file_that_is_not_finished() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "intercept: { ca_cert: /nonexistent, ca_key: /nonexistent }
+services:
+  crm: { upstream: https://crm.example.com/v2, hosts: [crm.internal, a..b], auth: { type: none } }
+  ip: { upstream: 'https://192.0.2.1:8443', auth: { type: bearer, token: { file: /nonexistent } } }
+  broken: { upstream: 'nonsense' }
+  same: { upstream: https://crm.example.com }
+";
+        std::fs::write(file.path(), text).unwrap();
+        let hosts: Vec<_> = Config::hosts(file.path()).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(hosts, ["192.0.2.1", "crm.example.com", "crm.internal"]);
+        assert!(Config::hosts(Path::new("/nonexistent")).is_err());
+    }
+}

@@ -1,0 +1,275 @@
+//! The keys of a service that say how its upstream is reached and how much of it is used.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::upstream_url;
+use crate::config::reader::duration;
+use crate::config::reader::mapping::Table;
+use crate::config::reader::value::Item;
+use crate::config::{Host, Upstream, Username, auth};
+use crate::secret::Secret;
+
+/// How an upstream is reached, and how much of it is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamOptions {
+    /// The second and further URLs of `upstream`: the same API at other addresses.
+    pub also: Vec<Upstream>,
+    /// `resolve`: addresses of the upstream's name, in place of DNS.
+    pub resolve: Vec<IpAddr>,
+    /// `pool`
+    pub pool: PoolLimits,
+    /// `proxy_url`, `proxy_auth`
+    pub proxy: Option<ConnectProxy>,
+    /// `circuit`
+    pub circuit: Option<Circuit>,
+    /// `max_in_flight`: requests at a time.
+    pub max_in_flight: Option<usize>,
+    /// `rate_limit`
+    pub rate_limit: Option<RateLimit>,
+    /// `max_request_body`, in bytes.
+    pub max_request_body: Option<u64>,
+    /// `retry_idempotent`: an idempotent request that got no answer is sent once more.
+    pub retry_idempotent: bool,
+}
+
+/// `pool`: idle connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Idle connections to one URL; without it, 1024 for each worker.
+    pub max_idle: Option<usize>,
+    /// An idle connection is closed after this long.
+    pub idle_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    /// Shorter than the keep-alive of common servers (nginx has 75 s), so that it is Sidekey that closes, and no request
+    /// runs into a closing connection.
+    fn default() -> Self {
+        Self { max_idle: None, idle_timeout: Duration::from_secs(55) }
+    }
+}
+
+/// An HTTP proxy that is asked for a tunnel (RFC 9110 §9.3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectProxy {
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// User name and password (RFC 7617).
+    pub credentials: Option<(Username, Option<Secret>)>,
+}
+
+/// `circuit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// For this long nothing is sent; after that one request tries.
+    pub open: Duration,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { failures: 5, open: Duration::from_secs(10) }
+    }
+}
+
+/// `rate_limit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From one request to the next.
+    pub interval: Duration,
+    /// Requests that may come at once.
+    pub burst: u32,
+}
+
+/// Reads the keys other than `upstream` itself.
+pub(crate) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOptions {
+    let resolve = table.optional("resolve");
+    let pool = table.optional("pool").and_then(|item| pool(&item)).unwrap_or_default();
+    let proxy_url = table.optional("proxy_url");
+    let proxy = proxy(table, proxy_url.as_ref());
+    let circuit = table.optional("circuit").and_then(|item| circuit(&item));
+    let max_in_flight = table.optional("max_in_flight").and_then(|item| item.number(1..=1_000_000));
+    let rate_limit = table.optional("rate_limit").and_then(|item| rate_limit(&item));
+    let max_request_body = table.optional("max_request_body").and_then(|item| size(&item));
+    let retry = table.optional("retry_idempotent").and_then(|item| item.boolean());
+    if let Some(item) = &resolve {
+        if upstreams.len() > 1 {
+            item.mistake(
+                "there are several `upstream` URLs, and these addresses could be of only one of them",
+            );
+        } else if proxy_url.is_some() {
+            item.mistake("with `proxy_url` it is the proxy that looks the upstream's name up");
+        } else if upstreams.iter().any(|upstream| matches!(upstream.host, Host::Ip(_))) {
+            item.mistake("`upstream` has an address already; there is no name to look up");
+        }
+    }
+    UpstreamOptions {
+        also: upstreams.iter().skip(1).cloned().collect(),
+        resolve: resolve.map_or_else(Vec::new, |item| addresses(&item)),
+        pool,
+        proxy,
+        circuit,
+        max_in_flight: max_in_flight.and_then(|number| usize::try_from(number).ok()),
+        rate_limit,
+        max_request_body,
+        retry_idempotent: retry.unwrap_or_default(),
+    }
+}
+
+/// `upstream`: one URL or several that are one and the same API.
+pub(crate) fn upstreams(item: &Item<'_>, rules: &upstream_url::Rules) -> Vec<Upstream> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for item in item.one_or_more() {
+        let Some(upstream) = item.parse(|text| upstream_url::upstream(text, rules)) else { continue };
+        if !seen.insert(upstream.clone()) {
+            item.mistake("this URL is there twice; one must go");
+        }
+        all.push(upstream);
+    }
+    all
+}
+
+fn addresses(item: &Item<'_>) -> Vec<IpAddr> {
+    let read = |text: &str| text.parse().map_err(|_| "not an IP address (without a port)".to_owned());
+    item.one_or_more().iter().filter_map(|item| item.parse(read)).collect()
+}
+
+fn pool(item: &Item<'_>) -> Option<PoolLimits> {
+    let default = PoolLimits::default();
+    let mut table = item.table()?;
+    let max_idle = table.optional("max_idle").and_then(|item| item.number(0..=1_000_000));
+    let idle_timeout = table.optional("idle_timeout").and_then(|item| duration::positive(&item));
+    table.finish();
+    Some(PoolLimits {
+        max_idle: max_idle.and_then(|number| usize::try_from(number).ok()),
+        idle_timeout: idle_timeout.unwrap_or(default.idle_timeout),
+    })
+}
+
+fn proxy(table: &mut Table<'_>, url: Option<&Item<'_>>) -> Option<ConnectProxy> {
+    let auth = table.optional("proxy_auth");
+    let credentials = auth.as_ref().and_then(|item| {
+        let mut table = item.clone().private().table()?;
+        let credentials = auth::name_and_password(&mut table);
+        table.finish();
+        credentials
+    });
+    if let (Some(auth), None) = (&auth, url) {
+        auth.mistake("there is no `proxy_url` that these would be for");
+    }
+    let (host, port) = url?.parse(|text| {
+        if text.starts_with("https://") {
+            return Err(
+                "the proxy is spoken to in plain HTTP (`http://`); what goes through it is TLS all the same"
+                    .into(),
+            );
+        }
+        let url = upstream_url::upstream(text, &upstream_url::Rules { plaintext: true, query: false });
+        let url =
+            url.map_err(|message| message.replace("put them under `auth`", "put them under `proxy_auth`"))?;
+        if url.base_path.is_empty() {
+            Ok((url.host, url.port))
+        } else {
+            Err("a proxy has no path; `http://HOST:PORT` is all".to_owned())
+        }
+    })?;
+    Some(ConnectProxy { host, port, credentials })
+}
+
+fn circuit(item: &Item<'_>) -> Option<Circuit> {
+    let default = Circuit::default();
+    let mut table = item.table()?;
+    let failures = table.optional("failures").and_then(|item| item.number(1..=10_000));
+    let open = table.optional("open").and_then(|item| duration::positive(&item));
+    table.finish();
+    Some(Circuit {
+        failures: failures.and_then(|number| u32::try_from(number).ok()).unwrap_or(default.failures),
+        open: open.unwrap_or(default.open),
+    })
+}
+
+/// `100/s`, or `{ rate: 100/s, burst: 20 }`.
+fn rate_limit(item: &Item<'_>) -> Option<RateLimit> {
+    if item.is_number() {
+        item.mistake(format!("a number without its unit; {RATES}"));
+        return None;
+    }
+    if !item.is_map() {
+        return item.parse(rate);
+    }
+    let mut table = item.table()?;
+    let limit = table.required("rate").and_then(|item| item.parse(rate));
+    let burst = table.optional("burst").and_then(|item| item.number(1..=1_000_000));
+    table.finish();
+    let limit = limit?;
+    Some(RateLimit {
+        burst: burst.and_then(|number| u32::try_from(number).ok()).unwrap_or(limit.burst),
+        ..limit
+    })
+}
+
+const RATES: &str = "a rate is written `100/s`, `600/m` or `5000/h`";
+
+/// The burst is what comes in one second, and at least one.
+fn rate(text: &str) -> Result<RateLimit, String> {
+    let (number, unit) = text.split_once('/').ok_or(RATES)?;
+    let number: u32 = number.trim().parse().map_err(|_| RATES)?;
+    let seconds = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(RATES.into()),
+    };
+    if !(1..=1_000_000).contains(&number) {
+        return Err("a rate is from 1 to 1000000".into());
+    }
+    let interval = Duration::from_secs(seconds.into()) / number;
+    Ok(RateLimit { interval, burst: (number / seconds).max(1) })
+}
+
+/// Bytes: `4096`, `64KiB`, `10MiB`, `2GiB`; `k`, `M`, `G` are powers of ten.
+fn size(item: &Item<'_>) -> Option<u64> {
+    if item.is_number() {
+        return item.number(0..=u64::MAX);
+    }
+    item.parse(|text| {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim() {
+            "" | "B" => 1,
+            "kB" | "KB" => 1000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => 0,
+        };
+        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        bytes
+            .filter(|_| factor > 0)
+            .ok_or_else(|| "a size is written `65536`, `64KiB`, `10MiB`, `10MB` or `2GiB`".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_and_a_unit() {
+        let of = |text| rate(text).map(|limit| (limit.interval.as_micros(), limit.burst));
+        assert_eq!(of("100/s"), Ok((10_000, 100)));
+        assert_eq!(of("600/m"), Ok((100_000, 10)));
+        assert_eq!(of("1/h"), Ok((3_600_000_000, 1)));
+        for wrong in ["", "100", "/s", "0/s", "1/d", "1.5/s", "-1/s", "1000001/s"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `tls`: how the other side is verified, and who Sidekey is to it.
+
+use std::path::PathBuf;
+
+use rustls::pki_types::ServerName;
+
+use super::files::{TlsFiles, UnusableFile};
+use crate::config::reader::value::Item;
+use crate::config::service::host;
+use crate::config::{ClientCertificate, FileKind, Host, Tls, TlsVersion};
+
+/// Reads the `tls` that goes with a token endpoint. The name in its URL is the name that is asked for and verified: there is
+/// no other.
+pub(crate) fn of_token_endpoint(item: &Item<'_>, https: Option<bool>) -> Tls {
+    let mut tls = read(item, https);
+    if tls.server_name.take().is_some()
+        && let Some(mut table) = item.table()
+        && let Some(item) = table.optional("server_name")
+    {
+        item.mistake(
+            "a token endpoint is verified by the name in its URL; leave it out, and use that name there",
+        );
+    }
+    tls
+}
+
+/// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
+pub(crate) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
+    if https == Some(false) {
+        item.mistake("there is no TLS to an `http://` URL; use `https://`, or leave `tls` out");
+    }
+    let Some(mut table) = item.table() else { return Tls::default() };
+    let ca = table.optional("ca_file");
+    let (cert, key) = (table.optional("cert_file"), table.optional("key_file"));
+    let server_name = table.optional("server_name").and_then(|item| item.parse(server_name));
+    let min_version = table.optional("min_version").and_then(|item| min_version(&item));
+    let skip = table.optional("danger_skip_verify");
+    let danger_skip_verify = skip.as_ref().and_then(Item::boolean).unwrap_or_default();
+    for (there, other, missing) in [(&cert, &key, "key_file"), (&key, &cert, "cert_file")] {
+        if let (Some(there), false) = (there, table.has(missing)) {
+            debug_assert!(other.is_none());
+            there.mistake(format!("a client certificate is two files, and `{missing}` is not there"));
+        }
+    }
+    table.finish();
+    if let Some(skip) = skip.filter(|_| danger_skip_verify) {
+        if let Some(ca) = &ca {
+            ca.mistake(
+                "`danger_skip_verify` verifies nothing, so there is no use for it; leave one of them out",
+            );
+        }
+        skip.warn(
+            "NOTHING IS VERIFIED: whoever is in between gets the credential of every request; \
+             `ca_file` trusts a certificate of your own",
+        );
+    }
+    let path = |item: &Option<Item<'_>>| item.as_ref().and_then(|item| item.parse(path));
+    let client = match (path(&cert), path(&key)) {
+        (Some(cert_file), Some(key_file)) => Some(ClientCertificate { cert_file, key_file }),
+        _ => None,
+    };
+    let tls = Tls {
+        ca_file: path(&ca),
+        client,
+        server_name,
+        min_version: min_version.unwrap_or_default(),
+        danger_skip_verify,
+    };
+    for file in files(&tls) {
+        item.watch(file, FileKind::Certificate);
+    }
+    for error in unusable(&tls) {
+        let place = match error.key {
+            "ca_file" => &ca,
+            "cert_file" => &cert,
+            _ => &key,
+        };
+        place.as_ref().unwrap_or(item).mistake(error.text());
+    }
+    tls
+}
+
+fn files(tls: &Tls) -> impl Iterator<Item = &PathBuf> {
+    let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
+    tls.ca_file.iter().chain(client)
+}
+
+/// What is wrong with the files: one mistake for the roots and one for the client certificate.
+fn unusable(tls: &Tls) -> Vec<UnusableFile> {
+    let roots = Tls { ca_file: tls.ca_file.clone(), ..Tls::default() };
+    let client = Tls { client: tls.client.clone(), ..Tls::default() };
+    let provider = rustls::crypto::ring::default_provider();
+    let roots = TlsFiles::read(&roots).and_then(|files| files.roots(&roots).map(drop));
+    let client = TlsFiles::read(&client).and_then(|files| files.client(&client, &provider).map(drop));
+    [roots, client].into_iter().filter_map(Result::err).collect()
+}
+
+fn min_version(item: &Item<'_>) -> Option<TlsVersion> {
+    if item.is_number() {
+        item.mistake("a number, which YAML may change; put it in quotes: \"1.2\" or \"1.3\"");
+        return None;
+    }
+    item.choice(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') { Err("not a path".into()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn server_name(text: &str) -> Result<String, String> {
+    let name = host::parse(text)?;
+    let name = match name {
+        Host::Name(name) => name,
+        Host::Ip(ip) => ip.to_string(),
+    };
+    match ServerName::try_from(name.as_str()) {
+        Ok(_) => Ok(name),
+        Err(_) => Err("not a name that TLS can verify".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_server_name_is_one_that_can_be_verified() {
+        assert_eq!(server_name("API.example.com"), Ok("api.example.com".into()));
+        assert_eq!(server_name("127.0.0.1"), Ok("127.0.0.1".into()));
+        assert!(server_name("https://api.example.com").is_err());
+        assert!(server_name("").is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! The files of a `tls`: read, parsed, and held to what they must be. The same when the configuration is read and when a
+//! file has changed under the running program.
+//!
+//! No message quotes a file: it may hold a key.
+
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::io::Read;
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
+
+use crate::config::Tls;
+use crate::config::secret::{named, plain};
+
+/// The CA bundles of whole operating systems are a tenth of this.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What the files of a `tls` hold, as read.
+pub struct TlsFiles {
+    ca: Option<Content>,
+    client: Option<(Content, Content)>,
+}
+
+type Content = Zeroizing<Vec<u8>>;
+
+/// A file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("tls.{key}: the file{file}: {message}")]
+pub struct UnusableFile {
+    /// `ca_file`, `cert_file` or `key_file`.
+    pub key: &'static str,
+    /// A space and its path, where that may be shown.
+    file: String,
+    message: String,
+}
+
+impl UnusableFile {
+    fn new(key: &'static str, path: &Path, message: impl Into<String>) -> Self {
+        Self { key, file: named(path), message: message.into() }
+    }
+
+    /// Without the key, for a report that names it itself.
+    pub(crate) fn text(&self) -> String {
+        format!("the file{}: {}", self.file, self.message)
+    }
+}
+
+impl Hash for TlsFiles {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let client = self.client.as_ref().map(|(cert, key)| (&**cert, &**key));
+        (self.ca.as_deref(), client).hash(state);
+    }
+}
+
+impl TlsFiles {
+    /// Reads the files that `tls` names.
+    pub fn read(tls: &Tls) -> Result<Self, UnusableFile> {
+        let ca = tls.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?;
+        let client = match &tls.client {
+            Some(client) => {
+                Some((read("cert_file", &client.cert_file)?, read("key_file", &client.key_file)?))
+            }
+            None => None,
+        };
+        Ok(Self { ca, client })
+    }
+
+    /// The roots in `ca_file`; `None` where there is no such key.
+    pub fn roots(&self, tls: &Tls) -> Result<Option<RootCertStore>, UnusableFile> {
+        let (Some(pem), Some(path)) = (&self.ca, &tls.ca_file) else { return Ok(None) };
+        let unusable = |message: String| UnusableFile::new("ca_file", path, message);
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(pem).map_err(unusable)? {
+            let number = roots.len() + 1;
+            roots
+                .add(certificate)
+                .map_err(|_| unusable(format!("certificate {number} in it cannot be parsed")))?;
+        }
+        Ok(Some(roots))
+    }
+
+    /// The client certificate and its key; `None` where there are no such keys.
+    pub fn client(&self, tls: &Tls, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, UnusableFile> {
+        let (Some((cert, key)), Some(paths)) = (&self.client, &tls.client) else { return Ok(None) };
+        let chain = certificates(cert)
+            .map_err(|message| UnusableFile::new("cert_file", &paths.cert_file, message))?;
+        let unusable = |message: &str| UnusableFile::new("key_file", &paths.key_file, message);
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| unusable(explain_key(key)))?;
+        CertifiedKey::from_der(chain, key, provider).map(Some).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => unusable("the key is not that of the first certificate in `cert_file`"),
+            rustls::Error::InvalidCertificate(_) => {
+                UnusableFile::new("cert_file", &paths.cert_file, "certificate 1 in it cannot be parsed")
+            }
+            _ => unusable("the key is of a kind that cannot be used; RSA (2048 bits and more), ECDSA (P-256, P-384) and Ed25519 can"),
+        })
+    }
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Content, UnusableFile> {
+    let mut content = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content));
+    read.map_err(|error| UnusableFile::new(key, path, plain(&error)))?;
+    if content.len() as u64 > MAX_BYTES {
+        return Err(UnusableFile::new(key, path, "larger than 4 MiB"));
+    }
+    Ok(content)
+}
+
+/// Every certificate of a PEM text; at least one.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut all = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        // The library's own words may quote the file.
+        let number = all.len() + 1;
+        all.push(certificate.map_err(|_| format!("certificate {number} in it cannot be parsed"))?);
+    }
+    if all.is_empty() {
+        return Err("no certificate in it; it takes PEM (`-----BEGIN CERTIFICATE-----`)".into());
+    }
+    Ok(all)
+}
+
+fn explain_key(pem: &[u8]) -> &'static str {
+    if memchr::memmem::find(pem, b"ENCRYPTED").is_some() {
+        "the key is encrypted, and there is nobody to ask for its passphrase; decrypt it (`openssl pkey -in KEY -out NEW`)"
+    } else {
+        "no private key in it that can be parsed; it takes PEM (`-----BEGIN PRIVATE KEY-----`)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::ClientCertificate;
+
+    fn with(ca: &str) -> Result<usize, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), ca).unwrap();
+        let tls = Tls { ca_file: Some(file.path().to_owned()), ..Tls::default() };
+        let files = TlsFiles::read(&tls).map_err(|error| error.message)?;
+        files.roots(&tls).map(|roots| roots.unwrap().len()).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn counts_certificates_and_refuses_broken_ones() {
+        let pem = || rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem();
+        assert_eq!(with(&(pem() + &pem())), Ok(2));
+        for broken in [
+            "no PEM here".to_owned(),
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+            format!("{}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", pem()),
+        ] {
+            assert!(with(&broken).is_err(), "{broken}");
+        }
+        let missing = Tls { ca_file: Some("/nonexistent".into()), ..Tls::default() };
+        assert!(TlsFiles::read(&missing).is_err());
+    }
+
+    fn client(cert: &str, key: &str) -> Result<(), &'static str> {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, content: &str| -> PathBuf {
+            std::fs::write(dir.path().join(name), content).unwrap();
+            dir.path().join(name)
+        };
+        let client = ClientCertificate { cert_file: put("c", cert), key_file: put("k", key) };
+        let tls = Tls { client: Some(client), ..Tls::default() };
+        let files = TlsFiles::read(&tls).unwrap();
+        let provider = rustls::crypto::ring::default_provider();
+        files.client(&tls, &provider).map(|found| assert!(found.is_some())).map_err(|error| error.key)
+    }
+
+    #[test]
+    fn a_client_certificate_and_its_key_belong_together() {
+        let pair = || {
+            let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+            (made.cert.pem(), made.signing_key.serialize_pem())
+        };
+        let ((cert, key), (other, _)) = (pair(), pair());
+        assert_eq!(client(&cert, &key), Ok(()));
+        let both = format!("{cert}{key}");
+        assert_eq!(client(&both, &both), Ok(()), "both may stand in one file");
+        assert_eq!(client(&other, &key), Err("key_file"));
+        assert_eq!(client("", &key), Err("cert_file"));
+        assert_eq!(client(&cert, &cert), Err("key_file"));
+        assert_eq!(
+            client("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key),
+            Err("cert_file")
+        );
+    }
+}

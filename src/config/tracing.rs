@@ -1,0 +1,326 @@
+//! `tracing`: where spans of requests and of token requests are sent to, if anywhere.
+//!
+//! What is left out is taken from the environment variables that OpenTelemetry has for it. They fill in; without `tracing` in
+//! the configuration none of them turns anything on.
+
+use std::time::Duration;
+
+use http::{HeaderName, header};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::oauth2::token_request::{header_name, header_value, headers};
+use super::reader::duration;
+use super::reader::interpolate::variable;
+use super::reader::value::Item;
+use super::service::upstream_url;
+use super::tls::client;
+use super::{Host, Tls};
+use crate::secret::Secret;
+
+/// The path of traces below the address of a collector (OTLP/HTTP).
+const PATH: &str = "/v1/traces";
+
+/// The default of OpenTelemetry's own exporters.
+const INTERVAL: Duration = Duration::from_secs(5);
+const LONGEST_INTERVAL: u64 = 3_600_000;
+
+/// Fields that an export has anyway, or that are the connection's.
+const RESERVED: [HeaderName; 7] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::UPGRADE,
+];
+
+/// `tracing`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracing {
+    /// Where traces are posted to.
+    pub url: Url,
+    /// Sent with every export; may well be secret.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// From 0 to 1: how many of the requests that bring no trace begin one.
+    pub sample_ratio: f64,
+    /// `service.name` of the resource.
+    pub service_name: String,
+    /// Further attributes of the resource.
+    pub resource: Vec<(String, String)>,
+    /// How long a span waits for others to be exported with.
+    pub export_interval: Duration,
+    /// How the collector is verified, and who Sidekey is to it.
+    pub tls: Tls,
+}
+
+pub(super) fn read(item: &Item<'_>) -> Option<Tracing> {
+    let mut table = item.table()?;
+    let url = table.optional("otlp_endpoint");
+    let fields = table.optional("headers");
+    let ratio = table.optional("sample_ratio");
+    let name = table.optional("service_name");
+    let resource = table.optional("resource");
+    let interval = table.optional("export_interval");
+    let tls = table.optional("tls");
+    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
+    table.finish();
+
+    let environment = |name: &str| from_environment(item, name);
+    let url = match &url {
+        Some(item) => item.parse(base),
+        None => url_from_environment(item),
+    };
+    let fields = match fields {
+        Some(item) => headers(&item.private(), &RESERVED),
+        None => ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]
+            .into_iter()
+            .find_map(environment)
+            .and_then(|found| found.read(header_list))
+            .unwrap_or_default(),
+    };
+    let ratio = match &ratio {
+        Some(item) => item.fraction(),
+        None => environment("OTEL_TRACES_SAMPLER_ARG").map_or(Some(1.0), |found| found.read(fraction)),
+    };
+    let resource = match resource {
+        Some(item) => attributes(&item),
+        None => {
+            environment("OTEL_RESOURCE_ATTRIBUTES").and_then(|found| found.read(pairs)).unwrap_or_default()
+        }
+    };
+    // Attributes from outside may name the whole pod.
+    let given = || resource.iter().find(|(key, _)| key == "service.name").map(|(_, value)| value.clone());
+    let name = match &name {
+        Some(item) => item.parse(filled),
+        None => environment("OTEL_SERVICE_NAME")
+            .map(|found| found.value)
+            .or_else(given)
+            .or(Some("sidekey".into())),
+    };
+    let interval = match &interval {
+        Some(item) => duration::positive(item),
+        None => {
+            environment("OTEL_BSP_SCHEDULE_DELAY").map_or(Some(INTERVAL), |found| found.read(milliseconds))
+        }
+    };
+    let https = url.as_ref().map(|url| url.scheme() == "https");
+    let tls = tls.map_or_else(Tls::default, |item| client::read(&item, https));
+    if tls.server_name.is_some() {
+        item.mistake("`tls.server_name` is for upstreams; a collector is verified by the host of its URL");
+    }
+    let url = url?;
+    let is_near = url.host().is_some_and(|host| Host::from(host).is_loopback());
+    if url.scheme() == "http" && !is_near && !fields.is_empty() && !plaintext {
+        item.mistake(
+            "`http://` would send the `headers` in the clear; use `https://`, or allow it with `allow_plaintext: true`",
+        );
+    }
+    Some(Tracing {
+        url,
+        headers: fields,
+        sample_ratio: ratio?,
+        service_name: name?,
+        resource,
+        export_interval: interval?,
+        tls,
+    })
+}
+
+fn url_from_environment(item: &Item<'_>) -> Option<Url> {
+    if let Some(found) = from_environment(item, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
+        return found.read(whole);
+    }
+    if let Some(found) = from_environment(item, "OTEL_EXPORTER_OTLP_ENDPOINT") {
+        return found.read(base);
+    }
+    item.mistake(
+        "`otlp_endpoint` is required and is not there, nor is the environment variable OTEL_EXPORTER_OTLP_ENDPOINT set",
+    );
+    None
+}
+
+/// A variable that is set and filled.
+struct Variable<'i, 'a> {
+    item: &'i Item<'a>,
+    name: String,
+    value: String,
+}
+
+fn from_environment<'i, 'a>(item: &'i Item<'a>, name: &str) -> Option<Variable<'i, 'a>> {
+    let value = item.environment()(name)?.into_string().ok()?;
+    let value = value.trim().to_owned();
+    // By the specification an empty one is as good as none.
+    (!value.is_empty()).then(|| Variable { item, name: name.to_owned(), value })
+}
+
+impl Variable<'_, '_> {
+    fn read<T>(self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let told = |message| self.item.mistake(format!("{}: {message}", variable(&self.name)));
+        read(&self.value).map_err(told).ok()
+    }
+}
+
+/// The address of a collector, to which the path of traces is added.
+fn base(text: &str) -> Result<Url, String> {
+    let mut url = whole(text)?;
+    let path = url.path().trim_end_matches('/');
+    if !path.ends_with(PATH) {
+        let path = format!("{path}{PATH}");
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// A URL that is used as it is.
+fn whole(text: &str) -> Result<Url, String> {
+    let url = upstream_url::parse(text, &upstream_url::Rules { plaintext: true, query: false });
+    let url =
+        url.map_err(|message| message.replace("put them under `auth`", "put them under `tracing.headers`"))?;
+    if url.port() == Some(4317) {
+        return Err(
+            "4317 is the port of OTLP over gRPC; OTLP over HTTP, which Sidekey speaks, usually has 4318"
+                .into(),
+        );
+    }
+    Ok(url)
+}
+
+/// `name=value,…` of OTEL_EXPORTER_OTLP_HEADERS. No message repeats any of it.
+fn header_list(text: &str) -> Result<Vec<(HeaderName, Secret)>, String> {
+    let read = |(name, value): (String, String)| {
+        let value = Secret::new(value).map_err(|error| error.to_string())?;
+        header_value(&value)?;
+        Ok((header_name(&name, &RESERVED)?, value))
+    };
+    pairs(text)?.into_iter().map(read).collect()
+}
+
+/// `key=value,…` with values in percent-encoding, as in W3C Baggage.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty())?;
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        Some((key.trim().to_owned(), value.into_owned()))
+    };
+    let written = text.split(',').filter(|pair| !pair.trim().is_empty());
+    let read = |text| pair(text).ok_or_else(|| "not a list of the form `key=value,key=value`".to_owned());
+    written.map(read).collect()
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "not a number from 0 to 1".into())
+}
+
+/// As OpenTelemetry's own variables have it: a number without a unit.
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|number| (1..=LONGEST_INTERVAL).contains(number));
+    number.map(Duration::from_millis).ok_or_else(|| "not a number of milliseconds from 1 to 3600000".into())
+}
+
+fn filled(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("empty".into()) } else { Ok(text.to_owned()) }
+}
+
+fn attributes(item: &Item<'_>) -> Vec<(String, String)> {
+    let read = |(key, item): &(&str, Item<'_>)| {
+        if key.is_empty() {
+            item.mistake("an attribute without a name");
+        }
+        Some(((*key).to_owned(), item.text()?.to_owned()))
+    };
+    item.entries().unwrap_or_default().iter().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+    use super::*;
+    use crate::config::Config;
+
+    fn parsed(tracing: &str, environment: &[(&str, &str)]) -> Result<Tracing, String> {
+        let text = format!(
+            "tracing: {tracing}\nservices: {{ a: {{ upstream: 'https://a.example', auth: {{ type: bearer, token: t }} }} }}"
+        );
+        let value =
+            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        Config::parse_with(&text, "a.yaml", &value)
+            .map(|config| config.tracing.unwrap())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_endpoint_is_enough() {
+        let tracing = parsed("{ otlp_endpoint: 'http://otel.example:4318/base/' }", &[]).unwrap();
+        assert_eq!(tracing.url.as_str(), "http://otel.example:4318/base/v1/traces");
+        assert_eq!((tracing.sample_ratio, tracing.service_name.as_str()), (1.0, "sidekey"));
+        assert!(tracing.headers.is_empty() && tracing.resource.is_empty());
+        let whole = "{ otlp_endpoint: 'https://otel.example/v1/traces', sample_ratio: 0.25 }";
+        let whole = parsed(whole, &[]).unwrap();
+        assert_eq!((whole.url.as_str(), whole.sample_ratio), ("https://otel.example/v1/traces", 0.25));
+        let none = parsed("{ otlp_endpoint: 'https://otel.example', sample_ratio: 0 }", &[]).unwrap();
+        assert_eq!(none.sample_ratio, 0.0);
+    }
+
+    #[test]
+    fn the_environment_fills_in_and_the_configuration_wins() {
+        let environment = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b,x-other=c"),
+            ("OTEL_SERVICE_NAME", "billing-sidecar"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=p,service.name=whole"),
+        ];
+        let tracing = parsed("{}", &environment).unwrap();
+        assert_eq!(tracing.url.as_str(), "http://127.0.0.1:4318/v1/traces");
+        let names: Vec<_> = tracing.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-key", "x-other"]);
+        assert!(tracing.headers[0].1.matches(b"a b"));
+        assert_eq!((tracing.sample_ratio, tracing.service_name.as_str()), (0.5, "billing-sidecar"));
+        assert_eq!(tracing.resource[0], ("k8s.pod.name".into(), "p".into()));
+        let delay = [environment[0], ("OTEL_BSP_SCHEDULE_DELAY", "250")];
+        assert_eq!(parsed("{}", &delay).unwrap().export_interval, Duration::from_millis(250));
+        let own = "{ otlp_endpoint: 'https://own.example', headers: { a: b }, sample_ratio: 1.0, service_name: own, resource: { c: d } }";
+        let tracing = parsed(own, &environment).unwrap();
+        assert_eq!(
+            (tracing.url.as_str(), tracing.service_name.as_str()),
+            ("https://own.example/v1/traces", "own")
+        );
+        assert_eq!((tracing.headers.len(), tracing.sample_ratio, tracing.resource.len()), (1, 1.0, 1));
+        let traces = [environment[0], ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example/x")];
+        assert_eq!(parsed("{}", &traces).unwrap().url.as_str(), "https://traces.example/x");
+        let blank = [environment[0], ("OTEL_SERVICE_NAME", " ")];
+        assert_eq!(parsed("{}", &blank).unwrap().service_name, "sidekey");
+        assert_eq!(parsed("{}", &[environment[0], environment[4]]).unwrap().service_name, "whole");
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named_and_not_shown() {
+        for (name, value) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "CANARY"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "CANARY"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x y=CANARY"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x=CANARY%0a"),
+            ("OTEL_TRACES_SAMPLER_ARG", "2CANARY"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "CANARY"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "=CANARY"),
+        ] {
+            let environment = [(name, value), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")];
+            let error = parsed("{}", &environment).unwrap_err();
+            assert!(error.contains(name) && !error.contains("CANARY"), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_do_not_go_in_the_clear() {
+        let far = |more: &str| {
+            parsed(&format!("{{ otlp_endpoint: 'http://otel.example', headers: {{ a: b }} {more} }}"), &[])
+        };
+        assert!(far("").unwrap_err().contains("in the clear"));
+        assert!(far(", allow_plaintext: true").is_ok());
+        assert!(parsed("{ otlp_endpoint: 'http://localhost:4318', headers: { a: b } }", &[]).is_ok());
+    }
+}

@@ -1,0 +1,313 @@
+//! What the outcome of a trial means, and what to change: for somebody who was woken up.
+
+use std::time::Duration;
+
+use super::{Answer, CallError, Report, Role};
+use crate::oauth2::{FetchError, FetchFailure};
+use crate::upstream::ConnectError;
+
+/// One sentence, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    pub(crate) what: String,
+    pub(crate) advice: Vec<String>,
+}
+
+fn meaning<const N: usize>(what: impl Into<String>, advice: [&str; N]) -> Meaning {
+    Meaning { what: what.into(), advice: advice.map(str::to_owned).to_vec() }
+}
+
+/// No token came: the endpoint's answer says why. The upstream was not called.
+pub(crate) fn of_refused_token(error: &FetchError) -> Meaning {
+    let what = format!("No token, so the upstream was not called: {}.", error.message);
+    match error.reason {
+        FetchFailure::Refused => {
+            let advice = match error.code.as_deref() {
+                Some("invalid_client") => {
+                    "The client is not known there, or its proof is wrong: compare `client_id` and the secret or key."
+                }
+                Some("invalid_scope") => {
+                    "A scope in `scopes` is unknown there, or not granted to this client; `scope_separator` may matter."
+                }
+                Some("invalid_grant") => {
+                    "What was granted has ended or was revoked: a new refresh token, password or login is needed."
+                }
+                Some("unauthorized_client") => {
+                    "The client may not use this `grant_type`: allow it at the provider."
+                }
+                Some("unsupported_grant_type") => "The endpoint does not know this `grant_type`.",
+                Some("invalid_target") => {
+                    "The `resource` or `audience` in `endpoint_params` is unknown there."
+                }
+                Some("invalid_request") => {
+                    "A parameter is missing or wrong: many providers want `audience` or `resource` in `endpoint_params`, or another `auth_method`."
+                }
+                _ => {
+                    "Compare `client_id`, the secret, `auth_method` and `scopes` with what is registered at the provider."
+                }
+            };
+            meaning(what, [advice])
+        }
+        FetchFailure::Tls => {
+            meaning(what, [TRUST, "`tls` of `auth` is meant: that of the service is for the upstream."])
+        }
+        FetchFailure::Connect => meaning(
+            what,
+            [
+                "Does the host in `token_url` resolve from this machine, and does a firewall let it through to that port?",
+                "Where the way out is a proxy, `proxy_url` names it: variables such as `HTTPS_PROXY` are not looked at.",
+            ],
+        ),
+        FetchFailure::Timeout => meaning(
+            what,
+            ["The endpoint is slow, or a firewall drops what is sent: try from this machine with curl."],
+        ),
+        FetchFailure::RateLimited => meaning(
+            what,
+            ["The provider asks to wait: too many token requests, perhaps by others with the same client."],
+        ),
+        FetchFailure::ServerError => {
+            meaning(what, ["The provider has trouble of its own; Sidekey goes on trying while it runs."])
+        }
+        FetchFailure::Malformed => {
+            meaning(what, ["Is `token_url` the token endpoint itself, and not a login page or the API?"])
+        }
+        FetchFailure::Local => meaning(
+            what,
+            ["What is wrong is on this machine: a file or a secret that cannot be read or written."],
+        ),
+        FetchFailure::LoginRequired => meaning(what, ["Run `sidekey login` for this service first."]),
+    }
+}
+
+/// Nothing at all was heard of the token.
+pub(crate) fn of_missing_token(patience: Duration) -> Meaning {
+    meaning(
+        format!("No token within {} s, so the upstream was not called.", patience.as_secs()),
+        ["The token endpoint has not answered yet: is it slow, or does a firewall drop what is sent?"],
+    )
+}
+
+const TRUST: &str =
+    "If the server has a certificate of a private authority, name that in `tls: { ca_file: PATH }`.";
+
+/// No answer came from the upstream.
+pub(crate) fn of_failure(error: &CallError) -> Meaning {
+    let what = format!("The upstream was not reached: {}.", crate::oauth2::shown(&error.to_string()));
+    match error {
+        CallError::Connect(error) => of_connect(what, error, Role::Upstream),
+        CallError::Broken(cause) if is_tls_alert(&cause.to_string()) => {
+            of_tls(what, &cause.to_string(), Role::Upstream)
+        }
+        CallError::Timeout => meaning(
+            what,
+            ["The upstream took the request and did not answer: try another PATH, or `timeouts.first_byte`."],
+        ),
+        CallError::Closed | CallError::Broken(_) | CallError::NotHttp => meaning(
+            what,
+            [
+                "Is the port in `upstream` that of the API? A port for TLS that is called by `http://` looks like this, and so does one for HTTP/2 alone.",
+            ],
+        ),
+        CallError::NoCredential => {
+            meaning(what, ["The token ended before it could be sent: its lifetime is very short."])
+        }
+    }
+}
+
+/// There is no connection: what is in the way and what to change, on one line.
+pub(crate) fn of_unreached(error: &ConnectError, role: Role) -> String {
+    let mut what = crate::oauth2::shown(&error.to_string());
+    if role == Role::Collector {
+        // Its limit is none of the configuration.
+        what = what.replace(" (timeouts.connect)", "");
+    }
+    let Meaning { what, advice } = of_connect(what, error, role);
+    format!("{what}. {}", advice.join(" "))
+}
+
+fn of_connect(what: String, error: &ConnectError, role: Role) -> Meaning {
+    let key = role.key();
+    let advice = match error {
+        ConnectError::Dns { .. } => format!(
+            "The host in `{key}` does not resolve from this machine: is it written right, and does the DNS here know it?"
+        ),
+        ConnectError::Tls { source, .. } => return of_tls(what, &source.to_string(), role),
+        ConnectError::Tcp(_) => format!(
+            "Nothing takes connections there: is the port in `{key}` right, is the server up, does a firewall refuse?"
+        ),
+        ConnectError::Proxy { .. } => {
+            let whose = if role == Role::Upstream { "the service's" } else { "`auth`'s" };
+            format!(
+                "The proxy of {whose} `proxy_url` does not let it through: does it allow this host and port, and does it want a login?"
+            )
+        }
+        ConnectError::Timeout { .. }
+        | ConnectError::Version { .. }
+        | ConnectError::Http2 { .. }
+        | ConnectError::Upgrade => {
+            let limit = if role == Role::Collector { "" } else { " `timeouts.connect` is the limit." };
+            format!(
+                "A firewall that drops what is sent looks like this; so does a server that is overloaded.{limit}"
+            )
+        }
+    };
+    Meaning { what, advice: vec![advice] }
+}
+
+fn is_tls_alert(cause: &str) -> bool {
+    cause.contains("received fatal alert")
+}
+
+fn of_tls(what: String, cause: &str, role: Role) -> Meaning {
+    // A bad signature: an authority of the same name, and another key.
+    let advice = if ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"].iter().any(|it| cause.contains(it))
+    {
+        TRUST
+    } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
+        "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies another one."
+    } else if cause.contains("Expired")
+        || cause.contains("expired")
+        || cause.contains("NotValidYet")
+        || cause.contains("not valid yet")
+    {
+        "The certificate has ended, or has not begun: renew it there, and compare this machine's clock."
+    } else if cause.contains("CertificateRequired")
+        || cause.contains("HandshakeFailure")
+        || cause.contains("AccessDenied")
+    {
+        "The server wants a client certificate, or does not like this one: `tls: { cert_file: PATH, key_file: PATH }`."
+    } else if cause.contains("ProtocolVersion") || cause.contains("PeerIncompatible") {
+        "The server speaks no TLS version that Sidekey does (1.2 and 1.3)."
+    } else if cause.contains("InvalidContentType") || cause.contains("corrupt message") {
+        "What answers does not speak TLS: is the port in `upstream` right, or is it `http://`?"
+    } else {
+        "`tls: { ca_file, server_name, cert_file, key_file }` of the service say how its certificate is verified."
+    };
+    let advice = advice.replace("`upstream`", &format!("`{}`", role.key()));
+    let mut advice = vec![advice];
+    match role {
+        Role::Upstream => {}
+        Role::TokenEndpoint | Role::Issuer => {
+            advice.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
+        }
+        Role::Collector => advice.push("`tls` of `tracing` is meant.".into()),
+    }
+    Meaning { what, advice }
+}
+
+/// The upstream answered.
+pub(crate) fn of_answer(answer: &Answer, report: &Report) -> Meaning {
+    let status = answer.status;
+    match status {
+        200..=299 => meaning(format!("It works: the upstream answered {status}."), []),
+        101 | 300..=399 => meaning(
+            format!(
+                "The upstream answered {status}, which leads elsewhere; Sidekey passes that on and never follows."
+            ),
+            [
+                "To a login page: the credential was not understood at all. Is this the API, or a web page for people?",
+                "To the same place with or without a slash, or to `https`: write `upstream` the way it wants it.",
+            ],
+        ),
+        401 => of_unauthorized(answer, report),
+        403 => of_forbidden(answer, report),
+        400 => meaning(
+            "400: the upstream could not make sense of the request. The credential is probably not what it minds.",
+            [
+                "The path may need parameters: give a PATH that is known to work, such as one that lists something.",
+                "Some APIs answer 400 to a key that is missing or wrong: compare `in`, `name` and `prefix` with their documentation.",
+            ],
+        ),
+        404 => meaning(
+            "404: there is nothing at this path. That says nothing bad of the credential.",
+            [
+                "Give a PATH that exists; what is asked for is the path of `upstream` with PATH behind it (see the URL above).",
+                "Some APIs answer 404 in place of 403, so as not to tell what there is.",
+            ],
+        ),
+        405 => meaning(
+            "405: this path does not take GET. The credential was probably accepted.",
+            ["Give a PATH that can be read."],
+        ),
+        407 => {
+            meaning("407: a proxy in between wants a login of its own.", ["Is `upstream` the API itself?"])
+        }
+        421 => meaning(
+            "421: the server does not serve this host name.",
+            ["Is the host in `upstream` right, and `tls.server_name`?"],
+        ),
+        429 => meaning(
+            "429: too many requests. The credential was probably accepted.",
+            ["Wait, or ask the provider for a higher limit."],
+        ),
+        500..=599 => meaning(
+            format!("{status}: the upstream has trouble of its own, or something in front of it has."),
+            ["Try again, and try another PATH; if it stays, ask who runs it."],
+        ),
+        _ => meaning(format!("The upstream answered {status}."), []),
+    }
+}
+
+fn of_unauthorized(answer: &Answer, report: &Report) -> Meaning {
+    let mut advice: Vec<String> = Vec::new();
+    let asks_for = |scheme: &str| answer.challenges.contains(&scheme);
+    let sends = match report.credential {
+        "basic" => "Basic",
+        "bearer" => "Bearer",
+        "oauth2" => report.token.as_ref().map_or("Bearer", |token| token.kind.as_str()),
+        _ => "",
+    };
+    if !sends.is_empty() && !asks_for(sends) {
+        let others = ["Basic", "Bearer", "DPoP", "Digest", "Negotiate", "NTLM"]
+            .into_iter()
+            .filter(|scheme| asks_for(scheme));
+        let others = others.collect::<Vec<_>>().join(", ");
+        if !others.is_empty() {
+            advice.push(format!(
+                "It asks for {others}, and this service sends {sends}: another `type` of `auth` is wanted."
+            ));
+        }
+    }
+    let more: &[&str] = match report.credential {
+        "basic" => &["Are `username` and `password` right, and for this environment (test or live)?"],
+        "bearer" => &[
+            "The token may have ended or been revoked, or be one for another environment.",
+            "Some APIs want it as `api_key` in a header of their own, or with another word than `Bearer`.",
+        ],
+        "api_key" => &[
+            "Is the key looked for where it is sent? Compare `in`, `name` and `prefix` with the API's documentation.",
+            "The key may have been revoked, or be one for another environment.",
+        ],
+        _ => &[
+            "The token is good at its endpoint, and the upstream does not take it: is it for this API? Compare `aud` and `iss` above \
+             with what it wants; `audience` or `resource` in `endpoint_params` ask for another.",
+            "Is `token_url` that of the same environment (test or live, same tenant) as `upstream`?",
+            "A clock that is off makes tokens look expired, or not yet good: compare `iat` and `exp` above with the time.",
+        ],
+    };
+    advice.extend(more.iter().map(|line| (*line).to_owned()));
+    Meaning { what: "401: the upstream does not accept this credential.".into(), advice }
+}
+
+fn of_forbidden(answer: &Answer, report: &Report) -> Meaning {
+    let mut advice: Vec<String> = Vec::new();
+    if report.credential == "oauth2" {
+        let granted = report.token.as_ref().and_then(|token| token.scope.as_deref());
+        advice.push(match granted {
+            Some(scope) => format!("The token has the scope `{scope}`; add what is missing to `scopes`."),
+            None => "A scope may be missing: name it in `scopes`.".into(),
+        });
+    }
+    if !answer.challenges.contains(&"insufficient_scope") {
+        advice.push("The account may lack a role or permission for this path: give it one there, or try another PATH.".into());
+        advice.push(
+            "A firewall in front of the API answers 403 as well: is this machine's address allowed?".into(),
+        );
+        advice.push(
+            "Some APIs answer 403 where others answer 401, to a token that has ended or is for another API."
+                .into(),
+        );
+    }
+    Meaning { what: "403: the upstream knows who is asking and does not allow it.".into(), advice }
+}

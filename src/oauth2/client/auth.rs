@@ -1,0 +1,172 @@
+//! How the client proves who it is to the token endpoint (RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2). Always the one
+//! method that is configured, never another on trial.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use form_urlencoded::byte_serialize;
+use http::HeaderValue;
+use serde_json::{Map, json};
+use zeroize::Zeroizing;
+
+use crate::config::{Assertion, BasicEncoding, ClientAuth};
+use crate::oauth2::jws;
+use crate::secret::SigningFailed;
+
+/// What client authentication adds to a token request.
+pub(crate) enum Proof {
+    /// An `Authorization` field.
+    Header(HeaderValue),
+    /// Form fields.
+    Form(Vec<(&'static str, Zeroizing<String>)>),
+}
+
+/// How long an assertion may be used: long enough for a slow connection, and the most that Keycloak takes.
+const ASSERTION_SECONDS: u64 = 60;
+
+/// Makes the proof for one request. `audience` is whom an assertion is for where the configuration does not say.
+pub(crate) fn proof(client_id: &str, auth: &ClientAuth, audience: &str) -> Result<Proof, SigningFailed> {
+    // Who it is, for methods whose proof does not say it (RFC 6749 §3.2.1, RFC 8705 §2).
+    let named = || ("client_id", Zeroizing::new(client_id.to_owned()));
+    Ok(match auth {
+        ClientAuth::SecretBasic { secret, encoding } => {
+            Proof::Header(basic(client_id, secret.expose(), *encoding))
+        }
+        ClientAuth::SecretPost { secret } => {
+            Proof::Form(vec![named(), ("client_secret", Zeroizing::new(secret.expose().to_owned()))])
+        }
+        // Beside an assertion the id is superfluous (RFC 7521 §4.2), and some providers want it all the same.
+        ClientAuth::SecretJwt { assertion, .. } | ClientAuth::PrivateKeyJwt(assertion) => Proof::Form(vec![
+            named(),
+            ("client_assertion_type", Zeroizing::new(ASSERTION_TYPE.to_owned())),
+            ("client_assertion", signed(client_id, assertion, audience)?),
+        ]),
+        // Where the grant itself says who asks, there is nothing to say.
+        ClientAuth::None if client_id.is_empty() => Proof::Form(Vec::new()),
+        ClientAuth::TlsClientAuth | ClientAuth::SelfSignedTlsClientAuth | ClientAuth::None => {
+            Proof::Form(vec![named()])
+        }
+    })
+}
+
+/// RFC 7523 §2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+fn basic(client_id: &str, secret: &str, encoding: BasicEncoding) -> HeaderValue {
+    let part = |text: &str| match encoding {
+        BasicEncoding::Rfc6749 => byte_serialize(text.as_bytes()).collect::<String>(),
+        BasicEncoding::Raw => text.to_owned(),
+    };
+    let pair = Zeroizing::new(format!("{}:{}", part(client_id), part(secret)));
+    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let mut header = HeaderValue::from_str(&value).expect("Base64 is a valid header value");
+    header.set_sensitive(true);
+    header
+}
+
+/// The assertion, with the claims of RFC 7523 §3. No `nbf`: a clock that is a second ahead would fail by it.
+fn signed(
+    client_id: &str,
+    assertion: &Assertion,
+    audience: &str,
+) -> Result<Zeroizing<String>, SigningFailed> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut header = vec![("typ", json!("JWT"))];
+    header.extend(assertion.key_id.iter().map(|id| ("kid", json!(id))));
+    header.extend(assertion.thumbprint.iter().map(|digest| ("x5t#S256", json!(jws::encode(digest)))));
+    let mut claims = Map::new();
+    for (name, value) in [
+        ("iss", json!(client_id)),
+        ("sub", json!(client_id)),
+        ("aud", json!(assertion.audience.as_deref().unwrap_or(audience))),
+        ("jti", json!(jws::unique()?)),
+        ("iat", json!(now)),
+        ("exp", json!(now + ASSERTION_SECONDS)),
+    ] {
+        claims.insert(name.into(), value);
+    }
+    jws::sign(&assertion.key, &header, &claims)
+}
+
+/// What to try where the endpoint says `invalid_client`. Sidekey does not try it by itself: probing costs a refused request
+/// per fetch, and with some providers the account.
+pub(crate) fn advice(auth: &ClientAuth) -> &'static str {
+    match auth {
+        ClientAuth::SecretBasic { encoding: BasicEncoding::Rfc6749, .. } => {
+            "if client_id and client_secret are right, try `auth_method: client_secret_post`, or \
+             `basic_auth_encoding: raw` where they have special characters"
+        }
+        ClientAuth::SecretBasic { encoding: BasicEncoding::Raw, .. } => {
+            "if client_id and client_secret are right, try `auth_method: client_secret_post`, or leave out \
+             `basic_auth_encoding`"
+        }
+        ClientAuth::SecretPost { .. } => {
+            "if client_id and client_secret are right, try `auth_method: client_secret_basic`"
+        }
+        ClientAuth::SecretJwt { .. } => {
+            "if client_id and client_secret are right, look at `signing_alg` and `assertion_audience` (some want the issuer, \
+             some the token endpoint) and at this machine's clock; or try `auth_method: client_secret_basic`"
+        }
+        ClientAuth::PrivateKeyJwt(_) => {
+            "is the public key registered there, under `key_id`? Look at `signing_alg`, at `assertion_audience` (some want the \
+             issuer, some the token endpoint) and at this machine's clock; or try `auth_method: client_secret_basic`"
+        }
+        ClientAuth::TlsClientAuth => {
+            "does the certificate have the subject that is registered there? Some have another host for clients with \
+             certificates; or try `auth_method: self_signed_tls_client_auth`"
+        }
+        ClientAuth::SelfSignedTlsClientAuth => {
+            "is this very certificate registered there? Some have another host for clients with certificates; or try \
+             `auth_method: tls_client_auth`"
+        }
+        ClientAuth::None => {
+            "it may want proof of who the client is: give a `client_secret` and try `auth_method: client_secret_basic`"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Secret, SigningKey};
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::Value;
+
+    fn decoded(encoding: BasicEncoding) -> String {
+        let secret = Secret::new("p@ss %+&=:é".into()).unwrap();
+        let auth = ClientAuth::SecretBasic { secret, encoding };
+        let Ok(Proof::Header(value)) = proof("weird:id+&", &auth, "") else { panic!("a header") };
+        assert!(value.is_sensitive());
+        let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
+        String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn basic_is_form_encoded_as_rfc_6749_says_or_raw() {
+        assert_eq!(decoded(BasicEncoding::Rfc6749), "weird%3Aid%2B%26:p%40ss+%25%2B%26%3D%3A%C3%A9");
+        assert_eq!(decoded(BasicEncoding::Raw), "weird:id+&:p@ss %+&=:é");
+    }
+
+    #[test]
+    fn an_assertion_says_who_for_whom_and_for_how_long_and_never_the_same_twice() {
+        let key = SigningKey::ephemeral().unwrap();
+        let assertion =
+            Assertion { key, key_id: Some("k1".into()), audience: None, thumbprint: Some([7; 32]) };
+        let read = || {
+            let token = signed("me", &assertion, "https://login.example.com/token").unwrap();
+            let part = |index| {
+                let part = token.split('.').nth(index).unwrap();
+                serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+            };
+            (part(0), part(1))
+        };
+        let (header, claims) = read();
+        let thumbprint = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+        assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "k1", "x5t#S256": thumbprint }));
+        assert_eq!((&claims["iss"], &claims["sub"]), (&json!("me"), &json!("me")));
+        assert_eq!(claims["aud"], "https://login.example.com/token");
+        assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+        assert_ne!(claims["jti"], read().1["jti"]);
+    }
+}

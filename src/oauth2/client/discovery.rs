@@ -1,0 +1,240 @@
+//! What an issuer says of itself (RFC 8414, OpenID Connect Discovery): where its token endpoint is.
+//!
+//! The document is believed because TLS proves where it comes from and because it names the very issuer that was asked for.
+//! It is kept, and read again after the endpoint it named has failed; while it cannot be read, the last one stays in use.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::http::HttpClient;
+use super::response;
+use crate::config::Issuer;
+use crate::oauth2::{FetchError, FetchFailure};
+
+/// The server in messages.
+const WHO: &str = "the issuer";
+
+/// The metadata of one issuer, as last read.
+#[derive(Default)]
+pub(crate) struct Discovery {
+    found: Mutex<Option<Arc<Metadata>>>,
+    in_doubt: AtomicBool,
+}
+
+/// What is used of the metadata.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names in the metadata")]
+pub(crate) struct Metadata {
+    token_endpoint: Url,
+    /// For clients that prove themselves by a certificate (RFC 8705 §5).
+    mtls_token_endpoint: Option<Url>,
+    /// As written: looked at when somebody logs in, so that a mistake in them stops no token.
+    authorization_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+}
+
+/// An endpoint for a person who logs in.
+#[derive(Debug, Clone, Copy)]
+pub enum LoginEndpoint {
+    /// Where a browser is sent to (RFC 6749 §3.1).
+    Authorization,
+    /// Where a device asks for a code (RFC 8628 §3.1).
+    DeviceAuthorization,
+}
+
+impl LoginEndpoint {
+    /// The name in the metadata, and the key of the configuration that says it instead.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Authorization => ("authorization_endpoint", "authorization_url"),
+            Self::DeviceAuthorization => ("device_authorization_endpoint", "device_authorization_url"),
+        }
+    }
+}
+
+impl Metadata {
+    /// The token endpoint for a client that proves itself by a certificate, or otherwise.
+    pub(crate) fn token_endpoint(&self, by_certificate: bool) -> &Url {
+        self.mtls_token_endpoint.as_ref().filter(|_| by_certificate).unwrap_or(&self.token_endpoint)
+    }
+
+    /// An endpoint for a person, by the rules of the configuration.
+    pub(crate) fn login_endpoint(&self, issuer: &Issuer, which: LoginEndpoint) -> Result<Url, FetchError> {
+        let (name, key) = which.names();
+        let text = match which {
+            LoginEndpoint::Authorization => &self.authorization_endpoint,
+            LoginEndpoint::DeviceAuthorization => &self.device_authorization_endpoint,
+        };
+        let found = match text {
+            Some(text) => issuer
+                .endpoint(text)
+                .map_err(|error| format!("the `{name}` it names cannot be used: {error}")),
+            None => Err(format!("its metadata has no `{name}`; give `{key}`")),
+        };
+        found.map_err(|what| FetchError::new(FetchFailure::Malformed, format!("{WHO}: {what}")))
+    }
+
+    /// Takes from a document what is used, by the rules of the configuration.
+    fn parse(issuer: &Issuer, body: &[u8]) -> Result<Self, String> {
+        let document: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|_| "its metadata is no JSON object".to_owned())?;
+        let text = |object: &Map<String, Value>, name: &str| {
+            object.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        match text(&document, "issuer") {
+            // Character by character (RFC 8414 §3.3), or one issuer could speak for another.
+            Some(named) if named == issuer.as_str() => {}
+            Some(named) => {
+                return Err(format!(
+                    "its metadata is that of `{}`; `issuer` must be written exactly so, if that is who is meant",
+                    response::clean(&named)
+                ));
+            }
+            None => return Err("its metadata names no issuer".into()),
+        }
+        let endpoint = |text: String| {
+            issuer
+                .endpoint(&text)
+                .map_err(|error| format!("the token endpoint it names cannot be used: {error}"))
+        };
+        let aliases = document.get("mtls_endpoint_aliases").and_then(Value::as_object);
+        let mtls = aliases.and_then(|aliases| text(aliases, "token_endpoint"));
+        Ok(Self {
+            token_endpoint: text(&document, "token_endpoint")
+                .ok_or_else(|| "its metadata has no `token_endpoint`".to_owned())
+                .and_then(endpoint)?,
+            mtls_token_endpoint: mtls.map(endpoint).transpose()?,
+            authorization_endpoint: text(&document, "authorization_endpoint"),
+            device_authorization_endpoint: text(&document, "device_authorization_endpoint"),
+        })
+    }
+}
+
+impl Discovery {
+    /// The metadata: as last read, or read now.
+    pub(crate) async fn metadata(
+        &self,
+        issuer: &Issuer,
+        http: &HttpClient,
+        limit: Duration,
+    ) -> Result<Arc<Metadata>, FetchError> {
+        let known = self.found.lock().clone();
+        if let Some(known) = known.clone().filter(|_| !self.in_doubt.load(Ordering::Relaxed)) {
+            return Ok(known);
+        }
+        match (read(issuer, http, limit).await, known) {
+            (Ok(metadata), _) => {
+                let metadata = Arc::new(metadata);
+                *self.found.lock() = Some(metadata.clone());
+                self.in_doubt.store(false, Ordering::Relaxed);
+                Ok(metadata)
+            }
+            (Err(_), Some(known)) => Ok(known),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// After a failed token request: whether the endpoint may have moved.
+    pub(crate) fn doubt(&self, error: &FetchError) {
+        // Who is refused, or asked to wait, was heard by the right one.
+        if !matches!(error.reason, FetchFailure::Refused | FetchFailure::RateLimited | FetchFailure::Local) {
+            self.in_doubt.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Reads the document from the first place that has it.
+async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Metadata, FetchError> {
+    let malformed = |what: &str| FetchError::new(FetchFailure::Malformed, format!("{WHO}: {what}"));
+    let mut status = StatusCode::NOT_FOUND;
+    for url in issuer.metadata_urls() {
+        let client = http.client().map_err(|error| http.unanswered(&error, WHO))?;
+        let request = client.get(url).timeout(limit).header("accept", "application/json");
+        let mut answer = request.send().await.map_err(|error| http.unanswered(&error, WHO))?;
+        status = answer.status();
+        if status.is_success() {
+            let body = http.body(&mut answer, WHO).await?;
+            return Metadata::parse(issuer, &body).map_err(|what| malformed(&what));
+        }
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let what = format!("{WHO} answered {} when asked for its metadata", status.as_u16());
+            return Err(FetchError::new(FetchFailure::ServerError, what));
+        }
+    }
+    let redirect = if status.is_redirection() { ", a redirect, which is never followed" } else { "" };
+    Err(malformed(&format!(
+        "there is no metadata below `/.well-known/` (the last answer was {}{redirect}); is `issuer` right? \
+         Otherwise give `token_url`",
+        status.as_u16()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Auth, Config, TokenUrl};
+    use serde_json::json;
+
+    fn issuer() -> Issuer {
+        let text = "services: { a: { upstream: https://a.example, auth: { type: oauth2, grant_type: client_credentials, \
+                    issuer: 'https://login.example/a', client_id: me, client_secret: s } } }";
+        let config = Config::parse(text, "services.yaml").unwrap();
+        let Auth::OAuth2(oauth2) = &config.services[0].auth else { panic!("an oauth2") };
+        let TokenUrl::Issuer(issuer) = &oauth2.token_url else { panic!("an issuer") };
+        issuer.clone()
+    }
+
+    #[test]
+    fn a_document_is_believed_only_by_the_issuer_it_is_of() {
+        let parse = |document: Value| Metadata::parse(&issuer(), document.to_string().as_bytes());
+        let good = json!({
+            "issuer": "https://login.example/a", "token_endpoint": "https://login.example/a/token",
+            "mtls_endpoint_aliases": { "token_endpoint": "https://mtls.login.example/a/token" },
+            "authorization_endpoint": "https://login.example/a/auth?x=1",
+        });
+        let found = parse(good.clone()).unwrap();
+        assert_eq!(found.token_endpoint(false).as_str(), "https://login.example/a/token");
+        assert_eq!(found.token_endpoint(true).as_str(), "https://mtls.login.example/a/token");
+        let authorization = found.login_endpoint(&issuer(), LoginEndpoint::Authorization).unwrap();
+        assert_eq!(authorization.as_str(), "https://login.example/a/auth?x=1");
+        let error = found.login_endpoint(&issuer(), LoginEndpoint::DeviceAuthorization).unwrap_err();
+        assert!(
+            error.message.contains("no `device_authorization_endpoint`; give `device_authorization_url`")
+        );
+        for odd in ["http://login.example/auth", "javascript:alert(1)", "file:///etc/passwd", "/auth"] {
+            let mut document = good.clone();
+            document["authorization_endpoint"] = json!(odd);
+            // Tokens are refreshed all the same.
+            let found = parse(document).unwrap();
+            let error = found.login_endpoint(&issuer(), LoginEndpoint::Authorization).unwrap_err();
+            assert!(error.message.contains("cannot be used"), "{odd}: {}", error.message);
+        }
+        let changed = |name: &str, value: Value| {
+            let mut document = good.clone();
+            document[name] = value;
+            parse(document).unwrap_err()
+        };
+        for other in ["https://login.example/a/", "https://login.example/A", "https://evil.example", ""] {
+            assert!(changed("issuer", json!(other)).contains("metadata is that of"), "{other}");
+        }
+        assert!(changed("issuer", Value::Null).contains("names no issuer"));
+        assert!(changed("token_endpoint", json!("http://login.example/token")).contains("cannot be used"));
+        assert!(
+            changed("token_endpoint", json!("https://u:p@login.example/token")).contains("cannot be used")
+        );
+        assert!(changed("token_endpoint", json!(7)).contains("no `token_endpoint`"));
+        assert!(
+            changed("mtls_endpoint_aliases", json!({ "token_endpoint": "ftp://x" }))
+                .contains("cannot be used")
+        );
+        for body in ["", "[]", "<html>", "7"] {
+            assert!(Metadata::parse(&issuer(), body.as_bytes()).is_err());
+        }
+    }
+}

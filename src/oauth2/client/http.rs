@@ -1,0 +1,127 @@
+//! The HTTP client toward one token endpoint; made anew when the files of its `tls` have changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use reqwest::{Proxy, redirect};
+use rustls::ClientConfig;
+use zeroize::Zeroizing;
+
+use super::response;
+use crate::config;
+use crate::net::dns::Resolver;
+use crate::oauth2::{FetchError, FetchFailure};
+use crate::tls::client::TlsClient;
+
+/// Limit on the TCP and TLS handshakes, within `request_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// No answer is larger; a larger one is an attack or a mistake.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// A client that follows no redirect and no proxy of the environment.
+pub(crate) struct HttpClient {
+    tls: Arc<TlsClient>,
+    proxy: Option<config::Proxy>,
+    resolver: Resolver,
+    /// With the configuration that it was made with.
+    made: Mutex<(Arc<ClientConfig>, reqwest::Client)>,
+}
+
+impl HttpClient {
+    pub(crate) fn new(
+        tls: Arc<TlsClient>,
+        resolver: Resolver,
+        proxy: Option<config::Proxy>,
+    ) -> reqwest::Result<Self> {
+        let config = tls.current();
+        let client = client(&config, &resolver, proxy.as_ref())?;
+        Ok(Self { tls, proxy, resolver, made: Mutex::new((config, client)) })
+    }
+
+    /// A client that uses the newest content of the files.
+    pub(crate) fn client(&self) -> reqwest::Result<reqwest::Client> {
+        let config = self.tls.current();
+        let mut made = self.made.lock();
+        if !Arc::ptr_eq(&made.0, &config) {
+            *made = (config.clone(), client(&config, &self.resolver, self.proxy.as_ref())?);
+        }
+        Ok(made.1.clone())
+    }
+
+    /// Reads the answer's body, 1 MiB at most. `who` is the server in the messages: `the token endpoint`.
+    pub(crate) async fn body(
+        &self,
+        answer: &mut reqwest::Response,
+        who: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, FetchError> {
+        let mut body = Zeroizing::new(Vec::new());
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error, who))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                let message = format!("{who}'s answer is larger than 1 MiB");
+                return Err(FetchError::new(FetchFailure::Malformed, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
+    pub(crate) fn unanswered(&self, error: &reqwest::Error, who: &str) -> FetchError {
+        let mut causes = String::new();
+        let mut is_tls = false;
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            is_tls |= is_tls_error(cause);
+            causes = cause.to_string();
+            source = cause.source();
+        }
+        let (reason, what) = match () {
+            () if error.is_timeout() => (FetchFailure::Timeout, format!("{who} did not answer in time")),
+            () if is_tls => (FetchFailure::Tls, format!("TLS to {who} failed")),
+            () if error.is_connect() => (FetchFailure::Connect, format!("cannot connect to {who}")),
+            () => (FetchFailure::Connect, format!("the connection to {who} broke")),
+        };
+        let what = match self.proxy {
+            Some(_) => format!("{what} (through the proxy of `proxy_url`)"),
+            None => what,
+        };
+        let message = if causes.is_empty() || reason == FetchFailure::Timeout {
+            what
+        } else {
+            format!("{what}: {}", response::clean(&causes))
+        };
+        FetchError::new(reason, message)
+    }
+}
+
+fn client(
+    tls: &ClientConfig,
+    resolver: &Resolver,
+    proxy: Option<&config::Proxy>,
+) -> reqwest::Result<reqwest::Client> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .dns_resolver(Arc::new(resolver.clone()))
+        .redirect(redirect::Policy::none())
+        // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        // Requests are minutes apart; a connection kept for the next would be found dead by it.
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")));
+    let Some(config) = proxy else { return client.build() };
+    let proxy = Proxy::all(config.url.clone())?;
+    let proxy = match &config.login {
+        Some((username, password)) => proxy.basic_auth(username, password.expose()),
+        None => proxy,
+    };
+    client.proxy(proxy).build()
+}
+
+/// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.
+fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || inner().is_some_and(|inner| is_tls_error(inner))
+}

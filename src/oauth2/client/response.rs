@@ -1,0 +1,510 @@
+//! What token endpoints answer, as they really do it (RFC 6749 §5 and everything that is not in it).
+//!
+//! A pure function from status, headers and bytes to a token or one classified failure. Nothing of the body is ever
+//! kept in an error but the `error` code and a short, cleaned description.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::redact::Redactor;
+use crate::oauth2::{FetchError, FetchFailure};
+use crate::secret::Secret;
+
+/// A longer lifetime is taken as this one: the token is merely renewed earlier.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+/// `expires_in` of more than thirty days is taken for milliseconds (Entra v1, PayPal, NetSuite), if that leaves a minute.
+const SHORTEST_IN_MILLISECONDS: f64 = 60.0;
+/// Of a description, this many characters go into a log.
+const MAX_DESCRIPTION: usize = 200;
+
+/// A token answer, parsed.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// `access_token`.
+    pub access_token: Secret,
+    /// From `expires_in`, or `expires_at`/`expires_on`, or the token's own `exp`; `None` where nothing says.
+    pub lifetime: Option<Duration>,
+    /// Whether `lifetime` is what the endpoint said, rather than a hint read from the token itself.
+    pub lifetime_is_stated: bool,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// `refresh_token`, where it can be used.
+    pub refresh_token: Option<Secret>,
+}
+
+/// What `token_type` is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449: bound to a key.
+    Dpop,
+}
+
+impl TokenType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+}
+
+/// Parses an answer with a bearer token.
+pub(crate) fn parse(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redactor: &Redactor,
+) -> Result<Answer, FetchError> {
+    parse_as(TokenType::Bearer, status, headers, body, now, redactor)
+}
+
+/// Parses an answer. `now` is when the request was sent; `redactor` knows what must not be shown, because an endpoint
+/// may write back what it was sent.
+pub(crate) fn parse_as(
+    kind: TokenType,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redactor: &Redactor,
+) -> Result<Answer, FetchError> {
+    let mut fields = object(status, headers, body, now, redactor)?;
+    let redactor = &with_tokens(redactor, Some(&fields));
+    let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
+    if let Some(other) = unusable_type(kind, &fields, redactor) {
+        let wanted = kind.as_str();
+        let hint = match kind {
+            TokenType::Dpop => "; does this endpoint bind tokens to keys? Otherwise leave `dpop` out",
+            TokenType::Bearer if other.eq_ignore_ascii_case("dpop") => {
+                "; `dpop: true` makes the proofs for it"
+            }
+            TokenType::Bearer => "",
+        };
+        return Err(malformed(&format!(
+            "the token endpoint issued a token of type {other}, which is not {wanted}{hint}"
+        )));
+    }
+    let access_token = match fields.remove("access_token") {
+        Some(Value::String(token)) => {
+            usable(token).ok_or_else(|| malformed("the access token holds characters that no token has"))?
+        }
+        _ => return Err(malformed("the token endpoint's answer has no access_token")),
+    };
+    let refresh_token = match fields.remove("refresh_token") {
+        Some(Value::String(token)) => Secret::new(token).ok(),
+        _ => None,
+    };
+    let hint = jwt_lifetime(&access_token, now);
+    let stated = stated_lifetime(&fields, hint, now);
+    Ok(Answer {
+        lifetime: stated.or(hint),
+        lifetime_is_stated: stated.is_some(),
+        scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
+        access_token,
+        refresh_token,
+    })
+}
+
+/// The members of an answer that is no error: of a token endpoint, or of another that a token is obtained with.
+pub(crate) fn object(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redactor: &Redactor,
+) -> Result<Map<String, Value>, FetchError> {
+    let fields = fields(headers, body);
+    let redactor = &with_tokens(redactor, fields.as_ref());
+    // An error is an error under any status (GitHub and Slack send it under 200).
+    if let Some((code, description)) = fields.as_ref().and_then(stated_error) {
+        return Err(refused(status, headers, code, description, now, redactor));
+    }
+    if !status.is_success() {
+        return Err(unsuccessful(status, headers, now));
+    }
+    let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
+    fields.ok_or_else(|| match body {
+        [] => malformed("the token endpoint sent an empty answer"),
+        _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
+    })
+}
+
+/// The code and the description of an error: RFC 6749 §5.2, or what Google (an object) and Okta (names of its own) send.
+fn stated_error(fields: &Map<String, Value>) -> Option<(&Value, Option<&Value>)> {
+    let code = fields.get("error").or_else(|| fields.get("errorCode"))?;
+    if let Value::Object(error) = code {
+        let code = ["status", "type", "code"].into_iter().find_map(|name| error.get(name));
+        return Some((code.unwrap_or(&Value::Null), error.get("message")));
+    }
+    let none = matches!(code, Value::Null | Value::Bool(false)) || code == "";
+    let description = ["error_description", "errorSummary", "message"];
+    (!none).then(|| (code, description.into_iter().find_map(|name| fields.get(name))))
+}
+
+/// The answer as an object: JSON whatever it says it is, or a form where it says so (GitHub without `Accept`) or is one.
+fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
+    // A byte order mark is no part of the document.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if let Ok(object) = serde_json::from_slice(body) {
+        return Some(object);
+    }
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+    let looks_like_one = body.starts_with(b"access_token=") || body.starts_with(b"error=");
+    (is_form || looks_like_one).then(|| {
+        let pairs = form_urlencoded::parse(body);
+        pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect()
+    })
+}
+
+/// The tokens of this very answer may stand in its other fields.
+fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Redactor {
+    let named = |name| fields.and_then(|fields| fields.get(name)).and_then(Value::as_str);
+    let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named);
+    tokens.fold(redactor.clone(), Redactor::hide_likely)
+}
+
+/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header. A token exchange answers `N_A`
+/// where what it issued is no access token (RFC 8693 §2.2.1), such as an ID token that an API takes.
+fn unusable_type(wanted: TokenType, fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
+    match fields.get("token_type") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case(wanted.as_str()) => None,
+        Some(Value::String(kind)) if kind == "N_A" && fields.contains_key("issued_token_type") => None,
+        Some(Value::String(kind)) => Some(clean(redactor.show(kind))),
+        Some(_) => Some("that is no string".into()),
+    }
+}
+
+/// A token that can stand after `Bearer ` (RFC 6750 §2.1 is narrower, and not kept to by all): visible ASCII.
+fn usable(token: String) -> Option<Secret> {
+    let token = Zeroizing::new(token);
+    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible { Secret::new(token.to_string()).ok() } else { None }
+}
+
+/// What the answer says, held against what the token itself says: a longer lifetime than both can mean is in another
+/// unit. A token that is renewed too early costs a request; one that is used too long costs the service.
+fn stated_lifetime(fields: &Map<String, Value>, hint: Option<Duration>, now: SystemTime) -> Option<Duration> {
+    let seconds = |name: &str| fields.get(name).and_then(number).filter(|seconds| *seconds > 0.0);
+    let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let until = |name: &str| {
+        // A point in time of more than 11 digits is in milliseconds.
+        let at = seconds(name).map(|at| if at > 1e11 { at / 1000.0 } else { at });
+        at.map(|at| at - unix_now).filter(|left| *left > 0.0)
+    };
+    let stated = seconds("expires_in").or_else(|| until("expires_at")).or_else(|| until("expires_on"))?;
+    let in_milliseconds = stated > MAX_LIFETIME.as_secs_f64() && stated / 1000.0 >= SHORTEST_IN_MILLISECONDS;
+    let stated = lifetime(if in_milliseconds { stated / 1000.0 } else { stated });
+    Some(hint.filter(|hint| *hint < stated / 10).unwrap_or(stated))
+}
+
+/// A number, also where it is written as a string.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+    .filter(|number| number.is_finite())
+}
+
+fn lifetime(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)
+}
+
+/// `exp` of a token that is a JWT: a hint, its signature is not ours to check.
+fn jwt_lifetime(token: &Secret, now: SystemTime) -> Option<Duration> {
+    let claims = token.expose().split('.').nth(1)?;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let left = number(claims.get("exp")?)? - unix_now;
+    (left > 0.0).then(|| lifetime(left))
+}
+
+fn refused(
+    status: StatusCode,
+    headers: &HeaderMap,
+    code: &Value,
+    description: Option<&Value>,
+    now: SystemTime,
+    redactor: &Redactor,
+) -> FetchError {
+    // Redacted before it is cut: half a secret is still one.
+    let shown = |text: &str| clean(redactor.show(text));
+    let code = match code {
+        Value::String(code) => shown(code),
+        Value::Number(code) => code.to_string(),
+        _ => "(no string)".into(),
+    };
+    let mut message = format!("the token endpoint answered {} with error {code}", status.as_u16());
+    if let Some(description) = description.and_then(Value::as_str) {
+        message.push_str(": ");
+        message.push_str(&shown(description));
+    }
+    let passing = matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down");
+    let reason = match status.as_u16() {
+        429 => FetchFailure::RateLimited,
+        408 | 500.. => FetchFailure::ServerError,
+        _ if passing => FetchFailure::ServerError,
+        _ => FetchFailure::Refused,
+    };
+    FetchError { reason, message, retry_after: retry_after(headers, now), code: Some(code) }
+}
+
+fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> FetchError {
+    let retry_after = retry_after(headers, now);
+    let (reason, note) = match status.as_u16() {
+        429 => (FetchFailure::RateLimited, ""),
+        503 if retry_after.is_some() => (FetchFailure::RateLimited, ""),
+        408 | 500.. => (FetchFailure::ServerError, ""),
+        300..=399 => (
+            FetchFailure::Malformed,
+            ": a redirect, which is never followed; token_url must be the endpoint itself",
+        ),
+        401 => (FetchFailure::Refused, ", without saying why"),
+        // No OAuth error: something before the endpoint, such as a firewall, which may let the next request pass.
+        400 | 403 => (FetchFailure::Malformed, " without an OAuth error: is something in between?"),
+        _ => (FetchFailure::Malformed, ": is token_url the token endpoint?"),
+    };
+    FetchError {
+        reason,
+        message: format!("the token endpoint answered {}{note}", status.as_u16()),
+        retry_after,
+        code: None,
+    }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
+}
+
+/// Text of a stranger, fit for a log: short, on one line, ASCII.
+pub(crate) fn clean(text: &str) -> String {
+    let keep = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.chars().take(MAX_DESCRIPTION).map(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2026-01-01T00:00:00Z
+    const NOW: u64 = 1_767_225_600;
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW)
+    }
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Answer, FetchError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        parse(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), now(), &Redactor::default())
+    }
+
+    /// The lifetime of a good answer in milliseconds; -1 where none is known.
+    fn millis(body: &str) -> i128 {
+        let answer = answer(200, &[], body).unwrap();
+        assert_eq!(answer.access_token.expose().split('.').count() % 2, 1);
+        answer.lifetime.map_or(-1, |lifetime| lifetime.as_millis().cast_signed())
+    }
+
+    fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> (FetchFailure, String) {
+        let error = answer(status, headers, body).unwrap_err();
+        (error.reason, error.message)
+    }
+
+    #[test]
+    fn reads_lifetimes_in_every_dress() {
+        for (fields, expected) in [
+            (r#""expires_in":3600"#, 3_600_000),
+            (r#""expires_in":"3600""#, 3_600_000),
+            (r#""expires_in":" 3600 ""#, 3_600_000),
+            (r#""expires_in":3599.5"#, 3_599_500),
+            (r#""expires_in":0"#, -1),
+            (r#""expires_in":-1"#, -1),
+            (r#""expires_in":null"#, -1),
+            (r#""expires_in":"soon""#, -1),
+            (r#""expires_in":[]"#, -1),
+            (r#""expires_in":1e300"#, 2_592_000_000),
+            (r#""expires_in":99999999999999999999"#, 2_592_000_000),
+            (r#""expires_in":2592000"#, 2_592_000_000),
+            (r#""expires_in":3600000"#, 3_600_000),
+            (r#""expires_in":"28800000""#, 28_800_000),
+            (r#""expires_in":true"#, -1),
+            (r#""expires_in":"NaN""#, -1),
+            (r#""expires_in":"inf""#, -1),
+            (r#""expires_in":{"seconds":5}"#, -1),
+            (r#""expires_in":"","expires_on":"1767229200""#, 3_600_000),
+            (r#""expires_at":1767229200000"#, 3_600_000),
+            (r#""expires_at":"2026-01-01T01:00:00Z""#, -1),
+            (r#""ext_expires_in":7200,"expires_in":"3599""#, 3_599_000),
+            (r#""error":null,"expires_in":1"#, 1_000),
+            (r#""error":"","expires_in":1"#, 1_000),
+            (r#""error":false,"expires_in":1"#, 1_000),
+            (r#""expires_at":1767229200"#, 3_600_000),
+            (r#""expires_on":"1767229200""#, 3_600_000),
+            (r#""expires_on":"1""#, -1),
+            (r#""token_type":"bearer""#, -1),
+            (r#""token_type":"BEARER","expires_in":1"#, 1_000),
+            (r#""token_type":"","expires_in":1"#, 1_000),
+        ] {
+            assert_eq!(millis(&format!(r#"{{"access_token":"abc",{fields}}}"#)), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn takes_the_expiry_of_a_jwt_as_a_hint() {
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, NOW + 900));
+        let body = format!(r#"{{"access_token":"e30.{claims}.sig"}}"#);
+        assert_eq!(millis(&body), 900_000);
+        assert!(!answer(200, &[], &body).unwrap().lifetime_is_stated);
+        let stating = |seconds| format!(r#"{{"access_token":"e30.{claims}.sig","expires_in":{seconds}}}"#);
+        assert_eq!(millis(&stating(600)), 600_000, "what is said counts");
+        assert_eq!(millis(&stating(3600)), 3_600_000, "and a clock that is a little off changes nothing");
+        assert_eq!(millis(&stating(900_000)), 900_000, "but milliseconds are no seconds");
+        assert_eq!(millis(r#"{"access_token":"e30.!!!.sig"}"#), -1);
+    }
+
+    #[test]
+    fn takes_other_successes_and_forms() {
+        assert!(answer(201, &[], r#"{"access_token":"abc"}"#).is_ok());
+        assert!(answer(200, &[], "\u{feff}{\"access_token\":\"abc\"}").is_ok());
+        for kind in ["text/html", "text/plain", "application/x-www-form-urlencoded", "image/png"] {
+            assert!(answer(200, &[("content-type", kind)], r#"{"access_token":"abc"}"#).is_ok(), "{kind}");
+        }
+        assert!(answer(200, &[("content-type", "text/plain")], "access_token=abc&expires_in=60").is_ok());
+        let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        let answer = answer(200, &form, "access_token=a%2Bc&expires_in=60&token_type=bearer").unwrap();
+        assert_eq!((answer.access_token.expose(), answer.lifetime), ("a+c", Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn classifies_every_failure_once() {
+        use FetchFailure::{Malformed, RateLimited, Refused, ServerError};
+        let html = "<html>Sign in</html>";
+        for (status, body, expected) in [
+            (200, "", Malformed),
+            (200, html, Malformed),
+            (200, "[]", Malformed),
+            (200, r#"{"access_token":""}"#, Malformed),
+            (200, r#"{"access_token":7}"#, Malformed),
+            (200, r#"{"access_token":"a b"}"#, Malformed),
+            (200, r#"{"access_token":"a\r\nX: y"}"#, Malformed),
+            (200, r#"{"access_token":"abc","token_type":"mac"}"#, Malformed),
+            (200, r#"{"access_token":"abc""#, Malformed),
+            (200, r#"{"error":"bad_verification_code"}"#, Refused),
+            (200, r#"{"ok":false,"error":"invalid_auth"}"#, Refused),
+            (400, r#"{"error":"invalid_grant"}"#, Refused),
+            (200, "error=bad_verification_code&error_description=The+code", Refused),
+            (401, r#"{"error":{"code":401,"message":"no","status":"UNAUTHENTICATED"}}"#, Refused),
+            (401, r#"{"errorCode":"invalid_client","errorSummary":"no such client"}"#, Refused),
+            (400, r#"{"error":{}}"#, Refused),
+            (400, r#"{"error":7}"#, Refused),
+            (200, r#"{"ok":false}"#, Malformed),
+            (204, "", Malformed),
+            (400, html, Malformed),
+            (401, html, Refused),
+            (403, html, Malformed),
+            (401, r#"{"error":"invalid_client"}"#, Refused),
+            (400, r#"{"error":"temporarily_unavailable"}"#, ServerError),
+            (404, html, Malformed),
+            (302, "", Malformed),
+            (408, "", ServerError),
+            (429, "", RateLimited),
+            (500, r#"{"error":"server_error"}"#, ServerError),
+            (502, html, ServerError),
+            (503, "", ServerError),
+        ] {
+            assert_eq!(failure(status, &[], body).0, expected, "{status} {body}");
+        }
+        assert_eq!(failure(503, &[("retry-after", "5")], "").0, RateLimited);
+    }
+
+    #[test]
+    fn reads_retry_after_in_seconds_and_as_a_date() {
+        let asked = |value: &str| answer(429, &[("retry-after", value)], "").unwrap_err().retry_after;
+        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
+        assert_eq!(asked("Thu, 01 Jan 2026 00:02:00 GMT"), Some(Duration::from_secs(120)));
+        assert_eq!(asked("Wed, 31 Dec 2025 00:00:00 GMT"), None);
+        assert_eq!(asked("soon"), None);
+    }
+
+    #[test]
+    fn an_error_holds_the_code_and_a_short_clean_description_and_nothing_else_of_the_body() {
+        let long = "x".repeat(5000);
+        let body = format!(
+            r#"{{"error":"invalid_client","error_description":"no\n\u001b[31m {long}","hint":"CANARY"}}"#
+        );
+        let (_, message) = failure(401, &[], &body);
+        assert!(
+            message.starts_with("the token endpoint answered 401 with error invalid_client: no??[31m xxx")
+        );
+        assert!(message.len() < 300 && !message.contains("CANARY"));
+        assert!(!failure(200, &[], "CANARY").1.contains("CANARY"));
+    }
+
+    #[test]
+    fn names_the_error_however_it_is_written() {
+        for (body, expected) in [
+            (r#"{"error":"invalid_scope"}"#, "invalid_scope"),
+            (
+                r#"{"error":{"code":401,"message":"bad key","status":"UNAUTHENTICATED"}}"#,
+                "UNAUTHENTICATED: bad key",
+            ),
+            (r#"{"error":{"type":"auth","message":"bad key"}}"#, "auth: bad key"),
+            (
+                r#"{"errorCode":"invalid_client","errorSummary":"no such client"}"#,
+                "invalid_client: no such client",
+            ),
+            (r#"{"error":7,"message":"seven"}"#, "7: seven"),
+        ] {
+            assert_eq!(
+                failure(400, &[], body).1,
+                format!("the token endpoint answered 400 with error {expected}")
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
+        let body =
+            format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
+        let redactor = Redactor::default().hide("CANARY");
+        let error =
+            parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redactor).unwrap_err();
+        assert!(!error.message.contains("CAN"), "{}", error.message);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_never_lets_a_control_character_through(status in 100u16..600, body: Vec<u8>, form: bool) {
+            let mut headers = HeaderMap::new();
+            if form {
+                headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+            }
+            match parse(StatusCode::from_u16(status).unwrap(), &headers, &body, now(), &Redactor::default()) {
+                Ok(answer) => prop_assert!(answer.access_token.expose().bytes().all(|b| b.is_ascii_graphic())),
+                Err(error) => prop_assert!(!error.message.chars().any(char::is_control)),
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `client_credentials` (RFC 6749 §4.4): the client asks for itself. A `refresh_token` in the answer is ignored (§4.4.3).
+
+use async_trait::async_trait;
+
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{FetchError, Issued, TokenSource};
+use crate::secret::Secret;
+
+/// The client-credentials grant at one endpoint.
+pub struct ClientCredentials {
+    endpoint: TokenEndpoint,
+}
+
+impl ClientCredentials {
+    /// Prepares the grant.
+    pub fn new(endpoint: TokenEndpoint) -> Self {
+        Self { endpoint }
+    }
+}
+
+#[async_trait]
+impl TokenSource for ClientCredentials {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+        let mut fields = vec![("grant_type", "client_credentials")];
+        let scope = self.endpoint.scope();
+        if !scope.is_empty() {
+            fields.push(("scope", scope));
+        }
+        let issued = self.endpoint.request(&fields).await?;
+        Ok(Issued { refresh_token: None, ..issued })
+    }
+}

@@ -1,0 +1,192 @@
+//! `device_code` (RFC 8628): a login for machines without a browser. The person enters a short code elsewhere while the
+//! token endpoint is asked again and again.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::oauth2::client::discovery::LoginEndpoint;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::client::response::{clean, number, object};
+use crate::oauth2::{FetchError, FetchFailure, Issued};
+use crate::secret::Secret;
+
+/// Between two questions where the answer does not say (RFC 8628 §3.2).
+const INTERVAL: Duration = Duration::from_secs(5);
+/// `slow_down` makes it this much longer, for good (RFC 8628 §3.5).
+const SLOWER: Duration = Duration::from_secs(5);
+/// No interval is shorter or longer than these, whatever the answer says.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+/// No login is waited for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// What the person has to be told, and what the token endpoint is asked with.
+pub struct DeviceAuthorization {
+    /// What the person enters.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: Url,
+    /// The same with the code in it, if the provider has such a page.
+    pub verification_uri_complete: Option<Url>,
+    /// For how long the code is good.
+    pub expires_in: Duration,
+    device_code: Secret,
+    interval: Duration,
+}
+
+impl DeviceAuthorization {
+    /// Asks the device authorization endpoint for a code (RFC 8628 §3.1).
+    pub async fn begin(endpoint: &TokenEndpoint, configured: Option<&Url>) -> Result<Self, FetchError> {
+        let url = endpoint.login_endpoint(configured, LoginEndpoint::DeviceAuthorization).await?;
+        let scope = endpoint.scope();
+        let mut fields = Vec::new();
+        if !scope.is_empty() {
+            fields.push(("scope", scope));
+        }
+        let answer = endpoint.post(&url, &fields, object).await;
+        answer.and_then(|answer| Self::read(&answer)).map_err(|mut error| {
+            error.message = error.message.replace("the token endpoint", "the device authorization endpoint");
+            error
+        })
+    }
+
+    fn read(answer: &Map<String, Value>) -> Result<Self, FetchError> {
+        let malformed = |what: &str| {
+            let message = format!("the device authorization endpoint's answer has no usable {what}");
+            FetchError::new(FetchFailure::Malformed, message)
+        };
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let seconds = |name: &str| {
+            let seconds = answer.get(name).and_then(number).filter(|seconds| *seconds > 0.0)?;
+            Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT))
+        };
+        let device_code = text("device_code").and_then(|code| Secret::new(code.to_owned()).ok());
+        // Google's first version has another name for it.
+        let verification_uri = text("verification_uri").or_else(|| text("verification_url"));
+        Ok(Self {
+            user_code: text("user_code").map(clean).ok_or_else(|| malformed("user_code"))?,
+            verification_uri: verification_uri.and_then(page).ok_or_else(|| malformed("verification_uri"))?,
+            verification_uri_complete: text("verification_uri_complete").and_then(page),
+            expires_in: seconds("expires_in").unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT),
+            device_code: device_code.ok_or_else(|| malformed("device_code"))?,
+            interval: seconds("interval").unwrap_or(INTERVAL).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
+        })
+    }
+
+    /// Asks the token endpoint until the person has decided or the code has expired.
+    pub async fn tokens(&self, endpoint: &TokenEndpoint) -> Result<Issued, FetchError> {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", self.device_code.expose()),
+        ];
+        let end = Instant::now() + self.expires_in;
+        let mut interval = self.interval;
+        loop {
+            if Instant::now() + interval >= end {
+                return Err(FetchError::new(
+                    FetchFailure::Refused,
+                    "the code has expired before it was entered",
+                ));
+            }
+            tokio::time::sleep(interval).await;
+            match endpoint.request(&fields).await {
+                Ok(issued) => return Ok(issued),
+                Err(error) => interval = longer(interval, &error).ok_or(error)?,
+            }
+        }
+    }
+}
+
+/// How long to wait before the next question (RFC 8628 §3.5); `None` where there is no next one.
+fn longer(interval: Duration, error: &FetchError) -> Option<Duration> {
+    let next = match error.code.as_deref() {
+        Some("authorization_pending") => interval,
+        Some("slow_down") => interval + SLOWER,
+        _ => match error.reason {
+            FetchFailure::Connect | FetchFailure::Timeout | FetchFailure::ServerError => interval * 2,
+            FetchFailure::RateLimited => error.retry_after.unwrap_or(interval * 2).max(interval),
+            _ => return None,
+        },
+    };
+    Some(next.min(LONGEST_INTERVAL))
+}
+
+/// A page that a person may be sent to: the address goes to a terminal, and from there into a browser.
+fn page(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FetchFailure::{Connect, Malformed, Refused, ServerError, Tls};
+    use serde_json::json;
+
+    fn read(change: &Value) -> Result<DeviceAuthorization, FetchError> {
+        let mut answer = json!({
+            "device_code": "CANARY", "user_code": "WDJB-MJHT", "verification_uri": "https://example.com/device",
+        });
+        answer.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        DeviceAuthorization::read(answer.as_object().unwrap())
+    }
+
+    #[test]
+    fn reads_what_it_is_told_within_limits() {
+        let plain = read(&json!({})).unwrap();
+        assert_eq!((plain.user_code.as_str(), plain.interval), ("WDJB-MJHT", INTERVAL));
+        assert_eq!(plain.expires_in, LONGEST_WAIT);
+        let seconds = Duration::from_secs;
+        for (interval, expected) in [
+            (json!(7), seconds(7)),
+            (json!("7"), seconds(7)),
+            (json!(0.01), seconds(1)),
+            (json!(1e300), seconds(60)),
+        ] {
+            assert_eq!(read(&json!({ "interval": interval })).unwrap().interval, expected);
+        }
+        assert_eq!(read(&json!({ "expires_in": 120 })).unwrap().expires_in, seconds(120));
+        let old = json!({ "verification_uri": null, "verification_url": "https://www.google.com/device" });
+        assert_eq!(read(&old).unwrap().verification_uri.as_str(), "https://www.google.com/device");
+    }
+
+    #[test]
+    fn what_goes_to_the_terminal_does_nothing_there() {
+        let told = read(
+            &json!({ "user_code": "AB\u{1b}[2J\u{7}", "verification_uri": "https://example.com/\u{1b}[2J" }),
+        );
+        let told = told.unwrap();
+        assert_eq!(told.user_code, "AB?[2J?");
+        assert!(!told.verification_uri.as_str().contains('\u{1b}'));
+        for uri in ["javascript:alert(1)", "file:///etc/passwd", "example.com", ""] {
+            assert!(read(&json!({ "verification_uri": uri })).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_its_parts_is_refused_and_not_repeated() {
+        for name in ["device_code", "user_code", "verification_uri"] {
+            let error = read(&json!({ name: 7 })).err().unwrap();
+            assert!(error.message.ends_with(name) && !error.message.contains("CANARY"), "{error}");
+        }
+    }
+
+    #[test]
+    fn slows_down_when_it_is_told_to_and_ends_when_it_is_refused() {
+        let next = |reason, code: Option<&str>| {
+            let error = FetchError { code: code.map(str::to_owned), ..FetchError::new(reason, "") };
+            longer(Duration::from_secs(5), &error).map(|next| next.as_secs())
+        };
+        assert_eq!(next(Refused, Some("authorization_pending")), Some(5));
+        assert_eq!(next(ServerError, Some("slow_down")), Some(10));
+        assert_eq!(next(Connect, None), Some(10));
+        assert_eq!(next(ServerError, None), Some(10));
+        for code in ["expired_token", "access_denied", "invalid_grant", "invalid_client"] {
+            assert_eq!(next(Refused, Some(code)), None);
+        }
+        assert_eq!((next(Tls, None), next(Malformed, None)), (None, None));
+    }
+}

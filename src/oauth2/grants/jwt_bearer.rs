@@ -1,0 +1,55 @@
+//! `jwt_bearer` (RFC 7523 §2.1): a statement signed with a key is the grant itself. Google service accounts, Salesforce,
+//! DocuSign, Box.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::config::JwtBearer;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource, jws};
+use crate::secret::Secret;
+
+/// The JWT bearer grant at one endpoint.
+pub struct JwtBearerGrant {
+    endpoint: TokenEndpoint,
+    grant: Box<JwtBearer>,
+}
+
+impl JwtBearerGrant {
+    /// Prepares the grant.
+    pub fn new(endpoint: TokenEndpoint, grant: Box<JwtBearer>) -> Self {
+        Self { endpoint, grant }
+    }
+}
+
+#[async_trait]
+impl TokenSource for JwtBearerGrant {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+        let unsigned =
+            |error: crate::secret::SigningFailed| FetchError::new(FetchFailure::Local, error.to_string());
+        let JwtBearer { key, key_id, headers, claims, lifetime } = &*self.grant;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut header = vec![("typ", json!("JWT"))];
+        header.retain(|(name, _)| !headers.contains_key(*name));
+        header.extend(key_id.iter().map(|id| ("kid", json!(id))));
+        header.extend(headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let mut claims = claims.clone();
+        claims.entry("aud").or_insert_with(|| json!(self.endpoint.config().token_url.as_str()));
+        claims.entry("jti").or_insert(json!(jws::unique().map_err(unsigned)?));
+        claims.insert("iat".into(), json!(now));
+        claims.insert("exp".into(), json!(now + lifetime.as_secs()));
+        let assertion = jws::sign(key, &header, &claims).map_err(unsigned)?;
+        let mut fields = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.as_str()),
+        ];
+        let scope = self.endpoint.scope();
+        if !scope.is_empty() {
+            fields.push(("scope", scope));
+        }
+        let issued = self.endpoint.request(&fields).await?;
+        Ok(Issued { refresh_token: None, ..issued })
+    }
+}

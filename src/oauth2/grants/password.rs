@@ -1,0 +1,45 @@
+//! `password` (RFC 6749 §4.3): the resource owner's name and password. For machine accounts of providers that know no
+//! other way; where the answer has a refresh token, the password stays at home until that one is refused.
+
+use async_trait::async_trait;
+
+use super::refresh_token::refresh;
+use crate::config::Password;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{FetchError, Issued, TokenSource};
+use crate::secret::Secret;
+
+/// The password grant at one endpoint.
+pub struct PasswordGrant {
+    endpoint: TokenEndpoint,
+    owner: Password,
+}
+
+impl PasswordGrant {
+    /// Prepares the grant.
+    pub fn new(endpoint: TokenEndpoint, owner: Password) -> Self {
+        Self { endpoint, owner }
+    }
+}
+
+#[async_trait]
+impl TokenSource for PasswordGrant {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        if let Some(held) = held {
+            match refresh(&self.endpoint, held, None).await {
+                Err(error) if error.has_code("invalid_grant") => {}
+                outcome => return outcome,
+            }
+        }
+        let scope = self.endpoint.scope();
+        let mut fields = vec![
+            ("grant_type", "password"),
+            ("username", &self.owner.username),
+            ("password", self.owner.password.expose()),
+        ];
+        if !scope.is_empty() {
+            fields.push(("scope", scope));
+        }
+        self.endpoint.request(&fields).await
+    }
+}

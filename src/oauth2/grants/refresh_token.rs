@@ -1,0 +1,43 @@
+//! `refresh_token` (RFC 6749 §6): begins with a refresh token that was obtained elsewhere, and goes on with what the
+//! endpoint gives in exchange.
+
+use async_trait::async_trait;
+
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{FetchError, Issued, TokenSource};
+use crate::secret::Secret;
+
+/// The refresh-token grant at one endpoint.
+pub struct RefreshTokenGrant {
+    endpoint: TokenEndpoint,
+    seed: Secret,
+}
+
+impl RefreshTokenGrant {
+    /// Prepares the grant; `seed` is the refresh token to begin with.
+    pub fn new(endpoint: TokenEndpoint, seed: Secret) -> Self {
+        Self { endpoint, seed }
+    }
+}
+
+#[async_trait]
+impl TokenSource for RefreshTokenGrant {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        let scope = Some(self.endpoint.scope()).filter(|scope| !scope.is_empty());
+        refresh(&self.endpoint, held.unwrap_or(&self.seed), scope).await
+    }
+}
+
+/// One refresh. Without `scope` the token gets the scope that was granted at first.
+pub(crate) async fn refresh(
+    endpoint: &TokenEndpoint,
+    token: &Secret,
+    scope: Option<&str>,
+) -> Result<Issued, FetchError> {
+    let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+    fields.extend(scope.map(|scope| ("scope", scope)));
+    let mut issued = endpoint.request(&fields).await?;
+    // An answer without one leaves the old one in use (RFC 6749 §6).
+    issued.refresh_token.get_or_insert_with(|| token.clone());
+    Ok(issued)
+}

@@ -1,0 +1,65 @@
+//! `token_exchange` (RFC 8693): a token for a token, such as a projected Kubernetes service-account token for one of a
+//! cloud (workload identity federation). The subject token is read again for every request: it lives shorter than we do.
+
+use async_trait::async_trait;
+
+use crate::config::TokenExchange;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::secret::{Secret, Source};
+
+/// The token exchange at one endpoint.
+pub struct ExchangeGrant {
+    endpoint: TokenEndpoint,
+    exchange: Box<TokenExchange>,
+}
+
+impl ExchangeGrant {
+    /// Prepares the grant.
+    pub fn new(endpoint: TokenEndpoint, exchange: Box<TokenExchange>) -> Self {
+        Self { endpoint, exchange }
+    }
+}
+
+#[async_trait]
+impl TokenSource for ExchangeGrant {
+    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+        let TokenExchange { subject_token, subject_token_type, actor_token, .. } = &*self.exchange;
+        let subject = read("subject_token", subject_token).await?;
+        let actor = match actor_token {
+            Some((source, kind)) => Some((read("actor_token", source).await?, kind)),
+            None => None,
+        };
+        let mut fields = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject.expose()),
+            ("subject_token_type", subject_token_type),
+        ];
+        if let Some((token, kind)) = &actor {
+            fields.push(("actor_token", token.expose()));
+            fields.push(("actor_token_type", kind));
+        }
+        let wanted = self.exchange.requested_token_type.as_deref();
+        fields.extend(wanted.map(|kind| ("requested_token_type", kind)));
+        fields.extend(self.exchange.audience.iter().map(|name| ("audience", name.as_str())));
+        fields.extend(self.exchange.resource.iter().map(|uri| ("resource", uri.as_str())));
+        let scope = self.endpoint.scope();
+        if !scope.is_empty() {
+            fields.push(("scope", scope));
+        }
+        let issued = self.endpoint.request(&fields).await?;
+        Ok(Issued { refresh_token: None, ..issued })
+    }
+}
+
+/// Reads a token off the thread that everything else waits on: a file may lie on a slow disk.
+async fn read(key: &'static str, source: &Source) -> Result<Secret, FetchError> {
+    let reading = source.clone();
+    let unreadable = |why: &dyn std::fmt::Display| {
+        FetchError::new(FetchFailure::Local, format!("{key} ({source:?}) cannot be read: {why}"))
+    };
+    match tokio::task::spawn_blocking(move || reading.read()).await {
+        Ok(read) => read.map_err(|error| unreadable(&error)),
+        Err(error) => Err(unreadable(&error)),
+    }
+}

@@ -1,0 +1,40 @@
+//! Grants that begin with a person (`authorization_code`, `device_code`): here only what a login left is used, a refresh
+//! token. Without one no request is made.
+
+use async_trait::async_trait;
+
+use super::refresh_token::refresh;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::secret::Secret;
+
+/// What goes on from a login.
+pub struct LoggedIn {
+    endpoint: TokenEndpoint,
+    service: String,
+}
+
+impl LoggedIn {
+    /// Prepares the source; `service` is the one whose login is asked for where there is none.
+    pub fn new(endpoint: TokenEndpoint, service: String) -> Self {
+        Self { endpoint, service }
+    }
+}
+
+#[async_trait]
+impl TokenSource for LoggedIn {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        let Some(held) = held else {
+            let message = format!("nobody has logged in yet: run `sidekey login {}`", self.service);
+            return Err(FetchError::new(FetchFailure::LoginRequired, message));
+        };
+        refresh(&self.endpoint, held, None).await.map_err(|mut error| {
+            if error.has_code("invalid_grant") {
+                error.message.push_str("; the login has ended: run `sidekey login ");
+                error.message.push_str(&self.service);
+                error.message.push('`');
+            }
+            error
+        })
+    }
+}

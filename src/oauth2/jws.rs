@@ -1,0 +1,136 @@
+//! Signed statements: compact JWS (RFC 7515 §3.1) with a JSON payload, as client assertions, authorization grants and DPoP
+//! proofs need them. Nothing is verified here: Sidekey takes no one's word but its own.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::secret::{PublicKey, SigningFailed, SigningKey};
+
+/// Signs `claims`. `header` may have any field but `alg`, which is the key's.
+pub(crate) fn sign(
+    key: &SigningKey,
+    header: &[(&str, Value)],
+    claims: &Map<String, Value>,
+) -> Result<Zeroizing<String>, SigningFailed> {
+    let mut fields = Map::new();
+    fields.insert("alg".into(), key.algorithm().as_str().into());
+    fields.extend(header.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let part = |object: &Map<String, Value>| {
+        let json = Zeroizing::new(serde_json::to_vec(object).expect("an object of strings and numbers"));
+        encode(&json)
+    };
+    let signed = Zeroizing::new(format!("{}.{}", part(&fields), part(claims)));
+    let signature = key.sign(signed.as_bytes())?;
+    Ok(Zeroizing::new(format!("{}.{}", *signed, encode(&signature))))
+}
+
+/// A value for `jti` that nobody has used before: 128 random bits.
+pub(crate) fn unique() -> Result<String, SigningFailed> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| SigningFailed)?;
+    Ok(encode(&bytes))
+}
+
+/// Base64url of the SHA-256 of a text: `ath` of a DPoP proof, S256 of PKCE, `x5t#S256` of a certificate.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    encode(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+/// The public half as a JWK with the required fields alone, so that its thumbprint can be taken (RFC 7638 §3.2); `None`
+/// of a shared secret.
+pub(crate) fn public_jwk(key: &SigningKey) -> Option<Value> {
+    Some(match key.public()? {
+        PublicKey::Rsa { modulus, exponent } => {
+            json!({ "kty": "RSA", "n": encode(&modulus), "e": encode(&exponent) })
+        }
+        PublicKey::Ec { curve, x, y } => json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) }),
+        PublicKey::Ed25519(x) => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) }),
+    })
+}
+
+/// Base64url without padding (RFC 7515 §2).
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Algorithm, Secret};
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    fn claims() -> Map<String, Value> {
+        let Value::Object(claims) = json!({ "iss": "me", "exp": 1_767_225_600, "é": ["a", 1] }) else {
+            unreachable!("an object")
+        };
+        claims
+    }
+
+    fn openssl(arguments: &str) -> String {
+        let output = Command::new("openssl").args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What `jose`, a JWS library of somebody else, says of these tokens: the payload of each.
+    fn verified_by_jose(tokens: &[(String, Value)]) -> Vec<Value> {
+        let script = "
+            import { compactVerify, importJWK } from 'jose';
+            const out = [];
+            for (const [token, jwk] of JSON.parse(await new Response(process.stdin).text())) {
+              const alg = JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).alg;
+              const { payload, protectedHeader } = await compactVerify(token, await importJWK(jwk, alg));
+              out.push([protectedHeader, JSON.parse(new TextDecoder().decode(payload))]);
+            }
+            console.log(JSON.stringify(out));";
+        let mut node = Command::new("node")
+            .args(["--input-type=module", "-e", script])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node is installed; see scripts/test-setup");
+        let input = serde_json::to_vec(tokens).unwrap();
+        node.stdin.take().unwrap().write_all(&input).unwrap();
+        let output = node.wait_with_output().unwrap();
+        assert!(output.status.success(), "jose refuses a token");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    #[test]
+    fn every_algorithm_is_verified_by_somebody_elses_library() {
+        let rsa = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048");
+        let secret = Secret::new("a shared secret of sixty-four characters, as HS512 would have it.".into());
+        let secret = secret.unwrap();
+        let mut keys = Vec::new();
+        for algorithm in Algorithm::ASYMMETRIC {
+            let pem = match algorithm {
+                Algorithm::Es256 => openssl("ecparam -genkey -noout -name prime256v1"),
+                Algorithm::Es384 => openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384"),
+                Algorithm::EdDsa => openssl("genpkey -algorithm ED25519"),
+                _ => rsa.clone(),
+            };
+            let key = SigningKey::from_pem(&pem, Some(algorithm)).unwrap();
+            let jwk = public_jwk(&key).unwrap();
+            keys.push((key, jwk));
+        }
+        for algorithm in Algorithm::SYMMETRIC {
+            let jwk = json!({ "kty": "oct", "k": encode(secret.expose().as_bytes()) });
+            keys.push((SigningKey::shared(&secret, algorithm), jwk));
+        }
+        let header = [("kid", json!("key-1")), ("typ", json!("JWT"))];
+        let tokens: Vec<_> = keys
+            .iter()
+            .map(|(key, jwk)| (sign(key, &header, &claims()).unwrap().to_string(), jwk.clone()))
+            .collect();
+        for ((key, _), read) in keys.iter().zip(verified_by_jose(&tokens)) {
+            let alg = key.algorithm().as_str();
+            assert_eq!(read, json!([{ "alg": alg, "kid": "key-1", "typ": "JWT" }, claims()]));
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What outlives the process: one encrypted file for each credential, under `state.dir`.
+//!
+//! A provider that rotates refresh tokens takes the old one back when it issues the new one, and a client that lost the new
+//! one has lost the grant. So the new one is on disk, flushed, before the access token that came with it is used.
+//!
+//! One writer: whoever makes a token request with a stored refresh token holds the credential's lock file from before it is
+//! read until what replaces it is written, so that a second process (`sidekey login`, `sidekey test`, a replica on the same
+//! machine) neither spends the same refresh token nor overwrites the newer one. The kernel gives the lock back when its
+//! process dies.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::Hash;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use zeroize::Zeroizing;
+
+use crate::config;
+
+pub use super::identity::Identity;
+pub use super::record::{Saved, SavedToken};
+pub use super::seal::Unreadable;
+
+/// No state file is larger: it holds two tokens.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// How often a lock is tried that another process holds.
+const LOCK_STEP: Duration = Duration::from_millis(50);
+/// How long at most: longer than any token request that it is held for.
+const LOCK_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why state could not be read or written. Names the file, never what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The folder cannot be used.
+    #[error("state.dir {dir}: {message}")]
+    Folder {
+        /// As configured.
+        dir: PathBuf,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A file cannot be read, written or locked.
+    #[error("cannot {what} the state file {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file is there and cannot be made sense of. It is left as it is.
+    #[error("the state file {path} cannot be used: {why}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: Unreadable,
+    },
+    /// Another process holds the credential's lock for too long.
+    #[error("another process has held {path} for more than 30 s")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+}
+
+/// The folder of all state files, with the key to them.
+#[derive(Clone)]
+pub struct StateDir {
+    dir: Arc<Path>,
+    keys: Arc<super::seal::Keys>,
+    access_tokens: bool,
+}
+
+impl StateDir {
+    /// Opens the folder; makes it, with mode 0700, where there is none. One that others may enter, or that cannot be
+    /// written to, is refused: better at the start than when a refresh token is to be written.
+    pub fn open(config: &config::State) -> Result<Self, StateError> {
+        let dir = &config.dir;
+        let refuse = |message: String| StateError::Folder { dir: dir.clone(), message };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| refuse(format!("cannot make the folder: {error}")))?;
+        let metadata = fs::metadata(dir).map_err(|error| refuse(error.to_string()))?;
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(refuse(format!(
+                "other users of this machine may enter it (its mode is {mode:03o}); `chmod 700` it, or name a folder inside it \
+                 that is not there yet: Sidekey makes its own"
+            )));
+        }
+        let probe = dir.join(format!(".probe-{}", std::process::id()));
+        write_new(&probe, b"")
+            .and_then(|()| fs::remove_file(&probe))
+            .map_err(|error| refuse(format!("cannot write into it: {error}")))?;
+        Ok(Self {
+            dir: dir.as_path().into(),
+            keys: Arc::new(super::seal::Keys::derive(&config.key)),
+            access_tokens: config.access_tokens,
+        })
+    }
+
+    /// Whether access tokens are kept too.
+    pub fn keeps_access_tokens(&self) -> bool {
+        self.access_tokens
+    }
+
+    /// The state of one credential. Nothing is read yet.
+    pub fn file(&self, identity: &Identity) -> StateFile {
+        let path = self.dir.join(format!("{}.state", identity.file_name()));
+        StateFile { path, identity: identity.clone(), keys: self.keys.clone() }
+    }
+
+    /// A keyed hash of anything, to compare it with what it was: secrets included, which are not stored themselves.
+    pub fn fingerprint(&self, what: &impl Hash) -> String {
+        super::identity::fingerprint(self.keys.fingerprints(), what)
+    }
+}
+
+/// One credential's state. Its methods block for a disk access or two.
+#[derive(Clone)]
+pub struct StateFile {
+    path: PathBuf,
+    identity: Identity,
+    keys: Arc<super::seal::Keys>,
+}
+
+/// The right to read a refresh token in order to spend it, and to write. Given back when it is dropped.
+pub struct Lock {
+    _file: File,
+}
+
+/// What a file looks like from outside; differs after every write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(Option<(u64, SystemTime, u64)>);
+
+impl StateFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until no other process holds this credential's lock.
+    pub async fn lock(&self) -> Result<Lock, StateError> {
+        let path = self.path.with_extension("lock");
+        let failed = |error| StateError::Io { what: "lock", path: path.clone(), error };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        let mut waited = Duration::ZERO;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) if waited < LOCK_LIMIT => {}
+                Err(TryLockError::WouldBlock) => return Err(StateError::Locked { path }),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            tokio::time::sleep(LOCK_STEP).await;
+            waited += LOCK_STEP;
+        }
+    }
+
+    /// What was last saved; `None` where nothing was. Without the lock it is for looking at only: a refresh token must not
+    /// be spent on it.
+    pub fn load(&self) -> Result<Option<Saved>, StateError> {
+        let mut bytes = Vec::new();
+        let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.failed("read", error)),
+        }
+        let content = self.keys.open(self.identity.as_bytes(), &bytes);
+        let saved = content.and_then(|content| Saved::from_json(&content).ok_or(Unreadable::Damaged));
+        saved.map(Some).map_err(|why| StateError::Unreadable { path: self.path.clone(), why })
+    }
+
+    /// Replaces what was saved: all of it or nothing, on disk when this returns. A file that cannot be read is set aside
+    /// first, never overwritten.
+    pub fn save(&self, _lock: &Lock, saved: &Saved) -> Result<(), StateError> {
+        if let Err(StateError::Unreadable { .. }) = self.load() {
+            self.set_aside()?;
+        }
+        let sealed = self.keys.seal(self.identity.as_bytes(), &saved.to_json());
+        let new = self.path.with_extension("new");
+        let written = || {
+            // Left behind by a process that was killed; whoever holds the lock may take it away.
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            write_new(&new, &sealed)?;
+            fs::rename(&new, &self.path)?;
+            // The name is part of the folder.
+            File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        };
+        written().map_err(|error| self.failed("write", error))
+    }
+
+    /// Renames a file that cannot be used, so that it is neither lost nor in the way; returns its new name.
+    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let aside = self.path.with_extension(format!("broken-{now}"));
+        fs::rename(&self.path, &aside).map_err(|error| self.failed("set aside", error))?;
+        Ok(aside)
+    }
+
+    /// What it looks like now, to notice that another process has written it.
+    pub fn stamp(&self) -> Stamp {
+        let metadata = fs::metadata(&self.path).ok();
+        Stamp(metadata.and_then(|file| Some((file.ino(), file.modified().ok()?, file.len()))))
+    }
+
+    fn failed(&self, what: &'static str, error: io::Error) -> StateError {
+        StateError::Io { what, path: self.path.clone(), error }
+    }
+}
+
+/// A new file, whole and on disk when this returns, for nobody else to read.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
+/// What is written and read is wiped.
+pub(super) type Wiped = Zeroizing<Vec<u8>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Which credential a state file belongs to.
+
+use std::hash::{Hash, Hasher};
+
+use ring::{digest, hmac};
+
+use crate::config::{Grant, OAuth2};
+
+/// A credential's identity: what stays the same while its tokens and its client secret change. Two credentials whose refresh
+/// tokens must not be mixed up have two.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity(String);
+
+impl Identity {
+    /// The identity of a configured credential.
+    pub fn of(config: &OAuth2) -> Self {
+        let mut parts = Parts(digest::Context::new(&digest::SHA256));
+        parts.add("token_url", config.token_url.as_str());
+        parts.add("client_id", &config.client_id);
+        parts.add("grant", config.grant.as_str());
+        for scope in &config.scopes {
+            parts.add("scope", scope);
+        }
+        for (name, value) in &config.endpoint_params {
+            parts.add("param", name);
+            parts.add("value", value);
+        }
+        // Whom it is for: a user, or the refresh token that it began with (never the client secret, which is rotated).
+        match &config.grant {
+            Grant::Password(owner) => parts.add("username", &owner.username),
+            Grant::RefreshToken(seed) => parts.add("seed", seed.expose()),
+            Grant::AuthorizationCode(grant) => {
+                for (name, value) in &grant.authorization_params {
+                    parts.add("param", name);
+                    parts.add("value", value);
+                }
+            }
+            Grant::ClientCredentials
+            | Grant::DeviceCode(_)
+            | Grant::JwtBearer(_)
+            | Grant::TokenExchange(_) => {}
+        }
+        Self(hex(parts.0.finish().as_ref()))
+    }
+
+    #[cfg(test)]
+    pub(in crate::oauth2) fn for_test(name: &str) -> Self {
+        Self(hex(digest::digest(&digest::SHA256, name.as_bytes()).as_ref()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// A file name: half of the hash, in hexadecimal.
+    pub(crate) fn file_name(&self) -> &str {
+        &self.0[..32]
+    }
+}
+
+struct Parts(digest::Context);
+
+impl Parts {
+    /// With lengths, so that no two lists of parts look the same.
+    fn add(&mut self, name: &str, value: &str) {
+        for part in [name, value] {
+            self.0.update(&(part.len() as u64).to_be_bytes());
+            self.0.update(part.as_bytes());
+        }
+    }
+}
+
+/// A keyed hash of anything, to compare it with what it was: secrets included, which must not be stored.
+pub(crate) fn fingerprint(key: &hmac::Key, what: &impl Hash) -> String {
+    struct Keyed(hmac::Context);
+    impl Hasher for Keyed {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut hasher = Keyed(hmac::Context::with_key(key));
+    what.hash(&mut hasher);
+    hex(hasher.0.sign().as_ref())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! What is kept of a credential, and how it is written.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::files::Wiped;
+use super::identity::hex;
+use crate::oauth2::{Expiry, Issued};
+use crate::secret::Secret;
+
+/// What is kept of a credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The refresh token to be used next.
+    pub refresh_token: Option<Secret>,
+    /// The last access token, where `state.access_tokens` wants it kept.
+    pub access_token: Option<SavedToken>,
+    /// Names the login that all this came from; a running process that sees another one begins anew with it.
+    pub login: Option<String>,
+    /// Counts what was saved: two writes are never taken for one.
+    pub serial: u64,
+}
+
+/// An access token on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedToken {
+    /// The token.
+    pub value: Secret,
+    /// When it must no longer be sent, by the wall clock: no other outlives a process.
+    pub expires: SystemTime,
+    /// How long it lives as a whole.
+    pub lifetime: Duration,
+    /// Its scope, as the endpoint named it.
+    pub scope: Option<String>,
+    /// Fingerprint of everything that shaped the request it was the answer to.
+    pub request: String,
+}
+
+impl Saved {
+    /// What a login leaves: a refresh token, and a name by which a running process sees that it is a new one.
+    pub fn login(refresh_token: Secret) -> Self {
+        let login = Some(hex(&std::array::from_fn::<u8, 16, _>(|_| fastrand::u8(..))));
+        Self {
+            refresh_token: Some(refresh_token),
+            login,
+            serial: fastrand::u64(..u64::MAX / 2),
+            access_token: None,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Wiped {
+        let written = Written {
+            refresh_token: self.refresh_token.as_ref().map(Secret::expose),
+            access_token: self.access_token.as_ref().map(|token| WrittenToken {
+                value: token.value.expose(),
+                expires: token.expires.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+                lifetime: token.lifetime.as_secs_f64(),
+                scope: token.scope.as_deref(),
+                request: &token.request,
+            }),
+            login: self.login.as_deref(),
+            serial: self.serial,
+        };
+        Zeroizing::new(serde_json::to_vec(&written).expect("strings and numbers are JSON"))
+    }
+
+    /// `None` where it is not what was written.
+    pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
+        let read: Read = serde_json::from_slice(json).ok()?;
+        let secret = |text: Zeroizing<String>| Secret::new(text.to_string()).ok();
+        let access_token = match read.access_token {
+            None => None,
+            Some(token) => Some(SavedToken {
+                value: secret(token.value)?,
+                expires: UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(token.expires).ok()?)?,
+                lifetime: Duration::try_from_secs_f64(token.lifetime).ok()?,
+                scope: token.scope,
+                request: token.request,
+            }),
+        };
+        let refresh_token = match read.refresh_token {
+            None => None,
+            Some(token) => Some(secret(token)?),
+        };
+        Some(Self { refresh_token, access_token, login: read.login, serial: read.serial })
+    }
+}
+
+impl SavedToken {
+    /// To be kept.
+    pub fn of(issued: &Issued, request: &str) -> Self {
+        Self {
+            value: issued.access_token.clone(),
+            expires: issued.expiry.wall(),
+            lifetime: issued.expiry.lifetime(),
+            scope: issued.scope.clone(),
+            request: request.to_owned(),
+        }
+    }
+
+    /// To be used: as it was issued.
+    pub fn issued(&self) -> Issued {
+        Issued {
+            access_token: self.value.clone(),
+            expiry: Expiry::until(self.expires, self.lifetime),
+            scope: self.scope.clone(),
+            refresh_token: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<WrittenToken<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<&'a str>,
+    serial: u64,
+}
+
+#[derive(Serialize)]
+struct WrittenToken<'a> {
+    value: &'a str,
+    expires: f64,
+    lifetime: f64,
+    scope: Option<&'a str>,
+    request: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    refresh_token: Option<Zeroizing<String>>,
+    access_token: Option<ReadToken>,
+    login: Option<String>,
+    serial: u64,
+}
+
+#[derive(Deserialize)]
+struct ReadToken {
+    value: Zeroizing<String>,
+    expires: f64,
+    lifetime: f64,
+    scope: Option<String>,
+    request: String,
+}

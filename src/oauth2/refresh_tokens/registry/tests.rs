@@ -1,0 +1,252 @@
+use crate::metrics::TokenUsers;
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::config;
+use crate::oauth2::{Expiry, Moment};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.into()).unwrap()
+}
+
+fn issued(access_token: &str, refresh_token: Option<Secret>) -> Issued {
+    let expiry = Expiry::after(Moment::now(), HOUR);
+    Issued { access_token: secret(access_token), expiry, scope: None, refresh_token }
+}
+
+/// Rotates refresh tokens, and takes the whole grant back where a spent one comes again.
+#[derive(Default)]
+struct Provider {
+    state: Mutex<ProviderState>,
+}
+
+#[derive(Default)]
+struct ProviderState {
+    issued: u32,
+    current: Option<String>,
+    spent: HashSet<String>,
+    is_revoked: bool,
+    requests: u32,
+}
+
+impl Provider {
+    fn starting_with(refresh_token: &str) -> Arc<Self> {
+        let provider = Self::default();
+        provider.state.lock().current = Some(refresh_token.into());
+        Arc::new(provider)
+    }
+
+    fn requests(&self) -> u32 {
+        self.state.lock().requests
+    }
+}
+
+/// A refresh-token grant with a seed.
+struct Source {
+    provider: Arc<Provider>,
+    takes: Duration,
+}
+
+#[async_trait]
+impl TokenSource for Source {
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        tokio::time::sleep(self.takes).await;
+        let sent = held.map_or("seed", Secret::expose).to_owned();
+        let mut state = self.provider.state.lock();
+        state.requests += 1;
+        if state.spent.contains(&sent) {
+            state.is_revoked = true;
+        }
+        if state.is_revoked || state.current.as_deref() != Some(&sent) {
+            return Err(FetchError::new(FetchFailure::Refused, "invalid_grant"));
+        }
+        state.issued += 1;
+        let (access, next) = (format!("access-{}", state.issued), format!("refresh-{}", state.issued));
+        state.spent.insert(sent);
+        state.current = Some(next.clone());
+        Ok(issued(&access, Some(secret(&next))))
+    }
+}
+
+/// A process: a chain of its own over the folder that all share.
+fn process(folder: &TempDir, provider: &Arc<Provider>) -> Chained<Source> {
+    process_with(folder, provider, None)
+}
+
+fn process_with(folder: &TempDir, provider: &Arc<Provider>, request: Option<&str>) -> Chained<Source> {
+    let source = Source { provider: provider.clone(), takes: Duration::from_millis(5) };
+    let chain = Arc::new(Chain::new(Some(file(folder))));
+    let (name, request) = ("crm".into(), request.map(str::to_owned));
+    Chained { inner: source, chain, name, is_needed: true, request, users: TokenUsers::default() }
+}
+
+fn file(folder: &TempDir) -> StateFile {
+    let (dir, key) = (folder.path().join("state"), secret("key"));
+    let dir = StateDir::open(&config::State { dir, key, access_tokens: true }).unwrap();
+    dir.file(&Identity::for_test("crm"))
+}
+
+fn value(issued: &Issued) -> &str {
+    issued.access_token.expose()
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_on_disk_before_the_access_token_is_handed_out() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let mut last = 0;
+    for number in 1..=5 {
+        // Each time another process: the one before was killed at this very place.
+        let issued = process(&folder, &provider).fetch(None).await.unwrap();
+        assert_eq!(value(&issued), format!("access-{number}"));
+        let saved = file(&folder).load().unwrap().unwrap();
+        assert_eq!(saved.refresh_token, Some(secret(&format!("refresh-{number}"))));
+        assert_eq!(saved.access_token, None, "not kept unless asked for");
+        assert!(saved.serial > last);
+        last = saved.serial;
+    }
+}
+
+#[tokio::test]
+async fn processes_that_share_a_folder_never_spend_a_refresh_token_twice() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let processes: Vec<_> = (0..4).map(|_| Arc::new(process(&folder, &provider))).collect();
+    let fetching: Vec<_> = (0..40)
+        .map(|number| {
+            let process = processes[number % 4].clone();
+            tokio::spawn(async move { process.fetch(None).await })
+        })
+        .collect();
+    for fetched in fetching {
+        fetched.await.unwrap().unwrap();
+    }
+    assert_eq!(provider.requests(), 40);
+    assert!(!provider.state.lock().is_revoked);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_can_be() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let process = process(&folder, &provider);
+    process.fetch(None).await.unwrap();
+    let in_the_way: PathBuf = file(&folder).path().with_extension("new");
+    fs::create_dir(&in_the_way).unwrap();
+    for number in 2..=4 {
+        assert_eq!(value(&process.fetch(None).await.unwrap()), format!("access-{number}"));
+    }
+    let saved = file(&folder).load().unwrap().unwrap();
+    assert_eq!(saved.refresh_token, Some(secret("refresh-1")), "what was there is still there");
+    fs::remove_dir(&in_the_way).unwrap();
+    process.chain.rewrite("crm").await.unwrap();
+    let saved = file(&folder).load().unwrap().unwrap();
+    assert_eq!(saved.refresh_token, Some(secret("refresh-4")));
+}
+
+#[tokio::test]
+async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let running = process(&folder, &provider);
+    running.fetch(None).await.unwrap();
+    let in_the_way = file(&folder).path().with_extension("new");
+    fs::create_dir(&in_the_way).unwrap();
+    running.fetch(None).await.unwrap();
+    fs::remove_dir(&in_the_way).unwrap();
+
+    let waiting = tokio::time::timeout(Duration::from_secs(2), running.changed());
+    assert!(waiting.await.is_err(), "its own file is no news");
+    provider.state.lock().current = Some("from-login".into());
+    let file = file(&folder);
+    let lock = file.lock().await.unwrap();
+    file.save(&lock, &Saved::login(secret("from-login"))).unwrap();
+    drop(lock);
+    tokio::time::timeout(Duration::from_secs(10), running.changed()).await.unwrap();
+    running.fetch(None).await.unwrap();
+    assert!(!provider.state.lock().is_revoked);
+    let saved = file.load().unwrap().unwrap();
+    assert_eq!(saved.refresh_token, Some(secret("refresh-3")));
+    assert!(saved.login.is_some(), "still that login");
+}
+
+#[tokio::test]
+async fn a_kept_access_token_saves_the_request_after_a_restart_and_no_other() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let start = |request| process_with(&folder, &provider, Some(request));
+    let first = start("one");
+    assert_eq!(value(&first.fetch(None).await.unwrap()), "access-1");
+    let restarted = start("one");
+    assert_eq!(value(&restarted.fetch(None).await.unwrap()), "access-1");
+    assert_eq!(provider.requests(), 1);
+    assert_eq!(value(&restarted.fetch(None).await.unwrap()), "access-2", "a refresh is a request");
+    assert_eq!(value(&start("another secret").fetch(None).await.unwrap()), "access-3");
+
+    let saved = file(&folder).load().unwrap().unwrap();
+    let nearly_over = SavedToken {
+        expires: SystemTime::now() + HOUR / 5,
+        request: "one".into(),
+        ..saved.access_token.clone().unwrap()
+    };
+    let file = file(&folder);
+    let lock = file.lock().await.unwrap();
+    file.save(&lock, &Saved { access_token: Some(nearly_over), ..saved }).unwrap();
+    drop(lock);
+    assert_eq!(value(&start("one").fetch(None).await.unwrap()), "access-4");
+}
+
+#[tokio::test]
+async fn a_file_of_another_key_is_left_alone_and_no_older_refresh_token_is_spent() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    process(&folder, &provider).fetch(None).await.unwrap();
+    let path = file(&folder).path().to_owned();
+    let mut bytes = fs::read(&path).unwrap();
+    let whole = bytes.clone();
+    bytes[16] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let running = process(&folder, &provider);
+    let error = running.fetch(None).await.unwrap_err();
+    assert_eq!(error.reason, FetchFailure::Local);
+    assert!(error.message.contains("encrypted with another key"), "{error}");
+    assert_eq!((fs::read(&path).unwrap(), provider.requests()), (bytes, 1));
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(value(&running.fetch(None).await.unwrap()), "access-2", "mended while it runs");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let path = file(&folder).path().to_owned();
+    fs::write(&path, "not ours").unwrap();
+    process(&folder, &provider).fetch(None).await.unwrap();
+    let names = fs::read_dir(path.parent().unwrap()).unwrap();
+    let aside =
+        names.map(|entry| entry.unwrap().path()).find(|path| path.to_string_lossy().contains(".broken-"));
+    assert_eq!(fs::read(aside.unwrap()).unwrap(), b"not ours");
+    assert!(file(&folder).load().unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
+    let provider = Provider::starting_with("seed");
+    let chains = Chains::default();
+    let chain = Arc::new(Chain::new(None));
+    chains.chains.lock().insert(Identity::for_test("crm"), chain.clone());
+    let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
+    let (name, users) = ("crm".into(), TokenUsers::default());
+    let running = Arc::new(Chained { inner: source, chain, name, is_needed: true, request: None, users });
+    let fetching = tokio::spawn({
+        let running = running.clone();
+        async move { running.fetch(None).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let start = tokio::time::Instant::now();
+    chains.end().await;
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+    assert_eq!(value(&fetching.await.unwrap().unwrap()), "access-1");
+    assert!(running.fetch(None).await.is_err());
+    assert_eq!(provider.requests(), 1);
+}

@@ -1,0 +1,107 @@
+//! Records token requests as spans: a decorator, so that no grant knows of traces.
+//!
+//! A token request belongs to no caller's request, so each is a trace of its own. There are few of them, and the one that failed
+//! is the one that is looked for: all are recorded, whatever the sample ratio.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Instant, SystemTime};
+
+use async_trait::async_trait;
+use url::Url;
+
+use crate::config::OAuth2;
+use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::otel::{Current, Span, Tracer, Value};
+use crate::secret::Secret;
+
+/// A source whose requests are recorded while traces are on.
+pub struct Traced<S> {
+    inner: S,
+    traces: Arc<Current>,
+    /// Whose token it is.
+    services: String,
+    grant: &'static str,
+    /// The token endpoint, or the issuer that names it.
+    server: Option<Url>,
+    /// Requests that failed since the last that did not.
+    failures: AtomicU32,
+}
+
+impl<S> Traced<S> {
+    /// Wraps the source of a configuration.
+    pub fn new(inner: S, config: &OAuth2, services: String, traces: Arc<Current>) -> Self {
+        let server = Url::parse(config.token_url.as_str()).ok();
+        Self { inner, traces, services, grant: config.grant.as_str(), server, failures: AtomicU32::new(0) }
+    }
+
+    fn attributes(&self, result: &Result<Issued, FetchError>, attempt: u32) -> Vec<(&'static str, Value)> {
+        let mut attributes: Vec<(&'static str, Value)> = vec![
+            ("http.request.method", "POST".into()),
+            ("sidekey.service", self.services.clone().into()),
+            ("sidekey.credential", "oauth2".into()),
+            ("sidekey.token.grant_type", self.grant.into()),
+            ("sidekey.token.attempt", attempt.into()),
+        ];
+        if let Some(server) = &self.server {
+            attributes.push(("url.scheme", server.scheme().to_owned().into()));
+            let host = server.host_str().map(|host| host.trim_matches(['[', ']']).to_owned());
+            attributes.extend(host.map(|host| ("server.address", host.into())));
+            attributes.extend(server.port_or_known_default().map(|port| ("server.port", port.into())));
+        }
+        match result {
+            Ok(issued) => {
+                let lifetime = i64::try_from(issued.expiry.remaining().as_secs()).unwrap_or(i64::MAX);
+                attributes.push(("sidekey.token.result", "success".into()));
+                attributes.push(("sidekey.token.lifetime.seconds", Value::Number(lifetime)));
+            }
+            Err(error) => {
+                attributes.push(("sidekey.token.result", "failure".into()));
+                attributes.push(("error.type", error.reason.as_str().into()));
+                attributes.extend(error.code.clone().map(|code| ("sidekey.token.error_code", code.into())));
+            }
+        }
+        attributes
+    }
+
+    fn record(
+        &self,
+        tracer: &Tracer,
+        began: (SystemTime, Instant),
+        result: &Result<Issued, FetchError>,
+        attempt: u32,
+    ) {
+        tracer.record(Span {
+            context: tracer.root(),
+            name: "token request",
+            start: began.0,
+            took: began.1.elapsed(),
+            attributes: self.attributes(result, attempt),
+            error: result.as_ref().err().map(|error| error.message.clone()),
+        });
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource> TokenSource for Traced<S> {
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
+    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+        let began = (SystemTime::now(), Instant::now());
+        let result = self.inner.fetch(held).await;
+        if result.as_ref().is_err_and(|error| error.reason == FetchFailure::LoginRequired) {
+            // Nothing was asked of anybody.
+            return result;
+        }
+        let attempt = match &result {
+            Ok(_) => self.failures.swap(0, Ordering::Relaxed),
+            Err(_) => self.failures.fetch_add(1, Ordering::Relaxed),
+        };
+        if let Some(tracer) = self.traces.get() {
+            self.record(&tracer, began, &result, attempt.saturating_add(1));
+        }
+        result
+    }
+}

@@ -1,0 +1,401 @@
+//! The current token of one credential: read without a lock by every request, written by its refresher alone.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::{ArcSwapOption, Guard};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::dpop_key::Prover;
+use super::{Expiry, FetchError, Issued, Token, expiry};
+use crate::secret::InvalidSecret;
+
+/// Holds the current token and what is known of the next.
+pub struct Store {
+    current: ArcSwapOption<Token>,
+    progress: watch::Sender<Progress>,
+    /// Somebody wants a token request now.
+    wanted: watch::Sender<bool>,
+    /// No two refreshes that were forced are closer than this.
+    min_interval: Duration,
+    status: Mutex<Status>,
+    prover: Option<Arc<Prover>>,
+}
+
+/// How far the refresher has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    /// Tokens obtained.
+    generation: u64,
+    /// Token requests ended, well or not.
+    attempts: u64,
+}
+
+/// What the refresher last did and will do next; read by readiness, metrics, the status page and error answers.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Token requests that failed since the last success.
+    pub failures: u32,
+    /// Why the last one failed.
+    pub last_error: Option<FetchError>,
+    /// When the first of them failed.
+    pub failing_since: Option<SystemTime>,
+    /// When a token was last obtained.
+    pub last_success: Option<SystemTime>,
+    /// When the next token request is due.
+    pub next_attempt: Option<Instant>,
+    /// Whether a token request is under way.
+    pub in_flight: bool,
+    /// When a refresh was last forced.
+    forced: Option<Instant>,
+}
+
+/// Why a token is to be refreshed before it is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The upstream refused the token of this generation.
+    Unauthorized(u64),
+    /// Somebody asked for it.
+    Operator,
+    /// What a token request is made with has changed: a secret, a login. Neither back-off nor interval delays this.
+    Changed,
+}
+
+/// What comes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// There is a newer token already than the one that was refused.
+    Newer,
+    /// A token request is under way or begins now: [`Store::wait_for`] waits for its end.
+    Expected(Attempt),
+    /// None: one was forced less than the interval ago, or the endpoint is failing and is asked again when its back-off ends.
+    TooSoon,
+}
+
+/// A token request that somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    generation: u64,
+    attempts: u64,
+}
+
+impl Store {
+    /// Without a token yet, for tokens that are sent with a proof where there is a prover.
+    pub fn with(min_interval: Duration, prover: Option<Arc<Prover>>) -> Self {
+        Self { prover, ..Self::new(min_interval) }
+    }
+
+    /// What makes the proofs, for tokens that are bound to a key.
+    pub fn prover(&self) -> Option<&Arc<Prover>> {
+        self.prover.as_ref()
+    }
+
+    /// Without a token yet. A refresh is forced at most once in `min_interval`, so that an upstream that refuses every token
+    /// cannot drive the token endpoint.
+    pub fn new(min_interval: Duration) -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            progress: watch::Sender::default(),
+            wanted: watch::Sender::new(false),
+            min_interval,
+            status: Mutex::default(),
+            prover: None,
+        }
+    }
+
+    /// The current token, if it may still be sent. Lock-free.
+    pub fn current(&self) -> Option<Guard<Option<Arc<Token>>>> {
+        let guard = self.current.load();
+        match &*guard {
+            Some(token) if !token.expiry.is_past() => Some(guard),
+            _ => None,
+        }
+    }
+
+    /// Waits until there was a first token, `limit` at most; returns at once if there ever was one.
+    pub async fn wait_for_first(&self, limit: Duration) {
+        let mut progress = self.progress.subscribe();
+        let first = progress.wait_for(|progress| progress.generation > 0);
+        // Whether the time was up or the token came: the caller looks at `current` again.
+        let _ = tokio::time::timeout(limit, first).await;
+    }
+
+    /// Whether a token was ever obtained.
+    pub fn is_fresh(&self) -> bool {
+        self.progress.borrow().generation == 0
+    }
+
+    /// Asks for a token now rather than when it is due. Whoever calls this at the same time, and however often, it is one
+    /// token request; and none where the refused token is no longer the current one.
+    ///
+    /// Does not wait; callable from any thread.
+    pub fn refresh_now(&self, why: Wake) -> Refresh {
+        let mut status = self.status.lock();
+        let Progress { generation, attempts } = *self.progress.borrow();
+        if matches!(why, Wake::Unauthorized(refused) if refused < generation) {
+            return Refresh::Newer;
+        }
+        let attempt = Attempt { generation, attempts };
+        let is_joined = why != Wake::Changed && (status.in_flight || *self.wanted.borrow());
+        if is_joined {
+            return Refresh::Expected(attempt);
+        }
+        let is_soon = status.forced.is_some_and(|last| last.elapsed() < self.min_interval);
+        match why {
+            Wake::Unauthorized(_) if is_soon || status.failures > 0 => return Refresh::TooSoon,
+            Wake::Operator if is_soon => return Refresh::TooSoon,
+            _ => {}
+        }
+        status.forced = Some(Instant::now());
+        self.wanted.send_replace(true);
+        // One under way may have been made with what was there before.
+        let attempts = attempts + u64::from(status.in_flight);
+        Refresh::Expected(Attempt { attempts, ..attempt })
+    }
+
+    /// Waits for the end of a token request, `limit` at most; returns whether it brought a new token.
+    pub async fn wait_for(&self, attempt: Attempt, limit: Duration) -> bool {
+        let mut progress = self.progress.subscribe();
+        let ended = progress.wait_for(|now| now.attempts > attempt.attempts);
+        let _ = tokio::time::timeout(limit, ended).await;
+        self.progress.borrow().generation > attempt.generation
+    }
+
+    /// No two refreshes that were forced are closer than this.
+    pub fn min_interval(&self) -> Duration {
+        self.min_interval
+    }
+
+    /// Until somebody wants a token request.
+    pub(crate) async fn wanted(&self) {
+        let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
+    }
+
+    /// A token request begins.
+    pub(crate) fn begin(&self) {
+        let mut status = self.status.lock();
+        status.in_flight = true;
+        self.wanted.send_replace(false);
+    }
+
+    /// Takes a newly issued token as the current one.
+    pub(crate) fn put(&self, issued: &Issued) -> Result<(), InvalidSecret> {
+        let generation = self.progress.borrow().generation + 1;
+        let token = Arc::new(Token::new(issued, generation, self.prover.is_some())?);
+        // Locked before it can be used: it cannot be refused before its generation is known.
+        let mut status = self.status.lock();
+        self.current.store(Some(token));
+        status.failures = 0;
+        status.last_error = None;
+        status.failing_since = None;
+        status.last_success = Some(SystemTime::now());
+        // With the new token in place: whoever finds that one refused does not join the request that brought it.
+        status.in_flight = false;
+        self.progress
+            .send_modify(|progress| *progress = Progress { generation, attempts: progress.attempts + 1 });
+        Ok(())
+    }
+
+    /// Notes a failed token request and returns how many there were in a row. The current token stays.
+    pub(crate) fn failed(&self, error: FetchError) -> u32 {
+        let mut status = self.status.lock();
+        status.failures = status.failures.saturating_add(1);
+        status.last_error = Some(error);
+        status.failing_since.get_or_insert_with(SystemTime::now);
+        status.in_flight = false;
+        self.progress.send_modify(|progress| progress.attempts += 1);
+        status.failures
+    }
+
+    /// Notes when the next token request is due.
+    pub(crate) fn next_attempt_in(&self, wait: Duration) {
+        self.status.lock().next_attempt = Some(Instant::now() + wait);
+    }
+
+    /// A copy of what is known.
+    pub fn status(&self) -> Status {
+        self.status.lock().clone()
+    }
+
+    /// Expiry of the current token, usable or not.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.current.load().as_ref().map(|token| token.expiry)
+    }
+
+    /// When the current token expires (Unix time), usable or not.
+    pub fn expiry_unix_seconds(&self) -> Option<f64> {
+        self.current.load().as_ref().map(|token| token.expiry.unix_seconds())
+    }
+}
+
+impl Status {
+    /// How long until the next token request: what a caller is told in `Retry-After`.
+    pub fn next_attempt_in(&self) -> Duration {
+        self.next_attempt.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// `next_attempt` by the wall clock.
+    pub fn next_attempt_wall(&self) -> Option<SystemTime> {
+        self.next_attempt.map(|_| SystemTime::now() + self.next_attempt_in())
+    }
+
+    /// For how long token requests have been failing.
+    pub fn failing_for(&self) -> Option<Duration> {
+        Some(SystemTime::now().duration_since(self.failing_since?).unwrap_or_default())
+    }
+
+    /// `next_attempt` as Unix time.
+    pub fn next_attempt_unix_seconds(&self) -> Option<f64> {
+        self.next_attempt_wall().map(expiry::unix_seconds)
+    }
+
+    /// `last_success` as Unix time.
+    pub fn last_success_unix_seconds(&self) -> Option<f64> {
+        self.last_success.map(expiry::unix_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth2::FetchFailure;
+    use crate::oauth2::expiry::Moment;
+    use crate::secret::Secret;
+
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    fn issued(value: &str, lifetime: u64) -> Issued {
+        Issued {
+            access_token: Secret::new(value.into()).unwrap(),
+            expiry: Expiry::after(Moment::now(), Duration::from_secs(lifetime)),
+            scope: None,
+            refresh_token: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_hands_out_an_expired_token_and_keeps_a_valid_one_through_failures() {
+        let store = Store::new(INTERVAL);
+        assert!(store.current().is_none());
+        store.put(&issued("one", 10)).unwrap();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(store.failed(FetchError::new(FetchFailure::Timeout, "slow")), 1);
+        assert_eq!(store.current().unwrap().as_ref().unwrap().header, "Bearer one");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(store.current().is_none());
+        store.put(&issued("two", 10)).unwrap();
+        assert_eq!(store.current().unwrap().as_ref().unwrap().generation, 2);
+        assert_eq!(store.status().failures, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_requests_wait_for_the_first_token_and_no_longer_than_they_may() {
+        let store = Arc::new(Store::new(INTERVAL));
+        let waiting: Vec<_> = (0..1000)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    store.wait_for_first(Duration::from_secs(5)).await;
+                    store.current().is_some()
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        store.put(&issued("one", 10)).unwrap();
+        for request in waiting {
+            assert!(request.await.unwrap());
+        }
+        let empty = Store::new(INTERVAL);
+        empty.wait_for_first(Duration::from_secs(5)).await;
+        assert!(empty.current().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_refusals_of_one_token_are_one_request_and_late_ones_are_none() {
+        let store = Arc::new(Store::new(INTERVAL));
+        store.put(&issued("one", 3600)).unwrap();
+        let waiting: Vec<_> = (0..1000)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let Refresh::Expected(attempt) = store.refresh_now(Wake::Unauthorized(1)) else {
+                        panic!("to be waited for")
+                    };
+                    store.wait_for(attempt, INTERVAL).await
+                })
+            })
+            .collect();
+        store.wanted().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        store.begin();
+        assert!(!*store.wanted.borrow(), "one begin takes them all");
+        store.put(&issued("two", 3600)).unwrap();
+        for request in waiting {
+            assert!(request.await.unwrap());
+        }
+        assert_eq!(store.refresh_now(Wake::Unauthorized(1)), Refresh::Newer);
+        assert!(!*store.wanted.borrow(), "a late one is nobody's business");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_is_forced_once_in_the_interval_and_not_against_a_back_off() {
+        let store = Store::new(INTERVAL);
+        let forced = |why, issue: Option<&str>| {
+            let refresh = store.refresh_now(why);
+            if *store.wanted.borrow() {
+                store.begin();
+                match issue {
+                    Some(value) => store.put(&issued(value, 3600)).unwrap(),
+                    None => drop(store.failed(FetchError::new(FetchFailure::Connect, "down"))),
+                }
+            }
+            matches!(refresh, Refresh::Expected(_))
+        };
+        store.put(&issued("one", 3600)).unwrap();
+        assert!(forced(Wake::Unauthorized(1), Some("two")));
+        assert!(!forced(Wake::Unauthorized(2), Some("three")) && !forced(Wake::Operator, Some("three")));
+        tokio::time::sleep(INTERVAL).await;
+        assert!(forced(Wake::Unauthorized(2), None));
+        tokio::time::sleep(INTERVAL).await;
+        assert!(!forced(Wake::Unauthorized(2), Some("three")), "the endpoint is given its back-off");
+        assert!(forced(Wake::Operator, None));
+        assert!(forced(Wake::Changed, Some("three")), "never too soon for what may help");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_during_a_request_is_another_request() {
+        let store = Store::new(INTERVAL);
+        store.begin();
+        let Refresh::Expected(first) = store.refresh_now(Wake::Operator) else { panic!("under way") };
+        let Refresh::Expected(second) = store.refresh_now(Wake::Changed) else { panic!("expected") };
+        store.put(&issued("one", 3600)).unwrap();
+        assert!(store.wait_for(first, INTERVAL).await);
+        assert!(*store.wanted.borrow());
+        store.begin();
+        store.put(&issued("two", 3600)).unwrap();
+        assert!(store.wait_for(second, INTERVAL).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_told_of_a_failure_and_waits_no_longer_than_it_may() {
+        let store = Arc::new(Store::new(INTERVAL));
+        store.put(&issued("one", 3600)).unwrap();
+        let Refresh::Expected(attempt) = store.refresh_now(Wake::Unauthorized(1)) else { panic!("expected") };
+        let start = Instant::now();
+        assert!(!store.wait_for(attempt, Duration::from_secs(2)).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+        store.begin();
+        store.failed(FetchError::new(FetchFailure::Connect, "down"));
+        assert!(!store.wait_for(attempt, Duration::from_secs(600)).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn the_token_is_sensitive_and_does_not_print_itself() {
+        let token = Token::new(&issued("CANARY", 10), 1, false).unwrap();
+        assert!(token.header.is_sensitive());
+        assert!(!format!("{token:?} {:?} {:?}", token.header, issued("CANARY", 10)).contains("CANARY"));
+    }
+}

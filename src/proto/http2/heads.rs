@@ -1,0 +1,340 @@
+//! Heads: the fields of a stream as the bytes of an HTTP/1.1 head, and the other way.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, COOKIE, SEC_WEBSOCKET_KEY, TRAILER};
+use http::uri::{Authority, Scheme};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request,
+};
+use memchr::memmem;
+
+use super::{Coding, websocket};
+use crate::proto::fields::Field;
+
+/// Fields of one head; as many as the data plane passes on, and some that it writes itself.
+const MAX_FIELDS: usize = 160;
+
+/// Writes the head of a request. `has_body`: its stream goes on after the head. What asks for a WebSocket (RFC 8441) is
+/// written as the `GET` that does so in HTTP/1.1.
+///
+/// What HTTP/1 and HTTP/2 say in different ways is said in that of HTTP/1; what contradicts itself (`:authority` and
+/// `Host`, several lengths) is written as it stands, so that it is refused where the same is refused in HTTP/1.
+pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) {
+    let is_websocket = websocket::is_asked_for(parts);
+    let method = if is_websocket { &Method::GET } else { &parts.method };
+    let target = match parts.uri.path_and_query() {
+        // Not a target that anything leads from: a tunnel through a stream is not offered.
+        _ if *method == Method::CONNECT => "*",
+        None => "/",
+        Some(target) => target.as_str(),
+    };
+    put(out, &[method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    let has_length = parts.headers.contains_key(CONTENT_LENGTH);
+    let in_chunks = !has_length || parts.headers.contains_key(TRAILER);
+    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    if let Some(authority) = authority {
+        put(out, &[b"host: ", authority, b"\r\n"]);
+    }
+    for (name, value) in &parts.headers {
+        let value = value.as_bytes();
+        match Field::of(name.as_str()) {
+            Field::Host if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(value)) => {}
+            Field::ContentLength if has_body && in_chunks => {}
+            Field::Connection | Field::TransferEncoding | Field::Upgrade | Field::Cookie => {}
+            _ if is_websocket && *name == SEC_WEBSOCKET_KEY => {}
+            _ => put(out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]),
+        }
+    }
+    cookie(out, &parts.headers);
+    if is_websocket {
+        websocket::ask(out);
+    } else if has_body && in_chunks {
+        put(out, &[b"transfer-encoding: chunked\r\n"]);
+    }
+    // RFC 9110 §8.6: some servers want to be told.
+    if !has_body && !has_length && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+        put(out, &[b"content-length: 0\r\n"]);
+    }
+    put(out, &[b"\r\n"]);
+}
+
+/// The crumbs of a cookie in one field (RFC 9113 §8.2.3).
+fn cookie(out: &mut Vec<u8>, fields: &HeaderMap) {
+    let mut separator: &[u8] = b"cookie: ";
+    for crumb in fields.get_all(COOKIE) {
+        put(out, &[separator, crumb.as_bytes()]);
+        separator = b"; ";
+    }
+    if separator == b"; " {
+        put(out, &[b"\r\n"]);
+    }
+}
+
+/// Writes the head of a response, and where the stream ends with it the end of its body too. `has_body`: the stream goes on after the head; `to_head`:
+/// it answers a `HEAD` request.
+pub fn write_response(out: &mut Vec<u8>, message: &Response<()>, has_body: bool, to_head: bool) {
+    let status = message.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    put(out, &[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
+    let bare = to_head || matches!(status.as_u16(), 100..=199 | 204 | 304);
+    let length = if bare { None } else { length(message.headers()) };
+    for (name, value) in message.headers() {
+        match Field::of(name.as_str()) {
+            Field::Connection | Field::TransferEncoding | Field::Upgrade => {}
+            Field::ContentLength if !bare && length.is_none() => {}
+            _ => put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
+        }
+    }
+    if bare || length.is_some() {
+        return put(out, &[b"\r\n"]);
+    }
+    put(out, &[b"transfer-encoding: chunked\r\n\r\n"]);
+    if !has_body {
+        put(out, &[b"0\r\n\r\n"]);
+    }
+}
+
+/// The length of a body that these fields give; none where they announce trailers, which only chunked coding has room for.
+/// That a stream keeps to its length is seen to by the `h2` crate.
+pub fn length(fields: &HeaderMap) -> Option<u64> {
+    if fields.contains_key(TRAILER) {
+        return None;
+    }
+    let mut all = fields.get_all(CONTENT_LENGTH).iter();
+    let first = all.next()?.to_str().ok()?.parse().ok()?;
+    all.next().is_none().then_some(first)
+}
+
+/// A head read back: what goes into a HEADERS frame, and how the body after it is coded.
+pub struct Head<T> {
+    /// Without what belongs to an HTTP/1 connection.
+    pub message: T,
+    /// How the bytes behind the head are to be read.
+    pub coding: Coding,
+    /// How many bytes the head has.
+    pub length: usize,
+}
+
+/// Reads the response head at the front of `bytes`, which a data plane wrote there. `to_head`: to a `HEAD` request.
+pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()>>> {
+    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| broken("a head in pieces"))? + 4;
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Response::new(&mut room);
+    match parsed.parse(&bytes[..length]) {
+        Ok(httparse::Status::Complete(read)) if read == length => {}
+        _ => return Err(broken("not a head")),
+    }
+    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let mut message = Response::new(());
+    *message.status_mut() = status.ok_or_else(|| broken("no status"))?;
+    let mut coding = fields(&bytes[..length], parsed.headers, message.headers_mut())?;
+    if to_head || matches!(message.status().as_u16(), 100..=199 | 204 | 304) {
+        coding = Coding::NONE;
+    }
+    Ok(Head { message, coding, length })
+}
+
+/// Reads the request head at the front of `bytes`, for a stream of a connection with this scheme.
+pub fn read_request(bytes: &[u8], scheme: &Scheme) -> io::Result<Head<Request<()>>> {
+    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| broken("a head in pieces"))? + 4;
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Request::new(&mut room);
+    match parsed.parse(&bytes[..length]) {
+        Ok(httparse::Status::Complete(read)) if read == length => {}
+        _ => return Err(broken("not a head")),
+    }
+    let mut message = Request::new(());
+    let method = parsed.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    *message.method_mut() = method.ok_or_else(|| broken("no method"))?;
+    let host = parsed.headers.iter().find(|field| Field::of(field.name) == Field::Host);
+    let authority = host.and_then(|host| Authority::try_from(host.value).ok());
+    let uri = Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority.ok_or_else(|| broken("no authority"))?)
+        .path_and_query(target(parsed.path.unwrap_or_default()).as_ref())
+        .build();
+    *message.uri_mut() = uri.map_err(|_| broken("no target"))?;
+    *message.version_mut() = Version::HTTP_2;
+    let coding = fields(&bytes[..length], parsed.headers, message.headers_mut())?;
+    Ok(Head { message, coding, length })
+}
+
+/// A target without the characters that no URI has (RFC 3986 §2): HTTP/1 servers take them, HTTP/2 stacks do not.
+fn target(target: &str) -> Cow<'_, str> {
+    let is_odd =
+        |byte: u8| matches!(byte, b'<' | b'>' | b'`' | b'"' | b'{' | b'}' | b'|' | b'^' | b'\\' | 0x7f..);
+    if !target.bytes().any(is_odd) {
+        return Cow::Borrowed(target);
+    }
+    let mut clean = String::with_capacity(target.len() + 16);
+    for byte in target.bytes() {
+        if is_odd(byte) {
+            let _ = write!(clean, "%{byte:02X}");
+        } else {
+            clean.push(char::from(byte));
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// Fills `map` with all fields that HTTP/2 has; their values share one copy of the head.
+fn fields(head: &[u8], parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> io::Result<Coding> {
+    let copy = Bytes::copy_from_slice(head);
+    let mut coding = Coding::NONE;
+    map.reserve(parsed.len());
+    for field in parsed {
+        match Field::of(field.name) {
+            Field::TransferEncoding => coding = Coding::chunked(),
+            Field::Connection | Field::HopByHop | Field::Upgrade | Field::Host => continue,
+            Field::ContentLength => {
+                let digits = std::str::from_utf8(field.value).unwrap_or_default();
+                coding = Coding::Length(digits.parse().map_err(|_| broken("a length that is no number"))?);
+            }
+            _ => {}
+        }
+        if Field::of(field.name) != Field::TransferEncoding {
+            let name =
+                HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| broken("a field without name"))?;
+            let value = HeaderValue::from_maybe_shared(copy.slice_ref(within(head, &copy, field.value)));
+            map.append(name, value.map_err(|_| broken("a value that is none"))?);
+        }
+    }
+    Ok(coding)
+}
+
+/// The part of `copy` that `part` is of `head`.
+fn within<'c>(head: &[u8], copy: &'c [u8], part: &[u8]) -> &'c [u8] {
+    let at = part.as_ptr() as usize - head.as_ptr() as usize;
+    if part.is_empty() { &copy[..0] } else { &copy[at..at + part.len()] }
+}
+
+/// Reads a trailer section, empty line included.
+pub(crate) fn read_trailers(bytes: &[u8]) -> io::Result<HeaderMap> {
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut map = HeaderMap::new();
+    match httparse::parse_headers(bytes, &mut room) {
+        Ok(httparse::Status::Complete((read, parsed))) if read == bytes.len() => {
+            fields(bytes, parsed, &mut map)?;
+            Ok(map)
+        }
+        _ => Err(broken("not trailers")),
+    }
+}
+
+/// Writes a trailer section, empty line included.
+pub(crate) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    for (name, value) in trailers {
+        put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    put(out, &[b"\r\n"]);
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// What the data plane never writes.
+pub(crate) fn broken(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not a message: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(request: http::request::Builder, has_body: bool) -> String {
+        let mut out = Vec::new();
+        write_request(&mut out, &request.body(()).unwrap().into_parts().0, has_body);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_said_in_the_words_of_http1() {
+        let request = Request::post("http://sidekey:8080/crm/x?y=1")
+            .header("x-one", "1")
+            .header("cookie", "a=1")
+            .header("te", "trailers")
+            .header("cookie", "b=2");
+        assert_eq!(
+            written(request, true),
+            "POST /crm/x?y=1 HTTP/1.1\r\nhost: sidekey:8080\r\nx-one: 1\r\nte: trailers\r\ncookie: a=1; b=2\r\n\
+             transfer-encoding: chunked\r\n\r\n"
+        );
+        let sized = Request::put("http://h/").header("content-length", "5").header("host", "H");
+        assert_eq!(written(sized, true), "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\n");
+        assert!(written(Request::post("http://h/"), false).ends_with("\r\ncontent-length: 0\r\n\r\n"));
+        assert_eq!(written(Request::get("http://h"), false), "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    }
+
+    #[test]
+    fn a_contradiction_stays_one() {
+        let two = Request::get("http://h/").header("host", "other");
+        assert_eq!(written(two, false), "GET / HTTP/1.1\r\nhost: h\r\nhost: other\r\n\r\n");
+        assert_eq!(written(Request::get("/"), false), "GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(written(Request::connect("h:443"), true).lines().next(), Some("CONNECT * HTTP/1.1"));
+    }
+
+    #[test]
+    fn a_response_loses_what_belongs_to_a_connection() {
+        let bytes = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-empty:\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: close\r\n\
+                      Keep-Alive: 5\r\nTransfer-Encoding: chunked\r\n\r\nrest";
+        let head = read_response(bytes, false).unwrap();
+        assert_eq!((head.length, head.coding), (bytes.len() - 4, Coding::chunked()));
+        let fields: Vec<_> =
+            head.message.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(
+            fields,
+            [("x-a", &b"1"[..]), ("x-empty", b""), ("set-cookie", b"a"), ("set-cookie", b"b")]
+        );
+    }
+
+    #[test]
+    fn a_request_is_read_back_as_it_was_written() {
+        let bytes =
+            b"POST /a%20b/<x>?y=`1` HTTP/1.1\r\nHost: up.example.com:8443\r\nX-A: 1\r\nContent-Length: 3\r\n\
+                      TE: trailers\r\nConnection: TE\r\nauthorization: Bearer t\r\n\r\nabc";
+        let head = read_request(bytes, &Scheme::HTTPS).unwrap();
+        assert_eq!((head.length, head.coding), (bytes.len() - 3, Coding::Length(3)));
+        assert_eq!(head.message.uri(), "https://up.example.com:8443/a%20b/%3Cx%3E?y=%601%60");
+        let names: Vec<_> = head.message.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-a", "content-length", "te", "authorization"]);
+        assert!(read_request(b"GET / HTTP/1.1\r\nX: 1\r\n\r\n", &Scheme::HTTP).is_err());
+    }
+
+    #[test]
+    fn a_response_is_said_in_the_words_of_http1() {
+        let written = |answer: http::response::Builder, has_body, to_head| {
+            let mut out = Vec::new();
+            write_response(&mut out, &answer.body(()).unwrap(), has_body, to_head);
+            String::from_utf8(out).unwrap()
+        };
+        let sized = || Response::builder().header("content-length", "5");
+        assert_eq!(written(sized(), true, false), "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
+        assert_eq!(written(sized(), false, true), "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
+        assert_eq!(written(Response::builder().status(204), false, false), "HTTP/1.1 204 No Content\r\n\r\n");
+        let chunked = "HTTP/1.1 299 \r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(written(Response::builder().status(299), true, false), chunked);
+        assert_eq!(written(Response::builder().status(299), false, false), format!("{chunked}0\r\n\r\n"));
+        let announced = written(sized().header("trailer", "x-sum"), true, false);
+        assert_eq!(announced, "HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n");
+    }
+
+    #[test]
+    fn knows_which_responses_have_a_body() {
+        let coding = |line: &str, to_head| {
+            let bytes = format!("HTTP/1.1 {line}\r\nContent-Length: 7\r\n\r\n");
+            read_response(bytes.as_bytes(), to_head).unwrap().coding
+        };
+        assert_eq!(coding("200 OK", false), Coding::Length(7));
+        assert_eq!(coding("200 OK", true), Coding::NONE);
+        assert_eq!(coding("304 Not Modified", false), Coding::NONE);
+        assert_eq!(coding("103 Early Hints", false), Coding::NONE);
+        assert!(read_response(b"HTTP/1.1 200 OK\r\n", false).is_err());
+    }
+}

@@ -1,0 +1,234 @@
+//! One caller's connection: request after request until one side has had enough.
+
+use std::future::poll_fn;
+use std::io;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::connect;
+use super::connect::Opened;
+use super::http2;
+use crate::net::buffer::Buffer;
+use crate::proxy::Proxy;
+use crate::proxy::error::{Failure, Reason};
+use crate::proxy::request::exchange;
+use crate::proxy::request::exchange::After;
+use crate::proxy::request::refuse;
+use crate::proxy::wire::parse_head;
+use crate::proxy::wire::parse_head::MAX_HEAD;
+use crate::proxy::wire::relay::Io;
+use crate::proxy::wire::timer::Patience;
+
+/// A caller's connection may be idle for this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(300);
+/// A head that was begun must be whole after this long.
+const HEAD: Duration = Duration::from_secs(30);
+/// A caller that still sends while it has been answered is listened to for this long, so that the answer is not lost
+/// in a reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(proxy: Proxy, io: &mut impl Io) {
+    if let Some((proxy, rest, opened)) = requests(proxy, io).await {
+        // In a box: most connections are not of this kind, and should not hold room for it.
+        Box::pin(connect::serve(proxy, io, rest, opened)).await;
+    }
+}
+
+/// Serves requests until the connection ends, or until a `CONNECT` makes something else of it.
+pub(crate) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Proxy, Buffer, Opened)> {
+    let mut left = None;
+    let mut is_first = true;
+    // One between requests and one within, because a timer that is always put off by the same time costs least.
+    let (mut between, mut within) = (Patience::default(), Patience::default());
+    loop {
+        let buffer = match left.take() {
+            Some(buffer) => Ok(Ok(Some(buffer))),
+            None => between.wait(KEEP_ALIVE, first_bytes(io)).await,
+        };
+        let Ok(Ok(Some(mut buffer))) = buffer else { break };
+        let head = match within.wait(HEAD, read_head(io, &mut buffer)).await {
+            Ok(Ok(Some(length))) => length,
+            Ok(Ok(None)) => {
+                let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
+                refuse::refuse(&proxy, io, failure.into(), &mut within).await;
+                break linger(io, &mut buffer).await;
+            }
+            Ok(Err(_)) => break,
+            Err(_) => {
+                let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
+                refuse::refuse(&proxy, io, failure.into(), &mut within).await;
+                break;
+            }
+        };
+        if is_first && &buffer.filled()[..head] == http2::PREFACE {
+            // In a box, likewise.
+            Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
+            return None;
+        }
+        is_first = false;
+        proxy.refresh();
+        if proxy.is_gone() {
+            refuse::refuse(&proxy, io, removed().into(), &mut within).await;
+            break linger(io, &mut buffer).await;
+        }
+        if connect::is_asked_for(buffer.filled()) {
+            let opened = connect::open(&proxy, &buffer.filled()[..head]).await;
+            buffer.consume(head);
+            match opened {
+                Ok(opened) => return Some((proxy, buffer, opened)),
+                Err(refusal) => refuse::refuse(&proxy, io, refusal, &mut within).await,
+            };
+            break linger(io, &mut buffer).await;
+        }
+        match exchange::run(&proxy, io, &mut buffer, head, false, &mut within).await {
+            After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
+            After::Linger => break linger(io, &mut buffer).await,
+            After::Close | After::Cut(_) => break,
+        }
+    }
+    // Flushes first, which a caller that reads nothing would hold up for ever.
+    let _ = timeout(LINGER, io.shutdown()).await;
+    None
+}
+
+/// What a caller is told whose listener has lost its service.
+pub(crate) fn removed() -> Failure {
+    Failure::new(Reason::UnknownService, "the service of this listener was removed")
+}
+
+/// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
+async fn first_bytes(io: &mut impl Io) -> io::Result<Option<Buffer>> {
+    poll_fn(|cx| {
+        let mut buffer = Buffer::take();
+        buffer.poll_fill(cx, io).map_ok(|read| (read > 0).then_some(buffer))
+    })
+    .await
+}
+
+/// Reads until the head is whole and returns its length; `None` where it is too large.
+async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<usize>> {
+    let mut seen = 0;
+    loop {
+        // An empty line before a request is tolerated (RFC 9112 §2.2).
+        while buffer.filled().starts_with(b"\r\n") {
+            buffer.consume(2);
+            seen = 0;
+        }
+        if let Some(length) = parse_head::end(buffer.filled(), seen) {
+            return Ok((length <= MAX_HEAD).then_some(length));
+        }
+        seen = buffer.filled().len();
+        if seen > MAX_HEAD {
+            return Ok(None);
+        }
+        if buffer.fill(io).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Says that nothing more comes, and takes in what the caller still sends for a moment.
+pub(crate) async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
+    let discard = async {
+        io.shutdown().await?;
+        while {
+            buffer.clear();
+            buffer.fill(io).await? > 0
+        } {}
+        io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, discard).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus::Registry;
+    use tokio::io::{AsyncReadExt, BufStream, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::proxy::{DataPlane, Door};
+    use crate::runtime::route::Routes;
+    use crate::runtime::snapshot::{Runtime, Snapshot};
+
+    fn proxy() -> Proxy {
+        let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
+        let snapshot = Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log: false,
+            intercept: None,
+            outside: None,
+            max_connections: 1,
+            tracer: None,
+        };
+        let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
+        Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
+    }
+
+    /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.
+    async fn served(pieces: &[&str], pause: Duration) -> (String, Duration) {
+        let (mut client, mut server) = duplex(64 * 1024);
+        let start = Instant::now();
+        let serving = tokio::spawn(async move {
+            serve(proxy(), &mut server).await;
+            start.elapsed()
+        });
+        for piece in pieces {
+            sleep(pause).await;
+            if client.write_all(piece.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        drop(client);
+        (answer, serving.await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_byte_by_byte_is_not_waited_for_for_ever() {
+        let (answer, took) = served(&["G"; 100], Duration::from_secs(10)).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(took <= Duration::from_secs(10) + HEAD + LINGER, "{took:?}");
+        let (_, took) = served(&["\r\n"; 100], Duration::from_secs(10)).await;
+        assert!(took <= Duration::from_secs(10) + HEAD + LINGER, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_closed_in_silence() {
+        assert_eq!(served(&[], Duration::ZERO).await, (String::new(), KEEP_ALIVE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_caller_that_goes_on_sending_is_listened_to_for_a_moment_only() {
+        let mut pieces = vec!["POST /unknown HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n"];
+        pieces.extend(["more"; 100]);
+        let (answer, took) = served(&pieces, Duration::from_millis(100)).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
+        assert!(took <= Duration::from_millis(200) + LINGER, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_caller_that_reads_nothing_holds_nothing_up() {
+        let (mut client, server) = duplex(16);
+        // With a write buffer, as a real connection has: closing it means writing first.
+        let mut server = BufStream::new(server);
+        let serving = tokio::spawn(async move { serve(proxy(), &mut server).await });
+        client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        timeout(2 * HEAD, serving).await.expect("the connection ends").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_to_a_refused_head_has_no_body() {
+        let (answer, _) = served(&["HEAD /unknown HTTP/1.1\r\nHost: x\r\n\r\n"], Duration::ZERO).await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Callers that speak HTTP/2 (RFC 9113): by prior knowledge, or because TLS said so.
+//!
+//! Each stream is one request of [`exchange`], read and written as HTTP/1.1 ([`stream::Stream`]): one set of rules for
+//! both versions. All streams of a connection are one task, so that what many of them say goes out in one write.
+
+mod grpc;
+mod stream;
+
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use h2::server::{Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+
+use super::http1;
+use super::prefixed_io::Prefixed;
+use crate::net::buffer::Buffer;
+use crate::proto::http2;
+use crate::proto::http2::heads;
+use crate::proxy::Proxy;
+use crate::proxy::request::exchange;
+use crate::proxy::request::exchange::After;
+use crate::proxy::request::refuse;
+use crate::proxy::wire::relay::{Broken, Io};
+use crate::proxy::wire::timer::Patience;
+use stream::Stream;
+
+/// What a caller's first bytes are, as far as they look like a head.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+/// Requests of one connection at a time.
+const STREAMS: u32 = 128;
+/// What is left to say when a connection ends is said within this time.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves the streams of a connection until it ends. `buffer` holds what was read of it already; `handshake` limits the
+/// wait for the first frame, `idle` the time without a stream.
+pub(crate) async fn serve(
+    proxy: Proxy,
+    io: &mut impl Io,
+    buffer: Buffer,
+    handshake: Duration,
+    idle: Duration,
+) {
+    let mut patience = Patience::default();
+    let opening = limits().handshake::<_, Bytes>(Prefixed::new(buffer, io));
+    let Ok(Ok(mut connection)) = patience.wait(handshake, opening).await else { return };
+    let ended = run(Arc::new(proxy), &mut connection, idle, &mut patience).await;
+    if let Err(error) = ended {
+        tracing::debug!("a caller's HTTP/2 connection broke: {error}");
+    }
+    connection.abrupt_shutdown(Reason::NO_ERROR);
+    let _ = patience.wait(LINGER, poll_fn(|cx| connection.poll_closed(cx))).await;
+}
+
+/// Every limit said, so that none depends on a default of the library. Floods of CONTINUATION frames, pings, settings and
+/// small or empty frames end the connection by limits that the library derives from these.
+fn limits() -> h2::server::Builder {
+    let mut limits = h2::server::Builder::new();
+    limits
+        .max_concurrent_streams(STREAMS)
+        // WebSocket (RFC 8441).
+        .enable_connect_protocol()
+        .initial_window_size(http2::STREAM_WINDOW)
+        .initial_connection_window_size(http2::CONNECTION_WINDOW)
+        .max_frame_size(http2::FRAME)
+        .max_header_list_size(http2::HEAD)
+        .header_table_size(http2::HEADER_TABLE)
+        .max_send_buffer_size(http2::SEND_BUFFER)
+        // Rapid reset (CVE-2023-44487): streams reset before they were looked at, and those reset by this side.
+        .max_pending_accept_reset_streams(http2::PENDING_RESETS)
+        .max_local_error_reset_streams(Some(http2::RESETS))
+        .max_concurrent_reset_streams(http2::REMEMBERED_RESETS)
+        .reset_stream_duration(http2::REMEMBERED_FOR);
+    limits
+}
+
+async fn run<I: Io>(
+    proxy: Arc<Proxy>,
+    connection: &mut Connection<Prefixed<'_, I>, Bytes>,
+    idle: Duration,
+    patience: &mut Patience,
+) -> Result<(), h2::Error> {
+    let mut streams = FuturesUnordered::new();
+    // One timer for each stream that there is at a time.
+    let mut spare = Vec::new();
+    let mut current = proxy.clone();
+    let mut draining = pin!(proxy.draining());
+    let mut is_draining = false;
+    // Counts while the last answers of a connection that is to end are still going out.
+    let mut leaving = None;
+    poll_fn(|cx| {
+        if !is_draining && draining.as_mut().poll(cx).is_ready() {
+            is_draining = true;
+            leaving = (!streams.is_empty()).then(|| proxy.plane.count());
+            connection.graceful_shutdown();
+        }
+        // Writes as well: everything that the streams said since the last time, at once.
+        while let Poll::Ready(accepted) = connection.poll_accept(cx) {
+            match accepted {
+                Some(Ok((request, respond))) => {
+                    if let Some(renewed) = current.renewed() {
+                        current = Arc::new(renewed);
+                    }
+                    let patience = spare.pop().unwrap_or_default();
+                    streams.push(answer(current.clone(), request, respond, patience));
+                }
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        loop {
+            match streams.poll_next_unpin(cx) {
+                Poll::Ready(Some(patience)) => spare.push(patience),
+                Poll::Ready(None) => {
+                    let limit = if is_draining { LINGER } else { idle };
+                    return patience.poll_over(limit, cx).map(Ok);
+                }
+                Poll::Pending => {
+                    patience.renew();
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Serves one stream; gives its timer back.
+async fn answer(
+    proxy: Arc<Proxy>,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    mut patience: Patience,
+) -> Patience {
+    let (parts, body) = request.into_parts();
+    let mut buffer = Buffer::take();
+    heads::write_request(buffer.bytes_mut(), &parts, !body.is_end_stream());
+    let length = buffer.filled().len();
+    let mut stream = Stream::new(&parts, body, respond);
+    drop(parts);
+    if proxy.is_gone() {
+        refuse::refuse(&proxy, &mut stream, http1::removed().into(), &mut patience).await;
+        return patience;
+    }
+    match exchange::run(&proxy, &mut stream, &mut buffer, length, true, &mut patience).await {
+        After::KeepAlive => {}
+        // What was answered before all of the request came ends with NO_ERROR, without a word of ours.
+        After::Linger | After::Close => {
+            let _ = patience.wait(LINGER, stream.linger()).await;
+        }
+        After::Cut(broken) => {
+            // What was taken before goes out before: a reset drops what waits.
+            tokio::task::yield_now().await;
+            stream.reset(reason(&broken));
+        }
+    }
+    patience
+}
+
+/// What a caller is told of an answer that ends before its time (RFC 9113 §7).
+fn reason(broken: &Broken) -> Reason {
+    let (Broken::Caller(error) | Broken::Upstream(error)) = broken else {
+        return match broken {
+            Broken::CallerBody(_) => Reason::PROTOCOL_ERROR,
+            _ => Reason::INTERNAL_ERROR,
+        };
+    };
+    let told =
+        error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
+    match told {
+        // What the upstream said of the stream is the caller's to know; what it said of its connection is not.
+        Some(reason @ (Reason::CANCEL | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM)) => reason,
+        Some(Reason::NO_ERROR) => Reason::CANCEL,
+        _ => Reason::INTERNAL_ERROR,
+    }
+}

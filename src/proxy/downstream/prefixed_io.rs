@@ -1,0 +1,73 @@
+//! A connection of which the first bytes were read already.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::net::buffer::Buffer;
+use crate::proxy::wire::relay::Io;
+
+/// Gives the bytes that were read first, then those that come.
+pub(crate) struct Prefixed<'a, I> {
+    read: Buffer,
+    io: &'a mut I,
+}
+
+impl<'a, I: Io> Prefixed<'a, I> {
+    pub(crate) fn new(read: Buffer, io: &'a mut I) -> Self {
+        Self { read, io }
+    }
+
+    /// The first byte, which is still to be read then; `None` at the end.
+    pub(crate) async fn first(&mut self) -> io::Result<Option<u8>> {
+        if self.read.is_empty() {
+            poll_fn(|cx| self.read.poll_fill(cx, self.io)).await?;
+        }
+        Ok(self.read.filled().first().copied())
+    }
+}
+
+impl<I: Io> AsyncRead for Prefixed<'_, I> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.is_empty() {
+            return Pin::new(&mut *this.io).poll_read(cx, buf);
+        }
+        let count = this.read.filled().len().min(buf.remaining());
+        buf.put_slice(&this.read.filled()[..count]);
+        this.read.consume(count);
+        if this.read.is_empty() {
+            this.read.give_back();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: Io> AsyncWrite for Prefixed<'_, I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().io).poll_shutdown(cx)
+    }
+}

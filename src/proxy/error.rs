@@ -1,0 +1,257 @@
+//! The one map from what went wrong to what the caller gets: status, `Sidekey-Error`, `application/problem+json`
+//! (RFC 9457). The caller gets a short fixed text; the cause goes to the log, once.
+//!
+//! Never a 401 or 407: an app must not come to think that its own login is wrong.
+
+use super::wire::framing::BadBody;
+use crate::upstream::{ConnectError, Refused};
+
+/// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No service matches the request.
+    UnknownService,
+    /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
+    /// `TRACE`.
+    Forbidden,
+    /// There is no usable credential, so nothing was forwarded.
+    CredentialUnavailable,
+    /// The upstream's name does not resolve, or it does not take the connection.
+    UpstreamConnect,
+    /// The upstream's certificate was not accepted, or the TLS handshake failed.
+    UpstreamTls,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream closed the connection without an answer, or answered with something that is not HTTP.
+    UpstreamProtocol,
+    /// The request is not valid HTTP.
+    BadRequest,
+    /// The request's head or body is too large.
+    TooLarge,
+    /// A limit of the service or of Sidekey is reached, or the circuit is open.
+    Overloaded,
+}
+
+impl Reason {
+    /// The value of `Sidekey-Error` and of the metric's `reason` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownService => "unknown_service",
+            Self::Forbidden => "forbidden",
+            Self::CredentialUnavailable => "credential_unavailable",
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamTls => "upstream_tls",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamProtocol => "upstream_protocol",
+            Self::BadRequest => "bad_request",
+            Self::TooLarge => "too_large",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// The status code's own words: `title`, and the reason phrase.
+    fn title(self) -> &'static str {
+        match self {
+            Self::UnknownService => "Not Found",
+            Self::Forbidden => "Forbidden",
+            Self::CredentialUnavailable | Self::Overloaded => "Service Unavailable",
+            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
+            Self::UpstreamTimeout => "Gateway Timeout",
+            Self::BadRequest => "Bad Request",
+            Self::TooLarge => "Content Too Large",
+        }
+    }
+
+    /// The status code.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::UnknownService => 404,
+            Self::Forbidden => 403,
+            Self::CredentialUnavailable | Self::Overloaded => 503,
+            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => 502,
+            Self::UpstreamTimeout => 504,
+            Self::BadRequest => 400,
+            Self::TooLarge => 413,
+        }
+    }
+
+    /// `detail`: what happened and whose it is to mend, in words that hold nothing of the request.
+    fn detail(self) -> &'static str {
+        match self {
+            Self::UnknownService => {
+                "No service of this Sidekey matches the request: the first path segment, the Host, the port or, through a proxy setting, the URL names one."
+            }
+            Self::Forbidden => {
+                "The request's path leaves the base path of the service's upstream, its Host and its target name different servers, or its method is TRACE."
+            }
+            Self::CredentialUnavailable => {
+                "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."
+            }
+            Self::UpstreamConnect => "Sidekey cannot connect to the service's upstream.",
+            Self::UpstreamTls => "The TLS handshake with the service's upstream failed.",
+            Self::UpstreamTimeout => "The service's upstream did not answer in time.",
+            Self::UpstreamProtocol => {
+                "The service's upstream closed the connection without an answer, or its answer is not HTTP."
+            }
+            Self::BadRequest => "Sidekey cannot read this request as HTTP.",
+            Self::TooLarge => "The request's head or body is larger than Sidekey takes.",
+            Self::Overloaded => {
+                "A limit on requests is reached, or the service's upstream has failed several times in a row; nothing was forwarded."
+            }
+        }
+    }
+}
+
+/// One failed request.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What the caller is told.
+    pub reason: Reason,
+    /// Seconds, where a later try may help.
+    pub retry_after: Option<u64>,
+    /// What the log is told.
+    pub cause: String,
+    /// What the caller is told instead of the reason's own words, where more can be said.
+    pub detail: Option<&'static str>,
+}
+
+impl Failure {
+    /// A failure without `Retry-After`.
+    pub fn new(reason: Reason, cause: impl Into<String>) -> Self {
+        Self { reason, retry_after: None, cause: cause.into(), detail: None }
+    }
+
+    /// The whole response. A `HEAD` request gets no body but its length.
+    pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
+        self.write_listing(out, is_head, keep_alive, &[]);
+    }
+
+    /// The same, with the services there are as a further member of the problem document.
+    pub(super) fn write_listing(
+        &self,
+        out: &mut Vec<u8>,
+        is_head: bool,
+        keep_alive: bool,
+        services: &[&str],
+    ) {
+        let reason = self.reason;
+        let (name, status, title, detail) =
+            (reason.as_str(), reason.status(), reason.title(), self.detail.unwrap_or(reason.detail()));
+        // The name of a service needs no escaping.
+        let services = if services.is_empty() {
+            String::new()
+        } else {
+            format!(",\"services\":[\"{}\"]", services.join("\",\""))
+        };
+        let body = format!(
+            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
+        );
+        let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+        let connection = if keep_alive { "" } else { "Connection: close\r\n" };
+        out.extend_from_slice(
+            format!(
+                "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nSidekey-Error: {name}\r\n\
+                 Cache-Control: no-store\r\n{retry}{connection}\r\n",
+                body.len()
+            )
+            .as_bytes(),
+        );
+        if !is_head {
+            out.extend_from_slice(body.as_bytes());
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let reason = match error {
+            ConnectError::Dns { .. } | ConnectError::Tcp(_) | ConnectError::Proxy { .. } => {
+                Reason::UpstreamConnect
+            }
+            ConnectError::Tls { .. } => Reason::UpstreamTls,
+            ConnectError::Version { .. } | ConnectError::Http2 { .. } | ConnectError::Upgrade => {
+                Reason::UpstreamProtocol
+            }
+            ConnectError::Timeout { .. } => Reason::UpstreamTimeout,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1);
+        let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
+        Self { retry_after, ..Self::new(Reason::Overloaded, refused.cause) }
+    }
+}
+
+impl From<BadBody> for Failure {
+    /// Of a request's body.
+    fn from(error: BadBody) -> Self {
+        let reason = if error.is_too_large() { Reason::TooLarge } else { Reason::BadRequest };
+        Self::new(reason, error.to_string())
+    }
+}
+
+impl Failure {
+    /// Whether it is the upstream that failed.
+    pub(super) fn is_of_upstream(&self) -> bool {
+        use Reason::{UpstreamConnect, UpstreamProtocol, UpstreamTimeout, UpstreamTls};
+        matches!(self.reason, UpstreamConnect | UpstreamTls | UpstreamTimeout | UpstreamProtocol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Reason; 10] = [
+        Reason::UnknownService,
+        Reason::Forbidden,
+        Reason::CredentialUnavailable,
+        Reason::UpstreamConnect,
+        Reason::UpstreamTls,
+        Reason::UpstreamTimeout,
+        Reason::UpstreamProtocol,
+        Reason::BadRequest,
+        Reason::TooLarge,
+        Reason::Overloaded,
+    ];
+
+    fn written(failure: &Failure, is_head: bool) -> (String, String) {
+        let mut out = Vec::new();
+        failure.write(&mut out, is_head, false);
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn every_reason_is_a_valid_problem_document_and_never_the_apps_fault_to_log_in() {
+        for reason in ALL {
+            let (head, body) = written(&Failure::new(reason, "cause"), false);
+            let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["status"], reason.status());
+            assert!(head.contains(&format!("\r\nSidekey-Error: {}\r\n", reason.as_str())));
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
+            assert!(![401, 407].contains(&reason.status()));
+        }
+    }
+
+    #[test]
+    fn metrics_know_every_reason() {
+        assert_eq!(ALL.map(Reason::as_str).as_slice(), crate::metrics::REASONS.as_slice());
+        assert!(crate::metrics::UPSTREAM_REASONS.iter().all(|known| crate::metrics::REASONS.contains(known)));
+    }
+
+    #[test]
+    fn the_cause_stays_in_the_log() {
+        let failure =
+            Failure { retry_after: Some(7), ..Failure::new(Reason::CredentialUnavailable, "CAUSE") };
+        let (head, body) = written(&failure, false);
+        assert!(!head.contains("CAUSE") && !body.contains("CAUSE"));
+        assert!(head.contains("\r\nRetry-After: 7"));
+        assert_eq!(written(&failure, true).1, "");
+    }
+}

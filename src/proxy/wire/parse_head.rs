@@ -1,0 +1,529 @@
+//! Message heads: from bytes to what the rest of the path needs to know of a request or a response, or a refusal.
+//!
+//! Every ambiguity in framing is refused here (RFC 9112 §6.3, §11.2), so that nothing behind this module can disagree
+//! with an upstream on where a message ends.
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use httparse::{Header, ParserConfig, Status};
+use memchr::memchr;
+
+use super::framing::{Chunks, Framing};
+use crate::config::Host;
+use crate::credential::Slot;
+use crate::proto::fields::{Field, has_bare_line_feed, has_token, tokens};
+use crate::proxy::error::{Failure, Reason};
+use crate::runtime::route::agree;
+
+/// No head is larger.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+/// No head has more fields.
+const MAX_FIELDS: usize = 128;
+
+/// Room for the fields of one head, on the stack.
+pub(crate) struct Room<'b>([MaybeUninit<Header<'b>>; MAX_FIELDS]);
+
+impl Room<'_> {
+    pub(crate) const fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; MAX_FIELDS])
+    }
+}
+
+/// The length of the head at the front of `bytes`, up to and with its empty line; looks from `from` on, which is where
+/// the last look ended.
+///
+/// Lines may end in a bare line feed (RFC 9112 §2.2), so that the end is found where the most lenient reader finds it:
+/// what such a head is worth is decided when it is parsed.
+pub(crate) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut from = from.saturating_sub(2);
+    loop {
+        let line = from + memchr(b'\n', &bytes[from..])? + 1;
+        match bytes[line..] {
+            [b'\n', ..] => return Some(line + 1),
+            [b'\r', b'\n', ..] => return Some(line + 2),
+            _ => from = line,
+        }
+    }
+}
+
+/// A request's head, borrowed from the bytes it came in.
+pub(crate) struct RequestHead<'h, 'b> {
+    pub(crate) method: &'b str,
+    /// `Host`, or the authority of an absolute-form target.
+    pub(crate) host: &'b str,
+    /// The target came in absolute form, as to a proxy.
+    pub(crate) absolute: bool,
+    /// Path and query.
+    pub(crate) path: &'b str,
+    pub(crate) fields: &'h [Header<'b>],
+    /// `Connection` names further fields.
+    pub(crate) nominates: bool,
+    pub(crate) facts: RequestFacts,
+}
+
+/// What is known of a request once its head is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestFacts {
+    /// HTTP/1.0.
+    pub(crate) is_old: bool,
+    pub(crate) is_head: bool,
+    /// RFC 9110 §9.2.2: may be sent again when a connection breaks before an answer.
+    pub(crate) is_idempotent: bool,
+    pub(crate) keep_alive: bool,
+    /// `Upgrade: websocket` (RFC 6455): the only upgrade that is passed through, because what comes after it cannot be
+    /// another request without its credential.
+    pub(crate) is_websocket: bool,
+    pub(crate) wants_trailers: bool,
+    pub(crate) body: BodyKind,
+}
+
+/// How a request's body is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyKind {
+    Length(u64),
+    Chunked,
+}
+
+impl BodyKind {
+    /// The framing to watch; a trailer in the slot that `forbidden` gives is refused.
+    pub(crate) fn framing(self, forbidden: impl FnOnce() -> Slot) -> Framing {
+        match self {
+            Self::Length(length) => Framing::Length(length),
+            Self::Chunked => Framing::Chunked(Chunks::new(Some(forbidden()))),
+        }
+    }
+}
+
+/// Takes a request's head apart, into its lines and no further.
+fn parsed<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result<httparse::Request<'h, 'b>, Failure> {
+    if has_bare_line_feed(bytes) {
+        return Err(bad("a line of the head ends in a bare line feed"));
+    }
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
+        Ok(Status::Complete(length)) if length == bytes.len() => Ok(parsed),
+        Ok(_) => Err(bad("the head does not end where its lines end")),
+        Err(httparse::Error::TooManyHeaders) => {
+            Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"))
+        }
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
+
+/// Parses the head of a request.
+pub(crate) fn request<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+) -> Result<RequestHead<'h, 'b>, Failure> {
+    let parsed = parsed(bytes, room)?;
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(bad("the head is not complete"));
+    };
+    let fields: &'h [Header<'b>] = parsed.headers;
+    let known = Known::of(fields)?;
+    let is_old = minor == 0;
+    let host = match (known.host, is_old) {
+        (Some(host), _) => std::str::from_utf8(host).map_err(|_| bad("Host is not text"))?,
+        (None, true) => "",
+        (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
+    };
+    let named = host;
+    let (host, absolute, path) = target_parts(method, target, host)?;
+    // A credential must not hang on which of the two a reader believes.
+    if absolute && known.host.is_some() && !agree(host, named) {
+        return Err(two_servers());
+    }
+    let body = match (known.length, known.is_chunked) {
+        (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
+        (None, true) if is_old => return Err(bad("Transfer-Encoding in HTTP/1.0")),
+        (None, true) => BodyKind::Chunked,
+        (length, false) => BodyKind::Length(length.unwrap_or(0)),
+    };
+    let facts = RequestFacts {
+        is_old,
+        is_head: method == "HEAD",
+        is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"),
+        keep_alive: (!is_old || known.keep_alive) && !known.close,
+        is_websocket: known.upgrade && known.is_websocket && !is_old && method == "GET",
+        wants_trailers: known.wants_trailers,
+        body,
+    };
+    Ok(RequestHead { method, host, absolute, path, fields, nominates: known.nominates, facts })
+}
+
+/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form has an authority of its own.
+fn target_parts<'b>(
+    method: &str,
+    target: &'b str,
+    host: &'b str,
+) -> Result<(&'b str, bool, &'b str), Failure> {
+    // What is added behind a `#` would never reach a server, the credential included.
+    if target.contains('#') {
+        return Err(bad("the target has a fragment"));
+    }
+    if method == "CONNECT" {
+        return Err(bad("CONNECT with another method's target"));
+    }
+    if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
+        return Ok((host, false, target));
+    }
+    let scheme_end = target.find("://").ok_or_else(|| bad("the target is neither a path nor a URL"))?;
+    if !["http", "https"].iter().any(|scheme| target[..scheme_end].eq_ignore_ascii_case(scheme)) {
+        return Err(bad("the target is a URL of another scheme"));
+    }
+    let rest = &target[scheme_end + 3..];
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() || authority.contains('@') {
+        return Err(bad("the target's authority is empty or has user information"));
+    }
+    Ok((authority, true, path))
+}
+
+/// Parses the head of a `CONNECT`: host and port (RFC 9112 §3.2.3). The host as a URL has it, so that no spelling of an
+/// address passes for another.
+pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), Failure> {
+    let mut room = Room::new();
+    let parsed = parsed(bytes, &mut room)?;
+    let known = Known::of(parsed.headers)?;
+    if known.is_chunked || known.length.is_some_and(|length| length > 0) {
+        return Err(bad("CONNECT with a body"));
+    }
+    let target = parsed.path.unwrap_or_default();
+    let authority = || {
+        let (host, port) = target.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port > 0 && target.is_ascii())?;
+        Some((Host::from(url::Host::parse(host).ok()?), port))
+    };
+    let found = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
+    let named = known.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
+    if named.is_some_and(|named| !agree(target, named)) {
+        return Err(two_servers());
+    }
+    Ok(found)
+}
+
+/// A response's head, borrowed from the bytes it came in.
+pub(crate) struct ResponseHead<'h, 'b> {
+    pub(crate) status: u16,
+    /// As it came; not always text.
+    pub(crate) reason: &'b [u8],
+    pub(crate) fields: &'h [Header<'b>],
+    /// `Connection` names further fields.
+    pub(crate) nominates: bool,
+    pub(crate) framing: Framing,
+    /// The upstream keeps the connection open after this response.
+    pub(crate) keep_alive: bool,
+    /// `Keep-Alive: timeout=N`: for how long.
+    pub(crate) keep_alive_for: Option<Duration>,
+    /// It says `Upgrade: websocket`.
+    pub(crate) is_websocket: bool,
+}
+
+/// Parses the head of a response to a request that was `HEAD` or not.
+pub(crate) fn response<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+    to_head: bool,
+) -> Result<ResponseHead<'h, 'b>, Failure> {
+    let bad = |cause: String| {
+        Failure::new(Reason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"))
+    };
+    // The parser would skip empty lines.
+    if !bytes.starts_with(b"HTTP/1.") {
+        return Err(bad("it does not begin with HTTP/1".into()));
+    }
+    let mut parsed = httparse::Response::new(&mut []);
+    match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0) {
+        Ok(Status::Complete(length)) if length == bytes.len() => {}
+        Ok(_) => return Err(bad("the head does not end where its lines end".into())),
+        Err(error) => return Err(bad(error.to_string())),
+    }
+    let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
+        return Err(bad("the head is not complete".into()));
+    };
+    if !(100..=999).contains(&status) {
+        return Err(bad("its status has no three digits".into()));
+    }
+    let fields: &'h [Header<'b>] = parsed.headers;
+    let known = Known::of(fields).map_err(|failure| bad(failure.cause))?;
+    if known.is_chunked && known.length.is_some() {
+        return Err(bad("both Content-Length and Transfer-Encoding".into()));
+    }
+    let framing = match status {
+        _ if to_head => Framing::NONE,
+        100..=199 | 204 | 304 => Framing::NONE,
+        _ if known.is_chunked => Framing::Chunked(Chunks::new(None)),
+        _ => known.length.map_or(Framing::UntilClose, Framing::Length),
+    };
+    let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
+    let is_websocket = known.upgrade && known.is_websocket;
+    let nominates = known.nominates;
+    let reason = reason(bytes);
+    let keep_alive_for = known.keep_alive_for;
+    Ok(ResponseHead { status, reason, fields, nominates, framing, keep_alive, keep_alive_for, is_websocket })
+}
+
+/// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
+fn reason(head: &[u8]) -> &[u8] {
+    let line = &head[..memchr(b'\n', head).unwrap_or(head.len())];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.get(13..).unwrap_or_default()
+}
+
+/// The fields that framing and the connection depend on.
+#[derive(Default)]
+struct Known<'b> {
+    host: Option<&'b [u8]>,
+    length: Option<u64>,
+    is_chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    nominates: bool,
+    is_websocket: bool,
+    wants_trailers: bool,
+    keep_alive_for: Option<Duration>,
+}
+
+impl<'b> Known<'b> {
+    fn of(fields: &[Header<'b>]) -> Result<Self, Failure> {
+        let mut known = Self::default();
+        for field in fields {
+            let value = field.value;
+            match Field::of(field.name) {
+                Field::Host if known.host.replace(value).is_some() => return Err(bad("more than one Host")),
+                Field::ContentLength => {
+                    let length =
+                        content_length(value).ok_or_else(|| bad("Content-Length is not a number"))?;
+                    if known.length.replace(length).is_some() {
+                        return Err(bad("more than one Content-Length"));
+                    }
+                }
+                Field::TransferEncoding => {
+                    if known.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                        return Err(bad("Transfer-Encoding is not just chunked"));
+                    }
+                    known.is_chunked = true;
+                }
+                Field::Connection => tokens(value).for_each(|token| known.connection(token)),
+                Field::Upgrade => known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket"),
+                Field::HopByHop if field.name.len() == 10 => known.keep_alive_for = keep_alive_for(value),
+                Field::Te => known.wants_trailers |= has_token(value, "trailers"),
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
+
+    fn connection(&mut self, token: &[u8]) {
+        let is = |known: &str| token.eq_ignore_ascii_case(known.as_bytes());
+        match token.len() {
+            2 if is("te") => {}
+            5 if is("close") => self.close = true,
+            7 if is("upgrade") => self.upgrade = true,
+            10 if is("keep-alive") => self.keep_alive = true,
+            _ => self.nominates = true,
+        }
+    }
+}
+
+/// `timeout=N` among the parameters of `Keep-Alive` (RFC 2068 §19.7.1.1; Node, Apache and others write it).
+fn keep_alive_for(value: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(value).ok()?;
+    let seconds = text.split(',').find_map(|parameter| {
+        let (name, number) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| number.trim().parse::<u32>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// Digits and nothing else: no sign, no list, no space within.
+fn content_length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value.trim_ascii()).ok()?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+fn two_servers() -> Failure {
+    Failure::new(Reason::Forbidden, "Host and the target name different servers")
+}
+
+fn bad(cause: impl Into<String>) -> Failure {
+    Failure::new(Reason::BadRequest, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn facts(head: &str) -> Result<RequestFacts, Reason> {
+        let mut room = Room::new();
+        request(head.as_bytes(), &mut room).map(|head| head.facts).map_err(|failure| failure.reason)
+    }
+
+    fn with(fields: &str) -> Result<RequestFacts, Reason> {
+        facts(&format!("POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+    }
+
+    #[test]
+    fn refuses_every_ambiguity_in_framing() {
+        for fields in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding : chunked\r\n",
+            "X: a\r\n Content-Length: 5\r\n",
+            "Host: b\r\n",
+            "Bad Name: x\r\n",
+            "X: a\0b\r\n",
+        ] {
+            assert_eq!(with(fields).unwrap_err(), Reason::BadRequest, "{fields:?}");
+        }
+        assert!(facts("POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+        assert!(facts("GET /x HTTP/1.1\r\n\r\n").is_err());
+        assert!(facts("GET /x HTTP/2.0\r\nHost: a\r\n\r\n").is_err());
+        assert!(facts("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
+        assert_eq!(with(&"X: y\r\n".repeat(200)).unwrap_err(), Reason::TooLarge);
+    }
+
+    #[test]
+    fn reads_bodies_and_connections() {
+        assert_eq!(with("Content-Length: 5\r\n").unwrap().body, BodyKind::Length(5));
+        assert_eq!(with("Transfer-Encoding: Chunked\r\n").unwrap().body, BodyKind::Chunked);
+        assert_eq!(with("").unwrap().body, BodyKind::Length(0));
+        assert!(with("").unwrap().keep_alive);
+        assert!(!with("Connection: Close\r\n").unwrap().keep_alive);
+        let old = |fields: &str| facts(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
+        assert!(!old(""));
+        assert!(old("Connection: keep-alive\r\n"));
+        let websocket =
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+        assert!(facts(websocket).unwrap().is_websocket);
+        assert!(!facts(&websocket.replace("WebSocket", "h2c")).unwrap().is_websocket);
+    }
+
+    #[test]
+    fn takes_the_target_apart() {
+        let parts = |target| target_parts("GET", target, "h:1").map_err(|failure| failure.reason);
+        assert_eq!(parts("/a?b"), Ok(("h:1", false, "/a?b")));
+        assert_eq!(parts("*"), Err(Reason::BadRequest));
+        assert_eq!(
+            target_parts("OPTIONS", "*", "h:1").map_err(|failure| failure.reason),
+            Ok(("h:1", false, "*"))
+        );
+        assert_eq!(parts("http://x:8080/a?b"), Ok(("x:8080", true, "/a?b")));
+        assert_eq!(parts("HTTPS://x"), Ok(("x", true, "")));
+        assert_eq!(parts("http://x?q"), Ok(("x", true, "?q")));
+        for target in
+            ["http://", "http:///a", "http://u:p@x/", "ftp://x/", "x:443", "a/b", "/a#b", "http://x/#b"]
+        {
+            assert_eq!(parts(target), Err(Reason::BadRequest), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_connect_names_a_host_and_a_port() {
+        let parsed = |target: &str, fields: &str| {
+            let head = format!("CONNECT {target} HTTP/1.1\r\n{fields}\r\n");
+            connect(head.as_bytes())
+                .map(|(host, port)| format!("{host} {port}"))
+                .map_err(|failure| failure.reason)
+        };
+        assert_eq!(parsed("API.example.com:443", ""), Ok("api.example.com 443".into()));
+        assert_eq!(parsed("a:443", "Host: a\r\n"), Ok("a 443".into()));
+        assert_eq!(parsed("[::1]:8443", "Host: [::1]:8443\r\n"), Ok("[::1] 8443".into()));
+        assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "no disguise for an address");
+        assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(Reason::Forbidden));
+        for target in [
+            "a",
+            "a:",
+            ":443",
+            "a:0",
+            "a:70000",
+            "http://a:443",
+            "/x",
+            "*",
+            "u@a:443",
+            "a/b:443",
+            "a b:443",
+            "a:443/x",
+        ] {
+            assert_eq!(parsed(target, ""), Err(Reason::BadRequest), "{target}");
+        }
+        assert_eq!(parsed("a:443", "Content-Length: 5\r\n"), Err(Reason::BadRequest));
+        assert_eq!(parsed("a:443", "Transfer-Encoding: chunked\r\n"), Err(Reason::BadRequest));
+        assert_eq!(parsed("a:443", "Host: a\r\nHost: a\r\n"), Err(Reason::BadRequest));
+    }
+
+    fn framing(head: &str, to_head: bool) -> Result<(Framing, bool), Reason> {
+        let mut room = Room::new();
+        let parsed = response(head.as_bytes(), &mut room, to_head).map_err(|failure| failure.reason)?;
+        Ok((parsed.framing, parsed.keep_alive))
+    }
+
+    #[test]
+    fn knows_where_a_response_ends() {
+        let length = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(framing(length, false), Ok((Framing::Length(5), true)));
+        assert_eq!(framing(length, true), Ok((Framing::NONE, true)));
+        assert_eq!(framing("HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", false), Ok((Framing::NONE, true)));
+        assert_eq!(framing("HTTP/1.1 304 Not Modified\r\n\r\n", false), Ok((Framing::NONE, true)));
+        assert_eq!(framing("HTTP/1.1 200 OK\r\n\r\n", false), Ok((Framing::UntilClose, false)));
+        assert_eq!(
+            framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false),
+            Ok((Framing::Length(5), false))
+        );
+        for bad in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 099 OK\r\n\r\n",
+            "HTP/1.1 200 OK\r\n\r\n",
+            "SSH-2.0-OpenSSH\r\n\r\n",
+        ] {
+            assert_eq!(framing(bad, false), Err(Reason::UpstreamProtocol), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn finds_the_end_of_a_head_that_comes_in_pieces() {
+        for (head, length) in [
+            (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody"[..], 27),
+            (b"GET / HTTP/1.1\nHost: a\n\nbody", 24),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\nbody\r\n\r\n", 26),
+            (b"GET / HTTP/1.1\nHost: a\n\r\nbody", 25),
+        ] {
+            assert_eq!(end(head, 0), Some(length));
+            for cut in 0..length {
+                assert_eq!(end(&head[..cut], 0), None);
+                assert_eq!(end(head, cut), Some(length));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes: Vec<u8>, text in "[A-Z]{1,4} /[a-z?#%]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}: ?[ -~]{0,9}\r\n){0,5}\r\n") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let _ = request(bytes, &mut Room::new());
+                let _ = response(bytes, &mut Room::new(), false);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! TLS toward upstreams and token endpoints: one client configuration for each distinct setting.
+//!
+//! A configuration holds the session cache, so services that share one resume each other's sessions with a host; services
+//! that differ in what they trust or who they are never share one. Files are read again when their content changes: a new
+//! configuration then takes the old one's place, and no session made under the old one is resumed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::reloadable::{Renewable, Renewal};
+use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
+
+/// Makes client configurations, and makes them again. Equal settings share one.
+pub struct TlsClients {
+    machine_roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
+    shared: Mutex<HashMap<Tls, Weak<TlsClient>>>,
+}
+
+/// The client configuration for one setting, the newest that could be made.
+pub type TlsClient = Renewable<ClientConfig>;
+
+impl TlsClients {
+    /// Loads the machine's CA roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` respected).
+    pub fn new() -> Self {
+        let mut machine_roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        for error in found.errors {
+            tracing::warn!(error = %error, "a CA root of this machine cannot be read");
+        }
+        machine_roots.add_parsable_certificates(found.certs);
+        if machine_roots.is_empty() {
+            tracing::warn!(
+                "this machine has no CA roots: every TLS connection without `tls.ca_file` will be refused"
+            );
+        }
+        Self {
+            machine_roots,
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            shared: Mutex::default(),
+        }
+    }
+
+    /// The client for these settings: the one there is, or a new one. Reads files, so not for the request path.
+    pub fn client(&self, tls: &Tls) -> Result<Arc<TlsClient>, UnusableFile> {
+        // The name is that of one upstream, not of the configuration.
+        let key = Tls { server_name: None, ..tls.clone() };
+        let mut shared = self.shared.lock();
+        if let Some(client) = shared.get(&key).and_then(Weak::upgrade) {
+            return Ok(client);
+        }
+        let client = Arc::new(Renewable::new(TlsFiles::read(tls), |files| self.config(tls, files))?);
+        shared.retain(|_, client| client.strong_count() > 0);
+        shared.insert(key, Arc::downgrade(&client));
+        Ok(client)
+    }
+
+    /// Looks at the files of every configuration that is in use, and makes those again whose files hold something else. What
+    /// cannot be used leaves the old one in place.
+    pub fn renew(&self) -> Vec<Renewal> {
+        let clients: Vec<_> =
+            self.shared.lock().iter().map(|(tls, client)| (tls.clone(), client.clone())).collect();
+        let of_files = |(tls, client): (Tls, Weak<TlsClient>)| {
+            let client = client.upgrade().filter(|_| tls.ca_file.is_some() || tls.client.is_some())?;
+            client.renew(&shown(&tls), TlsFiles::read(&tls), |files| self.config(&tls, files))
+        };
+        clients.into_iter().filter_map(of_files).collect()
+    }
+
+    fn config(&self, tls: &Tls, files: &TlsFiles) -> Result<ClientConfig, UnusableFile> {
+        let versions: &[_] = match tls.min_version {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(versions)
+            .expect("ring supports these versions");
+        let builder = if tls.danger_skip_verify {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(super::no_verifier::Unverified(
+                self.provider.clone(),
+            )))
+        } else {
+            builder.with_root_certificates(files.roots(tls)?.unwrap_or_else(|| self.machine_roots.clone()))
+        };
+        Ok(match files.client(tls, &self.provider)? {
+            Some(client) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client))),
+            None => builder.with_no_client_auth(),
+        })
+    }
+}
+
+impl Default for TlsClients {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the log calls it, and what tells it from the others.
+fn shown(tls: &Tls) -> String {
+    let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
+    let paths = tls.ca_file.iter().chain(client).map(|path| path.display().to_string());
+    format!("connections to servers ({})", paths.collect::<Vec<_>>().join(", "))
+}
+
+/// The name that a server must prove: `tls.server_name`, or the URL's host. Never empty, and an address is verified
+/// as an address.
+pub fn server_name(host: &Host, tls: &Tls) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match (&tls.server_name, host) {
+        (Some(name), _) | (None, Host::Name(name)) => ServerName::try_from(name.clone()),
+        (None, Host::Ip(ip)) => Ok(ServerName::IpAddress((*ip).into())),
+    }
+}

@@ -1,0 +1,77 @@
+//! In which order addresses are tried (RFC 8305 §4), and which are passed over for a while.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// How long an address that failed is tried after the others.
+const PASS_OVER: Duration = Duration::from_secs(30);
+
+/// Addresses that have failed of late. Looked at for new connections only.
+#[derive(Default)]
+pub(crate) struct Failing(Mutex<Vec<(IpAddr, Instant)>>);
+
+impl Failing {
+    /// From now on it is tried after the others.
+    pub(crate) fn add(&self, ip: IpAddr) {
+        let now = Instant::now();
+        let mut failing = self.0.lock();
+        failing.retain(|(other, since)| *other != ip && now.duration_since(*since) < PASS_OVER);
+        failing.push((ip, now));
+    }
+
+    /// It took a connection.
+    pub(crate) fn remove(&self, ip: IpAddr) {
+        self.0.lock().retain(|(other, _)| *other != ip);
+    }
+
+    /// The families in turn, the first one's first; what has failed of late at the end.
+    pub(crate) fn order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        let now = Instant::now();
+        let failing = self.0.lock();
+        let is_failing = |address: &SocketAddr| {
+            failing.iter().any(|(ip, since)| *ip == address.ip() && now.duration_since(*since) < PASS_OVER)
+        };
+        let (last, first): (Vec<_>, Vec<_>) = interleaved(addresses).into_iter().partition(is_failing);
+        first.into_iter().chain(last).collect()
+    }
+}
+
+fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first() else { return Vec::new() };
+    let (one, other): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addresses.iter().partition(|address| address.is_ipv6() == first.is_ipv6());
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut all = Vec::with_capacity(addresses.len());
+    while all.len() < addresses.len() {
+        all.extend(one.next());
+        all.extend(other.next());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(all: &[&str]) -> Vec<SocketAddr> {
+        all.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_what_failed_comes_last() {
+        let failing = Failing::default();
+        let all = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
+        let turns = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]);
+        assert_eq!(failing.order(&all), turns);
+        failing.add("::1".parse().unwrap());
+        failing.add("1.1.1.2".parse().unwrap());
+        let later = addresses(&["1.1.1.1:1", "[::2]:1", "[::3]:1", "[::1]:1", "1.1.1.2:1"]);
+        assert_eq!(failing.order(&all), later);
+        failing.remove("::1".parse().unwrap());
+        failing.remove("1.1.1.2".parse().unwrap());
+        assert_eq!(failing.order(&all), turns);
+        assert!(failing.order(&[]).is_empty());
+    }
+}

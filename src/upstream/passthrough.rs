@@ -1,0 +1,129 @@
+//! Hosts that are no service's: where a tunnel leads to whose bytes Sidekey passes on and does not read.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::config::{Host, Tunnel};
+use crate::net::dns::Resolver;
+use crate::net::keepalive::keep_alive;
+
+/// The way out.
+pub struct Outside {
+    resolver: Resolver,
+    settings: Tunnel,
+}
+
+/// Why there is no tunnel.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    /// Every address of the host is this machine's or its link's.
+    #[error("the host is this machine or its link")]
+    Local,
+    /// The name has no address, or no address takes the connection.
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    /// `tunnel.connect` is over.
+    #[error("the host did not take the connection in time")]
+    Timeout,
+}
+
+impl Outside {
+    /// The way out by these settings.
+    pub fn new(settings: Tunnel, resolver: Resolver) -> Self {
+        Self { resolver, settings }
+    }
+
+    /// A tunnel is closed when nothing passed for this long.
+    pub fn idle(&self) -> Option<Duration> {
+        self.settings.idle
+    }
+
+    /// Connects to a host.
+    pub async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, OutsideError> {
+        timeout(self.settings.connect, self.open(host, port)).await.map_err(|_| OutsideError::Timeout)?
+    }
+
+    async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, OutsideError> {
+        let addresses = self.resolver.addresses(host, port).await.map_err(OutsideError::Connect)?;
+        // After the name was resolved: a name of anybody's can lead to any address.
+        let allowed: Vec<SocketAddr> = addresses
+            .into_iter()
+            .filter(|address| self.settings.allow_local || !is_local(address.ip()))
+            .collect();
+        let mut last = OutsideError::Local;
+        for address in allowed {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(OutsideError::Connect)?;
+                    keep_alive(&stream);
+                    return Ok(stream);
+                }
+                Err(error) => last = OutsideError::Connect(error),
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Sidekey's own admin pages, other programs' private ports and a cloud's metadata server are where a caller must not get by
+/// way of a proxy.
+fn is_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.octets()[0] == 0
+        }
+        IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_is_near() {
+        for ip in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.169.254",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+        ] {
+            assert!(is_local(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["10.0.0.1", "192.168.1.1", "192.0.2.1", "2001:db8::1", "fd00::1"] {
+            assert!(!is_local(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_here_is_no_way_here() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let outside = |allow_local| {
+            Outside::new(Tunnel { allow_local, ..Tunnel::default() }, Resolver::from_system().unwrap())
+        };
+        for host in [Host::Name("localhost".into()), Host::Ip([127, 0, 0, 1].into())] {
+            assert!(matches!(outside(false).connect(&host, port).await, Err(OutsideError::Local)));
+        }
+        assert!(outside(true).connect(&Host::Ip([127, 0, 0, 1].into()), port).await.is_ok());
+    }
+}
