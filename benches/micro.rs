@@ -20,7 +20,7 @@ use sidekey::net::dns::Resolver;
 use sidekey::oauth2::{
     Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule,
 };
-use sidekey::proxy::{DataPlane, Door, Proxy, bench};
+use sidekey::proxy::{ConnectionContext, DataPlane, ListenerContext, bench};
 use sidekey::runtime::route::Routes;
 use sidekey::runtime::service::{LastFailure, Service};
 use sidekey::runtime::snapshot::{Runtime, Snapshot};
@@ -64,7 +64,7 @@ fn config(others: usize) -> Config {
     Config::parse(&text, "bench.yaml").unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn proxy() -> Proxy {
+fn proxy() -> ConnectionContext {
     let config = config(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = Arc::new(Store::new(Duration::from_secs(5)));
@@ -99,7 +99,7 @@ fn proxy() -> Proxy {
         tracer: None,
     };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-    Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
+    ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None)))
 }
 
 fn route(c: &mut Criterion) {

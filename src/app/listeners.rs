@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::config;
 use crate::config::{Config, Listen};
 use crate::net::listener::{BindError, Inherited, Listener};
-use crate::proxy::Door;
+use crate::proxy::ListenerContext;
 use crate::tls::server::CallerTlsServer;
 
 use super::Bound;
@@ -16,7 +16,7 @@ use super::Bound;
 pub(super) struct OpenDoor {
     pub(super) listener: Arc<Listener>,
     pub(super) bound: Bound,
-    pub(super) door: Arc<Door>,
+    pub(super) door: Arc<ListenerContext>,
     pub(super) tls: Option<Arc<CallerTlsServer>>,
     /// Tells the workers to accept no more.
     pub(super) stop: watch::Sender<bool>,
@@ -133,7 +133,7 @@ impl OpenDoor {
             address: listener.address.clone(),
         };
         let tls = wanted.listen.tls.clone().map(CallerTlsServer::new).transpose()?.map(Arc::new);
-        let door = Arc::new(Door::new(wanted.service.clone(), tls.clone()));
+        let door = Arc::new(ListenerContext::new(wanted.service.clone(), tls.clone()));
         Ok(Self { listener, bound, door, tls, stop: watch::Sender::new(false), wanted })
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Listen;
 use crate::net::listener::Listener;
-use crate::proxy::{DataPlane, Door, Entrance};
+use crate::proxy::{DataPlane, Entrance, ListenerContext};
 
 use super::Bound;
 use super::listeners::OpenDoor;
@@ -88,7 +88,7 @@ pub(super) struct Ready {
     listener: Arc<Listener>,
     plane: Arc<DataPlane>,
     bound: Bound,
-    door: Arc<Door>,
+    door: Arc<ListenerContext>,
     stop: watch::Receiver<bool>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::Failure;
+use super::error::ProxyError;
 use crate::metrics::MethodLabel;
 
 /// What is known of a finished request.
@@ -13,7 +13,7 @@ pub(super) struct Entry<'a> {
     pub(super) path: Option<&'a str>,
     pub(super) status: Option<u16>,
     pub(super) took: Duration,
-    pub(super) failure: Option<&'a Failure>,
+    pub(super) failure: Option<&'a ProxyError>,
 }
 
 /// Writes the line, if the access log is on.

@@ -4,10 +4,10 @@ use std::io;
 
 use rustls::{AlertDescription, Error};
 
-use super::error::{Failure, Reason};
+use super::error::{ErrorReason, ProxyError};
 
 /// The failure, where it was TLS that ended the connection.
-pub(super) fn refusal(error: &io::Error) -> Option<Failure> {
+pub(super) fn rejection(error: &io::Error) -> Option<ProxyError> {
     let tls = error.get_ref()?.downcast_ref::<Error>()?;
     let hint = match tls {
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
@@ -25,5 +25,5 @@ pub(super) fn refusal(error: &io::Error) -> Option<Failure> {
         ) => "; it does not take the client certificate (`tls.cert_file`), or wants one",
         _ => "",
     };
-    Some(Failure::new(Reason::UpstreamTls, format!("the upstream ended TLS: {tls}{hint}")))
+    Some(ProxyError::new(ErrorReason::UpstreamTls, format!("the upstream ended TLS: {tls}{hint}")))
 }

@@ -1,30 +1,30 @@
 //! Doors for `benches/micro.rs` into what is otherwise private.
 
-use super::Proxy;
+use super::ConnectionContext;
 use super::request::prepare;
-use super::span::Spanning;
-use super::wire::framing::{Chunks, Framing};
+use super::span::SpanSource;
+use super::wire::framing::{ChunkedDecoder, Framing};
 use super::wire::parse_head;
-use super::wire::parse_head::Room;
+use super::wire::parse_head::HeaderBuffer;
 use crate::net::buffer::Buffer;
 
 /// Parses the head of a request; returns how many fields it has.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> usize {
-    let mut room = Room::new();
-    parse_head::request(bytes, &mut room).map_or(0, |head| head.fields.len())
+    let mut header_buffer = HeaderBuffer::new();
+    parse_head::request(bytes, &mut header_buffer).map_or(0, |head| head.fields.len())
 }
 
 /// Parses and routes the head of a request and writes the one for the upstream; returns its length.
 #[must_use]
-pub fn prepare(proxy: &Proxy, bytes: &[u8]) -> usize {
+pub fn prepare(context: &ConnectionContext, bytes: &[u8]) -> usize {
     let mut out = Buffer::take();
-    let _ = prepare::prepare(proxy, bytes, &mut out, &[], None, Spanning::Begin);
+    let _ = prepare::prepare(context, bytes, &mut out, &[], None, SpanSource::Start);
     out.filled().len()
 }
 
 /// Walks over a body in chunked coding; returns its length.
 #[must_use]
 pub fn chunked(bytes: &[u8]) -> usize {
-    Framing::Chunked(Chunks::new(None)).take(bytes).unwrap_or(0)
+    Framing::Chunked(ChunkedDecoder::new(None)).take(bytes).unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 use crate::upstream::Endpoint;
 
 /// How servers put it when they are spoken to without TLS where they want it.
-const WANTS_TLS: [&str; 4] = [
+const PLAIN_HTTP_TO_TLS_MESSAGES: [&str; 4] = [
     // nginx
     "plain HTTP request was sent to HTTPS port",
     // Go
@@ -17,7 +17,7 @@ const WANTS_TLS: [&str; 4] = [
 const HINT: &str = "the upstream wants TLS there: is its URL `https://`?";
 
 /// Where what came is no HTTP but a TLS alert.
-pub(super) fn of_garbage(endpoint: &Endpoint, answer: &[u8]) -> &'static str {
+pub(super) fn explain_non_http(endpoint: &Endpoint, answer: &[u8]) -> &'static str {
     if endpoint.is_plain() && answer.starts_with(&[0x15, 0x03]) {
         "; what came is a TLS alert, so the upstream wants TLS there: is its URL `https://`?"
     } else {
@@ -26,9 +26,9 @@ pub(super) fn of_garbage(endpoint: &Endpoint, answer: &[u8]) -> &'static str {
 }
 
 /// Tells the log, once, where a 400 is about TLS. `answer` is what of it is here.
-pub(super) fn of_bad_request(service: &str, endpoint: &Endpoint, answer: &[u8]) {
+pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, answer: &[u8]) {
     let says = |words: &&str| memchr::memmem::find(answer, words.as_bytes()).is_some();
-    if endpoint.is_plain() && WANTS_TLS.iter().any(says) && endpoint.hint_once() {
+    if endpoint.is_plain() && PLAIN_HTTP_TO_TLS_MESSAGES.iter().any(says) && endpoint.warn_plain_http_once() {
         tracing::warn!(service.name = service, upstream.url = endpoint.authority, "{HINT}");
     }
 }

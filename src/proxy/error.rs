@@ -3,12 +3,12 @@
 //!
 //! Never a 401 or 407: an app must not come to think that its own login is wrong.
 
-use super::wire::framing::BadBody;
+use super::wire::framing::FramingError;
 use crate::upstream::{ConnectError, Refused};
 
 /// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum ErrorReason {
     /// No service matches the request.
     UnknownService,
     /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
@@ -32,7 +32,7 @@ pub enum Reason {
     Overloaded,
 }
 
-impl Reason {
+impl ErrorReason {
     /// The value of `Sidekey-Error` and of the metric's `reason` label.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Reason {
     /// The status code's own words: `title`, and the reason phrase.
     fn title(self) -> &'static str {
         match self {
-            Self::UnknownService => "Not Found",
+            Self::UnknownService => "Not PreparedRequest",
             Self::Forbidden => "Forbidden",
             Self::CredentialUnavailable | Self::Overloaded => "Service Unavailable",
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
@@ -104,9 +104,9 @@ impl Reason {
 
 /// One failed request.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct ProxyError {
     /// What the caller is told.
-    pub reason: Reason,
+    pub reason: ErrorReason,
     /// Seconds, where a later try may help.
     pub retry_after: Option<u64>,
     /// What the log is told.
@@ -115,9 +115,9 @@ pub struct Failure {
     pub detail: Option<&'static str>,
 }
 
-impl Failure {
-    /// A failure without `Retry-After`.
-    pub fn new(reason: Reason, cause: impl Into<String>) -> Self {
+impl ProxyError {
+    /// A failure without `Retry-Disposition`.
+    pub fn new(reason: ErrorReason, cause: impl Into<String>) -> Self {
         Self { reason, retry_after: None, cause: cause.into(), detail: None }
     }
 
@@ -146,7 +146,8 @@ impl Failure {
         let body = format!(
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
         );
-        let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+        let retry =
+            self.retry_after.map(|seconds| format!("Retry-Disposition: {seconds}\r\n")).unwrap_or_default();
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
         out.extend_from_slice(
             format!(
@@ -162,42 +163,42 @@ impl Failure {
     }
 }
 
-impl From<ConnectError> for Failure {
+impl From<ConnectError> for ProxyError {
     fn from(error: ConnectError) -> Self {
         let reason = match error {
             ConnectError::Dns { .. } | ConnectError::Tcp(_) | ConnectError::Proxy { .. } => {
-                Reason::UpstreamConnect
+                ErrorReason::UpstreamConnect
             }
-            ConnectError::Tls { .. } => Reason::UpstreamTls,
+            ConnectError::Tls { .. } => ErrorReason::UpstreamTls,
             ConnectError::Version { .. } | ConnectError::Http2 { .. } | ConnectError::Upgrade => {
-                Reason::UpstreamProtocol
+                ErrorReason::UpstreamProtocol
             }
-            ConnectError::Timeout { .. } => Reason::UpstreamTimeout,
+            ConnectError::Timeout { .. } => ErrorReason::UpstreamTimeout,
         };
         Self::new(reason, error.to_string())
     }
 }
 
-impl From<Refused> for Failure {
+impl From<Refused> for ProxyError {
     fn from(refused: Refused) -> Self {
         let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1);
         let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
-        Self { retry_after, ..Self::new(Reason::Overloaded, refused.cause) }
+        Self { retry_after, ..Self::new(ErrorReason::Overloaded, refused.cause) }
     }
 }
 
-impl From<BadBody> for Failure {
+impl From<FramingError> for ProxyError {
     /// Of a request's body.
-    fn from(error: BadBody) -> Self {
-        let reason = if error.is_too_large() { Reason::TooLarge } else { Reason::BadRequest };
+    fn from(error: FramingError) -> Self {
+        let reason = if error.is_too_large() { ErrorReason::TooLarge } else { ErrorReason::BadRequest };
         Self::new(reason, error.to_string())
     }
 }
 
-impl Failure {
+impl ProxyError {
     /// Whether it is the upstream that failed.
     pub(super) fn is_of_upstream(&self) -> bool {
-        use Reason::{UpstreamConnect, UpstreamProtocol, UpstreamTimeout, UpstreamTls};
+        use ErrorReason::{UpstreamConnect, UpstreamProtocol, UpstreamTimeout, UpstreamTls};
         matches!(self.reason, UpstreamConnect | UpstreamTls | UpstreamTimeout | UpstreamProtocol)
     }
 }
@@ -206,20 +207,20 @@ impl Failure {
 mod tests {
     use super::*;
 
-    const ALL: [Reason; 10] = [
-        Reason::UnknownService,
-        Reason::Forbidden,
-        Reason::CredentialUnavailable,
-        Reason::UpstreamConnect,
-        Reason::UpstreamTls,
-        Reason::UpstreamTimeout,
-        Reason::UpstreamProtocol,
-        Reason::BadRequest,
-        Reason::TooLarge,
-        Reason::Overloaded,
+    const ALL: [ErrorReason; 10] = [
+        ErrorReason::UnknownService,
+        ErrorReason::Forbidden,
+        ErrorReason::CredentialUnavailable,
+        ErrorReason::UpstreamConnect,
+        ErrorReason::UpstreamTls,
+        ErrorReason::UpstreamTimeout,
+        ErrorReason::UpstreamProtocol,
+        ErrorReason::BadRequest,
+        ErrorReason::TooLarge,
+        ErrorReason::Overloaded,
     ];
 
-    fn written(failure: &Failure, is_head: bool) -> (String, String) {
+    fn written(failure: &ProxyError, is_head: bool) -> (String, String) {
         let mut out = Vec::new();
         failure.write(&mut out, is_head, false);
         let text = String::from_utf8(out).unwrap();
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn every_reason_is_a_valid_problem_document_and_never_the_apps_fault_to_log_in() {
         for reason in ALL {
-            let (head, body) = written(&Failure::new(reason, "cause"), false);
+            let (head, body) = written(&ProxyError::new(reason, "cause"), false);
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(problem["status"], reason.status());
             assert!(head.contains(&format!("\r\nSidekey-Error: {}\r\n", reason.as_str())));
@@ -241,17 +242,19 @@ mod tests {
 
     #[test]
     fn metrics_know_every_reason() {
-        assert_eq!(ALL.map(Reason::as_str).as_slice(), crate::metrics::REASONS.as_slice());
+        assert_eq!(ALL.map(ErrorReason::as_str).as_slice(), crate::metrics::REASONS.as_slice());
         assert!(crate::metrics::UPSTREAM_REASONS.iter().all(|known| crate::metrics::REASONS.contains(known)));
     }
 
     #[test]
     fn the_cause_stays_in_the_log() {
-        let failure =
-            Failure { retry_after: Some(7), ..Failure::new(Reason::CredentialUnavailable, "CAUSE") };
+        let failure = ProxyError {
+            retry_after: Some(7),
+            ..ProxyError::new(ErrorReason::CredentialUnavailable, "CAUSE")
+        };
         let (head, body) = written(&failure, false);
         assert!(!head.contains("CAUSE") && !body.contains("CAUSE"));
-        assert!(head.contains("\r\nRetry-After: 7"));
+        assert!(head.contains("\r\nRetry-Disposition: 7"));
         assert_eq!(written(&failure, true).1, "");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tls          a caller's TLS, before anything else
-//! crowd        how many connections there are
+//! connection_limit        how many connections there are
 //! connection   one caller's connection: request after request
 //! connect      what becomes of a CONNECT
 //! http2        one that speaks HTTP/2: its streams, each as a connection with one request
@@ -13,7 +13,7 @@
 //! caller       who it is, as far as that is known
 //! location     the upstream's URLs as the caller writes them
 //! replay       after a 401, once more with another credential
-//! head         bytes -> what must be known of a head, or a refusal
+//! head         bytes -> what must be known of a head, or a rejection
 //! alert        what it means when an upstream ends TLS
 //! several      which of several URLs
 //! span         the request as a part of a trace
@@ -23,7 +23,7 @@
 //! relay        bodies, both ways at once
 //! tunnel       bytes that nobody looks at
 //! prefixed     a connection of which something was read already
-//! patience     how long anything of this is waited for
+//! timer     how long anything of this is waited for
 //! failure      the one map from error to response
 //! ```
 //!
@@ -52,14 +52,14 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
 use crate::tls::server::CallerTlsServer;
-use downstream::connection_limit::Crowd;
+use downstream::connection_limit::ConnectionLimit;
 
 use crate::metrics::Metrics;
 use crate::runtime::snapshot::{Reader, Runtime, Snapshot};
 
-use peer::Caller;
+use peer::Peer;
 
-pub use error::{Failure, Reason};
+pub use error::{ErrorReason, ProxyError};
 
 /// What all connections share.
 pub struct DataPlane {
@@ -68,14 +68,21 @@ pub struct DataPlane {
     draining: AtomicBool,
     drain: Notify,
     in_flight: AtomicUsize,
-    crowd: Crowd,
+    connection_limit: ConnectionLimit,
 }
 
 impl DataPlane {
     /// A data plane that serves what `runtime` has.
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
         let (draining, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { runtime, metrics, draining, drain: Notify::new(), in_flight, crowd: Crowd::default() }
+        Self {
+            runtime,
+            metrics,
+            draining,
+            drain: Notify::new(),
+            in_flight,
+            connection_limit: ConnectionLimit::default(),
+        }
     }
 
     /// From now on every connection is closed after the request it is busy with.
@@ -90,26 +97,26 @@ impl DataPlane {
     }
 
     /// Something that [`in_flight`](Self::in_flight) counts until it is dropped.
-    fn count(&self) -> InFlight<'_> {
+    fn track(&self) -> InFlightGuard<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(&self.in_flight)
+        InFlightGuard(&self.in_flight)
     }
 }
 
 /// A listener's door to the data plane.
-pub struct Door {
+pub struct ListenerContext {
     /// The service that everything coming in by it is for, if it belongs to one.
-    own: Option<String>,
+    dedicated: Option<String>,
     tls: Option<Arc<CallerTlsServer>>,
     closing: AtomicBool,
     close: Notify,
 }
 
-impl Door {
-    /// A door; `own` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
+impl ListenerContext {
+    /// A door; `dedicated` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
     /// is `tls`, nothing else is spoken.
-    pub fn new(own: Option<String>, tls: Option<Arc<CallerTlsServer>>) -> Self {
-        Self { own, tls, closing: AtomicBool::new(false), close: Notify::new() }
+    pub fn new(dedicated: Option<String>, tls: Option<Arc<CallerTlsServer>>) -> Self {
+        Self { dedicated, tls, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
     /// From now on every connection that came in by it is closed after the request it is busy with.
@@ -120,59 +127,59 @@ impl Door {
 }
 
 /// Is counted.
-struct InFlight<'p>(&'p AtomicUsize);
+struct InFlightGuard<'p>(&'p AtomicUsize);
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The proxy as one connection sees it.
-pub struct Proxy {
+pub struct ConnectionContext {
     plane: Arc<DataPlane>,
-    door: Arc<Door>,
+    listener: Arc<ListenerContext>,
     reader: Reader,
-    own: Own,
-    caller: Caller,
+    own: ListenerService,
+    peer: Peer,
 }
 
 /// Where the service of a listener of its own stands in the snapshot.
 #[derive(Clone, Copy)]
-enum Own {
+enum ListenerService {
     /// The listener belongs to no service.
     Shared,
-    Service(usize),
+    Dedicated(usize),
     /// A reload removed it.
-    Gone,
+    Removed,
 }
 
-impl Proxy {
+impl ConnectionContext {
     /// For one connection.
-    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
+    pub fn new(plane: Arc<DataPlane>, listener: Arc<ListenerContext>) -> Self {
         let reader = plane.runtime.reader();
-        let own = Self::find_own(&door, reader.snapshot());
-        Self { plane, door, reader, own, caller: Caller::default() }
+        let own = Self::resolve_dedicated(&listener, reader.snapshot());
+        Self { plane, listener, reader, own, peer: Peer::default() }
     }
 
     /// Goes on to the current snapshot: between requests only.
     fn refresh(&mut self) {
         if self.reader.refresh() {
-            self.own = Self::find_own(&self.door, self.reader.snapshot());
+            self.own = Self::resolve_dedicated(&self.listener, self.reader.snapshot());
         }
     }
 
     /// The same connection with the current snapshot, where that is another one by now.
-    fn renewed(&self) -> Option<Self> {
+    fn with_current_snapshot(&self) -> Option<Self> {
         let renew =
-            || Self { caller: self.caller.clone(), ..Self::new(self.plane.clone(), self.door.clone()) };
+            || Self { peer: self.peer.clone(), ..Self::new(self.plane.clone(), self.listener.clone()) };
         (!self.reader.is_current()).then(renew)
     }
 
-    fn find_own(door: &Door, snapshot: &Snapshot) -> Own {
-        let Some(name) = &door.own else { return Own::Shared };
+    fn resolve_dedicated(listener: &ListenerContext, snapshot: &Snapshot) -> ListenerService {
+        let Some(name) = &listener.dedicated else { return ListenerService::Shared };
         let index = snapshot.services.iter().position(|service| service.name == *name);
-        index.map_or(Own::Gone, Own::Service)
+        index.map_or(ListenerService::Removed, ListenerService::Dedicated)
     }
 
     fn snapshot(&self) -> &Snapshot {
@@ -180,24 +187,24 @@ impl Proxy {
     }
 
     /// The service that every request of this connection is for, if it came in by a listener of its own.
-    fn own(&self) -> Option<usize> {
+    fn dedicated_service(&self) -> Option<usize> {
         match self.own {
-            Own::Service(index) => Some(index),
-            Own::Shared | Own::Gone => None,
+            ListenerService::Dedicated(index) => Some(index),
+            ListenerService::Shared | ListenerService::Removed => None,
         }
     }
 
-    fn is_gone(&self) -> bool {
-        matches!(self.own, Own::Gone)
+    fn is_service_removed(&self) -> bool {
+        matches!(self.own, ListenerService::Removed)
     }
 
     fn is_draining(&self) -> bool {
-        self.plane.draining.load(Ordering::Relaxed) || self.door.closing.load(Ordering::Relaxed)
+        self.plane.draining.load(Ordering::Relaxed) || self.listener.closing.load(Ordering::Relaxed)
     }
 
     /// Waits until this connection is to end after the requests that it is busy with.
     async fn draining(&self) {
-        let (drain, close) = (self.plane.drain.notified(), self.door.close.notified());
+        let (drain, close) = (self.plane.drain.notified(), self.listener.close.notified());
         if !self.is_draining() {
             tokio::select! { () = drain => {}, () = close => {} }
         }
@@ -207,41 +214,43 @@ impl Proxy {
 /// What the engine calls for each connection of one listener.
 pub struct Entrance {
     plane: Arc<DataPlane>,
-    door: Arc<Door>,
+    listener: Arc<ListenerContext>,
 }
 
 impl Entrance {
     /// Leads from a door to the data plane.
-    pub fn new(plane: Arc<DataPlane>, door: Arc<Door>) -> Self {
-        Self { plane, door }
+    pub fn new(plane: Arc<DataPlane>, listener: Arc<ListenerContext>) -> Self {
+        Self { plane, listener }
     }
 }
 
 #[async_trait]
 impl ServerApp for Entrance {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let caller = Caller::new(stream.get_socket_digest());
-        let proxy = Proxy { caller, ..Proxy::new(self.plane.clone(), self.door.clone()) };
-        let Some(_place) = self.plane.crowd.enter(proxy.snapshot().max_connections) else {
+        let peer = Peer::new(stream.get_socket_digest());
+        let context =
+            ConnectionContext { peer, ..ConnectionContext::new(self.plane.clone(), self.listener.clone()) };
+        let Some(_permit) = self.plane.connection_limit.try_acquire(context.snapshot().max_connections)
+        else {
             // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
-            if self.door.tls.is_none() {
+            if self.listener.tls.is_none() {
                 downstream::connection_limit::refuse(&mut stream).await;
             }
-            self.plane.metrics.error("", Reason::Overloaded.as_str());
+            self.plane.metrics.error("", ErrorReason::Overloaded.as_str());
             return None;
         };
-        match &self.door.tls {
-            None => downstream::http1::serve(proxy, &mut stream).await,
-            // In a box: without TLS there should be no room for it.
-            Some(tls) => Box::pin(serve_tls(proxy, stream, tls)).await,
+        match &self.listener.tls {
+            None => downstream::http1::serve(context, &mut stream).await,
+            // In a box: without TLS there should be no header_buffer for it.
+            Some(tls) => Box::pin(serve_tls(context, stream, tls)).await,
         }
         None
     }
 }
 
 /// Shakes hands, and serves the connection if that went well.
-async fn serve_tls(proxy: Proxy, stream: Stream, tls: &CallerTlsServer) {
+async fn serve_tls(context: ConnectionContext, stream: Stream, tls: &CallerTlsServer) {
     if let Some(mut stream) = downstream::tls::accept(tls.current(), stream).await {
-        downstream::http1::serve(proxy, &mut stream).await;
+        downstream::http1::serve(context, &mut stream).await;
     }
 }

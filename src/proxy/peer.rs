@@ -6,32 +6,32 @@ use pingora::protocols::SocketDigest;
 
 /// The other end of a caller's connection.
 #[derive(Default, Clone)]
-pub(super) struct Caller {
+pub(super) struct Peer {
     socket: Option<Arc<SocketDigest>>,
-    within: Option<Arc<Within>>,
+    intercepted_by: Option<Arc<InterceptedBy>>,
 }
 
 /// The inside of a `CONNECT`.
-pub(super) struct Within {
+pub(super) struct InterceptedBy {
     /// `host:port` as it was asked for.
     pub(super) authority: String,
     /// The caller speaks TLS inside.
     pub(super) is_tls: bool,
 }
 
-impl Caller {
+impl Peer {
     pub(super) fn new(socket: Option<Arc<SocketDigest>>) -> Self {
-        Self { socket, within: None }
+        Self { socket, intercepted_by: None }
     }
 
     /// From now on everything comes from within a `CONNECT`.
-    pub(super) fn enter(&mut self, within: Within) {
-        self.within = Some(Arc::new(within));
+    pub(super) fn set_intercepted(&mut self, within: InterceptedBy) {
+        self.intercepted_by = Some(Arc::new(within));
     }
 
     /// The `CONNECT` that everything comes from within.
-    pub(super) fn within(&self) -> Option<&Within> {
-        self.within.as_deref()
+    pub(super) fn intercepted(&self) -> Option<&InterceptedBy> {
+        self.intercepted_by.as_deref()
     }
 
     /// On this machine: by loopback or by a Unix socket. Asked of the system the first time, which is for refusals only.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::wire::parse_head::RequestHead;
-use super::wire::relay::Broken;
+use super::wire::relay::RelayError;
 use crate::metrics::MethodLabel;
 use crate::otel::{Context, Parent, Tracer, Value};
 use crate::proto::fields::Field;
@@ -31,15 +31,15 @@ pub(super) struct Span {
 
 /// Which span a head is written for.
 #[derive(Clone, Copy)]
-pub(super) enum Spanning<'s> {
+pub(super) enum SpanSource<'s> {
     /// It is the first head of its request: one is begun, if it is to be recorded.
-    Begin,
+    Start,
     /// The one that was begun then, or none.
-    Same(Option<&'s Span>),
+    Existing(Option<&'s Span>),
 }
 
 /// How a request ended.
-pub(super) struct Ended<'r> {
+pub(super) struct RequestOutcome<'r> {
     pub(super) service: &'r Service,
     pub(super) endpoint: &'r Endpoint,
     pub(super) method: MethodLabel,
@@ -86,17 +86,19 @@ impl Span {
     }
 
     /// The answer was cut short.
-    pub(super) fn cut(&mut self, broken: &Broken) {
+    pub(super) fn cut(&mut self, broken: &RelayError) {
         self.cut = Some(match broken {
-            Broken::Caller(_) | Broken::CallerBody(_) | Broken::CallerIdle => "caller_gone",
-            Broken::Upstream(_) | Broken::UpstreamBody(_) => "upstream_protocol",
-            Broken::Idle => "upstream_timeout",
+            RelayError::Downstream(_) | RelayError::DownstreamBody(_) | RelayError::DownstreamIdle => {
+                "caller_gone"
+            }
+            RelayError::Upstream(_) | RelayError::UpstreamBody(_) => "upstream_protocol",
+            RelayError::Idle => "upstream_timeout",
         });
     }
 
     /// The finished span.
-    pub(super) fn end(self, ended: &Ended<'_>) -> crate::otel::Span {
-        let Ended { service, endpoint, method, address, status, failure, took } = ended;
+    pub(super) fn end(self, ended: &RequestOutcome<'_>) -> crate::otel::Span {
+        let RequestOutcome { service, endpoint, method, address, status, failure, took } = ended;
         let method = match *method {
             MethodLabel::OTHER => "_OTHER",
             known => known.as_str(),

@@ -31,7 +31,7 @@ pub struct Endpoint {
     /// It chose HTTP/1.1 when it was last offered both.
     pub(super) prefers_http1: AtomicBool,
     health: Health,
-    is_hinted: AtomicBool,
+    warned_plain_http: AtomicBool,
     /// Scheme and authority, as a proof of possession names them.
     pub origin: String,
     /// `Host` of every request.
@@ -91,7 +91,7 @@ impl Endpoint {
             http2: http2::Connections::new(options.pool.idle_timeout),
             prefers_http1: AtomicBool::new(false),
             health: Health::new(FAILURES, PASSED_OVER),
-            is_hinted: AtomicBool::new(false),
+            warned_plain_http: AtomicBool::new(false),
             origin: format!("{}://{}", if url.tls { "https" } else { "http" }, url.authority()),
             authority: url.authority(),
             base_path: url.base_path.clone(),
@@ -171,7 +171,7 @@ impl Endpoint {
     }
 
     /// Whether the log is still to be told what is wrong with the URL: the first time only.
-    pub fn hint_once(&self) -> bool {
-        !self.is_hinted.swap(true, Ordering::Relaxed)
+    pub fn warn_plain_http_once(&self) -> bool {
+        !self.warned_plain_http.swap(true, Ordering::Relaxed)
     }
 }

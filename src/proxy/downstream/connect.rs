@@ -17,64 +17,67 @@ use super::tls;
 use crate::config::Host;
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
-use crate::proxy::Proxy;
+use crate::proxy::ConnectionContext;
 use crate::proxy::access_log;
-use crate::proxy::error::{Failure, Reason};
-use crate::proxy::peer::Within;
-use crate::proxy::request::prepare::Refusal;
+use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::peer::InterceptedBy;
+use crate::proxy::request::prepare::Rejection;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::Io;
-use crate::proxy::wire::timer::Patience;
+use crate::proxy::wire::timer::ReusableTimer;
 use crate::proxy::wire::tunnel;
 use crate::upstream::OutsideError;
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// A caller that asked for a connection begins to use it within this time.
-const BEGIN: Duration = Duration::from_secs(30);
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
-const HANDSHAKE: u8 = 0x16;
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What a `CONNECT` leads to.
-pub(crate) struct Opened {
+pub(crate) struct ConnectTarget {
     authority: String,
-    to: To,
+    route: Route,
 }
 
-enum To {
+enum Route {
     /// A service: TLS in its name.
-    Service(Arc<ServerConfig>),
+    Intercept(Arc<ServerConfig>),
     /// Anywhere else.
-    Outside(TcpStream, Option<Duration>),
+    Passthrough(TcpStream, Option<Duration>),
 }
 
 /// Whether a head is the one of a `CONNECT`.
-pub(crate) fn is_asked_for(head: &[u8]) -> bool {
+pub(crate) fn is_connect(head: &[u8]) -> bool {
     head.starts_with(b"CONNECT ")
 }
 
 /// Decides on a `CONNECT`; what leads outside is connected then.
-pub(crate) async fn open(proxy: &Proxy, bytes: &[u8]) -> Result<Opened, Refusal<'static>> {
+pub(crate) async fn open(
+    context: &ConnectionContext,
+    bytes: &[u8],
+) -> Result<ConnectTarget, Rejection<'static>> {
     let (host, port) = parse_head::connect(bytes)?;
     let authority = format!("{host}:{port}");
-    let to = match lead(proxy, &host, port).await {
-        Ok(to) => to,
-        Err(failure) => return Err(Refusal { method: MethodLabel::CONNECT, ..Refusal::from(failure) }),
+    let route = match route(context, &host, port).await {
+        Ok(route) => route,
+        Err(failure) => return Err(Rejection { method: MethodLabel::CONNECT, ..Rejection::from(failure) }),
     };
-    Ok(Opened { authority, to })
+    Ok(ConnectTarget { authority, route })
 }
 
-async fn lead(proxy: &Proxy, host: &Host, port: u16) -> Result<To, Failure> {
+async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Route, ProxyError> {
     let refused =
-        |reason, cause: &str, detail| Failure { detail: Some(detail), ..Failure::new(reason, cause) };
-    if proxy.caller.within().is_some() {
-        return Err(Failure::new(Reason::BadRequest, "CONNECT within CONNECT"));
+        |reason, cause: &str, detail| ProxyError { detail: Some(detail), ..ProxyError::new(reason, cause) };
+    if context.peer.intercepted().is_some() {
+        return Err(ProxyError::new(ErrorReason::BadRequest, "CONNECT within CONNECT"));
     }
-    let snapshot = proxy.snapshot();
-    if snapshot.routes.is_service(proxy.own(), &host.to_string(), port) {
+    let snapshot = context.snapshot();
+    if snapshot.routes.is_service(context.dedicated_service(), &host.to_string(), port) {
         let Some(authority) = &snapshot.intercept else {
             return Err(refused(
-                Reason::Forbidden,
+                ErrorReason::Forbidden,
                 "CONNECT to a service's host without `intercept`",
                 "The host is a service's. For HTTPS by CONNECT, Sidekey needs `intercept: { ca_cert, ca_key }` in its configuration, and the \
                  caller must trust that CA; or call the service by http://, which Sidekey turns into https://.",
@@ -82,14 +85,14 @@ async fn lead(proxy: &Proxy, host: &Host, port: u16) -> Result<To, Failure> {
         };
         let server = authority.server(host).map_err(|error| {
             tracing::error!("interception failed: {error}");
-            Failure::new(Reason::Forbidden, "no certificate for the host")
+            ProxyError::new(ErrorReason::Forbidden, "no certificate for the host")
         })?;
-        return Ok(To::Service(server));
+        return Ok(Route::Intercept(server));
     }
     // A listener of one service's own leads nowhere else.
-    let Some(outside) = snapshot.outside.as_ref().filter(|_| proxy.own().is_none()) else {
+    let Some(outside) = snapshot.outside.as_ref().filter(|_| context.dedicated_service().is_none()) else {
         return Err(refused(
-            Reason::UnknownService,
+            ErrorReason::UnknownService,
             "CONNECT to a host of no service",
             "The host of this CONNECT is no service's; `unmatched: tunnel` lets others pass.",
         ));
@@ -98,40 +101,47 @@ async fn lead(proxy: &Proxy, host: &Host, port: u16) -> Result<To, Failure> {
         let cause = format!("CONNECT: {error}");
         match error {
             OutsideError::Local => refused(
-                Reason::Forbidden,
+                ErrorReason::Forbidden,
                 &cause,
                 "A tunnel leads to Sidekey's own machine or link only where `tunnel.allow_local` is true.",
             ),
             OutsideError::Connect(_) => refused(
-                Reason::UpstreamConnect,
+                ErrorReason::UpstreamConnect,
                 &cause,
                 "Sidekey cannot connect to the host of this CONNECT.",
             ),
-            OutsideError::Timeout => {
-                refused(Reason::UpstreamTimeout, &cause, "The host of this CONNECT did not answer in time.")
-            }
+            OutsideError::Timeout => refused(
+                ErrorReason::UpstreamTimeout,
+                &cause,
+                "The host of this CONNECT did not answer in time.",
+            ),
         }
     })?;
-    Ok(To::Outside(stream, outside.idle()))
+    Ok(Route::Passthrough(stream, outside.idle()))
 }
 
 /// Serves a connection after its `CONNECT`; `rest` is what the caller sent already.
-pub(crate) async fn serve(mut proxy: Proxy, io: &mut impl Io, rest: Buffer, opened: Opened) {
-    let mut patience = Patience::default();
-    if relay::write(io, ESTABLISHED, &mut patience, BEGIN).await.is_err() {
+pub(crate) async fn serve(
+    mut context: ConnectionContext,
+    io: &mut impl Io,
+    rest: Buffer,
+    opened: ConnectTarget,
+) {
+    let mut timer = ReusableTimer::default();
+    if relay::write(io, ESTABLISHED, &mut timer, FIRST_BYTE_TIMEOUT).await.is_err() {
         return;
     }
-    match opened.to {
-        To::Outside(stream, idle) => pass(&proxy, io, &rest, stream, idle, opened.authority).await,
-        To::Service(server) => {
+    match opened.route {
+        Route::Passthrough(stream, idle) => pass(&context, io, &rest, stream, idle, opened.authority).await,
+        Route::Intercept(server) => {
             let mut inner = Prefixed::new(rest, io);
-            let Ok(Ok(Some(first))) = patience.wait(BEGIN, inner.first()).await else { return };
-            let is_tls = first == HANDSHAKE;
-            proxy.caller.enter(Within { authority: opened.authority, is_tls });
+            let Ok(Ok(Some(first))) = timer.timeout(FIRST_BYTE_TIMEOUT, inner.first()).await else { return };
+            let is_tls = first == TLS_HANDSHAKE;
+            context.peer.set_intercepted(InterceptedBy { authority: opened.authority, is_tls });
             if !is_tls {
-                requests(proxy, &mut inner).await;
+                requests(context, &mut inner).await;
             } else if let Some(mut inner) = tls::accept(server, inner).await {
-                requests(proxy, &mut inner).await;
+                requests(context, &mut inner).await;
             }
         }
     }
@@ -139,7 +149,7 @@ pub(crate) async fn serve(mut proxy: Proxy, io: &mut impl Io, rest: Buffer, open
 
 /// Bytes, both ways, until both sides have ended.
 async fn pass(
-    proxy: &Proxy,
+    context: &ConnectionContext,
     io: &mut impl Io,
     rest: &Buffer,
     mut stream: TcpStream,
@@ -147,17 +157,17 @@ async fn pass(
     authority: String,
 ) {
     // A shutdown waits for a tunnel as long as it waits for requests.
-    let (start, _counted) = (Instant::now(), proxy.plane.count());
+    let (start, _counted) = (Instant::now(), context.plane.track());
     let ended = tunnel::run(io, &mut stream, rest.filled(), idle).await;
     tracing::debug!(
         "tunnel ended: {}",
         ended.err().map_or("by both sides".into(), |error: io::Error| error.to_string())
     );
-    proxy.plane.metrics.answered("", MethodLabel::CONNECT, 200);
+    context.plane.metrics.answered("", MethodLabel::CONNECT, 200);
     access_log::write(&access_log::Entry {
         service: "",
         method: MethodLabel::CONNECT,
-        path: proxy.snapshot().access_log.then_some(&authority),
+        path: context.snapshot().access_log.then_some(&authority),
         status: Some(200),
         took: start.elapsed(),
         failure: None,

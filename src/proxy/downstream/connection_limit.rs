@@ -6,34 +6,34 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::proxy::error::{Failure, Reason};
+use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::relay::Io;
 
-/// A caller takes a refusal within this time or not at all.
-const REFUSAL: Duration = Duration::from_secs(1);
+/// A caller takes a rejection within this time or not at all.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that are open.
 #[derive(Default)]
-pub(crate) struct Crowd {
+pub(crate) struct ConnectionLimit {
     open: AtomicUsize,
     /// The log has been told.
     is_full: AtomicBool,
 }
 
 /// One of them; counted until it is dropped.
-pub(crate) struct Place<'c>(&'c Crowd);
+pub(crate) struct ConnectionPermit<'c>(&'c ConnectionLimit);
 
-impl Crowd {
+impl ConnectionLimit {
     /// A place among at most so many.
-    pub(crate) fn enter(&self, most: usize) -> Option<Place<'_>> {
-        let place = Place(self);
+    pub(crate) fn try_acquire(&self, most: usize) -> Option<ConnectionPermit<'_>> {
+        let permit = ConnectionPermit(self);
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         if before < most {
-            // Not at once, or a crowd that comes and goes at the limit would fill the log.
+            // Not at once, or a connection_limit that comes and goes at the limit would fill the log.
             if before <= most / 2 && self.is_full.swap(false, Ordering::Relaxed) {
-                tracing::info!("there is room for connections again");
+                tracing::info!("there is header_buffer for connections again");
             }
-            return Some(place);
+            return Some(permit);
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -45,7 +45,7 @@ impl Crowd {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ConnectionPermit<'_> {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -53,11 +53,11 @@ impl Drop for Place<'_> {
 
 /// Tells the caller, without having read a request, and closes.
 pub(crate) async fn refuse(io: &mut impl Io) {
-    let failure = Failure::new(Reason::Overloaded, "max_connections");
-    let failure = Failure { retry_after: Some(1), ..failure };
+    let failure = ProxyError::new(ErrorReason::Overloaded, "max_connections");
+    let failure = ProxyError { retry_after: Some(1), ..failure };
     let mut answer = Vec::new();
     failure.write(&mut answer, false, false);
-    let _ = timeout(REFUSAL, async {
+    let _ = timeout(WRITE_TIMEOUT, async {
         io.write_all(&answer).await?;
         io.shutdown().await
     })
@@ -70,10 +70,11 @@ mod tests {
 
     #[test]
     fn a_place_is_given_back() {
-        let crowd = Crowd::default();
-        let (one, _two) = (crowd.enter(2).unwrap(), crowd.enter(2).unwrap());
-        assert!(crowd.enter(2).is_none() && crowd.enter(2).is_none());
+        let connection_limit = ConnectionLimit::default();
+        let (one, _two) =
+            (connection_limit.try_acquire(2).unwrap(), connection_limit.try_acquire(2).unwrap());
+        assert!(connection_limit.try_acquire(2).is_none() && connection_limit.try_acquire(2).is_none());
         drop(one);
-        assert!(crowd.enter(2).is_some());
+        assert!(connection_limit.try_acquire(2).is_some());
     }
 }

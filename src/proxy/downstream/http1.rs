@@ -8,18 +8,18 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::connect;
-use super::connect::Opened;
+use super::connect::ConnectTarget;
 use super::http2;
 use crate::net::buffer::Buffer;
-use crate::proxy::Proxy;
-use crate::proxy::error::{Failure, Reason};
+use crate::proxy::ConnectionContext;
+use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
-use crate::proxy::request::exchange::After;
+use crate::proxy::request::exchange::Disposition;
 use crate::proxy::request::refuse;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::MAX_HEAD;
 use crate::proxy::wire::relay::Io;
-use crate::proxy::wire::timer::Patience;
+use crate::proxy::wire::timer::ReusableTimer;
 
 /// A caller's connection may be idle for this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(300);
@@ -30,63 +30,66 @@ const HEAD: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(proxy: Proxy, io: &mut impl Io) {
-    if let Some((proxy, rest, opened)) = requests(proxy, io).await {
-        // In a box: most connections are not of this kind, and should not hold room for it.
-        Box::pin(connect::serve(proxy, io, rest, opened)).await;
+pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io) {
+    if let Some((context, rest, opened)) = requests(context, io).await {
+        // In a box: most connections are not of this kind, and should not hold header_buffer for it.
+        Box::pin(connect::serve(context, io, rest, opened)).await;
     }
 }
 
 /// Serves requests until the connection ends, or until a `CONNECT` makes something else of it.
-pub(crate) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Proxy, Buffer, Opened)> {
+pub(crate) async fn requests(
+    mut context: ConnectionContext,
+    io: &mut impl Io,
+) -> Option<(ConnectionContext, Buffer, ConnectTarget)> {
     let mut left = None;
     let mut is_first = true;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
-    let (mut between, mut within) = (Patience::default(), Patience::default());
+    let (mut between, mut within) = (ReusableTimer::default(), ReusableTimer::default());
     loop {
         let buffer = match left.take() {
             Some(buffer) => Ok(Ok(Some(buffer))),
-            None => between.wait(KEEP_ALIVE, first_bytes(io)).await,
+            None => between.timeout(KEEP_ALIVE, first_bytes(io)).await,
         };
         let Ok(Ok(Some(mut buffer))) = buffer else { break };
-        let head = match within.wait(HEAD, read_head(io, &mut buffer)).await {
+        let head = match within.timeout(HEAD, read_head(io, &mut buffer)).await {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
-                let failure = Failure::new(Reason::TooLarge, "the head is larger than 64 KiB");
-                refuse::refuse(&proxy, io, failure.into(), &mut within).await;
+                let failure = ProxyError::new(ErrorReason::TooLarge, "the head is larger than 64 KiB");
+                refuse::refuse(&context, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
-                let failure = Failure::new(Reason::BadRequest, "the head was not whole in time");
-                refuse::refuse(&proxy, io, failure.into(), &mut within).await;
+                let failure = ProxyError::new(ErrorReason::BadRequest, "the head was not whole in time");
+                refuse::refuse(&context, io, failure.into(), &mut within).await;
                 break;
             }
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
             // In a box, likewise.
-            Box::pin(http2::serve(proxy, io, buffer, HEAD, KEEP_ALIVE)).await;
+            Box::pin(http2::serve(context, io, buffer, HEAD, KEEP_ALIVE)).await;
             return None;
         }
         is_first = false;
-        proxy.refresh();
-        if proxy.is_gone() {
-            refuse::refuse(&proxy, io, removed().into(), &mut within).await;
+        context.refresh();
+        if context.is_service_removed() {
+            refuse::refuse(&context, io, removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
-        if connect::is_asked_for(buffer.filled()) {
-            let opened = connect::open(&proxy, &buffer.filled()[..head]).await;
+        if connect::is_connect(buffer.filled()) {
+            let opened = connect::open(&context, &buffer.filled()[..head]).await;
             buffer.consume(head);
             match opened {
-                Ok(opened) => return Some((proxy, buffer, opened)),
-                Err(refusal) => refuse::refuse(&proxy, io, refusal, &mut within).await,
+                Ok(opened) => return Some((context, buffer, opened)),
+                Err(rejection) => refuse::refuse(&context, io, rejection, &mut within).await,
             };
             break linger(io, &mut buffer).await;
         }
-        match exchange::run(&proxy, io, &mut buffer, head, false, &mut within).await {
-            After::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
-            After::Linger => break linger(io, &mut buffer).await,
-            After::Close | After::Cut(_) => break,
+        match exchange::run(&context, io, &mut buffer, head, false, &mut within).await {
+            Disposition::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
+            Disposition::LingeringClose => break linger(io, &mut buffer).await,
+            Disposition::Close | Disposition::Abort(_) => break,
         }
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.
@@ -95,8 +98,8 @@ pub(crate) async fn requests(mut proxy: Proxy, io: &mut impl Io) -> Option<(Prox
 }
 
 /// What a caller is told whose listener has lost its service.
-pub(crate) fn removed() -> Failure {
-    Failure::new(Reason::UnknownService, "the service of this listener was removed")
+pub(crate) fn removed() -> ProxyError {
+    ProxyError::new(ErrorReason::UnknownService, "the service of this listener was removed")
 }
 
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
@@ -153,11 +156,11 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
-    use crate::proxy::{DataPlane, Door};
+    use crate::proxy::{DataPlane, ListenerContext};
     use crate::runtime::route::Routes;
     use crate::runtime::snapshot::{Runtime, Snapshot};
 
-    fn proxy() -> Proxy {
+    fn proxy() -> ConnectionContext {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
         let snapshot = Snapshot {
             routes: Routes::new(&[]),
@@ -169,7 +172,7 @@ mod tests {
             tracer: None,
         };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-        Proxy::new(Arc::new(plane), Arc::new(Door::new(None, None)))
+        ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None)))
     }
 
     /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.

@@ -3,66 +3,68 @@
 use super::exchange::Request;
 use super::prepare::prepare;
 use crate::net::buffer::Buffer;
-use crate::proxy::error::{Failure, Reason};
-use crate::proxy::span::Spanning;
+use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::span::SpanSource;
 use crate::upstream::{ConnectError, Endpoint};
 
 impl Request<'_> {
     /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written anew. `head` is the
     /// caller's.
-    pub(crate) async fn reach(&mut self, head: &[u8], out: &mut Buffer) -> Result<(), Failure> {
+    pub(crate) async fn connect_any(&mut self, head: &[u8], out: &mut Buffer) -> Result<(), ProxyError> {
         let upstream = &self.service.upstream;
         let mut failed = Vec::new();
         loop {
-            if let Some(connection) = self.endpoint.idle(self.wish, self.facts.is_idempotent) {
+            if let Some(connection) = self.endpoint.idle(self.protocol_requirements, self.meta.is_idempotent)
+            {
                 self.connection = Some(connection);
                 return Ok(());
             }
-            let error = match self.endpoint.connect(self.wish, upstream.timeouts.connect).await {
-                Ok(connection) => {
-                    self.connection = Some(connection);
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
+            let error =
+                match self.endpoint.connect(self.protocol_requirements, upstream.timeouts.connect).await {
+                    Ok(connection) => {
+                        self.connection = Some(connection);
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                };
             upstream.failed(self.endpoint);
             failed.push(self.endpoint);
             if failed.len() == upstream.endpoints().len() {
                 return Err(error.into());
             }
-            self.write_for_another(&error, head, out, &failed)?;
+            self.rewrite_for_next_endpoint(&error, head, out, &failed)?;
         }
     }
 
     /// A connection to another URL, and the request in `out` for that one, where there is none to the URL that was to have it
     /// once more. What was read of the request is held in `buffer`.
-    pub(crate) async fn turn_elsewhere(
+    pub(crate) async fn fail_over(
         &mut self,
         error: &ConnectError,
         buffer: &mut Buffer,
         out: &mut Buffer,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ProxyError> {
         let head = buffer.held().and_then(|held| held.get(..self.head_length)).unwrap_or_default().to_vec();
-        self.write_for_another(error, &head, out, &[self.endpoint])?;
-        self.reach(&head, out).await?;
-        self.bring_back(buffer, out)
+        self.rewrite_for_next_endpoint(error, &head, out, &[self.endpoint])?;
+        self.connect_any(&head, out).await?;
+        self.rewind_body(buffer, out)
     }
 
     /// Writes the head for another URL than those that have `failed`.
-    fn write_for_another(
+    fn rewrite_for_next_endpoint(
         &mut self,
         error: &ConnectError,
         head: &[u8],
         out: &mut Buffer,
         failed: &[&Endpoint],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ProxyError> {
         tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
         out.clear();
-        let spanning = Spanning::Same(self.span.as_deref());
-        let found = prepare(self.proxy, head, out, failed, self.refused, spanning)
-            .map_err(|refusal| refusal.failure)?;
+        let span_source = SpanSource::Existing(self.span.as_deref());
+        let found = prepare(self.context, head, out, failed, self.refused, span_source)
+            .map_err(|rejection| rejection.failure)?;
         if out.is_empty() {
-            return Err(Failure::new(Reason::CredentialUnavailable, "no usable credential any more"));
+            return Err(ProxyError::new(ErrorReason::CredentialUnavailable, "no usable credential any more"));
         }
         (self.endpoint, self.used) = (found.endpoint, found.used);
         Ok(())

@@ -5,11 +5,11 @@
 use crate::credential::{Target, Used};
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
-use crate::proxy::Proxy;
-use crate::proxy::error::{Failure, Reason};
-use crate::proxy::span::{Span, Spanning};
+use crate::proxy::ConnectionContext;
+use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
-use crate::proxy::wire::parse_head::{BodyKind, RequestFacts, Room};
+use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestMeta};
 use crate::proxy::wire::write_head;
 use crate::runtime::route::{Way, agree, climbs};
 use crate::runtime::service::Service;
@@ -19,11 +19,11 @@ use crate::upstream::Endpoint;
 const SMALL: u64 = 32 * 1024;
 
 /// What is known of a request once it is routed.
-pub(crate) struct Found<'p> {
+pub(crate) struct PreparedRequest<'p> {
     pub(crate) service: &'p Service,
     /// The URL that the head was written for.
     pub(crate) endpoint: &'p Endpoint,
-    pub(crate) facts: RequestFacts,
+    pub(crate) meta: RequestMeta,
     /// The credential that was written, to compare it with what there is later.
     pub(crate) used: Used,
     pub(crate) method: MethodLabel,
@@ -36,21 +36,21 @@ pub(crate) struct Found<'p> {
 }
 
 /// A request that is led nowhere.
-pub(crate) struct Refusal<'p> {
-    pub(crate) failure: Failure,
+pub(crate) struct Rejection<'p> {
+    pub(crate) failure: ProxyError,
     /// The service, where it is known.
     pub(crate) service: &'p str,
     pub(crate) method: MethodLabel,
-    /// As in [`Found`]; none where the request is for no service, because then nothing says what it is made of.
+    /// As in [`PreparedRequest`]; none where the request is for no service, because then nothing says what it is made of.
     pub(crate) path: Option<String>,
     pub(crate) is_head: bool,
     /// The next request can follow: where this one ends is known, and here.
     pub(crate) keep_alive: bool,
 }
 
-impl From<Failure> for Refusal<'_> {
+impl From<ProxyError> for Rejection<'_> {
     /// Of a head that cannot be read.
-    fn from(failure: Failure) -> Self {
+    fn from(failure: ProxyError) -> Self {
         Self {
             failure,
             service: "",
@@ -64,50 +64,54 @@ impl From<Failure> for Refusal<'_> {
 
 /// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
 /// there is no usable credential. `failed` are URLs of the upstream that take no connection,
-/// `refused` is the credential that it answered 401 to, `spanning` says what the request is recorded by.
+/// `refused` is the credential that it answered 401 to, `span_source` says what the request is recorded by.
 pub(crate) fn prepare<'p>(
-    proxy: &'p Proxy,
+    context: &'p ConnectionContext,
     bytes: &[u8],
     out: &mut Buffer,
     failed: &[&Endpoint],
     refused: Option<Used>,
-    spanning: Spanning<'_>,
-) -> Result<Found<'p>, Refusal<'p>> {
-    let mut room = Room::new();
-    let head = parse_head::request(bytes, &mut room)?;
+    span_source: SpanSource<'_>,
+) -> Result<PreparedRequest<'p>, Rejection<'p>> {
+    let mut header_buffer = HeaderBuffer::new();
+    let head = parse_head::request(bytes, &mut header_buffer)?;
     let path = || {
         let path = head.path.split('?').next().unwrap_or_default();
-        proxy.snapshot().access_log.then(|| path.to_owned())
+        context.snapshot().access_log.then(|| path.to_owned())
     };
-    let refusal = |service: &'p str, reason, cause: &str| Refusal {
-        failure: Failure::new(reason, cause),
+    let rejection = |service: &'p str, reason, cause: &str| Rejection {
+        failure: ProxyError::new(reason, cause),
         service,
         method: MethodLabel::of(head.method),
         path: if service.is_empty() { None } else { path() },
-        is_head: head.facts.is_head,
-        keep_alive: head.facts.keep_alive && !head.facts.is_old && head.facts.body == BodyKind::Length(0),
+        is_head: head.meta.is_head,
+        keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
     };
-    let snapshot = proxy.snapshot();
-    let (host, absolute) = match proxy.caller.within() {
+    let snapshot = context.snapshot();
+    let (host, absolute) = match context.peer.intercepted() {
         None => (head.host, head.absolute),
         // The credential is for the host that the caller believes to talk to, and for no other that a request names.
         Some(within) if agree(&within.authority, head.host) => (within.authority.as_str(), true),
-        Some(_) => return Err(refusal("", Reason::Forbidden, "Host is not the one of the CONNECT")),
+        Some(_) => return Err(rejection("", ErrorReason::Forbidden, "Host is not the one of the CONNECT")),
     };
     let matched = snapshot
         .routes
-        .find(proxy.own(), host, absolute, head.path)
-        .ok_or_else(|| refusal("", Reason::UnknownService, "no service matches"))?;
+        .find(context.dedicated_service(), host, absolute, head.path)
+        .ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
     // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.
     if head.method == "TRACE" {
-        return Err(refusal(&service.name, Reason::Forbidden, "TRACE would send the credential back"));
+        return Err(rejection(&service.name, ErrorReason::Forbidden, "TRACE would send the credential back"));
     }
     let upstream = &service.upstream;
     let endpoint = if failed.is_empty() { None } else { upstream.pick_another(failed) };
     let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
     if !endpoint.base_path.is_empty() && climbs(matched.rest) {
-        return Err(refusal(&service.name, Reason::Forbidden, "the path leaves the upstream's base path"));
+        return Err(rejection(
+            &service.name,
+            ErrorReason::Forbidden,
+            "the path leaves the upstream's base path",
+        ));
     }
     let target = Target {
         method: head.method,
@@ -115,12 +119,12 @@ pub(crate) fn prepare<'p>(
         base_path: &endpoint.base_path,
         rest: matched.rest,
         refused,
-        may_try: matches!(head.facts.body, BodyKind::Length(body) if body.saturating_add(bytes.len() as u64) <= SMALL),
+        may_try: matches!(head.meta.body, BodyKind::Length(body) if body.saturating_add(bytes.len() as u64) <= SMALL),
     };
-    let (begun, known) = match (spanning, &snapshot.tracer) {
-        (Spanning::Begin, Some(tracer)) => (Span::begin(tracer, &head, matched.rest), None),
-        (Spanning::Begin, None) => (None, None),
-        (Spanning::Same(span), _) => (None, span),
+    let (begun, known) = match (span_source, &snapshot.tracer) {
+        (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.rest), None),
+        (SpanSource::Start, None) => (None, None),
+        (SpanSource::Existing(span), _) => (None, span),
     };
     let mut used = Used::Fixed;
     if let Some((injection, now)) = service.credential.injection(&target) {
@@ -136,5 +140,14 @@ pub(crate) fn prepare<'p>(
         );
     }
     let (method, path) = (MethodLabel::of(head.method), path());
-    Ok(Found { service, endpoint, method, path, way: matched.way, facts: head.facts, used, span: begun })
+    Ok(PreparedRequest {
+        service,
+        endpoint,
+        method,
+        path,
+        way: matched.way,
+        meta: head.meta,
+        used,
+        span: begun,
+    })
 }

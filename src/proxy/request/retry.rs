@@ -1,4 +1,4 @@
-//! After a 401: the request is sent once more, with another credential, where there is one and nothing of the request is
+//! Disposition a 401: the request is sent once more, with another credential, where there is one and nothing of the request is
 //! lost.
 //!
 //! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What was read from the
@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use httparse::Header;
 
-use super::exchange::{Request, Trouble, whole_body};
+use super::exchange::{ExchangeError, Request, whole_body};
 use super::prepare::prepare;
 use crate::credential::Switch;
 use crate::net::buffer::Buffer;
-use crate::proxy::error::Failure;
-use crate::proxy::span::Spanning;
+use crate::proxy::error::ProxyError;
+use crate::proxy::span::SpanSource;
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::parse_head;
-use crate::proxy::wire::parse_head::Room;
+use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay::{Body, Io};
 use crate::upstream::{Connection, Endpoint};
 
 /// An answer 401 that was read as far as its head.
-struct Refusal {
+struct Unauthorized {
     framing: Framing,
     keep_alive: bool,
     keep_alive_for: Option<Duration>,
@@ -34,28 +34,28 @@ struct Refusal {
 
 impl Request<'_> {
     /// Whether it may be sent again after a 401; what is read of it is held until its answer begins.
-    pub(crate) fn may_be_replayed(&self) -> bool {
+    pub(crate) fn may_retry_after_401(&self) -> bool {
         self.service.replay_on_401 && self.service.credential.can_change()
     }
 
-    /// Sends the head in `out` and the body and reads until the head of the answer is whole; returns its length. After a 401
+    /// Sends the head in `out` and the body and reads until the head of the answer is whole; returns its length. Disposition a 401
     /// that another credential may turn, all of it once more.
-    pub(crate) async fn ask_until_accepted(
+    pub(crate) async fn send_with_retry(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
         answer: &mut Buffer,
-    ) -> Result<(Connection, usize), Trouble> {
-        let mut is_replay = false;
+    ) -> Result<(Connection, usize), ExchangeError> {
+        let mut is_retry = false;
         loop {
             // What of the body is here already goes out with the head.
             let taken = self.body.take(buffer, out);
-            taken.map_err(Failure::from)?;
-            let asked = self.ask(io, buffer, out, answer).await;
+            taken.map_err(ProxyError::from)?;
+            let asked = self.send(io, buffer, out, answer).await;
             // Whatever is not HTTP is refused where it is parsed.
             let is_refused = answer.filled().get(9..12) == Some(b"401");
-            if is_replay {
+            if is_retry {
                 self.service.metrics.replayed(match (&asked, is_refused) {
                     (Err(_), _) => "error",
                     (Ok(_), true) => {
@@ -67,46 +67,51 @@ impl Request<'_> {
             }
             let (connection, length) = asked?;
             if !is_refused {
-                self.learn(answer.filled(), is_replay);
+                self.record_accepted(answer.filled(), is_retry);
             }
-            if !is_refused || is_replay || !self.service.credential.can_change() {
+            if !is_refused || is_retry || !self.service.credential.can_change() {
                 buffer.let_go();
                 return Ok((connection, length));
             }
             let endpoint = self.endpoint;
-            let refusal = self.refusal(&answer.filled()[..length])?;
-            // On the heap: every request has room for what it awaits, and few get here.
-            if !Box::pin(self.begin_anew(&refusal, buffer, out)).await {
+            let unauthorized = self.parse_unauthorized(&answer.filled()[..length])?;
+            // On the heap: every request has header_buffer for what it awaits, and few get here.
+            if !Box::pin(self.prepare_retry(&unauthorized, buffer, out)).await {
                 buffer.let_go();
                 return Ok((connection, length));
             }
             answer.consume(length);
-            discard(endpoint, refusal, connection, answer);
-            is_replay = true;
+            discard(endpoint, unauthorized, connection, answer);
+            is_retry = true;
         }
     }
 
     /// Has another credential made and, where the request can be sent again, waits for it and writes the request with it into
     /// `out`. Where it returns false, the answer at hand is to be passed on.
-    async fn begin_anew(&mut self, refusal: &Refusal, buffer: &mut Buffer, out: &mut Buffer) -> bool {
-        if refusal.is_scope {
+    async fn prepare_retry(
+        &mut self,
+        unauthorized: &Unauthorized,
+        buffer: &mut Buffer,
+        out: &mut Buffer,
+    ) -> bool {
+        if unauthorized.is_scope {
             return false;
         }
-        let is_whole = self.body.is_done() && buffer.held().is_some() && self.may_be_replayed();
-        let limit = is_whole.then(|| self.patience_for_credential());
-        if !refusal.is_nonce && !self.service.credential.renewed(self.used, limit).await {
+        let is_whole = self.body.is_done() && buffer.held().is_some() && self.may_retry_after_401();
+        let limit = is_whole.then(|| self.refresh_wait_limit());
+        if !unauthorized.is_nonce && !self.service.credential.renewed(self.used, limit).await {
             return false;
         }
         let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
         let mut anew = Buffer::take();
-        let spanning = Spanning::Same(self.span.as_deref());
+        let span_source = SpanSource::Existing(self.span.as_deref());
         let bytes = &held[..self.head_length];
-        let found = prepare(self.proxy, bytes, &mut anew, &[], Some(self.used), spanning);
+        let found = prepare(self.context, bytes, &mut anew, &[], Some(self.used), span_source);
         let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
         self.refused = Some(self.used);
         self.used = found.used;
         self.endpoint = found.endpoint;
-        self.body = whole_body(self.service, &self.facts);
+        self.body = whole_body(self.service, &self.meta);
         buffer.rewind();
         buffer.consume(self.head_length);
         std::mem::swap(out, &mut anew);
@@ -117,13 +122,13 @@ impl Request<'_> {
     }
 
     /// Takes note of a credential that the upstream took.
-    fn learn(&self, answer: &[u8], is_replay: bool) {
+    fn record_accepted(&self, answer: &[u8], is_retry: bool) {
         // Whoever is overloaded or broken has perhaps not looked at it.
         if answer.get(9) == Some(&b'5') || answer.get(9..12) == Some(b"429") {
             return;
         }
         let name = &*self.service.name;
-        match self.service.credential.accepted(self.used, is_replay) {
+        match self.service.credential.accepted(self.used, is_retry) {
             None => {}
             Some(Switch::ToPrevious) => tracing::warn!(
                 service.name = name,
@@ -137,11 +142,11 @@ impl Request<'_> {
     }
 
     /// Reads the head of an answer 401.
-    fn refusal(&self, bytes: &[u8]) -> Result<Refusal, Failure> {
-        let mut room = Room::new();
-        let head = parse_head::response(bytes, &mut room, self.facts.is_head)?;
+    fn parse_unauthorized(&self, bytes: &[u8]) -> Result<Unauthorized, ProxyError> {
+        let mut header_buffer = HeaderBuffer::new();
+        let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
         let names = |error| head.fields.iter().any(|field| names_error(field, error));
-        Ok(Refusal {
+        Ok(Unauthorized {
             framing: head.framing,
             keep_alive: head.keep_alive,
             keep_alive_for: head.keep_alive_for,
@@ -152,7 +157,7 @@ impl Request<'_> {
 
     /// How long the answer may be held back for a new credential: half of what is left of the request's time at most, so
     /// that the rest is enough for the second try.
-    fn patience_for_credential(&self) -> Duration {
+    fn refresh_wait_limit(&self) -> Duration {
         let left =
             self.service.upstream.timeouts.total.map(|total| total.saturating_sub(self.start.elapsed()));
         left.map_or(self.service.token_wait, |left| self.service.token_wait.min(left / 2))
@@ -161,11 +166,11 @@ impl Request<'_> {
 
 /// Gives the connection back where all of the answer is here; otherwise it is closed, because waiting for the rest would
 /// cost more than another one.
-fn discard(endpoint: &Endpoint, refusal: Refusal, connection: Connection, answer: &mut Buffer) {
-    let mut body = Body::new(refusal.framing);
+fn discard(endpoint: &Endpoint, unauthorized: Unauthorized, connection: Connection, answer: &mut Buffer) {
+    let mut body = Body::new(unauthorized.framing);
     let is_read = matches!(body.count(answer), Ok(true));
-    if is_read && refusal.keep_alive {
-        endpoint.release(connection, refusal.keep_alive_for);
+    if is_read && unauthorized.keep_alive {
+        endpoint.release(connection, unauthorized.keep_alive_for);
     }
     answer.clear();
 }

@@ -17,20 +17,20 @@ pub(crate) enum Framing {
     /// So many bytes more; 0 is the end.
     Length(u64),
     /// Chunked coding.
-    Chunked(Chunks),
+    Chunked(ChunkedDecoder),
     /// All until the connection ends (responses only).
-    UntilClose,
+    CloseDelimited,
 }
 
 /// A run of bytes at the front of what was offered.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum Segment {
     /// So many bytes of content.
-    Data(usize),
+    Content(usize),
     /// So many bytes of chunked coding around it.
-    Coding(usize),
+    Framing(usize),
     /// More bytes are needed, or the body is done.
-    Nothing,
+    NeedMore,
 }
 
 impl Framing {
@@ -42,31 +42,31 @@ impl Framing {
         match self {
             Self::Length(left) => *left == 0,
             Self::Chunked(chunks) => chunks.state == State::Done,
-            Self::UntilClose => false,
+            Self::CloseDelimited => false,
         }
     }
 
     /// What the front of `bytes` is. Those bytes must then be used up before the next call.
-    pub(crate) fn next(&mut self, bytes: &[u8]) -> Result<Piece, BadBody> {
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         match self {
             Self::Length(left) => {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= count as u64;
-                Ok(if count == 0 { Piece::Nothing } else { Piece::Data(count) })
+                Ok(if count == 0 { Segment::NeedMore } else { Segment::Content(count) })
             }
             Self::Chunked(chunks) => chunks.next(bytes),
-            Self::UntilClose if bytes.is_empty() => Ok(Piece::Nothing),
-            Self::UntilClose => Ok(Piece::Data(bytes.len())),
+            Self::CloseDelimited if bytes.is_empty() => Ok(Segment::NeedMore),
+            Self::CloseDelimited => Ok(Segment::Content(bytes.len())),
         }
     }
 
     /// How many bytes at the front of `bytes` belong to the body, content and coding together.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, BadBody> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, FramingError> {
         let mut taken = 0;
         loop {
             match self.next(&bytes[taken..])? {
-                Piece::Data(count) | Piece::Coding(count) => taken += count,
-                Piece::Nothing => return Ok(taken),
+                Segment::Content(count) | Segment::Framing(count) => taken += count,
+                Segment::NeedMore => return Ok(taken),
             }
         }
     }
@@ -74,14 +74,14 @@ impl Framing {
 
 /// Chunked coding, watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Chunks {
+pub(crate) struct ChunkedDecoder {
     state: State,
     /// Bytes of the size line so far.
     line: usize,
     /// Where the credential goes: a caller must not slip a field in there as a trailer.
     forbidden: Option<Slot>,
     /// Bytes of content that may still come.
-    room: u64,
+    header_buffer: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,70 +100,70 @@ enum State {
     Done,
 }
 
-impl Chunks {
+impl ChunkedDecoder {
     /// Before the first chunk. A trailer field in the slot `forbidden`, or one that frames or routes, is refused.
     pub(crate) fn new(forbidden: Option<Slot>) -> Self {
-        Self { state: State::Start, line: 0, forbidden, room: u64::MAX }
+        Self { state: State::Start, line: 0, forbidden, header_buffer: u64::MAX }
     }
 
     /// Takes no more than so many bytes of content.
-    pub(crate) fn limit(&mut self, room: u64) {
-        self.room = room;
+    pub(crate) fn limit(&mut self, header_buffer: u64) {
+        self.header_buffer = header_buffer;
     }
 
-    fn next(&mut self, bytes: &[u8]) -> Result<Piece, BadBody> {
+    fn next(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         match self.state {
             State::Data(left) => {
                 let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                 if count == 0 {
-                    return Ok(Piece::Nothing);
+                    return Ok(Segment::NeedMore);
                 }
                 let left = left - count as u64;
                 self.state = if left == 0 { State::DataCr } else { State::Data(left) };
-                Ok(Piece::Data(count))
+                Ok(Segment::Content(count))
             }
             State::Trailers => self.trailers(bytes),
-            State::Done => Ok(Piece::Nothing),
+            State::Done => Ok(Segment::NeedMore),
             _ => self.coding(bytes),
         }
     }
 
     /// Walks over coding until content, trailers or the end of `bytes`.
-    fn coding(&mut self, bytes: &[u8]) -> Result<Piece, BadBody> {
+    fn coding(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         for (index, &byte) in bytes.iter().enumerate() {
             self.state = self.step(byte)?;
             if matches!(self.state, State::Data(_) | State::Trailers) {
                 self.line = 0;
-                return Ok(Piece::Coding(index + 1));
+                return Ok(Segment::Framing(index + 1));
             }
         }
-        Ok(if bytes.is_empty() { Piece::Nothing } else { Piece::Coding(bytes.len()) })
+        Ok(if bytes.is_empty() { Segment::NeedMore } else { Segment::Framing(bytes.len()) })
     }
 
-    fn step(&mut self, byte: u8) -> Result<State, BadBody> {
+    fn step(&mut self, byte: u8) -> Result<State, FramingError> {
         self.line += 1;
         if self.line > MAX_LINE {
-            return Err(BadBody("a chunk-size line is too long"));
+            return Err(FramingError("a chunk-size line is too long"));
         }
         match (self.state, byte) {
-            (State::Start, _) => Ok(State::Size(digit(byte).ok_or(BadBody("a chunk has no size"))?)),
+            (State::Start, _) => Ok(State::Size(digit(byte).ok_or(FramingError("a chunk has no size"))?)),
             (State::Size(size) | State::Space(size), b'\r') => Ok(State::SizeLf(size)),
             (State::Size(size) | State::Space(size), b';') => Ok(State::Extension(size)),
             (State::Size(size) | State::Space(size), b' ' | b'\t') => Ok(State::Space(size)),
-            (State::Space(_), _) => Err(BadBody("a chunk size has a space in it")),
+            (State::Space(_), _) => Err(FramingError("a chunk size has a space in it")),
             (State::Size(size), _) => {
-                let digit = digit(byte).ok_or(BadBody("a chunk size is not hexadecimal"))?;
+                let digit = digit(byte).ok_or(FramingError("a chunk size is not hexadecimal"))?;
                 size.checked_mul(16)
                     .and_then(|size| size.checked_add(digit))
                     .map(State::Size)
-                    .ok_or(BadBody("a chunk size is too large"))
+                    .ok_or(FramingError("a chunk size is too large"))
             }
             (State::Extension(size), b'\r') => Ok(State::SizeLf(size)),
             (State::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => Ok(State::Extension(size)),
-            (State::Extension(_), _) => Err(BadBody("a chunk extension has a control character")),
+            (State::Extension(_), _) => Err(FramingError("a chunk extension has a control character")),
             (State::SizeLf(0), b'\n') => Ok(State::Trailers),
             (State::SizeLf(size), b'\n') => {
-                self.room = self.room.checked_sub(size).ok_or(BadBody(TOO_LARGE))?;
+                self.header_buffer = self.header_buffer.checked_sub(size).ok_or(FramingError(TOO_LARGE))?;
                 Ok(State::Data(size))
             }
             (State::DataCr, b'\r') => Ok(State::DataLf),
@@ -171,38 +171,38 @@ impl Chunks {
                 self.line = 0;
                 Ok(State::Start)
             }
-            _ => Err(BadBody("a chunk does not end where its size says")),
+            _ => Err(FramingError("a chunk does not end where its size says")),
         }
     }
 
     /// The trailer section is looked at whole, so that none of it is passed on before it was found good.
-    fn trailers(&mut self, bytes: &[u8]) -> Result<Piece, BadBody> {
+    fn trailers(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         let length = match bytes {
             [b'\r', b'\n', ..] => 2,
             _ => match bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 Some(at) => at + 4,
-                None if bytes.len() > MAX_TRAILERS => return Err(BadBody("the trailers are too large")),
-                None => return Ok(Piece::Nothing),
+                None if bytes.len() > MAX_TRAILERS => return Err(FramingError("the trailers are too large")),
+                None => return Ok(Segment::NeedMore),
             },
         };
         if length > 2 {
             if has_bare_line_feed(&bytes[..length]) {
-                return Err(BadBody("a trailer ends in a bare line feed"));
+                return Err(FramingError("a trailer ends in a bare line feed"));
             }
             let mut fields = [httparse::EMPTY_HEADER; 64];
             match httparse::parse_headers(&bytes[..length], &mut fields) {
                 Ok(httparse::Status::Complete((read, fields))) if read == length => {
                     if fields.iter().any(|field| self.forbids(field.name)) {
-                        return Err(BadBody(
+                        return Err(FramingError(
                             "a trailer has the name of a field that frames, routes or authenticates",
                         ));
                     }
                 }
-                _ => return Err(BadBody("the trailers are malformed")),
+                _ => return Err(FramingError("the trailers are malformed")),
             }
         }
         self.state = State::Done;
-        Ok(Piece::Coding(length))
+        Ok(Segment::Framing(length))
     }
 
     fn forbids(&self, name: &str) -> bool {
@@ -218,11 +218,11 @@ fn digit(byte: u8) -> Option<u64> {
 /// A body that does not keep to its framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct BadBody(&'static str);
+pub(crate) struct FramingError(&'static str);
 
 const TOO_LARGE: &str = "it is larger than max_request_body";
 
-impl BadBody {
+impl FramingError {
     /// It is well-formed, and there is too much of it.
     pub(crate) fn is_too_large(&self) -> bool {
         self.0 == TOO_LARGE
@@ -235,21 +235,21 @@ mod tests {
     use proptest::prelude::*;
 
     fn chunked() -> Framing {
-        Framing::Chunked(Chunks::new(Some(Slot::AUTHORIZATION)))
+        Framing::Chunked(ChunkedDecoder::new(Some(Slot::AUTHORIZATION)))
     }
 
     /// Offers `bytes` in portions of `size`, as a connection would; returns the content and how many bytes were used.
-    fn read(framing: &mut Framing, bytes: &[u8], size: usize) -> Result<(Vec<u8>, usize), BadBody> {
+    fn read(framing: &mut Framing, bytes: &[u8], size: usize) -> Result<(Vec<u8>, usize), FramingError> {
         let (mut content, mut used, mut offered) = (Vec::new(), 0, 0);
         while !framing.is_done() {
             match framing.next(&bytes[used..offered])? {
-                Piece::Data(count) => {
+                Segment::Content(count) => {
                     content.extend_from_slice(&bytes[used..used + count]);
                     used += count;
                 }
-                Piece::Coding(count) => used += count,
-                Piece::Nothing if offered == bytes.len() => break,
-                Piece::Nothing => offered = (offered + size).min(bytes.len()),
+                Segment::Framing(count) => used += count,
+                Segment::NeedMore if offered == bytes.len() => break,
+                Segment::NeedMore => offered = (offered + size).min(bytes.len()),
             }
         }
         Ok((content, used))

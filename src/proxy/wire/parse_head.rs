@@ -1,4 +1,4 @@
-//! Message heads: from bytes to what the rest of the path needs to know of a request or a response, or a refusal.
+//! Message heads: from bytes to what the rest of the path needs to know of a request or a response, or a rejection.
 //!
 //! Every ambiguity in framing is refused here (RFC 9112 §6.3, §11.2), so that nothing behind this module can disagree
 //! with an upstream on where a message ends.
@@ -9,11 +9,11 @@ use std::time::Duration;
 use httparse::{Header, ParserConfig, Status};
 use memchr::memchr;
 
-use super::framing::{Chunks, Framing};
+use super::framing::{ChunkedDecoder, Framing};
 use crate::config::Host;
 use crate::credential::Slot;
 use crate::proto::fields::{Field, has_bare_line_feed, has_token, tokens};
-use crate::proxy::error::{Failure, Reason};
+use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::runtime::route::agree;
 
 /// No head is larger.
@@ -21,10 +21,10 @@ pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// No head has more fields.
 const MAX_FIELDS: usize = 128;
 
-/// Room for the fields of one head, on the stack.
-pub(crate) struct Room<'b>([MaybeUninit<Header<'b>>; MAX_FIELDS]);
+/// HeaderBuffer for the fields of one head, on the stack.
+pub(crate) struct HeaderBuffer<'b>([MaybeUninit<Header<'b>>; MAX_FIELDS]);
 
-impl Room<'_> {
+impl HeaderBuffer<'_> {
     pub(crate) const fn new() -> Self {
         Self([const { MaybeUninit::uninit() }; MAX_FIELDS])
     }
@@ -52,21 +52,21 @@ pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) method: &'b str,
     /// `Host`, or the authority of an absolute-form target.
     pub(crate) host: &'b str,
-    /// The target came in absolute form, as to a proxy.
+    /// The target came in absolute form, as to a context.
     pub(crate) absolute: bool,
     /// Path and query.
     pub(crate) path: &'b str,
     pub(crate) fields: &'h [Header<'b>],
     /// `Connection` names further fields.
-    pub(crate) nominates: bool,
-    pub(crate) facts: RequestFacts,
+    pub(crate) has_connection_options: bool,
+    pub(crate) meta: RequestMeta,
 }
 
 /// What is known of a request once its head is gone.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestFacts {
+pub(crate) struct RequestMeta {
     /// HTTP/1.0.
-    pub(crate) is_old: bool,
+    pub(crate) is_http10: bool,
     pub(crate) is_head: bool,
     /// RFC 9110 §9.2.2: may be sent again when a connection breaks before an answer.
     pub(crate) is_idempotent: bool,
@@ -90,22 +90,25 @@ impl BodyKind {
     pub(crate) fn framing(self, forbidden: impl FnOnce() -> Slot) -> Framing {
         match self {
             Self::Length(length) => Framing::Length(length),
-            Self::Chunked => Framing::Chunked(Chunks::new(Some(forbidden()))),
+            Self::Chunked => Framing::Chunked(ChunkedDecoder::new(Some(forbidden()))),
         }
     }
 }
 
 /// Takes a request's head apart, into its lines and no further.
-fn parsed<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result<httparse::Request<'h, 'b>, Failure> {
+fn parsed<'h, 'b>(
+    bytes: &'b [u8],
+    header_buffer: &'h mut HeaderBuffer<'b>,
+) -> Result<httparse::Request<'h, 'b>, ProxyError> {
     if has_bare_line_feed(bytes) {
         return Err(bad("a line of the head ends in a bare line feed"));
     }
     let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(bytes, &mut room.0) {
+    match parsed.parse_with_uninit_headers(bytes, &mut header_buffer.0) {
         Ok(Status::Complete(length)) if length == bytes.len() => Ok(parsed),
         Ok(_) => Err(bad("the head does not end where its lines end")),
         Err(httparse::Error::TooManyHeaders) => {
-            Err(Failure::new(Reason::TooLarge, "the head has more than 128 fields"))
+            Err(ProxyError::new(ErrorReason::TooLarge, "the head has more than 128 fields"))
         }
         Err(error) => Err(bad(error.to_string())),
     }
@@ -114,16 +117,16 @@ fn parsed<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Result<httparse::R
 /// Parses the head of a request.
 pub(crate) fn request<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut Room<'b>,
-) -> Result<RequestHead<'h, 'b>, Failure> {
-    let parsed = parsed(bytes, room)?;
+    header_buffer: &'h mut HeaderBuffer<'b>,
+) -> Result<RequestHead<'h, 'b>, ProxyError> {
+    let parsed = parsed(bytes, header_buffer)?;
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(bad("the head is not complete"));
     };
     let fields: &'h [Header<'b>] = parsed.headers;
-    let known = Known::of(fields)?;
-    let is_old = minor == 0;
-    let host = match (known.host, is_old) {
+    let known = FramingHeaders::of(fields)?;
+    let is_http10 = minor == 0;
+    let host = match (known.host, is_http10) {
         (Some(host), _) => std::str::from_utf8(host).map_err(|_| bad("Host is not text"))?,
         (None, true) => "",
         (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
@@ -136,20 +139,28 @@ pub(crate) fn request<'h, 'b>(
     }
     let body = match (known.length, known.is_chunked) {
         (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
-        (None, true) if is_old => return Err(bad("Transfer-Encoding in HTTP/1.0")),
+        (None, true) if is_http10 => return Err(bad("Transfer-Encoding in HTTP/1.0")),
         (None, true) => BodyKind::Chunked,
         (length, false) => BodyKind::Length(length.unwrap_or(0)),
     };
-    let facts = RequestFacts {
-        is_old,
+    let meta = RequestMeta {
+        is_http10,
         is_head: method == "HEAD",
         is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"),
-        keep_alive: (!is_old || known.keep_alive) && !known.close,
-        is_websocket: known.upgrade && known.is_websocket && !is_old && method == "GET",
+        keep_alive: (!is_http10 || known.keep_alive) && !known.close,
+        is_websocket: known.upgrade && known.is_websocket && !is_http10 && method == "GET",
         wants_trailers: known.wants_trailers,
         body,
     };
-    Ok(RequestHead { method, host, absolute, path, fields, nominates: known.nominates, facts })
+    Ok(RequestHead {
+        method,
+        host,
+        absolute,
+        path,
+        fields,
+        has_connection_options: known.has_connection_options,
+        meta,
+    })
 }
 
 /// Host and path of a request-target (RFC 9112 §3.2); an absolute-form has an authority of its own.
@@ -157,7 +168,7 @@ fn target_parts<'b>(
     method: &str,
     target: &'b str,
     host: &'b str,
-) -> Result<(&'b str, bool, &'b str), Failure> {
+) -> Result<(&'b str, bool, &'b str), ProxyError> {
     // What is added behind a `#` would never reach a server, the credential included.
     if target.contains('#') {
         return Err(bad("the target has a fragment"));
@@ -183,10 +194,10 @@ fn target_parts<'b>(
 
 /// Parses the head of a `CONNECT`: host and port (RFC 9112 §3.2.3). The host as a URL has it, so that no spelling of an
 /// address passes for another.
-pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), Failure> {
-    let mut room = Room::new();
-    let parsed = parsed(bytes, &mut room)?;
-    let known = Known::of(parsed.headers)?;
+pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
+    let mut header_buffer = HeaderBuffer::new();
+    let parsed = parsed(bytes, &mut header_buffer)?;
+    let known = FramingHeaders::of(parsed.headers)?;
     if known.is_chunked || known.length.is_some_and(|length| length > 0) {
         return Err(bad("CONNECT with a body"));
     }
@@ -211,7 +222,7 @@ pub(crate) struct ResponseHead<'h, 'b> {
     pub(crate) reason: &'b [u8],
     pub(crate) fields: &'h [Header<'b>],
     /// `Connection` names further fields.
-    pub(crate) nominates: bool,
+    pub(crate) has_connection_options: bool,
     pub(crate) framing: Framing,
     /// The upstream keeps the connection open after this response.
     pub(crate) keep_alive: bool,
@@ -224,18 +235,19 @@ pub(crate) struct ResponseHead<'h, 'b> {
 /// Parses the head of a response to a request that was `HEAD` or not.
 pub(crate) fn response<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut Room<'b>,
+    header_buffer: &'h mut HeaderBuffer<'b>,
     to_head: bool,
-) -> Result<ResponseHead<'h, 'b>, Failure> {
+) -> Result<ResponseHead<'h, 'b>, ProxyError> {
     let bad = |cause: String| {
-        Failure::new(Reason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"))
+        ProxyError::new(ErrorReason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"))
     };
     // The parser would skip empty lines.
     if !bytes.starts_with(b"HTTP/1.") {
         return Err(bad("it does not begin with HTTP/1".into()));
     }
     let mut parsed = httparse::Response::new(&mut []);
-    match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0) {
+    match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut header_buffer.0)
+    {
         Ok(Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(bad("the head does not end where its lines end".into())),
         Err(error) => return Err(bad(error.to_string())),
@@ -247,22 +259,31 @@ pub(crate) fn response<'h, 'b>(
         return Err(bad("its status has no three digits".into()));
     }
     let fields: &'h [Header<'b>] = parsed.headers;
-    let known = Known::of(fields).map_err(|failure| bad(failure.cause))?;
+    let known = FramingHeaders::of(fields).map_err(|failure| bad(failure.cause))?;
     if known.is_chunked && known.length.is_some() {
         return Err(bad("both Content-Length and Transfer-Encoding".into()));
     }
     let framing = match status {
         _ if to_head => Framing::NONE,
         100..=199 | 204 | 304 => Framing::NONE,
-        _ if known.is_chunked => Framing::Chunked(Chunks::new(None)),
-        _ => known.length.map_or(Framing::UntilClose, Framing::Length),
+        _ if known.is_chunked => Framing::Chunked(ChunkedDecoder::new(None)),
+        _ => known.length.map_or(Framing::CloseDelimited, Framing::Length),
     };
-    let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::UntilClose;
+    let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::CloseDelimited;
     let is_websocket = known.upgrade && known.is_websocket;
-    let nominates = known.nominates;
+    let has_connection_options = known.has_connection_options;
     let reason = reason(bytes);
     let keep_alive_for = known.keep_alive_for;
-    Ok(ResponseHead { status, reason, fields, nominates, framing, keep_alive, keep_alive_for, is_websocket })
+    Ok(ResponseHead {
+        status,
+        reason,
+        fields,
+        has_connection_options,
+        framing,
+        keep_alive,
+        keep_alive_for,
+        is_websocket,
+    })
 }
 
 /// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
@@ -274,21 +295,21 @@ fn reason(head: &[u8]) -> &[u8] {
 
 /// The fields that framing and the connection depend on.
 #[derive(Default)]
-struct Known<'b> {
+struct FramingHeaders<'b> {
     host: Option<&'b [u8]>,
     length: Option<u64>,
     is_chunked: bool,
     close: bool,
     keep_alive: bool,
     upgrade: bool,
-    nominates: bool,
+    has_connection_options: bool,
     is_websocket: bool,
     wants_trailers: bool,
     keep_alive_for: Option<Duration>,
 }
 
-impl<'b> Known<'b> {
-    fn of(fields: &[Header<'b>]) -> Result<Self, Failure> {
+impl<'b> FramingHeaders<'b> {
+    fn of(fields: &[Header<'b>]) -> Result<Self, ProxyError> {
         let mut known = Self::default();
         for field in fields {
             let value = field.value;
@@ -324,7 +345,7 @@ impl<'b> Known<'b> {
             5 if is("close") => self.close = true,
             7 if is("upgrade") => self.upgrade = true,
             10 if is("keep-alive") => self.keep_alive = true,
-            _ => self.nominates = true,
+            _ => self.has_connection_options = true,
         }
     }
 }
@@ -348,12 +369,12 @@ fn content_length(value: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-fn two_servers() -> Failure {
-    Failure::new(Reason::Forbidden, "Host and the target name different servers")
+fn two_servers() -> ProxyError {
+    ProxyError::new(ErrorReason::Forbidden, "Host and the target name different servers")
 }
 
-fn bad(cause: impl Into<String>) -> Failure {
-    Failure::new(Reason::BadRequest, cause)
+fn bad(cause: impl Into<String>) -> ProxyError {
+    ProxyError::new(ErrorReason::BadRequest, cause)
 }
 
 #[cfg(test)]
@@ -361,13 +382,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn facts(head: &str) -> Result<RequestFacts, Reason> {
-        let mut room = Room::new();
-        request(head.as_bytes(), &mut room).map(|head| head.facts).map_err(|failure| failure.reason)
+    fn meta(head: &str) -> Result<RequestMeta, ErrorReason> {
+        let mut header_buffer = HeaderBuffer::new();
+        request(head.as_bytes(), &mut header_buffer).map(|head| head.meta).map_err(|failure| failure.reason)
     }
 
-    fn with(fields: &str) -> Result<RequestFacts, Reason> {
-        facts(&format!("POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+    fn with(fields: &str) -> Result<RequestMeta, ErrorReason> {
+        meta(&format!("POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
     }
 
     #[test]
@@ -393,13 +414,13 @@ mod tests {
             "Bad Name: x\r\n",
             "X: a\0b\r\n",
         ] {
-            assert_eq!(with(fields).unwrap_err(), Reason::BadRequest, "{fields:?}");
+            assert_eq!(with(fields).unwrap_err(), ErrorReason::BadRequest, "{fields:?}");
         }
-        assert!(facts("POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
-        assert!(facts("GET /x HTTP/1.1\r\n\r\n").is_err());
-        assert!(facts("GET /x HTTP/2.0\r\nHost: a\r\n\r\n").is_err());
-        assert!(facts("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
-        assert_eq!(with(&"X: y\r\n".repeat(200)).unwrap_err(), Reason::TooLarge);
+        assert!(meta("POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+        assert!(meta("GET /x HTTP/1.1\r\n\r\n").is_err());
+        assert!(meta("GET /x HTTP/2.0\r\nHost: a\r\n\r\n").is_err());
+        assert!(meta("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
+        assert_eq!(with(&"X: y\r\n".repeat(200)).unwrap_err(), ErrorReason::TooLarge);
     }
 
     #[test]
@@ -409,20 +430,20 @@ mod tests {
         assert_eq!(with("").unwrap().body, BodyKind::Length(0));
         assert!(with("").unwrap().keep_alive);
         assert!(!with("Connection: Close\r\n").unwrap().keep_alive);
-        let old = |fields: &str| facts(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
+        let old = |fields: &str| meta(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
         assert!(!old(""));
         assert!(old("Connection: keep-alive\r\n"));
         let websocket =
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
-        assert!(facts(websocket).unwrap().is_websocket);
-        assert!(!facts(&websocket.replace("WebSocket", "h2c")).unwrap().is_websocket);
+        assert!(meta(websocket).unwrap().is_websocket);
+        assert!(!meta(&websocket.replace("WebSocket", "h2c")).unwrap().is_websocket);
     }
 
     #[test]
     fn takes_the_target_apart() {
         let parts = |target| target_parts("GET", target, "h:1").map_err(|failure| failure.reason);
         assert_eq!(parts("/a?b"), Ok(("h:1", false, "/a?b")));
-        assert_eq!(parts("*"), Err(Reason::BadRequest));
+        assert_eq!(parts("*"), Err(ErrorReason::BadRequest));
         assert_eq!(
             target_parts("OPTIONS", "*", "h:1").map_err(|failure| failure.reason),
             Ok(("h:1", false, "*"))
@@ -433,7 +454,7 @@ mod tests {
         for target in
             ["http://", "http:///a", "http://u:p@x/", "ftp://x/", "x:443", "a/b", "/a#b", "http://x/#b"]
         {
-            assert_eq!(parts(target), Err(Reason::BadRequest), "{target}");
+            assert_eq!(parts(target), Err(ErrorReason::BadRequest), "{target}");
         }
     }
 
@@ -449,7 +470,7 @@ mod tests {
         assert_eq!(parsed("a:443", "Host: a\r\n"), Ok("a 443".into()));
         assert_eq!(parsed("[::1]:8443", "Host: [::1]:8443\r\n"), Ok("[::1] 8443".into()));
         assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "no disguise for an address");
-        assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(Reason::Forbidden));
+        assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(ErrorReason::Forbidden));
         for target in [
             "a",
             "a:",
@@ -464,16 +485,17 @@ mod tests {
             "a b:443",
             "a:443/x",
         ] {
-            assert_eq!(parsed(target, ""), Err(Reason::BadRequest), "{target}");
+            assert_eq!(parsed(target, ""), Err(ErrorReason::BadRequest), "{target}");
         }
-        assert_eq!(parsed("a:443", "Content-Length: 5\r\n"), Err(Reason::BadRequest));
-        assert_eq!(parsed("a:443", "Transfer-Encoding: chunked\r\n"), Err(Reason::BadRequest));
-        assert_eq!(parsed("a:443", "Host: a\r\nHost: a\r\n"), Err(Reason::BadRequest));
+        assert_eq!(parsed("a:443", "Content-Length: 5\r\n"), Err(ErrorReason::BadRequest));
+        assert_eq!(parsed("a:443", "Transfer-Encoding: chunked\r\n"), Err(ErrorReason::BadRequest));
+        assert_eq!(parsed("a:443", "Host: a\r\nHost: a\r\n"), Err(ErrorReason::BadRequest));
     }
 
-    fn framing(head: &str, to_head: bool) -> Result<(Framing, bool), Reason> {
-        let mut room = Room::new();
-        let parsed = response(head.as_bytes(), &mut room, to_head).map_err(|failure| failure.reason)?;
+    fn framing(head: &str, to_head: bool) -> Result<(Framing, bool), ErrorReason> {
+        let mut header_buffer = HeaderBuffer::new();
+        let parsed =
+            response(head.as_bytes(), &mut header_buffer, to_head).map_err(|failure| failure.reason)?;
         Ok((parsed.framing, parsed.keep_alive))
     }
 
@@ -484,7 +506,7 @@ mod tests {
         assert_eq!(framing(length, true), Ok((Framing::NONE, true)));
         assert_eq!(framing("HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", false), Ok((Framing::NONE, true)));
         assert_eq!(framing("HTTP/1.1 304 Not Modified\r\n\r\n", false), Ok((Framing::NONE, true)));
-        assert_eq!(framing("HTTP/1.1 200 OK\r\n\r\n", false), Ok((Framing::UntilClose, false)));
+        assert_eq!(framing("HTTP/1.1 200 OK\r\n\r\n", false), Ok((Framing::CloseDelimited, false)));
         assert_eq!(
             framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false),
             Ok((Framing::Length(5), false))
@@ -497,7 +519,7 @@ mod tests {
             "HTP/1.1 200 OK\r\n\r\n",
             "SSH-2.0-OpenSSH\r\n\r\n",
         ] {
-            assert_eq!(framing(bad, false), Err(Reason::UpstreamProtocol), "{bad:?}");
+            assert_eq!(framing(bad, false), Err(ErrorReason::UpstreamProtocol), "{bad:?}");
         }
     }
 
@@ -521,8 +543,8 @@ mod tests {
         #[test]
         fn never_panics(bytes: Vec<u8>, text in "[A-Z]{1,4} /[a-z?#%]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}: ?[ -~]{0,9}\r\n){0,5}\r\n") {
             for bytes in [&bytes[..], text.as_bytes()] {
-                let _ = request(bytes, &mut Room::new());
-                let _ = response(bytes, &mut Room::new(), false);
+                let _ = request(bytes, &mut HeaderBuffer::new());
+                let _ = response(bytes, &mut HeaderBuffer::new(), false);
             }
         }
     }

@@ -11,20 +11,20 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::framing::{BadBody, Framing, Piece};
-use super::timer::Patience;
-use super::write_head::Relay;
+use super::framing::{Framing, FramingError, Segment};
+use super::timer::ReusableTimer;
+use super::write_head::TransferMode;
 use crate::net::buffer::Buffer;
 
 /// So much of a body is copied behind its head: for less, that is cheaper than telling the kernel of two places.
-const COPIED: usize = 4096;
+const MAX_COPIED: usize = 4096;
 
 /// A duplex connection.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
 /// One side of the exchange with what was read from it and not yet passed on.
-pub(crate) struct Side<'a, S> {
+pub(crate) struct BodyHalf<'a, S> {
     pub(crate) io: &'a mut S,
     pub(crate) buffer: &'a mut Buffer,
     pub(crate) body: &'a mut Body,
@@ -54,7 +54,7 @@ impl Body {
     }
 
     /// Moves what there is of it in `buffer` to the end of `out`.
-    pub(crate) fn take(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), BadBody> {
+    pub(crate) fn take(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), FramingError> {
         debug_assert_eq!(self.ready, 0);
         let count = self.framing.take(buffer.filled())?;
         out.bytes_mut().extend_from_slice(&buffer.filled()[..count]);
@@ -63,7 +63,7 @@ impl Body {
     }
 
     /// Counts what there is of it in `buffer`; whether that is all of it, and all that is there.
-    pub(crate) fn count(&mut self, buffer: &Buffer) -> Result<bool, BadBody> {
+    pub(crate) fn count(&mut self, buffer: &Buffer) -> Result<bool, FramingError> {
         debug_assert_eq!(self.ready, 0);
         self.ready = self.framing.take(buffer.filled())?;
         Ok(self.framing.is_done() && self.ready == buffer.filled().len())
@@ -72,61 +72,64 @@ impl Body {
 
 /// Why a body could not be moved on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum RelayError {
     #[error("the caller's connection broke: {0}")]
-    Caller(io::Error),
+    Downstream(io::Error),
     #[error("the upstream's connection broke: {0}")]
     Upstream(io::Error),
     #[error("the request's body is malformed: {0}")]
-    CallerBody(BadBody),
+    DownstreamBody(FramingError),
     #[error("the upstream's body is malformed: {0}")]
-    UpstreamBody(BadBody),
+    UpstreamBody(FramingError),
     #[error("nothing moved for too long")]
     Idle,
     #[error("nothing more of the request's body came for too long")]
-    CallerIdle,
+    DownstreamIdle,
 }
 
 /// How sending a request's body ended.
-pub(crate) enum Sent {
+pub(crate) enum SendOutcome {
     /// All of it was written.
-    All,
+    Complete,
     /// The upstream answered before it had all.
-    Answered,
+    EarlyResponse,
     /// The upstream takes no more; it may have answered why.
-    Refused(io::Error),
+    WriteFailed(io::Error),
 }
 
 /// Sends the request's body until it ends or the upstream says something.
-pub(crate) async fn send<C: Io, U: Io>(
-    caller: &mut Side<'_, C>,
+pub(crate) async fn send_request_body<C: Io, U: Io>(
+    caller: &mut BodyHalf<'_, C>,
     upstream: &mut U,
     answer: &mut Buffer,
-    patience: &mut Patience,
+    timer: &mut ReusableTimer,
     idle: Duration,
-) -> Result<Sent, Broken> {
-    patience.renew();
+) -> Result<SendOutcome, RelayError> {
+    timer.reset();
     poll_fn(|cx| {
         loop {
-            let moved = match step_up(caller, upstream, cx)? {
+            let moved = match poll_request_body(caller, upstream, cx)? {
                 Step::Moved => true,
                 Step::Waiting => false,
-                Step::Done => return Poll::Ready(Ok(Sent::All)),
-                Step::Refused(error) => return Poll::Ready(Ok(Sent::Refused(error))),
+                Step::Done => return Poll::Ready(Ok(SendOutcome::Complete)),
+                Step::WriteFailed(error) => return Poll::Ready(Ok(SendOutcome::WriteFailed(error))),
             };
             // A caller that never pauses must not keep its own answer from itself.
             return match answer.poll_fill(cx, upstream) {
-                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Sent::Refused(io::ErrorKind::UnexpectedEof.into()))),
-                Poll::Ready(Ok(_)) => Poll::Ready(Ok(Sent::Answered)),
-                Poll::Ready(Err(error)) => Poll::Ready(Ok(Sent::Refused(error))),
+                Poll::Ready(Ok(0)) => {
+                    Poll::Ready(Ok(SendOutcome::WriteFailed(io::ErrorKind::UnexpectedEof.into())))
+                }
+                Poll::Ready(Ok(_)) => Poll::Ready(Ok(SendOutcome::EarlyResponse)),
+                Poll::Ready(Err(error)) => Poll::Ready(Ok(SendOutcome::WriteFailed(error))),
                 Poll::Pending if moved => {
-                    patience.renew();
+                    timer.reset();
                     continue;
                 }
                 Poll::Pending => {
                     // What there is was written: it is the caller that is waited for.
-                    let broken = if caller.body.awaits_more() { Broken::CallerIdle } else { Broken::Idle };
-                    patience.poll_over(idle, cx).map(|()| Err(broken))
+                    let broken =
+                        if caller.body.awaits_more() { RelayError::DownstreamIdle } else { RelayError::Idle };
+                    timer.poll_elapsed(idle, cx).map(|()| Err(broken))
                 }
             };
         }
@@ -136,59 +139,59 @@ pub(crate) async fn send<C: Io, U: Io>(
 
 /// Passes the response's body on, and what is left of the request's the other way. Ends with the response, or with the
 /// caller: one that closes its connection wants no answer. Returns whether the request's body was sent to its end.
-pub(crate) async fn exchange<C: Io, U: Io>(
-    caller: &mut Side<'_, C>,
-    upstream: &mut Side<'_, U>,
-    relay: Relay,
-    patience: &mut Patience,
+pub(crate) async fn relay_bodies<C: Io, U: Io>(
+    caller: &mut BodyHalf<'_, C>,
+    upstream: &mut BodyHalf<'_, U>,
+    relay: TransferMode,
+    timer: &mut ReusableTimer,
     idle: Duration,
-) -> Result<bool, Broken> {
+) -> Result<bool, RelayError> {
     let mut recoder = Recoder::of(relay);
     let mut sending = !caller.body.is_done();
     let mut sent = !sending;
-    patience.renew();
+    timer.reset();
     poll_fn(|cx| {
         loop {
             let mut moved = false;
             let step = match &mut recoder {
-                None => step_down(upstream, caller.io, cx)?,
-                Some(recoder) => step_recoded(upstream, recoder, caller.io, cx)?,
+                None => poll_response_body(upstream, caller.io, cx)?,
+                Some(recoder) => poll_recoded_body(upstream, recoder, caller.io, cx)?,
             };
             match step {
                 Step::Done => return Poll::Ready(Ok(sent)),
                 Step::Moved => moved = true,
-                Step::Waiting | Step::Refused(_) => {}
+                Step::Waiting | Step::WriteFailed(_) => {}
             }
             if sending {
-                match step_up(caller, upstream.io, cx)? {
+                match poll_request_body(caller, upstream.io, cx)? {
                     Step::Moved => moved = true,
                     Step::Done => (sending, sent) = (false, true),
                     // An upstream that takes no more may still be answering.
-                    Step::Refused(_) => sending = false,
+                    Step::WriteFailed(_) => sending = false,
                     Step::Waiting => {}
                 }
             } else if !moved {
-                still_there(caller.io, caller.buffer, cx)?;
+                poll_downstream_closed(caller.io, caller.buffer, cx)?;
             }
             if !moved {
-                return patience.poll_over(idle, cx).map(|()| Err(Broken::Idle));
+                return timer.poll_elapsed(idle, cx).map(|()| Err(RelayError::Idle));
             }
-            patience.renew();
+            timer.reset();
         }
     })
     .await
 }
 
 /// Waits for more of the answer's head, or for the caller to leave.
-pub(crate) async fn listen<C: Io, U: Io>(
+pub(crate) async fn await_response_head<C: Io, U: Io>(
     caller: &mut C,
     buffer: &mut Buffer,
     upstream: &mut U,
     answer: &mut Buffer,
-) -> Result<io::Result<usize>, Broken> {
+) -> Result<io::Result<usize>, RelayError> {
     poll_fn(|cx| match answer.poll_fill(cx, upstream) {
         Poll::Ready(read) => Poll::Ready(Ok(read)),
-        Poll::Pending => match still_there(caller, buffer, cx) {
+        Poll::Pending => match poll_downstream_closed(caller, buffer, cx) {
             Ok(()) => Poll::Pending,
             Err(broken) => Poll::Ready(Err(broken)),
         },
@@ -199,13 +202,17 @@ pub(crate) async fn listen<C: Io, U: Io>(
 /// Finds out whether a caller that has nothing more to send closed its connection. One that closes its sending half only
 /// is taken for gone too, as other proxies do: the two cannot be told apart, and without it a request whose caller gave
 /// up would keep its upstream busy to the end. What it sends of its next request is kept, up to one buffer of it.
-fn still_there<C: Io>(caller: &mut C, buffer: &mut Buffer, cx: &mut Context<'_>) -> Result<(), Broken> {
+fn poll_downstream_closed<C: Io>(
+    caller: &mut C,
+    buffer: &mut Buffer,
+    cx: &mut Context<'_>,
+) -> Result<(), RelayError> {
     if !buffer.is_empty() {
         return Ok(());
     }
     match buffer.poll_fill(cx, caller) {
-        Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::UnexpectedEof.into())),
-        Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+        Poll::Ready(Ok(0)) => Err(RelayError::Downstream(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
         Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
     }
 }
@@ -214,42 +221,43 @@ enum Step {
     Moved,
     Waiting,
     Done,
-    Refused(io::Error),
+    WriteFailed(io::Error),
 }
 
 /// One step of the request's body: write what is ready, or else find out what is, or else read.
-fn step_up<C: Io, U: Io>(
-    caller: &mut Side<'_, C>,
+fn poll_request_body<C: Io, U: Io>(
+    caller: &mut BodyHalf<'_, C>,
     upstream: &mut U,
     cx: &mut Context<'_>,
-) -> Result<Step, Broken> {
+) -> Result<Step, RelayError> {
     if caller.body.ready > 0 {
         return Ok(match Pin::new(upstream).poll_write(cx, &caller.buffer.filled()[..caller.body.ready]) {
-            Poll::Ready(Ok(0)) => Step::Refused(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(0)) => Step::WriteFailed(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(written)) => {
                 caller.buffer.consume(written);
                 caller.body.ready -= written;
                 Step::Moved
             }
-            Poll::Ready(Err(error)) => Step::Refused(error),
+            Poll::Ready(Err(error)) => Step::WriteFailed(error),
             Poll::Pending => Step::Waiting,
         });
     }
     if caller.body.is_done() {
         return Ok(match Pin::new(upstream).poll_flush(cx) {
             Poll::Ready(Ok(())) => Step::Done,
-            Poll::Ready(Err(error)) => Step::Refused(error),
+            Poll::Ready(Err(error)) => Step::WriteFailed(error),
             Poll::Pending => Step::Waiting,
         });
     }
-    caller.body.ready = caller.body.framing.take(caller.buffer.filled()).map_err(Broken::CallerBody)?;
+    caller.body.ready =
+        caller.body.framing.take(caller.buffer.filled()).map_err(RelayError::DownstreamBody)?;
     if caller.body.ready > 0 || caller.body.is_done() {
         return Ok(Step::Moved);
     }
     match caller.buffer.poll_fill(cx, caller.io) {
-        Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Ok(0)) => Err(RelayError::Downstream(io::ErrorKind::UnexpectedEof.into())),
         Poll::Ready(Ok(_)) => Ok(Step::Moved),
-        Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+        Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
         Poll::Pending => {
             // What is in a TLS buffer must not wait for what the caller sends next.
             let _ = Pin::new(upstream).poll_flush(cx);
@@ -259,20 +267,20 @@ fn step_up<C: Io, U: Io>(
 }
 
 /// One step of the response's body, the same the other way.
-fn step_down<C: Io, U: Io>(
-    upstream: &mut Side<'_, U>,
+fn poll_response_body<C: Io, U: Io>(
+    upstream: &mut BodyHalf<'_, U>,
     caller: &mut C,
     cx: &mut Context<'_>,
-) -> Result<Step, Broken> {
+) -> Result<Step, RelayError> {
     if upstream.body.ready > 0 {
         return match Pin::new(caller).poll_write(cx, &upstream.buffer.filled()[..upstream.body.ready]) {
-            Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(0)) => Err(RelayError::Downstream(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => {
                 upstream.buffer.consume(written);
                 upstream.body.ready -= written;
                 Ok(Step::Moved)
             }
-            Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+            Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
             Poll::Pending => Ok(Step::Waiting),
         };
     }
@@ -280,7 +288,7 @@ fn step_down<C: Io, U: Io>(
         return flushed(caller, cx);
     }
     upstream.body.ready =
-        upstream.body.framing.take(upstream.buffer.filled()).map_err(Broken::UpstreamBody)?;
+        upstream.body.framing.take(upstream.buffer.filled()).map_err(RelayError::UpstreamBody)?;
     if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
     }
@@ -288,27 +296,27 @@ fn step_down<C: Io, U: Io>(
 }
 
 /// One step of the response's body in another coding.
-fn step_recoded<C: Io, U: Io>(
-    upstream: &mut Side<'_, U>,
+fn poll_recoded_body<C: Io, U: Io>(
+    upstream: &mut BodyHalf<'_, U>,
     recoder: &mut Recoder,
     caller: &mut C,
     cx: &mut Context<'_>,
-) -> Result<Step, Broken> {
+) -> Result<Step, RelayError> {
     if !recoder.out.is_empty() {
         return match Pin::new(caller).poll_write(cx, recoder.out.filled()) {
-            Poll::Ready(Ok(0)) => Err(Broken::Caller(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(0)) => Err(RelayError::Downstream(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => {
                 recoder.out.consume(written);
                 Ok(Step::Moved)
             }
-            Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+            Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
             Poll::Pending => Ok(Step::Waiting),
         };
     }
     if recoder.ended {
         return flushed(caller, cx);
     }
-    recoder.take(&mut upstream.body.framing, upstream.buffer).map_err(Broken::UpstreamBody)?;
+    recoder.take(&mut upstream.body.framing, upstream.buffer).map_err(RelayError::UpstreamBody)?;
     if recoder.ended || !recoder.out.is_empty() {
         return Ok(Step::Moved);
     }
@@ -317,18 +325,18 @@ fn step_recoded<C: Io, U: Io>(
 
 /// Reads more of the response, and lets what is in the caller's write buffer go meanwhile.
 fn read_down<C: Io, U: Io>(
-    upstream: &mut Side<'_, U>,
+    upstream: &mut BodyHalf<'_, U>,
     caller: &mut C,
     cx: &mut Context<'_>,
-) -> Result<Step, Broken> {
+) -> Result<Step, RelayError> {
     match upstream.buffer.poll_fill(cx, upstream.io) {
-        Poll::Ready(Ok(0)) if upstream.body.framing == Framing::UntilClose => {
+        Poll::Ready(Ok(0)) if upstream.body.framing == Framing::CloseDelimited => {
             upstream.body.framing = Framing::NONE;
             Ok(Step::Moved)
         }
-        Poll::Ready(Ok(0)) => Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Ok(0)) => Err(RelayError::Upstream(io::ErrorKind::UnexpectedEof.into())),
         Poll::Ready(Ok(_)) => Ok(Step::Moved),
-        Poll::Ready(Err(error)) => Err(Broken::Upstream(error)),
+        Poll::Ready(Err(error)) => Err(RelayError::Upstream(error)),
         Poll::Pending => match flushed(caller, cx)? {
             Step::Done | Step::Waiting => Ok(Step::Waiting),
             other => Ok(other),
@@ -336,10 +344,10 @@ fn read_down<C: Io, U: Io>(
     }
 }
 
-fn flushed<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, Broken> {
+fn flushed<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, RelayError> {
     match Pin::new(caller).poll_flush(cx) {
         Poll::Ready(Ok(())) => Ok(Step::Done),
-        Poll::Ready(Err(error)) => Err(Broken::Caller(error)),
+        Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
         Poll::Pending => Ok(Step::Waiting),
     }
 }
@@ -352,31 +360,31 @@ struct Recoder {
 }
 
 impl Recoder {
-    fn of(relay: Relay) -> Option<Self> {
-        (relay != Relay::AsIs).then(|| Self {
+    fn of(relay: TransferMode) -> Option<Self> {
+        (relay != TransferMode::Passthrough).then(|| Self {
             out: Buffer::take(),
-            chunked: relay == Relay::Chunked,
+            chunked: relay == TransferMode::Chunk,
             ended: false,
         })
     }
 
     /// Moves all content from `buffer` to the empty `out`.
-    fn take(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), BadBody> {
+    fn take(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), FramingError> {
         let out = self.out.bytes_mut();
         loop {
             match framing.next(buffer.filled())? {
-                Piece::Data(count) if self.chunked => {
+                Segment::Content(count) if self.chunked => {
                     out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
                     out.extend_from_slice(&buffer.filled()[..count]);
                     out.extend_from_slice(b"\r\n");
                     buffer.consume(count);
                 }
-                Piece::Data(count) => {
+                Segment::Content(count) => {
                     out.extend_from_slice(&buffer.filled()[..count]);
                     buffer.consume(count);
                 }
-                Piece::Coding(count) => buffer.consume(count),
-                Piece::Nothing => break,
+                Segment::Framing(count) => buffer.consume(count),
+                Segment::NeedMore => break,
             }
         }
         if framing.is_done() {
@@ -390,19 +398,19 @@ impl Recoder {
 }
 
 /// Writes the head in `out` and what was counted of the body behind it, and flushes.
-pub(crate) async fn begin<C: Io>(
+pub(crate) async fn write_response_start<C: Io>(
     caller: &mut C,
     out: &mut Buffer,
     buffer: &mut Buffer,
     body: &mut Body,
-    patience: &mut Patience,
+    timer: &mut ReusableTimer,
     idle: Duration,
-) -> Result<(), Broken> {
+) -> Result<(), RelayError> {
     let ready = std::mem::take(&mut body.ready);
-    if ready <= COPIED {
+    if ready <= MAX_COPIED {
         out.bytes_mut().extend_from_slice(&buffer.filled()[..ready]);
         buffer.consume(ready);
-        return write(caller, out.filled(), patience, idle).await;
+        return write(caller, out.filled(), timer, idle).await;
     }
     let (head, content) = (out.filled(), &buffer.filled()[..ready]);
     let written = async {
@@ -416,7 +424,7 @@ pub(crate) async fn begin<C: Io>(
         }
         caller.flush().await
     };
-    patience.wait(idle, written).await.map_err(|_| Broken::Idle)?.map_err(Broken::Caller)?;
+    timer.timeout(idle, written).await.map_err(|_| RelayError::Idle)?.map_err(RelayError::Downstream)?;
     buffer.consume(ready);
     Ok(())
 }
@@ -425,14 +433,14 @@ pub(crate) async fn begin<C: Io>(
 pub(crate) async fn write<C: Io>(
     caller: &mut C,
     bytes: &[u8],
-    patience: &mut Patience,
+    timer: &mut ReusableTimer,
     idle: Duration,
-) -> Result<(), Broken> {
+) -> Result<(), RelayError> {
     let written = async {
         caller.write_all(bytes).await?;
         caller.flush().await
     };
-    patience.wait(idle, written).await.map_err(|_| Broken::Idle)?.map_err(Broken::Caller)
+    timer.timeout(idle, written).await.map_err(|_| RelayError::Idle)?.map_err(RelayError::Downstream)
 }
 
 #[cfg(test)]
@@ -450,11 +458,11 @@ mod tests {
         caller_end.write_all(b"0123456789next").await.unwrap();
         upstream_end.write_all(b"HTTP").await.unwrap();
         let (mut buffer, mut answer) = (Buffer::take(), Buffer::take());
-        let mut patience = Patience::default();
+        let mut timer = ReusableTimer::default();
         let mut body = Body::new(Framing::Length(10));
-        let mut side = Side { io: &mut caller, buffer: &mut buffer, body: &mut body };
-        let sent = send(&mut side, &mut upstream, &mut answer, &mut patience, IDLE).await.unwrap();
-        assert!(matches!(sent, Sent::Answered));
+        let mut side = BodyHalf { io: &mut caller, buffer: &mut buffer, body: &mut body };
+        let sent = send_request_body(&mut side, &mut upstream, &mut answer, &mut timer, IDLE).await.unwrap();
+        assert!(matches!(sent, SendOutcome::EarlyResponse));
         assert!(!side.body.is_done());
 
         let reading = async {
@@ -463,8 +471,8 @@ mod tests {
             read
         };
         let (sent, read) =
-            tokio::join!(send(&mut side, &mut upstream, &mut answer, &mut patience, IDLE), reading);
-        assert!(matches!(sent, Ok(Sent::All)) && side.body.is_done());
+            tokio::join!(send_request_body(&mut side, &mut upstream, &mut answer, &mut timer, IDLE), reading);
+        assert!(matches!(sent, Ok(SendOutcome::Complete)) && side.body.is_done());
         assert_eq!((&read, buffer.filled()), (b"0123456789", &b"next"[..]));
     }
 }

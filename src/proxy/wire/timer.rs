@@ -14,47 +14,47 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Waits for one thing at a time.
 #[derive(Default)]
-pub(crate) struct Patience {
+pub(crate) struct ReusableTimer {
     timer: Option<Pin<Box<Sleep>>>,
     is_running: bool,
 }
 
 /// The limit was reached.
 #[derive(Debug)]
-pub(crate) struct Over;
+pub(crate) struct Elapsed;
 
-impl Patience {
+impl ReusableTimer {
     /// Waits for `future`, but no longer than `limit`.
-    pub(crate) async fn wait<T>(
+    pub(crate) async fn timeout<T>(
         &mut self,
         limit: Duration,
         future: impl Future<Output = T>,
-    ) -> Result<T, Over> {
-        self.renew();
-        self.wait_on(limit, future).await
+    ) -> Result<T, Elapsed> {
+        self.reset();
+        self.timeout_remaining(limit, future).await
     }
 
     /// The same, with what is left of a limit that is running already.
-    pub(crate) async fn wait_on<T>(
+    pub(crate) async fn timeout_remaining<T>(
         &mut self,
         limit: Duration,
         future: impl Future<Output = T>,
-    ) -> Result<T, Over> {
+    ) -> Result<T, Elapsed> {
         let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_over(limit, cx).map(|()| Err(Over)),
+            Poll::Pending => self.poll_elapsed(limit, cx).map(|()| Err(Elapsed)),
         })
         .await
     }
 
     /// The next wait has all of its limit before it.
-    pub(crate) fn renew(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.is_running = false;
     }
 
     /// Ready when `limit` is over since the first call after [`renew`](Self::renew).
-    pub(crate) fn poll_over(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_elapsed(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let is_running = std::mem::replace(&mut self.is_running, true);
         let timer = match &mut self.timer {
             Some(timer) => {
@@ -81,22 +81,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_wait_has_all_of_its_limit_whatever_the_one_before() {
-        let mut patience = Patience::default();
+        let mut timer = ReusableTimer::default();
         for limit in [LIMIT, LIMIT / 2, LIMIT * 3, LIMIT / 5] {
             let start = Instant::now();
-            assert!(patience.wait(limit, ready(())).await.is_ok());
-            assert!(patience.wait(limit, sleep(limit / 2)).await.is_ok());
-            assert!(patience.wait(limit, pending::<()>()).await.is_err());
+            assert!(timer.timeout(limit, ready(())).await.is_ok());
+            assert!(timer.timeout(limit, sleep(limit / 2)).await.is_ok());
+            assert!(timer.timeout(limit, pending::<()>()).await.is_err());
             assert_eq!(start.elapsed(), limit / 2 + limit);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_on_does_not_begin_anew() {
-        let mut patience = Patience::default();
+        let mut timer = ReusableTimer::default();
         let start = Instant::now();
-        patience.renew();
-        while patience.wait_on(LIMIT, sleep(LIMIT / 4)).await.is_ok() {}
+        timer.reset();
+        while timer.timeout_remaining(LIMIT, sleep(LIMIT / 4)).await.is_ok() {}
         assert_eq!(start.elapsed(), LIMIT);
     }
 }

@@ -22,8 +22,8 @@ pub(crate) async fn run(
     other.write_all(first).await?;
     other.flush().await?;
     let Some(idle) = idle else { return copy_bidirectional(caller, other).await.map(drop) };
-    let clock = Clock { start: Instant::now(), last: AtomicU64::new(0) };
-    let mut caller = Watched { io: caller, clock: &clock };
+    let clock = LastActivity { start: Instant::now(), last: AtomicU64::new(0) };
+    let mut caller = ActivityTracked { io: caller, clock: &clock };
     let mut moving = pin!(copy_bidirectional(&mut caller, other));
     loop {
         let limit = clock.last() + idle;
@@ -36,13 +36,13 @@ pub(crate) async fn run(
 }
 
 /// When something last passed.
-struct Clock {
+struct LastActivity {
     start: Instant,
     /// Milliseconds since then.
     last: AtomicU64,
 }
 
-impl Clock {
+impl LastActivity {
     fn last(&self) -> Instant {
         self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
@@ -54,12 +54,12 @@ impl Clock {
 }
 
 /// One end of it. All that passes is read from it or written to it, so one is enough.
-struct Watched<'a, I> {
+struct ActivityTracked<'a, I> {
     io: &'a mut I,
-    clock: &'a Clock,
+    clock: &'a LastActivity,
 }
 
-impl<I: Io> AsyncRead for Watched<'_, I> {
+impl<I: Io> AsyncRead for ActivityTracked<'_, I> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = Pin::new(&mut *this.io).poll_read(cx, buf);
@@ -70,7 +70,7 @@ impl<I: Io> AsyncRead for Watched<'_, I> {
     }
 }
 
-impl<I: Io> AsyncWrite for Watched<'_, I> {
+impl<I: Io> AsyncWrite for ActivityTracked<'_, I> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut *this.io).poll_write(cx, buf);

@@ -28,7 +28,7 @@ pub(crate) fn request(
     target(out, rest, upstream, slot, injection);
     put(out, &[b" HTTP/1.1\r\nHost: ", upstream.authority.as_bytes(), b"\r\n"]);
 
-    let dropped = Nominated { fields: head.fields, any: head.nominates };
+    let dropped = ConnectionOptions { fields: head.fields, any: head.has_connection_options };
     for field in head.fields {
         match Field::of(field.name) {
             // Written anew below; and what belongs to a trace is of no use in another.
@@ -60,10 +60,10 @@ pub(crate) fn request(
             Field::TransferEncoding | Field::Upgrade => {}
         }
     }
-    if head.facts.body == BodyKind::Chunked {
+    if head.meta.body == BodyKind::Chunked {
         put(out, &[b"Transfer-Encoding: chunked\r\n"]);
     }
-    match (head.facts.is_websocket, head.facts.wants_trailers) {
+    match (head.meta.is_websocket, head.meta.wants_trailers) {
         (true, _) => put(out, &[b"Connection: upgrade\r\nUpgrade: websocket\r\n"]),
         (false, true) => put(out, &[b"TE: trailers\r\nConnection: TE\r\n"]),
         (false, false) => {}
@@ -125,22 +125,26 @@ fn cookies(out: &mut Vec<u8>, fields: &[Header<'_>], slot: &Slot, own: Option<&[
 
 /// How a response is passed on to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Relay {
+pub(crate) enum TransferMode {
     /// As it is.
-    AsIs,
+    Passthrough,
     /// Content without chunked coding, for an HTTP/1.0 caller; ends with the connection.
-    Unchunked,
+    Dechunk,
     /// A body that ends with the upstream's connection, in chunked coding, so that a broken one can be told from a whole.
-    Chunked,
+    Chunk,
 }
 
 /// Decides how a response is passed on, and whether the caller's connection can be kept after it.
-pub(crate) fn relay(framing: &Framing, caller_is_old: bool, keep_alive: bool) -> (Relay, bool) {
-    match (framing, caller_is_old) {
-        (Framing::Chunked(_), true) => (Relay::Unchunked, false),
-        (Framing::UntilClose, true) => (Relay::AsIs, false),
-        (Framing::UntilClose, false) => (Relay::Chunked, keep_alive),
-        _ => (Relay::AsIs, keep_alive),
+pub(crate) fn choose_transfer_mode(
+    framing: &Framing,
+    downstream_is_http10: bool,
+    keep_alive: bool,
+) -> (TransferMode, bool) {
+    match (framing, downstream_is_http10) {
+        (Framing::Chunked(_), true) => (TransferMode::Dechunk, false),
+        (Framing::CloseDelimited, true) => (TransferMode::Passthrough, false),
+        (Framing::CloseDelimited, false) => (TransferMode::Chunk, keep_alive),
+        _ => (TransferMode::Passthrough, keep_alive),
     }
 }
 
@@ -148,13 +152,13 @@ pub(crate) fn relay(framing: &Framing, caller_is_old: bool, keep_alive: bool) ->
 pub(crate) fn response(
     out: &mut Vec<u8>,
     head: &ResponseHead<'_, '_>,
-    relay: Relay,
+    mode: TransferMode,
     keep_alive: bool,
-    caller_is_old: bool,
+    downstream_is_http10: bool,
     locations: Option<&Locations<'_>>,
 ) {
     status_line(out, head);
-    let dropped = Nominated { fields: head.fields, any: head.nominates };
+    let dropped = ConnectionOptions { fields: head.fields, any: head.has_connection_options };
     for field in head.fields {
         match Field::of(field.name) {
             Field::EndToEnd
@@ -168,7 +172,9 @@ pub(crate) fn response(
             }
             Field::ContentLength | Field::Host => put_field(out, field),
             // Says which fields follow chunked content; without that coding none do.
-            Field::Trailer if relay == Relay::AsIs && !dropped.contains(field.name) => put_field(out, field),
+            Field::Trailer if mode == TransferMode::Passthrough && !dropped.contains(field.name) => {
+                put_field(out, field);
+            }
             Field::Location if !dropped.contains(field.name) => {
                 match locations.and_then(|locations| locations.rewrite(field.value)) {
                     Some(value) => put(out, &[field.name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
@@ -178,11 +184,11 @@ pub(crate) fn response(
             _ => {}
         }
     }
-    let is_chunked = matches!(head.framing, Framing::Chunked(_)) && relay == Relay::AsIs;
-    if is_chunked || relay == Relay::Chunked {
+    let is_chunked = matches!(head.framing, Framing::Chunked(_)) && mode == TransferMode::Passthrough;
+    if is_chunked || mode == TransferMode::Chunk {
         put(out, &[b"Transfer-Encoding: chunked\r\n"]);
     }
-    match (keep_alive, caller_is_old) {
+    match (keep_alive, downstream_is_http10) {
         (false, _) => put(out, &[b"Connection: close\r\n"]),
         (true, true) => put(out, &[b"Connection: keep-alive\r\n"]),
         (true, false) => {}
@@ -224,12 +230,12 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// The fields that `Connection` names as its own (RFC 9110 §7.6.1); in almost every message there are none.
-struct Nominated<'h, 'b> {
+struct ConnectionOptions<'h, 'b> {
     fields: &'h [Header<'b>],
     any: bool,
 }
 
-impl Nominated<'_, '_> {
+impl ConnectionOptions<'_, '_> {
     fn contains(&self, name: &str) -> bool {
         self.any
             && self
@@ -243,7 +249,7 @@ impl Nominated<'_, '_> {
 mod tests {
     use super::*;
     use crate::proxy::wire::parse_head;
-    use crate::proxy::wire::parse_head::Room;
+    use crate::proxy::wire::parse_head::HeaderBuffer;
     use http::{HeaderName, HeaderValue};
 
     fn upstream(base_path: &str) -> crate::upstream::Upstream {
@@ -251,9 +257,10 @@ mod tests {
     }
 
     fn passed(request_head: &str, rest: &str, slot: &Slot, injection: &Injection<'_>) -> String {
-        let mut room = Room::new();
-        let head =
-            parse_head::request(request_head.as_bytes(), &mut room).map_err(|failure| failure.cause).unwrap();
+        let mut header_buffer = HeaderBuffer::new();
+        let head = parse_head::request(request_head.as_bytes(), &mut header_buffer)
+            .map_err(|failure| failure.cause)
+            .unwrap();
         let mut out = Vec::new();
         request(&mut out, &head, rest, upstream("/api").pick(), slot, injection, None);
         String::from_utf8(out).unwrap()
@@ -323,11 +330,11 @@ mod tests {
     }
 
     fn answered(response_head: &str, old: bool) -> String {
-        let mut room = Room::new();
-        let head = parse_head::response(response_head.as_bytes(), &mut room, false)
+        let mut header_buffer = HeaderBuffer::new();
+        let head = parse_head::response(response_head.as_bytes(), &mut header_buffer, false)
             .map_err(|failure| failure.cause)
             .unwrap();
-        let (how, keep_alive) = relay(&head.framing, old, true);
+        let (how, keep_alive) = choose_transfer_mode(&head.framing, old, true);
         let mut out = Vec::new();
         response(&mut out, &head, how, keep_alive, old, None);
         String::from_utf8(out).unwrap()

@@ -23,12 +23,12 @@ use super::prefixed_io::Prefixed;
 use crate::net::buffer::Buffer;
 use crate::proto::http2;
 use crate::proto::http2::heads;
-use crate::proxy::Proxy;
+use crate::proxy::ConnectionContext;
 use crate::proxy::request::exchange;
-use crate::proxy::request::exchange::After;
+use crate::proxy::request::exchange::Disposition;
 use crate::proxy::request::refuse;
-use crate::proxy::wire::relay::{Broken, Io};
-use crate::proxy::wire::timer::Patience;
+use crate::proxy::wire::relay::{Io, RelayError};
+use crate::proxy::wire::timer::ReusableTimer;
 use stream::Stream;
 
 /// What a caller's first bytes are, as far as they look like a head.
@@ -41,21 +41,21 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves the streams of a connection until it ends. `buffer` holds what was read of it already; `handshake` limits the
 /// wait for the first frame, `idle` the time without a stream.
 pub(crate) async fn serve(
-    proxy: Proxy,
+    context: ConnectionContext,
     io: &mut impl Io,
     buffer: Buffer,
     handshake: Duration,
     idle: Duration,
 ) {
-    let mut patience = Patience::default();
+    let mut timer = ReusableTimer::default();
     let opening = limits().handshake::<_, Bytes>(Prefixed::new(buffer, io));
-    let Ok(Ok(mut connection)) = patience.wait(handshake, opening).await else { return };
-    let ended = run(Arc::new(proxy), &mut connection, idle, &mut patience).await;
+    let Ok(Ok(mut connection)) = timer.timeout(handshake, opening).await else { return };
+    let ended = run(Arc::new(context), &mut connection, idle, &mut timer).await;
     if let Err(error) = ended {
         tracing::debug!("a caller's HTTP/2 connection broke: {error}");
     }
     connection.abrupt_shutdown(Reason::NO_ERROR);
-    let _ = patience.wait(LINGER, poll_fn(|cx| connection.poll_closed(cx))).await;
+    let _ = timer.timeout(LINGER, poll_fn(|cx| connection.poll_closed(cx))).await;
 }
 
 /// Every limit said, so that none depends on a default of the library. Floods of CONTINUATION frames, pings, settings and
@@ -81,34 +81,34 @@ fn limits() -> h2::server::Builder {
 }
 
 async fn run<I: Io>(
-    proxy: Arc<Proxy>,
+    context: Arc<ConnectionContext>,
     connection: &mut Connection<Prefixed<'_, I>, Bytes>,
     idle: Duration,
-    patience: &mut Patience,
+    timer: &mut ReusableTimer,
 ) -> Result<(), h2::Error> {
     let mut streams = FuturesUnordered::new();
     // One timer for each stream that there is at a time.
     let mut spare = Vec::new();
-    let mut current = proxy.clone();
-    let mut draining = pin!(proxy.draining());
+    let mut current = context.clone();
+    let mut draining = pin!(context.draining());
     let mut is_draining = false;
     // Counts while the last answers of a connection that is to end are still going out.
     let mut leaving = None;
     poll_fn(|cx| {
         if !is_draining && draining.as_mut().poll(cx).is_ready() {
             is_draining = true;
-            leaving = (!streams.is_empty()).then(|| proxy.plane.count());
+            leaving = (!streams.is_empty()).then(|| context.plane.track());
             connection.graceful_shutdown();
         }
         // Writes as well: everything that the streams said since the last time, at once.
         while let Poll::Ready(accepted) = connection.poll_accept(cx) {
             match accepted {
                 Some(Ok((request, respond))) => {
-                    if let Some(renewed) = current.renewed() {
+                    if let Some(renewed) = current.with_current_snapshot() {
                         current = Arc::new(renewed);
                     }
-                    let patience = spare.pop().unwrap_or_default();
-                    streams.push(answer(current.clone(), request, respond, patience));
+                    let timer = spare.pop().unwrap_or_default();
+                    streams.push(answer(current.clone(), request, respond, timer));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
@@ -116,13 +116,13 @@ async fn run<I: Io>(
         }
         loop {
             match streams.poll_next_unpin(cx) {
-                Poll::Ready(Some(patience)) => spare.push(patience),
+                Poll::Ready(Some(timer)) => spare.push(timer),
                 Poll::Ready(None) => {
                     let limit = if is_draining { LINGER } else { idle };
-                    return patience.poll_over(limit, cx).map(Ok);
+                    return timer.poll_elapsed(limit, cx).map(Ok);
                 }
                 Poll::Pending => {
-                    patience.renew();
+                    timer.reset();
                     return Poll::Pending;
                 }
             }
@@ -133,41 +133,41 @@ async fn run<I: Io>(
 
 /// Serves one stream; gives its timer back.
 async fn answer(
-    proxy: Arc<Proxy>,
+    context: Arc<ConnectionContext>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
-    mut patience: Patience,
-) -> Patience {
+    mut timer: ReusableTimer,
+) -> ReusableTimer {
     let (parts, body) = request.into_parts();
     let mut buffer = Buffer::take();
     heads::write_request(buffer.bytes_mut(), &parts, !body.is_end_stream());
     let length = buffer.filled().len();
     let mut stream = Stream::new(&parts, body, respond);
     drop(parts);
-    if proxy.is_gone() {
-        refuse::refuse(&proxy, &mut stream, http1::removed().into(), &mut patience).await;
-        return patience;
+    if context.is_service_removed() {
+        refuse::refuse(&context, &mut stream, http1::removed().into(), &mut timer).await;
+        return timer;
     }
-    match exchange::run(&proxy, &mut stream, &mut buffer, length, true, &mut patience).await {
-        After::KeepAlive => {}
+    match exchange::run(&context, &mut stream, &mut buffer, length, true, &mut timer).await {
+        Disposition::KeepAlive => {}
         // What was answered before all of the request came ends with NO_ERROR, without a word of ours.
-        After::Linger | After::Close => {
-            let _ = patience.wait(LINGER, stream.linger()).await;
+        Disposition::LingeringClose | Disposition::Close => {
+            let _ = timer.timeout(LINGER, stream.linger()).await;
         }
-        After::Cut(broken) => {
+        Disposition::Abort(broken) => {
             // What was taken before goes out before: a reset drops what waits.
             tokio::task::yield_now().await;
             stream.reset(reason(&broken));
         }
     }
-    patience
+    timer
 }
 
 /// What a caller is told of an answer that ends before its time (RFC 9113 §7).
-fn reason(broken: &Broken) -> Reason {
-    let (Broken::Caller(error) | Broken::Upstream(error)) = broken else {
+fn reason(broken: &RelayError) -> Reason {
+    let (RelayError::Downstream(error) | RelayError::Upstream(error)) = broken else {
         return match broken {
-            Broken::CallerBody(_) => Reason::PROTOCOL_ERROR,
+            RelayError::DownstreamBody(_) => Reason::PROTOCOL_ERROR,
             _ => Reason::INTERNAL_ERROR,
         };
     };
