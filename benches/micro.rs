@@ -18,7 +18,8 @@ use sidekey::credential::{Credential, Slot};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
 use sidekey::oauth2::{
-    Expiry, FetchError, Issued, Moment, Store, TokenSource, bench as bench_token, refresher, schedule,
+    ClockReading, Expiry, SourceError, TokenResponse, TokenSource, TokenStore, bench as bench_token,
+    refresher, schedule,
 };
 use sidekey::proxy::{ConnectionContext, DataPlane, ListenerContext, bench};
 use sidekey::runtime::route::Routes;
@@ -35,10 +36,10 @@ struct Issuer;
 
 #[async_trait]
 impl TokenSource for Issuer {
-    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
-        let expiry = Expiry::after(Moment::now(), Duration::from_secs(3600));
-        Ok(Issued { access_token, expiry, scope: None, refresh_token: None })
+        let expiry = Expiry::after(ClockReading::now(), Duration::from_secs(3600));
+        Ok(TokenResponse { access_token, expiry, scope: None, refresh_token: None })
     }
 }
 
@@ -67,7 +68,7 @@ fn config(others: usize) -> Config {
 fn proxy() -> ConnectionContext {
     let config = config(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = Arc::new(Store::new(Duration::from_secs(5)));
+    let store = Arc::new(TokenStore::new(Duration::from_secs(5)));
     runtime.block_on(async {
         tokio::spawn(refresher::run("oauth2".into(), Arc::new(Issuer), store.clone()));
         store.wait_for_first(Duration::from_secs(5)).await;

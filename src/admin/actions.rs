@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::view::{RefreshView, ServiceView};
 use crate::diagnose;
 use crate::diagnose::Report;
-use crate::oauth2::{Refresh, Store, Wake};
+use crate::oauth2::{RefreshDecision, RefreshReason, TokenStore};
 use crate::runtime::route::climbs;
 use crate::runtime::service::Service;
 
@@ -44,13 +44,13 @@ pub(super) async fn refresh(
         let detail = "There is nothing to refresh: its credential is static. A reload reads it again.";
         Problem::new(StatusCode::CONFLICT, detail)
     })?;
-    let (ok, message) = match store.refresh_now(Wake::Operator) {
-        Refresh::Expected(attempt) => {
+    let (ok, message) = match store.refresh_now(RefreshReason::Requested) {
+        RefreshDecision::Pending(attempt) => {
             tracing::info!(service.name = name, "token refresh asked for through the admin API");
             let ok = store.wait_for(attempt, REFRESH).await;
             (ok, if ok { obtained(store) } else { missing(&service, store) })
         }
-        Refresh::Newer | Refresh::TooSoon => {
+        RefreshDecision::AlreadyNewer | RefreshDecision::Throttled => {
             let interval = store.min_interval();
             let last = store.status().last_error.map(|error| format!(" The last error: {}.", error.message));
             let last = last.unwrap_or_default();
@@ -61,12 +61,12 @@ pub(super) async fn refresh(
     Ok(Json(RefreshView { ok, message, service }))
 }
 
-fn obtained(store: &Store) -> String {
+fn obtained(store: &TokenStore) -> String {
     let lifetime = store.expiry().map_or(0.0, |expiry| expiry.lifetime().as_secs_f64());
     format!("There is a new token; it lives for {lifetime:.0} s.")
 }
 
-fn missing(service: &Service, store: &Store) -> String {
+fn missing(service: &Service, store: &TokenStore) -> String {
     let status = store.status();
     let why = match status.last_error {
         Some(error) if !status.in_flight => error.message,

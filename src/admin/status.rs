@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::history::Verdict;
-use crate::oauth2::{FetchError, FetchFailure};
+use crate::oauth2::{SourceError, SourceErrorKind};
 
 /// A closed set; the first that applies, from bad to good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,7 +59,7 @@ pub(super) struct TokenFacts {
     pub(super) usable: bool,
     /// There was one, valid still or not.
     pub(super) ever: bool,
-    pub(super) last_error: Option<FetchError>,
+    pub(super) last_error: Option<SourceError>,
 }
 
 impl Facts {
@@ -67,8 +67,8 @@ impl Facts {
         if let Some(token) = &self.token {
             let reason = token.last_error.as_ref().map(|error| error.reason);
             match token {
-                _ if reason == Some(FetchFailure::Refused) => return State::Refused,
-                _ if reason == Some(FetchFailure::LoginRequired) => return State::LoginRequired,
+                _ if reason == Some(SourceErrorKind::Refused) => return State::Refused,
+                _ if reason == Some(SourceErrorKind::LoginRequired) => return State::LoginRequired,
                 TokenFacts { usable: false, ever: true, .. } => return State::Expired,
                 TokenFacts { usable: false, last_error: Some(_), .. } => return State::Unavailable,
                 TokenFacts { usable: false, .. } => return State::Waiting,
@@ -174,34 +174,34 @@ fn unreachable(reason: &str) -> &'static str {
     }
 }
 
-fn fetching(reason: FetchFailure) -> &'static str {
+fn fetching(reason: SourceErrorKind) -> &'static str {
     match reason {
-        FetchFailure::Connect => {
+        SourceErrorKind::Connect => {
             "Check that the host name in `token_url` resolves from here and that this machine may connect to its port. \
              Sidekey keeps trying."
         }
-        FetchFailure::Tls => {
+        SourceErrorKind::Tls => {
             "Check the token endpoint's certificate: its expiry, its names, and the CA in `auth.tls.ca_file`."
         }
-        FetchFailure::Timeout => {
+        SourceErrorKind::Timeout => {
             "The identity provider is slow or a firewall drops connections: check its status page. Sidekey keeps trying."
         }
-        FetchFailure::RateLimited => {
+        SourceErrorKind::RateLimited => {
             "The identity provider limits token requests. Sidekey waits as long as it asks; look for other programs with \
              the same client id."
         }
-        FetchFailure::ServerError => {
+        SourceErrorKind::ServerError => {
             "The identity provider has a fault of its own: check its status page. Sidekey keeps trying."
         }
-        FetchFailure::Malformed => {
+        SourceErrorKind::Malformed => {
             "What answers is no token endpoint: check `token_url`, and whether a proxy or a login page answers instead."
         }
-        FetchFailure::Local => {
+        SourceErrorKind::Local => {
             "A token request could not even be made: something that it needs, such as a file, is missing or broken on \
              this machine."
         }
-        FetchFailure::LoginRequired => "Run `sidekey login SERVICE` with the same configuration.",
-        FetchFailure::Refused => {
+        SourceErrorKind::LoginRequired => "Run `sidekey login SERVICE` with the same configuration.",
+        SourceErrorKind::Refused => {
             "Correct `client_id`, `client_secret`, `auth_method` or `scopes` in the configuration, or the client at the \
              identity provider; a secret may have expired there."
         }
@@ -212,14 +212,14 @@ fn fetching(reason: FetchFailure) -> &'static str {
 mod tests {
     use super::*;
 
-    fn token(usable: bool, ever: bool, error: Option<FetchFailure>, verdict: Verdict) -> Facts {
-        let last_error = error.map(|reason| FetchError::new(reason, "it said no"));
+    fn token(usable: bool, ever: bool, error: Option<SourceErrorKind>, verdict: Verdict) -> Facts {
+        let last_error = error.map(|reason| SourceError::new(reason, "it said no"));
         Facts { token: Some(TokenFacts { usable, ever, last_error }), verdict, cause: None }
     }
 
     #[test]
     fn every_state_is_told_from_the_others() {
-        use FetchFailure::{Refused, ServerError};
+        use SourceErrorKind::{Refused, ServerError};
         let fine = Verdict::Fine;
         let fixed = |verdict| Facts { token: None, verdict, cause: Some("no such host".into()) };
         for (facts, state, severity) in [
@@ -234,7 +234,7 @@ mod tests {
             (token(false, true, None, fine), State::Expired, Severity::Broken),
             (token(false, false, Some(Refused), fine), State::Refused, Severity::Broken),
             (
-                token(false, false, Some(FetchFailure::LoginRequired), fine),
+                token(false, false, Some(SourceErrorKind::LoginRequired), fine),
                 State::LoginRequired,
                 Severity::Broken,
             ),

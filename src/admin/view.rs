@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::history::{History, INTERVAL, Verdict};
 use super::status::{Facts, Severity, State, TokenFacts};
-use crate::oauth2::{Status, Store};
+use crate::oauth2::{RefreshStatus, TokenStore};
 use crate::reload;
 use crate::reload::ReloadError;
 use crate::runtime::service::{RequestFailure, Service};
@@ -256,7 +256,7 @@ impl ServiceView {
 }
 
 impl TokenView {
-    fn of(endpoint: Option<String>, store: &Store, status: &Status) -> Self {
+    fn of(endpoint: Option<String>, store: &TokenStore, status: &RefreshStatus) -> Self {
         let expiry = store.expiry();
         Self {
             endpoint,
@@ -272,7 +272,7 @@ impl TokenView {
 }
 
 impl ErrorView {
-    fn of(state: State, status: Option<Status>, failure: Option<RequestFailure>) -> Option<Self> {
+    fn of(state: State, status: Option<RefreshStatus>, failure: Option<RequestFailure>) -> Option<Self> {
         if let (State::Unreachable, Some(failure)) = (state, failure) {
             let RequestFailure { at, reason, cause } = failure;
             return Some(Self { source: Source::Upstream, reason, message: cause, at: Some(Timestamp(at)) });

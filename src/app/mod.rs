@@ -45,7 +45,7 @@ use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
 use crate::net::listener::{Inherited, Listener};
 use crate::oauth2::refresh_tokens::files::StateDir;
-use crate::oauth2::refresh_tokens::registry::Chains;
+use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::otel::{Current, Tracer};
 use crate::proxy::DataPlane;
 use crate::reload;
@@ -83,7 +83,7 @@ pub struct App {
     admin: Bound,
     admin_socket: Arc<Listener>,
     admin_rules: Arc<admin::Rules>,
-    chains: Arc<Chains>,
+    refresh_tokens: Arc<RefreshTokenRegistry>,
     state: Mutex<State>,
     reloader: Reloader,
     /// Files whose certificates others see.
@@ -160,11 +160,17 @@ impl App {
         registry.register(Box::new(logging::accept_failures().clone()))?;
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-        let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
-        let (tls, chains_of) = (Arc::new(TlsClients::new()), chains.clone());
+        let refresh_tokens =
+            Arc::new(RefreshTokenRegistry::new(config.state.as_ref().map(StateDir::open).transpose()?));
+        let (tls, refresh_tokens_of) = (Arc::new(TlsClients::new()), refresh_tokens.clone());
         let current = Arc::new(Current::default());
-        let workshop =
-            Workshop { metrics: metrics.clone(), tls, resolver, chains: chains_of, traces: current };
+        let workshop = Workshop {
+            metrics: metrics.clone(),
+            tls,
+            resolver,
+            refresh_tokens: refresh_tokens_of,
+            traces: current,
+        };
 
         let doors = Doors::open(config, inherited)?;
         let admin = inherited.listener(&config.admin.listen)?;
@@ -205,7 +211,7 @@ impl App {
             admin: admin_bound,
             admin_socket,
             admin_rules,
-            chains,
+            refresh_tokens,
             state: Mutex::new(state),
             reloader,
             certificates,
@@ -304,7 +310,7 @@ impl App {
             idle = if self.plane.in_flight() == 0 { idle + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.chains.end().await;
+        self.refresh_tokens.shut_down().await;
         let traces = std::mem::take(&mut self.state.lock().traces);
         traces.end().await;
         match self.plane.in_flight() {

@@ -12,7 +12,7 @@ use crate::credential;
 use crate::diagnose::{Role, Server};
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
-use crate::oauth2::refresh_tokens::registry::Chains;
+use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::otel;
 use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{EndpointTls, Reach};
@@ -25,7 +25,7 @@ pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
         metrics: Arc::new(Metrics::new(&Registry::new())?),
         tls: Arc::new(TlsClients::new()),
         resolver,
-        chains: Arc::new(Chains::new(None)),
+        refresh_tokens: Arc::new(RefreshTokenRegistry::new(None)),
         traces: Arc::default(),
     };
     let mut servers = Vec::new();

@@ -17,8 +17,8 @@ use crate::credential::Credential;
 use crate::metrics::{Metrics, TokenUsers};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::refresh_tokens::registry::Chains;
-use crate::oauth2::{Store, TokenSource, grants, refresher};
+use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
+use crate::oauth2::{TokenSource, TokenStore, grants, refresher};
 use crate::otel;
 use crate::reload::Report;
 use crate::runtime::service::{LastFailure, Service};
@@ -30,7 +30,7 @@ pub(super) struct Workshop {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
-    pub(super) chains: Arc<Chains>,
+    pub(super) refresh_tokens: Arc<RefreshTokenRegistry>,
     pub(super) traces: Arc<otel::Current>,
 }
 
@@ -50,7 +50,7 @@ struct Entry {
 
 /// A token that is kept fresh.
 struct Refreshing {
-    store: Arc<Store>,
+    store: Arc<TokenStore>,
     users: TokenUsers,
     refresher: AbortHandle,
 }
@@ -65,7 +65,7 @@ struct PreparedToken {
     config: OAuth2,
     names: Vec<String>,
     users: TokenUsers,
-    store: Arc<Store>,
+    store: Arc<TokenStore>,
     /// `None` where the refresher that runs goes on.
     source: Option<Arc<dyn TokenSource>>,
 }
@@ -86,8 +86,8 @@ impl Services {
         &self,
         to: &OAuth2,
         wanted: &HashMap<&OAuth2, Vec<String>>,
-        taken: &[Arc<Store>],
-    ) -> Option<Arc<Store>> {
+        taken: &[Arc<TokenStore>],
+    ) -> Option<Arc<TokenStore>> {
         let store = |(from, old): (&OAuth2, &Refreshing)| {
             let is_free =
                 !wanted.contains_key(from) && !taken.iter().any(|other| Arc::ptr_eq(other, &old.store));
@@ -125,13 +125,14 @@ impl Workshop {
                 continue;
             }
             let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
-            let prover = endpoint.prover().cloned();
+            let dpop_key = endpoint.dpop_key().cloned();
             let users = TokenUsers::default();
             let all: Vec<_> = names.iter().map(String::as_str).collect();
-            let source = Some(grants::source(endpoint, &all, &self.chains, &users, &self.traces));
+            let source = Some(grants::source(endpoint, &all, &self.refresh_tokens, &users, &self.traces));
             // A token that is bound to a key is of no use with another.
-            let heir = if prover.is_none() { running.heir(oauth2, &wanted, &taken) } else { None };
-            let store = heir.unwrap_or_else(|| Arc::new(Store::with(oauth2.min_refresh_interval, prover)));
+            let heir = if dpop_key.is_none() { running.heir(oauth2, &wanted, &taken) } else { None };
+            let store =
+                heir.unwrap_or_else(|| Arc::new(TokenStore::with(oauth2.min_refresh_interval, dpop_key)));
             taken.push(store.clone());
             tokens.push(PreparedToken { config, names, users, store, source });
         }
@@ -142,7 +143,7 @@ impl Workshop {
         &self,
         running: &Services,
         config: &config::Service,
-        stores: &HashMap<&OAuth2, &Arc<Store>>,
+        stores: &HashMap<&OAuth2, &Arc<TokenStore>>,
     ) -> anyhow::Result<Entry> {
         let old = running.named(&config.name);
         if let Some(old) = old.filter(|old| old.config == *config) {
@@ -164,7 +165,7 @@ impl Workshop {
             metrics: self.metrics.service(&config.name),
             upstream_url: config.upstream.to_string(),
             token_endpoint: match &config.auth {
-                config::Auth::OAuth2(oauth2) => Some(oauth2.token_url.shown()),
+                config::Auth::OAuth2(oauth2) => Some(oauth2.token_url.redacted_url()),
                 _ => None,
             },
             last_failure: LastFailure::default(),

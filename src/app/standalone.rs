@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::files::StateDir;
-use crate::oauth2::refresh_tokens::registry::Chains;
+use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::runtime::service::Service;
 use crate::tls::client::TlsClients;
 
@@ -18,13 +18,13 @@ use crate::tls::client::TlsClients;
 pub struct Alone {
     /// The service, its token on the way.
     pub service: Arc<Service>,
-    chains: Arc<Chains>,
+    refresh_tokens: Arc<RefreshTokenRegistry>,
 }
 
 impl Alone {
     /// Waits until a refresh token that is just being exchanged is kept.
     pub async fn end(self) {
-        self.chains.end().await;
+        self.refresh_tokens.shut_down().await;
     }
 }
 
@@ -35,10 +35,11 @@ pub fn service_alone(config: &Config, name: &str) -> anyhow::Result<Option<Alone
     config.services.retain(|service| service.name == name);
     let metrics = Arc::new(Metrics::new(&Registry::new())?);
     let resolver = Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-    let chains = Arc::new(Chains::new(config.state.as_ref().map(StateDir::open).transpose()?));
+    let refresh_tokens =
+        Arc::new(RefreshTokenRegistry::new(config.state.as_ref().map(StateDir::open).transpose()?));
     let (tls, traces) = (Arc::new(TlsClients::new()), Arc::default());
-    let workshop = Workshop { metrics, tls, resolver, chains: chains.clone(), traces };
+    let workshop = Workshop { metrics, tls, resolver, refresh_tokens: refresh_tokens.clone(), traces };
     let mut none = Services::default();
     let services = workshop.prepare(&none, &config)?.start(&mut none, &workshop.metrics);
-    Ok(services.in_order().first().map(|service| Alone { service: service.clone(), chains }))
+    Ok(services.in_order().first().map(|service| Alone { service: service.clone(), refresh_tokens }))
 }

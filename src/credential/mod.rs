@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::{Auth, Username};
-use crate::oauth2::{Refresh, Store, Wake};
+use crate::oauth2::{RefreshDecision, RefreshReason, TokenStore};
 
 use rotation::Overlap;
 pub use rotation::Switch;
@@ -31,7 +31,7 @@ pub enum Credential {
     /// Two of them, while the upstream is given the new one.
     Overlap(Box<Overlap>),
     /// The current token of a store that a refresher keeps fresh.
-    Token(Arc<Store>),
+    Token(Arc<TokenStore>),
 }
 
 /// What to write into one request.
@@ -107,7 +107,7 @@ pub fn collector_headers(tracing: &crate::config::Tracing) -> HeaderMap {
 
 impl Credential {
     /// Builds the credential of a service; `token` gives the store for an OAuth2 configuration.
-    pub fn new(auth: &Auth, token: impl FnOnce(&crate::config::OAuth2) -> Arc<Store>) -> Self {
+    pub fn new(auth: &Auth, token: impl FnOnce(&crate::config::OAuth2) -> Arc<TokenStore>) -> Self {
         match auth {
             Auth::Basic { username, password, previous } => {
                 let previous = previous.as_ref().map(|previous| basic::value(username, Some(previous)));
@@ -140,7 +140,7 @@ impl Credential {
         match self {
             Self::Static { slot, .. } => slot,
             Self::Overlap(overlap) => &overlap.slot,
-            Self::Token(store) if store.prover().is_some() => &Slot::Proven,
+            Self::Token(store) if store.dpop_key().is_some() => &Slot::Proven,
             Self::Token(_) => &Slot::AUTHORIZATION,
         }
     }
@@ -157,11 +157,16 @@ impl Credential {
                 let token = store.current()?;
                 let token = token.as_ref()?;
                 let used = Used::Token(token.generation);
-                if let Some(prover) = store.prover() {
+                if let Some(dpop_key) = store.dpop_key() {
                     let path = target.rest.split('?').next().unwrap_or_default();
                     let path = format!("{}{path}", target.base_path);
                     let path = if path.is_empty() { "/" } else { &path };
-                    let proof = prover.with_token(target.method, target.origin, path, token.ath.as_deref()?);
+                    let proof = dpop_key.proof_for_resource(
+                        target.method,
+                        target.origin,
+                        path,
+                        token.ath.as_deref()?,
+                    );
                     // Without a proof the token is worth nothing: as if there were none.
                     let authorization = token.header.clone();
                     return Some((Injection::Proven { authorization, proof: proof.ok()? }, used));
@@ -187,10 +192,10 @@ impl Credential {
         }
         let limit = limit.unwrap_or_default();
         let (Self::Token(store), Used::Token(generation)) = (self, used) else { return false };
-        let is_new = match store.refresh_now(Wake::Unauthorized(generation)) {
-            Refresh::Newer => true,
-            Refresh::Expected(attempt) => store.wait_for(attempt, limit).await,
-            Refresh::TooSoon => false,
+        let is_new = match store.refresh_now(RefreshReason::Rejected(generation)) {
+            RefreshDecision::AlreadyNewer => true,
+            RefreshDecision::Pending(attempt) => store.wait_for(attempt, limit).await,
+            RefreshDecision::Throttled => false,
         };
         is_new && store.current().is_some()
     }
@@ -220,13 +225,13 @@ impl Credential {
 
     /// Whether answers of the upstream may bring a nonce for the next proof.
     pub fn wants_nonces(&self) -> bool {
-        matches!(self, Self::Token(store) if store.prover().is_some())
+        matches!(self, Self::Token(store) if store.dpop_key().is_some())
     }
 
     /// Takes the nonce that an upstream wants to see in the next proof (RFC 9449 §9). `true` where it is a new one.
     pub fn hears_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
-        let prover = self.store().and_then(|store| store.prover());
-        prover.is_some_and(|prover| prover.heard(origin, nonce))
+        let dpop_key = self.store().and_then(|store| store.dpop_key());
+        dpop_key.is_some_and(|dpop_key| dpop_key.record_nonce(origin, nonce))
     }
 
     /// Whether there is a usable credential right now.
@@ -245,7 +250,7 @@ impl Credential {
     }
 
     /// The token store, for readiness and metrics.
-    pub fn store(&self) -> Option<&Arc<Store>> {
+    pub fn store(&self) -> Option<&Arc<TokenStore>> {
         match self {
             Self::Static { .. } | Self::Overlap(_) => None,
             Self::Token(store) => Some(store),

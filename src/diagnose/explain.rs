@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Answer, CallError, Report, Role};
-use crate::oauth2::{FetchError, FetchFailure};
+use crate::oauth2::{SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
 
 /// One sentence, and what to do.
@@ -18,10 +18,10 @@ fn meaning<const N: usize>(what: impl Into<String>, advice: [&str; N]) -> Meanin
 }
 
 /// No token came: the endpoint's answer says why. The upstream was not called.
-pub(crate) fn of_refused_token(error: &FetchError) -> Meaning {
+pub(crate) fn of_refused_token(error: &SourceError) -> Meaning {
     let what = format!("No token, so the upstream was not called: {}.", error.message);
     match error.reason {
-        FetchFailure::Refused => {
+        SourceErrorKind::Refused => {
             let advice = match error.code.as_deref() {
                 Some("invalid_client") => {
                     "The client is not known there, or its proof is wrong: compare `client_id` and the secret or key."
@@ -48,35 +48,35 @@ pub(crate) fn of_refused_token(error: &FetchError) -> Meaning {
             };
             meaning(what, [advice])
         }
-        FetchFailure::Tls => {
+        SourceErrorKind::Tls => {
             meaning(what, [TRUST, "`tls` of `auth` is meant: that of the service is for the upstream."])
         }
-        FetchFailure::Connect => meaning(
+        SourceErrorKind::Connect => meaning(
             what,
             [
                 "Does the host in `token_url` resolve from this machine, and does a firewall let it through to that port?",
                 "Where the way out is a proxy, `proxy_url` names it: variables such as `HTTPS_PROXY` are not looked at.",
             ],
         ),
-        FetchFailure::Timeout => meaning(
+        SourceErrorKind::Timeout => meaning(
             what,
             ["The endpoint is slow, or a firewall drops what is sent: try from this machine with curl."],
         ),
-        FetchFailure::RateLimited => meaning(
+        SourceErrorKind::RateLimited => meaning(
             what,
             ["The provider asks to wait: too many token requests, perhaps by others with the same client."],
         ),
-        FetchFailure::ServerError => {
+        SourceErrorKind::ServerError => {
             meaning(what, ["The provider has trouble of its own; Sidekey goes on trying while it runs."])
         }
-        FetchFailure::Malformed => {
+        SourceErrorKind::Malformed => {
             meaning(what, ["Is `token_url` the token endpoint itself, and not a login page or the API?"])
         }
-        FetchFailure::Local => meaning(
+        SourceErrorKind::Local => meaning(
             what,
             ["What is wrong is on this machine: a file or a secret that cannot be read or written."],
         ),
-        FetchFailure::LoginRequired => meaning(what, ["Run `sidekey login` for this service first."]),
+        SourceErrorKind::LoginRequired => meaning(what, ["Run `sidekey login` for this service first."]),
     }
 }
 
@@ -93,7 +93,7 @@ const TRUST: &str =
 
 /// No answer came from the upstream.
 pub(crate) fn of_failure(error: &CallError) -> Meaning {
-    let what = format!("The upstream was not reached: {}.", crate::oauth2::shown(&error.to_string()));
+    let what = format!("The upstream was not reached: {}.", crate::oauth2::sanitize(&error.to_string()));
     match error {
         CallError::Connect(error) => of_connect(what, error, Role::Upstream),
         CallError::Broken(cause) if is_tls_alert(&cause.to_string()) => {
@@ -117,7 +117,7 @@ pub(crate) fn of_failure(error: &CallError) -> Meaning {
 
 /// There is no connection: what is in the way and what to change, on one line.
 pub(crate) fn of_unreached(error: &ConnectError, role: Role) -> String {
-    let mut what = crate::oauth2::shown(&error.to_string());
+    let mut what = crate::oauth2::sanitize(&error.to_string());
     if role == Role::Collector {
         // Its limit is none of the configuration.
         what = what.replace(" (timeouts.connect)", "");

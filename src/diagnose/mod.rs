@@ -135,6 +135,6 @@ fn token(service: &Service) -> Option<TokenReport> {
         seconds_left: token.expiry.remaining().as_secs(),
         lifetime_seconds: token.expiry.lifetime().as_secs(),
         scope: token.scope.clone(),
-        claims: claims::shown(token),
+        claims: claims::public_claims(token),
     })
 }

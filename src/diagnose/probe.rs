@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::credential::{Injection, Target};
-use crate::oauth2::dpop_key::NONCE;
+use crate::oauth2::dpop_key::NONCE_HEADER;
 use crate::runtime::service::Service;
 use crate::upstream::{ConnectError, Endpoint, Stream, Wish};
 
@@ -125,7 +125,7 @@ fn parse(bytes: &[u8], hears: &dyn Fn(&[u8]) -> bool) -> Result<Parsed, CallErro
     };
     let challenges = head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("www-authenticate"));
     let challenges = challenges.flat_map(|field| known(&String::from_utf8_lossy(field.value))).collect();
-    let nonce = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE.as_str()));
+    let nonce = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE_HEADER.as_str()));
     let new_nonce = nonce.is_some_and(|field| hears(field.value));
     let status = head.code.ok_or(CallError::NotHttp)?;
     Ok(Parsed::Whole { answer: Answer { status, challenges, new_nonce }, length })

@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-use super::FetchError;
+use super::SourceError;
 use super::client::redact::Redactor;
 use super::client::response;
 
 /// Parses a token endpoint's answer; returns how long its token is.
-pub fn parse_answer(body: &[u8]) -> Result<usize, FetchError> {
+pub fn parse_answer(body: &[u8]) -> Result<usize, SourceError> {
     let redactor = Redactor::default();
     let answer = response::parse(StatusCode::OK, &HeaderMap::new(), body, SystemTime::UNIX_EPOCH, &redactor)?;
     Ok(answer.access_token.expose().len())

@@ -10,7 +10,7 @@ use super::Token;
 use super::client::response;
 
 /// Claims about the token, not about people: RFC 7519 §4.1, RFC 9068 §2.2, and Entra's names for the same.
-const SHOWN: [&str; 13] = [
+const PUBLIC_CLAIMS: [&str; 13] = [
     "iss",
     "aud",
     "iat",
@@ -28,22 +28,23 @@ const SHOWN: [&str; 13] = [
 
 /// The claims that may be shown, in a fixed order; `None` of a token that is no JWT. Nothing is verified: it is for the
 /// upstream to believe the token.
-pub fn shown(token: &Token) -> Option<Map<String, Value>> {
+pub fn public_claims(token: &Token) -> Option<Map<String, Value>> {
     let (_scheme, value) = token.header.to_str().ok()?.split_once(' ')?;
     let mut parts = value.split('.');
     let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let claims: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-    let shown = SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), plain(claims.get(*name)?)?)));
+    let shown =
+        PUBLIC_CLAIMS.iter().filter_map(|name| Some(((*name).to_owned(), public_value(claims.get(*name)?)?)));
     Some(shown.collect())
 }
 
 /// Numbers, short text, and lists of it; anything else is left out.
-fn plain(value: &Value) -> Option<Value> {
+fn public_value(value: &Value) -> Option<Value> {
     match value {
         Value::Number(_) | Value::Bool(_) => Some(value.clone()),
-        Value::String(text) => Some(response::clean(text).into()),
+        Value::String(text) => Some(response::sanitize(text).into()),
         Value::Array(values) => {
-            let texts = values.iter().take(20).filter_map(Value::as_str).map(response::clean);
+            let texts = values.iter().take(20).filter_map(Value::as_str).map(response::sanitize);
             Some(texts.collect::<Vec<_>>().into())
         }
         _ => None,
@@ -53,19 +54,19 @@ fn plain(value: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::{Expiry, Issued, Moment};
+    use crate::oauth2::{ClockReading, Expiry, TokenResponse};
     use crate::secret::Secret;
     use serde_json::json;
     use std::time::Duration;
 
     fn shown_of(value: String) -> Option<Map<String, Value>> {
-        let issued = Issued {
+        let issued = TokenResponse {
             access_token: Secret::new(value).unwrap(),
-            expiry: Expiry::after(Moment::now(), Duration::from_secs(60)),
+            expiry: Expiry::after(ClockReading::now(), Duration::from_secs(60)),
             scope: None,
             refresh_token: None,
         };
-        shown(&Token::new(&issued, 1, false).unwrap())
+        public_claims(&Token::new(&issued, 1, false).unwrap())
     }
 
     #[test]

@@ -8,28 +8,28 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::expiry::Moment;
+use super::expiry::ClockReading;
 use super::jws;
 use crate::secret::{KeyError, SigningFailed, SigningKey};
 
 /// The header that has the proof.
-pub const PROOF: HeaderName = HeaderName::from_static("dpop");
+pub const PROOF_HEADER: HeaderName = HeaderName::from_static("dpop");
 /// The header that has the nonce for the next proof (RFC 9449 §8).
-pub const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+pub const NONCE_HEADER: HeaderName = HeaderName::from_static("dpop-nonce");
 /// A longer nonce is somebody's mistake, or an attempt to fill our requests.
 const MAX_NONCE: usize = 512;
 /// Hosts whose nonce is remembered: the endpoint and the upstreams that share a token.
 const MAX_ORIGINS: usize = 256;
 
 /// Makes proofs with one key.
-pub struct Prover {
+pub struct DpopKey {
     key: SigningKey,
     public: Value,
     /// By origin: each server has nonces of its own (RFC 9449 §8.2).
     nonces: Mutex<HashMap<String, String>>,
 }
 
-impl Prover {
+impl DpopKey {
     /// With the configured key, or one of its own that ends with the process.
     pub(crate) fn new(key: Option<&SigningKey>) -> Result<Self, KeyError> {
         let key = match key {
@@ -41,14 +41,18 @@ impl Prover {
     }
 
     /// The proof for a request without a token: the token request itself.
-    pub(crate) fn without_token(&self, method: &str, url: &Url) -> Result<HeaderValue, SigningFailed> {
+    pub(crate) fn proof_for_token_request(
+        &self,
+        method: &str,
+        url: &Url,
+    ) -> Result<HeaderValue, SigningFailed> {
         let mut target = url.clone();
         target.set_query(None);
         self.proof(method, target.as_str(), &url.origin().ascii_serialization(), None)
     }
 
     /// The proof for a request with a token, of which `ath` is the hash. `path` has no query (RFC 9449 §4.2).
-    pub(crate) fn with_token(
+    pub(crate) fn proof_for_resource(
         &self,
         method: &str,
         origin: &str,
@@ -59,7 +63,7 @@ impl Prover {
     }
 
     /// Takes the nonce that a server wants to see next. `true` where it is another than before.
-    pub fn heard(&self, origin: &str, nonce: &[u8]) -> bool {
+    pub fn record_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
         // NQCHAR, RFC 9449 §8.1.
         let allowed = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         if nonce.is_empty() || nonce.len() > MAX_NONCE || !nonce.iter().all(allowed) {
@@ -74,9 +78,9 @@ impl Prover {
     }
 
     /// The same from the headers of a token endpoint's answer.
-    pub(crate) fn heard_from(&self, url: &Url, headers: &HeaderMap) -> bool {
-        let nonce = headers.get(NONCE);
-        nonce.is_some_and(|nonce| self.heard(&url.origin().ascii_serialization(), nonce.as_bytes()))
+    pub(crate) fn record_nonce_from(&self, url: &Url, headers: &HeaderMap) -> bool {
+        let nonce = headers.get(NONCE_HEADER);
+        nonce.is_some_and(|nonce| self.record_nonce(&url.origin().ascii_serialization(), nonce.as_bytes()))
     }
 
     fn proof(
@@ -87,11 +91,11 @@ impl Prover {
         ath: Option<&str>,
     ) -> Result<HeaderValue, SigningFailed> {
         let mut claims = Map::new();
-        claims.insert("jti".into(), jws::unique()?.into());
+        claims.insert("jti".into(), jws::random_id()?.into());
         claims.insert("htm".into(), method.into());
         claims.insert("htu".into(), url.into());
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since 1970")]
-        claims.insert("iat".into(), (Moment::now().unix_seconds() as u64).into());
+        claims.insert("iat".into(), (ClockReading::now().unix_seconds() as u64).into());
         if let Some(ath) = ath {
             claims.insert("ath".into(), ath.into());
         }
@@ -107,7 +111,7 @@ impl Prover {
 }
 
 /// `ath`: the hash of an access token.
-pub(crate) fn hash_of(token: &str) -> String {
+pub(crate) fn access_token_hash(token: &str) -> String {
     jws::sha256(token.as_bytes())
 }
 
@@ -124,31 +128,34 @@ mod tests {
 
     #[test]
     fn a_proof_is_for_one_request_and_has_the_nonce_of_its_own_server() {
-        let prover = Prover::new(None).unwrap();
+        let dpop_key = DpopKey::new(None).unwrap();
         let url = Url::parse("https://login.example/token?tenant=a").unwrap();
         assert!(
-            prover.heard("https://login.example", b"n-1") && !prover.heard("https://login.example", b"n-1")
+            dpop_key.record_nonce("https://login.example", b"n-1")
+                && !dpop_key.record_nonce("https://login.example", b"n-1")
         );
-        let proof = prover.without_token("POST", &url).unwrap();
+        let proof = dpop_key.proof_for_token_request("POST", &url).unwrap();
         assert!(proof.is_sensitive());
         let (header, claims) = (part(&proof, 0), part(&proof, 1));
         assert_eq!((&header["typ"], &header["alg"]), (&json!("dpop+jwt"), &json!("ES256")));
         assert_eq!(header["jwk"].as_object().unwrap().keys().collect::<Vec<_>>(), ["crv", "kty", "x", "y"]);
         assert_eq!((&claims["htm"], &claims["htu"]), (&json!("POST"), &json!("https://login.example/token")));
         assert_eq!((&claims["nonce"], claims.get("ath")), (&json!("n-1"), None));
-        let proof = prover.with_token("GET", "https://api.example", "/v2/x", &hash_of("token")).unwrap();
+        let proof = dpop_key
+            .proof_for_resource("GET", "https://api.example", "/v2/x", &access_token_hash("token"))
+            .unwrap();
         let claims = part(&proof, 1);
         assert_eq!((&claims["htu"], claims.get("nonce")), (&json!("https://api.example/v2/x"), None));
         // `ath` of RFC 9449 §7.1 is made the same way: SHA-256 of the ASCII of the token.
-        let ath = hash_of("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU");
+        let ath = access_token_hash("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU");
         assert_eq!(ath, "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
     }
 
     #[test]
     fn takes_no_nonce_that_could_be_anything_else() {
-        let prover = Prover::new(None).unwrap();
+        let dpop_key = DpopKey::new(None).unwrap();
         for nonce in [&b""[..], b"a b", b"a\"b", b"a\\b", b"\xff", &[b'a'; 513]] {
-            assert!(!prover.heard("https://a", nonce));
+            assert!(!dpop_key.record_nonce("https://a", nonce));
         }
     }
 }

@@ -17,14 +17,14 @@ pub struct Expiry {
 
 impl Expiry {
     /// `lifetime` after `start`, which both clocks showed at the same moment.
-    pub fn after(start: Moment, lifetime: Duration) -> Self {
+    pub fn after(start: ClockReading, lifetime: Duration) -> Self {
         Self { monotonic: start.monotonic + lifetime, wall: start.wall + lifetime, lifetime }
     }
 
     /// At a time of the wall clock, and no later than `lifetime` from now, should that clock have been set back.
     pub fn until(wall: SystemTime, lifetime: Duration) -> Self {
         let left = wall.duration_since(SystemTime::now()).unwrap_or_default().min(lifetime);
-        Self { lifetime, ..Self::after(Moment::now(), left) }
+        Self { lifetime, ..Self::after(ClockReading::now(), left) }
     }
 
     /// Whether the token must no longer be sent.
@@ -56,12 +56,12 @@ impl Expiry {
 
 /// Now, on both clocks.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct ClockReading {
     monotonic: Instant,
     wall: SystemTime,
 }
 
-impl Moment {
+impl ClockReading {
     /// Reads both clocks.
     pub fn now() -> Self {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
@@ -96,15 +96,15 @@ mod tests {
 
     #[test]
     fn either_clock_ends_a_token() {
-        let now = Moment::now();
+        let now = ClockReading::now();
         assert!(!Expiry::after(now, HOUR).is_past());
         // The machine slept for two hours: only the wall clock knows.
-        let slept = Moment { monotonic: now.monotonic, wall: now.wall - 2 * HOUR };
+        let slept = ClockReading { monotonic: now.monotonic, wall: now.wall - 2 * HOUR };
         assert!(Expiry::after(slept, HOUR).is_past());
         assert_eq!(Expiry::after(slept, HOUR).remaining(), Duration::ZERO);
         // The wall clock was set back two hours: only the monotonic clock knows.
         let Some(earlier) = now.monotonic.checked_sub(2 * HOUR) else { return };
-        let set_back = Moment { monotonic: earlier, wall: now.wall };
+        let set_back = ClockReading { monotonic: earlier, wall: now.wall };
         assert!(Expiry::after(set_back, HOUR).is_past());
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn sign(
 }
 
 /// A value for `jti` that nobody has used before: 128 random bits.
-pub(crate) fn unique() -> Result<String, SigningFailed> {
+pub(crate) fn random_id() -> Result<String, SigningFailed> {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_| SigningFailed)?;
     Ok(encode(&bytes))

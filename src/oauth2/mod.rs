@@ -1,4 +1,4 @@
-//! OAuth2 tokens: obtained by a [`TokenSource`], kept in a [`Store`], renewed by a [`refresher`].
+//! OAuth2 tokens: obtained by a [`TokenSource`], kept in a [`TokenStore`], renewed by a [`refresher`].
 //!
 //! A source knows nothing of schedules, a store nothing of networks, and the schedule nothing of clocks. Metrics are
 //! a decorator around the source.
@@ -27,19 +27,19 @@ use http::HeaderValue;
 use crate::secret::{InvalidSecret, Secret};
 
 pub use client::discovery::LoginEndpoint;
-pub use expiry::{Expiry, Moment};
-pub use source::with_metrics::Metered;
-pub use source::with_tracing::Traced;
-pub use store::{Refresh, Status, Store, Wake};
+pub use expiry::{ClockReading, Expiry};
+pub use source::with_metrics::WithMetrics;
+pub use source::with_tracing::WithTracing;
+pub use store::{RefreshDecision, RefreshReason, RefreshStatus, TokenStore};
 
 /// Something that can fetch a token: one per grant, and decorators around them.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
     /// Makes one token request. Bounded in time by the source itself.
     ///
-    /// `held` is the refresh token to use, where one was issued or a login left one: a source does not remember it, the
-    /// decorator that persists it does. What is issued in its place goes into [`Issued::refresh_token`].
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError>;
+    /// `refresh_token` is the refresh token to use, where one was issued or a login left one: a source does not remember it, the
+    /// decorator that persists it does. What is issued in its place goes into [`TokenResponse::refresh_token`].
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError>;
 
     /// Waits until what a token request is made with was changed from outside, such as by a login: the token is then
     /// refreshed at once. May be dropped and called again.
@@ -54,14 +54,14 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
         (**self).changed().await;
     }
 
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
-        (**self).fetch(held).await
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        (**self).fetch(refresh_token).await
     }
 }
 
 /// What a token endpoint issued.
 #[derive(Debug)]
-pub struct Issued {
+pub struct TokenResponse {
     /// The access token.
     pub access_token: Secret,
     /// When it expires, counted from when the request was sent, so that a slow answer never makes it look younger.
@@ -88,13 +88,13 @@ pub struct Token {
 
 impl Token {
     /// `bound`: to a key, so that it is sent with a proof.
-    fn new(issued: &Issued, generation: u64, bound: bool) -> Result<Self, InvalidSecret> {
+    fn new(issued: &TokenResponse, generation: u64, bound: bool) -> Result<Self, InvalidSecret> {
         let token = issued.access_token.expose();
         let scheme = if bound { "DPoP" } else { "Bearer" };
         let mut header = HeaderValue::try_from(format!("{scheme} {token}"))
             .map_err(|_| InvalidSecret::Control { at: 0 })?;
         header.set_sensitive(true);
-        let ath = bound.then(|| dpop_key::hash_of(token));
+        let ath = bound.then(|| dpop_key::access_token_hash(token));
         Ok(Self { header, expiry: issued.expiry, scope: issued.scope.clone(), ath, generation })
     }
 
@@ -105,8 +105,8 @@ impl Token {
 }
 
 /// Text of a stranger, fit for a log or a terminal: short, on one line, ASCII.
-pub fn shown(text: &str) -> String {
-    client::response::clean(text)
+pub fn sanitize(text: &str) -> String {
+    client::response::sanitize(text)
 }
 
 /// The token's value is never printed.
@@ -122,9 +122,9 @@ impl fmt::Debug for Token {
 /// Why a token request failed, classified once. Nothing in it can hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct FetchError {
+pub struct SourceError {
     /// Closed set; the `reason` label of `sidekey_token_fetch_total`.
-    pub reason: FetchFailure,
+    pub reason: SourceErrorKind,
     /// For the log and the status page: short, no control characters, no secret.
     pub message: String,
     /// How long the endpoint asked us to wait (`Retry-After`).
@@ -133,9 +133,9 @@ pub struct FetchError {
     pub code: Option<String>,
 }
 
-impl FetchError {
+impl SourceError {
     /// A failure without `Retry-After`.
-    pub fn new(reason: FetchFailure, message: impl Into<String>) -> Self {
+    pub fn new(reason: SourceErrorKind, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None, code: None }
     }
 
@@ -147,7 +147,7 @@ impl FetchError {
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FetchFailure {
+pub enum SourceErrorKind {
     /// No connection: DNS, TCP.
     Connect,
     /// TLS: the certificate was not accepted, or the handshake failed.
@@ -168,7 +168,7 @@ pub enum FetchFailure {
     LoginRequired,
 }
 
-impl FetchFailure {
+impl SourceErrorKind {
     /// The metric label.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,42 +9,43 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::expiry::{Expiry, Moment};
+use super::expiry::{ClockReading, Expiry};
 use super::schedule;
 use super::schedule::Failure;
-use super::{FetchError, FetchFailure, Store, TokenSource};
+use super::{SourceError, SourceErrorKind, TokenSource, TokenStore};
 
 /// How often a wait looks at the wall clock: the monotonic one stands still while a machine sleeps.
-const CLOCK_CHECK: Duration = Duration::from_secs(15);
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A line about a credential that stays unusable for the same cause is repeated this often.
-const REMINDER: Duration = Duration::from_secs(600);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Keeps the token in `store` fresh, for ever. Where this is aborted, a token request under way goes on to its end.
 /// `name` says in the log whose token it is.
-pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) {
+pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<TokenStore>) {
     let mut lifetime = None;
-    let mut watch = Watch { name: &name, store: &store, is_usable: false };
+    let mut monitor = ExpiryMonitor { name: &name, store: &store, is_usable: false };
     let mut log = FailureLog { name: &name, last: None };
     // Failures of the same class in a row.
     let mut row = (false, 0);
     loop {
-        store.begin();
-        let fetched = watch.during(fetch(&name, &source, &store)).await;
+        store.attempt_started();
+        let fetched = monitor.during(fetch(&name, &source, &store)).await;
         let wait = match fetched {
             Ok(fresh) => {
-                watch.is_usable = true;
+                monitor.is_usable = true;
                 lifetime = Some(fresh);
                 log.last = None;
                 row = (false, 0);
                 schedule::refresh_in(fresh, fastrand::f64())
             }
             Err(error) => {
-                let refused = matches!(error.reason, FetchFailure::Refused | FetchFailure::LoginRequired);
+                let refused =
+                    matches!(error.reason, SourceErrorKind::Refused | SourceErrorKind::LoginRequired);
                 let retry_after = error.retry_after;
-                store.failed(error.clone());
+                store.attempt_failed(error.clone());
                 row = (refused, if row.0 == refused { row.1 + 1 } else { 1 });
-                let remaining = watch.remaining();
+                let remaining = monitor.remaining();
                 let failure = Failure { count: row.1, refused, retry_after, lifetime, remaining };
                 let wait = schedule::retry_in(failure, fastrand::f64());
                 log.report(&error, wait, remaining.is_some());
@@ -52,33 +53,41 @@ pub async fn run(name: String, source: Arc<dyn TokenSource>, store: Arc<Store>) 
             }
         };
         store.next_attempt_in(wait);
-        let paused = watch.during(pause(Expiry::after(Moment::now(), wait)));
+        let paused = monitor.during(pause(Expiry::after(ClockReading::now(), wait)));
         tokio::select! {
             () = paused => {}
-            () = store.wanted() => {}
+            () = store.refresh_requested() => {}
             () = source.changed() => {}
         }
     }
 }
 
 /// One token request; returns the new token's lifetime.
-async fn fetch(name: &str, source: &Arc<dyn TokenSource>, store: &Store) -> Result<Duration, FetchError> {
+async fn fetch(
+    name: &str,
+    source: &Arc<dyn TokenSource>,
+    store: &TokenStore,
+) -> Result<Duration, SourceError> {
     // In a task of its own: not even a panic ends the refresher.
     let request = tokio::spawn({
         let source = source.clone();
         async move { source.fetch(None).await }
     });
-    let broken = |_| FetchError::new(FetchFailure::Malformed, "the token request broke off inside Sidekey");
+    let broken =
+        |_| SourceError::new(SourceErrorKind::Malformed, "the token request broke off inside Sidekey");
     let issued = request.await.map_err(broken)??;
     let remaining = issued.expiry.remaining();
     if remaining.is_zero() {
         // The token at hand may well live longer.
-        return Err(FetchError::new(FetchFailure::Malformed, "the new token had expired before it arrived"));
+        return Err(SourceError::new(
+            SourceErrorKind::Malformed,
+            "the new token had expired before it arrived",
+        ));
     }
-    let (recovered, is_first) = (store.status().failures, store.is_fresh());
-    store
-        .put(&issued)
-        .map_err(|_| FetchError::new(FetchFailure::Malformed, "the access token cannot stand in a header"))?;
+    let (recovered, is_first) = (store.status().failures, store.never_issued());
+    store.store_token(&issued).map_err(|_| {
+        SourceError::new(SourceErrorKind::Malformed, "the access token cannot stand in a header")
+    })?;
     if recovered > 0 || is_first {
         let lifetime = remaining.as_secs();
         let scopes = issued.scope.as_ref().map(|scope| scope.split_whitespace().count());
@@ -98,19 +107,19 @@ async fn fetch(name: &str, source: &Arc<dyn TokenSource>, store: &Store) -> Resu
 /// Waits until either clock says that it is time.
 async fn pause(due: Expiry) {
     while !due.is_past() {
-        tokio::time::sleep(due.remaining().min(CLOCK_CHECK)).await;
+        tokio::time::sleep(due.remaining().min(CLOCK_CHECK_INTERVAL)).await;
     }
 }
 
 /// Says once that a token has ended, because from then on requests are refused: while the next try is waited for, or
 /// while it is under way.
-struct Watch<'a> {
+struct ExpiryMonitor<'a> {
     name: &'a str,
-    store: &'a Store,
+    store: &'a TokenStore,
     is_usable: bool,
 }
 
-impl Watch<'_> {
+impl ExpiryMonitor<'_> {
     /// What is left of the current token, if it may still be sent.
     fn remaining(&self) -> Option<Duration> {
         self.store.current().and_then(|token| token.as_ref().map(|token| token.expiry.remaining()))
@@ -147,14 +156,14 @@ impl Watch<'_> {
 /// One line per change of state, not per attempt; and now and then one more while nothing works.
 struct FailureLog<'a> {
     name: &'a str,
-    last: Option<(FetchError, Instant)>,
+    last: Option<(SourceError, Instant)>,
 }
 
 impl FailureLog<'_> {
-    fn report(&mut self, error: &FetchError, wait: Duration, usable: bool) {
+    fn report(&mut self, error: &SourceError, wait: Duration, usable: bool) {
         if let Some((last, at)) = &self.last {
             let is_same = last.reason == error.reason && last.message == error.message;
-            let is_due = !usable && at.elapsed() >= REMINDER;
+            let is_due = !usable && at.elapsed() >= REPEAT_INTERVAL;
             if is_same && !is_due {
                 return;
             }
@@ -162,7 +171,7 @@ impl FailureLog<'_> {
         self.last = Some((error.clone(), Instant::now()));
         let (name, reason, message) = (self.name, error.reason.as_str(), error.message.as_str());
         let retry = wait.as_secs_f64();
-        if error.reason == FetchFailure::Refused {
+        if error.reason == SourceErrorKind::Refused {
             tracing::error!(
                 service.name = name,
                 token.reason = reason,
@@ -185,7 +194,7 @@ impl FailureLog<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::Issued;
+    use crate::oauth2::TokenResponse;
     use crate::secret::Secret;
     use async_trait::async_trait;
     use parking_lot::Mutex;
@@ -195,22 +204,22 @@ mod tests {
     /// Answers as told, and notes when it was asked.
     struct Scripted {
         lifetime: Mutex<Duration>,
-        down: Mutex<Option<FetchError>>,
+        down: Mutex<Option<SourceError>>,
         asked: Mutex<Vec<Instant>>,
     }
 
     #[async_trait]
     impl TokenSource for Scripted {
-        async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+        async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
             self.asked.lock().push(Instant::now());
             if let Some(error) = self.down.lock().clone() {
                 assert_ne!(error.message, PANIC);
                 return Err(error);
             }
             let access_token = Secret::new(format!("token-{}", self.asked.lock().len())).unwrap();
-            Ok(Issued {
+            Ok(TokenResponse {
                 access_token,
-                expiry: Expiry::after(Moment::now(), *self.lifetime.lock()),
+                expiry: Expiry::after(ClockReading::now(), *self.lifetime.lock()),
                 scope: None,
                 refresh_token: None,
             })
@@ -226,13 +235,13 @@ mod tests {
         }
     }
 
-    fn start(lifetime: Duration) -> (Arc<Scripted>, Arc<Store>, Running) {
+    fn start(lifetime: Duration) -> (Arc<Scripted>, Arc<TokenStore>, Running) {
         let source = Arc::new(Scripted {
             lifetime: Mutex::new(lifetime),
             down: Mutex::default(),
             asked: Mutex::default(),
         });
-        let store = Arc::new(Store::new(Duration::from_secs(5)));
+        let store = Arc::new(TokenStore::new(Duration::from_secs(5)));
         let running = tokio::spawn(run("test".into(), source.clone(), store.clone()));
         (source, store, Running(running))
     }
@@ -254,7 +263,7 @@ mod tests {
     async fn keeps_the_valid_token_while_the_endpoint_is_down_then_none_then_recovers_within_one_step() {
         let (source, store, _running) = start(Duration::from_secs(60));
         tokio::time::sleep(Duration::from_secs(40)).await;
-        *source.down.lock() = Some(FetchError::new(FetchFailure::ServerError, "503"));
+        *source.down.lock() = Some(SourceError::new(SourceErrorKind::ServerError, "503"));
         tokio::time::sleep(Duration::from_secs(15)).await;
         assert!(store.current().is_some(), "valid until its expiry");
         tokio::time::sleep(Duration::from_secs(600)).await;
@@ -267,11 +276,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn never_stops_whatever_the_answer() {
-        use FetchFailure::{Connect, Malformed, Refused};
+        use SourceErrorKind::{Connect, Malformed, Refused};
         for (reason, message) in [(Malformed, "odd"), (Refused, "odd"), (Connect, "odd"), (Malformed, PANIC)]
         {
             let (source, store, _running) = start(Duration::from_secs(60));
-            *source.down.lock() = Some(FetchError::new(reason, message));
+            *source.down.lock() = Some(SourceError::new(reason, message));
             tokio::time::sleep(Duration::from_secs(86_400)).await;
             let asked = source.asked.lock().len();
             assert!(asked > 500, "{asked} tries in a day of {reason:?}");
@@ -284,9 +293,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn honours_retry_after() {
         let (source, _store, _running) = start(Duration::from_secs(60));
-        let asked_to_wait = FetchError {
+        let asked_to_wait = SourceError {
             retry_after: Some(Duration::from_secs(120)),
-            ..FetchError::new(FetchFailure::RateLimited, "429")
+            ..SourceError::new(SourceErrorKind::RateLimited, "429")
         };
         *source.down.lock() = Some(asked_to_wait);
         tokio::time::sleep(Duration::from_secs(86_400)).await;
@@ -309,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_machine_that_slept_through_the_due_time_asks_at_once() {
-        let now = Moment::now();
+        let now = ClockReading::now();
         let slept =
             Expiry::after(now.with_wall_clock_back(2 * Duration::from_secs(3600)), Duration::from_secs(3600));
         tokio::time::timeout(Duration::from_secs(5), pause(slept)).await.unwrap();

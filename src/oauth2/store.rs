@@ -8,20 +8,20 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::dpop_key::Prover;
-use super::{Expiry, FetchError, Issued, Token, expiry};
+use super::dpop_key::DpopKey;
+use super::{Expiry, SourceError, Token, TokenResponse, expiry};
 use crate::secret::InvalidSecret;
 
 /// Holds the current token and what is known of the next.
-pub struct Store {
+pub struct TokenStore {
     current: ArcSwapOption<Token>,
     progress: watch::Sender<Progress>,
     /// Somebody wants a token request now.
-    wanted: watch::Sender<bool>,
+    refresh_requested: watch::Sender<bool>,
     /// No two refreshes that were forced are closer than this.
     min_interval: Duration,
-    status: Mutex<Status>,
-    prover: Option<Arc<Prover>>,
+    status: Mutex<RefreshStatus>,
+    dpop_key: Option<Arc<DpopKey>>,
 }
 
 /// How far the refresher has come.
@@ -35,11 +35,11 @@ struct Progress {
 
 /// What the refresher last did and will do next; read by readiness, metrics, the status page and error answers.
 #[derive(Debug, Clone, Default)]
-pub struct Status {
+pub struct RefreshStatus {
     /// Token requests that failed since the last success.
     pub failures: u32,
     /// Why the last one failed.
-    pub last_error: Option<FetchError>,
+    pub last_error: Option<SourceError>,
     /// When the first of them failed.
     pub failing_since: Option<SystemTime>,
     /// When a token was last obtained.
@@ -49,29 +49,29 @@ pub struct Status {
     /// Whether a token request is under way.
     pub in_flight: bool,
     /// When a refresh was last forced.
-    forced: Option<Instant>,
+    last_forced: Option<Instant>,
 }
 
 /// Why a token is to be refreshed before it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
+pub enum RefreshReason {
     /// The upstream refused the token of this generation.
-    Unauthorized(u64),
+    Rejected(u64),
     /// Somebody asked for it.
-    Operator,
+    Requested,
     /// What a token request is made with has changed: a secret, a login. Neither back-off nor interval delays this.
-    Changed,
+    InputChanged,
 }
 
 /// What comes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refresh {
+pub enum RefreshDecision {
     /// There is a newer token already than the one that was refused.
-    Newer,
-    /// A token request is under way or begins now: [`Store::wait_for`] waits for its end.
-    Expected(Attempt),
+    AlreadyNewer,
+    /// A token request is under way or begins now: [`TokenStore::wait_for`] waits for its end.
+    Pending(Attempt),
     /// None: one was forced less than the interval ago, or the endpoint is failing and is asked again when its back-off ends.
-    TooSoon,
+    Throttled,
 }
 
 /// A token request that somebody waits for.
@@ -81,15 +81,15 @@ pub struct Attempt {
     attempts: u64,
 }
 
-impl Store {
+impl TokenStore {
     /// Without a token yet, for tokens that are sent with a proof where there is a prover.
-    pub fn with(min_interval: Duration, prover: Option<Arc<Prover>>) -> Self {
-        Self { prover, ..Self::new(min_interval) }
+    pub fn with(min_interval: Duration, dpop_key: Option<Arc<DpopKey>>) -> Self {
+        Self { dpop_key, ..Self::new(min_interval) }
     }
 
     /// What makes the proofs, for tokens that are bound to a key.
-    pub fn prover(&self) -> Option<&Arc<Prover>> {
-        self.prover.as_ref()
+    pub fn dpop_key(&self) -> Option<&Arc<DpopKey>> {
+        self.dpop_key.as_ref()
     }
 
     /// Without a token yet. A refresh is forced at most once in `min_interval`, so that an upstream that refuses every token
@@ -98,10 +98,10 @@ impl Store {
         Self {
             current: ArcSwapOption::empty(),
             progress: watch::Sender::default(),
-            wanted: watch::Sender::new(false),
+            refresh_requested: watch::Sender::new(false),
             min_interval,
             status: Mutex::default(),
-            prover: None,
+            dpop_key: None,
         }
     }
 
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// Whether a token was ever obtained.
-    pub fn is_fresh(&self) -> bool {
+    pub fn never_issued(&self) -> bool {
         self.progress.borrow().generation == 0
     }
 
@@ -131,28 +131,31 @@ impl Store {
     /// token request; and none where the refused token is no longer the current one.
     ///
     /// Does not wait; callable from any thread.
-    pub fn refresh_now(&self, why: Wake) -> Refresh {
+    pub fn refresh_now(&self, why: RefreshReason) -> RefreshDecision {
         let mut status = self.status.lock();
         let Progress { generation, attempts } = *self.progress.borrow();
-        if matches!(why, Wake::Unauthorized(refused) if refused < generation) {
-            return Refresh::Newer;
+        if matches!(why, RefreshReason::Rejected(refused) if refused < generation) {
+            return RefreshDecision::AlreadyNewer;
         }
         let attempt = Attempt { generation, attempts };
-        let is_joined = why != Wake::Changed && (status.in_flight || *self.wanted.borrow());
+        let is_joined =
+            why != RefreshReason::InputChanged && (status.in_flight || *self.refresh_requested.borrow());
         if is_joined {
-            return Refresh::Expected(attempt);
+            return RefreshDecision::Pending(attempt);
         }
-        let is_soon = status.forced.is_some_and(|last| last.elapsed() < self.min_interval);
+        let is_soon = status.last_forced.is_some_and(|last| last.elapsed() < self.min_interval);
         match why {
-            Wake::Unauthorized(_) if is_soon || status.failures > 0 => return Refresh::TooSoon,
-            Wake::Operator if is_soon => return Refresh::TooSoon,
+            RefreshReason::Rejected(_) if is_soon || status.failures > 0 => {
+                return RefreshDecision::Throttled;
+            }
+            RefreshReason::Requested if is_soon => return RefreshDecision::Throttled,
             _ => {}
         }
-        status.forced = Some(Instant::now());
-        self.wanted.send_replace(true);
+        status.last_forced = Some(Instant::now());
+        self.refresh_requested.send_replace(true);
         // One under way may have been made with what was there before.
         let attempts = attempts + u64::from(status.in_flight);
-        Refresh::Expected(Attempt { attempts, ..attempt })
+        RefreshDecision::Pending(Attempt { attempts, ..attempt })
     }
 
     /// Waits for the end of a token request, `limit` at most; returns whether it brought a new token.
@@ -169,21 +172,21 @@ impl Store {
     }
 
     /// Until somebody wants a token request.
-    pub(crate) async fn wanted(&self) {
-        let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
+    pub(crate) async fn refresh_requested(&self) {
+        let _ = self.refresh_requested.subscribe().wait_for(|refresh_requested| *refresh_requested).await;
     }
 
     /// A token request begins.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn attempt_started(&self) {
         let mut status = self.status.lock();
         status.in_flight = true;
-        self.wanted.send_replace(false);
+        self.refresh_requested.send_replace(false);
     }
 
     /// Takes a newly issued token as the current one.
-    pub(crate) fn put(&self, issued: &Issued) -> Result<(), InvalidSecret> {
+    pub(crate) fn store_token(&self, issued: &TokenResponse) -> Result<(), InvalidSecret> {
         let generation = self.progress.borrow().generation + 1;
-        let token = Arc::new(Token::new(issued, generation, self.prover.is_some())?);
+        let token = Arc::new(Token::new(issued, generation, self.dpop_key.is_some())?);
         // Locked before it can be used: it cannot be refused before its generation is known.
         let mut status = self.status.lock();
         self.current.store(Some(token));
@@ -199,7 +202,7 @@ impl Store {
     }
 
     /// Notes a failed token request and returns how many there were in a row. The current token stays.
-    pub(crate) fn failed(&self, error: FetchError) -> u32 {
+    pub(crate) fn attempt_failed(&self, error: SourceError) -> u32 {
         let mut status = self.status.lock();
         status.failures = status.failures.saturating_add(1);
         status.last_error = Some(error);
@@ -215,7 +218,7 @@ impl Store {
     }
 
     /// A copy of what is known.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> RefreshStatus {
         self.status.lock().clone()
     }
 
@@ -230,7 +233,7 @@ impl Store {
     }
 }
 
-impl Status {
+impl RefreshStatus {
     /// How long until the next token request: what a caller is told in `Retry-After`.
     pub fn next_attempt_in(&self) -> Duration {
         self.next_attempt.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
@@ -260,16 +263,16 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::FetchFailure;
-    use crate::oauth2::expiry::Moment;
+    use crate::oauth2::SourceErrorKind;
+    use crate::oauth2::expiry::ClockReading;
     use crate::secret::Secret;
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
-    fn issued(value: &str, lifetime: u64) -> Issued {
-        Issued {
+    fn issued(value: &str, lifetime: u64) -> TokenResponse {
+        TokenResponse {
             access_token: Secret::new(value.into()).unwrap(),
-            expiry: Expiry::after(Moment::now(), Duration::from_secs(lifetime)),
+            expiry: Expiry::after(ClockReading::now(), Duration::from_secs(lifetime)),
             scope: None,
             refresh_token: None,
         }
@@ -277,22 +280,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn never_hands_out_an_expired_token_and_keeps_a_valid_one_through_failures() {
-        let store = Store::new(INTERVAL);
+        let store = TokenStore::new(INTERVAL);
         assert!(store.current().is_none());
-        store.put(&issued("one", 10)).unwrap();
+        store.store_token(&issued("one", 10)).unwrap();
         tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(store.failed(FetchError::new(FetchFailure::Timeout, "slow")), 1);
+        assert_eq!(store.attempt_failed(SourceError::new(SourceErrorKind::Timeout, "slow")), 1);
         assert_eq!(store.current().unwrap().as_ref().unwrap().header, "Bearer one");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(store.current().is_none());
-        store.put(&issued("two", 10)).unwrap();
+        store.store_token(&issued("two", 10)).unwrap();
         assert_eq!(store.current().unwrap().as_ref().unwrap().generation, 2);
         assert_eq!(store.status().failures, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_thousand_requests_wait_for_the_first_token_and_no_longer_than_they_may() {
-        let store = Arc::new(Store::new(INTERVAL));
+        let store = Arc::new(TokenStore::new(INTERVAL));
         let waiting: Vec<_> = (0..1000)
             .map(|_| {
                 let store = store.clone();
@@ -303,91 +306,101 @@ mod tests {
             })
             .collect();
         tokio::time::sleep(Duration::from_secs(4)).await;
-        store.put(&issued("one", 10)).unwrap();
+        store.store_token(&issued("one", 10)).unwrap();
         for request in waiting {
             assert!(request.await.unwrap());
         }
-        let empty = Store::new(INTERVAL);
+        let empty = TokenStore::new(INTERVAL);
         empty.wait_for_first(Duration::from_secs(5)).await;
         assert!(empty.current().is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_thousand_refusals_of_one_token_are_one_request_and_late_ones_are_none() {
-        let store = Arc::new(Store::new(INTERVAL));
-        store.put(&issued("one", 3600)).unwrap();
+        let store = Arc::new(TokenStore::new(INTERVAL));
+        store.store_token(&issued("one", 3600)).unwrap();
         let waiting: Vec<_> = (0..1000)
             .map(|_| {
                 let store = store.clone();
                 tokio::spawn(async move {
-                    let Refresh::Expected(attempt) = store.refresh_now(Wake::Unauthorized(1)) else {
+                    let RefreshDecision::Pending(attempt) = store.refresh_now(RefreshReason::Rejected(1))
+                    else {
                         panic!("to be waited for")
                     };
                     store.wait_for(attempt, INTERVAL).await
                 })
             })
             .collect();
-        store.wanted().await;
+        store.refresh_requested().await;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        store.begin();
-        assert!(!*store.wanted.borrow(), "one begin takes them all");
-        store.put(&issued("two", 3600)).unwrap();
+        store.attempt_started();
+        assert!(!*store.refresh_requested.borrow(), "one begin takes them all");
+        store.store_token(&issued("two", 3600)).unwrap();
         for request in waiting {
             assert!(request.await.unwrap());
         }
-        assert_eq!(store.refresh_now(Wake::Unauthorized(1)), Refresh::Newer);
-        assert!(!*store.wanted.borrow(), "a late one is nobody's business");
+        assert_eq!(store.refresh_now(RefreshReason::Rejected(1)), RefreshDecision::AlreadyNewer);
+        assert!(!*store.refresh_requested.borrow(), "a late one is nobody's business");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refresh_is_forced_once_in_the_interval_and_not_against_a_back_off() {
-        let store = Store::new(INTERVAL);
+        let store = TokenStore::new(INTERVAL);
         let forced = |why, issue: Option<&str>| {
             let refresh = store.refresh_now(why);
-            if *store.wanted.borrow() {
-                store.begin();
+            if *store.refresh_requested.borrow() {
+                store.attempt_started();
                 match issue {
-                    Some(value) => store.put(&issued(value, 3600)).unwrap(),
-                    None => drop(store.failed(FetchError::new(FetchFailure::Connect, "down"))),
+                    Some(value) => store.store_token(&issued(value, 3600)).unwrap(),
+                    None => drop(store.attempt_failed(SourceError::new(SourceErrorKind::Connect, "down"))),
                 }
             }
-            matches!(refresh, Refresh::Expected(_))
+            matches!(refresh, RefreshDecision::Pending(_))
         };
-        store.put(&issued("one", 3600)).unwrap();
-        assert!(forced(Wake::Unauthorized(1), Some("two")));
-        assert!(!forced(Wake::Unauthorized(2), Some("three")) && !forced(Wake::Operator, Some("three")));
+        store.store_token(&issued("one", 3600)).unwrap();
+        assert!(forced(RefreshReason::Rejected(1), Some("two")));
+        assert!(
+            !forced(RefreshReason::Rejected(2), Some("three"))
+                && !forced(RefreshReason::Requested, Some("three"))
+        );
         tokio::time::sleep(INTERVAL).await;
-        assert!(forced(Wake::Unauthorized(2), None));
+        assert!(forced(RefreshReason::Rejected(2), None));
         tokio::time::sleep(INTERVAL).await;
-        assert!(!forced(Wake::Unauthorized(2), Some("three")), "the endpoint is given its back-off");
-        assert!(forced(Wake::Operator, None));
-        assert!(forced(Wake::Changed, Some("three")), "never too soon for what may help");
+        assert!(!forced(RefreshReason::Rejected(2), Some("three")), "the endpoint is given its back-off");
+        assert!(forced(RefreshReason::Requested, None));
+        assert!(forced(RefreshReason::InputChanged, Some("three")), "never too soon for what may help");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_change_during_a_request_is_another_request() {
-        let store = Store::new(INTERVAL);
-        store.begin();
-        let Refresh::Expected(first) = store.refresh_now(Wake::Operator) else { panic!("under way") };
-        let Refresh::Expected(second) = store.refresh_now(Wake::Changed) else { panic!("expected") };
-        store.put(&issued("one", 3600)).unwrap();
+        let store = TokenStore::new(INTERVAL);
+        store.attempt_started();
+        let RefreshDecision::Pending(first) = store.refresh_now(RefreshReason::Requested) else {
+            panic!("under way")
+        };
+        let RefreshDecision::Pending(second) = store.refresh_now(RefreshReason::InputChanged) else {
+            panic!("expected")
+        };
+        store.store_token(&issued("one", 3600)).unwrap();
         assert!(store.wait_for(first, INTERVAL).await);
-        assert!(*store.wanted.borrow());
-        store.begin();
-        store.put(&issued("two", 3600)).unwrap();
+        assert!(*store.refresh_requested.borrow());
+        store.attempt_started();
+        store.store_token(&issued("two", 3600)).unwrap();
         assert!(store.wait_for(second, INTERVAL).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_told_of_a_failure_and_waits_no_longer_than_it_may() {
-        let store = Arc::new(Store::new(INTERVAL));
-        store.put(&issued("one", 3600)).unwrap();
-        let Refresh::Expected(attempt) = store.refresh_now(Wake::Unauthorized(1)) else { panic!("expected") };
+        let store = Arc::new(TokenStore::new(INTERVAL));
+        store.store_token(&issued("one", 3600)).unwrap();
+        let RefreshDecision::Pending(attempt) = store.refresh_now(RefreshReason::Rejected(1)) else {
+            panic!("expected")
+        };
         let start = Instant::now();
         assert!(!store.wait_for(attempt, Duration::from_secs(2)).await);
         assert_eq!(start.elapsed(), Duration::from_secs(2));
-        store.begin();
-        store.failed(FetchError::new(FetchFailure::Connect, "down"));
+        store.attempt_started();
+        store.attempt_failed(SourceError::new(SourceErrorKind::Connect, "down"));
         assert!(!store.wait_for(attempt, Duration::from_secs(600)).await);
         assert_eq!(start.elapsed(), Duration::from_secs(2));
     }

@@ -5,7 +5,7 @@ use super::page::Page;
 use super::redirect::Redirect;
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::grants::{AuthorizationRequest, NoCode};
+use crate::oauth2::grants::{AuthorizationError, AuthorizationRequest};
 
 /// Waits for the answer that belongs to this login; all others are turned away.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
@@ -23,8 +23,8 @@ pub(super) async fn login(
     loop {
         let arrival = redirect.arrival().await?;
         let outcome = match request.code(arrival.query()) {
-            Err(NoCode::NotOurs) => {
-                eprintln!("{}; still waiting", NoCode::NotOurs);
+            Err(AuthorizationError::NotOurs) => {
+                eprintln!("{}; still waiting", AuthorizationError::NotOurs);
                 arrival.show(Page::NotOurs);
                 continue;
             }

@@ -17,7 +17,7 @@ pub(super) async fn login(
         println!("or open {page}");
     }
     println!("\nThe code is good for {} minutes. Waiting …", device.expires_in.as_secs().div_ceil(60));
-    let issued = device.tokens(endpoint).await?;
+    let issued = device.poll_token(endpoint).await?;
     keep.save(&issued).await?;
     Ok(issued.scope)
 }

@@ -18,8 +18,8 @@ use crate::config::{Auth, AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::AuthorizationRequest;
-use crate::oauth2::refresh_tokens::files::{Identity, Saved, StateDir, StateFile};
-use crate::oauth2::{Issued, LoginEndpoint};
+use crate::oauth2::refresh_tokens::files::{Identity, StateDir, StateFile, StateRecord};
+use crate::oauth2::{LoginEndpoint, TokenResponse};
 use crate::secret::Secret;
 use crate::tls::client::TlsClients;
 
@@ -87,7 +87,7 @@ struct Keep {
 
 impl Keep {
     /// Writes what was issued. The access token is left to whoever uses it.
-    async fn save(&self, issued: &Issued) -> anyhow::Result<()> {
+    async fn save(&self, issued: &TokenResponse) -> anyhow::Result<()> {
         let Some(refresh_token) = issued.refresh_token.clone() else {
             bail!(
                 "the provider issued no refresh token, and without one the login would end with its first token. Providers \
@@ -96,7 +96,7 @@ impl Keep {
             );
         };
         let lock = self.file.lock().await?;
-        self.file.save(&lock, &Saved::login(refresh_token)).context("the login cannot be kept")
+        self.file.save(&lock, &StateRecord::login(refresh_token)).context("the login cannot be kept")
     }
 }
 

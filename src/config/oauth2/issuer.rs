@@ -27,7 +27,7 @@ impl TokenUrl {
     }
 
     /// As a person may see it: without the query, in which some providers want a secret.
-    pub fn shown(&self) -> String {
+    pub fn redacted_url(&self) -> String {
         match self {
             Self::Endpoint(url) => {
                 let mut url = url.clone();
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn a_query_is_not_shown() {
         let endpoint = TokenUrl::Endpoint(Url::parse("https://login.example/t?key=s3cret").unwrap());
-        assert_eq!(endpoint.shown(), "https://login.example/t");
+        assert_eq!(endpoint.redacted_url(), "https://login.example/t");
         let issuer = TokenUrl::Issuer(parse("https://login.example/a", false).unwrap());
-        assert_eq!(issuer.shown(), "https://login.example/a");
+        assert_eq!(issuer.redacted_url(), "https://login.example/a");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::oauth2::jws;
 use crate::secret::SigningFailed;
 
 /// What client authentication adds to a token request.
-pub(crate) enum Proof {
+pub(crate) enum ClientAuthentication {
     /// An `Authorization` field.
     Header(HeaderValue),
     /// Form fields.
@@ -26,26 +26,33 @@ pub(crate) enum Proof {
 const ASSERTION_SECONDS: u64 = 60;
 
 /// Makes the proof for one request. `audience` is whom an assertion is for where the configuration does not say.
-pub(crate) fn proof(client_id: &str, auth: &ClientAuth, audience: &str) -> Result<Proof, SigningFailed> {
+pub(crate) fn authenticate(
+    client_id: &str,
+    auth: &ClientAuth,
+    audience: &str,
+) -> Result<ClientAuthentication, SigningFailed> {
     // Who it is, for methods whose proof does not say it (RFC 6749 §3.2.1, RFC 8705 §2).
     let named = || ("client_id", Zeroizing::new(client_id.to_owned()));
     Ok(match auth {
         ClientAuth::SecretBasic { secret, encoding } => {
-            Proof::Header(basic(client_id, secret.expose(), *encoding))
+            ClientAuthentication::Header(basic(client_id, secret.expose(), *encoding))
         }
-        ClientAuth::SecretPost { secret } => {
-            Proof::Form(vec![named(), ("client_secret", Zeroizing::new(secret.expose().to_owned()))])
-        }
-        // Beside an assertion the id is superfluous (RFC 7521 §4.2), and some providers want it all the same.
-        ClientAuth::SecretJwt { assertion, .. } | ClientAuth::PrivateKeyJwt(assertion) => Proof::Form(vec![
+        ClientAuth::SecretPost { secret } => ClientAuthentication::Form(vec![
             named(),
-            ("client_assertion_type", Zeroizing::new(ASSERTION_TYPE.to_owned())),
-            ("client_assertion", signed(client_id, assertion, audience)?),
+            ("client_secret", Zeroizing::new(secret.expose().to_owned())),
         ]),
+        // Beside an assertion the id is superfluous (RFC 7521 §4.2), and some providers want it all the same.
+        ClientAuth::SecretJwt { assertion, .. } | ClientAuth::PrivateKeyJwt(assertion) => {
+            ClientAuthentication::Form(vec![
+                named(),
+                ("client_assertion_type", Zeroizing::new(ASSERTION_TYPE.to_owned())),
+                ("client_assertion", signed_assertion(client_id, assertion, audience)?),
+            ])
+        }
         // Where the grant itself says who asks, there is nothing to say.
-        ClientAuth::None if client_id.is_empty() => Proof::Form(Vec::new()),
+        ClientAuth::None if client_id.is_empty() => ClientAuthentication::Form(Vec::new()),
         ClientAuth::TlsClientAuth | ClientAuth::SelfSignedTlsClientAuth | ClientAuth::None => {
-            Proof::Form(vec![named()])
+            ClientAuthentication::Form(vec![named()])
         }
     })
 }
@@ -66,7 +73,7 @@ fn basic(client_id: &str, secret: &str, encoding: BasicEncoding) -> HeaderValue 
 }
 
 /// The assertion, with the claims of RFC 7523 §3. No `nbf`: a clock that is a second ahead would fail by it.
-fn signed(
+fn signed_assertion(
     client_id: &str,
     assertion: &Assertion,
     audience: &str,
@@ -80,7 +87,7 @@ fn signed(
         ("iss", json!(client_id)),
         ("sub", json!(client_id)),
         ("aud", json!(assertion.audience.as_deref().unwrap_or(audience))),
-        ("jti", json!(jws::unique()?)),
+        ("jti", json!(jws::random_id()?)),
         ("iat", json!(now)),
         ("exp", json!(now + ASSERTION_SECONDS)),
     ] {
@@ -136,7 +143,9 @@ mod tests {
     fn decoded(encoding: BasicEncoding) -> String {
         let secret = Secret::new("p@ss %+&=:é".into()).unwrap();
         let auth = ClientAuth::SecretBasic { secret, encoding };
-        let Ok(Proof::Header(value)) = proof("weird:id+&", &auth, "") else { panic!("a header") };
+        let Ok(ClientAuthentication::Header(value)) = authenticate("weird:id+&", &auth, "") else {
+            panic!("a header")
+        };
         assert!(value.is_sensitive());
         let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
         String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
@@ -154,7 +163,7 @@ mod tests {
         let assertion =
             Assertion { key, key_id: Some("k1".into()), audience: None, thumbprint: Some([7; 32]) };
         let read = || {
-            let token = signed("me", &assertion, "https://login.example.com/token").unwrap();
+            let token = signed_assertion("me", &assertion, "https://login.example.com/token").unwrap();
             let part = |index| {
                 let part = token.split('.').nth(index).unwrap();
                 serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()

@@ -15,7 +15,7 @@ use url::Url;
 use super::http::HttpClient;
 use super::response;
 use crate::config::Issuer;
-use crate::oauth2::{FetchError, FetchFailure};
+use crate::oauth2::{SourceError, SourceErrorKind};
 
 /// The server in messages.
 const WHO: &str = "the issuer";
@@ -24,7 +24,7 @@ const WHO: &str = "the issuer";
 #[derive(Default)]
 pub(crate) struct Discovery {
     found: Mutex<Option<Arc<Metadata>>>,
-    in_doubt: AtomicBool,
+    is_stale: AtomicBool,
 }
 
 /// What is used of the metadata.
@@ -65,7 +65,7 @@ impl Metadata {
     }
 
     /// An endpoint for a person, by the rules of the configuration.
-    pub(crate) fn login_endpoint(&self, issuer: &Issuer, which: LoginEndpoint) -> Result<Url, FetchError> {
+    pub(crate) fn login_endpoint(&self, issuer: &Issuer, which: LoginEndpoint) -> Result<Url, SourceError> {
         let (name, key) = which.names();
         let text = match which {
             LoginEndpoint::Authorization => &self.authorization_endpoint,
@@ -77,7 +77,7 @@ impl Metadata {
                 .map_err(|error| format!("the `{name}` it names cannot be used: {error}")),
             None => Err(format!("its metadata has no `{name}`; give `{key}`")),
         };
-        found.map_err(|what| FetchError::new(FetchFailure::Malformed, format!("{WHO}: {what}")))
+        found.map_err(|what| SourceError::new(SourceErrorKind::Malformed, format!("{WHO}: {what}")))
     }
 
     /// Takes from a document what is used, by the rules of the configuration.
@@ -93,7 +93,7 @@ impl Metadata {
             Some(named) => {
                 return Err(format!(
                     "its metadata is that of `{}`; `issuer` must be written exactly so, if that is who is meant",
-                    response::clean(&named)
+                    response::sanitize(&named)
                 ));
             }
             None => return Err("its metadata names no issuer".into()),
@@ -123,16 +123,16 @@ impl Discovery {
         issuer: &Issuer,
         http: &HttpClient,
         limit: Duration,
-    ) -> Result<Arc<Metadata>, FetchError> {
+    ) -> Result<Arc<Metadata>, SourceError> {
         let known = self.found.lock().clone();
-        if let Some(known) = known.clone().filter(|_| !self.in_doubt.load(Ordering::Relaxed)) {
+        if let Some(known) = known.clone().filter(|_| !self.is_stale.load(Ordering::Relaxed)) {
             return Ok(known);
         }
         match (read(issuer, http, limit).await, known) {
             (Ok(metadata), _) => {
                 let metadata = Arc::new(metadata);
                 *self.found.lock() = Some(metadata.clone());
-                self.in_doubt.store(false, Ordering::Relaxed);
+                self.is_stale.store(false, Ordering::Relaxed);
                 Ok(metadata)
             }
             (Err(_), Some(known)) => Ok(known),
@@ -141,17 +141,20 @@ impl Discovery {
     }
 
     /// After a failed token request: whether the endpoint may have moved.
-    pub(crate) fn doubt(&self, error: &FetchError) {
+    pub(crate) fn invalidate_if_stale(&self, error: &SourceError) {
         // Who is refused, or asked to wait, was heard by the right one.
-        if !matches!(error.reason, FetchFailure::Refused | FetchFailure::RateLimited | FetchFailure::Local) {
-            self.in_doubt.store(true, Ordering::Relaxed);
+        if !matches!(
+            error.reason,
+            SourceErrorKind::Refused | SourceErrorKind::RateLimited | SourceErrorKind::Local
+        ) {
+            self.is_stale.store(true, Ordering::Relaxed);
         }
     }
 }
 
 /// Reads the document from the first place that has it.
-async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Metadata, FetchError> {
-    let malformed = |what: &str| FetchError::new(FetchFailure::Malformed, format!("{WHO}: {what}"));
+async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Metadata, SourceError> {
+    let malformed = |what: &str| SourceError::new(SourceErrorKind::Malformed, format!("{WHO}: {what}"));
     let mut status = StatusCode::NOT_FOUND;
     for url in issuer.metadata_urls() {
         let client = http.client().map_err(|error| http.unanswered(&error, WHO))?;
@@ -164,7 +167,7 @@ async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Met
         }
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let what = format!("{WHO} answered {} when asked for its metadata", status.as_u16());
-            return Err(FetchError::new(FetchFailure::ServerError, what));
+            return Err(SourceError::new(SourceErrorKind::ServerError, what));
         }
     }
     let redirect = if status.is_redirection() { ", a redirect, which is never followed" } else { "" };

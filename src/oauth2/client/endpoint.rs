@@ -11,7 +11,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::auth;
-use super::auth::Proof;
+use super::auth::ClientAuthentication;
 use super::discovery::{Discovery, LoginEndpoint};
 use super::http::HttpClient;
 use super::redact::Redactor;
@@ -20,9 +20,9 @@ use super::response::TokenType;
 use crate::config::{ClientAuth, OAuth2, RequestFormat, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::dpop_key;
-use crate::oauth2::dpop_key::Prover;
-use crate::oauth2::expiry::Moment;
-use crate::oauth2::{Expiry, FetchError, FetchFailure, Issued, schedule};
+use crate::oauth2::dpop_key::DpopKey;
+use crate::oauth2::expiry::ClockReading;
+use crate::oauth2::{Expiry, SourceError, SourceErrorKind, TokenResponse, schedule};
 use crate::secret::{KeyError, Secret};
 use crate::tls::client::TlsClient;
 
@@ -31,7 +31,7 @@ const WHO: &str = "the token endpoint";
 /// Lifetime of a token where neither the endpoint, nor the configuration, nor the token itself says.
 const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
 /// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
-const TELLABLE: [&str; 12] = [
+const NON_SECRET_FIELDS: [&str; 12] = [
     "grant_type",
     "scope",
     "client_id",
@@ -62,7 +62,7 @@ pub struct TokenEndpoint {
     http: HttpClient,
     config: OAuth2,
     /// Where tokens are bound to a key.
-    prover: Option<Arc<Prover>>,
+    dpop_key: Option<Arc<DpopKey>>,
     /// Where the configuration names the issuer alone.
     discovery: Option<Discovery>,
     /// The configured scopes, joined as the endpoint wants them.
@@ -79,9 +79,9 @@ pub struct TokenEndpoint {
 impl TokenEndpoint {
     /// Prepares requests to the endpoint of this configuration. Nothing is sent yet.
     pub fn new(config: &OAuth2, tls: Arc<TlsClient>, resolver: Resolver) -> Result<Self, UnusableEndpoint> {
-        let prover = config.dpop.as_ref().map(|dpop| Prover::new(dpop.key.as_ref())).transpose()?;
+        let dpop_key = config.dpop.as_ref().map(|dpop| DpopKey::new(dpop.key.as_ref())).transpose()?;
         Ok(Self {
-            prover: prover.map(Arc::new),
+            dpop_key: dpop_key.map(Arc::new),
             http: HttpClient::new(tls, resolver, config.request.proxy.clone())?,
             redactor: redactor(config),
             discovery: matches!(config.token_url, TokenUrl::Issuer(_)).then(Discovery::default),
@@ -94,8 +94,8 @@ impl TokenEndpoint {
     }
 
     /// What makes the proofs, where tokens are bound to a key.
-    pub fn prover(&self) -> Option<&Arc<Prover>> {
-        self.prover.as_ref()
+    pub fn dpop_key(&self) -> Option<&Arc<DpopKey>> {
+        self.dpop_key.as_ref()
     }
 
     /// The configuration this endpoint was made from.
@@ -109,22 +109,22 @@ impl TokenEndpoint {
     }
 
     /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
-    pub(crate) async fn request(&self, grant: &[(&str, &str)]) -> Result<Issued, FetchError> {
-        let sent = Moment::now();
+    pub(crate) async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenResponse, SourceError> {
+        let sent = ClockReading::now();
         let url = self.token_url().await?;
-        let kind = if self.prover.is_some() { TokenType::Dpop } else { TokenType::Bearer };
+        let kind = if self.dpop_key.is_some() { TokenType::Dpop } else { TokenType::Bearer };
         let parse = |status, headers: &_, body: &_, now, redactor: &_| {
             response::parse_as(kind, status, headers, body, now, redactor)
         };
         let answer = self.post(&url, grant, parse).await;
         if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
-            discovery.doubt(error);
+            discovery.invalidate_if_stale(error);
         }
         let answer = answer?;
         *self.last_issued.lock() = Some(answer.access_token.clone());
         let lifetime = self.lifetime(&answer);
         *self.last_request.lock() = Some((lifetime, sent.elapsed()));
-        Ok(Issued {
+        Ok(TokenResponse {
             access_token: answer.access_token,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
             scope: answer.scope,
@@ -133,7 +133,7 @@ impl TokenEndpoint {
     }
 
     /// Where tokens are asked for: as configured, or as the issuer says.
-    async fn token_url(&self) -> Result<Url, FetchError> {
+    async fn token_url(&self) -> Result<Url, SourceError> {
         match (&self.config.token_url, &self.discovery) {
             (TokenUrl::Issuer(issuer), Some(discovery)) => {
                 let by_certificate = self.config.client_auth.is_by_certificate();
@@ -150,7 +150,7 @@ impl TokenEndpoint {
         &self,
         configured: Option<&Url>,
         which: LoginEndpoint,
-    ) -> Result<Url, FetchError> {
+    ) -> Result<Url, SourceError> {
         match (configured, &self.config.token_url, &self.discovery) {
             (Some(url), _, _) => Ok(url.clone()),
             (None, TokenUrl::Issuer(issuer), Some(discovery)) => {
@@ -172,8 +172,8 @@ impl TokenEndpoint {
         &self,
         url: &Url,
         fields: &[(&str, &str)],
-        parse: impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
-    ) -> Result<T, FetchError> {
+        parse: impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
         let (answer, nonce) = self.exchange(url, fields, &parse).await;
         match answer {
             // The endpoint wants its own nonce in the proof, and said which (RFC 9449 §8): once more, with it.
@@ -190,8 +190,8 @@ impl TokenEndpoint {
         &self,
         url: &Url,
         fields: &[(&str, &str)],
-        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
-    ) -> (Result<T, FetchError>, bool) {
+        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, SourceError>,
+    ) -> (Result<T, SourceError>, bool) {
         let mut nonce = false;
         (self.sent(url, fields, parse, &mut nonce).await, nonce)
     }
@@ -200,15 +200,18 @@ impl TokenEndpoint {
         &self,
         url: &Url,
         fields: &[(&str, &str)],
-        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, FetchError>,
+        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, SourceError>,
         nonce: &mut bool,
-    ) -> Result<T, FetchError> {
-        let proof =
-            auth::proof(&self.config.client_id, &self.config.client_auth, self.config.token_url.as_str())
-                .map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
+    ) -> Result<T, SourceError> {
+        let proof = auth::authenticate(
+            &self.config.client_id,
+            &self.config.client_auth,
+            self.config.token_url.as_str(),
+        )
+        .map_err(|error| SourceError::new(SourceErrorKind::Local, error.to_string()))?;
         let proof_fields = match &proof {
-            Proof::Form(fields) => fields.as_slice(),
-            Proof::Header(_) => &[],
+            ClientAuthentication::Form(fields) => fields.as_slice(),
+            ClientAuthentication::Header(_) => &[],
         };
         let (kind, content) = self.content(fields, proof_fields);
         let now = SystemTime::now();
@@ -221,17 +224,17 @@ impl TokenEndpoint {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        if let Proof::Header(value) = &proof {
+        if let ClientAuthentication::Header(value) = &proof {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
-        if let Some(prover) = &self.prover {
-            let proof = prover.without_token("POST", url);
-            let proof = proof.map_err(|error| FetchError::new(FetchFailure::Local, error.to_string()))?;
-            headers.insert(dpop_key::PROOF, proof);
+        if let Some(dpop_key) = &self.dpop_key {
+            let proof = dpop_key.proof_for_token_request("POST", url);
+            let proof = proof.map_err(|error| SourceError::new(SourceErrorKind::Local, error.to_string()))?;
+            headers.insert(dpop_key::PROOF_HEADER, proof);
         }
         let unanswered = |error: reqwest::Error| {
             let mut failure = self.http.unanswered(&error, WHO);
-            if failure.reason == FetchFailure::Timeout {
+            if failure.reason == SourceErrorKind::Timeout {
                 let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
                 failure.message = format!("{} (request_timeout: {seconds} s)", failure.message);
             }
@@ -242,22 +245,22 @@ impl TokenEndpoint {
         let mut answer = request.body(content.to_string()).send().await.map_err(unanswered)?;
         let body = self.http.body(&mut answer, WHO).await?;
         let mut redactor = match &*self.last_issued.lock() {
-            Some(token) => self.redactor.clone().hide(token.expose()),
+            Some(token) => self.redactor.clone().redact_value(token.expose()),
             None => self.redactor.clone(),
         };
         let sent =
             fields.iter().copied().chain(proof_fields.iter().map(|(name, value)| (*name, value.as_str())));
-        for (_, value) in sent.filter(|(name, _)| !TELLABLE.contains(name)) {
-            redactor = redactor.hide(value);
+        for (_, value) in sent.filter(|(name, _)| !NON_SECRET_FIELDS.contains(name)) {
+            redactor = redactor.redact_value(value);
         }
-        if let Some(prover) = &self.prover {
-            *nonce = prover.heard_from(url, answer.headers());
+        if let Some(dpop_key) = &self.dpop_key {
+            *nonce = dpop_key.record_nonce_from(url, answer.headers());
         }
         parse(answer.status(), answer.headers(), &body, now, &redactor)
     }
 
     /// Says what to try where the endpoint does not know the client.
-    fn advised(&self, mut error: FetchError) -> FetchError {
+    fn advised(&self, mut error: SourceError) -> SourceError {
         if error.has_code("invalid_client") {
             let method = self.config.client_auth.as_str();
             let advice = auth::advice(&self.config.client_auth);
@@ -285,7 +288,7 @@ impl TokenEndpoint {
     }
 
     /// What the answer states; else what is configured, what it stated last, what the token itself hints at.
-    fn lifetime(&self, answer: &response::Answer) -> Duration {
+    fn lifetime(&self, answer: &response::ParsedResponse) -> Duration {
         let mut last_stated = self.last_stated.lock();
         if answer.lifetime_is_stated {
             *last_stated = answer.lifetime;
@@ -306,22 +309,22 @@ fn redactor(config: &OAuth2) -> Redactor {
     let mut redactor = match &config.client_auth {
         ClientAuth::SecretBasic { secret, .. }
         | ClientAuth::SecretPost { secret }
-        | ClientAuth::SecretJwt { secret, .. } => Redactor::default().hide(secret.expose()),
+        | ClientAuth::SecretJwt { secret, .. } => Redactor::default().redact_value(secret.expose()),
         _ => Redactor::default(),
     };
     for (_, value) in &config.request.headers {
-        redactor = redactor.hide_likely(value.expose());
+        redactor = redactor.redact_if_long(value.expose());
     }
     if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
-        redactor = redactor.hide(password.expose());
+        redactor = redactor.redact_value(password.expose());
     }
     if let TokenUrl::Endpoint(url) = &config.token_url {
         for (_, value) in url.query_pairs() {
-            redactor = redactor.hide_likely(&value);
+            redactor = redactor.redact_if_long(&value);
         }
     }
     for (_, value) in &config.endpoint_params {
-        redactor = redactor.hide_likely(value);
+        redactor = redactor.redact_if_long(value);
     }
     redactor
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::response;
 use crate::config;
 use crate::net::dns::Resolver;
-use crate::oauth2::{FetchError, FetchFailure};
+use crate::oauth2::{SourceError, SourceErrorKind};
 use crate::tls::client::TlsClient;
 
 /// Limit on the TCP and TLS handshakes, within `request_timeout`.
@@ -55,12 +55,12 @@ impl HttpClient {
         &self,
         answer: &mut reqwest::Response,
         who: &str,
-    ) -> Result<Zeroizing<Vec<u8>>, FetchError> {
+    ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error, who))? {
             if body.len() + chunk.len() > MAX_BODY {
                 let message = format!("{who}'s answer is larger than 1 MiB");
-                return Err(FetchError::new(FetchFailure::Malformed, message));
+                return Err(SourceError::new(SourceErrorKind::Malformed, message));
             }
             body.extend_from_slice(&chunk);
         }
@@ -68,7 +68,7 @@ impl HttpClient {
     }
 
     /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
-    pub(crate) fn unanswered(&self, error: &reqwest::Error, who: &str) -> FetchError {
+    pub(crate) fn unanswered(&self, error: &reqwest::Error, who: &str) -> SourceError {
         let mut causes = String::new();
         let mut is_tls = false;
         let mut source = std::error::Error::source(error);
@@ -78,21 +78,21 @@ impl HttpClient {
             source = cause.source();
         }
         let (reason, what) = match () {
-            () if error.is_timeout() => (FetchFailure::Timeout, format!("{who} did not answer in time")),
-            () if is_tls => (FetchFailure::Tls, format!("TLS to {who} failed")),
-            () if error.is_connect() => (FetchFailure::Connect, format!("cannot connect to {who}")),
-            () => (FetchFailure::Connect, format!("the connection to {who} broke")),
+            () if error.is_timeout() => (SourceErrorKind::Timeout, format!("{who} did not answer in time")),
+            () if is_tls => (SourceErrorKind::Tls, format!("TLS to {who} failed")),
+            () if error.is_connect() => (SourceErrorKind::Connect, format!("cannot connect to {who}")),
+            () => (SourceErrorKind::Connect, format!("the connection to {who} broke")),
         };
         let what = match self.proxy {
             Some(_) => format!("{what} (through the proxy of `proxy_url`)"),
             None => what,
         };
-        let message = if causes.is_empty() || reason == FetchFailure::Timeout {
+        let message = if causes.is_empty() || reason == SourceErrorKind::Timeout {
             what
         } else {
-            format!("{what}: {}", response::clean(&causes))
+            format!("{what}: {}", response::sanitize(&causes))
         };
-        FetchError::new(reason, message)
+        SourceError::new(reason, message)
     }
 }
 

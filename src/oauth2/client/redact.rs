@@ -10,14 +10,14 @@ use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 /// Shown in place of a text that gives something away.
-const HIDDEN: &str = "****";
+const REDACTED: &str = "****";
 /// A shorter value is a word or a number, not a secret; hiding it would hide half of all messages.
-const SHORTEST_GUESS: usize = 8;
+const MIN_SECRET_LENGTH: usize = 8;
 
 /// Knows what must not be shown.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
-    /// Decoded and in lower case, as [`plain`] makes a text.
+    /// Decoded and in lower case, as [`normalize`] makes a text.
     values: Vec<Zeroizing<String>>,
     /// Parts of Base64 that are the same wherever in the encoded text the value stands.
     encoded: Vec<Zeroizing<String>>,
@@ -25,7 +25,7 @@ pub(crate) struct Redactor {
 
 impl Redactor {
     /// Hides this value from now on, however it is written.
-    pub(crate) fn hide(mut self, value: &str) -> Self {
+    pub(crate) fn redact_value(mut self, value: &str) -> Self {
         let form = Zeroizing::new(byte_serialize(value.as_bytes()).collect::<String>());
         for value in [value, &form] {
             for alignment in 0..3 {
@@ -34,34 +34,34 @@ impl Redactor {
                     let encoded = Zeroizing::new(engine.encode(&*bytes));
                     // The characters at both ends depend on the neighbours as well.
                     let inner = encoded.get(alignment + 1..encoded.len().saturating_sub(2));
-                    let inner = inner.filter(|inner| inner.len() >= SHORTEST_GUESS);
+                    let inner = inner.filter(|inner| inner.len() >= MIN_SECRET_LENGTH);
                     self.encoded.extend(inner.map(|inner| Zeroizing::new(inner.to_owned())));
                 }
             }
         }
-        self.values.push(plain(value));
+        self.values.push(normalize(value));
         self.values.push(Zeroizing::new(value.to_lowercase()));
         self
     }
 
     /// The same for a value that may or may not be a secret.
-    pub(crate) fn hide_likely(self, value: &str) -> Self {
-        if value.len() < SHORTEST_GUESS || value.contains("://") { self } else { self.hide(value) }
+    pub(crate) fn redact_if_long(self, value: &str) -> Self {
+        if value.len() < MIN_SECRET_LENGTH || value.contains("://") { self } else { self.redact_value(value) }
     }
 
     /// The text, or what is shown in its place.
-    pub(crate) fn show<'a>(&self, text: &'a str) -> &'a str {
-        let (decoded, lower) = (plain(text), Zeroizing::new(text.to_lowercase()));
-        let told =
+    pub(crate) fn apply<'a>(&self, text: &'a str) -> &'a str {
+        let (decoded, lower) = (normalize(text), Zeroizing::new(text.to_lowercase()));
+        let contains_secret =
             |value: &Zeroizing<String>| decoded.contains(value.as_str()) || lower.contains(value.as_str());
-        let is_told =
-            self.values.iter().any(told) || self.encoded.iter().any(|value| text.contains(value.as_str()));
-        if is_told { HIDDEN } else { text }
+        let has_secret = self.values.iter().any(contains_secret)
+            || self.encoded.iter().any(|value| text.contains(value.as_str()));
+        if has_secret { REDACTED } else { text }
     }
 }
 
 /// Without percent-encoding, and in one case.
-fn plain(text: &str) -> Zeroizing<String> {
+fn normalize(text: &str) -> Zeroizing<String> {
     let spaced = Zeroizing::new(text.replace('+', " "));
     let bytes = Zeroizing::new(percent_decode_str(&spaced).collect::<Vec<u8>>());
     Zeroizing::new(String::from_utf8_lossy(&bytes).to_lowercase())
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn finds_a_value_in_every_form_an_endpoint_may_write_it_in() {
         let secret = "p@ss +word%41/é=&";
-        let redactor = Redactor::default().hide(secret);
+        let redactor = Redactor::default().redact_value(secret);
         let form: String = byte_serialize(secret.as_bytes()).collect();
         for written in [
             secret.to_owned(),
@@ -90,18 +90,20 @@ mod tests {
             STANDARD_NO_PAD.encode(format!("{secret}, it is")),
             URL_SAFE_NO_PAD.encode(&form),
         ] {
-            assert_eq!(redactor.show(&format!("you sent «{written}»")), HIDDEN, "{written}");
+            assert_eq!(redactor.apply(&format!("you sent «{written}»")), REDACTED, "{written}");
         }
     }
 
     #[test]
     fn leaves_what_tells_nothing() {
-        let redactor =
-            Redactor::default().hide("hunter2").hide_likely("read").hide_likely("https://crm.example.com");
+        let redactor = Redactor::default()
+            .redact_value("hunter2")
+            .redact_if_long("read")
+            .redact_if_long("https://crm.example.com");
         for text in
             ["", "AADSTS7000215: Invalid client secret", "cannot read https://crm.example.com", "100%"]
         {
-            assert_eq!(redactor.show(text), text);
+            assert_eq!(redactor.apply(text), text);
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
-use crate::oauth2::{FetchError, FetchFailure};
+use crate::oauth2::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A longer lifetime is taken as this one: the token is merely renewed earlier.
@@ -24,7 +24,7 @@ const MAX_DESCRIPTION: usize = 200;
 
 /// A token answer, parsed.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ParsedResponse {
     /// `access_token`.
     pub access_token: Secret,
     /// From `expires_in`, or `expires_at`/`expires_on`, or the token's own `exp`; `None` where nothing says.
@@ -62,7 +62,7 @@ pub(crate) fn parse(
     body: &[u8],
     now: SystemTime,
     redactor: &Redactor,
-) -> Result<Answer, FetchError> {
+) -> Result<ParsedResponse, SourceError> {
     parse_as(TokenType::Bearer, status, headers, body, now, redactor)
 }
 
@@ -75,10 +75,10 @@ pub(crate) fn parse_as(
     body: &[u8],
     now: SystemTime,
     redactor: &Redactor,
-) -> Result<Answer, FetchError> {
+) -> Result<ParsedResponse, SourceError> {
     let mut fields = object(status, headers, body, now, redactor)?;
     let redactor = &with_tokens(redactor, Some(&fields));
-    let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
+    let malformed = |message: &str| SourceError::new(SourceErrorKind::Malformed, message);
     if let Some(other) = unusable_type(kind, &fields, redactor) {
         let wanted = kind.as_str();
         let hint = match kind {
@@ -104,10 +104,10 @@ pub(crate) fn parse_as(
     };
     let hint = jwt_lifetime(&access_token, now);
     let stated = stated_lifetime(&fields, hint, now);
-    Ok(Answer {
+    Ok(ParsedResponse {
         lifetime: stated.or(hint),
         lifetime_is_stated: stated.is_some(),
-        scope: fields.get("scope").and_then(Value::as_str).map(|scope| clean(redactor.show(scope))),
+        scope: fields.get("scope").and_then(Value::as_str).map(|scope| sanitize(redactor.apply(scope))),
         access_token,
         refresh_token,
     })
@@ -120,7 +120,7 @@ pub(crate) fn object(
     body: &[u8],
     now: SystemTime,
     redactor: &Redactor,
-) -> Result<Map<String, Value>, FetchError> {
+) -> Result<Map<String, Value>, SourceError> {
     let fields = fields(headers, body);
     let redactor = &with_tokens(redactor, fields.as_ref());
     // An error is an error under any status (GitHub and Slack send it under 200).
@@ -130,7 +130,7 @@ pub(crate) fn object(
     if !status.is_success() {
         return Err(unsuccessful(status, headers, now));
     }
-    let malformed = |message: &str| FetchError::new(FetchFailure::Malformed, message);
+    let malformed = |message: &str| SourceError::new(SourceErrorKind::Malformed, message);
     fields.ok_or_else(|| match body {
         [] => malformed("the token endpoint sent an empty answer"),
         _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
@@ -171,7 +171,7 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
 fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Redactor {
     let named = |name| fields.and_then(|fields| fields.get(name)).and_then(Value::as_str);
     let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named);
-    tokens.fold(redactor.clone(), Redactor::hide_likely)
+    tokens.fold(redactor.clone(), Redactor::redact_if_long)
 }
 
 /// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header. A token exchange answers `N_A`
@@ -181,7 +181,7 @@ fn unusable_type(wanted: TokenType, fields: &Map<String, Value>, redactor: &Reda
         None | Some(Value::Null) => None,
         Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case(wanted.as_str()) => None,
         Some(Value::String(kind)) if kind == "N_A" && fields.contains_key("issued_token_type") => None,
-        Some(Value::String(kind)) => Some(clean(redactor.show(kind))),
+        Some(Value::String(kind)) => Some(sanitize(redactor.apply(kind))),
         Some(_) => Some("that is no string".into()),
     }
 }
@@ -239,9 +239,9 @@ fn refused(
     description: Option<&Value>,
     now: SystemTime,
     redactor: &Redactor,
-) -> FetchError {
+) -> SourceError {
     // Redacted before it is cut: half a secret is still one.
-    let shown = |text: &str| clean(redactor.show(text));
+    let shown = |text: &str| sanitize(redactor.apply(text));
     let code = match code {
         Value::String(code) => shown(code),
         Value::Number(code) => code.to_string(),
@@ -254,30 +254,30 @@ fn refused(
     }
     let passing = matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down");
     let reason = match status.as_u16() {
-        429 => FetchFailure::RateLimited,
-        408 | 500.. => FetchFailure::ServerError,
-        _ if passing => FetchFailure::ServerError,
-        _ => FetchFailure::Refused,
+        429 => SourceErrorKind::RateLimited,
+        408 | 500.. => SourceErrorKind::ServerError,
+        _ if passing => SourceErrorKind::ServerError,
+        _ => SourceErrorKind::Refused,
     };
-    FetchError { reason, message, retry_after: retry_after(headers, now), code: Some(code) }
+    SourceError { reason, message, retry_after: retry_after(headers, now), code: Some(code) }
 }
 
-fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> FetchError {
+fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> SourceError {
     let retry_after = retry_after(headers, now);
     let (reason, note) = match status.as_u16() {
-        429 => (FetchFailure::RateLimited, ""),
-        503 if retry_after.is_some() => (FetchFailure::RateLimited, ""),
-        408 | 500.. => (FetchFailure::ServerError, ""),
+        429 => (SourceErrorKind::RateLimited, ""),
+        503 if retry_after.is_some() => (SourceErrorKind::RateLimited, ""),
+        408 | 500.. => (SourceErrorKind::ServerError, ""),
         300..=399 => (
-            FetchFailure::Malformed,
+            SourceErrorKind::Malformed,
             ": a redirect, which is never followed; token_url must be the endpoint itself",
         ),
-        401 => (FetchFailure::Refused, ", without saying why"),
+        401 => (SourceErrorKind::Refused, ", without saying why"),
         // No OAuth error: something before the endpoint, such as a firewall, which may let the next request pass.
-        400 | 403 => (FetchFailure::Malformed, " without an OAuth error: is something in between?"),
-        _ => (FetchFailure::Malformed, ": is token_url the token endpoint?"),
+        400 | 403 => (SourceErrorKind::Malformed, " without an OAuth error: is something in between?"),
+        _ => (SourceErrorKind::Malformed, ": is token_url the token endpoint?"),
     };
-    FetchError {
+    SourceError {
         reason,
         message: format!("the token endpoint answered {}{note}", status.as_u16()),
         retry_after,
@@ -295,7 +295,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// Text of a stranger, fit for a log: short, on one line, ASCII.
-pub(crate) fn clean(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let keep = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.chars().take(MAX_DESCRIPTION).map(keep).collect()
 }
@@ -312,7 +312,11 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(NOW)
     }
 
-    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Answer, FetchError> {
+    fn answer(
+        status: u16,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Result<ParsedResponse, SourceError> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
@@ -327,7 +331,7 @@ mod tests {
         answer.lifetime.map_or(-1, |lifetime| lifetime.as_millis().cast_signed())
     }
 
-    fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> (FetchFailure, String) {
+    fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> (SourceErrorKind, String) {
         let error = answer(status, headers, body).unwrap_err();
         (error.reason, error.message)
     }
@@ -399,7 +403,7 @@ mod tests {
 
     #[test]
     fn classifies_every_failure_once() {
-        use FetchFailure::{Malformed, RateLimited, Refused, ServerError};
+        use SourceErrorKind::{Malformed, RateLimited, Refused, ServerError};
         let html = "<html>Sign in</html>";
         for (status, body, expected) in [
             (200, "", Malformed),
@@ -488,7 +492,7 @@ mod tests {
     fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
         let body =
             format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
-        let redactor = Redactor::default().hide("CANARY");
+        let redactor = Redactor::default().redact_value("CANARY");
         let error =
             parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redactor).unwrap_err();
         assert!(!error.message.contains("CAN"), "{}", error.message);

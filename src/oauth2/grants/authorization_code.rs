@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::client::response::clean;
-use crate::oauth2::{FetchError, Issued};
+use crate::oauth2::client::response::sanitize;
+use crate::oauth2::{SourceError, TokenResponse};
 use crate::secret::Secret;
 
 /// One login: good for one answer.
@@ -26,7 +26,7 @@ pub struct AuthorizationRequest {
 
 /// Why an answer from the authorization endpoint gives no code. Nothing in it can hold one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoCode {
+pub enum AuthorizationError {
     /// It does not belong to this login: somebody else's, an older one's, or an attack.
     #[error("this answer does not belong to this login: its `state` is another")]
     NotOurs,
@@ -74,35 +74,39 @@ impl AuthorizationRequest {
     }
 
     /// The code in the query that the browser came back with.
-    pub fn code(&self, query: &str) -> Result<Secret, NoCode> {
+    pub fn code(&self, query: &str) -> Result<Secret, AuthorizationError> {
         let only = |name: &'static str| {
             let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
             match (values.next(), values.next()) {
                 (first, None) => Ok(first.map(|(_, value)| Zeroizing::new(value.into_owned()))),
-                _ => Err(NoCode::Malformed(name)),
+                _ => Err(AuthorizationError::Malformed(name)),
             }
         };
-        let state = only("state")?.ok_or(NoCode::NotOurs)?;
+        let state = only("state")?.ok_or(AuthorizationError::NotOurs)?;
         // In constant time, so that nobody guesses it letter by letter.
         if !bool::from(state.as_bytes().ct_eq(self.state.expose().as_bytes())) {
-            return Err(NoCode::NotOurs);
+            return Err(AuthorizationError::NotOurs);
         }
         if let (Some(expected), Some(iss)) = (&self.issuer, only("iss")?)
             && *expected != *iss
         {
-            return Err(NoCode::OtherIssuer);
+            return Err(AuthorizationError::OtherIssuer);
         }
         if let Some(error) = only("error")? {
             let description = only("error_description")?;
-            let described = description.map(|text| format!(": {}", clean(&text))).unwrap_or_default();
-            return Err(NoCode::Denied(clean(&error) + &described));
+            let described = description.map(|text| format!(": {}", sanitize(&text))).unwrap_or_default();
+            return Err(AuthorizationError::Denied(sanitize(&error) + &described));
         }
-        let code = only("code")?.ok_or(NoCode::Malformed("code"))?;
-        Secret::new(code.to_string()).map_err(|_| NoCode::Malformed("code"))
+        let code = only("code")?.ok_or(AuthorizationError::Malformed("code"))?;
+        Secret::new(code.to_string()).map_err(|_| AuthorizationError::Malformed("code"))
     }
 
     /// Exchanges the code for tokens (RFC 6749 §4.1.3).
-    pub async fn exchange(&self, endpoint: &TokenEndpoint, code: &Secret) -> Result<Issued, FetchError> {
+    pub async fn exchange(
+        &self,
+        endpoint: &TokenEndpoint,
+        code: &Secret,
+    ) -> Result<TokenResponse, SourceError> {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code.expose()),
@@ -190,20 +194,23 @@ services:
         let iss = "iss=https%3A%2F%2Flogin.example.com";
         assert!(code(&format!("code=a&state=STATE&{iss}")).is_ok());
         for (query, expected) in [
-            ("", NoCode::NotOurs),
-            ("code=a", NoCode::NotOurs),
-            ("code=a&state=", NoCode::NotOurs),
-            ("code=a&state=STATEx", NoCode::NotOurs),
-            ("error=access_denied", NoCode::NotOurs),
-            ("code=a&state=STATE&state=STATE", NoCode::Malformed("state")),
-            ("code=a&code=b&state=STATE", NoCode::Malformed("code")),
-            ("code=&state=STATE", NoCode::Malformed("code")),
-            ("code=a%0Ab&state=STATE", NoCode::Malformed("code")),
-            ("state=STATE", NoCode::Malformed("code")),
-            ("code=a&state=STATE&iss=https%3A%2F%2Fevil.example", NoCode::OtherIssuer),
-            ("code=a&state=STATE&iss=https%3A%2F%2Flogin.example.com%2F", NoCode::OtherIssuer),
-            ("error=access_denied&state=STATE", NoCode::Denied("access_denied".into())),
-            ("error=a%1B%5B2J&error_description=b%0Ac&state=STATE", NoCode::Denied("a?[2J: b?c".into())),
+            ("", AuthorizationError::NotOurs),
+            ("code=a", AuthorizationError::NotOurs),
+            ("code=a&state=", AuthorizationError::NotOurs),
+            ("code=a&state=STATEx", AuthorizationError::NotOurs),
+            ("error=access_denied", AuthorizationError::NotOurs),
+            ("code=a&state=STATE&state=STATE", AuthorizationError::Malformed("state")),
+            ("code=a&code=b&state=STATE", AuthorizationError::Malformed("code")),
+            ("code=&state=STATE", AuthorizationError::Malformed("code")),
+            ("code=a%0Ab&state=STATE", AuthorizationError::Malformed("code")),
+            ("state=STATE", AuthorizationError::Malformed("code")),
+            ("code=a&state=STATE&iss=https%3A%2F%2Fevil.example", AuthorizationError::OtherIssuer),
+            ("code=a&state=STATE&iss=https%3A%2F%2Flogin.example.com%2F", AuthorizationError::OtherIssuer),
+            ("error=access_denied&state=STATE", AuthorizationError::Denied("access_denied".into())),
+            (
+                "error=a%1B%5B2J&error_description=b%0Ac&state=STATE",
+                AuthorizationError::Denied("a?[2J: b?c".into()),
+            ),
         ] {
             assert_eq!(code(query).unwrap_err(), expected, "{query}");
         }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{FetchError, Issued, TokenSource};
+use crate::oauth2::{SourceError, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// The client-credentials grant at one endpoint.
@@ -20,13 +20,13 @@ impl ClientCredentials {
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
-    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let mut fields = vec![("grant_type", "client_credentials")];
         let scope = self.endpoint.scope();
         if !scope.is_empty() {
             fields.push(("scope", scope));
         }
         let issued = self.endpoint.request(&fields).await?;
-        Ok(Issued { refresh_token: None, ..issued })
+        Ok(TokenResponse { refresh_token: None, ..issued })
     }
 }

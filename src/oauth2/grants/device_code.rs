@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::oauth2::client::discovery::LoginEndpoint;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::client::response::{clean, number, object};
-use crate::oauth2::{FetchError, FetchFailure, Issued};
+use crate::oauth2::client::response::{number, object, sanitize};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse};
 use crate::secret::Secret;
 
 /// Between two questions where the answer does not say (RFC 8628 §3.2).
@@ -39,7 +39,7 @@ pub struct DeviceAuthorization {
 
 impl DeviceAuthorization {
     /// Asks the device authorization endpoint for a code (RFC 8628 §3.1).
-    pub async fn begin(endpoint: &TokenEndpoint, configured: Option<&Url>) -> Result<Self, FetchError> {
+    pub async fn begin(endpoint: &TokenEndpoint, configured: Option<&Url>) -> Result<Self, SourceError> {
         let url = endpoint.login_endpoint(configured, LoginEndpoint::DeviceAuthorization).await?;
         let scope = endpoint.scope();
         let mut fields = Vec::new();
@@ -53,10 +53,10 @@ impl DeviceAuthorization {
         })
     }
 
-    fn read(answer: &Map<String, Value>) -> Result<Self, FetchError> {
+    fn read(answer: &Map<String, Value>) -> Result<Self, SourceError> {
         let malformed = |what: &str| {
             let message = format!("the device authorization endpoint's answer has no usable {what}");
-            FetchError::new(FetchFailure::Malformed, message)
+            SourceError::new(SourceErrorKind::Malformed, message)
         };
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let seconds = |name: &str| {
@@ -67,7 +67,7 @@ impl DeviceAuthorization {
         // Google's first version has another name for it.
         let verification_uri = text("verification_uri").or_else(|| text("verification_url"));
         Ok(Self {
-            user_code: text("user_code").map(clean).ok_or_else(|| malformed("user_code"))?,
+            user_code: text("user_code").map(sanitize).ok_or_else(|| malformed("user_code"))?,
             verification_uri: verification_uri.and_then(page).ok_or_else(|| malformed("verification_uri"))?,
             verification_uri_complete: text("verification_uri_complete").and_then(page),
             expires_in: seconds("expires_in").unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT),
@@ -77,7 +77,7 @@ impl DeviceAuthorization {
     }
 
     /// Asks the token endpoint until the person has decided or the code has expired.
-    pub async fn tokens(&self, endpoint: &TokenEndpoint) -> Result<Issued, FetchError> {
+    pub async fn poll_token(&self, endpoint: &TokenEndpoint) -> Result<TokenResponse, SourceError> {
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("device_code", self.device_code.expose()),
@@ -86,8 +86,8 @@ impl DeviceAuthorization {
         let mut interval = self.interval;
         loop {
             if Instant::now() + interval >= end {
-                return Err(FetchError::new(
-                    FetchFailure::Refused,
+                return Err(SourceError::new(
+                    SourceErrorKind::Refused,
                     "the code has expired before it was entered",
                 ));
             }
@@ -101,13 +101,15 @@ impl DeviceAuthorization {
 }
 
 /// How long to wait before the next question (RFC 8628 §3.5); `None` where there is no next one.
-fn longer(interval: Duration, error: &FetchError) -> Option<Duration> {
+fn longer(interval: Duration, error: &SourceError) -> Option<Duration> {
     let next = match error.code.as_deref() {
         Some("authorization_pending") => interval,
         Some("slow_down") => interval + SLOWER,
         _ => match error.reason {
-            FetchFailure::Connect | FetchFailure::Timeout | FetchFailure::ServerError => interval * 2,
-            FetchFailure::RateLimited => error.retry_after.unwrap_or(interval * 2).max(interval),
+            SourceErrorKind::Connect | SourceErrorKind::Timeout | SourceErrorKind::ServerError => {
+                interval * 2
+            }
+            SourceErrorKind::RateLimited => error.retry_after.unwrap_or(interval * 2).max(interval),
             _ => return None,
         },
     };
@@ -123,10 +125,10 @@ fn page(text: &str) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use FetchFailure::{Connect, Malformed, Refused, ServerError, Tls};
+    use SourceErrorKind::{Connect, Malformed, Refused, ServerError, Tls};
     use serde_json::json;
 
-    fn read(change: &Value) -> Result<DeviceAuthorization, FetchError> {
+    fn read(change: &Value) -> Result<DeviceAuthorization, SourceError> {
         let mut answer = json!({
             "device_code": "CANARY", "user_code": "WDJB-MJHT", "verification_uri": "https://example.com/device",
         });
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn slows_down_when_it_is_told_to_and_ends_when_it_is_refused() {
         let next = |reason, code: Option<&str>| {
-            let error = FetchError { code: code.map(str::to_owned), ..FetchError::new(reason, "") };
+            let error = SourceError { code: code.map(str::to_owned), ..SourceError::new(reason, "") };
             longer(Duration::from_secs(5), &error).map(|next| next.as_secs())
         };
         assert_eq!(next(Refused, Some("authorization_pending")), Some(5));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::config::JwtBearer;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource, jws};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource, jws};
 use crate::secret::Secret;
 
 /// The JWT bearer grant at one endpoint.
@@ -26,9 +26,9 @@ impl JwtBearerGrant {
 
 #[async_trait]
 impl TokenSource for JwtBearerGrant {
-    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let unsigned =
-            |error: crate::secret::SigningFailed| FetchError::new(FetchFailure::Local, error.to_string());
+            |error: crate::secret::SigningFailed| SourceError::new(SourceErrorKind::Local, error.to_string());
         let JwtBearer { key, key_id, headers, claims, lifetime } = &*self.grant;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut header = vec![("typ", json!("JWT"))];
@@ -37,7 +37,7 @@ impl TokenSource for JwtBearerGrant {
         header.extend(headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
         let mut claims = claims.clone();
         claims.entry("aud").or_insert_with(|| json!(self.endpoint.config().token_url.as_str()));
-        claims.entry("jti").or_insert(json!(jws::unique().map_err(unsigned)?));
+        claims.entry("jti").or_insert(json!(jws::random_id().map_err(unsigned)?));
         claims.insert("iat".into(), json!(now));
         claims.insert("exp".into(), json!(now + lifetime.as_secs()));
         let assertion = jws::sign(key, &header, &claims).map_err(unsigned)?;
@@ -50,6 +50,6 @@ impl TokenSource for JwtBearerGrant {
             fields.push(("scope", scope));
         }
         let issued = self.endpoint.request(&fields).await?;
-        Ok(Issued { refresh_token: None, ..issued })
+        Ok(TokenResponse { refresh_token: None, ..issued })
     }
 }

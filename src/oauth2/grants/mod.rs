@@ -13,27 +13,27 @@ mod user_login;
 use std::sync::Arc;
 
 use super::client::endpoint::TokenEndpoint;
-use super::refresh_tokens::registry::Chains;
-use super::{Metered, TokenSource, Traced};
+use super::refresh_tokens::registry::RefreshTokenRegistry;
+use super::{TokenSource, WithMetrics, WithTracing};
 use crate::config::Grant;
 use crate::metrics::TokenUsers;
 use crate::otel::Current;
 
-pub use authorization_code::{AuthorizationRequest, NoCode};
+pub use authorization_code::{AuthorizationError, AuthorizationRequest};
 pub use client_credentials::ClientCredentials;
 pub use device_code::DeviceAuthorization;
 pub use jwt_bearer::JwtBearerGrant;
 pub use password::PasswordGrant;
 pub use refresh_token::RefreshTokenGrant;
 pub use token_exchange::ExchangeGrant;
-pub use user_login::LoggedIn;
+pub use user_login::UserLoginGrant;
 
 /// The source for a configured grant: recorded where traces are on, measured for every service that shares its token, and going on with the refresh tokens
 /// of its chain. `names` are those services: they say in the log whose it is, and the first who has to log in.
 pub fn source(
     endpoint: TokenEndpoint,
     names: &[&str],
-    chains: &Chains,
+    refresh_tokens: &RefreshTokenRegistry,
     users: &TokenUsers,
     traces: &Arc<Current>,
 ) -> Arc<dyn TokenSource> {
@@ -43,12 +43,12 @@ pub fn source(
         Grant::Password(owner) => Arc::new(PasswordGrant::new(endpoint, owner)),
         Grant::RefreshToken(seed) => Arc::new(RefreshTokenGrant::new(endpoint, seed)),
         Grant::AuthorizationCode(_) | Grant::DeviceCode(_) => {
-            Arc::new(LoggedIn::new(endpoint, names.first().copied().unwrap_or_default().to_owned()))
+            Arc::new(UserLoginGrant::new(endpoint, names.first().copied().unwrap_or_default().to_owned()))
         }
         Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
     let name = names.join(", ");
-    let source = Traced::new(grant, &config, name.clone(), traces.clone());
-    Arc::new(chains.wrap(name, &config, Metered::new(source, users.clone()), users.clone()))
+    let source = WithTracing::new(grant, &config, name.clone(), traces.clone());
+    Arc::new(refresh_tokens.wrap(name, &config, WithMetrics::new(source, users.clone()), users.clone()))
 }

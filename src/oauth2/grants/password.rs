@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::refresh_token::refresh;
 use crate::config::Password;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{FetchError, Issued, TokenSource};
+use crate::oauth2::{SourceError, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// The password grant at one endpoint.
@@ -24,9 +24,9 @@ impl PasswordGrant {
 
 #[async_trait]
 impl TokenSource for PasswordGrant {
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
-        if let Some(held) = held {
-            match refresh(&self.endpoint, held, None).await {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        if let Some(refresh_token) = refresh_token {
+            match refresh(&self.endpoint, refresh_token, None).await {
                 Err(error) if error.has_code("invalid_grant") => {}
                 outcome => return outcome,
             }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{FetchError, Issued, TokenSource};
+use crate::oauth2::{SourceError, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// The refresh-token grant at one endpoint.
@@ -22,9 +22,9 @@ impl RefreshTokenGrant {
 
 #[async_trait]
 impl TokenSource for RefreshTokenGrant {
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let scope = Some(self.endpoint.scope()).filter(|scope| !scope.is_empty());
-        refresh(&self.endpoint, held.unwrap_or(&self.seed), scope).await
+        refresh(&self.endpoint, refresh_token.unwrap_or(&self.seed), scope).await
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) async fn refresh(
     endpoint: &TokenEndpoint,
     token: &Secret,
     scope: Option<&str>,
-) -> Result<Issued, FetchError> {
+) -> Result<TokenResponse, SourceError> {
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
     fields.extend(scope.map(|scope| ("scope", scope)));
     let mut issued = endpoint.request(&fields).await?;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::config::TokenExchange;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::secret::{Secret, Source};
 
 /// The token exchange at one endpoint.
@@ -23,7 +23,7 @@ impl ExchangeGrant {
 
 #[async_trait]
 impl TokenSource for ExchangeGrant {
-    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let TokenExchange { subject_token, subject_token_type, actor_token, .. } = &*self.exchange;
         let subject = read("subject_token", subject_token).await?;
         let actor = match actor_token {
@@ -48,15 +48,15 @@ impl TokenSource for ExchangeGrant {
             fields.push(("scope", scope));
         }
         let issued = self.endpoint.request(&fields).await?;
-        Ok(Issued { refresh_token: None, ..issued })
+        Ok(TokenResponse { refresh_token: None, ..issued })
     }
 }
 
 /// Reads a token off the thread that everything else waits on: a file may lie on a slow disk.
-async fn read(key: &'static str, source: &Source) -> Result<Secret, FetchError> {
+async fn read(key: &'static str, source: &Source) -> Result<Secret, SourceError> {
     let reading = source.clone();
     let unreadable = |why: &dyn std::fmt::Display| {
-        FetchError::new(FetchFailure::Local, format!("{key} ({source:?}) cannot be read: {why}"))
+        SourceError::new(SourceErrorKind::Local, format!("{key} ({source:?}) cannot be read: {why}"))
     };
     match tokio::task::spawn_blocking(move || reading.read()).await {
         Ok(read) => read.map_err(|error| unreadable(&error)),

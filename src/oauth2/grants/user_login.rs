@@ -5,16 +5,16 @@ use async_trait::async_trait;
 
 use super::refresh_token::refresh;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// What goes on from a login.
-pub struct LoggedIn {
+pub struct UserLoginGrant {
     endpoint: TokenEndpoint,
     service: String,
 }
 
-impl LoggedIn {
+impl UserLoginGrant {
     /// Prepares the source; `service` is the one whose login is asked for where there is none.
     pub fn new(endpoint: TokenEndpoint, service: String) -> Self {
         Self { endpoint, service }
@@ -22,13 +22,13 @@ impl LoggedIn {
 }
 
 #[async_trait]
-impl TokenSource for LoggedIn {
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
-        let Some(held) = held else {
+impl TokenSource for UserLoginGrant {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        let Some(refresh_token) = refresh_token else {
             let message = format!("nobody has logged in yet: run `sidekey login {}`", self.service);
-            return Err(FetchError::new(FetchFailure::LoginRequired, message));
+            return Err(SourceError::new(SourceErrorKind::LoginRequired, message));
         };
-        refresh(&self.endpoint, held, None).await.map_err(|mut error| {
+        refresh(&self.endpoint, refresh_token, None).await.map_err(|mut error| {
             if error.has_code("invalid_grant") {
                 error.message.push_str("; the login has ended: run `sidekey login ");
                 error.message.push_str(&self.service);

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::config;
 
 pub use super::identity::Identity;
-pub use super::record::{Saved, SavedToken};
+pub use super::record::{AccessTokenRecord, StateRecord};
 pub use super::seal::Unreadable;
 
 /// No state file is larger: it holds two tokens.
@@ -138,7 +138,7 @@ pub struct Lock {
 
 /// What a file looks like from outside; differs after every write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp(Option<(u64, SystemTime, u64)>);
+pub struct FileVersion(Option<(u64, SystemTime, u64)>);
 
 impl StateFile {
     /// Where it is.
@@ -172,7 +172,7 @@ impl StateFile {
 
     /// What was last saved; `None` where nothing was. Without the lock it is for looking at only: a refresh token must not
     /// be spent on it.
-    pub fn load(&self) -> Result<Option<Saved>, StateError> {
+    pub fn load(&self) -> Result<Option<StateRecord>, StateError> {
         let mut bytes = Vec::new();
         let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
         match read {
@@ -181,15 +181,15 @@ impl StateFile {
             Err(error) => return Err(self.failed("read", error)),
         }
         let content = self.keys.open(self.identity.as_bytes(), &bytes);
-        let saved = content.and_then(|content| Saved::from_json(&content).ok_or(Unreadable::Damaged));
+        let saved = content.and_then(|content| StateRecord::from_json(&content).ok_or(Unreadable::Damaged));
         saved.map(Some).map_err(|why| StateError::Unreadable { path: self.path.clone(), why })
     }
 
     /// Replaces what was saved: all of it or nothing, on disk when this returns. A file that cannot be read is set aside
     /// first, never overwritten.
-    pub fn save(&self, _lock: &Lock, saved: &Saved) -> Result<(), StateError> {
+    pub fn save(&self, _lock: &Lock, saved: &StateRecord) -> Result<(), StateError> {
         if let Err(StateError::Unreadable { .. }) = self.load() {
-            self.set_aside()?;
+            self.quarantine()?;
         }
         let sealed = self.keys.seal(self.identity.as_bytes(), &saved.to_json());
         let new = self.path.with_extension("new");
@@ -208,7 +208,7 @@ impl StateFile {
     }
 
     /// Renames a file that cannot be used, so that it is neither lost nor in the way; returns its new name.
-    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
+    pub fn quarantine(&self) -> Result<PathBuf, StateError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let aside = self.path.with_extension(format!("broken-{now}"));
         fs::rename(&self.path, &aside).map_err(|error| self.failed("set aside", error))?;
@@ -216,9 +216,9 @@ impl StateFile {
     }
 
     /// What it looks like now, to notice that another process has written it.
-    pub fn stamp(&self) -> Stamp {
+    pub fn version(&self) -> FileVersion {
         let metadata = fs::metadata(&self.path).ok();
-        Stamp(metadata.and_then(|file| Some((file.ino(), file.modified().ok()?, file.len()))))
+        FileVersion(metadata.and_then(|file| Some((file.ino(), file.modified().ok()?, file.len()))))
     }
 
     fn failed(&self, what: &'static str, error: io::Error) -> StateError {
@@ -235,7 +235,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// What is written and read is wiped.
-pub(super) type Wiped = Zeroizing<Vec<u8>>;
+pub(super) type ZeroizingBytes = Zeroizing<Vec<u8>>;
 
 #[cfg(test)]
 mod tests;

@@ -5,18 +5,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::files::Wiped;
+use super::files::ZeroizingBytes;
 use super::identity::hex;
-use crate::oauth2::{Expiry, Issued};
+use crate::oauth2::{Expiry, TokenResponse};
 use crate::secret::Secret;
 
 /// What is kept of a credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct StateRecord {
     /// The refresh token to be used next.
     pub refresh_token: Option<Secret>,
     /// The last access token, where `state.access_tokens` wants it kept.
-    pub access_token: Option<SavedToken>,
+    pub access_token: Option<AccessTokenRecord>,
     /// Names the login that all this came from; a running process that sees another one begins anew with it.
     pub login: Option<String>,
     /// Counts what was saved: two writes are never taken for one.
@@ -25,7 +25,7 @@ pub struct Saved {
 
 /// An access token on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SavedToken {
+pub struct AccessTokenRecord {
     /// The token.
     pub value: Secret,
     /// When it must no longer be sent, by the wall clock: no other outlives a process.
@@ -38,7 +38,7 @@ pub struct SavedToken {
     pub request: String,
 }
 
-impl Saved {
+impl StateRecord {
     /// What a login leaves: a refresh token, and a name by which a running process sees that it is a new one.
     pub fn login(refresh_token: Secret) -> Self {
         let login = Some(hex(&std::array::from_fn::<u8, 16, _>(|_| fastrand::u8(..))));
@@ -50,7 +50,7 @@ impl Saved {
         }
     }
 
-    pub(crate) fn to_json(&self) -> Wiped {
+    pub(crate) fn to_json(&self) -> ZeroizingBytes {
         let written = Written {
             refresh_token: self.refresh_token.as_ref().map(Secret::expose),
             access_token: self.access_token.as_ref().map(|token| WrittenToken {
@@ -72,7 +72,7 @@ impl Saved {
         let secret = |text: Zeroizing<String>| Secret::new(text.to_string()).ok();
         let access_token = match read.access_token {
             None => None,
-            Some(token) => Some(SavedToken {
+            Some(token) => Some(AccessTokenRecord {
                 value: secret(token.value)?,
                 expires: UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(token.expires).ok()?)?,
                 lifetime: Duration::try_from_secs_f64(token.lifetime).ok()?,
@@ -88,9 +88,9 @@ impl Saved {
     }
 }
 
-impl SavedToken {
+impl AccessTokenRecord {
     /// To be kept.
-    pub fn of(issued: &Issued, request: &str) -> Self {
+    pub fn of(issued: &TokenResponse, request: &str) -> Self {
         Self {
             value: issued.access_token.clone(),
             expires: issued.expiry.wall(),
@@ -101,8 +101,8 @@ impl SavedToken {
     }
 
     /// To be used: as it was issued.
-    pub fn issued(&self) -> Issued {
-        Issued {
+    pub fn issued(&self) -> TokenResponse {
+        TokenResponse {
             access_token: self.value.clone(),
             expiry: Expiry::until(self.expires, self.lifetime),
             scope: self.scope.clone(),

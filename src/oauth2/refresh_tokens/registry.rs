@@ -12,36 +12,38 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::files::{Identity, Lock, Saved, SavedToken, Stamp, StateDir, StateError, StateFile};
+use super::files::{
+    AccessTokenRecord, FileVersion, Identity, Lock, StateDir, StateError, StateFile, StateRecord,
+};
 use crate::config::OAuth2;
 use crate::metrics::TokenUsers;
-use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// How often what could not be written is tried again.
-const REWRITE: Duration = Duration::from_secs(5);
+const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the file is looked at for what another process wrote, such as `sidekey login`.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The chains of all credentials, in memory and, with `state`, on disk.
 #[derive(Default)]
-pub struct Chains {
+pub struct RefreshTokenRegistry {
     dir: Option<StateDir>,
-    chains: Mutex<HashMap<Identity, Arc<Chain>>>,
+    entries: Mutex<HashMap<Identity, Arc<RefreshTokens>>>,
 }
 
-impl Chains {
+impl RefreshTokenRegistry {
     /// No chain yet; with a folder they are kept there.
     pub fn new(dir: Option<StateDir>) -> Self {
-        Self { dir, chains: Mutex::default() }
+        Self { dir, entries: Mutex::default() }
     }
 
     /// The chain of a credential: always the same one, so that two configurations of it do not spend a refresh token twice.
-    pub fn of(&self, config: &OAuth2) -> Arc<Chain> {
+    pub fn of(&self, config: &OAuth2) -> Arc<RefreshTokens> {
         let identity = Identity::of(config);
         let file = || self.dir.as_ref().map(|dir| dir.file(&identity));
-        let mut chains = self.chains.lock();
-        chains.entry(identity.clone()).or_insert_with(|| Arc::new(Chain::new(file()))).clone()
+        let mut entries = self.entries.lock();
+        entries.entry(identity.clone()).or_insert_with(|| Arc::new(RefreshTokens::new(file()))).clone()
     }
 
     /// Wraps a source so that it goes on with the refresh token of its chain, and leaves there what it is issued.
@@ -52,22 +54,29 @@ impl Chains {
         config: &OAuth2,
         inner: S,
         users: TokenUsers,
-    ) -> Chained<S> {
+    ) -> PersistedSource<S> {
         let keeping = self.dir.as_ref().filter(|dir| dir.keeps_access_tokens());
         let request = keeping.map(|dir| dir.fingerprint(config));
-        let is_needed = config.grant.keeps_refresh_token();
-        Chained { inner, chain: self.of(config), name, is_needed, request, users }
+        let requires_refresh_token = config.grant.keeps_refresh_token();
+        PersistedSource {
+            inner,
+            refresh_tokens: self.of(config),
+            name,
+            requires_refresh_token,
+            request,
+            users,
+        }
     }
 
     /// Ends all chains, before the process does: no token request begins any more, one that is under way is waited for until
     /// its answer is written (it has a time limit of its own), and what could not be written is tried once more.
-    pub async fn end(&self) {
-        let chains: Vec<_> = self.chains.lock().values().cloned().collect();
-        for chain in &chains {
-            chain.is_ended.store(true, Ordering::Relaxed);
+    pub async fn shut_down(&self) {
+        let entries: Vec<_> = self.entries.lock().values().cloned().collect();
+        for refresh_tokens in &entries {
+            refresh_tokens.is_shut_down.store(true, Ordering::Relaxed);
         }
-        for chain in chains {
-            if let Err(error) = chain.rewrite("").await {
+        for refresh_tokens in entries {
+            if let Err(error) = refresh_tokens.retry_write("").await {
                 tracing::error!("{error}. Its refresh token is lost: a login may have to be done again");
             }
         }
@@ -75,20 +84,20 @@ impl Chains {
 }
 
 /// The refresh tokens of one credential.
-pub struct Chain {
+pub struct RefreshTokens {
     file: Option<StateFile>,
     /// Held for as long as a token request takes: nobody spends the same refresh token.
-    link: tokio::sync::Mutex<Link>,
+    state: tokio::sync::Mutex<RefreshTokenState>,
     /// The file as it was when it was last read or written here.
-    seen: Mutex<Option<Stamp>>,
+    last_version: Mutex<Option<FileVersion>>,
     /// No token request begins any more.
-    is_ended: AtomicBool,
+    is_shut_down: AtomicBool,
 }
 
 /// Where the chain has come to.
 #[derive(Default)]
-struct Link {
-    saved: Saved,
+struct RefreshTokenState {
+    saved: StateRecord,
     /// The serial that the file had when it was last read or written.
     on_disk: u64,
     /// `saved` could not be written: it is newer than the file.
@@ -97,26 +106,26 @@ struct Link {
     used: Option<u64>,
 }
 
-impl Chain {
+impl RefreshTokens {
     fn new(file: Option<StateFile>) -> Self {
         Self {
             file,
-            link: tokio::sync::Mutex::default(),
-            seen: Mutex::default(),
-            is_ended: AtomicBool::new(false),
+            state: tokio::sync::Mutex::default(),
+            last_version: Mutex::default(),
+            is_shut_down: AtomicBool::new(false),
         }
     }
 
     /// Waits until another process has left a new login in the file.
-    async fn relogged(&self, file: &StateFile) {
+    async fn login_changed(&self, file: &StateFile) {
         let mut last = None;
         loop {
-            tokio::time::sleep(LOOK).await;
-            let stamp = file.stamp();
-            if *self.seen.lock() == Some(stamp) || last.replace(stamp) == Some(stamp) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let version = file.version();
+            if *self.last_version.lock() == Some(version) || last.replace(version) == Some(version) {
                 continue;
             }
-            let known = self.link.lock().await.saved.login.clone();
+            let known = self.state.lock().await.saved.login.clone();
             let Ok(Some(found)) = blocking(file, StateFile::load).await else { continue };
             if found.login.is_some() && found.login != known {
                 return;
@@ -125,11 +134,16 @@ impl Chain {
     }
 
     /// Brings the link up to date with the file, under its lock.
-    async fn catch_up(&self, file: &StateFile, link: &mut Link, name: &str) -> Result<(), StateError> {
+    async fn reload_from_disk(
+        &self,
+        file: &StateFile,
+        state: &mut RefreshTokenState,
+        name: &str,
+    ) -> Result<(), StateError> {
         let found = match blocking(file, StateFile::load).await {
             Ok(found) => found,
-            Err(StateError::Unreadable { path, why }) if !why.can_be_mended() => {
-                let aside = blocking(file, StateFile::set_aside).await?;
+            Err(StateError::Unreadable { path, why }) if !why.is_recoverable() => {
+                let aside = blocking(file, StateFile::quarantine).await?;
                 tracing::error!(
                     service.name = name,
                     "the state file {} cannot be used: {why}. It is now {}; without it a login may have to be done again",
@@ -140,67 +154,72 @@ impl Chain {
             }
             Err(error) => return Err(error),
         };
-        *self.seen.lock() = Some(file.stamp());
+        *self.last_version.lock() = Some(file.version());
         let Some(found) = found else { return Ok(()) };
         // What could not be written is newer, unless somebody else wrote meanwhile: that was a login.
-        if found.serial != link.on_disk || !link.is_unwritten {
-            link.on_disk = found.serial;
-            link.saved = found;
-            link.is_unwritten = false;
+        if found.serial != state.on_disk || !state.is_unwritten {
+            state.on_disk = found.serial;
+            state.saved = found;
+            state.is_unwritten = false;
         }
         Ok(())
     }
 
-    async fn write(&self, file: &StateFile, lock: &Arc<Lock>, link: &mut Link) -> Result<(), StateError> {
-        let (saved, lock) = (link.saved.clone(), lock.clone());
-        link.is_unwritten = true;
+    async fn write(
+        &self,
+        file: &StateFile,
+        lock: &Arc<Lock>,
+        state: &mut RefreshTokenState,
+    ) -> Result<(), StateError> {
+        let (saved, lock) = (state.saved.clone(), lock.clone());
+        state.is_unwritten = true;
         blocking(file, move |file| file.save(&lock, &saved)).await?;
-        link.is_unwritten = false;
-        link.on_disk = link.saved.serial;
-        *self.seen.lock() = Some(file.stamp());
+        state.is_unwritten = false;
+        state.on_disk = state.saved.serial;
+        *self.last_version.lock() = Some(file.version());
         Ok(())
     }
 
     /// Tries once more to write what could not be written; returns whether nothing is left to write.
-    async fn rewrite(&self, name: &str) -> Result<(), StateError> {
-        let mut link = self.link.lock().await;
+    async fn retry_write(&self, name: &str) -> Result<(), StateError> {
+        let mut state = self.state.lock().await;
         let Some(file) = &self.file else { return Ok(()) };
-        if !link.is_unwritten {
+        if !state.is_unwritten {
             return Ok(());
         }
         let lock = Arc::new(file.lock().await?);
-        self.catch_up(file, &mut link, name).await?;
-        if link.is_unwritten {
-            self.write(file, &lock, &mut link).await?;
-            written_at_last(name, file);
+        self.reload_from_disk(file, &mut state, name).await?;
+        if state.is_unwritten {
+            self.write(file, &lock, &mut state).await?;
+            log_recovered_write(name, file);
         }
         Ok(())
     }
 }
 
 /// A source that goes on with the refresh token of its chain.
-pub struct Chained<S> {
+pub struct PersistedSource<S> {
     inner: S,
-    chain: Arc<Chain>,
+    refresh_tokens: Arc<RefreshTokens>,
     name: String,
     /// Whether the grant cannot do without what is in the chain.
-    is_needed: bool,
+    requires_refresh_token: bool,
     /// Fingerprint of all that shapes the request, where access tokens are kept.
     request: Option<String>,
     users: TokenUsers,
 }
 
-impl<S: TokenSource> Chained<S> {
+impl<S: TokenSource> PersistedSource<S> {
     /// The chain.
-    pub fn chain(&self) -> &Arc<Chain> {
-        &self.chain
+    pub fn refresh_tokens(&self) -> &Arc<RefreshTokens> {
+        &self.refresh_tokens
     }
 
     /// The access token on disk, if it is worth using: the same request would be made for it, it has most of its life
     /// before it, and it is none that was used here and is now to be replaced.
-    fn kept(&self, link: &Link) -> Option<Issued> {
-        let token = link.saved.access_token.as_ref()?;
-        if self.request.as_ref() != Some(&token.request) || link.used == Some(link.saved.serial) {
+    fn usable_access_token(&self, state: &RefreshTokenState) -> Option<TokenResponse> {
+        let token = state.saved.access_token.as_ref()?;
+        if self.request.as_ref() != Some(&token.request) || state.used == Some(state.saved.serial) {
             return None;
         }
         let issued = token.issued();
@@ -208,17 +227,17 @@ impl<S: TokenSource> Chained<S> {
     }
 
     /// Says loudly that a write failed, and has it tried again until it succeeds.
-    fn unwritten(&self, error: &StateError) {
+    fn retry_write_in_background(&self, error: &StateError) {
         tracing::error!(
             service.name = self.name,
             "{error}. What the token endpoint issued is used all the same and writing it is tried again; \
              if Sidekey ends before that, its refresh token is lost and a login may have to be done again"
         );
-        let (chain, name) = (self.chain.clone(), self.name.clone());
+        let (refresh_tokens, name) = (self.refresh_tokens.clone(), self.name.clone());
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(REWRITE).await;
-                match chain.rewrite(&name).await {
+                tokio::time::sleep(WRITE_RETRY_INTERVAL).await;
+                match refresh_tokens.retry_write(&name).await {
                     Ok(()) => return,
                     Err(error) => tracing::debug!(service.name = name, "{error}"),
                 }
@@ -226,18 +245,22 @@ impl<S: TokenSource> Chained<S> {
         });
     }
 
-    async fn fetch_kept(&self, file: &StateFile, link: &mut Link) -> Result<Issued, FetchError> {
+    async fn fetch_with_file(
+        &self,
+        file: &StateFile,
+        state: &mut RefreshTokenState,
+    ) -> Result<TokenResponse, SourceError> {
         // Without its refresh token it could only spend an older one, and have the whole grant taken back.
         let lock = match file.lock().await {
             Ok(lock) => Some(Arc::new(lock)),
-            Err(error) if self.is_needed => return Err(local(&error)),
+            Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
                 tracing::warn!(service.name = self.name, "{error}; the token is not kept");
                 None
             }
         };
-        match self.chain.catch_up(file, link, &self.name).await {
-            Err(error) if self.is_needed => return Err(local(&error)),
+        match self.refresh_tokens.reload_from_disk(file, state, &self.name).await {
+            Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
                 tracing::warn!(
                     service.name = self.name,
@@ -246,28 +269,28 @@ impl<S: TokenSource> Chained<S> {
             }
             Ok(()) => {}
         }
-        if let Some(kept) = self.kept(link) {
-            link.used = Some(link.saved.serial);
+        if let Some(kept) = self.usable_access_token(state) {
+            state.used = Some(state.saved.serial);
             return Ok(kept);
         }
-        let held = link.saved.refresh_token.clone();
-        let issued = self.inner.fetch(held.as_ref()).await?;
-        let access_token = self.request.as_ref().map(|request| SavedToken::of(&issued, request));
-        if access_token.is_none() && issued.refresh_token == held {
+        let refresh_token = state.saved.refresh_token.clone();
+        let issued = self.inner.fetch(refresh_token.as_ref()).await?;
+        let access_token = self.request.as_ref().map(|request| AccessTokenRecord::of(&issued, request));
+        if access_token.is_none() && issued.refresh_token == refresh_token {
             return Ok(issued);
         }
-        link.saved.refresh_token.clone_from(&issued.refresh_token);
-        link.saved.access_token = access_token;
-        link.saved.serial = link.saved.serial.max(link.on_disk).wrapping_add(1);
-        link.used = Some(link.saved.serial);
+        state.saved.refresh_token.clone_from(&issued.refresh_token);
+        state.saved.access_token = access_token;
+        state.saved.serial = state.saved.serial.max(state.on_disk).wrapping_add(1);
+        state.used = Some(state.saved.serial);
         let Some(lock) = lock else { return Ok(issued) };
         // Before the access token is used: whatever happens next, what replaces the spent refresh token is on disk.
-        let was_written = !link.is_unwritten;
-        let written = self.chain.write(file, &lock, link).await;
+        let was_written = !state.is_unwritten;
+        let written = self.refresh_tokens.write(file, &lock, state).await;
         self.users.state_written(written.is_ok());
         match written {
-            Err(error) if was_written => self.unwritten(&error),
-            Ok(()) if !was_written => written_at_last(&self.name, file),
+            Err(error) if was_written => self.retry_write_in_background(&error),
+            Ok(()) if !was_written => log_recovered_write(&self.name, file),
             _ => {}
         }
         Ok(issued)
@@ -275,11 +298,11 @@ impl<S: TokenSource> Chained<S> {
 }
 
 #[async_trait]
-impl<S: TokenSource> TokenSource for Chained<S> {
+impl<S: TokenSource> TokenSource for PersistedSource<S> {
     async fn changed(&self) {
-        match &self.chain.file {
-            Some(file) if self.is_needed => {
-                self.chain.relogged(file).await;
+        match &self.refresh_tokens.file {
+            Some(file) if self.requires_refresh_token => {
+                self.refresh_tokens.login_changed(file).await;
                 tracing::info!(
                     service.name = self.name,
                     "a new login was found in state.dir: a token is asked for with it"
@@ -289,24 +312,26 @@ impl<S: TokenSource> TokenSource for Chained<S> {
         }
     }
 
-    async fn fetch(&self, _held: Option<&Secret>) -> Result<Issued, FetchError> {
-        let mut link = self.chain.link.lock().await;
-        if self.chain.is_ended.load(Ordering::Relaxed) {
-            return Err(FetchError::new(FetchFailure::Local, "Sidekey is ending"));
+    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        let mut state = self.refresh_tokens.state.lock().await;
+        if self.refresh_tokens.is_shut_down.load(Ordering::Relaxed) {
+            return Err(SourceError::new(SourceErrorKind::Local, "Sidekey is ending"));
         }
-        match &self.chain.file {
-            Some(file) if self.is_needed || self.request.is_some() => self.fetch_kept(file, &mut link).await,
+        match &self.refresh_tokens.file {
+            Some(file) if self.requires_refresh_token || self.request.is_some() => {
+                self.fetch_with_file(file, &mut state).await
+            }
             _ => {
-                let held = link.saved.refresh_token.clone();
-                let issued = self.inner.fetch(held.as_ref()).await?;
-                link.saved.refresh_token.clone_from(&issued.refresh_token);
+                let refresh_token = state.saved.refresh_token.clone();
+                let issued = self.inner.fetch(refresh_token.as_ref()).await?;
+                state.saved.refresh_token.clone_from(&issued.refresh_token);
                 Ok(issued)
             }
         }
     }
 }
 
-fn written_at_last(name: &str, file: &StateFile) {
+fn log_recovered_write(name: &str, file: &StateFile) {
     tracing::info!(service.name = name, "what was issued is written to {} at last", file.path().display());
 }
 
@@ -322,8 +347,8 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-fn local(error: &StateError) -> FetchError {
-    FetchError::new(FetchFailure::Local, error.to_string())
+fn local(error: &StateError) -> SourceError {
+    SourceError::new(SourceErrorKind::Local, error.to_string())
 }
 
 #[cfg(test)]

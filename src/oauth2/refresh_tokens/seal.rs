@@ -41,7 +41,7 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// Whether the right key or version would still read it.
-    pub fn can_be_mended(self) -> bool {
+    pub fn is_recoverable(self) -> bool {
         matches!(self, Self::Newer(_) | Self::OtherKey)
     }
 }

@@ -5,16 +5,16 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::metrics::TokenUsers;
-use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.
-pub struct Metered<S> {
+pub struct WithMetrics<S> {
     inner: S,
     users: TokenUsers,
 }
 
-impl<S> Metered<S> {
+impl<S> WithMetrics<S> {
     /// Wraps a source.
     pub fn new(inner: S, users: TokenUsers) -> Self {
         Self { inner, users }
@@ -22,20 +22,20 @@ impl<S> Metered<S> {
 }
 
 #[async_trait]
-impl<S: TokenSource> TokenSource for Metered<S> {
+impl<S: TokenSource> TokenSource for WithMetrics<S> {
     async fn changed(&self) {
         self.inner.changed().await;
     }
 
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let start = Instant::now();
-        let result = self.inner.fetch(held).await;
+        let result = self.inner.fetch(refresh_token).await;
         let reason = result.as_ref().err().map(|error| error.reason);
-        if reason == Some(FetchFailure::LoginRequired) {
+        if reason == Some(SourceErrorKind::LoginRequired) {
             // Nothing was asked of anybody.
             return result;
         }
-        let reason = reason.map_or("", FetchFailure::as_str);
+        let reason = reason.map_or("", SourceErrorKind::as_str);
         self.users.fetched(reason, start.elapsed());
         result
     }

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use url::Url;
 
 use crate::config::OAuth2;
-use crate::oauth2::{FetchError, FetchFailure, Issued, TokenSource};
+use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::otel::{Current, Span, Tracer, Value};
 use crate::secret::Secret;
 
 /// A source whose requests are recorded while traces are on.
-pub struct Traced<S> {
+pub struct WithTracing<S> {
     inner: S,
     traces: Arc<Current>,
     /// Whose token it is.
@@ -28,14 +28,18 @@ pub struct Traced<S> {
     failures: AtomicU32,
 }
 
-impl<S> Traced<S> {
+impl<S> WithTracing<S> {
     /// Wraps the source of a configuration.
     pub fn new(inner: S, config: &OAuth2, services: String, traces: Arc<Current>) -> Self {
         let server = Url::parse(config.token_url.as_str()).ok();
         Self { inner, traces, services, grant: config.grant.as_str(), server, failures: AtomicU32::new(0) }
     }
 
-    fn attributes(&self, result: &Result<Issued, FetchError>, attempt: u32) -> Vec<(&'static str, Value)> {
+    fn attributes(
+        &self,
+        result: &Result<TokenResponse, SourceError>,
+        attempt: u32,
+    ) -> Vec<(&'static str, Value)> {
         let mut attributes: Vec<(&'static str, Value)> = vec![
             ("http.request.method", "POST".into()),
             ("sidekey.service", self.services.clone().into()),
@@ -68,7 +72,7 @@ impl<S> Traced<S> {
         &self,
         tracer: &Tracer,
         began: (SystemTime, Instant),
-        result: &Result<Issued, FetchError>,
+        result: &Result<TokenResponse, SourceError>,
         attempt: u32,
     ) {
         tracer.record(Span {
@@ -83,15 +87,15 @@ impl<S> Traced<S> {
 }
 
 #[async_trait]
-impl<S: TokenSource> TokenSource for Traced<S> {
+impl<S: TokenSource> TokenSource for WithTracing<S> {
     async fn changed(&self) {
         self.inner.changed().await;
     }
 
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let began = (SystemTime::now(), Instant::now());
-        let result = self.inner.fetch(held).await;
-        if result.as_ref().is_err_and(|error| error.reason == FetchFailure::LoginRequired) {
+        let result = self.inner.fetch(refresh_token).await;
+        if result.as_ref().is_err_and(|error| error.reason == SourceErrorKind::LoginRequired) {
             // Nothing was asked of anybody.
             return result;
         }

@@ -12,7 +12,7 @@ use super::refuse::refuse;
 use crate::credential::Used;
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
-use crate::oauth2::dpop_key::NONCE;
+use crate::oauth2::dpop_key::NONCE_HEADER;
 use crate::proto::http2::websocket;
 use crate::proxy::access_log;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -302,7 +302,7 @@ impl<'p> Request<'p> {
     /// Takes the nonce that the upstream wants to see in the next proof; whether there is one, and it is new.
     pub(crate) fn hears_nonce(&self, fields: &[httparse::Header<'_>]) -> bool {
         let credential = &self.service.credential;
-        let is_nonce = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(NONCE.as_str());
+        let is_nonce = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(NONCE_HEADER.as_str());
         let nonce = || fields.iter().find(is_nonce);
         credential.wants_nonces()
             && nonce().is_some_and(|field| credential.hears_nonce(&self.endpoint.origin, field.value))

@@ -27,15 +27,15 @@ fn oauth2(client_id: &str) -> OAuth2 {
     }
 }
 
-fn saved(refresh_token: &str) -> Saved {
-    let access_token = SavedToken {
+fn saved(refresh_token: &str) -> StateRecord {
+    let access_token = AccessTokenRecord {
         value: secret("CANARY-access"),
         expires: UNIX_EPOCH + Duration::from_millis(1_767_225_600_250),
         lifetime: Duration::from_secs(3600),
         scope: Some("read".into()),
         request: "f00".into(),
     };
-    Saved {
+    StateRecord {
         refresh_token: Some(secret(refresh_token)),
         access_token: Some(access_token),
         login: None,
@@ -55,11 +55,11 @@ async fn what_was_saved_is_there_again_and_nobody_else_can_read_it() {
     let folder = TempDir::new().unwrap();
     let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
     assert_eq!(file.load().unwrap(), None);
-    let before = file.stamp();
+    let before = file.version();
     let lock = file.lock().await.unwrap();
     file.save(&lock, &saved("CANARY-1")).unwrap();
     file.save(&lock, &saved("CANARY-2")).unwrap();
-    assert_ne!(file.stamp(), before);
+    assert_ne!(file.version(), before);
     assert_eq!(file.load().unwrap(), Some(saved("CANARY-2")));
 
     let again = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
@@ -172,14 +172,14 @@ async fn one_holds_the_lock_and_the_other_waits() {
 
 #[test]
 fn a_login_is_told_from_the_one_before() {
-    let (one, two) = (Saved::login(secret("a")), Saved::login(secret("a")));
+    let (one, two) = (StateRecord::login(secret("a")), StateRecord::login(secret("a")));
     assert_ne!(one.login, two.login);
     assert!(one.login.is_some());
 }
 
 #[test]
 fn a_saved_token_lives_no_longer_than_it_was_issued_for() {
-    let token = |seconds| SavedToken {
+    let token = |seconds| AccessTokenRecord {
         expires: SystemTime::now() + Duration::from_secs(seconds),
         ..saved("x").access_token.unwrap()
     };
@@ -187,6 +187,6 @@ fn a_saved_token_lives_no_longer_than_it_was_issued_for() {
     assert!((595..=600).contains(&left.as_secs()), "{left:?}");
     // The wall clock was set back meanwhile.
     assert!(token(86_400).issued().expiry.remaining() <= Duration::from_secs(3600));
-    let over = SavedToken { expires: SystemTime::now() - Duration::from_secs(1), ..token(0) };
+    let over = AccessTokenRecord { expires: SystemTime::now() - Duration::from_secs(1), ..token(0) };
     assert!(over.issued().expiry.is_past());
 }

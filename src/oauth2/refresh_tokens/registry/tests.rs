@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config;
-use crate::oauth2::{Expiry, Moment};
+use crate::oauth2::{ClockReading, Expiry};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -16,9 +16,9 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.into()).unwrap()
 }
 
-fn issued(access_token: &str, refresh_token: Option<Secret>) -> Issued {
-    let expiry = Expiry::after(Moment::now(), HOUR);
-    Issued { access_token: secret(access_token), expiry, scope: None, refresh_token }
+fn issued(access_token: &str, refresh_token: Option<Secret>) -> TokenResponse {
+    let expiry = Expiry::after(ClockReading::now(), HOUR);
+    TokenResponse { access_token: secret(access_token), expiry, scope: None, refresh_token }
 }
 
 /// Rotates refresh tokens, and takes the whole grant back where a spent one comes again.
@@ -56,16 +56,16 @@ struct Source {
 
 #[async_trait]
 impl TokenSource for Source {
-    async fn fetch(&self, held: Option<&Secret>) -> Result<Issued, FetchError> {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         tokio::time::sleep(self.takes).await;
-        let sent = held.map_or("seed", Secret::expose).to_owned();
+        let sent = refresh_token.map_or("seed", Secret::expose).to_owned();
         let mut state = self.provider.state.lock();
         state.requests += 1;
         if state.spent.contains(&sent) {
             state.is_revoked = true;
         }
         if state.is_revoked || state.current.as_deref() != Some(&sent) {
-            return Err(FetchError::new(FetchFailure::Refused, "invalid_grant"));
+            return Err(SourceError::new(SourceErrorKind::Refused, "invalid_grant"));
         }
         state.issued += 1;
         let (access, next) = (format!("access-{}", state.issued), format!("refresh-{}", state.issued));
@@ -76,15 +76,26 @@ impl TokenSource for Source {
 }
 
 /// A process: a chain of its own over the folder that all share.
-fn process(folder: &TempDir, provider: &Arc<Provider>) -> Chained<Source> {
+fn process(folder: &TempDir, provider: &Arc<Provider>) -> PersistedSource<Source> {
     process_with(folder, provider, None)
 }
 
-fn process_with(folder: &TempDir, provider: &Arc<Provider>, request: Option<&str>) -> Chained<Source> {
+fn process_with(
+    folder: &TempDir,
+    provider: &Arc<Provider>,
+    request: Option<&str>,
+) -> PersistedSource<Source> {
     let source = Source { provider: provider.clone(), takes: Duration::from_millis(5) };
-    let chain = Arc::new(Chain::new(Some(file(folder))));
+    let refresh_tokens = Arc::new(RefreshTokens::new(Some(file(folder))));
     let (name, request) = ("crm".into(), request.map(str::to_owned));
-    Chained { inner: source, chain, name, is_needed: true, request, users: TokenUsers::default() }
+    PersistedSource {
+        inner: source,
+        refresh_tokens,
+        name,
+        requires_refresh_token: true,
+        request,
+        users: TokenUsers::default(),
+    }
 }
 
 fn file(folder: &TempDir) -> StateFile {
@@ -93,7 +104,7 @@ fn file(folder: &TempDir) -> StateFile {
     dir.file(&Identity::for_test("crm"))
 }
 
-fn value(issued: &Issued) -> &str {
+fn value(issued: &TokenResponse) -> &str {
     issued.access_token.expose()
 }
 
@@ -143,7 +154,7 @@ async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_c
     let saved = file(&folder).load().unwrap().unwrap();
     assert_eq!(saved.refresh_token, Some(secret("refresh-1")), "what was there is still there");
     fs::remove_dir(&in_the_way).unwrap();
-    process.chain.rewrite("crm").await.unwrap();
+    process.refresh_tokens.retry_write("crm").await.unwrap();
     let saved = file(&folder).load().unwrap().unwrap();
     assert_eq!(saved.refresh_token, Some(secret("refresh-4")));
 }
@@ -163,7 +174,7 @@ async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() 
     provider.state.lock().current = Some("from-login".into());
     let file = file(&folder);
     let lock = file.lock().await.unwrap();
-    file.save(&lock, &Saved::login(secret("from-login"))).unwrap();
+    file.save(&lock, &StateRecord::login(secret("from-login"))).unwrap();
     drop(lock);
     tokio::time::timeout(Duration::from_secs(10), running.changed()).await.unwrap();
     running.fetch(None).await.unwrap();
@@ -186,14 +197,14 @@ async fn a_kept_access_token_saves_the_request_after_a_restart_and_no_other() {
     assert_eq!(value(&start("another secret").fetch(None).await.unwrap()), "access-3");
 
     let saved = file(&folder).load().unwrap().unwrap();
-    let nearly_over = SavedToken {
+    let nearly_over = AccessTokenRecord {
         expires: SystemTime::now() + HOUR / 5,
         request: "one".into(),
         ..saved.access_token.clone().unwrap()
     };
     let file = file(&folder);
     let lock = file.lock().await.unwrap();
-    file.save(&lock, &Saved { access_token: Some(nearly_over), ..saved }).unwrap();
+    file.save(&lock, &StateRecord { access_token: Some(nearly_over), ..saved }).unwrap();
     drop(lock);
     assert_eq!(value(&start("one").fetch(None).await.unwrap()), "access-4");
 }
@@ -209,7 +220,7 @@ async fn a_file_of_another_key_is_left_alone_and_no_older_refresh_token_is_spent
     fs::write(&path, &bytes).unwrap();
     let running = process(&folder, &provider);
     let error = running.fetch(None).await.unwrap_err();
-    assert_eq!(error.reason, FetchFailure::Local);
+    assert_eq!(error.reason, SourceErrorKind::Local);
     assert!(error.message.contains("encrypted with another key"), "{error}");
     assert_eq!((fs::read(&path).unwrap(), provider.requests()), (bytes, 1));
     fs::write(&path, &whole).unwrap();
@@ -232,19 +243,26 @@ async fn a_damaged_file_is_set_aside() {
 #[tokio::test(start_paused = true)]
 async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     let provider = Provider::starting_with("seed");
-    let chains = Chains::default();
-    let chain = Arc::new(Chain::new(None));
-    chains.chains.lock().insert(Identity::for_test("crm"), chain.clone());
+    let registry = RefreshTokenRegistry::default();
+    let refresh_tokens = Arc::new(RefreshTokens::new(None));
+    registry.entries.lock().insert(Identity::for_test("crm"), refresh_tokens.clone());
     let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
     let (name, users) = ("crm".into(), TokenUsers::default());
-    let running = Arc::new(Chained { inner: source, chain, name, is_needed: true, request: None, users });
+    let running = Arc::new(PersistedSource {
+        inner: source,
+        refresh_tokens,
+        name,
+        requires_refresh_token: true,
+        request: None,
+        users,
+    });
     let fetching = tokio::spawn({
         let running = running.clone();
         async move { running.fetch(None).await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     let start = tokio::time::Instant::now();
-    chains.end().await;
+    registry.shut_down().await;
     assert_eq!(start.elapsed(), Duration::from_secs(7));
     assert_eq!(value(&fetching.await.unwrap().unwrap()), "access-1");
     assert!(running.fetch(None).await.is_err());
