@@ -16,6 +16,7 @@
 //! Threads: one control thread (refreshers, admin, signals) and `threads` workers, each with an event loop of its own on
 //! which a connection stays for its whole life.
 
+mod accept;
 mod admin_server;
 mod descriptor_limit;
 mod listeners;
@@ -59,6 +60,7 @@ use crate::tls::interception_ca::Authority;
 use crate::tls::reloadable::Renewal;
 use crate::upstream::Outside;
 
+pub use accept::ACCEPT_LOG;
 use admin_server::Pages;
 pub use descriptor_limit::raise_descriptors;
 use listeners::{Doors, OpenDoor};

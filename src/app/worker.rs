@@ -4,20 +4,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context;
-use parking_lot::Mutex;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::server::{Fds, ListenFds};
-use pingora::services::Service as _;
-use pingora::services::listening::Service as Listening;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::Listen;
 use crate::net::listener::Listener;
-use crate::proxy::{DataPlane, Entrance, ListenerContext};
+use crate::proxy::{DataPlane, ListenerContext};
 
 use super::Bound;
+use super::accept::AcceptLoop;
 use super::listeners::OpenDoor;
 
 /// How long a listener that broke down rests before it is taken up again.
@@ -49,15 +43,11 @@ impl Worker {
         let mut next = Some(first);
         self.runtime.spawn(async move {
             loop {
-                let again = || listening(&listener, Entrance::new(plane.clone(), door.clone()));
+                let again = || AcceptLoop::new(&listener, &plane, &door);
                 match next.take().map_or_else(again, Ok) {
-                    Ok((mut service, descriptors)) => {
-                        let stop = stop.clone();
+                    Ok(accept_loop) => {
                         // In a task of its own: not even a panic ends the listener for good.
-                        let serving = tokio::spawn(async move {
-                            service.start_service(Some(descriptors), stop, 1).await;
-                        });
-                        let _ = serving.await;
+                        let _ = tokio::spawn(accept_loop.run(stop.clone())).await;
                     }
                     Err(error) => tracing::error!("cannot listen on {}: {error:#}", bound.address),
                 }
@@ -84,7 +74,7 @@ impl Worker {
 
 /// All that one worker needs to serve a door: what could fail is done.
 pub(super) struct Ready {
-    first: (Listening<Entrance>, ListenFds),
+    first: AcceptLoop,
     listener: Arc<Listener>,
     plane: Arc<DataPlane>,
     bound: Bound,
@@ -96,32 +86,7 @@ impl Ready {
     /// Makes a descriptor of the door's socket and an accept loop on it.
     pub(super) fn new(open: &OpenDoor, plane: &Arc<DataPlane>) -> anyhow::Result<Self> {
         let (plane, door, listener) = (plane.clone(), open.door.clone(), open.listener.clone());
-        let first = listening(&listener, Entrance::new(plane.clone(), door.clone()))?;
+        let first = AcceptLoop::new(&listener, &plane, &door)?;
         Ok(Self { first, listener, plane, bound: open.bound.clone(), door, stop: open.stop.subscribe() })
     }
-}
-
-/// The engine's accept loop for one socket, and the descriptor it is to find it by.
-fn listening(listener: &Listener, entrance: Entrance) -> anyhow::Result<(Listening<Entrance>, ListenFds)> {
-    let (address, endpoint) = match &listener.address {
-        Listen::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
-        Listen::Unix(path) => {
-            let address = path.to_str().context("the path of a socket is not UTF-8")?.to_owned();
-            // As the umask made them: the engine's own choice lets every user of the machine in.
-            let permissions = std::fs::metadata(path)?.permissions();
-            // The engine does the same, and panics where it cannot.
-            std::fs::set_permissions(path, permissions.clone()).with_context(|| {
-                format!(
-                    "the socket at {address} belongs to another user (a socket unit of systemd makes it Sidekey's with `SocketUser=`)"
-                )
-            })?;
-            (address.clone(), ListenerConfig::uds(address).permissions(permissions))
-        }
-    };
-    let mut descriptors = Fds::new();
-    descriptors.add(address.clone(), listener.descriptor()?);
-    let mut service = Listening::new(address, entrance);
-    // The proxy reads into buffers of its own and writes whole messages.
-    service.add_listener(endpoint.l4_buffer(L4BufferSettings::unbuffered()));
-    Ok((service, Arc::new(Mutex::new(descriptors))))
 }

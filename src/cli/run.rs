@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             app.watch(Box::new(move || Config::load_with(&source, &known)), commands, log);
         }
     };
-    let served = logging::init(&config.log).map_err(Into::into);
+    let served = logging::init(&config.log, app::ACCEPT_LOG).map_err(Into::into);
     match served.and_then(|log| serve(&config, args.upgrade, watch(log))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),

@@ -2,9 +2,9 @@
 //!
 //! Only Sidekey's own events are ever printed, whatever `RUST_LOG` says. HTTP and TLS libraries write requests,
 //! headers and parse buffers into their trace lines; a proxy of credentials must not pass these on. What an operator
-//! needs of the engine's own log, the errors of its listeners, is picked out in `engine`.
+//! needs of the accept loop's own log, its errors, is picked out in `accept_errors`.
 
-mod pingora;
+mod accept_errors;
 
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
@@ -17,13 +17,13 @@ use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Log, LogFormat};
 
-pub use pingora::accept_failures;
+pub use accept_errors::{AcceptLog, accept_failures};
 
 /// The filter in use. Global because the logger of a process is.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging to standard error. `RUST_LOG`, where it is set, filled and valid, wins over `log.level`.
-pub fn init(log: &Log) -> Result<LogControl, TryInitError> {
+pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError> {
     // An empty variable is how a compose file passes on one that is not set; it would mean errors alone.
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
     let asked = asked.and_then(|filter| EnvFilter::try_new(filter).ok());
@@ -44,7 +44,7 @@ pub fn init(log: &Log) -> Result<LogControl, TryInitError> {
         .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
         .try_init()?;
     let _ = FILTER.set(handle.clone());
-    pingora::init();
+    accept_errors::init(accept_log);
     Ok(LogControl { filter: (!is_fixed).then_some(handle) })
 }
 

@@ -27,7 +27,7 @@
 //! failure      the one map from error to response
 //! ```
 //!
-//! pingora accepts the connections and ends them; the path of a request between two sockets is straight-line code of
+//! pingora accepts the connections (`app::accept`); the path of a request between two sockets is straight-line code of
 //! our own, because pingora's HTTP/1 sessions drop trailers and cost more than the job needs (docs/ARCHITECTURE.md).
 
 mod access_log;
@@ -45,10 +45,6 @@ mod wire;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use async_trait::async_trait;
-use pingora::apps::ServerApp;
-use pingora::protocols::Stream;
-use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
 use crate::tls::server::CallerTlsServer;
@@ -58,8 +54,10 @@ use crate::metrics::Metrics;
 use crate::runtime::snapshot::{Reader, Runtime, Snapshot};
 
 use peer::Peer;
+use wire::relay::Io;
 
 pub use error::{ErrorReason, ProxyError};
+pub use peer::{PeerAddress, PeerSocket};
 
 /// What all connections share.
 pub struct DataPlane {
@@ -211,45 +209,32 @@ impl ConnectionContext {
     }
 }
 
-/// What the engine calls for each connection of one listener.
-pub struct Entrance {
-    plane: Arc<DataPlane>,
-    listener: Arc<ListenerContext>,
-}
-
-impl Entrance {
-    /// Leads from a door to the data plane.
-    pub fn new(plane: Arc<DataPlane>, listener: Arc<ListenerContext>) -> Self {
-        Self { plane, listener }
-    }
-}
-
-#[async_trait]
-impl ServerApp for Entrance {
-    async fn process_new(self: &Arc<Self>, mut stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let peer = Peer::new(stream.get_socket_digest());
-        let context =
-            ConnectionContext { peer, ..ConnectionContext::new(self.plane.clone(), self.listener.clone()) };
-        let Some(_permit) = self.plane.connection_limit.try_acquire(context.snapshot().max_connections)
-        else {
-            // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
-            if self.listener.tls.is_none() {
-                downstream::connection_limit::refuse(&mut stream).await;
-            }
-            self.plane.metrics.error("", ErrorReason::Overloaded.as_str());
-            return None;
-        };
-        match &self.listener.tls {
-            None => downstream::http1::serve(context, &mut stream).await,
-            // In a box: without TLS there should be no header_buffer for it.
-            Some(tls) => Box::pin(serve_tls(context, stream, tls)).await,
+/// Serves one connection of a listener, to its end.
+pub(crate) async fn serve<S: Io>(
+    plane: &Arc<DataPlane>,
+    listener: &Arc<ListenerContext>,
+    mut stream: S,
+    socket: Option<Arc<dyn PeerSocket>>,
+) {
+    let peer = Peer::new(socket);
+    let context = ConnectionContext { peer, ..ConnectionContext::new(plane.clone(), listener.clone()) };
+    let Some(_permit) = plane.connection_limit.try_acquire(context.snapshot().max_connections) else {
+        // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
+        if listener.tls.is_none() {
+            downstream::connection_limit::refuse(&mut stream).await;
         }
-        None
+        plane.metrics.error("", ErrorReason::Overloaded.as_str());
+        return;
+    };
+    match &listener.tls {
+        None => downstream::http1::serve(context, &mut stream).await,
+        // In a box: without TLS there should be no room for it.
+        Some(tls) => Box::pin(serve_tls(context, stream, tls)).await,
     }
 }
 
 /// Shakes hands, and serves the connection if that went well.
-async fn serve_tls(context: ConnectionContext, stream: Stream, tls: &CallerTlsServer) {
+async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &CallerTlsServer) {
     if let Some(mut stream) = downstream::tls::accept(tls.current(), stream).await {
         downstream::http1::serve(context, &mut stream).await;
     }

@@ -1,13 +1,29 @@
 //! Who a connection is from, as far as that is known.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use pingora::protocols::SocketDigest;
+/// The other end of an accepted connection.
+pub trait PeerSocket: Send + Sync {
+    /// The address of that end. Asks the system the first time.
+    fn address(&self) -> PeerAddress;
+}
+
+/// The address of the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerAddress {
+    /// A TCP connection from this address.
+    Ip(IpAddr),
+    /// A Unix socket.
+    Unix,
+    /// The system does not know it, or not any more.
+    Unknown,
+}
 
 /// The other end of a caller's connection.
 #[derive(Default, Clone)]
 pub(super) struct Peer {
-    socket: Option<Arc<SocketDigest>>,
+    socket: Option<Arc<dyn PeerSocket>>,
     intercepted_by: Option<Arc<InterceptedBy>>,
 }
 
@@ -20,7 +36,7 @@ pub(super) struct InterceptedBy {
 }
 
 impl Peer {
-    pub(super) fn new(socket: Option<Arc<SocketDigest>>) -> Self {
+    pub(super) fn new(socket: Option<Arc<dyn PeerSocket>>) -> Self {
         Self { socket, intercepted_by: None }
     }
 
@@ -36,11 +52,34 @@ impl Peer {
 
     /// On this machine: by loopback or by a Unix socket. Asked of the system the first time, which is for refusals only.
     pub(super) fn is_local(&self) -> bool {
-        let Some(socket) = &self.socket else { return false };
-        match socket.peer_addr().and_then(|peer| peer.as_inet()) {
-            Some(peer) => peer.ip().to_canonical().is_loopback(),
-            // The caller's end of a Unix socket has no name.
-            None => socket.local_addr().is_some_and(|own| own.as_inet().is_none()),
+        match self.socket.as_ref().map(|socket| socket.address()) {
+            Some(PeerAddress::Ip(ip)) => ip.to_canonical().is_loopback(),
+            Some(PeerAddress::Unix) => true,
+            Some(PeerAddress::Unknown) | None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl PeerSocket for PeerAddress {
+        fn address(&self) -> PeerAddress {
+            *self
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_unix_peers_are_local() {
+        let is_local = |address: PeerAddress| Peer::new(Some(Arc::new(address))).is_local();
+        for local in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_local(PeerAddress::Ip(local.parse().unwrap())), "{local}");
+        }
+        for remote in ["10.0.0.1", "0.0.0.0", "::", "2001:db8::1", "::ffff:10.0.0.1"] {
+            assert!(!is_local(PeerAddress::Ip(remote.parse().unwrap())), "{remote}");
+        }
+        assert!(is_local(PeerAddress::Unix));
+        assert!(!is_local(PeerAddress::Unknown) && !Peer::new(None).is_local());
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::cannot_start;
 use super::run::serve;
-use crate::app::App;
+use crate::app::{ACCEPT_LOG, App};
 use crate::config::Config;
 use crate::logging;
 use crate::net::listener::BindError;
@@ -41,7 +41,7 @@ fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> 
         // That its secrets stand in plain text is what a demo is.
         anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo")? })
     };
-    logging::init(&config()?.log)?;
+    logging::init(&config()?.log, ACCEPT_LOG)?;
     match serve(&config()?, false, show) {
         // Another demo that started at the same moment took the port; now it shows as taken.
         Err(error) if error.is::<BindError>() => serve(&config()?, false, show),

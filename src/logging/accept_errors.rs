@@ -1,5 +1,5 @@
-//! What is passed on of the log of pingora: the errors of its listeners, which hold no bytes of a request. Every other line of
-//! any dependency is dropped.
+//! The errors of the accept loop, which logs through the `log` facade. They hold no bytes of a request and are passed on;
+//! every other line of any dependency is dropped.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
-/// How the engine begins where it could not accept a connection.
-const ACCEPT: &str = "Accept() failed";
 /// Each worker tries again every second, at every listener: failures that are no further apart than this are one episode.
 const EPISODE: Duration = Duration::from_secs(60);
 
-/// Global because the logger of a process is, and the engine tells of it there alone.
+/// Global because the logger of a process is, and the accept loop reports failures there alone.
 static FAILURES: LazyLock<IntCounter> = LazyLock::new(|| {
     let help = "Attempts to accept a connection that failed, most likely because too many files were open.";
     IntCounter::new("sidekey_accept_failures_total", help).expect("a name and a help text")
@@ -25,17 +23,24 @@ pub fn accept_failures() -> &'static IntCounter {
     &FAILURES
 }
 
-pub(crate) fn init() {
-    if log::set_logger(&EngineLog).is_ok() {
+/// How to recognise the errors of the accept loop in the `log` facade.
+#[derive(Debug, Clone, Copy)]
+pub struct AcceptLog {
+    /// The target of its events.
+    pub target: &'static str,
+    /// How the text begins if a connection could not be accepted.
+    pub accept_failed: &'static str,
+}
+
+pub(crate) fn init(accept_log: AcceptLog) {
+    if log::set_boxed_logger(Box::new(accept_log)).is_ok() {
         log::set_max_level(log::LevelFilter::Error);
     }
 }
 
-struct EngineLog;
-
-impl log::Log for EngineLog {
+impl log::Log for AcceptLog {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() == log::Level::Error && metadata.target() == "pingora_core::services::listening"
+        metadata.level() == log::Level::Error && metadata.target() == self.target
     }
 
     fn log(&self, record: &log::Record<'_>) {
@@ -43,7 +48,7 @@ impl log::Log for EngineLog {
             return;
         }
         let text = record.args().to_string();
-        if !text.starts_with(ACCEPT) {
+        if !text.starts_with(self.accept_failed) {
             tracing::error!(target: "sidekey::listener", "{text}");
             return;
         }
@@ -81,14 +86,15 @@ mod tests {
 
     #[test]
     fn drops_what_dependencies_log() {
+        let accept_log = AcceptLog { target: "engine::listening", accept_failed: "Accept() failed" };
         let enabled = |target| {
             log::Log::enabled(
-                &EngineLog,
+                &accept_log,
                 &log::Metadata::builder().level(log::Level::Error).target(target).build(),
             )
         };
-        assert!(enabled("pingora_core::services::listening"));
-        assert!(!enabled("pingora_core::protocols::http::v1::server"));
+        assert!(enabled("engine::listening"));
+        assert!(!enabled("engine::protocols::http::v1::server"));
         assert!(!enabled("rustls::msgs"));
     }
 
