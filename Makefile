@@ -6,8 +6,14 @@
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
 REAL_SOFTWARE := real:: deploy:: \
+	admin::status_page admin_refresh_fetches_a_new_token admin_refresh_recovers_service_without_token \
+	admin_test_calls_upstream_once_and_explains api_reloads_configuration \
+	api_shows_each_service_state_with_cause_and_advice openapi_document_describes_every_response \
 	ingress::clients:: ingress::compiled_clients:: ingress::documented_clients:: ingress::differential:: \
-	admin::status_page jwt::tests::every_algorithm
+	connect_http2_works_with_curl_and_nghttpd http2_websocket_works_with_node_and_aiohttp \
+	jws::tests client_secret_jwt_assertion_does_not_send_the_secret dpop_proofs_are_accepted_by_oidc_provider \
+	private_key_jwt_assertion_is_verified_by_jose trace_context_is_propagated_to_upstream \
+	upstream_https_behind_http_url_is_diagnosed upstream_tls_client_certificate_is_accepted_by_nginx
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
