@@ -94,7 +94,7 @@ mod tests {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("node is installed; see scripts/test-setup");
+            .expect("node is installed; see scripts/test-deps");
         let input = serde_json::to_vec(tokens).unwrap();
         node.stdin.take().unwrap().write_all(&input).unwrap();
         let output = node.wait_with_output().unwrap();

@@ -1,6 +1,6 @@
 //! A person who has never seen Sidekey finds from the page alone which of ten services is broken and why.
 //!
-//! `make pictures` has the pictures of the documentation taken here.
+//! `make screenshots` has the pictures of the documentation taken here.
 
 use std::fmt::Write as _;
 use std::path::Path;

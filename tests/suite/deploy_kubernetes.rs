@@ -236,7 +236,7 @@ fn folder() -> PathBuf {
 }
 
 fn run(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; run: make test-setup"))
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; run: make test-deps"))
 }
 
 fn text(output: &Output) -> String {

@@ -1,6 +1,6 @@
 //! Real software at the other end: what a test proves against these, no fake of ours can get wrong.
 //!
-//! `make test-setup` installs all of it. A tool that is missing fails the test; nothing is skipped.
+//! `make test-deps` installs all of it. A tool that is missing fails the test; nothing is skipped.
 
 mod browser;
 mod caddy;
@@ -53,12 +53,12 @@ fn tests_file(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(relative)
 }
 
-/// A file below `tests/` that `make test-setup` makes.
+/// A file below `tests/` that `make test-deps` makes.
 pub fn installed(relative: &str) -> PathBuf {
     let file = tests_file(relative);
     if file.exists() { file } else { missing(&format!("tests/{relative}")) }
 }
 
 fn missing(what: &str) -> ! {
-    panic!("{what} is not installed; run: make test-setup")
+    panic!("{what} is not installed; run: make test-deps")
 }
