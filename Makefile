@@ -70,4 +70,4 @@ image: ## The container image (podman, docker or buildah)
 	./scripts/image
 
 screenshots: ## The pictures of the documentation, by the tests of the status page (after test-deps)
-	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite nothing_is_cut_wide_or_narrow
+	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite status_page_newcomer
