@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::config;
 use crate::config::{Config, Listen};
-use crate::net::listener::{BindError, Inherited, Listener};
+use crate::net::listener::{BindError, InheritedSockets, Listener};
 use crate::proxy::ListenerContext;
 use crate::tls::server::CallerTlsServer;
 
@@ -43,7 +43,7 @@ enum Plan {
 
 impl Doors {
     /// Opens every listener of a configuration, or none.
-    pub(super) fn open(config: &Config, inherited: &mut Inherited) -> anyhow::Result<Self> {
+    pub(super) fn open(config: &Config, inherited: &mut InheritedSockets) -> anyhow::Result<Self> {
         let doors = wanted(config).map(|wanted| {
             let listener = inherited.listener(&wanted.listen.address)?;
             OpenDoor::new(Arc::new(listener), wanted)

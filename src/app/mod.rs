@@ -44,7 +44,7 @@ use crate::logging;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
-use crate::net::listener::{Inherited, Listener};
+use crate::net::listener::{InheritedSockets, Listener};
 use crate::oauth2::refresh_tokens::files::StateDir;
 use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::otel::{Current, Tracer};
@@ -132,11 +132,11 @@ impl Bound {
 impl App {
     /// Starts everything, on the current tokio runtime and on worker threads of its own; all listeners are open then.
     pub fn start(config: &Config) -> anyhow::Result<Arc<Self>> {
-        Self::start_on(config, &mut Inherited::default())
+        Self::start_on(config, &mut InheritedSockets::default())
     }
 
     /// The same, on sockets that are open already.
-    pub fn start_on(config: &Config, inherited: &mut Inherited) -> anyhow::Result<Arc<Self>> {
+    pub fn start_on(config: &Config, inherited: &mut InheritedSockets) -> anyhow::Result<Arc<Self>> {
         let (app, pages) = Self::build(config, inherited)?;
         app.open(pages)?;
         Ok(app)
@@ -146,7 +146,7 @@ impl App {
     /// `patience` without.
     pub async fn start_relieving(
         config: &Config,
-        inherited: &mut Inherited,
+        inherited: &mut InheritedSockets,
         patience: Duration,
     ) -> anyhow::Result<Arc<Self>> {
         let (app, pages) = Self::build(config, inherited)?;
@@ -156,7 +156,7 @@ impl App {
     }
 
     /// Everything but serving.
-    fn build(config: &Config, inherited: &mut Inherited) -> anyhow::Result<(Arc<Self>, Pages)> {
+    fn build(config: &Config, inherited: &mut InheritedSockets) -> anyhow::Result<(Arc<Self>, Pages)> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
         registry.register(Box::new(logging::accept_failures().clone()))?;
@@ -176,7 +176,7 @@ impl App {
 
         let doors = Doors::open(config, inherited)?;
         let admin = inherited.listener(&config.admin.listen)?;
-        inherited.finish()?;
+        inherited.ensure_all_claimed()?;
         let admin_socket = Arc::new(admin.try_clone()?);
         let mut none = Services::default();
         let services = workshop.prepare(&none, config)?;

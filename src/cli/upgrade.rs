@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use crate::app::App;
 use crate::config::Config;
 use crate::net::fd_transfer;
-use crate::net::fd_transfer::Predecessor;
-use crate::net::listener::Inherited;
+use crate::net::fd_transfer::OldProcess;
+use crate::net::listener::InheritedSockets;
 
 /// The new process waits so long for its first tokens before it serves.
 const FIRST_TOKENS: Duration = Duration::from_secs(30);
@@ -22,21 +22,21 @@ const FIRST_TOKENS: Duration = Duration::from_secs(30);
 pub(super) async fn start(
     config: &Config,
     take_over: bool,
-    mut passed: Inherited,
+    mut passed: InheritedSockets,
 ) -> anyhow::Result<Arc<App>> {
-    let Some((mut inherited, predecessor)) = (if take_over { ask(config)? } else { None }) else {
+    let Some((mut inherited, old_process)) = (if take_over { ask(config)? } else { None }) else {
         return App::start_on(config, &mut passed);
     };
     let app = App::start_relieving(config, &mut inherited, FIRST_TOKENS).await?;
-    predecessor.relieve().context("the old process cannot be told that it is relieved")?;
+    old_process.confirm_ready().context("the old process cannot be told that it is relieved")?;
     tracing::info!("took over from the old process");
     Ok(app)
 }
 
-fn ask(config: &Config) -> anyhow::Result<Option<(Inherited, Predecessor)>> {
+fn ask(config: &Config) -> anyhow::Result<Option<(InheritedSockets, OldProcess)>> {
     let path =
         config.upgrade_sock.as_deref().context("`--upgrade` needs `upgrade_sock` in the configuration")?;
-    match fd_transfer::take_over(path) {
+    match fd_transfer::receive_sockets(path) {
         Ok(both) => Ok(Some(both)),
         Err(error) if is_nobody(&error) => {
             tracing::warn!("nobody offers sockets at {}, so this is a start like any other", path.display());
@@ -55,7 +55,7 @@ pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output =
     let (relieved, is_relieved) = oneshot::channel();
     if let Some(path) = path {
         let app = app.clone();
-        let offered = fd_transfer::offer(path, Box::new(move || app.sockets()), move || {
+        let offered = fd_transfer::serve_sockets(path, Box::new(move || app.sockets()), move || {
             let _ = relieved.send(());
         });
         if let Err(error) = offered {

@@ -1,4 +1,4 @@
-//! Byte buffers of the request path: taken from a pile of the worker thread, given back when a request is done, so that
+//! Byte buffers of the request path: taken from a pool of the worker thread, given back when a request is done, so that
 //! an idle connection holds none and a busy one allocates none.
 
 use std::cell::RefCell;
@@ -10,29 +10,29 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Read at once: a whole small message, a good part of a large one. What is sent in pieces of a power of two has a head before it.
-const SIZE: usize = 33 * 1024;
-/// So much is held of a request that may be sent again.
-const HELD: usize = 64 * 1024;
+const READ_SIZE: usize = 33 * 1024;
+/// So much is retained of a request that may be sent again.
+const MAX_RETAINED: usize = 64 * 1024;
 /// Buffers that a thread keeps.
-const KEPT: usize = 64;
+const MAX_POOLED: usize = 64;
 
 thread_local! {
-    static PILE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes that were read and not yet used up.
 pub(crate) struct Buffer {
     data: Vec<u8>,
     start: usize,
-    /// What is used up from here on is held, not dropped.
-    held: Option<usize>,
+    /// What is used up from here on is retained, not dropped.
+    retained: Option<usize>,
 }
 
 impl Buffer {
     /// An empty buffer.
-    pub(crate) fn take() -> Self {
-        let data = PILE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SIZE));
-        Self { data, start: 0, held: None }
+    pub(crate) fn acquire() -> Self {
+        let data = POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(READ_SIZE));
+        Self { data, start: 0, retained: None }
     }
 
     /// What is there.
@@ -44,30 +44,30 @@ impl Buffer {
     pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.data.len());
-        if self.start == self.data.len() && self.held.is_none() {
+        if self.start == self.data.len() && self.retained.is_none() {
             self.clear();
         }
     }
 
     /// Holds what is used up from now on, so that [`rewind`](Self::rewind) can bring it back, for as long as it is not more
     /// than 64 KiB.
-    pub(crate) fn hold(&mut self) {
-        self.held = Some(self.start);
+    pub(crate) fn retain(&mut self) {
+        self.retained = Some(self.start);
     }
 
     /// All since [`hold`](Self::hold), if it is still there.
-    pub(crate) fn held(&self) -> Option<&[u8]> {
-        self.held.map(|from| &self.data[from..])
+    pub(crate) fn retained(&self) -> Option<&[u8]> {
+        self.retained.map(|from| &self.data[from..])
     }
 
     /// Goes back to where holding began, and goes on holding.
     pub(crate) fn rewind(&mut self) {
-        self.start = self.held.unwrap_or(self.start);
+        self.start = self.retained.unwrap_or(self.start);
     }
 
-    /// Drops what was held.
-    pub(crate) fn let_go(&mut self) {
-        self.held = None;
+    /// Drops what was retained.
+    pub(crate) fn release_retained(&mut self) {
+        self.retained = None;
         self.consume(0);
     }
 
@@ -78,7 +78,7 @@ impl Buffer {
     pub(crate) fn clear(&mut self) {
         self.data.clear();
         self.start = 0;
-        self.held = None;
+        self.retained = None;
     }
 
     /// To write into; only of use while nothing was consumed.
@@ -103,20 +103,21 @@ impl Buffer {
     }
 
     /// Gives its memory back before it is dropped.
-    pub(crate) fn give_back(&mut self) {
-        drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, held: None }));
+    pub(crate) fn recycle(&mut self) {
+        drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, retained: None }));
     }
 
     fn make_room(&mut self) {
-        if self.data.capacity() - self.data.len() < SIZE / 8 {
-            if self.held.is_some_and(|held| self.data.len() - held > HELD - SIZE / 8) {
-                self.held = None;
+        if self.data.capacity() - self.data.len() < READ_SIZE / 8 {
+            if self.retained.is_some_and(|retained| self.data.len() - retained > MAX_RETAINED - READ_SIZE / 8)
+            {
+                self.retained = None;
             }
-            let unused = self.held.unwrap_or(self.start);
+            let unused = self.retained.unwrap_or(self.start);
             self.data.drain(..unused);
             self.start -= unused;
-            self.held = self.held.map(|_| 0);
-            self.data.reserve(SIZE / 8);
+            self.retained = self.retained.map(|_| 0);
+            self.data.reserve(READ_SIZE / 8);
         }
     }
 }
@@ -125,14 +126,14 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let mut data = std::mem::take(&mut self.data);
         data.clear();
-        if data.capacity() > 2 * SIZE || data.capacity() == 0 {
+        if data.capacity() > 2 * READ_SIZE || data.capacity() == 0 {
             return;
         }
-        // At the end of a thread its pile may be gone already.
-        let _ = PILE.try_with(|pile| {
-            let mut pile = pile.borrow_mut();
-            if pile.len() < KEPT {
-                pile.push(data);
+        // At the end of a thread its pool may be gone already.
+        let _ = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < MAX_POOLED {
+                pool.push(data);
             }
         });
     }
@@ -144,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn keeps_what_is_not_used_up_across_reads() {
-        let mut buffer = Buffer::take();
+        let mut buffer = Buffer::acquire();
         let text: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let mut source = &text[..];
         let mut seen = Vec::new();
@@ -159,36 +160,36 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_held_comes_back_until_it_is_too_much() {
-        for (total, is_held) in [(10, true), (30_000, true), (60_000, true), (70_000, false)] {
+        for (total, is_retained) in [(10, true), (30_000, true), (60_000, true), (70_000, false)] {
             let text: Vec<u8> = (0..total).map(|n: u32| n.to_le_bytes()[0]).collect();
             let mut source = &text[..];
-            let mut buffer = Buffer::take();
+            let mut buffer = Buffer::acquire();
             buffer.fill(&mut &b"before"[..]).await.unwrap();
             buffer.consume(6);
-            buffer.hold();
+            buffer.retain();
             let mut seen = Vec::new();
             while buffer.fill(&mut source).await.unwrap() > 0 {
                 seen.extend_from_slice(buffer.filled());
                 buffer.consume(buffer.filled().len());
             }
             assert!(seen == text && buffer.is_empty());
-            assert_eq!(buffer.held().is_some(), is_held, "{total}");
-            if is_held {
+            assert_eq!(buffer.retained().is_some(), is_retained, "{total}");
+            if is_retained {
                 buffer.rewind();
                 assert!(buffer.filled() == text);
                 buffer.consume(3);
-                buffer.let_go();
+                buffer.release_retained();
                 assert!(buffer.filled() == &text[3..]);
             }
-            assert!(buffer.data.capacity() <= 2 * SIZE);
+            assert!(buffer.data.capacity() <= 2 * READ_SIZE);
         }
     }
 
     #[test]
     fn an_idle_thread_gives_a_buffer_back_empty() {
-        let mut buffer = Buffer::take();
+        let mut buffer = Buffer::acquire();
         buffer.bytes_mut().extend_from_slice(b"secret");
         drop(buffer);
-        assert!(Buffer::take().is_empty());
+        assert!(Buffer::acquire().is_empty());
     }
 }

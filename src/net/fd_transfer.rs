@@ -28,46 +28,46 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg, sockopt,
 };
 
-use super::listener::{Inherited, Listener};
+use super::listener::{InheritedSockets, Listener};
 use crate::config::Listen;
 
 /// The other process answers within this time.
-const ANSWER: Duration = Duration::from_secs(5);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A new process serves within this time, or the old one goes on as if it had not come.
-const SERVES: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// More listeners than any configuration has.
-const MAX: usize = 65_536;
+const MAX_SOCKETS: usize = 65_536;
 
-const NEXT: u8 = b'n';
-const SERVING: u8 = b'r';
-const TCP: u8 = b'T';
-const UNIX: u8 = b'U';
-const END: u8 = b'E';
+const REQUEST_NEXT: u8 = b'n';
+const READY: u8 = b'r';
+const TCP_SOCKET: u8 = b'T';
+const UNIX_SOCKET: u8 = b'U';
+const END_OF_SOCKETS: u8 = b'E';
 
 /// The way back to the old process.
-pub struct Predecessor(UnixStream);
+pub struct OldProcess(UnixStream);
 
-impl Predecessor {
+impl OldProcess {
     /// This process serves: the old one is to drain and end.
-    pub fn relieve(mut self) -> io::Result<()> {
-        self.0.write_all(&[SERVING])?;
+    pub fn confirm_ready(mut self) -> io::Result<()> {
+        self.0.write_all(&[READY])?;
         // It closes the connection when it has heard it.
         self.0.read(&mut [0]).map(drop)
     }
 }
 
 /// Asks the process that offers its sockets at `path` for them.
-pub fn take_over(path: &Path) -> io::Result<(Inherited, Predecessor)> {
+pub fn receive_sockets(path: &Path) -> io::Result<(InheritedSockets, OldProcess)> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+    stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
     let mut listeners = Vec::new();
-    while listeners.len() < MAX {
-        stream.write_all(&[NEXT])?;
-        let Some(listener) = receive(&stream)? else { break };
+    while listeners.len() < MAX_SOCKETS {
+        stream.write_all(&[REQUEST_NEXT])?;
+        let Some(listener) = receive_socket(&stream)? else { break };
         listeners.push(listener);
     }
-    Ok((Inherited::some_of(listeners), Predecessor(stream)))
+    Ok((InheritedSockets::optional(listeners), OldProcess(stream)))
 }
 
 /// What the running process offers.
@@ -75,7 +75,11 @@ pub type Sockets = Box<dyn Fn() -> Vec<Arc<Listener>> + Send>;
 
 /// Offers the sockets of this process at `path`, on a thread of its own; `relieved` is called once, when a new process
 /// serves in its place. A process that offers there already is replaced at that place.
-pub fn offer(path: &Path, sockets: Sockets, relieved: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn serve_sockets(
+    path: &Path,
+    sockets: Sockets,
+    replaced: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     // Bound beside it and moved: there is no moment without one, and none with the rights of the umask.
     let new = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
     let _ = fs::remove_file(&new);
@@ -84,9 +88,9 @@ pub fn offer(path: &Path, sockets: Sockets, relieved: impl FnOnce() + Send + 'st
     fs::rename(&new, path)?;
     thread::Builder::new().name("sidekey-handover".into()).spawn(move || {
         for stream in listener.incoming() {
-            let outcome = stream.and_then(|stream| hand_over(stream, &sockets));
+            let outcome = stream.and_then(|stream| send_sockets(stream, &sockets));
             match outcome {
-                Ok(()) => return relieved(),
+                Ok(()) => return replaced(),
                 Err(error) => tracing::warn!("no new process took over, this one goes on: {error}"),
             }
         }
@@ -95,21 +99,21 @@ pub fn offer(path: &Path, sockets: Sockets, relieved: impl FnOnce() + Send + 'st
 }
 
 /// Ends well only if the other process serves.
-fn hand_over(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
+fn send_sockets(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
     if sockopt::socket_peercred(&stream)?.uid != rustix::process::geteuid() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it runs as another user"));
     }
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+    stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
     for listener in sockets() {
-        expect(&mut stream, NEXT)?;
-        send(&stream, &listener)?;
+        expect(&mut stream, REQUEST_NEXT)?;
+        send_socket(&stream, &listener)?;
     }
-    expect(&mut stream, NEXT)?;
-    stream.write_all(&[END])?;
+    expect(&mut stream, REQUEST_NEXT)?;
+    stream.write_all(&[END_OF_SOCKETS])?;
     tracing::info!("a new process has the sockets; this one serves until that one does");
-    stream.set_read_timeout(Some(SERVES))?;
-    expect(&mut stream, SERVING)
+    stream.set_read_timeout(Some(READY_TIMEOUT))?;
+    expect(&mut stream, READY)
 }
 
 fn expect(stream: &mut UnixStream, byte: u8) -> io::Result<()> {
@@ -121,10 +125,10 @@ fn expect(stream: &mut UnixStream, byte: u8) -> io::Result<()> {
     }
 }
 
-fn send(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
+fn send_socket(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
     let kind = match listener.address {
-        Listen::Tcp(_) => TCP,
-        Listen::Unix(_) => UNIX,
+        Listen::Tcp(_) => TCP_SOCKET,
+        Listen::Unix(_) => UNIX_SOCKET,
     };
     let descriptors = [listener.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -136,7 +140,7 @@ fn send(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
 }
 
 /// One socket, as it was asked for; `None` at the end.
-fn receive(stream: &UnixStream) -> io::Result<Option<Listener>> {
+fn receive_socket(stream: &UnixStream) -> io::Result<Option<Listener>> {
     let malformed =
         || io::Error::new(io::ErrorKind::InvalidData, "the old process does not speak this protocol");
     let mut byte = [0];
@@ -149,9 +153,9 @@ fn receive(stream: &UnixStream) -> io::Result<Option<Listener>> {
         _ => None,
     });
     match (read.bytes, byte[0], descriptor) {
-        (1, TCP, Some(descriptor)) => Listener::inherit_tcp(descriptor).map(Some),
-        (1, UNIX, Some(descriptor)) => Listener::inherit_unix(descriptor).map(Some),
-        (1, END, None) => Ok(None),
+        (1, TCP_SOCKET, Some(descriptor)) => Listener::inherit_tcp(descriptor).map(Some),
+        (1, UNIX_SOCKET, Some(descriptor)) => Listener::inherit_unix(descriptor).map(Some),
+        (1, END_OF_SOCKETS, None) => Ok(None),
         _ => Err(malformed()),
     }
 }
@@ -170,25 +174,25 @@ mod tests {
         let tcp = Arc::new(Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap());
         let unix = Arc::new(Listener::bind(&Listen::Unix(dir.path().join("s"))).unwrap());
         let addresses = [tcp.address.clone(), unix.address.clone()];
-        let (relieved, is_relieved) = mpsc::channel();
+        let (replaced, is_replaced) = mpsc::channel();
         let sockets = vec![tcp, unix];
-        offer(&path, Box::new(move || sockets.clone()), move || relieved.send(()).unwrap()).unwrap();
+        serve_sockets(&path, Box::new(move || sockets.clone()), move || replaced.send(()).unwrap()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
         // One that gives up on the way, and one that talks nonsense.
-        drop(take_over(&path).unwrap());
+        drop(receive_sockets(&path).unwrap());
         UnixStream::connect(&path).unwrap().write_all(b"GET / HTTP/1.1").unwrap();
-        assert!(is_relieved.try_recv().is_err());
+        assert!(is_replaced.try_recv().is_err());
 
-        let (mut inherited, predecessor) = take_over(&path).unwrap();
-        assert!(is_relieved.try_recv().is_err());
+        let (mut inherited, old_process) = receive_sockets(&path).unwrap();
+        assert!(is_replaced.try_recv().is_err());
         let [tcp, unix] = addresses.map(|address| inherited.listener(&address).unwrap());
         assert!(inherited.is_empty());
         let Listen::Tcp(address) = tcp.address else { panic!("a TCP listener") };
         TcpStream::connect(address).unwrap();
         let Listen::Unix(socket) = &unix.address else { panic!("a Unix listener") };
         UnixStream::connect(socket).unwrap();
-        predecessor.relieve().unwrap();
-        is_relieved.recv_timeout(Duration::from_secs(20)).unwrap();
+        old_process.confirm_ready().unwrap();
+        is_replaced.recv_timeout(Duration::from_secs(20)).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use super::keepalive::keep_alive;
+use super::keepalive::enable_keepalive;
 use crate::config::Listen;
 
 /// A bound socket.
@@ -38,7 +38,7 @@ impl Listener {
         let bound = match address {
             Listen::Tcp(tcp) => TcpListener::bind(tcp).and_then(|socket| {
                 socket.set_nonblocking(true)?;
-                keep_alive(&socket);
+                enable_keepalive(&socket);
                 Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
             }),
             Listen::Unix(path) => bind_unix(path).and_then(|socket| {
@@ -53,7 +53,7 @@ impl Listener {
     pub fn inherit_tcp(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = TcpListener::from(descriptor);
         socket.set_nonblocking(true)?;
-        keep_alive(&socket);
+        enable_keepalive(&socket);
         Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
     }
 
@@ -94,10 +94,10 @@ impl Listener {
 
 /// Sockets that were open before this process began.
 #[derive(Default)]
-pub struct Inherited {
+pub struct InheritedSockets {
     listeners: Vec<Listener>,
     /// Each must be wanted.
-    all: bool,
+    must_be_claimed: bool,
 }
 
 /// A socket that was passed to this process and that nobody would accept at.
@@ -107,17 +107,17 @@ pub struct Inherited {
      connects there would wait for ever; give a listener (`listen`, `admin.listen`) the address, or take it out of the socket unit",
     .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 )]
-pub struct UnwantedSockets(Vec<Listen>);
+pub struct UnclaimedSockets(Vec<Listen>);
 
-impl Inherited {
+impl InheritedSockets {
     /// Those of a process that goes: what this one does without is closed.
-    pub fn some_of(listeners: Vec<Listener>) -> Self {
-        Self { listeners, all: false }
+    pub fn optional(listeners: Vec<Listener>) -> Self {
+        Self { listeners, must_be_claimed: false }
     }
 
     /// Those of a service manager, which stay open whatever this process does.
-    pub fn all_of(listeners: Vec<Listener>) -> Self {
-        Self { listeners, all: true }
+    pub fn required(listeners: Vec<Listener>) -> Self {
+        Self { listeners, must_be_claimed: true }
     }
 
     /// The socket of an address, if it is among them; otherwise binds it.
@@ -134,9 +134,9 @@ impl Inherited {
     }
 
     /// To be asked when every listener has its socket.
-    pub fn finish(&self) -> Result<(), UnwantedSockets> {
-        if self.all && !self.is_empty() {
-            return Err(UnwantedSockets(self.listeners.iter().map(|one| one.address.clone()).collect()));
+    pub fn ensure_all_claimed(&self) -> Result<(), UnclaimedSockets> {
+        if self.must_be_claimed && !self.is_empty() {
+            return Err(UnclaimedSockets(self.listeners.iter().map(|one| one.address.clone()).collect()));
         }
         Ok(())
     }
@@ -190,13 +190,13 @@ mod tests {
         let open = || Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let (one, two) = (open(), open());
         let (first, second) = (one.address.clone(), two.address.clone());
-        let mut passed = Inherited::all_of(vec![one, two]);
+        let mut passed = InheritedSockets::required(vec![one, two]);
         assert_eq!(passed.listener(&first).unwrap().address, first);
-        let error = passed.finish().unwrap_err().to_string();
+        let error = passed.ensure_all_claimed().unwrap_err().to_string();
         assert!(error.starts_with(&format!("the service manager listens at {second} and")), "{error}");
         passed.listener(&second).unwrap();
-        assert!(passed.finish().is_ok());
-        assert!(Inherited::some_of(vec![open()]).finish().is_ok());
+        assert!(passed.ensure_all_claimed().is_ok());
+        assert!(InheritedSockets::optional(vec![open()]).ensure_all_claimed().is_ok());
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl<S> ReadAhead<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut ahead = this.ahead.take().unwrap_or_else(Buffer::take);
+        let mut ahead = this.ahead.take().unwrap_or_else(Buffer::acquire);
         if ahead.is_empty() && ready!(ahead.poll_fill(cx, &mut this.io))? == 0 {
             return Poll::Ready(Ok(()));
         }

@@ -11,14 +11,14 @@ use std::os::fd::OwnedFd;
 use listenfd::ListenFd;
 use rustix::net::sockopt;
 
-use super::listener::{Inherited, Listener};
+use super::listener::{InheritedSockets, Listener};
 
 /// The sockets that were passed to this process; none where there is no service manager. Takes the variables out of the
 /// environment, so to be called before there are threads.
-pub fn passed() -> io::Result<Inherited> {
+pub fn passed() -> io::Result<InheritedSockets> {
     let mut passed = ListenFd::from_env();
     let listeners: io::Result<Vec<_>> = (0..passed.len()).map(|index| listener(&mut passed, index)).collect();
-    listeners.map(Inherited::all_of)
+    listeners.map(InheritedSockets::required)
 }
 
 fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Listener> {

@@ -18,7 +18,7 @@ pub fn parse(bytes: &[u8]) -> usize {
 /// Parses and routes the head of a request and writes the one for the upstream; returns its length.
 #[must_use]
 pub fn prepare(context: &ConnectionContext, bytes: &[u8]) -> usize {
-    let mut out = Buffer::take();
+    let mut out = Buffer::acquire();
     let _ = prepare::prepare(context, bytes, &mut out, &[], None, SpanSource::Start);
     out.filled().len()
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::config::{Host, Tunnel};
 use crate::net::dns::Resolver;
-use crate::net::keepalive::keep_alive;
+use crate::net::keepalive::enable_keepalive;
 
 /// The way out.
 pub struct Outside {
@@ -59,7 +59,7 @@ impl Outside {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(OutsideError::Connect)?;
-                    keep_alive(&stream);
+                    enable_keepalive(&stream);
                     return Ok(stream);
                 }
                 Err(error) => last = OutsideError::Connect(error),

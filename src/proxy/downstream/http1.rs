@@ -105,7 +105,7 @@ pub(crate) fn removed() -> ProxyError {
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
 async fn first_bytes(io: &mut impl Io) -> io::Result<Option<Buffer>> {
     poll_fn(|cx| {
-        let mut buffer = Buffer::take();
+        let mut buffer = Buffer::acquire();
         buffer.poll_fill(cx, io).map_ok(|read| (read > 0).then_some(buffer))
     })
     .await

@@ -40,7 +40,7 @@ impl<I: Io> AsyncRead for Prefixed<'_, I> {
         buf.put_slice(&this.read.filled()[..count]);
         this.read.consume(count);
         if this.read.is_empty() {
-            this.read.give_back();
+            this.read.recycle();
         }
         Poll::Ready(Ok(()))
     }

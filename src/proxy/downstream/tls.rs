@@ -24,7 +24,7 @@ pub(crate) async fn accept<I: Io>(config: Arc<ServerConfig>, io: I) -> Option<Tl
         Ok(Err((error, mut io))) => {
             tracing::debug!("TLS handshake with a caller failed: {error}");
             // So that one that does not speak TLS sees a close and no reset.
-            http1::linger(&mut io, &mut Buffer::take()).await;
+            http1::linger(&mut io, &mut Buffer::acquire()).await;
             None
         }
         Err(_) => {

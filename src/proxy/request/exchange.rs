@@ -70,7 +70,7 @@ pub(crate) async fn run(
     is_http2: bool,
     timer: &mut ReusableTimer,
 ) -> Disposition {
-    let mut out = Buffer::take();
+    let mut out = Buffer::acquire();
     let begin = SpanSource::Start;
     let found = match prepare(context, &buffer.filled()[..length], &mut out, &[], None, begin) {
         Ok(found) => found,
@@ -97,7 +97,7 @@ pub(crate) async fn run(
         || request.endpoint.may_share(request.protocol_requirements)
         || request.service.upstream.is_several()
     {
-        buffer.hold();
+        buffer.retain();
     }
     let admitted = request.admit(buffer, length, &mut out).await;
     buffer.consume(length);
@@ -105,7 +105,7 @@ pub(crate) async fn run(
         Ok(()) => request.serve_in_time(io, buffer, &mut out).await,
         Err(failure) => Err(failure.into()),
     };
-    buffer.let_go();
+    buffer.release_retained();
     match outcome {
         Ok(after) => after,
         Err(ExchangeError::Respond(failure)) => request.fail(io, failure, &mut out).await,
@@ -281,7 +281,7 @@ impl<'p> Request<'p> {
         buffer: &mut Buffer,
         out: &mut Buffer,
     ) -> Result<Disposition, ExchangeError> {
-        let mut answer = Buffer::take();
+        let mut answer = Buffer::acquire();
         let (connection, length) = self.send_with_retry(io, buffer, out, &mut answer).await?;
         let plan = self.plan_response(&answer.filled()[..length], out)?;
         answer.consume(length);

@@ -44,7 +44,8 @@ impl Request<'_> {
         buffer: &mut Buffer,
         out: &mut Buffer,
     ) -> Result<(), ProxyError> {
-        let head = buffer.held().and_then(|held| held.get(..self.head_length)).unwrap_or_default().to_vec();
+        let head =
+            buffer.retained().and_then(|held| held.get(..self.head_length)).unwrap_or_default().to_vec();
         self.rewrite_for_next_endpoint(error, &head, out, &[self.endpoint])?;
         self.connect_any(&head, out).await?;
         self.rewind_body(buffer, out)

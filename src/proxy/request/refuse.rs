@@ -45,7 +45,7 @@ pub(crate) async fn refuse(
         failure: Some(&failure),
     });
     let keep_alive = keep_alive && !context.is_draining();
-    let mut out = Buffer::take();
+    let mut out = Buffer::acquire();
     failure.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
     match relay::write(io, out.filled(), timer, REFUSAL).await {
         Err(_) => Disposition::Close,

@@ -70,14 +70,14 @@ impl Request<'_> {
                 self.record_accepted(answer.filled(), is_retry);
             }
             if !is_refused || is_retry || !self.service.credential.can_change() {
-                buffer.let_go();
+                buffer.release_retained();
                 return Ok((connection, length));
             }
             let endpoint = self.endpoint;
             let unauthorized = self.parse_unauthorized(&answer.filled()[..length])?;
             // On the heap: every request has header_buffer for what it awaits, and few get here.
             if !Box::pin(self.prepare_retry(&unauthorized, buffer, out)).await {
-                buffer.let_go();
+                buffer.release_retained();
                 return Ok((connection, length));
             }
             answer.consume(length);
@@ -97,13 +97,13 @@ impl Request<'_> {
         if unauthorized.is_scope {
             return false;
         }
-        let is_whole = self.body.is_done() && buffer.held().is_some() && self.may_retry_after_401();
+        let is_whole = self.body.is_done() && buffer.retained().is_some() && self.may_retry_after_401();
         let limit = is_whole.then(|| self.refresh_wait_limit());
         if !unauthorized.is_nonce && !self.service.credential.renewed(self.used, limit).await {
             return false;
         }
-        let Some(held) = buffer.held().filter(|_| is_whole) else { return false };
-        let mut anew = Buffer::take();
+        let Some(held) = buffer.retained().filter(|_| is_whole) else { return false };
+        let mut anew = Buffer::acquire();
         let span_source = SpanSource::Existing(self.span.as_deref());
         let bytes = &held[..self.head_length];
         let found = prepare(self.context, bytes, &mut anew, &[], Some(self.used), span_source);

@@ -48,7 +48,7 @@ impl Request<'_> {
                     Ok(connection) => connection,
                     Err(error) => {
                         upstream.failed(endpoint);
-                        if !upstream.is_several() || buffer.held().is_none() {
+                        if !upstream.is_several() || buffer.retained().is_none() {
                             return Err(ProxyError::from(error).into());
                         }
                         // On the heap: few get here.
@@ -68,7 +68,9 @@ impl Request<'_> {
             };
             let may_repeat = match &unanswered {
                 SendError::NotSent(_) => true,
-                SendError::NoResponse(error) if is_unprocessed(error) => is_whole || buffer.held().is_some(),
+                SendError::NoResponse(error) if is_unprocessed(error) => {
+                    is_whole || buffer.retained().is_some()
+                }
                 SendError::NoResponse(_) => {
                     endpoint.lost(&connection);
                     let is_harmless = is_whole && self.meta.is_idempotent;
@@ -215,7 +217,7 @@ impl Request<'_> {
         }
         let mut header_buffer = HeaderBuffer::new();
         let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
-        let mut out = Buffer::take();
+        let mut out = Buffer::acquire();
         if !self.meta.is_http10 {
             write_head::informational(out.bytes_mut(), &head);
         }

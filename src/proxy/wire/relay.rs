@@ -362,7 +362,7 @@ struct Recoder {
 impl Recoder {
     fn of(relay: TransferMode) -> Option<Self> {
         (relay != TransferMode::Passthrough).then(|| Self {
-            out: Buffer::take(),
+            out: Buffer::acquire(),
             chunked: relay == TransferMode::Chunk,
             ended: false,
         })
@@ -457,7 +457,7 @@ mod tests {
         let (mut upstream_end, mut upstream) = duplex(4);
         caller_end.write_all(b"0123456789next").await.unwrap();
         upstream_end.write_all(b"HTTP").await.unwrap();
-        let (mut buffer, mut answer) = (Buffer::take(), Buffer::take());
+        let (mut buffer, mut answer) = (Buffer::acquire(), Buffer::acquire());
         let mut timer = ReusableTimer::default();
         let mut body = Body::new(Framing::Length(10));
         let mut side = BodyHalf { io: &mut caller, buffer: &mut buffer, body: &mut body };

@@ -19,7 +19,7 @@ use super::happy_eyeballs::Attempts;
 use super::proxy_tunnel;
 use crate::config::Host;
 use crate::net::dns::Resolver;
-use crate::net::keepalive::keep_alive;
+use crate::net::keepalive::enable_keepalive;
 use crate::net::read_ahead::ReadAhead;
 use crate::tls::client::TlsClient;
 use crate::upstream::Stream;
@@ -174,7 +174,7 @@ impl Way {
         }
         let Some((mut tcp, address)) = found else { return Err(ConnectError::Tcp(self.failures(&attempts))) };
         tcp.set_nodelay(true).map_err(|error| ConnectError::Tcp(format!("{address}: {error}")))?;
-        keep_alive(&tcp);
+        enable_keepalive(&tcp);
         if let Some(proxy) = &self.proxy {
             *phase.lock() = format!("waiting for the proxy at {address} to open the tunnel");
             let to = format!("{}:{}", self.host, self.port);

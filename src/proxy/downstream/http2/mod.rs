@@ -139,7 +139,7 @@ async fn answer(
     mut timer: ReusableTimer,
 ) -> ReusableTimer {
     let (parts, body) = request.into_parts();
-    let mut buffer = Buffer::take();
+    let mut buffer = Buffer::acquire();
     heads::write_request(buffer.bytes_mut(), &parts, !body.is_end_stream());
     let length = buffer.filled().len();
     let mut stream = Stream::new(&parts, body, respond);
