@@ -8,7 +8,7 @@ use crate::config;
 use crate::config::{Config, Listen};
 use crate::net::listener::{BindError, InheritedSockets, Listener};
 use crate::proxy::ListenerContext;
-use crate::tls::server::CallerTlsServer;
+use crate::tls::server::ListenerTls;
 
 use super::Bound;
 
@@ -17,7 +17,7 @@ pub(super) struct OpenDoor {
     pub(super) listener: Arc<Listener>,
     pub(super) bound: Bound,
     pub(super) door: Arc<ListenerContext>,
-    pub(super) tls: Option<Arc<CallerTlsServer>>,
+    pub(super) tls: Option<Arc<ListenerTls>>,
     /// Tells the workers to accept no more.
     pub(super) stop: watch::Sender<bool>,
     wanted: Wanted,
@@ -132,7 +132,7 @@ impl OpenDoor {
             service: wanted.service.clone(),
             address: listener.address.clone(),
         };
-        let tls = wanted.listen.tls.clone().map(CallerTlsServer::new).transpose()?.map(Arc::new);
+        let tls = wanted.listen.tls.clone().map(ListenerTls::new).transpose()?.map(Arc::new);
         let door = Arc::new(ListenerContext::new(wanted.service.clone(), tls.clone()));
         Ok(Self { listener, bound, door, tls, stop: watch::Sender::new(false), wanted })
     }

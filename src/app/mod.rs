@@ -56,8 +56,8 @@ use crate::runtime::snapshot::{Runtime, Snapshot};
 use crate::secret::Commands;
 use crate::tls::client::TlsClients;
 use crate::tls::expiry;
-use crate::tls::interception_ca::Authority;
-use crate::tls::reloadable::Renewal;
+use crate::tls::interception_ca::InterceptionCa;
+use crate::tls::reloadable::Reloaded;
 use crate::upstream::Outside;
 
 pub use accept::ACCEPT_LOG;
@@ -332,20 +332,20 @@ impl reload::Target for App {
         self.change(config).map_err(|error| format!("{error:#}"))
     }
 
-    fn renew_certificates(&self) -> Vec<Renewal> {
+    fn reload_certificates(&self) -> Vec<Reloaded> {
         let listeners: Vec<_> = {
             let state = self.state.lock();
             let of_door = |door: &OpenDoor| Some((door.tls.clone()?, door.bound.address.clone()));
             state.doors.iter().filter_map(of_door).collect()
         };
-        let mut renewals = self.workshop.tls.renew();
-        renewals.extend(listeners.iter().filter_map(|(tls, address)| tls.renew(address)));
-        renewals.extend(self.runtime.current().intercept.as_ref().and_then(|authority| authority.renew()));
-        if renewals.iter().any(|renewal| renewal.outcome.is_ok()) {
+        let mut reloaded = self.workshop.tls.reload();
+        reloaded.extend(listeners.iter().filter_map(|(tls, address)| tls.reload(address)));
+        reloaded.extend(self.runtime.current().intercept.as_ref().and_then(|authority| authority.reload()));
+        if reloaded.iter().any(|one| one.result.is_ok()) {
             // Their dates are others.
             self.certificates.send_modify(|_| ());
         }
-        renewals
+        reloaded
     }
 }
 
@@ -394,16 +394,20 @@ impl App {
 
 /// What becomes of a `CONNECT`.
 struct Connects {
-    intercept: Option<Arc<Authority>>,
+    intercept: Option<Arc<InterceptionCa>>,
     outside: Option<Arc<Outside>>,
 }
 
 impl Connects {
     /// `running` is the authority in use, which stays where it is the one of the configuration.
-    fn new(workshop: &Workshop, config: &Config, running: Option<Arc<Authority>>) -> anyhow::Result<Self> {
+    fn new(
+        workshop: &Workshop,
+        config: &Config,
+        running: Option<Arc<InterceptionCa>>,
+    ) -> anyhow::Result<Self> {
         let intercept = match (&config.intercept, running) {
             (Some(wanted), Some(running)) if running.is_of(wanted) => Some(running),
-            (Some(wanted), _) => Some(Arc::new(Authority::new(wanted)?)),
+            (Some(wanted), _) => Some(Arc::new(InterceptionCa::new(wanted)?)),
             (None, _) => None,
         };
         let outside = match &config.unmatched {

@@ -34,7 +34,7 @@ use crate::secret::Secret;
 pub use auth::{Auth, KeyLocation, Username};
 pub use listen::intercept::{Intercept, InterceptFiles, Tunnel, Unmatched};
 pub use listen::listener::Listener;
-pub use listen::tls::{CallerTls, CallerTlsFiles};
+pub use listen::tls::{ListenerTlsConfig, ListenerTlsFiles};
 pub use oauth2::client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use oauth2::dpop::Dpop;
 pub use oauth2::grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};

@@ -47,7 +47,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-use crate::tls::server::CallerTlsServer;
+use crate::tls::server::ListenerTls;
 use downstream::connection_limit::ConnectionLimit;
 
 use crate::metrics::Metrics;
@@ -105,7 +105,7 @@ impl DataPlane {
 pub struct ListenerContext {
     /// The service that everything coming in by it is for, if it belongs to one.
     dedicated: Option<String>,
-    tls: Option<Arc<CallerTlsServer>>,
+    tls: Option<Arc<ListenerTls>>,
     closing: AtomicBool,
     close: Notify,
 }
@@ -113,7 +113,7 @@ pub struct ListenerContext {
 impl ListenerContext {
     /// A door; `dedicated` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
     /// is `tls`, nothing else is spoken.
-    pub fn new(dedicated: Option<String>, tls: Option<Arc<CallerTlsServer>>) -> Self {
+    pub fn new(dedicated: Option<String>, tls: Option<Arc<ListenerTls>>) -> Self {
         Self { dedicated, tls, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
@@ -234,7 +234,7 @@ pub(crate) async fn serve<S: Io>(
 }
 
 /// Shakes hands, and serves the connection if that went well.
-async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &CallerTlsServer) {
+async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &ListenerTls) {
     if let Some(mut stream) = downstream::tls::accept(tls.current(), stream).await {
         downstream::http1::serve(context, &mut stream).await;
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Failing, Status, Target};
 use crate::metrics::ReloadMetrics;
-use crate::tls::reloadable::Renewal;
+use crate::tls::reloadable::Reloaded;
 
 /// Certificate files as of the last look.
 pub(super) struct Certificates {
@@ -31,15 +31,15 @@ impl Certificates {
     /// Looks at all that are in use, off the event loop; returns what has new ones.
     pub(super) async fn renew(&mut self, target: &Arc<dyn Target>) -> Vec<String> {
         let target = target.clone();
-        let look = move || target.renew_certificates();
+        let look = move || target.reload_certificates();
         let looked = tokio::task::spawn_blocking(look).await.expect("looking at files does not panic");
         self.note(looked)
     }
 
-    fn note(&mut self, looked: Vec<Renewal>) -> Vec<String> {
+    fn note(&mut self, looked: Vec<Reloaded>) -> Vec<String> {
         let (mut wrong, mut renewed) = (BTreeMap::new(), Vec::new());
-        for Renewal { of, outcome } in looked {
-            match outcome {
+        for Reloaded { what: of, result } in looked {
+            match result {
                 Ok(()) => {
                     self.metrics.certificates_reloaded(true);
                     tracing::info!(
@@ -97,9 +97,9 @@ mod tests {
         let status = Status { last_success: SystemTime::now(), failing: None, certificates: None };
         let status = Arc::new(Mutex::new(status));
         let mut certificates = Certificates::new(status.clone(), metrics);
-        let look = |of: &str, outcome: Result<(), &str>| Renewal {
-            of: of.into(),
-            outcome: outcome.map_err(str::to_owned),
+        let look = |what: &str, result: Result<(), &str>| Reloaded {
+            what: what.into(),
+            result: result.map_err(str::to_owned),
         };
         let shown = || {
             let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, ConfigError};
 use crate::metrics::ReloadMetrics;
-use crate::tls::reloadable::Renewal;
+use crate::tls::reloadable::Reloaded;
 
 pub use watcher::Watcher;
 
@@ -28,7 +28,7 @@ pub trait Target: Send + Sync + 'static {
     fn take(&self, config: Config) -> Result<Report, String>;
 
     /// Looks at the certificate files in use, takes over those that have changed, and says which did or could not be used.
-    fn renew_certificates(&self) -> Vec<Renewal>;
+    fn reload_certificates(&self) -> Vec<Reloaded>;
 }
 
 /// What a reload changed.

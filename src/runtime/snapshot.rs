@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::route::Routes;
 use super::service::Service;
 use crate::otel::Tracer;
-use crate::tls::interception_ca::Authority;
+use crate::tls::interception_ca::InterceptionCa;
 use crate::upstream::Outside;
 
 /// Everything that a request looks up; never changed once it is made.
@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// Whether each request has its line in the log.
     pub access_log: bool,
     /// Answers a `CONNECT` in a service's place.
-    pub intercept: Option<Arc<Authority>>,
+    pub intercept: Option<Arc<InterceptionCa>>,
     /// Where a `CONNECT` to a host of no service leads; refused where there is none.
     pub outside: Option<Arc<Outside>>,
     /// Connections of callers at a time; those beyond it are told so and closed.

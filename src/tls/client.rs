@@ -13,7 +13,7 @@ use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::reloadable::{Renewable, Renewal};
+use super::reloadable::{Reloadable, Reloaded};
 use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
 
 /// Makes client configurations, and makes them again. Equal settings share one.
@@ -24,7 +24,7 @@ pub struct TlsClients {
 }
 
 /// The client configuration for one setting, the newest that could be made.
-pub type TlsClient = Renewable<ClientConfig>;
+pub type TlsClient = Reloadable<ClientConfig>;
 
 impl TlsClients {
     /// Loads the machine's CA roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` respected).
@@ -55,7 +55,7 @@ impl TlsClients {
         if let Some(client) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(client);
         }
-        let client = Arc::new(Renewable::new(TlsFiles::read(tls), |files| self.config(tls, files))?);
+        let client = Arc::new(Reloadable::new(TlsFiles::read(tls), |files| self.config(tls, files))?);
         shared.retain(|_, client| client.strong_count() > 0);
         shared.insert(key, Arc::downgrade(&client));
         Ok(client)
@@ -63,14 +63,14 @@ impl TlsClients {
 
     /// Looks at the files of every configuration that is in use, and makes those again whose files hold something else. What
     /// cannot be used leaves the old one in place.
-    pub fn renew(&self) -> Vec<Renewal> {
+    pub fn reload(&self) -> Vec<Reloaded> {
         let clients: Vec<_> =
             self.shared.lock().iter().map(|(tls, client)| (tls.clone(), client.clone())).collect();
-        let of_files = |(tls, client): (Tls, Weak<TlsClient>)| {
+        let reload_one = |(tls, client): (Tls, Weak<TlsClient>)| {
             let client = client.upgrade().filter(|_| tls.ca_file.is_some() || tls.client.is_some())?;
-            client.renew(&shown(&tls), TlsFiles::read(&tls), |files| self.config(&tls, files))
+            client.reload(&describe(&tls), TlsFiles::read(&tls), |files| self.config(&tls, files))
         };
-        clients.into_iter().filter_map(of_files).collect()
+        clients.into_iter().filter_map(reload_one).collect()
     }
 
     fn config(&self, tls: &Tls, files: &TlsFiles) -> Result<ClientConfig, UnusableFile> {
@@ -82,7 +82,7 @@ impl TlsClients {
             .with_protocol_versions(versions)
             .expect("ring supports these versions");
         let builder = if tls.danger_skip_verify {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(super::no_verifier::Unverified(
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(super::no_verifier::NoVerifier(
                 self.provider.clone(),
             )))
         } else {
@@ -102,7 +102,7 @@ impl Default for TlsClients {
 }
 
 /// What the log calls it, and what tells it from the others.
-fn shown(tls: &Tls) -> String {
+fn describe(tls: &Tls) -> String {
     let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
     let paths = tls.ca_file.iter().chain(client).map(|path| path.display().to_string());
     format!("connections to servers ({})", paths.collect::<Vec<_>>().join(", "))

@@ -59,14 +59,14 @@ pub async fn follow(mut files: watch::Receiver<BTreeSet<PathBuf>>, metrics: Cert
 fn read(files: &BTreeSet<PathBuf>, mut known: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let of_file = |file: &PathBuf| {
         let name = file.to_string_lossy().into_owned();
-        let end = end(file).or_else(|| known.remove(&name))?;
-        Some((name, end))
+        let not_after = not_after(file).or_else(|| known.remove(&name))?;
+        Some((name, not_after))
     };
     files.iter().filter_map(of_file).collect()
 }
 
 /// `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, in seconds of Unix time.
-fn end(file: &Path) -> Option<f64> {
+fn not_after(file: &Path) -> Option<f64> {
     // The key may be in the same file.
     let mut content = Zeroizing::new(Vec::new());
     File::open(file).ok()?.take(MAX_BYTES).read_to_end(&mut content).ok()?;
@@ -101,7 +101,7 @@ mod tests {
         let of = |content: &str| {
             let file = dir.path().join("file");
             std::fs::write(&file, content).unwrap();
-            end(&file)
+            not_after(&file)
         };
         for (year, expected) in ENDS {
             assert_eq!(of(&pem(year)), Some(expected));
@@ -112,8 +112,8 @@ mod tests {
         for garbage in ["", "no PEM", &key, broken, &(broken.to_owned() + &pem(2040)), &pem(2040)[..200]] {
             assert_eq!(of(garbage), None, "{garbage}");
         }
-        assert_eq!(end(dir.path()), None);
-        assert_eq!(end(&dir.path().join("missing")), None);
+        assert_eq!(not_after(dir.path()), None);
+        assert_eq!(not_after(&dir.path().join("missing")), None);
     }
 
     #[tokio::test]

@@ -16,49 +16,49 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::reloadable::{Renewable, Renewal};
+use super::reloadable::{Reloadable, Reloaded};
 use crate::config::{Host, Intercept, InterceptFiles};
 use crate::proto::http2;
 
 /// A certificate is valid from so long ago, for callers whose clock is late, …
-const SINCE: Duration = Duration::from_secs(24 * 3600);
+const BACKDATE: Duration = Duration::from_secs(24 * 3600);
 /// … for so long, …
-const VALID: Duration = Duration::from_secs(7 * 24 * 3600);
+const VALIDITY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// … and made anew after this.
-const FRESH: Duration = Duration::from_secs(24 * 3600);
+const REISSUE_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Certificates that are kept. Their hosts come from the configuration, so this is not reached by what callers do.
-const KEPT: usize = 1024;
+const MAX_CACHED: usize = 1024;
 
 /// An authority that signs for the hosts of services, made again when its files hold another.
-pub struct Authority {
+pub struct InterceptionCa {
     config: Intercept,
-    signer: Renewable<Signer>,
+    signer: Reloadable<Signer>,
 }
 
 /// One authority, and what it has signed.
 struct Signer {
     issuer: Issuer<'static, KeyPair>,
     chain: Vec<CertificateDer<'static>>,
-    made: Mutex<HashMap<Host, (Instant, Arc<ServerConfig>)>>,
+    issued: Mutex<HashMap<Host, (Instant, Arc<ServerConfig>)>>,
 }
 
-/// An authority that cannot be used, or a certificate that cannot be made.
+/// An authority that cannot be used, or a certificate that cannot be issued.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct AuthorityError(String);
+pub struct InterceptionCaError(String);
 
 /// Without the key.
-impl fmt::Debug for Authority {
+impl fmt::Debug for InterceptionCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").finish_non_exhaustive()
+        f.debug_struct("InterceptionCa").finish_non_exhaustive()
     }
 }
 
-impl Authority {
+impl InterceptionCa {
     /// Reads certificate and key.
-    pub fn new(config: &Intercept) -> Result<Self, AuthorityError> {
-        let signer = Renewable::new(config.read(), |files| Signer::new(config, files));
-        Ok(Self { config: config.clone(), signer: signer.map_err(AuthorityError)? })
+    pub fn new(config: &Intercept) -> Result<Self, InterceptionCaError> {
+        let signer = Reloadable::new(config.read(), |files| Signer::new(config, files));
+        Ok(Self { config: config.clone(), signer: signer.map_err(InterceptionCaError)? })
     }
 
     /// Whether this is the authority of that configuration.
@@ -67,13 +67,13 @@ impl Authority {
     }
 
     /// Looks at the files; `None` where they hold what is in use. What cannot be used leaves the authority in use.
-    pub fn renew(&self) -> Option<Renewal> {
+    pub fn reload(&self) -> Option<Reloaded> {
         let signer = |files: &_| Signer::new(&self.config, files);
-        self.signer.renew("intercept", self.config.read(), signer)
+        self.signer.reload("intercept", self.config.read(), signer)
     }
 
     /// A server's TLS as `host`, which refuses a caller that asks for another name.
-    pub fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, AuthorityError> {
+    pub fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, InterceptionCaError> {
         self.signer.current().server(host)
     }
 }
@@ -84,27 +84,27 @@ impl Signer {
         let unusable = |error: rcgen::Error| format!("`intercept` cannot be used: {error}");
         let key = KeyPair::try_from(&key).map_err(unusable)?;
         let issuer = Issuer::from_ca_cert_der(&chain[0], key).map_err(unusable)?;
-        Ok(Self { issuer, chain, made: Mutex::default() })
+        Ok(Self { issuer, chain, issued: Mutex::default() })
     }
 
-    fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, AuthorityError> {
-        let mut made = self.made.lock();
-        if let Some((at, server)) = made.get(host)
-            && at.elapsed() < FRESH
+    fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, InterceptionCaError> {
+        let mut issued = self.issued.lock();
+        if let Some((at, server)) = issued.get(host)
+            && at.elapsed() < REISSUE_AFTER
         {
             return Ok(server.clone());
         }
-        let server = Arc::new(self.make(host)?);
-        if made.len() >= KEPT {
-            made.clear();
+        let server = Arc::new(self.issue(host)?);
+        if issued.len() >= MAX_CACHED {
+            issued.clear();
         }
-        made.insert(host.clone(), (Instant::now(), server.clone()));
+        issued.insert(host.clone(), (Instant::now(), server.clone()));
         Ok(server)
     }
 
-    fn make(&self, host: &Host) -> Result<ServerConfig, AuthorityError> {
+    fn issue(&self, host: &Host) -> Result<ServerConfig, InterceptionCaError> {
         let failed = |error: &dyn fmt::Display| {
-            AuthorityError(format!("cannot make a certificate for {host}: {error}"))
+            InterceptionCaError(format!("cannot make a certificate for {host}: {error}"))
         };
         let now = SystemTime::now();
         let mut params = CertificateParams::default();
@@ -114,8 +114,8 @@ impl Signer {
         }];
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "Sidekey interception");
-        params.not_before = (now - SINCE).into();
-        params.not_after = (now + VALID).into();
+        params.not_before = (now - BACKDATE).into();
+        params.not_after = (now + VALIDITY).into();
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -126,25 +126,25 @@ impl Signer {
         let chain = [certificate.der().clone()].into_iter().chain(self.chain.iter().cloned()).collect();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let identity = CertifiedKey::from_der(chain, key, &provider).map_err(|error| failed(&error))?;
-        let only = Only { host: host.clone(), identity: Arc::new(identity) };
+        let resolver = SingleHostResolver { host: host.clone(), identity: Arc::new(identity) };
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(&error))?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(only));
-        server.alpn_protocols = http2::offered();
+            .with_cert_resolver(Arc::new(resolver));
+        server.alpn_protocols = http2::alpn_protocols();
         Ok(server)
     }
 }
 
 /// One identity, for those who ask for it by name or by none (RFC 6066 §3: an address is no name).
 #[derive(Debug)]
-struct Only {
+struct SingleHostResolver {
     host: Host,
     identity: Arc<CertifiedKey>,
 }
 
-impl ResolvesServerCert for Only {
+impl ResolvesServerCert for SingleHostResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let is_asked_for = match (&self.host, hello.server_name()) {
             (_, None) => true,

@@ -4,42 +4,42 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use super::reloadable::{Renewable, Renewal};
-use crate::config::{CallerTls, Listen};
+use super::reloadable::{Reloadable, Reloaded};
+use crate::config::{Listen, ListenerTlsConfig};
 use crate::proto::http2;
 
 /// One listener's TLS.
-pub struct CallerTlsServer {
-    config: CallerTls,
-    made: Renewable<ServerConfig>,
+pub struct ListenerTls {
+    config: ListenerTlsConfig,
+    server: Reloadable<ServerConfig>,
 }
 
 /// A certificate, key or `client_ca` that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct CallerTlsError(String);
+pub struct ListenerTlsError(String);
 
-impl CallerTlsServer {
+impl ListenerTls {
     /// Reads the files.
-    pub fn new(config: CallerTls) -> Result<Self, CallerTlsError> {
-        let made = Renewable::new(config.read(), |files| config.server(files).map(offering));
-        Ok(Self { made: made.map_err(CallerTlsError)?, config })
+    pub fn new(config: ListenerTlsConfig) -> Result<Self, ListenerTlsError> {
+        let server = Reloadable::new(config.read(), |files| config.server(files).map(with_alpn));
+        Ok(Self { server: server.map_err(ListenerTlsError)?, config })
     }
 
     /// For the next handshake.
     pub fn current(&self) -> Arc<ServerConfig> {
-        self.made.current()
+        self.server.current()
     }
 
     /// Looks at the files; `None` where they hold what is in use. What cannot be used leaves the certificate in use.
-    pub fn renew(&self, address: &Listen) -> Option<Renewal> {
-        let server = |files: &_| self.config.server(files).map(offering);
-        self.made.renew(&format!("listener {address}"), self.config.read(), server)
+    pub fn reload(&self, address: &Listen) -> Option<Reloaded> {
+        let server = |files: &_| self.config.server(files).map(with_alpn);
+        self.server.reload(&format!("listener {address}"), self.config.read(), server)
     }
 }
 
-fn offering(mut server: ServerConfig) -> ServerConfig {
-    server.alpn_protocols = http2::offered();
+fn with_alpn(mut server: ServerConfig) -> ServerConfig {
+    server.alpn_protocols = http2::alpn_protocols();
     server
 }
 
@@ -55,11 +55,14 @@ mod tests {
         let (old, new) = (pair(), pair());
         write("cert.pem", &old.cert.pem());
         write("key.pem", &old.signing_key.serialize_pem());
-        let config =
-            CallerTls { cert: dir.path().join("cert.pem"), key: dir.path().join("key.pem"), client_ca: None };
-        let server = CallerTlsServer::new(config).unwrap();
+        let config = ListenerTlsConfig {
+            cert: dir.path().join("cert.pem"),
+            key: dir.path().join("key.pem"),
+            client_ca: None,
+        };
+        let server = ListenerTls::new(config).unwrap();
         let address = Listen::Tcp(([127, 0, 0, 1], 8443).into());
-        let look = || server.renew(&address).map(|renewal| renewal.outcome);
+        let look = || server.reload(&address).map(|reloaded| reloaded.result);
         let first = server.current();
         assert_eq!(look(), None);
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::address;
 use super::address::Claims;
 use super::tls;
-use super::tls::CallerTls;
+use super::tls::ListenerTlsConfig;
 use crate::config::Listen;
 use crate::config::reader::value::Item;
 
@@ -15,7 +15,7 @@ pub struct Listener {
     /// Where.
     pub address: Listen,
     /// Callers speak TLS there, and nothing else.
-    pub tls: Option<CallerTls>,
+    pub tls: Option<ListenerTlsConfig>,
 }
 
 impl fmt::Display for Listener {

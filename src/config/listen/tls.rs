@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Where a listener's certificate, its key, and the roots of its callers' certificates stand: PEM files, read again when
 /// they change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CallerTls {
+pub struct ListenerTlsConfig {
     /// The certificate, and those between it and its root.
     pub cert: PathBuf,
     /// Its private key (PKCS #8, PKCS #1 or SEC 1).
@@ -33,22 +33,22 @@ pub struct CallerTls {
 }
 
 /// The files' content as of one moment.
-pub struct CallerTlsFiles {
+pub struct ListenerTlsFiles {
     cert: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
 }
 
-impl Hash for CallerTlsFiles {
+impl Hash for ListenerTlsFiles {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.cert, &*self.key, &self.client_ca).hash(state);
     }
 }
 
-impl CallerTls {
+impl ListenerTlsConfig {
     /// Reads the files; the error names the one that cannot be read.
-    pub fn read(&self) -> Result<CallerTlsFiles, String> {
-        Ok(CallerTlsFiles {
+    pub fn read(&self) -> Result<ListenerTlsFiles, String> {
+        Ok(ListenerTlsFiles {
             cert: content(&self.cert)?.to_vec(),
             key: content(&self.key)?,
             client_ca: self.client_ca.as_deref().map(content).transpose()?.map(|pem| pem.to_vec()),
@@ -56,7 +56,7 @@ impl CallerTls {
     }
 
     /// Makes a server's TLS of what the files hold; the error names the file, and nothing of its content.
-    pub fn server(&self, files: &CallerTlsFiles) -> Result<ServerConfig, String> {
+    pub fn server(&self, files: &ListenerTlsFiles) -> Result<ServerConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = certificates(&self.cert, &files.cert)?;
         let key = PrivateKeyDer::from_pem_slice(&files.key)
@@ -110,7 +110,7 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 }
 
 /// Reads a listener's `tls`, and its files once, so that a mistake in them is one of the configuration.
-pub(crate) fn read(item: &Item<'_>) -> Option<CallerTls> {
+pub(crate) fn read(item: &Item<'_>) -> Option<ListenerTlsConfig> {
     let mut table = item.table()?;
     let cert = table.required("cert").and_then(|item| item.parse(path));
     let key = table.required("key").and_then(|item| item.parse(path));
@@ -120,7 +120,7 @@ pub(crate) fn read(item: &Item<'_>) -> Option<CallerTls> {
     if has_client_ca && client_ca.is_none() {
         return None;
     }
-    let tls = CallerTls { cert: cert?, key: key?, client_ca };
+    let tls = ListenerTlsConfig { cert: cert?, key: key?, client_ca };
     for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
         item.watch(file, FileKind::Certificate);
     }
@@ -150,7 +150,7 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
             dir.path().join(name)
         };
-        let tls = CallerTls {
+        let tls = ListenerTlsConfig {
             cert: write("cert.pem", cert),
             key: write("key.pem", key),
             client_ca: client_ca.map(|text| write("ca.pem", text)),

@@ -23,7 +23,7 @@ pub const ALPN_HTTP1: &[u8] = b"http/1.1";
 pub const ALPN_HTTP2: &[u8] = b"h2";
 
 /// What callers are offered by ALPN, best first.
-pub fn offered() -> Vec<Vec<u8>> {
+pub fn alpn_protocols() -> Vec<Vec<u8>> {
     [ALPN_HTTP2, ALPN_HTTP1].map(<[u8]>::to_vec).into()
 }
 
