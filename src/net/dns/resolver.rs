@@ -1,0 +1,232 @@
+//! Looks host names up, and keeps the answers.
+//!
+//! An answer is used for its TTL and asked for again in the background before that ends, as long as somebody uses it. While
+//! the name servers do not answer, the last answer stays in use: an upstream is not down because DNS is.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_resolver::config::ResolverConfig;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
+use parking_lot::Mutex;
+
+use super::cache_entry::{CacheEntry, CacheState};
+use crate::config::Host;
+
+/// With an old answer at hand, a new one is waited for no longer than this.
+const STALE_WAIT: Duration = Duration::from_secs(1);
+/// Names that nobody has asked for in this time are forgotten, once there are many.
+const UNUSED_TTL: Duration = Duration::from_secs(3600);
+const MAX_ENTRIES: usize = 1024;
+
+/// Resolves host names; a clone shares the answers.
+#[derive(Clone)]
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    dns: TokioResolver,
+    entries: Mutex<HashMap<Box<str>, Arc<CacheEntry>>>,
+}
+
+impl Resolver {
+    /// Reads the machine's resolver configuration. Without one (a container of its own making), names in `/etc/hosts`
+    /// and literal addresses still work.
+    pub fn from_system() -> io::Result<Self> {
+        let builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
+            tracing::warn!("no resolver configuration, so no DNS: {error}");
+            TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
+        });
+        Self::build(builder)
+    }
+
+    fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> io::Result<Self> {
+        // Answers are kept here: one from a cache below would be no newer than the one it is to replace.
+        builder.options_mut().cache_size = 0;
+        let dns = builder.build().map_err(io::Error::other)?;
+        Ok(Self(Arc::new(Inner { dns, entries: Mutex::default() })))
+    }
+
+    /// Every address of a host, in the resolver's order; at least one.
+    pub async fn addresses(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let ips = match host {
+            Host::Ip(ip) => Arc::from([*ip]),
+            Host::Name(name) => self.lookup(name).await?,
+        };
+        Ok(ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect())
+    }
+
+    async fn lookup(&self, name: &str) -> io::Result<Arc<[IpAddr]>> {
+        let entry = self.entry(name);
+        match entry.state(Instant::now()) {
+            CacheState::Fresh(ips) => Ok(ips),
+            CacheState::Aging(ips) => {
+                self.refresh_in_background(&entry);
+                Ok(ips)
+            }
+            CacheState::Stale(ips) => {
+                let newer = self.refresh_in_background(&entry);
+                match tokio::time::timeout(STALE_WAIT, newer).await {
+                    Ok(Ok(Ok(newer))) => Ok(newer),
+                    _ => Ok(ips),
+                }
+            }
+            CacheState::Failing(ips) => Ok(ips),
+            CacheState::Unknown => self.query(&entry).await,
+        }
+    }
+
+    fn entry(&self, name: &str) -> Arc<CacheEntry> {
+        let mut entries = self.0.entries.lock();
+        if let Some(entry) = entries.get(name) {
+            return entry.clone();
+        }
+        if entries.len() >= MAX_ENTRIES {
+            let now = Instant::now();
+            entries.retain(|_, entry| !entry.is_unused_since(now, UNUSED_TTL));
+        }
+        let entry = Arc::new(CacheEntry::new(name));
+        entries.insert(name.into(), entry.clone());
+        entry
+    }
+
+    /// Asks in the background; the task goes on if nobody waits for it.
+    fn refresh_in_background(
+        &self,
+        entry: &Arc<CacheEntry>,
+    ) -> tokio::task::JoinHandle<io::Result<Arc<[IpAddr]>>> {
+        let (resolver, entry) = (self.clone(), entry.clone());
+        tokio::spawn(async move { resolver.query(&entry).await })
+    }
+
+    /// Asks the name servers; whoever else does so at the same time waits for the same answer.
+    async fn query(&self, entry: &CacheEntry) -> io::Result<Arc<[IpAddr]>> {
+        let mut guard = entry.lock_lookup().await;
+        if let Some(ips) = guard.concurrent_result() {
+            return Ok(ips);
+        }
+        self.0.dns.clear_cache();
+        let answer = self.0.dns.lookup_ip(entry.name()).await;
+        let answer = answer.map(|found| (found.iter().collect::<Arc<[_]>>(), found.valid_until()));
+        match answer {
+            Ok((ips, until)) if !ips.is_empty() => {
+                guard.store(ips.clone(), until);
+                Ok(ips)
+            }
+            Ok(_) => Err(guard.failed(&no_such_host(entry.name()))),
+            Err(error) if error.is_no_records_found() => Err(guard.failed(&no_such_host(entry.name()))),
+            Err(error) => Err(guard.failed(&format!("cannot look {} up: {error}", entry.name()))),
+        }
+    }
+}
+
+fn no_such_host(name: &str) -> String {
+    format!("no such host: {name}")
+}
+
+/// For the HTTP client of token endpoints.
+impl reqwest::dns::Resolve for Resolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let ips = resolver.lookup(name.as_str()).await?;
+            let addresses: Vec<_> = ips.iter().map(|&ip| SocketAddr::new(ip, 0)).collect();
+            let addresses: reqwest::dns::Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+
+    use super::*;
+    use crate::net::dns::name_server::{NameServer, Reply};
+
+    fn resolver(server: &NameServer) -> Resolver {
+        let mut connection = ConnectionConfig::udp();
+        connection.port = server.port();
+        let server = NameServerConfig::new([127, 0, 0, 1].into(), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        builder.options_mut().timeout = Duration::from_millis(200);
+        builder.options_mut().attempts = 1;
+        Resolver::build(builder).unwrap()
+    }
+
+    async fn lookup(resolver: &Resolver) -> io::Result<Vec<String>> {
+        let name = Host::Name("api.example.com".into());
+        let found = resolver.addresses(&name, 443).await?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    #[tokio::test]
+    async fn every_address_is_found_and_asked_for_once_in_its_ttl() {
+        let server = NameServer::start().await;
+        server.say(Reply::of(&["192.0.2.1", "192.0.2.2", "2001:db8::1"], 300));
+        let resolver = resolver(&server);
+        let all = ["[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.2:443"];
+        let (first, second) = tokio::join!(lookup(&resolver), lookup(&resolver));
+        assert_eq!(first.unwrap(), all);
+        assert_eq!(second.unwrap(), all);
+        assert_eq!(lookup(&resolver).await.unwrap(), all);
+        // A and AAAA.
+        assert_eq!(server.queries(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_use_is_renewed_before_its_ttl_ends_with_nobody_waiting() {
+        let server = NameServer::start().await;
+        server.say(Reply::of(&["192.0.2.1"], 4));
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        server.say(Reply::of(&["192.0.2.7"], 300));
+        // Every look gets an answer at once; one of them, late in the TTL, has a new one fetched.
+        let mut looks = 0;
+        while lookup(&resolver).await.unwrap() != ["192.0.2.7:443"] {
+            looks += 1;
+            assert!(looks < 1000, "never renewed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(looks > 1, "the TTL is kept to");
+        assert_eq!(server.queries(), 4);
+    }
+
+    #[tokio::test]
+    async fn the_last_answer_is_used_while_the_name_servers_fail() {
+        let server = NameServer::start().await;
+        server.say(Reply::of(&["192.0.2.1"], 1));
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        for silence in [Reply::ServerFailure, Reply::Nothing] {
+            server.say(silence);
+            let before = server.queries();
+            while server.queries() == before {
+                assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        }
+        server.say(Reply::of(&["192.0.2.9"], 300));
+        while lookup(&resolver).await.unwrap() != ["192.0.2.9:443"] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_never_resolved_is_an_error_that_names_it() {
+        let server = NameServer::start().await;
+        server.say(Reply::NoSuchName);
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap_err().to_string(), "no such host: api.example.com");
+        server.say(Reply::Nothing);
+        let error = lookup(&resolver).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot look api.example.com up: "), "{error}");
+        server.say(Reply::of(&["192.0.2.1"], 300));
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+    }
+}
