@@ -95,7 +95,7 @@ fn proxy() -> ConnectionContext {
         services,
         access_log: false,
         intercept: None,
-        outside: None,
+        passthrough: None,
         max_connections: 1,
         tracer: None,
     };

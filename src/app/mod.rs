@@ -58,7 +58,7 @@ use crate::tls::client::TlsClients;
 use crate::tls::expiry;
 use crate::tls::interception_ca::InterceptionCa;
 use crate::tls::reloadable::Reloaded;
-use crate::upstream::Outside;
+use crate::upstream::PassthroughConnector;
 
 pub use accept::ACCEPT_LOG;
 use admin_server::Pages;
@@ -395,7 +395,7 @@ impl App {
 /// What becomes of a `CONNECT`.
 struct Connects {
     intercept: Option<Arc<InterceptionCa>>,
-    outside: Option<Arc<Outside>>,
+    outside: Option<Arc<PassthroughConnector>>,
 }
 
 impl Connects {
@@ -413,7 +413,7 @@ impl Connects {
         let outside = match &config.unmatched {
             Unmatched::Deny => None,
             Unmatched::Tunnel(settings) => {
-                Some(Arc::new(Outside::new(settings.clone(), workshop.resolver.clone())))
+                Some(Arc::new(PassthroughConnector::new(settings.clone(), workshop.resolver.clone())))
             }
         };
         Ok(Self { intercept, outside })
@@ -431,7 +431,7 @@ fn snapshot(
         services: services.in_order(),
         access_log: config.log.access,
         intercept: connects.intercept,
-        outside: connects.outside,
+        passthrough: connects.outside,
         max_connections: descriptor_limit::callers(config),
         tracer,
     }

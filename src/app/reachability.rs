@@ -15,7 +15,7 @@ use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::otel;
 use crate::tls::client::{TlsClients, server_name};
-use crate::upstream::{EndpointTls, Reach};
+use crate::upstream::{ConnectProbe, EndpointTls};
 
 /// Every upstream URL and every token endpoint or issuer, in the order of the file, and the collector of traces; nothing is
 /// connected yet.
@@ -34,7 +34,7 @@ pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
             let (service, limit) = (service.name.clone(), service.timeouts.connect);
             servers.push(Server { service, role, host, way, limit });
         };
-        for way in Reach::of(workshop.upstream(service)?) {
+        for way in ConnectProbe::for_upstream(workshop.upstream(service)?) {
             add(Role::Upstream, way.authority(), way);
         }
         if let Auth::OAuth2(oauth2) = &service.auth {
@@ -49,7 +49,7 @@ pub fn servers(config: &Config) -> anyhow::Result<Vec<Server>> {
 }
 
 /// The way that token requests go.
-fn token_server(workshop: &Workshop, oauth2: &OAuth2) -> anyhow::Result<(Role, String, Reach)> {
+fn token_server(workshop: &Workshop, oauth2: &OAuth2) -> anyhow::Result<(Role, String, ConnectProbe)> {
     let (role, url) = match &oauth2.token_url {
         TokenUrl::Endpoint(url) => (Role::TokenEndpoint, url.clone()),
         TokenUrl::Issuer(issuer) => {
@@ -70,14 +70,15 @@ fn token_server(workshop: &Workshop, oauth2: &OAuth2) -> anyhow::Result<(Role, S
             (to, Some((host, port, credential::token_proxy_authorization(proxy))))
         }
     };
-    Ok((role, shown, Reach::new(to, tls, proxy, workshop.resolver.clone())))
+    Ok((role, shown, ConnectProbe::new(to, tls, proxy, workshop.resolver.clone())))
 }
 
 /// The way that traces go.
 fn collector(workshop: &Workshop, tracing: &Tracing) -> anyhow::Result<Server> {
     let to = place(&tracing.url)?;
     let host = format!("{}:{}", to.0, to.1);
-    let way = Reach::new(to, tls(workshop, &tracing.url, &tracing.tls)?, None, workshop.resolver.clone());
+    let way =
+        ConnectProbe::new(to, tls(workshop, &tracing.url, &tracing.tls)?, None, workshop.resolver.clone());
     let limit = otel::CONNECT_TIMEOUT;
     Ok(Server { service: "tracing".into(), role: Role::Collector, host, way, limit })
 }

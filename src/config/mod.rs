@@ -193,7 +193,7 @@ pub struct Upstream {
 impl Service {
     /// Every URL of `upstream`, the first one first.
     pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
-        std::iter::once(&self.upstream).chain(&self.options.also)
+        std::iter::once(&self.upstream).chain(&self.options.alternatives)
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::credential::{Injection, Target};
 use crate::oauth2::dpop_key::NONCE_HEADER;
 use crate::runtime::service::Service;
-use crate::upstream::{ConnectError, Endpoint, Stream, Wish};
+use crate::upstream::{ConnectError, Endpoint, ProtocolRequirements, Stream};
 
 /// No answer's head is larger.
 const MAX_HEAD: usize = 64 * 1024;
@@ -50,8 +50,12 @@ pub(crate) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<
 }
 
 async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, CallError> {
-    let connection =
-        to.connect(Wish { http2: false, upgrade: false }, service.upstream.timeouts.connect).await?;
+    let connection = to
+        .connect(
+            ProtocolRequirements { downstream_http2: false, websocket: false },
+            service.upstream.timeouts.connect,
+        )
+        .await?;
     let mut stream = connection.stream;
     let request = request(service, to, path).ok_or(CallError::NoCredential)?;
     stream.write_all(&request).await?;

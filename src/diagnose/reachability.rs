@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::explain;
-use crate::upstream::Reach;
+use crate::upstream::ConnectProbe;
 
 /// So many are tried at a time.
 const AT_A_TIME: usize = 16;
@@ -54,7 +54,7 @@ pub struct Server {
     /// Host and port.
     pub host: String,
     /// The way there.
-    pub way: Reach,
+    pub way: ConnectProbe,
     /// `timeouts.connect`, where it is a service's.
     pub limit: Duration,
 }
@@ -79,6 +79,6 @@ pub async fn reach(servers: Vec<Server>) -> Vec<Reached> {
 
 async fn try_one(server: Server) -> Reached {
     let Server { service, role, host, way, limit } = server;
-    let problem = way.reach(limit).await.err().map(|error| explain::of_unreached(&error, role));
+    let problem = way.probe(limit).await.err().map(|error| explain::of_unreached(&error, role));
     Reached { service, role, host, problem }
 }

@@ -4,7 +4,7 @@
 //! Never a 401 or 407: an app must not come to think that its own login is wrong.
 
 use super::wire::framing::FramingError;
-use crate::upstream::{ConnectError, Refused};
+use crate::upstream::{ConnectError, LimitExceeded};
 
 /// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,8 +179,8 @@ impl From<ConnectError> for ProxyError {
     }
 }
 
-impl From<Refused> for ProxyError {
-    fn from(refused: Refused) -> Self {
+impl From<LimitExceeded> for ProxyError {
+    fn from(refused: LimitExceeded) -> Self {
         let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1);
         let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
         Self { retry_after, ..Self::new(ErrorReason::Overloaded, refused.cause) }

@@ -10,7 +10,7 @@ use super::route::Routes;
 use super::service::Service;
 use crate::otel::Tracer;
 use crate::tls::interception_ca::InterceptionCa;
-use crate::upstream::Outside;
+use crate::upstream::PassthroughConnector;
 
 /// Everything that a request looks up; never changed once it is made.
 pub struct Snapshot {
@@ -23,7 +23,7 @@ pub struct Snapshot {
     /// Answers a `CONNECT` in a service's place.
     pub intercept: Option<Arc<InterceptionCa>>,
     /// Where a `CONNECT` to a host of no service leads; refused where there is none.
-    pub outside: Option<Arc<Outside>>,
+    pub passthrough: Option<Arc<PassthroughConnector>>,
     /// Connections of callers at a time; those beyond it are told so and closed.
     pub max_connections: usize,
     /// What records requests, where traces are on.
@@ -101,7 +101,7 @@ mod tests {
             services: Box::new([]),
             access_log,
             intercept: None,
-            outside: None,
+            passthrough: None,
             max_connections: 1,
             tracer: None,
         }

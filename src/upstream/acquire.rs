@@ -6,50 +6,54 @@ use std::time::Duration;
 use http::uri::Scheme;
 use tokio::time::timeout;
 
-use super::{ConnectError, Connection, Doubt, Endpoint, Stream, http2};
+use super::{ConnectError, Connection, Endpoint, PingHandle, Stream, http2};
 use crate::config::Protocol;
 use crate::proto::http2::{ALPN_HTTP1, ALPN_HTTP2};
 
 /// What of a request decides on its version.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct ProtocolRequirements {
     /// It came by HTTP/2.
-    pub http2: bool,
+    pub downstream_http2: bool,
     /// It is to become a WebSocket, which only HTTP/1.1 can.
-    pub upgrade: bool,
+    pub websocket: bool,
 }
 
 /// What is spoken, or offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Offer {
-    Http1,
-    Either,
-    Http2,
+enum Alpn {
+    H1,
+    H2H1,
+    H2,
 }
 
 impl Endpoint {
-    fn offer(&self, wish: Wish) -> Offer {
+    fn alpn(&self, requirements: ProtocolRequirements) -> Alpn {
         match self.protocol {
-            Protocol::Http2 => Offer::Http2,
+            Protocol::Http2 => Alpn::H2,
             // What came by HTTP/2 may need it (gRPC does); what came by HTTP/1.1 is best left as it is.
-            Protocol::Auto if wish.http2 && !wish.upgrade && !self.is_plain() => Offer::Either,
-            Protocol::Auto | Protocol::Http1 => Offer::Http1,
+            Protocol::Auto
+                if requirements.downstream_http2 && !requirements.websocket && !self.is_plain() =>
+            {
+                Alpn::H2H1
+            }
+            Protocol::Auto | Protocol::Http1 => Alpn::H1,
         }
     }
 
     /// Whether the request may go by a connection that others share, whose other end may say that it has not acted on it.
-    pub fn may_share(&self, wish: Wish) -> bool {
-        self.offer(wish) != Offer::Http1
+    pub fn may_share(&self, requirements: ProtocolRequirements) -> bool {
+        self.alpn(requirements) != Alpn::H1
     }
 
     /// A connection that is there already, if there is one that still lives. For a request that must not be sent twice,
     /// only one that the upstream is not likely to be closing right now.
-    pub fn idle(&self, wish: Wish, is_idempotent: bool) -> Option<Connection> {
-        match self.offer(wish) {
-            Offer::Http1 => self.idle_http1(is_idempotent),
-            Offer::Http2 if wish.upgrade => None,
-            Offer::Either if self.prefers_http1.load(Ordering::Relaxed) => self.idle_http1(is_idempotent),
-            Offer::Either | Offer::Http2 => self.http2.stream().map(Connection::shared),
+    pub fn idle(&self, requirements: ProtocolRequirements, is_idempotent: bool) -> Option<Connection> {
+        match self.alpn(requirements) {
+            Alpn::H1 => self.idle_http1(is_idempotent),
+            Alpn::H2 if requirements.websocket => None,
+            Alpn::H2H1 if self.prefers_http1.load(Ordering::Relaxed) => self.idle_http1(is_idempotent),
+            Alpn::H2H1 | Alpn::H2 => self.http2.stream().map(Connection::shared),
         }
     }
 
@@ -59,22 +63,26 @@ impl Endpoint {
     }
 
     /// A new connection, within the connect timeout; or a stream of one that somebody else opened meanwhile.
-    pub async fn connect(&self, wish: Wish, limit: Duration) -> Result<Connection, ConnectError> {
-        let offer = self.offer(wish);
-        if offer == Offer::Http1 {
+    pub async fn connect(
+        &self,
+        requirements: ProtocolRequirements,
+        limit: Duration,
+    ) -> Result<Connection, ConnectError> {
+        let alpn = self.alpn(requirements);
+        if alpn == Alpn::H1 {
             return self.dial(&[], limit).await;
         }
         // In a box: a connection that is idle should not hold room for what it needs once.
-        Box::pin(self.connect_http2(wish, offer, limit)).await
+        Box::pin(self.connect_http2(requirements, alpn, limit)).await
     }
 
     async fn connect_http2(
         &self,
-        wish: Wish,
-        offer: Offer,
+        requirements: ProtocolRequirements,
+        alpn: Alpn,
         limit: Duration,
     ) -> Result<Connection, ConnectError> {
-        if wish.upgrade {
+        if requirements.websocket {
             return Err(ConnectError::Upgrade);
         }
         let timed_out = |phase: &str| ConnectError::Timeout {
@@ -82,8 +90,8 @@ impl Endpoint {
             after: limit,
             phase: phase.to_owned(),
         };
-        let _leave = match offer {
-            Offer::Either if self.prefers_http1.load(Ordering::Relaxed) => None,
+        let _opening = match alpn {
+            Alpn::H2H1 if self.prefers_http1.load(Ordering::Relaxed) => None,
             _ => Some(
                 timeout(limit, self.http2.opening())
                     .await
@@ -93,16 +101,16 @@ impl Endpoint {
         if let Some(stream) = self.http2.stream() {
             return Ok(Connection::shared(stream));
         }
-        let alpn: &[_] = if offer == Offer::Http2 { &[ALPN_HTTP2] } else { &[ALPN_HTTP2, ALPN_HTTP1] };
-        let Connection { stream, address, .. } = self.dial(alpn, limit).await?;
-        let chosen = match &stream {
+        let protocols: &[_] = if alpn == Alpn::H2 { &[ALPN_HTTP2] } else { &[ALPN_HTTP2, ALPN_HTTP1] };
+        let Connection { stream, address, .. } = self.dial(protocols, limit).await?;
+        let is_http2 = match &stream {
             Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2),
             Stream::Plain(_) | Stream::Http2(_) => true,
         };
-        self.prefers_http1.store(!chosen, Ordering::Relaxed);
-        match (chosen, offer) {
+        self.prefers_http1.store(!is_http2, Ordering::Relaxed);
+        match (is_http2, alpn) {
             (true, _) => {}
-            (false, Offer::Http2) => return Err(ConnectError::Version { name: self.authority.clone() }),
+            (false, Alpn::H2) => return Err(ConnectError::Version { name: self.authority.clone() }),
             (false, _) => return Ok(Connection { stream, address, idle: None, is_shared: false }),
         }
         let settings = async {
@@ -120,7 +128,7 @@ impl Endpoint {
     }
 
     async fn dial(&self, alpn: &[&[u8]], limit: Duration) -> Result<Connection, ConnectError> {
-        let (stream, address) = Box::pin(self.way.connect(alpn, limit)).await?;
+        let (stream, address) = Box::pin(self.connector.connect(alpn, limit)).await?;
         Ok(Connection { stream, address, idle: None, is_shared: false })
     }
 }
@@ -132,9 +140,9 @@ impl Connection {
     }
 
     /// What to say if the upstream says nothing for too long, where others are carried by the same connection.
-    pub fn doubt(&self) -> Option<Doubt> {
+    pub fn ping_handle(&self) -> Option<PingHandle> {
         match &self.stream {
-            Stream::Http2(stream) => Some(stream.doubt()),
+            Stream::Http2(stream) => Some(stream.ping_handle()),
             Stream::Plain(_) | Stream::Tls(_) => None,
         }
     }

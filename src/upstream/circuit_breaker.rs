@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Failures in a row.
-pub(super) struct Health {
-    limit: u32,
-    rest: Duration,
+pub(super) struct CircuitBreaker {
+    failure_limit: u32,
+    open_duration: Duration,
     failures: AtomicU32,
     /// Milliseconds since the program began; 0: in use.
-    rests_until: AtomicU64,
+    open_until: AtomicU64,
 }
 
 /// What a failure or success has changed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Transition {
     None,
     /// From now on nothing is sent.
     Opened,
@@ -26,16 +26,16 @@ pub(super) enum Change {
     Closed,
 }
 
-impl Health {
+impl CircuitBreaker {
     /// After `limit` failures in a row nothing is sent for `rest`.
-    pub(super) fn new(limit: u32, rest: Duration) -> Self {
-        Self { limit, rest, failures: AtomicU32::new(0), rests_until: AtomicU64::new(0) }
+    pub(super) fn new(failure_limit: u32, open_duration: Duration) -> Self {
+        Self { failure_limit, open_duration, failures: AtomicU32::new(0), open_until: AtomicU64::new(0) }
     }
 
     /// Whether a request may be sent. While it rests nothing may; after that one may, and the others only when that one
     /// has gone well, or another rest has passed.
-    pub(super) fn admit(&self) -> Result<(), Duration> {
-        let until = self.rests_until.load(Ordering::Relaxed);
+    pub(super) fn try_acquire(&self) -> Result<(), Duration> {
+        let until = self.open_until.load(Ordering::Relaxed);
         if until == 0 {
             return Ok(());
         }
@@ -43,33 +43,33 @@ impl Health {
         if now < until {
             return Err(Duration::from_millis(until - now));
         }
-        let next = now + millis(self.rest);
+        let next = now + millis(self.open_duration);
         // One wins.
-        match self.rests_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed) {
+        match self.open_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.rest),
+            Err(_) => Err(self.open_duration),
         }
     }
 
     /// A request got its answer.
-    pub(super) fn succeeded(&self) -> Change {
+    pub(super) fn record_success(&self) -> Transition {
         if self.failures.load(Ordering::Relaxed) == 0 {
-            return Change::None;
+            return Transition::None;
         }
         self.failures.store(0, Ordering::Relaxed);
-        if self.rests_until.swap(0, Ordering::Relaxed) == 0 { Change::None } else { Change::Closed }
+        if self.open_until.swap(0, Ordering::Relaxed) == 0 { Transition::None } else { Transition::Closed }
     }
 
     /// A request got none.
-    pub(super) fn failed(&self) -> Change {
+    pub(super) fn record_failure(&self) -> Transition {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if failures < self.limit {
-            return Change::None;
+        if failures < self.failure_limit {
+            return Transition::None;
         }
-        let until = now() + millis(self.rest);
-        match self.rests_until.swap(until, Ordering::Relaxed) {
-            0 => Change::Opened,
-            _ => Change::None,
+        let until = now() + millis(self.open_duration);
+        match self.open_until.swap(until, Ordering::Relaxed) {
+            0 => Transition::Opened,
+            _ => Transition::None,
         }
     }
 }
@@ -90,26 +90,26 @@ mod tests {
 
     #[test]
     fn rests_after_failures_in_a_row_and_then_lets_one_try() {
-        let health = Health::new(3, Duration::from_millis(30));
+        let breaker = CircuitBreaker::new(3, Duration::from_millis(30));
         for _ in 0..2 {
-            assert_eq!(health.failed(), Change::None);
+            assert_eq!(breaker.record_failure(), Transition::None);
         }
-        assert_eq!(health.succeeded(), Change::None);
+        assert_eq!(breaker.record_success(), Transition::None);
         for _ in 0..2 {
-            assert_eq!(health.failed(), Change::None);
-            assert_eq!(health.admit(), Ok(()));
+            assert_eq!(breaker.record_failure(), Transition::None);
+            assert_eq!(breaker.try_acquire(), Ok(()));
         }
-        assert_eq!(health.failed(), Change::Opened);
-        assert!(health.admit().is_err());
+        assert_eq!(breaker.record_failure(), Transition::Opened);
+        assert!(breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(health.admit(), Ok(()), "one tries");
-        assert!(health.admit().is_err(), "and no other");
-        assert_eq!(health.failed(), Change::None, "it stays open");
-        assert!(health.admit().is_err());
+        assert_eq!(breaker.try_acquire(), Ok(()), "one tries");
+        assert!(breaker.try_acquire().is_err(), "and no other");
+        assert_eq!(breaker.record_failure(), Transition::None, "it stays open");
+        assert!(breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(health.admit(), Ok(()));
-        assert_eq!(health.succeeded(), Change::Closed);
-        assert_eq!(health.admit(), Ok(()));
-        assert_eq!(health.admit(), Ok(()));
+        assert_eq!(breaker.try_acquire(), Ok(()));
+        assert_eq!(breaker.record_success(), Transition::Closed);
+        assert_eq!(breaker.try_acquire(), Ok(()));
+        assert_eq!(breaker.try_acquire(), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! One URL of an upstream: the way to it, its idle connections, its health.
+//! One URL of an upstream: the way to it, its idle connections, its circuit breaker.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
-use super::circuit_breaker::{Change, Health};
-use super::connect::connector::{Proxy, Way};
+use super::circuit_breaker::{CircuitBreaker, Transition};
+use super::connect::connector::{Connector, Proxy};
 use super::http2;
 use super::pool::Pool;
 use super::stream::Stream;
@@ -19,18 +19,18 @@ use crate::net::dns::Resolver;
 use crate::tls::client::TlsClient;
 
 /// So many failures in a row, and it is passed over for so long; where there are others.
-const FAILURES: u32 = 3;
-const PASSED_OVER: Duration = Duration::from_secs(10);
+const CONSECUTIVE_FAILURES: u32 = 3;
+const EJECTION_TIME: Duration = Duration::from_secs(10);
 
 /// One URL of an upstream.
 pub struct Endpoint {
-    pub(super) way: Way,
+    pub(super) connector: Connector,
     pub(super) pool: Pool,
     pub(super) protocol: Protocol,
     pub(super) http2: http2::Connections,
     /// It chose HTTP/1.1 when it was last offered both.
     pub(super) prefers_http1: AtomicBool,
-    health: Health,
+    circuit_breaker: CircuitBreaker,
     warned_plain_http: AtomicBool,
     /// Scheme and authority, as a proof of possession names them.
     pub origin: String,
@@ -77,20 +77,20 @@ impl Endpoint {
             authorization: proxy_authorization,
         });
         Self {
-            way: Way {
+            connector: Connector {
                 host: url.host.clone(),
                 port: url.port,
                 tls,
                 resolve: options.resolve.clone(),
                 proxy,
                 resolver,
-                failing: super::connect::address_order::Failing::default(),
+                recent_failures: super::connect::address_order::RecentFailures::default(),
             },
             pool: Pool::new(&options.pool),
             protocol: service.protocol,
             http2: http2::Connections::new(options.pool.idle_timeout),
             prefers_http1: AtomicBool::new(false),
-            health: Health::new(FAILURES, PASSED_OVER),
+            circuit_breaker: CircuitBreaker::new(CONSECUTIVE_FAILURES, EJECTION_TIME),
             warned_plain_http: AtomicBool::new(false),
             origin: format!("{}://{}", if url.tls { "https" } else { "http" }, url.authority()),
             authority: url.authority(),
@@ -105,11 +105,11 @@ impl Endpoint {
 
     /// Scheme, host (an IPv6 address without brackets) and port.
     pub fn server(&self) -> (&'static str, String, u16) {
-        let host = match &self.way.host {
+        let host = match &self.connector.host {
             config::Host::Name(name) => name.clone(),
             config::Host::Ip(ip) => ip.to_string(),
         };
-        (if self.is_plain() { "http" } else { "https" }, host, self.way.port)
+        (if self.is_plain() { "http" } else { "https" }, host, self.connector.port)
     }
 
     /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
@@ -121,9 +121,9 @@ impl Endpoint {
     }
 
     /// The connection ended without a byte of an answer.
-    pub fn lost(&self, connection: &Connection) {
+    pub fn record_lost(&self, connection: &Connection) {
         if let Some(idle) = connection.idle {
-            self.pool.closed_after(idle);
+            self.pool.record_close(idle);
         }
     }
 
@@ -139,13 +139,13 @@ impl Endpoint {
     }
 
     /// Whether it is its turn.
-    pub(super) fn is_up(&self) -> bool {
-        self.health.admit().is_ok()
+    pub(super) fn is_available(&self) -> bool {
+        self.circuit_breaker.try_acquire().is_ok()
     }
 
     /// A request got an answer.
-    pub(super) fn succeeded(&self) {
-        if self.health.succeeded() == Change::Closed {
+    pub(super) fn record_success(&self) {
+        if self.circuit_breaker.record_success() == Transition::Closed {
             tracing::info!(
                 upstream.url = self.authority,
                 "answers again, and gets its share of the requests"
@@ -154,12 +154,12 @@ impl Endpoint {
     }
 
     /// A request got none, or one that says that nobody is there.
-    pub(super) fn failed(&self, is_one_of_several: bool) {
-        if self.health.failed() == Change::Opened && is_one_of_several {
+    pub(super) fn record_failure(&self, has_alternatives: bool) {
+        if self.circuit_breaker.record_failure() == Transition::Opened && has_alternatives {
             tracing::warn!(
                 upstream.url = self.authority,
-                upstream.failures = FAILURES,
-                upstream.passed_over.seconds = PASSED_OVER.as_secs(),
+                upstream.failures = CONSECUTIVE_FAILURES,
+                upstream.passed_over.seconds = EJECTION_TIME.as_secs(),
                 "does not answer; passed over as long as another does"
             );
         }
@@ -167,7 +167,7 @@ impl Endpoint {
 
     /// Whether it speaks plain HTTP.
     pub fn is_plain(&self) -> bool {
-        self.way.tls.is_none()
+        self.connector.tls.is_none()
     }
 
     /// Whether the log is still to be told what is wrong with the URL: the first time only.

@@ -6,19 +6,19 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::circuit_breaker::Health;
+use super::circuit_breaker::CircuitBreaker;
 use crate::config::{RateLimit, UpstreamOptions};
 
 /// The limits of one service.
 pub(super) struct Limits {
     in_flight: Option<(AtomicUsize, usize)>,
-    rate: Option<Rate>,
-    pub(super) circuit: Option<Health>,
+    rate: Option<RateLimiter>,
+    pub(super) circuit_breaker: Option<CircuitBreaker>,
 }
 
 /// Why a request is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct LimitExceeded {
     /// For the log.
     pub cause: String,
     /// When to try again.
@@ -26,9 +26,9 @@ pub struct Refused {
 }
 
 /// Leave for one request; given back when it is dropped.
-pub struct Leave<'l>(&'l AtomicUsize);
+pub struct RequestPermit<'l>(&'l AtomicUsize);
 
-impl Drop for Leave<'_> {
+impl Drop for RequestPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -37,72 +37,73 @@ impl Drop for Leave<'_> {
 impl Limits {
     /// `None` where there are none.
     pub(super) fn new(options: &UpstreamOptions) -> Option<Box<Self>> {
-        let circuit = options.circuit.as_ref().map(|circuit| Health::new(circuit.failures, circuit.open));
-        let in_flight = options.max_in_flight.map(|most| (AtomicUsize::new(0), most));
-        let rate = options.rate_limit.as_ref().map(Rate::new);
-        if circuit.is_none() && in_flight.is_none() && rate.is_none() {
+        let circuit_breaker =
+            options.circuit.as_ref().map(|circuit| CircuitBreaker::new(circuit.failures, circuit.open));
+        let in_flight = options.max_in_flight.map(|limit| (AtomicUsize::new(0), limit));
+        let rate = options.rate_limit.as_ref().map(RateLimiter::new);
+        if circuit_breaker.is_none() && in_flight.is_none() && rate.is_none() {
             return None;
         }
-        Some(Box::new(Self { in_flight, rate, circuit }))
+        Some(Box::new(Self { in_flight, rate, circuit_breaker }))
     }
 
     /// Leave to send one request.
-    pub(super) fn admit(&self) -> Result<Option<Leave<'_>>, Refused> {
-        let leave = match &self.in_flight {
+    pub(super) fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
+        let permit = match &self.in_flight {
             None => None,
-            Some((count, most)) => {
+            Some((count, limit)) => {
                 let before = count.fetch_add(1, Ordering::Relaxed);
-                let leave = Leave(count);
-                if before >= *most {
-                    let cause = format!("max_in_flight: {most} requests are in flight");
-                    return Err(Refused { cause, retry_after: Duration::from_secs(1) });
+                let permit = RequestPermit(count);
+                if before >= *limit {
+                    let cause = format!("max_in_flight: {limit} requests are in flight");
+                    return Err(LimitExceeded { cause, retry_after: Duration::from_secs(1) });
                 }
-                Some(leave)
+                Some(permit)
             }
         };
         if let Some(rate) = &self.rate {
-            rate.admit().map_err(|retry_after| Refused {
+            rate.try_acquire().map_err(|retry_after| LimitExceeded {
                 cause: "rate_limit: too many requests in this time".into(),
                 retry_after,
             })?;
         }
         // Last, because it may give the one leave to try.
-        if let Some(circuit) = &self.circuit {
-            circuit.admit().map_err(|retry_after| Refused {
+        if let Some(breaker) = &self.circuit_breaker {
+            breaker.try_acquire().map_err(|retry_after| LimitExceeded {
                 cause: "circuit: the last requests failed, so nothing is sent for a while".into(),
                 retry_after,
             })?;
         }
-        Ok(leave)
+        Ok(permit)
     }
 }
 
 /// The generic cell rate algorithm: the time at which the next request would be due if all came evenly.
-struct Rate {
+struct RateLimiter {
     start: OnceLock<Instant>,
     interval: u64,
     /// How far ahead of an even flow requests may be.
-    ahead: u64,
+    tolerance: u64,
     due: AtomicU64,
 }
 
-impl Rate {
+impl RateLimiter {
     fn new(limit: &RateLimit) -> Self {
         let interval = nanos(limit.interval);
-        let ahead = interval.saturating_mul(u64::from(limit.burst.saturating_sub(1)));
+        let tolerance = interval.saturating_mul(u64::from(limit.burst.saturating_sub(1)));
         Self { start: OnceLock::new(), interval, ahead, due: AtomicU64::new(0) }
     }
 
-    fn admit(&self) -> Result<(), Duration> {
-        self.admit_at(nanos(self.start.get_or_init(Instant::now).elapsed()))
+    fn try_acquire(&self) -> Result<(), Duration> {
+        self.try_acquire_at(nanos(self.start.get_or_init(Instant::now).elapsed()))
     }
 
-    fn admit_at(&self, now: u64) -> Result<(), Duration> {
+    fn try_acquire_at(&self, now: u64) -> Result<(), Duration> {
         let taken = self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
             let due = due.max(now);
-            (due - now <= self.ahead).then_some(due + self.interval)
+            (due - now <= self.tolerance).then_some(due + self.interval)
         });
-        taken.map(drop).map_err(|due| Duration::from_nanos(due.saturating_sub(now + self.ahead)))
+        taken.map(drop).map_err(|due| Duration::from_nanos(due.saturating_sub(now + self.tolerance)))
     }
 }
 
@@ -116,28 +117,28 @@ mod tests {
 
     #[test]
     fn a_rate_lets_a_burst_through_and_then_keeps_the_pace() {
-        let rate = Rate::new(&RateLimit { interval: Duration::from_nanos(100), burst: 3 });
+        let rate = RateLimiter::new(&RateLimit { interval: Duration::from_nanos(100), burst: 3 });
         for _ in 0..3 {
-            assert_eq!(rate.admit_at(0), Ok(()));
+            assert_eq!(rate.try_acquire_at(0), Ok(()));
         }
-        assert_eq!(rate.admit_at(0), Err(Duration::from_nanos(100)));
-        assert_eq!(rate.admit_at(99), Err(Duration::from_nanos(1)));
-        assert_eq!(rate.admit_at(100), Ok(()));
-        assert_eq!(rate.admit_at(100), Err(Duration::from_nanos(100)));
-        let admitted = (100..10_100).filter(|&now| rate.admit_at(now).is_ok()).count();
-        assert_eq!(admitted, 99);
+        assert_eq!(rate.try_acquire_at(0), Err(Duration::from_nanos(100)));
+        assert_eq!(rate.try_acquire_at(99), Err(Duration::from_nanos(1)));
+        assert_eq!(rate.try_acquire_at(100), Ok(()));
+        assert_eq!(rate.try_acquire_at(100), Err(Duration::from_nanos(100)));
+        let acquired = (100..10_100).filter(|&now| rate.try_acquire_at(now).is_ok()).count();
+        assert_eq!(acquired, 99);
         // Time without requests is saved up to the burst and no further.
-        assert_eq!((0..10).filter(|_| rate.admit_at(1_000_000).is_ok()).count(), 3);
+        assert_eq!((0..10).filter(|_| rate.try_acquire_at(1_000_000).is_ok()).count(), 3);
     }
 
     #[test]
     fn requests_at_a_time_are_counted_until_they_are_over() {
         let options = UpstreamOptions { max_in_flight: Some(2), ..UpstreamOptions::default() };
         let limits = Limits::new(&options).unwrap();
-        let (one, _two) = (limits.admit().ok().unwrap(), limits.admit().ok().unwrap());
-        assert!(limits.admit().is_err() && limits.admit().is_err());
+        let (one, _two) = (limits.try_acquire().ok().unwrap(), limits.try_acquire().ok().unwrap());
+        assert!(limits.try_acquire().is_err() && limits.try_acquire().is_err());
         drop(one);
-        assert!(limits.admit().is_ok());
+        assert!(limits.try_acquire().is_ok());
         assert!(Limits::new(&UpstreamOptions::default()).is_none());
     }
 }

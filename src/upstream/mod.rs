@@ -32,16 +32,16 @@ use http::HeaderValue;
 use crate::config::{Service, Timeouts};
 use crate::net::dns::Resolver;
 
-pub use acquire::Wish;
+pub use acquire::ProtocolRequirements;
 pub use connect::connector::ConnectError;
-pub use connect::reachability::Reach;
+pub use connect::reachability::ConnectProbe;
 pub use endpoint::{Connection, Endpoint, EndpointTls};
-pub use http2::{Doubt, is_unprocessed};
-pub use limits::{Leave, Refused};
-pub use passthrough::{Outside, OutsideError};
+pub use http2::{PingHandle, is_unprocessed};
+pub use limits::{LimitExceeded, RequestPermit};
+pub use passthrough::{PassthroughConnector, PassthroughError};
 pub use stream::Stream;
 
-use circuit_breaker::Change;
+use circuit_breaker::Transition;
 use limits::Limits;
 
 /// One service's upstream.
@@ -82,7 +82,7 @@ impl Upstream {
     }
 
     /// Whether there are several URLs.
-    pub fn is_several(&self) -> bool {
+    pub fn has_alternatives(&self) -> bool {
         self.endpoints.len() > 1
     }
 
@@ -93,49 +93,49 @@ impl Upstream {
 
     /// The URL whose turn it is. One that does not answer is passed over; if none does, each has its turn all the same.
     pub fn pick(&self) -> &Endpoint {
-        let [only] = &*self.endpoints else { return self.pick_of_several(&[]) };
+        let [only] = &*self.endpoints else { return self.pick_among(&[]) };
         only
     }
 
     /// Another one than these, which have just failed; `None` if there is none left.
     pub fn pick_another(&self, failed: &[&Endpoint]) -> Option<&Endpoint> {
-        (failed.len() < self.endpoints.len()).then(|| self.pick_of_several(failed))
+        (failed.len() < self.endpoints.len()).then(|| self.pick_among(failed))
     }
 
-    fn pick_of_several(&self, failed: &[&Endpoint]) -> &Endpoint {
+    fn pick_among(&self, failed: &[&Endpoint]) -> &Endpoint {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.endpoints.len();
         let in_turn = || (0..count).map(|step| &self.endpoints[turn.wrapping_add(step) % count]);
         let mut left =
             in_turn().filter(|endpoint| !failed.iter().any(|other| std::ptr::eq(*other, *endpoint)));
         let fallback = left.clone().next();
-        left.find(|endpoint| endpoint.is_up()).or(fallback).unwrap_or(&self.endpoints[0])
+        left.find(|endpoint| endpoint.is_available()).or(fallback).unwrap_or(&self.endpoints[0])
     }
 
     /// Leave to send one request, where there are limits.
-    pub fn admit(&self) -> Result<Option<Leave<'_>>, Refused> {
-        self.limits.as_ref().map_or(Ok(None), |limits| limits.admit())
+    pub fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
+        self.limits.as_ref().map_or(Ok(None), |limits| limits.try_acquire())
     }
 
     /// A request got an answer with this status.
-    pub fn answered(&self, endpoint: &Endpoint, status: u16) {
+    pub fn record_response(&self, endpoint: &Endpoint, status: u16) {
         // A gateway says that nobody is behind it.
         if matches!(status, 502..=504) {
-            return self.failed(endpoint);
+            return self.record_failure(endpoint);
         }
-        endpoint.succeeded();
-        if let Some(circuit) = self.limits.as_ref().and_then(|limits| limits.circuit.as_ref())
-            && circuit.succeeded() == Change::Closed
+        endpoint.record_success();
+        if let Some(breaker) = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())
+            && breaker.record_success() == Transition::Closed
         {
             tracing::info!(service.name = self.name, "circuit closed: the upstream answers again");
         }
     }
 
     /// A request got no answer.
-    pub fn failed(&self, endpoint: &Endpoint) {
-        endpoint.failed(self.is_several());
-        if let Some(circuit) = self.limits.as_ref().and_then(|limits| limits.circuit.as_ref())
-            && circuit.failed() == Change::Opened
+    pub fn record_failure(&self, endpoint: &Endpoint) {
+        endpoint.record_failure(self.has_alternatives());
+        if let Some(breaker) = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())
+            && breaker.record_failure() == Transition::Opened
         {
             tracing::warn!(
                 service.name = self.name,
@@ -165,10 +165,10 @@ pub(crate) mod tests {
 
     /// An upstream that is never connected to, for tests of what is written to it.
     pub(crate) fn upstream(authority: &str, base_path: &str) -> Upstream {
-        several(&[authority], base_path)
+        urls(&[authority], base_path)
     }
 
-    fn several(authorities: &[&str], base_path: &str) -> Upstream {
+    fn urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {
             let (host, port) = authority.split_once(':').unwrap();
             crate::config::Upstream {
@@ -188,7 +188,7 @@ pub(crate) mod tests {
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),
-            options: UpstreamOptions { also: urls.collect(), ..UpstreamOptions::default() },
+            options: UpstreamOptions { alternatives: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
             replay_on_401: true,
@@ -200,24 +200,24 @@ pub(crate) mod tests {
 
     #[test]
     fn urls_take_turns_and_one_that_fails_is_passed_over_but_never_all() {
-        let upstream = several(&["a.example:1", "b.example:1", "c.example:1"], "");
+        let upstream = urls(&["a.example:1", "b.example:1", "c.example:1"], "");
         let picked = |count| -> Vec<_> { (0..count).map(|_| &*upstream.pick().authority).collect() };
         assert_eq!(picked(4), ["a.example:1", "b.example:1", "c.example:1", "a.example:1"]);
         let [a, b, c] = upstream.endpoints() else { panic!() };
         for _ in 0..3 {
-            upstream.answered(b, 503);
+            upstream.record_response(b, 503);
         }
         assert!(!picked(9).contains(&"b.example:1"));
         assert!(std::ptr::eq(upstream.pick_another(&[a, b]).unwrap(), c));
         assert!(std::ptr::eq(upstream.pick_another(&[a, c]).unwrap(), b), "better one that failed than none");
         assert!(upstream.pick_another(&[a, b, c]).is_none());
         for _ in 0..3 {
-            upstream.failed(a);
-            upstream.failed(c);
+            upstream.record_failure(a);
+            upstream.record_failure(c);
         }
         let all = picked(3);
         assert!(["a.example:1", "b.example:1", "c.example:1"].iter().all(|one| all.contains(one)), "{all:?}");
-        upstream.answered(b, 200);
+        upstream.record_response(b, 200);
         assert_eq!(picked(3), ["b.example:1"; 3]);
     }
 }

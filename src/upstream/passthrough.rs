@@ -12,14 +12,14 @@ use crate::net::dns::Resolver;
 use crate::net::keepalive::enable_keepalive;
 
 /// The way out.
-pub struct Outside {
+pub struct PassthroughConnector {
     resolver: Resolver,
     settings: Tunnel,
 }
 
 /// Why there is no tunnel.
 #[derive(Debug, thiserror::Error)]
-pub enum OutsideError {
+pub enum PassthroughError {
     /// Every address of the host is this machine's or its link's.
     #[error("the host is this machine or its link")]
     Local,
@@ -31,7 +31,7 @@ pub enum OutsideError {
     Timeout,
 }
 
-impl Outside {
+impl PassthroughConnector {
     /// The way out by these settings.
     pub fn new(settings: Tunnel, resolver: Resolver) -> Self {
         Self { resolver, settings }
@@ -43,26 +43,26 @@ impl Outside {
     }
 
     /// Connects to a host.
-    pub async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, OutsideError> {
-        timeout(self.settings.connect, self.open(host, port)).await.map_err(|_| OutsideError::Timeout)?
+    pub async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
+        timeout(self.settings.connect, self.open(host, port)).await.map_err(|_| PassthroughError::Timeout)?
     }
 
-    async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, OutsideError> {
-        let addresses = self.resolver.addresses(host, port).await.map_err(OutsideError::Connect)?;
+    async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
+        let addresses = self.resolver.addresses(host, port).await.map_err(PassthroughError::Connect)?;
         // After the name was resolved: a name of anybody's can lead to any address.
         let allowed: Vec<SocketAddr> = addresses
             .into_iter()
             .filter(|address| self.settings.allow_local || !is_local(address.ip()))
             .collect();
-        let mut last = OutsideError::Local;
+        let mut last = PassthroughError::Local;
         for address in allowed {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
-                    stream.set_nodelay(true).map_err(OutsideError::Connect)?;
+                    stream.set_nodelay(true).map_err(PassthroughError::Connect)?;
                     enable_keepalive(&stream);
                     return Ok(stream);
                 }
-                Err(error) => last = OutsideError::Connect(error),
+                Err(error) => last = PassthroughError::Connect(error),
             }
         }
         Err(last)
@@ -118,12 +118,15 @@ mod tests {
     async fn a_name_that_leads_here_is_no_way_here() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let outside = |allow_local| {
-            Outside::new(Tunnel { allow_local, ..Tunnel::default() }, Resolver::from_system().unwrap())
+        let connector = |allow_local| {
+            PassthroughConnector::new(
+                Tunnel { allow_local, ..Tunnel::default() },
+                Resolver::from_system().unwrap(),
+            )
         };
         for host in [Host::Name("localhost".into()), Host::Ip([127, 0, 0, 1].into())] {
-            assert!(matches!(outside(false).connect(&host, port).await, Err(OutsideError::Local)));
+            assert!(matches!(connector(false).connect(&host, port).await, Err(PassthroughError::Local)));
         }
-        assert!(outside(true).connect(&Host::Ip([127, 0, 0, 1].into()), port).await.is_ok());
+        assert!(connector(true).connect(&Host::Ip([127, 0, 0, 1].into()), port).await.is_ok());
     }
 }

@@ -20,11 +20,11 @@ use super::Stream;
 use crate::config::PoolLimits;
 
 /// Idle connections that one worker keeps to one URL; more than that are closed when they are done.
-const PER_WORKER: usize = 1024;
+const MAX_IDLE_PER_WORKER: usize = 1024;
 /// Workers beyond this share stacks.
 pub(super) const SHARDS: usize = 16;
 /// What was seen of an upstream's own limit counts for this long: it may have been a restart.
-const MEMORY: Duration = Duration::from_secs(300);
+const OBSERVATION_TTL: Duration = Duration::from_secs(300);
 
 pub(super) struct Pool {
     shards: [Mutex<Vec<Idle>>; SHARDS],
@@ -32,7 +32,7 @@ pub(super) struct Pool {
     retired: AtomicBool,
     /// How many there are and may be, where that is limited.
     count: Option<(AtomicUsize, usize)>,
-    seen: Seen,
+    observed: ObservedKeepAlive,
 }
 
 struct Idle {
@@ -48,9 +48,9 @@ impl Pool {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             limit: limits.idle_timeout,
-            count: limits.max_idle.map(|most| (AtomicUsize::new(0), most)),
+            count: limits.max_idle.map(|max_idle| (AtomicUsize::new(0), max_idle)),
             retired: AtomicBool::new(false),
-            seen: Seen::new(),
+            observed: ObservedKeepAlive::new(),
         }
     }
 
@@ -63,13 +63,13 @@ impl Pool {
                 // The lock is let go before the connection is looked at.
                 let mut idle = shard.lock().pop()?;
                 let time = now.saturating_duration_since(idle.since);
-                if !is_idempotent && self.seen.is_risky(time) {
+                if !is_idempotent && self.observed.may_be_closing(time) {
                     // The warmest of them; the others are colder.
                     shard.lock().push(idle);
                     return None;
                 }
-                self.gone(1);
-                if self.lives(&mut idle, time) {
+                self.release_slots(1);
+                if self.is_alive(&mut idle, time) {
                     return Some((idle.stream, idle.address, time));
                 }
             }
@@ -84,19 +84,19 @@ impl Pool {
         if limit.is_zero() {
             return;
         }
-        if let Some((count, most)) = &self.count
-            && count.fetch_add(1, Ordering::Relaxed) >= *most
+        if let Some((count, max_idle)) = &self.count
+            && count.fetch_add(1, Ordering::Relaxed) >= *max_idle
         {
-            return self.gone(1);
+            return self.release_slots(1);
         }
         let idle = Idle { stream, address, since: Instant::now(), limit };
         let mut shard = self.shards[worker()].lock();
         // Looked at under the lock that retiring takes after it has said so.
-        if shard.len() < PER_WORKER && !self.retired.load(Ordering::Relaxed) {
+        if shard.len() < MAX_IDLE_PER_WORKER && !self.retired.load(Ordering::Relaxed) {
             shard.push(idle);
         } else {
             drop(shard);
-            self.gone(1);
+            self.release_slots(1);
         }
     }
 
@@ -105,7 +105,7 @@ impl Pool {
         self.retired.store(true, Ordering::Relaxed);
         for shard in &self.shards {
             let closed = std::mem::take(&mut *shard.lock());
-            self.gone(closed.len());
+            self.release_slots(closed.len());
         }
     }
 
@@ -114,37 +114,37 @@ impl Pool {
         for shard in &self.shards {
             let mut shard = shard.lock();
             let before = shard.len();
-            shard.retain_mut(|idle| self.lives(idle, idle.since.elapsed()));
-            self.gone(before - shard.len());
+            shard.retain_mut(|idle| self.is_alive(idle, idle.since.elapsed()));
+            self.release_slots(before - shard.len());
         }
     }
 
     /// The upstream closed a connection that was taken after so long.
-    pub(super) fn closed_after(&self, idle: Duration) {
-        self.seen.closed_after(idle);
+    pub(super) fn record_close(&self, idle: Duration) {
+        self.observed.record_close(idle);
     }
 
-    fn gone(&self, number: usize) {
+    fn release_slots(&self, number: usize) {
         if let Some((count, _)) = &self.count {
             count.fetch_sub(number, Ordering::Relaxed);
         }
     }
 
     /// Whether a connection that was idle for so long can be used.
-    fn lives(&self, idle: &mut Idle, time: Duration) -> bool {
+    fn is_alive(&self, idle: &mut Idle, time: Duration) -> bool {
         if time >= idle.limit {
             return false;
         }
-        let lives = idle.stream.is_idle();
-        if !lives {
-            self.seen.closed_after(time);
+        let is_alive = idle.stream.has_nothing_to_read();
+        if !is_alive {
+            self.observed.record_close(time);
         }
-        lives
+        is_alive
     }
 }
 
 /// After what time idle the upstream was seen to have closed a connection.
-struct Seen {
+struct ObservedKeepAlive {
     start: Instant,
     /// Milliseconds; `u64::MAX`: never.
     after: AtomicU64,
@@ -152,21 +152,21 @@ struct Seen {
     until: AtomicU64,
 }
 
-impl Seen {
+impl ObservedKeepAlive {
     fn new() -> Self {
         Self { start: Instant::now(), after: AtomicU64::new(u64::MAX), until: AtomicU64::new(0) }
     }
 
-    fn closed_after(&self, time: Duration) {
+    fn record_close(&self, time: Duration) {
         let now = self.start.elapsed();
         if now > Duration::from_millis(self.until.load(Ordering::Relaxed)) {
             self.after.store(u64::MAX, Ordering::Relaxed);
         }
         self.after.fetch_min(millis(time), Ordering::Relaxed);
-        self.until.store(millis(now + MEMORY), Ordering::Relaxed);
+        self.until.store(millis(now + OBSERVATION_TTL), Ordering::Relaxed);
     }
 
-    fn is_risky(&self, idle: Duration) -> bool {
+    fn may_be_closing(&self, idle: Duration) -> bool {
         let after = self.after.load(Ordering::Relaxed);
         after != u64::MAX
             && millis(idle) >= after / 2

@@ -24,7 +24,7 @@ pub enum Stream {
 impl Stream {
     /// Whether an idle connection still lives: nothing to read. An end of stream means closed; a byte that nobody
     /// asked for would be taken for the start of the next response, and so ends the connection too.
-    pub(super) fn is_idle(&mut self) -> bool {
+    pub(super) fn has_nothing_to_read(&mut self) -> bool {
         let mut byte = [0];
         let mut context = Context::from_waker(Waker::noop());
         Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()

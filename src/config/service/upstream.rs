@@ -15,7 +15,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpstreamOptions {
     /// The second and further URLs of `upstream`: the same API at other addresses.
-    pub also: Vec<Upstream>,
+    pub alternatives: Vec<Upstream>,
     /// `resolve`: addresses of the upstream's name, in place of DNS.
     pub resolve: Vec<IpAddr>,
     /// `pool`
@@ -109,7 +109,7 @@ pub(crate) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOpt
         }
     }
     UpstreamOptions {
-        also: upstreams.iter().skip(1).cloned().collect(),
+        alternatives: upstreams.iter().skip(1).cloned().collect(),
         resolve: resolve.map_or_else(Vec::new, |item| addresses(&item)),
         pool,
         proxy,

@@ -27,7 +27,7 @@ use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::Io;
 use crate::proxy::wire::timer::ReusableTimer;
 use crate::proxy::wire::tunnel;
-use crate::upstream::OutsideError;
+use crate::upstream::PassthroughError;
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// A caller that asked for a connection begins to use it within this time.
@@ -90,7 +90,8 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
         return Ok(Route::Intercept(server));
     }
     // A listener of one service's own leads nowhere else.
-    let Some(outside) = snapshot.outside.as_ref().filter(|_| context.dedicated_service().is_none()) else {
+    let Some(outside) = snapshot.passthrough.as_ref().filter(|_| context.dedicated_service().is_none())
+    else {
         return Err(refused(
             ErrorReason::UnknownService,
             "CONNECT to a host of no service",
@@ -100,17 +101,17 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
     let stream = outside.connect(host, port).await.map_err(|error| {
         let cause = format!("CONNECT: {error}");
         match error {
-            OutsideError::Local => refused(
+            PassthroughError::Local => refused(
                 ErrorReason::Forbidden,
                 &cause,
                 "A tunnel leads to Sidekey's own machine or link only where `tunnel.allow_local` is true.",
             ),
-            OutsideError::Connect(_) => refused(
+            PassthroughError::Connect(_) => refused(
                 ErrorReason::UpstreamConnect,
                 &cause,
                 "Sidekey cannot connect to the host of this CONNECT.",
             ),
-            OutsideError::Timeout => refused(
+            PassthroughError::Timeout => refused(
                 ErrorReason::UpstreamTimeout,
                 &cause,
                 "The host of this CONNECT did not answer in time.",

@@ -167,7 +167,7 @@ mod tests {
             services: Box::new([]),
             access_log: false,
             intercept: None,
-            outside: None,
+            passthrough: None,
             max_connections: 1,
             tracer: None,
         };

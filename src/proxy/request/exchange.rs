@@ -30,7 +30,7 @@ use crate::proxy::wire::write_head::TransferMode;
 use crate::proxy::{ConnectionContext, InFlightGuard};
 use crate::runtime::route::Way;
 use crate::runtime::service::Service;
-use crate::upstream::{Connection, Doubt, Endpoint, Leave, Wish};
+use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, RequestPermit};
 
 /// What a caller is told whose body did not come.
 pub(crate) const LATE_BODY: &str = "The request's body did not arrive in time.";
@@ -80,7 +80,7 @@ pub(crate) async fn run(
         }
     };
     let mut request = Request::begin(context, found, length, is_http2, timer);
-    if request.protocol_requirements.http2 && request.protocol_requirements.upgrade {
+    if request.protocol_requirements.downstream_http2 && request.protocol_requirements.websocket {
         request.expected_ws_accept = websocket::proof(&buffer.filled()[..length]);
     }
     if out.is_empty() {
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     }
     if request.may_retry_after_401()
         || request.endpoint.may_share(request.protocol_requirements)
-        || request.service.upstream.is_several()
+        || request.service.upstream.has_alternatives()
     {
         buffer.retain();
     }
@@ -141,9 +141,9 @@ pub(crate) struct Request<'p> {
     /// Where the request was last sent to.
     pub(crate) address: Option<SocketAddr>,
     /// Kept until the request is over.
-    permit: Option<Leave<'p>>,
+    permit: Option<RequestPermit<'p>>,
     pub(crate) meta: RequestMeta,
-    pub(crate) protocol_requirements: Wish,
+    pub(crate) protocol_requirements: ProtocolRequirements,
     /// How much of the caller's bytes the head is.
     pub(crate) head_length: usize,
     /// The credential that it was sent with.
@@ -167,7 +167,7 @@ pub(crate) struct Request<'p> {
     /// What proves that an upstream switched to the WebSocket that was asked for on behalf of an HTTP/2 caller.
     expected_ws_accept: Option<String>,
     /// About the connection that it was last sent by.
-    pub(crate) ping: Option<Doubt>,
+    pub(crate) ping: Option<PingHandle>,
     pub(crate) timer: &'p mut ReusableTimer,
 }
 
@@ -189,7 +189,10 @@ impl<'p> Request<'p> {
             connection: None,
             address: None,
             permit: None,
-            protocol_requirements: Wish { http2: is_http2, upgrade: meta.is_websocket },
+            protocol_requirements: ProtocolRequirements {
+                downstream_http2: is_http2,
+                websocket: meta.is_websocket,
+            },
             body: whole_body(service, &meta),
             meta,
             head_length,
@@ -224,15 +227,15 @@ impl<'p> Request<'p> {
             let cause = format!("max_request_body: {length} bytes are more than {most}");
             return Err(ProxyError::new(ErrorReason::TooLarge, cause));
         }
-        self.permit = upstream.admit()?;
-        if upstream.is_several() {
+        self.permit = upstream.try_acquire()?;
+        if upstream.has_alternatives() {
             let began = Instant::now();
             let reaching = Box::pin(self.connect_any(&buffer.filled()[..length], out));
             match upstream.timeouts.total {
                 None => reaching.await?,
                 Some(total) => {
                     let Ok(reached) = timeout(total, reaching).await else {
-                        upstream.failed(self.endpoint);
+                        upstream.record_failure(self.endpoint);
                         let cause = "no URL of the upstream took a connection within timeouts.total";
                         return Err(ProxyError::new(ErrorReason::UpstreamTimeout, cause));
                     };
@@ -268,9 +271,9 @@ impl<'p> Request<'p> {
             return ProxyError { detail: Some(LATE_BODY), ..ProxyError::new(ErrorReason::BadRequest, cause) };
         }
         if let Some(doubt) = self.ping.take() {
-            doubt.suspect();
+            doubt.request_ping();
         }
-        self.service.upstream.failed(self.endpoint);
+        self.service.upstream.record_failure(self.endpoint);
         ProxyError::new(ErrorReason::UpstreamTimeout, "the whole request took longer than timeouts.total")
     }
 

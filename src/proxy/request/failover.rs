@@ -27,7 +27,7 @@ impl Request<'_> {
                     }
                     Err(error) => error,
                 };
-            upstream.failed(self.endpoint);
+            upstream.record_failure(self.endpoint);
             failed.push(self.endpoint);
             if failed.len() == upstream.endpoints().len() {
                 return Err(error.into());

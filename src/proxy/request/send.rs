@@ -47,8 +47,8 @@ impl Request<'_> {
                 None => match endpoint.connect(self.protocol_requirements, upstream.timeouts.connect).await {
                     Ok(connection) => connection,
                     Err(error) => {
-                        upstream.failed(endpoint);
-                        if !upstream.is_several() || buffer.retained().is_none() {
+                        upstream.record_failure(endpoint);
+                        if !upstream.has_alternatives() || buffer.retained().is_none() {
                             return Err(ProxyError::from(error).into());
                         }
                         // On the heap: few get here.
@@ -58,7 +58,7 @@ impl Request<'_> {
                 },
             };
             self.address = Some(connection.address);
-            self.ping = connection.doubt();
+            self.ping = connection.ping_handle();
             if let Some(span) = &mut self.span {
                 span.sent(&connection);
             }
@@ -72,7 +72,7 @@ impl Request<'_> {
                     is_whole || buffer.retained().is_some()
                 }
                 SendError::NoResponse(_) => {
-                    endpoint.lost(&connection);
+                    endpoint.record_lost(&connection);
                     let is_harmless = is_whole && self.meta.is_idempotent;
                     is_harmless && (connection.is_reused() || upstream.retry_idempotent)
                 }
@@ -81,12 +81,12 @@ impl Request<'_> {
             if unanswered.is_timeout()
                 && let Some(doubt) = self.ping.take()
             {
-                doubt.suspect();
+                doubt.request_ping();
             }
             if is_again || !may_repeat {
                 let trouble = ExchangeError::from(unanswered);
                 if matches!(&trouble, ExchangeError::Respond(failure) if failure.is_of_upstream()) {
-                    upstream.failed(endpoint);
+                    upstream.record_failure(endpoint);
                 }
                 return Err(trouble);
             }
@@ -152,7 +152,7 @@ impl Request<'_> {
                 }
                 let status = status_of(answer.filled());
                 self.service.metrics.upstream_answered(status, asked.elapsed());
-                self.service.upstream.answered(self.endpoint, status);
+                self.service.upstream.record_response(self.endpoint, status);
                 if status == 400 {
                     diagnostics::warn_if_plain_http_to_tls(
                         &self.service.name,

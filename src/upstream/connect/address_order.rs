@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 /// How long an address that failed is tried after the others.
-const PASS_OVER: Duration = Duration::from_secs(30);
+const DEPRIORITIZE_TIME: Duration = Duration::from_secs(30);
 
 /// Addresses that have failed of late. Looked at for new connections only.
 #[derive(Default)]
-pub(crate) struct Failing(Mutex<Vec<(IpAddr, Instant)>>);
+pub(crate) struct RecentFailures(Mutex<Vec<(IpAddr, Instant)>>);
 
-impl Failing {
+impl RecentFailures {
     /// From now on it is tried after the others.
     pub(crate) fn add(&self, ip: IpAddr) {
         let now = Instant::now();
         let mut failing = self.0.lock();
-        failing.retain(|(other, since)| *other != ip && now.duration_since(*since) < PASS_OVER);
+        failing.retain(|(other, since)| *other != ip && now.duration_since(*since) < DEPRIORITIZE_TIME);
         failing.push((ip, now));
     }
 
@@ -31,7 +31,9 @@ impl Failing {
         let now = Instant::now();
         let failing = self.0.lock();
         let is_failing = |address: &SocketAddr| {
-            failing.iter().any(|(ip, since)| *ip == address.ip() && now.duration_since(*since) < PASS_OVER)
+            failing
+                .iter()
+                .any(|(ip, since)| *ip == address.ip() && now.duration_since(*since) < DEPRIORITIZE_TIME)
         };
         let (last, first): (Vec<_>, Vec<_>) = interleaved(addresses).into_iter().partition(is_failing);
         first.into_iter().chain(last).collect()
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn families_take_turns_and_what_failed_comes_last() {
-        let failing = Failing::default();
+        let failing = RecentFailures::default();
         let all = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
         let turns = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]);
         assert_eq!(failing.order(&all), turns);

@@ -13,7 +13,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::address_order::Failing;
+use super::address_order::RecentFailures;
 use super::happy_eyeballs;
 use super::happy_eyeballs::Attempts;
 use super::proxy_tunnel;
@@ -93,7 +93,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Another try, at another address perhaps, may do better: the connection broke, and nobody said no.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Tcp(_) => true,
             Self::Tls { source, .. } => source.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>()),
@@ -108,7 +108,7 @@ fn seconds(duration: &Duration) -> String {
 }
 
 /// Where connections go, and how.
-pub(crate) struct Way {
+pub(crate) struct Connector {
     pub(crate) host: Host,
     pub(crate) port: u16,
     pub(crate) tls: Option<(Arc<TlsClient>, ServerName<'static>)>,
@@ -116,7 +116,7 @@ pub(crate) struct Way {
     pub(crate) resolve: Vec<std::net::IpAddr>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) resolver: Resolver,
-    pub(crate) failing: Failing,
+    pub(crate) recent_failures: RecentFailures,
 }
 
 /// The proxy that opens tunnels.
@@ -126,7 +126,7 @@ pub(crate) struct Proxy {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-impl Way {
+impl Connector {
     /// A connection within `limit`, TLS offering `alpn` (RFC 7301); one that merely breaks is tried once more.
     pub(crate) async fn connect(
         &self,
@@ -136,7 +136,7 @@ impl Way {
         let phase = Mutex::new("waiting for the name servers".to_owned());
         let opening = async {
             match self.open(alpn, &phase).await {
-                Err(error) if error.is_passing() => self.open(alpn, &phase).await,
+                Err(error) if error.is_transient() => self.open(alpn, &phase).await,
                 outcome => outcome,
             }
         };
@@ -154,7 +154,7 @@ impl Way {
         alpn: &[&[u8]],
         phase: &Mutex<String>,
     ) -> Result<(Stream, SocketAddr), ConnectError> {
-        let addresses = self.failing.order(&self.addresses().await?);
+        let addresses = self.recent_failures.order(&self.addresses().await?);
         let mut attempts = Attempts::default();
         let trying = |address: SocketAddr| {
             let mut phase = phase.lock();
@@ -167,9 +167,9 @@ impl Way {
         let taken = found.as_ref().map(|(_, address)| *address);
         for (address, _) in &attempts.tried {
             if Some(*address) == taken {
-                self.failing.remove(address.ip());
+                self.recent_failures.remove(address.ip());
             } else {
-                self.failing.add(address.ip());
+                self.recent_failures.add(address.ip());
             }
         }
         let Some((mut tcp, address)) = found else { return Err(ConnectError::Tcp(self.failures(&attempts))) };
@@ -189,8 +189,8 @@ impl Way {
             Err(source) => {
                 let name = self.host.to_string();
                 let error = ConnectError::Tls { name, address, hint: hint(&source), source };
-                if error.is_passing() && self.proxy.is_none() {
-                    self.failing.add(address.ip());
+                if error.is_transient() && self.proxy.is_none() {
+                    self.recent_failures.add(address.ip());
                 }
                 Err(error)
             }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// "Connection Attempt Delay" (RFC 8305 §8).
-const STAGGER: Duration = Duration::from_millis(250);
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// What became of the attempts.
 #[derive(Default)]
@@ -50,7 +50,7 @@ pub(crate) async fn connect(
         let joined = if waiting.len() == 0 {
             running.join_next().await
         } else {
-            match tokio::time::timeout(STAGGER, running.join_next()).await {
+            match tokio::time::timeout(CONNECTION_ATTEMPT_DELAY, running.join_next()).await {
                 Ok(joined) => joined,
                 Err(_) => continue,
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::io::AsyncReadExt;
 
-use super::address_order::Failing;
-use super::connector::{ConnectError, Proxy, Way, hint};
+use super::address_order::RecentFailures;
+use super::connector::{ConnectError, Connector, Proxy, hint};
 use crate::config::Host;
 use crate::net::dns::Resolver;
 use crate::upstream::endpoint::EndpointTls;
@@ -15,12 +15,12 @@ use crate::upstream::{Stream, Upstream};
 
 /// How long an upstream is waited for that ends TLS after the handshake: in TLS 1.3 the client's certificate is looked at
 /// when the client is done (RFC 8446 §4.4.2.4).
-const SECOND_THOUGHTS: Duration = Duration::from_millis(500);
+const POST_HANDSHAKE_WAIT: Duration = Duration::from_millis(500);
 
 /// A server to reach.
-pub struct Reach(Way);
+pub struct ConnectProbe(Connector);
 
-impl Reach {
+impl ConnectProbe {
     /// A server without connections of its own, such as a token endpoint. `proxy` opens a tunnel to it; its port, and
     /// `Proxy-Authorization` where it wants one.
     pub fn new(
@@ -30,12 +30,20 @@ impl Reach {
         resolver: Resolver,
     ) -> Self {
         let proxy = proxy.map(|(host, port, authorization)| Proxy { host, port, authorization });
-        Self(Way { host, port, tls, resolve: Vec::new(), proxy, resolver, failing: Failing::default() })
+        Self(Connector {
+            host,
+            port,
+            tls,
+            resolve: Vec::new(),
+            proxy,
+            resolver,
+            recent_failures: RecentFailures::default(),
+        })
     }
 
     /// Every URL of an upstream.
-    pub fn of(upstream: Upstream) -> Vec<Self> {
-        upstream.endpoints.into_iter().map(|endpoint| Self(endpoint.way)).collect()
+    pub fn for_upstream(upstream: Upstream) -> Vec<Self> {
+        upstream.endpoints.into_iter().map(|endpoint| Self(endpoint.connector)).collect()
     }
 
     /// Host and port.
@@ -44,12 +52,12 @@ impl Reach {
     }
 
     /// Connects, within `limit`, and closes the connection.
-    pub async fn reach(&self, limit: Duration) -> Result<(), ConnectError> {
+    pub async fn probe(&self, limit: Duration) -> Result<(), ConnectError> {
         let (mut stream, address) = self.0.connect(&[], limit).await?;
         if !matches!(stream, Stream::Tls(_)) {
             return Ok(());
         }
-        let told = tokio::time::timeout(SECOND_THOUGHTS.min(limit), stream.read_u8()).await;
+        let told = tokio::time::timeout(POST_HANDSHAKE_WAIT.min(limit), stream.read_u8()).await;
         match told {
             // Whoever merely closes a connection on which nothing is asked is reached.
             Ok(Err(source)) if is_refusal(&source) => {

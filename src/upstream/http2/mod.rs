@@ -28,24 +28,24 @@ use crate::proto::http2;
 pub(super) use stream::Stream;
 
 /// A connection that is asked whether it lives answers within this time, or it is closed.
-const PONG: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections of one upstream.
 pub(super) struct Connections {
     shards: [Shard; SHARDS],
     /// A connection is closed after carrying nothing for this long.
-    limit: Duration,
+    idle_timeout: Duration,
 }
 
 #[derive(Default)]
 struct Shard {
-    open: Mutex<Vec<Arc<Shared>>>,
+    open: Mutex<Vec<Arc<SharedConnection>>>,
     /// Held while one is being opened.
     opening: tokio::sync::Mutex<()>,
 }
 
 /// One connection.
-pub(super) struct Shared {
+pub(super) struct SharedConnection {
     send: SendRequest<Bytes>,
     scheme: Scheme,
     /// The other side; the proxy, where there is one.
@@ -53,20 +53,20 @@ pub(super) struct Shared {
     /// Requests on it now.
     active: AtomicUsize,
     /// When the last one ended.
-    since: Mutex<Instant>,
-    suspicion: Arc<Suspicion>,
+    idle_since: Mutex<Instant>,
+    liveness: Arc<Liveness>,
 }
 
 /// A connection may be dead: it gets no new request until it has said that it lives.
 #[derive(Default)]
-struct Suspicion {
-    is_there: AtomicBool,
-    ask: Notify,
+struct Liveness {
+    unconfirmed: AtomicBool,
+    ping_requested: Notify,
 }
 
 impl Connections {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { shards: std::array::from_fn(|_| Shard::default()), limit }
+    pub(super) fn new(idle_timeout: Duration) -> Self {
+        Self { shards: std::array::from_fn(|_| Shard::default()), idle_timeout }
     }
 
     /// A stream of a connection that has room for one.
@@ -98,15 +98,15 @@ impl Connections {
             Poll::Pending => Poll::Pending,
         })
         .await?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedConnection {
             send,
             scheme,
             address,
             active: AtomicUsize::new(0),
-            since: Mutex::new(Instant::now()),
-            suspicion: Arc::default(),
+            idle_since: Mutex::new(Instant::now()),
+            liveness: Arc::default(),
         });
-        tokio::spawn(drive(connection, shared.suspicion.clone()));
+        tokio::spawn(drive(connection, shared.liveness.clone()));
         self.shards[worker()].open.lock().push(shared.clone());
         Ok(Stream::new(shared))
     }
@@ -117,13 +117,13 @@ impl Connections {
             shard.open.lock().retain(|shared| {
                 shared.is_open()
                     && (shared.active.load(Ordering::Relaxed) > 0
-                        || shared.since.lock().elapsed() < self.limit)
+                        || shared.idle_since.lock().elapsed() < self.idle_timeout)
             });
         }
     }
 }
 
-impl Shared {
+impl SharedConnection {
     /// Neither broken nor told by the upstream to go away.
     fn is_open(&self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
@@ -131,19 +131,19 @@ impl Shared {
     }
 
     fn has_room(&self) -> bool {
-        !self.suspicion.is_there.load(Ordering::Relaxed)
+        !self.liveness.unconfirmed.load(Ordering::Relaxed)
             && self.active.load(Ordering::Relaxed) < self.send.current_max_send_streams()
     }
 }
 
 /// What a request can say of the connection that carries it, and others.
-pub struct Doubt(Arc<Suspicion>);
+pub struct PingHandle(Arc<Liveness>);
 
-impl Doubt {
+impl PingHandle {
     /// A request on it got no answer in time: it is to say whether it lives.
-    pub fn suspect(&self) {
-        if !self.0.is_there.swap(true, Ordering::Relaxed) {
-            self.0.ask.notify_one();
+    pub fn request_ping(&self) {
+        if !self.0.unconfirmed.swap(true, Ordering::Relaxed) {
+            self.0.ping_requested.notify_one();
         }
     }
 }
@@ -171,17 +171,17 @@ fn limits() -> Builder {
 /// It is asked whether it lives only after a request on it got no answer: upstreams take pings without need for an attack.
 async fn drive<I: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Connection<I, Bytes>,
-    suspicion: Arc<Suspicion>,
+    liveness: Arc<Liveness>,
 ) {
     let Some(mut pings) = connection.ping_pong() else { return };
     let watching = async {
         loop {
-            suspicion.ask.notified().await;
-            let alive = tokio::time::timeout(PONG, pings.ping(Ping::opaque())).await;
+            liveness.ping_requested.notified().await;
+            let alive = tokio::time::timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await;
             if !matches!(alive, Ok(Ok(_))) {
                 return;
             }
-            suspicion.is_there.store(false, Ordering::Relaxed);
+            liveness.unconfirmed.store(false, Ordering::Relaxed);
         }
     };
     tokio::select! {

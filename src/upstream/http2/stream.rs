@@ -12,14 +12,14 @@ use h2::client::ResponseFuture;
 use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Doubt, Shared};
+use super::{PingHandle, SharedConnection};
 use crate::proto::http2::heads;
 use crate::proto::http2::heads::Head;
 use crate::proto::http2::{Inbound, Outbound};
 
 /// Writing takes a request, reading gives its answers: interim ones, and one that is final.
 pub struct Stream {
-    connection: Arc<Shared>,
+    connection: Arc<SharedConnection>,
     /// Once its head is out.
     request: Option<Request>,
     /// Of an answer, still to be read.
@@ -35,7 +35,7 @@ struct Request {
 }
 
 impl Stream {
-    pub(super) fn new(connection: Arc<Shared>) -> Self {
+    pub(super) fn new(connection: Arc<SharedConnection>) -> Self {
         connection.active.fetch_add(1, Ordering::Relaxed);
         Self { connection, request: None, head: Vec::new(), head_read: 0, body: None }
     }
@@ -46,8 +46,8 @@ impl Stream {
     }
 
     /// For when its connection may be dead.
-    pub(in crate::upstream) fn doubt(&self) -> Doubt {
-        Doubt(self.connection.suspicion.clone())
+    pub(in crate::upstream) fn ping_handle(&self) -> PingHandle {
+        PingHandle(self.connection.liveness.clone())
     }
 
     /// Sends a head; returns its length.
@@ -83,7 +83,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        *self.connection.since.lock() = Instant::now();
+        *self.connection.idle_since.lock() = Instant::now();
         self.connection.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
