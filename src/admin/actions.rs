@@ -15,7 +15,7 @@ use super::view::{RefreshView, ServiceView};
 use crate::diagnose;
 use crate::diagnose::Report;
 use crate::oauth2::{RefreshDecision, RefreshReason, TokenStore};
-use crate::runtime::route::climbs;
+use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
 
 /// A token request that takes longer goes on without its asker.
@@ -113,7 +113,7 @@ fn path(body: &[u8]) -> Result<String, Problem> {
             "`path` begins with `/` and is visible ASCII without `#`; anything else is percent-encoded.",
         ));
     }
-    if climbs(&path) {
+    if escapes_base_path(&path) {
         return Err(wrong("`path` leads out of the service's `upstream`: it may not climb with `..`."));
     }
     Ok(path)

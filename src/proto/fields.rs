@@ -3,9 +3,9 @@
 
 use memchr::memchr_iter;
 
-/// A header field that a proxy treats in a way of its own; every other field is [`Field::EndToEnd`] and passes untouched.
+/// A header field that a proxy treats in a way of its own; every other field is [`HeaderClass::EndToEnd`] and passes untouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum HeaderClass {
     /// Passed on as it came.
     EndToEnd,
     /// `Authorization`
@@ -38,7 +38,7 @@ pub enum Field {
     Upgrade,
 }
 
-impl Field {
+impl HeaderClass {
     /// Looks a field name up, in any case.
     pub fn of(name: &str) -> Self {
         let is = |known: &str| known.eq_ignore_ascii_case(name);
@@ -88,14 +88,14 @@ mod tests {
 
     #[test]
     fn knows_the_fields_of_a_connection_in_any_case() {
-        assert_eq!(Field::of("Connection"), Field::Connection);
-        assert_eq!(Field::of("KEEP-ALIVE"), Field::HopByHop);
-        assert_eq!(Field::of("proxy-Authorization"), Field::HopByHop);
-        assert_eq!(Field::of("tE"), Field::Te);
-        assert_eq!(Field::of("TraceParent"), Field::Traceparent);
-        assert_eq!(Field::of("tracestate"), Field::Tracestate);
+        assert_eq!(HeaderClass::of("Connection"), HeaderClass::Connection);
+        assert_eq!(HeaderClass::of("KEEP-ALIVE"), HeaderClass::HopByHop);
+        assert_eq!(HeaderClass::of("proxy-Authorization"), HeaderClass::HopByHop);
+        assert_eq!(HeaderClass::of("tE"), HeaderClass::Te);
+        assert_eq!(HeaderClass::of("TraceParent"), HeaderClass::Traceparent);
+        assert_eq!(HeaderClass::of("tracestate"), HeaderClass::Tracestate);
         for other in ["X-Connection", "te2", "Accept", "Locations", "Expect", "authorizatioN2", ""] {
-            assert_eq!(Field::of(other), Field::EndToEnd, "{other}");
+            assert_eq!(HeaderClass::of(other), HeaderClass::EndToEnd, "{other}");
         }
     }
 

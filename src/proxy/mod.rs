@@ -51,7 +51,7 @@ use crate::tls::server::ListenerTls;
 use downstream::connection_limit::ConnectionLimit;
 
 use crate::metrics::Metrics;
-use crate::runtime::snapshot::{Reader, Runtime, Snapshot};
+use crate::runtime::snapshot::{Runtime, Snapshot, SnapshotReader};
 
 use peer::Peer;
 use wire::relay::Io;
@@ -137,7 +137,7 @@ impl Drop for InFlightGuard<'_> {
 pub struct ConnectionContext {
     plane: Arc<DataPlane>,
     listener: Arc<ListenerContext>,
-    reader: Reader,
+    reader: SnapshotReader,
     own: ListenerService,
     peer: Peer,
 }

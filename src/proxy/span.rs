@@ -8,7 +8,7 @@ use super::wire::parse_head::RequestHead;
 use super::wire::relay::RelayError;
 use crate::metrics::MethodLabel;
 use crate::otel::{Context, Parent, Tracer, Value};
-use crate::proto::fields::Field;
+use crate::proto::fields::HeaderClass;
 use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, Stream};
 
@@ -54,7 +54,8 @@ pub(super) struct RequestOutcome<'r> {
 impl Span {
     /// Begins the span of a request whose head this is, if it is recorded; `rest` is what of path and query is the upstream's.
     pub(super) fn begin(tracer: &Tracer, head: &RequestHead<'_, '_>, rest: &str) -> Option<Box<Self>> {
-        let mut parents = head.fields.iter().filter(|field| Field::of(field.name) == Field::Traceparent);
+        let mut parents =
+            head.fields.iter().filter(|field| HeaderClass::of(field.name) == HeaderClass::Traceparent);
         let parent = match (parents.next(), parents.next()) {
             (Some(only), None) => Parent::parse(only.value.trim_ascii()),
             // Of several none can be believed.

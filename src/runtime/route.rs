@@ -20,20 +20,20 @@ pub struct Match<'a> {
     /// Index of the service in the configuration.
     pub service: usize,
     /// Starts with `/` or `?`, or is empty.
-    pub rest: &'a str,
+    pub path_and_query: &'a str,
     /// What stands before `rest` in the caller's URL.
-    pub way: Way,
+    pub matched_by: MatchKind,
 }
 
 /// How a caller names a service, and so what the upstream's URLs are to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum MatchKind {
     /// `/<service>` before the path.
-    Prefix,
+    PathPrefix,
     /// A host or a listener that stands for the upstream's base URL: nothing before the path.
-    Alias,
+    Host,
     /// The upstream's own URL, as through a proxy: its base path before the path.
-    Own,
+    UpstreamUrl,
 }
 
 impl Routes {
@@ -70,48 +70,48 @@ impl Routes {
 
     /// Finds the service for a request.
     ///
-    /// `own` is the service whose listener the request came in by; `host` its `Host` (or the authority of an
+    /// `dedicated` is the service whose listener the request came in by; `host` its `Host` (or the authority of an
     /// absolute-form target, with `absolute` set, as an app sends it to `HTTP_PROXY`); `path` its path and query.
     pub fn find<'a>(
         &self,
-        own: Option<usize>,
+        dedicated: Option<usize>,
         host: &str,
         absolute: bool,
         path: &'a str,
     ) -> Option<Match<'a>> {
-        if let (Some(service), false) = (own, absolute) {
-            return Some(Match { service, rest: path, way: Way::Alias });
+        if let (Some(service), false) = (dedicated, absolute) {
+            return Some(Match { service, path_and_query: path, matched_by: MatchKind::Host });
         }
         if absolute || !self.hosts.is_empty() {
             let authority = host.to_ascii_lowercase();
             let host = without_port(&authority);
             // What a listener of its own is asked for in proxy form is for its service or for nobody.
-            let is_own = |service: usize| own.is_none_or(|own| own == service);
-            if let Some(&service) = self.hosts.get(host).filter(|service| is_own(**service)) {
-                return Some(Match { service, rest: path, way: Way::Alias });
+            let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
+            if let Some(&service) = self.hosts.get(host).filter(|service| is_allowed(**service)) {
+                return Some(Match { service, path_and_query: path, matched_by: MatchKind::Host });
             }
             if absolute {
-                return self.by_upstream(&authority, host, path, is_own);
+                return self.by_upstream(&authority, host, path, is_allowed);
             }
         }
         let inner = path.strip_prefix('/')?;
         let end = inner.find(['/', '?']).unwrap_or(inner.len());
         let (name, rest) = inner.split_at(end);
         let &service = self.prefixes.get(name)?;
-        Some(Match { service, rest, way: Way::Prefix })
+        Some(Match { service, path_and_query: rest, matched_by: MatchKind::PathPrefix })
     }
 
     /// Whether a `CONNECT` to this host and port is one to a service: by the port of its upstream, or by that of plain HTTP, of
-    /// which Sidekey makes what the upstream has. `own` as in [`find`](Self::find).
-    pub fn is_service(&self, own: Option<usize>, host: &str, port: u16) -> bool {
-        let is_own = |service: usize| own.is_none_or(|own| own == service);
+    /// which Sidekey makes what the upstream has. `dedicated` as in [`find`](Self::find).
+    pub fn is_service(&self, dedicated: Option<usize>, host: &str, port: u16) -> bool {
+        let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
         let at = |key: &str| {
-            self.upstreams.get(key).is_some_and(|bases| bases.iter().any(|(_, service)| is_own(*service)))
+            self.upstreams.get(key).is_some_and(|bases| bases.iter().any(|(_, service)| is_allowed(*service)))
         };
         self.hosts
             .get(host.trim_matches(['[', ']']))
             .or_else(|| self.hosts.get(host))
-            .is_some_and(|service| is_own(*service))
+            .is_some_and(|service| is_allowed(*service))
             || at(&format!("{host}:{port}"))
             || (port == 80 && at(host))
     }
@@ -122,23 +122,27 @@ impl Routes {
         authority: &str,
         host: &str,
         path: &'a str,
-        is_own: impl Fn(usize) -> bool,
+        is_allowed: impl Fn(usize) -> bool,
     ) -> Option<Match<'a>> {
         // A port of the scheme's own says nothing: the app writes `http://` where the upstream is `https://`.
         let port = authority[host.len()..].trim_start_matches(':');
         let is_usual = matches!(port, "" | "80" | "443");
         let bases = self.upstreams.get(authority);
         let bases = bases.or_else(|| self.upstreams.get(host).filter(|_| is_usual))?;
-        bases.iter().filter(|(_, service)| is_own(*service)).find_map(|(base, service)| {
+        bases.iter().filter(|(_, service)| is_allowed(*service)).find_map(|(base, service)| {
             let rest = path.strip_prefix(&**base)?;
             let is_under = rest.is_empty() || rest.starts_with(['/', '?']);
-            is_under.then_some(Match { service: *service, rest, way: Way::Own })
+            is_under.then_some(Match {
+                service: *service,
+                path_and_query: rest,
+                matched_by: MatchKind::UpstreamUrl,
+            })
         })
     }
 }
 
 /// Whether two authorities name one host: in any case, and by the same port unless one of them leaves it out.
-pub fn agree(one: &str, other: &str) -> bool {
+pub fn same_authority(one: &str, other: &str) -> bool {
     let split = |authority: &'_ str| without_port(authority).len();
     let ((one, one_port), (other, other_port)) = (one.split_at(split(one)), other.split_at(split(other)));
     one.eq_ignore_ascii_case(other) && (one_port == other_port || one_port.len() < 2 || other_port.len() < 2)
@@ -157,7 +161,7 @@ fn without_port(authority: &str) -> &str {
 ///
 /// Servers disagree on what separates segments, so each counts for as little as any of them makes of it: `a%2fb` is one
 /// step down to a server that leaves `%2f` alone, `a%2f..` is a step up and not one down before it.
-pub fn climbs(path: &str) -> bool {
+pub fn escapes_base_path(path: &str) -> bool {
     // `*` is the server as a whole (RFC 9112 §3.2.4).
     if path == "*" {
         return true;
@@ -221,8 +225,11 @@ mod tests {
     #[test]
     fn the_first_segment_names_the_service() {
         let routes = routes();
-        let find =
-            |path| routes.find(None, "127.0.0.1:8080", false, path).map(|found| (found.service, found.rest));
+        let find = |path| {
+            routes
+                .find(None, "127.0.0.1:8080", false, path)
+                .map(|found| (found.service, found.path_and_query))
+        };
         assert_eq!(find("/billing/v1/x?y=1"), Some((0, "/v1/x?y=1")));
         assert_eq!(find("/billing"), Some((0, "")));
         assert_eq!(find("/billing?x"), Some((0, "?x")));
@@ -238,7 +245,7 @@ mod tests {
     fn a_host_or_a_listener_of_its_own_leads_to_a_service_too() {
         let routes = routes();
         let find = |host, absolute| {
-            routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.rest))
+            routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.path_and_query))
         };
         assert_eq!(find("CRM.internal:8080", false), Some((1, "/billing/x")));
         assert_eq!(find("[::1]:8080", false), Some((0, "/x")));
@@ -251,12 +258,13 @@ mod tests {
         assert_eq!(find("crm.example.com:443", true), Some((1, "/billing/x")));
         assert_eq!(find("other.example.com", true), None);
         assert_eq!(find("crm.example.com:8443", true), None, "another port is another server");
-        let own = |host, absolute| routes.find(Some(1), host, absolute, "/y").map(|found| found.service);
-        assert_eq!(own("x", false), Some(1));
-        assert_eq!(own("crm.example.com", true), Some(1));
-        assert_eq!(own("crm.internal", true), Some(1));
-        assert_eq!(own("billing.example.com", true), None, "another service than the listener's");
-        assert_eq!(own("other.example.com", true), None);
+        let dedicated =
+            |host, absolute| routes.find(Some(1), host, absolute, "/y").map(|found| found.service);
+        assert_eq!(dedicated("x", false), Some(1));
+        assert_eq!(dedicated("crm.example.com", true), Some(1));
+        assert_eq!(dedicated("crm.internal", true), Some(1));
+        assert_eq!(dedicated("billing.example.com", true), None, "another service than the listener's");
+        assert_eq!(dedicated("other.example.com", true), None);
     }
 
     #[test]
@@ -283,8 +291,11 @@ mod tests {
             service
         };
         let routes = Routes::new(&[under("/a"), under("/a/b"), under("/c"), under("/c")]);
-        let find =
-            |path| routes.find(None, "api.example.com", true, path).map(|found| (found.service, found.rest));
+        let find = |path| {
+            routes
+                .find(None, "api.example.com", true, path)
+                .map(|found| (found.service, found.path_and_query))
+        };
         assert_eq!(find("/a/x?y"), Some((0, "/x?y")));
         assert_eq!(find("/a"), Some((0, "")));
         assert_eq!(find("/a?y"), Some((0, "?y")));
@@ -301,10 +312,10 @@ mod tests {
         for (one, other) in
             [("a", "A"), ("a:443", "a"), ("a:80", "a:80"), ("[::1]:80", "[::1]"), ("a:", "a:80")]
         {
-            assert!(agree(one, other) && agree(other, one), "{one} {other}");
+            assert!(same_authority(one, other) && same_authority(other, one), "{one} {other}");
         }
         for (one, other) in [("a", "b"), ("a:80", "a:443"), ("[::1]", "[::2]"), ("a", ""), ("a.b", "a")] {
-            assert!(!agree(one, other) && !agree(other, one), "{one} {other}");
+            assert!(!same_authority(one, other) && !same_authority(other, one), "{one} {other}");
         }
     }
 
@@ -329,7 +340,7 @@ mod tests {
             "/a//../..",
             "*",
         ] {
-            assert!(climbs(path), "{path}");
+            assert!(escapes_base_path(path), "{path}");
         }
         for path in [
             "",
@@ -344,7 +355,7 @@ mod tests {
             "/a%2fb/..",
             "/*",
         ] {
-            assert!(!climbs(path), "{path}");
+            assert!(!escapes_base_path(path), "{path}");
         }
     }
 }

@@ -43,7 +43,7 @@ impl Runtime {
         Self { current: ArcSwap::from_pointee(snapshot), generation: AtomicU64::new(0) }
     }
 
-    /// The current snapshot, for whoever looks now and then. What looks often has a [`Reader`].
+    /// The current snapshot, for whoever looks now and then. What looks often has a [`SnapshotReader`].
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
@@ -55,20 +55,20 @@ impl Runtime {
     }
 
     /// A reader of its own for one connection.
-    pub fn reader(self: &Arc<Self>) -> Reader {
+    pub fn reader(self: &Arc<Self>) -> SnapshotReader {
         let generation = self.generation.load(Ordering::Acquire);
-        Reader { runtime: self.clone(), generation, snapshot: self.current() }
+        SnapshotReader { runtime: self.clone(), generation, snapshot: self.current() }
     }
 }
 
 /// Holds on to a snapshot until it is told to look: what was read from it before stays valid.
-pub struct Reader {
+pub struct SnapshotReader {
     runtime: Arc<Runtime>,
     generation: u64,
     snapshot: Arc<Snapshot>,
 }
 
-impl Reader {
+impl SnapshotReader {
     /// Goes on to the current snapshot; returns whether that is another one. Costs one relaxed load where it is not.
     pub fn refresh(&mut self) -> bool {
         if self.is_current() {

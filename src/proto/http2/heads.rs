@@ -13,7 +13,7 @@ use http::{
 use memchr::memmem;
 
 use super::{Coding, websocket};
-use crate::proto::fields::Field;
+use crate::proto::fields::HeaderClass;
 
 /// Fields of one head; as many as the data plane passes on, and some that it writes itself.
 const MAX_FIELDS: usize = 160;
@@ -41,10 +41,14 @@ pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) 
     }
     for (name, value) in &parts.headers {
         let value = value.as_bytes();
-        match Field::of(name.as_str()) {
-            Field::Host if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(value)) => {}
-            Field::ContentLength if has_body && in_chunks => {}
-            Field::Connection | Field::TransferEncoding | Field::Upgrade | Field::Cookie => {}
+        match HeaderClass::of(name.as_str()) {
+            HeaderClass::Host if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(value)) => {
+            }
+            HeaderClass::ContentLength if has_body && in_chunks => {}
+            HeaderClass::Connection
+            | HeaderClass::TransferEncoding
+            | HeaderClass::Upgrade
+            | HeaderClass::Cookie => {}
             _ if is_websocket && *name == SEC_WEBSOCKET_KEY => {}
             _ => put(out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]),
         }
@@ -83,9 +87,9 @@ pub fn write_response(out: &mut Vec<u8>, message: &Response<()>, has_body: bool,
     let bare = to_head || matches!(status.as_u16(), 100..=199 | 204 | 304);
     let length = if bare { None } else { length(message.headers()) };
     for (name, value) in message.headers() {
-        match Field::of(name.as_str()) {
-            Field::Connection | Field::TransferEncoding | Field::Upgrade => {}
-            Field::ContentLength if !bare && length.is_none() => {}
+        match HeaderClass::of(name.as_str()) {
+            HeaderClass::Connection | HeaderClass::TransferEncoding | HeaderClass::Upgrade => {}
+            HeaderClass::ContentLength if !bare && length.is_none() => {}
             _ => put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
         }
     }
@@ -150,7 +154,7 @@ pub fn read_request(bytes: &[u8], scheme: &Scheme) -> io::Result<Head<Request<()
     let mut message = Request::new(());
     let method = parsed.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     *message.method_mut() = method.ok_or_else(|| broken("no method"))?;
-    let host = parsed.headers.iter().find(|field| Field::of(field.name) == Field::Host);
+    let host = parsed.headers.iter().find(|field| HeaderClass::of(field.name) == HeaderClass::Host);
     let authority = host.and_then(|host| Authority::try_from(host.value).ok());
     let uri = Uri::builder()
         .scheme(scheme.clone())
@@ -187,16 +191,18 @@ fn fields(head: &[u8], parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> 
     let mut coding = Coding::NONE;
     map.reserve(parsed.len());
     for field in parsed {
-        match Field::of(field.name) {
-            Field::TransferEncoding => coding = Coding::chunked(),
-            Field::Connection | Field::HopByHop | Field::Upgrade | Field::Host => continue,
-            Field::ContentLength => {
+        match HeaderClass::of(field.name) {
+            HeaderClass::TransferEncoding => coding = Coding::chunked(),
+            HeaderClass::Connection | HeaderClass::HopByHop | HeaderClass::Upgrade | HeaderClass::Host => {
+                continue;
+            }
+            HeaderClass::ContentLength => {
                 let digits = std::str::from_utf8(field.value).unwrap_or_default();
                 coding = Coding::Length(digits.parse().map_err(|_| broken("a length that is no number"))?);
             }
             _ => {}
         }
-        if Field::of(field.name) != Field::TransferEncoding {
+        if HeaderClass::of(field.name) != HeaderClass::TransferEncoding {
             let name =
                 HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| broken("a field without name"))?;
             let value = HeaderValue::from_maybe_shared(copy.slice_ref(within(head, &copy, field.value)));

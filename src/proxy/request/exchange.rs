@@ -28,7 +28,7 @@ use crate::proxy::wire::tunnel;
 use crate::proxy::wire::write_head;
 use crate::proxy::wire::write_head::TransferMode;
 use crate::proxy::{ConnectionContext, InFlightGuard};
-use crate::runtime::route::Way;
+use crate::runtime::route::MatchKind;
 use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, RequestPermit};
 
@@ -152,7 +152,7 @@ pub(crate) struct Request<'p> {
     pub(crate) refused: Option<Used>,
     method: MethodLabel,
     path: Option<String>,
-    way: Way,
+    way: MatchKind,
     pub(crate) start: Instant,
     /// Where it is recorded.
     pub(crate) span: Option<Box<Span>>,
@@ -315,8 +315,8 @@ impl<'p> Request<'p> {
     fn locations(&self, status: u16) -> Option<Locations<'_>> {
         let service = self.service;
         // Inside TLS by CONNECT the upstream's own URLs are the caller's as well.
-        let is_at_home =
-            self.way == Way::Own && self.context.peer.intercepted().is_some_and(|within| within.is_tls);
+        let is_at_home = self.way == MatchKind::UpstreamUrl
+            && self.context.peer.intercepted().is_some_and(|within| within.is_tls);
         let is_new = status == 201 || (300..400).contains(&status);
         (service.rewrite_location && is_new && !is_at_home).then(|| Locations {
             name: &service.name,

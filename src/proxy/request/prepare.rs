@@ -11,7 +11,7 @@ use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestMeta};
 use crate::proxy::wire::write_head;
-use crate::runtime::route::{Way, agree, climbs};
+use crate::runtime::route::{MatchKind, escapes_base_path, same_authority};
 use crate::runtime::service::Service;
 use crate::upstream::Endpoint;
 
@@ -30,7 +30,7 @@ pub(crate) struct PreparedRequest<'p> {
     /// Without the query; for the access log, and only where there is one.
     pub(crate) path: Option<String>,
     /// How the caller named the service.
-    pub(crate) way: Way,
+    pub(crate) way: MatchKind,
     /// What records it, where it is recorded and was not before.
     pub(crate) span: Option<Box<Span>>,
 }
@@ -91,7 +91,7 @@ pub(crate) fn prepare<'p>(
     let (host, absolute) = match context.peer.intercepted() {
         None => (head.host, head.absolute),
         // The credential is for the host that the caller believes to talk to, and for no other that a request names.
-        Some(within) if agree(&within.authority, head.host) => (within.authority.as_str(), true),
+        Some(within) if same_authority(&within.authority, head.host) => (within.authority.as_str(), true),
         Some(_) => return Err(rejection("", ErrorReason::Forbidden, "Host is not the one of the CONNECT")),
     };
     let matched = snapshot
@@ -106,7 +106,7 @@ pub(crate) fn prepare<'p>(
     let upstream = &service.upstream;
     let endpoint = if failed.is_empty() { None } else { upstream.pick_another(failed) };
     let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
-    if !endpoint.base_path.is_empty() && climbs(matched.rest) {
+    if !endpoint.base_path.is_empty() && escapes_base_path(matched.path_and_query) {
         return Err(rejection(
             &service.name,
             ErrorReason::Forbidden,
@@ -117,12 +117,12 @@ pub(crate) fn prepare<'p>(
         method: head.method,
         origin: &endpoint.origin,
         base_path: &endpoint.base_path,
-        rest: matched.rest,
+        rest: matched.path_and_query,
         refused,
         may_try: matches!(head.meta.body, BodyKind::Length(body) if body.saturating_add(bytes.len() as u64) <= SMALL),
     };
     let (begun, known) = match (span_source, &snapshot.tracer) {
-        (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.rest), None),
+        (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
         (SpanSource::Start, None) => (None, None),
         (SpanSource::Existing(span), _) => (None, span),
     };
@@ -132,7 +132,7 @@ pub(crate) fn prepare<'p>(
         write_head::request(
             out.bytes_mut(),
             &head,
-            matched.rest,
+            matched.path_and_query,
             endpoint,
             service.credential.slot(),
             &injection,
@@ -145,7 +145,7 @@ pub(crate) fn prepare<'p>(
         endpoint,
         method,
         path,
-        way: matched.way,
+        way: matched.matched_by,
         meta: head.meta,
         used,
         span: begun,

@@ -5,7 +5,7 @@
 //! (request smuggling), so what is not exactly chunked coding is refused.
 
 use crate::credential::Slot;
-use crate::proto::fields::{Field, has_bare_line_feed};
+use crate::proto::fields::{HeaderClass, has_bare_line_feed};
 
 /// Longest chunk-size line, extensions included, and longest trailer section.
 const MAX_LINE: usize = 4096;
@@ -206,8 +206,10 @@ impl ChunkedDecoder {
     }
 
     fn forbids(&self, name: &str) -> bool {
-        !matches!(Field::of(name), Field::EndToEnd | Field::Traceparent | Field::Tracestate)
-            || self.forbidden.as_ref().is_some_and(|slot| slot.owns_header(name))
+        !matches!(
+            HeaderClass::of(name),
+            HeaderClass::EndToEnd | HeaderClass::Traceparent | HeaderClass::Tracestate
+        ) || self.forbidden.as_ref().is_some_and(|slot| slot.owns_header(name))
     }
 }
 

@@ -2,7 +2,7 @@
 //! upstream becomes a path of the way the caller came in, so that whoever follows it stays with Sidekey and its credential.
 //! Everything else passes as it is.
 
-use crate::runtime::route::{Way, climbs};
+use crate::runtime::route::{MatchKind, escapes_base_path};
 
 /// What the rewriting needs to know.
 pub(crate) struct Locations<'a> {
@@ -14,7 +14,7 @@ pub(crate) struct Locations<'a> {
     pub(crate) authority: &'a str,
     /// The upstream's; empty, or without a trailing slash.
     pub(crate) base_path: &'a str,
-    pub(crate) way: Way,
+    pub(crate) way: MatchKind,
 }
 
 impl Locations<'_> {
@@ -25,24 +25,26 @@ impl Locations<'_> {
         let base = self.base_path;
         let path = self.path(value)?;
         let rest = path.strip_prefix(base)?;
-        if !(rest.is_empty() || rest.starts_with(['/', '?', '#'])) || climbs(rest.split('#').next()?) {
+        if !(rest.is_empty() || rest.starts_with(['/', '?', '#']))
+            || escapes_base_path(rest.split('#').next()?)
+        {
             return None;
         }
         // What begins with two slashes would be read as a host.
         let is_first = match self.way {
-            Way::Prefix => false,
-            Way::Alias => true,
-            Way::Own => base.is_empty(),
+            MatchKind::PathPrefix => false,
+            MatchKind::Host => true,
+            MatchKind::UpstreamUrl => base.is_empty(),
         };
         if is_first && rest.starts_with("//") {
             return None;
         }
         let root = if rest.starts_with('/') { "" } else { "/" };
         Some(match self.way {
-            Way::Prefix => format!("/{}{rest}", self.name),
-            Way::Alias => format!("{root}{rest}"),
-            Way::Own if base.is_empty() => format!("{root}{rest}"),
-            Way::Own => format!("{base}{rest}"),
+            MatchKind::PathPrefix => format!("/{}{rest}", self.name),
+            MatchKind::Host => format!("{root}{rest}"),
+            MatchKind::UpstreamUrl if base.is_empty() => format!("{root}{rest}"),
+            MatchKind::UpstreamUrl => format!("{base}{rest}"),
         })
     }
 
@@ -66,11 +68,11 @@ impl Locations<'_> {
 mod tests {
     use super::*;
 
-    fn locations(base_path: &str, way: Way) -> Locations<'_> {
+    fn locations(base_path: &str, way: MatchKind) -> Locations<'_> {
         Locations { name: "crm", is_tls: true, authority: "crm.example.com", base_path, way }
     }
 
-    fn rewritten(base: &str, way: Way, value: &str) -> Option<String> {
+    fn rewritten(base: &str, way: MatchKind, value: &str) -> Option<String> {
         locations(base, way).rewrite(value.as_bytes())
     }
 
@@ -88,7 +90,8 @@ mod tests {
             ("", "https://crm.example.com?q", "/crm?q", "/?q", "/?q"),
             ("", "/", "/crm/", "/", "/"),
         ] {
-            let all = [Way::Prefix, Way::Alias, Way::Own].map(|way| rewritten(base, way, value));
+            let all = [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl]
+                .map(|way| rewritten(base, way, value));
             assert_eq!(all, [prefix, alias, own].map(|path| Some(path.to_owned())), "{base} {value}");
         }
     }
@@ -116,15 +119,18 @@ mod tests {
             "?q",
             "",
         ] {
-            for way in [Way::Prefix, Way::Alias, Way::Own] {
+            for way in [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl] {
                 assert_eq!(rewritten("/v2", way, value), None, "{value}");
             }
         }
-        assert_eq!(rewritten("", Way::Alias, "https://crm.example.com//evil.example/x"), None);
-        assert_eq!(rewritten("", Way::Own, "https://crm.example.com//evil.example/x"), None);
-        assert_eq!(rewritten("/v2", Way::Alias, "/v2//evil.example/x"), None);
-        assert_eq!(rewritten("/v2", Way::Own, "/v2//x").as_deref(), Some("/v2//x"));
-        assert_eq!(rewritten("", Way::Prefix, "https://crm.example.com//x").as_deref(), Some("/crm//x"));
-        assert_eq!(locations("", Way::Own).rewrite(b"/\xff"), None);
+        assert_eq!(rewritten("", MatchKind::Host, "https://crm.example.com//evil.example/x"), None);
+        assert_eq!(rewritten("", MatchKind::UpstreamUrl, "https://crm.example.com//evil.example/x"), None);
+        assert_eq!(rewritten("/v2", MatchKind::Host, "/v2//evil.example/x"), None);
+        assert_eq!(rewritten("/v2", MatchKind::UpstreamUrl, "/v2//x").as_deref(), Some("/v2//x"));
+        assert_eq!(
+            rewritten("", MatchKind::PathPrefix, "https://crm.example.com//x").as_deref(),
+            Some("/crm//x")
+        );
+        assert_eq!(locations("", MatchKind::UpstreamUrl).rewrite(b"/\xff"), None);
     }
 }

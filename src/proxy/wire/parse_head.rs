@@ -12,9 +12,9 @@ use memchr::memchr;
 use super::framing::{ChunkedDecoder, Framing};
 use crate::config::Host;
 use crate::credential::Slot;
-use crate::proto::fields::{Field, has_bare_line_feed, has_token, tokens};
+use crate::proto::fields::{HeaderClass, has_bare_line_feed, has_token, tokens};
 use crate::proxy::error::{ErrorReason, ProxyError};
-use crate::runtime::route::agree;
+use crate::runtime::route::same_authority;
 
 /// No head is larger.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -134,7 +134,7 @@ pub(crate) fn request<'h, 'b>(
     let named = host;
     let (host, absolute, path) = target_parts(method, target, host)?;
     // A credential must not hang on which of the two a reader believes.
-    if absolute && known.host.is_some() && !agree(host, named) {
+    if absolute && known.host.is_some() && !same_authority(host, named) {
         return Err(two_servers());
     }
     let body = match (known.length, known.is_chunked) {
@@ -209,7 +209,7 @@ pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
     };
     let found = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
     let named = known.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
-    if named.is_some_and(|named| !agree(target, named)) {
+    if named.is_some_and(|named| !same_authority(target, named)) {
         return Err(two_servers());
     }
     Ok(found)
@@ -313,25 +313,31 @@ impl<'b> FramingHeaders<'b> {
         let mut known = Self::default();
         for field in fields {
             let value = field.value;
-            match Field::of(field.name) {
-                Field::Host if known.host.replace(value).is_some() => return Err(bad("more than one Host")),
-                Field::ContentLength => {
+            match HeaderClass::of(field.name) {
+                HeaderClass::Host if known.host.replace(value).is_some() => {
+                    return Err(bad("more than one Host"));
+                }
+                HeaderClass::ContentLength => {
                     let length =
                         content_length(value).ok_or_else(|| bad("Content-Length is not a number"))?;
                     if known.length.replace(length).is_some() {
                         return Err(bad("more than one Content-Length"));
                     }
                 }
-                Field::TransferEncoding => {
+                HeaderClass::TransferEncoding => {
                     if known.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                         return Err(bad("Transfer-Encoding is not just chunked"));
                     }
                     known.is_chunked = true;
                 }
-                Field::Connection => tokens(value).for_each(|token| known.connection(token)),
-                Field::Upgrade => known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket"),
-                Field::HopByHop if field.name.len() == 10 => known.keep_alive_for = keep_alive_for(value),
-                Field::Te => known.wants_trailers |= has_token(value, "trailers"),
+                HeaderClass::Connection => tokens(value).for_each(|token| known.connection(token)),
+                HeaderClass::Upgrade => {
+                    known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket")
+                }
+                HeaderClass::HopByHop if field.name.len() == 10 => {
+                    known.keep_alive_for = keep_alive_for(value)
+                }
+                HeaderClass::Te => known.wants_trailers |= has_token(value, "trailers"),
                 _ => {}
             }
         }

@@ -9,7 +9,7 @@ use super::framing::Framing;
 use super::location::Locations;
 use super::parse_head::{BodyKind, RequestHead, ResponseHead};
 use crate::credential::{Injection, Slot};
-use crate::proto::fields::{Field, has_token};
+use crate::proto::fields::{HeaderClass, has_token};
 use crate::proxy::span::Span;
 use crate::upstream::Endpoint;
 
@@ -30,34 +30,34 @@ pub(crate) fn request(
 
     let dropped = ConnectionOptions { fields: head.fields, any: head.has_connection_options };
     for field in head.fields {
-        match Field::of(field.name) {
+        match HeaderClass::of(field.name) {
             // Written anew below; and what belongs to a trace is of no use in another.
-            Field::Traceparent if span.is_some() => {}
-            Field::Tracestate if span.is_some_and(|span| span.context.parent.is_none()) => {}
-            Field::EndToEnd
-            | Field::Authorization
-            | Field::Location
-            | Field::Traceparent
-            | Field::Tracestate
-            | Field::Trailer => {
+            HeaderClass::Traceparent if span.is_some() => {}
+            HeaderClass::Tracestate if span.is_some_and(|span| span.context.parent.is_none()) => {}
+            HeaderClass::EndToEnd
+            | HeaderClass::Authorization
+            | HeaderClass::Location
+            | HeaderClass::Traceparent
+            | HeaderClass::Tracestate
+            | HeaderClass::Trailer => {
                 if !slot.owns_header(field.name) && !dropped.contains(field.name) {
                     put_field(out, field);
                 }
             }
-            Field::ContentLength => put_field(out, field),
-            Field::Cookie
+            HeaderClass::ContentLength => put_field(out, field),
+            HeaderClass::Cookie
                 if matches!(slot, Slot::Header(_) | Slot::Proven) && !slot.owns_header(field.name) =>
             {
                 put_field(out, field);
             }
-            Field::Cookie
-            | Field::Connection
-            | Field::Host
-            | Field::HopByHop
-            | Field::SidekeyError
-            | Field::Te => {}
+            HeaderClass::Cookie
+            | HeaderClass::Connection
+            | HeaderClass::Host
+            | HeaderClass::HopByHop
+            | HeaderClass::SidekeyError
+            | HeaderClass::Te => {}
             // Written anew below.
-            Field::TransferEncoding | Field::Upgrade => {}
+            HeaderClass::TransferEncoding | HeaderClass::Upgrade => {}
         }
     }
     if head.meta.body == BodyKind::Chunked {
@@ -107,7 +107,7 @@ fn target(out: &mut Vec<u8>, rest: &str, upstream: &Endpoint, slot: &Slot, injec
 /// One `Cookie` field with the caller's cookies, less those in the slot, and the credential.
 fn cookies(out: &mut Vec<u8>, fields: &[Header<'_>], slot: &Slot, own: Option<&[u8]>) {
     let mut separator: &[u8] = b"Cookie: ";
-    for field in fields.iter().filter(|field| Field::of(field.name) == Field::Cookie) {
+    for field in fields.iter().filter(|field| HeaderClass::of(field.name) == HeaderClass::Cookie) {
         let left = slot.strip_cookie(field.value);
         if !left.is_empty() {
             put(out, &[separator, &left]);
@@ -160,22 +160,22 @@ pub(crate) fn response(
     status_line(out, head);
     let dropped = ConnectionOptions { fields: head.fields, any: head.has_connection_options };
     for field in head.fields {
-        match Field::of(field.name) {
-            Field::EndToEnd
-            | Field::Authorization
-            | Field::Cookie
-            | Field::Traceparent
-            | Field::Tracestate
+        match HeaderClass::of(field.name) {
+            HeaderClass::EndToEnd
+            | HeaderClass::Authorization
+            | HeaderClass::Cookie
+            | HeaderClass::Traceparent
+            | HeaderClass::Tracestate
                 if !dropped.contains(field.name) =>
             {
                 put_field(out, field);
             }
-            Field::ContentLength | Field::Host => put_field(out, field),
+            HeaderClass::ContentLength | HeaderClass::Host => put_field(out, field),
             // Says which fields follow chunked content; without that coding none do.
-            Field::Trailer if mode == TransferMode::Passthrough && !dropped.contains(field.name) => {
+            HeaderClass::Trailer if mode == TransferMode::Passthrough && !dropped.contains(field.name) => {
                 put_field(out, field);
             }
-            Field::Location if !dropped.contains(field.name) => {
+            HeaderClass::Location if !dropped.contains(field.name) => {
                 match locations.and_then(|locations| locations.rewrite(field.value)) {
                     Some(value) => put(out, &[field.name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
                     None => put_field(out, field),
@@ -201,8 +201,11 @@ pub(crate) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     status_line(out, head);
     for field in head.fields {
         if matches!(
-            Field::of(field.name),
-            Field::EndToEnd | Field::Location | Field::Traceparent | Field::Tracestate
+            HeaderClass::of(field.name),
+            HeaderClass::EndToEnd
+                | HeaderClass::Location
+                | HeaderClass::Traceparent
+                | HeaderClass::Tracestate
         ) {
             put_field(out, field);
         }
@@ -238,10 +241,9 @@ struct ConnectionOptions<'h, 'b> {
 impl ConnectionOptions<'_, '_> {
     fn contains(&self, name: &str) -> bool {
         self.any
-            && self
-                .fields
-                .iter()
-                .any(|field| Field::of(field.name) == Field::Connection && has_token(field.value, name))
+            && self.fields.iter().any(|field| {
+                HeaderClass::of(field.name) == HeaderClass::Connection && has_token(field.value, name)
+            })
     }
 }
 
