@@ -91,7 +91,7 @@ impl RateLimiter {
     fn new(limit: &RateLimit) -> Self {
         let interval = nanos(limit.interval);
         let tolerance = interval.saturating_mul(u64::from(limit.burst.saturating_sub(1)));
-        Self { start: OnceLock::new(), interval, ahead, due: AtomicU64::new(0) }
+        Self { start: OnceLock::new(), interval, tolerance, due: AtomicU64::new(0) }
     }
 
     fn try_acquire(&self) -> Result<(), Duration> {
