@@ -332,10 +332,10 @@ impl<'b> FramingHeaders<'b> {
                 }
                 HeaderClass::Connection => tokens(value).for_each(|token| known.connection(token)),
                 HeaderClass::Upgrade => {
-                    known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket")
+                    known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket");
                 }
                 HeaderClass::HopByHop if field.name.len() == 10 => {
-                    known.keep_alive_for = keep_alive_for(value)
+                    known.keep_alive_for = keep_alive_for(value);
                 }
                 HeaderClass::Te => known.wants_trailers |= has_token(value, "trailers"),
                 _ => {}
