@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use sidekey::app::App;
-use sidekey::config::{Config, Listen};
+use sidekey::config::{Config, ListenAddress};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -40,7 +40,7 @@ services:
     )
     .unwrap_or_else(|error| panic!("{error}"));
     let app = runtime.block_on(async { App::start(&config) }).unwrap();
-    let Listen::Tcp(address) = app.listeners()[0].address else { panic!("a TCP listener") };
+    let ListenAddress::Tcp(address) = app.listeners()[0].address else { panic!("a TCP listener") };
 
     println!("{:<28}{:>24}{:>16}", "", "allocations per request", "bytes");
     for (name, service, path, body) in [

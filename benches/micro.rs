@@ -75,7 +75,7 @@ fn proxy() -> ConnectionContext {
     });
     let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
     let resolver = Resolver::from_system().unwrap();
-    let service = |config: &sidekey::config::Service| Service {
+    let service = |config: &sidekey::config::ServiceConfig| Service {
         name: config.name.clone(),
         kind: config.auth.kind(),
         credential: Credential::new(&config.auth, |_| store.clone()),

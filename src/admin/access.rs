@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::problem::Problem;
 use crate::config;
-use crate::config::Listen;
+use crate::config::ListenAddress;
 use crate::secret::Secret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -55,7 +55,7 @@ impl Access {
             reading_needs_token: config.require_token_to_read,
             metrics_need_token: config.require_token_for_metrics,
             hosts: config.hosts.clone(),
-            is_unix: matches!(config.listen, Listen::Unix(_)),
+            is_unix: matches!(config.listen, ListenAddress::Unix(_)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Access {
         };
         let bearer = sent.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let matches = match (&self.token, bearer) {
-            (Some(token), Some((_, sent))) => token.matches(sent.trim().as_bytes()),
+            (Some(token), Some((_, sent))) => token.ct_eq(sent.trim().as_bytes()),
             _ => false,
         };
         if matches {
@@ -314,11 +314,11 @@ mod tests {
 
     #[test]
     fn rules_change_and_an_address_does_not_become_a_socket() {
-        let with = |listen: Listen, token: Option<&str>| config::Admin {
+        let with = |listen: ListenAddress, token: Option<&str>| config::Admin {
             token: token.map(|token| Secret::new(token.into()).unwrap()),
             ..config::Admin::at(listen)
         };
-        let address = || Listen::Tcp(([127, 0, 0, 1], 9090).into());
+        let address = || ListenAddress::Tcp(([127, 0, 0, 1], 9090).into());
         let json = [("host", "localhost"), ("content-type", "application/json")];
         let change = |rules: &Rules, token: &str| {
             let bearer = format!("Bearer {token}");
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(change(&rules, "the-first-admin-token"), 401);
         assert_eq!(change(&rules, "the-second-admin-token"), 200);
         // It is bound at the next start only.
-        rules.replace(&with(Listen::Unix("/run/admin.sock".into()), None));
+        rules.replace(&with(ListenAddress::Unix("/run/admin.sock".into()), None));
         assert_eq!(status(rules.now().change(&head(&json))), 403);
     }
 

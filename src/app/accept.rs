@@ -16,7 +16,7 @@ use pingora::services::Service as _;
 use pingora::services::listening::Service;
 use tokio::sync::watch;
 
-use crate::config::Listen;
+use crate::config::ListenAddress;
 use crate::logging::AcceptLog;
 use crate::net::listener::Listener;
 use crate::proxy;
@@ -40,8 +40,8 @@ impl AcceptLoop {
         context: &Arc<ListenerContext>,
     ) -> anyhow::Result<Self> {
         let (address, endpoint) = match &listener.address {
-            Listen::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
-            Listen::Unix(path) => {
+            ListenAddress::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
+            ListenAddress::Unix(path) => {
                 let address = path.to_str().context("the path of a socket is not UTF-8")?.to_owned();
                 // As the umask made them: pingora's default lets every user of the machine in.
                 let permissions = std::fs::metadata(path)?.permissions();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::config;
-use crate::config::{Config, Listen};
+use crate::config::{Config, ListenAddress};
 use crate::net::listener::{BindError, InheritedSockets, Listener};
 use crate::proxy::ListenerContext;
 use crate::tls::server::ListenerTls;
@@ -27,7 +27,7 @@ pub(super) struct OpenDoor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     service: Option<String>,
-    listen: config::Listener,
+    listen: config::ListenerConfig,
 }
 
 /// All of them.
@@ -85,7 +85,7 @@ impl Doors {
         self.0.iter()
     }
 
-    fn is_open(&self, address: &Listen) -> bool {
+    fn is_open(&self, address: &ListenAddress) -> bool {
         self.0.iter().any(|open| open.wanted.listen.address == *address)
     }
 
@@ -94,7 +94,7 @@ impl Doors {
         for door in old {
             door.close();
             door.bound.announce_closed();
-            if let Listen::Unix(path) = &door.wanted.listen.address
+            if let ListenAddress::Unix(path) = &door.wanted.listen.address
                 && !self.is_open(&door.wanted.listen.address)
             {
                 // One that is gone already is as good.
@@ -147,7 +147,7 @@ impl OpenDoor {
 fn wanted(config: &Config) -> impl Iterator<Item = Wanted> {
     let shared = config.listen.iter().map(|listen| Wanted { service: None, listen: listen.clone() });
     let own = config.services.iter().flat_map(|service| {
-        let wanted = |listen: &config::Listener| Wanted {
+        let wanted = |listen: &config::ListenerConfig| Wanted {
             service: Some(service.name.clone()),
             listen: listen.clone(),
         };

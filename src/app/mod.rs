@@ -39,7 +39,7 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::admin::Admin;
-use crate::config::{Config, Listen, Unmatched};
+use crate::config::{Config, ListenAddress, Unmatched};
 use crate::logging;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
@@ -53,7 +53,7 @@ use crate::reload;
 use crate::reload::{Reloader, Report, Watcher};
 use crate::runtime::route::Routes;
 use crate::runtime::snapshot::{Runtime, Snapshot};
-use crate::secret::Commands;
+use crate::secret::CommandCache;
 use crate::tls::client::TlsClients;
 use crate::tls::expiry;
 use crate::tls::interception_ca::InterceptionCa;
@@ -114,7 +114,7 @@ pub struct Bound {
     /// The service, for a listener of its own.
     pub service: Option<String>,
     /// The address as bound.
-    pub address: Listen,
+    pub address: ListenAddress,
 }
 
 impl Bound {
@@ -239,7 +239,7 @@ impl App {
 
     /// From now on, takes what `source` gives whenever the files behind the configuration change, or somebody asks.
     /// `commands` is what it gets the secrets of commands from.
-    pub fn watch(self: &Arc<Self>, source: reload::Source, commands: Arc<Commands>, log: LogControl) {
+    pub fn watch(self: &Arc<Self>, source: reload::Source, commands: Arc<CommandCache>, log: LogControl) {
         let _ = self.log.set(log);
         let (files, interval) = {
             let state = self.state.lock();

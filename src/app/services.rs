@@ -44,7 +44,7 @@ pub(super) struct Services {
 /// A service, and what it was made from.
 #[derive(Clone)]
 struct Entry {
-    config: config::Service,
+    config: config::ServiceConfig,
     service: Arc<Service>,
 }
 
@@ -142,7 +142,7 @@ impl Workshop {
     fn entry(
         &self,
         running: &Services,
-        config: &config::Service,
+        config: &config::ServiceConfig,
         stores: &HashMap<&OAuth2, &Arc<TokenStore>>,
     ) -> anyhow::Result<Entry> {
         let old = running.named(&config.name);
@@ -173,14 +173,14 @@ impl Workshop {
         Ok(Entry { config: config.clone(), service: Arc::new(service) })
     }
 
-    pub(super) fn upstream(&self, config: &config::Service) -> anyhow::Result<Upstream> {
+    pub(super) fn upstream(&self, config: &config::ServiceConfig) -> anyhow::Result<Upstream> {
         let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
         let tls = tls.collect::<anyhow::Result<_>>()?;
         let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
         Ok(Upstream::new(config, tls, &self.resolver, proxy.as_ref()))
     }
 
-    fn endpoint_tls(&self, url: &config::Upstream, tls: &config::Tls) -> anyhow::Result<EndpointTls> {
+    fn endpoint_tls(&self, url: &config::UpstreamUrl, tls: &config::Tls) -> anyhow::Result<EndpointTls> {
         if !url.tls {
             return Ok(None);
         }

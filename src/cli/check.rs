@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use super::{ConfigArg, load};
 use crate::app;
-use crate::config::{Config, Service};
+use crate::config::{Config, ServiceConfig};
 use crate::diagnose;
 use crate::diagnose::Reached;
-use crate::secret::Commands;
+use crate::secret::CommandCache;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +24,7 @@ pub(super) struct Args {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn check(args: &Args) -> ExitCode {
     let path: &Path = &args.config.config;
-    let config = match load(path, &Commands::default()) {
+    let config = match load(path, &CommandCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -83,12 +83,12 @@ fn aligned(head: [&str; 4], rows: impl Iterator<Item = [String; 4]>) -> String {
 }
 
 /// Every URL.
-fn upstreams(service: &Service) -> String {
+fn upstreams(service: &ServiceConfig) -> String {
     service.upstreams().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// How a caller reaches a service.
-fn ways_in(config: &Config, service: &Service) -> String {
+fn ways_in(config: &Config, service: &ServiceConfig) -> String {
     let prefixed = config.listen.iter().map(|listen| format!("{listen}/{}", service.name));
     let hosts = service.hosts.iter().map(|host| format!("Host: {host}"));
     let own = service.listen.iter().map(ToString::to_string);

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::Listen;
+use crate::config::ListenAddress;
 
 /// A health check that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -19,7 +19,7 @@ const MAX_ANSWER: u64 = 64 * 1024;
 pub(super) struct Args {
     /// The admin listener: ADDRESS:PORT or unix:PATH.
     #[arg(long, value_name = "ADDRESS", env = "SIDEKEY_ADMIN", default_value = "127.0.0.1:9090")]
-    admin: Listen,
+    admin: ListenAddress,
     /// What is asked: /readyz, or /livez where it is enough that the process is up.
     #[arg(default_value = "/readyz")]
     path: String,
@@ -42,14 +42,14 @@ pub(super) fn probe(args: &Args) -> ExitCode {
     }
 }
 
-fn ask(admin: &Listen, path: &str) -> io::Result<String> {
+fn ask(admin: &ListenAddress, path: &str) -> io::Result<String> {
     match admin {
-        Listen::Tcp(address) => {
+        ListenAddress::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             exchange(stream, path)
         }
-        Listen::Unix(socket) => {
+        ListenAddress::Unix(socket) => {
             let stream = UnixStream::connect(socket)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             exchange(stream, path)

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::logging;
 use crate::net::socket_activation;
-use crate::secret::Commands;
+use crate::secret::CommandCache;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,7 +26,7 @@ pub(super) struct Args {
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(args: &Args) -> ExitCode {
     let path = &args.config.config;
-    let commands = Arc::new(Commands::default());
+    let commands = Arc::new(CommandCache::default());
     let config = match load(path, &commands) {
         Ok(config) => config,
         Err(code) => return code,

@@ -12,7 +12,7 @@ use crate::app::service_alone;
 use crate::config::{Auth, Config, Grant};
 use crate::diagnose;
 use crate::diagnose::{Report, TokenReport};
-use crate::secret::Commands;
+use crate::secret::CommandCache;
 
 /// How long a token may take: more than any `request_timeout` that is left to Sidekey.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,7 +35,7 @@ pub(super) struct Args {
 /// Obtains the credential, calls the upstream once, and says what that means.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn test(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config, &Commands::default()) {
+    let config = match load(&args.config.config, &CommandCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -2,8 +2,7 @@
 
 use http::HeaderName;
 
-use super::reader::mapping::Table;
-use super::reader::value::Item;
+use super::reader::value::{Mapping, Value};
 use super::{Auth, KeyLocation, auth, secret};
 
 #[derive(Clone, Copy)]
@@ -30,30 +29,30 @@ const RESERVED: [&str; 12] = [
     "http2-settings",
 ];
 
-pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
-    let place = match table.optional("in") {
+pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
+    let place = match mapping.optional("in") {
         None => Some(In::Header),
-        Some(item) => item.choice(&[("header", In::Header), ("query", In::Query), ("cookie", In::Cookie)]),
+        Some(value) => value.one_of(&[("header", In::Header), ("query", In::Query), ("cookie", In::Cookie)]),
     };
-    let name = table.required("name");
-    let prefix = table.optional("prefix");
-    let value = table.required("value");
-    let previous = table.optional("previous");
+    let name = mapping.required("name");
+    let prefix = mapping.optional("prefix");
+    let key = mapping.required("value");
+    let previous = mapping.optional("previous");
     let place = place?;
-    let location = name.and_then(|item| location(&item, place));
+    let location = name.and_then(|value| location(&value, place));
     let prefix = match prefix {
         None => Some(String::new()),
-        Some(item) => item.parse(|text| self::prefix(text, place)),
+        Some(value) => value.parse(|text| self::prefix(text, place)),
     };
-    let value = value.and_then(|item| self::value(&item, place));
-    let previous = previous.map(|item| (self::value(&item, place), item));
-    let value = value?;
-    let previous = auth::other(previous, Some(&value), "value");
-    Some(Auth::ApiKey { location: location?, prefix: prefix?, value, previous })
+    let key = key.and_then(|value| self::key(&value, place));
+    let previous = previous.map(|value| (self::key(&value, place), value));
+    let key = key?;
+    let previous = auth::previous_secret(previous, Some(&key), "value");
+    Some(Auth::ApiKey { location: location?, prefix: prefix?, value: key, previous })
 }
 
-fn location(item: &Item<'_>, place: In) -> Option<KeyLocation> {
-    item.parse(|text| match place {
+fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
+    value.parse(|text| match place {
         In::Header => header(text).map(KeyLocation::Header),
         In::Query if text.is_empty() || text.chars().any(char::is_control) => {
             Err("the name of a query parameter is not empty and has no control characters".into())
@@ -91,14 +90,14 @@ fn prefix(text: &str, place: In) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn value(item: &Item<'_>, place: In) -> Option<crate::secret::Secret> {
+fn key(value: &Value<'_>, place: In) -> Option<crate::secret::Secret> {
     let (allowed, name) = characters(place);
-    let value = secret::read_of(item, allowed, name)?;
-    if matches!(place, In::Header) && value.is_padded() {
-        item.mistake("the key begins or ends with a space, which a header would lose");
+    let key = secret::read_of(value, allowed, name)?;
+    if matches!(place, In::Header) && key.has_outer_whitespace() {
+        value.error("the key begins or ends with a space, which a header would lose");
         return None;
     }
-    Some(value)
+    Some(key)
 }
 
 /// What may be in a key, by where it goes, and what that place is called.

@@ -5,9 +5,8 @@
 use std::collections::HashMap;
 
 use super::oauth2::settings;
-use super::reader::mapping::Table;
 use super::reader::suggest::{did_you_mean, list};
-use super::reader::value::Item;
+use super::reader::value::{Mapping, Value};
 use super::{OAuth2, api_key, secret};
 use crate::secret::Secret;
 
@@ -97,31 +96,31 @@ pub(super) struct Credentials<'a> {
 
 struct Credential<'a> {
     auth: Option<Auth>,
-    item: Item<'a>,
+    value: Value<'a>,
     used: bool,
 }
 
 impl<'a> Credentials<'a> {
-    pub(super) fn read(item: &Item<'a>) -> Self {
+    pub(super) fn read(value: &Value<'a>) -> Self {
         let mut credentials = Self::default();
-        for (name, item) in item.clone().private().entries().unwrap_or_default() {
-            let auth = item.table().and_then(|table| {
-                if table.has("use") {
-                    item.mistake(
+        for (name, value) in value.clone().private().entries().unwrap_or_default() {
+            let auth = value.mapping().and_then(|mapping| {
+                if mapping.has("use") {
+                    value.error(
                         "`use` names a credential in a service's `auth`; a credential does not name another",
                     );
                     return None;
                 }
-                written(table)
+                parse_inline(mapping)
             });
-            credentials.named.insert(name, Credential { auth, item, used: false });
+            credentials.named.insert(name, Credential { auth, value, used: false });
             credentials.order.push(name);
         }
         credentials
     }
 
-    fn take(&mut self, item: &Item<'_>) -> Option<Auth> {
-        let name = item.text()?;
+    fn take(&mut self, value: &Value<'_>) -> Option<Auth> {
+        let name = value.text()?;
         let Some(credential) = self.named.get_mut(name) else {
             let names = || self.order.iter().copied();
             let question = did_you_mean(name, names());
@@ -131,7 +130,7 @@ impl<'a> Credentials<'a> {
                 count => format!("`credentials` has {count} others"),
             };
             let between = if question.is_empty() { "; " } else { " " };
-            item.mistake(format!("no credential of this name{question}{between}{known}"));
+            value.error(format!("no credential of this name{question}{between}{known}"));
             return None;
         };
         credential.used = true;
@@ -143,91 +142,91 @@ impl<'a> Credentials<'a> {
         for name in &self.order {
             let credential = &self.named[name];
             if !credential.used {
-                credential.item.warn("no service uses this credential");
+                credential.value.warn("no service uses this credential");
             }
         }
     }
 }
 
 /// Reads the `auth` of a service.
-pub(super) fn read(item: &Item<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
-    let item = item.clone().private();
-    let mut table = item.table()?;
-    if !table.has("use") {
-        return written(table);
+pub(super) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
+    let value = value.clone().private();
+    let mut mapping = value.mapping()?;
+    if !mapping.has("use") {
+        return parse_inline(mapping);
     }
-    if table.has("type") {
-        item.mistake("both `use` and `type`; a credential is named or written here, not both");
+    if mapping.has("type") {
+        value.error("both `use` and `type`; a credential is named or written here, not both");
         return None;
     }
-    let auth = table.optional("use").and_then(|name| credentials.take(&name));
-    table.finish();
+    let auth = mapping.optional("use").and_then(|name| credentials.take(&name));
+    mapping.reject_unknown_keys();
     auth
 }
 
-type Reader = fn(&mut Table<'_>) -> Option<Auth>;
+type Reader = fn(&mut Mapping<'_>) -> Option<Auth>;
 
 const TYPES: [(&str, Reader); 4] =
     [("basic", basic), ("bearer", bearer), ("api_key", api_key::read), ("oauth2", settings::read)];
 
 /// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
 /// said of them.
-fn written(mut table: Table<'_>) -> Option<Auth> {
-    if !table.has("type") {
+fn parse_inline(mut mapping: Mapping<'_>) -> Option<Auth> {
+    if !mapping.has("type") {
         let types = list(TYPES.iter().map(|(name, _)| *name));
-        table.item().mistake(format!("`type` is required and is not there; one of {types}"));
+        mapping.value().error(format!("`type` is required and is not there; one of {types}"));
         return None;
     }
-    let read = table.optional("type")?.choice(&TYPES)?;
-    let auth = read(&mut table);
-    table.finish();
+    let read = mapping.optional("type")?.one_of(&TYPES)?;
+    let auth = read(&mut mapping);
+    mapping.reject_unknown_keys();
     auth
 }
 
-fn basic(table: &mut Table<'_>) -> Option<Auth> {
-    let named = name_and_password(table);
-    let previous = table.optional("previous").map(|item| (secret::read(&item), item));
-    let (username, password) = named?;
-    let previous = other(previous, password.as_ref(), "password");
+fn basic(mapping: &mut Mapping<'_>) -> Option<Auth> {
+    let login = name_and_password(mapping);
+    let previous = mapping.optional("previous").map(|value| (secret::read(&value), value));
+    let (username, password) = login?;
+    let previous = previous_secret(previous, password.as_ref(), "password");
     Some(Auth::Basic { username, password, previous })
 }
 
 /// The secret before `current`, the value of `key`, where there is one.
-pub(super) fn other(
-    previous: Option<(Option<Secret>, Item<'_>)>,
+pub(super) fn previous_secret(
+    previous: Option<(Option<Secret>, Value<'_>)>,
     current: Option<&Secret>,
     key: &str,
 ) -> Option<Secret> {
-    let (previous, item) = previous?;
+    let (previous, value) = previous?;
     if previous.is_some() && previous.as_ref() == current {
         // Not a mistake: whoever writes both files may write the second one first.
-        item.warn(format!("the same as `{key}`, and so of no use"));
+        value.warn(format!("the same as `{key}`, and so of no use"));
         return None;
     }
     previous
 }
 
 /// The `username` and `password` of `basic` and of a proxy.
-pub(super) fn name_and_password(table: &mut Table<'_>) -> Option<(Username, Option<Secret>)> {
-    let name = table.required("username");
-    let username = name.as_ref().and_then(|item| {
-        if !item.is_map() {
-            return item.parse(username).map(Username::Text);
+pub(super) fn name_and_password(mapping: &mut Mapping<'_>) -> Option<(Username, Option<Secret>)> {
+    let name = mapping.required("username");
+    let username = name.as_ref().and_then(|value| {
+        if !value.is_map() {
+            return value.parse(username).map(Username::Text);
         }
-        let secret = secret::read(item)?;
-        if secret.first_not(|c| c != ':').is_some() {
-            item.mistake("a colon ends the user name (RFC 7617 §2), so the secret cannot have one");
+        let secret = secret::read(value)?;
+        if secret.first_disallowed(|c| c != ':').is_some() {
+            value.error("a colon ends the user name (RFC 7617 §2), so the secret cannot have one");
             return None;
         }
         Some(Username::Secret(secret))
     });
-    let password = table.required("password").and_then(|item| {
+    let password = mapping.required("password").and_then(|value| {
         // In so many words: nothing was forgotten.
-        if item.is_empty_text() { Some(None) } else { secret::read(&item).map(Some) }
+        if value.is_empty_text() { Some(None) } else { secret::read(&value).map(Some) }
     });
     let (username, password) = (username?, password?);
     if password.is_none() && username == Username::Text(String::new()) {
-        table.item().mistake("both `username` and `password` are empty; that is no credential");
+        mapping.value().error("both `username` and `password` are empty; that is no credential");
         return None;
     }
     Some((username, password))
@@ -244,22 +243,22 @@ fn username(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn bearer(table: &mut Table<'_>) -> Option<Auth> {
-    let token = table.required("token").and_then(|item| bearer_token(&item));
-    let previous = table.optional("previous").map(|item| (bearer_token(&item), item));
+fn bearer(mapping: &mut Mapping<'_>) -> Option<Auth> {
+    let token = mapping.required("token").and_then(|value| bearer_token(&value));
+    let previous = mapping.optional("previous").map(|value| (bearer_token(&value), value));
     let token = token?;
-    let previous = other(previous, Some(&token), "token");
+    let previous = previous_secret(previous, Some(&token), "token");
     Some(Auth::Bearer { token, previous })
 }
 
-fn bearer_token(item: &Item<'_>) -> Option<Secret> {
-    let token = secret::read(item)?;
-    if token.begins_with("Bearer ") {
-        item.mistake("the token begins with `Bearer `, which Sidekey writes itself; leave it out");
+fn bearer_token(value: &Value<'_>) -> Option<Secret> {
+    let token = secret::read(value)?;
+    if token.starts_with_ignore_case("Bearer ") {
+        value.error("the token begins with `Bearer `, which Sidekey writes itself; leave it out");
         return None;
     }
-    if let Some(at) = token.first_not(|c| c.is_ascii_graphic()) {
-        item.mistake(format!(
+    if let Some(at) = token.first_disallowed(|c| c.is_ascii_graphic()) {
+        value.error(format!(
             "the character at position {at} of the token cannot stand in a header: \
              visible ASCII without spaces"
         ));

@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use super::reader::duration;
-use super::reader::mapping::Table;
-use super::reader::value::Item;
+use super::reader::value::{Mapping, Value};
 use crate::secret::Command;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Reads the keys of a secret that has `exec`.
-pub(super) fn read(table: &mut Table<'_>) -> Option<Command> {
-    let words = table.optional("exec").and_then(|item| words(&item));
-    let timeout = table.optional("timeout").map(|item| duration::positive(&item));
-    let refresh_interval = table.optional("refresh_interval").map(|item| duration::positive(&item));
-    let json = table.optional("format").map(|item| item.choice(&[("text", false), ("json", true)]));
+pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Command> {
+    let words = mapping.optional("exec").and_then(|value| words(&value));
+    let timeout = mapping.optional("timeout").map(|value| duration::positive(&value));
+    let refresh_interval = mapping.optional("refresh_interval").map(|value| duration::positive(&value));
+    let json = mapping.optional("format").map(|value| value.one_of(&[("text", false), ("json", true)]));
     let mut words = words?.into_iter();
     Some(Command {
         program: words.next()?,
@@ -26,20 +25,20 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Command> {
     })
 }
 
-fn words(item: &Item<'_>) -> Option<Vec<String>> {
-    if !item.is_list() {
-        item.mistake(
+fn words(value: &Value<'_>) -> Option<Vec<String>> {
+    if !value.is_list() {
+        value.error(
             "a command is a list, `[COMMAND, ARGUMENT…]`; there is no shell that would take a line apart",
         );
         return None;
     }
-    let items = item.list()?;
+    let items = value.list()?;
     if items.is_empty() {
-        item.mistake("an empty list; the first entry is the command");
+        value.error("an empty list; the first entry is the command");
         return None;
     }
-    let word = |(index, item): (usize, &Item<'_>)| {
-        item.parse(|text| match text {
+    let word = |(index, value): (usize, &Value<'_>)| {
+        value.parse(|text| match text {
             "" if index == 0 => Err("empty; the first entry is the command".into()),
             _ if text.contains('\0') => Err("neither a command nor an argument has a NUL in it".into()),
             _ => Ok(text.to_owned()),

@@ -2,9 +2,9 @@
 
 use super::oauth2::grant::{Grant, Password};
 use super::oauth2::jwt_bearer::JwtBearer;
-use super::{OAuth2, Service};
+use super::{OAuth2, ServiceConfig};
 
-impl Service {
+impl ServiceConfig {
     /// Whether requests go to the same upstream in the same way, so that its connections can be kept. What is not named
     /// here counts.
     pub fn has_same_upstream(&self, other: &Self) -> bool {
@@ -48,11 +48,11 @@ mod tests {
     use super::*;
     use crate::config::{Auth, Config};
 
-    fn service(more: &str, auth: &str) -> Service {
+    fn service(more: &str, auth: &str) -> ServiceConfig {
         of_grant("client_credentials", more, auth)
     }
 
-    fn of_grant(grant: &str, more: &str, auth: &str) -> Service {
+    fn of_grant(grant: &str, more: &str, auth: &str) -> ServiceConfig {
         let text = format!(
             "services: {{ a: {{ upstream: 'https://a.example/v1', auth: {{ type: oauth2, token_url: 'https://t.example', \
              grant_type: {grant}, {auth} }}{more} }} }}"

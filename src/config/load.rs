@@ -9,24 +9,24 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::auth::Credentials;
-use super::listen::address::Claims;
+use super::listen::address::ListenAddresses;
 use super::listen::{admin, intercept, listener, name_constraints};
 use super::reader::document;
 use super::reader::document::EMPTY;
 use super::reader::duration;
 use super::reader::error::ConfigError;
 use super::reader::interpolate::Environment;
-use super::reader::mapping::Table;
 use super::reader::report::Report;
-use super::reader::resolve::settle;
+use super::reader::resolve::resolve;
 use super::reader::tree::Kind;
-use super::reader::value::Item;
+use super::reader::value::{Mapping, Value};
 use super::service::entry;
 use super::service::entry::Shared;
 use super::{
-    Config, FileKind, Listen, Listener, Log, Reload, SeenFile, Shutdown, log, reload, state, tracing,
+    Config, FileKind, ListenAddress, ListenerConfig, Log, Reload, Shutdown, WatchedFile, log, reload, state,
+    tracing,
 };
-use crate::secret::Commands;
+use crate::secret::CommandCache;
 
 /// No configuration is larger; a larger file is somebody's mistake.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -39,12 +39,12 @@ const MAX_CONNECTIONS: usize = 16_384;
 impl Config {
     /// Reads a file, and runs its commands.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::load_with(path, &Commands::default())
+        Self::load_with(path, &CommandCache::default())
     }
 
     /// Reads a file, and runs the commands in it that `commands` has no answer of.
-    pub fn load_with(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
-        let seen = SeenFile::look(path, FileKind::Config);
+    pub fn load_with(path: &Path, commands: &CommandCache) -> Result<Self, ConfigError> {
+        let seen = WatchedFile::fingerprint(path, FileKind::Config);
         match Self::load_unseen(path, commands) {
             Ok(mut config) => {
                 config.files.push(seen);
@@ -54,7 +54,7 @@ impl Config {
         }
     }
 
-    fn load_unseen(path: &Path, commands: &Commands) -> Result<Self, ConfigError> {
+    fn load_unseen(path: &Path, commands: &CommandCache) -> Result<Self, ConfigError> {
         Self::parse_all(&text(path)?, &path.display().to_string(), &|name| std::env::var_os(name), commands)
     }
 
@@ -65,30 +65,30 @@ impl Config {
 
     /// Reads a text, environment variables through a function.
     pub fn parse_with(text: &str, file: &str, environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        Self::parse_all(text, file, environment, &Commands::default())
+        Self::parse_all(text, file, environment, &CommandCache::default())
     }
 
     fn parse_all(
         text: &str,
         file: &str,
         environment: &Environment<'_>,
-        commands: &Commands,
+        commands: &CommandCache,
     ) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::whole(file, TOO_LARGE.into()));
         }
-        let mut root = document::parse(text).map_err(|mistakes| ConfigError::new(file, mistakes))?;
+        let mut root = document::parse(text).map_err(|diagnostics| ConfigError::new(file, diagnostics))?;
         if matches!(root.kind, Kind::Null) {
             return Err(ConfigError::whole(file, EMPTY.into()));
         }
         let report = Report::new(environment, commands);
-        settle(&mut root, "", false, &report);
-        let config = read(&Item::root(&root, &report));
-        let (mistakes, mut warnings, files) = report.into_parts();
+        resolve(&mut root, "", false, &report);
+        let config = read(&Value::root(&root, &report));
+        let (diagnostics, mut warnings, files) = report.into_parts();
         warnings.sort_by_key(|warning| warning.line);
         match config {
-            Some(config) if mistakes.is_empty() => Ok(Self { warnings, files, ..config }),
-            _ => Err(ConfigError::new(file, mistakes).with_files(files)),
+            Some(config) if diagnostics.is_empty() => Ok(Self { warnings, files, ..config }),
+            _ => Err(ConfigError::new(file, diagnostics).with_files(files)),
         }
     }
 }
@@ -114,36 +114,36 @@ pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
 const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
 
 /// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
-fn read(root: &Item<'_>) -> Option<Config> {
-    let mut table = root.table()?;
+fn read(root: &Value<'_>) -> Option<Config> {
+    let mut mapping = root.mapping()?;
     // Asked for in the order in which they are listed to the operator.
-    let (listen, admin_item) = (table.optional("listen"), table.optional("admin"));
-    let services = table.required("services");
-    let credentials = table.optional("credentials");
+    let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));
+    let services = mapping.required("services");
+    let credentials = mapping.optional("credentials");
     let mut shared = Shared {
-        credentials: credentials.map_or_else(Credentials::default, |item| Credentials::read(&item)),
-        claims: Claims::default(),
+        credentials: credentials.map_or_else(Credentials::default, |value| Credentials::read(&value)),
+        addresses: ListenAddresses::default(),
         hosts: HashMap::new(),
     };
-    let listen = self::listen(listen, &mut shared.claims);
-    let admin = admin::read(admin_item, &mut shared.claims);
-    let services = services.and_then(|item| entry::read_all(&item, &mut shared));
-    let intercept_item = table.optional("intercept");
-    let intercept = intercept_item.as_ref().and_then(intercept::read);
-    if let (Some(item), Some(intercept), Some(services)) = (&intercept_item, &intercept, &services) {
-        name_constraints::warn_of_hosts_outside(item, intercept, services);
+    let listen = self::listen(listen, &mut shared.addresses);
+    let admin = admin::read(admin_value, &mut shared.addresses);
+    let services = services.and_then(|value| entry::read_all(&value, &mut shared));
+    let intercept_value = mapping.optional("intercept");
+    let intercept = intercept_value.as_ref().and_then(intercept::read);
+    if let (Some(value), Some(intercept), Some(services)) = (&intercept_value, &intercept, &services) {
+        name_constraints::warn_of_hosts_outside(value, intercept, services);
     }
-    let unmatched = intercept::unmatched(&mut table);
-    let log = table.optional("log").map_or_else(Log::default, |item| log::read(&item));
-    let tracing = table.optional("tracing").and_then(|item| tracing::read(&item));
-    let shutdown = shutdown(&mut table);
-    let state = table.optional("state").and_then(|item| state::read(&item));
-    let reload = table.optional("reload").map_or_else(Reload::default, |item| reload::read(&item));
-    let upgrade_sock = table.optional("upgrade_sock").and_then(|item| item.parse(socket_path));
-    let threads = threads(&mut table);
-    let max_connections = table.optional("max_connections").and_then(|item| item.number(1..=1_000_000));
+    let unmatched = intercept::unmatched(&mut mapping);
+    let log = mapping.optional("log").map_or_else(Log::default, |value| log::read(&value));
+    let tracing = mapping.optional("tracing").and_then(|value| tracing::read(&value));
+    let shutdown = shutdown(&mut mapping);
+    let state = mapping.optional("state").and_then(|value| state::read(&value));
+    let reload = mapping.optional("reload").map_or_else(Reload::default, |value| reload::read(&value));
+    let upgrade_sock = mapping.optional("upgrade_sock").and_then(|value| value.parse(socket_path));
+    let threads = threads(&mut mapping);
+    let max_connections = mapping.optional("max_connections").and_then(|value| value.number(1..=1_000_000));
     let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
-    table.finish();
+    mapping.reject_unknown_keys();
     shared.credentials.warn_of_unused();
     Some(Config {
         listen,
@@ -178,30 +178,32 @@ fn socket_path(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn loopback(port: u16) -> Listen {
-    Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
+fn loopback(port: u16) -> ListenAddress {
+    ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
-fn listen(item: Option<Item<'_>>, claims: &mut Claims) -> Vec<Listener> {
-    if let Some(item) = item {
-        return listener::read_all(&item, claims);
+fn listen(value: Option<Value<'_>>, addresses: &mut ListenAddresses) -> Vec<ListenerConfig> {
+    if let Some(value) = value {
+        return listener::read_all(&value, addresses);
     }
     let default = loopback(8080);
-    claims.claim_default("listen", &default);
-    vec![Listener { address: default, tls: None }]
+    addresses.reserve_default("listen", &default);
+    vec![ListenerConfig { address: default, tls: None }]
 }
 
-fn shutdown(table: &mut Table<'_>) -> Shutdown {
+fn shutdown(mapping: &mut Mapping<'_>) -> Shutdown {
     let default = Shutdown::default();
-    let Some(mut table) = table.optional("shutdown").and_then(|item| item.table()) else { return default };
-    let drain = table.optional("drain").and_then(|item| duration::any(&item));
-    table.finish();
+    let Some(mut mapping) = mapping.optional("shutdown").and_then(|value| value.mapping()) else {
+        return default;
+    };
+    let drain = mapping.optional("drain").and_then(|value| duration::any(&value));
+    mapping.reject_unknown_keys();
     Shutdown { drain: drain.unwrap_or(default.drain) }
 }
 
-fn threads(table: &mut Table<'_>) -> usize {
-    let item = table.optional("threads");
-    let number = item.and_then(|item| item.number(1..=MAX_THREADS as u64));
+fn threads(mapping: &mut Mapping<'_>) -> usize {
+    let value = mapping.optional("threads");
+    let number = value.and_then(|value| value.number(1..=MAX_THREADS as u64));
     match number.and_then(|number| usize::try_from(number).ok()) {
         Some(number) => number,
         None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),

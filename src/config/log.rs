@@ -3,20 +3,20 @@
 use tracing_subscriber::EnvFilter;
 
 use super::reader::suggest::did_you_mean;
-use super::reader::value::Item;
+use super::reader::value::Value;
 use super::{Log, LogFormat};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-pub(super) fn read(item: &Item<'_>) -> Log {
+pub(super) fn read(value: &Value<'_>) -> Log {
     let default = Log::default();
-    let Some(mut table) = item.table() else { return default };
-    let level = table.optional("level").and_then(|item| item.parse(level));
-    let format = table.optional("format").and_then(|item| {
-        item.choice(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
+    let Some(mut mapping) = value.mapping() else { return default };
+    let level = mapping.optional("level").and_then(|value| value.parse(level));
+    let format = mapping.optional("format").and_then(|value| {
+        value.one_of(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
     });
-    let access = table.optional("access").and_then(|item| item.boolean());
-    table.finish();
+    let access = mapping.optional("access").and_then(|value| value.boolean());
+    mapping.reject_unknown_keys();
     Log {
         level: level.unwrap_or(default.level),
         format: format.unwrap_or(default.format),

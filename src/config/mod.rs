@@ -1,7 +1,7 @@
 //! The configuration: one YAML file in, one [`Config`] out that cannot hold a mistake.
 //!
-//! `document` makes a `tree` of the text, with `place` for the line of every node; `settle` works in merges
-//! and variables; `table` hands out fields, `item` reads values, `report` collects mistakes; `load`,
+//! `document` makes a `tree` of the text, with `location` for the line of every node; `resolve` works in merges
+//! and variables; `mapping` hands out fields, `value` reads values, `report` collects mistakes; `load`,
 //! `service`, `auth` and the others turn them into the types below. Nothing is validated after construction:
 //! a value of these types is good by its type. Knows nothing of the program but `secret`.
 
@@ -33,7 +33,7 @@ use crate::secret::Secret;
 
 pub use auth::{Auth, KeyLocation, Username};
 pub use listen::intercept::{Intercept, InterceptFiles, Tunnel, Unmatched};
-pub use listen::listener::Listener;
+pub use listen::listener::ListenerConfig;
 pub use listen::tls::{ListenerTlsConfig, ListenerTlsFiles};
 pub use oauth2::client_auth::{Assertion, BasicEncoding, ClientAuth};
 pub use oauth2::dpop::Dpop;
@@ -42,22 +42,22 @@ pub use oauth2::issuer::{Issuer, TokenUrl};
 pub use oauth2::jwt_bearer::JwtBearer;
 pub use oauth2::settings::OAuth2;
 pub use oauth2::token_request::{Proxy, RequestFormat, TokenRequest};
-pub use reader::error::{ConfigError, Mistake};
+pub use reader::error::{ConfigError, Diagnostic};
 pub use reader::interpolate::Environment;
 pub use service::upstream::{Circuit, ConnectProxy, PoolLimits, RateLimit, UpstreamOptions};
 pub use tls::files::{TlsFiles, UnusableFile};
 pub use tracing::Tracing;
-pub use watched_files::{FileKind, SeenFile};
+pub use watched_files::{FileKind, WatchedFile};
 
 /// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where callers reach every service by path prefix or `Host`.
-    pub listen: Vec<Listener>,
+    pub listen: Vec<ListenerConfig>,
     /// Health, metrics, status page, JSON API.
     pub admin: Admin,
     /// Every service, in the order of the file.
-    pub services: Vec<Service>,
+    pub services: Vec<ServiceConfig>,
     /// Answers a `CONNECT` in a service's place; it is refused where there is none.
     pub intercept: Option<Intercept>,
     /// What becomes of a `CONNECT` to a host that is no service's.
@@ -81,19 +81,19 @@ pub struct Config {
     /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
     pub warnings: Vec<Warning>,
     /// Every file that it was read from.
-    pub files: Vec<SeenFile>,
+    pub files: Vec<WatchedFile>,
 }
 
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Listen {
+pub enum ListenAddress {
     /// `127.0.0.1:8080`
     Tcp(SocketAddr),
     /// `unix:/run/sidekey.sock`
     Unix(PathBuf),
 }
 
-impl std::str::FromStr for Listen {
+impl std::str::FromStr for ListenAddress {
     type Err = String;
 
     /// As it is written in the configuration.
@@ -102,7 +102,7 @@ impl std::str::FromStr for Listen {
     }
 }
 
-impl fmt::Display for Listen {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
@@ -115,7 +115,7 @@ impl fmt::Display for Listen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Where it listens.
-    pub listen: Listen,
+    pub listen: ListenAddress,
     /// What a request must bring (`Authorization: Bearer …`) to change anything.
     pub token: Option<Secret>,
     /// The JSON API shows nothing without the token either.
@@ -128,7 +128,7 @@ pub struct Admin {
 
 impl Admin {
     /// Open for reading, closed for changes.
-    pub fn at(listen: Listen) -> Self {
+    pub fn at(listen: ListenAddress) -> Self {
         let (require_token_to_read, require_token_for_metrics) = (false, false);
         Self { listen, token: None, require_token_to_read, require_token_for_metrics, hosts: Vec::new() }
     }
@@ -136,15 +136,15 @@ impl Admin {
 
 /// A named upstream with its credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub struct ServiceConfig {
     /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
     pub name: String,
     /// Where requests go.
-    pub upstream: Upstream,
+    pub upstream: UpstreamUrl,
     /// Host names (lower case, without port) that also lead here.
     pub hosts: Vec<String>,
     /// Addresses of its own that also lead here, without a path prefix.
-    pub listen: Vec<Listener>,
+    pub listen: Vec<ListenerConfig>,
     /// What is injected.
     pub auth: Auth,
     /// TLS toward the upstream.
@@ -179,7 +179,7 @@ pub enum Protocol {
 
 /// The base URL a service forwards to, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Upstream {
+pub struct UpstreamUrl {
     /// `https`, or `http` where `allow_plaintext` or loopback permits it.
     pub tls: bool,
     /// Host name (lower case, ASCII) or address.
@@ -190,14 +190,14 @@ pub struct Upstream {
     pub base_path: String,
 }
 
-impl Service {
+impl ServiceConfig {
     /// Every URL of `upstream`, the first one first.
-    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+    pub fn upstreams(&self) -> impl Iterator<Item = &UpstreamUrl> {
         std::iter::once(&self.upstream).chain(&self.options.alternatives)
     }
 }
 
-impl Upstream {
+impl UpstreamUrl {
     /// `host` or `host:port` as it stands in a `Host` field: the port is left out where it is the scheme's own.
     pub fn authority(&self) -> String {
         if self.port == if self.tls { 443 } else { 80 } {
@@ -208,7 +208,7 @@ impl Upstream {
     }
 }
 
-impl fmt::Display for Upstream {
+impl fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", if self.tls { "https" } else { "http" }, self.authority(), self.base_path)
     }

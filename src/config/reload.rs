@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::Reload;
 use super::reader::duration;
-use super::reader::value::Item;
+use super::reader::value::Value;
 
-pub(super) fn read(item: &Item<'_>) -> Reload {
+pub(super) fn read(value: &Value<'_>) -> Reload {
     let default = Reload::default();
-    let Some(mut table) = item.table() else { return default };
-    let interval = table.optional("interval").and_then(|item| duration::any(&item));
-    table.finish();
+    let Some(mut mapping) = value.mapping() else { return default };
+    let interval = mapping.optional("interval").and_then(|value| duration::any(&value));
+    mapping.reject_unknown_keys();
     Reload {
         interval: interval
             .map_or(default.interval, |interval| Some(interval).filter(|limit| *limit > Duration::ZERO)),

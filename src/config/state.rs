@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use super::State;
-use super::reader::value::Item;
+use super::reader::value::Value;
 use super::secret;
 
 /// What `openssl rand -hex 16` writes. A key is not a password: it is never typed.
 const SHORTEST_KEY: usize = 32;
 
-pub(super) fn read(item: &Item<'_>) -> Option<State> {
-    let mut table = item.table()?;
-    let dir = table.required("dir").and_then(|item| item.parse(dir));
-    let key = table.required("key").and_then(|item| {
-        let key = secret::read(&item)?;
+pub(super) fn read(value: &Value<'_>) -> Option<State> {
+    let mut mapping = value.mapping()?;
+    let dir = mapping.required("dir").and_then(|value| value.parse(dir));
+    let key = mapping.required("key").and_then(|value| {
+        let key = secret::read(&value)?;
         if key.length() < SHORTEST_KEY {
-            item.mistake(format!(
+            value.error(format!(
                 "the key is shorter than {SHORTEST_KEY} characters, so that what it encrypts could be guessed; \
                  `openssl rand -base64 32` writes a good one"
             ));
@@ -23,8 +23,9 @@ pub(super) fn read(item: &Item<'_>) -> Option<State> {
         }
         Some(key)
     });
-    let access_tokens = table.optional("access_tokens").and_then(|item| item.boolean()).unwrap_or_default();
-    table.finish();
+    let access_tokens =
+        mapping.optional("access_tokens").and_then(|value| value.boolean()).unwrap_or_default();
+    mapping.reject_unknown_keys();
     Some(State { dir: dir?, key: key?, access_tokens })
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use super::oauth2::token_request::{header_name, header_value, headers};
 use super::reader::duration;
 use super::reader::interpolate::variable;
-use super::reader::value::Item;
+use super::reader::value::Value;
 use super::service::upstream_url;
 use super::tls::client;
 use super::{Host, Tls};
@@ -55,25 +55,25 @@ pub struct Tracing {
     pub tls: Tls,
 }
 
-pub(super) fn read(item: &Item<'_>) -> Option<Tracing> {
-    let mut table = item.table()?;
-    let url = table.optional("otlp_endpoint");
-    let fields = table.optional("headers");
-    let ratio = table.optional("sample_ratio");
-    let name = table.optional("service_name");
-    let resource = table.optional("resource");
-    let interval = table.optional("export_interval");
-    let tls = table.optional("tls");
-    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
-    table.finish();
+pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
+    let mut mapping = section.mapping()?;
+    let url = mapping.optional("otlp_endpoint");
+    let fields = mapping.optional("headers");
+    let ratio = mapping.optional("sample_ratio");
+    let name = mapping.optional("service_name");
+    let resource = mapping.optional("resource");
+    let interval = mapping.optional("export_interval");
+    let tls = mapping.optional("tls");
+    let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
+    mapping.reject_unknown_keys();
 
-    let environment = |name: &str| from_environment(item, name);
+    let environment = |name: &str| from_environment(section, name);
     let url = match &url {
-        Some(item) => item.parse(base),
-        None => url_from_environment(item),
+        Some(value) => value.parse(base),
+        None => url_from_environment(section),
     };
     let fields = match fields {
-        Some(item) => headers(&item.private(), &RESERVED),
+        Some(value) => headers(&value.private(), &RESERVED),
         None => ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]
             .into_iter()
             .find_map(environment)
@@ -81,11 +81,11 @@ pub(super) fn read(item: &Item<'_>) -> Option<Tracing> {
             .unwrap_or_default(),
     };
     let ratio = match &ratio {
-        Some(item) => item.fraction(),
+        Some(value) => value.fraction(),
         None => environment("OTEL_TRACES_SAMPLER_ARG").map_or(Some(1.0), |found| found.read(fraction)),
     };
     let resource = match resource {
-        Some(item) => attributes(&item),
+        Some(value) => attributes(&value),
         None => {
             environment("OTEL_RESOURCE_ATTRIBUTES").and_then(|found| found.read(pairs)).unwrap_or_default()
         }
@@ -93,27 +93,27 @@ pub(super) fn read(item: &Item<'_>) -> Option<Tracing> {
     // Attributes from outside may name the whole pod.
     let given = || resource.iter().find(|(key, _)| key == "service.name").map(|(_, value)| value.clone());
     let name = match &name {
-        Some(item) => item.parse(filled),
+        Some(value) => value.parse(non_empty),
         None => environment("OTEL_SERVICE_NAME")
             .map(|found| found.value)
             .or_else(given)
             .or(Some("sidekey".into())),
     };
     let interval = match &interval {
-        Some(item) => duration::positive(item),
+        Some(value) => duration::positive(value),
         None => {
             environment("OTEL_BSP_SCHEDULE_DELAY").map_or(Some(INTERVAL), |found| found.read(milliseconds))
         }
     };
     let https = url.as_ref().map(|url| url.scheme() == "https");
-    let tls = tls.map_or_else(Tls::default, |item| client::read(&item, https));
+    let tls = tls.map_or_else(Tls::default, |value| client::read(&value, https));
     if tls.server_name.is_some() {
-        item.mistake("`tls.server_name` is for upstreams; a collector is verified by the host of its URL");
+        section.error("`tls.server_name` is for upstreams; a collector is verified by the host of its URL");
     }
     let url = url?;
     let is_near = url.host().is_some_and(|host| Host::from(host).is_loopback());
     if url.scheme() == "http" && !is_near && !fields.is_empty() && !plaintext {
-        item.mistake(
+        section.error(
             "`http://` would send the `headers` in the clear; use `https://`, or allow it with `allow_plaintext: true`",
         );
     }
@@ -128,14 +128,14 @@ pub(super) fn read(item: &Item<'_>) -> Option<Tracing> {
     })
 }
 
-fn url_from_environment(item: &Item<'_>) -> Option<Url> {
-    if let Some(found) = from_environment(item, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
+fn url_from_environment(section: &Value<'_>) -> Option<Url> {
+    if let Some(found) = from_environment(section, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
         return found.read(whole);
     }
-    if let Some(found) = from_environment(item, "OTEL_EXPORTER_OTLP_ENDPOINT") {
+    if let Some(found) = from_environment(section, "OTEL_EXPORTER_OTLP_ENDPOINT") {
         return found.read(base);
     }
-    item.mistake(
+    section.error(
         "`otlp_endpoint` is required and is not there, nor is the environment variable OTEL_EXPORTER_OTLP_ENDPOINT set",
     );
     None
@@ -143,21 +143,21 @@ fn url_from_environment(item: &Item<'_>) -> Option<Url> {
 
 /// A variable that is set and filled.
 struct Variable<'i, 'a> {
-    item: &'i Item<'a>,
+    section: &'i Value<'a>,
     name: String,
     value: String,
 }
 
-fn from_environment<'i, 'a>(item: &'i Item<'a>, name: &str) -> Option<Variable<'i, 'a>> {
-    let value = item.environment()(name)?.into_string().ok()?;
+fn from_environment<'i, 'a>(section: &'i Value<'a>, name: &str) -> Option<Variable<'i, 'a>> {
+    let value = section.environment()(name)?.into_string().ok()?;
     let value = value.trim().to_owned();
     // By the specification an empty one is as good as none.
-    (!value.is_empty()).then(|| Variable { item, name: name.to_owned(), value })
+    (!value.is_empty()).then(|| Variable { section, name: name.to_owned(), value })
 }
 
 impl Variable<'_, '_> {
     fn read<T>(self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let told = |message| self.item.mistake(format!("{}: {message}", variable(&self.name)));
+        let told = |message| self.section.error(format!("{}: {message}", variable(&self.name)));
         read(&self.value).map_err(told).ok()
     }
 }
@@ -175,7 +175,7 @@ fn base(text: &str) -> Result<Url, String> {
 
 /// A URL that is used as it is.
 fn whole(text: &str) -> Result<Url, String> {
-    let url = upstream_url::parse(text, &upstream_url::Rules { plaintext: true, query: false });
+    let url = upstream_url::parse(text, &upstream_url::UrlPolicy { plaintext: true, query: false });
     let url =
         url.map_err(|message| message.replace("put them under `auth`", "put them under `tracing.headers`"))?;
     if url.port() == Some(4317) {
@@ -220,18 +220,18 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_millis).ok_or_else(|| "not a number of milliseconds from 1 to 3600000".into())
 }
 
-fn filled(text: &str) -> Result<String, String> {
+fn non_empty(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("empty".into()) } else { Ok(text.to_owned()) }
 }
 
-fn attributes(item: &Item<'_>) -> Vec<(String, String)> {
-    let read = |(key, item): &(&str, Item<'_>)| {
+fn attributes(value: &Value<'_>) -> Vec<(String, String)> {
+    let read = |(key, value): &(&str, Value<'_>)| {
         if key.is_empty() {
-            item.mistake("an attribute without a name");
+            value.error("an attribute without a name");
         }
-        Some(((*key).to_owned(), item.text()?.to_owned()))
+        Some(((*key).to_owned(), value.text()?.to_owned()))
     };
-    item.entries().unwrap_or_default().iter().filter_map(read).collect()
+    value.entries().unwrap_or_default().iter().filter_map(read).collect()
 }
 
 #[cfg(test)]
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(tracing.url.as_str(), "http://127.0.0.1:4318/v1/traces");
         let names: Vec<_> = tracing.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-key", "x-other"]);
-        assert!(tracing.headers[0].1.matches(b"a b"));
+        assert!(tracing.headers[0].1.ct_eq(b"a b"));
         assert_eq!((tracing.sample_ratio, tracing.service_name.as_str()), (0.5, "billing-sidecar"));
         assert_eq!(tracing.resource[0], ("k8s.pod.name".into(), "p".into()));
         let delay = [environment[0], ("OTEL_BSP_SCHEDULE_DELAY", "250")];

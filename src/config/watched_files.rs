@@ -15,16 +15,16 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A file, and a fingerprint of what was in it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SeenFile {
+pub struct WatchedFile {
     path: PathBuf,
     kind: FileKind,
     content: Option<u64>,
 }
 
 /// Without the path: what was written for one may be a secret in the wrong place.
-impl fmt::Debug for SeenFile {
+impl fmt::Debug for WatchedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SeenFile").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("WatchedFile").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -39,21 +39,21 @@ pub enum FileKind {
     Certificate,
 }
 
-impl SeenFile {
+impl WatchedFile {
     /// Looks at a file. To be called before it is read: what changes in between is then found at the next look.
-    pub(super) fn look(path: &Path, kind: FileKind) -> Self {
-        Self { path: path.to_owned(), kind, content: fingerprint(path) }
+    pub(super) fn fingerprint(path: &Path, kind: FileKind) -> Self {
+        Self { path: path.to_owned(), kind, content: content_hash(path) }
     }
 
     /// Looks again.
     #[must_use]
-    pub fn again(&self) -> Self {
-        Self::look(&self.path, self.kind)
+    pub fn rescan(&self) -> Self {
+        Self::fingerprint(&self.path, self.kind)
     }
 
     /// These and those of the others that are not among them.
     #[must_use]
-    pub fn and(mut these: Vec<Self>, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
+    pub fn union(mut these: Vec<Self>, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut known: HashSet<_> = these.iter().map(|this| (this.path.clone(), this.kind)).collect();
         for other in others {
             if known.insert((other.path.clone(), other.kind)) {
@@ -70,7 +70,7 @@ impl SeenFile {
 }
 
 /// `None` for what cannot be read, and for what can be read only once, such as a pipe.
-fn fingerprint(path: &Path) -> Option<u64> {
+fn content_hash(path: &Path) -> Option<u64> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;
     }
@@ -95,21 +95,21 @@ mod tests {
     fn sees_content_and_not_names_or_times() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
-        let missing = SeenFile::look(&path, FileKind::Secret);
-        assert_eq!(missing.again(), missing);
+        let missing = WatchedFile::fingerprint(&path, FileKind::Secret);
+        assert_eq!(missing.rescan(), missing);
         std::fs::write(&path, "one").unwrap();
-        let one = missing.again();
+        let one = missing.rescan();
         assert_ne!(one, missing);
         std::fs::write(dir.path().join("new"), "one").unwrap();
         std::fs::rename(dir.path().join("new"), &path).unwrap();
-        assert_eq!(one.again(), one, "another file with the same content");
+        assert_eq!(one.rescan(), one, "another file with the same content");
         std::fs::write(&path, "").unwrap();
-        assert_ne!(one.again(), one);
-        assert_ne!(one.again(), missing);
+        assert_ne!(one.rescan(), one);
+        assert_ne!(one.rescan(), missing);
     }
 
     #[test]
     fn leaves_a_pipe_alone() {
-        assert_eq!(SeenFile::look(Path::new("/dev/null"), FileKind::Config).content, None);
+        assert_eq!(WatchedFile::fingerprint(Path::new("/dev/null"), FileKind::Config).content, None);
     }
 }

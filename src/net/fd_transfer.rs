@@ -29,7 +29,7 @@ use rustix::net::{
 };
 
 use super::listener::{InheritedSockets, Listener};
-use crate::config::Listen;
+use crate::config::ListenAddress;
 
 /// The other process answers within this time.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,8 +127,8 @@ fn expect(stream: &mut UnixStream, byte: u8) -> io::Result<()> {
 
 fn send_socket(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
     let kind = match listener.address {
-        Listen::Tcp(_) => TCP_SOCKET,
-        Listen::Unix(_) => UNIX_SOCKET,
+        ListenAddress::Tcp(_) => TCP_SOCKET,
+        ListenAddress::Unix(_) => UNIX_SOCKET,
     };
     let descriptors = [listener.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -171,8 +171,8 @@ mod tests {
     fn hands_over_what_is_open_and_ends_only_when_relieved() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("upgrade.sock");
-        let tcp = Arc::new(Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap());
-        let unix = Arc::new(Listener::bind(&Listen::Unix(dir.path().join("s"))).unwrap());
+        let tcp = Arc::new(Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap());
+        let unix = Arc::new(Listener::bind(&ListenAddress::Unix(dir.path().join("s"))).unwrap());
         let addresses = [tcp.address.clone(), unix.address.clone()];
         let (replaced, is_replaced) = mpsc::channel();
         let sockets = vec![tcp, unix];
@@ -188,9 +188,9 @@ mod tests {
         assert!(is_replaced.try_recv().is_err());
         let [tcp, unix] = addresses.map(|address| inherited.listener(&address).unwrap());
         assert!(inherited.is_empty());
-        let Listen::Tcp(address) = tcp.address else { panic!("a TCP listener") };
+        let ListenAddress::Tcp(address) = tcp.address else { panic!("a TCP listener") };
         TcpStream::connect(address).unwrap();
-        let Listen::Unix(socket) = &unix.address else { panic!("a Unix listener") };
+        let ListenAddress::Unix(socket) = &unix.address else { panic!("a Unix listener") };
         UnixStream::connect(socket).unwrap();
         old_process.confirm_ready().unwrap();
         is_replaced.recv_timeout(Duration::from_secs(20)).unwrap();

@@ -9,13 +9,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use super::keepalive::enable_keepalive;
-use crate::config::Listen;
+use crate::config::ListenAddress;
 
 /// A bound socket.
 pub struct Listener {
     socket: Socket,
     /// The address as bound: the port is the real one where the configuration says 0.
-    pub address: Listen,
+    pub address: ListenAddress,
 }
 
 enum Socket {
@@ -27,21 +27,21 @@ enum Socket {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
-    address: Listen,
+    address: ListenAddress,
     /// Part of the message, and so not the error's `source`: it would be said twice.
     cause: io::Error,
 }
 
 impl Listener {
     /// Binds an address.
-    pub fn bind(address: &Listen) -> Result<Self, BindError> {
+    pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
         let bound = match address {
-            Listen::Tcp(tcp) => TcpListener::bind(tcp).and_then(|socket| {
+            ListenAddress::Tcp(tcp) => TcpListener::bind(tcp).and_then(|socket| {
                 socket.set_nonblocking(true)?;
                 enable_keepalive(&socket);
-                Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
+                Ok(Self { address: ListenAddress::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
             }),
-            Listen::Unix(path) => bind_unix(path).and_then(|socket| {
+            ListenAddress::Unix(path) => bind_unix(path).and_then(|socket| {
                 socket.set_nonblocking(true)?;
                 Ok(Self { address: address.clone(), socket: Socket::Unix(socket) })
             }),
@@ -54,7 +54,7 @@ impl Listener {
         let socket = TcpListener::from(descriptor);
         socket.set_nonblocking(true)?;
         enable_keepalive(&socket);
-        Ok(Self { address: Listen::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
+        Ok(Self { address: ListenAddress::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
     }
 
     /// A Unix socket that another process has bound.
@@ -63,7 +63,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let path = address.as_pathname().ok_or(io::ErrorKind::InvalidData)?.to_owned();
-        Ok(Self { address: Listen::Unix(path), socket: Socket::Unix(socket) })
+        Ok(Self { address: ListenAddress::Unix(path), socket: Socket::Unix(socket) })
     }
 
     /// A second handle on the same socket.
@@ -107,7 +107,7 @@ pub struct InheritedSockets {
      connects there would wait for ever; give a listener (`listen`, `admin.listen`) the address, or take it out of the socket unit",
     .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 )]
-pub struct UnclaimedSockets(Vec<Listen>);
+pub struct UnclaimedSockets(Vec<ListenAddress>);
 
 impl InheritedSockets {
     /// Those of a process that goes: what this one does without is closed.
@@ -121,7 +121,7 @@ impl InheritedSockets {
     }
 
     /// The socket of an address, if it is among them; otherwise binds it.
-    pub fn listener(&mut self, address: &Listen) -> Result<Listener, BindError> {
+    pub fn listener(&mut self, address: &ListenAddress) -> Result<Listener, BindError> {
         match self.listeners.iter().position(|listener| listener.address == *address) {
             Some(index) => Ok(self.listeners.swap_remove(index)),
             None => Listener::bind(address),
@@ -180,14 +180,14 @@ mod tests {
 
     #[test]
     fn says_which_address_is_in_use() {
-        let first = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
+        let first = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let Err(error) = Listener::bind(&first.address) else { panic!("bound twice") };
         assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", first.address)), "{error}");
     }
 
     #[test]
     fn what_a_service_manager_passed_must_be_wanted_and_what_a_process_left_need_not() {
-        let open = || Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
+        let open = || Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let (one, two) = (open(), open());
         let (first, second) = (one.address.clone(), two.address.clone());
         let mut passed = InheritedSockets::required(vec![one, two]);
@@ -202,14 +202,14 @@ mod tests {
     #[test]
     fn replaces_a_dead_unix_socket_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let socket = Listen::Unix(dir.path().join("s"));
+        let socket = ListenAddress::Unix(dir.path().join("s"));
         let living = Listener::bind(&socket).unwrap();
         assert!(Listener::bind(&socket).is_err());
         drop(living);
         assert!(Listener::bind(&socket).is_ok());
         let file = dir.path().join("f");
         fs::write(&file, "precious").unwrap();
-        assert!(Listener::bind(&Listen::Unix(file.clone())).is_err());
+        assert!(Listener::bind(&ListenAddress::Unix(file.clone())).is_err());
         assert_eq!(fs::read_to_string(file).unwrap(), "precious");
     }
 }

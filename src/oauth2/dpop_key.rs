@@ -10,7 +10,7 @@ use url::Url;
 
 use super::expiry::ClockReading;
 use super::jws;
-use crate::secret::{KeyError, SigningFailed, SigningKey};
+use crate::secret::{KeyError, SigningError, SigningKey};
 
 /// The header that has the proof.
 pub const PROOF_HEADER: HeaderName = HeaderName::from_static("dpop");
@@ -45,7 +45,7 @@ impl DpopKey {
         &self,
         method: &str,
         url: &Url,
-    ) -> Result<HeaderValue, SigningFailed> {
+    ) -> Result<HeaderValue, SigningError> {
         let mut target = url.clone();
         target.set_query(None);
         self.proof(method, target.as_str(), &url.origin().ascii_serialization(), None)
@@ -58,7 +58,7 @@ impl DpopKey {
         origin: &str,
         path: &str,
         ath: &str,
-    ) -> Result<HeaderValue, SigningFailed> {
+    ) -> Result<HeaderValue, SigningError> {
         self.proof(method, &format!("{origin}{path}"), origin, Some(ath))
     }
 
@@ -89,7 +89,7 @@ impl DpopKey {
         url: &str,
         origin: &str,
         ath: Option<&str>,
-    ) -> Result<HeaderValue, SigningFailed> {
+    ) -> Result<HeaderValue, SigningError> {
         let mut claims = Map::new();
         claims.insert("jti".into(), jws::random_id()?.into());
         claims.insert("htm".into(), method.into());
@@ -104,7 +104,7 @@ impl DpopKey {
         }
         let header = [("typ", json!("dpop+jwt")), ("jwk", self.public.clone())];
         let proof = jws::sign(&self.key, &header, &claims)?;
-        let mut value = HeaderValue::from_str(&proof).map_err(|_| SigningFailed)?;
+        let mut value = HeaderValue::from_str(&proof).map_err(|_| SigningError)?;
         value.set_sensitive(true);
         Ok(value)
     }

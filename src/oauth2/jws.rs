@@ -8,14 +8,14 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::secret::{PublicKey, SigningFailed, SigningKey};
+use crate::secret::{PublicKey, SigningError, SigningKey};
 
 /// Signs `claims`. `header` may have any field but `alg`, which is the key's.
 pub(crate) fn sign(
     key: &SigningKey,
     header: &[(&str, Value)],
     claims: &Map<String, Value>,
-) -> Result<Zeroizing<String>, SigningFailed> {
+) -> Result<Zeroizing<String>, SigningError> {
     let mut fields = Map::new();
     fields.insert("alg".into(), key.algorithm().as_str().into());
     fields.extend(header.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -29,9 +29,9 @@ pub(crate) fn sign(
 }
 
 /// A value for `jti` that nobody has used before: 128 random bits.
-pub(crate) fn random_id() -> Result<String, SigningFailed> {
+pub(crate) fn random_id() -> Result<String, SigningError> {
     let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| SigningFailed)?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| SigningError)?;
     Ok(encode(&bytes))
 }
 

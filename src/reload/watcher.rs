@@ -9,9 +9,9 @@ use tokio::time::sleep;
 
 use super::certificates::Certificates;
 use super::{Failing, ReloadError, Report, Source, Status, Target};
-use crate::config::{Config, ConfigError, FileKind, SeenFile};
+use crate::config::{Config, ConfigError, FileKind, WatchedFile};
 use crate::metrics::ReloadMetrics;
-use crate::secret::{Commands, Renewed};
+use crate::secret::{CommandCache, RefreshOutcome};
 
 /// A file that has just changed may be half written: it is looked at again after this long, until it rests.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -44,8 +44,8 @@ impl Watcher {
         mut self,
         mut source: Source,
         target: Arc<dyn Target>,
-        commands: Arc<Commands>,
-        mut seen: Vec<SeenFile>,
+        commands: Arc<CommandCache>,
+        mut seen: Vec<WatchedFile>,
         mut interval: Option<Duration>,
     ) {
         loop {
@@ -94,14 +94,14 @@ impl Watcher {
                 Err(error) => {
                     // Those in use are watched whatever the configuration on disk is like.
                     let certificates = seen.into_iter().filter(|file| file.kind() == FileKind::Certificate);
-                    seen = SeenFile::and(error.files().to_vec(), certificates);
+                    seen = WatchedFile::union(error.files().to_vec(), certificates);
                     Err(ReloadError::Invalid(error.to_string()))
                 }
             };
             let certificates = self.certificates.renew(&target).await;
             if let Ok(report) = &mut outcome {
                 report.certificates = certificates;
-                commands.forget_unused();
+                commands.evict_unused();
             }
             let secret_changed = renewed.changed || changed.contains(&FileKind::Secret);
             self.note(&outcome, secret_changed, start.elapsed());
@@ -178,17 +178,17 @@ async fn rest_until(due: Option<Instant>) {
 }
 
 /// Runs the commands that are due, off the event loop.
-async fn renew(commands: &Arc<Commands>, all: bool) -> Renewed {
+async fn renew(commands: &Arc<CommandCache>, all: bool) -> RefreshOutcome {
     let commands = commands.clone();
-    let renew = move || commands.renew(all);
+    let renew = move || commands.refresh(all);
     tokio::task::spawn_blocking(renew).await.expect("running a command does not panic")
 }
 
 /// Looks at the files; where one has changed and `settle` is set, until they rest. What was seen before, and what is now. Off
 /// the event loop: a file may be on a file system that hangs.
-async fn look(files: Vec<SeenFile>, settle: bool) -> (Vec<SeenFile>, Vec<SeenFile>) {
-    let again = async |files: Vec<SeenFile>| {
-        let look = move || files.iter().map(SeenFile::again).collect::<Vec<_>>();
+async fn look(files: Vec<WatchedFile>, settle: bool) -> (Vec<WatchedFile>, Vec<WatchedFile>) {
+    let again = async |files: Vec<WatchedFile>| {
+        let look = move || files.iter().map(WatchedFile::rescan).collect::<Vec<_>>();
         tokio::task::spawn_blocking(look).await.expect("looking at files does not panic")
     };
     let mut now = again(files.clone()).await;

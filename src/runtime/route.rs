@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::config::Service;
+use crate::config::ServiceConfig;
 
 /// The routing table; built once, read by every request.
 pub struct Routes {
@@ -38,8 +38,8 @@ pub enum MatchKind {
 
 impl Routes {
     /// The table for these services; their index is their position.
-    pub fn new(services: &[Service]) -> Self {
-        let by = |keys: fn(&Service) -> Vec<String>| {
+    pub fn new(services: &[ServiceConfig]) -> Self {
+        let by = |keys: fn(&ServiceConfig) -> Vec<String>| {
             let mut table = HashMap::new();
             for (index, service) in services.iter().enumerate() {
                 for key in keys(service) {
@@ -189,13 +189,13 @@ pub fn escapes_base_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Host, Timeouts, Tls, Upstream, UpstreamOptions};
+    use crate::config::{Auth, Host, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
     use crate::secret::Secret;
 
-    fn service(name: &str, host: &str, hosts: &[&str]) -> Service {
-        Service {
+    fn service(name: &str, host: &str, hosts: &[&str]) -> ServiceConfig {
+        ServiceConfig {
             name: name.into(),
-            upstream: Upstream {
+            upstream: UpstreamUrl {
                 tls: true,
                 host: Host::Name(host.into()),
                 port: 443,

@@ -48,7 +48,7 @@ impl fmt::Debug for Command {
 
 /// What a command said.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct CommandOutput {
     /// The secret.
     pub secret: Secret,
     /// When it expires, where the command knows.
@@ -89,12 +89,12 @@ pub enum CommandError {
 
 impl Command {
     /// Runs it to its end. Blocks.
-    pub fn run(&self) -> Result<Answer, CommandError> {
+    pub fn run(&self) -> Result<CommandOutput, CommandError> {
         let output = self.output()?;
         let text = std::str::from_utf8(&output).map_err(|_| CommandError::NotText)?;
         if !self.json {
             let secret = Secret::new(without_newline(text.to_owned()).to_string())?;
-            return Ok(Answer { secret, expires_at: None });
+            return Ok(CommandOutput { secret, expires_at: None });
         }
         let answer: Json = serde_json::from_str(text).map_err(|_| CommandError::NotJson)?;
         let secret = Secret::new(answer.value)?;
@@ -102,7 +102,7 @@ impl Command {
         if expires_at.is_some_and(|at| at <= SystemTime::now()) {
             return Err(CommandError::Expired);
         }
-        Ok(Answer { secret, expires_at })
+        Ok(CommandOutput { secret, expires_at })
     }
 
     fn output(&self) -> Result<Zeroizing<Vec<u8>>, CommandError> {

@@ -5,7 +5,7 @@
 //! in the program that touches one; a test holds those places to `credential/` and `token/`.
 
 mod command;
-mod commands;
+mod command_cache;
 mod signing_key;
 mod source;
 
@@ -15,9 +15,9 @@ use std::hash::{Hash, Hasher};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub use command::{Answer, Command, CommandError};
-pub use commands::{Commands, Renewed};
-pub use signing_key::{Algorithm, KeyError, PublicKey, SigningFailed, SigningKey};
+pub use command::{Command, CommandError, CommandOutput};
+pub use command_cache::{CommandCache, RefreshOutcome};
+pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
 pub use source::{Source, SourceError};
 
 /// A secret value: never empty, never with a control character in it (a newline in a secret is how one header
@@ -40,12 +40,12 @@ impl Secret {
 
     /// Position, counted from 1, of the first character that is not allowed where the secret is to go. Lets
     /// `config` hold a secret to a rule without seeing it.
-    pub fn first_not(&self, allowed: fn(char) -> bool) -> Option<usize> {
+    pub fn first_disallowed(&self, allowed: fn(char) -> bool) -> Option<usize> {
         self.0.chars().position(|c| !allowed(c)).map(|at| at + 1)
     }
 
     /// Whether the value begins with a word that does not belong to it, upper or lower case.
-    pub fn begins_with(&self, word: &str) -> bool {
+    pub fn starts_with_ignore_case(&self, word: &str) -> bool {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     }
 
@@ -60,12 +60,12 @@ impl Secret {
     }
 
     /// Whether there is white space at one end, which a header field would lose.
-    pub fn is_padded(&self) -> bool {
+    pub fn has_outer_whitespace(&self) -> bool {
         self.0.trim().len() != self.0.len()
     }
 
     /// Whether a candidate is the value, in a time that does not depend on how much of it is right.
-    pub fn matches(&self, candidate: &[u8]) -> bool {
+    pub fn ct_eq(&self, candidate: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(candidate).into()
     }
 
@@ -117,10 +117,13 @@ mod tests {
     #[test]
     fn can_be_held_to_a_rule_unseen() {
         let secret = Secret::new("bearer aé ".into()).unwrap();
-        assert_eq!(secret.first_not(|c| c.is_ascii()), Some(9));
-        assert_eq!(secret.first_not(|_| true), None);
-        assert!(secret.begins_with("Bearer ") && !secret.begins_with("bearer aé and more"));
-        assert!(secret.is_padded() && !Secret::new("a b".into()).unwrap().is_padded());
+        assert_eq!(secret.first_disallowed(|c| c.is_ascii()), Some(9));
+        assert_eq!(secret.first_disallowed(|_| true), None);
+        assert!(
+            secret.starts_with_ignore_case("Bearer ")
+                && !secret.starts_with_ignore_case("bearer aé and more")
+        );
+        assert!(secret.has_outer_whitespace() && !Secret::new("a b".into()).unwrap().has_outer_whitespace());
     }
 
     #[test]

@@ -201,17 +201,17 @@ impl SigningKey {
     }
 
     /// Signs a message, in the form that JWS wants (ECDSA: both numbers side by side, RFC 7518 §3.4).
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         match &*self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                let encoding = self.algorithm.rsa_encoding().ok_or(SigningFailed)?;
+                let encoding = self.algorithm.rsa_encoding().ok_or(SigningError)?;
                 pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
-                    .map_err(|_| SigningFailed)?;
+                    .map_err(|_| SigningError)?;
                 Ok(signature)
             }
             Pair::Ec(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SigningFailed)?;
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SigningError)?;
                 Ok(signature.as_ref().to_vec())
             }
             Pair::Ed(pair) => Ok(pair.sign(message).as_ref().to_vec()),
@@ -394,7 +394,7 @@ pub enum KeyError {
 /// The key could not sign: the system gave no random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("signing failed: this machine gives no random numbers")]
-pub struct SigningFailed;
+pub struct SigningError;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use super::reloadable::{Reloadable, Reloaded};
-use crate::config::{Listen, ListenerTlsConfig};
+use crate::config::{ListenAddress, ListenerTlsConfig};
 use crate::proto::http2;
 
 /// One listener's TLS.
@@ -32,7 +32,7 @@ impl ListenerTls {
     }
 
     /// Looks at the files; `None` where they hold what is in use. What cannot be used leaves the certificate in use.
-    pub fn reload(&self, address: &Listen) -> Option<Reloaded> {
+    pub fn reload(&self, address: &ListenAddress) -> Option<Reloaded> {
         let server = |files: &_| self.config.server(files).map(with_alpn);
         self.server.reload(&format!("listener {address}"), self.config.read(), server)
     }
@@ -61,7 +61,7 @@ mod tests {
             client_ca: None,
         };
         let server = ListenerTls::new(config).unwrap();
-        let address = Listen::Tcp(([127, 0, 0, 1], 8443).into());
+        let address = ListenAddress::Tcp(([127, 0, 0, 1], 8443).into());
         let look = || server.reload(&address).map(|reloaded| reloaded.result);
         let first = server.current();
         assert_eq!(look(), None);

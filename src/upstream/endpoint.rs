@@ -14,7 +14,7 @@ use super::http2;
 use super::pool::Pool;
 use super::stream::Stream;
 use crate::config;
-use crate::config::{Protocol, Service};
+use crate::config::{Protocol, ServiceConfig};
 use crate::net::dns::Resolver;
 use crate::tls::client::TlsClient;
 
@@ -64,8 +64,8 @@ pub type EndpointTls = Option<(Arc<TlsClient>, ServerName<'static>)>;
 
 impl Endpoint {
     pub(super) fn new(
-        url: &config::Upstream,
-        service: &Service,
+        url: &config::UpstreamUrl,
+        service: &ServiceConfig,
         tls: EndpointTls,
         resolver: Resolver,
         proxy_authorization: Option<HeaderValue>,

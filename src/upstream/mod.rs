@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
 
-use crate::config::{Service, Timeouts};
+use crate::config::{ServiceConfig, Timeouts};
 use crate::net::dns::Resolver;
 
 pub use acquire::ProtocolRequirements;
@@ -62,7 +62,7 @@ impl Upstream {
     /// Prepares the way; nothing is connected yet. `tls` is for each URL, in the order of the configuration;
     /// `proxy_authorization` for the proxy of `proxy_url`.
     pub fn new(
-        service: &Service,
+        service: &ServiceConfig,
         tls: Vec<EndpointTls>,
         resolver: &Resolver,
         proxy_authorization: Option<&HeaderValue>,
@@ -171,7 +171,7 @@ pub(crate) mod tests {
     fn urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {
             let (host, port) = authority.split_once(':').unwrap();
-            crate::config::Upstream {
+            crate::config::UpstreamUrl {
                 tls: true,
                 host: Host::Name(host.into()),
                 port: port.parse().unwrap(),
@@ -179,7 +179,7 @@ pub(crate) mod tests {
             }
         };
         let mut urls = authorities.iter().map(url);
-        let service = Service {
+        let service = ServiceConfig {
             name: "test".into(),
             upstream: urls.next().unwrap(),
             hosts: vec![],

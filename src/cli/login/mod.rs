@@ -40,7 +40,7 @@ pub(super) struct Args {
 /// Logs in, or says why not.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
 pub(super) fn login(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config, &crate::secret::Commands::default()) {
+    let config = match load(&args.config.config, &crate::secret::CommandCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -186,7 +186,7 @@ fn issuer(config: &OAuth2) -> Option<&str> {
     }
 }
 
-fn needs_login(service: &crate::config::Service) -> Option<&str> {
+fn needs_login(service: &crate::config::ServiceConfig) -> Option<&str> {
     match &service.auth {
         Auth::OAuth2(oauth2) if oauth2.grant.needs_login() => Some(service.name.as_str()),
         _ => None,

@@ -3,35 +3,35 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::config::Listen;
-use crate::config::reader::value::Item;
+use crate::config::ListenAddress;
+use crate::config::reader::value::Value;
 
 /// `sun_path` with its closing zero, the smallest of the systems Sidekey runs on.
 const MAX_SOCKET_PATH: usize = 103;
 
 /// Reads one address.
-pub(crate) fn parse(text: &str) -> Result<Listen, String> {
+pub(crate) fn parse(text: &str) -> Result<ListenAddress, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
     }
     if let Some(port) = text.strip_prefix("localhost:")
         && let Ok(port) = port.parse::<u16>()
     {
-        return Ok(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
+        return Ok(ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(Listen::Tcp(address));
+        return Ok(ListenAddress::Tcp(address));
     }
     Err(wrong(text))
 }
 
 /// Reads an address that is a value of the file.
-pub(crate) fn read(item: &Item<'_>) -> Option<Listen> {
-    if item.is_number() {
-        item.mistake(BARE_PORT);
+pub(crate) fn read(value: &Value<'_>) -> Option<ListenAddress> {
+    if value.is_number() {
+        value.error(BARE_PORT);
         return None;
     }
-    item.parse(parse)
+    value.parse(parse)
 }
 
 const BARE_PORT: &str = "a port alone; say which address: 127.0.0.1:PORT for this machine, \
@@ -59,17 +59,17 @@ fn wrong(text: &str) -> String {
         .into()
 }
 
-fn unix(path: &str) -> Result<Listen, String> {
+fn unix(path: &str) -> Result<ListenAddress, String> {
     if !path.starts_with('/') || path.ends_with('/') {
         return Err("a socket path is absolute: unix:/run/sidekey.sock".into());
     }
     if path.len() > MAX_SOCKET_PATH || path.contains('\0') {
         return Err(format!("a socket path is at most {MAX_SOCKET_PATH} bytes long"));
     }
-    Ok(Listen::Unix(PathBuf::from(path)))
+    Ok(ListenAddress::Unix(PathBuf::from(path)))
 }
 
-impl Listen {
+impl ListenAddress {
     /// Whether other machines can reach it.
     pub(crate) fn is_public(&self) -> bool {
         match self {
@@ -81,28 +81,30 @@ impl Listen {
 
 /// The addresses that are spoken for.
 #[derive(Default)]
-pub(crate) struct Claims {
-    taken: Vec<Claim>,
+pub(crate) struct ListenAddresses {
+    taken: Vec<Reserved>,
 }
 
-struct Claim {
-    listen: Listen,
+struct Reserved {
+    listen: ListenAddress,
     by: String,
 }
 
-impl Claims {
+impl ListenAddresses {
     /// Takes an address that is a value of the file; a mistake if another listener has it.
-    pub(crate) fn claim(&mut self, item: &Item<'_>, listen: &Listen) {
+    pub(crate) fn reserve(&mut self, value: &Value<'_>, listen: &ListenAddress) {
         if let Some(other) = self.taken.iter().find(|claim| overlap(&claim.listen, listen)) {
-            item.mistake(format!("the same address as {}, or one that includes it", other.by));
+            value.error(format!("the same address as {}, or one that includes it", other.by));
         }
-        self.taken
-            .push(Claim { listen: listen.clone(), by: format!("`{}` on line {}", item.path(), item.line()) });
+        self.taken.push(Reserved {
+            listen: listen.clone(),
+            by: format!("`{}` on line {}", value.path(), value.line()),
+        });
     }
 
     /// Takes an address that stands in the program.
-    pub(crate) fn claim_default(&mut self, key: &str, listen: &Listen) {
-        self.taken.push(Claim {
+    pub(crate) fn reserve_default(&mut self, key: &str, listen: &ListenAddress) {
+        self.taken.push(Reserved {
             listen: listen.clone(),
             by: format!("`{key}`, {listen} unless the file says otherwise"),
         });
@@ -111,9 +113,9 @@ impl Claims {
 
 /// Whether the second cannot be bound once the first is. `[::]` takes IPv4 connections as well, as Linux has
 /// it.
-fn overlap(a: &Listen, b: &Listen) -> bool {
+fn overlap(a: &ListenAddress, b: &ListenAddress) -> bool {
     match (a, b) {
-        (Listen::Tcp(a), Listen::Tcp(b)) => {
+        (ListenAddress::Tcp(a), ListenAddress::Tcp(b)) => {
             let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
             let covers =
                 |wide: IpAddr, narrow: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4());
@@ -121,7 +123,7 @@ fn overlap(a: &Listen, b: &Listen) -> bool {
                 && a.port() != 0
                 && (one == other || covers(one, other) || covers(other, one))
         }
-        (Listen::Unix(a), Listen::Unix(b)) => a == b,
+        (ListenAddress::Unix(a), ListenAddress::Unix(b)) => a == b,
         _ => false,
     }
 }
@@ -132,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Listen {
+    fn read(text: &str) -> ListenAddress {
         parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 

@@ -12,9 +12,8 @@ use zeroize::Zeroizing;
 use super::tls::{content, path};
 use crate::config::FileKind;
 use crate::config::reader::duration;
-use crate::config::reader::mapping::Table;
-use crate::config::reader::value::Item;
-use crate::config::secret::named;
+use crate::config::reader::value::{Mapping, Value};
+use crate::config::secret::display_path;
 
 /// The authority whose certificates callers see instead of a service's upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,7 +74,7 @@ impl Intercept {
         &self,
         files: &InterceptFiles,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
-        let failed = |path: &Path, what: &str| format!("the file{} {what}", named(path));
+        let failed = |path: &Path, what: &str| format!("the file{} {what}", display_path(path));
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.cert).collect();
         let chain = chain.map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
         let Some(first) = chain.first() else {
@@ -85,7 +84,7 @@ impl Intercept {
             .map_err(|_| failed(&self.ca_key, "has no private key that can be parsed"))?;
         let provider = rustls::crypto::ring::default_provider();
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
-            failed(&self.ca_key, &format!("is not the key of the certificate{}", named(&self.ca_cert)))
+            failed(&self.ca_key, &format!("is not the key of the certificate{}", display_path(&self.ca_cert)))
         })?;
         let (_, parsed) = x509_parser::parse_x509_certificate(first)
             .map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
@@ -106,19 +105,19 @@ impl Intercept {
 }
 
 /// Reads `intercept`.
-pub(crate) fn read(item: &Item<'_>) -> Option<Intercept> {
-    let mut table = item.table()?;
-    let ca_cert = table.required("ca_cert").and_then(|item| item.parse(path));
-    let ca_key = table.required("ca_key").and_then(|item| item.parse(path));
-    table.finish();
+pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
+    let mut mapping = value.mapping()?;
+    let ca_cert = mapping.required("ca_cert").and_then(|value| value.parse(path));
+    let ca_key = mapping.required("ca_key").and_then(|value| value.parse(path));
+    mapping.reject_unknown_keys();
     let intercept = Intercept { ca_cert: ca_cert?, ca_key: ca_key? };
     for file in [&intercept.ca_cert, &intercept.ca_key] {
-        item.watch(file, FileKind::Certificate);
+        value.watch(file, FileKind::Certificate);
     }
     let usable = intercept.read().and_then(|files| intercept.authority(&files));
-    usable.map_err(|message| item.mistake(message)).ok()?;
+    usable.map_err(|message| value.error(message)).ok()?;
     if is_readable_by_others(&intercept.ca_key) {
-        item.warn("other users of this machine can read the file of `ca_key`, and whoever has it can be any server to those who trust the CA; chmod 600");
+        value.warn("other users of this machine can read the file of `ca_key`, and whoever has it can be any server to those who trust the CA; chmod 600");
     }
     Some(intercept)
 }
@@ -129,26 +128,26 @@ fn is_readable_by_others(path: &Path) -> bool {
 }
 
 /// Reads `unmatched` and `tunnel`.
-pub(crate) fn unmatched(table: &mut Table<'_>) -> Unmatched {
-    let is_tunnel = table
+pub(crate) fn unmatched(mapping: &mut Mapping<'_>) -> Unmatched {
+    let is_tunnel = mapping
         .optional("unmatched")
-        .and_then(|item| item.choice(&[("deny", false), ("tunnel", true)]))
+        .and_then(|value| value.one_of(&[("deny", false), ("tunnel", true)]))
         .unwrap_or_default();
-    let settings = table.optional("tunnel").and_then(|item| {
+    let settings = mapping.optional("tunnel").and_then(|value| {
         if !is_tunnel {
-            item.mistake("has no effect without `unmatched: tunnel`");
+            value.error("has no effect without `unmatched: tunnel`");
         }
-        tunnel(&item)
+        tunnel(&value)
     });
     if is_tunnel { Unmatched::Tunnel(settings.unwrap_or_default()) } else { Unmatched::Deny }
 }
 
-fn tunnel(item: &Item<'_>) -> Option<Tunnel> {
+fn tunnel(value: &Value<'_>) -> Option<Tunnel> {
     let default = Tunnel::default();
-    let mut table = item.table()?;
-    let connect = table.optional("connect").and_then(|item| duration::positive(&item));
-    let idle = table.optional("idle").and_then(|item| duration::positive(&item));
-    let allow_local = table.optional("allow_local").and_then(|item| item.boolean()).unwrap_or_default();
-    table.finish();
+    let mut mapping = value.mapping()?;
+    let connect = mapping.optional("connect").and_then(|value| duration::positive(&value));
+    let idle = mapping.optional("idle").and_then(|value| duration::positive(&value));
+    let allow_local = mapping.optional("allow_local").and_then(|value| value.boolean()).unwrap_or_default();
+    mapping.reject_unknown_keys();
     Some(Tunnel { connect: connect.unwrap_or(default.connect), idle: idle.or(default.idle), allow_local })
 }

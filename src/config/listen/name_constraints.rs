@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
 
-use crate::config::reader::value::Item;
+use crate::config::reader::value::Value;
 use crate::config::service::host;
-use crate::config::{Host, Intercept, Service};
+use crate::config::{Host, Intercept, ServiceConfig};
 
 /// Warns of the hosts of services that callers would be refused by.
-pub(crate) fn warn_of_hosts_outside(item: &Item<'_>, intercept: &Intercept, services: &[Service]) {
+pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, services: &[ServiceConfig]) {
     let Ok((chain, _)) = intercept.read().and_then(|files| intercept.authority(&files)) else { return };
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&chain[0]) else { return };
     let Ok(Some(constraints)) = certificate.name_constraints() else { return };
-    let upstreams = services.iter().flat_map(Service::upstreams).map(|upstream| upstream.host.clone());
+    let upstreams = services.iter().flat_map(ServiceConfig::upstreams).map(|upstream| upstream.host.clone());
     let names = services.iter().flat_map(|service| &service.hosts).filter_map(|name| host::parse(name).ok());
     let mut outside: Vec<_> = upstreams
         .chain(names)
@@ -24,7 +24,7 @@ pub(crate) fn warn_of_hosts_outside(item: &Item<'_>, intercept: &Intercept, serv
     outside.sort();
     outside.dedup();
     if !outside.is_empty() {
-        item.warn(format!(
+        value.warn(format!(
             "the CA's name constraints leave out {}: callers refuse its certificate there, in a CONNECT; \
              `sidekey ca init` makes a CA for the hosts of today",
             outside.join(", ")

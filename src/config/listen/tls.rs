@@ -14,8 +14,8 @@ use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::config::FileKind;
-use crate::config::reader::value::Item;
-use crate::config::secret::{named, plain};
+use crate::config::reader::value::Value;
+use crate::config::secret::{display_path, plain};
 
 /// The CA bundles of whole operating systems are a tenth of this.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -59,14 +59,23 @@ impl ListenerTlsConfig {
     pub fn server(&self, files: &ListenerTlsFiles) -> Result<ServerConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = certificates(&self.cert, &files.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&files.key)
-            .map_err(|_| format!("the file{} has no private key that can be parsed", named(&self.key)))?;
+        let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(|_| {
+            format!("the file{} has no private key that can be parsed", display_path(&self.key))
+        })?;
         let identity = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                format!("the key{} is not the one of the certificate{}", named(&self.key), named(&self.cert))
+                format!(
+                    "the key{} is not the one of the certificate{}",
+                    display_path(&self.key),
+                    display_path(&self.cert)
+                )
             }
             _ => {
-                format!("the certificate{} and the key{} cannot be used", named(&self.cert), named(&self.key))
+                format!(
+                    "the certificate{} and the key{} cannot be used",
+                    display_path(&self.cert),
+                    display_path(&self.key)
+                )
             }
         })?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -77,7 +86,7 @@ impl ListenerTlsConfig {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path, pem)? {
                     roots.add(certificate).map_err(|_| {
-                        format!("the file{} has a certificate that cannot be a root", named(path))
+                        format!("the file{} has a certificate that cannot be a root", display_path(path))
                     })?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
@@ -90,7 +99,7 @@ impl ListenerTlsConfig {
 }
 
 pub(crate) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |message: &str| format!("the file{}: {message}", named(path));
+    let failed = |message: &str| format!("the file{}: {message}", display_path(path));
     let mut content = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(|error| failed(&plain(&error)))?;
     file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| failed(&plain(&error)))?;
@@ -103,29 +112,29 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err(format!(
             "the file{} has no certificate in it; it takes PEM (`-----BEGIN CERTIFICATE-----`)",
-            named(path)
+            display_path(path)
         )),
-        Err(_) => Err(format!("the file{} has a certificate that cannot be parsed", named(path))),
+        Err(_) => Err(format!("the file{} has a certificate that cannot be parsed", display_path(path))),
     }
 }
 
 /// Reads a listener's `tls`, and its files once, so that a mistake in them is one of the configuration.
-pub(crate) fn read(item: &Item<'_>) -> Option<ListenerTlsConfig> {
-    let mut table = item.table()?;
-    let cert = table.required("cert").and_then(|item| item.parse(path));
-    let key = table.required("key").and_then(|item| item.parse(path));
-    let has_client_ca = table.has("client_ca");
-    let client_ca = table.optional("client_ca").and_then(|item| item.parse(path));
-    table.finish();
+pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
+    let mut mapping = value.mapping()?;
+    let cert = mapping.required("cert").and_then(|value| value.parse(path));
+    let key = mapping.required("key").and_then(|value| value.parse(path));
+    let has_client_ca = mapping.has("client_ca");
+    let client_ca = mapping.optional("client_ca").and_then(|value| value.parse(path));
+    mapping.reject_unknown_keys();
     if has_client_ca && client_ca.is_none() {
         return None;
     }
     let tls = ListenerTlsConfig { cert: cert?, key: key?, client_ca };
     for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
-        item.watch(file, FileKind::Certificate);
+        value.watch(file, FileKind::Certificate);
     }
     let usable = tls.read().and_then(|files| tls.server(&files));
-    usable.map_err(|message| item.mistake(message)).ok()?;
+    usable.map_err(|message| value.error(message)).ok()?;
     Some(tls)
 }
 

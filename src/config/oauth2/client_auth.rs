@@ -7,11 +7,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::FileKind;
-use crate::config::reader::mapping::Table;
 use crate::config::reader::suggest::list;
-use crate::config::reader::value::Item;
+use crate::config::reader::value::{Mapping, Value};
 use crate::config::secret;
-use crate::config::secret::named;
+use crate::config::secret::display_path;
 use crate::secret::{Algorithm, Secret, SigningKey};
 
 /// `auth_method`: the registered names of OAuth client authentication.
@@ -142,127 +141,127 @@ const KEYS: [(&str, &[Method]); 7] = [
 /// Reads the client authentication. `public`: whether the grant can be used by a client that proves nothing. `of_grant`:
 /// keys that the grant has a use for, whatever the method.
 pub(crate) fn read(
-    table: &mut Table<'_>,
+    mapping: &mut Mapping<'_>,
     public: bool,
     of_grant: &[&str],
     client_id: Option<&str>,
 ) -> Option<ClientAuth> {
-    let method = match table.optional("auth_method") {
-        None if table.has("auth_method") => None,
-        None if public && !table.has("client_secret") => Some(Method::None),
+    let method = match mapping.optional("auth_method") {
+        None if mapping.has("auth_method") => None,
+        None if public && !mapping.has("client_secret") => Some(Method::None),
         None => Some(Method::Basic),
-        Some(item) => chosen(&item, public),
+        Some(value) => chosen(&value, public),
     };
     let Some(method) = method else {
         // Without a good method these keys mean nothing, and nothing is said of them.
         for (key, _) in KEYS {
-            table.optional(key);
+            mapping.optional(key);
         }
         return None;
     };
     let of_others =
         KEYS.iter().filter(|(key, methods)| !methods.contains(&method) && !of_grant.contains(key));
-    for (key, methods) in of_others.filter(|(key, _)| table.has(key)).collect::<Vec<_>>() {
-        if let Some(item) = table.optional(key) {
+    for (key, methods) in of_others.filter(|(key, _)| mapping.has(key)).collect::<Vec<_>>() {
+        if let Some(value) = mapping.optional(key) {
             let others = list(methods.iter().map(|method| method.name()));
             let name = method.name();
-            item.mistake(format!(
+            value.error(format!(
                 "`auth_method: {name}` has no use for this key; leave it out, or set `auth_method` to {others}"
             ));
         }
     }
     match method {
-        Method::Basic => basic(table, client_id),
-        Method::Post => secret_of(table).map(|secret| ClientAuth::SecretPost { secret }),
-        Method::SecretJwt => secret_jwt(table),
-        Method::PrivateKeyJwt => private_key_jwt(table),
+        Method::Basic => basic(mapping, client_id),
+        Method::Post => secret_of(mapping).map(|secret| ClientAuth::SecretPost { secret }),
+        Method::SecretJwt => secret_jwt(mapping),
+        Method::PrivateKeyJwt => private_key_jwt(mapping),
         Method::Tls => Some(ClientAuth::TlsClientAuth),
         Method::SelfSignedTls => Some(ClientAuth::SelfSignedTlsClientAuth),
         Method::None => Some(ClientAuth::None),
     }
 }
 
-fn chosen(item: &Item<'_>, public: bool) -> Option<Method> {
-    let method = item.choice(&Method::ALL.map(|method| (method.name(), method)))?;
+fn chosen(value: &Value<'_>, public: bool) -> Option<Method> {
+    let method = value.one_of(&Method::ALL.map(|method| (method.name(), method)))?;
     if method == Method::None && !public {
-        item.mistake(
-            "with this grant a client must prove who it is (RFC 6749 §4.4); any other method will do",
-        );
+        value
+            .error("with this grant a client must prove who it is (RFC 6749 §4.4); any other method will do");
         return None;
     }
     Some(method)
 }
 
-fn secret_of(table: &mut Table<'_>) -> Option<Secret> {
-    table.required("client_secret").and_then(|item| secret::read(&item))
+fn secret_of(mapping: &mut Mapping<'_>) -> Option<Secret> {
+    mapping.required("client_secret").and_then(|value| secret::read(&value))
 }
 
-fn basic(table: &mut Table<'_>, client_id: Option<&str>) -> Option<ClientAuth> {
-    let secret = secret_of(table);
-    let encoding = match table.optional("basic_auth_encoding") {
+fn basic(mapping: &mut Mapping<'_>, client_id: Option<&str>) -> Option<ClientAuth> {
+    let secret = secret_of(mapping);
+    let encoding = match mapping.optional("basic_auth_encoding") {
         None => BasicEncoding::default(),
-        Some(item) => item.choice(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
+        Some(value) => value.one_of(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
     };
     if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
-        table.item().mistake("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
+        mapping.value().error("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
     }
     Some(ClientAuth::SecretBasic { secret: secret?, encoding })
 }
 
-fn secret_jwt(table: &mut Table<'_>) -> Option<ClientAuth> {
-    let item = table.required("client_secret");
-    let secret = item.as_ref().and_then(secret::read);
-    let algorithm = algorithm(table, &Algorithm::SYMMETRIC);
-    let (key_id, audience) = (text(table, "key_id"), text(table, "assertion_audience"));
+fn secret_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
+    let value = mapping.required("client_secret");
+    let secret = value.as_ref().and_then(secret::read);
+    let algorithm = algorithm(mapping, &Algorithm::SYMMETRIC);
+    let (key_id, audience) = (text(mapping, "key_id"), text(mapping, "assertion_audience"));
     let (secret, algorithm) = (secret?, algorithm.unwrap_or(Algorithm::Hs256));
     let shortest = match algorithm {
         Algorithm::Hs512 => 64,
         Algorithm::Hs384 => 48,
         _ => 32,
     };
-    if let Some(item) = item.filter(|_| secret.is_shorter_than(shortest)) {
+    if let Some(value) = value.filter(|_| secret.is_shorter_than(shortest)) {
         let name = algorithm.as_str();
-        item.warn(format!("{name} wants a secret of {shortest} bytes or more (RFC 7518 §3.2); some endpoints refuse a shorter one"));
+        value.warn(format!("{name} wants a secret of {shortest} bytes or more (RFC 7518 §3.2); some endpoints refuse a shorter one"));
     }
     let key = SigningKey::shared(&secret, algorithm);
     Some(ClientAuth::SecretJwt { secret, assertion: Assertion { key, key_id, audience, thumbprint: None } })
 }
 
-fn private_key_jwt(table: &mut Table<'_>) -> Option<ClientAuth> {
-    let key = table.required("private_key");
-    let algorithm = algorithm(table, &Algorithm::ASYMMETRIC);
-    let (key_id, audience) = (text(table, "key_id"), text(table, "assertion_audience"));
-    let thumbprint = table.optional("assertion_certificate").and_then(|item| {
-        item.parse(|path| {
+fn private_key_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
+    let key = mapping.required("private_key");
+    let algorithm = algorithm(mapping, &Algorithm::ASYMMETRIC);
+    let (key_id, audience) = (text(mapping, "key_id"), text(mapping, "assertion_audience"));
+    let thumbprint = mapping.optional("assertion_certificate").and_then(|value| {
+        value.parse(|path| {
             // Part of what the configuration says, and so read again with it; nothing is made of the file elsewhere.
-            item.watch(Path::new(path), FileKind::Secret);
+            value.watch(Path::new(path), FileKind::Secret);
             thumbprint(path)
         })
     });
-    let key = key.and_then(|item| secret::signing_key(&item, algorithm));
+    let key = key.and_then(|value| secret::signing_key(&value, algorithm));
     Some(ClientAuth::PrivateKeyJwt(Assertion { key: key?, key_id, audience, thumbprint }))
 }
 
 /// `signing_alg`
-pub(crate) fn algorithm(table: &mut Table<'_>, allowed: &[Algorithm]) -> Option<Algorithm> {
+pub(crate) fn algorithm(mapping: &mut Mapping<'_>, allowed: &[Algorithm]) -> Option<Algorithm> {
     let words: Vec<_> = allowed.iter().map(|algorithm| (algorithm.as_str(), *algorithm)).collect();
-    table.optional("signing_alg").and_then(|item| item.choice(&words))
+    mapping.optional("signing_alg").and_then(|value| value.one_of(&words))
 }
 
 /// Text that may be left out, but is not empty.
-pub(crate) fn text(table: &mut Table<'_>, key: &'static str) -> Option<String> {
-    let filled = |text: &str| match text {
+pub(crate) fn text(mapping: &mut Mapping<'_>, key: &'static str) -> Option<String> {
+    let non_empty = |text: &str| match text {
         "" => Err("empty".into()),
         _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),
         _ => Ok(text.to_owned()),
     };
-    table.optional(key).and_then(|item| item.parse(filled))
+    mapping.optional(key).and_then(|value| value.parse(non_empty))
 }
 
 /// SHA-256 of the first certificate of a PEM file.
 fn thumbprint(text: &str) -> Result<[u8; 32], String> {
     let path = Path::new(text);
-    let certificate = CertificateDer::from_pem_file(path)
-        .map_err(|_| format!("cannot read a certificate from the file{}; it takes PEM", named(path)))?;
+    let certificate = CertificateDer::from_pem_file(path).map_err(|_| {
+        format!("cannot read a certificate from the file{}; it takes PEM", display_path(path))
+    })?;
     Ok(digest(&SHA256, &certificate).as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }

@@ -5,8 +5,7 @@ use std::fmt;
 use url::Url;
 
 use super::{jwt_bearer, settings};
-use crate::config::reader::mapping::Table;
-use crate::config::reader::value::Item;
+use crate::config::reader::value::{Mapping, Value};
 use crate::config::service::upstream_url;
 use crate::config::{JwtBearer, secret};
 use crate::secret::{Secret, Source};
@@ -137,13 +136,13 @@ pub struct TokenExchange {
 }
 
 /// Reads the keys of one grant.
-type Reader = fn(&mut Table<'_>, &upstream_url::Rules) -> Option<Grant>;
+type Reader = fn(&mut Mapping<'_>, &upstream_url::UrlPolicy) -> Option<Grant>;
 
 /// What is known of a grant before its keys are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
     /// Whether the client has an identifier, and whether it may do without a secret.
-    pub(crate) client: Client,
+    pub(crate) client: ClientRequirement,
     /// The keys that not every grant has.
     keys: &'static [&'static str],
     /// Keys that some ways of client authentication have as well.
@@ -156,24 +155,30 @@ pub(crate) struct Kind {
 
 /// What a grant needs of the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Client {
+pub(crate) enum ClientRequirement {
     /// An identifier and a proof of it.
-    Proven,
+    Confidential,
     /// An identifier: public clients can use the grant.
-    Named,
+    Public,
     /// Neither: the grant itself says who asks.
-    Any,
+    Optional,
 }
 
 const KINDS: [(&str, Kind); 7] = [
     (
         "client_credentials",
-        Kind { client: Client::Proven, keys: &[], shares: &[], writes: &[], read: client_credentials },
+        Kind {
+            client: ClientRequirement::Confidential,
+            keys: &[],
+            shares: &[],
+            writes: &[],
+            read: client_credentials,
+        },
     ),
     (
         "password",
         Kind {
-            client: Client::Named,
+            client: ClientRequirement::Public,
             keys: &["username", "password"],
             shares: &[],
             writes: &["username", "password", "refresh_token"],
@@ -183,7 +188,7 @@ const KINDS: [(&str, Kind); 7] = [
     (
         "refresh_token",
         Kind {
-            client: Client::Named,
+            client: ClientRequirement::Public,
             keys: &["refresh_token"],
             shares: &[],
             writes: &["refresh_token"],
@@ -193,7 +198,7 @@ const KINDS: [(&str, Kind); 7] = [
     (
         "authorization_code",
         Kind {
-            client: Client::Named,
+            client: ClientRequirement::Public,
             keys: &["authorization_url", "redirect_uri", "authorization_params"],
             shares: &[],
             writes: &["code", "code_verifier", "redirect_uri", "refresh_token"],
@@ -203,7 +208,7 @@ const KINDS: [(&str, Kind); 7] = [
     (
         "device_code",
         Kind {
-            client: Client::Named,
+            client: ClientRequirement::Public,
             keys: &["device_authorization_url"],
             shares: &[],
             writes: &["device_code", "refresh_token"],
@@ -213,7 +218,7 @@ const KINDS: [(&str, Kind); 7] = [
     (
         "jwt_bearer",
         Kind {
-            client: Client::Any,
+            client: ClientRequirement::Optional,
             keys: &jwt_bearer::KEYS,
             shares: &jwt_bearer::SHARED,
             writes: &["assertion"],
@@ -222,7 +227,13 @@ const KINDS: [(&str, Kind); 7] = [
     ),
     (
         "token_exchange",
-        Kind { client: Client::Any, keys: &EXCHANGE, shares: &[], writes: &EXCHANGE, read: token_exchange },
+        Kind {
+            client: ClientRequirement::Optional,
+            keys: &EXCHANGE,
+            shares: &[],
+            writes: &EXCHANGE,
+            read: token_exchange,
+        },
     ),
 ];
 
@@ -237,15 +248,15 @@ const EXCHANGE: [&str; 7] = [
 ];
 
 /// Which grant it is. Keys of other grants are refused here; without a good `grant_type` nothing is said of them.
-pub(crate) fn kind(table: &mut Table<'_>) -> Option<Kind> {
-    let item = table.required("grant_type");
-    let kind = item.and_then(|item| item.choice(&KINDS));
+pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
+    let value = mapping.required("grant_type");
+    let kind = value.and_then(|value| value.one_of(&KINDS));
     for (_, other) in KINDS {
         for key in other.keys {
-            if table.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
-                let item = table.optional(key);
-                if let (Some(item), Some(_)) = (item, kind) {
-                    item.mistake("this key belongs to another `grant_type`; leave it out");
+            if mapping.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
+                let value = mapping.optional(key);
+                if let (Some(value), Some(_)) = (value, kind) {
+                    value.error("this key belongs to another `grant_type`; leave it out");
                 }
             }
         }
@@ -254,26 +265,26 @@ pub(crate) fn kind(table: &mut Table<'_>) -> Option<Kind> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers")]
-fn client_credentials(_: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
+fn client_credentials(_: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
     Some(Grant::ClientCredentials)
 }
 
-fn password(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
-    let username = table.required("username").and_then(|item| item.parse(filled));
-    let password = table.required("password").and_then(|item| secret::read(&item));
+fn password(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+    let username = mapping.required("username").and_then(|value| value.parse(non_empty));
+    let password = mapping.required("password").and_then(|value| secret::read(&value));
     Some(Grant::Password(Password { username: username?, password: password? }))
 }
 
-fn refresh_token(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
-    let token = table.required("refresh_token").and_then(|item| secret::read(&item));
+fn refresh_token(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+    let token = mapping.required("refresh_token").and_then(|value| secret::read(&value));
     Some(Grant::RefreshToken(token?))
 }
 
-fn authorization_code(table: &mut Table<'_>, rules: &upstream_url::Rules) -> Option<Grant> {
-    let authorization_url = url(table, "authorization_url", rules);
-    let redirect_uri = table.optional("redirect_uri").map(|item| item.parse(redirect_uri));
-    let params = table.optional("authorization_params");
-    let params = params.map_or_else(Vec::new, |item| settings::params(&item, &AUTHORIZATION));
+fn authorization_code(mapping: &mut Mapping<'_>, policy: &upstream_url::UrlPolicy) -> Option<Grant> {
+    let authorization_url = url(mapping, "authorization_url", policy);
+    let redirect_uri = mapping.optional("redirect_uri").map(|value| value.parse(redirect_uri));
+    let params = mapping.optional("authorization_params");
+    let params = params.map_or_else(Vec::new, |value| settings::params(&value, &AUTHORIZATION));
     let grant = AuthorizationCode {
         authorization_url: authorization_url?,
         redirect_uri: redirect_uri.flatten(),
@@ -288,7 +299,7 @@ const AUTHORIZATION: [&str; 5] =
 
 /// `http://` only to this machine (RFC 8252 §7.3, §8.3): the code comes there.
 fn redirect_uri(text: &str) -> Result<Url, String> {
-    upstream_url::parse(text, &upstream_url::Rules { plaintext: false, query: false }).map_err(|error| {
+    upstream_url::parse(text, &upstream_url::UrlPolicy { plaintext: false, query: false }).map_err(|error| {
         if error.starts_with("`http://`") {
             return "`http://` would send the code in the clear; only this machine (http://127.0.0.1:PORT/…) can have that".into();
         }
@@ -296,39 +307,43 @@ fn redirect_uri(text: &str) -> Result<Url, String> {
     })
 }
 
-fn device_code(table: &mut Table<'_>, rules: &upstream_url::Rules) -> Option<Grant> {
-    let url = url(table, "device_authorization_url", rules);
+fn device_code(mapping: &mut Mapping<'_>, policy: &upstream_url::UrlPolicy) -> Option<Grant> {
+    let url = url(mapping, "device_authorization_url", policy);
     Some(Grant::DeviceCode(DeviceCode { device_authorization_url: url? }))
 }
 
 /// An endpoint that the metadata of an `issuer` may name instead. `Some(None)`: it does; `None`: there is a mistake.
 #[expect(clippy::option_option, reason = "a mistake is neither of the two")]
-fn url(table: &mut Table<'_>, key: &'static str, rules: &upstream_url::Rules) -> Option<Option<Url>> {
-    if !table.has(key) && table.has("issuer") {
+fn url(
+    mapping: &mut Mapping<'_>,
+    key: &'static str,
+    policy: &upstream_url::UrlPolicy,
+) -> Option<Option<Url>> {
+    if !mapping.has(key) && mapping.has("issuer") {
         return Some(None);
     }
-    table.required(key)?.parse(|text| upstream_url::parse(text, rules)).map(Some)
+    mapping.required(key)?.parse(|text| upstream_url::parse(text, policy)).map(Some)
 }
 
-fn token_exchange(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
-    let subject_token = table.required("subject_token").and_then(|item| secret::place(&item));
-    let subject_token_type = match table.optional("subject_token_type") {
-        Some(item) => token_type(&item),
+fn token_exchange(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+    let subject_token = mapping.required("subject_token").and_then(|value| secret::source(&value));
+    let subject_token_type = match mapping.optional("subject_token_type") {
+        Some(value) => token_type(&value),
         None => Some(urn("jwt")),
     };
-    let actor_token = table.optional("actor_token");
-    let actor_token_type = table.optional("actor_token_type");
-    if let (None, Some(item)) = (&actor_token, &actor_token_type) {
-        item.mistake("there is no `actor_token` whose type this could be");
+    let actor_token = mapping.optional("actor_token");
+    let actor_token_type = mapping.optional("actor_token_type");
+    if let (None, Some(value)) = (&actor_token, &actor_token_type) {
+        value.error("there is no `actor_token` whose type this could be");
     }
     // One that cannot be read is on the report, and nothing comes of the whole file.
-    let actor_token = actor_token.and_then(|item| {
-        let kind = actor_token_type.map_or_else(|| Some(urn("jwt")), |item| token_type(&item));
-        Some((secret::place(&item)?, kind?))
+    let actor_token = actor_token.and_then(|value| {
+        let kind = actor_token_type.map_or_else(|| Some(urn("jwt")), |value| token_type(&value));
+        Some((secret::source(&value)?, kind?))
     });
-    let requested_token_type = table.optional("requested_token_type").and_then(|item| token_type(&item));
-    let audience = table.optional("audience").map_or_else(Vec::new, |item| texts(&item));
-    let resource = table.optional("resource").map_or_else(Vec::new, |item| texts(&item));
+    let requested_token_type = mapping.optional("requested_token_type").and_then(|value| token_type(&value));
+    let audience = mapping.optional("audience").map_or_else(Vec::new, |value| texts(&value));
+    let resource = mapping.optional("resource").map_or_else(Vec::new, |value| texts(&value));
     Some(Grant::TokenExchange(Box::new(TokenExchange {
         subject_token: subject_token?,
         subject_token_type: subject_token_type?,
@@ -340,9 +355,9 @@ fn token_exchange(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Gran
 }
 
 /// The words of RFC 8693 §3 without their common beginning, or any URI.
-fn token_type(item: &Item<'_>) -> Option<String> {
+fn token_type(value: &Value<'_>) -> Option<String> {
     const WORDS: [&str; 6] = ["jwt", "access_token", "refresh_token", "id_token", "saml1", "saml2"];
-    item.parse(|text| match text {
+    value.parse(|text| match text {
         word if WORDS.contains(&word) => Ok(urn(word)),
         uri if uri.contains(':') && uri.chars().all(|c| c.is_ascii_graphic()) => Ok(uri.to_owned()),
         _ => Err(format!("a token type is {}, or a URI", crate::config::reader::suggest::list(WORDS))),
@@ -353,11 +368,11 @@ fn urn(word: &str) -> String {
     format!("urn:ietf:params:oauth:token-type:{word}")
 }
 
-fn texts(item: &Item<'_>) -> Vec<String> {
-    item.one_or_more().iter().filter_map(|item| item.parse(filled)).collect()
+fn texts(value: &Value<'_>) -> Vec<String> {
+    value.one_or_more().iter().filter_map(|value| value.parse(non_empty)).collect()
 }
 
-fn filled(text: &str) -> Result<String, String> {
+fn non_empty(text: &str) -> Result<String, String> {
     match text {
         "" => Err("empty".into()),
         _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),

@@ -4,9 +4,9 @@ use std::fmt;
 
 use url::Url;
 
-use crate::config::reader::mapping::Table;
+use crate::config::reader::value::Mapping;
 use crate::config::service::upstream_url;
-use crate::config::service::upstream_url::Rules;
+use crate::config::service::upstream_url::UrlPolicy;
 
 /// `token_url` or `issuer`
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -83,30 +83,29 @@ impl Issuer {
 
     /// An endpoint that the metadata names, by the rules for `token_url`.
     pub fn endpoint(&self, text: &str) -> Result<Url, String> {
-        upstream_url::parse(text, &Rules { plaintext: self.plaintext, query: true })
+        upstream_url::parse(text, &UrlPolicy { plaintext: self.plaintext, query: true })
     }
 }
 
 /// Reads the one of the two keys that is there. The scheme is known even of a URL that has a mistake.
-pub(crate) fn read(table: &mut Table<'_>, plaintext: bool) -> Option<TokenUrl> {
-    let (token_url, issuer) = (table.optional("token_url"), table.optional("issuer"));
+pub(crate) fn read(mapping: &mut Mapping<'_>, plaintext: bool) -> Option<TokenUrl> {
+    let (token_url, issuer) = (mapping.optional("token_url"), mapping.optional("issuer"));
     match (token_url, issuer) {
-        (Some(item), None) => {
-            let rules = Rules { plaintext, query: true };
-            item.parse(|text| upstream_url::parse(text, &rules)).map(TokenUrl::Endpoint)
+        (Some(value), None) => {
+            let policy = UrlPolicy { plaintext, query: true };
+            value.parse(|text| upstream_url::parse(text, &policy)).map(TokenUrl::Endpoint)
         }
-        (None, Some(item)) => item.parse(|text| parse(text, plaintext)).map(TokenUrl::Issuer),
+        (None, Some(value)) => value.parse(|text| parse(text, plaintext)).map(TokenUrl::Issuer),
         (Some(_), Some(issuer)) => {
-            issuer.mistake(
-                "both `token_url` and `issuer`; the endpoint is written here or asked for, not both",
-            );
+            issuer
+                .error("both `token_url` and `issuer`; the endpoint is written here or asked for, not both");
             None
         }
         (None, None) => {
-            if !table.has("token_url") && !table.has("issuer") {
-                table
-                    .item()
-                    .mistake("`token_url` is required and is not there; or `issuer`, whose metadata has it");
+            if !mapping.has("token_url") && !mapping.has("issuer") {
+                mapping
+                    .value()
+                    .error("`token_url` is required and is not there; or `issuer`, whose metadata has it");
             }
             None
         }
@@ -114,7 +113,7 @@ pub(crate) fn read(table: &mut Table<'_>, plaintext: bool) -> Option<TokenUrl> {
 }
 
 fn parse(text: &str, plaintext: bool) -> Result<Issuer, String> {
-    let url = upstream_url::parse(text, &Rules { plaintext, query: false })?;
+    let url = upstream_url::parse(text, &UrlPolicy { plaintext, query: false })?;
     if url.path().contains("/.well-known/") {
         return Err("the URL of the metadata; the issuer is what stands before `/.well-known/`".into());
     }

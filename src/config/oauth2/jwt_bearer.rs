@@ -5,17 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use zeroize::Zeroizing;
 
 use super::client_auth;
 use super::grant::Grant;
 use crate::config::FileKind;
 use crate::config::reader::duration;
-use crate::config::reader::mapping::Table;
-use crate::config::reader::value::Item;
+use crate::config::reader::value::{Mapping, Value};
 use crate::config::secret;
-use crate::config::secret::{named, plain};
+use crate::config::secret::{display_path, plain};
 use crate::config::service::upstream_url;
 use crate::secret::{Algorithm, SigningKey};
 
@@ -36,9 +35,9 @@ pub struct JwtBearer {
     /// `kid`: which of the registered keys it is.
     pub key_id: Option<String>,
     /// Further fields of the JOSE header.
-    pub headers: Map<String, Value>,
+    pub headers: Map<String, serde_json::Value>,
     /// Claims; `aud` is the token endpoint where it is not among them.
-    pub claims: Map<String, Value>,
+    pub claims: Map<String, serde_json::Value>,
     /// From `iat` to `exp`, in whole seconds.
     pub lifetime: Duration,
 }
@@ -69,31 +68,31 @@ pub(crate) const KEYS: [&str; 4] =
 /// The client may prove itself with the same key.
 pub(crate) const SHARED: [&str; 3] = ["private_key", "signing_alg", "key_id"];
 
-pub(crate) fn read(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Grant> {
-    let account = table.optional("service_account_file");
-    let is_google = table.has("service_account_file");
-    let key = if is_google { table.optional("private_key") } else { table.required("private_key") };
-    let algorithm = client_auth::algorithm(table, &Algorithm::ASYMMETRIC);
-    let key_id = client_auth::text(table, "key_id");
-    let claims = table.optional("claims").and_then(|item| object(&item, &WRITTEN));
-    let headers = table.optional("assertion_headers").and_then(|item| object(&item, &["alg", "kid"]));
-    let lifetime = table.optional("assertion_lifetime").and_then(|item| {
-        let lifetime = duration::positive(&item)?;
+pub(crate) fn read(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+    let account = mapping.optional("service_account_file");
+    let is_google = mapping.has("service_account_file");
+    let key = if is_google { mapping.optional("private_key") } else { mapping.required("private_key") };
+    let algorithm = client_auth::algorithm(mapping, &Algorithm::ASYMMETRIC);
+    let key_id = client_auth::text(mapping, "key_id");
+    let claims = mapping.optional("claims").and_then(|value| object(&value, &WRITTEN));
+    let headers = mapping.optional("assertion_headers").and_then(|value| object(&value, &["alg", "kid"]));
+    let lifetime = mapping.optional("assertion_lifetime").and_then(|value| {
+        let lifetime = duration::positive(&value)?;
         if lifetime > LONGEST || lifetime.subsec_nanos() > 0 {
-            item.mistake("an assertion lives for whole seconds, up to `1h`");
+            value.error("an assertion lives for whole seconds, up to `1h`");
         }
         Some(lifetime)
     });
     let mut claims = claims.unwrap_or_default();
     let (key, key_id) = match (account, key) {
         (Some(_), Some(key)) => {
-            key.mistake("both `private_key` and `service_account_file`; a key is read from one place");
+            key.error("both `private_key` and `service_account_file`; a key is read from one place");
             return None;
         }
-        (Some(item), None) => {
-            let account = service_account(&item)?;
+        (Some(value), None) => {
+            let account = service_account(&value)?;
             let key = SigningKey::from_pem(&account.private_key, algorithm)
-                .map_err(|error| item.mistake(format!("its `private_key`: {error}")))
+                .map_err(|error| value.error(format!("its `private_key`: {error}")))
                 .ok()?;
             claims.entry("iss").or_insert(account.client_email.into());
             (key, key_id.or(account.private_key_id))
@@ -108,28 +107,28 @@ pub(crate) fn read(table: &mut Table<'_>, _: &upstream_url::Rules) -> Option<Gra
 impl JwtBearer {
     /// Works in what other keys of the credential say: who asks, and the scope of a service account, which Google reads in
     /// the assertion alone. What is missing is a mistake.
-    pub(crate) fn settle(&mut self, table: &Table<'_>, client_id: &str, scopes: &[String]) {
+    pub(crate) fn complete(&mut self, mapping: &Mapping<'_>, client_id: &str, scopes: &[String]) {
         if !client_id.is_empty() {
             self.claims.entry("iss").or_insert(client_id.into());
         }
-        if table.has("service_account_file") && !scopes.is_empty() {
+        if mapping.has("service_account_file") && !scopes.is_empty() {
             self.claims.entry("scope").or_insert(scopes.join(" ").into());
         }
         if !self.claims.contains_key("iss") {
-            table.item().mistake("nothing says who signs: give `client_id`, or `iss` among the `claims`");
+            mapping.value().error("nothing says who signs: give `client_id`, or `iss` among the `claims`");
         }
-        if !self.claims.contains_key("sub") && !table.has("service_account_file") {
-            table
-                .item()
-                .mistake("nothing says whom the token is for: give `sub` among the `claims` (RFC 7523 §3)");
+        if !self.claims.contains_key("sub") && !mapping.has("service_account_file") {
+            mapping
+                .value()
+                .error("nothing says whom the token is for: give `sub` among the `claims` (RFC 7523 §3)");
         }
     }
 }
 
-fn service_account(item: &Item<'_>) -> Option<ServiceAccount> {
-    let path = item.text()?;
+fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
+    let path = value.text()?;
     let path = Path::new(path);
-    item.watch(path, FileKind::Secret);
+    value.watch(path, FileKind::Secret);
     let read = || -> std::io::Result<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::new());
         std::io::Read::read_to_end(
@@ -139,27 +138,29 @@ fn service_account(item: &Item<'_>) -> Option<ServiceAccount> {
         Ok(bytes)
     };
     let bytes = read()
-        .map_err(|error| item.mistake(format!("cannot read the file{}: {}", named(path), plain(&error))))
+        .map_err(|error| {
+            value.error(format!("cannot read the file{}: {}", display_path(path), plain(&error)));
+        })
         .ok()?;
     // Nothing of the file is repeated: half of it is the key.
     serde_json::from_slice(&bytes)
         .map_err(|_| {
-            item.mistake(format!(
+            value.error(format!(
                 "the file{} is no service account key: a JSON object with `client_email` and `private_key`",
-                named(path)
+                display_path(path)
             ));
         })
         .ok()
 }
 
 /// A mapping as JSON, without the names that Sidekey writes.
-fn object(item: &Item<'_>, written: &[&str]) -> Option<Map<String, Value>> {
+fn object(value: &Value<'_>, written: &[&str]) -> Option<Map<String, serde_json::Value>> {
     let mut object = Map::new();
-    for (name, item) in item.entries()? {
+    for (name, value) in value.entries()? {
         if written.contains(&name) {
-            item.mistake("Sidekey writes this itself");
-        } else if let Some(value) = item.json() {
-            object.insert(name.to_owned(), value);
+            value.error("Sidekey writes this itself");
+        } else if let Some(json) = value.json() {
+            object.insert(name.to_owned(), json);
         }
     }
     Some(object)

@@ -4,12 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::grant;
-use super::grant::Client;
+use super::grant::ClientRequirement;
 use super::{client_auth, dpop, issuer, token_request};
 use crate::config::reader::duration;
-use crate::config::reader::mapping::Table;
 use crate::config::reader::suggest::list;
-use crate::config::reader::value::Item;
+use crate::config::reader::value::{Mapping, Value};
 use crate::config::service::upstream_url;
 use crate::config::tls::client;
 use crate::config::{Auth, ClientAuth, Dpop, Grant, Tls, TokenRequest, TokenUrl};
@@ -69,53 +68,54 @@ const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// Form parameters that other keys write.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];
 
-pub(crate) fn read(table: &mut Table<'_>) -> Option<Auth> {
-    let kind = grant::kind(table);
-    let client = kind.map_or(Client::Proven, |kind| kind.client);
+pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
+    let kind = grant::kind(mapping);
+    let client = kind.map_or(ClientRequirement::Confidential, |kind| kind.client);
     let client_id = match client {
-        Client::Any if !table.has("client_id") => Some(String::new()),
-        _ => table.required("client_id").and_then(|item| item.parse(client_id)),
+        ClientRequirement::Optional if !mapping.has("client_id") => Some(String::new()),
+        _ => mapping.required("client_id").and_then(|value| value.parse(client_id)),
     };
     let client_auth = client_auth::read(
-        table,
-        client != Client::Proven,
+        mapping,
+        client != ClientRequirement::Confidential,
         kind.map_or(&[], |kind| kind.shares),
         client_id.as_deref(),
     );
     if client_id.as_deref() == Some("") && client_auth.as_ref().is_some_and(|auth| *auth != ClientAuth::None)
     {
-        table.item().mistake("`client_id` is required where the client proves who it is");
+        mapping.value().error("`client_id` is required where the client proves who it is");
     }
-    let scopes = table.optional("scopes").map_or_else(Vec::new, |item| scopes(&item));
-    let endpoint_params = table
+    let scopes = mapping.optional("scopes").map_or_else(Vec::new, |value| scopes(&value));
+    let endpoint_params = mapping
         .optional("endpoint_params")
-        .map_or_else(Vec::new, |item| params(&item, kind.map_or(&[], |kind| kind.writes)));
-    let request = token_request::read(table);
-    let dpop = dpop::read(table);
-    let default_expires_in = table.optional("default_expires_in").and_then(|item| duration::positive(&item));
-    let request_timeout = table.optional("request_timeout").and_then(|item| duration::positive(&item));
+        .map_or_else(Vec::new, |value| params(&value, kind.map_or(&[], |kind| kind.writes)));
+    let request = token_request::read(mapping);
+    let dpop = dpop::read(mapping);
+    let default_expires_in =
+        mapping.optional("default_expires_in").and_then(|value| duration::positive(&value));
+    let request_timeout = mapping.optional("request_timeout").and_then(|value| duration::positive(&value));
     let min_refresh_interval =
-        table.optional("min_refresh_interval").and_then(|item| duration::positive(&item));
-    let tls = table.optional("tls");
-    let plaintext = table.optional("allow_plaintext").and_then(|item| item.boolean()).unwrap_or_default();
-    let rules = upstream_url::Rules { plaintext, query: true };
-    let mut grant = kind.and_then(|kind| (kind.read)(table, &rules));
+        mapping.optional("min_refresh_interval").and_then(|value| duration::positive(&value));
+    let tls = mapping.optional("tls");
+    let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
+    let policy = upstream_url::UrlPolicy { plaintext, query: true };
+    let mut grant = kind.and_then(|kind| (kind.read)(mapping, &policy));
     if let (Some(Grant::JwtBearer(grant)), Some(client_id)) = (&mut grant, &client_id) {
-        grant.settle(table, client_id, &scopes);
+        grant.complete(mapping, client_id, &scopes);
     }
-    let token_url = issuer::read(table, plaintext);
+    let token_url = issuer::read(mapping, plaintext);
     let https = token_url
         .as_ref()
         .map(|url| url.as_str().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")));
-    let tls = tls.map_or_else(Tls::default, |item| client::of_token_endpoint(&item, https));
+    let tls = tls.map_or_else(Tls::default, |value| client::of_token_endpoint(&value, https));
     if let Some(auth) = client_auth.as_ref().filter(|auth| auth.is_by_certificate()) {
         let method = auth.as_str();
         if https == Some(false) {
-            table
-                .item()
-                .mistake(format!("`auth_method: {method}` is TLS, so `token_url` must be `https://`"));
+            mapping
+                .value()
+                .error(format!("`auth_method: {method}` is TLS, so `token_url` must be `https://`"));
         } else if tls.client.is_none() {
-            table.item().mistake(format!(
+            mapping.value().error(format!(
                 "`auth_method: {method}` needs a client certificate: `tls: {{ cert_file: PATH, key_file: PATH }}`"
             ));
         }
@@ -147,17 +147,17 @@ fn client_id(text: &str) -> Result<String, String> {
 }
 
 /// A list, or one string with spaces between.
-fn scopes(item: &Item<'_>) -> Vec<String> {
+fn scopes(value: &Value<'_>) -> Vec<String> {
     let mut scopes = Vec::new();
-    if item.is_list() {
-        for item in item.list().unwrap_or_default() {
-            scopes.extend(item.parse(scope));
+    if value.is_list() {
+        for value in value.list().unwrap_or_default() {
+            scopes.extend(value.parse(scope));
         }
-    } else if let Some(text) = item.text() {
+    } else if let Some(text) = value.text() {
         for word in text.split_whitespace() {
             match scope(word) {
                 Ok(word) => scopes.push(word),
-                Err(message) => item.mistake(message),
+                Err(message) => value.error(message),
             }
         }
     }
@@ -174,19 +174,19 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
-pub(crate) fn params(item: &Item<'_>, own: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn params(section: &Value<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
-    for (name, value) in item.entries().unwrap_or_default() {
+    for (name, value) in section.entries().unwrap_or_default() {
         if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
             let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
-            value.mistake(format!("Sidekey writes {names} itself, from keys of their own"));
+            value.error(format!("Sidekey writes {names} itself, from keys of their own"));
         } else if own.contains(&name) {
-            value.mistake("with this grant Sidekey writes the parameter itself, from a key of its own");
+            value.error("with this grant Sidekey writes the parameter itself, from a key of its own");
         } else if name.is_empty() {
-            item.mistake("a parameter without a name");
+            section.error("a parameter without a name");
         } else if value.is_empty() {
             // The name is not shown: it may be the tail of a secret that was cut at a comma.
-            item.mistake("a parameter without a value; give it one in quotes, or leave it out");
+            section.error("a parameter without a value; give it one in quotes, or leave it out");
         } else {
             let values = if value.is_list() { value.list().unwrap_or_default() } else { vec![value] };
             params

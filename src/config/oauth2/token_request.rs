@@ -4,8 +4,7 @@ use http::{HeaderName, header};
 use url::Url;
 
 use super::client_auth;
-use crate::config::reader::mapping::Table;
-use crate::config::reader::value::Item;
+use crate::config::reader::value::{Mapping, Value};
 use crate::config::secret;
 use crate::config::service::upstream_url;
 use crate::secret::Secret;
@@ -54,34 +53,35 @@ const RESERVED: [HeaderName; 9] = [
     HeaderName::from_static("dpop"),
 ];
 
-pub(crate) fn read(table: &mut Table<'_>) -> TokenRequest {
-    let headers = table.optional("endpoint_headers").map_or_else(Vec::new, |item| headers(&item, &RESERVED));
+pub(crate) fn read(mapping: &mut Mapping<'_>) -> TokenRequest {
+    let headers =
+        mapping.optional("endpoint_headers").map_or_else(Vec::new, |value| headers(&value, &RESERVED));
     let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
-    let format = table.optional("token_request_format").and_then(|item| item.choice(&formats));
-    let separator = table.optional("scope_separator").and_then(|item| item.parse(separator));
+    let format = mapping.optional("token_request_format").and_then(|value| value.one_of(&formats));
+    let separator = mapping.optional("scope_separator").and_then(|value| value.parse(separator));
     TokenRequest {
         headers,
         format: format.unwrap_or(RequestFormat::Form),
         scope_separator: separator.unwrap_or_else(|| " ".into()),
-        proxy: proxy(table),
+        proxy: proxy(mapping),
     }
 }
 
 /// Fields with values that may well be secret; `reserved` are written by Sidekey itself.
-pub(crate) fn headers(item: &Item<'_>, reserved: &[HeaderName]) -> Vec<(HeaderName, Secret)> {
-    let read = |(name, value): &(&str, Item<'_>)| {
+pub(crate) fn headers(section: &Value<'_>, reserved: &[HeaderName]) -> Vec<(HeaderName, Secret)> {
+    let read = |(name, value): &(&str, Value<'_>)| {
         if value.is_empty() {
             // The name is not shown: it may be the tail of a secret that was cut at a comma.
-            item.mistake("a header without a value; a comma in a value needs quotes");
+            section.error("a header without a value; a comma in a value needs quotes");
             return None;
         }
-        let told = |message| value.mistake(message);
+        let told = |message| value.error(message);
         let name = header_name(name, reserved).map_err(told).ok()?;
         let secret = secret::any_value(value)?;
         header_value(&secret).map_err(told).ok()?;
         Some((name, secret))
     };
-    item.entries().unwrap_or_default().iter().filter_map(read).collect()
+    section.entries().unwrap_or_default().iter().filter_map(read).collect()
 }
 
 pub(crate) fn header_name(name: &str, reserved: &[HeaderName]) -> Result<HeaderName, String> {
@@ -90,7 +90,7 @@ pub(crate) fn header_name(name: &str, reserved: &[HeaderName]) -> Result<HeaderN
 }
 
 pub(crate) fn header_value(value: &Secret) -> Result<(), String> {
-    match value.first_not(|c| c == ' ' || c.is_ascii_graphic()) {
+    match value.first_disallowed(|c| c == ' ' || c.is_ascii_graphic()) {
         Some(at) => Err(format!("the character at position {at} cannot stand in a header")),
         None => Ok(()),
     }
@@ -104,15 +104,15 @@ fn separator(text: &str) -> Result<String, String> {
     }
 }
 
-fn proxy(table: &mut Table<'_>) -> Option<Proxy> {
-    let url = table.optional("proxy_url");
-    let username = client_auth::text(table, "proxy_username");
-    let password = table.optional("proxy_password").and_then(|item| secret::read(&item));
-    let [has_username, has_password] = ["proxy_username", "proxy_password"].map(|key| table.has(key));
+fn proxy(mapping: &mut Mapping<'_>) -> Option<Proxy> {
+    let url = mapping.optional("proxy_url");
+    let username = client_auth::text(mapping, "proxy_username");
+    let password = mapping.optional("proxy_password").and_then(|value| secret::read(&value));
+    let [has_username, has_password] = ["proxy_username", "proxy_password"].map(|key| mapping.has(key));
     if has_username != has_password {
-        table.item().mistake("`proxy_username` and `proxy_password` belong together; one is missing");
+        mapping.value().error("`proxy_username` and `proxy_password` belong together; one is missing");
     } else if has_username && url.is_none() {
-        table.item().mistake("`proxy_username` without `proxy_url`: there is no proxy to log in to");
+        mapping.value().error("`proxy_username` without `proxy_url`: there is no proxy to log in to");
     }
     Some(Proxy { url: url?.parse(proxy_url)?, login: username.zip(password) })
 }
@@ -127,5 +127,5 @@ fn proxy_url(text: &str) -> Result<Url, String> {
     if text.contains('@') {
         return Err(login.into());
     }
-    upstream_url::parse(text, &upstream_url::Rules { plaintext: true, query: false })
+    upstream_url::parse(text, &upstream_url::UrlPolicy { plaintext: true, query: false })
 }

@@ -1,11 +1,11 @@
 //! From the text of the file to a tree of nodes, each with its place; or to the mistakes that leave no tree
 //! to go on with.
 
-use super::error::Mistake;
+use super::error::Diagnostic;
 use super::location;
-use super::location::{Inside, MAX_DEPTH, Mark, Place};
+use super::location::{Children, Located, Location, MAX_DEPTH};
 use super::tree;
-use super::tree::{Kind, MAX_NODES, Node, Stop};
+use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
 
 /// libyaml takes quadratic time over open brackets, so it is given no more of them than this unless the place
 /// scan has been through the whole text and found them closed.
@@ -16,67 +16,67 @@ fn brackets(text: &str) -> usize {
 }
 
 /// Reads the text; the mistakes are those that leave no tree to go on with.
-pub(crate) fn parse(text: &str) -> Result<Node, Vec<Mistake>> {
+pub(crate) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
     let scan = location::scan(text);
-    if let Some(mark) = scan.too_deep {
-        return Err(vec![too_deep(mark)]);
+    if let Some(location) = scan.too_deep {
+        return Err(vec![too_deep(location)]);
     }
-    if let Some(mark) = scan.broken.filter(|_| brackets(text) > MAX_BRACKETS_UNSEEN) {
+    if let Some(location) = scan.broken.filter(|_| brackets(text) > MAX_BRACKETS_UNSEEN) {
         return Err(vec![at(
-            mark,
+            location,
             format!("not YAML from here on, or nested deeper than {MAX_DEPTH} levels"),
         )]);
     }
-    if let Some(mark) = scan.second_document {
+    if let Some(location) = scan.second_document {
         return Err(vec![at(
-            mark,
+            location,
             "a second document (`---`) begins here; the configuration is one document",
         )]);
     }
     if !scan.tags.is_empty() {
         let message = "a tag (`!…`) is not allowed; a value that begins with `!` belongs in quotes";
-        return Err(scan.tags.into_iter().map(|mark| at(mark, message)).collect());
+        return Err(scan.tags.into_iter().map(|location| at(location, message)).collect());
     }
     match tree::build(text) {
         Ok(mut root) => {
-            place_nodes(&mut root, scan.root.as_ref(), Mark::START);
+            locate_nodes(&mut root, scan.root.as_ref(), Location::START);
             Ok(root)
         }
-        Err((error, stop)) => Err(vec![describe(&error, stop, text)]),
+        Err((error, limit)) => Err(vec![describe(&error, limit, text)]),
     }
 }
 
-fn at(mark: Mark, message: impl Into<String>) -> Mistake {
-    Mistake { line: mark.line, column: mark.column, path: String::new(), message: message.into() }
+fn at(location: Location, message: impl Into<String>) -> Diagnostic {
+    Diagnostic { line: location.line, column: location.column, path: String::new(), message: message.into() }
 }
 
-fn too_deep(mark: Mark) -> Mistake {
-    at(mark, format!("nested deeper than {MAX_DEPTH} levels (or an alias that contains itself)"))
+fn too_deep(location: Location) -> Diagnostic {
+    at(location, format!("nested deeper than {MAX_DEPTH} levels (or an alias that contains itself)"))
 }
 
 /// Gives every node its place; a node the place scan does not know takes its parent's.
-fn place_nodes(node: &mut Node, place: Option<&Place>, parent: Mark) {
-    node.mark = place.map_or(parent, |place| place.mark);
-    let mark = node.mark;
+fn locate_nodes(node: &mut Node, located: Option<&Located>, parent: Location) {
+    node.location = located.map_or(parent, |located| located.location);
+    let location = node.location;
     match &mut node.kind {
         Kind::List(entries) => {
-            let places = match place.map(|place| &place.inside) {
-                Some(Inside::List(places)) => places.as_slice(),
+            let located = match located.map(|located| &located.children) {
+                Some(Children::List(located)) => located.as_slice(),
                 _ => &[],
             };
             for (index, entry) in entries.iter_mut().enumerate() {
-                place_nodes(entry, places.get(index), mark);
+                locate_nodes(entry, located.get(index), location);
             }
         }
         Kind::Map(entries) => {
-            let places = match place.map(|place| &place.inside) {
-                Some(Inside::Map(places)) => places.as_slice(),
+            let located = match located.map(|located| &located.children) {
+                Some(Children::Map(located)) => located.as_slice(),
                 _ => &[],
             };
             for (index, (key, entry)) in entries.iter_mut().enumerate() {
                 // An alias as a key has no text in the scan; its place is right all the same.
-                let known = places.get(index).filter(|(name, _)| name == key || name.is_empty());
-                place_nodes(entry, known.map(|(_, place)| place), mark);
+                let known = located.get(index).filter(|(name, _)| name == key || name.is_empty());
+                locate_nodes(entry, known.map(|(_, located)| located), location);
             }
         }
         _ => {}
@@ -84,31 +84,31 @@ fn place_nodes(node: &mut Node, place: Option<&Place>, parent: Mark) {
 }
 
 /// The mistake in an error of the YAML parser. Its own text is taken only where it cannot hold a value.
-fn describe(error: &serde_yaml::Error, stop: Option<Stop>, text: &str) -> Mistake {
-    let mark = error
+fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str) -> Diagnostic {
+    let location = error
         .location()
-        .map_or(Mark::START, |location| Mark { line: location.line(), column: location.column() });
+        .map_or(Location::START, |location| Location { line: location.line(), column: location.column() });
     let full = error.to_string();
-    let message = match stop {
-        Some(Stop::Nodes) => {
+    let message = match limit {
+        Some(LimitExceeded::Nodes) => {
             return at(
-                mark,
+                location,
                 format!("more than {MAX_NODES} values, with aliases written out; is an alias multiplying?"),
             );
         }
-        Some(Stop::Depth) => return too_deep(mark),
-        None if full.starts_with("recursion limit") => return too_deep(mark),
+        Some(LimitExceeded::Depth) => return too_deep(location),
+        None if full.starts_with("recursion limit") => return too_deep(location),
         None if full.starts_with("unknown anchor") => {
             "an alias (`*…`) to an anchor that is not there; a value that begins with `*` belongs in quotes"
                 .into()
         }
         None if full.starts_with("repetition limit") => "aliases multiply without end".into(),
         None if full.contains("more than one document") => "the configuration is one document".into(),
-        None if full.starts_with("EOF while parsing") => return at(Mark::START, EMPTY),
+        None if full.starts_with("EOF while parsing") => return at(Location::START, EMPTY),
         None if full.contains("invalid type") || full.contains("invalid value") => {
             "a key must be a word, not a list or a mapping".into()
         }
-        None if indented_by_tab(text, mark.line) => {
+        None if indented_by_tab(text, location.line) => {
             "not YAML: this line is indented with a tab; YAML takes spaces only".to_owned()
         }
         None => format!(
@@ -116,7 +116,7 @@ fn describe(error: &serde_yaml::Error, stop: Option<Stop>, text: &str) -> Mistak
             full.split(" at line ").next().unwrap_or_default()
         ),
     };
-    at(mark, message)
+    at(location, message)
 }
 
 /// What is said of a file with nothing in it.
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn keeps_both_entries_of_a_duplicate_key_with_their_lines() {
         let Kind::Map(entries) = parse("a: 1\na: 2\n").ok().unwrap().kind else { panic!("a mapping") };
-        assert_eq!(entries.iter().map(|(_, node)| node.mark.line).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(entries.iter().map(|(_, node)| node.location.line).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
             panic!("a mapping")
         };
         let Kind::Map(inner) = &entries[1].1.kind else { panic!("a mapping") };
-        assert_eq!(inner[0].1.mark.line, 2);
+        assert_eq!(inner[0].1.location.line, 2);
     }
 
     #[test]

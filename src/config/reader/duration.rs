@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::value::Item;
+use super::value::Value;
 
 /// Longer waits are a slip of the unit.
 const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -13,22 +13,22 @@ const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), 
 const ALLOWED: &str = "a duration is written `500ms`, `30s`, `5m`, `1h` or `1h30m`";
 
 /// A duration above zero.
-pub(crate) fn positive(item: &Item<'_>) -> Option<Duration> {
-    let duration = any(item)?;
+pub(crate) fn positive(value: &Value<'_>) -> Option<Duration> {
+    let duration = any(value)?;
     if duration.is_zero() {
-        item.mistake("must be more than zero");
+        value.error("must be more than zero");
         return None;
     }
     Some(duration)
 }
 
 /// A duration that may be zero.
-pub(crate) fn any(item: &Item<'_>) -> Option<Duration> {
-    if item.is_number() {
-        item.mistake(format!("a number without its unit; {ALLOWED}"));
+pub(crate) fn any(value: &Value<'_>) -> Option<Duration> {
+    if value.is_number() {
+        value.error(format!("a number without its unit; {ALLOWED}"));
         return None;
     }
-    item.parse(parse)
+    value.parse(parse)
 }
 
 fn parse(text: &str) -> Result<Duration, String> {

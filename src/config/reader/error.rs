@@ -6,14 +6,14 @@
 
 use std::fmt;
 
-use crate::config::SeenFile;
+use crate::config::WatchedFile;
 
 /// No terminal is helped by more lines than this; the rest is counted.
 const SHOWN: usize = 200;
 
 /// One thing that is wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Line in the file, counted from 1; 0 where there is none, as when the file cannot be read.
     pub line: usize,
     /// Column in the line, counted from 1; 0 where there is none.
@@ -28,30 +28,30 @@ pub struct Mistake {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     file: String,
-    mistakes: Vec<Mistake>,
-    files: Vec<SeenFile>,
+    diagnostics: Vec<Diagnostic>,
+    files: Vec<WatchedFile>,
 }
 
 impl ConfigError {
-    pub(crate) fn new(file: &str, mut mistakes: Vec<Mistake>) -> Self {
-        mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-        Self { file: file.to_owned(), mistakes, files: Vec::new() }
+    pub(crate) fn new(file: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        Self { file: file.to_owned(), diagnostics, files: Vec::new() }
     }
 
     /// With the files that were read before it was clear.
-    pub(crate) fn with_files(mut self, files: Vec<SeenFile>) -> Self {
+    pub(crate) fn with_files(mut self, files: Vec<WatchedFile>) -> Self {
         self.files.extend(files);
         self
     }
 
     /// Every file that was read: a change to any of them may mend it.
-    pub fn files(&self) -> &[SeenFile] {
+    pub fn files(&self) -> &[WatchedFile] {
         &self.files
     }
 
     /// A mistake of the file as a whole.
     pub(crate) fn whole(file: &str, message: String) -> Self {
-        Self::new(file, vec![Mistake { line: 0, column: 0, path: String::new(), message }])
+        Self::new(file, vec![Diagnostic { line: 0, column: 0, path: String::new(), message }])
     }
 
     /// The file, as it was named to Sidekey.
@@ -60,8 +60,8 @@ impl ConfigError {
     }
 
     /// Every mistake, sorted by line; at least one.
-    pub fn mistakes(&self) -> &[Mistake] {
-        &self.mistakes
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
     }
 }
 
@@ -69,17 +69,17 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.mistakes.len();
+        let count = self.diagnostics.len();
         write!(f, "{count} mistake{} in {}:", if count == 1 { "" } else { "s" }, self.file)?;
-        for mistake in self.mistakes.iter().take(SHOWN) {
+        for diagnostic in self.diagnostics.iter().take(SHOWN) {
             write!(f, "\n{}:", self.file)?;
-            if mistake.line > 0 {
-                write!(f, "{}:", mistake.line)?;
+            if diagnostic.line > 0 {
+                write!(f, "{}:", diagnostic.line)?;
             }
-            if !mistake.path.is_empty() {
-                write!(f, " {}:", mistake.path)?;
+            if !diagnostic.path.is_empty() {
+                write!(f, " {}:", diagnostic.path)?;
             }
-            write!(f, " {}", mistake.message)?;
+            write!(f, " {}", diagnostic.message)?;
         }
         if count > SHOWN {
             write!(f, "\n… and {} more", count - SHOWN)?;
@@ -92,13 +92,14 @@ impl fmt::Display for ConfigError {
 mod tests {
     use super::*;
 
-    fn mistake(line: usize, path: &str) -> Mistake {
-        Mistake { line, column: 1, path: path.into(), message: "wrong".into() }
+    fn diagnostic(line: usize, path: &str) -> Diagnostic {
+        Diagnostic { line, column: 1, path: path.into(), message: "wrong".into() }
     }
 
     #[test]
     fn counts_and_sorts_by_line() {
-        let error = ConfigError::new("s.yaml", vec![mistake(9, "b"), mistake(2, "a"), mistake(1, "")]);
+        let error =
+            ConfigError::new("s.yaml", vec![diagnostic(9, "b"), diagnostic(2, "a"), diagnostic(1, "")]);
         assert_eq!(
             error.to_string(),
             "3 mistakes in s.yaml:\ns.yaml:1: wrong\ns.yaml:2: a: wrong\ns.yaml:9: b: wrong"
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn counts_what_it_does_not_print() {
-        let error = ConfigError::new("s.yaml", vec![mistake(1, "a"); SHOWN + 7]);
+        let error = ConfigError::new("s.yaml", vec![diagnostic(1, "a"); SHOWN + 7]);
         assert!(error.to_string().ends_with("\n… and 7 more"));
     }
 }

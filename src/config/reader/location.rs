@@ -10,12 +10,12 @@ pub(crate) const MAX_DEPTH: usize = 32;
 
 /// A place in the file, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct Location {
     pub(crate) line: usize,
     pub(crate) column: usize,
 }
 
-impl Mark {
+impl Location {
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 
     fn of(marker: &Marker) -> Self {
@@ -24,43 +24,43 @@ impl Mark {
 }
 
 /// The place of a node and of the nodes in it, in the order of the file.
-pub(crate) struct Place {
+pub(crate) struct Located {
     /// Of the key for an entry of a mapping, of the node itself otherwise.
-    pub(crate) mark: Mark,
-    pub(crate) inside: Inside,
+    pub(crate) location: Location,
+    pub(crate) children: Children,
 }
 
 /// What a node holds.
-pub(crate) enum Inside {
+pub(crate) enum Children {
     /// A scalar, or an alias: what it stands for is placed where the alias is.
-    Nothing,
-    List(Vec<Place>),
-    Map(Vec<(String, Place)>),
+    None,
+    List(Vec<Located>),
+    Map(Vec<(String, Located)>),
 }
 
 /// What the walk found.
 #[derive(Default)]
-pub(crate) struct Scan {
-    pub(crate) root: Option<Place>,
+pub(crate) struct ScanResult {
+    pub(crate) root: Option<Located>,
     /// Every explicit tag (`!x`, `!!str`).
-    pub(crate) tags: Vec<Mark>,
+    pub(crate) tags: Vec<Location>,
     /// Where a second document begins.
-    pub(crate) second_document: Option<Mark>,
+    pub(crate) second_document: Option<Location>,
     /// Where nesting goes past [`MAX_DEPTH`].
-    pub(crate) too_deep: Option<Mark>,
+    pub(crate) too_deep: Option<Location>,
     /// Where this parser could not go on, though the other one perhaps can.
-    pub(crate) broken: Option<Mark>,
+    pub(crate) broken: Option<Location>,
 }
 
 /// A list or mapping whose end has not come yet.
 struct Open {
-    mark: Mark,
-    inside: Inside,
-    key: Option<(String, Mark)>,
+    location: Location,
+    children: Children,
+    key: Option<(String, Location)>,
 }
 
 /// Walks the text; stops at the first thing that no configuration has.
-pub(crate) fn scan(text: &str) -> Scan {
+pub(crate) fn scan(text: &str) -> ScanResult {
     let mut walk = Walk::default();
     let mut parser = Parser::new_from_str(text);
     let mut documents = 0;
@@ -68,37 +68,37 @@ pub(crate) fn scan(text: &str) -> Scan {
         let (event, span) = match next {
             Ok(next) => next,
             Err(error) => {
-                walk.found.broken = Some(Mark::of(error.marker()));
+                walk.found.broken = Some(Location::of(error.marker()));
                 break;
             }
         };
-        let mark = Mark::of(&span.start);
+        let location = Location::of(&span.start);
         match event {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    walk.found.second_document = Some(mark);
+                    walk.found.second_document = Some(location);
                     break;
                 }
             }
             Event::Scalar(value, _, _, tag) => {
-                walk.tagged(tag.is_some(), mark);
-                walk.deliver(value.into_owned(), Place { mark, inside: Inside::Nothing });
+                walk.tagged(tag.is_some(), location);
+                walk.deliver(value.into_owned(), Located { location, children: Children::None });
             }
-            Event::Alias(_) => walk.deliver(String::new(), Place { mark, inside: Inside::Nothing }),
+            Event::Alias(_) => walk.deliver(String::new(), Located { location, children: Children::None }),
             Event::SequenceStart(_, tag) => {
-                walk.tagged(tag.is_some(), mark);
-                walk.open.push(Open { mark, inside: Inside::List(Vec::new()), key: None });
+                walk.tagged(tag.is_some(), location);
+                walk.open.push(Open { location, children: Children::List(Vec::new()), key: None });
             }
             Event::MappingStart(_, tag) => {
-                walk.tagged(tag.is_some(), mark);
-                walk.open.push(Open { mark, inside: Inside::Map(Vec::new()), key: None });
+                walk.tagged(tag.is_some(), location);
+                walk.open.push(Open { location, children: Children::Map(Vec::new()), key: None });
             }
             Event::SequenceEnd | Event::MappingEnd => walk.close(),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
         if walk.open.len() > MAX_DEPTH {
-            walk.found.too_deep = Some(mark);
+            walk.found.too_deep = Some(location);
             break;
         }
     }
@@ -112,34 +112,36 @@ pub(crate) fn scan(text: &str) -> Scan {
 #[derive(Default)]
 struct Walk {
     open: Vec<Open>,
-    found: Scan,
+    found: ScanResult,
 }
 
 impl Walk {
-    fn tagged(&mut self, tagged: bool, mark: Mark) {
+    fn tagged(&mut self, tagged: bool, location: Location) {
         if tagged {
-            self.found.tags.push(mark);
+            self.found.tags.push(location);
         }
     }
 
     fn close(&mut self) {
-        if let Some(Open { mark, inside, .. }) = self.open.pop() {
-            self.deliver(String::new(), Place { mark, inside });
+        if let Some(Open { location, children, .. }) = self.open.pop() {
+            self.deliver(String::new(), Located { location, children });
         }
     }
 
     /// A whole node: the key of its parent, the value of that key, an entry of a list, or the root.
-    fn deliver(&mut self, text: String, place: Place) {
-        let Some(Open { inside, key, .. }) = self.open.last_mut() else {
-            self.found.root = Some(place);
+    fn deliver(&mut self, text: String, located: Located) {
+        let Some(Open { children, key, .. }) = self.open.last_mut() else {
+            self.found.root = Some(located);
             return;
         };
-        match inside {
-            Inside::Nothing => {}
-            Inside::List(entries) => entries.push(place),
-            Inside::Map(entries) => match key.take() {
-                None => *key = Some((text, place.mark)),
-                Some((name, mark)) => entries.push((name, Place { mark, inside: place.inside })),
+        match children {
+            Children::None => {}
+            Children::List(entries) => entries.push(located),
+            Children::Map(entries) => match key.take() {
+                None => *key = Some((text, located.location)),
+                Some((name, location)) => {
+                    entries.push((name, Located { location, children: located.children }));
+                }
             },
         }
     }
@@ -154,13 +156,13 @@ mod tests {
     #[test]
     fn knows_the_place_of_keys_and_entries() {
         let root = scan("a: 1\nb:\n  - x\n  - {c: d}\n").root.unwrap();
-        let Inside::Map(entries) = root.inside else { panic!("a mapping") };
-        assert_eq!(entries[0].1.mark, Mark { line: 1, column: 1 });
-        assert_eq!(entries[1].1.mark, Mark { line: 2, column: 1 });
-        let Inside::List(items) = &entries[1].1.inside else { panic!("a list") };
-        assert_eq!(items[1].mark, Mark { line: 4, column: 5 });
-        let Inside::Map(inner) = &items[1].inside else { panic!("a mapping") };
-        assert_eq!((inner[0].0.as_str(), inner[0].1.mark), ("c", Mark { line: 4, column: 6 }));
+        let Children::Map(entries) = root.children else { panic!("a mapping") };
+        assert_eq!(entries[0].1.location, Location { line: 1, column: 1 });
+        assert_eq!(entries[1].1.location, Location { line: 2, column: 1 });
+        let Children::List(items) = &entries[1].1.children else { panic!("a list") };
+        assert_eq!(items[1].location, Location { line: 4, column: 5 });
+        let Children::Map(inner) = &items[1].children else { panic!("a mapping") };
+        assert_eq!((inner[0].0.as_str(), inner[0].1.location), ("c", Location { line: 4, column: 6 }));
     }
 
     #[test]

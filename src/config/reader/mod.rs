@@ -2,13 +2,13 @@
 //!
 //! `document` parses the text into a `tree`; `location` knows the line of every node; `resolve` applies merge keys and
 //! variables (`interpolate`). `mapping` hands out the keys of a mapping, `value` reads one value, `report` collects
-//! errors, `suggest` finds the nearest known key. A section's reader is a function from a `Table` to its type:
+//! errors, `suggest` finds the nearest known key. A section's reader is a function from a `Mapping` to its type:
 //!
 //! ```ignore
 //! let mut table = item.table()?;                       // reports an error if the value is no mapping
 //! let limit = table.optional("max_in_flight");         // remembers the key as known
 //! let limit = limit.and_then(|item| item.parse(...));  // reports an error with the line of the value
-//! table.finish();                                      // reports every key that nothing asked for
+//! table.reject_unknown_keys();                                      // reports every key that nothing asked for
 //! ```
 
 pub(super) mod document;
@@ -16,7 +16,6 @@ pub(super) mod duration;
 pub(super) mod error;
 pub(super) mod interpolate;
 pub(super) mod location;
-pub(super) mod mapping;
 pub(super) mod report;
 pub(super) mod resolve;
 pub(super) mod suggest;

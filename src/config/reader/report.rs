@@ -4,27 +4,27 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::Mistake;
+use super::error::Diagnostic;
 use super::interpolate::Environment;
-use super::location::Mark;
-use crate::config::{FileKind, SeenFile, Warning};
-use crate::secret::Commands;
+use super::location::Location;
+use crate::config::{FileKind, Warning, WatchedFile};
+use crate::secret::CommandCache;
 
 /// Everything noted while the file is read.
 pub(crate) struct Report<'e> {
     environment: &'e Environment<'e>,
-    commands: &'e Commands,
-    mistakes: RefCell<Vec<Mistake>>,
+    commands: &'e CommandCache,
+    diagnostics: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Warning>>,
-    files: RefCell<BTreeMap<(PathBuf, FileKind), SeenFile>>,
+    files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
 }
 
 impl<'e> Report<'e> {
-    pub(crate) fn new(environment: &'e Environment<'e>, commands: &'e Commands) -> Self {
+    pub(crate) fn new(environment: &'e Environment<'e>, commands: &'e CommandCache) -> Self {
         Self {
             environment,
             commands,
-            mistakes: RefCell::default(),
+            diagnostics: RefCell::default(),
             warnings: RefCell::default(),
             files: RefCell::default(),
         }
@@ -34,22 +34,22 @@ impl<'e> Report<'e> {
         self.environment
     }
 
-    pub(crate) fn commands(&self) -> &'e Commands {
+    pub(crate) fn commands(&self) -> &'e CommandCache {
         self.commands
     }
 
-    pub(crate) fn mistake(&self, mark: Mark, path: &str, message: impl Into<String>) {
-        self.mistakes.borrow_mut().push(Mistake {
-            line: mark.line,
-            column: mark.column,
+    pub(crate) fn error(&self, location: Location, path: &str, message: impl Into<String>) {
+        self.diagnostics.borrow_mut().push(Diagnostic {
+            line: location.line,
+            column: location.column,
             path: path.to_owned(),
             message: message.into(),
         });
     }
 
-    pub(crate) fn warn(&self, mark: Mark, path: &str, message: impl Into<String>) {
+    pub(crate) fn warn(&self, location: Location, path: &str, message: impl Into<String>) {
         self.warnings.borrow_mut().push(Warning {
-            line: mark.line,
+            line: location.line,
             path: path.to_owned(),
             message: message.into(),
         });
@@ -58,17 +58,17 @@ impl<'e> Report<'e> {
     /// Notes a file that is about to be read; what it held when it was first noted counts.
     pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
         let mut files = self.files.borrow_mut();
-        files.entry((path.to_owned(), kind)).or_insert_with(|| SeenFile::look(path, kind));
+        files.entry((path.to_owned(), kind)).or_insert_with(|| WatchedFile::fingerprint(path, kind));
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<Mistake>, Vec<Warning>, Vec<SeenFile>) {
+    pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Warning>, Vec<WatchedFile>) {
         let files = self.files.into_inner().into_values().collect();
-        (self.mistakes.into_inner(), self.warnings.into_inner(), files)
+        (self.diagnostics.into_inner(), self.warnings.into_inner(), files)
     }
 }
 
 /// A key as it is shown: no control characters, no page of text.
-pub(crate) fn shown(key: &str) -> String {
+pub(crate) fn sanitize(key: &str) -> String {
     let mut shown = String::new();
     for c in key.chars().take(64) {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
@@ -81,5 +81,5 @@ pub(crate) fn shown(key: &str) -> String {
 
 /// The path of an entry of a mapping.
 pub(crate) fn child(path: &str, key: &str) -> String {
-    if path.is_empty() { shown(key) } else { format!("{path}.{}", shown(key)) }
+    if path.is_empty() { sanitize(key) } else { format!("{path}.{}", sanitize(key)) }
 }

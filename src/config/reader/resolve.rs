@@ -10,8 +10,8 @@ use super::report::{Report, child};
 use super::tree::{Kind, Node};
 
 /// Settles a node and all in it.
-pub(crate) fn settle(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
-    let mark = node.mark;
+pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
+    let location = node.location;
     match &mut node.kind {
         Kind::Text { value, expanded } => match interpolate::replace(value, report.environment()) {
             Ok(None) => {}
@@ -20,13 +20,13 @@ pub(crate) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
                 *expanded = true;
             }
             Err(unreplaced) => {
-                report.mistake(mark, path, unreplaced.to_string());
-                node.kind = Kind::Refused;
+                report.error(location, path, unreplaced.to_string());
+                node.kind = Kind::Invalid;
             }
         },
         Kind::List(entries) => {
             for (index, entry) in entries.iter_mut().enumerate() {
-                settle(entry, &format!("{path}[{index}]"), private, report);
+                resolve(entry, &format!("{path}[{index}]"), private, report);
             }
         }
         Kind::Map(entries) => {
@@ -37,11 +37,11 @@ pub(crate) fn settle(node: &mut Node, path: &str, private: bool, report: &Report
                     || key == "proxy_auth"
                     || (path == "tracing" && key == "headers")
                     || (path.is_empty() && ["admin", "credentials", "state"].contains(&key.as_str()));
-                settle(entry, &child(path, key), private, report);
+                resolve(entry, &child(path, key), private, report);
             }
             merge(entries, path, report);
         }
-        Kind::Null | Kind::Refused | Kind::Bool(_) | Kind::Number(_) | Kind::Fraction(_) => {}
+        Kind::Null | Kind::Invalid | Kind::Bool(_) | Kind::Number(_) | Kind::Fraction(_) => {}
     }
 }
 
@@ -50,14 +50,14 @@ fn drop_duplicates(entries: &mut Vec<(String, Node)>, path: &str, private: bool,
     let mut first: HashMap<String, usize> = HashMap::new();
     entries.retain(|(key, node)| {
         let Some(line) = first.get(key) else {
-            first.insert(key.clone(), node.mark.line);
+            first.insert(key.clone(), node.location.line);
             return true;
         };
         // `{ password: a,b,b }` makes keys of what is a secret.
         let path =
             if private && matches!(node.kind, Kind::Null) { path.to_owned() } else { child(path, key) };
-        report.mistake(
-            node.mark,
+        report.error(
+            node.location,
             &path,
             format!("this key is there twice, first on line {line}; one must go"),
         );
@@ -69,17 +69,17 @@ fn drop_duplicates(entries: &mut Vec<(String, Node)>, path: &str, private: bool,
 fn merge(entries: &mut Vec<(String, Node)>, path: &str, report: &Report<'_>) {
     let Some(at) = entries.iter().position(|(key, _)| key == "<<") else { return };
     let (_, node) = entries.remove(at);
-    let mark = node.mark;
+    let location = node.location;
     let sources = match node.kind {
         Kind::List(sources) => sources,
-        kind => vec![Node { kind, mark }],
+        kind => vec![Node { kind, location }],
     };
     let mut known: std::collections::HashSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
     for source in sources {
         if let Kind::Map(merged) = source.kind {
             entries.extend(merged.into_iter().filter(|(key, _)| known.insert(key.clone())));
         } else {
-            report.mistake(mark, &child(path, "<<"), "`<<` takes an alias to a mapping, or a list of them");
+            report.error(location, &child(path, "<<"), "`<<` takes an alias to a mapping, or a list of them");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
 use zeroize::Zeroizing;
 
-use super::location::{MAX_DEPTH, Mark};
+use super::location::{Location, MAX_DEPTH};
 
 /// A thousand services with all they can have stay below this; what aliases stand for counts.
 pub(crate) const MAX_NODES: usize = 50_000;
@@ -18,14 +18,14 @@ pub(crate) const MAX_NODES: usize = 50_000;
 /// A node of the file. No `Debug`: any text may be a secret.
 pub(crate) struct Node {
     pub(crate) kind: Kind,
-    pub(crate) mark: Mark,
+    pub(crate) location: Location,
 }
 
 /// What a node is.
 pub(crate) enum Kind {
     Null,
     /// Its mistake is reported; nothing more is to be said of it.
-    Refused,
+    Invalid,
     Bool(bool),
     /// A whole number from 0 on, or another one that few keys take.
     Number(Option<u64>),
@@ -41,22 +41,22 @@ pub(crate) enum Kind {
 }
 
 /// Builds the tree, or says what stopped it.
-pub(crate) fn build(text: &str) -> Result<Node, (serde_yaml::Error, Option<Stop>)> {
-    let limits = Limits { nodes: Cell::new(0), stop: Cell::new(None) };
+pub(crate) fn build(text: &str) -> Result<Node, (serde_yaml::Error, Option<LimitExceeded>)> {
+    let limits = Limits { nodes: Cell::new(0), exceeded: Cell::new(None) };
     let seed = Builder { limits: &limits, depth: 0 };
-    seed.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| (error, limits.stop.get()))
+    seed.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| (error, limits.exceeded.get()))
 }
 
 /// Why building the tree was given up.
 #[derive(Clone, Copy)]
-pub(crate) enum Stop {
+pub(crate) enum LimitExceeded {
     Nodes,
     Depth,
 }
 
 struct Limits {
     nodes: Cell<usize>,
-    stop: Cell<Option<Stop>>,
+    exceeded: Cell<Option<LimitExceeded>>,
 }
 
 #[derive(Clone, Copy)]
@@ -66,14 +66,14 @@ struct Builder<'l> {
 }
 
 impl Builder<'_> {
-    fn stop<E: serde::de::Error>(self, stop: Stop) -> E {
-        self.limits.stop.set(Some(stop));
+    fn exceeded<E: serde::de::Error>(self, exceeded: LimitExceeded) -> E {
+        self.limits.exceeded.set(Some(exceeded));
         E::custom("given up")
     }
 
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
-            return Err(self.stop(Stop::Depth));
+            return Err(self.exceeded(LimitExceeded::Depth));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }
@@ -81,10 +81,10 @@ impl Builder<'_> {
     fn node<E: serde::de::Error>(self, kind: Kind) -> Result<Node, E> {
         let nodes = self.limits.nodes.get() + 1;
         if nodes > MAX_NODES {
-            return Err(self.stop(Stop::Nodes));
+            return Err(self.exceeded(LimitExceeded::Nodes));
         }
         self.limits.nodes.set(nodes);
-        Ok(Node { kind, mark: Mark::START })
+        Ok(Node { kind, location: Location::START })
     }
 }
 

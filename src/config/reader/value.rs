@@ -1,4 +1,4 @@
-//! One value of the file with its path.
+//! One value of the file with its path, and a mapping that is read one key at a time.
 //!
 //! Its readers note what does not fit and return `None`. Whoever got `None` goes on with the next field: the
 //! mistake is already on the report.
@@ -7,15 +7,14 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::interpolate::Environment;
-use super::mapping::Table;
 use super::report::{Report, child};
-use super::suggest::{ask, list};
+use super::suggest::{ask, list, nearest};
 use super::tree::{Kind, Node};
 use crate::config::FileKind;
 
 /// One value with its path.
 #[derive(Clone)]
-pub(crate) struct Item<'a> {
+pub(crate) struct Value<'a> {
     node: &'a Node,
     path: String,
     /// Under `auth` or `credentials`: even a key may be a piece of a secret (`{ password: a,b }`).
@@ -23,7 +22,7 @@ pub(crate) struct Item<'a> {
     report: &'a Report<'a>,
 }
 
-impl<'a> Item<'a> {
+impl<'a> Value<'a> {
     pub(crate) fn root(node: &'a Node, report: &'a Report<'a>) -> Self {
         Self { node, path: String::new(), private: false, report }
     }
@@ -38,7 +37,7 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn line(&self) -> usize {
-        self.node.mark.line
+        self.node.location.line
     }
 
     pub(crate) fn environment(&self) -> &'a Environment<'a> {
@@ -53,12 +52,12 @@ impl<'a> Item<'a> {
         self.private
     }
 
-    pub(crate) fn mistake(&self, message: impl Into<String>) {
-        self.report.mistake(self.node.mark, &self.path, message);
+    pub(crate) fn error(&self, message: impl Into<String>) {
+        self.report.error(self.node.location, &self.path, message);
     }
 
     pub(crate) fn warn(&self, message: impl Into<String>) {
-        self.report.warn(self.node.mark, &self.path, message);
+        self.report.warn(self.node.location, &self.path, message);
     }
 
     /// Notes a file that is about to be read.
@@ -69,7 +68,7 @@ impl<'a> Item<'a> {
     /// Notes that something else should stand here.
     fn expected(&self, what: &str) {
         let found = match &self.node.kind {
-            Kind::Refused => return,
+            Kind::Invalid => return,
             Kind::Null => "nothing",
             Kind::Bool(_) => "true or false",
             Kind::Number(_) | Kind::Fraction(_) => "a number",
@@ -77,7 +76,7 @@ impl<'a> Item<'a> {
             Kind::List(_) => "a list",
             Kind::Map(_) => "a mapping",
         };
-        self.mistake(format!("expected {what}, found {found}"));
+        self.error(format!("expected {what}, found {found}"));
     }
 
     pub(crate) fn is_map(&self) -> bool {
@@ -114,16 +113,16 @@ impl<'a> Item<'a> {
 
     /// Text that a function turns into something, or says why not (without repeating the text).
     pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        parse(self.text()?).map_err(|message| self.mistake(message)).ok()
+        parse(self.text()?).map_err(|message| self.error(message)).ok()
     }
 
     /// One of a few words.
-    pub(crate) fn choice<T: Copy>(&self, allowed: &[(&'static str, T)]) -> Option<T> {
+    pub(crate) fn one_of<T: Copy>(&self, allowed: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         let found = allowed.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let words = || allowed.iter().map(|(word, _)| *word);
-            self.mistake(format!("unknown value{} Allowed: {}", ask(text, words()), list(words())));
+            self.error(format!("unknown value{} Allowed: {}", ask(text, words()), list(words())));
         }
         found
     }
@@ -146,7 +145,7 @@ impl<'a> Item<'a> {
             Kind::List(_) => self.list()?.iter().map(Self::json).collect(),
             Kind::Map(_) => {
                 let entries = self.entries()?;
-                let member = |(name, item): &(&str, Self)| Some(((*name).to_owned(), item.json()?));
+                let member = |(name, value): &(&str, Self)| Some(((*name).to_owned(), value.json()?));
                 entries.iter().map(member).collect()
             }
             _ => self.text().map(Into::into),
@@ -165,7 +164,7 @@ impl<'a> Item<'a> {
         };
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.mistake(format!("expected a whole number from {} to {}", range.start(), range.end()));
+            self.error(format!("expected a whole number from {} to {}", range.start(), range.end()));
         }
         number
     }
@@ -183,21 +182,21 @@ impl<'a> Item<'a> {
         };
         let number = number.filter(|number| (0.0..=1.0).contains(number));
         if number.is_none() {
-            self.mistake("expected a number from 0 to 1, such as 0.1");
+            self.error("expected a number from 0 to 1, such as 0.1");
         }
         number
     }
 
-    pub(crate) fn table(&self) -> Option<Table<'a>> {
+    pub(crate) fn mapping(&self) -> Option<Mapping<'a>> {
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`key: value`)");
             return None;
         };
-        Some(Table::new(self.clone(), entries))
+        Some(Mapping::new(self.clone(), entries))
     }
 
     /// The entries of a mapping whose keys are names the operator chose.
-    pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Item<'a>)>> {
+    pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Value<'a>)>> {
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`name: …`)");
             return None;
@@ -206,26 +205,95 @@ impl<'a> Item<'a> {
     }
 
     /// The entries of a list.
-    pub(crate) fn list(&self) -> Option<Vec<Item<'a>>> {
+    pub(crate) fn list(&self) -> Option<Vec<Value<'a>>> {
         let Kind::List(nodes) = &self.node.kind else {
             self.expected("a list (`[a, b]`)");
             return None;
         };
-        let item = |(index, node)| Item { node, path: format!("{}[{index}]", self.path), ..self.clone() };
-        Some(nodes.iter().enumerate().map(item).collect())
+        let value = |(index, node)| Value { node, path: format!("{}[{index}]", self.path), ..self.clone() };
+        Some(nodes.iter().enumerate().map(value).collect())
     }
 
     /// The entries of a list, or the one value that stands for a list of one.
-    pub(crate) fn one_or_more(&self) -> Vec<Item<'a>> {
+    pub(crate) fn one_or_more(&self) -> Vec<Value<'a>> {
         let items = if self.is_list() { self.list().unwrap_or_default() } else { vec![self.clone()] };
         if items.is_empty() {
-            self.mistake("an empty list; give at least one, or leave the key out");
+            self.error("an empty list; give at least one, or leave the key out");
         }
         items
     }
 
     /// The value of a key in this mapping.
-    pub(crate) fn entry(&self, key: &str, node: &'a Node) -> Item<'a> {
-        Item { node, path: child(&self.path, key), ..self.clone() }
+    pub(crate) fn entry(&self, key: &str, node: &'a Node) -> Value<'a> {
+        Value { node, path: child(&self.path, key), ..self.clone() }
+    }
+}
+
+/// A mapping that is read key by key: the keys it was asked for are the keys it knows, and
+/// [`Mapping::reject_unknown_keys`] reports the others with the nearest known one.
+pub(crate) struct Mapping<'a> {
+    value: Value<'a>,
+    entries: &'a [(String, Node)],
+    known: Vec<&'static str>,
+}
+
+impl<'a> Mapping<'a> {
+    pub(crate) fn new(value: Value<'a>, entries: &'a [(String, Node)]) -> Self {
+        Self { value, entries, known: Vec::new() }
+    }
+
+    /// The mapping itself, for mistakes that belong to no one key.
+    pub(crate) fn value(&self) -> &Value<'a> {
+        &self.value
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name == key)
+    }
+
+    /// The value of a key that may be left out.
+    pub(crate) fn optional(&mut self, key: &'static str) -> Option<Value<'a>> {
+        self.known.push(key);
+        #[cfg(test)]
+        crate::config::tests::asked(self.value.path(), key);
+        let (_, node) = self.entries.iter().find(|(name, _)| name == key)?;
+        let value = self.value.entry(key, node);
+        match node.kind {
+            Kind::Null => {
+                value.error("no value; give it one, or leave the key out");
+                None
+            }
+            Kind::Invalid => None,
+            _ => Some(value),
+        }
+    }
+
+    /// The value of a key that may not be left out.
+    pub(crate) fn required(&mut self, key: &'static str) -> Option<Value<'a>> {
+        if !self.has(key) {
+            self.value.error(format!("`{key}` is required and is not there"));
+        }
+        self.optional(key)
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub(crate) fn reject_unknown_keys(self) {
+        for (key, node) in self.entries {
+            if self.known.contains(&key.as_str()) {
+                continue;
+            }
+            let known = || self.known.iter().copied();
+            let like_a_key = key.len() >= 4 && nearest(key, known()).is_some();
+            let (path, hidden) = if self.value.is_private() && !like_a_key {
+                (
+                    self.value.path().to_owned(),
+                    " (not shown, it may be part of a secret; a comma in a value needs quotes)",
+                )
+            } else {
+                (child(self.value.path(), key), "")
+            };
+            let message = format!("unknown key{hidden}{} Allowed here: {}", ask(key, known()), list(known()));
+            self.value.report().error(node.location, &path, message);
+        }
     }
 }

@@ -6,40 +6,40 @@ use std::path::Path;
 use super::{host, upstream_url};
 use crate::config::reader::document;
 use crate::config::reader::report::Report;
-use crate::config::reader::resolve::settle;
-use crate::config::reader::value::Item;
+use crate::config::reader::resolve::resolve;
+use crate::config::reader::value::Value;
 use crate::config::{Config, ConfigError, Host, load};
-use crate::secret::Commands;
+use crate::secret::CommandCache;
 
 impl Config {
     /// Every host by which a caller may name a service in a URL; the error is of a file that cannot be read or parsed.
     pub fn hosts(path: &Path) -> Result<Vec<Host>, ConfigError> {
         let text = load::text(path)?;
         let file = path.display().to_string();
-        let mut root = document::parse(&text).map_err(|mistakes| ConfigError::new(&file, mistakes))?;
+        let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
         let environment = |name: &str| std::env::var_os(name);
-        let commands = Commands::default();
+        let commands = CommandCache::default();
         let report = Report::new(&environment, &commands);
-        settle(&mut root, "", false, &report);
-        let mut hosts = found(&Item::root(&root, &report)).unwrap_or_default();
+        resolve(&mut root, "", false, &report);
+        let mut hosts = found(&Value::root(&root, &report)).unwrap_or_default();
         hosts.sort_by_key(ToString::to_string);
         hosts.dedup();
         Ok(hosts)
     }
 }
 
-fn found(root: &Item<'_>) -> Option<Vec<Host>> {
+fn found(root: &Value<'_>) -> Option<Vec<Host>> {
     let mut hosts = Vec::new();
-    let rules = upstream_url::Rules { plaintext: true, query: false };
-    for (_, service) in root.table()?.optional("services")?.entries()? {
-        let Some(mut table) = service.table() else { continue };
-        for item in table.optional("upstream").iter().flat_map(Item::one_or_more) {
+    let policy = upstream_url::UrlPolicy { plaintext: true, query: false };
+    for (_, service) in root.mapping()?.optional("services")?.entries()? {
+        let Some(mut mapping) = service.mapping() else { continue };
+        for value in mapping.optional("upstream").iter().flat_map(Value::one_or_more) {
             hosts.extend(
-                item.parse(|text| upstream_url::upstream(text, &rules)).map(|upstream| upstream.host),
+                value.parse(|text| upstream_url::upstream(text, &policy)).map(|upstream| upstream.host),
             );
         }
-        for item in table.optional("hosts").iter().flat_map(Item::one_or_more) {
-            hosts.extend(item.parse(host::parse));
+        for value in mapping.optional("hosts").iter().flat_map(Value::one_or_more) {
+            hosts.extend(value.parse(host::parse));
         }
     }
     Some(hosts)

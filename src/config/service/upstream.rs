@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use super::upstream_url;
 use crate::config::reader::duration;
-use crate::config::reader::mapping::Table;
-use crate::config::reader::value::Item;
-use crate::config::{Host, Upstream, Username, auth};
+use crate::config::reader::value::{Mapping, Value};
+use crate::config::{Host, UpstreamUrl, Username, auth};
 use crate::secret::Secret;
 
 /// How an upstream is reached, and how much of it is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpstreamOptions {
     /// The second and further URLs of `upstream`: the same API at other addresses.
-    pub alternatives: Vec<Upstream>,
+    pub alternatives: Vec<UpstreamUrl>,
     /// `resolve`: addresses of the upstream's name, in place of DNS.
     pub resolve: Vec<IpAddr>,
     /// `pool`
@@ -87,30 +86,29 @@ pub struct RateLimit {
 }
 
 /// Reads the keys other than `upstream` itself.
-pub(crate) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOptions {
-    let resolve = table.optional("resolve");
-    let pool = table.optional("pool").and_then(|item| pool(&item)).unwrap_or_default();
-    let proxy_url = table.optional("proxy_url");
-    let proxy = proxy(table, proxy_url.as_ref());
-    let circuit = table.optional("circuit").and_then(|item| circuit(&item));
-    let max_in_flight = table.optional("max_in_flight").and_then(|item| item.number(1..=1_000_000));
-    let rate_limit = table.optional("rate_limit").and_then(|item| rate_limit(&item));
-    let max_request_body = table.optional("max_request_body").and_then(|item| size(&item));
-    let retry = table.optional("retry_idempotent").and_then(|item| item.boolean());
-    if let Some(item) = &resolve {
+pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> UpstreamOptions {
+    let resolve = mapping.optional("resolve");
+    let pool = mapping.optional("pool").and_then(|value| pool(&value)).unwrap_or_default();
+    let proxy_url = mapping.optional("proxy_url");
+    let proxy = proxy(mapping, proxy_url.as_ref());
+    let circuit = mapping.optional("circuit").and_then(|value| circuit(&value));
+    let max_in_flight = mapping.optional("max_in_flight").and_then(|value| value.number(1..=1_000_000));
+    let rate_limit = mapping.optional("rate_limit").and_then(|value| rate_limit(&value));
+    let max_request_body = mapping.optional("max_request_body").and_then(|value| size(&value));
+    let retry = mapping.optional("retry_idempotent").and_then(|value| value.boolean());
+    if let Some(value) = &resolve {
         if upstreams.len() > 1 {
-            item.mistake(
-                "there are several `upstream` URLs, and these addresses could be of only one of them",
-            );
+            value
+                .error("there are several `upstream` URLs, and these addresses could be of only one of them");
         } else if proxy_url.is_some() {
-            item.mistake("with `proxy_url` it is the proxy that looks the upstream's name up");
+            value.error("with `proxy_url` it is the proxy that looks the upstream's name up");
         } else if upstreams.iter().any(|upstream| matches!(upstream.host, Host::Ip(_))) {
-            item.mistake("`upstream` has an address already; there is no name to look up");
+            value.error("`upstream` has an address already; there is no name to look up");
         }
     }
     UpstreamOptions {
         alternatives: upstreams.iter().skip(1).cloned().collect(),
-        resolve: resolve.map_or_else(Vec::new, |item| addresses(&item)),
+        resolve: resolve.map_or_else(Vec::new, |value| addresses(&value)),
         pool,
         proxy,
         circuit,
@@ -122,46 +120,46 @@ pub(crate) fn read(table: &mut Table<'_>, upstreams: &[Upstream]) -> UpstreamOpt
 }
 
 /// `upstream`: one URL or several that are one and the same API.
-pub(crate) fn upstreams(item: &Item<'_>, rules: &upstream_url::Rules) -> Vec<Upstream> {
+pub(crate) fn upstreams(value: &Value<'_>, policy: &upstream_url::UrlPolicy) -> Vec<UpstreamUrl> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
-    for item in item.one_or_more() {
-        let Some(upstream) = item.parse(|text| upstream_url::upstream(text, rules)) else { continue };
+    for value in value.one_or_more() {
+        let Some(upstream) = value.parse(|text| upstream_url::upstream(text, policy)) else { continue };
         if !seen.insert(upstream.clone()) {
-            item.mistake("this URL is there twice; one must go");
+            value.error("this URL is there twice; one must go");
         }
         all.push(upstream);
     }
     all
 }
 
-fn addresses(item: &Item<'_>) -> Vec<IpAddr> {
+fn addresses(value: &Value<'_>) -> Vec<IpAddr> {
     let read = |text: &str| text.parse().map_err(|_| "not an IP address (without a port)".to_owned());
-    item.one_or_more().iter().filter_map(|item| item.parse(read)).collect()
+    value.one_or_more().iter().filter_map(|value| value.parse(read)).collect()
 }
 
-fn pool(item: &Item<'_>) -> Option<PoolLimits> {
+fn pool(value: &Value<'_>) -> Option<PoolLimits> {
     let default = PoolLimits::default();
-    let mut table = item.table()?;
-    let max_idle = table.optional("max_idle").and_then(|item| item.number(0..=1_000_000));
-    let idle_timeout = table.optional("idle_timeout").and_then(|item| duration::positive(&item));
-    table.finish();
+    let mut mapping = value.mapping()?;
+    let max_idle = mapping.optional("max_idle").and_then(|value| value.number(0..=1_000_000));
+    let idle_timeout = mapping.optional("idle_timeout").and_then(|value| duration::positive(&value));
+    mapping.reject_unknown_keys();
     Some(PoolLimits {
         max_idle: max_idle.and_then(|number| usize::try_from(number).ok()),
         idle_timeout: idle_timeout.unwrap_or(default.idle_timeout),
     })
 }
 
-fn proxy(table: &mut Table<'_>, url: Option<&Item<'_>>) -> Option<ConnectProxy> {
-    let auth = table.optional("proxy_auth");
-    let credentials = auth.as_ref().and_then(|item| {
-        let mut table = item.clone().private().table()?;
-        let credentials = auth::name_and_password(&mut table);
-        table.finish();
+fn proxy(mapping: &mut Mapping<'_>, url: Option<&Value<'_>>) -> Option<ConnectProxy> {
+    let auth = mapping.optional("proxy_auth");
+    let credentials = auth.as_ref().and_then(|value| {
+        let mut mapping = value.clone().private().mapping()?;
+        let credentials = auth::name_and_password(&mut mapping);
+        mapping.reject_unknown_keys();
         credentials
     });
     if let (Some(auth), None) = (&auth, url) {
-        auth.mistake("there is no `proxy_url` that these would be for");
+        auth.error("there is no `proxy_url` that these would be for");
     }
     let (host, port) = url?.parse(|text| {
         if text.starts_with("https://") {
@@ -170,7 +168,7 @@ fn proxy(table: &mut Table<'_>, url: Option<&Item<'_>>) -> Option<ConnectProxy> 
                     .into(),
             );
         }
-        let url = upstream_url::upstream(text, &upstream_url::Rules { plaintext: true, query: false });
+        let url = upstream_url::upstream(text, &upstream_url::UrlPolicy { plaintext: true, query: false });
         let url =
             url.map_err(|message| message.replace("put them under `auth`", "put them under `proxy_auth`"))?;
         if url.base_path.is_empty() {
@@ -182,12 +180,12 @@ fn proxy(table: &mut Table<'_>, url: Option<&Item<'_>>) -> Option<ConnectProxy> 
     Some(ConnectProxy { host, port, credentials })
 }
 
-fn circuit(item: &Item<'_>) -> Option<Circuit> {
+fn circuit(value: &Value<'_>) -> Option<Circuit> {
     let default = Circuit::default();
-    let mut table = item.table()?;
-    let failures = table.optional("failures").and_then(|item| item.number(1..=10_000));
-    let open = table.optional("open").and_then(|item| duration::positive(&item));
-    table.finish();
+    let mut mapping = value.mapping()?;
+    let failures = mapping.optional("failures").and_then(|value| value.number(1..=10_000));
+    let open = mapping.optional("open").and_then(|value| duration::positive(&value));
+    mapping.reject_unknown_keys();
     Some(Circuit {
         failures: failures.and_then(|number| u32::try_from(number).ok()).unwrap_or(default.failures),
         open: open.unwrap_or(default.open),
@@ -195,18 +193,18 @@ fn circuit(item: &Item<'_>) -> Option<Circuit> {
 }
 
 /// `100/s`, or `{ rate: 100/s, burst: 20 }`.
-fn rate_limit(item: &Item<'_>) -> Option<RateLimit> {
-    if item.is_number() {
-        item.mistake(format!("a number without its unit; {RATES}"));
+fn rate_limit(value: &Value<'_>) -> Option<RateLimit> {
+    if value.is_number() {
+        value.error(format!("a number without its unit; {RATES}"));
         return None;
     }
-    if !item.is_map() {
-        return item.parse(rate);
+    if !value.is_map() {
+        return value.parse(rate);
     }
-    let mut table = item.table()?;
-    let limit = table.required("rate").and_then(|item| item.parse(rate));
-    let burst = table.optional("burst").and_then(|item| item.number(1..=1_000_000));
-    table.finish();
+    let mut mapping = value.mapping()?;
+    let limit = mapping.required("rate").and_then(|value| value.parse(rate));
+    let burst = mapping.optional("burst").and_then(|value| value.number(1..=1_000_000));
+    mapping.reject_unknown_keys();
     let limit = limit?;
     Some(RateLimit {
         burst: burst.and_then(|number| u32::try_from(number).ok()).unwrap_or(limit.burst),
@@ -234,11 +232,11 @@ fn rate(text: &str) -> Result<RateLimit, String> {
 }
 
 /// Bytes: `4096`, `64KiB`, `10MiB`, `2GiB`; `k`, `M`, `G` are powers of ten.
-fn size(item: &Item<'_>) -> Option<u64> {
-    if item.is_number() {
-        return item.number(0..=u64::MAX);
+fn size(value: &Value<'_>) -> Option<u64> {
+    if value.is_number() {
+        return value.number(0..=u64::MAX);
     }
-    item.parse(|text| {
+    value.parse(|text| {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let factor = match unit.trim() {

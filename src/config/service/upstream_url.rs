@@ -8,10 +8,10 @@ use rustls::pki_types::ServerName;
 use url::Url;
 
 use super::host;
-use crate::config::{Host, Upstream};
+use crate::config::{Host, UpstreamUrl};
 
 /// What one kind of URL may have.
-pub(crate) struct Rules {
+pub(crate) struct UrlPolicy {
     /// `http://` to a host that is not on this machine.
     pub(crate) plaintext: bool,
     /// `?…`
@@ -19,7 +19,7 @@ pub(crate) struct Rules {
 }
 
 /// Reads a URL that stands by the rules.
-pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Url, String> {
+pub(crate) fn parse(text: &str, policy: &UrlPolicy) -> Result<Url, String> {
     let rest = after_scheme(text)?;
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err("a URL has no spaces, control characters or backslashes in it".into());
@@ -35,14 +35,14 @@ pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Url, String> {
     if url.fragment().is_some() {
         return Err("a URL with a fragment (`#…`), which is never sent; leave it out".into());
     }
-    if url.query().is_some() && !rules.query {
+    if url.query().is_some() && !policy.query {
         return Err("a URL with a query (`?…`); every request brings its own".into());
     }
     if url.port() == Some(0) {
         return Err("port 0 cannot be connected to".into());
     }
     let host = checked_host(&url)?;
-    if url.scheme() == "http" && !rules.plaintext && !host.is_loopback() {
+    if url.scheme() == "http" && !policy.plaintext && !host.is_loopback() {
         return Err("`http://` would send the credential in the clear; use `https://`, or allow it with \
                     `allow_plaintext: true`"
             .into());
@@ -51,10 +51,10 @@ pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Url, String> {
 }
 
 /// The URL of an upstream, taken apart.
-pub(crate) fn upstream(text: &str, rules: &Rules) -> Result<Upstream, String> {
-    let url = parse(text, rules)?;
+pub(crate) fn upstream(text: &str, policy: &UrlPolicy) -> Result<UpstreamUrl, String> {
+    let url = parse(text, policy)?;
     let tls = url.scheme() == "https";
-    Ok(Upstream {
+    Ok(UpstreamUrl {
         tls,
         host: checked_host(&url)?,
         port: url.port().unwrap_or(if tls { 443 } else { 80 }),
@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    const STRICT: Rules = Rules { plaintext: false, query: false };
+    const STRICT: UrlPolicy = UrlPolicy { plaintext: false, query: false };
 
     fn shown(text: &str) -> String {
         upstream(text, &STRICT).unwrap_or_else(|error| panic!("{text}: {error}")).to_string()
@@ -144,6 +144,6 @@ mod tests {
 
     #[test]
     fn allows_what_is_asked_for() {
-        assert!(parse("http://h/token?tenant=1", &Rules { plaintext: true, query: true }).is_ok());
+        assert!(parse("http://h/token?tenant=1", &UrlPolicy { plaintext: true, query: true }).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::broken_cases;
+use super::invalid;
 use crate::config::*;
 
 const SCHEMA: &str = include_str!("../../../config/schema.json");
@@ -24,7 +24,7 @@ pub(in crate::config) fn asked(path: &str, key: &'static str) {
 fn every_key_that_the_program_reads_is_in_the_schema_and_no_other() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let environment = |_: &str| Some("x".into());
-    for (_, text) in broken_cases::all() {
+    for (_, text) in invalid::all() {
         let _ = Config::parse_with(text.strip_prefix('\n').unwrap_or(text), "a.yaml", &environment);
     }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -71,8 +71,8 @@ fn it_accepts_every_sample_and_refuses_what_the_program_refuses() {
     for sample in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if sample.extension().is_some_and(|extension| extension == "yaml") {
             let value: Value = serde_yaml::from_str(&std::fs::read_to_string(&sample).unwrap()).unwrap();
-            let mistakes: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
-            assert!(mistakes.is_empty(), "{}: {mistakes:#?}", sample.display());
+            let diagnostics: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(diagnostics.is_empty(), "{}: {diagnostics:#?}", sample.display());
             samples += 1;
         }
     }

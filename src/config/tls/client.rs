@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use rustls::pki_types::ServerName;
 
 use super::files::{TlsFiles, UnusableFile};
-use crate::config::reader::value::Item;
+use crate::config::reader::value::Value;
 use crate::config::service::host;
 use crate::config::{ClientCertificate, FileKind, Host, Tls, TlsVersion};
 
 /// Reads the `tls` that goes with a token endpoint. The name in its URL is the name that is asked for and verified: there is
 /// no other.
-pub(crate) fn of_token_endpoint(item: &Item<'_>, https: Option<bool>) -> Tls {
-    let mut tls = read(item, https);
+pub(crate) fn of_token_endpoint(value: &Value<'_>, https: Option<bool>) -> Tls {
+    let mut tls = read(value, https);
     if tls.server_name.take().is_some()
-        && let Some(mut table) = item.table()
-        && let Some(item) = table.optional("server_name")
+        && let Some(mut mapping) = value.mapping()
+        && let Some(value) = mapping.optional("server_name")
     {
-        item.mistake(
+        value.error(
             "a token endpoint is verified by the name in its URL; leave it out, and use that name there",
         );
     }
@@ -25,27 +25,27 @@ pub(crate) fn of_token_endpoint(item: &Item<'_>, https: Option<bool>) -> Tls {
 }
 
 /// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
-pub(crate) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
+pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
     if https == Some(false) {
-        item.mistake("there is no TLS to an `http://` URL; use `https://`, or leave `tls` out");
+        value.error("there is no TLS to an `http://` URL; use `https://`, or leave `tls` out");
     }
-    let Some(mut table) = item.table() else { return Tls::default() };
-    let ca = table.optional("ca_file");
-    let (cert, key) = (table.optional("cert_file"), table.optional("key_file"));
-    let server_name = table.optional("server_name").and_then(|item| item.parse(server_name));
-    let min_version = table.optional("min_version").and_then(|item| min_version(&item));
-    let skip = table.optional("danger_skip_verify");
-    let danger_skip_verify = skip.as_ref().and_then(Item::boolean).unwrap_or_default();
+    let Some(mut mapping) = value.mapping() else { return Tls::default() };
+    let ca = mapping.optional("ca_file");
+    let (cert, key) = (mapping.optional("cert_file"), mapping.optional("key_file"));
+    let server_name = mapping.optional("server_name").and_then(|value| value.parse(server_name));
+    let min_version = mapping.optional("min_version").and_then(|value| min_version(&value));
+    let skip = mapping.optional("danger_skip_verify");
+    let danger_skip_verify = skip.as_ref().and_then(Value::boolean).unwrap_or_default();
     for (there, other, missing) in [(&cert, &key, "key_file"), (&key, &cert, "cert_file")] {
-        if let (Some(there), false) = (there, table.has(missing)) {
+        if let (Some(there), false) = (there, mapping.has(missing)) {
             debug_assert!(other.is_none());
-            there.mistake(format!("a client certificate is two files, and `{missing}` is not there"));
+            there.error(format!("a client certificate is two files, and `{missing}` is not there"));
         }
     }
-    table.finish();
+    mapping.reject_unknown_keys();
     if let Some(skip) = skip.filter(|_| danger_skip_verify) {
         if let Some(ca) = &ca {
-            ca.mistake(
+            ca.error(
                 "`danger_skip_verify` verifies nothing, so there is no use for it; leave one of them out",
             );
         }
@@ -54,7 +54,7 @@ pub(crate) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
              `ca_file` trusts a certificate of your own",
         );
     }
-    let path = |item: &Option<Item<'_>>| item.as_ref().and_then(|item| item.parse(path));
+    let path = |value: &Option<Value<'_>>| value.as_ref().and_then(|value| value.parse(path));
     let client = match (path(&cert), path(&key)) {
         (Some(cert_file), Some(key_file)) => Some(ClientCertificate { cert_file, key_file }),
         _ => None,
@@ -67,7 +67,7 @@ pub(crate) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
         danger_skip_verify,
     };
     for file in files(&tls) {
-        item.watch(file, FileKind::Certificate);
+        value.watch(file, FileKind::Certificate);
     }
     for error in unusable(&tls) {
         let place = match error.key {
@@ -75,7 +75,7 @@ pub(crate) fn read(item: &Item<'_>, https: Option<bool>) -> Tls {
             "cert_file" => &cert,
             _ => &key,
         };
-        place.as_ref().unwrap_or(item).mistake(error.text());
+        place.as_ref().unwrap_or(value).error(error.text());
     }
     tls
 }
@@ -95,12 +95,12 @@ fn unusable(tls: &Tls) -> Vec<UnusableFile> {
     [roots, client].into_iter().filter_map(Result::err).collect()
 }
 
-fn min_version(item: &Item<'_>) -> Option<TlsVersion> {
-    if item.is_number() {
-        item.mistake("a number, which YAML may change; put it in quotes: \"1.2\" or \"1.3\"");
+fn min_version(value: &Value<'_>) -> Option<TlsVersion> {
+    if value.is_number() {
+        value.error("a number, which YAML may change; put it in quotes: \"1.2\" or \"1.3\"");
         return None;
     }
-    item.choice(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
+    value.one_of(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

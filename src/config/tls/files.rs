@@ -16,7 +16,7 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use crate::config::Tls;
-use crate::config::secret::{named, plain};
+use crate::config::secret::{display_path, plain};
 
 /// The CA bundles of whole operating systems are a tenth of this.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -42,7 +42,7 @@ pub struct UnusableFile {
 
 impl UnusableFile {
     fn new(key: &'static str, path: &Path, message: impl Into<String>) -> Self {
-        Self { key, file: named(path), message: message.into() }
+        Self { key, file: display_path(path), message: message.into() }
     }
 
     /// Without the key, for a report that names it itself.

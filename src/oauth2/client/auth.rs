@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Assertion, BasicEncoding, ClientAuth};
 use crate::oauth2::jws;
-use crate::secret::SigningFailed;
+use crate::secret::SigningError;
 
 /// What client authentication adds to a token request.
 pub(crate) enum ClientAuthentication {
@@ -30,7 +30,7 @@ pub(crate) fn authenticate(
     client_id: &str,
     auth: &ClientAuth,
     audience: &str,
-) -> Result<ClientAuthentication, SigningFailed> {
+) -> Result<ClientAuthentication, SigningError> {
     // Who it is, for methods whose proof does not say it (RFC 6749 §3.2.1, RFC 8705 §2).
     let named = || ("client_id", Zeroizing::new(client_id.to_owned()));
     Ok(match auth {
@@ -77,7 +77,7 @@ fn signed_assertion(
     client_id: &str,
     assertion: &Assertion,
     audience: &str,
-) -> Result<Zeroizing<String>, SigningFailed> {
+) -> Result<Zeroizing<String>, SigningError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut header = vec![("typ", json!("JWT"))];
     header.extend(assertion.key_id.iter().map(|id| ("kid", json!(id))));

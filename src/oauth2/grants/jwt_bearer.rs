@@ -28,7 +28,7 @@ impl JwtBearerGrant {
 impl TokenSource for JwtBearerGrant {
     async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let unsigned =
-            |error: crate::secret::SigningFailed| SourceError::new(SourceErrorKind::Local, error.to_string());
+            |error: crate::secret::SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
         let JwtBearer { key, key_id, headers, claims, lifetime } = &*self.grant;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut header = vec![("typ", json!("JWT"))];

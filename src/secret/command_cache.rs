@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 
 use super::Secret;
-use super::command::{Answer, Command, CommandError};
+use super::command::{Command, CommandError, CommandOutput};
 
 /// After a failure the command is run again this soon, or after its `refresh_interval` where that is sooner.
 const RETRY: Duration = Duration::from_secs(15);
@@ -15,94 +15,96 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 /// The last answer of every command.
 #[derive(Default)]
-pub struct Commands(Mutex<HashMap<Command, Kept>>);
+pub struct CommandCache(Mutex<HashMap<Command, CacheEntry>>);
 
-struct Kept {
+struct CacheEntry {
     secret: Secret,
     due: Instant,
-    /// Asked for since the last [`Commands::forget_unused`].
+    /// Asked for since the last [`CommandCache::evict_unused`].
     used: bool,
     failing: Option<String>,
 }
 
 /// What came of running the commands that were due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Renewed {
+pub struct RefreshOutcome {
     /// A secret is another now.
     pub changed: bool,
     /// A command failed; the secret it gave before stays.
     pub failed: bool,
 }
 
-impl Commands {
+impl CommandCache {
     /// The secret of a command, which is run where it has not been yet. Blocks then.
     pub fn secret(&self, command: &Command) -> Result<Secret, CommandError> {
-        if let Some(kept) = self.0.lock().get_mut(command) {
-            kept.used = true;
-            return Ok(kept.secret.clone());
+        if let Some(entry) = self.0.lock().get_mut(command) {
+            entry.used = true;
+            return Ok(entry.secret.clone());
         }
-        let answer = command.run()?;
-        let (secret, due) = (answer.secret.clone(), due(command, &answer));
-        self.0.lock().insert(command.clone(), Kept { secret: answer.secret, due, used: true, failing: None });
+        let output = command.run()?;
+        let (secret, due) = (output.secret.clone(), due(command, &output));
+        self.0
+            .lock()
+            .insert(command.clone(), CacheEntry { secret: output.secret, due, used: true, failing: None });
         Ok(secret)
     }
 
     /// Lets go of commands that nobody asked for since the last time.
-    pub fn forget_unused(&self) {
-        self.0.lock().retain(|_, kept| std::mem::take(&mut kept.used));
+    pub fn evict_unused(&self) {
+        self.0.lock().retain(|_, entry| std::mem::take(&mut entry.used));
     }
 
     /// When the next command is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.0.lock().values().map(|kept| kept.due).min()
+        self.0.lock().values().map(|entry| entry.due).min()
     }
 
     /// Runs those that are due, or all. Blocks.
-    pub fn renew(&self, all: bool) -> Renewed {
+    pub fn refresh(&self, all: bool) -> RefreshOutcome {
         let now = Instant::now();
-        let is_due = |kept: &Kept| all || kept.due <= now;
+        let is_due = |entry: &CacheEntry| all || entry.due <= now;
         let commands: Vec<_> = self
             .0
             .lock()
             .iter()
-            .filter(|(_, kept)| is_due(kept))
+            .filter(|(_, entry)| is_due(entry))
             .map(|(command, _)| command.clone())
             .collect();
-        let mut renewed = Renewed::default();
+        let mut outcome = RefreshOutcome::default();
         for command in commands {
-            let answer = command.run();
+            let output = command.run();
             let mut entries = self.0.lock();
-            let Some(kept) = entries.get_mut(&command) else { continue };
-            match answer {
-                Ok(answer) => {
-                    renewed.changed |= kept.secret != answer.secret;
-                    kept.due = due(&command, &answer);
-                    kept.secret = answer.secret;
-                    if kept.failing.take().is_some() {
+            let Some(entry) = entries.get_mut(&command) else { continue };
+            match output {
+                Ok(output) => {
+                    outcome.changed |= entry.secret != output.secret;
+                    entry.due = due(&command, &output);
+                    entry.secret = output.secret;
+                    if entry.failing.take().is_some() {
                         tracing::info!(command = command.program, "a secret was renewed again");
                     }
                 }
                 Err(error) => {
-                    renewed.failed = true;
-                    kept.due = Instant::now() + RETRY.min(command.refresh_interval);
+                    outcome.failed = true;
+                    entry.due = Instant::now() + RETRY.min(command.refresh_interval);
                     let said = error.to_string();
-                    if kept.failing.as_ref() != Some(&said) {
+                    if entry.failing.as_ref() != Some(&said) {
                         tracing::error!(
                             command = command.program,
                             "a secret was not renewed, the one before stays in use: {said}"
                         );
-                        kept.failing = Some(said);
+                        entry.failing = Some(said);
                     }
                 }
             }
         }
-        renewed
+        outcome
     }
 }
 
 /// Well before it expires: at four fifths of its life.
-fn due(command: &Command, answer: &Answer) -> Instant {
-    let life = answer.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+fn due(command: &Command, output: &CommandOutput) -> Instant {
+    let life = output.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
     let wait = life.map_or(command.refresh_interval, |life| (life * 4 / 5).min(command.refresh_interval));
     Instant::now() + wait.max(AT_MOST)
 }
@@ -126,24 +128,24 @@ mod tests {
             json: false,
         };
         let runs = || std::fs::read(dir.path().join("secret.runs")).unwrap().len();
-        let commands = Commands::default();
-        assert!(commands.secret(&command).is_err(), "nothing to fall back on");
+        let cache = CommandCache::default();
+        assert!(cache.secret(&command).is_err(), "nothing to fall back on");
         std::fs::write(&file, "one").unwrap();
-        assert_eq!(commands.secret(&command).unwrap().expose(), "one");
-        assert_eq!(commands.secret(&command).unwrap().expose(), "one");
+        assert_eq!(cache.secret(&command).unwrap().expose(), "one");
+        assert_eq!(cache.secret(&command).unwrap().expose(), "one");
         assert_eq!(runs(), 2);
-        assert_eq!((commands.renew(false), runs()), (Renewed::default(), 2), "not due");
+        assert_eq!((cache.refresh(false), runs()), (RefreshOutcome::default(), 2), "not due");
         std::fs::write(&file, "two").unwrap();
-        assert_eq!(commands.renew(true), Renewed { changed: true, failed: false });
+        assert_eq!(cache.refresh(true), RefreshOutcome { changed: true, failed: false });
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(commands.renew(true), Renewed { changed: false, failed: true });
-        assert_eq!(commands.secret(&command).unwrap().expose(), "two");
+        assert_eq!(cache.refresh(true), RefreshOutcome { changed: false, failed: true });
+        assert_eq!(cache.secret(&command).unwrap().expose(), "two");
         let left = |due: Option<Instant>| due.unwrap().duration_since(Instant::now());
-        assert!(left(commands.next_due()) <= RETRY);
-        commands.forget_unused();
-        assert!(commands.next_due().is_some());
-        commands.forget_unused();
-        assert!(commands.next_due().is_none());
+        assert!(left(cache.next_due()) <= RETRY);
+        cache.evict_unused();
+        assert!(cache.next_due().is_some());
+        cache.evict_unused();
+        assert!(cache.next_due().is_none());
     }
 
     #[test]
@@ -157,8 +159,8 @@ mod tests {
         };
         let after = |life: Option<u64>| {
             let expires_at = life.map(|seconds| SystemTime::now() + Duration::from_secs(seconds));
-            let answer = Answer { secret: Secret::new("s".into()).unwrap(), expires_at };
-            due(&command, &answer).saturating_duration_since(Instant::now()).as_secs_f64().round().to_string()
+            let output = CommandOutput { secret: Secret::new("s".into()).unwrap(), expires_at };
+            due(&command, &output).saturating_duration_since(Instant::now()).as_secs_f64().round().to_string()
         };
         assert_eq!(
             [after(None), after(Some(100)), after(Some(9000)), after(Some(0))],

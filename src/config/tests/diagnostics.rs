@@ -1,9 +1,9 @@
-//! What is said of broken files, a page for each subject: `snapshots/broken_*.snap` list every file with its mistakes.
+//! What is said of broken files, a page for each subject: `snapshots/invalid_*.snap` list every file with its mistakes.
 
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use super::broken_cases::{ALL, all, large};
+use super::invalid::{ALL, all, large};
 use crate::config::*;
 
 fn environment(name: &str) -> Option<OsString> {
@@ -47,7 +47,7 @@ fn every_mistake_is_named_with_its_place() {
 
 fn snapshot(subject: &str, page: &str) {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
-        insta::assert_snapshot!(format!("broken_{subject}"), page);
+        insta::assert_snapshot!(format!("invalid_{subject}"), page);
     });
 }
 
@@ -70,14 +70,14 @@ fn there_are_cases_enough_and_each_has_its_own_name() {
 fn every_mistake_is_reported_at_once_and_sorted_by_line() {
     let (_, text) = all().find(|(name, _)| *name == "many mistakes at once").unwrap();
     let error = refusal(text);
-    let lines: Vec<_> = error.mistakes().iter().map(|mistake| mistake.line).collect();
+    let lines: Vec<_> = error.diagnostics().iter().map(|mistake| mistake.line).collect();
     assert!(lines.len() >= 8 && lines.is_sorted(), "{error}");
-    assert!(error.mistakes().iter().all(|mistake| mistake.column > 0));
+    assert!(error.diagnostics().iter().all(|mistake| mistake.column > 0));
 }
 
 #[test]
 fn a_file_that_cannot_be_read_says_why() {
-    let load = |path: &std::path::Path| Config::load(path).unwrap_err().mistakes()[0].message.clone();
+    let load = |path: &std::path::Path| Config::load(path).unwrap_err().diagnostics()[0].message.clone();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("services.yaml");
     assert_eq!(load(&file), "cannot read the file: No such file or directory");

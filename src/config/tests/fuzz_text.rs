@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::broken_cases::all;
+use super::invalid::all;
 use crate::config::*;
 
 const GOOD: &str = include_str!("../../../config/services.yaml");
@@ -12,9 +12,9 @@ fn read(text: &str) -> Result<(), TestCaseError> {
     match Config::parse_with(text, "any.yaml", &environment) {
         Ok(config) => prop_assert!(!config.services.is_empty() && !config.listen.is_empty()),
         Err(error) => {
-            prop_assert!(!error.mistakes().is_empty());
+            prop_assert!(!error.diagnostics().is_empty());
             let lines = text.split('\n').count();
-            prop_assert!(error.mistakes().iter().all(|mistake| mistake.line <= lines + 1), "{error}");
+            prop_assert!(error.diagnostics().iter().all(|mistake| mistake.line <= lines + 1), "{error}");
         }
     }
     Ok(())

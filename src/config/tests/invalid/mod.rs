@@ -1,7 +1,6 @@
 //! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
 
 mod admin;
-mod caller_tls;
 mod client_auth;
 mod credentials;
 mod document;
@@ -10,12 +9,13 @@ mod grants;
 mod headers;
 mod intercept;
 mod keys;
+mod listener_tls;
 mod listeners;
 mod previous;
 mod protocol;
 mod state;
 mod tls;
-mod traces;
+mod tracing;
 mod upstreams;
 mod urls;
 mod variables;
@@ -39,9 +39,9 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("admin", admin::CASES),
     ("tls", tls::CASES),
     ("headers", headers::CASES),
-    ("traces", traces::CASES),
+    ("tracing", tracing::CASES),
     ("upstreams", upstreams::CASES),
-    ("caller_tls", caller_tls::CASES),
+    ("listener_tls", listener_tls::CASES),
     ("variables", variables::CASES),
     ("state", state::CASES),
 ];
