@@ -116,7 +116,7 @@ pub struct ProxyError {
 }
 
 impl ProxyError {
-    /// A failure without `Retry-Disposition`.
+    /// A failure without `Retry-After`.
     pub fn new(reason: ErrorReason, cause: impl Into<String>) -> Self {
         Self { reason, retry_after: None, cause: cause.into(), detail: None }
     }
@@ -147,7 +147,7 @@ impl ProxyError {
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
         );
         let retry =
-            self.retry_after.map(|seconds| format!("Retry-Disposition: {seconds}\r\n")).unwrap_or_default();
+            self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
         out.extend_from_slice(
             format!(
@@ -254,7 +254,7 @@ mod tests {
         };
         let (head, body) = written(&failure, false);
         assert!(!head.contains("CAUSE") && !body.contains("CAUSE"));
-        assert!(head.contains("\r\nRetry-Disposition: 7"));
+        assert!(head.contains("\r\nRetry-After: 7"));
         assert_eq!(written(&failure, true).1, "");
     }
 }

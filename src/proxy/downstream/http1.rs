@@ -32,7 +32,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves a connection until it ends.
 pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io) {
     if let Some((context, rest, opened)) = requests(context, io).await {
-        // In a box: most connections are not of this kind, and should not hold header_buffer for it.
+        // In a box: most connections are not of this kind, and should not reserve memory for it.
         Box::pin(connect::serve(context, io, rest, opened)).await;
     }
 }

@@ -428,7 +428,7 @@ impl<'p> Request<'p> {
         Ok(())
     }
 
-    /// Disposition the switch to WebSocket: bytes, both ways, until either side ends.
+    /// After the switch to WebSocket: bytes, both ways, until either side ends.
     async fn tunnel(
         &mut self,
         io: &mut impl Io,

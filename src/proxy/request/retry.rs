@@ -1,4 +1,4 @@
-//! Disposition a 401: the request is sent once more, with another credential, where there is one and nothing of the request is
+//! After a 401: the request is sent once more, with another credential, where there is one and nothing of the request is
 //! lost.
 //!
 //! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What was read from the
@@ -38,7 +38,7 @@ impl Request<'_> {
         self.service.replay_on_401 && self.service.credential.can_change()
     }
 
-    /// Sends the head in `out` and the body and reads until the head of the answer is whole; returns its length. Disposition a 401
+    /// Sends the head in `out` and the body and reads until the head of the answer is whole; returns its length. After a 401
     /// that another credential may turn, all of it once more.
     pub(crate) async fn send_with_retry(
         &mut self,
@@ -75,7 +75,7 @@ impl Request<'_> {
             }
             let endpoint = self.endpoint;
             let unauthorized = self.parse_unauthorized(&answer.filled()[..length])?;
-            // On the heap: every request has header_buffer for what it awaits, and few get here.
+            // On the heap: every request reserves memory for what it awaits, and few get here.
             if !Box::pin(self.prepare_retry(&unauthorized, buffer, out)).await {
                 buffer.release_retained();
                 return Ok((connection, length));
