@@ -100,7 +100,7 @@ fn proxy() -> ConnectionContext {
         tracer: None,
     };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-    ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None)))
+    ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None, Arc::default())))
 }
 
 fn route(c: &mut Criterion) {

@@ -1,4 +1,4 @@
-//! For machines: alive, ready, measured.
+//! For machines: whether the process is alive, and whether it is ready.
 
 use std::sync::Arc;
 
@@ -7,16 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use prometheus::TextEncoder;
 
 use super::{Admin, readiness};
 
 pub(super) fn router() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/livez", get(live))
-        .route("/healthz", get(live))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    Router::new().route("/livez", get(live)).route("/healthz", get(live)).route("/readyz", get(ready))
 }
 
 /// The process is up.
@@ -35,18 +30,4 @@ async fn ready(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
     }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
-}
-
-async fn metrics(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
-    if let Err(problem) = admin.rules.now().metrics(&head) {
-        return problem.into_response();
-    }
-    admin.refresh_gauges();
-    match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
-        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
-        Err(error) => {
-            tracing::error!("metrics cannot be written: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::metrics::{Totals, UPSTREAM_REASONS};
+use crate::metrics::{RequestTotals, UPSTREAM_REASONS};
 use crate::runtime::snapshot::Runtime;
 
 /// Time between two samples.
@@ -33,7 +33,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    fn between(before: &Totals, after: &Totals) -> Self {
+    fn between(before: &RequestTotals, after: &RequestTotals) -> Self {
         let less = |a: u64, b: u64| a.saturating_sub(b);
         let requests = less(after.classes.iter().sum(), before.classes.iter().sum());
         let unauthorized = less(after.unauthorized, before.unauthorized);
@@ -66,12 +66,12 @@ pub(super) enum Verdict {
 /// One service's last minutes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
-    last: Option<Totals>,
+    last: Option<RequestTotals>,
     samples: VecDeque<Sample>,
 }
 
 impl History {
-    fn sample(&mut self, totals: Totals) {
+    fn sample(&mut self, totals: RequestTotals) {
         if let Some(last) = &self.last {
             self.samples.push_back(Sample::between(last, &totals));
         }
@@ -97,8 +97,8 @@ impl History {
     }
 
     /// Judged by the newest sample that has requests, and by enough before it that one failure among many is none.
-    pub(super) fn verdict(&self, now: &Totals) -> Verdict {
-        let since = Sample::between(self.last.as_ref().unwrap_or(&Totals::default()), now);
+    pub(super) fn verdict(&self, now: &RequestTotals) -> Verdict {
+        let since = Sample::between(self.last.as_ref().unwrap_or(&RequestTotals::default()), now);
         let mut newest_first =
             std::iter::once(&since).chain(self.samples.iter().rev()).filter(|sample| sample.requests > 0);
         let Some(newest) = newest_first.next() else { return Verdict::Fine };
@@ -161,7 +161,7 @@ impl Histories {
 mod tests {
     use super::*;
 
-    fn add(totals: &mut Totals, good: u64, unauthorized: u64, connect: u64) {
+    fn add(totals: &mut RequestTotals, good: u64, unauthorized: u64, connect: u64) {
         totals.classes[1] += good;
         totals.classes[3] += unauthorized;
         totals.unauthorized += unauthorized;
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn keeps_a_fixed_number_of_differences() {
-        let (mut history, mut totals) = (History::default(), Totals::default());
+        let (mut history, mut totals) = (History::default(), RequestTotals::default());
         history.sample(totals);
         assert_eq!(history.samples().len(), 0, "a first look has nothing to compare with");
         for _ in 0..SAMPLES * 2 {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn judges_by_the_last_requests() {
-        let (mut history, mut totals) = (History::default(), Totals::default());
+        let (mut history, mut totals) = (History::default(), RequestTotals::default());
         history.sample(totals);
         assert_eq!(history.verdict(&totals), Verdict::Fine, "no request, nothing wrong");
         add(&mut totals, 0, 1, 0);
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn counters_that_begin_anew_are_no_flood() {
-        let (mut history, mut totals) = (History::default(), Totals::default());
+        let (mut history, mut totals) = (History::default(), RequestTotals::default());
         add(&mut totals, 100, 0, 0);
         history.sample(totals);
-        history.sample(Totals::default());
+        history.sample(RequestTotals::default());
         assert_eq!(history.samples().last().unwrap().requests, 0);
     }
 }

@@ -8,6 +8,7 @@ mod actions;
 mod api;
 mod health;
 mod history;
+mod metrics;
 mod page;
 mod problem;
 mod readiness;
@@ -27,11 +28,11 @@ use axum::response::Response;
 use prometheus::Registry;
 
 use crate::config;
-use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::runtime::snapshot::Runtime;
 pub use access::Rules;
 use history::Histories;
+pub use metrics::service_states;
 
 /// What the admin pages are made from.
 pub struct State {
@@ -39,8 +40,6 @@ pub struct State {
     pub runtime: Arc<Runtime>,
     /// What `/metrics` shows.
     pub registry: Registry,
-    /// The series that are set when they are read.
-    pub metrics: Arc<Metrics>,
     /// What a reload is asked of.
     pub reloader: Reloader,
 }
@@ -49,7 +48,6 @@ pub struct State {
 pub struct Admin {
     runtime: Arc<Runtime>,
     registry: Registry,
-    metrics: Arc<Metrics>,
     reloader: Reloader,
     rules: Arc<Rules>,
     histories: Arc<Histories>,
@@ -59,9 +57,9 @@ pub struct Admin {
 impl Admin {
     /// Pages over what runs, under the rules of `config`.
     pub fn new(config: &config::Admin, state: State) -> Self {
-        let State { runtime, registry, metrics, reloader } = state;
+        let State { runtime, registry, reloader } = state;
         let (rules, histories) = (Arc::new(Rules::new(config)), Arc::new(Histories::default()));
-        Self { runtime, registry, metrics, reloader, rules, histories, started: SystemTime::now() }
+        Self { runtime, registry, reloader, rules, histories, started: SystemTime::now() }
     }
 
     /// Who may do what, for a reload to change.
@@ -75,28 +73,11 @@ impl Admin {
         let admin = Arc::new(self);
         Router::new()
             .merge(health::router())
+            .merge(metrics::router())
             .merge(api::router(&admin))
             .merge(page::router(&admin))
             .with_state(admin)
             .layer(axum::middleware::map_response(harden))
-    }
-
-    /// What changes by itself with time is set when it is asked for, so that it is never stale.
-    fn refresh_gauges(&self) {
-        for service in &self.runtime.current().services {
-            self.metrics.credential_ready(&service.name).set(service.credential.is_ready().into());
-            if let Some(is_in_use) = service.credential.is_previous_in_use() {
-                self.metrics.previous_credential_in_use(&service.name).set(is_in_use.into());
-            }
-            let Some(store) = service.credential.store() else { continue };
-            let status = store.status();
-            self.metrics.token(&service.name).state(
-                status.failures,
-                store.expiry_unix_seconds(),
-                status.last_success_unix_seconds(),
-                status.next_attempt_unix_seconds(),
-            );
-        }
     }
 }
 

@@ -194,7 +194,7 @@ struct TokenView {
 #[derive(Serialize)]
 struct ErrorView {
     source: Source,
-    /// Of a token request: the `reason` of `sidekey_token_fetch_total`. Of a request: the `Sidekey-Error`.
+    /// Of a token request: the `reason` of `sidekey_token_requests_total`. Of a request: the `Sidekey-Error`.
     reason: &'static str,
     message: String,
     at: Option<Timestamp>,

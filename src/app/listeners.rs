@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::config;
 use crate::config::{Config, ListenAddress};
+use crate::metrics::ConnectionMetrics;
 use crate::net::listener::{BindError, InheritedSockets, Listener};
 use crate::proxy::ListenerContext;
 use crate::tls::server::ListenerTls;
@@ -43,16 +44,20 @@ enum Plan {
 
 impl Doors {
     /// Opens every listener of a configuration, or none.
-    pub(super) fn open(config: &Config, inherited: &mut InheritedSockets) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        config: &Config,
+        inherited: &mut InheritedSockets,
+        metrics: &ConnectionMetrics,
+    ) -> anyhow::Result<Self> {
         let doors = wanted(config).map(|wanted| {
             let listener = inherited.listener(&wanted.listen.address)?;
-            OpenDoor::new(Arc::new(listener), wanted)
+            OpenDoor::new(Arc::new(listener), wanted, metrics)
         });
         doors.collect::<anyhow::Result<_>>().map(Self)
     }
 
     /// Opens what another configuration wants and is not open yet. Those that are open stay so.
-    pub(super) fn plan(&self, config: &Config) -> anyhow::Result<Planned> {
+    pub(super) fn plan(&self, config: &Config, metrics: &ConnectionMetrics) -> anyhow::Result<Planned> {
         let mut kept = vec![false; self.0.len()];
         let mut plan = |wanted: Wanted| {
             // Port 0 may be wanted more than once.
@@ -64,7 +69,7 @@ impl Doors {
             // An address that goes from one service to another: the socket stays, and whoever waits at it is served.
             let handed_on = self.0.iter().find(|open| open.listener.address == wanted.listen.address);
             let listener = handed_on.map_or_else(|| wanted.bind(), |open| Ok(open.listener.clone()))?;
-            Ok(Plan::New(Box::new(OpenDoor::new(listener, wanted)?)))
+            Ok(Plan::New(Box::new(OpenDoor::new(listener, wanted, metrics)?)))
         };
         wanted(config).map(&mut plan).collect::<anyhow::Result<_>>().map(Planned)
     }
@@ -126,14 +131,18 @@ impl Wanted {
 }
 
 impl OpenDoor {
-    fn new(listener: Arc<Listener>, wanted: Wanted) -> anyhow::Result<Self> {
+    fn new(listener: Arc<Listener>, wanted: Wanted, metrics: &ConnectionMetrics) -> anyhow::Result<Self> {
         let bound = Bound {
             kind: if wanted.service.is_some() { "service" } else { "proxy" },
             service: wanted.service.clone(),
             address: listener.address.clone(),
         };
         let tls = wanted.listen.tls.clone().map(ListenerTls::new).transpose()?.map(Arc::new);
-        let door = Arc::new(ListenerContext::new(wanted.service.clone(), tls.clone()));
+        let door = Arc::new(ListenerContext::new(
+            wanted.service.clone(),
+            tls.clone(),
+            metrics.listener(listener.address.to_string()),
+        ));
         Ok(Self { listener, bound, door, tls, stop: watch::Sender::new(false), wanted })
     }
 

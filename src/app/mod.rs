@@ -174,7 +174,7 @@ impl App {
             traces: current,
         };
 
-        let doors = Doors::open(config, inherited)?;
+        let doors = Doors::open(config, inherited, &metrics.connections())?;
         let admin = inherited.listener(&config.admin.listen)?;
         inherited.ensure_all_claimed()?;
         let admin_socket = Arc::new(admin.try_clone()?);
@@ -190,13 +190,9 @@ impl App {
         let runtime = Arc::new(Runtime::new(snapshot(config, &services, connects, recorder)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin_bound = Bound { kind: "admin", service: None, address: admin.address.clone() };
+        registry.register(Box::new(admin::service_states(runtime.clone())))?;
         let (reloader, watcher) = reload::new(metrics.reload());
-        let state = admin::State {
-            runtime: runtime.clone(),
-            registry,
-            metrics: metrics.clone(),
-            reloader: reloader.clone(),
-        };
+        let state = admin::State { runtime: runtime.clone(), registry, reloader: reloader.clone() };
         let pages = Pages { listener: admin, admin: Admin::new(&config.admin, state) };
         let admin_rules = pages.admin.rules();
         tokio::spawn(sweep(runtime.clone()));
@@ -354,16 +350,21 @@ impl App {
     fn change(&self, config: Config) -> anyhow::Result<Report> {
         let mut state = self.state.lock();
         anyhow::ensure!(!state.stopping, "Sidekey is stopping");
-        let services = self.workshop.prepare(&state.services, &config)?;
-        let planned = state.doors.plan(&config)?;
-        let connects = Connects::new(&self.workshop, &config, self.runtime.current().intercept.clone())?;
-        let tracing = state.traces.prepare(&self.workshop, &config)?;
-        let mut ready = Vec::new();
-        for door in planned.opened() {
-            for worker in 0..state.workers.len() {
-                ready.push((worker, Ready::new(door, &self.plane)?));
+        let prepare = || {
+            let services = self.workshop.prepare(&state.services, &config)?;
+            let planned = state.doors.plan(&config, &self.metrics.connections())?;
+            let connects = Connects::new(&self.workshop, &config, self.runtime.current().intercept.clone())?;
+            let tracing = state.traces.prepare(&self.workshop, &config)?;
+            let mut ready = Vec::new();
+            for door in planned.opened() {
+                for worker in 0..state.workers.len() {
+                    ready.push((worker, Ready::new(door, &self.plane)?));
+                }
             }
-        }
+            anyhow::Ok((services, planned, connects, tracing, ready))
+        };
+        let discard = |_: &anyhow::Error| services::discard(&state.services, &config, &self.metrics);
+        let (services, planned, connects, tracing, ready) = prepare().inspect_err(discard)?;
         let opened: Vec<_> = planned.opened().map(|door| door.bound.clone()).collect();
 
         let tracer = state.traces.take(tracing, &self.metrics.traces());

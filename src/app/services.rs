@@ -14,7 +14,7 @@ use crate::config;
 use crate::config::{Auth, Config, OAuth2};
 use crate::credential;
 use crate::credential::Credential;
-use crate::metrics::{Metrics, TokenUsers};
+use crate::metrics::{Metrics, SharedTokenMetrics};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
@@ -51,7 +51,7 @@ struct Entry {
 /// A token that is kept fresh.
 struct Refreshing {
     store: Arc<TokenStore>,
-    users: TokenUsers,
+    users: SharedTokenMetrics,
     refresher: AbortHandle,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Prepared {
 struct PreparedToken {
     config: OAuth2,
     names: Vec<String>,
-    users: TokenUsers,
+    users: SharedTokenMetrics,
     store: Arc<TokenStore>,
     /// `None` where the refresher that runs goes on.
     source: Option<Arc<dyn TokenSource>>,
@@ -126,7 +126,7 @@ impl Workshop {
             }
             let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
             let dpop_key = endpoint.dpop_key().cloned();
-            let users = TokenUsers::default();
+            let users = SharedTokenMetrics::default();
             let all: Vec<_> = names.iter().map(String::as_str).collect();
             let source = Some(grants::source(endpoint, &all, &self.refresh_tokens, &users, &self.traces));
             // A token that is bound to a key is of no use with another.
@@ -212,6 +212,12 @@ impl Prepared {
     }
 }
 
+/// Removes the series of services that were prepared from a rejected configuration and do not run.
+pub(super) fn discard(running: &Services, config: &Config, metrics: &Metrics) {
+    let new = config.services.iter().filter(|service| running.named(&service.name).is_none());
+    new.for_each(|service| metrics.remove_service(&service.name));
+}
+
 /// Lets go of what no service needs any more, once no new request can find it, and says what has changed.
 pub(super) fn retire(old: &Services, new: &Services, metrics: &Metrics) -> Report {
     let mut report = Report::default();
@@ -224,16 +230,12 @@ pub(super) fn retire(old: &Services, new: &Services, metrics: &Metrics) -> Repor
         }
         match new.named(name) {
             None => {
-                service.metrics.retire();
-                metrics.forget(name);
+                metrics.remove_service(name);
                 report.removed.push(name.clone());
             }
             Some(now) => {
                 if now.service.credential.store().is_none() {
-                    metrics.forget_token(name);
-                }
-                if now.service.credential.is_previous_in_use().is_none() {
-                    metrics.forget_previous(name);
+                    metrics.remove_token(name);
                 }
                 if now.config != entry.config {
                     report.changed.push(name.clone());

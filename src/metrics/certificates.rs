@@ -1,4 +1,4 @@
-//! When certificates end.
+//! The series of certificate files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use prometheus::{GaugeVec, Opts, Registry};
 #[derive(Clone)]
 pub struct CertificateMetrics {
     expiry: GaugeVec,
-    shown: Arc<Mutex<HashSet<String>>>,
+    files: Arc<Mutex<HashSet<String>>>,
 }
 
 impl CertificateMetrics {
@@ -19,23 +19,23 @@ impl CertificateMetrics {
         let expiry = GaugeVec::new(
             Opts::new(
                 "sidekey_certificate_expiry_timestamp_seconds",
-                "When the first certificate of a file that Sidekey shows to others ends (Unix time).",
+                "The earliest notAfter of the certificates in a file that Sidekey presents, as Unix time.",
             ),
             &["file"],
         )?;
         registry.register(Box::new(expiry.clone()))?;
-        Ok(Self { expiry, shown: Arc::default() })
+        Ok(Self { expiry, files: Arc::default() })
     }
 
-    /// Takes file to end, in seconds of Unix time; series of other files end.
-    pub fn set(&self, ends: &BTreeMap<String, f64>) {
-        let mut shown = self.shown.lock();
-        for gone in shown.iter().filter(|file| !ends.contains_key(*file)) {
+    /// Sets the expiry of each file, in seconds of Unix time, and removes the series of all other files.
+    pub fn set(&self, expiries: &BTreeMap<String, f64>) {
+        let mut files = self.files.lock();
+        for gone in files.iter().filter(|file| !expiries.contains_key(*file)) {
             let _ = self.expiry.remove_label_values(&[gone]);
         }
-        for (file, end) in ends {
-            self.expiry.with_label_values(&[file]).set(*end);
+        for (file, expiry) in expiries {
+            self.expiry.with_label_values(&[file]).set(*expiry);
         }
-        *shown = ends.keys().cloned().collect();
+        *files = expiries.keys().cloned().collect();
     }
 }

@@ -1,8 +1,10 @@
-//! How reloading goes.
+//! The series of reloads: configuration, secrets, certificate files.
 
 use std::time::SystemTime;
 
 use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry};
+
+use super::result;
 
 /// The series of reloading.
 #[derive(Clone)]
@@ -21,26 +23,26 @@ impl ReloadMetrics {
         let config_total = IntCounterVec::new(
             Opts::new(
                 "sidekey_config_reload_total",
-                "Times that the configuration was read again, by result (success, failure).",
+                "Reloads of the configuration, by result (success, failure).",
             ),
             &["result"],
         )?;
         let secret_total = IntCounterVec::new(
             Opts::new(
                 "sidekey_secret_reload_total",
-                "Times that a changed secret was read again, by result (success, failure).",
+                "Reloads of changed secrets, by result (success, failure).",
             ),
             &["result"],
         )?;
         let certificate_total = IntCounterVec::new(
             Opts::new(
                 "sidekey_certificate_reload_total",
-                "Times that changed certificate files were read again, by result (success, failure).",
+                "Reloads of changed certificate files, by result (success, failure).",
             ),
             &["result"],
         )?;
         for total in [&config_total, &secret_total, &certificate_total] {
-            // There from the start: a rate of what appears with its first failure misses that failure.
+            // Present from the start: the rate of a series that appears with its first failure misses that failure.
             for result in ["success", "failure"] {
                 total.with_label_values(&[result]).inc_by(0);
             }
@@ -48,16 +50,16 @@ impl ReloadMetrics {
         }
         let config_last_success = Gauge::new(
             "sidekey_config_last_reload_success_timestamp_seconds",
-            "When the configuration in use was read (Unix time).",
+            "When the configuration in use was read, as Unix time.",
         )?;
         let config_in_use = IntGauge::new(
             "sidekey_config_last_reload_successful",
-            "Whether the configuration on disk is the one in use, as far as it was read.",
+            "Whether the last attempt to reload the configuration was successful.",
         )?;
         registry.register(Box::new(config_last_success.clone()))?;
         let certificate_in_use = IntGauge::new(
             "sidekey_certificate_last_reload_successful",
-            "Whether the certificate files on disk are what is in use, as far as they were read.",
+            "Whether the last attempt to reload the certificate files was successful.",
         )?;
         certificate_in_use.set(1);
         registry.register(Box::new(config_in_use.clone()))?;
@@ -72,7 +74,7 @@ impl ReloadMetrics {
         })
     }
 
-    /// The configuration was read again.
+    /// Counts a reload of the configuration.
     pub fn reloaded(&self, success: bool) {
         self.config_total.with_label_values(&[result(success)]).inc();
         if success {
@@ -82,29 +84,25 @@ impl ReloadMetrics {
         }
     }
 
-    /// A changed secret was.
+    /// Counts a reload of a changed secret.
     pub fn secret_reloaded(&self, success: bool) {
         self.secret_total.with_label_values(&[result(success)]).inc();
     }
 
-    /// Changed certificate files were.
+    /// Counts a reload of changed certificate files.
     pub fn certificates_reloaded(&self, success: bool) {
         self.certificate_total.with_label_values(&[result(success)]).inc();
     }
 
-    /// Whether all certificate files on disk are in use.
+    /// Sets whether all certificate files on disk are in use.
     pub fn certificates_in_use(&self, all: bool) {
         self.certificate_in_use.set(all.into());
     }
 
-    /// What was read just now is in use.
+    /// Records that the configuration read just now is in use.
     pub fn in_use(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.config_last_success.set(now.as_secs_f64());
         self.config_in_use.set(1);
     }
-}
-
-fn result(success: bool) -> &'static str {
-    if success { "success" } else { "failure" }
 }

@@ -1,10 +1,12 @@
-//! The series of one service's requests, and the closed sets that its labels are of.
+//! The series of one service's requests, and the closed sets of their labels.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge};
+
+use super::families::Families;
+use super::per_service::Owner;
 
 /// The reasons of Sidekey's own errors, as in the header `Sidekey-Error`; a test in `proxy` holds this to the code there.
 pub const REASONS: [&str; 10] = [
@@ -55,45 +57,89 @@ impl MethodLabel {
     }
 }
 
+/// Why a request was sent to an upstream again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryReason {
+    /// The upstream answered 401, and there was another credential.
+    Unauthorized,
+    /// The connection ended without a byte of a response.
+    ConnectionLost,
+    /// The upstream said that it had not processed the request (RFC 9113 §8.7).
+    Unprocessed,
+    /// The first URL could not be connected to, and there was another.
+    Connect,
+}
+
+impl RetryReason {
+    /// The label's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::ConnectionLost => "connection_lost",
+            Self::Unprocessed => "unprocessed",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// The outcome of a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryResult {
+    /// A response came, other than 401.
+    Success,
+    /// A response 401 came.
+    Unauthorized,
+    /// No response came.
+    Error,
+}
+
+impl RetryResult {
+    /// The label's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Unauthorized => "unauthorized",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// One service's request series, resolved once so that a request does no label lookup.
 pub struct ServiceMetrics {
-    pub(super) name: String,
-    pub(super) requests_total: IntCounterVec,
-    pub(super) errors_total: IntCounterVec,
-    pub(super) replays_total: IntCounterVec,
+    pub(super) owner: Arc<Owner>,
+    pub(super) families: Arc<Families>,
     pub(super) requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
     pub(super) errors: [OnceLock<IntCounter>; REASONS.len()],
     pub(super) request_duration: Histogram,
     pub(super) in_flight: IntGauge,
     pub(super) upstream_duration: Histogram,
     pub(super) upstream_unauthorized: IntCounter,
-    /// The service is gone, and its series with it: requests still in flight bring none back.
-    pub(super) retired: AtomicBool,
 }
 
 impl ServiceMetrics {
-    /// A request of this service begins.
+    /// Counts a request as in flight.
     pub fn begin(&self) {
         self.in_flight.inc();
     }
 
-    /// It ends; `status` is what the caller got, if it got one.
+    /// Counts a request that has ended; `status` is what the caller got, if it got one.
     pub fn end(&self, MethodLabel(method): MethodLabel, status: Option<u16>, took: Duration) {
         self.in_flight.dec();
         self.request_duration.observe(took.as_secs_f64());
         let Some(status) = status else { return };
         let class = class(status);
-        let series = self.requests[method][class].get().or_else(|| {
-            let labels = [self.name.as_str(), METHODS[method], CLASSES[class]];
-            let first = || self.requests_total.with_label_values(&labels);
-            (!self.is_retired()).then(|| self.requests[method][class].get_or_init(first))
-        });
-        if let Some(series) = series {
+        let cell = &self.requests[method][class];
+        let first = || {
+            let labels = [METHODS[method], CLASSES[class]];
+            let series = self.families.requests_total.series(&self.owner, &labels)?;
+            Some(cell.get_or_init(|| series))
+        };
+        if let Some(series) = cell.get().or_else(first) {
             series.inc();
         }
     }
 
-    /// The upstream answered.
+    /// Records the head of the upstream's response.
     pub fn upstream_answered(&self, status: u16, took: Duration) {
         self.upstream_duration.observe(took.as_secs_f64());
         if status == 401 {
@@ -101,34 +147,32 @@ impl ServiceMetrics {
         }
     }
 
-    /// A request was sent once more: `success`, `unauthorized` or `error`.
-    pub fn replayed(&self, result: &str) {
-        self.replays_total.with_label_values(&[self.name.as_str(), result]).inc();
+    /// Counts a request that was sent to an upstream again.
+    pub fn retried(&self, reason: RetryReason, result: RetryResult) {
+        let labels = [reason.as_str(), result.as_str()];
+        if let Some(series) = self.families.upstream_retries_total.series(&self.owner, &labels) {
+            series.inc();
+        }
     }
 
-    /// Sidekey itself could not serve.
+    /// Counts a request that Sidekey itself could not serve.
     pub fn error(&self, reason: &str) {
-        if self.is_retired() {
+        let create = || self.families.request_errors_total.series(&self.owner, &[reason]);
+        let Some(known) = REASONS.iter().position(|known| *known == reason) else {
+            if let Some(series) = create() {
+                series.inc();
+            }
             return;
+        };
+        let cell = &self.errors[known];
+        let first = || create().map(|series| cell.get_or_init(|| series));
+        if let Some(series) = cell.get().or_else(first) {
+            series.inc();
         }
-        let series = || self.errors_total.with_label_values(&[self.name.as_str(), reason]);
-        match REASONS.iter().position(|known| *known == reason) {
-            Some(known) => self.errors[known].get_or_init(series).inc(),
-            None => series().inc(),
-        }
     }
 
-    /// The service is gone: from now on nothing makes a series.
-    pub fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
-    }
-
-    fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Relaxed)
-    }
-
-    /// What was counted so far.
-    pub fn totals(&self) -> Totals {
+    /// The counts so far.
+    pub fn totals(&self) -> RequestTotals {
         let class = |class: usize| {
             self.requests.iter().filter_map(|method| method[class].get()).map(IntCounter::get).sum()
         };
@@ -136,7 +180,7 @@ impl ServiceMetrics {
             let known = REASONS.iter().position(|known| *known == reason)?;
             self.errors[known].get().map(IntCounter::get)
         };
-        Totals {
+        RequestTotals {
             classes: std::array::from_fn(class),
             unauthorized: self.upstream_unauthorized.get(),
             unreachable: UPSTREAM_REASONS.map(|reason| error(reason).unwrap_or_default()),
@@ -145,23 +189,23 @@ impl ServiceMetrics {
         }
     }
 
-    /// Requests in flight right now.
+    /// Requests currently in flight.
     pub fn in_flight(&self) -> i64 {
         self.in_flight.get()
     }
 }
 
-/// What one service's series have counted since it began.
+/// The counts of one service's series since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Totals {
+pub struct RequestTotals {
     /// Requests answered, by class of status code from 1xx.
     pub classes: [u64; CLASSES.len()],
-    /// Answers 401 of the upstream.
+    /// Responses 401 of the upstream.
     pub unauthorized: u64,
     /// Errors of Sidekey's own, in the order of [`UPSTREAM_REASONS`].
     pub unreachable: [u64; UPSTREAM_REASONS.len()],
-    /// Time that all requests took together, in seconds.
+    /// Sum of the durations of all requests, in seconds.
     pub duration_seconds: f64,
-    /// How many requests that was.
+    /// The number of requests in that sum.
     pub durations: u64,
 }

@@ -1,85 +1,64 @@
-//! The series of one service's token, and who shares one.
+//! The series of one service's token, and of a token that services share.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus::{GaugeVec, Histogram, IntCounterVec, IntGauge};
+use prometheus::Histogram;
+
+use super::families::Families;
+use super::per_service::Owner;
+use super::result;
 
 /// One service's token series.
 #[derive(Clone)]
 pub struct TokenMetrics {
-    pub(super) name: String,
-    pub(super) fetch_total: IntCounterVec,
-    pub(super) state_writes: IntCounterVec,
-    pub(super) fetch_duration: Histogram,
-    pub(super) consecutive_failures: IntGauge,
-    pub(super) expiry: GaugeVec,
-    pub(super) last_success: GaugeVec,
-    pub(super) next_refresh: GaugeVec,
+    pub(super) owner: Arc<Owner>,
+    pub(super) families: Arc<Families>,
+    pub(super) request_duration: Histogram,
 }
 
 impl TokenMetrics {
-    /// One token request ended; `reason` is empty for a success.
-    pub fn fetched(&self, reason: &str, took: Duration) {
-        let result = if reason.is_empty() { "success" } else { "failure" };
-        self.fetch_total.with_label_values(&[self.name.as_str(), result, reason]).inc();
-        self.fetch_duration.observe(took.as_secs_f64());
+    /// Counts a token request that has ended; `reason` is empty for a success.
+    pub fn request_finished(&self, reason: &str, took: Duration) {
+        let labels = [result(reason.is_empty()), reason];
+        if let Some(series) = self.families.token_requests_total.series(&self.owner, &labels) {
+            series.inc();
+            self.request_duration.observe(took.as_secs_f64());
+        }
     }
 
-    /// Tokens were written to `state.dir`, or could not be.
+    /// Counts a write of tokens to `state.dir`.
     pub fn state_written(&self, success: bool) {
-        let result = if success { "success" } else { "failure" };
-        self.state_writes.with_label_values(&[self.name.as_str(), result]).inc();
-    }
-
-    /// The token's state, as Unix times; set when `/metrics` is read. There is no series for what has not happened yet.
-    pub fn state(
-        &self,
-        failures: u32,
-        expiry: Option<f64>,
-        last_success: Option<f64>,
-        next_refresh: Option<f64>,
-    ) {
-        self.consecutive_failures.set(i64::from(failures));
-        for (gauge, value) in
-            [(&self.expiry, expiry), (&self.last_success, last_success), (&self.next_refresh, next_refresh)]
-        {
-            let labels = [self.name.as_str()];
-            match value {
-                Some(value) => gauge.with_label_values(&labels).set(value),
-                // A 0 would read as 1970: an alert on it would fire before the first token.
-                None => drop(gauge.remove_label_values(&labels)),
-            }
+        if let Some(series) = self.families.state_writes_total.series(&self.owner, &[result(success)]) {
+            series.inc();
         }
     }
 }
 
-/// The services that share one token; a reload may change which.
+/// The token series of the services that share one token; a reload may change which these are.
 #[derive(Clone, Default)]
-pub struct TokenUsers(Arc<Mutex<Vec<TokenMetrics>>>);
+pub struct SharedTokenMetrics(Arc<Mutex<Vec<TokenMetrics>>>);
 
-impl TokenUsers {
-    /// These, from now on.
-    pub fn set(&self, users: Vec<TokenMetrics>) {
-        *self.0.lock() = users;
+impl SharedTokenMetrics {
+    /// Replaces the services that share the token.
+    pub fn set(&self, services: Vec<TokenMetrics>) {
+        *self.0.lock() = services;
     }
 
-    /// One token request ended; `reason` is empty for a success.
-    pub fn fetched(&self, reason: &str, took: Duration) {
-        self.0.lock().iter().for_each(|user| user.fetched(reason, took));
+    /// Counts a token request that has ended; `reason` is empty for a success.
+    pub fn request_finished(&self, reason: &str, took: Duration) {
+        self.0.lock().iter().for_each(|service| service.request_finished(reason, took));
     }
-}
 
-impl TokenUsers {
-    /// Tokens were written to `state.dir`, or not.
+    /// Counts a write of tokens to `state.dir`.
     pub fn state_written(&self, success: bool) {
-        self.0.lock().iter().for_each(|user| user.state_written(success));
+        self.0.lock().iter().for_each(|service| service.state_written(success));
     }
 }
 
-impl From<Vec<TokenMetrics>> for TokenUsers {
-    fn from(users: Vec<TokenMetrics>) -> Self {
-        Self(Arc::new(Mutex::new(users)))
+impl From<Vec<TokenMetrics>> for SharedTokenMetrics {
+    fn from(services: Vec<TokenMetrics>) -> Self {
+        Self(Arc::new(Mutex::new(services)))
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of spans.
+//! The series of traces.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
@@ -16,27 +16,27 @@ impl TraceMetrics {
         let total = IntCounterVec::new(
             Opts::new(
                 "sidekey_trace_spans_total",
-                "Spans recorded, by what became of them (exported; failed: the collector did not take them; dropped: the queue was full).",
+                "Spans by export result (exported; failed: the collector rejected them or could not be reached; dropped: the queue was full).",
             ),
             &["result"],
         )?;
         registry.register(Box::new(total.clone()))?;
-        // There from the start: a rate of what appears with its first failure misses that failure.
+        // Present from the start: the rate of a series that appears with its first failure misses that failure.
         let of = |result| total.with_label_values(&[result]);
         Ok(Self { exported: of("exported"), failed: of("failed"), dropped: of("dropped") })
     }
 
-    /// The collector took them.
+    /// Counts spans that the collector accepted.
     pub fn exported(&self, spans: u64) {
         self.exported.inc_by(spans);
     }
 
-    /// The collector did not take them, or could not be reached for too long.
+    /// Counts spans that the collector rejected, or that it could not be sent in time.
     pub fn failed(&self, spans: u64) {
         self.failed.inc_by(spans);
     }
 
-    /// The queue was full.
+    /// Counts spans for which the queue had no room.
     pub fn dropped(&self, spans: u64) {
         self.dropped.inc_by(spans);
     }

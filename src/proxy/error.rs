@@ -146,8 +146,7 @@ impl ProxyError {
         let body = format!(
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
         );
-        let retry =
-            self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+        let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
         out.extend_from_slice(
             format!(

@@ -50,7 +50,7 @@ use tokio::sync::Notify;
 use crate::tls::server::ListenerTls;
 use downstream::connection_limit::ConnectionLimit;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, OpenConnections};
 use crate::runtime::snapshot::{Runtime, Snapshot, SnapshotReader};
 
 use peer::Peer;
@@ -106,15 +106,20 @@ pub struct ListenerContext {
     /// The service that everything coming in by it is for, if it belongs to one.
     dedicated: Option<String>,
     tls: Option<Arc<ListenerTls>>,
+    connections: Arc<OpenConnections>,
     closing: AtomicBool,
     close: Notify,
 }
 
 impl ListenerContext {
     /// A door; `dedicated` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
-    /// is `tls`, nothing else is spoken.
-    pub fn new(dedicated: Option<String>, tls: Option<Arc<ListenerTls>>) -> Self {
-        Self { dedicated, tls, closing: AtomicBool::new(false), close: Notify::new() }
+    /// is `tls`, nothing else is spoken. `connections` counts those that it accepts.
+    pub fn new(
+        dedicated: Option<String>,
+        tls: Option<Arc<ListenerTls>>,
+        connections: Arc<OpenConnections>,
+    ) -> Self {
+        Self { dedicated, tls, connections, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
     /// From now on every connection that came in by it is closed after the request it is busy with.
@@ -226,6 +231,7 @@ pub(crate) async fn serve<S: Io>(
         plane.metrics.error("", ErrorReason::Overloaded.as_str());
         return;
     };
+    let _open = listener.connections.track();
     match &listener.tls {
         None => downstream::http1::serve(context, &mut stream).await,
         // In a box: without TLS there should be no room for it.

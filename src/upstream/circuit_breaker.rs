@@ -51,6 +51,11 @@ impl CircuitBreaker {
         }
     }
 
+    /// Whether requests are rejected, but for the one that tries.
+    pub(super) fn is_open(&self) -> bool {
+        self.open_until.load(Ordering::Relaxed) != 0
+    }
+
     /// A request got its answer.
     pub(super) fn record_success(&self) -> Transition {
         if self.failures.load(Ordering::Relaxed) == 0 {
@@ -99,8 +104,9 @@ mod tests {
             assert_eq!(breaker.record_failure(), Transition::None);
             assert_eq!(breaker.try_acquire(), Ok(()));
         }
+        assert!(!breaker.is_open());
         assert_eq!(breaker.record_failure(), Transition::Opened);
-        assert!(breaker.try_acquire().is_err());
+        assert!(breaker.is_open() && breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
         assert_eq!(breaker.try_acquire(), Ok(()), "one tries");
         assert!(breaker.try_acquire().is_err(), "and no other");
@@ -108,7 +114,9 @@ mod tests {
         assert!(breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
         assert_eq!(breaker.try_acquire(), Ok(()));
+        assert!(breaker.is_open(), "until the one that tries has succeeded");
         assert_eq!(breaker.record_success(), Transition::Closed);
+        assert!(!breaker.is_open());
         assert_eq!(breaker.try_acquire(), Ok(()));
         assert_eq!(breaker.try_acquire(), Ok(()));
     }

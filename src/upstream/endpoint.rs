@@ -138,6 +138,11 @@ impl Endpoint {
         self.http2.sweep();
     }
 
+    /// The number of open connections that no request is using.
+    pub(super) fn idle_connections(&self) -> usize {
+        self.pool.idle() + self.http2.idle()
+    }
+
     /// Whether it is its turn.
     pub(super) fn is_available(&self) -> bool {
         self.circuit_breaker.try_acquire().is_ok()

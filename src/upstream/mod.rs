@@ -144,6 +144,17 @@ impl Upstream {
         }
     }
 
+    /// The number of open connections that no request is using.
+    pub fn idle_connections(&self) -> usize {
+        self.endpoints.iter().map(Endpoint::idle_connections).sum()
+    }
+
+    /// Whether the circuit breaker is open; `None` if there is none.
+    pub fn is_circuit_breaker_open(&self) -> Option<bool> {
+        let breaker = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())?;
+        Some(breaker.is_open())
+    }
+
     /// Keeps no connection from now on: the service is gone, or its upstream is another.
     pub fn retire(&self) {
         self.endpoints.iter().for_each(Endpoint::retire);

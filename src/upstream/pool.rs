@@ -119,6 +119,11 @@ impl Pool {
         }
     }
 
+    /// The number of idle connections.
+    pub(super) fn idle(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
     /// The upstream closed a connection that was taken after so long.
     pub(super) fn record_close(&self, idle: Duration) {
         self.observed.record_close(idle);

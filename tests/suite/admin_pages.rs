@@ -8,12 +8,12 @@ const SERIES: [&str; 14] = [
     "sidekey_requests_total",
     "sidekey_request_duration_seconds",
     "sidekey_requests_in_flight",
-    "sidekey_upstream_duration_seconds",
-    "sidekey_errors_total",
+    "sidekey_upstream_response_headers_duration_seconds",
+    "sidekey_request_errors_total",
     "sidekey_upstream_unauthorized_total",
-    "sidekey_token_fetch_total",
-    "sidekey_token_fetch_duration_seconds",
-    "sidekey_token_fetch_consecutive_failures",
+    "sidekey_token_requests_total",
+    "sidekey_token_request_duration_seconds",
+    "sidekey_token_request_consecutive_failures",
     "sidekey_token_expiry_timestamp_seconds",
     "sidekey_token_last_success_timestamp_seconds",
     "sidekey_token_next_refresh_timestamp_seconds",
@@ -59,7 +59,7 @@ async fn readiness_is_the_state_of_the_tokens_and_liveness_is_not() {
     );
     assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "crm")]).await, Some(1.0));
     assert_eq!(
-        sidekey.metric("sidekey_token_fetch_consecutive_failures", &[("service", "crm")]).await,
+        sidekey.metric("sidekey_token_request_consecutive_failures", &[("service", "crm")]).await,
         Some(0.0)
     );
 }

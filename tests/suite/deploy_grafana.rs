@@ -9,7 +9,7 @@ use super::oauth2::service;
 use crate::harness::{Answer, Prometheus, Sidekey, TokenEndpoint, Upstream, assert_eventually};
 
 /// Panels that show nothing where nothing of their kind has happened.
-const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Requests sent again after a 401"];
+const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Upstream retries"];
 
 #[tokio::test]
 async fn every_query_has_an_answer_from_a_sidekey_in_use() {
@@ -19,7 +19,7 @@ async fn every_query_has_an_answer_from_a_sidekey_in_use() {
 
     // Counters rise between two scrapes, or their rate is nothing.
     prometheus.eventually("sidekey_credential_ready == 1").await;
-    let rising = "sum(rate(sidekey_requests_total[30s])) > 0 and sum(rate(sidekey_errors_total[30s])) > 0 \
+    let rising = "sum(rate(sidekey_requests_total[30s])) > 0 and sum(rate(sidekey_request_errors_total[30s])) > 0 \
                   and sum(rate(sidekey_upstream_unauthorized_total[30s])) > 0";
     assert_eventually(Duration::from_secs(30), rising, async || {
         sidekey.get("/crm/a").await;

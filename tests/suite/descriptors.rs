@@ -23,6 +23,12 @@ async fn a_low_limit_that_can_be_raised_is_none() {
         caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert_eq!(caller.response().await.status, 200);
     }
+    let address = sidekey.address().to_string();
+    let open = async || sidekey.metric("sidekey_connections_open", &[("listener", &address)]).await;
+    assert_eq!(open().await, Some(300.0));
+    drop(callers);
+    assert_eventually(PATIENCE, "connections are counted until they end", async || open().await == Some(0.0))
+        .await;
     assert!(!sidekey.log().contains("the limit on open files"), "300 of 600 are enough");
 }
 
@@ -121,7 +127,7 @@ async fn with_no_descriptor_left_callers_are_told_or_wait_and_are_served_when_th
     assert_eq!(Call::get(sidekey.admin_url("/readyz")).send().await.status, 200);
     let failures = sidekey.metric("sidekey_accept_failures_total", &[]).await;
     assert!(failures >= Some(2.0), "{failures:?}");
-    let errors = sidekey.metric("sidekey_errors_total", &[("reason", "upstream_connect")]).await;
+    let errors = sidekey.metric("sidekey_request_errors_total", &[("reason", "upstream_connect")]).await;
     assert_eq!(errors, Some(f64::from(refused)));
     assert_eq!(sidekey.log().matches(WAITS).count(), 1, "{}", sidekey.log());
 }

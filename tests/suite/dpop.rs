@@ -118,7 +118,7 @@ fn wants_nonce(nonce: &str) -> Answer {
 }
 
 async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
-    sidekey.metric("sidekey_replays_total", &[("result", result)]).await
+    sidekey.metric("sidekey_upstream_retries_total", &[("result", result)]).await
 }
 
 #[tokio::test]

@@ -225,7 +225,7 @@ async fn what_sidekey_refuses_is_a_problem_document() {
         assert_eq!((response.status, response.header("sidekey-error")), (status, Some(reason)));
         assert_eq!(response.header("content-type"), Some("application/problem+json"));
         assert!(response.text().contains(reason) && response.header("connection").is_none());
-        assert!(sidekey.metric("sidekey_errors_total", &[("reason", reason)]).await.unwrap() > 0.0);
+        assert!(sidekey.metric("sidekey_request_errors_total", &[("reason", reason)]).await.unwrap() > 0.0);
     }
     assert_eq!(upstream.request_count(), 0);
 }

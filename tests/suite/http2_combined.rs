@@ -33,7 +33,7 @@ async fn revoke(endpoint: &TokenEndpoint) {
 }
 
 async fn replayed(sidekey: &Sidekey) -> Option<f64> {
-    sidekey.metric("sidekey_replays_total", &[("result", "success")]).await
+    sidekey.metric("sidekey_upstream_retries_total", &[("result", "success")]).await
 }
 
 #[tokio::test]

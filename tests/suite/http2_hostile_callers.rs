@@ -137,7 +137,7 @@ async fn a_trailer_in_the_slot_of_the_credential_is_refused() {
     frames.until(Frame::DATA).await.expect("a refusal");
     at_rest(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete && request.trailers.0.is_empty()));
-    assert_eq!(sidekey.metric("sidekey_errors_total", &[("reason", "bad_request")]).await, Some(1.0));
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await, Some(1.0));
 }
 
 #[tokio::test]

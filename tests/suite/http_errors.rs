@@ -75,7 +75,7 @@ async fn every_reason(version: Version) {
         "too_large",
     ] {
         assert_eq!(
-            sidekey.metric("sidekey_errors_total", &[("reason", reason)]).await,
+            sidekey.metric("sidekey_request_errors_total", &[("reason", reason)]).await,
             Some(1.0),
             "{reason}"
         );
@@ -111,7 +111,7 @@ async fn an_upstreams_own_error_is_not_taken_for_one_of_sidekeys() {
             );
         }
     }
-    assert_eq!(sidekey.metric("sidekey_errors_total", &[]).await, None);
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &[]).await, None);
     // Counted when the caller has its answer.
     assert_eventually(PATIENCE, "all are counted", async || {
         sidekey.metric("sidekey_requests_total", &[("service", "api")]).await == Some(22.0)

@@ -84,7 +84,7 @@ async fn every_ambiguity_in_a_head_is_refused() {
     for case in &cases {
         refused(&sidekey, case).await;
     }
-    let refusals = sidekey.metric("sidekey_errors_total", &[("reason", "bad_request")]).await;
+    let refusals = sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await;
     assert_eq!(refusals, Some(f64::from(u32::try_from(cases.len()).unwrap())));
     assert_eq!(upstream.connections(), 0);
 }

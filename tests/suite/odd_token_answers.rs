@@ -70,11 +70,11 @@ async fn no_answer_stops_the_refresher() {
         let name = format!("s{index}");
         let goes_on = async || {
             let good = [("service", name.as_str()), ("result", "success")];
-            sidekey.metric("sidekey_token_fetch_total", &good).await >= Some(2.0)
+            sidekey.metric("sidekey_token_requests_total", &good).await >= Some(2.0)
         };
         assert_eventually(PATIENCE, &format!("{name} goes on after {reason}"), goes_on).await;
         let odd = [("service", name.as_str()), ("reason", reason)];
-        let counted = sidekey.metric("sidekey_token_fetch_total", &odd).await;
+        let counted = sidekey.metric("sidekey_token_requests_total", &odd).await;
         assert_eq!(counted, Some(1.0), "{name} counts {reason}");
         assert_eq!(sidekey.get(&format!("/{name}/")).await.status, 200);
         let token = format!("Bearer {}", endpoint.issued().pop().unwrap());

@@ -152,7 +152,8 @@ async fn an_upstream_that_refuses_both_does_not_get_every_request_twice() {
     let seen = upstream.request_count();
     assert!((count + 1..count + 40).contains(&seen), "{seen} requests for {count}");
     assert_eq!(in_use(&sidekey).await, Some(0.0));
-    let replays = sidekey.metric("sidekey_replays_total", &[("result", "unauthorized")]).await.unwrap();
+    let replays =
+        sidekey.metric("sidekey_upstream_retries_total", &[("result", "unauthorized")]).await.unwrap();
     assert!((replays - f64::from(u32::try_from(seen - count).unwrap())).abs() < 0.5, "{replays}");
     // Once the upstream takes one of them, the callers have it within the same time.
     *taken.lock() = vec!["Bearer 0ld-secret"];

@@ -13,7 +13,8 @@ async fn a_request_waits_for_the_first_token_and_is_then_refused() {
     no_credential(&response);
     assert_eq!(response.header("content-type"), Some("application/problem+json"));
     assert_eq!(upstream.connections(), 0);
-    let errors = sidekey.metric("sidekey_errors_total", &[("reason", "credential_unavailable")]).await;
+    let errors =
+        sidekey.metric("sidekey_request_errors_total", &[("reason", "credential_unavailable")]).await;
     assert_eq!(errors, Some(1.0));
 }
 
@@ -45,7 +46,7 @@ async fn an_endpoint_that_comes_up_within_the_wait_is_in_time() {
     let config = service("api", &upstream, &endpoint, "", "token_wait: 30s,");
     let sidekey = Sidekey::serving(&config).start().await;
     let failed =
-        async || sidekey.metric("sidekey_token_fetch_total", &[("result", "failure")]).await.is_some();
+        async || sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.is_some();
     assert_eventually(PATIENCE, "the first try fails", failed).await;
     let waiting = tokio::spawn(Call::get(sidekey.url("/api/")).send());
     endpoint.come_up();

@@ -18,7 +18,7 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
     assert_eq!(sidekey.get("/api/").await.text(), "granted");
     fail(&endpoint);
     let failed =
-        async || sidekey.metric("sidekey_token_fetch_total", &[("result", "failure")]).await.is_some();
+        async || sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.is_some();
     assert_eventually(PATIENCE, "a refresh fails", failed).await;
 
     let refused = async || {
@@ -46,13 +46,13 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
         "{line}"
     );
 
-    let steps = sidekey.metric("sidekey_token_fetch_total", &[("result", "failure")]).await;
+    let steps = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await;
     endpoint.come_up();
     let served = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(PATIENCE, "it is served again", served).await;
     // The try under way when it came up may still have been lost; the next one is not.
-    let more =
-        sidekey.metric("sidekey_token_fetch_total", &[("result", "failure")]).await.unwrap() - steps.unwrap();
+    let more = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.unwrap()
+        - steps.unwrap();
     assert!(more <= 1.0, "{more} more tries failed");
     assert!(upstream.requests().iter().all(|request| request.header("authorization").is_some()));
 }

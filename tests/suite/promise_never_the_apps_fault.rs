@@ -17,7 +17,7 @@ async fn a_refusal_by_the_identity_provider_is_not_the_callers() {
         let config = service("api", &upstream, &endpoint, "", "token_wait: 0s,");
         let sidekey = Sidekey::serving(&config).start().await;
         let refused =
-            async || sidekey.metric("sidekey_token_fetch_total", &[("reason", "refused")]).await.is_some();
+            async || sidekey.metric("sidekey_token_requests_total", &[("reason", "refused")]).await.is_some();
         assert_eventually(PATIENCE, "the token is refused", refused).await;
         let response = sidekey.get("/api/").await;
         no_credential(&response);
@@ -85,8 +85,9 @@ async fn a_caller_is_told_to_come_back_when_the_next_token_request_is_made() {
     endpoint.always(TokenAnswer::retry_after("1000"));
     let config = service("api", &upstream, &endpoint, "", "token_wait: 0s,");
     let sidekey = Sidekey::serving(&config).start().await;
-    let limited =
-        async || sidekey.metric("sidekey_token_fetch_total", &[("reason", "rate_limited")]).await.is_some();
+    let limited = async || {
+        sidekey.metric("sidekey_token_requests_total", &[("reason", "rate_limited")]).await.is_some()
+    };
     assert_eventually(PATIENCE, "the endpoint asks to wait", limited).await;
     let told = async || no_credential(&sidekey.get("/api/").await) > 900;
     assert_eventually(PATIENCE, "so is the caller", told).await;

@@ -37,7 +37,8 @@ closed: {{ upstream: 'http://{}', auth: {{ type: bearer, token: t }} }}
     sidekey.get("/static/a").await;
     let page = sidekey.metrics().await;
     promtool_check_metrics(&page).await;
-    for series in ["sidekey_requests_total", "sidekey_errors_total", "sidekey_token_fetch_total", "process_"]
+    for series in
+        ["sidekey_requests_total", "sidekey_request_errors_total", "sidekey_token_requests_total", "process_"]
     {
         assert!(page.contains(&format!("\n{series}")), "{series} is there:\n{page}");
     }

@@ -75,7 +75,7 @@ async fn refuses_raw_basic_with_special_characters_and_the_caller_gets_503_not_4
     assert!(!sidekey.is_ready().await);
     assert!(!oidc.log().contains("api GET"), "nothing goes to the API without a token");
     assert!(!sidekey.log().contains(WEIRD_SECRET), "the secret is not logged");
-    let failed = sidekey.metric("sidekey_token_fetch_total", &[("result", "failure")]).await;
+    let failed = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await;
     assert!(failed.is_some_and(|count| count >= 1.0), "{failed:?}");
 }
 

@@ -72,6 +72,8 @@ async fn an_address_in_use_refuses_the_whole_reload() {
     ));
     assert!(!sidekey.reload().await);
     assert!(sidekey.log().contains(&format!("cannot listen on {address}")));
+    let metrics = sidekey.metrics().await;
+    assert!(!metrics.contains("service=\"new\""), "a service that does not run has no series: {metrics}");
     assert_eq!(sent(sidekey.url("/api/x"), &upstream).await, "Bearer api", "nothing of it is taken");
     assert_eq!(sidekey.newest_address_of("more"), None);
     drop(taken);

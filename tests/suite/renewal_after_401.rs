@@ -30,7 +30,7 @@ fn sent(upstream: &Upstream, token: &str) -> usize {
 }
 
 async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
-    sidekey.metric("sidekey_replays_total", &[("result", result)]).await
+    sidekey.metric("sidekey_upstream_retries_total", &[("result", result)]).await
 }
 
 #[tokio::test]
@@ -53,6 +53,31 @@ async fn a_revoked_token_is_replaced_and_the_caller_notices_nothing() {
     assert_eq!(replays(&sidekey, "success").await, Some(7.0));
     assert_eq!(sidekey.metric("sidekey_upstream_unauthorized_total", &[]).await, Some(7.0));
     assert_eq!(endpoint.request_count(), 8);
+}
+
+#[tokio::test]
+async fn retry_that_outlives_its_service_brings_no_series_back() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let configuration = |name: &str| {
+        let services = service(name, &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
+        format!("reload: {{ interval: 0s }}\n{}", Sidekey::configuration_serving(&services))
+    };
+    let sidekey = Sidekey::configured(&configuration("api")).start_ready().await;
+    // Longer than the shortest interval between two token requests.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let gate = Gate::closed();
+    upstream.next(Answer::status(401));
+    upstream.next(Answer::ok("granted").held_by(&gate));
+    let mut caller = sidekey.connect().await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(2).await;
+    assert!(sidekey.metrics().await.contains("service=\"api\""));
+    sidekey.reconfigure(&configuration("other"));
+    assert!(sidekey.reload().await);
+    gate.open();
+    assert_eq!(caller.response().await.text(), "granted");
+    let metrics = sidekey.metrics().await;
+    assert!(!metrics.contains("service=\"api\"") && metrics.contains("service=\"other\""), "{metrics}");
 }
 
 #[tokio::test]

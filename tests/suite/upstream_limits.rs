@@ -35,7 +35,7 @@ async fn no_more_requests_at_a_time_than_allowed() {
     }
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(upstream.request_count(), 3);
-    assert_eq!(sidekey.metric("sidekey_errors_total", &[("reason", "overloaded")]).await, Some(3.0));
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &[("reason", "overloaded")]).await, Some(3.0));
 }
 
 #[tokio::test]
@@ -85,7 +85,10 @@ async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
     let chaos = ChaosProxy::before(upstream.address()).await;
     let url = format!("http://{}", chaos.address());
     let sidekey = before_url(&url, ", circuit: { failures: 3, open: 2s }").await;
+    let gauge = async |name: &str| sidekey.metric(name, &[("service", "api")]).await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
+    assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
+    assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(1.0));
     chaos.cut();
     chaos.refuse();
     for _ in 0..3 {
@@ -97,12 +100,15 @@ async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
         assert!((1..=2).contains(&seconds), "{seconds}");
     }
     assert_eq!(chaos.connections(), connections, "nothing is tried while it is open");
+    assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(1.0));
+    assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(0.0));
     sidekey
         .logged("circuit open: the last requests failed, so nothing is sent to the upstream for a while")
         .await;
     chaos.resume();
     assert_eventually(PATIENCE, "it closes", async || sidekey.get("/api/x").await.status == 200).await;
     sidekey.logged("circuit closed: the upstream answers again").await;
+    assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
     for _ in 0..5 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
     }

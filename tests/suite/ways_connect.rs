@@ -284,7 +284,7 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
     let (_, mut wire) = connect(&sidekey, &target).await;
     let mut server = other.accept().await;
     assert_eq!((wire.rest().await, server.rest().await), (String::new(), String::new()));
-    let labels = [("service", ""), ("method", "CONNECT"), ("code", "2xx")];
+    let labels = [("service", ""), ("method", "CONNECT"), ("status_class", "2xx")];
     crate::harness::assert_eventually(PATIENCE, "it is counted", async || {
         sidekey.metric("sidekey_requests_total", &labels).await == Some(1.0)
     })

@@ -62,7 +62,7 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
         ("GET /api/x HTTP/1.1\r\n\r\n", 400, "", "OTHER", "", "bad_request"),
         ("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n", 403, "", "OTHER", "", "forbidden"),
     ] {
-        let labels = [("service", service), ("method", method), ("code", "4xx")];
+        let labels = [("service", service), ("method", method), ("status_class", "4xx")];
         let count = async || sidekey.metric("sidekey_requests_total", &labels).await.unwrap_or(0.0);
         let before = count().await;
         let mut client = sidekey.connect().await;

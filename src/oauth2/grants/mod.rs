@@ -16,7 +16,7 @@ use super::client::endpoint::TokenEndpoint;
 use super::refresh_tokens::registry::RefreshTokenRegistry;
 use super::{TokenSource, WithMetrics, WithTracing};
 use crate::config::Grant;
-use crate::metrics::TokenUsers;
+use crate::metrics::SharedTokenMetrics;
 use crate::otel::Current;
 
 pub use authorization_code::{AuthorizationError, AuthorizationRequest};
@@ -34,7 +34,7 @@ pub fn source(
     endpoint: TokenEndpoint,
     names: &[&str],
     refresh_tokens: &RefreshTokenRegistry,
-    users: &TokenUsers,
+    users: &SharedTokenMetrics,
     traces: &Arc<Current>,
 ) -> Arc<dyn TokenSource> {
     let config = endpoint.config().clone();

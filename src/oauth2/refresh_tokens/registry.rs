@@ -16,7 +16,7 @@ use super::files::{
     AccessTokenRecord, FileVersion, Identity, Lock, StateDir, StateError, StateFile, StateRecord,
 };
 use crate::config::OAuth2;
-use crate::metrics::TokenUsers;
+use crate::metrics::SharedTokenMetrics;
 use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
@@ -53,7 +53,7 @@ impl RefreshTokenRegistry {
         name: String,
         config: &OAuth2,
         inner: S,
-        users: TokenUsers,
+        users: SharedTokenMetrics,
     ) -> PersistedSource<S> {
         let keeping = self.dir.as_ref().filter(|dir| dir.keeps_access_tokens());
         let request = keeping.map(|dir| dir.fingerprint(config));
@@ -206,7 +206,7 @@ pub struct PersistedSource<S> {
     requires_refresh_token: bool,
     /// Fingerprint of all that shapes the request, where access tokens are kept.
     request: Option<String>,
-    users: TokenUsers,
+    users: SharedTokenMetrics,
 }
 
 impl<S: TokenSource> PersistedSource<S> {

@@ -4,19 +4,19 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use crate::metrics::TokenUsers;
+use crate::metrics::SharedTokenMetrics;
 use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
 use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.
 pub struct WithMetrics<S> {
     inner: S,
-    users: TokenUsers,
+    users: SharedTokenMetrics,
 }
 
 impl<S> WithMetrics<S> {
     /// Wraps a source.
-    pub fn new(inner: S, users: TokenUsers) -> Self {
+    pub fn new(inner: S, users: SharedTokenMetrics) -> Self {
         Self { inner, users }
     }
 }
@@ -36,7 +36,7 @@ impl<S: TokenSource> TokenSource for WithMetrics<S> {
             return result;
         }
         let reason = reason.map_or("", SourceErrorKind::as_str);
-        self.users.fetched(reason, start.elapsed());
+        self.users.request_finished(reason, start.elapsed());
         result
     }
 }

@@ -172,7 +172,7 @@ mod tests {
             tracer: None,
         };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-        ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None)))
+        ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None, Arc::default())))
     }
 
     /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.

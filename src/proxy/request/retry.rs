@@ -12,6 +12,7 @@ use httparse::Header;
 use super::exchange::{ExchangeError, Request, whole_body};
 use super::prepare::prepare;
 use crate::credential::Switch;
+use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::ProxyError;
 use crate::proxy::span::SpanSource;
@@ -56,14 +57,15 @@ impl Request<'_> {
             // Whatever is not HTTP is refused where it is parsed.
             let is_refused = answer.filled().get(9..12) == Some(b"401");
             if is_retry {
-                self.service.metrics.replayed(match (&asked, is_refused) {
-                    (Err(_), _) => "error",
+                let result = match (&asked, is_refused) {
+                    (Err(_), _) => RetryResult::Error,
                     (Ok(_), true) => {
                         self.service.credential.refused_again();
-                        "unauthorized"
+                        RetryResult::Unauthorized
                     }
-                    (Ok(_), false) => "success",
-                });
+                    (Ok(_), false) => RetryResult::Success,
+                };
+                self.service.metrics.retried(RetryReason::Unauthorized, result);
             }
             let (connection, length) = asked?;
             if !is_refused {

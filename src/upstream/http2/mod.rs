@@ -111,6 +111,12 @@ impl Connections {
         Ok(Stream::new(shared))
     }
 
+    /// The number of connections that carry no request.
+    pub(super) fn idle(&self) -> usize {
+        let is_idle = |shared: &&Arc<SharedConnection>| shared.active.load(Ordering::Relaxed) == 0;
+        self.shards.iter().map(|shard| shard.open.lock().iter().filter(is_idle).count()).sum()
+    }
+
     /// Closes what carried nothing for too long.
     pub(super) fn sweep(&self) {
         for shard in &self.shards {

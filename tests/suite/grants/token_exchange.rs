@@ -69,7 +69,7 @@ async fn a_subject_token_that_cannot_be_read_costs_no_request_and_is_named() {
     let named = async || sidekey.log().contains("subject_token (file ");
     assert_eventually(PATIENCE, "the log says what is missing", named).await;
     let requests = endpoint.request_count();
-    let counted = sidekey.metric("sidekey_token_fetch_total", &[("reason", "local")]).await;
+    let counted = sidekey.metric("sidekey_token_requests_total", &[("reason", "local")]).await;
     assert!(counted.is_some_and(|count| count >= 1.0), "{counted:?}");
     assert_eventually(PATIENCE, "it is not ready", async || !sidekey.is_ready().await).await;
     assert_eq!(endpoint.request_count(), requests);

@@ -20,7 +20,7 @@ async fn a_service_without_a_login_answers_503_and_one_login_makes_it_work_witho
     assert!(page.text().contains("run `sidekey login api`"), "{}", page.text());
     assert!(sidekey.log().contains("run `sidekey login api`"));
     assert_eq!((upstream.request_count(), endpoint.request_count()), (0, 0));
-    let counted = sidekey.metric("sidekey_token_fetch_total", &[]).await.unwrap_or_default();
+    let counted = sidekey.metric("sidekey_token_requests_total", &[]).await.unwrap_or_default();
     assert!(counted.abs() < 0.5, "no request was made, and none counted: {counted}");
 
     endpoint.next(issued(3600, "from-the-login"));

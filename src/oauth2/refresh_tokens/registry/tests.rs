@@ -1,4 +1,4 @@
-use crate::metrics::TokenUsers;
+use crate::metrics::SharedTokenMetrics;
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ fn process_with(
         name,
         requires_refresh_token: true,
         request,
-        users: TokenUsers::default(),
+        users: SharedTokenMetrics::default(),
     }
 }
 
@@ -247,7 +247,7 @@ async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     let refresh_tokens = Arc::new(RefreshTokens::new(None));
     registry.entries.lock().insert(Identity::for_test("crm"), refresh_tokens.clone());
     let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
-    let (name, users) = ("crm".into(), TokenUsers::default());
+    let (name, users) = ("crm".into(), SharedTokenMetrics::default());
     let running = Arc::new(PersistedSource {
         inner: source,
         refresh_tokens,

@@ -1,0 +1,57 @@
+//! `/metrics`, and the state of the services that it shows.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::TextEncoder;
+
+use super::Admin;
+use crate::metrics::{ServiceState, ServiceStates, TokenState};
+use crate::runtime::service::Service;
+use crate::runtime::snapshot::Runtime;
+
+pub(super) fn router() -> Router<Arc<Admin>> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
+    if let Err(problem) = admin.rules.now().metrics(&head) {
+        return problem.into_response();
+    }
+    match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!("metrics cannot be written: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// The gauges of the services' state, to be registered beside the other series.
+pub fn service_states(runtime: Arc<Runtime>) -> ServiceStates {
+    ServiceStates::new(move || runtime.current().services.iter().map(|service| state(service)).collect())
+}
+
+fn state(service: &Service) -> ServiceState {
+    let token = service.credential.store().map(|store| {
+        let status = store.status();
+        TokenState {
+            consecutive_failures: status.failures,
+            expiry: store.expiry_unix_seconds(),
+            last_success: status.last_success_unix_seconds(),
+            next_refresh: status.next_attempt_unix_seconds(),
+        }
+    });
+    ServiceState {
+        service: service.name.clone(),
+        is_ready: service.credential.is_ready(),
+        is_previous_in_use: service.credential.is_previous_in_use(),
+        is_circuit_breaker_open: service.upstream.is_circuit_breaker_open(),
+        idle_connections: service.upstream.idle_connections(),
+        token,
+    }
+}

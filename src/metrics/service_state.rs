@@ -1,0 +1,184 @@
+//! Gauges that are read from the state of the services when `/metrics` is: they cost no request anything, are never stale,
+//! and a service that is gone has none.
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, Opts};
+
+/// The state of one service.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceState {
+    /// Its name.
+    pub service: String,
+    /// Whether its credential is usable.
+    pub is_ready: bool,
+    /// Whether its previous secret is in use; `None` if it has none.
+    pub is_previous_in_use: Option<bool>,
+    /// Whether its circuit breaker is open; `None` if it has none.
+    pub is_circuit_breaker_open: Option<bool>,
+    /// Connections to its upstream that no request is using.
+    pub idle_connections: usize,
+    /// `None` if it has no token.
+    pub token: Option<TokenState>,
+}
+
+/// The state of a service's token. Times are seconds of Unix time; `None` is what has not happened yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokenState {
+    /// Token requests that failed since the last that succeeded.
+    pub consecutive_failures: u32,
+    /// When the token expires.
+    pub expiry: Option<f64>,
+    /// When a token was last obtained.
+    pub last_success: Option<f64>,
+    /// When the next token request is due.
+    pub next_refresh: Option<f64>,
+}
+
+/// One gauge; a service for which `value` is `None` has no series. A 0 in its place would read as 1970: an alert on it would
+/// fire before the first token.
+struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    value: fn(&ServiceState) -> Option<f64>,
+}
+
+const GAUGES: [Gauge; 8] = [
+    Gauge {
+        name: "sidekey_credential_ready",
+        help: "Whether the service has a usable credential right now.",
+        value: |state| Some(number(state.is_ready)),
+    },
+    Gauge {
+        name: "sidekey_previous_credential_in_use",
+        help: "Whether requests have the secret from before a rotation (`previous`), because the upstream rejects the new one.",
+        value: |state| state.is_previous_in_use.map(number),
+    },
+    Gauge {
+        name: "sidekey_circuit_breaker_open",
+        help: "Whether the service's circuit breaker is open, so that requests are rejected.",
+        value: |state| state.is_circuit_breaker_open.map(number),
+    },
+    Gauge {
+        name: "sidekey_upstream_connections_idle",
+        help: "Open connections to the upstream that no request is using.",
+        value: |state| Some(f64::from(u32::try_from(state.idle_connections).unwrap_or(u32::MAX))),
+    },
+    Gauge {
+        name: "sidekey_token_request_consecutive_failures",
+        help: "Token requests that failed since the last that succeeded.",
+        value: |state| state.token.map(|token| token.consecutive_failures.into()),
+    },
+    Gauge {
+        name: "sidekey_token_expiry_timestamp_seconds",
+        help: "When the current token expires, as Unix time.",
+        value: |state| state.token?.expiry,
+    },
+    Gauge {
+        name: "sidekey_token_last_success_timestamp_seconds",
+        help: "When a token was last obtained, as Unix time.",
+        value: |state| state.token?.last_success,
+    },
+    Gauge {
+        name: "sidekey_token_next_refresh_timestamp_seconds",
+        help: "When the next token request is due, as Unix time.",
+        value: |state| state.token?.next_refresh,
+    },
+];
+
+fn number(is_so: bool) -> f64 {
+    u8::from(is_so).into()
+}
+
+impl Gauge {
+    fn empty(&self) -> GaugeVec {
+        GaugeVec::new(Opts::new(self.name, self.help), &["service"]).expect("a valid name and help text")
+    }
+}
+
+/// The collector of these gauges.
+pub struct ServiceStates {
+    read: Box<dyn Fn() -> Vec<ServiceState> + Send + Sync>,
+    /// For their descriptions alone.
+    empty: Vec<GaugeVec>,
+}
+
+impl ServiceStates {
+    /// `read` gives the state of every service that there is, and is called for each scrape.
+    pub fn new(read: impl Fn() -> Vec<ServiceState> + Send + Sync + 'static) -> Self {
+        Self { read: Box::new(read), empty: GAUGES.iter().map(Gauge::empty).collect() }
+    }
+}
+
+impl Collector for ServiceStates {
+    fn desc(&self) -> Vec<&Desc> {
+        self.empty.iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let states = (self.read)();
+        let family = |gauge: &Gauge| {
+            let series = gauge.empty();
+            for state in &states {
+                if let Some(value) = (gauge.value)(state) {
+                    series.with_label_values(&[&state.service]).set(value);
+                }
+            }
+            series.collect()
+        };
+        GAUGES.iter().flat_map(family).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use prometheus::{Registry, TextEncoder};
+
+    use super::*;
+
+    #[test]
+    fn state_gauges_follow_services_and_omit_unknown_values() {
+        let states = Arc::new(Mutex::new(vec![
+            ServiceState {
+                service: "static".into(),
+                is_ready: true,
+                idle_connections: 3,
+                ..Default::default()
+            },
+            ServiceState {
+                service: "oauth2".into(),
+                is_circuit_breaker_open: Some(true),
+                token: Some(TokenState {
+                    consecutive_failures: 2,
+                    next_refresh: Some(9.5),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+        ]));
+        let registry = Registry::new();
+        let read = states.clone();
+        registry.register(Box::new(ServiceStates::new(move || read.lock().clone()))).unwrap();
+        let series = || -> Vec<String> {
+            let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        assert_eq!(
+            series(),
+            [
+                r#"sidekey_circuit_breaker_open{service="oauth2"} 1"#,
+                r#"sidekey_credential_ready{service="oauth2"} 0"#,
+                r#"sidekey_credential_ready{service="static"} 1"#,
+                r#"sidekey_token_next_refresh_timestamp_seconds{service="oauth2"} 9.5"#,
+                r#"sidekey_token_request_consecutive_failures{service="oauth2"} 2"#,
+                r#"sidekey_upstream_connections_idle{service="oauth2"} 0"#,
+                r#"sidekey_upstream_connections_idle{service="static"} 3"#,
+            ]
+        );
+        states.lock().pop();
+        assert!(series().iter().all(|line| !line.contains("oauth2")), "{:?}", series());
+    }
+}
