@@ -123,7 +123,7 @@ impl fmt::Debug for Token {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
-    /// Closed set; the `reason` label of `sidekey_token_fetch_total`.
+    /// Closed set; the `reason` label of `sidekey_token_requests_total`.
     pub reason: SourceErrorKind,
     /// For the log and the status page: short, no control characters, no secret.
     pub message: String,
