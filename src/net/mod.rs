@@ -1,6 +1,18 @@
-//! Sockets and names: listening sockets and where they come from, read buffers, keep-alive, DNS.
+//! Sockets, names and buffers.
+//!
+//! ```text
+//! listener           listening sockets, and sockets inherited from another process
+//! socket_activation  sockets passed by a service manager
+//! fd_transfer        sockets handed to the next process in an upgrade
+//! keepalive          TCP keep-alive
+//! buffer             the pool of read buffers
+//! read_ahead         fewer system calls for a reader that asks for little at a time
+//! dns/               host names to addresses
+//! deadline           a deadline that threads share without a lock
+//! ```
 
 pub(crate) mod buffer;
+pub(crate) mod deadline;
 pub mod dns;
 pub mod fd_transfer;
 pub mod keepalive;

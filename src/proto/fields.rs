@@ -1,48 +1,48 @@
-//! What each header field is to a proxy (RFC 9110 §7.6, RFC 9112 §7, §9.6): which belong to one connection and are never
-//! passed on, which frame the message, and which the rest of the program asks about.
+//! Classes of header fields (RFC 9110 §7.6, RFC 9112 §7, §9.6): fields of one connection, which are never passed on, fields
+//! that frame the message, and fields that other modules look for.
 
 use memchr::memchr_iter;
 
-/// A header field that a proxy treats in a way of its own; every other field is [`HeaderClass::EndToEnd`] and passes untouched.
+/// How a proxy treats a header field. A field without a rule of its own is [`HeaderClass::EndToEnd`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderClass {
-    /// Passed on as it came.
+    /// Passed on unchanged.
     EndToEnd,
     /// `Authorization`
     Authorization,
-    /// `Connection`: names further fields that belong to the connection.
+    /// `Connection`: names further fields of the connection.
     Connection,
     /// `Content-Length`
     ContentLength,
     /// `Cookie`
     Cookie,
-    /// `Host`: replaced by the upstream's.
+    /// `Host`: replaced by the upstream's authority.
     Host,
-    /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`, `Proxy-Authenticate`: ends here.
+    /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`, `Proxy-Authenticate`: not passed on.
     HopByHop,
     /// `Location`, `Content-Location`: may name the upstream.
     Location,
-    /// `Sidekey-Error`: only Sidekey writes it, so one from an upstream is dropped.
+    /// `Sidekey-Error`: written by Sidekey only, so one from an upstream is removed.
     SidekeyError,
-    /// `TE`: ends here, but that trailers are welcome is said again.
+    /// `TE`: not passed on, but `TE: trailers` is written again.
     Te,
-    /// `traceparent`: passed on as it came, or replaced where the request is recorded as a part of the trace.
+    /// `traceparent`: passed on unchanged, or replaced if the request is recorded as a span of the trace.
     Traceparent,
-    /// `tracestate`: passed on as it came, and only beside the `traceparent` it came with.
+    /// `tracestate`: passed on unchanged, but only with the `traceparent` it came with.
     Tracestate,
     /// `Trailer`: passed on with chunked content only.
     Trailer,
     /// `Transfer-Encoding`
     TransferEncoding,
-    /// `Upgrade`: ends here unless the upgrade is one that Sidekey passes through.
+    /// `Upgrade`: not passed on, unless the upgrade is one that Sidekey supports.
     Upgrade,
 }
 
 impl HeaderClass {
-    /// Looks a field name up, in any case.
+    /// The class of a field name, in any case.
     pub fn of(name: &str) -> Self {
         let is = |known: &str| known.eq_ignore_ascii_case(name);
-        // Length first: most names end here.
+        // The length comes first: it decides most names.
         match name.len() {
             2 if is("te") => Self::Te,
             4 if is("host") => Self::Host,
@@ -77,7 +77,7 @@ pub fn has_token(value: &[u8], token: &str) -> bool {
     tokens(value).any(|candidate| candidate.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Whether a line ends in a line feed alone, which some servers forgive and others read as part of the line.
+/// Whether a line ends in a line feed alone. Some servers accept that, others read it as part of the line.
 pub fn has_bare_line_feed(bytes: &[u8]) -> bool {
     memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r')
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_fields_of_a_connection_in_any_case() {
+    fn header_class_ignores_case() {
         assert_eq!(HeaderClass::of("Connection"), HeaderClass::Connection);
         assert_eq!(HeaderClass::of("KEEP-ALIVE"), HeaderClass::HopByHop);
         assert_eq!(HeaderClass::of("proxy-Authorization"), HeaderClass::HopByHop);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_lists_as_they_are_written() {
+    fn has_token_reads_comma_separated_lists() {
         assert!(has_token(b"keep-alive ,\tUpgrade", "upgrade"));
         assert!(has_token(b",,close,", "close"));
         assert!(!has_token(b"closed, not-close", "close"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_a_line_feed_that_stands_alone() {
+    fn has_bare_line_feed_finds_lone_line_feeds() {
         for lines in [&b"\n"[..], b"a\nb\r\n", b"a\r\n\n", b"a\r\n\r\r\n\nb"] {
             assert!(has_bare_line_feed(lines), "{lines:?}");
         }

@@ -1,4 +1,5 @@
-//! Which version of HTTP a request goes by, and a connection for it.
+//! Chooses the HTTP version for a request, and acquires a connection for it: a pooled one, a stream of a shared one, or a
+//! new one.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,20 +7,23 @@ use std::time::Duration;
 use http::uri::Scheme;
 use tokio::time::timeout;
 
-use super::{ConnectError, Connection, Endpoint, PingHandle, Stream, http2};
+use super::connect::ConnectError;
+use super::connection::Connection;
+use super::endpoint::Endpoint;
+use super::stream::Stream;
 use crate::config::Protocol;
 use crate::proto::http2::{ALPN_HTTP1, ALPN_HTTP2};
 
-/// What of a request decides on its version.
+/// The properties of a request that determine its HTTP version.
 #[derive(Debug, Clone, Copy)]
 pub struct ProtocolRequirements {
-    /// It came by HTTP/2.
+    /// The caller uses HTTP/2.
     pub downstream_http2: bool,
-    /// It is to become a WebSocket, which only HTTP/1.1 can.
+    /// The request is for a WebSocket, which needs HTTP/1.1.
     pub websocket: bool,
 }
 
-/// What is spoken, or offered in the TLS handshake.
+/// The versions that are offered in the TLS handshake (ALPN, RFC 7301), or used without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alpn {
     H1,
@@ -31,7 +35,7 @@ impl Endpoint {
     fn alpn(&self, requirements: ProtocolRequirements) -> Alpn {
         match self.protocol {
             Protocol::Http2 => Alpn::H2,
-            // What came by HTTP/2 may need it (gRPC does); what came by HTTP/1.1 is best left as it is.
+            // A request that came by HTTP/2 may need it (gRPC does). One that came by HTTP/1.1 stays as it is.
             Protocol::Auto
                 if requirements.downstream_http2 && !requirements.websocket && !self.is_plain() =>
             {
@@ -41,13 +45,13 @@ impl Endpoint {
         }
     }
 
-    /// Whether the request may go by a connection that others share, whose other end may say that it has not acted on it.
+    /// Whether the request may use a connection that requests share, so that the upstream may report it as unprocessed.
     pub fn may_share(&self, requirements: ProtocolRequirements) -> bool {
         self.alpn(requirements) != Alpn::H1
     }
 
-    /// A connection that is there already, if there is one that still lives. For a request that must not be sent twice,
-    /// only one that the upstream is not likely to be closing right now.
+    /// A connection that is already open, if there is one. For a request that must not be sent twice, only one that the
+    /// upstream is not likely to be closing.
     pub fn idle(&self, requirements: ProtocolRequirements, is_idempotent: bool) -> Option<Connection> {
         match self.alpn(requirements) {
             Alpn::H1 => self.idle_http1(is_idempotent),
@@ -62,7 +66,7 @@ impl Endpoint {
         Some(Connection { stream, address, idle: Some(idle), is_shared: false })
     }
 
-    /// A new connection, within the connect timeout; or a stream of one that somebody else opened meanwhile.
+    /// A new connection within `limit`, or a stream of one that another request has opened meanwhile.
     pub async fn connect(
         &self,
         requirements: ProtocolRequirements,
@@ -70,9 +74,9 @@ impl Endpoint {
     ) -> Result<Connection, ConnectError> {
         let alpn = self.alpn(requirements);
         if alpn == Alpn::H1 {
-            return self.dial(&[], limit).await;
+            return self.open(&[], limit).await;
         }
-        // In a box: a connection that is idle should not hold room for what it needs once.
+        // Boxed, so that the future of an idle connection does not reserve memory for it.
         Box::pin(self.connect_http2(requirements, alpn, limit)).await
     }
 
@@ -93,7 +97,7 @@ impl Endpoint {
         let _opening = match alpn {
             Alpn::H2H1 if self.prefers_http1.load(Ordering::Relaxed) => None,
             _ => Some(
-                timeout(limit, self.http2.opening())
+                timeout(limit, self.http2.lock_opening())
                     .await
                     .map_err(|_| timed_out("waiting for a connection that another request opens"))?,
             ),
@@ -102,7 +106,7 @@ impl Endpoint {
             return Ok(Connection::shared(stream));
         }
         let protocols: &[_] = if alpn == Alpn::H2 { &[ALPN_HTTP2] } else { &[ALPN_HTTP2, ALPN_HTTP1] };
-        let Connection { stream, address, .. } = self.dial(protocols, limit).await?;
+        let Connection { stream, address, .. } = self.open(protocols, limit).await?;
         let is_http2 = match &stream {
             Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2),
             Stream::Plain(_) | Stream::Http2(_) => true,
@@ -121,29 +125,14 @@ impl Endpoint {
             }
         };
         let opened =
-            timeout(limit, settings).await.map_err(|_| timed_out("its HTTP/2 settings did not come"))?;
+            timeout(limit, settings).await.map_err(|_| timed_out("waiting for its HTTP/2 settings"))?;
         let stream =
             opened.map_err(|source| ConnectError::Http2 { name: self.authority.clone(), address, source })?;
         Ok(Connection { is_shared: false, ..Connection::shared(stream) })
     }
 
-    async fn dial(&self, alpn: &[&[u8]], limit: Duration) -> Result<Connection, ConnectError> {
+    async fn open(&self, alpn: &[&[u8]], limit: Duration) -> Result<Connection, ConnectError> {
         let (stream, address) = Box::pin(self.connector.connect(alpn, limit)).await?;
         Ok(Connection { stream, address, idle: None, is_shared: false })
-    }
-}
-
-impl Connection {
-    fn shared(stream: http2::Stream) -> Self {
-        let address = stream.address();
-        Self { stream: Stream::Http2(Box::new(stream)), address, idle: None, is_shared: true }
-    }
-
-    /// What to say if the upstream says nothing for too long, where others are carried by the same connection.
-    pub fn ping_handle(&self) -> Option<PingHandle> {
-        match &self.stream {
-            Stream::Http2(stream) => Some(stream.ping_handle()),
-            Stream::Plain(_) | Stream::Tls(_) => None,
-        }
     }
 }

@@ -1,92 +1,82 @@
-//! Failures in a row, and what follows from them: for a while nothing is sent, then one request tries.
+//! A circuit breaker over consecutive failures.
 //!
-//! The same for one of several URLs (it is passed over) and for a whole service (`circuit`: requests are refused). Nothing
-//! but relaxed atomics: a request that goes well where all went well reads one number.
+//! | state | requests | leaves it |
+//! |---|---|---|
+//! | closed | are sent | `failure_limit` failures in a row open it |
+//! | open | are not sent | after `open_duration` it is half-open |
+//! | half-open | one is sent, a probe | the probe's success closes it, its failure or another `open_duration` opens it again |
+//!
+//! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit`: requests are
+//! rejected). It consists of relaxed atomics: a success in the closed state without failures reads one number.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-/// Failures in a row.
+use crate::net::deadline::{AtomicDeadline, Tick};
+
+/// Counts consecutive failures, and says whether a request may be sent.
 pub(super) struct CircuitBreaker {
     failure_limit: u32,
     open_duration: Duration,
     failures: AtomicU32,
-    /// Milliseconds since the program began; 0: in use.
-    open_until: AtomicU64,
+    /// Off: closed. In the future: open. In the past: half-open.
+    open_until: AtomicDeadline,
 }
 
-/// What a failure or success has changed.
+/// The change of state that a recorded result has caused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Transition {
+    /// The state is as before.
     None,
-    /// From now on nothing is sent.
+    /// Closed to open: from now on requests are not sent.
     Opened,
-    /// All is well again.
+    /// Open or half-open to closed: from now on requests are sent.
     Closed,
 }
 
 impl CircuitBreaker {
-    /// After `limit` failures in a row nothing is sent for `rest`.
+    /// A closed breaker. After `failure_limit` failures in a row it is open for `open_duration`.
     pub(super) fn new(failure_limit: u32, open_duration: Duration) -> Self {
-        Self { failure_limit, open_duration, failures: AtomicU32::new(0), open_until: AtomicU64::new(0) }
+        Self { failure_limit, open_duration, failures: AtomicU32::new(0), open_until: AtomicDeadline::off() }
     }
 
-    /// Whether a request may be sent. While it rests nothing may; after that one may, and the others only when that one
-    /// has gone well, or another rest has passed.
+    /// Whether a request may be sent; otherwise the time after which one may. In the half-open state the first caller gets
+    /// the probe, and for the others the breaker is open for another `open_duration`.
     pub(super) fn try_acquire(&self) -> Result<(), Duration> {
-        let until = self.open_until.load(Ordering::Relaxed);
-        if until == 0 {
-            return Ok(());
-        }
-        let now = now();
+        let Some(until) = self.open_until.get() else { return Ok(()) };
+        let now = Tick::now();
         if now < until {
-            return Err(Duration::from_millis(until - now));
+            return Err(until.duration_since(now));
         }
-        let next = now + millis(self.open_duration);
-        // One wins.
-        match self.open_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(self.open_duration),
-        }
+        let is_probe = self.open_until.replace(Some(until), now + self.open_duration);
+        if is_probe { Ok(()) } else { Err(self.open_duration) }
     }
 
-    /// Whether requests are rejected, but for the one that tries.
+    /// Whether the breaker is open or half-open: requests are rejected, except for the probe.
     pub(super) fn is_open(&self) -> bool {
-        self.open_until.load(Ordering::Relaxed) != 0
+        self.open_until.get().is_some()
     }
 
-    /// A request got its answer.
+    /// Records that a request got a response.
     pub(super) fn record_success(&self) -> Transition {
         if self.failures.load(Ordering::Relaxed) == 0 {
             return Transition::None;
         }
         self.failures.store(0, Ordering::Relaxed);
-        if self.open_until.swap(0, Ordering::Relaxed) == 0 { Transition::None } else { Transition::Closed }
+        if self.open_until.clear().is_none() { Transition::None } else { Transition::Closed }
     }
 
-    /// A request got none.
+    /// Records that a request got no response.
     pub(super) fn record_failure(&self) -> Transition {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failures < self.failure_limit {
             return Transition::None;
         }
-        let until = now() + millis(self.open_duration);
-        match self.open_until.swap(until, Ordering::Relaxed) {
-            0 => Transition::Opened,
-            _ => Transition::None,
+        match self.open_until.set(Tick::now() + self.open_duration) {
+            None => Transition::Opened,
+            Some(_) => Transition::None,
         }
     }
-}
-
-/// Milliseconds since the program began, from 1.
-fn now() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    millis(START.get_or_init(Instant::now).elapsed()) + 1
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -94,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_after_failures_in_a_row_and_then_lets_one_try() {
+    fn breaker_opens_after_failures_and_admits_one_probe() {
         let breaker = CircuitBreaker::new(3, Duration::from_millis(30));
         for _ in 0..2 {
             assert_eq!(breaker.record_failure(), Transition::None);
@@ -108,13 +98,13 @@ mod tests {
         assert_eq!(breaker.record_failure(), Transition::Opened);
         assert!(breaker.is_open() && breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(breaker.try_acquire(), Ok(()), "one tries");
-        assert!(breaker.try_acquire().is_err(), "and no other");
+        assert_eq!(breaker.try_acquire(), Ok(()), "half-open: the probe");
+        assert!(breaker.try_acquire().is_err(), "and no other request");
         assert_eq!(breaker.record_failure(), Transition::None, "it stays open");
         assert!(breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
         assert_eq!(breaker.try_acquire(), Ok(()));
-        assert!(breaker.is_open(), "until the one that tries has succeeded");
+        assert!(breaker.is_open(), "until the probe has succeeded");
         assert_eq!(breaker.record_success(), Transition::Closed);
         assert!(!breaker.is_open());
         assert_eq!(breaker.try_acquire(), Ok(()));

@@ -1,6 +1,5 @@
-//! One URL of an upstream: the way to it, its idle connections, its circuit breaker.
+//! One URL of an upstream: how to connect to it, its connections, and its circuit breaker.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +8,8 @@ use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
 use super::circuit_breaker::{CircuitBreaker, Transition};
-use super::connect::connector::{Connector, Proxy};
+use super::connect::{Connector, ForwardProxy, RecentFailures};
+use super::connection::Connection;
 use super::http2;
 use super::pool::Pool;
 use super::stream::Stream;
@@ -18,8 +18,9 @@ use crate::config::{Protocol, ServiceConfig};
 use crate::net::dns::Resolver;
 use crate::tls::client::TlsClient;
 
-/// So many failures in a row, and it is passed over for so long; where there are others.
+/// Failures in a row after which an endpoint is passed over, if the upstream has others.
 const CONSECUTIVE_FAILURES: u32 = 3;
+/// Time for which it is passed over.
 const EJECTION_TIME: Duration = Duration::from_secs(10);
 
 /// One URL of an upstream.
@@ -28,38 +29,19 @@ pub struct Endpoint {
     pub(super) pool: Pool,
     pub(super) protocol: Protocol,
     pub(super) http2: http2::Connections,
-    /// It chose HTTP/1.1 when it was last offered both.
+    /// Whether the server chose HTTP/1.1 when it was last offered both versions.
     pub(super) prefers_http1: AtomicBool,
     circuit_breaker: CircuitBreaker,
     warned_plain_http: AtomicBool,
-    /// Scheme and authority, as a proof of possession names them.
+    /// Scheme and authority, as a DPoP proof names them (RFC 9449 §4.2).
     pub origin: String,
-    /// `Host` of every request.
+    /// The `Host` of every request.
     pub authority: String,
-    /// Put before every path; empty, or without a trailing slash.
+    /// The prefix of every path; empty, or without a trailing slash.
     pub base_path: String,
 }
 
-/// A connection to an upstream, in use by one request.
-pub struct Connection {
-    /// To write the request to and read the response from.
-    pub stream: Stream,
-    /// The other side; the proxy, where there is one.
-    pub address: SocketAddr,
-    /// How long it was idle, if it has carried a request before: the upstream may have closed it at any moment.
-    pub(super) idle: Option<Duration>,
-    /// It is a stream of a connection that was there before.
-    pub(super) is_shared: bool,
-}
-
-impl Connection {
-    /// Whether it has carried a request before.
-    pub fn is_reused(&self) -> bool {
-        self.idle.is_some() || self.is_shared
-    }
-}
-
-/// What TLS with one URL needs; `None` for `http`.
+/// The TLS client for one URL, and the name that the server must prove; `None` for `http`.
 pub type EndpointTls = Option<(Arc<TlsClient>, ServerName<'static>)>;
 
 impl Endpoint {
@@ -71,7 +53,7 @@ impl Endpoint {
         proxy_authorization: Option<HeaderValue>,
     ) -> Self {
         let options = &service.options;
-        let proxy = options.proxy.as_ref().map(|proxy| Proxy {
+        let proxy = options.proxy.as_ref().map(|proxy| ForwardProxy {
             host: proxy.host.clone(),
             port: proxy.port,
             authorization: proxy_authorization,
@@ -84,7 +66,7 @@ impl Endpoint {
                 resolve: options.resolve.clone(),
                 proxy,
                 resolver,
-                recent_failures: super::connect::address_order::RecentFailures::default(),
+                recent_failures: RecentFailures::default(),
             },
             pool: Pool::new(&options.pool),
             protocol: service.protocol,
@@ -98,7 +80,7 @@ impl Endpoint {
         }
     }
 
-    /// The URL, as it may be shown.
+    /// The URL, without secrets.
     pub fn url(&self) -> String {
         format!("{}{}", self.origin, self.base_path)
     }
@@ -112,27 +94,27 @@ impl Endpoint {
         (if self.is_plain() { "http" } else { "https" }, host, self.connector.port)
     }
 
-    /// Takes a connection back for the next request. Only after a whole request was written and a whole response read.
-    /// `keep_alive` is how long the upstream said that it keeps it.
+    /// Returns a connection for the next request. Only after a whole request was written and a whole response was read.
+    /// `keep_alive` is the timeout that the upstream has announced.
     pub fn release(&self, connection: Connection, keep_alive: Option<Duration>) {
         if !matches!(connection.stream, Stream::Http2(_)) {
             self.pool.put(connection.stream, connection.address, keep_alive);
         }
     }
 
-    /// The connection ended without a byte of an answer.
+    /// Records that a connection ended without a byte of a response.
     pub fn record_lost(&self, connection: &Connection) {
         if let Some(idle) = connection.idle {
             self.pool.record_close(idle);
         }
     }
 
-    /// Keeps no connection from now on.
+    /// Closes idle connections, and keeps none from now on.
     pub(super) fn retire(&self) {
         self.pool.retire();
     }
 
-    /// Closes connections that were idle for too long; called now and then.
+    /// Closes connections that were idle for too long; called periodically.
     pub(super) fn sweep(&self) {
         self.pool.sweep();
         self.http2.sweep();
@@ -143,39 +125,39 @@ impl Endpoint {
         self.pool.idle() + self.http2.idle()
     }
 
-    /// Whether it is its turn.
+    /// Whether the circuit breaker admits a request; if it is half-open, the request is its probe.
     pub(super) fn is_available(&self) -> bool {
         self.circuit_breaker.try_acquire().is_ok()
     }
 
-    /// A request got an answer.
+    /// Records that a request got a response.
     pub(super) fn record_success(&self) {
         if self.circuit_breaker.record_success() == Transition::Closed {
             tracing::info!(
                 upstream.url = self.authority,
-                "answers again, and gets its share of the requests"
+                "the upstream URL responds again and gets its share of the requests"
             );
         }
     }
 
-    /// A request got none, or one that says that nobody is there.
+    /// Records that a request got no response, or the status of a gateway whose own upstream fails.
     pub(super) fn record_failure(&self, has_alternatives: bool) {
         if self.circuit_breaker.record_failure() == Transition::Opened && has_alternatives {
             tracing::warn!(
                 upstream.url = self.authority,
                 upstream.failures = CONSECUTIVE_FAILURES,
                 upstream.passed_over.seconds = EJECTION_TIME.as_secs(),
-                "does not answer; passed over as long as another does"
+                "the upstream URL does not respond; it is passed over as long as another one responds"
             );
         }
     }
 
-    /// Whether it speaks plain HTTP.
+    /// Whether the URL is `http`.
     pub fn is_plain(&self) -> bool {
         self.connector.tls.is_none()
     }
 
-    /// Whether the log is still to be told what is wrong with the URL: the first time only.
+    /// Whether to warn that the server expects TLS: `true` the first time only.
     pub fn warn_plain_http_once(&self) -> bool {
         !self.warned_plain_http.swap(true, Ordering::Relaxed)
     }

@@ -1,6 +1,7 @@
-//! How much of an upstream is used: requests at a time, requests in a time, the circuit.
+//! Limits on the use of an upstream: requests at a time (`max_in_flight`), requests in a time (`rate_limit`), and the circuit
+//! breaker (`circuit`).
 //!
-//! Atomics only. A service without limits has none of this.
+//! They consist of atomics. A service without limits has no [`Limits`].
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,21 +12,22 @@ use crate::config::{RateLimit, UpstreamOptions};
 
 /// The limits of one service.
 pub(super) struct Limits {
+    /// The number of requests in flight, and its limit.
     in_flight: Option<(AtomicUsize, usize)>,
     rate: Option<RateLimiter>,
     pub(super) circuit_breaker: Option<CircuitBreaker>,
 }
 
-/// Why a request is not sent.
+/// A request is not sent because of a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitExceeded {
-    /// For the log.
+    /// The limit, for the log.
     pub cause: String,
-    /// When to try again.
+    /// The time after which a request may be sent.
     pub retry_after: Duration,
 }
 
-/// Leave for one request; given back when it is dropped.
+/// Permission to send one request; returned when it is dropped.
 pub struct RequestPermit<'l>(&'l AtomicUsize);
 
 impl Drop for RequestPermit<'_> {
@@ -35,7 +37,7 @@ impl Drop for RequestPermit<'_> {
 }
 
 impl Limits {
-    /// `None` where there are none.
+    /// The limits in these options; `None` if there are none.
     pub(super) fn new(options: &UpstreamOptions) -> Option<Box<Self>> {
         let circuit_breaker =
             options.circuit.as_ref().map(|circuit| CircuitBreaker::new(circuit.failures, circuit.open));
@@ -47,7 +49,7 @@ impl Limits {
         Some(Box::new(Self { in_flight, rate, circuit_breaker }))
     }
 
-    /// Leave to send one request.
+    /// Acquires permission to send one request.
     pub(super) fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
         let permit = match &self.in_flight {
             None => None,
@@ -67,10 +69,10 @@ impl Limits {
                 retry_after,
             })?;
         }
-        // Last, because it may give the one leave to try.
+        // The last check, because it may hand out the only probe.
         if let Some(breaker) = &self.circuit_breaker {
             breaker.try_acquire().map_err(|retry_after| LimitExceeded {
-                cause: "circuit: the last requests failed, so nothing is sent for a while".into(),
+                cause: "circuit: the breaker is open, because the last requests failed".into(),
                 retry_after,
             })?;
         }
@@ -78,12 +80,14 @@ impl Limits {
     }
 }
 
-/// The generic cell rate algorithm: the time at which the next request would be due if all came evenly.
+/// The generic cell rate algorithm: keeps the time at which the next request is due if all come evenly.
 struct RateLimiter {
     start: OnceLock<Instant>,
+    /// Nanoseconds between two requests of an even flow.
     interval: u64,
-    /// How far ahead of an even flow requests may be.
+    /// Nanoseconds by which a request may be ahead of an even flow: the burst.
     tolerance: u64,
+    /// When the next request is due, in nanoseconds since `start`.
     due: AtomicU64,
 }
 
@@ -116,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_lets_a_burst_through_and_then_keeps_the_pace() {
+    fn rate_limiter_admits_burst_then_keeps_pace() {
         let rate = RateLimiter::new(&RateLimit { interval: Duration::from_nanos(100), burst: 3 });
         for _ in 0..3 {
             assert_eq!(rate.try_acquire_at(0), Ok(()));
@@ -127,12 +131,12 @@ mod tests {
         assert_eq!(rate.try_acquire_at(100), Err(Duration::from_nanos(100)));
         let acquired = (100..10_100).filter(|&now| rate.try_acquire_at(now).is_ok()).count();
         assert_eq!(acquired, 99);
-        // Time without requests is saved up to the burst and no further.
+        // Time without requests adds up to one burst, not more.
         assert_eq!((0..10).filter(|_| rate.try_acquire_at(1_000_000).is_ok()).count(), 3);
     }
 
     #[test]
-    fn requests_at_a_time_are_counted_until_they_are_over() {
+    fn in_flight_limit_counts_until_permits_are_dropped() {
         let options = UpstreamOptions { max_in_flight: Some(2), ..UpstreamOptions::default() };
         let limits = Limits::new(&options).unwrap();
         let (one, _two) = (limits.try_acquire().ok().unwrap(), limits.try_acquire().ok().unwrap());

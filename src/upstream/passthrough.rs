@@ -1,4 +1,4 @@
-//! Hosts that are no service's: where a tunnel leads to whose bytes Sidekey passes on and does not read.
+//! Connections to hosts without a service: Sidekey passes the bytes of such a tunnel on, and does not read them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,33 +11,33 @@ use crate::config::{Host, Tunnel};
 use crate::net::dns::Resolver;
 use crate::net::keepalive::enable_keepalive;
 
-/// The way out.
+/// Opens connections to hosts without a service.
 pub struct PassthroughConnector {
     resolver: Resolver,
     settings: Tunnel,
 }
 
-/// Why there is no tunnel.
+/// A tunnel cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PassthroughError {
-    /// Every address of the host is this machine's or its link's.
+    /// Every address of the host is one of this machine or of its link.
     #[error("the host is this machine or its link")]
     Local,
-    /// The name has no address, or no address takes the connection.
+    /// The name has no address, or no address accepts the connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// `tunnel.connect` is over.
-    #[error("the host did not take the connection in time")]
+    /// `tunnel.connect` has passed.
+    #[error("the host did not accept the connection in time")]
     Timeout,
 }
 
 impl PassthroughConnector {
-    /// The way out by these settings.
+    /// A connector with these settings.
     pub fn new(settings: Tunnel, resolver: Resolver) -> Self {
         Self { resolver, settings }
     }
 
-    /// A tunnel is closed when nothing passed for this long.
+    /// Time without traffic after which a tunnel is closed.
     pub fn idle(&self) -> Option<Duration> {
         self.settings.idle
     }
@@ -49,7 +49,7 @@ impl PassthroughConnector {
 
     async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
         let addresses = self.resolver.addresses(host, port).await.map_err(PassthroughError::Connect)?;
-        // After the name was resolved: a name of anybody's can lead to any address.
+        // After the name is resolved: the owner of any name can make it resolve to any address.
         let allowed: Vec<SocketAddr> = addresses
             .into_iter()
             .filter(|address| self.settings.allow_local || !is_local(address.ip()))
@@ -69,8 +69,8 @@ impl PassthroughConnector {
     }
 }
 
-/// Sidekey's own admin pages, other programs' private ports and a cloud's metadata server are where a caller must not get by
-/// way of a proxy.
+/// Whether an address is one that callers must not reach through a proxy: Sidekey's own admin pages, private ports of other
+/// programs, a cloud's metadata server.
 fn is_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_what_is_near() {
+    fn is_local_covers_this_machine_and_its_link() {
         for ip in [
             "127.0.0.1",
             "127.9.9.9",
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_here_is_no_way_here() {
+    async fn passthrough_rejects_names_of_this_machine() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connector = |allow_local| {

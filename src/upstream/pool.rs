@@ -1,36 +1,39 @@
-//! Idle connections of one upstream: a stack for each worker thread, so that the warmest is taken first and the rest
-//! can grow cold and be closed.
+//! Idle HTTP/1.1 connections of one endpoint: a stack for each worker thread, so that the most recently used connection is
+//! taken first, and the others can become old and be closed.
 //!
-//! A connection is registered with the event loop of the thread that opened it, so a worker looks among its own first;
-//! only when it has none does it take another's, which costs a wake-up across threads but saves a TLS handshake. A
-//! worker's stack is locked by that worker alone but for that case and the sweep, so the lock is not waited for.
+//! A connection is registered with the event loop of the thread that opened it, so a worker takes its own connections first.
+//! It takes one of another worker only if it has none: that costs a wake-up across threads, but saves a TLS handshake. Apart
+//! from that and from the sweep only its own worker locks a stack, so the lock is nearly always free.
 //!
-//! Nobody can know whether an upstream is closing an idle connection right now. A request that must not be sent twice is
-//! kept away from where that is likely: `Keep-Alive: timeout=N` is kept to with a second to spare, and where an upstream
-//! was seen to close connections after some time, one that was idle for half of that is left to other requests.
+//! An upstream may be closing an idle connection at the moment in which it is taken, and nothing on this side can show it. A
+//! request that must not be sent twice gets no connection for which that is likely:
+//!
+//! - A connection is used no longer than `Keep-Alive: timeout=N` says, less one second.
+//! - If the upstream was observed to close connections after some time, a connection that was idle for half of that time is
+//!   left to idempotent requests.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::Stream;
+use super::stream::Stream;
+use super::worker::{SHARDS, shard};
 use crate::config::PoolLimits;
+use crate::net::deadline::{AtomicDeadline, Tick, millis};
 
-/// Idle connections that one worker keeps to one URL; more than that are closed when they are done.
+/// Idle connections that one worker keeps to one endpoint; further ones are closed.
 const MAX_IDLE_PER_WORKER: usize = 1024;
-/// Workers beyond this share stacks.
-pub(super) const SHARDS: usize = 16;
-/// What was seen of an upstream's own limit counts for this long: it may have been a restart.
+/// Time for which an observed keep-alive limit is respected. What looked like a limit may have been a restart.
 const OBSERVATION_TTL: Duration = Duration::from_secs(300);
 
+/// The idle connections of one endpoint.
 pub(super) struct Pool {
     shards: [Mutex<Vec<Idle>>; SHARDS],
-    limit: Duration,
+    idle_timeout: Duration,
     retired: AtomicBool,
-    /// How many there are and may be, where that is limited.
+    /// The number of idle connections and its limit (`pool.max_idle`), if there is a limit.
     count: Option<(AtomicUsize, usize)>,
     observed: ObservedKeepAlive,
 }
@@ -39,32 +42,32 @@ struct Idle {
     stream: Stream,
     address: SocketAddr,
     since: Instant,
-    /// Idle for longer than this, it is closed.
-    limit: Duration,
+    /// The connection is closed after being idle for this time.
+    timeout: Duration,
 }
 
 impl Pool {
     pub(super) fn new(limits: &PoolLimits) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            limit: limits.idle_timeout,
+            idle_timeout: limits.idle_timeout,
             count: limits.max_idle.map(|max_idle| (AtomicUsize::new(0), max_idle)),
             retired: AtomicBool::new(false),
             observed: ObservedKeepAlive::new(),
         }
     }
 
-    /// A connection that still lives; dead ones found on the way are closed.
+    /// Takes a connection that is still open; closed ones found on the way are dropped.
     pub(super) fn take(&self, is_idempotent: bool) -> Option<(Stream, SocketAddr, Duration)> {
-        let (own, now) = (worker(), Instant::now());
+        let (own, now) = (shard(), Instant::now());
         (0..SHARDS).find_map(|offset| {
             let shard = &self.shards[(own + offset) % SHARDS];
             loop {
-                // The lock is let go before the connection is looked at.
+                // The lock is released before the connection is checked.
                 let mut idle = shard.lock().pop()?;
                 let time = now.saturating_duration_since(idle.since);
                 if !is_idempotent && self.observed.may_be_closing(time) {
-                    // The warmest of them; the others are colder.
+                    // The most recently used one. The others were idle for longer.
                     shard.lock().push(idle);
                     return None;
                 }
@@ -76,12 +79,12 @@ impl Pool {
         })
     }
 
-    /// Keeps a connection for the next request; closes it where there are enough. `keep_alive` is what the upstream said.
+    /// Keeps a connection for the next request; closes it if a limit is reached. `keep_alive` is the upstream's timeout.
     pub(super) fn put(&self, stream: Stream, address: SocketAddr, keep_alive: Option<Duration>) {
-        // It counts from when it wrote the answer.
-        let said = keep_alive.map(|time| time.saturating_sub(Duration::from_secs(1)));
-        let limit = said.map_or(self.limit, |said| said.min(self.limit));
-        if limit.is_zero() {
+        // The upstream's timeout began when it wrote the response.
+        let announced = keep_alive.map(|timeout| timeout.saturating_sub(Duration::from_secs(1)));
+        let timeout = announced.map_or(self.idle_timeout, |announced| announced.min(self.idle_timeout));
+        if timeout.is_zero() {
             return;
         }
         if let Some((count, max_idle)) = &self.count
@@ -89,9 +92,9 @@ impl Pool {
         {
             return self.release_slots(1);
         }
-        let idle = Idle { stream, address, since: Instant::now(), limit };
-        let mut shard = self.shards[worker()].lock();
-        // Looked at under the lock that retiring takes after it has said so.
+        let idle = Idle { stream, address, since: Instant::now(), timeout };
+        let mut shard = self.shards[shard()].lock();
+        // Read under the lock: `retire` sets it before it takes the lock.
         if shard.len() < MAX_IDLE_PER_WORKER && !self.retired.load(Ordering::Relaxed) {
             shard.push(idle);
         } else {
@@ -100,7 +103,7 @@ impl Pool {
         }
     }
 
-    /// Closes every idle connection, and from now on each that comes back.
+    /// Closes every idle connection, and from now on each one that is returned.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         for shard in &self.shards {
@@ -109,7 +112,7 @@ impl Pool {
         }
     }
 
-    /// Closes what is dead or was idle for too long.
+    /// Closes connections that the upstream has closed or that were idle for too long.
     pub(super) fn sweep(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock();
@@ -124,20 +127,21 @@ impl Pool {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// The upstream closed a connection that was taken after so long.
+    /// Records that the upstream closed a connection that had been idle for this time.
     pub(super) fn record_close(&self, idle: Duration) {
         self.observed.record_close(idle);
     }
 
+    /// Subtracts closed or taken connections from the count.
     fn release_slots(&self, number: usize) {
         if let Some((count, _)) = &self.count {
             count.fetch_sub(number, Ordering::Relaxed);
         }
     }
 
-    /// Whether a connection that was idle for so long can be used.
+    /// Whether a connection that was idle for `time` can be used.
     fn is_alive(&self, idle: &mut Idle, time: Duration) -> bool {
-        if time >= idle.limit {
+        if time >= idle.timeout {
             return false;
         }
         let is_alive = idle.stream.has_nothing_to_read();
@@ -148,48 +152,34 @@ impl Pool {
     }
 }
 
-/// After what time idle the upstream was seen to have closed a connection.
+/// The time after which the upstream was observed to close an idle connection.
 struct ObservedKeepAlive {
-    start: Instant,
-    /// Milliseconds; `u64::MAX`: never.
+    /// The shortest observed time, in milliseconds; `u64::MAX`: none.
     after: AtomicU64,
-    /// Milliseconds since `start`.
-    until: AtomicU64,
+    /// The end of the observation's validity.
+    valid_until: AtomicDeadline,
 }
 
 impl ObservedKeepAlive {
     fn new() -> Self {
-        Self { start: Instant::now(), after: AtomicU64::new(u64::MAX), until: AtomicU64::new(0) }
+        Self { after: AtomicU64::new(u64::MAX), valid_until: AtomicDeadline::off() }
     }
 
     fn record_close(&self, time: Duration) {
-        let now = self.start.elapsed();
-        if now > Duration::from_millis(self.until.load(Ordering::Relaxed)) {
+        let now = Tick::now();
+        if self.valid_until.get().is_none_or(|until| now > until) {
             self.after.store(u64::MAX, Ordering::Relaxed);
         }
         self.after.fetch_min(millis(time), Ordering::Relaxed);
-        self.until.store(millis(now + OBSERVATION_TTL), Ordering::Relaxed);
+        self.valid_until.set(now + OBSERVATION_TTL);
     }
 
     fn may_be_closing(&self, idle: Duration) -> bool {
         let after = self.after.load(Ordering::Relaxed);
         after != u64::MAX
             && millis(idle) >= after / 2
-            && self.start.elapsed() <= Duration::from_millis(self.until.load(Ordering::Relaxed))
+            && self.valid_until.get().is_some_and(|until| Tick::now() <= until)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The shard of the current thread.
-pub(super) fn worker() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-    }
-    OWN.with(Cell::get)
 }
 
 #[cfg(test)]
@@ -211,20 +201,20 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     async fn put(pool: &Pool, stream: Stream, keep_alive: Option<Duration>) {
-        // What the peer did must have been seen by the event loop.
+        // The event loop must have noticed what the peer did.
         tokio::time::sleep(Duration::from_millis(20)).await;
         pool.put(stream, SocketAddr::from(([127, 0, 0, 1], 1)), keep_alive);
     }
 
     #[tokio::test]
-    async fn hands_out_only_what_lives_and_is_silent() {
+    async fn pool_hands_out_only_open_and_silent_connections() {
         let pool = pool(MINUTE, None);
-        let (living, _server) = pair().await;
+        let (open, _server) = pair().await;
         let (closed, server) = pair().await;
         let (talking, mut talker) = pair().await;
         drop(server);
         talker.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-        for stream in [living, closed, talking] {
+        for stream in [open, closed, talking] {
             put(&pool, stream, None).await;
         }
         assert!(pool.take(true).is_some());
@@ -232,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keeps_nothing_once_it_is_retired() {
+    async fn pool_keeps_nothing_after_retire() {
         let pool = pool(Duration::from_secs(60), Some(2));
         let (before, _first) = pair().await;
         let (after, _second) = pair().await;
@@ -243,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closes_what_was_idle_for_too_long() {
+    async fn sweep_closes_connections_idle_for_too_long() {
         let pool = pool(Duration::from_millis(1), None);
         let (stream, _server) = pair().await;
         put(&pool, stream, None).await;
@@ -253,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keeps_no_more_than_it_may_and_no_longer_than_the_upstream_does() {
+    async fn pool_respects_max_idle_and_upstream_keep_alive() {
         let pool = pool(MINUTE, Some(1));
         let pairs = [pair().await, pair().await, pair().await];
         let mut servers = Vec::new();
@@ -271,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_must_not_be_sent_twice_keeps_away_from_what_may_be_closing() {
+    async fn non_idempotent_request_avoids_closing_connections() {
         let pool = pool(MINUTE, None);
         let (closed, server) = pair().await;
         pool.put(closed, server.local_addr().unwrap(), None);
@@ -286,6 +276,6 @@ mod tests {
         assert!(pool.take(true).is_some());
         let (stream, _server) = pair().await;
         put(&pool, stream, None).await;
-        assert!(pool.take(false).is_some(), "one just used is as good as any");
+        assert!(pool.take(false).is_some(), "a connection used just now is safe");
     }
 }

@@ -1,4 +1,4 @@
-//! A byte stream to an upstream: TCP, with or without TLS, or one of the streams of an HTTP/2 connection.
+//! The bytes of a connection to an upstream: TCP, TLS, or a stream of an HTTP/2 connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,19 +11,19 @@ use tokio_rustls::client::TlsStream;
 use super::http2;
 use crate::net::read_ahead::ReadAhead;
 
-/// What one request is written to and its answer read from.
+/// A byte stream that a request is written to and its response is read from.
 pub enum Stream {
     /// `http`
     Plain(TcpStream),
     /// `https`
     Tls(Box<TlsStream<ReadAhead<TcpStream>>>),
-    /// For one request only.
+    /// A stream of an HTTP/2 connection, for one request.
     Http2(Box<http2::Stream>),
 }
 
 impl Stream {
-    /// Whether an idle connection still lives: nothing to read. An end of stream means closed; a byte that nobody
-    /// asked for would be taken for the start of the next response, and so ends the connection too.
+    /// Whether there is nothing to read, as it must be on an idle connection. At the end of the stream the upstream has closed
+    /// it. A byte without a request would be read as the start of the next response, so the connection cannot be used either.
     pub(super) fn has_nothing_to_read(&mut self) -> bool {
         let mut byte = [0];
         let mut context = Context::from_waker(Waker::noop());
@@ -31,8 +31,8 @@ impl Stream {
     }
 }
 
-/// Calls the same method of either kind.
-macro_rules! either {
+/// Calls the method of the stream inside.
+macro_rules! delegate {
     ($self:ident.$method:ident($($arg:expr),*)) => {
         match $self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).$method($($arg),*),
@@ -42,9 +42,11 @@ macro_rules! either {
     };
 }
 
-/// Reads all the records that have come and that there is room for: what is passed on in one piece is one write and not four.
-/// Nothing is waited for. What goes wrong after the first comes again with the next read: rustls remembers an error, and an end
-/// without a `close_notify` is one.
+/// Reads all TLS records that have arrived and fit into `buf`, without waiting: what is passed on then takes one write instead of
+/// four.
+///
+/// An error after the first record is left to the next read, which reports it again: rustls remembers errors, and an end
+/// without `close_notify` is one.
 fn poll_records(
     stream: &mut TlsStream<ReadAhead<TcpStream>>,
     cx: &mut Context<'_>,
@@ -73,7 +75,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self.poll_write(cx, buf))
+        delegate!(self.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -81,7 +83,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self.poll_write_vectored(cx, bufs))
+        delegate!(self.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -93,10 +95,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.poll_flush(cx))
+        delegate!(self.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.poll_shutdown(cx))
+        delegate!(self.poll_shutdown(cx))
     }
 }

@@ -115,7 +115,7 @@ async fn what_is_in_the_way_is_named_with_what_to_change_and_the_others_are_chec
             "hanging",
             "upstream",
             &hanging.to_string(),
-            ["TLS handshake is not over", "within 1 s (timeouts.connect)"],
+            ["TLS handshake is not complete", "within 1 s (timeouts.connect)"],
         ),
     ] {
         let line = line(&printed, service, what, host);

@@ -185,7 +185,7 @@ async fn protocol_http1_and_http2_leave_no_choice() {
     let old = Upstream::tls(&pki).await;
     let sidekey = behind(&pki, &old.url(), HTTP2).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
-    said(&sidekey, "does not agree to HTTP/2").await;
+    said(&sidekey, "does not negotiate HTTP/2").await;
     let sidekey = behind(&pki, &old.url(), ", protocol: http1").await;
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
 }

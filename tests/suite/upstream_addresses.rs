@@ -47,8 +47,8 @@ async fn the_log_names_every_address_the_phase_and_the_cause() {
     let sidekey = before_url(&upstream.url(), "").await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_tls"));
     let cause = format!(
-        "request failed: TLS with localhost ({}) failed: invalid peer certificate: UnknownIssuer; its CA is not among \
-         those trusted: `tls.ca_file` names another",
+        "request failed: TLS with localhost ({}) failed: invalid peer certificate: UnknownIssuer; its CA is not \
+         trusted: `tls.ca_file` sets another",
         upstream.address(),
     );
     sidekey.logged(&cause).await;

@@ -34,7 +34,7 @@ async fn a_plain_server_behind_an_https_url_is_recognised() {
     };
     let (response, _) = tokio::join!(sidekey.get("/api/x"), answer);
     assert_eq!(response.sidekey_error(), Some("upstream_tls"));
-    said(&sidekey, "what answers there does not speak TLS: is it `http://`, or another port?").await;
+    said(&sidekey, "the server does not speak TLS: is the URL `http://`, or another port?").await;
 }
 
 #[tokio::test]

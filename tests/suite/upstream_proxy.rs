@@ -125,11 +125,11 @@ async fn a_proxy_that_opens_no_tunnel_is_an_error_that_says_why() {
     for (answer, cause) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "the proxy wants credentials (407): set `proxy_auth`",
+            "the proxy requires credentials (407): set `proxy_auth`",
         ),
-        ("HTTP/1.1 403 Forbidden\r\nX: CANARY\r\n\r\n", "the proxy refuses the tunnel: status 403"),
-        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "what answers at `proxy_url` is no HTTP proxy"),
-        ("", "the proxy closed the connection without an answer"),
+        ("HTTP/1.1 403 Forbidden\r\nX: CANARY\r\n\r\n", "the proxy rejects the tunnel: status 403"),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "the server at `proxy_url` is not an HTTP proxy"),
+        ("", "the proxy closed the connection without a response"),
     ] {
         let proxy = Tunnels::to(([127, 0, 0, 1], 1).into(), answer).await;
         let sidekey =

@@ -1,4 +1,4 @@
-//! Heads: the fields of a stream as the bytes of an HTTP/1.1 head, and the other way.
+//! Translates heads: the fields of an HTTP/2 stream to the bytes of an HTTP/1.1 head, and back.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,22 +12,23 @@ use http::{
 };
 use memchr::memmem;
 
-use super::{Coding, websocket};
+use super::coding::{Coding, malformed};
+use super::websocket;
 use crate::proto::fields::HeaderClass;
 
-/// Fields of one head; as many as the data plane passes on, and some that it writes itself.
+/// Number of fields in one head: those that the data plane passes on, and some that it writes itself.
 const MAX_FIELDS: usize = 160;
 
-/// Writes the head of a request. `has_body`: its stream goes on after the head. What asks for a WebSocket (RFC 8441) is
-/// written as the `GET` that does so in HTTP/1.1.
+/// Writes the head of a request. `has_body`: the stream continues after the head. A request for a WebSocket (RFC 8441) is
+/// written as the `GET` that requests one in HTTP/1.1.
 ///
-/// What HTTP/1 and HTTP/2 say in different ways is said in that of HTTP/1; what contradicts itself (`:authority` and
-/// `Host`, several lengths) is written as it stands, so that it is refused where the same is refused in HTTP/1.
+/// What the two versions express in different ways is written in the way of HTTP/1.1. A contradiction (`:authority` and
+/// `Host`, several lengths) is written unchanged, so that the HTTP/1.1 parser rejects it like any other.
 pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) {
-    let is_websocket = websocket::is_asked_for(parts);
+    let is_websocket = websocket::is_websocket(parts);
     let method = if is_websocket { &Method::GET } else { &parts.method };
     let target = match parts.uri.path_and_query() {
-        // Not a target that anything leads from: a tunnel through a stream is not offered.
+        // A target without a route: a tunnel through a stream is not supported.
         _ if *method == Method::CONNECT => "*",
         None => "/",
         Some(target) => target.as_str(),
@@ -53,21 +54,21 @@ pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) 
             _ => put(out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]),
         }
     }
-    cookie(out, &parts.headers);
+    put_cookie(out, &parts.headers);
     if is_websocket {
-        websocket::ask(out);
+        websocket::write_upgrade_fields(out);
     } else if has_body && in_chunks {
         put(out, &[b"transfer-encoding: chunked\r\n"]);
     }
-    // RFC 9110 §8.6: some servers want to be told.
+    // RFC 9110 §8.6: some servers require a length for these methods.
     if !has_body && !has_length && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
         put(out, &[b"content-length: 0\r\n"]);
     }
     put(out, &[b"\r\n"]);
 }
 
-/// The crumbs of a cookie in one field (RFC 9113 §8.2.3).
-fn cookie(out: &mut Vec<u8>, fields: &HeaderMap) {
+/// Writes the parts of a split cookie as one field (RFC 9113 §8.2.3).
+fn put_cookie(out: &mut Vec<u8>, fields: &HeaderMap) {
     let mut separator: &[u8] = b"cookie: ";
     for crumb in fields.get_all(COOKIE) {
         put(out, &[separator, crumb.as_bytes()]);
@@ -78,8 +79,9 @@ fn cookie(out: &mut Vec<u8>, fields: &HeaderMap) {
     }
 }
 
-/// Writes the head of a response, and where the stream ends with it the end of its body too. `has_body`: the stream goes on after the head; `to_head`:
-/// it answers a `HEAD` request.
+/// Writes the head of a response, and the end of its body if the stream ends with the head.
+///
+/// `has_body`: the stream continues after the head. `to_head`: the response is to a `HEAD` request.
 pub fn write_response(out: &mut Vec<u8>, message: &Response<()>, has_body: bool, to_head: bool) {
     let status = message.status();
     let reason = status.canonical_reason().unwrap_or_default();
@@ -102,8 +104,8 @@ pub fn write_response(out: &mut Vec<u8>, message: &Response<()>, has_body: bool,
     }
 }
 
-/// The length of a body that these fields give; none where they announce trailers, which only chunked coding has room for.
-/// That a stream keeps to its length is seen to by the `h2` crate.
+/// The body length that these fields give; `None` if they announce trailers, which only chunked coding can carry. The `h2`
+/// crate checks that a stream is as long as its length says.
 pub fn length(fields: &HeaderMap) -> Option<u64> {
     if fields.contains_key(TRAILER) {
         return None;
@@ -113,28 +115,29 @@ pub fn length(fields: &HeaderMap) -> Option<u64> {
     all.next().is_none().then_some(first)
 }
 
-/// A head read back: what goes into a HEADERS frame, and how the body after it is coded.
+/// A parsed HTTP/1.1 head: the message for a HEADERS frame, and the coding of the body that follows.
 pub struct Head<T> {
-    /// Without what belongs to an HTTP/1 connection.
+    /// The head without the fields of an HTTP/1.1 connection.
     pub message: T,
-    /// How the bytes behind the head are to be read.
+    /// The coding of the bytes that follow the head.
     pub coding: Coding,
-    /// How many bytes the head has.
+    /// The number of bytes of the head.
     pub length: usize,
 }
 
-/// Reads the response head at the front of `bytes`, which a data plane wrote there. `to_head`: to a `HEAD` request.
+/// Reads the response head at the front of `bytes`, as the data plane has written it. `to_head`: the response is to a `HEAD`
+/// request.
 pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()>>> {
-    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| broken("a head in pieces"))? + 4;
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut parsed = httparse::Response::new(&mut room);
+    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
+    let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Response::new(&mut header_buffer);
     match parsed.parse(&bytes[..length]) {
         Ok(httparse::Status::Complete(read)) if read == length => {}
-        _ => return Err(broken("not a head")),
+        _ => return Err(malformed("not a head")),
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let mut message = Response::new(());
-    *message.status_mut() = status.ok_or_else(|| broken("no status"))?;
+    *message.status_mut() = status.ok_or_else(|| malformed("no status"))?;
     let mut coding = fields(&bytes[..length], parsed.headers, message.headers_mut())?;
     if to_head || matches!(message.status().as_u16(), 100..=199 | 204 | 304) {
         coding = Coding::NONE;
@@ -144,48 +147,48 @@ pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()
 
 /// Reads the request head at the front of `bytes`, for a stream of a connection with this scheme.
 pub fn read_request(bytes: &[u8], scheme: &Scheme) -> io::Result<Head<Request<()>>> {
-    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| broken("a head in pieces"))? + 4;
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut parsed = httparse::Request::new(&mut room);
+    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
+    let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Request::new(&mut header_buffer);
     match parsed.parse(&bytes[..length]) {
         Ok(httparse::Status::Complete(read)) if read == length => {}
-        _ => return Err(broken("not a head")),
+        _ => return Err(malformed("not a head")),
     }
     let mut message = Request::new(());
     let method = parsed.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
-    *message.method_mut() = method.ok_or_else(|| broken("no method"))?;
+    *message.method_mut() = method.ok_or_else(|| malformed("no method"))?;
     let host = parsed.headers.iter().find(|field| HeaderClass::of(field.name) == HeaderClass::Host);
     let authority = host.and_then(|host| Authority::try_from(host.value).ok());
     let uri = Uri::builder()
         .scheme(scheme.clone())
-        .authority(authority.ok_or_else(|| broken("no authority"))?)
-        .path_and_query(target(parsed.path.unwrap_or_default()).as_ref())
+        .authority(authority.ok_or_else(|| malformed("no authority"))?)
+        .path_and_query(encode_target(parsed.path.unwrap_or_default()).as_ref())
         .build();
-    *message.uri_mut() = uri.map_err(|_| broken("no target"))?;
+    *message.uri_mut() = uri.map_err(|_| malformed("no target"))?;
     *message.version_mut() = Version::HTTP_2;
     let coding = fields(&bytes[..length], parsed.headers, message.headers_mut())?;
     Ok(Head { message, coding, length })
 }
 
-/// A target without the characters that no URI has (RFC 3986 §2): HTTP/1 servers take them, HTTP/2 stacks do not.
-fn target(target: &str) -> Cow<'_, str> {
-    let is_odd =
+/// Percent-encodes the characters that no URI has (RFC 3986 §2): HTTP/1.1 servers accept them, HTTP/2 libraries do not.
+fn encode_target(target: &str) -> Cow<'_, str> {
+    let is_invalid =
         |byte: u8| matches!(byte, b'<' | b'>' | b'`' | b'"' | b'{' | b'}' | b'|' | b'^' | b'\\' | 0x7f..);
-    if !target.bytes().any(is_odd) {
+    if !target.bytes().any(is_invalid) {
         return Cow::Borrowed(target);
     }
-    let mut clean = String::with_capacity(target.len() + 16);
+    let mut encoded = String::with_capacity(target.len() + 16);
     for byte in target.bytes() {
-        if is_odd(byte) {
-            let _ = write!(clean, "%{byte:02X}");
+        if is_invalid(byte) {
+            let _ = write!(encoded, "%{byte:02X}");
         } else {
-            clean.push(char::from(byte));
+            encoded.push(char::from(byte));
         }
     }
-    Cow::Owned(clean)
+    Cow::Owned(encoded)
 }
 
-/// Fills `map` with all fields that HTTP/2 has; their values share one copy of the head.
+/// Fills `map` with the fields that exist in HTTP/2. Their values share one copy of the head.
 fn fields(head: &[u8], parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> io::Result<Coding> {
     let copy = Bytes::copy_from_slice(head);
     let mut coding = Coding::NONE;
@@ -198,21 +201,21 @@ fn fields(head: &[u8], parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> 
             }
             HeaderClass::ContentLength => {
                 let digits = std::str::from_utf8(field.value).unwrap_or_default();
-                coding = Coding::Length(digits.parse().map_err(|_| broken("a length that is no number"))?);
+                coding = Coding::Length(digits.parse().map_err(|_| malformed("a length that is no number"))?);
             }
             _ => {}
         }
         if HeaderClass::of(field.name) != HeaderClass::TransferEncoding {
-            let name =
-                HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| broken("a field without name"))?;
+            let name = HeaderName::from_bytes(field.name.as_bytes())
+                .map_err(|_| malformed("a field without name"))?;
             let value = HeaderValue::from_maybe_shared(copy.slice_ref(within(head, &copy, field.value)));
-            map.append(name, value.map_err(|_| broken("a value that is none"))?);
+            map.append(name, value.map_err(|_| malformed("a value that is none"))?);
         }
     }
     Ok(coding)
 }
 
-/// The part of `copy` that `part` is of `head`.
+/// The slice of `copy` at the position that `part` has in `head`.
 fn within<'c>(head: &[u8], copy: &'c [u8], part: &[u8]) -> &'c [u8] {
     let at = part.as_ptr() as usize - head.as_ptr() as usize;
     if part.is_empty() { &copy[..0] } else { &copy[at..at + part.len()] }
@@ -220,14 +223,14 @@ fn within<'c>(head: &[u8], copy: &'c [u8], part: &[u8]) -> &'c [u8] {
 
 /// Reads a trailer section, empty line included.
 pub(crate) fn read_trailers(bytes: &[u8]) -> io::Result<HeaderMap> {
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut map = HeaderMap::new();
-    match httparse::parse_headers(bytes, &mut room) {
+    match httparse::parse_headers(bytes, &mut header_buffer) {
         Ok(httparse::Status::Complete((read, parsed))) if read == bytes.len() => {
             fields(bytes, parsed, &mut map)?;
             Ok(map)
         }
-        _ => Err(broken("not trailers")),
+        _ => Err(malformed("not trailers")),
     }
 }
 
@@ -245,11 +248,6 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-/// What the data plane never writes.
-pub(crate) fn broken(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("not a message: {what}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_said_in_the_words_of_http1() {
+    fn write_request_translates_to_http1() {
         let request = Request::post("http://sidekey:8080/crm/x?y=1")
             .header("x-one", "1")
             .header("cookie", "a=1")
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contradiction_stays_one() {
+    fn write_request_keeps_contradictions() {
         let two = Request::get("http://h/").header("host", "other");
         assert_eq!(written(two, false), "GET / HTTP/1.1\r\nhost: h\r\nhost: other\r\n\r\n");
         assert_eq!(written(Request::get("/"), false), "GET / HTTP/1.1\r\n\r\n");
@@ -287,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_loses_what_belongs_to_a_connection() {
+    fn read_response_drops_connection_fields() {
         let bytes = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-empty:\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: close\r\n\
                       Keep-Alive: 5\r\nTransfer-Encoding: chunked\r\n\r\nrest";
         let head = read_response(bytes, false).unwrap();
@@ -301,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_read_back_as_it_was_written() {
+    fn read_request_restores_target_and_fields() {
         let bytes =
             b"POST /a%20b/<x>?y=`1` HTTP/1.1\r\nHost: up.example.com:8443\r\nX-A: 1\r\nContent-Length: 3\r\n\
                       TE: trailers\r\nConnection: TE\r\nauthorization: Bearer t\r\n\r\nabc";
@@ -314,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_said_in_the_words_of_http1() {
+    fn write_response_translates_to_http1() {
         let written = |answer: http::response::Builder, has_body, to_head| {
             let mut out = Vec::new();
             write_response(&mut out, &answer.body(()).unwrap(), has_body, to_head);
@@ -332,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_which_responses_have_a_body() {
+    fn read_response_knows_which_have_a_body() {
         let coding = |line: &str, to_head| {
             let bytes = format!("HTTP/1.1 {line}\r\nContent-Length: 7\r\n\r\n");
             read_response(bytes.as_bytes(), to_head).unwrap().coding

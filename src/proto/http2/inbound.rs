@@ -1,4 +1,4 @@
-//! A body that comes by a stream, as the bytes of an HTTP/1.1 body.
+//! The body that an HTTP/2 stream brings, as the bytes of an HTTP/1.1 body.
 
 use std::future::poll_fn;
 use std::io::{self, Write as _};
@@ -8,36 +8,38 @@ use bytes::Bytes;
 use h2::RecvStream;
 use tokio::io::ReadBuf;
 
+use super::coding::malformed;
 use super::heads;
 
-/// What a stream still has to say.
-pub struct Inbound {
+/// The receiving side of a stream, behind a head that has been read.
+pub struct InboundBody {
     stream: RecvStream,
-    /// Content that came and was not read yet.
+    /// Content that has arrived and is not read yet.
     data: Bytes,
-    /// Coding that stands before the content, or after all of it.
+    /// Chunked coding that comes before `data`: a size line, a line ending, or the last chunk and the trailer section.
     coding: Vec<u8>,
-    /// How far of it was read.
+    /// The number of bytes of `coding` that were read.
     coding_read: usize,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many bytes are to come.
+    /// The number of bytes that are left.
     Length(u64),
-    /// In chunks; `open`: the end of the last one was not written yet.
+    /// Chunked coding. `open`: the line ending after the last chunk is not written yet.
     Chunks {
         open: bool,
     },
-    /// As it comes, until the stream ends.
+    /// Content without coding, until the stream ends.
     Raw,
     Trailers,
     Done,
 }
 
-impl Inbound {
-    /// `length`: what the head says; without it the content is read in chunked coding, unless the stream has ended.
+impl InboundBody {
+    /// `length` is the length that the head gives. Without it the content is read in chunked coding, unless the stream has
+    /// ended.
     pub fn new(stream: RecvStream, length: Option<u64>) -> Self {
         let state = match length {
             Some(0) => State::Done,
@@ -48,30 +50,32 @@ impl Inbound {
         Self { stream, data: Bytes::new(), coding: Vec::new(), coding_read: 0, state }
     }
 
-    /// What comes as it is, without coding; its end is the end of the stream.
+    /// Content without coding: it ends with the stream.
     pub fn raw(stream: RecvStream) -> Self {
         Self { state: State::Raw, ..Self::new(stream, None) }
     }
 
-    /// Whether all of the body was read.
+    /// Whether the whole body was read.
     pub fn is_done(&self) -> bool {
         self.state == State::Done && self.data.is_empty() && self.coding_read == self.coding.len()
     }
 
-    /// Takes in what still comes, to its end or `limit` bytes of it: an answer that came early is lost to some callers (curl before 8.0) when their
-    /// stream is reset before they have sent all of a small body.
+    /// Reads and discards the rest of the body, `limit` bytes at most.
+    ///
+    /// Some callers (curl before 8.0) lose a response that arrives early if their stream is reset before they have sent all of
+    /// a small body.
     pub async fn discard(&mut self, limit: usize) {
-        let mut seen = 0;
-        while seen <= limit && !self.stream.is_end_stream() {
+        let mut discarded = 0;
+        while discarded <= limit && !self.stream.is_end_stream() {
             match poll_fn(|cx| self.stream.poll_data(cx)).await {
-                Some(Ok(data)) => seen += data.len(),
+                Some(Ok(data)) => discarded += data.len(),
                 Some(Err(_)) | None => return,
             }
         }
     }
 
-    /// Reads what there is. Reads nothing at the end of a stream that ended before its length was reached; not to be
-    /// called after the end of the body.
+    /// Reads what has arrived. Reads nothing if the stream ended before its length was reached. Must not be called after the
+    /// end of the body.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
@@ -82,7 +86,7 @@ impl Inbound {
             match self.poll_more(cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
-                // What was read before an error is passed on first; the error comes again.
+                // Bytes read before an error are passed on first; the next read reports the error again.
                 Poll::Pending | Poll::Ready(Err(_)) if buf.filled().len() > before => {
                     return Poll::Ready(Ok(()));
                 }
@@ -92,7 +96,7 @@ impl Inbound {
         }
     }
 
-    /// Copies what is there, and lets the peer send as much again.
+    /// Copies what has arrived, and opens the peer's window by the same number of bytes.
     fn copy(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let coding = &self.coding[self.coding_read..];
         let count = coding.len().min(buf.remaining());
@@ -109,16 +113,16 @@ impl Inbound {
         Ok(())
     }
 
-    /// Waits for the next content, or the end; `false` where it came too early.
+    /// Waits for more content or the end of the stream; `false` if the stream ended before the body.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if let State::Chunks { open: true } = self.state {
-            self.say(b"\r\n");
+            self.set_coding(b"\r\n");
             self.state = State::Chunks { open: false };
             return Poll::Ready(Ok(true));
         }
         if self.state == State::Trailers {
             let trailers = ready!(self.stream.poll_trailers(cx)).map_err(io::Error::other)?;
-            self.say(b"0\r\n");
+            self.set_coding(b"0\r\n");
             heads::write_trailers(&mut self.coding, &trailers.unwrap_or_default());
             self.state = State::Done;
             return Poll::Ready(Ok(true));
@@ -128,14 +132,14 @@ impl Inbound {
             (State::Length(left), Some(data)) => match left.checked_sub(data.len() as u64) {
                 Some(0) => State::Done,
                 Some(left) => State::Length(left),
-                None => return Poll::Ready(Err(heads::broken("more content than its length"))),
+                None => return Poll::Ready(Err(malformed("more content than its length"))),
             },
             (State::Length(_), None) => return Poll::Ready(Ok(false)),
             (State::Raw, Some(_)) => State::Raw,
             (State::Raw, None) => return Poll::Ready(Ok(false)),
             (_, Some(data)) if data.is_empty() => self.state,
             (_, Some(data)) => {
-                self.say(b"");
+                self.set_coding(b"");
                 write!(self.coding, "{:x}\r\n", data.len())?;
                 State::Chunks { open: true }
             }
@@ -145,7 +149,7 @@ impl Inbound {
         Poll::Ready(Ok(true))
     }
 
-    fn say(&mut self, coding: &[u8]) {
+    fn set_coding(&mut self, coding: &[u8]) {
         self.coding.clear();
         self.coding_read = 0;
         self.coding.extend_from_slice(coding);

@@ -81,7 +81,7 @@ pub(crate) async fn run(
     };
     let mut request = Request::begin(context, found, length, is_http2, timer);
     if request.protocol_requirements.downstream_http2 && request.protocol_requirements.websocket {
-        request.expected_ws_accept = websocket::proof(&buffer.filled()[..length]);
+        request.expected_ws_accept = websocket::expected_accept(&buffer.filled()[..length]);
     }
     if out.is_empty() {
         // No credential yet: the very first token may be on its way.

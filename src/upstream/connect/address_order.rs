@@ -1,19 +1,19 @@
-//! In which order addresses are tried (RFC 8305 §4), and which are passed over for a while.
+//! The order in which addresses are tried (RFC 8305 §4); addresses that failed recently come last.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long an address that failed is tried after the others.
+/// Time for which an address that failed is tried after the others.
 const DEPRIORITIZE_TIME: Duration = Duration::from_secs(30);
 
-/// Addresses that have failed of late. Looked at for new connections only.
+/// Addresses that failed recently. Used for new connections only.
 #[derive(Default)]
 pub(crate) struct RecentFailures(Mutex<Vec<(IpAddr, Instant)>>);
 
 impl RecentFailures {
-    /// From now on it is tried after the others.
+    /// Records a failure.
     pub(crate) fn add(&self, ip: IpAddr) {
         let now = Instant::now();
         let mut failing = self.0.lock();
@@ -21,12 +21,12 @@ impl RecentFailures {
         failing.push((ip, now));
     }
 
-    /// It took a connection.
+    /// Records that an address accepted a connection.
     pub(crate) fn remove(&self, ip: IpAddr) {
         self.0.lock().retain(|(other, _)| *other != ip);
     }
 
-    /// The families in turn, the first one's first; what has failed of late at the end.
+    /// Alternates between the address families, beginning with that of the first address. Recent failures come last.
     pub(crate) fn order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let now = Instant::now();
         let failing = self.0.lock();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns_and_what_failed_comes_last() {
+    fn order_alternates_families_and_puts_failures_last() {
         let failing = RecentFailures::default();
         let all = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
         let turns = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]);

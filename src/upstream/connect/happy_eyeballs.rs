@@ -1,4 +1,4 @@
-//! Happy eyeballs (RFC 8305 §5): addresses are tried one after another, without waiting for the one before to fail.
+//! Happy eyeballs (RFC 8305 §5): the next address is tried after a delay, before the previous one has failed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// "Connection Attempt Delay" (RFC 8305 §8).
+/// The "Connection Attempt Delay" of RFC 8305 §8.
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// What became of the attempts.
+/// The attempts to connect, and their errors.
 #[derive(Default)]
 pub(crate) struct Attempts {
-    /// That were begun, with the error of those that failed.
+    /// Each attempt that was started; `None` until it fails.
     pub(crate) tried: Vec<(SocketAddr, Option<io::Error>)>,
 }
 
@@ -25,19 +25,19 @@ impl Attempts {
     }
 }
 
-/// Connects to the first address that answers; `None` where none does.
+/// Connects to the first address that accepts; `None` if none does. `on_attempt` is called for each address that is tried.
 pub(crate) async fn connect(
     addresses: &[SocketAddr],
-    mut tried: impl FnMut(SocketAddr),
+    mut on_attempt: impl FnMut(SocketAddr),
     attempts: &mut Attempts,
 ) -> Option<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.iter().copied();
     let mut running = JoinSet::new();
     loop {
         if let Some(address) = waiting.next() {
-            tried(address);
+            on_attempt(address);
             attempts.tried.push((address, None));
-            // The last one needs no company.
+            // A single attempt needs no task.
             if running.is_empty() && waiting.len() == 0 {
                 match TcpStream::connect(address).await {
                     Ok(stream) => return Some((stream, address)),
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// A socket that is bound and does not listen: connections are refused, and nobody else gets the port.
+    /// A socket that is bound and does not listen: connections are refused, and no other socket gets the port.
     fn refusing() -> (TcpSocket, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_that_answers_is_taken_and_the_failures_are_known() {
+    async fn connect_returns_first_success_and_records_failures() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
         let (_one, refused) = refusing();
@@ -95,23 +95,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_does_not_answer_does_not_hold_the_next_up() {
+    async fn silent_address_does_not_delay_the_next() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
-        // A full backlog takes no connection and refuses none.
+        // A full backlog neither accepts nor refuses connections.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let full = socket.listen(0).unwrap();
         let silent = full.local_addr().unwrap();
-        let mut crowd = JoinSet::new();
+        let mut backlog = JoinSet::new();
         for _ in 0..4 {
-            crowd.spawn(TcpStream::connect(silent));
+            backlog.spawn(TcpStream::connect(silent));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         let mut attempts = Attempts::default();
         let found = connect(&[silent, good], |_| (), &mut attempts).await;
         assert_eq!(found.unwrap().1, good);
         assert_eq!(attempts.tried[0].0, silent);
-        assert!(attempts.tried[0].1.is_none(), "it neither answered nor failed");
+        assert!(attempts.tried[0].1.is_none(), "it neither accepted nor failed");
     }
 }

@@ -1,8 +1,20 @@
-//! Opening a connection to an upstream: the order of its addresses, the race between them (RFC 8305), the tunnel
-//! through a forward proxy, and TLS.
+//! Opening a connection to a server.
+//!
+//! ```text
+//! connector       name -> addresses -> TCP -> tunnel -> TLS
+//! happy_eyeballs  TCP connections to several addresses, staggered (RFC 8305)
+//! address_order   the order of the addresses
+//! proxy_tunnel    the tunnel through a forward proxy
+//! error           why a connection cannot be opened
+//! ```
 
-pub(super) mod address_order;
-pub(super) mod connector;
-pub(super) mod happy_eyeballs;
-pub(super) mod proxy_tunnel;
-pub(super) mod reachability;
+mod address_order;
+mod connector;
+mod error;
+mod happy_eyeballs;
+mod proxy_tunnel;
+
+pub(super) use address_order::RecentFailures;
+pub(super) use connector::{Connector, ForwardProxy};
+pub use error::ConnectError;
+pub(super) use error::tls_hint;

@@ -1,4 +1,4 @@
-//! A tunnel through an HTTP proxy (`proxy_url`): `CONNECT` (RFC 9110 §9.3.6), and what it answers.
+//! A tunnel through a forward proxy (`proxy_url`): the `CONNECT` request (RFC 9110 §9.3.6) and its response.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A proxy whose answer is longer is none.
+/// Size of the largest response head that is accepted.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Asks for a tunnel to `authority`; afterwards the stream is the upstream's.
+/// Opens a tunnel to `authority`; afterwards `stream` is a connection to the upstream.
 pub(crate) async fn open(
     stream: &mut TcpStream,
     authority: &str,
@@ -27,25 +27,25 @@ pub(crate) async fn open(
     match status(&head) {
         Some(200..=299) => Ok(()),
         Some(407) if authorization.is_none() => {
-            Err(io::Error::other("the proxy wants credentials (407): set `proxy_auth`"))
+            Err(io::Error::other("the proxy requires credentials (407): set `proxy_auth`"))
         }
-        Some(407) => Err(io::Error::other("the proxy does not take `proxy_auth` (407)")),
-        Some(status) => Err(io::Error::other(format!("the proxy refuses the tunnel: status {status}"))),
-        None => Err(io::Error::other("what answers at `proxy_url` is no HTTP proxy")),
+        Some(407) => Err(io::Error::other("the proxy rejects `proxy_auth` (407)")),
+        Some(status) => Err(io::Error::other(format!("the proxy rejects the tunnel: status {status}"))),
+        None => Err(io::Error::other("the server at `proxy_url` is not an HTTP proxy")),
     }
 }
 
-/// Byte for byte, because what follows the head is not the proxy's any more.
+/// Reads the response head byte by byte, because the bytes after it come from the upstream.
 async fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(256);
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
         if head.len() == MAX_HEAD {
-            return Err(io::Error::other("the proxy's answer is too long"));
+            return Err(io::Error::other("the proxy's response is too long"));
         }
         match stream.read_u8().await {
             Ok(byte) => head.push(byte),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(io::Error::other("the proxy closed the connection without an answer"));
+                return Err(io::Error::other("the proxy closed the connection without a response"));
             }
             Err(error) => return Err(error),
         }

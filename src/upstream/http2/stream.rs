@@ -1,90 +1,92 @@
-//! A stream of a connection to an upstream, as a connection that carries one request.
+//! One stream of an HTTP/2 connection, as a connection that carries one request.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
+use h2::Reason;
 use h2::client::ResponseFuture;
 use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{PingHandle, SharedConnection};
+use super::connection::SharedConnection;
+use super::liveness::PingHandle;
 use crate::proto::http2::heads;
 use crate::proto::http2::heads::Head;
-use crate::proto::http2::{Inbound, Outbound};
+use crate::proto::http2::{InboundBody, OutboundBody};
 
-/// Writing takes a request, reading gives its answers: interim ones, and one that is final.
+/// An HTTP/2 stream that is written and read as HTTP/1.1: the bytes of one request, and those of its interim responses and of
+/// its final response.
 pub struct Stream {
     connection: Arc<SharedConnection>,
-    /// Once its head is out.
+    /// `None` until the head of the request is written.
     request: Option<Request>,
-    /// Of an answer, still to be read.
+    /// The bytes of a response head.
     head: Vec<u8>,
+    /// The number of bytes of `head` that were read.
     head_read: usize,
-    body: Option<Inbound>,
+    /// The body of the final response.
+    body: Option<InboundBody>,
 }
 
 struct Request {
-    body: Outbound,
-    answer: ResponseFuture,
+    body: OutboundBody,
+    response: ResponseFuture,
     is_head: bool,
 }
 
 impl Stream {
     pub(super) fn new(connection: Arc<SharedConnection>) -> Self {
-        connection.active.fetch_add(1, Ordering::Relaxed);
+        connection.request_started();
         Self { connection, request: None, head: Vec::new(), head_read: 0, body: None }
     }
 
-    /// The other side of its connection.
+    /// The peer of its connection.
     pub(in crate::upstream) fn address(&self) -> SocketAddr {
         self.connection.address
     }
 
-    /// For when its connection may be dead.
+    /// A handle to check its connection with a PING.
     pub(in crate::upstream) fn ping_handle(&self) -> PingHandle {
-        PingHandle(self.connection.liveness.clone())
+        self.connection.ping_handle()
     }
 
-    /// Sends a head; returns its length.
-    fn begin(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Sends the head at the front of `bytes`; returns its length.
+    fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Head { message, coding, length } = heads::read_request(bytes, &self.connection.scheme)?;
         let is_head = message.method() == Method::HEAD;
-        let mut send = self.connection.send.clone();
-        let (answer, stream) = send.send_request(message, coding.is_done()).map_err(io::Error::other)?;
-        self.request = Some(Request { body: Outbound::new(stream, coding), answer, is_head });
+        let sent = self.connection.send_request(message, coding.is_done());
+        let (response, stream) = sent.map_err(io::Error::other)?;
+        self.request = Some(Request { body: OutboundBody::new(stream, coding), response, is_head });
         Ok(length)
     }
 
-    /// Waits for a head.
+    /// Waits for the head of the next response.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(request) = &mut self.request else { return Poll::Pending };
         self.head.clear();
         self.head_read = 0;
-        if let Some(interim) = ready!(request.answer.poll_informational(cx)) {
+        if let Some(interim) = ready!(request.response.poll_informational(cx)) {
             let interim = interim.map_err(io::Error::other)?;
             heads::write_response(&mut self.head, &interim, false, false);
             return Poll::Ready(Ok(()));
         }
-        let answer = ready!(Pin::new(&mut request.answer).poll(cx)).map_err(io::Error::other)?;
-        let (parts, body) = answer.into_parts();
+        let response = ready!(Pin::new(&mut request.response).poll(cx)).map_err(io::Error::other)?;
+        let (parts, body) = response.into_parts();
         let length = heads::length(&parts.headers);
         let has_body = !body.is_end_stream();
-        let answer = http::Response::from_parts(parts, ());
-        heads::write_response(&mut self.head, &answer, has_body, request.is_head);
-        self.body = Some(Inbound::new(body, if has_body { length } else { Some(0) }));
+        let response = http::Response::from_parts(parts, ());
+        heads::write_response(&mut self.head, &response, has_body, request.is_head);
+        self.body = Some(InboundBody::new(body, if has_body { length } else { Some(0) }));
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        *self.connection.idle_since.lock() = Instant::now();
-        self.connection.active.fetch_sub(1, Ordering::Relaxed);
+        self.connection.request_ended();
     }
 }
 
@@ -99,11 +101,11 @@ impl AsyncRead for Stream {
             let count = head.len().min(buf.remaining());
             buf.put_slice(&head[..count]);
             this.head_read += count;
-            // What of the body is here already comes with it.
+            // The part of the body that has arrived comes with the head.
             if let Some(body) = this.body.as_mut().filter(|body| !body.is_done())
                 && buf.remaining() > 0
             {
-                // An error comes again.
+                // The next read reports an error again.
                 let _ = body.poll_read(cx, buf);
             }
             return Poll::Ready(Ok(()));
@@ -118,7 +120,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let head = if this.request.is_none() { this.begin(bytes)? } else { 0 };
+        let head = if this.request.is_none() { this.send_head(bytes)? } else { 0 };
         match &mut this.request {
             Some(request) if head < bytes.len() => match request.body.poll_write(cx, &bytes[head..]) {
                 Poll::Ready(Ok(count)) => Poll::Ready(Ok(head + count)),
@@ -129,7 +131,7 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// What was taken is with the connection, which writes it.
+    /// The connection's task has what was written, and sends it.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -137,4 +139,15 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether the error shows that the upstream has not processed the request, so that the request may be sent again whatever its
+/// method is (RFC 9113 §8.7).
+pub fn is_unprocessed(error: &io::Error) -> bool {
+    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    let reason = error.reason();
+    (error.is_reset() && error.is_remote() && reason == Some(Reason::REFUSED_STREAM))
+        || (error.is_go_away() && error.is_remote() && reason == Some(Reason::NO_ERROR))
 }

@@ -21,8 +21,7 @@ use http::Request;
 use super::http1;
 use super::prefixed_io::Prefixed;
 use crate::net::buffer::Buffer;
-use crate::proto::http2;
-use crate::proto::http2::heads;
+use crate::proto::http2::{heads, limits};
 use crate::proxy::ConnectionContext;
 use crate::proxy::request::exchange;
 use crate::proxy::request::exchange::Disposition;
@@ -48,7 +47,7 @@ pub(crate) async fn serve(
     idle: Duration,
 ) {
     let mut timer = ReusableTimer::default();
-    let opening = limits().handshake::<_, Bytes>(Prefixed::new(buffer, io));
+    let opening = limits::server_builder(STREAMS).handshake::<_, Bytes>(Prefixed::new(buffer, io));
     let Ok(Ok(mut connection)) = timer.timeout(handshake, opening).await else { return };
     let ended = run(Arc::new(context), &mut connection, idle, &mut timer).await;
     if let Err(error) = ended {
@@ -56,28 +55,6 @@ pub(crate) async fn serve(
     }
     connection.abrupt_shutdown(Reason::NO_ERROR);
     let _ = timer.timeout(LINGER, poll_fn(|cx| connection.poll_closed(cx))).await;
-}
-
-/// Every limit said, so that none depends on a default of the library. Floods of CONTINUATION frames, pings, settings and
-/// small or empty frames end the connection by limits that the library derives from these.
-fn limits() -> h2::server::Builder {
-    let mut limits = h2::server::Builder::new();
-    limits
-        .max_concurrent_streams(STREAMS)
-        // WebSocket (RFC 8441).
-        .enable_connect_protocol()
-        .initial_window_size(http2::STREAM_WINDOW)
-        .initial_connection_window_size(http2::CONNECTION_WINDOW)
-        .max_frame_size(http2::FRAME)
-        .max_header_list_size(http2::HEAD)
-        .header_table_size(http2::HEADER_TABLE)
-        .max_send_buffer_size(http2::SEND_BUFFER)
-        // Rapid reset (CVE-2023-44487): streams reset before they were looked at, and those reset by this side.
-        .max_pending_accept_reset_streams(http2::PENDING_RESETS)
-        .max_local_error_reset_streams(Some(http2::RESETS))
-        .max_concurrent_reset_streams(http2::REMEMBERED_RESETS)
-        .reset_stream_duration(http2::REMEMBERED_FOR);
-    limits
 }
 
 async fn run<I: Io>(

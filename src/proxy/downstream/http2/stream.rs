@@ -13,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::grpc;
 use crate::proto::http2::heads;
 use crate::proto::http2::heads::Head;
-use crate::proto::http2::{Coding, Inbound, Outbound, websocket};
+use crate::proto::http2::{Coding, InboundBody, OutboundBody, websocket};
 
 /// So much of a request is taken in though nobody wants it.
 const UNREAD: usize = 64 * 1024;
 
 /// Reading gives the request's body, writing takes its answers: interim ones, and one that is final.
 pub(crate) struct Stream {
-    body: Inbound,
+    body: InboundBody,
     respond: SendResponse<Bytes>,
     answer: Answer,
     is_head: bool,
@@ -32,7 +32,7 @@ enum Answer {
     /// Not begun.
     Open,
     /// Its head is out.
-    Body(Outbound),
+    Body(OutboundBody),
     /// All of it is out with its head; what is still written is not for the wire.
     Whole,
 }
@@ -40,12 +40,12 @@ enum Answer {
 impl Stream {
     /// For a request with this head.
     pub(crate) fn new(parts: &request::Parts, body: RecvStream, respond: SendResponse<Bytes>) -> Self {
-        let is_websocket = websocket::is_asked_for(parts);
+        let is_websocket = websocket::is_websocket(parts);
         Self {
             body: if is_websocket {
-                Inbound::raw(body)
+                InboundBody::raw(body)
             } else {
-                Inbound::new(body, heads::length(&parts.headers))
+                InboundBody::new(body, heads::length(&parts.headers))
             },
             respond,
             answer: Answer::Open,
@@ -72,9 +72,9 @@ impl Stream {
     fn head(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Head { mut message, coding, length } = heads::read_response(bytes, self.is_head)?;
         if self.is_websocket && message.status() == StatusCode::SWITCHING_PROTOCOLS {
-            websocket::opened(&mut message);
+            websocket::translate_switching_protocols(&mut message);
             let stream = self.respond.send_response(message, false).map_err(io::Error::other)?;
-            self.answer = Answer::Body(Outbound::new(stream, Coding::Raw));
+            self.answer = Answer::Body(OutboundBody::new(stream, Coding::Raw));
             return Ok(length);
         }
         if message.status().is_informational() {
@@ -90,7 +90,7 @@ impl Stream {
         let ended = bytes[length..] == *b"0\r\n\r\n" && coding == Coding::chunked();
         let whole = coding == Coding::NONE || ended;
         let stream = self.respond.send_response(message, whole).map_err(io::Error::other)?;
-        self.answer = Answer::Body(Outbound::new(stream, if ended { Coding::NONE } else { coding }));
+        self.answer = Answer::Body(OutboundBody::new(stream, if ended { Coding::NONE } else { coding }));
         Ok(if ended { bytes.len() } else { length })
     }
 }

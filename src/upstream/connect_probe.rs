@@ -1,4 +1,4 @@
-//! Whether a server can be reached: the way there, and not a byte of a request.
+//! Checks whether a server can be reached: connects to it, and sends no byte of a request.
 
 use std::io;
 use std::time::Duration;
@@ -6,30 +6,30 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::io::AsyncReadExt;
 
-use super::address_order::RecentFailures;
-use super::connector::{ConnectError, Connector, Proxy, hint};
+use super::connect::{ConnectError, Connector, ForwardProxy, RecentFailures, tls_hint};
+use super::endpoint::EndpointTls;
+use super::service_upstream::Upstream;
+use super::stream::Stream;
 use crate::config::Host;
 use crate::net::dns::Resolver;
-use crate::upstream::endpoint::EndpointTls;
-use crate::upstream::{Stream, Upstream};
 
-/// How long an upstream is waited for that ends TLS after the handshake: in TLS 1.3 the client's certificate is looked at
-/// when the client is done (RFC 8446 §4.4.2.4).
+/// Time to wait for an alert after the handshake: in TLS 1.3 the server verifies the client's certificate when the client has
+/// finished (RFC 8446 §4.4.2.4).
 const POST_HANDSHAKE_WAIT: Duration = Duration::from_millis(500);
 
-/// A server to reach.
+/// A server to connect to.
 pub struct ConnectProbe(Connector);
 
 impl ConnectProbe {
-    /// A server without connections of its own, such as a token endpoint. `proxy` opens a tunnel to it; its port, and
-    /// `Proxy-Authorization` where it wants one.
+    /// A server that is not an upstream, such as a token endpoint. `proxy` opens the tunnel to it: host, port and, if the proxy
+    /// requires it, `Proxy-Authorization`.
     pub fn new(
         (host, port): (Host, u16),
         tls: EndpointTls,
         proxy: Option<(Host, u16, Option<HeaderValue>)>,
         resolver: Resolver,
     ) -> Self {
-        let proxy = proxy.map(|(host, port, authorization)| Proxy { host, port, authorization });
+        let proxy = proxy.map(|(host, port, authorization)| ForwardProxy { host, port, authorization });
         Self(Connector {
             host,
             port,
@@ -41,7 +41,7 @@ impl ConnectProbe {
         })
     }
 
-    /// Every URL of an upstream.
+    /// The server of each URL of an upstream.
     pub fn for_upstream(upstream: Upstream) -> Vec<Self> {
         upstream.endpoints.into_iter().map(|endpoint| Self(endpoint.connector)).collect()
     }
@@ -57,18 +57,18 @@ impl ConnectProbe {
         if !matches!(stream, Stream::Tls(_)) {
             return Ok(());
         }
-        let told = tokio::time::timeout(POST_HANDSHAKE_WAIT.min(limit), stream.read_u8()).await;
-        match told {
-            // Whoever merely closes a connection on which nothing is asked is reached.
-            Ok(Err(source)) if is_refusal(&source) => {
+        let alert = tokio::time::timeout(POST_HANDSHAKE_WAIT.min(limit), stream.read_u8()).await;
+        match alert {
+            // A server that only closes a connection without a request can be reached.
+            Ok(Err(source)) if is_tls_error(&source) => {
                 let name = self.0.host.to_string();
-                Err(ConnectError::Tls { name, address, hint: hint(&source), source })
+                Err(ConnectError::Tls { name, address, hint: tls_hint(&source), source })
             }
             _ => Ok(()),
         }
     }
 }
 
-fn is_refusal(error: &io::Error) -> bool {
+fn is_tls_error(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }

@@ -1,0 +1,109 @@
+//! Errors of opening a connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A connection cannot be opened. The message says what was tried, how far it got, and what failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("cannot resolve {name}: {source}")]
+    Dns {
+        /// The upstream's host, or the proxy's.
+        name: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// No address accepted the connection.
+    #[error("cannot connect to {0}")]
+    Tcp(String),
+    /// The proxy opened no tunnel.
+    #[error("no tunnel to {to} through the proxy at {proxy}: {source}")]
+    Proxy {
+        /// Host and port of the upstream.
+        to: String,
+        /// The proxy's address.
+        proxy: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The certificate was not accepted, or the handshake failed.
+    #[error("TLS with {name} ({address}) failed: {source}{hint}")]
+    Tls {
+        /// The upstream's host.
+        name: String,
+        /// The address, the proxy's if there is one.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+        /// A likely reason, as the end of the message; may be empty.
+        hint: &'static str,
+    },
+    /// `protocol: http2`, and the upstream does not negotiate HTTP/2.
+    #[error("{name} does not negotiate HTTP/2 (ALPN), which `protocol: http2` requires")]
+    Version {
+        /// The upstream's host.
+        name: String,
+    },
+    /// The connection was opened, but the server does not speak HTTP/2.
+    #[error("{name} ({address}) does not speak HTTP/2: {source}")]
+    Http2 {
+        /// The upstream's host.
+        name: String,
+        /// The address, the proxy's if there is one.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// `protocol: http2`, and the request needs HTTP/1.1.
+    #[error("a WebSocket needs HTTP/1.1, which `protocol: http2` excludes")]
+    Upgrade,
+    /// `timeouts.connect` has passed.
+    #[error("{name} did not accept the connection within {} (timeouts.connect): {phase}", seconds(.after))]
+    Timeout {
+        /// The upstream's host.
+        name: String,
+        /// The limit.
+        after: Duration,
+        /// The step that took too long.
+        phase: String,
+    },
+}
+
+impl ConnectError {
+    /// Whether a retry, perhaps at another address, may succeed: the connection failed, and nothing rejected it.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Tls { source, .. } => source.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>()),
+            Self::Dns { .. } | Self::Proxy { .. } | Self::Timeout { .. } => false,
+            Self::Version { .. } | Self::Http2 { .. } | Self::Upgrade => false,
+        }
+    }
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// What an error of the TLS handshake often means; empty if there is nothing to say.
+pub(crate) fn tls_hint(error: &io::Error) -> &'static str {
+    use rustls::{CertificateError, Error, InvalidMessage};
+    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else { return "" };
+    match tls {
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "; the server does not speak TLS: is the URL `http://`, or another port?"
+        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "; its CA is not trusted: `tls.ca_file` sets another"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "; its certificate is for another name: `tls.server_name` sets the expected one",
+        Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
+            "; it supports none of the allowed TLS versions (`tls.min_version`)"
+        }
+        _ => "",
+    }
+}

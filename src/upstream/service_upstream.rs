@@ -1,0 +1,204 @@
+//! The upstream of one service: its endpoints, which take turns, and the limits on its use.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderValue;
+
+use super::circuit_breaker::Transition;
+use super::endpoint::{Endpoint, EndpointTls};
+use super::limits::{LimitExceeded, Limits, RequestPermit};
+use crate::config::{ServiceConfig, Timeouts};
+use crate::net::dns::Resolver;
+
+/// The upstream of one service.
+pub struct Upstream {
+    pub(super) endpoints: Box<[Endpoint]>,
+    /// The turn of the next request, modulo the number of endpoints.
+    next: AtomicUsize,
+    limits: Option<Box<Limits>>,
+    name: String,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// `max_request_body`
+    pub max_request_body: Option<u64>,
+    /// `retry_idempotent`
+    pub retry_idempotent: bool,
+}
+
+impl Upstream {
+    /// An upstream without connections. `tls` is for each URL, in the order of the configuration; `proxy_authorization` is for
+    /// the proxy of `proxy_url`.
+    pub fn new(
+        service: &ServiceConfig,
+        tls: Vec<EndpointTls>,
+        resolver: &Resolver,
+        proxy_authorization: Option<&HeaderValue>,
+    ) -> Self {
+        let endpoints = service.upstreams().zip(tls).map(|(url, tls)| {
+            Endpoint::new(url, service, tls, resolver.clone(), proxy_authorization.cloned())
+        });
+        Self {
+            endpoints: endpoints.collect(),
+            next: AtomicUsize::new(0),
+            limits: Limits::new(&service.options),
+            name: service.name.clone(),
+            timeouts: service.timeouts.clone(),
+            max_request_body: service.options.max_request_body,
+            retry_idempotent: service.options.retry_idempotent,
+        }
+    }
+
+    /// Whether the upstream has more than one URL.
+    pub fn has_alternatives(&self) -> bool {
+        self.endpoints.len() > 1
+    }
+
+    /// Every endpoint, in the order of the configuration.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The endpoint whose turn it is. One whose circuit breaker is open is passed over; if all are open, none is.
+    pub fn pick(&self) -> &Endpoint {
+        let [only] = &*self.endpoints else { return self.pick_among(&[]) };
+        only
+    }
+
+    /// An endpoint other than these, which have just failed; `None` if none is left.
+    pub fn pick_another(&self, failed: &[&Endpoint]) -> Option<&Endpoint> {
+        (failed.len() < self.endpoints.len()).then(|| self.pick_among(failed))
+    }
+
+    fn pick_among(&self, failed: &[&Endpoint]) -> &Endpoint {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.endpoints.len();
+        let in_turn = || (0..count).map(|step| &self.endpoints[turn.wrapping_add(step) % count]);
+        let mut candidates =
+            in_turn().filter(|endpoint| !failed.iter().any(|other| std::ptr::eq(*other, *endpoint)));
+        let fallback = candidates.clone().next();
+        candidates.find(|endpoint| endpoint.is_available()).or(fallback).unwrap_or(&self.endpoints[0])
+    }
+
+    /// Acquires permission to send one request; the permit is `None` if no limit counts requests in flight.
+    pub fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
+        self.limits.as_ref().map_or(Ok(None), |limits| limits.try_acquire())
+    }
+
+    /// Records that a request got a response with this status.
+    pub fn record_response(&self, endpoint: &Endpoint, status: u16) {
+        // The statuses of a gateway whose own upstream fails.
+        if matches!(status, 502..=504) {
+            return self.record_failure(endpoint);
+        }
+        endpoint.record_success();
+        if let Some(breaker) = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())
+            && breaker.record_success() == Transition::Closed
+        {
+            tracing::info!(service.name = self.name, "circuit closed: the upstream responds again");
+        }
+    }
+
+    /// Records that a request got no response.
+    pub fn record_failure(&self, endpoint: &Endpoint) {
+        endpoint.record_failure(self.has_alternatives());
+        if let Some(breaker) = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())
+            && breaker.record_failure() == Transition::Opened
+        {
+            tracing::warn!(
+                service.name = self.name,
+                "circuit open: the last requests failed, so requests are rejected for a while"
+            );
+        }
+    }
+
+    /// The number of open connections that no request is using.
+    pub fn idle_connections(&self) -> usize {
+        self.endpoints.iter().map(Endpoint::idle_connections).sum()
+    }
+
+    /// Whether the circuit breaker is open; `None` if there is none.
+    pub fn is_circuit_breaker_open(&self) -> Option<bool> {
+        let breaker = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())?;
+        Some(breaker.is_open())
+    }
+
+    /// Closes idle connections, and keeps none from now on: the service was removed, or its upstream was replaced.
+    pub fn retire(&self) {
+        self.endpoints.iter().for_each(Endpoint::retire);
+    }
+
+    /// Closes connections that were idle for too long; called periodically.
+    pub fn sweep(&self) {
+        self.endpoints.iter().for_each(Endpoint::sweep);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Auth, Host, Tls, UpstreamOptions};
+    use crate::secret::Secret;
+
+    /// An upstream for tests that never connect to it.
+    pub(crate) fn upstream(authority: &str, base_path: &str) -> Upstream {
+        with_urls(&[authority], base_path)
+    }
+
+    fn with_urls(authorities: &[&str], base_path: &str) -> Upstream {
+        let url = |authority: &&str| {
+            let (host, port) = authority.split_once(':').unwrap();
+            crate::config::UpstreamUrl {
+                tls: true,
+                host: Host::Name(host.into()),
+                port: port.parse().unwrap(),
+                base_path: base_path.into(),
+            }
+        };
+        let mut urls = authorities.iter().map(url);
+        let service = ServiceConfig {
+            name: "test".into(),
+            upstream: urls.next().unwrap(),
+            hosts: vec![],
+            listen: vec![],
+            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap(), previous: None },
+            tls: Tls::default(),
+            protocol: crate::config::Protocol::default(),
+            timeouts: Timeouts::default(),
+            options: UpstreamOptions { alternatives: urls.collect(), ..UpstreamOptions::default() },
+            token_wait: Duration::ZERO,
+            rewrite_location: true,
+            replay_on_401: true,
+            optional: false,
+        };
+        let tls = authorities.iter().map(|_| None).collect();
+        Upstream::new(&service, tls, &Resolver::from_system().unwrap(), None)
+    }
+
+    #[test]
+    fn pick_rotates_and_passes_over_failed_but_never_all() {
+        let upstream = with_urls(&["a.example:1", "b.example:1", "c.example:1"], "");
+        let picked = |count| -> Vec<_> { (0..count).map(|_| &*upstream.pick().authority).collect() };
+        assert_eq!(picked(4), ["a.example:1", "b.example:1", "c.example:1", "a.example:1"]);
+        let [a, b, c] = upstream.endpoints() else { panic!() };
+        for _ in 0..3 {
+            upstream.record_response(b, 503);
+        }
+        assert!(!picked(9).contains(&"b.example:1"));
+        assert!(std::ptr::eq(upstream.pick_another(&[a, b]).unwrap(), c));
+        assert!(
+            std::ptr::eq(upstream.pick_another(&[a, c]).unwrap(), b),
+            "one that failed is better than none"
+        );
+        assert!(upstream.pick_another(&[a, b, c]).is_none());
+        for _ in 0..3 {
+            upstream.record_failure(a);
+            upstream.record_failure(c);
+        }
+        let all = picked(3);
+        assert!(["a.example:1", "b.example:1", "c.example:1"].iter().all(|one| all.contains(one)), "{all:?}");
+        upstream.record_response(b, 200);
+        assert_eq!(picked(3), ["b.example:1"; 3]);
+    }
+}
