@@ -12,7 +12,7 @@ use crate::credential;
 use crate::diagnose::{Role, Server};
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
-use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
+use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::otel;
 use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{ConnectProbe, EndpointTls};

@@ -17,7 +17,7 @@ use crate::credential::Credential;
 use crate::metrics::{Metrics, SharedTokenMetrics};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
+use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::{TokenSource, TokenStore, grants, refresher};
 use crate::otel;
 use crate::reload::Report;

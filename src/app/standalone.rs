@@ -9,8 +9,8 @@ use super::services::{Services, Workshop};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
-use crate::oauth2::refresh_tokens::files::StateDir;
-use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
+use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
+use crate::oauth2::refresh_tokens::StateDir;
 use crate::runtime::service::Service;
 use crate::tls::client::TlsClients;
 

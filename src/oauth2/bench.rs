@@ -3,14 +3,21 @@
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
+use zeroize::Zeroizing;
 
-use super::SourceError;
 use super::client::redact::Redactor;
 use super::client::response;
+use super::client::response::{RawResponse, TokenType};
+use crate::oauth2::error::SourceError;
 
 /// Parses a token endpoint's answer; returns how long its token is.
 pub fn parse_answer(body: &[u8]) -> Result<usize, SourceError> {
-    let redactor = Redactor::default();
-    let answer = response::parse(StatusCode::OK, &HeaderMap::new(), body, SystemTime::UNIX_EPOCH, &redactor)?;
-    Ok(answer.access_token.expose().len())
+    let answer = RawResponse {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: Zeroizing::new(body.to_vec()),
+        sent_at: SystemTime::UNIX_EPOCH,
+        redactor: Redactor::default(),
+    };
+    Ok(response::parse(TokenType::Bearer, &answer)?.access_token.expose().len())
 }

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::Token;
-use super::client::response;
+use super::sanitize::sanitize;
+use crate::oauth2::token::Token;
 
 /// Claims about the token, not about people: RFC 7519 §4.1, RFC 9068 §2.2, and Entra's names for the same.
 const PUBLIC_CLAIMS: [&str; 13] = [
@@ -30,21 +30,27 @@ const PUBLIC_CLAIMS: [&str; 13] = [
 /// upstream to believe the token.
 pub fn public_claims(token: &Token) -> Option<Map<String, Value>> {
     let (_scheme, value) = token.header.to_str().ok()?.split_once(' ')?;
-    let mut parts = value.split('.');
-    let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
-    let claims: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    let claims = decode(value)?;
     let shown =
         PUBLIC_CLAIMS.iter().filter_map(|name| Some(((*name).to_owned(), public_value(claims.get(*name)?)?)));
     Some(shown.collect())
+}
+
+/// The claims of a token in the form of a JWS (RFC 7515 §3.1): three parts, of which the second is a JSON object; `None` for
+/// any other token. The signature is not verified.
+pub(crate) fn decode(token: &str) -> Option<Map<String, Value>> {
+    let mut parts = token.split('.');
+    let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
 }
 
 /// Numbers, short text, and lists of it; anything else is left out.
 fn public_value(value: &Value) -> Option<Value> {
     match value {
         Value::Number(_) | Value::Bool(_) => Some(value.clone()),
-        Value::String(text) => Some(response::sanitize(text).into()),
+        Value::String(text) => Some(sanitize(text).into()),
         Value::Array(values) => {
-            let texts = values.iter().take(20).filter_map(Value::as_str).map(response::sanitize);
+            let texts = values.iter().take(20).filter_map(Value::as_str).map(sanitize);
             Some(texts.collect::<Vec<_>>().into())
         }
         _ => None,
@@ -54,7 +60,8 @@ fn public_value(value: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::{ClockReading, Expiry, TokenResponse};
+    use crate::oauth2::expiry::{ClockReading, Expiry};
+    use crate::oauth2::token::TokenResponse;
     use crate::secret::Secret;
     use serde_json::json;
     use std::time::Duration;

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use super::expiry::{ClockReading, Expiry};
 use super::schedule;
 use super::schedule::Failure;
-use super::{SourceError, SourceErrorKind, TokenSource, TokenStore};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::store::TokenStore;
 
 /// How often a wait looks at the wall clock: the monotonic one stands still while a machine sleeps.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(15);
@@ -194,7 +196,7 @@ impl FailureLog<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::TokenResponse;
+    use crate::oauth2::token::TokenResponse;
     use crate::secret::Secret;
     use async_trait::async_trait;
     use parking_lot::Mutex;

@@ -9,7 +9,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dpop_key::DpopKey;
-use super::{Expiry, SourceError, Token, TokenResponse, expiry};
+use crate::oauth2::error::SourceError;
+use crate::oauth2::expiry;
+use crate::oauth2::expiry::Expiry;
+use crate::oauth2::token::{Token, TokenResponse};
 use crate::secret::InvalidSecret;
 
 /// Holds the current token and what is known of the next.
@@ -263,7 +266,7 @@ impl RefreshStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::SourceErrorKind;
+    use crate::oauth2::error::SourceErrorKind;
     use crate::oauth2::expiry::ClockReading;
     use crate::secret::Secret;
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::net::dns::Resolver;
+use crate::proto::retry_after::retry_after;
 use crate::tls::client::TlsClient;
 
 /// Limit on one export, answer included.
@@ -126,8 +127,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Failure 
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     );
-    let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let asked = asked.and_then(|value| wait(value.trim(), now)).map(|wait| wait.min(LONGEST_WAIT));
+    let asked = retry_after(headers, now).map(|wait| wait.min(LONGEST_WAIT));
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             " (`tracing.headers` are what it is to know Sidekey by)"
@@ -140,16 +140,6 @@ fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Failure 
     };
     let message = format!("the collector answered {}{hint}", status.as_u16());
     Failure { message, is_passing, retry_after: asked.filter(|_| is_passing) }
-}
-
-/// `Retry-After`, in seconds or as a date (RFC 9110 §10.2.3).
-fn wait(value: &str, now: SystemTime) -> Option<Duration> {
-    match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
-        }
-    }
 }
 
 /// `partialSuccess.rejectedSpans` of a success; a 64-bit number, so text or a number.

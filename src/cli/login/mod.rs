@@ -18,7 +18,7 @@ use crate::config::{Auth, AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::AuthorizationRequest;
-use crate::oauth2::refresh_tokens::files::{Identity, StateDir, StateFile, StateRecord};
+use crate::oauth2::refresh_tokens::{Identity, StateDir, StateFile, StateRecord};
 use crate::oauth2::{LoginEndpoint, TokenResponse};
 use crate::secret::Secret;
 use crate::tls::client::TlsClients;

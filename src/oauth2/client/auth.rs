@@ -22,6 +22,16 @@ pub(crate) enum ClientAuthentication {
     Form(Vec<(&'static str, Zeroizing<String>)>),
 }
 
+impl ClientAuthentication {
+    /// Its form fields, if it has any.
+    pub(crate) fn form_fields(&self) -> &[(&'static str, Zeroizing<String>)] {
+        match self {
+            Self::Header(_) => &[],
+            Self::Form(fields) => fields,
+        }
+    }
+}
+
 /// How long an assertion may be used: long enough for a slow connection, and the most that Keycloak takes.
 const ASSERTION_SECONDS: u64 = 60;
 

@@ -13,9 +13,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::http::HttpClient;
-use super::response;
 use crate::config::Issuer;
-use crate::oauth2::{SourceError, SourceErrorKind};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::sanitize::sanitize;
 
 /// The server in messages.
 const WHO: &str = "the issuer";
@@ -93,7 +93,7 @@ impl Metadata {
             Some(named) => {
                 return Err(format!(
                     "its metadata is that of `{}`; `issuer` must be written exactly so, if that is who is meant",
-                    response::sanitize(&named)
+                    sanitize(&named)
                 ));
             }
             None => return Err("its metadata names no issuer".into()),

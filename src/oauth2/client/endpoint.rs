@@ -1,50 +1,34 @@
-//! One token endpoint: sends a form, bounds what comes back in time and size, follows no redirect.
+//! One endpoint of an authorization server: sends a form, limits the answer in time and size, follows no redirect.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::auth;
 use super::auth::ClientAuthentication;
 use super::discovery::{Discovery, LoginEndpoint};
 use super::http::HttpClient;
+use super::lifetime::LifetimeMemory;
 use super::redact::Redactor;
+use super::request::PreparedRequest;
 use super::response;
-use super::response::TokenType;
-use crate::config::{ClientAuth, OAuth2, RequestFormat, TokenUrl};
+use super::response::{RawResponse, TokenType};
+use crate::config::{OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::dpop_key;
 use crate::oauth2::dpop_key::DpopKey;
-use crate::oauth2::expiry::ClockReading;
-use crate::oauth2::{Expiry, SourceError, SourceErrorKind, TokenResponse, schedule};
-use crate::secret::{KeyError, Secret};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::expiry::{ClockReading, Expiry};
+use crate::oauth2::schedule;
+use crate::oauth2::token::TokenResponse;
+use crate::secret::{KeyError, Secret, SigningError};
 use crate::tls::client::TlsClient;
 
 /// The server in messages.
 const WHO: &str = "the token endpoint";
-/// Lifetime of a token where neither the endpoint, nor the configuration, nor the token itself says.
-const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
-/// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
-const NON_SECRET_FIELDS: [&str; 12] = [
-    "grant_type",
-    "scope",
-    "client_id",
-    "username",
-    "redirect_uri",
-    "audience",
-    "resource",
-    "subject_token_type",
-    "actor_token_type",
-    "requested_token_type",
-    "code_challenge",
-    "code_challenge_method",
-];
 
 /// Why requests to a token endpoint cannot be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +45,17 @@ pub enum UnusableEndpoint {
 pub struct TokenEndpoint {
     http: HttpClient,
     config: OAuth2,
-    /// Where tokens are bound to a key.
+    /// Set if tokens are bound to a key.
     dpop_key: Option<Arc<DpopKey>>,
-    /// Where the configuration names the issuer alone.
+    /// Set if the configuration names the issuer alone.
     discovery: Option<Discovery>,
     /// The configured scopes, joined as the endpoint wants them.
     scope: String,
-    /// Lifetime of the last token, and how long its request took.
-    last_request: Mutex<Option<(Duration, Duration)>>,
-    /// The lifetime an answer last stated, for answers that do not.
-    last_stated: Mutex<Option<Duration>>,
+    lifetimes: LifetimeMemory,
+    /// Knows the secrets of the configuration.
     redactor: Redactor,
     /// The last token, which an endpoint may name in its next error.
-    last_issued: Mutex<Option<Secret>>,
+    last_token: Mutex<Option<Secret>>,
 }
 
 impl TokenEndpoint {
@@ -83,22 +65,21 @@ impl TokenEndpoint {
         Ok(Self {
             dpop_key: dpop_key.map(Arc::new),
             http: HttpClient::new(tls, resolver, config.request.proxy.clone())?,
-            redactor: redactor(config),
+            redactor: Redactor::for_config(config),
             discovery: matches!(config.token_url, TokenUrl::Issuer(_)).then(Discovery::default),
             scope: config.scopes.join(&config.request.scope_separator),
             config: config.clone(),
-            last_request: Mutex::default(),
-            last_stated: Mutex::default(),
-            last_issued: Mutex::default(),
+            lifetimes: LifetimeMemory::default(),
+            last_token: Mutex::default(),
         })
     }
 
-    /// What makes the proofs, where tokens are bound to a key.
+    /// The key that tokens are bound to, if they are bound to one.
     pub fn dpop_key(&self) -> Option<&Arc<DpopKey>> {
         self.dpop_key.as_ref()
     }
 
-    /// The configuration this endpoint was made from.
+    /// The configuration that this endpoint was made from.
     pub(crate) fn config(&self) -> &OAuth2 {
         &self.config
     }
@@ -113,17 +94,14 @@ impl TokenEndpoint {
         let sent = ClockReading::now();
         let url = self.token_url().await?;
         let kind = if self.dpop_key.is_some() { TokenType::Dpop } else { TokenType::Bearer };
-        let parse = |status, headers: &_, body: &_, now, redactor: &_| {
-            response::parse_as(kind, status, headers, body, now, redactor)
-        };
-        let answer = self.post(&url, grant, parse).await;
+        let answer = self.post(&url, grant, |answer| response::parse(kind, answer)).await;
         if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
             discovery.invalidate_if_stale(error);
         }
         let answer = answer?;
-        *self.last_issued.lock() = Some(answer.access_token.clone());
-        let lifetime = self.lifetime(&answer);
-        *self.last_request.lock() = Some((lifetime, sent.elapsed()));
+        *self.last_token.lock() = Some(answer.access_token.clone());
+        let lifetime = self.lifetimes.resolve(&answer, self.config.default_expires_in);
+        self.lifetimes.record(lifetime, sent.elapsed());
         Ok(TokenResponse {
             access_token: answer.access_token,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
@@ -132,7 +110,7 @@ impl TokenEndpoint {
         })
     }
 
-    /// Where tokens are asked for: as configured, or as the issuer says.
+    /// The URL of token requests: as configured, or as the issuer's metadata says.
     async fn token_url(&self) -> Result<Url, SourceError> {
         match (&self.config.token_url, &self.discovery) {
             (TokenUrl::Issuer(issuer), Some(discovery)) => {
@@ -145,7 +123,7 @@ impl TokenEndpoint {
         }
     }
 
-    /// An endpoint for a person who logs in: as configured, or as the issuer says.
+    /// The URL of an endpoint for a person who logs in: as configured, or as the issuer's metadata says.
     pub async fn login_endpoint(
         &self,
         configured: Option<&Url>,
@@ -162,77 +140,41 @@ impl TokenEndpoint {
     }
 
     fn time_limit(&self) -> Duration {
-        let limit = self.config.request_timeout;
-        limit.unwrap_or_else(|| schedule::request_timeout(*self.last_request.lock()))
+        self.config.request_timeout.unwrap_or_else(|| self.lifetimes.request_timeout())
     }
 
-    /// Sends these fields to an endpoint of this client's authorization server, with its client authentication, and has
-    /// the answer parsed.
+    /// Sends these fields to an endpoint of the authorization server, with the client's authentication, and parses the
+    /// answer.
     pub(crate) async fn post<T>(
         &self,
         url: &Url,
         fields: &[(&str, &str)],
-        parse: impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, SourceError>,
+        parse: impl Fn(&RawResponse) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        let (answer, nonce) = self.exchange(url, fields, &parse).await;
-        match answer {
-            // The endpoint wants its own nonce in the proof, and said which (RFC 9449 §8): once more, with it.
-            Err(error) if nonce && error.has_code("use_dpop_nonce") => {
-                self.exchange(url, fields, &parse).await.0
-            }
-            answer => answer,
+        let (answer, has_new_nonce) = self.send(url, fields).await?;
+        let mut result = parse(&answer);
+        // The endpoint wants a nonce of its own in the proof, and has sent it (RFC 9449 §8): one retry, with that nonce.
+        if has_new_nonce && matches!(&result, Err(error) if error.has_code("use_dpop_nonce")) {
+            let (answer, _) = self.send(url, fields).await?;
+            result = parse(&answer);
         }
-        .map_err(|error| self.advised(error))
+        result.map_err(|error| self.with_advice(error))
     }
 
-    /// One request; also whether it brought a new nonce.
-    async fn exchange<T>(
-        &self,
-        url: &Url,
-        fields: &[(&str, &str)],
-        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, SourceError>,
-    ) -> (Result<T, SourceError>, bool) {
-        let mut nonce = false;
-        (self.sent(url, fields, parse, &mut nonce).await, nonce)
-    }
-
-    async fn sent<T>(
-        &self,
-        url: &Url,
-        fields: &[(&str, &str)],
-        parse: &impl Fn(StatusCode, &HeaderMap, &[u8], SystemTime, &Redactor) -> Result<T, SourceError>,
-        nonce: &mut bool,
-    ) -> Result<T, SourceError> {
-        let proof = auth::authenticate(
-            &self.config.client_id,
-            &self.config.client_auth,
-            self.config.token_url.as_str(),
-        )
-        .map_err(|error| SourceError::new(SourceErrorKind::Local, error.to_string()))?;
-        let proof_fields = match &proof {
-            ClientAuthentication::Form(fields) => fields.as_slice(),
-            ClientAuthentication::Header(_) => &[],
-        };
-        let (kind, content) = self.content(fields, proof_fields);
-        let now = SystemTime::now();
-        let limit = self.time_limit();
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        for (name, value) in &self.config.request.headers {
-            let mut value = HeaderValue::from_str(value.expose()).expect("visible ASCII and spaces");
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        if let ClientAuthentication::Header(value) = &proof {
-            headers.insert(header::AUTHORIZATION, value.clone());
-        }
+    /// One request and its answer; also whether the answer has a new nonce for DPoP proofs.
+    async fn send(&self, url: &Url, fields: &[(&str, &str)]) -> Result<(RawResponse, bool), SourceError> {
+        let local = |error: SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
+        let audience = self.config.token_url.as_str();
+        let authentication =
+            auth::authenticate(&self.config.client_id, &self.config.client_auth, audience).map_err(local)?;
+        let mut request = PreparedRequest::new(&self.config, fields, &authentication);
         if let Some(dpop_key) = &self.dpop_key {
-            let proof = dpop_key.proof_for_token_request("POST", url);
-            let proof = proof.map_err(|error| SourceError::new(SourceErrorKind::Local, error.to_string()))?;
-            headers.insert(dpop_key::PROOF_HEADER, proof);
+            let proof = dpop_key.proof_for_token_request("POST", url).map_err(local)?;
+            request.headers.insert(dpop_key::PROOF_HEADER, proof);
         }
-        let unanswered = |error: reqwest::Error| {
+        let sent_at = SystemTime::now();
+        let limit = self.time_limit();
+        let failed = |error: reqwest::Error| {
             let mut failure = self.http.unanswered(&error, WHO);
             if failure.reason == SourceErrorKind::Timeout {
                 let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
@@ -240,27 +182,29 @@ impl TokenEndpoint {
             }
             failure
         };
-        let client = self.http.client().map_err(unanswered)?;
-        let request = client.post(url.clone()).timeout(limit).headers(headers);
-        let mut answer = request.body(content.to_string()).send().await.map_err(unanswered)?;
+        let http = self.http.client().map_err(failed)?.post(url.clone()).timeout(limit);
+        let http = http.headers(request.headers).body(request.content.to_string());
+        let mut answer = http.send().await.map_err(failed)?;
         let body = self.http.body(&mut answer, WHO).await?;
-        let mut redactor = match &*self.last_issued.lock() {
-            Some(token) => self.redactor.clone().redact_value(token.expose()),
-            None => self.redactor.clone(),
-        };
-        let sent =
-            fields.iter().copied().chain(proof_fields.iter().map(|(name, value)| (*name, value.as_str())));
-        for (_, value) in sent.filter(|(name, _)| !NON_SECRET_FIELDS.contains(name)) {
-            redactor = redactor.redact_value(value);
-        }
-        if let Some(dpop_key) = &self.dpop_key {
-            *nonce = dpop_key.record_nonce_from(url, answer.headers());
-        }
-        parse(answer.status(), answer.headers(), &body, now, &redactor)
+        let headers = std::mem::take(answer.headers_mut());
+        let has_new_nonce =
+            self.dpop_key.as_ref().is_some_and(|dpop_key| dpop_key.record_nonce_from(url, &headers));
+        let redactor = self.redactor_for(fields, &authentication);
+        Ok((RawResponse { status: answer.status(), headers, body, sent_at, redactor }, has_new_nonce))
     }
 
-    /// Says what to try where the endpoint does not know the client.
-    fn advised(&self, mut error: SourceError) -> SourceError {
+    /// Knows what the answer to a request with these fields must not show.
+    fn redactor_for(&self, fields: &[(&str, &str)], authentication: &ClientAuthentication) -> Redactor {
+        let authentication = authentication.form_fields().iter().map(|(name, value)| (*name, value.as_str()));
+        let redactor = self.redactor.clone().redact_fields(fields.iter().copied().chain(authentication));
+        match &*self.last_token.lock() {
+            Some(token) => redactor.redact_value(token.expose()),
+            None => redactor,
+        }
+    }
+
+    /// Adds what to try if the endpoint does not know the client.
+    fn with_advice(&self, mut error: SourceError) -> SourceError {
         if error.has_code("invalid_client") {
             let method = self.config.client_auth.as_str();
             let advice = auth::advice(&self.config.client_auth);
@@ -268,76 +212,4 @@ impl TokenEndpoint {
         }
         error
     }
-
-    /// Content type and content of a request.
-    fn content(
-        &self,
-        grant: &[(&str, &str)],
-        proof: &[(&str, Zeroizing<String>)],
-    ) -> (&'static str, Zeroizing<String>) {
-        let proof = proof.iter().map(|(name, value)| (*name, value.as_str()));
-        let more = self.config.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let all = grant.iter().copied().chain(proof).chain(more);
-        match self.config.request.format {
-            RequestFormat::Form => {
-                let mut form = form_urlencoded::Serializer::new(String::new());
-                ("application/x-www-form-urlencoded", Zeroizing::new(form.extend_pairs(all).finish()))
-            }
-            RequestFormat::Json => ("application/json", json_object(all)),
-        }
-    }
-
-    /// What the answer states; else what is configured, what it stated last, what the token itself hints at.
-    fn lifetime(&self, answer: &response::ParsedResponse) -> Duration {
-        let mut last_stated = self.last_stated.lock();
-        if answer.lifetime_is_stated {
-            *last_stated = answer.lifetime;
-        }
-        answer
-            .lifetime
-            .filter(|_| answer.lifetime_is_stated)
-            .or(self.config.default_expires_in)
-            .or(*last_stated)
-            .or(answer.lifetime)
-            .unwrap_or(UNSTATED_LIFETIME)
-    }
-}
-
-/// What an answer of this endpoint may write back and must not be shown. Some providers want a secret in the query of the
-/// URL or in a parameter of their own.
-fn redactor(config: &OAuth2) -> Redactor {
-    let mut redactor = match &config.client_auth {
-        ClientAuth::SecretBasic { secret, .. }
-        | ClientAuth::SecretPost { secret }
-        | ClientAuth::SecretJwt { secret, .. } => Redactor::default().redact_value(secret.expose()),
-        _ => Redactor::default(),
-    };
-    for (_, value) in &config.request.headers {
-        redactor = redactor.redact_if_long(value.expose());
-    }
-    if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
-        redactor = redactor.redact_value(password.expose());
-    }
-    if let TokenUrl::Endpoint(url) = &config.token_url {
-        for (_, value) in url.query_pairs() {
-            redactor = redactor.redact_if_long(&value);
-        }
-    }
-    for (_, value) in &config.endpoint_params {
-        redactor = redactor.redact_if_long(value);
-    }
-    redactor
-}
-
-/// The parameters as members of one object; a repeated one is a list.
-fn json_object<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> Zeroizing<String> {
-    let mut object = Map::new();
-    for (name, value) in parameters {
-        match object.get_mut(name) {
-            None => drop(object.insert(name.into(), value.into())),
-            Some(Value::Array(values)) => values.push(value.into()),
-            Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
-        }
-    }
-    Zeroizing::new(Value::Object(object).to_string())
 }

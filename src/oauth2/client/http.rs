@@ -8,10 +8,10 @@ use reqwest::{Proxy, redirect};
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
-use super::response;
 use crate::config;
 use crate::net::dns::Resolver;
-use crate::oauth2::{SourceError, SourceErrorKind};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::sanitize::sanitize;
 use crate::tls::client::TlsClient;
 
 /// Limit on the TCP and TLS handshakes, within `request_timeout`.
@@ -90,7 +90,7 @@ impl HttpClient {
         let message = if causes.is_empty() || reason == SourceErrorKind::Timeout {
             what
         } else {
-            format!("{what}: {}", response::sanitize(&causes))
+            format!("{what}: {}", sanitize(&causes))
         };
         SourceError::new(reason, message)
     }

@@ -4,5 +4,7 @@ pub(super) mod auth;
 pub(super) mod discovery;
 pub mod endpoint;
 pub(super) mod http;
+mod lifetime;
 pub(super) mod redact;
+mod request;
 pub(super) mod response;

@@ -9,10 +9,28 @@ use form_urlencoded::byte_serialize;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
+use crate::config::{ClientAuth, OAuth2, TokenUrl};
+
 /// Shown in place of a text that gives something away.
 const REDACTED: &str = "****";
 /// A shorter value is a word or a number, not a secret; hiding it would hide half of all messages.
 const MIN_SECRET_LENGTH: usize = 8;
+
+/// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
+const NON_SECRET_FIELDS: [&str; 12] = [
+    "grant_type",
+    "scope",
+    "client_id",
+    "username",
+    "redirect_uri",
+    "audience",
+    "resource",
+    "subject_token_type",
+    "actor_token_type",
+    "requested_token_type",
+    "code_challenge",
+    "code_challenge_method",
+];
 
 /// Knows what must not be shown.
 #[derive(Clone, Default)]
@@ -24,6 +42,38 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
+    /// Knows what every answer to a client with this configuration may write back. Some providers want a secret in the query
+    /// of the URL or in a parameter of their own.
+    pub(crate) fn for_config(config: &OAuth2) -> Self {
+        let mut redactor = match &config.client_auth {
+            ClientAuth::SecretBasic { secret, .. }
+            | ClientAuth::SecretPost { secret }
+            | ClientAuth::SecretJwt { secret, .. } => Redactor::default().redact_value(secret.expose()),
+            _ => Redactor::default(),
+        };
+        for (_, value) in &config.request.headers {
+            redactor = redactor.redact_if_long(value.expose());
+        }
+        if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
+            redactor = redactor.redact_value(password.expose());
+        }
+        if let TokenUrl::Endpoint(url) = &config.token_url {
+            for (_, value) in url.query_pairs() {
+                redactor = redactor.redact_if_long(&value);
+            }
+        }
+        for (_, value) in &config.endpoint_params {
+            redactor = redactor.redact_if_long(value);
+        }
+        redactor
+    }
+
+    /// Redacts the secrets among the fields of a request from now on.
+    pub(crate) fn redact_fields<'f>(self, fields: impl Iterator<Item = (&'f str, &'f str)>) -> Self {
+        let secrets = fields.filter(|(name, _)| !NON_SECRET_FIELDS.contains(name));
+        secrets.fold(self, |redactor, (_, value)| redactor.redact_value(value))
+    }
+
     /// Hides this value from now on, however it is written.
     pub(crate) fn redact_value(mut self, value: &str) -> Self {
         let form = Zeroizing::new(byte_serialize(value.as_bytes()).collect::<String>());

@@ -5,22 +5,21 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
-use crate::oauth2::{SourceError, SourceErrorKind};
+use crate::oauth2::claims;
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::sanitize::sanitize;
+use crate::proto::retry_after::retry_after;
 use crate::secret::Secret;
 
 /// A longer lifetime is taken as this one: the token is merely renewed earlier.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 /// `expires_in` of more than thirty days is taken for milliseconds (Entra v1, PayPal, NetSuite), if that leaves a minute.
 const SHORTEST_IN_MILLISECONDS: f64 = 60.0;
-/// Of a description, this many characters go into a log.
-const MAX_DESCRIPTION: usize = 200;
 
 /// A token answer, parsed.
 #[derive(Debug)]
@@ -55,29 +54,25 @@ impl TokenType {
     }
 }
 
-/// Parses an answer with a bearer token.
-pub(crate) fn parse(
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-    now: SystemTime,
-    redactor: &Redactor,
-) -> Result<ParsedResponse, SourceError> {
-    parse_as(TokenType::Bearer, status, headers, body, now, redactor)
+/// An answer of an endpoint, not parsed.
+pub(crate) struct RawResponse {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Zeroizing<Vec<u8>>,
+    /// When its request was sent.
+    pub sent_at: SystemTime,
+    /// Knows what must not be shown of it, because an endpoint may write back what it was sent.
+    pub redactor: Redactor,
 }
 
-/// Parses an answer. `now` is when the request was sent; `redactor` knows what must not be shown, because an endpoint
-/// may write back what it was sent.
-pub(crate) fn parse_as(
-    kind: TokenType,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-    now: SystemTime,
-    redactor: &Redactor,
-) -> Result<ParsedResponse, SourceError> {
-    let mut fields = object(status, headers, body, now, redactor)?;
-    let redactor = &with_tokens(redactor, Some(&fields));
+/// Parses the answer to a token request for a token of this type.
+pub(crate) fn parse(kind: TokenType, answer: &RawResponse) -> Result<ParsedResponse, SourceError> {
+    let mut fields = object(answer)?;
+    let redactor = &with_tokens(&answer.redactor, Some(&fields));
+    let now = answer.sent_at;
     let malformed = |message: &str| SourceError::new(SourceErrorKind::Malformed, message);
     if let Some(other) = unusable_type(kind, &fields, redactor) {
         let wanted = kind.as_str();
@@ -114,13 +109,9 @@ pub(crate) fn parse_as(
 }
 
 /// The members of an answer that is no error: of a token endpoint, or of another that a token is obtained with.
-pub(crate) fn object(
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-    now: SystemTime,
-    redactor: &Redactor,
-) -> Result<Map<String, Value>, SourceError> {
+pub(crate) fn object(answer: &RawResponse) -> Result<Map<String, Value>, SourceError> {
+    let RawResponse { status, headers, body, sent_at, redactor } = answer;
+    let (status, now) = (*status, *sent_at);
     let fields = fields(headers, body);
     let redactor = &with_tokens(redactor, fields.as_ref());
     // An error is an error under any status (GitHub and Slack send it under 200).
@@ -131,7 +122,7 @@ pub(crate) fn object(
         return Err(unsuccessful(status, headers, now));
     }
     let malformed = |message: &str| SourceError::new(SourceErrorKind::Malformed, message);
-    fields.ok_or_else(|| match body {
+    fields.ok_or_else(|| match body.as_slice() {
         [] => malformed("the token endpoint sent an empty answer"),
         _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
     })
@@ -225,8 +216,7 @@ fn lifetime(seconds: f64) -> Duration {
 
 /// `exp` of a token that is a JWT: a hint, its signature is not ours to check.
 fn jwt_lifetime(token: &Secret, now: SystemTime) -> Option<Duration> {
-    let claims = token.expose().split('.').nth(1)?;
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    let claims = claims::decode(token.expose())?;
     let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let left = number(claims.get("exp")?)? - unix_now;
     (left > 0.0).then(|| lifetime(left))
@@ -285,24 +275,12 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Sou
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
-}
-
-/// Text of a stranger, fit for a log: short, on one line, ASCII.
-pub(crate) fn sanitize(text: &str) -> String {
-    let keep = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-    text.chars().take(MAX_DESCRIPTION).map(keep).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth2::sanitize::MAX_CHARACTERS;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     /// 2026-01-01T00:00:00Z
@@ -310,6 +288,11 @@ mod tests {
 
     fn now() -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(NOW)
+    }
+
+    fn raw(status: u16, headers: HeaderMap, body: &[u8], redactor: Redactor) -> RawResponse {
+        let (status, body) = (StatusCode::from_u16(status).unwrap(), Zeroizing::new(body.to_vec()));
+        RawResponse { status, headers, body, sent_at: now(), redactor }
     }
 
     fn answer(
@@ -321,7 +304,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        parse(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes(), now(), &Redactor::default())
+        parse(TokenType::Bearer, &raw(status, map, body.as_bytes(), Redactor::default()))
     }
 
     /// The lifetime of a good answer in milliseconds; -1 where none is known.
@@ -491,10 +474,10 @@ mod tests {
     #[test]
     fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
         let body =
-            format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_DESCRIPTION - 3));
+            format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_CHARACTERS - 3));
         let redactor = Redactor::default().redact_value("CANARY");
-        let error =
-            parse(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes(), now(), &redactor).unwrap_err();
+        let answer = raw(400, HeaderMap::new(), body.as_bytes(), redactor);
+        let error = parse(TokenType::Bearer, &answer).unwrap_err();
         assert!(!error.message.contains("CAN"), "{}", error.message);
     }
 
@@ -505,7 +488,7 @@ mod tests {
             if form {
                 headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
             }
-            match parse(StatusCode::from_u16(status).unwrap(), &headers, &body, now(), &Redactor::default()) {
+            match parse(TokenType::Bearer, &raw(status, headers, &body, Redactor::default())) {
                 Ok(answer) => prop_assert!(answer.access_token.expose().bytes().all(|b| b.is_ascii_graphic())),
                 Err(error) => prop_assert!(!error.message.chars().any(char::is_control)),
             }

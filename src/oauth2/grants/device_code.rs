@@ -9,8 +9,10 @@ use url::Url;
 
 use crate::oauth2::client::discovery::LoginEndpoint;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::client::response::{number, object, sanitize};
-use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse};
+use crate::oauth2::client::response::{number, object};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::sanitize::sanitize;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::Secret;
 
 /// Between two questions where the answer does not say (RFC 8628 §3.2).

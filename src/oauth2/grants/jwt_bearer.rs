@@ -8,7 +8,10 @@ use serde_json::json;
 
 use crate::config::JwtBearer;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource, jws};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::jws;
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::Secret;
 
 /// The JWT bearer grant at one endpoint.

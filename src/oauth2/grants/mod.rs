@@ -13,10 +13,12 @@ mod user_login;
 use std::sync::Arc;
 
 use super::client::endpoint::TokenEndpoint;
-use super::refresh_tokens::registry::RefreshTokenRegistry;
-use super::{TokenSource, WithMetrics, WithTracing};
+use super::refresh_tokens::RefreshTokenRegistry;
 use crate::config::Grant;
 use crate::metrics::SharedTokenMetrics;
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::source::with_metrics::WithMetrics;
+use crate::oauth2::source::with_tracing::WithTracing;
 use crate::otel::Current;
 
 pub use authorization_code::{AuthorizationError, AuthorizationRequest};

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use super::refresh_token::refresh;
 use crate::config::Password;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{SourceError, TokenResponse, TokenSource};
+use crate::oauth2::error::SourceError;
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::Secret;
 
 /// The password grant at one endpoint.

@@ -4,7 +4,9 @@
 use async_trait::async_trait;
 
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{SourceError, TokenResponse, TokenSource};
+use crate::oauth2::error::SourceError;
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::Secret;
 
 /// The refresh-token grant at one endpoint.

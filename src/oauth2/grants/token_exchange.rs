@@ -5,7 +5,9 @@ use async_trait::async_trait;
 
 use crate::config::TokenExchange;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::{Secret, Source};
 
 /// The token exchange at one endpoint.

@@ -1,7 +1,17 @@
 //! Rotated refresh tokens: one sequence for each credential, kept encrypted on disk if the configuration has `state`.
 
-pub mod files;
-pub(super) mod identity;
-pub(super) mod record;
-pub mod registry;
-pub(super) mod seal;
+mod identity;
+mod persisted_source;
+mod record;
+mod registry;
+mod seal;
+mod state_dir;
+mod state_file;
+mod tokens;
+
+pub use identity::Identity;
+pub use persisted_source::PersistedSource;
+pub use record::StateRecord;
+pub use registry::RefreshTokenRegistry;
+pub use state_dir::StateDir;
+pub use state_file::{StateError, StateFile};

@@ -5,10 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::files::ZeroizingBytes;
 use super::identity::hex;
-use crate::oauth2::{Expiry, TokenResponse};
+use crate::oauth2::expiry::Expiry;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::Secret;
+
+/// What is written and read is wiped.
+pub(super) type ZeroizingBytes = Zeroizing<Vec<u8>>;
 
 /// What is kept of a credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::metrics::SharedTokenMetrics;
-use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::TokenResponse;
 use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.

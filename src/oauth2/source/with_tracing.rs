@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use url::Url;
 
 use crate::config::OAuth2;
-use crate::oauth2::{SourceError, SourceErrorKind, TokenResponse, TokenSource};
+use crate::oauth2::error::{SourceError, SourceErrorKind};
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::TokenResponse;
 use crate::otel::{Current, Span, Tracer, Value};
 use crate::secret::Secret;
 

@@ -8,21 +8,16 @@
 //! machine) neither spends the same refresh token nor overwrites the newer one. The kernel gives the lock back when its
 //! process dies.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::hash::Hash;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use zeroize::Zeroizing;
-
-use crate::config;
-
-pub use super::identity::Identity;
-pub use super::record::{AccessTokenRecord, StateRecord};
-pub use super::seal::Unreadable;
+use super::identity::Identity;
+use super::record::StateRecord;
+use super::seal::{Keys, Unreadable};
 
 /// No state file is larger: it holds two tokens.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -68,67 +63,12 @@ pub enum StateError {
     },
 }
 
-/// The folder of all state files, with the key to them.
-#[derive(Clone)]
-pub struct StateDir {
-    dir: Arc<Path>,
-    keys: Arc<super::seal::Keys>,
-    access_tokens: bool,
-}
-
-impl StateDir {
-    /// Opens the folder; makes it, with mode 0700, where there is none. One that others may enter, or that cannot be
-    /// written to, is refused: better at the start than when a refresh token is to be written.
-    pub fn open(config: &config::State) -> Result<Self, StateError> {
-        let dir = &config.dir;
-        let refuse = |message: String| StateError::Folder { dir: dir.clone(), message };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| refuse(format!("cannot make the folder: {error}")))?;
-        let metadata = fs::metadata(dir).map_err(|error| refuse(error.to_string()))?;
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(refuse(format!(
-                "other users of this machine may enter it (its mode is {mode:03o}); `chmod 700` it, or name a folder inside it \
-                 that is not there yet: Sidekey makes its own"
-            )));
-        }
-        let probe = dir.join(format!(".probe-{}", std::process::id()));
-        write_new(&probe, b"")
-            .and_then(|()| fs::remove_file(&probe))
-            .map_err(|error| refuse(format!("cannot write into it: {error}")))?;
-        Ok(Self {
-            dir: dir.as_path().into(),
-            keys: Arc::new(super::seal::Keys::derive(&config.key)),
-            access_tokens: config.access_tokens,
-        })
-    }
-
-    /// Whether access tokens are kept too.
-    pub fn keeps_access_tokens(&self) -> bool {
-        self.access_tokens
-    }
-
-    /// The state of one credential. Nothing is read yet.
-    pub fn file(&self, identity: &Identity) -> StateFile {
-        let path = self.dir.join(format!("{}.state", identity.file_name()));
-        StateFile { path, identity: identity.clone(), keys: self.keys.clone() }
-    }
-
-    /// A keyed hash of anything, to compare it with what it was: secrets included, which are not stored themselves.
-    pub fn fingerprint(&self, what: &impl Hash) -> String {
-        super::identity::fingerprint(self.keys.fingerprints(), what)
-    }
-}
-
 /// One credential's state. Its methods block for a disk access or two.
 #[derive(Clone)]
 pub struct StateFile {
     path: PathBuf,
     identity: Identity,
-    keys: Arc<super::seal::Keys>,
+    keys: Arc<Keys>,
 }
 
 /// The right to read a refresh token in order to spend it, and to write. Given back when it is dropped.
@@ -141,6 +81,12 @@ pub struct Lock {
 pub struct FileVersion(Option<(u64, SystemTime, u64)>);
 
 impl StateFile {
+    /// The state file of one credential in a folder. Nothing is read yet.
+    pub(super) fn new(dir: &Path, identity: &Identity, keys: Arc<Keys>) -> Self {
+        let path = dir.join(format!("{}.state", identity.file_name()));
+        Self { path, identity: identity.clone(), keys }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -227,15 +173,12 @@ impl StateFile {
 }
 
 /// A new file, whole and on disk when this returns, for nobody else to read.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
         let _ = fs::remove_file(path);
     })
 }
-
-/// What is written and read is wiped.
-pub(super) type ZeroizingBytes = Zeroizing<Vec<u8>>;
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,18 @@
-use crate::metrics::SharedTokenMetrics;
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::*;
 use crate::config;
-use crate::oauth2::{ClockReading, Expiry};
+use crate::oauth2::expiry::{ClockReading, Expiry};
+use crate::oauth2::refresh_tokens::identity::Identity;
+use crate::oauth2::refresh_tokens::record::StateRecord;
+use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
+use crate::oauth2::refresh_tokens::state_dir::StateDir;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -245,7 +249,7 @@ async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     let provider = Provider::starting_with("seed");
     let registry = RefreshTokenRegistry::default();
     let refresh_tokens = Arc::new(RefreshTokens::new(None));
-    registry.entries.lock().insert(Identity::for_test("crm"), refresh_tokens.clone());
+    registry.insert_for_test(Identity::for_test("crm"), refresh_tokens.clone());
     let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
     let (name, users) = ("crm".into(), SharedTokenMetrics::default());
     let running = Arc::new(PersistedSource {

@@ -1,9 +1,13 @@
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::config;
 use crate::config::{BasicEncoding, ClientAuth, OAuth2};
+use crate::oauth2::refresh_tokens::record::AccessTokenRecord;
+use crate::oauth2::refresh_tokens::state_dir::StateDir;
 use crate::secret::Secret;
 
 fn secret(text: &str) -> Secret {
