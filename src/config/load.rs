@@ -1,35 +1,29 @@
 //! From a path or a text to a [`Config`], or to every mistake in it.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
-use super::auth::Credentials;
-use super::listen::address::ListenAddresses;
+use super::auth::credentials::Credentials;
+use super::listen::address::{ListenAddress, ListenAddresses};
+use super::listen::listener::ListenerConfig;
 use super::listen::{admin, intercept, listener, name_constraints};
+use super::log::Log;
+use super::model::Config;
 use super::reader::document;
-use super::reader::document::EMPTY;
-use super::reader::duration;
+use super::reader::document::{EMPTY, MAX_BYTES, TOO_LARGE};
 use super::reader::error::ConfigError;
 use super::reader::interpolate::Environment;
 use super::reader::report::Report;
 use super::reader::resolve::resolve;
 use super::reader::tree::Kind;
 use super::reader::value::{Mapping, Value};
+use super::reload::Reload;
 use super::service::entry;
 use super::service::entry::Shared;
-use super::{
-    Config, FileKind, ListenAddress, ListenerConfig, Log, Reload, Shutdown, WatchedFile, log, reload, state,
-    tracing,
-};
+use super::watched_files::{FileKind, WatchedFile};
+use super::{log, reload, shutdown, state, tracing};
 use crate::secret::CommandCache;
-
-/// No configuration is larger; a larger file is somebody's mistake.
-const MAX_BYTES: usize = 1024 * 1024;
 
 const MAX_THREADS: usize = 256;
 
@@ -55,7 +49,12 @@ impl Config {
     }
 
     fn load_unseen(path: &Path, commands: &CommandCache) -> Result<Self, ConfigError> {
-        Self::parse_all(&text(path)?, &path.display().to_string(), &|name| std::env::var_os(name), commands)
+        Self::parse_all(
+            &document::read_file(path)?,
+            &path.display().to_string(),
+            &|name| std::env::var_os(name),
+            commands,
+        )
     }
 
     /// Reads a text; `file` is what mistakes call it.
@@ -93,26 +92,6 @@ impl Config {
     }
 }
 
-/// The text of a file.
-pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let file = path.display().to_string();
-    let refuse = |message: String| ConfigError::whole(&file, message);
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| refuse(format!("cannot read the file: {}", super::secret::plain(&error))))?;
-    if bytes.len() > MAX_BYTES {
-        return Err(refuse(TOO_LARGE.into()));
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-        refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
-    })?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
-
 /// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
 fn read(root: &Value<'_>) -> Option<Config> {
     let mut mapping = root.mapping()?;
@@ -136,7 +115,7 @@ fn read(root: &Value<'_>) -> Option<Config> {
     let unmatched = intercept::unmatched(&mut mapping);
     let log = mapping.optional("log").map_or_else(Log::default, |value| log::read(&value));
     let tracing = mapping.optional("tracing").and_then(|value| tracing::read(&value));
-    let shutdown = shutdown(&mut mapping);
+    let shutdown = shutdown::read(&mut mapping);
     let state = mapping.optional("state").and_then(|value| state::read(&value));
     let reload = mapping.optional("reload").map_or_else(Reload::default, |value| reload::read(&value));
     let upgrade_sock = mapping.optional("upgrade_sock").and_then(|value| value.parse(socket_path));
@@ -189,16 +168,6 @@ fn listen(value: Option<Value<'_>>, addresses: &mut ListenAddresses) -> Vec<List
     let default = loopback(8080);
     addresses.reserve_default("listen", &default);
     vec![ListenerConfig { address: default, tls: None }]
-}
-
-fn shutdown(mapping: &mut Mapping<'_>) -> Shutdown {
-    let default = Shutdown::default();
-    let Some(mut mapping) = mapping.optional("shutdown").and_then(|value| value.mapping()) else {
-        return default;
-    };
-    let drain = mapping.optional("drain").and_then(|value| duration::any(&value));
-    mapping.reject_unknown_keys();
-    Shutdown { drain: drain.unwrap_or(default.drain) }
 }
 
 fn threads(mapping: &mut Mapping<'_>) -> usize {

@@ -4,9 +4,36 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::suggest::did_you_mean;
 use super::reader::value::Value;
-use super::{Log, LogFormat};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// `log`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A level or a filter in the syntax of `RUST_LOG`, which wins over it.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// One line per request.
+    pub access: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Auto, access: false }
+    }
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
 
 pub(super) fn read(value: &Value<'_>) -> Log {
     let default = Log::default();

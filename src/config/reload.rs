@@ -2,9 +2,21 @@
 
 use std::time::Duration;
 
-use super::Reload;
 use super::reader::duration;
 use super::reader::value::Value;
+
+/// `reload`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// How often the files are looked at; `None` where they are not.
+    pub interval: Option<Duration>,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(5)) }
+    }
+}
 
 pub(super) fn read(value: &Value<'_>) -> Reload {
     let default = Reload::default();

@@ -2,9 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::State;
+use super::reader::secret;
 use super::reader::value::Value;
-use super::secret;
+use crate::secret::Secret;
+
+/// `state`: refresh tokens that the provider rotates, kept on disk, encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// A folder of Sidekey's own; made with mode 0700 where there is none.
+    pub dir: PathBuf,
+    /// What the encryption key is derived from.
+    pub key: Secret,
+    /// Whether access tokens are kept as well, so that a restart makes no token request.
+    pub access_tokens: bool,
+}
 
 /// What `openssl rand -hex 16` writes. A key is not a password: it is never typed.
 const SHORTEST_KEY: usize = 32;

@@ -9,13 +9,14 @@ use http::{HeaderName, header};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::oauth2::token_request::{header_name, header_value, headers};
-use super::reader::duration;
+use super::host::Host;
+use super::http_url;
+use super::http_url::UrlPolicy;
 use super::reader::interpolate::variable;
 use super::reader::value::Value;
-use super::service::upstream_url;
+use super::reader::{duration, header as header_reader};
 use super::tls::client;
-use super::{Host, Tls};
+use super::tls::model::Tls;
 use crate::secret::Secret;
 
 /// The path of traces below the address of a collector (OTLP/HTTP).
@@ -73,7 +74,7 @@ pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
         None => url_from_environment(section),
     };
     let fields = match fields {
-        Some(value) => headers(&value.private(), &RESERVED),
+        Some(value) => header_reader::fields(&value, &RESERVED),
         None => ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]
             .into_iter()
             .find_map(environment)
@@ -175,7 +176,7 @@ fn base(text: &str) -> Result<Url, String> {
 
 /// A URL that is used as it is.
 fn whole(text: &str) -> Result<Url, String> {
-    let url = upstream_url::parse(text, &upstream_url::UrlPolicy { plaintext: true, query: false });
+    let url = http_url::parse(text, &UrlPolicy { plaintext: true, query: false });
     let url =
         url.map_err(|message| message.replace("put them under `auth`", "put them under `tracing.headers`"))?;
     if url.port() == Some(4317) {
@@ -191,8 +192,8 @@ fn whole(text: &str) -> Result<Url, String> {
 fn header_list(text: &str) -> Result<Vec<(HeaderName, Secret)>, String> {
     let read = |(name, value): (String, String)| {
         let value = Secret::new(value).map_err(|error| error.to_string())?;
-        header_value(&value)?;
-        Ok((header_name(&name, &RESERVED)?, value))
+        header_reader::value(&value)?;
+        Ok((header_reader::name(&name, &RESERVED)?, value))
     };
     pairs(text)?.into_iter().map(read).collect()
 }

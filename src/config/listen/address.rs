@@ -1,13 +1,40 @@
 //! Addresses to listen on, and that no two of them are the same.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::config::ListenAddress;
 use crate::config::reader::value::Value;
 
 /// `sun_path` with its closing zero, the smallest of the systems Sidekey runs on.
 const MAX_SOCKET_PATH: usize = 103;
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// `127.0.0.1:8080`
+    Tcp(SocketAddr),
+    /// `unix:/run/sidekey.sock`
+    Unix(PathBuf),
+}
+
+impl std::str::FromStr for ListenAddress {
+    type Err = String;
+
+    /// As it is written in the configuration.
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
 
 /// Reads one address.
 pub(crate) fn parse(text: &str) -> Result<ListenAddress, String> {

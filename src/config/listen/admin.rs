@@ -3,10 +3,34 @@
 use std::net::SocketAddr;
 
 use super::address;
-use super::address::ListenAddresses;
+use super::address::{ListenAddress, ListenAddresses};
+use crate::config::host;
+use crate::config::reader::secret;
 use crate::config::reader::value::Value;
-use crate::config::service::host;
-use crate::config::{Admin, ListenAddress, secret};
+use crate::secret::Secret;
+
+/// `admin`: the listener for health, metrics, the status page and the JSON API, and who may do what there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: ListenAddress,
+    /// What a request must bring (`Authorization: Bearer …`) to change anything.
+    pub token: Option<Secret>,
+    /// The JSON API shows nothing without the token either.
+    pub require_token_to_read: bool,
+    /// Nor do `/metrics` and the body of `/readyz`.
+    pub require_token_for_metrics: bool,
+    /// Host names, beside addresses and `localhost`, under which page and API may be reached.
+    pub hosts: Vec<String>,
+}
+
+impl Admin {
+    /// Open for reading, closed for changes.
+    pub fn at(listen: ListenAddress) -> Self {
+        let (require_token_to_read, require_token_for_metrics) = (false, false);
+        Self { listen, token: None, require_token_to_read, require_token_for_metrics, hosts: Vec::new() }
+    }
+}
 
 /// A shorter token could be guessed by whoever reaches the address.
 const SHORTEST_TOKEN: usize = 16;
@@ -26,8 +50,7 @@ pub(crate) fn read(value: Option<Value<'_>>, addresses: &mut ListenAddresses) ->
     if !value.is_map() {
         return Admin::at(address(Some(value), addresses, default));
     }
-    // An unknown key may be a piece of the token: `{ token: a,b }`.
-    let Some(mut mapping) = value.private().mapping() else { return Admin::at(default) };
+    let Some(mut mapping) = value.mapping() else { return Admin::at(default) };
     let listen = address(mapping.optional("listen"), addresses, default);
     let token_value = mapping.optional("token");
     let token = token_value.as_ref().and_then(secret::read);

@@ -10,10 +10,10 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::tls::{content, path};
-use crate::config::FileKind;
 use crate::config::reader::duration;
+use crate::config::reader::report::display_path;
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::secret::display_path;
+use crate::config::watched_files::FileKind;
 
 /// The authority whose certificates callers see instead of a service's upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

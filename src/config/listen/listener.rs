@@ -3,10 +3,9 @@
 use std::fmt;
 
 use super::address;
-use super::address::ListenAddresses;
+use super::address::{ListenAddress, ListenAddresses};
 use super::tls;
 use super::tls::ListenerTlsConfig;
-use crate::config::ListenAddress;
 use crate::config::reader::value::Value;
 
 /// An address to listen on, with TLS or without.

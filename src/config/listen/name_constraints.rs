@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
 
+use super::intercept::Intercept;
+use crate::config::host;
+use crate::config::host::Host;
 use crate::config::reader::value::Value;
-use crate::config::service::host;
-use crate::config::{Host, Intercept, ServiceConfig};
+use crate::config::service::entry::ServiceConfig;
 
 /// Warns of the hosts of services that callers would be refused by.
 pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, services: &[ServiceConfig]) {

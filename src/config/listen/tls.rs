@@ -13,9 +13,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
-use crate::config::FileKind;
+use crate::config::reader::report::{display_path, io_error_text};
 use crate::config::reader::value::Value;
-use crate::config::secret::{display_path, plain};
+use crate::config::watched_files::FileKind;
 
 /// The CA bundles of whole operating systems are a tenth of this.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -101,8 +101,8 @@ impl ListenerTlsConfig {
 pub(crate) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |message: &str| format!("the file{}: {message}", display_path(path));
     let mut content = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(|error| failed(&plain(&error)))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| failed(&plain(&error)))?;
+    let file = File::open(path).map_err(|error| failed(&io_error_text(&error)))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| failed(&io_error_text(&error)))?;
     if content.len() as u64 > MAX_BYTES { Err(failed("larger than 4 MiB")) } else { Ok(content) }
 }
 

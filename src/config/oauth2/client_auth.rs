@@ -6,11 +6,11 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::FileKind;
+use crate::config::reader::report::display_path;
+use crate::config::reader::secret;
 use crate::config::reader::suggest::list;
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::secret;
-use crate::config::secret::display_path;
+use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, Secret, SigningKey};
 
 /// `auth_method`: the registered names of OAuth client authentication.

@@ -1,7 +1,7 @@
 //! `dpop`: tokens bound to a key (RFC 9449).
 
+use crate::config::reader::secret;
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::secret;
 use crate::secret::{Algorithm, SigningKey};
 
 /// Proof of possession.

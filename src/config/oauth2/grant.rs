@@ -4,10 +4,14 @@ use std::fmt;
 
 use url::Url;
 
-use super::{jwt_bearer, settings};
+use super::jwt_bearer;
+use super::jwt_bearer::JwtBearer;
+use super::params::params;
+use crate::config::http_url;
+use crate::config::http_url::UrlPolicy;
+use crate::config::reader::secret;
+use crate::config::reader::suggest::list;
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::service::upstream_url;
-use crate::config::{JwtBearer, secret};
 use crate::secret::{Secret, Source};
 
 /// `grant_type`: what a token is asked for with.
@@ -136,7 +140,7 @@ pub struct TokenExchange {
 }
 
 /// Reads the keys of one grant.
-type Reader = fn(&mut Mapping<'_>, &upstream_url::UrlPolicy) -> Option<Grant>;
+type Reader = fn(&mut Mapping<'_>, &UrlPolicy) -> Option<Grant>;
 
 /// What is known of a grant before its keys are read.
 #[derive(Clone, Copy)]
@@ -222,7 +226,7 @@ const KINDS: [(&str, Kind); 7] = [
             keys: &jwt_bearer::KEYS,
             shares: &jwt_bearer::SHARED,
             writes: &["assertion"],
-            read: jwt_bearer::read,
+            read: jwt_bearer,
         },
     ),
     (
@@ -265,26 +269,26 @@ pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers")]
-fn client_credentials(_: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+fn client_credentials(_: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     Some(Grant::ClientCredentials)
 }
 
-fn password(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+fn password(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     let username = mapping.required("username").and_then(|value| value.parse(non_empty));
     let password = mapping.required("password").and_then(|value| secret::read(&value));
     Some(Grant::Password(Password { username: username?, password: password? }))
 }
 
-fn refresh_token(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+fn refresh_token(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     let token = mapping.required("refresh_token").and_then(|value| secret::read(&value));
     Some(Grant::RefreshToken(token?))
 }
 
-fn authorization_code(mapping: &mut Mapping<'_>, policy: &upstream_url::UrlPolicy) -> Option<Grant> {
+fn authorization_code(mapping: &mut Mapping<'_>, policy: &UrlPolicy) -> Option<Grant> {
     let authorization_url = url(mapping, "authorization_url", policy);
     let redirect_uri = mapping.optional("redirect_uri").map(|value| value.parse(redirect_uri));
     let params = mapping.optional("authorization_params");
-    let params = params.map_or_else(Vec::new, |value| settings::params(&value, &AUTHORIZATION));
+    let params = params.map_or_else(Vec::new, |value| self::params(&value, &AUTHORIZATION));
     let grant = AuthorizationCode {
         authorization_url: authorization_url?,
         redirect_uri: redirect_uri.flatten(),
@@ -299,7 +303,7 @@ const AUTHORIZATION: [&str; 5] =
 
 /// `http://` only to this machine (RFC 8252 §7.3, §8.3): the code comes there.
 fn redirect_uri(text: &str) -> Result<Url, String> {
-    upstream_url::parse(text, &upstream_url::UrlPolicy { plaintext: false, query: false }).map_err(|error| {
+    http_url::parse(text, &UrlPolicy { plaintext: false, query: false }).map_err(|error| {
         if error.starts_with("`http://`") {
             return "`http://` would send the code in the clear; only this machine (http://127.0.0.1:PORT/…) can have that".into();
         }
@@ -307,25 +311,25 @@ fn redirect_uri(text: &str) -> Result<Url, String> {
     })
 }
 
-fn device_code(mapping: &mut Mapping<'_>, policy: &upstream_url::UrlPolicy) -> Option<Grant> {
+fn device_code(mapping: &mut Mapping<'_>, policy: &UrlPolicy) -> Option<Grant> {
     let url = url(mapping, "device_authorization_url", policy);
     Some(Grant::DeviceCode(DeviceCode { device_authorization_url: url? }))
 }
 
 /// An endpoint that the metadata of an `issuer` may name instead. `Some(None)`: it does; `None`: there is a mistake.
 #[expect(clippy::option_option, reason = "a mistake is neither of the two")]
-fn url(
-    mapping: &mut Mapping<'_>,
-    key: &'static str,
-    policy: &upstream_url::UrlPolicy,
-) -> Option<Option<Url>> {
+fn url(mapping: &mut Mapping<'_>, key: &'static str, policy: &UrlPolicy) -> Option<Option<Url>> {
     if !mapping.has(key) && mapping.has("issuer") {
         return Some(None);
     }
-    mapping.required(key)?.parse(|text| upstream_url::parse(text, policy)).map(Some)
+    mapping.required(key)?.parse(|text| http_url::parse(text, policy)).map(Some)
 }
 
-fn token_exchange(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+fn jwt_bearer(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
+    jwt_bearer::read(mapping).map(|grant| Grant::JwtBearer(Box::new(grant)))
+}
+
+fn token_exchange(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     let subject_token = mapping.required("subject_token").and_then(|value| secret::source(&value));
     let subject_token_type = match mapping.optional("subject_token_type") {
         Some(value) => token_type(&value),
@@ -360,7 +364,7 @@ fn token_type(value: &Value<'_>) -> Option<String> {
     value.parse(|text| match text {
         word if WORDS.contains(&word) => Ok(urn(word)),
         uri if uri.contains(':') && uri.chars().all(|c| c.is_ascii_graphic()) => Ok(uri.to_owned()),
-        _ => Err(format!("a token type is {}, or a URI", crate::config::reader::suggest::list(WORDS))),
+        _ => Err(format!("a token type is {}, or a URI", list(WORDS))),
     })
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 
 use url::Url;
 
+use crate::config::http_url;
+use crate::config::http_url::UrlPolicy;
 use crate::config::reader::value::Mapping;
-use crate::config::service::upstream_url;
-use crate::config::service::upstream_url::UrlPolicy;
 
 /// `token_url` or `issuer`
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -83,7 +83,7 @@ impl Issuer {
 
     /// An endpoint that the metadata names, by the rules for `token_url`.
     pub fn endpoint(&self, text: &str) -> Result<Url, String> {
-        upstream_url::parse(text, &UrlPolicy { plaintext: self.plaintext, query: true })
+        http_url::parse(text, &UrlPolicy { plaintext: self.plaintext, query: true })
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, plaintext: bool) -> Option<TokenUr
     match (token_url, issuer) {
         (Some(value), None) => {
             let policy = UrlPolicy { plaintext, query: true };
-            value.parse(|text| upstream_url::parse(text, &policy)).map(TokenUrl::Endpoint)
+            value.parse(|text| http_url::parse(text, &policy)).map(TokenUrl::Endpoint)
         }
         (None, Some(value)) => value.parse(|text| parse(text, plaintext)).map(TokenUrl::Issuer),
         (Some(_), Some(issuer)) => {
@@ -113,7 +113,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, plaintext: bool) -> Option<TokenUr
 }
 
 fn parse(text: &str, plaintext: bool) -> Result<Issuer, String> {
-    let url = upstream_url::parse(text, &UrlPolicy { plaintext, query: false })?;
+    let url = http_url::parse(text, &UrlPolicy { plaintext, query: false })?;
     if url.path().contains("/.well-known/") {
         return Err("the URL of the metadata; the issuer is what stands before `/.well-known/`".into());
     }

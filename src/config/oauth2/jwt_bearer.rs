@@ -9,13 +9,10 @@ use serde_json::Map;
 use zeroize::Zeroizing;
 
 use super::client_auth;
-use super::grant::Grant;
-use crate::config::FileKind;
-use crate::config::reader::duration;
+use crate::config::reader::report::{display_path, io_error_text};
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::secret;
-use crate::config::secret::{display_path, plain};
-use crate::config::service::upstream_url;
+use crate::config::reader::{duration, secret};
+use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, SigningKey};
 
 /// Long enough for a slow connection, and no longer than Salesforce takes.
@@ -68,7 +65,7 @@ pub(crate) const KEYS: [&str; 4] =
 /// The client may prove itself with the same key.
 pub(crate) const SHARED: [&str; 3] = ["private_key", "signing_alg", "key_id"];
 
-pub(crate) fn read(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Option<Grant> {
+pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<JwtBearer> {
     let account = mapping.optional("service_account_file");
     let is_google = mapping.has("service_account_file");
     let key = if is_google { mapping.optional("private_key") } else { mapping.required("private_key") };
@@ -101,7 +98,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, _: &upstream_url::UrlPolicy) -> Op
     };
     let headers = headers.unwrap_or_default();
     let lifetime = lifetime.unwrap_or(LIFETIME);
-    Some(Grant::JwtBearer(Box::new(JwtBearer { key, key_id, headers, claims, lifetime })))
+    Some(JwtBearer { key, key_id, headers, claims, lifetime })
 }
 
 impl JwtBearer {
@@ -139,7 +136,7 @@ fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
     };
     let bytes = read()
         .map_err(|error| {
-            value.error(format!("cannot read the file{}: {}", display_path(path), plain(&error)));
+            value.error(format!("cannot read the file{}: {}", display_path(path), io_error_text(&error)));
         })
         .ok()?;
     // Nothing of the file is repeated: half of it is the key.

@@ -1,9 +1,11 @@
 //! Settings of `type: oauth2`: the grant, the client, the token endpoint.
 
 pub(super) mod client_auth;
+mod diff;
 pub(super) mod dpop;
 pub(super) mod grant;
 pub(super) mod issuer;
 pub(super) mod jwt_bearer;
+mod params;
 pub(super) mod settings;
 pub(super) mod token_request;

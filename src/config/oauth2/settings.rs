@@ -3,15 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::grant;
-use super::grant::ClientRequirement;
-use super::{client_auth, dpop, issuer, token_request};
+use super::client_auth::ClientAuth;
+use super::dpop::Dpop;
+use super::grant::{ClientRequirement, Grant};
+use super::issuer::TokenUrl;
+use super::params::params;
+use super::token_request::TokenRequest;
+use super::{client_auth, dpop, grant, issuer, token_request};
+use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
-use crate::config::reader::suggest::list;
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::service::upstream_url;
 use crate::config::tls::client;
-use crate::config::{Auth, ClientAuth, Dpop, Grant, Tls, TokenRequest, TokenUrl};
+use crate::config::tls::model::Tls;
 
 /// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -65,10 +68,7 @@ impl fmt::Debug for OAuth2 {
 
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Form parameters that other keys write.
-const RESERVED: [&str; 2] = ["grant_type", "scope"];
-
-pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
+pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     let kind = grant::kind(mapping);
     let client = kind.map_or(ClientRequirement::Confidential, |kind| kind.client);
     let client_id = match client {
@@ -98,7 +98,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
         mapping.optional("min_refresh_interval").and_then(|value| duration::positive(&value));
     let tls = mapping.optional("tls");
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
-    let policy = upstream_url::UrlPolicy { plaintext, query: true };
+    let policy = UrlPolicy { plaintext, query: true };
     let mut grant = kind.and_then(|kind| (kind.read)(mapping, &policy));
     if let (Some(Grant::JwtBearer(grant)), Some(client_id)) = (&mut grant, &client_id) {
         grant.complete(mapping, client_id, &scopes);
@@ -120,7 +120,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
             ));
         }
     }
-    Some(Auth::OAuth2(Box::new(OAuth2 {
+    Some(OAuth2 {
         grant: grant?,
         token_url: token_url?,
         client_id: client_id?,
@@ -133,7 +133,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
         request_timeout,
         min_refresh_interval: min_refresh_interval.unwrap_or(MIN_REFRESH_INTERVAL),
         tls,
-    })))
+    })
 }
 
 fn client_id(text: &str) -> Result<String, String> {
@@ -171,29 +171,6 @@ fn scope(text: &str) -> Result<String, String> {
         return Err("a scope is one word of visible ASCII without quotes and backslashes".into());
     }
     Ok(text.to_owned())
-}
-
-/// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
-pub(crate) fn params(section: &Value<'_>, own: &[&str]) -> Vec<(String, String)> {
-    let mut params = Vec::new();
-    for (name, value) in section.entries().unwrap_or_default() {
-        if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
-            let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
-            value.error(format!("Sidekey writes {names} itself, from keys of their own"));
-        } else if own.contains(&name) {
-            value.error("with this grant Sidekey writes the parameter itself, from a key of its own");
-        } else if name.is_empty() {
-            section.error("a parameter without a name");
-        } else if value.is_empty() {
-            // The name is not shown: it may be the tail of a secret that was cut at a comma.
-            section.error("a parameter without a value; give it one in quotes, or leave it out");
-        } else {
-            let values = if value.is_list() { value.list().unwrap_or_default() } else { vec![value] };
-            params
-                .extend(values.iter().filter_map(|value| Some((name.to_owned(), value.text()?.to_owned()))));
-        }
-    }
-    params
 }
 
 #[cfg(test)]

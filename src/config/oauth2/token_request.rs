@@ -4,9 +4,11 @@ use http::{HeaderName, header};
 use url::Url;
 
 use super::client_auth;
-use crate::config::reader::value::{Mapping, Value};
-use crate::config::secret;
-use crate::config::service::upstream_url;
+use crate::config::http_url;
+use crate::config::http_url::UrlPolicy;
+use crate::config::reader::header as header_reader;
+use crate::config::reader::secret;
+use crate::config::reader::value::Mapping;
 use crate::secret::Secret;
 
 /// What token endpoints want that no standard says.
@@ -54,8 +56,9 @@ const RESERVED: [HeaderName; 9] = [
 ];
 
 pub(crate) fn read(mapping: &mut Mapping<'_>) -> TokenRequest {
-    let headers =
-        mapping.optional("endpoint_headers").map_or_else(Vec::new, |value| headers(&value, &RESERVED));
+    let headers = mapping
+        .optional("endpoint_headers")
+        .map_or_else(Vec::new, |value| header_reader::fields(&value, &RESERVED));
     let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
     let format = mapping.optional("token_request_format").and_then(|value| value.one_of(&formats));
     let separator = mapping.optional("scope_separator").and_then(|value| value.parse(separator));
@@ -64,35 +67,6 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> TokenRequest {
         format: format.unwrap_or(RequestFormat::Form),
         scope_separator: separator.unwrap_or_else(|| " ".into()),
         proxy: proxy(mapping),
-    }
-}
-
-/// Fields with values that may well be secret; `reserved` are written by Sidekey itself.
-pub(crate) fn headers(section: &Value<'_>, reserved: &[HeaderName]) -> Vec<(HeaderName, Secret)> {
-    let read = |(name, value): &(&str, Value<'_>)| {
-        if value.is_empty() {
-            // The name is not shown: it may be the tail of a secret that was cut at a comma.
-            section.error("a header without a value; a comma in a value needs quotes");
-            return None;
-        }
-        let told = |message| value.error(message);
-        let name = header_name(name, reserved).map_err(told).ok()?;
-        let secret = secret::any_value(value)?;
-        header_value(&secret).map_err(told).ok()?;
-        Some((name, secret))
-    };
-    section.entries().unwrap_or_default().iter().filter_map(read).collect()
-}
-
-pub(crate) fn header_name(name: &str, reserved: &[HeaderName]) -> Result<HeaderName, String> {
-    let name = HeaderName::try_from(name).map_err(|_| "not a header name")?;
-    if reserved.contains(&name) { Err("Sidekey writes this header itself".into()) } else { Ok(name) }
-}
-
-pub(crate) fn header_value(value: &Secret) -> Result<(), String> {
-    match value.first_disallowed(|c| c == ' ' || c.is_ascii_graphic()) {
-        Some(at) => Err(format!("the character at position {at} cannot stand in a header")),
-        None => Ok(()),
     }
 }
 
@@ -127,5 +101,5 @@ fn proxy_url(text: &str) -> Result<Url, String> {
     if text.contains('@') {
         return Err(login.into());
     }
-    upstream_url::parse(text, &upstream_url::UrlPolicy { plaintext: true, query: false })
+    http_url::parse(text, &UrlPolicy { plaintext: true, query: false })
 }

@@ -1,15 +1,45 @@
 //! From the text of the file to a tree of nodes, each with its place; or to the mistakes that leave no tree
 //! to go on with.
 
-use super::error::Diagnostic;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::error::{ConfigError, Diagnostic};
 use super::location;
 use super::location::{Children, Located, Location, MAX_DEPTH};
+use super::report::io_error_text;
 use super::tree;
 use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
+
+/// No configuration is larger; a larger file is somebody's mistake.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// libyaml takes quadratic time over open brackets, so it is given no more of them than this unless the place
 /// scan has been through the whole text and found them closed.
 const MAX_BRACKETS_UNSEEN: usize = 1000;
+
+/// The text of a file.
+pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let file = path.display().to_string();
+    let refuse = |message: String| ConfigError::whole(&file, message);
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| refuse(format!("cannot read the file: {}", io_error_text(&error))))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(refuse(TOO_LARGE.into()));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+        refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+pub(crate) const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
 
 fn brackets(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()

@@ -13,7 +13,7 @@ const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), 
 const ALLOWED: &str = "a duration is written `500ms`, `30s`, `5m`, `1h` or `1h30m`";
 
 /// A duration above zero.
-pub(crate) fn positive(value: &Value<'_>) -> Option<Duration> {
+pub fn positive(value: &Value<'_>) -> Option<Duration> {
     let duration = any(value)?;
     if duration.is_zero() {
         value.error("must be more than zero");
@@ -23,7 +23,7 @@ pub(crate) fn positive(value: &Value<'_>) -> Option<Duration> {
 }
 
 /// A duration that may be zero.
-pub(crate) fn any(value: &Value<'_>) -> Option<Duration> {
+pub fn any(value: &Value<'_>) -> Option<Duration> {
     if value.is_number() {
         value.error(format!("a number without its unit; {ALLOWED}"));
         return None;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::config::WatchedFile;
+use crate::config::watched_files::WatchedFile;
 
 /// No terminal is helped by more lines than this; the rest is counted.
 const SHOWN: usize = 200;
@@ -21,6 +21,17 @@ pub struct Diagnostic {
     /// Path of the node, such as `services.billing.upstream`; empty for the file as a whole.
     pub path: String,
     /// What is wrong and what is allowed; never a value.
+    pub message: String,
+}
+
+/// Allowed, but unwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Line in the file, counted from 1; 0 where it is not known.
+    pub line: usize,
+    /// Path of the node, such as `services.mail.auth.token`.
+    pub path: String,
+    /// What and why.
     pub message: String,
 }
 

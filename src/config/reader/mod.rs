@@ -11,13 +11,17 @@
 //! table.reject_unknown_keys();                                      // reports every key that nothing asked for
 //! ```
 
-pub(super) mod document;
-pub(super) mod duration;
-pub(super) mod error;
-pub(super) mod interpolate;
-pub(super) mod location;
-pub(super) mod report;
-pub(super) mod resolve;
-pub(super) mod suggest;
-pub(super) mod tree;
-pub(super) mod value;
+mod command;
+pub(crate) mod document;
+pub mod duration;
+pub(crate) mod error;
+pub mod header;
+pub(crate) mod interpolate;
+mod location;
+pub(crate) mod report;
+pub(crate) mod resolve;
+pub mod secret;
+mod sections;
+pub mod suggest;
+pub(crate) mod tree;
+pub mod value;

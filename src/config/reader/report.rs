@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::Diagnostic;
+use super::error::{Diagnostic, Warning};
 use super::interpolate::Environment;
 use super::location::Location;
-use crate::config::{FileKind, Warning, WatchedFile};
+use crate::config::watched_files::{FileKind, WatchedFile};
 use crate::secret::CommandCache;
 
 /// Everything noted while the file is read.
@@ -82,4 +82,20 @@ pub(crate) fn sanitize(key: &str) -> String {
 /// The path of an entry of a mapping.
 pub(crate) fn child(path: &str, key: &str) -> String {
     if path.is_empty() { sanitize(key) } else { format!("{path}.{}", sanitize(key)) }
+}
+
+/// A path as it may be shown: what does not look like one may be a secret in the wrong place.
+pub(crate) fn display_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
+        format!(" {}", sanitize(&text))
+    } else {
+        " named here (relative to the working directory)".into()
+    }
+}
+
+/// An I/O error in words alone, without `(os error 2)`.
+pub(crate) fn io_error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::interpolate;
 use super::report::{Report, child};
+use super::sections;
 use super::tree::{Kind, Node};
 
 /// Settles a node and all in it.
@@ -32,11 +33,7 @@ pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Repor
         Kind::Map(entries) => {
             drop_duplicates(entries, path, private, report);
             for (key, entry) in entries.iter_mut() {
-                let private = private
-                    || key == "auth"
-                    || key == "proxy_auth"
-                    || (path == "tracing" && key == "headers")
-                    || (path.is_empty() && ["admin", "credentials", "state"].contains(&key.as_str()));
+                let private = private || sections::holds_secret(path, key);
                 resolve(entry, &child(path, key), private, report);
             }
             merge(entries, path, report);

@@ -22,7 +22,7 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// `; did you mean …?` or nothing.
-pub(crate) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     nearest(word, candidates).map_or_else(String::new, |found| format!("; did you mean `{found}`?"))
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn ask<'c>(word: &str, known: impl Iterator<Item = &'c str>) -> Strin
 }
 
 /// Words with commas between them.
-pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+pub fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let words: Vec<_> = words.into_iter().collect();
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }

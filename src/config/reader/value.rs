@@ -1,71 +1,75 @@
 //! One value of the file with its path, and a mapping that is read one key at a time.
 //!
-//! Its readers note what does not fit and return `None`. Whoever got `None` goes on with the next field: the
-//! mistake is already on the report.
+//! A method that returns `None` has added an error to the report. The caller continues with the next key, so that every
+//! error is reported at once.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::interpolate::Environment;
 use super::report::{Report, child};
+use super::sections;
 use super::suggest::{ask, list, nearest};
 use super::tree::{Kind, Node};
-use crate::config::FileKind;
+use crate::config::watched_files::FileKind;
 
-/// One value with its path.
+/// A value of the file with its path.
 #[derive(Clone)]
-pub(crate) struct Value<'a> {
+pub struct Value<'a> {
     node: &'a Node,
     path: String,
-    /// Under `auth` or `credentials`: even a key may be a piece of a secret (`{ password: a,b }`).
-    private: bool,
+    /// Whether it is in a section that holds a secret (`sections::SECRET_SECTIONS`): no unknown key in it is shown.
+    in_secret_section: bool,
     report: &'a Report<'a>,
 }
 
 impl<'a> Value<'a> {
+    /// The file as a whole.
     pub(crate) fn root(node: &'a Node, report: &'a Report<'a>) -> Self {
-        Self { node, path: String::new(), private: false, report }
+        Self { node, path: String::new(), in_secret_section: false, report }
     }
 
-    /// The same value, in which keys are not shown unless they are known.
-    pub(crate) fn private(self) -> Self {
-        Self { private: true, ..self }
-    }
-
-    pub(crate) fn path(&self) -> &str {
+    /// Its path, such as `services.billing.upstream`; empty for the file as a whole.
+    pub fn path(&self) -> &str {
         &self.path
     }
 
-    pub(crate) fn line(&self) -> usize {
+    /// Its line, counted from 1.
+    pub fn line(&self) -> usize {
         self.node.location.line
     }
 
-    pub(crate) fn environment(&self) -> &'a Environment<'a> {
+    /// Looks up an environment variable.
+    pub fn environment(&self) -> &'a Environment<'a> {
         self.report.environment()
     }
 
+    /// The report of the file.
     pub(crate) fn report(&self) -> &'a Report<'a> {
         self.report
     }
 
-    pub(crate) fn is_private(&self) -> bool {
-        self.private
+    /// Whether it is in a section that holds a secret.
+    pub(crate) fn is_in_secret_section(&self) -> bool {
+        self.in_secret_section
     }
 
-    pub(crate) fn error(&self, message: impl Into<String>) {
+    /// Reports an error; the message never repeats the value.
+    pub fn error(&self, message: impl Into<String>) {
         self.report.error(self.node.location, &self.path, message);
     }
 
-    pub(crate) fn warn(&self, message: impl Into<String>) {
+    /// Reports a warning; the message never repeats the value.
+    pub fn warn(&self, message: impl Into<String>) {
         self.report.warn(self.node.location, &self.path, message);
     }
 
-    /// Notes a file that is about to be read.
-    pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
+    /// Adds a file that is about to be read to the watched files.
+    pub fn watch(&self, path: &Path, kind: FileKind) {
         self.report.watch(path, kind);
     }
 
-    /// Notes that something else should stand here.
+    /// Reports that the value has another type.
     fn expected(&self, what: &str) {
         let found = match &self.node.kind {
             Kind::Invalid => return,
@@ -79,28 +83,33 @@ impl<'a> Value<'a> {
         self.error(format!("expected {what}, found {found}"));
     }
 
-    pub(crate) fn is_map(&self) -> bool {
+    /// Whether it is a mapping.
+    pub fn is_map(&self) -> bool {
         matches!(self.node.kind, Kind::Map(_))
     }
 
-    pub(crate) fn is_list(&self) -> bool {
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
         matches!(self.node.kind, Kind::List(_))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether a key has nothing after it.
+    pub fn is_empty(&self) -> bool {
         matches!(self.node.kind, Kind::Null)
     }
 
-    pub(crate) fn is_empty_text(&self) -> bool {
+    /// Whether it is `''`.
+    pub fn is_empty_text(&self) -> bool {
         matches!(&self.node.kind, Kind::Text { value, .. } if value.is_empty())
     }
 
-    pub(crate) fn is_number(&self) -> bool {
+    /// Whether it is a number.
+    pub fn is_number(&self) -> bool {
         matches!(self.node.kind, Kind::Number(_) | Kind::Fraction(_))
     }
 
-    /// Text; a number or bool is to be put in quotes, because YAML may have changed how it is written.
-    pub(crate) fn text(&self) -> Option<&'a str> {
+    /// Text. A number or bool is an error: it needs quotes, because YAML may have changed how it is written.
+    pub fn text(&self) -> Option<&'a str> {
         match &self.node.kind {
             Kind::Text { value, .. } => return Some(value.as_str()),
             Kind::Number(_) | Kind::Fraction(_) | Kind::Bool(_) => {
@@ -111,13 +120,13 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// Text that a function turns into something, or says why not (without repeating the text).
-    pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    /// Text, converted by a function; its error message must not repeat the text.
+    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         parse(self.text()?).map_err(|message| self.error(message)).ok()
     }
 
-    /// One of a few words.
-    pub(crate) fn one_of<T: Copy>(&self, allowed: &[(&'static str, T)]) -> Option<T> {
+    /// One of the allowed words.
+    pub fn one_of<T: Copy>(&self, allowed: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         let found = allowed.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -127,7 +136,8 @@ impl<'a> Value<'a> {
         found
     }
 
-    pub(crate) fn boolean(&self) -> Option<bool> {
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Option<bool> {
         match &self.node.kind {
             Kind::Bool(value) => return Some(*value),
             Kind::Text { value, expanded: true } if value.as_str() == "true" => return Some(true),
@@ -137,8 +147,8 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// Any value, as JSON. Numbers are whole ones from 0 on.
-    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+    /// Any value as JSON. Numbers are whole numbers, 0 or more.
+    pub fn json(&self) -> Option<serde_json::Value> {
         match &self.node.kind {
             Kind::Bool(value) => Some((*value).into()),
             Kind::Number(_) | Kind::Fraction(_) => self.number(0..=u64::MAX).map(Into::into),
@@ -152,7 +162,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(crate) fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    /// A whole number in a range.
+    pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match &self.node.kind {
             Kind::Number(number) => *number,
             Kind::Fraction(_) => None,
@@ -170,7 +181,7 @@ impl<'a> Value<'a> {
     }
 
     /// A number from 0 to 1.
-    pub(crate) fn fraction(&self) -> Option<f64> {
+    pub fn fraction(&self) -> Option<f64> {
         let number = match &self.node.kind {
             Kind::Number(number) => number.and_then(|number| u32::try_from(number).ok()).map(f64::from),
             Kind::Fraction(number) => Some(*number),
@@ -187,7 +198,8 @@ impl<'a> Value<'a> {
         number
     }
 
-    pub(crate) fn mapping(&self) -> Option<Mapping<'a>> {
+    /// A mapping whose keys are known to the program.
+    pub fn mapping(&self) -> Option<Mapping<'a>> {
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`key: value`)");
             return None;
@@ -196,7 +208,7 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a mapping whose keys are names the operator chose.
-    pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Value<'a>)>> {
+    pub fn entries(&self) -> Option<Vec<(&'a str, Value<'a>)>> {
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`name: …`)");
             return None;
@@ -205,7 +217,7 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a list.
-    pub(crate) fn list(&self) -> Option<Vec<Value<'a>>> {
+    pub fn list(&self) -> Option<Vec<Value<'a>>> {
         let Kind::List(nodes) = &self.node.kind else {
             self.expected("a list (`[a, b]`)");
             return None;
@@ -215,7 +227,7 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a list, or the one value that stands for a list of one.
-    pub(crate) fn one_or_more(&self) -> Vec<Value<'a>> {
+    pub fn one_or_more(&self) -> Vec<Value<'a>> {
         let items = if self.is_list() { self.list().unwrap_or_default() } else { vec![self.clone()] };
         if items.is_empty() {
             self.error("an empty list; give at least one, or leave the key out");
@@ -224,35 +236,37 @@ impl<'a> Value<'a> {
     }
 
     /// The value of a key in this mapping.
-    pub(crate) fn entry(&self, key: &str, node: &'a Node) -> Value<'a> {
-        Value { node, path: child(&self.path, key), ..self.clone() }
+    fn entry(&self, key: &str, node: &'a Node) -> Value<'a> {
+        let in_secret_section = self.in_secret_section || sections::holds_secret(&self.path, key);
+        Value { node, path: child(&self.path, key), in_secret_section, report: self.report }
     }
 }
 
-/// A mapping that is read key by key: the keys it was asked for are the keys it knows, and
-/// [`Mapping::reject_unknown_keys`] reports the others with the nearest known one.
-pub(crate) struct Mapping<'a> {
+/// A mapping that is read key by key. The keys that a reader asks for are the known keys;
+/// [`Mapping::reject_unknown_keys`] reports all others, each with the most similar known key.
+pub struct Mapping<'a> {
     value: Value<'a>,
     entries: &'a [(String, Node)],
     known: Vec<&'static str>,
 }
 
 impl<'a> Mapping<'a> {
-    pub(crate) fn new(value: Value<'a>, entries: &'a [(String, Node)]) -> Self {
+    fn new(value: Value<'a>, entries: &'a [(String, Node)]) -> Self {
         Self { value, entries, known: Vec::new() }
     }
 
-    /// The mapping itself, for mistakes that belong to no one key.
-    pub(crate) fn value(&self) -> &Value<'a> {
+    /// The mapping itself, for errors that do not belong to one key.
+    pub fn value(&self) -> &Value<'a> {
         &self.value
     }
 
-    pub(crate) fn has(&self, key: &str) -> bool {
+    /// Whether the file has a key.
+    pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, _)| name == key)
     }
 
-    /// The value of a key that may be left out.
-    pub(crate) fn optional(&mut self, key: &'static str) -> Option<Value<'a>> {
+    /// The value of an optional key.
+    pub fn optional(&mut self, key: &'static str) -> Option<Value<'a>> {
         self.known.push(key);
         #[cfg(test)]
         crate::config::tests::asked(self.value.path(), key);
@@ -268,23 +282,23 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// The value of a key that may not be left out.
-    pub(crate) fn required(&mut self, key: &'static str) -> Option<Value<'a>> {
+    /// The value of a required key.
+    pub fn required(&mut self, key: &'static str) -> Option<Value<'a>> {
         if !self.has(key) {
             self.value.error(format!("`{key}` is required and is not there"));
         }
         self.optional(key)
     }
 
-    /// Reports the keys that nobody asked for.
-    pub(crate) fn reject_unknown_keys(self) {
+    /// Reports every key that no reader asked for.
+    pub fn reject_unknown_keys(self) {
         for (key, node) in self.entries {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
             let known = || self.known.iter().copied();
             let like_a_key = key.len() >= 4 && nearest(key, known()).is_some();
-            let (path, hidden) = if self.value.is_private() && !like_a_key {
+            let (path, hidden) = if self.value.is_in_secret_section() && !like_a_key {
                 (
                     self.value.path().to_owned(),
                     " (not shown, it may be part of a secret; a comma in a value needs quotes)",

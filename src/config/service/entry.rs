@@ -3,16 +3,63 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{host, protocol, upstream, upstream_url};
-use crate::config::auth::Credentials;
+use super::protocol::Protocol;
+use super::timeouts::Timeouts;
+use super::upstream::UpstreamOptions;
+use super::upstream_url::UpstreamUrl;
+use super::{protocol, timeouts, upstream};
+use crate::config::auth::credentials;
+use crate::config::auth::credentials::Credentials;
+use crate::config::auth::kinds::Auth;
+use crate::config::host;
+use crate::config::http_url::UrlPolicy;
 use crate::config::listen::address::ListenAddresses;
 use crate::config::listen::listener;
+use crate::config::listen::listener::ListenerConfig;
 use crate::config::reader::duration;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::value::Value;
 use crate::config::tls::client;
-use crate::config::{Auth, ServiceConfig, Timeouts, Tls, auth};
+use crate::config::tls::model::Tls;
 
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
+
+/// A named upstream with its credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceConfig {
+    /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
+    pub name: String,
+    /// Where requests go.
+    pub upstream: UpstreamUrl,
+    /// Host names (lower case, without port) that also lead here.
+    pub hosts: Vec<String>,
+    /// Addresses of its own that also lead here, without a path prefix.
+    pub listen: Vec<ListenerConfig>,
+    /// What is injected.
+    pub auth: Auth,
+    /// TLS toward the upstream.
+    pub tls: Tls,
+    /// The version of HTTP that the upstream is spoken to in.
+    pub protocol: Protocol,
+    /// Limits on waiting for the upstream.
+    pub timeouts: Timeouts,
+    /// How the upstream is reached, and how much of it is used.
+    pub options: UpstreamOptions,
+    /// How long a request may wait for the very first token.
+    pub token_wait: Duration,
+    /// A `Location` inside the upstream is rewritten to the way the caller came in.
+    pub rewrite_location: bool,
+    /// Whether a request is sent once more after a 401, with another credential.
+    pub replay_on_401: bool,
+    /// Does not hold readiness back.
+    pub optional: bool,
+}
+
+impl ServiceConfig {
+    /// Every URL of `upstream`, the first one first.
+    pub fn upstreams(&self) -> impl Iterator<Item = &UpstreamUrl> {
+        std::iter::once(&self.upstream).chain(&self.options.alternatives)
+    }
+}
 
 /// What services share and may not have twice.
 pub(crate) struct Shared<'a> {
@@ -43,14 +90,14 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
     let mut mapping = value.mapping()?;
     // Asked for in the order in which they are listed to the operator.
     let upstream = mapping.required("upstream");
-    let auth = mapping.required("auth").and_then(|value| auth::read(&value, &mut shared.credentials));
+    let auth = mapping.required("auth").and_then(|value| credentials::read(&value, &mut shared.credentials));
     let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value, shared));
     let listen = mapping
         .optional("listen")
         .map_or_else(Vec::new, |value| listener::read_all(&value, &mut shared.addresses));
     let tls = mapping.optional("tls");
     let protocol = mapping.optional("protocol").and_then(|value| protocol::read(&value)).unwrap_or_default();
-    let timeouts = timeouts(&mut mapping);
+    let timeouts = timeouts::read(&mut mapping);
     let token_wait =
         mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
     let rewrite_location =
@@ -64,7 +111,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
     }
     let optional = mapping.optional("optional").and_then(|value| value.boolean()).unwrap_or_default();
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
-    let policy = upstream_url::UrlPolicy { plaintext, query: false };
+    let policy = UrlPolicy { plaintext, query: false };
     let upstreams = upstream.map_or_else(Vec::new, |value| upstream::upstreams(&value, &policy));
     let is_https = upstreams.iter().map(|to| to.tls).reduce(|all, next| all && next);
     let tls = tls.map_or_else(Tls::default, |value| client::read(&value, is_https));
@@ -107,23 +154,6 @@ fn hosts(value: &Value<'_>, shared: &mut Shared<'_>) -> Vec<String> {
         hosts.push(host);
     }
     hosts
-}
-
-fn timeouts(mapping: &mut Mapping<'_>) -> Timeouts {
-    let default = Timeouts::default();
-    let Some(mut mapping) = mapping.optional("timeouts").and_then(|value| value.mapping()) else {
-        return default;
-    };
-    let mut limit = |key| mapping.optional(key).and_then(|value| duration::positive(&value));
-    let timeouts = Timeouts {
-        connect: limit("connect").unwrap_or(default.connect),
-        first_byte: limit("first_byte").unwrap_or(default.first_byte),
-        idle: limit("idle").unwrap_or(default.idle),
-        total: limit("total"),
-        tunnel_idle: limit("tunnel_idle"),
-    };
-    mapping.reject_unknown_keys();
-    timeouts
 }
 
 #[cfg(test)]

@@ -3,18 +3,22 @@
 
 use std::path::Path;
 
-use super::{host, upstream_url};
+use super::upstream_url;
+use crate::config::host;
+use crate::config::host::Host;
+use crate::config::http_url::UrlPolicy;
+use crate::config::model::Config;
 use crate::config::reader::document;
+use crate::config::reader::error::ConfigError;
 use crate::config::reader::report::Report;
 use crate::config::reader::resolve::resolve;
 use crate::config::reader::value::Value;
-use crate::config::{Config, ConfigError, Host, load};
 use crate::secret::CommandCache;
 
 impl Config {
     /// Every host by which a caller may name a service in a URL; the error is of a file that cannot be read or parsed.
     pub fn hosts(path: &Path) -> Result<Vec<Host>, ConfigError> {
-        let text = load::text(path)?;
+        let text = document::read_file(path)?;
         let file = path.display().to_string();
         let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
         let environment = |name: &str| std::env::var_os(name);
@@ -30,13 +34,12 @@ impl Config {
 
 fn found(root: &Value<'_>) -> Option<Vec<Host>> {
     let mut hosts = Vec::new();
-    let policy = upstream_url::UrlPolicy { plaintext: true, query: false };
+    let policy = UrlPolicy { plaintext: true, query: false };
     for (_, service) in root.mapping()?.optional("services")?.entries()? {
         let Some(mut mapping) = service.mapping() else { continue };
         for value in mapping.optional("upstream").iter().flat_map(Value::one_or_more) {
-            hosts.extend(
-                value.parse(|text| upstream_url::upstream(text, &policy)).map(|upstream| upstream.host),
-            );
+            hosts
+                .extend(value.parse(|text| upstream_url::parse(text, &policy)).map(|upstream| upstream.host));
         }
         for value in mapping.optional("hosts").iter().flat_map(Value::one_or_more) {
             hosts.extend(value.parse(host::parse));

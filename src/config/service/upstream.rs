@@ -5,9 +5,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::upstream_url;
+use super::upstream_url::UpstreamUrl;
+use crate::config::basic_auth;
+use crate::config::basic_auth::Username;
+use crate::config::host::Host;
+use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
 use crate::config::reader::value::{Mapping, Value};
-use crate::config::{Host, UpstreamUrl, Username, auth};
 use crate::secret::Secret;
 
 /// How an upstream is reached, and how much of it is used.
@@ -120,11 +124,11 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
 }
 
 /// `upstream`: one URL or several that are one and the same API.
-pub(crate) fn upstreams(value: &Value<'_>, policy: &upstream_url::UrlPolicy) -> Vec<UpstreamUrl> {
+pub(crate) fn upstreams(value: &Value<'_>, policy: &UrlPolicy) -> Vec<UpstreamUrl> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for value in value.one_or_more() {
-        let Some(upstream) = value.parse(|text| upstream_url::upstream(text, policy)) else { continue };
+        let Some(upstream) = value.parse(|text| upstream_url::parse(text, policy)) else { continue };
         if !seen.insert(upstream.clone()) {
             value.error("this URL is there twice; one must go");
         }
@@ -153,8 +157,8 @@ fn pool(value: &Value<'_>) -> Option<PoolLimits> {
 fn proxy(mapping: &mut Mapping<'_>, url: Option<&Value<'_>>) -> Option<ConnectProxy> {
     let auth = mapping.optional("proxy_auth");
     let credentials = auth.as_ref().and_then(|value| {
-        let mut mapping = value.clone().private().mapping()?;
-        let credentials = auth::name_and_password(&mut mapping);
+        let mut mapping = value.mapping()?;
+        let credentials = basic_auth::name_and_password(&mut mapping);
         mapping.reject_unknown_keys();
         credentials
     });
@@ -168,7 +172,7 @@ fn proxy(mapping: &mut Mapping<'_>, url: Option<&Value<'_>>) -> Option<ConnectPr
                     .into(),
             );
         }
-        let url = upstream_url::upstream(text, &upstream_url::UrlPolicy { plaintext: true, query: false });
+        let url = upstream_url::parse(text, &UrlPolicy { plaintext: true, query: false });
         let url =
             url.map_err(|message| message.replace("put them under `auth`", "put them under `proxy_auth`"))?;
         if url.base_path.is_empty() {

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use rustls::pki_types::ServerName;
 
 use super::files::{TlsFiles, UnusableFile};
+use super::model::{ClientCertificate, Tls, TlsVersion};
+use crate::config::host;
+use crate::config::host::Host;
 use crate::config::reader::value::Value;
-use crate::config::service::host;
-use crate::config::{ClientCertificate, FileKind, Host, Tls, TlsVersion};
+use crate::config::watched_files::FileKind;
 
 /// Reads the `tls` that goes with a token endpoint. The name in its URL is the name that is asked for and verified: there is
 /// no other.

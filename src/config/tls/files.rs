@@ -15,8 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
-use crate::config::Tls;
-use crate::config::secret::{display_path, plain};
+use super::model::Tls;
+use crate::config::reader::report::{display_path, io_error_text};
 
 /// The CA bundles of whole operating systems are a tenth of this.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -105,7 +105,7 @@ impl TlsFiles {
 fn read(key: &'static str, path: &Path) -> Result<Content, UnusableFile> {
     let mut content = Zeroizing::new(Vec::new());
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content));
-    read.map_err(|error| UnusableFile::new(key, path, plain(&error)))?;
+    read.map_err(|error| UnusableFile::new(key, path, io_error_text(&error)))?;
     if content.len() as u64 > MAX_BYTES {
         return Err(UnusableFile::new(key, path, "larger than 4 MiB"));
     }
@@ -141,7 +141,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::ClientCertificate;
+    use crate::config::tls::model::ClientCertificate;
 
     fn with(ca: &str) -> Result<usize, String> {
         let file = tempfile::NamedTempFile::new().unwrap();

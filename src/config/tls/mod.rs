@@ -2,3 +2,4 @@
 
 pub(super) mod client;
 pub(super) mod files;
+pub(super) mod model;

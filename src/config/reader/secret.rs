@@ -1,15 +1,16 @@
-//! A secret in the file: where it is read from, and reading it.
+//! Reads a secret: text, or `{ env: NAME }`, `{ file: PATH }` or `{ exec: [COMMAND, …] }`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::FileKind;
 use super::command;
-use super::reader::interpolate::variable;
-use super::reader::value::Value;
+use super::interpolate::variable;
+use super::report::{display_path, io_error_text};
+use super::value::Value;
+use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, Command, Secret, SigningKey, Source, SourceError};
 
-/// Reads the secret an item names or is.
-pub(super) fn read(value: &Value<'_>) -> Option<Secret> {
+/// Reads a secret.
+pub fn read(value: &Value<'_>) -> Option<Secret> {
     match inline_source(value)? {
         InlineSource::Command(command) => {
             let secret = value.report().commands().secret(&command);
@@ -25,16 +26,16 @@ pub(super) fn read(value: &Value<'_>) -> Option<Secret> {
     }
 }
 
-/// Reads a value that may be a secret and may be none: text is nothing to warn of.
-pub(super) fn any_value(value: &Value<'_>) -> Option<Secret> {
+/// Reads a value that need not be a secret: text causes no warning.
+pub fn any_value(value: &Value<'_>) -> Option<Secret> {
     if value.is_map() {
         return read(value);
     }
     value.parse(|text| Secret::new(text.to_owned()).map_err(|error| error.to_string()))
 }
 
-/// Reads the private key an item names or is.
-pub(super) fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
+/// Reads a private key; without an algorithm it is the usual one for the kind of key.
+pub fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
     let InlineSource::Source(source) = inline_source(value)? else {
         value
             .error("a private key has many lines and is not read from a command; let one write it to a file");
@@ -47,8 +48,8 @@ pub(super) fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Op
     key.map_err(|error| value.error(explain(&source, &error))).ok()
 }
 
-/// The place a secret is read from whenever it is needed, which must be readable now.
-pub(super) fn source(value: &Value<'_>) -> Option<Source> {
+/// The source of a secret that is read again for each use; it must be readable now.
+pub fn source(value: &Value<'_>) -> Option<Source> {
     let InlineSource::Source(source) = inline_source(value)? else {
         value.error("read anew for each token request, so no command; one that writes it to a file does it");
         return None;
@@ -58,8 +59,8 @@ pub(super) fn source(value: &Value<'_>) -> Option<Source> {
     Some(source)
 }
 
-/// Reads a secret and holds it to the characters that may stand where it goes.
-pub(super) fn read_of(value: &Value<'_>, allowed: fn(char) -> bool, place: &str) -> Option<Secret> {
+/// Reads a secret all of whose characters are allowed at `place`, the text of the error message.
+pub fn read_of(value: &Value<'_>, allowed: fn(char) -> bool, place: &str) -> Option<Secret> {
     let secret = read(value)?;
     if let Some(at) = secret.first_disallowed(allowed) {
         value.error(format!("the character at position {at} of the secret cannot stand in {place}"));
@@ -68,13 +69,18 @@ pub(super) fn read_of(value: &Value<'_>, allowed: fn(char) -> bool, place: &str)
     Some(secret)
 }
 
-/// A secret as the file has it.
+/// A secret as the configuration states it.
 enum InlineSource {
     Source(Source),
     Command(Command),
 }
 
 fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
+    debug_assert!(
+        value.is_in_secret_section(),
+        "{} is in no section of `sections::SECRET_SECTIONS`",
+        value.path()
+    );
     if !value.is_map() {
         if value.is_number() {
             value.error(format!("expected a secret, found a number; put it in quotes, or better: {ALLOWED}"));
@@ -86,7 +92,7 @@ fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
         );
         return Some(InlineSource::Source(Source::Plain(text)));
     }
-    let mut mapping = value.clone().private().mapping()?;
+    let mut mapping = value.mapping()?;
     if mapping.has("exec") {
         let command = command::read(&mut mapping);
         let other = ["env", "file"].into_iter().find(|key| mapping.has(key));
@@ -132,25 +138,9 @@ fn explain(source: &Source, error: &SourceError) -> String {
         (Source::Env(name), SourceError::EnvMissing) => format!("{} is not set", variable(name)),
         (Source::Env(name), error) => format!("{}: {error}", variable(name)),
         (Source::File(path), SourceError::Io(error)) => {
-            format!("cannot read the file{}: {}", display_path(path), plain(error))
+            format!("cannot read the file{}: {}", display_path(path), io_error_text(error))
         }
         (Source::File(path), error) => format!("the file{}: {error}", display_path(path)),
         (Source::Plain(_), error) => error.to_string(),
     }
-}
-
-/// A path as it may be shown: what does not look like one may be a secret in the wrong place.
-pub(super) fn display_path(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
-        format!(" {}", super::reader::report::sanitize(&text))
-    } else {
-        " named here (relative to the working directory)".into()
-    }
-}
-
-/// An I/O error in words alone, without `(os error 2)`.
-pub(super) fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

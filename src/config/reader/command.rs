@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::reader::duration;
-use super::reader::value::{Mapping, Value};
+use super::duration;
+use super::value::{Mapping, Value};
 use crate::secret::Command;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,8 +2,10 @@
 
 use http::HeaderName;
 
-use super::reader::value::{Mapping, Value};
-use super::{Auth, KeyLocation, auth, secret};
+use super::kinds::{Auth, KeyLocation};
+use super::previous::previous_secret;
+use crate::config::reader::secret;
+use crate::config::reader::value::{Mapping, Value};
 
 #[derive(Clone, Copy)]
 enum In {
@@ -47,7 +49,7 @@ pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Auth> {
     let key = key.and_then(|value| self::key(&value, place));
     let previous = previous.map(|value| (self::key(&value, place), value));
     let key = key?;
-    let previous = auth::previous_secret(previous, Some(&key), "value");
+    let previous = previous_secret(previous, Some(&key), "value");
     Some(Auth::ApiKey { location: location?, prefix: prefix?, value: key, previous })
 }
 

@@ -1,8 +1,26 @@
 //! Host names: DNS names in lower-case ASCII, and addresses.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::config::Host;
+/// A host in a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A DNS name.
+    Name(String),
+    /// A literal address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+        }
+    }
+}
 
 /// A host as the `url` crate understands it, with what a DNS name may not be refused.
 pub(crate) fn parse(text: &str) -> Result<Host, String> {

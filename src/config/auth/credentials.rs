@@ -1,0 +1,111 @@
+//! `auth`: what a service injects, written in place or named with `use`.
+//!
+//! One reader per `type`. No message shows a value or an unknown key from here.
+
+use std::collections::HashMap;
+
+use super::kinds::Auth;
+use super::{api_key, basic, bearer};
+use crate::config::oauth2::settings;
+use crate::config::reader::suggest::{did_you_mean, list};
+use crate::config::reader::value::{Mapping, Value};
+
+/// The named credentials of the file. One that has a mistake is there without a value, so that naming it is
+/// none.
+#[derive(Default)]
+pub(crate) struct Credentials<'a> {
+    named: HashMap<&'a str, Credential<'a>>,
+    order: Vec<&'a str>,
+}
+
+struct Credential<'a> {
+    auth: Option<Auth>,
+    value: Value<'a>,
+    used: bool,
+}
+
+impl<'a> Credentials<'a> {
+    pub(crate) fn read(value: &Value<'a>) -> Self {
+        let mut credentials = Self::default();
+        for (name, value) in value.entries().unwrap_or_default() {
+            let auth = value.mapping().and_then(|mapping| {
+                if mapping.has("use") {
+                    value.error(
+                        "`use` names a credential in a service's `auth`; a credential does not name another",
+                    );
+                    return None;
+                }
+                parse_inline(mapping)
+            });
+            credentials.named.insert(name, Credential { auth, value, used: false });
+            credentials.order.push(name);
+        }
+        credentials
+    }
+
+    fn take(&mut self, value: &Value<'_>) -> Option<Auth> {
+        let name = value.text()?;
+        let Some(credential) = self.named.get_mut(name) else {
+            let names = || self.order.iter().copied();
+            let question = did_you_mean(name, names());
+            let known = match self.order.len() {
+                0 => "the file has no `credentials`".to_owned(),
+                1..=20 => format!("`credentials` has {}", list(names())),
+                count => format!("`credentials` has {count} others"),
+            };
+            let between = if question.is_empty() { "; " } else { " " };
+            value.error(format!("no credential of this name{question}{between}{known}"));
+            return None;
+        };
+        credential.used = true;
+        credential.auth.clone()
+    }
+
+    /// Warns of credentials that no service names.
+    pub(crate) fn warn_of_unused(&self) {
+        for name in &self.order {
+            let credential = &self.named[name];
+            if !credential.used {
+                credential.value.warn("no service uses this credential");
+            }
+        }
+    }
+}
+
+/// Reads the `auth` of a service.
+pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
+    let mut mapping = value.mapping()?;
+    if !mapping.has("use") {
+        return parse_inline(mapping);
+    }
+    if mapping.has("type") {
+        value.error("both `use` and `type`; a credential is named or written here, not both");
+        return None;
+    }
+    let auth = mapping.optional("use").and_then(|name| credentials.take(&name));
+    mapping.reject_unknown_keys();
+    auth
+}
+
+type Reader = fn(&mut Mapping<'_>) -> Option<Auth>;
+
+const TYPES: [(&str, Reader); 4] =
+    [("basic", basic::read), ("bearer", bearer::read), ("api_key", api_key::read), ("oauth2", oauth2)];
+
+/// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
+/// said of them.
+fn parse_inline(mut mapping: Mapping<'_>) -> Option<Auth> {
+    if !mapping.has("type") {
+        let types = list(TYPES.iter().map(|(name, _)| *name));
+        mapping.value().error(format!("`type` is required and is not there; one of {types}"));
+        return None;
+    }
+    let read = mapping.optional("type")?.one_of(&TYPES)?;
+    let auth = read(&mut mapping);
+    mapping.reject_unknown_keys();
+    auth
+}
+
+fn oauth2(mapping: &mut Mapping<'_>) -> Option<Auth> {
+    settings::read(mapping).map(|settings| Auth::OAuth2(Box::new(settings)))
+}

@@ -1,0 +1,54 @@
+//! The sections that hold secrets.
+
+/// The sections in which the value of a key is a secret: the path of the section above, if only one has such a section, and
+/// the name. Everything below such a section belongs to it.
+///
+/// No message shows an unknown key of these sections, because it may be part of a secret: `{ password: a,b }` is a mapping
+/// with the keys `password` and `b`. A section whose reader reads a secret must be listed here; reading a secret elsewhere
+/// panics in debug builds, and so in every test.
+const SECRET_SECTIONS: [(Option<&str>, &str); 6] = [
+    (None, "auth"),
+    (None, "proxy_auth"),
+    (Some(""), "admin"),
+    (Some(""), "credentials"),
+    (Some(""), "state"),
+    (Some("tracing"), "headers"),
+];
+
+/// Whether the section `name` in the section at the path `above` holds a secret.
+pub(crate) fn holds_secret(above: &str, name: &str) -> bool {
+    SECRET_SECTIONS.iter().any(|(path, section)| *section == name && path.is_none_or(|path| path == above))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn section_is_found_by_name_and_path() {
+        assert!(holds_secret("services.a", "auth") && holds_secret("", "state"));
+        assert!(holds_secret("tracing", "headers"));
+        assert!(!holds_secret("services.a", "state") && !holds_secret("services.a", "tls"));
+        assert!(!holds_secret("", "headers"));
+    }
+
+    #[test]
+    fn unknown_and_duplicate_keys_of_secret_sections_are_hidden() {
+        for (above, name) in SECRET_SECTIONS {
+            let keys = "{ token: CANARY-1,CANARY-2,CANARY-2, password: x,CANARY-3 }";
+            // The keys of `credentials` itself are names that the operator chose.
+            let keys = if name == "credentials" { format!("{{ crm: {keys} }}") } else { keys.to_owned() };
+            let section = format!("{name}: {keys}");
+            let text = match above {
+                None => format!("services: {{ a: {{ upstream: 'https://a.example', {section} }} }}"),
+                Some("") => format!("{section}\nservices: {{}}"),
+                Some(above) => format!("{above}: {{ {section} }}\nservices: {{}}"),
+            };
+            let error = Config::parse(&text, "a.yaml").unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `timeouts`: limits on waiting for an upstream.
+
+use std::time::Duration;
+
+use crate::config::reader::duration;
+use crate::config::reader::value::Mapping;
+
+/// `timeouts`: limits on waiting for an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP and TLS handshake together.
+    pub connect: Duration,
+    /// From the end of the request to the first byte of the response.
+    pub first_byte: Duration,
+    /// Between two reads or writes of a body.
+    pub idle: Duration,
+    /// The whole request, if limited.
+    pub total: Option<Duration>,
+    /// Between two pieces of anything after the switch to WebSocket, if limited.
+    pub tunnel_idle: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            total: None,
+            tunnel_idle: None,
+        }
+    }
+}
+
+/// Reads `timeouts` of a service.
+pub(crate) fn read(mapping: &mut Mapping<'_>) -> Timeouts {
+    let default = Timeouts::default();
+    let Some(mut mapping) = mapping.optional("timeouts").and_then(|value| value.mapping()) else {
+        return default;
+    };
+    let mut limit = |key| mapping.optional(key).and_then(|value| duration::positive(&value));
+    let timeouts = Timeouts {
+        connect: limit("connect").unwrap_or(default.connect),
+        first_byte: limit("first_byte").unwrap_or(default.first_byte),
+        idle: limit("idle").unwrap_or(default.idle),
+        total: limit("total"),
+        tunnel_idle: limit("tunnel_idle"),
+    };
+    mapping.reject_unknown_keys();
+    timeouts
+}
