@@ -13,7 +13,7 @@ use super::Admin;
 use super::problem::Problem;
 use super::view::{RefreshView, ServiceView};
 use crate::diagnose;
-use crate::diagnose::Report;
+use crate::diagnose::TestReport;
 use crate::oauth2::{RefreshDecision, RefreshReason, TokenStore};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
@@ -93,11 +93,11 @@ pub(super) async fn test(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
     body: Bytes,
-) -> Result<Json<Report>, Problem> {
+) -> Result<Json<TestReport>, Problem> {
     let service = find(&admin, &name)?;
     let path = path(&body)?;
     tracing::info!(service.name = name, "test asked for through the admin API");
-    Ok(Json(diagnose::run(&service, &path, PATIENCE).await))
+    Ok(Json(diagnose::test_service(&service, &path, PATIENCE).await))
 }
 
 /// The path to GET; one that stays below that of `upstream`.

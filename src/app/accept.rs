@@ -35,11 +35,11 @@ pub(super) struct AcceptLoop {
 impl AcceptLoop {
     /// Prepares the loop: duplicates the socket's descriptor and does all else that can fail.
     pub(super) fn new(
-        listener: &Listener,
+        socket: &Listener,
         plane: &Arc<DataPlane>,
         context: &Arc<ListenerContext>,
     ) -> anyhow::Result<Self> {
-        let (address, endpoint) = match &listener.address {
+        let (address, endpoint) = match &socket.address {
             ListenAddress::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
             ListenAddress::Unix(path) => {
                 let address = path.to_str().context("the path of a socket is not UTF-8")?.to_owned();
@@ -55,7 +55,7 @@ impl AcceptLoop {
             }
         };
         let mut descriptors = Fds::new();
-        descriptors.add(address.clone(), listener.descriptor()?);
+        descriptors.add(address.clone(), socket.descriptor()?);
         let app = ProxyApp { plane: plane.clone(), listener: context.clone() };
         let mut service = Service::new(address, app);
         // The proxy reads into buffers of its own and writes whole messages.

@@ -1,16 +1,16 @@
-//! The admin listener, on the control thread.
+//! The admin listener, served on the control thread.
 
 use crate::admin::Admin;
 use crate::net::listener::{Listener, TokioListener};
 
-/// The admin pages, and where they are to be served.
-pub(super) struct Pages {
+/// The admin API and status page with the socket they are served on.
+pub(super) struct AdminServer {
     pub(super) listener: Listener,
     pub(super) admin: Admin,
 }
 
-impl Pages {
-    /// Serves them for as long as the process lives.
+impl AdminServer {
+    /// Starts a task that serves requests for as long as the process lives.
     pub(super) fn serve(self) -> anyhow::Result<()> {
         let router = self.admin.router();
         match self.listener.into_tokio()? {

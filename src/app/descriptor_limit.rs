@@ -1,20 +1,20 @@
-//! How many files and sockets the process may have open. Shells and service managers start programs with 1024, for the sake of
-//! some that cannot do with more; what the process may raise it to is usually much more.
+//! The limit on open files, and the number of connections that it allows. Shells and service managers start programs with a
+//! soft limit of 1024, because some programs cannot handle descriptors above that; the hard limit is usually much higher.
 //!
-//! A caller that finds no descriptor left waits unanswered, and so does a probe of the admin listener. Callers are therefore
-//! held to less than the limit, where it is low: one more gets an answer that says so.
+//! Without a free descriptor a connection waits unanswered, and so does a probe of the admin listener. If the limit is too low
+//! for `max_connections`, the number of connections is therefore kept below it: one too many gets an error response.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::config::Config;
 
-/// Of Sidekey's own: logs, event loops, the admin listener, secret files being read.
-const OWN: u64 = 100;
-/// One in so many is for connections to upstreams. Callers that are idle, which are most of a large number, need none.
+/// Descriptors for Sidekey's own use: logs, event loops, the admin listener, secret files being read.
+const OWN_DESCRIPTORS: u64 = 100;
+/// One descriptor in this many is reserved for upstream connections. Idle callers, which are most of a large number, need none.
 const UPSTREAM_SHARE: u64 = 8;
 
-/// Raises the limit as far as it goes.
-pub fn raise_descriptors() {
+/// Raises the soft limit on open files to the hard limit.
+pub fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) }
     });
@@ -23,27 +23,30 @@ pub fn raise_descriptors() {
     }
 }
 
-/// How many callers there may be: `max_connections`, or what the limit on open files leaves room for. Says so where that is less.
-pub(super) fn callers(config: &Config) -> usize {
-    let wanted = config.max_connections;
-    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
-    let own: usize = config.services.iter().map(|service| service.listen.len()).sum();
-    let listeners = (config.listen.len() + own).saturating_mul(config.threads + 1);
-    let room = room(limit, listeners as u64);
-    let Some(room) = usize::try_from(room).ok().filter(|room| *room < wanted) else { return wanted };
+/// The number of connections accepted at a time: `max_connections`, or what the limit on open files allows. Logs a warning if
+/// that is less.
+pub(super) fn max_connections(config: &Config) -> usize {
+    let configured = config.max_connections;
+    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return configured };
+    let dedicated: usize = config.services.iter().map(|service| service.listen.len()).sum();
+    let listeners = (config.listen.len() + dedicated).saturating_mul(config.threads + 1);
+    let available = available(limit, listeners as u64);
+    let Some(available) = usize::try_from(available).ok().filter(|available| *available < configured) else {
+        return configured;
+    };
     tracing::warn!(
         files.limit = limit,
-        connections.wanted = wanted,
-        connections.most = room,
-        "the limit on open files (ulimit -Hn, LimitNOFILE) is too low for `max_connections`: callers are held to {room} \
+        connections.wanted = configured,
+        connections.most = available,
+        "the limit on open files (ulimit -Hn, LimitNOFILE) is too low for `max_connections`: callers are held to {available} \
          connections; raise the one, or lower the other"
     );
-    room
+    available
 }
 
-/// What a limit leaves to callers: never less than half of it.
-fn room(limit: u64, listeners: u64) -> u64 {
-    let reserve = (limit / UPSTREAM_SHARE).saturating_add(OWN).saturating_add(listeners);
+/// The descriptors that a limit leaves for connections of callers: never less than half of it.
+fn available(limit: u64, listeners: u64) -> u64 {
+    let reserve = (limit / UPSTREAM_SHARE).saturating_add(OWN_DESCRIPTORS).saturating_add(listeners);
     limit - reserve.min(limit / 2)
 }
 
@@ -52,10 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_leave_something_over() {
-        assert_eq!(room(1024, 3), 1024 - 128 - 103);
-        assert_eq!(room(20_000, 3), 17_397);
-        assert_eq!((room(120, 3), room(2, 3), room(0, 3)), (60, 1, 0));
-        assert!(room(u64::MAX, 3) > u64::MAX / 2);
+    fn available_descriptors_leave_a_reserve() {
+        assert_eq!(available(1024, 3), 1024 - 128 - 103);
+        assert_eq!(available(20_000, 3), 17_397);
+        assert_eq!((available(120, 3), available(2, 3), available(0, 3)), (60, 1, 0));
+        assert!(available(u64::MAX, 3) > u64::MAX / 2);
     }
 }

@@ -1,4 +1,4 @@
-//! The sockets that callers come in by.
+//! The listening sockets that callers connect to, opened and closed as the configuration changes.
 
 use std::sync::Arc;
 
@@ -11,156 +11,176 @@ use crate::net::listener::{BindError, InheritedSockets, Listener};
 use crate::proxy::ListenerContext;
 use crate::tls::server::ListenerTls;
 
-use super::Bound;
-
-/// A socket that is open, and what is said of it.
-pub(super) struct OpenDoor {
-    pub(super) listener: Arc<Listener>,
-    pub(super) bound: Bound,
-    pub(super) door: Arc<ListenerContext>,
-    pub(super) tls: Option<Arc<ListenerTls>>,
-    /// Tells the workers to accept no more.
-    pub(super) stop: watch::Sender<bool>,
-    wanted: Wanted,
+/// An open listener, as it is logged and reported.
+#[derive(Debug, Clone)]
+pub struct ListenerInfo {
+    /// `proxy`, `service` or `admin`.
+    pub kind: &'static str,
+    /// The service that the listener is dedicated to, if it is.
+    pub service: Option<String>,
+    /// The address as bound.
+    pub address: ListenAddress,
 }
 
-/// A listener as the configuration has it: the service, where it belongs to one, and the address with its TLS.
+/// An open listener of the data plane.
+pub(super) struct ActiveListener {
+    pub(super) socket: Arc<Listener>,
+    pub(super) info: ListenerInfo,
+    pub(super) context: Arc<ListenerContext>,
+    pub(super) tls: Option<Arc<ListenerTls>>,
+    /// True once the workers are to accept no more.
+    pub(super) stop: watch::Sender<bool>,
+    spec: ListenerSpec,
+}
+
+/// A listener as configured: its service if it is dedicated to one, its address and its TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
+struct ListenerSpec {
     service: Option<String>,
     listen: config::ListenerConfig,
 }
 
-/// All of them.
-pub(super) struct Doors(Vec<OpenDoor>);
+/// All open listeners of the data plane.
+pub(super) struct Listeners(Vec<ActiveListener>);
 
-/// The doors of another configuration: what is kept, by position among those that are open, and what is new.
-pub(super) struct Planned(Vec<Plan>);
+/// The listeners of a new configuration: those that are kept, and those that are opened for it.
+pub(super) struct ListenerPlan(Vec<PlannedListener>);
 
-enum Plan {
+enum PlannedListener {
+    /// The open listener at this position.
     Keep(usize),
-    New(Box<OpenDoor>),
+    Open(Box<ActiveListener>),
 }
 
-impl Doors {
+impl ListenerInfo {
+    pub(super) fn announce(&self) {
+        let (kind, service) = (self.kind, self.service.as_deref());
+        tracing::info!(listener.kind = kind, listener.address = %self.address, service.name = service, "listening");
+    }
+
+    fn announce_closed(&self) {
+        let (kind, service) = (self.kind, self.service.as_deref());
+        tracing::info!(listener.kind = kind, listener.address = %self.address, service.name = service, "no longer listening");
+    }
+}
+
+impl Listeners {
     /// Opens every listener of a configuration, or none.
     pub(super) fn open(
         config: &Config,
         inherited: &mut InheritedSockets,
         metrics: &ConnectionMetrics,
     ) -> anyhow::Result<Self> {
-        let doors = wanted(config).map(|wanted| {
-            let listener = inherited.listener(&wanted.listen.address)?;
-            OpenDoor::new(Arc::new(listener), wanted, metrics)
+        let listeners = specs(config).map(|spec| {
+            let socket = inherited.listener(&spec.listen.address)?;
+            ActiveListener::new(Arc::new(socket), spec, metrics)
         });
-        doors.collect::<anyhow::Result<_>>().map(Self)
+        listeners.collect::<anyhow::Result<_>>().map(Self)
     }
 
-    /// Opens what another configuration wants and is not open yet. Those that are open stay so.
-    pub(super) fn plan(&self, config: &Config, metrics: &ConnectionMetrics) -> anyhow::Result<Planned> {
+    /// Opens the listeners of a new configuration that are not open yet. Open ones are left alone.
+    pub(super) fn plan(&self, config: &Config, metrics: &ConnectionMetrics) -> anyhow::Result<ListenerPlan> {
         let mut kept = vec![false; self.0.len()];
-        let mut plan = |wanted: Wanted| {
-            // Port 0 may be wanted more than once.
-            let same = |(index, open): (usize, &OpenDoor)| !kept[index] && open.wanted == wanted;
-            if let Some(same) = self.0.iter().enumerate().position(same) {
-                kept[same] = true;
-                return Ok(Plan::Keep(same));
+        let mut plan = |spec: ListenerSpec| {
+            // Port 0 may be configured more than once.
+            let is_same = |(index, open): (usize, &ActiveListener)| !kept[index] && open.spec == spec;
+            if let Some(index) = self.0.iter().enumerate().position(is_same) {
+                kept[index] = true;
+                return Ok(PlannedListener::Keep(index));
             }
-            // An address that goes from one service to another: the socket stays, and whoever waits at it is served.
-            let handed_on = self.0.iter().find(|open| open.listener.address == wanted.listen.address);
-            let listener = handed_on.map_or_else(|| wanted.bind(), |open| Ok(open.listener.clone()))?;
-            Ok(Plan::New(Box::new(OpenDoor::new(listener, wanted, metrics)?)))
+            // If an address goes from one service to another, the socket is kept with the connections in its backlog.
+            let same_address = self.0.iter().find(|open| open.socket.address == spec.listen.address);
+            let socket = same_address.map_or_else(|| spec.bind(), |open| Ok(open.socket.clone()))?;
+            Ok(PlannedListener::Open(Box::new(ActiveListener::new(socket, spec, metrics)?)))
         };
-        wanted(config).map(&mut plan).collect::<anyhow::Result<_>>().map(Planned)
+        specs(config).map(&mut plan).collect::<anyhow::Result<_>>().map(ListenerPlan)
     }
 
-    /// Goes over to the planned doors; returns those that are to be closed.
-    pub(super) fn take(&mut self, planned: Planned) -> Vec<OpenDoor> {
+    /// Puts the planned listeners in place; returns those that are to be closed.
+    pub(super) fn apply(&mut self, plan: ListenerPlan) -> Vec<ActiveListener> {
         let mut old: Vec<_> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
-        for plan in planned.0 {
-            self.0.push(match plan {
-                Plan::Keep(index) => old[index].take().expect("each is kept once"),
-                Plan::New(door) => *door,
+        for planned in plan.0 {
+            self.0.push(match planned {
+                PlannedListener::Keep(index) => old[index].take().expect("each is kept once"),
+                PlannedListener::Open(listener) => *listener,
             });
         }
         old.into_iter().flatten().collect()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenDoor> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ActiveListener> {
         self.0.iter()
     }
 
     fn is_open(&self, address: &ListenAddress) -> bool {
-        self.0.iter().any(|open| open.wanted.listen.address == *address)
+        self.0.iter().any(|open| open.spec.listen.address == *address)
     }
 
-    /// Closes doors that a new configuration does without.
-    pub(super) fn close_old(&self, old: &[OpenDoor]) {
-        for door in old {
-            door.close();
-            door.bound.announce_closed();
-            if let ListenAddress::Unix(path) = &door.wanted.listen.address
-                && !self.is_open(&door.wanted.listen.address)
+    /// Closes listeners that a new configuration does not have.
+    pub(super) fn close_removed(&self, removed: &[ActiveListener]) {
+        for listener in removed {
+            listener.close();
+            listener.info.announce_closed();
+            if let ListenAddress::Unix(path) = &listener.spec.listen.address
+                && !self.is_open(&listener.spec.listen.address)
             {
-                // One that is gone already is as good.
+                // It does not matter if the file is gone already.
                 let _ = std::fs::remove_file(path);
             }
         }
     }
 
-    /// Accepts no more, anywhere.
+    /// Closes all listeners.
     pub(super) fn close(&mut self) {
-        self.0.drain(..).for_each(|door| door.close());
+        self.0.drain(..).for_each(|listener| listener.close());
     }
 }
 
-impl Planned {
-    /// Those that were not open before.
-    pub(super) fn opened(&self) -> impl Iterator<Item = &OpenDoor> {
-        self.0.iter().filter_map(|plan| match plan {
-            Plan::New(door) => Some(&**door),
-            Plan::Keep(_) => None,
+impl ListenerPlan {
+    /// The listeners that were not open before.
+    pub(super) fn opened(&self) -> impl Iterator<Item = &ActiveListener> {
+        self.0.iter().filter_map(|planned| match planned {
+            PlannedListener::Open(listener) => Some(&**listener),
+            PlannedListener::Keep(_) => None,
         })
     }
 }
 
-impl Wanted {
+impl ListenerSpec {
     fn bind(&self) -> Result<Arc<Listener>, BindError> {
         Listener::bind(&self.listen.address).map(Arc::new)
     }
 }
 
-impl OpenDoor {
-    fn new(listener: Arc<Listener>, wanted: Wanted, metrics: &ConnectionMetrics) -> anyhow::Result<Self> {
-        let bound = Bound {
-            kind: if wanted.service.is_some() { "service" } else { "proxy" },
-            service: wanted.service.clone(),
-            address: listener.address.clone(),
+impl ActiveListener {
+    fn new(socket: Arc<Listener>, spec: ListenerSpec, metrics: &ConnectionMetrics) -> anyhow::Result<Self> {
+        let info = ListenerInfo {
+            kind: if spec.service.is_some() { "service" } else { "proxy" },
+            service: spec.service.clone(),
+            address: socket.address.clone(),
         };
-        let tls = wanted.listen.tls.clone().map(ListenerTls::new).transpose()?.map(Arc::new);
-        let door = Arc::new(ListenerContext::new(
-            wanted.service.clone(),
-            tls.clone(),
-            metrics.listener(listener.address.to_string()),
-        ));
-        Ok(Self { listener, bound, door, tls, stop: watch::Sender::new(false), wanted })
+        let tls = spec.listen.tls.clone().map(ListenerTls::new).transpose()?.map(Arc::new);
+        let connections = metrics.listener(socket.address.to_string());
+        let context = Arc::new(ListenerContext::new(spec.service.clone(), tls.clone(), connections));
+        Ok(Self { socket, info, context, tls, stop: watch::Sender::new(false), spec })
     }
 
-    /// Accepts no more. Connections that are open end with the request they are busy with.
-    pub(super) fn close(&self) {
-        self.door.close();
+    /// Stops accepting. Each open connection ends with the request in progress.
+    fn close(&self) {
+        self.context.close();
         self.stop.send_replace(true);
     }
 }
 
-fn wanted(config: &Config) -> impl Iterator<Item = Wanted> {
-    let shared = config.listen.iter().map(|listen| Wanted { service: None, listen: listen.clone() });
-    let own = config.services.iter().flat_map(|service| {
-        let wanted = |listen: &config::ListenerConfig| Wanted {
+/// The listeners that a configuration has.
+fn specs(config: &Config) -> impl Iterator<Item = ListenerSpec> {
+    let shared = config.listen.iter().map(|listen| ListenerSpec { service: None, listen: listen.clone() });
+    let dedicated = config.services.iter().flat_map(|service| {
+        let spec = |listen: &config::ListenerConfig| ListenerSpec {
             service: Some(service.name.clone()),
             listen: listen.clone(),
         };
-        service.listen.iter().map(wanted)
+        service.listen.iter().map(spec)
     });
-    shared.chain(own)
+    shared.chain(dedicated)
 }

@@ -1,4 +1,4 @@
-//! Traces: on, off, or elsewhere, as the configuration says.
+//! The export of traces, started, replaced and ended as the configuration says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,64 +8,69 @@ use crate::credential;
 use crate::metrics::TraceMetrics;
 use crate::otel::{Collector, Export, Tracer};
 
-use super::services::Workshop;
+use super::services::ServiceFactory;
 
-/// The end of the process waits so long for the last export.
-const LAST_EXPORT: Duration = Duration::from_secs(3);
+/// How long the end of the process waits for the last export.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The exports that run.
+/// The exports that run: the current one, and old ones that are not finished.
 #[derive(Default)]
-pub(super) struct Traces {
-    current: Option<Running>,
-    /// Of configurations before: requests that began under them may still be going on.
+pub(super) struct TraceExport {
+    current: Option<ActiveExport>,
+    /// Exports of earlier configurations: requests that began under them may still be in flight.
     old: Vec<Export>,
 }
 
-struct Running {
+struct ActiveExport {
     config: Tracing,
     tracer: Arc<Tracer>,
     export: Export,
 }
 
-/// What a configuration wants of traces: what could fail is done.
-pub(super) enum Prepared {
-    /// What there is.
-    Same,
-    /// None.
+/// The export that a configuration asks for; everything that can fail is done.
+pub(super) enum PreparedExport {
+    /// The current export stays.
+    Unchanged,
+    /// No export.
     Off,
-    /// Others.
+    /// Another export.
     New(Box<(Tracing, Collector)>),
 }
 
-impl Traces {
-    /// Makes what a configuration wants and does not run yet. Changes nothing.
-    pub(super) fn prepare(&self, workshop: &Workshop, config: &Config) -> anyhow::Result<Prepared> {
+impl TraceExport {
+    /// Builds the export of a configuration if it does not run yet. Changes nothing.
+    pub(super) fn prepare(
+        &self,
+        factory: &ServiceFactory,
+        config: &Config,
+    ) -> anyhow::Result<PreparedExport> {
         let running = self.current.as_ref().map(|running| &running.config);
         Ok(match &config.tracing {
-            None => Prepared::Off,
-            wanted if wanted.as_ref() == running => Prepared::Same,
-            Some(wanted) => {
+            None => PreparedExport::Off,
+            configured if configured.as_ref() == running => PreparedExport::Unchanged,
+            Some(configured) => {
                 let (tls, headers) =
-                    (workshop.tls.client(&wanted.tls)?, credential::collector_headers(wanted));
-                let collector = Collector::new(wanted.url.clone(), headers, tls, workshop.resolver.clone());
-                Prepared::New(Box::new((wanted.clone(), collector)))
+                    (factory.tls.client(&configured.tls)?, credential::collector_headers(configured));
+                let collector =
+                    Collector::new(configured.url.clone(), headers, tls, factory.resolver.clone());
+                PreparedExport::New(Box::new((configured.clone(), collector)))
             }
         })
     }
 
-    /// Makes it so; gives what records from now on.
-    pub(super) fn take(&mut self, prepared: Prepared, metrics: &TraceMetrics) -> Option<Arc<Tracer>> {
+    /// Puts a prepared export in place. Returns the tracer that records from now on, if any.
+    pub(super) fn apply(&mut self, prepared: PreparedExport, metrics: &TraceMetrics) -> Option<Arc<Tracer>> {
         self.old.retain(|export| !export.is_over());
         match prepared {
-            Prepared::Same => {}
-            Prepared::Off => self.retire(),
-            Prepared::New(new) => {
+            PreparedExport::Unchanged => {}
+            PreparedExport::Off => self.retire(),
+            PreparedExport::New(new) => {
                 self.retire();
                 let (config, collector) = *new;
                 let interval = config.export_interval;
                 let (tracer, export) =
                     Export::start(config.sample_ratio, resource(&config), interval, collector, metrics);
-                self.current = Some(Running { config, tracer, export });
+                self.current = Some(ActiveExport { config, tracer, export });
             }
         }
         self.current.as_ref().map(|running| running.tracer.clone())
@@ -75,18 +80,18 @@ impl Traces {
         self.old.extend(self.current.take().map(|running| running.export));
     }
 
-    /// Exports what has been recorded, as far as there is time.
+    /// Exports the spans that are recorded, within [`FLUSH_TIMEOUT`].
     pub(super) async fn end(self) {
         let current = self.current.map(|running| running.export);
         let all = self.old.into_iter().chain(current);
-        let ending: Vec<_> = all.map(|export| tokio::spawn(export.end(LAST_EXPORT))).collect();
+        let ending: Vec<_> = all.map(|export| tokio::spawn(export.end(FLUSH_TIMEOUT))).collect();
         for ended in ending {
             let _ = ended.await;
         }
     }
 }
 
-/// The attributes of the resource; those of the configuration win.
+/// The attributes of the OpenTelemetry resource. Those of the configuration take precedence.
 fn resource(config: &Tracing) -> Vec<(String, String)> {
     let own = [
         ("service.name", config.service_name.as_str()),

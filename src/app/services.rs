@@ -1,32 +1,35 @@
-//! Services at run time, from the configuration, with a refresher for each distinct token.
+//! Services at run time, from the configuration.
 //!
-//! Made in two steps: [`Workshop::prepare`] does all that can fail, [`Prepared::start`] what cannot. What a new
-//! configuration leaves as it was is taken over: the service with its series, the upstream with its connections, the
-//! store with its token.
+//! Made in two steps: [`ServiceFactory::prepare`] does all that can fail, [`PreparedServices::start`] what cannot. What a new
+//! configuration leaves as it was is kept: the service with its series, the upstream with its connections, the store with
+//! its token.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::task::AbortHandle;
+use prometheus::Registry;
 
 use crate::config;
-use crate::config::{Auth, Config, OAuth2};
+use crate::config::{Config, OAuth2};
 use crate::credential;
 use crate::credential::Credential;
 use crate::metrics::{Metrics, SharedTokenMetrics};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
-use crate::oauth2::{TokenSource, TokenStore, grants, refresher};
+use crate::oauth2::refresh_tokens::StateDir;
+use crate::oauth2::{TokenStore, grants};
 use crate::otel;
 use crate::reload::Report;
 use crate::runtime::service::{LastFailure, Service};
 use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{EndpointTls, Upstream};
 
-/// What services are made with.
-pub(super) struct Workshop {
+use super::refreshers::{NewSource, PreparedRefreshers, Refreshers};
+
+/// Builds services out of what all of them share.
+pub(super) struct ServiceFactory {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
@@ -38,40 +41,24 @@ pub(super) struct Workshop {
 #[derive(Default)]
 pub(super) struct Services {
     entries: Vec<Entry>,
-    tokens: HashMap<OAuth2, Refreshing>,
+    refreshers: Refreshers,
 }
 
-/// A service, and what it was made from.
+/// A service, and the configuration it was built from.
 #[derive(Clone)]
 struct Entry {
     config: config::ServiceConfig,
     service: Arc<Service>,
 }
 
-/// A token that is kept fresh.
-struct Refreshing {
-    store: Arc<TokenStore>,
-    users: SharedTokenMetrics,
-    refresher: AbortHandle,
-}
-
-/// Services that are ready to run.
-pub(super) struct Prepared {
+/// The services of a new configuration, ready to run.
+pub(super) struct PreparedServices {
     entries: Vec<Entry>,
-    tokens: Vec<PreparedToken>,
-}
-
-struct PreparedToken {
-    config: OAuth2,
-    names: Vec<String>,
-    users: SharedTokenMetrics,
-    store: Arc<TokenStore>,
-    /// `None` where the refresher that runs goes on.
-    source: Option<Arc<dyn TokenSource>>,
+    refreshers: PreparedRefreshers,
 }
 
 impl Services {
-    /// In the order of the configuration.
+    /// The services in the order of the configuration.
     pub(super) fn in_order(&self) -> Box<[Arc<Service>]> {
         self.entries.iter().map(|entry| entry.service.clone()).collect()
     }
@@ -79,64 +66,50 @@ impl Services {
     fn named(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.config.name == name)
     }
-
-    /// A store whose token goes on being used while the first one under a new secret is fetched: everything but the
-    /// secret is as it was, and nobody goes on with the old one.
-    fn heir(
-        &self,
-        to: &OAuth2,
-        wanted: &HashMap<&OAuth2, Vec<String>>,
-        taken: &[Arc<TokenStore>],
-    ) -> Option<Arc<TokenStore>> {
-        let store = |(from, old): (&OAuth2, &Refreshing)| {
-            let is_free =
-                !wanted.contains_key(from) && !taken.iter().any(|other| Arc::ptr_eq(other, &old.store));
-            (is_free && from.differs_in_secret_only(to)).then(|| old.store.clone())
-        };
-        self.tokens.iter().find_map(store)
-    }
 }
 
-impl Workshop {
-    /// Makes what a configuration wants and does not run yet. Changes nothing.
-    pub(super) fn prepare(&self, running: &Services, config: &Config) -> anyhow::Result<Prepared> {
-        let tokens = self.tokens(running, config)?;
-        let stores: HashMap<_, _> = tokens.iter().map(|token| (&token.config, &token.store)).collect();
-        let entries = config.services.iter().map(|service| self.entry(running, service, &stores));
-        let entries = entries.collect::<anyhow::Result<_>>()?;
-        Ok(Prepared { entries, tokens })
+impl ServiceFactory {
+    /// A factory for the running program. `state` says where refresh tokens are kept.
+    pub(super) fn new(metrics: Arc<Metrics>, state: Option<&config::State>) -> anyhow::Result<Self> {
+        let resolver =
+            Resolver::from_system().context("cannot read this machine's resolver configuration")?;
+        let refresh_tokens = RefreshTokenRegistry::new(state.map(StateDir::open).transpose()?);
+        Ok(Self {
+            metrics,
+            tls: Arc::new(TlsClients::new()),
+            resolver,
+            refresh_tokens: Arc::new(refresh_tokens),
+            traces: Arc::default(),
+        })
     }
 
-    /// One token for each distinct credential: services with equal ones share it.
-    fn tokens(&self, running: &Services, config: &Config) -> anyhow::Result<Vec<PreparedToken>> {
-        let mut wanted: HashMap<&OAuth2, Vec<String>> = HashMap::new();
-        for service in &config.services {
-            if let Auth::OAuth2(oauth2) = &service.auth {
-                wanted.entry(oauth2).or_default().push(service.name.clone());
-            }
-        }
-        let mut tokens = Vec::new();
-        let mut taken = Vec::new();
-        for (&oauth2, names) in &wanted {
-            let (config, names) = (oauth2.clone(), names.clone());
-            if let Some(old) = running.tokens.get(oauth2) {
-                let (users, store) = (old.users.clone(), old.store.clone());
-                tokens.push(PreparedToken { config, names, users, store, source: None });
-                continue;
-            }
-            let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
-            let dpop_key = endpoint.dpop_key().cloned();
-            let users = SharedTokenMetrics::default();
-            let all: Vec<_> = names.iter().map(String::as_str).collect();
-            let source = Some(grants::source(endpoint, &all, &self.refresh_tokens, &users, &self.traces));
-            // A token that is bound to a key is of no use with another.
-            let heir = if dpop_key.is_none() { running.heir(oauth2, &wanted, &taken) } else { None };
-            let store =
-                heir.unwrap_or_else(|| Arc::new(TokenStore::with(oauth2.min_refresh_interval, dpop_key)));
-            taken.push(store.clone());
-            tokens.push(PreparedToken { config, names, users, store, source });
-        }
-        Ok(tokens)
+    /// A factory for a command that serves nothing: its metrics are not exposed.
+    pub(super) fn detached(state: Option<&config::State>) -> anyhow::Result<Self> {
+        Self::new(Arc::new(Metrics::new(&Registry::new())?), state)
+    }
+
+    /// Builds what a configuration needs and what does not run yet. Changes nothing.
+    pub(super) fn prepare(&self, running: &Services, config: &Config) -> anyhow::Result<PreparedServices> {
+        let build = |oauth2: &OAuth2, names: &[&str], users: &SharedTokenMetrics| {
+            self.token_source(oauth2, names, users)
+        };
+        let refreshers = running.refreshers.prepare(config, build)?;
+        let stores = refreshers.stores();
+        let entries = config.services.iter().map(|service| self.entry(running, service, &stores));
+        let entries = entries.collect::<anyhow::Result<_>>()?;
+        Ok(PreparedServices { entries, refreshers })
+    }
+
+    fn token_source(
+        &self,
+        oauth2: &OAuth2,
+        names: &[&str],
+        users: &SharedTokenMetrics,
+    ) -> anyhow::Result<NewSource> {
+        let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
+        let dpop_key = endpoint.dpop_key().cloned();
+        let source = grants::source(endpoint, names, &self.refresh_tokens, users, &self.traces);
+        Ok(NewSource { source, dpop_key })
     }
 
     fn entry(
@@ -189,26 +162,11 @@ impl Workshop {
     }
 }
 
-impl Prepared {
-    /// Starts the refreshers that are new and ends those that nobody needs any more.
+impl PreparedServices {
+    /// Starts the refreshers that are new, and ends the running ones that are not needed any more.
     pub(super) fn start(self, running: &mut Services, metrics: &Metrics) -> Services {
-        let mut tokens = HashMap::new();
-        for token in self.tokens {
-            let PreparedToken { config, names, users, store, source } = token;
-            users.set(names.iter().map(|name| metrics.token(name)).collect());
-            let refresher = match (running.tokens.remove(&config), source) {
-                (Some(old), _) => old.refresher,
-                (None, Some(source)) => {
-                    tokio::spawn(refresher::run(names.join(", "), source, store.clone())).abort_handle()
-                }
-                (None, None) => unreachable!("a token is taken over or has a source"),
-            };
-            tokens.insert(config, Refreshing { store, users, refresher });
-        }
-        for (_, old) in running.tokens.drain() {
-            old.refresher.abort();
-        }
-        Services { entries: self.entries, tokens }
+        let refreshers = self.refreshers.start(&mut running.refreshers, metrics);
+        Services { entries: self.entries, refreshers }
     }
 }
 
@@ -218,8 +176,8 @@ pub(super) fn discard(running: &Services, config: &Config, metrics: &Metrics) {
     new.for_each(|service| metrics.remove_service(&service.name));
 }
 
-/// Lets go of what no service needs any more, once no new request can find it, and says what has changed.
-pub(super) fn retire(old: &Services, new: &Services, metrics: &Metrics) -> Report {
+/// Releases what no service needs any more, once no new request can find it. Reports what has changed.
+pub(super) fn retire_removed(old: &Services, new: &Services, metrics: &Metrics) -> Report {
     let mut report = Report::default();
     let upstreams: HashSet<_> =
         new.entries.iter().map(|entry| Arc::as_ptr(&entry.service.upstream)).collect();

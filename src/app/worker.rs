@@ -1,4 +1,4 @@
-//! One worker: its own thread, its own event loop, its own descriptor of every socket.
+//! A worker: a thread with an event loop of its own, and its own descriptor of every listening socket.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,12 +10,11 @@ use tokio::sync::{oneshot, watch};
 use crate::net::listener::Listener;
 use crate::proxy::{DataPlane, ListenerContext};
 
-use super::Bound;
 use super::accept::AcceptLoop;
-use super::listeners::OpenDoor;
+use super::listeners::{ActiveListener, ListenerInfo};
 
-/// How long a listener that broke down rests before it is taken up again.
-const REST: Duration = Duration::from_secs(1);
+/// How long to wait before an accept loop that ended unexpectedly is started again.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// A thread that serves connections.
 pub(super) struct Worker {
@@ -25,7 +24,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread; it serves nothing yet.
+    /// Starts the thread. It serves nothing yet.
     pub(super) fn start(number: usize) -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -37,56 +36,57 @@ impl Worker {
         Ok(Self { runtime: handle, end, thread })
     }
 
-    /// Accepts at a door from now on until it is closed.
-    pub(super) fn serve(&self, ready: Ready) {
-        let Ready { first, listener, plane, bound, door, stop } = ready;
-        let mut next = Some(first);
+    /// Accepts connections on a listener until it is closed.
+    pub(super) fn serve(&self, prepared: PreparedListener) {
+        let PreparedListener { accept_loop, socket, plane, info, context, stop } = prepared;
+        let mut next = Some(accept_loop);
         self.runtime.spawn(async move {
             loop {
-                let again = || AcceptLoop::new(&listener, &plane, &door);
-                match next.take().map_or_else(again, Ok) {
+                let restart = || AcceptLoop::new(&socket, &plane, &context);
+                match next.take().map_or_else(restart, Ok) {
                     Ok(accept_loop) => {
-                        // In a task of its own: not even a panic ends the listener for good.
+                        // In a task of its own, so that not even a panic ends the listener for good.
                         let _ = tokio::spawn(accept_loop.run(stop.clone())).await;
                     }
-                    Err(error) => tracing::error!("cannot listen on {}: {error:#}", bound.address),
+                    Err(error) => tracing::error!("cannot listen on {}: {error:#}", info.address),
                 }
                 if *stop.borrow() {
                     return;
                 }
                 tracing::error!(
-                    listener.kind = bound.kind,
-                    listener.address = %bound.address,
-                    service.name = bound.service.as_deref(),
+                    listener.kind = info.kind,
+                    listener.address = %info.address,
+                    service.name = info.service.as_deref(),
                     "a listener broke down on one worker; it is taken up again"
                 );
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(RESTART_DELAY).await;
             }
         });
     }
 
-    /// Ends the thread, and whatever it is still busy with.
+    /// Ends the thread with everything that still runs on it.
     pub(super) fn end(self) {
         let _ = self.end.send(());
         let _ = self.thread.join();
     }
 }
 
-/// All that one worker needs to serve a door: what could fail is done.
-pub(super) struct Ready {
-    first: AcceptLoop,
-    listener: Arc<Listener>,
+/// What one worker needs to serve a listener; everything that can fail is done.
+pub(super) struct PreparedListener {
+    accept_loop: AcceptLoop,
+    socket: Arc<Listener>,
     plane: Arc<DataPlane>,
-    bound: Bound,
-    door: Arc<ListenerContext>,
+    info: ListenerInfo,
+    context: Arc<ListenerContext>,
     stop: watch::Receiver<bool>,
 }
 
-impl Ready {
-    /// Makes a descriptor of the door's socket and an accept loop on it.
-    pub(super) fn new(open: &OpenDoor, plane: &Arc<DataPlane>) -> anyhow::Result<Self> {
-        let (plane, door, listener) = (plane.clone(), open.door.clone(), open.listener.clone());
-        let first = AcceptLoop::new(&listener, &plane, &door)?;
-        Ok(Self { first, listener, plane, bound: open.bound.clone(), door, stop: open.stop.subscribe() })
+impl PreparedListener {
+    /// Makes an accept loop with a descriptor of its own of the listener's socket.
+    pub(super) fn new(listener: &ActiveListener, plane: &Arc<DataPlane>) -> anyhow::Result<Self> {
+        let (plane, context, socket) = (plane.clone(), listener.context.clone(), listener.socket.clone());
+        let accept_loop = AcceptLoop::new(&socket, &plane, &context)?;
+        let (info, stop) = (listener.info.clone(), listener.stop.subscribe());
+        Ok(Self { accept_loop, socket, plane, info, context, stop })
     }
 }

@@ -8,7 +8,7 @@ use super::{ConfigArg, load};
 use crate::app;
 use crate::config::{Config, ServiceConfig};
 use crate::diagnose;
-use crate::diagnose::Reached;
+use crate::diagnose::ProbeResult;
 use crate::secret::CommandCache;
 
 #[derive(Debug, clap::Args)]
@@ -37,28 +37,28 @@ pub(super) fn check(args: &Args) -> ExitCode {
     if !args.online {
         return ExitCode::SUCCESS;
     }
-    match reach(&config) {
-        Ok(reached) => {
-            let failed = reached.iter().filter(|server| server.problem.is_some()).count();
-            print!("\n{}", servers(&reached));
+    match probe(&config) {
+        Ok(results) => {
+            let failed = results.iter().filter(|server| server.problem.is_some()).count();
+            print!("\n{}", probe_table(&results));
             if failed == 0 {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("\n{failed} of {} cannot be reached", reached.len());
+            eprintln!("\n{failed} of {} cannot be reached", results.len());
         }
         Err(error) => eprintln!("cannot check online: {error:#}"),
     }
     ExitCode::FAILURE
 }
 
-fn reach(config: &Config) -> anyhow::Result<Vec<Reached>> {
+fn probe(config: &Config) -> anyhow::Result<Vec<ProbeResult>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async { Ok(diagnose::reach(app::servers(config)?).await) })
+    runtime.block_on(async { Ok(diagnose::probe_all(app::probe_targets(config)?).await) })
 }
 
 /// A line for each server.
-fn servers(reached: &[Reached]) -> String {
-    let rows = reached.iter().map(|server| {
+fn probe_table(results: &[ProbeResult]) -> String {
+    let rows = results.iter().map(|server| {
         let outcome = server.problem.as_ref().map_or("OK".into(), |problem| format!("FAILED: {problem}"));
         [server.service.clone(), server.role.as_str().into(), server.host.clone(), outcome]
     });

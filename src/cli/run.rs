@@ -50,7 +50,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
     for warning in &config.warnings {
         tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
     }
-    app::raise_descriptors();
+    app::raise_descriptor_limit();
     let passed = socket_activation::passed()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -73,7 +73,7 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
                 _ = int.recv() => break "SIGINT",
                 () = &mut relieved => {
                     tracing::info!("relieved by a new process");
-                    app.stop_relieved().await;
+                    app.stop_after_upgrade().await;
                     return Ok(());
                 }
                 _ = usr2.recv() => upgrade::spawn(),

@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::{ConfigArg, USAGE, cannot_start, load};
-use crate::app::service_alone;
+use crate::app::build_standalone;
 use crate::config::{Auth, Config, Grant};
 use crate::diagnose;
-use crate::diagnose::{Report, TokenReport};
+use crate::diagnose::{TestReport, TokenReport};
 use crate::secret::CommandCache;
 
-/// How long a token may take: more than any `request_timeout` that is left to Sidekey.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long to wait for a token: longer than the default `request_timeout`.
+const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 
 /// Arguments of `sidekey test`.
 #[derive(Debug, clap::Args)]
@@ -82,18 +82,18 @@ fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
     }
 }
 
-fn report(args: &Args, config: &Config) -> anyhow::Result<Report> {
+fn report(args: &Args, config: &Config) -> anyhow::Result<TestReport> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let alone = service_alone(config, &args.service)?.expect("it was looked for");
-        let report = diagnose::run(&alone.service, &args.path, PATIENCE).await;
-        alone.end().await;
+        let standalone = build_standalone(config, &args.service)?.expect("its presence was checked");
+        let report = diagnose::test_service(&standalone.service, &args.path, TOKEN_LIMIT).await;
+        standalone.shut_down().await;
         Ok(report)
     })
 }
 
 /// For people: what was done, then what it means.
-fn text(report: &Report) -> String {
+fn text(report: &TestReport) -> String {
     let mut rows = vec![("service", report.service.clone()), ("credential", report.credential.to_owned())];
     if let Some(token) = &report.token {
         rows.push(("token", about(token)));

@@ -27,7 +27,7 @@ pub(super) async fn start(
     let Some((mut inherited, old_process)) = (if take_over { ask(config)? } else { None }) else {
         return App::start_on(config, &mut passed);
     };
-    let app = App::start_relieving(config, &mut inherited, FIRST_TOKENS).await?;
+    let app = App::start_upgrade(config, &mut inherited, FIRST_TOKENS).await?;
     old_process.confirm_ready().context("the old process cannot be told that it is relieved")?;
     tracing::info!("took over from the old process");
     Ok(app)

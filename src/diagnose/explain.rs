@@ -1,28 +1,28 @@
-//! What the outcome of a trial means, and what to change: for somebody who was woken up.
+//! Explains the outcome of a test or a probe, and suggests what to change.
 
 use std::time::Duration;
 
-use super::{Answer, CallError, Report, Role};
+use super::{ProbeError, ResponseHead, Role, TestReport};
 use crate::oauth2::{SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
 
-/// One sentence, and what to do.
+/// What happened, in one sentence, and what to look at or change.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Meaning {
-    pub(crate) what: String,
-    pub(crate) advice: Vec<String>,
+pub(crate) struct Diagnosis {
+    pub(crate) summary: String,
+    pub(crate) suggestions: Vec<String>,
 }
 
-fn meaning<const N: usize>(what: impl Into<String>, advice: [&str; N]) -> Meaning {
-    Meaning { what: what.into(), advice: advice.map(str::to_owned).to_vec() }
+fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N]) -> Diagnosis {
+    Diagnosis { summary: summary.into(), suggestions: suggestions.map(str::to_owned).to_vec() }
 }
 
-/// No token came: the endpoint's answer says why. The upstream was not called.
-pub(crate) fn of_refused_token(error: &SourceError) -> Meaning {
-    let what = format!("No token, so the upstream was not called: {}.", error.message);
+/// The token endpoint issued no token, so the upstream was not called.
+pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
+    let summary = format!("No token, so the upstream was not called: {}.", error.message);
     match error.reason {
         SourceErrorKind::Refused => {
-            let advice = match error.code.as_deref() {
+            let suggestions = match error.code.as_deref() {
                 Some("invalid_client") => {
                     "The client is not known there, or its proof is wrong: compare `client_id` and the secret or key."
                 }
@@ -46,93 +46,94 @@ pub(crate) fn of_refused_token(error: &SourceError) -> Meaning {
                     "Compare `client_id`, the secret, `auth_method` and `scopes` with what is registered at the provider."
                 }
             };
-            meaning(what, [advice])
+            diagnosis(summary, [suggestions])
         }
-        SourceErrorKind::Tls => {
-            meaning(what, [TRUST, "`tls` of `auth` is meant: that of the service is for the upstream."])
-        }
-        SourceErrorKind::Connect => meaning(
-            what,
+        SourceErrorKind::Tls => diagnosis(
+            summary,
+            [PRIVATE_CA, "`tls` of `auth` is meant: that of the service is for the upstream."],
+        ),
+        SourceErrorKind::Connect => diagnosis(
+            summary,
             [
                 "Does the host in `token_url` resolve from this machine, and does a firewall let it through to that port?",
                 "Where the way out is a proxy, `proxy_url` names it: variables such as `HTTPS_PROXY` are not looked at.",
             ],
         ),
-        SourceErrorKind::Timeout => meaning(
-            what,
+        SourceErrorKind::Timeout => diagnosis(
+            summary,
             ["The endpoint is slow, or a firewall drops what is sent: try from this machine with curl."],
         ),
-        SourceErrorKind::RateLimited => meaning(
-            what,
+        SourceErrorKind::RateLimited => diagnosis(
+            summary,
             ["The provider asks to wait: too many token requests, perhaps by others with the same client."],
         ),
         SourceErrorKind::ServerError => {
-            meaning(what, ["The provider has trouble of its own; Sidekey goes on trying while it runs."])
+            diagnosis(summary, ["The provider has trouble of its own; Sidekey goes on trying while it runs."])
         }
         SourceErrorKind::Malformed => {
-            meaning(what, ["Is `token_url` the token endpoint itself, and not a login page or the API?"])
+            diagnosis(summary, ["Is `token_url` the token endpoint itself, and not a login page or the API?"])
         }
-        SourceErrorKind::Local => meaning(
-            what,
+        SourceErrorKind::Local => diagnosis(
+            summary,
             ["What is wrong is on this machine: a file or a secret that cannot be read or written."],
         ),
-        SourceErrorKind::LoginRequired => meaning(what, ["Run `sidekey login` for this service first."]),
+        SourceErrorKind::LoginRequired => diagnosis(summary, ["Run `sidekey login` for this service first."]),
     }
 }
 
-/// Nothing at all was heard of the token.
-pub(crate) fn of_missing_token(patience: Duration) -> Meaning {
-    meaning(
-        format!("No token within {} s, so the upstream was not called.", patience.as_secs()),
+/// The token endpoint has not responded in time.
+pub(crate) fn token_missing(token_limit: Duration) -> Diagnosis {
+    diagnosis(
+        format!("No token within {} s, so the upstream was not called.", token_limit.as_secs()),
         ["The token endpoint has not answered yet: is it slow, or does a firewall drop what is sent?"],
     )
 }
 
-const TRUST: &str =
+const PRIVATE_CA: &str =
     "If the server has a certificate of a private authority, name that in `tls: { ca_file: PATH }`.";
 
-/// No answer came from the upstream.
-pub(crate) fn of_failure(error: &CallError) -> Meaning {
-    let what = format!("The upstream was not reached: {}.", crate::oauth2::sanitize(&error.to_string()));
+/// The upstream did not respond.
+pub(crate) fn request_failed(error: &ProbeError) -> Diagnosis {
+    let summary = format!("The upstream was not reached: {}.", crate::oauth2::sanitize(&error.to_string()));
     match error {
-        CallError::Connect(error) => of_connect(what, error, Role::Upstream),
-        CallError::Broken(cause) if is_tls_alert(&cause.to_string()) => {
-            of_tls(what, &cause.to_string(), Role::Upstream)
+        ProbeError::Connect(error) => connect_failed(summary, error, Role::Upstream),
+        ProbeError::Broken(cause) if is_tls_alert(&cause.to_string()) => {
+            tls_failed(summary, &cause.to_string(), Role::Upstream)
         }
-        CallError::Timeout => meaning(
-            what,
+        ProbeError::Timeout => diagnosis(
+            summary,
             ["The upstream took the request and did not answer: try another PATH, or `timeouts.first_byte`."],
         ),
-        CallError::Closed | CallError::Broken(_) | CallError::NotHttp => meaning(
-            what,
+        ProbeError::Closed | ProbeError::Broken(_) | ProbeError::NotHttp => diagnosis(
+            summary,
             [
                 "Is the port in `upstream` that of the API? A port for TLS that is called by `http://` looks like this, and so does one for HTTP/2 alone.",
             ],
         ),
-        CallError::NoCredential => {
-            meaning(what, ["The token ended before it could be sent: its lifetime is very short."])
+        ProbeError::NoCredential => {
+            diagnosis(summary, ["The token ended before it could be sent: its lifetime is very short."])
         }
     }
 }
 
-/// There is no connection: what is in the way and what to change, on one line.
-pub(crate) fn of_unreached(error: &ConnectError, role: Role) -> String {
-    let mut what = crate::oauth2::sanitize(&error.to_string());
+/// Why no connection could be made and what to change, on one line.
+pub(crate) fn unreachable(error: &ConnectError, role: Role) -> String {
+    let mut summary = crate::oauth2::sanitize(&error.to_string());
     if role == Role::Collector {
-        // Its limit is none of the configuration.
-        what = what.replace(" (timeouts.connect)", "");
+        // Its time limit is fixed, not configured.
+        summary = summary.replace(" (timeouts.connect)", "");
     }
-    let Meaning { what, advice } = of_connect(what, error, role);
-    format!("{what}. {}", advice.join(" "))
+    let Diagnosis { summary, suggestions } = connect_failed(summary, error, role);
+    format!("{summary}. {}", suggestions.join(" "))
 }
 
-fn of_connect(what: String, error: &ConnectError, role: Role) -> Meaning {
+fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosis {
     let key = role.key();
-    let advice = match error {
+    let suggestions = match error {
         ConnectError::Dns { .. } => format!(
             "The host in `{key}` does not resolve from this machine: is it written right, and does the DNS here know it?"
         ),
-        ConnectError::Tls { source, .. } => return of_tls(what, &source.to_string(), role),
+        ConnectError::Tls { source, .. } => return tls_failed(summary, &source.to_string(), role),
         ConnectError::Tcp(_) => format!(
             "Nothing takes connections there: is the port in `{key}` right, is the server up, does a firewall refuse?"
         ),
@@ -152,18 +153,20 @@ fn of_connect(what: String, error: &ConnectError, role: Role) -> Meaning {
             )
         }
     };
-    Meaning { what, advice: vec![advice] }
+    Diagnosis { summary, suggestions: vec![suggestions] }
 }
 
 fn is_tls_alert(cause: &str) -> bool {
     cause.contains("received fatal alert")
 }
 
-fn of_tls(what: String, cause: &str, role: Role) -> Meaning {
-    // A bad signature: an authority of the same name, and another key.
-    let advice = if ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"].iter().any(|it| cause.contains(it))
+fn tls_failed(summary: String, cause: &str, role: Role) -> Diagnosis {
+    // A bad signature comes from a CA of the same name with another key.
+    let suggestions = if ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"]
+        .iter()
+        .any(|it| cause.contains(it))
     {
-        TRUST
+        PRIVATE_CA
     } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
         "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies another one."
     } else if cause.contains("Expired")
@@ -184,24 +187,24 @@ fn of_tls(what: String, cause: &str, role: Role) -> Meaning {
     } else {
         "`tls: { ca_file, server_name, cert_file, key_file }` of the service say how its certificate is verified."
     };
-    let advice = advice.replace("`upstream`", &format!("`{}`", role.key()));
-    let mut advice = vec![advice];
+    let suggestions = suggestions.replace("`upstream`", &format!("`{}`", role.key()));
+    let mut suggestions = vec![suggestions];
     match role {
         Role::Upstream => {}
         Role::TokenEndpoint | Role::Issuer => {
-            advice.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
+            suggestions.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
         }
-        Role::Collector => advice.push("`tls` of `tracing` is meant.".into()),
+        Role::Collector => suggestions.push("`tls` of `tracing` is meant.".into()),
     }
-    Meaning { what, advice }
+    Diagnosis { summary, suggestions }
 }
 
-/// The upstream answered.
-pub(crate) fn of_answer(answer: &Answer, report: &Report) -> Meaning {
-    let status = answer.status;
+/// The upstream responded.
+pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnosis {
+    let status = response.status;
     match status {
-        200..=299 => meaning(format!("It works: the upstream answered {status}."), []),
-        101 | 300..=399 => meaning(
+        200..=299 => diagnosis(format!("It works: the upstream answered {status}."), []),
+        101 | 300..=399 => diagnosis(
             format!(
                 "The upstream answered {status}, which leads elsewhere; Sidekey passes that on and never follows."
             ),
@@ -210,48 +213,48 @@ pub(crate) fn of_answer(answer: &Answer, report: &Report) -> Meaning {
                 "To the same place with or without a slash, or to `https`: write `upstream` the way it wants it.",
             ],
         ),
-        401 => of_unauthorized(answer, report),
-        403 => of_forbidden(answer, report),
-        400 => meaning(
+        401 => unauthorized(response, report),
+        403 => forbidden(response, report),
+        400 => diagnosis(
             "400: the upstream could not make sense of the request. The credential is probably not what it minds.",
             [
                 "The path may need parameters: give a PATH that is known to work, such as one that lists something.",
                 "Some APIs answer 400 to a key that is missing or wrong: compare `in`, `name` and `prefix` with their documentation.",
             ],
         ),
-        404 => meaning(
+        404 => diagnosis(
             "404: there is nothing at this path. That says nothing bad of the credential.",
             [
                 "Give a PATH that exists; what is asked for is the path of `upstream` with PATH behind it (see the URL above).",
                 "Some APIs answer 404 in place of 403, so as not to tell what there is.",
             ],
         ),
-        405 => meaning(
+        405 => diagnosis(
             "405: this path does not take GET. The credential was probably accepted.",
             ["Give a PATH that can be read."],
         ),
         407 => {
-            meaning("407: a proxy in between wants a login of its own.", ["Is `upstream` the API itself?"])
+            diagnosis("407: a proxy in between wants a login of its own.", ["Is `upstream` the API itself?"])
         }
-        421 => meaning(
+        421 => diagnosis(
             "421: the server does not serve this host name.",
             ["Is the host in `upstream` right, and `tls.server_name`?"],
         ),
-        429 => meaning(
+        429 => diagnosis(
             "429: too many requests. The credential was probably accepted.",
             ["Wait, or ask the provider for a higher limit."],
         ),
-        500..=599 => meaning(
+        500..=599 => diagnosis(
             format!("{status}: the upstream has trouble of its own, or something in front of it has."),
             ["Try again, and try another PATH; if it stays, ask who runs it."],
         ),
-        _ => meaning(format!("The upstream answered {status}."), []),
+        _ => diagnosis(format!("The upstream answered {status}."), []),
     }
 }
 
-fn of_unauthorized(answer: &Answer, report: &Report) -> Meaning {
-    let mut advice: Vec<String> = Vec::new();
-    let asks_for = |scheme: &str| answer.challenges.contains(&scheme);
+fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
+    let mut suggestions: Vec<String> = Vec::new();
+    let asks_for = |scheme: &str| response.challenges.contains(&scheme);
     let sends = match report.credential {
         "basic" => "Basic",
         "bearer" => "Bearer",
@@ -264,7 +267,7 @@ fn of_unauthorized(answer: &Answer, report: &Report) -> Meaning {
             .filter(|scheme| asks_for(scheme));
         let others = others.collect::<Vec<_>>().join(", ");
         if !others.is_empty() {
-            advice.push(format!(
+            suggestions.push(format!(
                 "It asks for {others}, and this service sends {sends}: another `type` of `auth` is wanted."
             ));
         }
@@ -286,28 +289,28 @@ fn of_unauthorized(answer: &Answer, report: &Report) -> Meaning {
             "A clock that is off makes tokens look expired, or not yet good: compare `iat` and `exp` above with the time.",
         ],
     };
-    advice.extend(more.iter().map(|line| (*line).to_owned()));
-    Meaning { what: "401: the upstream does not accept this credential.".into(), advice }
+    suggestions.extend(more.iter().map(|line| (*line).to_owned()));
+    Diagnosis { summary: "401: the upstream does not accept this credential.".into(), suggestions }
 }
 
-fn of_forbidden(answer: &Answer, report: &Report) -> Meaning {
-    let mut advice: Vec<String> = Vec::new();
+fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {
+    let mut suggestions: Vec<String> = Vec::new();
     if report.credential == "oauth2" {
         let granted = report.token.as_ref().and_then(|token| token.scope.as_deref());
-        advice.push(match granted {
+        suggestions.push(match granted {
             Some(scope) => format!("The token has the scope `{scope}`; add what is missing to `scopes`."),
             None => "A scope may be missing: name it in `scopes`.".into(),
         });
     }
-    if !answer.challenges.contains(&"insufficient_scope") {
-        advice.push("The account may lack a role or permission for this path: give it one there, or try another PATH.".into());
-        advice.push(
+    if !response.challenges.contains(&"insufficient_scope") {
+        suggestions.push("The account may lack a role or permission for this path: give it one there, or try another PATH.".into());
+        suggestions.push(
             "A firewall in front of the API answers 403 as well: is this machine's address allowed?".into(),
         );
-        advice.push(
+        suggestions.push(
             "Some APIs answer 403 where others answer 401, to a token that has ended or is for another API."
                 .into(),
         );
     }
-    Meaning { what: "403: the upstream knows who is asking and does not allow it.".into(), advice }
+    Diagnosis { summary: "403: the upstream knows who is asking and does not allow it.".into(), suggestions }
 }

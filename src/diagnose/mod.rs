@@ -1,7 +1,7 @@
-//! A trial of one service: obtain its credential, call its upstream once, and say in plain words what came of it.
+//! A test of one service: obtains its credential, calls its upstream once, and explains the outcome in plain words.
 //!
-//! The same credential and the same way to the upstream as for a request of a caller, so that what works here works there.
-//! Nothing in a [`Report`] is secret: no token, no body, no header of the upstream but what is known by heart.
+//! Credential and connection are those of a caller's request, so that what works here works there. Nothing in a [`TestReport`]
+//! is secret: no token, no body, and of the upstream's header fields only words from a fixed list.
 
 mod explain;
 mod probe;
@@ -15,34 +15,31 @@ use serde_json::{Map, Value};
 use crate::oauth2::claims;
 use crate::runtime::service::Service;
 
-use explain::Meaning;
-use probe::{Answer, CallError};
+use explain::Diagnosis;
+use probe::{ProbeError, ResponseHead};
 
-pub use reachability::{Reached, Role, Server, reach};
+pub use reachability::{ProbeResult, ProbeTarget, Role, probe_all};
 
-/// How often it is looked whether the token has come.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// What came of a trial.
+/// The outcome of a test.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct TestReport {
     /// The service's name.
     pub service: String,
     /// `basic`, `bearer`, `api_key`, `oauth2`.
     pub credential: &'static str,
-    /// What is known of the token; nothing for credentials without one.
+    /// The token, for a credential that has one.
     pub token: Option<TokenReport>,
     /// Always `GET`, which changes nothing.
     pub method: &'static str,
-    /// Where the request went, or would have gone; without the query.
+    /// The URL that was requested, or would have been, without the query.
     pub url: String,
-    /// What the upstream answered.
+    /// The status of the upstream's response.
     pub status: Option<u16>,
-    /// From the first byte sent to the answer's head, in milliseconds.
+    /// Milliseconds from the first byte sent to the end of the response head.
     pub milliseconds: Option<u64>,
-    /// Schemes (and RFC 6750 error codes) of `WWW-Authenticate`, those that are known.
+    /// The known authentication schemes and error codes (RFC 6750, RFC 9449) in `WWW-Authenticate`.
     pub challenges: Vec<&'static str>,
-    /// Whether the upstream took the request.
+    /// Whether the upstream accepted the request.
     pub ok: bool,
     /// What happened, in one sentence.
     pub meaning: String,
@@ -50,27 +47,28 @@ pub struct Report {
     pub advice: Vec<String>,
 }
 
-/// What may be said of a token.
+/// The parts of a token that are not secret.
 #[derive(Debug, Serialize)]
 pub struct TokenReport {
     /// `Bearer`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How long it may be used from now on, in seconds.
+    /// Seconds until it expires.
     pub seconds_left: u64,
     /// Its lifetime, as Sidekey counts it, in seconds.
     pub lifetime_seconds: u64,
-    /// The scope that the endpoint granted, where it says.
+    /// The scope that was granted, if the token endpoint states it.
     pub scope: Option<String>,
-    /// Claims of a JWT that say nothing of a person; not verified.
+    /// The claims of a JWT that identify no person. They are not verified.
     pub claims: Option<Map<String, Value>>,
 }
 
-/// Tries a service: waits for its credential, `patience` at most, and calls `path` of its upstream (which begins with `/`).
-pub async fn run(service: &Service, path: &str, patience: Duration) -> Report {
+/// Tests a service: waits for its credential, `token_limit` at most, and requests `path` (which begins with `/`) below the path
+/// of its upstream.
+pub async fn test_service(service: &Service, path: &str, token_limit: Duration) -> TestReport {
     let bare_path = path.split('?').next().unwrap_or_default();
     let to = service.upstream.pick();
-    let mut report = Report {
+    let mut report = TestReport {
         service: service.name.clone(),
         credential: service.kind,
         token: None,
@@ -83,8 +81,8 @@ pub async fn run(service: &Service, path: &str, patience: Duration) -> Report {
         meaning: String::new(),
         advice: Vec::new(),
     };
-    if let Err(meaning) = obtained(service, patience).await {
-        return report.with(meaning);
+    if let Err(diagnosis) = await_credential(service, token_limit).await {
+        return report.with(diagnosis);
     }
     report.token = token(service);
     let start = Instant::now();
@@ -94,36 +92,33 @@ pub async fn run(service: &Service, path: &str, patience: Duration) -> Report {
             report.milliseconds = u64::try_from(start.elapsed().as_millis()).ok();
             report.ok = answer.status < 400;
             report.challenges.clone_from(&answer.challenges);
-            let meaning = explain::of_answer(&answer, &report);
-            report.with(meaning)
+            let diagnosis = explain::responded(&answer, &report);
+            report.with(diagnosis)
         }
-        Err(error) => report.with(explain::of_failure(&error)),
+        Err(error) => report.with(explain::request_failed(&error)),
     }
 }
 
-impl Report {
-    fn with(mut self, meaning: Meaning) -> Self {
-        self.meaning = meaning.what;
-        self.advice = meaning.advice;
+impl TestReport {
+    fn with(mut self, diagnosis: Diagnosis) -> Self {
+        self.meaning = diagnosis.summary;
+        self.advice = diagnosis.suggestions;
         self
     }
 }
 
 /// Waits for a usable credential, or for the first failure to obtain one.
-async fn obtained(service: &Service, patience: Duration) -> Result<(), Meaning> {
-    let start = Instant::now();
+async fn await_credential(service: &Service, token_limit: Duration) -> Result<(), Diagnosis> {
     let Some(store) = service.credential.store() else { return Ok(()) };
-    loop {
-        if service.credential.is_ready() {
-            return Ok(());
-        }
-        if let Some(error) = store.status().last_error {
-            return Err(explain::of_refused_token(&error));
-        }
-        if start.elapsed() >= patience {
-            return Err(explain::of_missing_token(patience));
-        }
-        tokio::time::sleep(LOOK).await;
+    let is_decided = || service.credential.is_ready() || store.status().last_error.is_some();
+    // If the limit is reached, neither is the case.
+    let _ = tokio::time::timeout(token_limit, store.wait_until(is_decided)).await;
+    if service.credential.is_ready() {
+        return Ok(());
+    }
+    match store.status().last_error {
+        Some(error) => Err(explain::token_refused(&error)),
+        None => Err(explain::token_missing(token_limit)),
     }
 }
 

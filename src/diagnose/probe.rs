@@ -1,4 +1,4 @@
-//! The one request of a trial: HTTP/1.1 on a connection of its own, closed after the answer's head.
+//! The one request of a test: HTTP/1.1 on a connection of its own, closed after the response head.
 
 use std::io;
 
@@ -9,23 +9,23 @@ use crate::oauth2::dpop_key::NONCE_HEADER;
 use crate::runtime::service::Service;
 use crate::upstream::{ConnectError, Endpoint, ProtocolRequirements, Stream};
 
-/// No answer's head is larger.
+/// Maximum size of a response head in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-const MAX_FIELDS: usize = 128;
+const MAX_HEADERS: usize = 128;
 
-/// The head of an answer, as far as it may be known.
+/// The parts of a response head that are reported.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ResponseHead {
     pub(crate) status: u16,
-    /// What `WWW-Authenticate` says, in known words alone: the upstream may write back what it was sent.
+    /// The words of `WWW-Authenticate` that are on a fixed list: the upstream may echo the credential in it.
     pub(crate) challenges: Vec<&'static str>,
-    /// It brought a nonce for the next proof.
+    /// Whether it supplies a nonce for the next DPoP proof.
     pub(crate) new_nonce: bool,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub(crate) enum ProbeError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("the connection broke: {0}")]
@@ -40,16 +40,16 @@ pub(crate) enum CallError {
     NoCredential,
 }
 
-/// Sends a GET with the service's credential; once more where the upstream wants its nonce in the proof (RFC 9449 §9).
-pub(crate) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, CallError> {
-    let answer = once(service, to, path).await?;
-    if answer.status == 401 && answer.challenges.contains(&"use_dpop_nonce") && answer.new_nonce {
+/// Sends a GET with the service's credential. Retries once if the upstream supplies a nonce for the DPoP proof (RFC 9449 §9).
+pub(crate) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
+    let response = once(service, to, path).await?;
+    if response.status == 401 && response.challenges.contains(&"use_dpop_nonce") && response.new_nonce {
         return once(service, to, path).await;
     }
-    Ok(answer)
+    Ok(response)
 }
 
-async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, CallError> {
+async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
     let connection = to
         .connect(
             ProtocolRequirements { downstream_http2: false, websocket: false },
@@ -57,15 +57,15 @@ async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<Answer, Ca
         )
         .await?;
     let mut stream = connection.stream;
-    let request = request(service, to, path).ok_or(CallError::NoCredential)?;
+    let request = request(service, to, path).ok_or(ProbeError::NoCredential)?;
     stream.write_all(&request).await?;
     stream.flush().await?;
     let limit = service.upstream.timeouts.first_byte;
     let hears = |nonce: &[u8]| service.credential.hears_nonce(&to.origin, nonce);
-    tokio::time::timeout(limit, answer(&mut stream, &hears)).await.map_err(|_| CallError::Timeout)?
+    tokio::time::timeout(limit, response(&mut stream, &hears)).await.map_err(|_| ProbeError::Timeout)?
 }
 
-/// The request; `None` where there is no credential to put into it.
+/// Writes the request; returns `None` if there is no usable credential.
 fn request(service: &Service, to: &Endpoint, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     let target = Target {
         method: "GET",
@@ -97,46 +97,50 @@ fn request(service: &Service, to: &Endpoint, path: &str) -> Option<zeroize::Zero
     Some(out)
 }
 
-async fn answer(stream: &mut Stream, hears: &(dyn Fn(&[u8]) -> bool + Sync)) -> Result<Answer, CallError> {
+async fn response(
+    stream: &mut Stream,
+    hears: &(dyn Fn(&[u8]) -> bool + Sync),
+) -> Result<ResponseHead, ProbeError> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
         match parse(&bytes, hears)? {
-            // Interim answers announce the real one.
-            Parsed::Whole { answer, length } if answer.status < 200 && answer.status != 101 => {
+            // An interim response precedes the final one (RFC 9110 §15.2).
+            Parsed::Whole { response, length } if response.status < 200 && response.status != 101 => {
                 bytes.drain(..length);
                 continue;
             }
-            Parsed::Whole { answer, .. } => return Ok(answer),
-            Parsed::Partial if bytes.len() > MAX_HEAD => return Err(CallError::NotHttp),
+            Parsed::Whole { response, .. } => return Ok(response),
+            Parsed::Partial if bytes.len() > MAX_HEAD => return Err(ProbeError::NotHttp),
             Parsed::Partial => {}
         }
         if stream.read_buf(&mut bytes).await? == 0 {
-            return Err(if bytes.is_empty() { CallError::Closed } else { CallError::NotHttp });
+            return Err(if bytes.is_empty() { ProbeError::Closed } else { ProbeError::NotHttp });
         }
     }
 }
 
 enum Parsed {
-    Whole { answer: Answer, length: usize },
+    Whole { response: ResponseHead, length: usize },
     Partial,
 }
 
-fn parse(bytes: &[u8], hears: &dyn Fn(&[u8]) -> bool) -> Result<Parsed, CallError> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+fn parse(bytes: &[u8], hears: &dyn Fn(&[u8]) -> bool) -> Result<Parsed, ProbeError> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(length) = head.parse(bytes).map_err(|_| CallError::NotHttp)? else {
+    let httparse::Status::Complete(length) = head.parse(bytes).map_err(|_| ProbeError::NotHttp)? else {
         return Ok(Parsed::Partial);
     };
     let challenges = head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("www-authenticate"));
-    let challenges = challenges.flat_map(|field| known(&String::from_utf8_lossy(field.value))).collect();
+    let challenges =
+        challenges.flat_map(|field| known_words(&String::from_utf8_lossy(field.value))).collect();
     let nonce = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE_HEADER.as_str()));
     let new_nonce = nonce.is_some_and(|field| hears(field.value));
-    let status = head.code.ok_or(CallError::NotHttp)?;
-    Ok(Parsed::Whole { answer: Answer { status, challenges, new_nonce }, length })
+    let status = head.code.ok_or(ProbeError::NotHttp)?;
+    Ok(Parsed::Whole { response: ResponseHead { status, challenges, new_nonce }, length })
 }
 
-/// Schemes of the IANA registry and error codes of RFC 6750 and RFC 9449 that stand in a challenge.
-fn known(challenge: &str) -> Vec<&'static str> {
+/// The schemes of the IANA registry and the error codes of RFC 6750 and RFC 9449 in a challenge.
+fn known_words(challenge: &str) -> Vec<&'static str> {
     const WORDS: [&str; 12] = [
         "Basic",
         "Bearer",
@@ -161,25 +165,25 @@ mod tests {
 
     use super::*;
 
-    fn whole(text: &str) -> Answer {
+    fn whole(text: &str) -> ResponseHead {
         match parse(text.as_bytes(), &|_| false) {
-            Ok(Parsed::Whole { answer, .. }) => answer,
+            Ok(Parsed::Whole { response, .. }) => response,
             _ => panic!("{text}"),
         }
     }
 
     #[test]
-    fn a_challenge_is_read_in_known_words_alone() {
+    fn challenge_keeps_known_words_only() {
         let head = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=\"CANARY\", error=\"invalid_token\", \
                     error_description=\"CANARY\"\r\nwww-authenticate: basic\r\nX: Digest\r\n\r\n";
-        let answer = whole(head);
-        assert_eq!((answer.status, answer.challenges), (401, vec!["Bearer", "invalid_token", "Basic"]));
+        let response = whole(head);
+        assert_eq!((response.status, response.challenges), (401, vec!["Bearer", "invalid_token", "Basic"]));
     }
 
     #[test]
-    fn what_is_not_http_is_told_from_what_is_not_there_yet() {
+    fn partial_head_is_not_an_error() {
         assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nX", &|_| false), Ok(Parsed::Partial)));
         assert!(matches!(parse(b"", &|_| false), Ok(Parsed::Partial)));
-        assert!(matches!(parse(b"\x15\x03\x01\x00\x02\x02\x0a", &|_| false), Err(CallError::NotHttp)));
+        assert!(matches!(parse(b"\x15\x03\x01\x00\x02\x02\x0a", &|_| false), Err(ProbeError::NotHttp)));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the servers of a configuration can be reached: names, addresses, TLS; nothing is asked of them.
+//! Probes whether the servers of a configuration can be reached: DNS, TCP, TLS. No request is sent.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use futures_util::StreamExt;
 use super::explain;
 use crate::upstream::ConnectProbe;
 
-/// So many are tried at a time.
-const AT_A_TIME: usize = 16;
+/// The number of servers probed at a time.
+const MAX_CONCURRENT_PROBES: usize = 16;
 
-/// What a server is to a service.
+/// The part that a server plays for a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// `upstream`
@@ -24,7 +24,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// For people.
+    /// The name of the role, for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upstream => "upstream",
@@ -34,7 +34,7 @@ impl Role {
         }
     }
 
-    /// The key that names it.
+    /// The configuration key that names the server.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Upstream => "upstream",
@@ -45,40 +45,40 @@ impl Role {
     }
 }
 
-/// One server of one service, or of `tracing`.
-pub struct Server {
+/// A server to probe: one of a service, or that of `tracing`.
+pub struct ProbeTarget {
     /// The service's name, or `tracing`.
     pub service: String,
-    /// What it is.
+    /// The role of the server.
     pub role: Role,
     /// Host and port.
     pub host: String,
-    /// The way there.
-    pub way: ConnectProbe,
-    /// `timeouts.connect`, where it is a service's.
+    /// How to connect to it.
+    pub probe: ConnectProbe,
+    /// The time limit: `timeouts.connect` for a server of a service.
     pub limit: Duration,
 }
 
-/// What came of it.
+/// The outcome of one probe.
 #[derive(Debug)]
-pub struct Reached {
+pub struct ProbeResult {
     /// The service's name, or `tracing`.
     pub service: String,
-    /// What the server is.
+    /// The role of the server.
     pub role: Role,
     /// Host and port.
     pub host: String,
-    /// What is in the way, and what to change; nothing where it was reached.
+    /// Why the server could not be reached, and what to change; `None` if it was reached.
     pub problem: Option<String>,
 }
 
-/// Tries every server; what came of it is in the same order.
-pub async fn reach(servers: Vec<Server>) -> Vec<Reached> {
-    futures_util::stream::iter(servers).map(try_one).buffered(AT_A_TIME).collect().await
+/// Probes every server. The results are in the order of the targets.
+pub async fn probe_all(targets: Vec<ProbeTarget>) -> Vec<ProbeResult> {
+    futures_util::stream::iter(targets).map(probe_one).buffered(MAX_CONCURRENT_PROBES).collect().await
 }
 
-async fn try_one(server: Server) -> Reached {
-    let Server { service, role, host, way, limit } = server;
-    let problem = way.probe(limit).await.err().map(|error| explain::of_unreached(&error, role));
-    Reached { service, role, host, problem }
+async fn probe_one(target: ProbeTarget) -> ProbeResult {
+    let ProbeTarget { service, role, host, probe, limit } = target;
+    let problem = probe.probe(limit).await.err().map(|error| explain::unreachable(&error, role));
+    ProbeResult { service, role, host, problem }
 }

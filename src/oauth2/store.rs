@@ -169,6 +169,15 @@ impl TokenStore {
         self.progress.borrow().generation > attempt.generation
     }
 
+    /// Waits until `is_done`, which is evaluated now and after every token request.
+    pub async fn wait_until(&self, is_done: impl Fn() -> bool) {
+        let mut progress = self.progress.subscribe();
+        while !is_done() {
+            // Cannot fail: the sender lives as long as the store.
+            let _ = progress.changed().await;
+        }
+    }
+
     /// No two refreshes that were forced are closer than this.
     pub fn min_interval(&self) -> Duration {
         self.min_interval

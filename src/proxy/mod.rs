@@ -66,6 +66,8 @@ pub struct DataPlane {
     draining: AtomicBool,
     drain: Notify,
     in_flight: AtomicUsize,
+    /// Notified when the last request in flight ends while draining.
+    idle: Notify,
     connection_limit: ConnectionLimit,
 }
 
@@ -79,13 +81,14 @@ impl DataPlane {
             draining,
             drain: Notify::new(),
             in_flight,
+            idle: Notify::new(),
             connection_limit: ConnectionLimit::default(),
         }
     }
 
     /// From now on every connection is closed after the request it is busy with.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.store(true, Ordering::SeqCst);
         self.drain.notify_waiters();
     }
 
@@ -97,7 +100,18 @@ impl DataPlane {
     /// Something that [`in_flight`](Self::in_flight) counts until it is dropped.
     fn track(&self) -> InFlightGuard<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(&self.in_flight)
+        InFlightGuard(self)
+    }
+
+    /// Waits until no request is in flight. Only to be called after [`drain`](Self::drain).
+    pub async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 }
 
@@ -130,11 +144,14 @@ impl ListenerContext {
 }
 
 /// Is counted.
-struct InFlightGuard<'p>(&'p AtomicUsize);
+struct InFlightGuard<'p>(&'p DataPlane);
 
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        // Sequentially consistent with `drain` and `idle`: either this sees that the plane drains, or `idle` sees the count.
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.draining.load(Ordering::SeqCst) {
+            self.0.idle.notify_waiters();
+        }
     }
 }
 
@@ -243,5 +260,48 @@ pub(crate) async fn serve<S: Io>(
 async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &ListenerTls) {
     if let Some(mut stream) = downstream::tls::accept(tls.current(), stream).await {
         downstream::http1::serve(context, &mut stream).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::Registry;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::runtime::route::Routes;
+
+    fn plane() -> DataPlane {
+        let snapshot = Snapshot {
+            routes: Routes::new(&[]),
+            services: Box::new([]),
+            access_log: false,
+            intercept: None,
+            passthrough: None,
+            max_connections: 1,
+            tracer: None,
+        };
+        let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
+        DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_waits_for_the_last_request() {
+        let plane = Arc::new(plane());
+        plane.drain();
+        timeout(Duration::from_secs(1), plane.idle()).await.expect("nothing is in flight");
+        let (one, two) = (plane.track(), plane.track());
+        let waiting = tokio::spawn({
+            let plane = plane.clone();
+            async move { plane.idle().await }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(one);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!waiting.is_finished());
+        drop(two);
+        timeout(Duration::from_secs(1), waiting).await.expect("woken by the last one").unwrap();
     }
 }

@@ -111,8 +111,8 @@ fn show(app: &Arc<App>) {
     let address = |kind: &str| {
         app.listeners()
             .iter()
-            .find(|bound| bound.kind == kind)
-            .map(|bound| bound.address.to_string())
+            .find(|listener| listener.kind == kind)
+            .map(|listener| listener.address.to_string())
             .unwrap_or_default()
     };
     println!("{}", text(&address("proxy"), &address("admin")));

@@ -1,0 +1,214 @@
+//! The running program: built from a configuration, started, and watched for changes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus::Registry;
+use tokio::sync::watch;
+
+use crate::admin;
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::logging;
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use crate::net::listener::{InheritedSockets, Listener};
+use crate::proxy::DataPlane;
+use crate::reload;
+use crate::reload::{Reloader, Watcher};
+use crate::runtime::service::Service;
+use crate::runtime::snapshot::Runtime;
+use crate::secret::CommandCache;
+use crate::tls::expiry;
+
+use super::admin_server::AdminServer;
+use super::listeners::{ListenerInfo, Listeners};
+use super::otel::TraceExport;
+use super::services::{ServiceFactory, Services};
+use super::snapshot::{ConnectPolicy, snapshot};
+use super::worker::{PreparedListener, Worker};
+
+/// How often idle upstream connections past their idle timeout are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Sidekey, running.
+pub struct App {
+    pub(super) plane: Arc<DataPlane>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) factory: ServiceFactory,
+    admin: ListenerInfo,
+    admin_socket: Arc<Listener>,
+    pub(super) admin_rules: Arc<admin::Rules>,
+    pub(super) state: Mutex<State>,
+    reloader: Reloader,
+    /// The files whose certificates are shown to others.
+    pub(super) certificates: watch::Sender<BTreeSet<PathBuf>>,
+    /// Taken by [`App::watch`].
+    watcher: Mutex<Option<Watcher>>,
+    /// Set by [`App::watch`].
+    pub(super) log: OnceLock<LogControl>,
+}
+
+/// The part of the program that a reload changes.
+pub(super) struct State {
+    pub(super) config: Config,
+    pub(super) services: Services,
+    pub(super) listeners: Listeners,
+    pub(super) traces: TraceExport,
+    pub(super) workers: Vec<Worker>,
+    pub(super) stopping: bool,
+}
+
+impl App {
+    /// Starts everything, on the current tokio runtime and on its own worker threads. All listeners are open when it returns.
+    pub fn start(config: &Config) -> anyhow::Result<Arc<Self>> {
+        Self::start_on(config, &mut InheritedSockets::default())
+    }
+
+    /// Starts everything as [`App::start`] does, on sockets that are open already.
+    pub fn start_on(config: &Config, inherited: &mut InheritedSockets) -> anyhow::Result<Arc<Self>> {
+        let (app, admin_server) = Self::build(config, inherited)?;
+        app.open(admin_server)?;
+        Ok(app)
+    }
+
+    /// Starts everything on the sockets of a process that still serves. Serves as soon as every service has its first token,
+    /// or after `token_limit` without.
+    pub async fn start_upgrade(
+        config: &Config,
+        inherited: &mut InheritedSockets,
+        token_limit: Duration,
+    ) -> anyhow::Result<Arc<Self>> {
+        let (app, admin_server) = Self::build(config, inherited)?;
+        app.wait_until_ready(token_limit).await;
+        app.open(admin_server)?;
+        Ok(app)
+    }
+
+    /// Builds and starts everything but the listeners.
+    fn build(config: &Config, inherited: &mut InheritedSockets) -> anyhow::Result<(Arc<Self>, AdminServer)> {
+        let registry = Registry::new();
+        let metrics = Arc::new(Metrics::new(&registry)?);
+        registry.register(Box::new(logging::accept_failures().clone()))?;
+        let factory = ServiceFactory::new(metrics.clone(), config.state.as_ref())?;
+
+        let listeners = Listeners::open(config, inherited, &metrics.connections())?;
+        let admin_listener = inherited.listener(&config.admin.listen)?;
+        inherited.ensure_all_claimed()?;
+        let admin_socket = Arc::new(admin_listener.try_clone()?);
+        let mut none = Services::default();
+        let services = factory.prepare(&none, config)?;
+        let mut export = TraceExport::default();
+        let tracer = export.apply(export.prepare(&factory, config)?, &metrics.traces());
+        // Before the first token request, which is traced as well.
+        factory.traces.set(tracer.clone());
+        let services = services.start(&mut none, &metrics);
+
+        let connect_policy = ConnectPolicy::new(&factory, config, None)?;
+        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connect_policy, tracer)));
+        let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
+        let admin = ListenerInfo { kind: "admin", service: None, address: admin_listener.address.clone() };
+        let (reloader, watcher) = reload::new(metrics.reload());
+        registry.register(Box::new(admin::service_states(runtime.clone())))?;
+        let state = admin::State { runtime: runtime.clone(), registry, reloader: reloader.clone() };
+        let admin_server = AdminServer { listener: admin_listener, admin: Admin::new(&config.admin, state) };
+        let admin_rules = admin_server.admin.rules();
+        tokio::spawn(sweep_idle_connections(runtime.clone()));
+        let (certificates, files) = watch::channel(expiry::files(config));
+        tokio::spawn(expiry::follow(files, metrics.certificates()));
+
+        let workers = (0..config.threads).map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
+        let config = config.clone();
+        let state = State { config, services, listeners, traces: export, workers, stopping: false };
+        let app = Self {
+            plane,
+            runtime,
+            metrics,
+            factory,
+            admin,
+            admin_socket,
+            admin_rules,
+            state: Mutex::new(state),
+            reloader,
+            certificates,
+            watcher: Mutex::new(Some(watcher)),
+            log: OnceLock::new(),
+        };
+        Ok((Arc::new(app), admin_server))
+    }
+
+    /// Serves on every listener from now on.
+    fn open(&self, admin_server: AdminServer) -> anyhow::Result<()> {
+        admin_server.serve()?;
+        let state = self.state.lock();
+        for listener in state.listeners.iter() {
+            for worker in &state.workers {
+                worker.serve(PreparedListener::new(listener, &self.plane)?);
+            }
+        }
+        drop(state);
+        self.listeners().iter().for_each(ListenerInfo::announce);
+        Ok(())
+    }
+
+    /// Waits until every service that is not optional has a usable credential, `limit` at most.
+    async fn wait_until_ready(&self, limit: Duration) {
+        let ready = async {
+            let is_missing = |service: &Service| !service.optional && !service.credential.is_ready();
+            loop {
+                let snapshot = self.runtime.current();
+                let Some(service) = snapshot.services.iter().find(|service| is_missing(service)) else {
+                    return;
+                };
+                let Some(store) = service.credential.store() else { return };
+                store.wait_until(|| service.credential.is_ready()).await;
+            }
+        };
+        // The caller serves with or without: requests wait for a first token on their own.
+        let _ = tokio::time::timeout(limit, ready).await;
+    }
+
+    /// Applies what `source` returns, from now on, whenever the files behind the configuration change or a reload is requested.
+    /// `commands` holds the values of its secrets that come from commands.
+    pub fn watch(self: &Arc<Self>, source: reload::Source, commands: Arc<CommandCache>, log: LogControl) {
+        let _ = self.log.set(log);
+        let (files, interval) = {
+            let state = self.state.lock();
+            (state.config.files.clone(), state.config.reload.interval)
+        };
+        if let Some(watcher) = self.watcher.lock().take() {
+            tokio::spawn(watcher.run(source, self.clone(), commands, files, interval));
+        }
+    }
+
+    /// The handle that requests a reload.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
+    /// The open listeners.
+    pub fn listeners(&self) -> Vec<ListenerInfo> {
+        let state = self.state.lock();
+        state.listeners.iter().map(|listener| listener.info.clone()).chain([self.admin.clone()]).collect()
+    }
+
+    /// The sockets of all open listeners, for the process that takes over.
+    pub fn sockets(&self) -> Vec<Arc<Listener>> {
+        let state = self.state.lock();
+        let sockets = state.listeners.iter().map(|listener| listener.socket.clone());
+        sockets.chain([self.admin_socket.clone()]).collect()
+    }
+}
+
+async fn sweep_idle_connections(runtime: Arc<Runtime>) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        for service in &runtime.current().services {
+            service.upstream.sweep();
+        }
+    }
+}

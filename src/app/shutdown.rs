@@ -1,0 +1,71 @@
+//! The end of the process: drain, stop, and stop after an upgrade.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::app::App;
+use super::worker::Worker;
+
+/// How long a process that was replaced still answers on connections that are open.
+const UPGRADE_LINGER: Duration = Duration::from_secs(2);
+
+/// How long there must be no request before the process counts as drained: one may have been accepted and not yet read.
+const SETTLE_TIME: Duration = Duration::from_millis(20);
+
+impl App {
+    /// Stops because another process serves on the same sockets. Callers learn it from their next response, and have
+    /// [`UPGRADE_LINGER`] to come with another request.
+    pub async fn stop_after_upgrade(&self) {
+        self.plane.drain();
+        self.close_listeners();
+        let drain = self.state.lock().config.shutdown.drain;
+        tokio::time::sleep(UPGRADE_LINGER.min(drain)).await;
+        self.stop().await;
+    }
+
+    /// Stops accepting, lets requests in flight finish within `shutdown.drain`, and ends the workers.
+    pub async fn stop(&self) {
+        let drain = self.state.lock().config.shutdown.drain;
+        let deadline = Instant::now() + drain;
+        tracing::info!(
+            requests.in_flight = self.plane.in_flight(),
+            drain.seconds = drain.as_secs_f64(),
+            "draining"
+        );
+        self.plane.drain();
+        self.close_listeners();
+        // What is left at the deadline is cut below.
+        let _ = tokio::time::timeout_at(deadline, self.drained()).await;
+        // A token request in flight has a time limit of its own, and its answer must be written.
+        self.factory.refresh_tokens.shut_down().await;
+        let traces = std::mem::take(&mut self.state.lock().traces);
+        traces.end().await;
+        match self.plane.in_flight() {
+            0 => tracing::info!("stopped"),
+            cut => tracing::warn!(
+                requests.cut = cut,
+                "stopped: the drain time was over before these requests were"
+            ),
+        }
+        let workers = std::mem::take(&mut self.state.lock().workers);
+        workers.into_iter().for_each(Worker::end);
+    }
+
+    /// Waits until there is no request in flight, and none begins within [`SETTLE_TIME`].
+    async fn drained(&self) {
+        loop {
+            self.plane.idle().await;
+            tokio::time::sleep(SETTLE_TIME).await;
+            if self.plane.in_flight() == 0 {
+                return;
+            }
+        }
+    }
+
+    fn close_listeners(&self) {
+        let mut state = self.state.lock();
+        state.stopping = true;
+        state.listeners.close();
+    }
+}

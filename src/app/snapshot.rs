@@ -1,0 +1,60 @@
+//! The snapshot of a configuration: what each request sees.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Unmatched};
+use crate::otel::Tracer;
+use crate::runtime::route::Routes;
+use crate::runtime::snapshot::Snapshot;
+use crate::tls::interception_ca::InterceptionCa;
+use crate::upstream::PassthroughConnector;
+
+use super::descriptor_limit;
+use super::services::{ServiceFactory, Services};
+
+/// How a `CONNECT` is answered.
+pub(super) struct ConnectPolicy {
+    intercept: Option<Arc<InterceptionCa>>,
+    passthrough: Option<Arc<PassthroughConnector>>,
+}
+
+impl ConnectPolicy {
+    /// Builds the policy of a configuration. `running` is the interception CA in use, which is kept if the configuration names
+    /// the same one.
+    pub(super) fn new(
+        factory: &ServiceFactory,
+        config: &Config,
+        running: Option<Arc<InterceptionCa>>,
+    ) -> anyhow::Result<Self> {
+        let intercept = match (&config.intercept, running) {
+            (Some(configured), Some(running)) if running.is_of(configured) => Some(running),
+            (Some(configured), _) => Some(Arc::new(InterceptionCa::new(configured)?)),
+            (None, _) => None,
+        };
+        let passthrough = match &config.unmatched {
+            Unmatched::Deny => None,
+            Unmatched::Tunnel(settings) => {
+                Some(Arc::new(PassthroughConnector::new(settings.clone(), factory.resolver.clone())))
+            }
+        };
+        Ok(Self { intercept, passthrough })
+    }
+}
+
+/// Makes the snapshot of a configuration and what was built from it.
+pub(super) fn snapshot(
+    config: &Config,
+    services: &Services,
+    connect_policy: ConnectPolicy,
+    tracer: Option<Arc<Tracer>>,
+) -> Snapshot {
+    Snapshot {
+        routes: Routes::new(&config.services),
+        services: services.in_order(),
+        access_log: config.log.access,
+        intercept: connect_policy.intercept,
+        passthrough: connect_policy.passthrough,
+        max_connections: descriptor_limit::max_connections(config),
+        tracer,
+    }
+}
