@@ -68,6 +68,7 @@ mod real_metrics;
 mod real_nginx;
 mod real_oidc_grants;
 mod real_oidc_provider;
+mod reference_metrics;
 mod reload;
 mod reload_certificates;
 mod reload_commands;
