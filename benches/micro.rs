@@ -79,7 +79,7 @@ fn proxy() -> ConnectionContext {
         name: config.name.clone(),
         kind: config.auth.kind(),
         credential: Credential::new(&config.auth, |_| store.clone()),
-        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None)),
+        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
         token_wait: config.token_wait,
         rewrite_location: config.rewrite_location,
         replay_on_401: config.replay_on_401,

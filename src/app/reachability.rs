@@ -22,7 +22,7 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
             let (service, limit) = (service.name.clone(), service.timeouts.connect);
             targets.push(ProbeTarget { service, role, host, probe, limit });
         };
-        for probe in ConnectProbe::for_upstream(factory.upstream(service)?) {
+        for probe in ConnectProbe::for_upstream(factory.upstream(service, vec![])?) {
             add(Role::Upstream, probe.authority(), probe);
         }
         if let Auth::OAuth2(oauth2) = &service.auth {

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::Context;
+use http::HeaderName;
 use prometheus::Registry;
 
 use crate::config;
@@ -122,14 +123,21 @@ impl ServiceFactory {
         if let Some(old) = old.filter(|old| old.config == *config) {
             return Ok(old.clone());
         }
-        let upstream = match old.filter(|old| old.config.has_same_upstream(config)) {
+        let credential = Credential::new(&config.auth, |oauth2| stores[oauth2].clone());
+        let sensitive_headers = credential.slot().headers();
+        // Open connections keep the names of the fields that are sensitive: with others there must be other connections.
+        let reusable = old.filter(|old| {
+            old.config.has_same_upstream(config)
+                && old.service.upstream.sensitive_headers() == sensitive_headers
+        });
+        let upstream = match reusable {
             Some(old) => old.service.upstream.clone(),
-            None => Arc::new(self.upstream(config)?),
+            None => Arc::new(self.upstream(config, sensitive_headers)?),
         };
         let service = Service {
             name: config.name.clone(),
             kind: config.auth.kind(),
-            credential: Credential::new(&config.auth, |oauth2| stores[oauth2].clone()),
+            credential,
             upstream,
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
@@ -146,11 +154,15 @@ impl ServiceFactory {
         Ok(Entry { config: config.clone(), service: Arc::new(service) })
     }
 
-    pub(super) fn upstream(&self, config: &config::ServiceConfig) -> anyhow::Result<Upstream> {
+    pub(super) fn upstream(
+        &self,
+        config: &config::ServiceConfig,
+        sensitive_headers: Vec<HeaderName>,
+    ) -> anyhow::Result<Upstream> {
         let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
         let tls = tls.collect::<anyhow::Result<_>>()?;
         let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
-        Ok(Upstream::new(config, tls, &self.resolver, proxy.as_ref()))
+        Ok(Upstream::new(config, tls, &self.resolver, proxy.as_ref(), sensitive_headers))
     }
 
     fn endpoint_tls(&self, url: &config::UpstreamUrl, tls: &config::Tls) -> anyhow::Result<EndpointTls> {

@@ -22,6 +22,15 @@ impl Slot {
     /// `Authorization`.
     pub const AUTHORIZATION: Self = Self::Header(header::AUTHORIZATION);
 
+    /// Names of the header fields that hold the credential. `Cookie` is not among them: it is secret whatever it holds.
+    pub fn headers(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Header(own) => vec![own.clone()],
+            Self::Proven => vec![header::AUTHORIZATION, HeaderName::from_static("dpop")],
+            Self::Query(_) | Self::Cookie(_) => Vec::new(),
+        }
+    }
+
     /// Whether a header field of a caller stands in this slot. `X_Key` stands where `X-Key` does: CGI, WSGI and their
     /// like read both as the variable `HTTP_X_KEY`.
     pub fn owns_header(&self, name: &str) -> bool {

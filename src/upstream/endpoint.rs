@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use rustls::pki_types::ServerName;
 
 use super::circuit_breaker::{CircuitBreaker, Transition};
@@ -51,6 +51,7 @@ impl Endpoint {
         tls: EndpointTls,
         resolver: Resolver,
         proxy_authorization: Option<HeaderValue>,
+        sensitive_headers: Arc<[HeaderName]>,
     ) -> Self {
         let options = &service.options;
         let proxy = options.proxy.as_ref().map(|proxy| ForwardProxy {
@@ -70,7 +71,7 @@ impl Endpoint {
             },
             pool: Pool::new(&options.pool),
             protocol: service.protocol,
-            http2: http2::Connections::new(options.pool.idle_timeout),
+            http2: http2::Connections::new(options.pool.idle_timeout, sensitive_headers),
             prefers_http1: AtomicBool::new(false),
             circuit_breaker: CircuitBreaker::new(CONSECUTIVE_FAILURES, EJECTION_TIME),
             warned_plain_http: AtomicBool::new(false),

@@ -1,8 +1,9 @@
 //! The upstream of one service: its endpoints, which take turns, and the limits on its use.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::circuit_breaker::Transition;
 use super::endpoint::{Endpoint, EndpointTls};
@@ -17,6 +18,7 @@ pub struct Upstream {
     next: AtomicUsize,
     limits: Option<Box<Limits>>,
     name: String,
+    sensitive_headers: Arc<[HeaderName]>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// `max_request_body`
@@ -27,21 +29,27 @@ pub struct Upstream {
 
 impl Upstream {
     /// An upstream without connections. `tls` is for each URL, in the order of the configuration; `proxy_authorization` is for
-    /// the proxy of `proxy_url`.
+    /// the proxy of `proxy_url`. `sensitive_headers` names the fields that hold the credential: HTTP/2 connections, which
+    /// callers share, keep their values out of the HPACK table.
     pub fn new(
         service: &ServiceConfig,
         tls: Vec<EndpointTls>,
         resolver: &Resolver,
         proxy_authorization: Option<&HeaderValue>,
+        sensitive_headers: Vec<HeaderName>,
     ) -> Self {
+        let sensitive_headers: Arc<[HeaderName]> = sensitive_headers.into();
         let endpoints = service.upstreams().zip(tls).map(|(url, tls)| {
-            Endpoint::new(url, service, tls, resolver.clone(), proxy_authorization.cloned())
+            let authorization = proxy_authorization.cloned();
+            Endpoint::new(url, service, tls, resolver.clone(), authorization, sensitive_headers.clone())
         });
+        let endpoints = endpoints.collect();
         Self {
-            endpoints: endpoints.collect(),
+            endpoints,
             next: AtomicUsize::new(0),
             limits: Limits::new(&service.options),
             name: service.name.clone(),
+            sensitive_headers,
             timeouts: service.timeouts.clone(),
             max_request_body: service.options.max_request_body,
             retry_idempotent: service.options.retry_idempotent,
@@ -51,6 +59,11 @@ impl Upstream {
     /// Whether the upstream has more than one URL.
     pub fn has_alternatives(&self) -> bool {
         self.endpoints.len() > 1
+    }
+
+    /// Names of the fields that hold the credential.
+    pub fn sensitive_headers(&self) -> &[HeaderName] {
+        &self.sensitive_headers
     }
 
     /// Every endpoint, in the order of the configuration.
@@ -173,7 +186,7 @@ pub(crate) mod tests {
             optional: false,
         };
         let tls = authorities.iter().map(|_| None).collect();
-        Upstream::new(&service, tls, &Resolver::from_system().unwrap(), None)
+        Upstream::new(&service, tls, &Resolver::from_system().unwrap(), None, vec![])
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod harness_itself;
 mod http2_callers;
 mod http2_combined;
 mod http2_hostile_callers;
+mod http2_sensitive_fields;
 mod http2_upstream_faults;
 mod http2_upstreams;
 mod http2_websockets;

@@ -138,7 +138,7 @@ pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let mut message = Response::new(());
     *message.status_mut() = status.ok_or_else(|| malformed("no status"))?;
-    let mut coding = fields(&bytes[..length], parsed.headers, message.headers_mut())?;
+    let mut coding = fields(&bytes[..length], parsed.headers, message.headers_mut(), &[])?;
     if to_head || matches!(message.status().as_u16(), 100..=199 | 204 | 304) {
         coding = Coding::NONE;
     }
@@ -146,7 +146,15 @@ pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()
 }
 
 /// Reads the request head at the front of `bytes`, for a stream of a connection with this scheme.
-pub fn read_request(bytes: &[u8], scheme: &Scheme) -> io::Result<Head<Request<()>>> {
+///
+/// The values of `sensitive` fields, of `Authorization` and of `Cookie` are never-indexed on the wire (RFC 7541 §7.1.3). The
+/// `h2` crate (0.4) cannot mark `:path`, which may hold a credential in its query: it sends it as a literal without indexing,
+/// so the path enters no table of this connection, but an intermediary may index it on the next hop.
+pub fn read_request(
+    bytes: &[u8],
+    scheme: &Scheme,
+    sensitive: &[HeaderName],
+) -> io::Result<Head<Request<()>>> {
     let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
     let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut header_buffer);
@@ -166,7 +174,7 @@ pub fn read_request(bytes: &[u8], scheme: &Scheme) -> io::Result<Head<Request<()
         .build();
     *message.uri_mut() = uri.map_err(|_| malformed("no target"))?;
     *message.version_mut() = Version::HTTP_2;
-    let coding = fields(&bytes[..length], parsed.headers, message.headers_mut())?;
+    let coding = fields(&bytes[..length], parsed.headers, message.headers_mut(), sensitive)?;
     Ok(Head { message, coding, length })
 }
 
@@ -188,14 +196,23 @@ fn encode_target(target: &str) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
-/// Fills `map` with the fields that exist in HTTP/2. Their values share one copy of the head.
-fn fields(head: &[u8], parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> io::Result<Coding> {
+/// Fills `map` with the fields that exist in HTTP/2, and marks those with a credential. Their values share one copy of the head.
+fn fields(
+    head: &[u8],
+    parsed: &[httparse::Header<'_>],
+    map: &mut HeaderMap,
+    sensitive: &[HeaderName],
+) -> io::Result<Coding> {
     let copy = Bytes::copy_from_slice(head);
     let mut coding = Coding::NONE;
     map.reserve(parsed.len());
     for field in parsed {
-        match HeaderClass::of(field.name) {
-            HeaderClass::TransferEncoding => coding = Coding::chunked(),
+        let class = HeaderClass::of(field.name);
+        match class {
+            HeaderClass::TransferEncoding => {
+                coding = Coding::chunked();
+                continue;
+            }
             HeaderClass::Connection | HeaderClass::HopByHop | HeaderClass::Upgrade | HeaderClass::Host => {
                 continue;
             }
@@ -205,12 +222,13 @@ fn fields(head: &[u8], parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> 
             }
             _ => {}
         }
-        if HeaderClass::of(field.name) != HeaderClass::TransferEncoding {
-            let name = HeaderName::from_bytes(field.name.as_bytes())
-                .map_err(|_| malformed("a field without name"))?;
-            let value = HeaderValue::from_maybe_shared(copy.slice_ref(within(head, &copy, field.value)));
-            map.append(name, value.map_err(|_| malformed("a value that is none"))?);
-        }
+        let name =
+            HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| malformed("a field without name"))?;
+        let value = HeaderValue::from_maybe_shared(copy.slice_ref(within(head, &copy, field.value)));
+        let mut value = value.map_err(|_| malformed("a value that is none"))?;
+        let is_credential = matches!(class, HeaderClass::Authorization | HeaderClass::Cookie);
+        value.set_sensitive(is_credential || sensitive.contains(&name));
+        map.append(name, value);
     }
     Ok(coding)
 }
@@ -227,7 +245,7 @@ pub(crate) fn read_trailers(bytes: &[u8]) -> io::Result<HeaderMap> {
     let mut map = HeaderMap::new();
     match httparse::parse_headers(bytes, &mut header_buffer) {
         Ok(httparse::Status::Complete((read, parsed))) if read == bytes.len() => {
-            fields(bytes, parsed, &mut map)?;
+            fields(bytes, parsed, &mut map, &[])?;
             Ok(map)
         }
         _ => Err(malformed("not trailers")),
@@ -303,12 +321,23 @@ mod tests {
         let bytes =
             b"POST /a%20b/<x>?y=`1` HTTP/1.1\r\nHost: up.example.com:8443\r\nX-A: 1\r\nContent-Length: 3\r\n\
                       TE: trailers\r\nConnection: TE\r\nauthorization: Bearer t\r\n\r\nabc";
-        let head = read_request(bytes, &Scheme::HTTPS).unwrap();
+        let head = read_request(bytes, &Scheme::HTTPS, &[]).unwrap();
         assert_eq!((head.length, head.coding), (bytes.len() - 3, Coding::Length(3)));
         assert_eq!(head.message.uri(), "https://up.example.com:8443/a%20b/%3Cx%3E?y=%601%60");
         let names: Vec<_> = head.message.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-a", "content-length", "te", "authorization"]);
-        assert!(read_request(b"GET / HTTP/1.1\r\nX: 1\r\n\r\n", &Scheme::HTTP).is_err());
+        assert!(read_request(b"GET / HTTP/1.1\r\nX: 1\r\n\r\n", &Scheme::HTTP, &[]).is_err());
+    }
+
+    #[test]
+    fn read_request_marks_credentials_as_sensitive() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: a\r\nX-Api-Key: k\r\nDPoP: p\r\nX-Other: o\r\nCookie: c\r\n\
+                      Authorization: t\r\n\r\n";
+        let names = ["x-api-key", "dpop"].map(HeaderName::from_static);
+        let head = read_request(bytes, &Scheme::HTTPS, &names).unwrap();
+        let fields = head.message.headers().iter();
+        let marked = fields.filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str());
+        assert_eq!(marked.collect::<Vec<_>>(), ["x-api-key", "dpop", "cookie", "authorization"]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::{Ping, SendStream};
-use http::Request;
 use http::uri::Scheme;
+use http::{HeaderName, Request};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -29,6 +29,8 @@ pub(super) struct SharedConnection {
     pub(super) scheme: Scheme,
     /// The peer; the forward proxy, if there is one.
     pub(super) address: SocketAddr,
+    /// Names of the fields that hold the service's credential, which must not enter the HPACK table.
+    pub(super) sensitive_headers: Arc<[HeaderName]>,
     /// Number of requests in flight.
     active: AtomicUsize,
     /// When the last request ended.
@@ -42,6 +44,7 @@ impl SharedConnection {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         scheme: Scheme,
         address: SocketAddr,
+        sensitive_headers: Arc<[HeaderName]>,
     ) -> io::Result<Arc<Self>> {
         let handshake = limits::client_builder().handshake::<_, Bytes>(io);
         let (send, mut connection) = handshake.await.map_err(io::Error::other)?;
@@ -59,6 +62,7 @@ impl SharedConnection {
             send,
             scheme,
             address,
+            sensitive_headers,
             active: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
             liveness,

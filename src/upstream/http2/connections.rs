@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use http::uri::Scheme;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +22,8 @@ pub(in crate::upstream) struct Connections {
     shards: [Shard; SHARDS],
     /// A connection is closed after carrying no request for this time.
     idle_timeout: Duration,
+    /// Names of the fields that hold the service's credential.
+    sensitive_headers: Arc<[HeaderName]>,
 }
 
 #[derive(Default)]
@@ -31,8 +34,8 @@ struct Shard {
 }
 
 impl Connections {
-    pub(in crate::upstream) fn new(idle_timeout: Duration) -> Self {
-        Self { shards: std::array::from_fn(|_| Shard::default()), idle_timeout }
+    pub(in crate::upstream) fn new(idle_timeout: Duration, sensitive_headers: Arc<[HeaderName]>) -> Self {
+        Self { shards: std::array::from_fn(|_| Shard::default()), idle_timeout, sensitive_headers }
     }
 
     /// A stream of a connection that has capacity for one.
@@ -55,7 +58,8 @@ impl Connections {
         scheme: Scheme,
         address: SocketAddr,
     ) -> io::Result<Stream> {
-        let connection = SharedConnection::open(io, scheme, address).await?;
+        let connection = SharedConnection::open(io, scheme, address, self.sensitive_headers.clone());
+        let connection = connection.await?;
         self.shards[shard()].open.lock().push(connection.clone());
         Ok(Stream::new(connection))
     }

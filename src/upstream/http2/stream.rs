@@ -55,7 +55,8 @@ impl Stream {
 
     /// Sends the head at the front of `bytes`; returns its length.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Head { message, coding, length } = heads::read_request(bytes, &self.connection.scheme)?;
+        let Head { message, coding, length } =
+            heads::read_request(bytes, &self.connection.scheme, &self.connection.sensitive_headers)?;
         let is_head = message.method() == Method::HEAD;
         let sent = self.connection.send_request(message, coding.is_done());
         let (response, stream) = sent.map_err(io::Error::other)?;
