@@ -1,5 +1,26 @@
-//! Byte buffers of the request path: taken from a pool of the worker thread, given back when a request is done, so that
-//! an idle connection holds none and a busy one allocates none.
+//! Byte buffers of the request path. Each worker thread has a pool of them: a buffer is acquired when bytes
+//! arrive, and returned when it is dropped. So an idle connection holds no buffer, and a busy one allocates
+//! none.
+//!
+//! The bytes of a buffer, and the positions in them:
+//!
+//! ```text
+//!            retained             start                  end of data
+//!               v                   v                        v
+//!   +-----------+-------------------+------------------------+- - - - - - - - +
+//!   |  garbage  | consumed, but     | filled: read, and      | room for       |
+//!   |           | may be rewound to | not consumed yet       | the next read  |
+//!   +-----------+-------------------+------------------------+- - - - - - - - +
+//! ```
+//!
+//! - [`fill`](Buffer::fill) appends to the end of the data. [`consume`](Buffer::consume) moves `start` to the
+//!   right.
+//! - [`retain`](Buffer::retain) sets `retained` to `start`. From then on consumed bytes are kept, so that a
+//!   request can be sent again: [`rewind`](Buffer::rewind) moves `start` back to `retained`.
+//! - If the room runs out, the bytes before `retained` (or before `start`, if nothing is retained) are
+//!   removed.
+//! - If more than [`MAX_RETAINED`] bytes are retained then, retaining ends: [`retained`](Buffer::retained) is
+//!   `None`, and the request cannot be sent again. Bytes that are not consumed are never removed.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -9,38 +30,40 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Read at once: a whole small message, a good part of a large one. What is sent in pieces of a power of two has a head before it.
+/// Capacity of a buffer: a whole small message, or a large part of a big one. It is above a power of two,
+/// because content that is sent in pieces of a power of two comes after a head.
 const READ_SIZE: usize = 33 * 1024;
-/// So much is retained of a request that may be sent again.
+/// Number of bytes of a request that are retained at most.
 const MAX_RETAINED: usize = 64 * 1024;
-/// Buffers that a thread keeps.
+/// Number of buffers in the pool of a thread at most.
 const MAX_POOLED: usize = 64;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes that were read and not yet used up.
+/// Bytes that were read, and how many of them were consumed.
 pub(crate) struct Buffer {
     data: Vec<u8>,
+    /// The first byte that is not consumed.
     start: usize,
-    /// What is used up from here on is retained, not dropped.
+    /// The first byte that is retained.
     retained: Option<usize>,
 }
 
 impl Buffer {
-    /// An empty buffer.
+    /// Takes an empty buffer from the thread's pool, or allocates one.
     pub(crate) fn acquire() -> Self {
         let data = POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(READ_SIZE));
         Self { data, start: 0, retained: None }
     }
 
-    /// What is there.
+    /// The bytes that were read and not consumed.
     pub(crate) fn filled(&self) -> &[u8] {
         &self.data[self.start..]
     }
 
-    /// Drops `count` bytes from the front.
+    /// Consumes `count` bytes at the front.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.data.len());
@@ -49,44 +72,47 @@ impl Buffer {
         }
     }
 
-    /// Holds what is used up from now on, so that [`rewind`](Self::rewind) can bring it back, for as long as it is not more
-    /// than 64 KiB.
+    /// Retains what is consumed from now on, [`MAX_RETAINED`] bytes at most, so that [`rewind`](Self::rewind)
+    /// can restore it.
     pub(crate) fn retain(&mut self) {
         self.retained = Some(self.start);
     }
 
-    /// All since [`hold`](Self::hold), if it is still there.
+    /// All bytes since [`retain`](Self::retain); `None` if nothing is retained, or it became too much.
     pub(crate) fn retained(&self) -> Option<&[u8]> {
         self.retained.map(|from| &self.data[from..])
     }
 
-    /// Goes back to where holding began, and goes on holding.
+    /// Moves back to the first retained byte; retaining continues.
     pub(crate) fn rewind(&mut self) {
         self.start = self.retained.unwrap_or(self.start);
     }
 
-    /// Drops what was retained.
+    /// Ends retaining: consumed bytes are no longer kept.
     pub(crate) fn release_retained(&mut self) {
         self.retained = None;
         self.consume(0);
     }
 
+    /// Whether every byte was consumed.
     pub(crate) fn is_empty(&self) -> bool {
         self.filled().is_empty()
     }
 
+    /// Removes all bytes, retained ones as well.
     pub(crate) fn clear(&mut self) {
         self.data.clear();
         self.start = 0;
         self.retained = None;
     }
 
-    /// To write into; only of use while nothing was consumed.
+    /// The data, to append to. Only meaningful while nothing was consumed.
     pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.data
     }
 
-    /// Reads once; 0 is the end of the stream. Loses nothing when it is dropped half-way.
+    /// Reads once; returns 0 at the end of the stream. No byte is lost if the future is dropped before it is
+    /// ready.
     pub(crate) async fn fill(&mut self, io: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
         self.make_room();
         io.read_buf(&mut self.data).await
@@ -102,11 +128,12 @@ impl Buffer {
         pin!(io.read_buf(&mut self.data)).poll(cx)
     }
 
-    /// Gives its memory back before it is dropped.
+    /// Returns the memory to the pool; the buffer stays usable, and is empty.
     pub(crate) fn recycle(&mut self) {
         drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, retained: None }));
     }
 
+    /// Makes room for the next read, if there is little left.
     fn make_room(&mut self) {
         if self.data.capacity() - self.data.len() < READ_SIZE / 8 {
             if self.retained.is_some_and(|retained| self.data.len() - retained > MAX_RETAINED - READ_SIZE / 8)
@@ -129,7 +156,7 @@ impl Drop for Buffer {
         if data.capacity() > 2 * READ_SIZE || data.capacity() == 0 {
             return;
         }
-        // At the end of a thread its pool may be gone already.
+        // While a thread ends, its pool may not exist any more.
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();
             if pool.len() < MAX_POOLED {
@@ -144,7 +171,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn keeps_what_is_not_used_up_across_reads() {
+    async fn fill_keeps_unconsumed_bytes() {
         let mut buffer = Buffer::acquire();
         let text: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let mut source = &text[..];
@@ -159,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_comes_back_until_it_is_too_much() {
+    async fn rewind_restores_retained_bytes_up_to_the_limit() {
         for (total, is_retained) in [(10, true), (30_000, true), (60_000, true), (70_000, false)] {
             let text: Vec<u8> = (0..total).map(|n: u32| n.to_le_bytes()[0]).collect();
             let mut source = &text[..];
@@ -186,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_thread_gives_a_buffer_back_empty() {
+    fn pooled_buffer_is_acquired_empty() {
         let mut buffer = Buffer::acquire();
         buffer.bytes_mut().extend_from_slice(b"secret");
         drop(buffer);

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A point in time: milliseconds on a monotonic clock that starts at 1 when it is first read. So 0 can mean "no deadline".
+/// A point in time: milliseconds on a monotonic clock that starts at 1 when it is first read. So 0 can mean
+/// "no deadline".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
 
@@ -60,8 +61,8 @@ impl AtomicDeadline {
         from_raw(self.0.swap(0, Ordering::Relaxed))
     }
 
-    /// Replaces the deadline if it still is `current`. Of several threads that try this with the same `current`, one gets
-    /// `true`.
+    /// Replaces the deadline if it still is `current`. Of several threads that try this with the same
+    /// `current`, one gets `true`.
     pub(crate) fn replace(&self, current: Option<Tick>, new: Tick) -> bool {
         let current = current.map_or(0, |tick| tick.0);
         self.0.compare_exchange(current, new.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()

@@ -1,16 +1,19 @@
-//! A new process takes over from a running one: it is handed the listening sockets over a Unix socket, so that none of them
-//! is ever closed, and when it serves it says so, and the old one drains.
+//! An upgrade: a new process receives the listening sockets of a running one over a Unix socket, so that none
+//! of them is closed in between. When the new process is ready, it confirms that, and the old process drains.
 //!
 //! ```text
-//! new                        old
-//! connects        ->         whose process is it? another user's is sent away
-//! `n`             ->
-//!                 <-         `T` or `U` and a descriptor; again for each socket, then `E`
-//! serves
-//! `r`             ->         drains and ends
+//! new process                     old process
+//! connects               ->       closes the connection if the peer is a process of another user
+//! 'n' (REQUEST_NEXT)     ->
+//!                        <-       'T' (TCP_SOCKET) or 'U' (UNIX_SOCKET), with a descriptor
+//!   ... for each socket ...
+//! 'n' (REQUEST_NEXT)     ->
+//!                        <-       'E' (END_OF_SOCKETS)
+//! starts to serve
+//! 'r' (READY)            ->       closes the connection, drains, and ends
 //! ```
 //!
-//! A new process that fails before `r` has changed nothing.
+//! A new process that fails before `READY` changes nothing.
 
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -31,11 +34,11 @@ use rustix::net::{
 use super::listener::{InheritedSockets, Listener};
 use crate::config::ListenAddress;
 
-/// The other process answers within this time.
+/// Time within which the other process replies.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A new process serves within this time, or the old one goes on as if it had not come.
+/// Time within which a new process is ready; otherwise the old one continues to serve.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// More listeners than any configuration has.
+/// A limit on the sockets that are received: more than any configuration has.
 const MAX_SOCKETS: usize = 65_536;
 
 const REQUEST_NEXT: u8 = b'n';
@@ -44,19 +47,19 @@ const TCP_SOCKET: u8 = b'T';
 const UNIX_SOCKET: u8 = b'U';
 const END_OF_SOCKETS: u8 = b'E';
 
-/// The way back to the old process.
+/// The connection to the old process.
 pub struct OldProcess(UnixStream);
 
 impl OldProcess {
-    /// This process serves: the old one is to drain and end.
+    /// Confirms that this process serves, so that the old one drains and ends.
     pub fn confirm_ready(mut self) -> io::Result<()> {
         self.0.write_all(&[READY])?;
-        // It closes the connection when it has heard it.
+        // The old process closes the connection when it has read the confirmation.
         self.0.read(&mut [0]).map(drop)
     }
 }
 
-/// Asks the process that offers its sockets at `path` for them.
+/// Receives the sockets of the process that serves them at `path`.
 pub fn receive_sockets(path: &Path) -> io::Result<(InheritedSockets, OldProcess)> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
@@ -70,35 +73,36 @@ pub fn receive_sockets(path: &Path) -> io::Result<(InheritedSockets, OldProcess)
     Ok((InheritedSockets::optional(listeners), OldProcess(stream)))
 }
 
-/// What the running process offers.
+/// Returns the sockets that the running process passes on.
 pub type Sockets = Box<dyn Fn() -> Vec<Arc<Listener>> + Send>;
 
-/// Offers the sockets of this process at `path`, on a thread of its own; `relieved` is called once, when a new process
-/// serves in its place. A process that offers there already is replaced at that place.
+/// Serves the sockets of this process at `path`, on a separate thread. `replaced` is called once, when a new
+/// process is ready. A process that serves its sockets at `path` already loses that path.
 pub fn serve_sockets(
     path: &Path,
     sockets: Sockets,
     replaced: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    // Bound beside it and moved: there is no moment without one, and none with the rights of the umask.
+    // Bound to another name and renamed: at no time is there no socket, or one with the permissions of the
+    // umask.
     let new = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
     let _ = fs::remove_file(&new);
     let listener = UnixListener::bind(&new)?;
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
     fs::rename(&new, path)?;
-    thread::Builder::new().name("sidekey-handover".into()).spawn(move || {
+    thread::Builder::new().name("sidekey-upgrade".into()).spawn(move || {
         for stream in listener.incoming() {
             let outcome = stream.and_then(|stream| send_sockets(stream, &sockets));
             match outcome {
                 Ok(()) => return replaced(),
-                Err(error) => tracing::warn!("no new process took over, this one goes on: {error}"),
+                Err(error) => tracing::warn!("no new process took over, this process continues: {error}"),
             }
         }
     })?;
     Ok(())
 }
 
-/// Ends well only if the other process serves.
+/// Sends the sockets to a new process; succeeds only if that process confirms that it is ready.
 fn send_sockets(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
     if sockopt::socket_peercred(&stream)?.uid != rustix::process::geteuid() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it runs as another user"));
@@ -111,7 +115,7 @@ fn send_sockets(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
     }
     expect(&mut stream, REQUEST_NEXT)?;
     stream.write_all(&[END_OF_SOCKETS])?;
-    tracing::info!("a new process has the sockets; this one serves until that one does");
+    tracing::info!("sockets sent to a new process; this process serves until it is ready");
     stream.set_read_timeout(Some(READY_TIMEOUT))?;
     expect(&mut stream, READY)
 }
@@ -119,9 +123,9 @@ fn send_sockets(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
 fn expect(stream: &mut UnixStream, byte: u8) -> io::Result<()> {
     let mut read = [0];
     match stream.read(&mut read)? {
-        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended")),
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")),
         _ if read[0] == byte => Ok(()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak this protocol")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak the upgrade protocol")),
     }
 }
 
@@ -133,16 +137,16 @@ fn send_socket(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
     let descriptors = [listener.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let fits = control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    debug_assert!(fits);
+    let has_room = control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    debug_assert!(has_room);
     sendmsg(stream, &[IoSlice::new(&[kind])], &mut control, SendFlags::empty())?;
     Ok(())
 }
 
-/// One socket, as it was asked for; `None` at the end.
+/// Receives one socket; `None` after the last one.
 fn receive_socket(stream: &UnixStream) -> io::Result<Option<Listener>> {
     let malformed =
-        || io::Error::new(io::ErrorKind::InvalidData, "the old process does not speak this protocol");
+        || io::Error::new(io::ErrorKind::InvalidData, "the old process does not speak the upgrade protocol");
     let mut byte = [0];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -168,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hands_over_what_is_open_and_ends_only_when_relieved() {
+    fn sockets_are_transferred_and_replaced_only_on_ready() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("upgrade.sock");
         let tcp = Arc::new(Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap());
@@ -179,7 +183,7 @@ mod tests {
         serve_sockets(&path, Box::new(move || sockets.clone()), move || replaced.send(()).unwrap()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
-        // One that gives up on the way, and one that talks nonsense.
+        // A process that gives up, and a peer that speaks another protocol.
         drop(receive_sockets(&path).unwrap());
         UnixStream::connect(&path).unwrap().write_all(b"GET / HTTP/1.1").unwrap();
         assert!(is_replaced.try_recv().is_err());

@@ -1,4 +1,5 @@
-//! Listening sockets: bound before anything is served, so that an address in use is a start failure that names it.
+//! Listening sockets. They are bound before anything is served, so that an address in use is a start failure
+//! that names it.
 
 use std::fs;
 use std::io;
@@ -14,7 +15,7 @@ use crate::config::ListenAddress;
 /// A bound socket.
 pub struct Listener {
     socket: Socket,
-    /// The address as bound: the port is the real one where the configuration says 0.
+    /// The bound address: if the configured port is 0, the port that the system has chosen.
     pub address: ListenAddress,
 }
 
@@ -23,12 +24,12 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// An address that cannot be listened on.
+/// An address cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
     address: ListenAddress,
-    /// Part of the message, and so not the error's `source`: it would be said twice.
+    /// Part of the message. As the error's `source` it would be reported twice.
     cause: io::Error,
 }
 
@@ -49,7 +50,7 @@ impl Listener {
         bound.map_err(|cause| BindError { address: address.clone(), cause })
     }
 
-    /// A TCP socket that another process has bound.
+    /// Wraps a TCP socket that another process has bound.
     pub fn inherit_tcp(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = TcpListener::from(descriptor);
         socket.set_nonblocking(true)?;
@@ -57,7 +58,7 @@ impl Listener {
         Ok(Self { address: ListenAddress::Tcp(socket.local_addr()?), socket: Socket::Tcp(socket) })
     }
 
-    /// A Unix socket that another process has bound.
+    /// Wraps a Unix socket that another process has bound.
     pub fn inherit_unix(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = UnixListener::from(descriptor);
         socket.set_nonblocking(true)?;
@@ -75,7 +76,7 @@ impl Listener {
         Ok(Self { socket, address: self.address.clone() })
     }
 
-    /// A descriptor of the same socket for one worker; the worker closes it.
+    /// A new descriptor of the same socket for one worker, which closes it.
     pub fn descriptor(&self) -> io::Result<RawFd> {
         Ok(match &self.socket {
             Socket::Tcp(socket) => socket.try_clone()?.into_raw_fd(),
@@ -92,35 +93,36 @@ impl Listener {
     }
 }
 
-/// Sockets that were open before this process began.
+/// Listening sockets that were bound before this process started.
 #[derive(Default)]
 pub struct InheritedSockets {
     listeners: Vec<Listener>,
-    /// Each must be wanted.
+    /// Whether each socket must belong to a listener of the configuration.
     must_be_claimed: bool,
 }
 
-/// A socket that was passed to this process and that nobody would accept at.
+/// Sockets were passed to this process, and no listener of the configuration accepts connections on them.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the service manager listens at {} and passed that on, and no listener of the configuration has that address: whoever \
-     connects there would wait for ever; give a listener (`listen`, `admin.listen`) the address, or take it out of the socket unit",
+    "the service manager passed a socket for {}, and no listener of the configuration has that address, so \
+     connections to it would wait forever; give a listener (`listen`, `admin.listen`) the address, or remove it \
+     from the socket unit",
     .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 )]
 pub struct UnclaimedSockets(Vec<ListenAddress>);
 
 impl InheritedSockets {
-    /// Those of a process that goes: what this one does without is closed.
+    /// Sockets of a process that is replaced: those that this process does not need are closed.
     pub fn optional(listeners: Vec<Listener>) -> Self {
         Self { listeners, must_be_claimed: false }
     }
 
-    /// Those of a service manager, which stay open whatever this process does.
+    /// Sockets of a service manager, which keeps them open: each must belong to a listener.
     pub fn required(listeners: Vec<Listener>) -> Self {
         Self { listeners, must_be_claimed: true }
     }
 
-    /// The socket of an address, if it is among them; otherwise binds it.
+    /// Takes the socket with this address, if there is one; otherwise binds the address.
     pub fn listener(&mut self, address: &ListenAddress) -> Result<Listener, BindError> {
         match self.listeners.iter().position(|listener| listener.address == *address) {
             Some(index) => Ok(self.listeners.swap_remove(index)),
@@ -128,12 +130,12 @@ impl InheritedSockets {
         }
     }
 
-    /// Whether none is left.
+    /// Whether no socket is left.
     pub fn is_empty(&self) -> bool {
         self.listeners.is_empty()
     }
 
-    /// To be asked when every listener has its socket.
+    /// Checks that no required socket is left. Must be called when every listener has its socket.
     pub fn ensure_all_claimed(&self) -> Result<(), UnclaimedSockets> {
         if self.must_be_claimed && !self.is_empty() {
             return Err(UnclaimedSockets(self.listeners.iter().map(|one| one.address.clone()).collect()));
@@ -159,7 +161,8 @@ pub enum TokioListener {
     Unix(tokio::net::UnixListener),
 }
 
-/// Binds a Unix socket; one that a dead process left behind is replaced, a living one is not, nor any other file.
+/// Binds a Unix socket. The socket file of a dead process is replaced; a socket in use and any other file are
+/// not.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -179,28 +182,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_which_address_is_in_use() {
+    fn bind_names_the_address_in_use() {
         let first = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let Err(error) = Listener::bind(&first.address) else { panic!("bound twice") };
         assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", first.address)), "{error}");
     }
 
     #[test]
-    fn what_a_service_manager_passed_must_be_wanted_and_what_a_process_left_need_not() {
+    fn required_sockets_must_be_claimed_optional_need_not() {
         let open = || Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let (one, two) = (open(), open());
         let (first, second) = (one.address.clone(), two.address.clone());
         let mut passed = InheritedSockets::required(vec![one, two]);
         assert_eq!(passed.listener(&first).unwrap().address, first);
         let error = passed.ensure_all_claimed().unwrap_err().to_string();
-        assert!(error.starts_with(&format!("the service manager listens at {second} and")), "{error}");
+        assert!(
+            error.starts_with(&format!("the service manager passed a socket for {second}, and")),
+            "{error}"
+        );
         passed.listener(&second).unwrap();
         assert!(passed.ensure_all_claimed().is_ok());
         assert!(InheritedSockets::optional(vec![open()]).ensure_all_claimed().is_ok());
     }
 
     #[test]
-    fn replaces_a_dead_unix_socket_and_nothing_else() {
+    fn bind_replaces_dead_unix_socket_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let socket = ListenAddress::Unix(dir.path().join("s"));
         let living = Listener::bind(&socket).unwrap();

@@ -1,7 +1,8 @@
-//! Reads from a socket as much as there is, for a reader that asks for little at a time.
+//! Reads as much as a socket has, for a reader that asks for little at a time.
 //!
-//! rustls asks for 4 KiB and holds no more than one record: sixteen system calls for an answer of 64 KB where one or two
-//! do. The buffer is the worker's (`Buffer`), and only there while something is in it.
+//! rustls reads 4 KiB at a time and buffers one record at most: 16 system calls for a response of 64 KB, for
+//! which one or two are enough. The buffer comes from the worker's pool, and is held only while there is
+//! something in it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,19 +12,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::buffer::Buffer;
 
-/// A connection that is read from in large pieces; writing passes through.
+/// A connection that is read in large pieces. Writes pass through.
 pub struct ReadAhead<S> {
     io: S,
     ahead: Option<Buffer>,
 }
 
 impl<S> ReadAhead<S> {
-    /// Nothing is read before somebody asks.
+    /// Wraps a connection; reads nothing yet.
     pub fn new(io: S) -> Self {
         Self { io, ahead: None }
     }
 
-    /// Whether the next read is answered from what is there.
+    /// Whether the next read is served from the buffer.
     pub fn has_more(&self) -> bool {
         self.ahead.is_some()
     }
@@ -76,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers each read with the next piece, and counts.
+    /// Serves each read with the next piece; panics at one read too many.
     struct Script(Vec<&'static [u8]>);
 
     impl AsyncRead for Script {
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_read_of_the_socket_answers_many() {
+    async fn one_socket_read_serves_many_reads() {
         let mut ahead = ReadAhead::new(Script(vec![b"", b"ab", b"0123456789"]));
         let mut four = [0; 4];
         for expected in [&b"0123"[..], b"4567", b"89", b"ab", b""] {
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waits_without_a_buffer_and_loses_nothing_to_a_reader_that_goes_away() {
+    async fn cancelled_read_holds_no_buffer_and_loses_nothing() {
         let (mut far, near) = duplex(64);
         let mut ahead = ReadAhead::new(near);
         let mut all = Vec::new();
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn writes_pass_through_in_pieces_of_the_socket() {
+    async fn writes_pass_through() {
         let (mut far, near) = duplex(4);
         let mut ahead = ReadAhead::new(near);
         assert_eq!(ahead.write(b"123456").await.unwrap(), 4);

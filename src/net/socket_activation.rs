@@ -1,8 +1,9 @@
-//! Sockets that a service manager listens at and passes on when it starts Sidekey (`sd_listen_fds(3)`: `LISTEN_PID`,
-//! `LISTEN_FDS`): callers that come before Sidekey does wait at them instead of being refused.
+//! Socket activation: sockets that a service manager has bound and passes to Sidekey when it starts it
+//! (`sd_listen_fds(3)`: `LISTEN_PID`, `LISTEN_FDS`). Callers that connect before Sidekey is running wait
+//! instead of being refused.
 //!
-//! A socket is matched to a listener by its address. Names (`LISTEN_FDNAMES`) are not looked at: the address says it all, and
-//! one that matches no listener is an error, because whoever connected there would wait for ever.
+//! A socket is matched to a listener by its address; names (`LISTEN_FDNAMES`) are ignored. A socket without a
+//! listener is an error, because connections to it would wait forever.
 
 use std::fmt::Display;
 use std::io;
@@ -13,8 +14,8 @@ use rustix::net::sockopt;
 
 use super::listener::{InheritedSockets, Listener};
 
-/// The sockets that were passed to this process; none where there is no service manager. Takes the variables out of the
-/// environment, so to be called before there are threads.
+/// The sockets that were passed to this process; none without a service manager. Removes the variables from
+/// the environment, so it must be called before there are other threads.
 pub fn passed() -> io::Result<InheritedSockets> {
     let mut passed = ListenFd::from_env();
     let listeners: io::Result<Vec<_>> = (0..passed.len()).map(|index| listener(&mut passed, index)).collect();
@@ -22,9 +23,9 @@ pub fn passed() -> io::Result<InheritedSockets> {
 }
 
 fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Listener> {
-    let refused = |error: &dyn Display| {
+    let unusable = |error: &dyn Display| {
         let text = format!(
-            "descriptor {} that the service manager passed is no socket to listen at: {error}",
+            "descriptor {} that the service manager passed is not a listening socket: {error}",
             index + 3
         );
         io::Error::new(io::ErrorKind::InvalidInput, text)
@@ -32,18 +33,18 @@ fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Listener> {
     let listener = if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
         listening(OwnedFd::from(socket)).and_then(Listener::inherit_tcp)
     } else {
-        let socket = passed.take_unix_listener(index).map_err(|error| refused(&error))?;
-        let socket = socket.ok_or_else(|| refused(&"it is taken"))?;
+        let socket = passed.take_unix_listener(index).map_err(|error| unusable(&error))?;
+        let socket = socket.ok_or_else(|| unusable(&"it was taken before"))?;
         listening(OwnedFd::from(socket)).and_then(Listener::inherit_unix)
     };
-    listener.map_err(|error| refused(&error))
+    listener.map_err(|error| unusable(&error))
 }
 
-/// Not a connection, as `Accept=yes` passes it.
+/// Checks that the socket is listening, and not a connection, as `Accept=yes` passes it.
 fn listening(socket: OwnedFd) -> io::Result<OwnedFd> {
     if sockopt::socket_acceptconn(&socket)? {
         Ok(socket)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "nobody listens at it (with systemd: `Accept=no`)"))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not listening (systemd: set `Accept=no`)"))
     }
 }

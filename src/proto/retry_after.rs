@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 
-/// How long a server asks to wait, in seconds or until a date; `None` if it does not ask, or the date has passed. The
-/// caller sets a limit: the value is the server's.
+/// How long a server asks to wait, in seconds or until a date; `None` if it does not ask, or the date has
+/// passed. The caller sets a limit: the value is the server's.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     match value.parse() {

@@ -1,43 +1,43 @@
-//! Which service a request is for: the listener it came in by, its host, or the first segment of its path. What
-//! matches nothing is refused.
+//! Finds the service of a request: by the listener that accepted it, by its host, or by the first segment of
+//! its path. A request without a match is rejected.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::config::ServiceConfig;
 
-/// The routing table; built once, read by every request.
+/// The routing table. Immutable.
 pub struct Routes {
     prefixes: HashMap<Box<str>, usize>,
     hosts: HashMap<Box<str>, usize>,
-    /// By `host` and by `host:port`: base path and service, the longest base path first.
+    /// `host` and `host:port` to base paths and services, the longest base path first.
     upstreams: HashMap<Box<str>, Vec<(Box<str>, usize)>>,
 }
 
-/// A match: the service, and what of the path and query goes to its upstream.
+/// The service of a request, and the part of path and query that goes to its upstream.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Match<'a> {
     /// Index of the service in the configuration.
     pub service: usize,
-    /// Starts with `/` or `?`, or is empty.
+    /// The part for the upstream. Starts with `/` or `?`, or is empty.
     pub path_and_query: &'a str,
-    /// What stands before `rest` in the caller's URL.
+    /// How the caller named the service, and so what precedes `path_and_query` in the caller's URL.
     pub matched_by: MatchKind,
 }
 
-/// How a caller names a service, and so what the upstream's URLs are to it.
+/// How a caller names a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchKind {
-    /// `/<service>` before the path.
+    /// By the prefix `/<service>` before the path.
     PathPrefix,
-    /// A host or a listener that stands for the upstream's base URL: nothing before the path.
+    /// By a host or a listener that stands for the upstream's base URL: nothing precedes the path.
     Host,
-    /// The upstream's own URL, as through a proxy: its base path before the path.
+    /// By the upstream's URL, as through a forward proxy: the base path precedes the path.
     UpstreamUrl,
 }
 
 impl Routes {
-    /// The table for these services; their index is their position.
+    /// The table for these services.
     pub fn new(services: &[ServiceConfig]) -> Self {
         let by = |keys: fn(&ServiceConfig) -> Vec<String>| {
             let mut table = HashMap::new();
@@ -57,7 +57,7 @@ impl Routes {
                 }
             }
         }
-        // The order of the file stays among equals: the first of two services with one URL answers for it.
+        // The sort is stable: of two services with the same URL the first one in the file is found.
         for bases in upstreams.values_mut() {
             bases.sort_by_key(|(base, _)| Reverse(base.len()));
         }
@@ -70,8 +70,9 @@ impl Routes {
 
     /// Finds the service for a request.
     ///
-    /// `dedicated` is the service whose listener the request came in by; `host` its `Host` (or the authority of an
-    /// absolute-form target, with `absolute` set, as an app sends it to `HTTP_PROXY`); `path` its path and query.
+    /// `dedicated` is the service that the listener is dedicated to. `host` is the `Host`, or the authority
+    /// of an absolute-form target, as an app sends it to `HTTP_PROXY`; `absolute` is set then. `path` is path
+    /// and query.
     pub fn find<'a>(
         &self,
         dedicated: Option<usize>,
@@ -85,7 +86,7 @@ impl Routes {
         if absolute || !self.hosts.is_empty() {
             let authority = host.to_ascii_lowercase();
             let host = without_port(&authority);
-            // What a listener of its own is asked for in proxy form is for its service or for nobody.
+            // A dedicated listener accepts absolute-form requests for its own service only.
             let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
             if let Some(&service) = self.hosts.get(host).filter(|service| is_allowed(**service)) {
                 return Some(Match { service, path_and_query: path, matched_by: MatchKind::Host });
@@ -101,8 +102,9 @@ impl Routes {
         Some(Match { service, path_and_query: rest, matched_by: MatchKind::PathPrefix })
     }
 
-    /// Whether a `CONNECT` to this host and port is one to a service: by the port of its upstream, or by that of plain HTTP, of
-    /// which Sidekey makes what the upstream has. `dedicated` as in [`find`](Self::find).
+    /// Whether a `CONNECT` to this host and port is for a service: the port is that of its upstream, or 80,
+    /// because Sidekey translates plain HTTP to what the upstream uses. `dedicated` as in
+    /// [`find`](Self::find).
     pub fn is_service(&self, dedicated: Option<usize>, host: &str, port: u16) -> bool {
         let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
         let at = |key: &str| {
@@ -116,7 +118,7 @@ impl Routes {
             || (port == 80 && at(host))
     }
 
-    /// The service whose base URL the caller's own URL lies under.
+    /// The service whose base URL contains the caller's URL.
     fn by_upstream<'a>(
         &self,
         authority: &str,
@@ -124,11 +126,11 @@ impl Routes {
         path: &'a str,
         is_allowed: impl Fn(usize) -> bool,
     ) -> Option<Match<'a>> {
-        // A port of the scheme's own says nothing: the app writes `http://` where the upstream is `https://`.
+        // A default port is ignored: an app writes `http://` even if the upstream is `https://`.
         let port = authority[host.len()..].trim_start_matches(':');
-        let is_usual = matches!(port, "" | "80" | "443");
+        let is_default_port = matches!(port, "" | "80" | "443");
         let bases = self.upstreams.get(authority);
-        let bases = bases.or_else(|| self.upstreams.get(host).filter(|_| is_usual))?;
+        let bases = bases.or_else(|| self.upstreams.get(host).filter(|_| is_default_port))?;
         bases.iter().filter(|(_, service)| is_allowed(*service)).find_map(|(base, service)| {
             let rest = path.strip_prefix(&**base)?;
             let is_under = rest.is_empty() || rest.starts_with(['/', '?']);
@@ -141,7 +143,7 @@ impl Routes {
     }
 }
 
-/// Whether two authorities name one host: in any case, and by the same port unless one of them leaves it out.
+/// Whether two authorities name the same host, in any case, and the same port, unless one of them has none.
 pub fn same_authority(one: &str, other: &str) -> bool {
     let split = |authority: &'_ str| without_port(authority).len();
     let ((one, one_port), (other, other_port)) = (one.split_at(split(one)), other.split_at(split(other)));
@@ -149,24 +151,25 @@ pub fn same_authority(one: &str, other: &str) -> bool {
 }
 
 fn without_port(authority: &str) -> &str {
-    // `[::1]:8080`: the colons inside the brackets are no port's.
+    // `[::1]:8080`: a colon inside the brackets does not begin a port.
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
         _ => authority,
     }
 }
 
-/// Whether a path would climb above where it starts, by `..` in any of its disguises: such a request could leave the
-/// base path that its service is confined to.
+/// Whether a path escapes above its start by dot segments (RFC 3986 §5.2.4) in any encoding. Such a request
+/// could leave the base path that its service is confined to.
 ///
-/// Servers disagree on what separates segments, so each counts for as little as any of them makes of it: `a%2fb` is one
-/// step down to a server that leaves `%2f` alone, `a%2f..` is a step up and not one down before it.
+/// Servers disagree on what separates segments, so the reading that is the least deep counts: `a%2fb` is one
+/// step down, as for a server that does not decode `%2f`, and `a%2f..` is one step up, without a step down
+/// before it.
 pub fn escapes_base_path(path: &str) -> bool {
-    // `*` is the server as a whole (RFC 9112 §3.2.4).
+    // `*` is the whole server (RFC 9112 §3.2.4).
     if path == "*" {
         return true;
     }
-    // Nothing to look at in almost every path.
+    // This is enough for almost every path.
     if !path.contains("..") && !path.contains('%') {
         return false;
     }
@@ -174,7 +177,7 @@ pub fn escapes_base_path(path: &str) -> bool {
     let path = path.replace("%2e", ".").replace("%2f", "\\").replace("%5c", "\\").replace("%3b", ";");
     let mut depth = 0_i32;
     for segment in path.split('/') {
-        // `..;x` is `..` and `;x` is nothing to servers that know path parameters.
+        // To servers with path parameters `..;x` is `..`, and `;x` is empty.
         let parts = || segment.split('\\').map(|part| part.split(';').next().unwrap_or_default());
         let up: i32 = parts().map(|part| i32::from(part == "..")).sum();
         let down = i32::from(up == 0 && parts().any(|part| !matches!(part, "" | ".")));
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_segment_names_the_service() {
+    fn find_matches_first_path_segment() {
         let routes = routes();
         let find = |path| {
             routes
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_or_a_listener_of_its_own_leads_to_a_service_too() {
+    fn find_matches_host_and_dedicated_listener() {
         let routes = routes();
         let find = |host, absolute| {
             routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.path_and_query))
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn two_services_on_one_host_are_told_apart_by_their_ports() {
+    fn find_distinguishes_services_by_port() {
         let on = |port| {
             let mut service = service("on", "127.0.0.1", &[]);
             service.upstream.port = port;
@@ -284,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn two_services_on_one_server_are_told_apart_by_their_base_paths() {
+    fn find_distinguishes_services_by_base_path() {
         let under = |base: &str| {
             let mut service = service("x", "api.example.com", &[]);
             service.upstream.base_path = base.into();
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn authorities_agree_by_host_and_by_port_where_both_have_one() {
+    fn same_authority_ignores_case_and_missing_port() {
         for (one, other) in
             [("a", "A"), ("a:443", "a"), ("a:80", "a:80"), ("[::1]:80", "[::1]"), ("a:", "a:80")]
         {
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_a_path_that_climbs_out_of_its_base() {
+    fn escapes_base_path_finds_dot_segments_in_any_encoding() {
         for path in [
             "/..",
             "/../admin",

@@ -1,4 +1,4 @@
-//! A service at run time: its credential, the way to its upstream, its metrics. What proxy and admin share.
+//! A service at run time: its credential, its upstream, its metrics. Shared by proxy and admin.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,23 +15,23 @@ pub struct Service {
     pub name: String,
     /// `basic`, `bearer`, `api_key`, `oauth2`.
     pub kind: &'static str,
-    /// What is injected.
+    /// Injected into requests.
     pub credential: Credential,
     /// Where requests go.
     pub upstream: Arc<Upstream>,
-    /// The same as it is shown: a URL, which holds no secret.
+    /// The upstream's URL, which holds no secret.
     pub upstream_url: String,
-    /// Where its tokens come from, as it is shown; `None` for a credential that never changes.
+    /// The token endpoint, without secrets; `None` for a static credential.
     pub token_endpoint: Option<String>,
-    /// How long a request may wait for the very first token.
+    /// Time for which a request may wait for the very first token.
     pub token_wait: Duration,
-    /// A `Location` inside the upstream is rewritten to the way the caller came in.
+    /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
     /// Whether a request is sent once more after a 401, with another credential.
     pub replay_on_401: bool,
-    /// Does not hold readiness back.
+    /// Whether readiness ignores the service.
     pub optional: bool,
-    /// Its request series.
+    /// The series of its requests.
     pub metrics: ServiceMetrics,
     /// The last request that Sidekey itself could not serve.
     pub last_failure: LastFailure,
@@ -44,22 +44,22 @@ pub struct LastFailure(Mutex<Option<RequestFailure>>);
 /// A request that Sidekey itself could not serve.
 #[derive(Debug, Clone)]
 pub struct RequestFailure {
-    /// When.
+    /// When it failed.
     pub at: SystemTime,
-    /// As in `Sidekey-Error`.
+    /// The reason, as in `Sidekey-Error`.
     pub reason: &'static str,
-    /// As in the log; holds nothing of the request.
+    /// The cause, as in the log; contains nothing of the request.
     pub cause: String,
 }
 
 impl LastFailure {
-    /// Notes one.
+    /// Records a failure.
     pub fn set(&self, reason: &'static str, cause: &str) {
         let failure = RequestFailure { at: SystemTime::now(), reason, cause: cause.to_owned() };
         *self.0.lock() = Some(failure);
     }
 
-    /// The last one.
+    /// The last failure.
     pub fn get(&self) -> Option<RequestFailure> {
         self.0.lock().clone()
     }

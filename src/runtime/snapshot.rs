@@ -1,5 +1,5 @@
-//! What the configuration determines, as one value: a reload replaces it as a whole, and a request sees one or the other,
-//! never a mixture.
+//! The configuration as one value. A reload replaces it as a whole, so a request sees either the old or the
+//! new configuration, and never a mixture.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,56 +12,59 @@ use crate::otel::Tracer;
 use crate::tls::interception_ca::InterceptionCa;
 use crate::upstream::PassthroughConnector;
 
-/// Everything that a request looks up; never changed once it is made.
+/// Everything that a request looks up. Immutable.
 pub struct Snapshot {
-    /// Leads to positions in `services`.
+    /// Returns indices into `services`.
     pub routes: Routes,
-    /// Every service. One that a reload leaves as it is stays the same value, with its connections and its token.
+    /// Every service. A service that a reload does not change stays the same value, with its connections and
+    /// its token.
     pub services: Box<[Arc<Service>]>,
-    /// Whether each request has its line in the log.
+    /// Whether each request is logged.
     pub access_log: bool,
-    /// Answers a `CONNECT` in a service's place.
+    /// Issues the certificates with which a `CONNECT` to a service is intercepted; `None` without
+    /// `intercept`.
     pub intercept: Option<Arc<InterceptionCa>>,
-    /// Where a `CONNECT` to a host of no service leads; refused where there is none.
+    /// Connects a `CONNECT` to a host without a service; `None`: such a request is rejected.
     pub passthrough: Option<Arc<PassthroughConnector>>,
-    /// Connections of callers at a time; those beyond it are told so and closed.
+    /// Limit on connections of callers. Further ones are rejected with a response.
     pub max_connections: usize,
-    /// What records requests, where traces are on.
+    /// Records requests; `None` without `tracing`.
     pub tracer: Option<Arc<Tracer>>,
 }
 
 /// The current [`Snapshot`].
 pub struct Runtime {
     current: ArcSwap<Snapshot>,
-    /// Counts the snapshots. Read by every request, written by reloads alone, so that each core keeps a copy of its own.
+    /// The number of replacements. Every request reads it and only a reload writes it, so it stays in the
+    /// cache of each core.
     generation: AtomicU64,
 }
 
 impl Runtime {
-    /// Begins with a snapshot.
+    /// A runtime with a first snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
         Self { current: ArcSwap::from_pointee(snapshot), generation: AtomicU64::new(0) }
     }
 
-    /// The current snapshot, for whoever looks now and then. What looks often has a [`SnapshotReader`].
+    /// The current snapshot, for occasional use. Frequent use needs a [`SnapshotReader`].
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
 
-    /// Takes a new snapshot: every request that begins from now on sees it.
+    /// Replaces the snapshot: every request that starts from now on sees the new one.
     pub fn replace(&self, snapshot: Snapshot) {
         self.current.store(Arc::new(snapshot));
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// A reader of its own for one connection.
+    /// A reader for one connection.
     pub fn reader(self: &Arc<Self>) -> SnapshotReader {
         let generation = self.generation.load(Ordering::Acquire);
         SnapshotReader { runtime: self.clone(), generation, snapshot: self.current() }
     }
 }
 
-/// Holds on to a snapshot until it is told to look: what was read from it before stays valid.
+/// Holds a snapshot until it is refreshed, so that references into it stay valid.
 pub struct SnapshotReader {
     runtime: Arc<Runtime>,
     generation: u64,
@@ -69,23 +72,24 @@ pub struct SnapshotReader {
 }
 
 impl SnapshotReader {
-    /// Goes on to the current snapshot; returns whether that is another one. Costs one relaxed load where it is not.
+    /// Moves to the current snapshot; returns whether it is another one. If it is not, this costs one relaxed
+    /// load.
     pub fn refresh(&mut self) -> bool {
         if self.is_current() {
             return false;
         }
-        // Before the snapshot: one that is replaced in between is found at the next look.
+        // Before the snapshot is read: a replacement in between is noticed by the next refresh.
         self.generation = self.runtime.generation.load(Ordering::Acquire);
         self.snapshot = self.runtime.current();
         true
     }
 
-    /// Whether there is no other snapshot by now.
+    /// Whether the snapshot was not replaced.
     pub fn is_current(&self) -> bool {
         self.runtime.generation.load(Ordering::Relaxed) == self.generation
     }
 
-    /// The snapshot as of the last look.
+    /// The snapshot as of the last refresh.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_keeps_what_it_has_until_it_looks() {
+    fn reader_keeps_its_snapshot_until_refresh() {
         let runtime = Arc::new(Runtime::new(snapshot(false)));
         let mut reader = runtime.reader();
         assert!(!reader.refresh());

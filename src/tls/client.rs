@@ -1,8 +1,9 @@
-//! TLS toward upstreams and token endpoints: one client configuration for each distinct setting.
+//! TLS toward upstreams, token endpoints and collectors: one client configuration for each distinct setting.
 //!
-//! A configuration holds the session cache, so services that share one resume each other's sessions with a host; services
-//! that differ in what they trust or who they are never share one. Files are read again when their content changes: a new
-//! configuration then takes the old one's place, and no session made under the old one is resumed.
+//! A configuration has its own session cache. Services that share a configuration resume each other's
+//! sessions with a host. Services that trust different CAs or have different client certificates never share
+//! one. When the content of a file changes, a new configuration replaces the old one, and no session of the
+//! old one is resumed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -16,14 +17,14 @@ use rustls::{ClientConfig, RootCertStore};
 use super::reloadable::{Reloadable, Reloaded};
 use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
 
-/// Makes client configurations, and makes them again. Equal settings share one.
+/// Builds client configurations, and rebuilds them. Equal settings share one.
 pub struct TlsClients {
     machine_roots: RootCertStore,
     provider: Arc<CryptoProvider>,
     shared: Mutex<HashMap<Tls, Weak<TlsClient>>>,
 }
 
-/// The client configuration for one setting, the newest that could be made.
+/// The client configuration for one setting.
 pub type TlsClient = Reloadable<ClientConfig>;
 
 impl TlsClients {
@@ -37,7 +38,7 @@ impl TlsClients {
         machine_roots.add_parsable_certificates(found.certs);
         if machine_roots.is_empty() {
             tracing::warn!(
-                "this machine has no CA roots: every TLS connection without `tls.ca_file` will be refused"
+                "this machine has no CA roots: every TLS connection without `tls.ca_file` will fail"
             );
         }
         Self {
@@ -47,9 +48,10 @@ impl TlsClients {
         }
     }
 
-    /// The client for these settings: the one there is, or a new one. Reads files, so not for the request path.
+    /// The client for these settings: an existing one, or a new one. Reads files, so it must not be called in
+    /// the request path.
     pub fn client(&self, tls: &Tls) -> Result<Arc<TlsClient>, UnusableFile> {
-        // The name is that of one upstream, not of the configuration.
+        // The server name belongs to one upstream, not to the configuration.
         let key = Tls { server_name: None, ..tls.clone() };
         let mut shared = self.shared.lock();
         if let Some(client) = shared.get(&key).and_then(Weak::upgrade) {
@@ -61,8 +63,8 @@ impl TlsClients {
         Ok(client)
     }
 
-    /// Looks at the files of every configuration that is in use, and makes those again whose files hold something else. What
-    /// cannot be used leaves the old one in place.
+    /// Reads the files of every configuration in use, and rebuilds those whose files have changed. Files that
+    /// cannot be used change nothing.
     pub fn reload(&self) -> Vec<Reloaded> {
         let clients: Vec<_> =
             self.shared.lock().iter().map(|(tls, client)| (tls.clone(), client.clone())).collect();
@@ -101,15 +103,15 @@ impl Default for TlsClients {
     }
 }
 
-/// What the log calls it, and what tells it from the others.
+/// The name of a configuration in the log: the paths of its files.
 fn describe(tls: &Tls) -> String {
     let client = tls.client.iter().flat_map(|client| [&client.cert_file, &client.key_file]);
     let paths = tls.ca_file.iter().chain(client).map(|path| path.display().to_string());
     format!("connections to servers ({})", paths.collect::<Vec<_>>().join(", "))
 }
 
-/// The name that a server must prove: `tls.server_name`, or the URL's host. Never empty, and an address is verified
-/// as an address.
+/// The name that a server's certificate must have: `tls.server_name`, or the URL's host. It is never empty,
+/// and an IP address is verified as an IP address.
 pub fn server_name(host: &Host, tls: &Tls) -> Result<ServerName<'static>, InvalidDnsNameError> {
     match (&tls.server_name, host) {
         (Some(name), _) | (None, Host::Name(name)) => ServerName::try_from(name.clone()),

@@ -1,5 +1,6 @@
-//! When the certificates end that Sidekey shows to others: listeners' own, client certificates, and the authority of
-//! interception. Read at the start and whenever `reload` has taken other files over, for the metric that an alert looks at.
+//! When the certificates expire that Sidekey presents: those of listeners, client certificates, and the CA of
+//! interception. They are read at the start and after each reload of files, for the metric that an alert
+//! watches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,10 +15,10 @@ use zeroize::Zeroizing;
 use crate::config::{Auth, Config, Tls};
 use crate::metrics::CertificateMetrics;
 
-/// No file of certificates is larger.
+/// Size of the largest certificate file that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The files, as configured, whose first certificate is shown to callers, upstreams or token endpoints.
+/// The files, as configured, whose first certificate is presented to callers, upstreams or token endpoints.
 pub fn files(config: &Config) -> BTreeSet<PathBuf> {
     let listeners = config.listen.iter().chain(config.services.iter().flat_map(|service| &service.listen));
     let of_listeners = listeners.filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.cert);
@@ -36,13 +37,14 @@ fn client(tls: &Tls) -> Option<&PathBuf> {
     tls.client.as_ref().map(|client| &client.cert_file)
 }
 
-/// Keeps the metric up to date for as long as somebody has the other end of `files`, and sends when one of them, or what is
-/// in one of them, is in use. A file that cannot be read keeps its date: what was in it is in use still.
+/// Keeps the metric up to date until the sender of `files` is dropped. The sender must send when other files,
+/// or new content of a file, are in use. A file that cannot be read keeps its date, because its previous
+/// content is still in use.
 pub async fn follow(mut files: watch::Receiver<BTreeSet<PathBuf>>, metrics: CertificateMetrics) {
     let mut known = BTreeMap::new();
     loop {
         let now = files.borrow_and_update().clone();
-        // Disks can be slow, and network file systems hang.
+        // Disks can be slow, and network file systems can hang.
         if let Ok(ends) = tokio::task::spawn_blocking(move || read(&now, known)).await {
             metrics.set(&ends);
             known = ends;
@@ -55,7 +57,8 @@ pub async fn follow(mut files: watch::Receiver<BTreeSet<PathBuf>>, metrics: Cert
     }
 }
 
-/// Whoever uses a file that cannot be read says what is wrong with it.
+/// Reads the date of each file; `known` has the previous dates. Errors are ignored here: the user of a file
+/// reports them.
 fn read(files: &BTreeSet<PathBuf>, mut known: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let of_file = |file: &PathBuf| {
         let name = file.to_string_lossy().into_owned();
@@ -65,9 +68,9 @@ fn read(files: &BTreeSet<PathBuf>, mut known: BTreeMap<String, f64>) -> BTreeMap
     files.iter().filter_map(of_file).collect()
 }
 
-/// `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, in seconds of Unix time.
+/// The `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, as Unix time in seconds.
 fn not_after(file: &Path) -> Option<f64> {
-    // The key may be in the same file.
+    // Wiped, because the key may be in the same file.
     let mut content = Zeroizing::new(Vec::new());
     File::open(file).ok()?.take(MAX_BYTES).read_to_end(&mut content).ok()?;
     let first = CertificateDer::from_pem_slice(&content).ok()?;
@@ -86,7 +89,7 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
-    /// The end of 2040-01-01 and of 2050-01-01: UTCTime and GeneralizedTime (RFC 5280 §4.1.2.5).
+    /// 2040-01-01 and 2050-01-01 as Unix time: UTCTime and GeneralizedTime (RFC 5280 §4.1.2.5).
     const ENDS: [(i32, f64); 2] = [(2040, 2_208_988_800.0), (2050, 2_524_608_000.0)];
 
     fn pem(year: i32) -> String {
@@ -96,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_certificate_counts_and_what_is_none_has_no_end() {
+    fn not_after_reads_the_first_certificate_only() {
         let dir = tempfile::tempdir().unwrap();
         let of = |content: &str| {
             let file = dir.path().join("file");
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn follows_the_files_and_what_is_configured() {
+    async fn metric_follows_files_and_configuration() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap().certificates();
         let dir = tempfile::tempdir().unwrap();
@@ -137,7 +140,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        // Each of these waits for ever where it does not come.
+        // Each of these waits forever if the metric does not follow.
         seen(&["a.pem\"} 2208988800", "b.pem\"} 2524608000"]).await;
         std::fs::write(&a, pem(2050)).unwrap();
         std::fs::write(&b, "garbage").unwrap();

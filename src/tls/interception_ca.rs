@@ -1,5 +1,5 @@
-//! The certificate authority of interception: a certificate for a host of a service, made when the first caller asks for
-//! it. The keys of these certificates are made here and never leave the process.
+//! The certificate authority (CA) of interception. It issues a certificate for a host of a service when the
+//! first caller needs it. The keys of these certificates are generated here, and never leave the process.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,34 +20,35 @@ use super::reloadable::{Reloadable, Reloaded};
 use crate::config::{Host, Intercept, InterceptFiles};
 use crate::proto::http2;
 
-/// A certificate is valid from so long ago, for callers whose clock is late, …
+/// Time by which the start of a certificate's validity is in the past, for callers whose clock is slow.
 const BACKDATE: Duration = Duration::from_secs(24 * 3600);
-/// … for so long, …
+/// Time for which a certificate is valid.
 const VALIDITY: Duration = Duration::from_secs(7 * 24 * 3600);
-/// … and made anew after this.
+/// Age at which a certificate is replaced by a new one.
 const REISSUE_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Certificates that are kept. Their hosts come from the configuration, so this is not reached by what callers do.
+/// Number of cached certificates at most. Their hosts come from the configuration, so callers cannot fill the
+/// cache.
 const MAX_CACHED: usize = 1024;
 
-/// An authority that signs for the hosts of services, made again when its files hold another.
+/// A CA that issues certificates for the hosts of services; rebuilt when its files change.
 pub struct InterceptionCa {
     config: Intercept,
     signer: Reloadable<Signer>,
 }
 
-/// One authority, and what it has signed.
+/// The CA of one version of the files, and the certificates it has issued.
 struct Signer {
     issuer: Issuer<'static, KeyPair>,
     chain: Vec<CertificateDer<'static>>,
     issued: Mutex<HashMap<Host, (Instant, Arc<ServerConfig>)>>,
 }
 
-/// An authority that cannot be used, or a certificate that cannot be issued.
+/// The CA cannot be used, or a certificate cannot be issued.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InterceptionCaError(String);
 
-/// Without the key.
+/// Omits the key.
 impl fmt::Debug for InterceptionCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterceptionCa").finish_non_exhaustive()
@@ -55,24 +56,24 @@ impl fmt::Debug for InterceptionCa {
 }
 
 impl InterceptionCa {
-    /// Reads certificate and key.
+    /// Reads the certificate and the key.
     pub fn new(config: &Intercept) -> Result<Self, InterceptionCaError> {
         let signer = Reloadable::new(config.read(), |files| Signer::new(config, files));
         Ok(Self { config: config.clone(), signer: signer.map_err(InterceptionCaError)? })
     }
 
-    /// Whether this is the authority of that configuration.
+    /// Whether this is the CA of that configuration.
     pub fn is_of(&self, config: &Intercept) -> bool {
         self.config == *config
     }
 
-    /// Looks at the files; `None` where they hold what is in use. What cannot be used leaves the authority in use.
+    /// Reads the files again; `None` if they have not changed. Files that cannot be used change nothing.
     pub fn reload(&self) -> Option<Reloaded> {
         let signer = |files: &_| Signer::new(&self.config, files);
         self.signer.reload("intercept", self.config.read(), signer)
     }
 
-    /// A server's TLS as `host`, which refuses a caller that asks for another name.
+    /// The server configuration for `host`. The handshake fails if the caller asks for another name.
     pub fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, InterceptionCaError> {
         self.signer.current().server(host)
     }
@@ -104,7 +105,7 @@ impl Signer {
 
     fn issue(&self, host: &Host) -> Result<ServerConfig, InterceptionCaError> {
         let failed = |error: &dyn fmt::Display| {
-            InterceptionCaError(format!("cannot make a certificate for {host}: {error}"))
+            InterceptionCaError(format!("cannot issue a certificate for {host}: {error}"))
         };
         let now = SystemTime::now();
         let mut params = CertificateParams::default();
@@ -137,7 +138,8 @@ impl Signer {
     }
 }
 
-/// One identity, for those who ask for it by name or by none (RFC 6066 §3: an address is no name).
+/// Returns the certificate of one host if the caller asks for that host's name, or for none. A caller must
+/// not ask for an address (RFC 6066 §3).
 #[derive(Debug)]
 struct SingleHostResolver {
     host: Host,

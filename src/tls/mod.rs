@@ -1,4 +1,13 @@
-//! TLS configurations of both sides, made again when their files change.
+//! TLS configurations of both sides, rebuilt when their files change.
+//!
+//! ```text
+//! client           toward upstreams, token endpoints and collectors
+//! server           toward callers: the certificate of a listener
+//! interception_ca  toward callers inside a CONNECT: certificates issued for the hosts of services
+//! reloadable       a value built from files, and rebuilt when they change
+//! expiry           when certificates expire, for the metrics
+//! no_verifier      a client that verifies no certificate
+//! ```
 
 pub mod client;
 pub mod expiry;

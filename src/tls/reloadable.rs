@@ -1,5 +1,5 @@
-//! What is made of files and made again, under the running program, when they hold something else. Nothing here looks at
-//! files by itself: `reload` says when.
+//! A value that is built from files, and rebuilt while the program is running if their content changes. The
+//! module does not watch files: `reload` decides when they are read.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -8,37 +8,40 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-/// A value made of what files hold, the newest that could be made.
+/// A value built from the content of files: the newest that could be built.
 pub struct Reloadable<T> {
     current: ArcSwap<T>,
-    /// Fingerprint of the content that it is made of; with keys of its own, so that it says nothing of the content.
+    /// Keyed hash of the content from which the value was built; without the key it reveals nothing about the
+    /// content.
     content_hash: Mutex<u64>,
     keys: RandomState,
 }
 
-/// What a look at files came to that do not hold what they did, or that cannot be used.
+/// The result of reading files whose content has changed, or that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
-    /// What the files are for, such as `listener 127.0.0.1:8443`; the same at every look.
+    /// What the files are for, such as `listener 127.0.0.1:8443`; always the same for the same value.
     pub what: String,
-    /// It was made again, or what is wrong, without anything of the files' content; the value stays as it was then.
+    /// `Ok` if the value was rebuilt. On an error the value is unchanged; the message contains nothing of the
+    /// files' content.
     pub result: Result<(), String>,
 }
 
 impl<T> Reloadable<T> {
-    /// The first one. `files` is what they hold.
+    /// Builds the first value. `files` is their content.
     pub fn new<F: Hash, E>(files: Result<F, E>, make: impl FnOnce(&F) -> Result<T, E>) -> Result<Self, E> {
         let (files, keys) = (files?, RandomState::new());
         let content_hash = Mutex::new(keys.hash_one(&files));
         Ok(Self { current: ArcSwap::from_pointee(make(&files)?), content_hash, keys })
     }
 
-    /// The newest; the same `Arc` as long as the files hold the same.
+    /// The newest value; the same `Arc` until the files change.
     pub fn current(&self) -> Arc<T> {
         self.current.load_full()
     }
 
-    /// Makes it again where the files hold something else; `None` where they do not. What cannot be used changes nothing.
+    /// Rebuilds the value if the content of the files has changed; `None` if it has not. Files that cannot be
+    /// used change nothing.
     pub fn reload<F: Hash, E: ToString>(
         &self,
         what: &str,
@@ -63,7 +66,7 @@ impl<T> Reloadable<T> {
     }
 }
 
-/// Without the value, which may hold a key.
+/// Omits the value, which may hold a key.
 impl<T> fmt::Debug for Reloadable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reloadable").finish_non_exhaustive()
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn is_made_again_for_other_content_and_kept_where_that_cannot_be_used() {
+    fn reload_rebuilds_on_new_content_and_keeps_value_on_error() {
         assert_eq!(Reloadable::new(Ok("x"), number).err(), Some("1 characters and no number".into()));
         let one = Reloadable::new(Ok("1"), number).unwrap();
         let first = one.current();
@@ -88,9 +91,9 @@ mod tests {
         };
         assert_eq!(reload(Ok("1")), None);
         assert_eq!(reload(Ok("abc")), Some(Err("3 characters and no number".into())));
-        assert_eq!(reload(Err("gone")), Some(Err("gone".into())), "and is not forgotten at the next look");
+        assert_eq!(reload(Err("gone")), Some(Err("gone".into())), "reported again by the next reload");
         assert_eq!(reload(Err("gone")), Some(Err("gone".into())));
-        assert_eq!(reload(Ok("1")), None, "as it was");
+        assert_eq!(reload(Ok("1")), None, "the files are as they were");
         assert!(Arc::ptr_eq(&first, &one.current()));
         assert_eq!(reload(Ok("2")), Some(Ok(())));
         assert_eq!((reload(Ok("2")), *one.current()), (None, 2));

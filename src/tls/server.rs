@@ -1,4 +1,5 @@
-//! TLS toward callers: a listener's certificate, replaced under running connections when its files change.
+//! TLS toward callers: the certificate of a listener. It is replaced when its files change; open connections
+//! continue.
 
 use std::sync::Arc;
 
@@ -8,30 +9,30 @@ use super::reloadable::{Reloadable, Reloaded};
 use crate::config::{ListenAddress, ListenerTlsConfig};
 use crate::proto::http2;
 
-/// One listener's TLS.
+/// The TLS of one listener.
 pub struct ListenerTls {
     config: ListenerTlsConfig,
     server: Reloadable<ServerConfig>,
 }
 
-/// A certificate, key or `client_ca` that cannot be used.
+/// A certificate, key or client CA cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ListenerTlsError(String);
 
 impl ListenerTls {
-    /// Reads the files.
+    /// Reads the files, and builds the configuration.
     pub fn new(config: ListenerTlsConfig) -> Result<Self, ListenerTlsError> {
         let server = Reloadable::new(config.read(), |files| config.server(files).map(with_alpn));
         Ok(Self { server: server.map_err(ListenerTlsError)?, config })
     }
 
-    /// For the next handshake.
+    /// The configuration for the next handshake.
     pub fn current(&self) -> Arc<ServerConfig> {
         self.server.current()
     }
 
-    /// Looks at the files; `None` where they hold what is in use. What cannot be used leaves the certificate in use.
+    /// Reads the files again; `None` if they have not changed. Files that cannot be used change nothing.
     pub fn reload(&self, address: &ListenAddress) -> Option<Reloaded> {
         let server = |files: &_| self.config.server(files).map(with_alpn);
         self.server.reload(&format!("listener {address}"), self.config.read(), server)
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_that_does_not_fit_leaves_the_old_one_and_is_named() {
+    fn mismatched_pair_keeps_old_certificate_and_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         let pair = || rcgen::generate_simple_self_signed(["proxy.example".to_owned()]).unwrap();
@@ -62,21 +63,21 @@ mod tests {
         };
         let server = ListenerTls::new(config).unwrap();
         let address = ListenAddress::Tcp(([127, 0, 0, 1], 8443).into());
-        let look = || server.reload(&address).map(|reloaded| reloaded.result);
+        let reload = || server.reload(&address).map(|reloaded| reloaded.result);
         let first = server.current();
-        assert_eq!(look(), None);
+        assert_eq!(reload(), None);
 
         write("cert.pem", &new.cert.pem());
-        let Some(Err(error)) = look() else { panic!("a certificate with another's key") };
+        let Some(Err(error)) = reload() else { panic!("a certificate with another's key") };
         assert!(error.contains("not the one of the certificate"), "{error}");
         assert!(Arc::ptr_eq(&first, &server.current()));
 
         std::fs::remove_file(dir.path().join("key.pem")).unwrap();
-        assert!(matches!(look(), Some(Err(_))));
+        assert!(matches!(reload(), Some(Err(_))));
         assert!(Arc::ptr_eq(&first, &server.current()));
 
         write("key.pem", &new.signing_key.serialize_pem());
-        assert_eq!(look(), Some(Ok(())));
+        assert_eq!(reload(), Some(Ok(())));
         assert!(!Arc::ptr_eq(&first, &server.current()));
     }
 }

@@ -1,5 +1,5 @@
-//! Chooses the HTTP version for a request, and acquires a connection for it: a pooled one, a stream of a shared one, or a
-//! new one.
+//! Chooses the HTTP version for a request, and acquires a connection for it: a pooled one, a stream of a
+//! shared one, or a new one.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,7 +35,8 @@ impl Endpoint {
     fn alpn(&self, requirements: ProtocolRequirements) -> Alpn {
         match self.protocol {
             Protocol::Http2 => Alpn::H2,
-            // A request that came by HTTP/2 may need it (gRPC does). One that came by HTTP/1.1 stays as it is.
+            // A request that came by HTTP/2 may need it (gRPC does). One that came by HTTP/1.1 stays as it
+            // is.
             Protocol::Auto
                 if requirements.downstream_http2 && !requirements.websocket && !self.is_plain() =>
             {
@@ -45,13 +46,14 @@ impl Endpoint {
         }
     }
 
-    /// Whether the request may use a connection that requests share, so that the upstream may report it as unprocessed.
+    /// Whether the request may use a connection that requests share, so that the upstream may report it as
+    /// unprocessed.
     pub fn may_share(&self, requirements: ProtocolRequirements) -> bool {
         self.alpn(requirements) != Alpn::H1
     }
 
-    /// A connection that is already open, if there is one. For a request that must not be sent twice, only one that the
-    /// upstream is not likely to be closing.
+    /// A connection that is already open, if there is one. For a request that must not be sent twice, only
+    /// one that the upstream is not likely to be closing.
     pub fn idle(&self, requirements: ProtocolRequirements, is_idempotent: bool) -> Option<Connection> {
         match self.alpn(requirements) {
             Alpn::H1 => self.idle_http1(is_idempotent),

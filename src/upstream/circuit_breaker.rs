@@ -1,13 +1,13 @@
 //! A circuit breaker over consecutive failures.
 //!
-//! | state | requests | leaves it |
-//! |---|---|---|
-//! | closed | are sent | `failure_limit` failures in a row open it |
-//! | open | are not sent | after `open_duration` it is half-open |
-//! | half-open | one is sent, a probe | the probe's success closes it, its failure or another `open_duration` opens it again |
+//! - Closed: requests are sent. `failure_limit` failures in a row open the breaker.
+//! - Open: requests are not sent. After `open_duration` the breaker is half-open.
+//! - Half-open: one request is sent, the probe. Its success closes the breaker. Its failure opens the breaker
+//!   again, and so does the start of the probe, until there is a result.
 //!
-//! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit`: requests are
-//! rejected). It consists of relaxed atomics: a success in the closed state without failures reads one number.
+//! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit`:
+//! requests are rejected). It consists of relaxed atomics: a success in the closed state without failures
+//! reads one number.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -40,8 +40,8 @@ impl CircuitBreaker {
         Self { failure_limit, open_duration, failures: AtomicU32::new(0), open_until: AtomicDeadline::off() }
     }
 
-    /// Whether a request may be sent; otherwise the time after which one may. In the half-open state the first caller gets
-    /// the probe, and for the others the breaker is open for another `open_duration`.
+    /// Whether a request may be sent; otherwise the time after which one may. In the half-open state the
+    /// first caller gets the probe, and for the others the breaker is open for another `open_duration`.
     pub(super) fn try_acquire(&self) -> Result<(), Duration> {
         let Some(until) = self.open_until.get() else { return Ok(()) };
         let now = Tick::now();

@@ -13,16 +13,16 @@ use super::stream::Stream;
 use crate::config::Host;
 use crate::net::dns::Resolver;
 
-/// Time to wait for an alert after the handshake: in TLS 1.3 the server verifies the client's certificate when the client has
-/// finished (RFC 8446 §4.4.2.4).
+/// Time to wait for an alert after the handshake: in TLS 1.3 the server verifies the client's certificate
+/// when the client has finished (RFC 8446 §4.4.2.4).
 const POST_HANDSHAKE_WAIT: Duration = Duration::from_millis(500);
 
 /// A server to connect to.
 pub struct ConnectProbe(Connector);
 
 impl ConnectProbe {
-    /// A server that is not an upstream, such as a token endpoint. `proxy` opens the tunnel to it: host, port and, if the proxy
-    /// requires it, `Proxy-Authorization`.
+    /// A server that is not an upstream, such as a token endpoint. `proxy` opens the tunnel to it: host, port
+    /// and, if the proxy requires it, `Proxy-Authorization`.
     pub fn new(
         (host, port): (Host, u16),
         tls: EndpointTls,

@@ -13,7 +13,8 @@ pub struct Connection {
     pub stream: Stream,
     /// The peer; the forward proxy, if there is one.
     pub address: SocketAddr,
-    /// The time for which it was idle, if it has carried a request before: the upstream may have closed it at any moment.
+    /// The time for which it was idle, if it has carried a request before: the upstream may have closed it at
+    /// any moment.
     pub(super) idle: Option<Duration>,
     /// Whether it is a stream of a connection that was open before.
     pub(super) is_shared: bool,
@@ -31,8 +32,8 @@ impl Connection {
         self.idle.is_some() || self.is_shared
     }
 
-    /// A handle to check the connection with a PING if the upstream does not respond; `None` for HTTP/1.1, whose connections
-    /// carry one request.
+    /// A handle to check the connection with a PING if the upstream does not respond; `None` for HTTP/1.1,
+    /// whose connections carry one request.
     pub fn ping_handle(&self) -> Option<PingHandle> {
         match &self.stream {
             Stream::Http2(stream) => Some(stream.ping_handle()),

@@ -95,8 +95,8 @@ impl Endpoint {
         (if self.is_plain() { "http" } else { "https" }, host, self.connector.port)
     }
 
-    /// Returns a connection for the next request. Only after a whole request was written and a whole response was read.
-    /// `keep_alive` is the timeout that the upstream has announced.
+    /// Returns a connection for the next request. Only after a whole request was written and a whole response
+    /// was read. `keep_alive` is the timeout that the upstream has announced.
     pub fn release(&self, connection: Connection, keep_alive: Option<Duration>) {
         if !matches!(connection.stream, Stream::Http2(_)) {
             self.pool.put(connection.stream, connection.address, keep_alive);
@@ -134,10 +134,7 @@ impl Endpoint {
     /// Records that a request got a response.
     pub(super) fn record_success(&self) {
         if self.circuit_breaker.record_success() == Transition::Closed {
-            tracing::info!(
-                upstream.url = self.authority,
-                "the upstream URL responds again and gets its share of the requests"
-            );
+            tracing::info!(upstream.url = self.authority, "endpoint answers again");
         }
     }
 
@@ -147,8 +144,8 @@ impl Endpoint {
             tracing::warn!(
                 upstream.url = self.authority,
                 upstream.failures = CONSECUTIVE_FAILURES,
-                upstream.passed_over.seconds = EJECTION_TIME.as_secs(),
-                "the upstream URL does not respond; it is passed over as long as another one responds"
+                upstream.ejected_s = EJECTION_TIME.as_secs(),
+                "endpoint ejected: it does not answer, and another one does"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! Limits on the use of an upstream: requests at a time (`max_in_flight`), requests in a time (`rate_limit`), and the circuit
-//! breaker (`circuit`).
+//! Limits on the use of an upstream: requests at a time (`max_in_flight`), requests in a time (`rate_limit`),
+//! and the circuit breaker (`circuit`).
 //!
 //! They consist of atomics. A service without limits has no [`Limits`].
 

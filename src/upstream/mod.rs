@@ -16,8 +16,8 @@
 //! worker            which part of the idle connections belongs to a thread
 //! ```
 //!
-//! A connection is verified before it is handed out, and belongs to one service only. It is returned only by the code that
-//! has read a whole response from it.
+//! A connection is verified before it is handed out, and belongs to one service only. It is returned only by
+//! the code that has read a whole response from it.
 
 mod acquire;
 mod circuit_breaker;

@@ -1,4 +1,5 @@
-//! Connections to hosts without a service: Sidekey passes the bytes of such a tunnel on, and does not read them.
+//! Connections to hosts without a service: Sidekey passes the bytes of such a tunnel on, and does not read
+//! them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -69,8 +70,8 @@ impl PassthroughConnector {
     }
 }
 
-/// Whether an address is one that callers must not reach through a proxy: Sidekey's own admin pages, private ports of other
-/// programs, a cloud's metadata server.
+/// Whether an address is one that callers must not reach through a proxy: Sidekey's own admin pages, private
+/// ports of other programs, a cloud's metadata server.
 fn is_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {

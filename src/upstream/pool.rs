@@ -1,16 +1,17 @@
-//! Idle HTTP/1.1 connections of one endpoint: a stack for each worker thread, so that the most recently used connection is
-//! taken first, and the others can become old and be closed.
+//! Idle HTTP/1.1 connections of one endpoint: a stack for each worker thread, so that the most recently used
+//! connection is taken first, and the others can become old and be closed.
 //!
-//! A connection is registered with the event loop of the thread that opened it, so a worker takes its own connections first.
-//! It takes one of another worker only if it has none: that costs a wake-up across threads, but saves a TLS handshake. Apart
-//! from that and from the sweep only its own worker locks a stack, so the lock is nearly always free.
+//! A connection is registered with the event loop of the thread that opened it, so a worker takes its own
+//! connections first. It takes one of another worker only if it has none: that costs a wake-up across
+//! threads, but saves a TLS handshake. Apart from that and from the sweep only its own worker locks a stack,
+//! so the lock is nearly always free.
 //!
-//! An upstream may be closing an idle connection at the moment in which it is taken, and nothing on this side can show it. A
-//! request that must not be sent twice gets no connection for which that is likely:
+//! An upstream may be closing an idle connection at the moment in which it is taken, and nothing on this side
+//! can show it. A request that must not be sent twice gets no connection for which that is likely:
 //!
 //! - A connection is used no longer than `Keep-Alive: timeout=N` says, less one second.
-//! - If the upstream was observed to close connections after some time, a connection that was idle for half of that time is
-//!   left to idempotent requests.
+//! - If the upstream was observed to close connections after some time, a connection that was idle for half
+//!   of that time is left to idempotent requests.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -25,7 +26,8 @@ use crate::net::deadline::{AtomicDeadline, Tick, millis};
 
 /// Idle connections that one worker keeps to one endpoint; further ones are closed.
 const MAX_IDLE_PER_WORKER: usize = 1024;
-/// Time for which an observed keep-alive limit is respected. What looked like a limit may have been a restart.
+/// Time for which an observed keep-alive limit is respected. What looked like a limit may have been a
+/// restart.
 const OBSERVATION_TTL: Duration = Duration::from_secs(300);
 
 /// The idle connections of one endpoint.
@@ -79,7 +81,8 @@ impl Pool {
         })
     }
 
-    /// Keeps a connection for the next request; closes it if a limit is reached. `keep_alive` is the upstream's timeout.
+    /// Keeps a connection for the next request; closes it if a limit is reached. `keep_alive` is the
+    /// upstream's timeout.
     pub(super) fn put(&self, stream: Stream, address: SocketAddr, keep_alive: Option<Duration>) {
         // The upstream's timeout began when it wrote the response.
         let announced = keep_alive.map(|timeout| timeout.saturating_sub(Duration::from_secs(1)));

@@ -28,9 +28,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// An upstream without connections. `tls` is for each URL, in the order of the configuration; `proxy_authorization` is for
-    /// the proxy of `proxy_url`. `sensitive_headers` names the fields that hold the credential: HTTP/2 connections, which
-    /// callers share, keep their values out of the HPACK table.
+    /// An upstream without connections. `tls` is for each URL, in the order of the configuration;
+    /// `proxy_authorization` is for the proxy of `proxy_url`. `sensitive_headers` names the fields that hold
+    /// the credential: HTTP/2 connections, which callers share, keep their values out of the HPACK table.
     pub fn new(
         service: &ServiceConfig,
         tls: Vec<EndpointTls>,
@@ -71,7 +71,8 @@ impl Upstream {
         &self.endpoints
     }
 
-    /// The endpoint whose turn it is. One whose circuit breaker is open is passed over; if all are open, none is.
+    /// The endpoint whose turn it is. One whose circuit breaker is open is passed over; if all are open, none
+    /// is.
     pub fn pick(&self) -> &Endpoint {
         let [only] = &*self.endpoints else { return self.pick_among(&[]) };
         only
@@ -107,7 +108,7 @@ impl Upstream {
         if let Some(breaker) = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref())
             && breaker.record_success() == Transition::Closed
         {
-            tracing::info!(service.name = self.name, "circuit closed: the upstream responds again");
+            tracing::info!(sidekey.service = self.name, "circuit breaker closed: the upstream answers again");
         }
     }
 
@@ -118,8 +119,8 @@ impl Upstream {
             && breaker.record_failure() == Transition::Opened
         {
             tracing::warn!(
-                service.name = self.name,
-                "circuit open: the last requests failed, so requests are rejected for a while"
+                sidekey.service = self.name,
+                "circuit breaker open: the last requests failed, so requests are rejected for a while"
             );
         }
     }
@@ -135,7 +136,8 @@ impl Upstream {
         Some(breaker.is_open())
     }
 
-    /// Closes idle connections, and keeps none from now on: the service was removed, or its upstream was replaced.
+    /// Closes idle connections, and keeps none from now on: the service was removed, or its upstream was
+    /// replaced.
     pub fn retire(&self) {
         self.endpoints.iter().for_each(Endpoint::retire);
     }

@@ -22,8 +22,9 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Whether there is nothing to read, as it must be on an idle connection. At the end of the stream the upstream has closed
-    /// it. A byte without a request would be read as the start of the next response, so the connection cannot be used either.
+    /// Whether there is nothing to read, as it must be on an idle connection. At the end of the stream the
+    /// upstream has closed it. A byte without a request would be read as the start of the next response, so
+    /// the connection cannot be used either.
     pub(super) fn has_nothing_to_read(&mut self) -> bool {
         let mut byte = [0];
         let mut context = Context::from_waker(Waker::noop());
@@ -42,11 +43,11 @@ macro_rules! delegate {
     };
 }
 
-/// Reads all TLS records that have arrived and fit into `buf`, without waiting: what is passed on then takes one write instead of
-/// four.
+/// Reads all TLS records that have arrived and fit into `buf`, without waiting: what is passed on then takes
+/// one write instead of four.
 ///
-/// An error after the first record is left to the next read, which reports it again: rustls remembers errors, and an end
-/// without `close_notify` is one.
+/// An error after the first record is left to the next read, which reports it again: rustls remembers errors,
+/// and an end without `close_notify` is one.
 fn poll_records(
     stream: &mut TlsStream<ReadAhead<TcpStream>>,
     cx: &mut Context<'_>,

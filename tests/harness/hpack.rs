@@ -1,5 +1,5 @@
-//! Reads HPACK blocks (RFC 7541) as they are on the wire: each field with its representation, which the `h2` crate does not
-//! report.
+//! Reads HPACK blocks (RFC 7541) as they are on the wire: each field with its representation, which the `h2`
+//! crate does not report.
 
 use std::collections::VecDeque;
 

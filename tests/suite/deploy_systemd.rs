@@ -72,6 +72,6 @@ async fn a_socket_that_is_no_listeners_is_a_start_failure_that_names_it() {
     assert_eventually(PATIENCE, "it listens", async || process.output().contains("Listening on")).await;
     let _caller = Connection::open(address).await;
     assert_eq!(process.ended(PATIENCE).await.code(), Some(1));
-    let said = format!("the service manager listens at {address} and passed that on");
+    let said = format!("the service manager passed a socket for {address}, and");
     assert_eventually(PATIENCE, "it says why", async || process.output().contains(&said)).await;
 }

@@ -1,5 +1,5 @@
-//! A credential is never-indexed on the wire of an HTTP/2 upstream (RFC 7541 §7.1.3): it enters no HPACK table, neither that of
-//! a connection that callers share nor that of an intermediary.
+//! A credential is never-indexed on the wire of an HTTP/2 upstream (RFC 7541 §7.1.3): it enters no HPACK
+//! table, neither that of a connection that callers share nor that of an intermediary.
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

@@ -83,14 +83,14 @@ async fn a_new_process_that_cannot_start_changes_nothing() {
     tokens.always(TokenAnswer::error(503, "temporarily_unavailable"));
     settle(&sidekey, &(services.clone() + &service("crm", &upstream, &tokens, "", "")));
     sidekey.signal(Signal::SIGUSR2);
-    said("a new process has the sockets").await;
+    said("sockets sent to a new process").await;
     tokens.received(1).await;
     let started =
         sidekey.events().into_iter().rfind(|event| event["message"] == "started a new process to take over");
     let new = started.unwrap()["process.id"].as_i64().unwrap();
     let new = nix::unistd::Pid::from_raw(i32::try_from(new).unwrap());
     nix::sys::signal::kill(new, Signal::SIGKILL).unwrap();
-    said("no new process took over, this one goes on").await;
+    said("no new process took over, this process continues").await;
     for _ in 0..20 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
     }

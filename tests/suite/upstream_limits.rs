@@ -102,10 +102,12 @@ async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
     assert_eq!(chaos.connections(), connections, "nothing is tried while it is open");
     assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(1.0));
     assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(0.0));
-    sidekey.logged("circuit open: the last requests failed, so requests are rejected for a while").await;
+    sidekey
+        .logged("circuit breaker open: the last requests failed, so requests are rejected for a while")
+        .await;
     chaos.resume();
     assert_eventually(PATIENCE, "it closes", async || sidekey.get("/api/x").await.status == 200).await;
-    sidekey.logged("circuit closed: the upstream responds again").await;
+    sidekey.logged("circuit breaker closed: the upstream answers again").await;
     assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
     for _ in 0..5 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);

@@ -1,4 +1,4 @@
-//! What is known of one name, and for how long it is good.
+//! The cached addresses of one name, and how long they are valid.
 
 use std::io;
 use std::net::IpAddr;
@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A shorter TTL, zero among them, counts as this: one look for each connection would be a query for each request.
+/// A shorter TTL is raised to this: with a TTL of zero each connection would cost a query.
 const MIN_TTL: Duration = Duration::from_secs(1);
-/// After a failure the name servers are left alone for this long, if there is an old answer to go on with.
+/// Time after a failure in which the name servers are not queried again, if there is a stale answer.
 const FAILURE_BACKOFF: Duration = Duration::from_secs(2);
 
-/// One name.
+/// The cache entry of one name.
 pub(crate) struct CacheEntry {
     name: Box<str>,
     cached: Mutex<Cached>,
-    /// Held by who asks.
+    /// Locked by the task that queries the name servers.
     lookup: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Cached {
     answer: Option<Addresses>,
-    /// After a failure.
+    /// Set after a failure.
     backoff_until: Option<Instant>,
-    /// Counts answers.
+    /// The number of answers so far.
     generation: u64,
     last_used: Option<Instant>,
 }
@@ -33,22 +33,22 @@ struct Cached {
 #[derive(Clone)]
 struct Addresses {
     ips: Arc<[IpAddr]>,
-    /// From here on it is asked for again, in the background.
+    /// From this time on the answer is refreshed in the background.
     refresh_at: Instant,
     valid_until: Instant,
 }
 
-/// What can be done with what is cached.
+/// How fresh the cached addresses are.
 pub(crate) enum CacheState {
-    /// Good.
+    /// Valid.
     Fresh(Arc<[IpAddr]>),
-    /// Good, and time to ask again.
+    /// Valid, and due for a refresh. Only one caller per answer gets this state.
     Aging(Arc<[IpAddr]>),
-    /// Its TTL is over; a new one is worth a moment's wait.
+    /// Expired; a new answer is worth waiting for a moment.
     Stale(Arc<[IpAddr]>),
-    /// Its TTL is over, and the name servers have just failed.
+    /// Expired, and the name servers have just failed.
     Failing(Arc<[IpAddr]>),
-    /// There never was an answer.
+    /// There was no answer yet.
     Unknown,
 }
 
@@ -61,6 +61,7 @@ impl CacheEntry {
         &self.name
     }
 
+    /// The state of the entry; marks it as used.
     pub(crate) fn state(&self, now: Instant) -> CacheState {
         let mut cached = self.cached.lock();
         cached.last_used = Some(now);
@@ -71,7 +72,7 @@ impl CacheEntry {
             () if now < answer.refresh_at => CacheState::Fresh(ips),
             () if now < answer.valid_until && is_backing_off => CacheState::Fresh(ips),
             () if now < answer.valid_until => {
-                // One asks; the others go on with what there is.
+                // One caller refreshes. The others use the valid answer.
                 answer.refresh_at = answer.valid_until;
                 CacheState::Aging(ips)
             }
@@ -80,11 +81,12 @@ impl CacheEntry {
         }
     }
 
+    /// Whether the entry was not used for this time.
     pub(crate) fn is_unused_since(&self, now: Instant, time: Duration) -> bool {
         self.cached.lock().last_used.is_none_or(|used| now.saturating_duration_since(used) > time)
     }
 
-    /// Waits for its turn to ask.
+    /// Waits for the right to query the name servers.
     pub(crate) async fn lock_lookup(&self) -> LookupGuard<'_> {
         let generation = self.cached.lock().generation;
         let lock = self.lookup.lock().await;
@@ -92,16 +94,16 @@ impl CacheEntry {
     }
 }
 
-/// The turn to ask for a name.
+/// The right to query the name servers for a name.
 pub(crate) struct LookupGuard<'e> {
     entry: &'e CacheEntry,
-    /// As of before the wait.
+    /// The number of answers before the wait.
     generation: u64,
     _lock: tokio::sync::MutexGuard<'e, ()>,
 }
 
 impl LookupGuard<'_> {
-    /// The answer that somebody else got while this one waited.
+    /// The answer that another task got during the wait.
     pub(crate) fn concurrent_result(&self) -> Option<Arc<[IpAddr]>> {
         let cached = self.entry.cached.lock();
         if cached.generation == self.generation {
@@ -110,22 +112,26 @@ impl LookupGuard<'_> {
         cached.answer.as_ref().map(|answer| answer.ips.clone())
     }
 
+    /// Stores an answer.
     pub(crate) fn store(&mut self, ips: Arc<[IpAddr]>, until: Instant) {
         let now = Instant::now();
         let ttl = until.saturating_duration_since(now).max(MIN_TTL);
         let mut cached = self.entry.cached.lock();
         if cached.backoff_until.take().is_some() {
-            tracing::info!(dns.name = self.entry.name(), "the name resolves again");
+            tracing::info!(dns.name = self.entry.name(), "name resolves again");
         }
         cached.generation += 1;
         cached.answer = Some(Addresses { ips, refresh_at: now + ttl.mul_f64(0.8), valid_until: now + ttl });
     }
 
-    /// Notes a failure, and makes the error of it.
+    /// Records a failure, and returns it as an error.
     pub(crate) fn failed(&mut self, message: &str) -> io::Error {
         let mut cached = self.entry.cached.lock();
         if cached.answer.is_some() && cached.backoff_until.is_none() {
-            tracing::warn!(dns.name = self.entry.name(), "the last addresses stay in use: {message}");
+            tracing::warn!(
+                dns.name = self.entry.name(),
+                "name lookup failed, the last addresses stay in use: {message}"
+            );
         }
         cached.backoff_until = Some(Instant::now() + FAILURE_BACKOFF);
         io::Error::other(message.to_owned())

@@ -1,4 +1,4 @@
-//! A name server for tests: answers every query by script, and counts them.
+//! A name server for tests: sends a scripted reply to every query, and counts the queries.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl NameServer {
         self.address.port()
     }
 
-    pub(crate) fn say(&self, reply: Reply) {
+    pub(crate) fn reply(&self, reply: Reply) {
         *self.reply.lock() = reply;
     }
 

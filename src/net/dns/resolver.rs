@@ -1,7 +1,8 @@
 //! Looks host names up, and keeps the answers.
 //!
-//! An answer is used for its TTL and asked for again in the background before that ends, as long as somebody uses it. While
-//! the name servers do not answer, the last answer stays in use: an upstream is not down because DNS is.
+//! An answer is used for its TTL. If it is in use, it is refreshed in the background before the TTL ends.
+//! While the name servers do not respond, the last answer stays in use (serve-stale, RFC 8767): an upstream
+//! is not down because DNS is.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,13 +18,14 @@ use parking_lot::Mutex;
 use super::cache_entry::{CacheEntry, CacheState};
 use crate::config::Host;
 
-/// With an old answer at hand, a new one is waited for no longer than this.
+/// Time to wait for a new answer if there is a stale one.
 const STALE_WAIT: Duration = Duration::from_secs(1);
-/// Names that nobody has asked for in this time are forgotten, once there are many.
+/// Time after which an unused entry may be removed.
 const UNUSED_TTL: Duration = Duration::from_secs(3600);
+/// Number of entries from which on unused ones are removed.
 const MAX_ENTRIES: usize = 1024;
 
-/// Resolves host names; a clone shares the answers.
+/// Resolves host names. Clones share the cache.
 #[derive(Clone)]
 pub struct Resolver(Arc<Inner>);
 
@@ -33,18 +35,18 @@ struct Inner {
 }
 
 impl Resolver {
-    /// Reads the machine's resolver configuration. Without one (a container of its own making), names in `/etc/hosts`
+    /// Reads the machine's resolver configuration. Without one (in some containers), names in `/etc/hosts`
     /// and literal addresses still work.
     pub fn from_system() -> io::Result<Self> {
         let builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
-            tracing::warn!("no resolver configuration, so no DNS: {error}");
+            tracing::warn!("no resolver configuration, so DNS is not used: {error}");
             TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
         });
         Self::build(builder)
     }
 
     fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> io::Result<Self> {
-        // Answers are kept here: one from a cache below would be no newer than the one it is to replace.
+        // This module is the cache: a second one below it would serve the answer that is to be replaced.
         builder.options_mut().cache_size = 0;
         let dns = builder.build().map_err(io::Error::other)?;
         Ok(Self(Arc::new(Inner { dns, entries: Mutex::default() })))
@@ -93,7 +95,7 @@ impl Resolver {
         entry
     }
 
-    /// Asks in the background; the task goes on if nobody waits for it.
+    /// Queries the name servers in the background. The task continues if the result is not awaited.
     fn refresh_in_background(
         &self,
         entry: &Arc<CacheEntry>,
@@ -102,7 +104,8 @@ impl Resolver {
         tokio::spawn(async move { resolver.query(&entry).await })
     }
 
-    /// Asks the name servers; whoever else does so at the same time waits for the same answer.
+    /// Queries the name servers. Concurrent queries for the same name wait for the first one, and share its
+    /// answer.
     async fn query(&self, entry: &CacheEntry) -> io::Result<Arc<[IpAddr]>> {
         let mut guard = entry.lock_lookup().await;
         if let Some(ips) = guard.concurrent_result() {
@@ -118,7 +121,7 @@ impl Resolver {
             }
             Ok(_) => Err(guard.failed(&no_such_host(entry.name()))),
             Err(error) if error.is_no_records_found() => Err(guard.failed(&no_such_host(entry.name()))),
-            Err(error) => Err(guard.failed(&format!("cannot look {} up: {error}", entry.name()))),
+            Err(error) => Err(guard.failed(&format!("cannot resolve {}: {error}", entry.name()))),
         }
     }
 }
@@ -127,7 +130,7 @@ fn no_such_host(name: &str) -> String {
     format!("no such host: {name}")
 }
 
-/// For the HTTP client of token endpoints.
+/// For the HTTP client of token endpoints and collectors.
 impl reqwest::dns::Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         let resolver = self.clone();
@@ -165,9 +168,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_address_is_found_and_asked_for_once_in_its_ttl() {
+    async fn lookup_finds_all_addresses_with_one_query_per_ttl() {
         let server = NameServer::start().await;
-        server.say(Reply::of(&["192.0.2.1", "192.0.2.2", "2001:db8::1"], 300));
+        server.reply(Reply::of(&["192.0.2.1", "192.0.2.2", "2001:db8::1"], 300));
         let resolver = resolver(&server);
         let all = ["[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.2:443"];
         let (first, second) = tokio::join!(lookup(&resolver), lookup(&resolver));
@@ -179,31 +182,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_in_use_is_renewed_before_its_ttl_ends_with_nobody_waiting() {
+    async fn answer_in_use_is_refreshed_in_background() {
         let server = NameServer::start().await;
-        server.say(Reply::of(&["192.0.2.1"], 4));
+        server.reply(Reply::of(&["192.0.2.1"], 4));
         let resolver = resolver(&server);
         assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
-        server.say(Reply::of(&["192.0.2.7"], 300));
-        // Every look gets an answer at once; one of them, late in the TTL, has a new one fetched.
-        let mut looks = 0;
+        server.reply(Reply::of(&["192.0.2.7"], 300));
+        // Every lookup gets an answer at once; one of them, late in the TTL, starts the refresh.
+        let mut lookups = 0;
         while lookup(&resolver).await.unwrap() != ["192.0.2.7:443"] {
-            looks += 1;
-            assert!(looks < 1000, "never renewed");
+            lookups += 1;
+            assert!(lookups < 1000, "never refreshed");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(looks > 1, "the TTL is kept to");
+        assert!(lookups > 1, "the TTL is respected");
         assert_eq!(server.queries(), 4);
     }
 
     #[tokio::test]
-    async fn the_last_answer_is_used_while_the_name_servers_fail() {
+    async fn stale_answer_is_used_while_name_servers_fail() {
         let server = NameServer::start().await;
-        server.say(Reply::of(&["192.0.2.1"], 1));
+        server.reply(Reply::of(&["192.0.2.1"], 1));
         let resolver = resolver(&server);
         assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
-        for silence in [Reply::ServerFailure, Reply::Nothing] {
-            server.say(silence);
+        for failure in [Reply::ServerFailure, Reply::Nothing] {
+            server.reply(failure);
             let before = server.queries();
             while server.queries() == before {
                 assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
@@ -211,22 +214,22 @@ mod tests {
             }
             assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
         }
-        server.say(Reply::of(&["192.0.2.9"], 300));
+        server.reply(Reply::of(&["192.0.2.9"], 300));
         while lookup(&resolver).await.unwrap() != ["192.0.2.9:443"] {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     #[tokio::test]
-    async fn a_name_that_never_resolved_is_an_error_that_names_it() {
+    async fn name_without_answer_is_an_error_that_names_it() {
         let server = NameServer::start().await;
-        server.say(Reply::NoSuchName);
+        server.reply(Reply::NoSuchName);
         let resolver = resolver(&server);
         assert_eq!(lookup(&resolver).await.unwrap_err().to_string(), "no such host: api.example.com");
-        server.say(Reply::Nothing);
+        server.reply(Reply::Nothing);
         let error = lookup(&resolver).await.unwrap_err().to_string();
-        assert!(error.starts_with("cannot look api.example.com up: "), "{error}");
-        server.say(Reply::of(&["192.0.2.1"], 300));
+        assert!(error.starts_with("cannot resolve api.example.com: "), "{error}");
+        server.reply(Reply::of(&["192.0.2.1"], 300));
         assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
     }
 }

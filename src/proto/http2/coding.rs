@@ -4,8 +4,8 @@ use std::io;
 
 use super::limits::MAX_HEAD;
 
-/// How the bytes of a body are coded. The data plane has checked them before it wrote them, so this only removes what
-/// `proxy::wire::framing` let through.
+/// How the bytes of a body are coded. The data plane has checked them before it wrote them, so this only
+/// removes what `proxy::wire::framing` let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Coding {
     /// The number of bytes that are left.
@@ -51,7 +51,8 @@ pub(super) enum ChunkedState {
 }
 
 impl ChunkedParser {
-    /// Moves bytes up to and including a line feed to `line`; returns their number and whether there was a line feed.
+    /// Moves bytes up to and including a line feed to `line`; returns their number and whether there was a
+    /// line feed.
     pub(super) fn take_line(&mut self, bytes: &[u8]) -> io::Result<(usize, bool)> {
         let end = memchr::memchr(b'\n', bytes);
         let count = end.map_or(bytes.len(), |end| end + 1);

@@ -19,11 +19,12 @@ use crate::proto::fields::HeaderClass;
 /// Number of fields in one head: those that the data plane passes on, and some that it writes itself.
 const MAX_FIELDS: usize = 160;
 
-/// Writes the head of a request. `has_body`: the stream continues after the head. A request for a WebSocket (RFC 8441) is
-/// written as the `GET` that requests one in HTTP/1.1.
+/// Writes the head of a request. `has_body`: the stream continues after the head. A request for a WebSocket
+/// (RFC 8441) is written as the `GET` that requests one in HTTP/1.1.
 ///
-/// What the two versions express in different ways is written in the way of HTTP/1.1. A contradiction (`:authority` and
-/// `Host`, several lengths) is written unchanged, so that the HTTP/1.1 parser rejects it like any other.
+/// What the two versions express in different ways is written in the way of HTTP/1.1. A contradiction
+/// (`:authority` and `Host`, several lengths) is written unchanged, so that the HTTP/1.1 parser rejects it
+/// like any other.
 pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) {
     let is_websocket = websocket::is_websocket(parts);
     let method = if is_websocket { &Method::GET } else { &parts.method };
@@ -104,8 +105,8 @@ pub fn write_response(out: &mut Vec<u8>, message: &Response<()>, has_body: bool,
     }
 }
 
-/// The body length that these fields give; `None` if they announce trailers, which only chunked coding can carry. The `h2`
-/// crate checks that a stream is as long as its length says.
+/// The body length that these fields give; `None` if they announce trailers, which only chunked coding can
+/// carry. The `h2` crate checks that a stream is as long as its length says.
 pub fn length(fields: &HeaderMap) -> Option<u64> {
     if fields.contains_key(TRAILER) {
         return None;
@@ -125,8 +126,8 @@ pub struct Head<T> {
     pub length: usize,
 }
 
-/// Reads the response head at the front of `bytes`, as the data plane has written it. `to_head`: the response is to a `HEAD`
-/// request.
+/// Reads the response head at the front of `bytes`, as the data plane has written it. `to_head`: the response
+/// is to a `HEAD` request.
 pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()>>> {
     let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
     let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -147,9 +148,10 @@ pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()
 
 /// Reads the request head at the front of `bytes`, for a stream of a connection with this scheme.
 ///
-/// The values of `sensitive` fields, of `Authorization` and of `Cookie` are never-indexed on the wire (RFC 7541 §7.1.3). The
-/// `h2` crate (0.4) cannot mark `:path`, which may hold a credential in its query: it sends it as a literal without indexing,
-/// so the path enters no table of this connection, but an intermediary may index it on the next hop.
+/// The values of `sensitive` fields, of `Authorization` and of `Cookie` are never-indexed on the wire (RFC
+/// 7541 §7.1.3). The `h2` crate (0.4) cannot mark `:path`, which may hold a credential in its query: it sends
+/// it as a literal without indexing, so the path enters no table of this connection, but an intermediary may
+/// index it on the next hop.
 pub fn read_request(
     bytes: &[u8],
     scheme: &Scheme,
@@ -178,7 +180,8 @@ pub fn read_request(
     Ok(Head { message, coding, length })
 }
 
-/// Percent-encodes the characters that no URI has (RFC 3986 §2): HTTP/1.1 servers accept them, HTTP/2 libraries do not.
+/// Percent-encodes the characters that no URI has (RFC 3986 §2): HTTP/1.1 servers accept them, HTTP/2
+/// libraries do not.
 fn encode_target(target: &str) -> Cow<'_, str> {
     let is_invalid =
         |byte: u8| matches!(byte, b'<' | b'>' | b'`' | b'"' | b'{' | b'}' | b'|' | b'^' | b'\\' | 0x7f..);
@@ -196,7 +199,8 @@ fn encode_target(target: &str) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
-/// Fills `map` with the fields that exist in HTTP/2, and marks those with a credential. Their values share one copy of the head.
+/// Fills `map` with the fields that exist in HTTP/2, and marks those with a credential. Their values share
+/// one copy of the head.
 fn fields(
     head: &[u8],
     parsed: &[httparse::Header<'_>],
@@ -285,8 +289,8 @@ mod tests {
             .header("cookie", "b=2");
         assert_eq!(
             written(request, true),
-            "POST /crm/x?y=1 HTTP/1.1\r\nhost: sidekey:8080\r\nx-one: 1\r\nte: trailers\r\ncookie: a=1; b=2\r\n\
-             transfer-encoding: chunked\r\n\r\n"
+            "POST /crm/x?y=1 HTTP/1.1\r\nhost: sidekey:8080\r\nx-one: 1\r\nte: trailers\r\n\
+             cookie: a=1; b=2\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         let sized = Request::put("http://h/").header("content-length", "5").header("host", "H");
         assert_eq!(written(sized, true), "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\n");
@@ -304,8 +308,8 @@ mod tests {
 
     #[test]
     fn read_response_drops_connection_fields() {
-        let bytes = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-empty:\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: close\r\n\
-                      Keep-Alive: 5\r\nTransfer-Encoding: chunked\r\n\r\nrest";
+        let bytes = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-empty:\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\
+                      Connection: close\r\nKeep-Alive: 5\r\nTransfer-Encoding: chunked\r\n\r\nrest";
         let head = read_response(bytes, false).unwrap();
         assert_eq!((head.length, head.coding), (bytes.len() - 4, Coding::chunked()));
         let fields: Vec<_> =

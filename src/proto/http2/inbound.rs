@@ -16,7 +16,8 @@ pub struct InboundBody {
     stream: RecvStream,
     /// Content that has arrived and is not read yet.
     data: Bytes,
-    /// Chunked coding that comes before `data`: a size line, a line ending, or the last chunk and the trailer section.
+    /// Chunked coding that comes before `data`: a size line, a line ending, or the last chunk and the trailer
+    /// section.
     coding: Vec<u8>,
     /// The number of bytes of `coding` that were read.
     coding_read: usize,
@@ -38,8 +39,8 @@ enum State {
 }
 
 impl InboundBody {
-    /// `length` is the length that the head gives. Without it the content is read in chunked coding, unless the stream has
-    /// ended.
+    /// `length` is the length that the head gives. Without it the content is read in chunked coding, unless
+    /// the stream has ended.
     pub fn new(stream: RecvStream, length: Option<u64>) -> Self {
         let state = match length {
             Some(0) => State::Done,
@@ -62,8 +63,8 @@ impl InboundBody {
 
     /// Reads and discards the rest of the body, `limit` bytes at most.
     ///
-    /// Some callers (curl before 8.0) lose a response that arrives early if their stream is reset before they have sent all of
-    /// a small body.
+    /// Some callers (curl before 8.0) lose a response that arrives early if their stream is reset before they
+    /// have sent all of a small body.
     pub async fn discard(&mut self, limit: usize) {
         let mut discarded = 0;
         while discarded <= limit && !self.stream.is_end_stream() {
@@ -74,8 +75,8 @@ impl InboundBody {
         }
     }
 
-    /// Reads what has arrived. Reads nothing if the stream ended before its length was reached. Must not be called after the
-    /// end of the body.
+    /// Reads what has arrived. Reads nothing if the stream ended before its length was reached. Must not be
+    /// called after the end of the body.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {

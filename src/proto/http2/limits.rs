@@ -1,7 +1,7 @@
 //! Limits on HTTP/2 connections, the same toward callers and toward upstreams.
 //!
-//! Every limit is set, so that none depends on a default of the `h2` crate. Floods of CONTINUATION frames, pings, settings
-//! and small or empty frames end a connection by limits that the crate derives from these.
+//! Every limit is set, so that none depends on a default of the `h2` crate. Floods of CONTINUATION frames,
+//! pings, settings and small or empty frames end a connection by limits that the crate derives from these.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ pub const SEND_BUFFER: usize = 64 * 1024;
 pub const MAX_FRAME: u32 = 32 * 1024;
 /// Size of the largest head that is accepted: names, values and 32 bytes for each field (RFC 9113 §6.5.2).
 pub const MAX_HEAD: u32 = 64 * 1024;
-/// A peer that causes this side to refuse or reset more streams than this in the life of a connection is disconnected.
+/// A peer that causes this side to refuse or reset more streams than this in the life of a connection is
+/// disconnected.
 pub const MAX_LOCAL_RESETS: usize = 1000;
 /// Streams that the peer may reset before this side has accepted them (rapid reset, CVE-2023-44487).
 pub const MAX_PENDING_RESETS: usize = 20;
@@ -45,7 +46,8 @@ macro_rules! set_limits {
     };
 }
 
-/// A builder of connections to an upstream. Until the upstream's settings have arrived, no stream may be opened.
+/// A builder of connections to an upstream. Until the upstream's settings have arrived, no stream may be
+/// opened.
 pub fn client_builder() -> client::Builder {
     let mut builder = client::Builder::new();
     set_limits!(builder).enable_push(false).initial_max_send_streams(0);

@@ -1,7 +1,7 @@
 //! HTTP/2 streams as HTTP/1.1 messages.
 //!
-//! The data plane reads and writes the bytes of an HTTP/1.1 message whatever the version is. So its rules are written once,
-//! and hold for both versions.
+//! The data plane reads and writes the bytes of an HTTP/1.1 message whatever the version is. So its rules are
+//! written once, and hold for both versions.
 //!
 //! ```text
 //! heads      fields of a stream <-> bytes of a head
@@ -13,7 +13,8 @@
 //! alpn       names of the versions in a TLS handshake
 //! ```
 //!
-//! The `h2` crate does frames, flow control, HPACK and the rules of RFC 9113 §8 on what a message may contain.
+//! The `h2` crate does frames, flow control, HPACK and the rules of RFC 9113 §8 on what a message may
+//! contain.
 
 mod alpn;
 mod coding;

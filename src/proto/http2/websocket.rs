@@ -1,10 +1,10 @@
 //! WebSocket over HTTP/2 (RFC 8441).
 //!
-//! A stream opened by `CONNECT` with `:protocol` is translated to the `GET` with `Upgrade` of RFC 6455. The 101 response is
-//! translated to a 200 whose stream stays open.
+//! A stream opened by `CONNECT` with `:protocol` is translated to the `GET` with `Upgrade` of RFC 6455. The
+//! 101 response is translated to a 200 whose stream stays open.
 //!
-//! HTTP/2 has no `Sec-WebSocket-Key` and no `Sec-WebSocket-Accept`. This module creates the key and computes the expected
-//! value of the accept field, because an HTTP/2 caller cannot.
+//! HTTP/2 has no `Sec-WebSocket-Key` and no `Sec-WebSocket-Accept`. This module creates the key and computes
+//! the expected value of the accept field, because an HTTP/2 caller cannot.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +27,8 @@ pub fn is_websocket(parts: &request::Parts) -> bool {
     parts.method == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket")
 }
 
-/// Writes the fields of an HTTP/1.1 upgrade request. The key is not a secret: it only has to differ each time.
+/// Writes the fields of an HTTP/1.1 upgrade request. The key is not a secret: it only has to differ each
+/// time.
 pub(crate) fn write_upgrade_fields(out: &mut Vec<u8>) {
     let key = fastrand::u128(..).to_ne_bytes();
     out.extend_from_slice(UPGRADE_FIELDS);
@@ -35,15 +36,16 @@ pub(crate) fn write_upgrade_fields(out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The `Sec-WebSocket-Accept` that a server sends if it has read the key in `head`; `None` if `head` has no key written by
-/// [`write_request`](super::heads::write_request).
+/// The `Sec-WebSocket-Accept` that a server sends if it has read the key in `head`; `None` if `head` has no
+/// key written by [`write_request`](super::heads::write_request).
 pub fn expected_accept(head: &[u8]) -> Option<String> {
     let at = memmem::find(head, UPGRADE_FIELDS)? + UPGRADE_FIELDS.len();
     let key = head.get(at..at + KEY_LENGTH)?;
     Some(STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat())))
 }
 
-/// Translates a 101 response: the status becomes 200, and the accept field is removed, since the caller sent no key.
+/// Translates a 101 response: the status becomes 200, and the accept field is removed, since the caller sent
+/// no key.
 pub fn translate_switching_protocols(response: &mut Response<()>) {
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);

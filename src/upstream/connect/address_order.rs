@@ -26,7 +26,8 @@ impl RecentFailures {
         self.0.lock().retain(|(other, _)| *other != ip);
     }
 
-    /// Alternates between the address families, beginning with that of the first address. Recent failures come last.
+    /// Alternates between the address families, beginning with that of the first address. Recent failures
+    /// come last.
     pub(crate) fn order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let now = Instant::now();
         let failing = self.0.lock();

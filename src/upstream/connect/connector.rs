@@ -1,5 +1,5 @@
-//! Opens one connection: resolves the name, connects to the first address that accepts (TCP), opens a tunnel if there is a
-//! forward proxy, and does the TLS handshake.
+//! Opens one connection: resolves the name, connects to the first address that accepts (TCP), opens a tunnel
+//! if there is a forward proxy, and does the TLS handshake.
 
 use std::fmt::Write as _;
 use std::io;

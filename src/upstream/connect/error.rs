@@ -72,7 +72,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether a retry, perhaps at another address, may succeed: the connection failed, and nothing rejected it.
+    /// Whether a retry, perhaps at another address, may succeed: the connection failed, and nothing rejected
+    /// it.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Tcp(_) => true,

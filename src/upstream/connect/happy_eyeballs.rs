@@ -25,7 +25,8 @@ impl Attempts {
     }
 }
 
-/// Connects to the first address that accepts; `None` if none does. `on_attempt` is called for each address that is tried.
+/// Connects to the first address that accepts; `None` if none does. `on_attempt` is called for each address
+/// that is tried.
 pub(crate) async fn connect(
     addresses: &[SocketAddr],
     mut on_attempt: impl FnMut(SocketAddr),
@@ -71,7 +72,8 @@ mod tests {
 
     use super::*;
 
-    /// A socket that is bound and does not listen: connections are refused, and no other socket gets the port.
+    /// A socket that is bound and does not listen: connections are refused, and no other socket gets the
+    /// port.
     fn refusing() -> (TcpSocket, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

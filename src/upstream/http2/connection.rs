@@ -112,9 +112,11 @@ impl SharedConnection {
     }
 }
 
-/// Drives the connection until it ends: the upstream closes it, nothing holds it any more, or a PING stays unanswered.
+/// Drives the connection until it ends: the upstream closes it, nothing holds it any more, or a PING stays
+/// unanswered.
 ///
-/// A PING is sent only after a request on the connection got no response: some upstreams treat frequent pings as an attack.
+/// A PING is sent only after a request on the connection got no response: some upstreams treat frequent pings
+/// as an attack.
 async fn drive<I: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Connection<I, Bytes>,
     liveness: Arc<Liveness>,
@@ -134,6 +136,6 @@ async fn drive<I: AsyncRead + AsyncWrite + Unpin>(
         ended = &mut connection => if let Err(error) = ended {
             tracing::debug!("an HTTP/2 connection to an upstream failed: {error}");
         },
-        () = pinging => tracing::debug!("an HTTP/2 connection to an upstream is dead: a PING stayed unanswered"),
+        () = pinging => tracing::debug!("an HTTP/2 connection to an upstream is dead: no answer to a PING"),
     }
 }

@@ -1,7 +1,8 @@
 //! The HTTP/2 connections of one endpoint.
 //!
-//! A worker has connections of its own, because the event loop that opened a connection drives it. A request gets a stream of
-//! the first connection that has capacity. If none has, one is opened, and other requests of the worker wait for it.
+//! A worker has connections of its own, because the event loop that opened a connection drives it. A request
+//! gets a stream of the first connection that has capacity. If none has, one is opened, and other requests of
+//! the worker wait for it.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Whether an HTTP/2 connection is known to be alive.
 //!
-//! If a request on a connection gets no response, a PING is sent (RFC 9113 §6.7). Until it is acknowledged, the connection
-//! gets no new request.
+//! If a request on a connection gets no response, a PING is sent (RFC 9113 §6.7). Until it is acknowledged,
+//! the connection gets no new request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

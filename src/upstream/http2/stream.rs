@@ -17,8 +17,8 @@ use crate::proto::http2::heads;
 use crate::proto::http2::heads::Head;
 use crate::proto::http2::{InboundBody, OutboundBody};
 
-/// An HTTP/2 stream that is written and read as HTTP/1.1: the bytes of one request, and those of its interim responses and of
-/// its final response.
+/// An HTTP/2 stream that is written and read as HTTP/1.1: the bytes of one request, and those of its interim
+/// responses and of its final response.
 pub struct Stream {
     connection: Arc<SharedConnection>,
     /// `None` until the head of the request is written.
@@ -142,8 +142,8 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Whether the error shows that the upstream has not processed the request, so that the request may be sent again whatever its
-/// method is (RFC 9113 §8.7).
+/// Whether the error shows that the upstream has not processed the request, so that the request may be sent
+/// again whatever its method is (RFC 9113 §8.7).
 pub fn is_unprocessed(error: &io::Error) -> bool {
     let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()) else {
         return false;
