@@ -17,11 +17,9 @@ use sidekey::config::Config;
 use sidekey::credential::{Credential, Slot};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
-use sidekey::oauth2::{
-    ClockReading, Expiry, SourceError, TokenResponse, TokenSource, TokenStore, bench as bench_token,
-    refresher, schedule,
-};
+use sidekey::oauth2::{AccessToken, TokenResponse, TokenStore, bench as bench_token};
 use sidekey::proxy::{ConnectionContext, DataPlane, ListenerContext, bench};
+use sidekey::refresh::{ClockReading, Expiry, Source, SourceError, refresher, schedule};
 use sidekey::runtime::route::Routes;
 use sidekey::runtime::service::{LastFailure, Service};
 use sidekey::runtime::snapshot::{Runtime, Snapshot};
@@ -35,11 +33,12 @@ const BROWSER: &str = "Host: 127.0.0.1:8080\r\nUser-Agent: python-requests/2.32.
 struct Issuer;
 
 #[async_trait]
-impl TokenSource for Issuer {
-    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+impl Source<AccessToken> for Issuer {
+    async fn fetch(&self) -> Result<AccessToken, SourceError> {
         let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(ClockReading::now(), Duration::from_secs(3600));
-        Ok(TokenResponse { access_token, expiry, scope: None, refresh_token: None })
+        let response = TokenResponse { access_token, expiry, scope: None, refresh_token: None };
+        Ok(AccessToken::new(&response, None).unwrap())
     }
 }
 

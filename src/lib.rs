@@ -10,7 +10,7 @@
 //! 3  reload · diagnose → runtime
 //! 2  credential
 //! 1  upstream · oauth2 → otel
-//! 0  logging · net · tls → config → secret · metrics · proto
+//! 0  logging · net · tls → config → secret · metrics · proto · refresh
 //! ```
 
 pub mod admin;
@@ -26,6 +26,7 @@ pub mod oauth2;
 pub mod otel;
 pub mod proto;
 pub mod proxy;
+pub mod refresh;
 pub mod reload;
 pub mod runtime;
 pub mod secret;

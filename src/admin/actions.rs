@@ -14,7 +14,8 @@ use super::problem::Problem;
 use super::view::{RefreshView, ServiceView};
 use crate::diagnose;
 use crate::diagnose::TestReport;
-use crate::oauth2::{RefreshDecision, RefreshReason, TokenStore};
+use crate::oauth2::TokenStore;
+use crate::refresh::{RefreshDecision, RefreshReason};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::history::Verdict;
-use crate::oauth2::{SourceError, SourceErrorKind};
+use crate::refresh::{SourceError, SourceErrorKind};
 
 /// A closed set; the first that applies, from bad to good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -65,7 +65,7 @@ pub(super) struct TokenFacts {
 impl Facts {
     pub(super) fn state(&self) -> State {
         if let Some(token) = &self.token {
-            let reason = token.last_error.as_ref().map(|error| error.reason);
+            let reason = token.last_error.as_ref().map(|error| error.kind);
             match token {
                 _ if reason == Some(SourceErrorKind::Refused) => return State::Refused,
                 _ if reason == Some(SourceErrorKind::LoginRequired) => return State::LoginRequired,
@@ -152,7 +152,7 @@ impl Facts {
                  replace it where the configuration reads it from.",
             ),
             (State::Unreachable, Verdict::Unreachable(reason)) => Some(unreachable(reason)),
-            _ => error.map(|error| fetching(error.reason)),
+            _ => error.map(|error| fetching(error.kind)),
         }
     }
 }

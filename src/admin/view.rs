@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::history::{History, INTERVAL, Verdict};
 use super::status::{Facts, Severity, State, TokenFacts};
-use crate::oauth2::{RefreshStatus, TokenStore};
+use crate::oauth2::TokenStore;
+use crate::refresh::RefreshStatus;
 use crate::reload;
 use crate::reload::ReloadError;
 use crate::runtime::service::{RequestFailure, Service};
@@ -284,12 +285,7 @@ impl ErrorView {
         let status = status?;
         let error = status.last_error?;
         let at = status.failing_since.map(Timestamp);
-        Some(Self {
-            source: Source::TokenEndpoint,
-            reason: error.reason.as_str(),
-            message: error.message,
-            at,
-        })
+        Some(Self { source: Source::TokenEndpoint, reason: error.kind.as_str(), message: error.message, at })
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::task::AbortHandle;
 
 use crate::config::{Auth, Config, OAuth2};
 use crate::metrics::{Metrics, SharedTokenMetrics};
-use crate::oauth2::dpop_key::DpopKey;
-use crate::oauth2::{TokenSource, TokenStore, refresher};
+use crate::oauth2::{AccessToken, TokenStore};
+use crate::refresh::{Source, refresher};
 
 /// The refreshers that run, by the configuration of their token, secret included.
 #[derive(Default)]
@@ -31,13 +31,7 @@ struct PreparedRefresher {
     users: SharedTokenMetrics,
     store: Arc<TokenStore>,
     /// `None` if the refresher runs already.
-    source: Option<Arc<dyn TokenSource>>,
-}
-
-/// A new source of tokens, and the key that its tokens are bound to, if they are.
-pub(super) struct NewSource {
-    pub(super) source: Arc<dyn TokenSource>,
-    pub(super) dpop_key: Option<Arc<DpopKey>>,
+    source: Option<Arc<dyn Source<AccessToken>>>,
 }
 
 impl Refreshers {
@@ -47,7 +41,7 @@ impl Refreshers {
     pub(super) fn prepare(
         &self,
         config: &Config,
-        build: impl Fn(&OAuth2, &[&str], &SharedTokenMetrics) -> anyhow::Result<NewSource>,
+        build: impl Fn(&OAuth2, &[&str], &SharedTokenMetrics) -> anyhow::Result<Arc<dyn Source<AccessToken>>>,
     ) -> anyhow::Result<PreparedRefreshers> {
         let mut needed: HashMap<&OAuth2, Vec<String>> = HashMap::new();
         for service in &config.services {
@@ -66,11 +60,11 @@ impl Refreshers {
             }
             let users = SharedTokenMetrics::default();
             let all: Vec<_> = names.iter().map(String::as_str).collect();
-            let NewSource { source, dpop_key } = build(oauth2, &all, &users)?;
+            let source = build(oauth2, &all, &users)?;
             // A token that is bound to a key cannot be used with another key.
-            let store = if dpop_key.is_none() { self.store_to_reuse(oauth2, &needed, &reused) } else { None };
             let store =
-                store.unwrap_or_else(|| Arc::new(TokenStore::with(oauth2.min_refresh_interval, dpop_key)));
+                if oauth2.dpop.is_none() { self.store_to_reuse(oauth2, &needed, &reused) } else { None };
+            let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(oauth2.min_refresh_interval)));
             reused.push(store.clone());
             prepared.push(PreparedRefresher { config, names, users, store, source: Some(source) });
         }

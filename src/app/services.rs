@@ -20,14 +20,15 @@ use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::StateDir;
-use crate::oauth2::{TokenStore, grants};
+use crate::oauth2::{AccessToken, TokenStore, grants};
 use crate::otel;
+use crate::refresh::Source;
 use crate::reload::Report;
 use crate::runtime::service::{LastFailure, Service};
 use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{EndpointTls, Upstream};
 
-use super::refreshers::{NewSource, PreparedRefreshers, Refreshers};
+use super::refreshers::{PreparedRefreshers, Refreshers};
 
 /// Builds services out of what all of them share.
 pub(super) struct ServiceFactory {
@@ -106,11 +107,9 @@ impl ServiceFactory {
         oauth2: &OAuth2,
         names: &[&str],
         users: &SharedTokenMetrics,
-    ) -> anyhow::Result<NewSource> {
+    ) -> anyhow::Result<Arc<dyn Source<AccessToken>>> {
         let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
-        let dpop_key = endpoint.dpop_key().cloned();
-        let source = grants::source(endpoint, names, &self.refresh_tokens, users, &self.traces);
-        Ok(NewSource { source, dpop_key })
+        Ok(grants::source(endpoint, names, &self.refresh_tokens, users, &self.traces))
     }
 
     fn entry(

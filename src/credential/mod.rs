@@ -13,7 +13,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::{Auth, Username};
-use crate::oauth2::{RefreshDecision, RefreshReason, TokenStore};
+use crate::oauth2::TokenStore;
+use crate::refresh::{RefreshDecision, RefreshReason};
 
 use rotation::Overlap;
 pub use rotation::Switch;
@@ -31,7 +32,12 @@ pub enum Credential {
     /// Two of them, while the upstream is given the new one.
     Overlap(Box<Overlap>),
     /// The current token of a store that a refresher keeps fresh.
-    Token(Arc<TokenStore>),
+    Token {
+        /// The store.
+        store: Arc<TokenStore>,
+        /// Whether its tokens are bound to a key (RFC 9449).
+        is_dpop: bool,
+    },
 }
 
 /// What to write into one request.
@@ -120,7 +126,7 @@ impl Credential {
                 let value = |key| api_key::value(location, prefix, key);
                 Self::fixed(api_key::slot(location), value(key), previous.as_ref().map(value))
             }
-            Auth::OAuth2(config) => Self::Token(token(config)),
+            Auth::OAuth2(config) => Self::Token { store: token(config), is_dpop: config.dpop.is_some() },
         }
     }
 
@@ -140,8 +146,8 @@ impl Credential {
         match self {
             Self::Static { slot, .. } => slot,
             Self::Overlap(overlap) => &overlap.slot,
-            Self::Token(store) if store.dpop_key().is_some() => &Slot::Proven,
-            Self::Token(_) => &Slot::AUTHORIZATION,
+            Self::Token { is_dpop: true, .. } => &Slot::Proven,
+            Self::Token { .. } => &Slot::AUTHORIZATION,
         }
     }
 
@@ -153,20 +159,15 @@ impl Credential {
                 let (value, used) = overlap.choose(target.refused, target.may_try);
                 Some((fixed(&overlap.slot, value)?, used))
             }
-            Self::Token(store) => {
+            Self::Token { store, .. } => {
                 let token = store.current()?;
                 let token = token.as_ref()?;
                 let used = Used::Token(token.generation);
-                if let Some(dpop_key) = store.dpop_key() {
+                if let Some(binding) = &token.binding {
                     let path = target.rest.split('?').next().unwrap_or_default();
                     let path = format!("{}{path}", target.base_path);
                     let path = if path.is_empty() { "/" } else { &path };
-                    let proof = dpop_key.proof_for_resource(
-                        target.method,
-                        target.origin,
-                        path,
-                        token.ath.as_deref()?,
-                    );
+                    let proof = binding.proof(target.method, target.origin, path);
                     // Without a proof the token is worth nothing: as if there were none.
                     let authorization = token.header.clone();
                     return Some((Injection::Proven { authorization, proof: proof.ok()? }, used));
@@ -180,7 +181,7 @@ impl Credential {
     pub fn can_change(&self) -> bool {
         match self {
             Self::Static { .. } => false,
-            Self::Overlap(_) | Self::Token(_) => true,
+            Self::Overlap(_) | Self::Token { .. } => true,
         }
     }
 
@@ -191,7 +192,7 @@ impl Credential {
             return limit.is_some() && overlap.may_try_other(used);
         }
         let limit = limit.unwrap_or_default();
-        let (Self::Token(store), Used::Token(generation)) = (self, used) else { return false };
+        let (Self::Token { store, .. }, Used::Token(generation)) = (self, used) else { return false };
         let is_new = match store.refresh_now(RefreshReason::Rejected(generation)) {
             RefreshDecision::AlreadyNewer => true,
             RefreshDecision::Pending(attempt) => store.wait_for(attempt, limit).await,
@@ -204,7 +205,7 @@ impl Credential {
     pub fn accepted(&self, used: Used, is_replay: bool) -> Option<Switch> {
         match self {
             Self::Overlap(overlap) => overlap.accepted(used, is_replay),
-            Self::Static { .. } | Self::Token(_) => None,
+            Self::Static { .. } | Self::Token { .. } => None,
         }
     }
 
@@ -219,32 +220,33 @@ impl Credential {
     pub fn is_previous_in_use(&self) -> Option<bool> {
         match self {
             Self::Overlap(overlap) => Some(overlap.is_previous_in_use()),
-            Self::Static { .. } | Self::Token(_) => None,
+            Self::Static { .. } | Self::Token { .. } => None,
         }
     }
 
     /// Whether answers of the upstream may bring a nonce for the next proof.
     pub fn wants_nonces(&self) -> bool {
-        matches!(self, Self::Token(store) if store.dpop_key().is_some())
+        matches!(self, Self::Token { is_dpop: true, .. })
     }
 
     /// Takes the nonce that an upstream wants to see in the next proof (RFC 9449 §9). `true` where it is a new one.
     pub fn hears_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
-        let dpop_key = self.store().and_then(|store| store.dpop_key());
-        dpop_key.is_some_and(|dpop_key| dpop_key.record_nonce(origin, nonce))
+        let Some(token) = self.store().and_then(|store| store.current()) else { return false };
+        let binding = token.as_ref().and_then(|token| token.binding.as_ref());
+        binding.is_some_and(|binding| binding.key().record_nonce(origin, nonce))
     }
 
     /// Whether there is a usable credential right now.
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Static { .. } | Self::Overlap(_) => true,
-            Self::Token(store) => store.current().is_some(),
+            Self::Token { store, .. } => store.current().is_some(),
         }
     }
 
     /// Waits for the very first token; returns at once for any other reason of not being ready.
     pub async fn wait_for_first(&self, limit: Duration) {
-        if let Self::Token(store) = self {
+        if let Self::Token { store, .. } = self {
             store.wait_for_first(limit).await;
         }
     }
@@ -253,7 +255,7 @@ impl Credential {
     pub fn store(&self) -> Option<&Arc<TokenStore>> {
         match self {
             Self::Static { .. } | Self::Overlap(_) => None,
-            Self::Token(store) => Some(store),
+            Self::Token { store, .. } => Some(store),
         }
     }
 

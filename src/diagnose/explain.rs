@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ProbeError, ResponseHead, Role, TestReport};
-use crate::oauth2::{SourceError, SourceErrorKind};
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
 
 /// What happened, in one sentence, and what to look at or change.
@@ -20,7 +20,7 @@ fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N])
 /// The token endpoint issued no token, so the upstream was not called.
 pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
     let summary = format!("No token, so the upstream was not called: {}.", error.message);
-    match error.reason {
+    match error.kind {
         SourceErrorKind::Refused => {
             let suggestions = match error.code.as_deref() {
                 Some("invalid_client") => {

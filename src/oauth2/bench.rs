@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::client::redact::Redactor;
 use super::client::response;
 use super::client::response::{RawResponse, TokenType};
-use crate::oauth2::error::SourceError;
+use crate::refresh::SourceError;
 
 /// Parses a token endpoint's answer; returns how long its token is.
 pub fn parse_answer(body: &[u8]) -> Result<usize, SourceError> {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::sanitize::sanitize;
-use crate::oauth2::token::Token;
+use super::token::AccessToken;
 
 /// Claims about the token, not about people: RFC 7519 §4.1, RFC 9068 §2.2, and Entra's names for the same.
 const PUBLIC_CLAIMS: [&str; 13] = [
@@ -28,7 +28,7 @@ const PUBLIC_CLAIMS: [&str; 13] = [
 
 /// The claims that may be shown, in a fixed order; `None` of a token that is no JWT. Nothing is verified: it is for the
 /// upstream to believe the token.
-pub fn public_claims(token: &Token) -> Option<Map<String, Value>> {
+pub fn public_claims(token: &AccessToken) -> Option<Map<String, Value>> {
     let (_scheme, value) = token.header.to_str().ok()?.split_once(' ')?;
     let claims = decode(value)?;
     let shown =
@@ -60,8 +60,8 @@ fn public_value(value: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::expiry::{ClockReading, Expiry};
     use crate::oauth2::token::TokenResponse;
+    use crate::refresh::{ClockReading, Expiry};
     use crate::secret::Secret;
     use serde_json::json;
     use std::time::Duration;
@@ -73,7 +73,7 @@ mod tests {
             scope: None,
             refresh_token: None,
         };
-        public_claims(&Token::new(&issued, 1, false).unwrap())
+        public_claims(&AccessToken::new(&issued, None).unwrap())
     }
 
     #[test]

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::expiry::ClockReading;
 use super::jws;
+use crate::refresh::ClockReading;
 use crate::secret::{KeyError, SigningError, SigningKey};
 
 /// The header that has the proof.

@@ -1,64 +1,130 @@
 //! A token: as a token endpoint issues it, and as the request path uses it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
 use super::dpop_key;
-use super::expiry::Expiry;
-use crate::secret::{InvalidSecret, Secret};
+use super::dpop_key::DpopKey;
+use crate::refresh::{Expiring, Expiry, Store};
+use crate::secret::{InvalidSecret, Secret, SigningError};
 
-/// What a token endpoint issued.
+/// Where requests read the current access token of a credential.
+pub type TokenStore = Store<AccessToken>;
+
+/// A token response (RFC 6749 §5.1).
 #[derive(Debug)]
 pub struct TokenResponse {
     /// The access token.
     pub access_token: Secret,
-    /// When it expires, counted from when the request was sent, so that a slow answer never makes it look younger.
+    /// The expiry of the access token. Its lifetime counts from when the request was sent, so that it is never too long,
+    /// however slow the answer.
     pub expiry: Expiry,
-    /// Granted scope, where the answer names it (RFC 6749 §5.1).
+    /// The granted scope, if the response has one.
     pub scope: Option<String>,
-    /// The refresh token to hold from now on: the answer's, or the one held where the answer has none (RFC 6749 §6).
+    /// The refresh token to use next: that of the response, or the one that was sent if the response has none (RFC 6749 §6).
     pub refresh_token: Option<Secret>,
 }
 
-/// A token as the request path uses it.
-pub struct Token {
-    /// `Bearer …` or `DPoP …`, marked sensitive, built once; a request clones it.
+/// An access token as the request path uses it.
+pub struct AccessToken {
+    /// `Bearer …` or `DPoP …`, marked sensitive. Built once; a request clones it.
     pub header: HeaderValue,
-    /// When it must no longer be sent.
+    /// When the token must no longer be sent.
     pub expiry: Expiry,
-    /// Granted scope, where the answer names it; fit for a page.
+    /// The granted scope, if the response had one; fit for a page.
     pub scope: Option<String>,
-    /// The hash of the token, where it is bound to a key (RFC 9449 §4.2).
-    pub(crate) ath: Option<String>,
-    /// Counts the tokens of this store, from 1: tells a late 401 for an old token from one for the current.
-    pub generation: u64,
+    /// The key that the token is bound to, if it is bound to one (RFC 9449).
+    pub binding: Option<KeyBinding>,
 }
 
-impl Token {
-    /// `bound`: to a key, so that it is sent with a proof.
-    pub(super) fn new(issued: &TokenResponse, generation: u64, bound: bool) -> Result<Self, InvalidSecret> {
-        let token = issued.access_token.expose();
-        let scheme = if bound { "DPoP" } else { "Bearer" };
+/// The binding of a token to a key: the token is of use only with a proof of that key for each request.
+pub struct KeyBinding {
+    key: Arc<DpopKey>,
+    /// The hash of the token, which each proof contains (RFC 9449 §4.2).
+    ath: String,
+}
+
+impl AccessToken {
+    /// The access token of a response, bound to `key` if there is one. Fails if the token cannot be sent in a header.
+    pub fn new(response: &TokenResponse, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidSecret> {
+        let token = response.access_token.expose();
+        let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
         let mut header = HeaderValue::try_from(format!("{scheme} {token}"))
             .map_err(|_| InvalidSecret::Control { at: 0 })?;
         header.set_sensitive(true);
-        let ath = bound.then(|| dpop_key::access_token_hash(token));
-        Ok(Self { header, expiry: issued.expiry, scope: issued.scope.clone(), ath, generation })
+        let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
+        Ok(Self { header, expiry: response.expiry, scope: response.scope.clone(), binding })
     }
 
-    /// `Bearer` or `DPoP`: what stands before the token itself.
+    /// The authentication scheme: `Bearer` or `DPoP`.
     pub fn scheme(&self) -> &str {
         self.header.to_str().ok().and_then(|value| value.split(' ').next()).unwrap_or_default()
     }
 }
 
-/// The token's value is never printed.
-impl fmt::Debug for Token {
+impl KeyBinding {
+    /// The key.
+    pub fn key(&self) -> &Arc<DpopKey> {
+        &self.key
+    }
+
+    /// The value of the `DPoP` header for one request with the token. `path` has no query (RFC 9449 §4.2).
+    pub fn proof(&self, method: &str, origin: &str, path: &str) -> Result<HeaderValue, SigningError> {
+        self.key.proof_for_resource(method, origin, path, &self.ath)
+    }
+}
+
+impl Expiring for AccessToken {
+    const NAME: &'static str = "token";
+
+    fn expiry(&self) -> Expiry {
+        self.expiry
+    }
+
+    fn scope_count(&self) -> Option<usize> {
+        self.scope.as_ref().map(|scope| scope.split_whitespace().count())
+    }
+}
+
+/// The value of the token is not printed.
+impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token")
-            .field("generation", &self.generation)
-            .field("expiry", &self.expiry)
-            .finish_non_exhaustive()
+        f.debug_struct("AccessToken").field("expiry", &self.expiry).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refresh::ClockReading;
+    use std::time::Duration;
+
+    fn response() -> TokenResponse {
+        TokenResponse {
+            access_token: Secret::new("CANARY".into()).unwrap(),
+            expiry: Expiry::after(ClockReading::now(), Duration::from_secs(10)),
+            scope: Some("read write".into()),
+            refresh_token: None,
+        }
+    }
+
+    #[test]
+    fn access_token_is_sensitive_and_does_not_print_itself() {
+        let token = AccessToken::new(&response(), None).unwrap();
+        assert!(token.header.is_sensitive());
+        assert!(!format!("{token:?} {:?} {:?}", token.header, response()).contains("CANARY"));
+    }
+
+    #[test]
+    fn access_token_of_a_key_has_the_dpop_scheme_and_proofs() {
+        let key = Arc::new(DpopKey::new(None).unwrap());
+        let token = AccessToken::new(&response(), Some(&key)).unwrap();
+        assert_eq!((token.scheme(), token.scope_count()), ("DPoP", Some(2)));
+        let binding = token.binding.unwrap();
+        assert!(binding.proof("GET", "https://api.example", "/").unwrap().is_sensitive());
+        let bearer = AccessToken::new(&response(), None).unwrap();
+        assert_eq!((bearer.scheme(), bearer.binding.is_none()), ("Bearer", true));
     }
 }

@@ -153,7 +153,7 @@ fn the_rule_of_the_floors_can_be_broken() {
     assert!(upward(&floors, "oauth2", "use crate::config::OAuth2;").is_none());
     for (module, line) in [
         ("oauth2", "use crate::proxy::Proxy;"),
-        ("config", "let x = crate::oauth2::Store::new();"),
+        ("config", "let x = crate::oauth2::TokenStore::new();"),
         ("proxy", "use crate::admin::Admin;"),
         ("admin", "use crate::{metrics, proxy};"),
         ("secret", "pub use crate::config::Config;"),

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use fastrand::Rng;
-use sidekey::oauth2::schedule::{Failure, refresh_in, retry_in};
+use sidekey::refresh::schedule::{Failure, refresh_in, retry_in};
 
 const SIDECARS: u16 = 10_000;
 const LIFETIME: Duration = Duration::from_secs(3600);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use sidekey::oauth2::schedule::{refresh_in, usable_for};
+use sidekey::refresh::schedule::{refresh_in, usable_for};
 
 use super::oauth2::{PATIENCE, service};
 use crate::harness::{

@@ -35,9 +35,8 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
     assert!(!sidekey.is_ready().await);
     no_credential(&sidekey.get("/api/").await);
     assert_eq!(upstream.request_count(), asked, "nothing was forwarded");
-    let line = sidekey
-        .logged_like("the token has expired and no new one could be obtained: requests get 503 (")
-        .await;
+    let line =
+        sidekey.logged_like("token expired and no new one could be obtained: requests get 503 (").await;
     let line = line["message"].as_str().unwrap();
     assert!(
         line.contains(" s now: the")

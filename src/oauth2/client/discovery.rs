@@ -14,8 +14,8 @@ use url::Url;
 
 use super::http::HttpClient;
 use crate::config::Issuer;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::sanitize::sanitize;
+use crate::refresh::{SourceError, SourceErrorKind};
 
 /// The server in messages.
 const WHO: &str = "the issuer";
@@ -144,7 +144,7 @@ impl Discovery {
     pub(crate) fn invalidate_if_stale(&self, error: &SourceError) {
         // Who is refused, or asked to wait, was heard by the right one.
         if !matches!(
-            error.reason,
+            error.kind,
             SourceErrorKind::Refused | SourceErrorKind::RateLimited | SourceErrorKind::Local
         ) {
             self.is_stale.store(true, Ordering::Relaxed);

@@ -20,10 +20,10 @@ use crate::config::{OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::dpop_key;
 use crate::oauth2::dpop_key::DpopKey;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
-use crate::oauth2::expiry::{ClockReading, Expiry};
-use crate::oauth2::schedule;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::schedule;
+use crate::refresh::{ClockReading, Expiry};
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::{KeyError, Secret, SigningError};
 use crate::tls::client::TlsClient;
 
@@ -176,7 +176,7 @@ impl TokenEndpoint {
         let limit = self.time_limit();
         let failed = |error: reqwest::Error| {
             let mut failure = self.http.unanswered(&error, WHO);
-            if failure.reason == SourceErrorKind::Timeout {
+            if failure.kind == SourceErrorKind::Timeout {
                 let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
                 failure.message = format!("{} (request_timeout: {seconds} s)", failure.message);
             }

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::config;
 use crate::net::dns::Resolver;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::sanitize::sanitize;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::tls::client::TlsClient;
 
 /// Limit on the TCP and TLS handshakes, within `request_timeout`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::response::ParsedResponse;
-use crate::oauth2::schedule;
+use crate::refresh::schedule;
 
 /// The lifetime of a token if neither the endpoint, nor the configuration, nor the token itself states one.
 const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use super::redact::Redactor;
 use crate::oauth2::claims;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::sanitize::sanitize;
 use crate::proto::retry_after::retry_after;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A longer lifetime is taken as this one: the token is merely renewed earlier.
@@ -243,18 +243,18 @@ fn refused(
         message.push_str(&shown(description));
     }
     let passing = matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down");
-    let reason = match status.as_u16() {
+    let kind = match status.as_u16() {
         429 => SourceErrorKind::RateLimited,
         408 | 500.. => SourceErrorKind::ServerError,
         _ if passing => SourceErrorKind::ServerError,
         _ => SourceErrorKind::Refused,
     };
-    SourceError { reason, message, retry_after: retry_after(headers, now), code: Some(code) }
+    SourceError { kind, message, retry_after: retry_after(headers, now), code: Some(code) }
 }
 
 fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> SourceError {
     let retry_after = retry_after(headers, now);
-    let (reason, note) = match status.as_u16() {
+    let (kind, note) = match status.as_u16() {
         429 => (SourceErrorKind::RateLimited, ""),
         503 if retry_after.is_some() => (SourceErrorKind::RateLimited, ""),
         408 | 500.. => (SourceErrorKind::ServerError, ""),
@@ -268,7 +268,7 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Sou
         _ => (SourceErrorKind::Malformed, ": is token_url the token endpoint?"),
     };
     SourceError {
-        reason,
+        kind,
         message: format!("the token endpoint answered {}{note}", status.as_u16()),
         retry_after,
         code: None,
@@ -316,7 +316,7 @@ mod tests {
 
     fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> (SourceErrorKind, String) {
         let error = answer(status, headers, body).unwrap_err();
-        (error.reason, error.message)
+        (error.kind, error.message)
     }
 
     #[test]

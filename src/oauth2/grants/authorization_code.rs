@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::SourceError;
 use crate::oauth2::sanitize::sanitize;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::SourceError;
 use crate::secret::Secret;
 
 /// One login: good for one answer.

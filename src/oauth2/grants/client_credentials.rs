@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::SourceError;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::SourceError;
 use crate::secret::Secret;
 
 /// The client-credentials grant at one endpoint.
@@ -22,7 +22,7 @@ impl ClientCredentials {
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
-    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let mut fields = vec![("grant_type", "client_credentials")];
         let scope = self.endpoint.scope();
         if !scope.is_empty() {

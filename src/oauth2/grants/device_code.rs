@@ -10,9 +10,9 @@ use url::Url;
 use crate::oauth2::client::discovery::LoginEndpoint;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::client::response::{number, object};
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::sanitize::sanitize;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// Between two questions where the answer does not say (RFC 8628 §3.2).
@@ -107,7 +107,7 @@ fn longer(interval: Duration, error: &SourceError) -> Option<Duration> {
     let next = match error.code.as_deref() {
         Some("authorization_pending") => interval,
         Some("slow_down") => interval + SLOWER,
-        _ => match error.reason {
+        _ => match error.kind {
             SourceErrorKind::Connect | SourceErrorKind::Timeout | SourceErrorKind::ServerError => {
                 interval * 2
             }

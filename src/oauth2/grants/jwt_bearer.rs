@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::config::JwtBearer;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::jws;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// The JWT bearer grant at one endpoint.
@@ -29,7 +29,7 @@ impl JwtBearerGrant {
 
 #[async_trait]
 impl TokenSource for JwtBearerGrant {
-    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let unsigned =
             |error: crate::secret::SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
         let JwtBearer { key, key_id, headers, claims, lifetime } = &*self.grant;

@@ -16,10 +16,13 @@ use super::client::endpoint::TokenEndpoint;
 use super::refresh_tokens::RefreshTokenRegistry;
 use crate::config::Grant;
 use crate::metrics::SharedTokenMetrics;
+use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::source::with_metrics::WithMetrics;
 use crate::oauth2::source::with_tracing::WithTracing;
+use crate::oauth2::token::AccessToken;
 use crate::otel::Current;
+use crate::refresh::Source;
 
 pub use authorization_code::{AuthorizationError, AuthorizationRequest};
 pub use client_credentials::ClientCredentials;
@@ -38,8 +41,9 @@ pub fn source(
     refresh_tokens: &RefreshTokenRegistry,
     users: &SharedTokenMetrics,
     traces: &Arc<Current>,
-) -> Arc<dyn TokenSource> {
+) -> Arc<dyn Source<AccessToken>> {
     let config = endpoint.config().clone();
+    let dpop_key = endpoint.dpop_key().cloned();
     let grant: Arc<dyn TokenSource> = match config.grant.clone() {
         Grant::ClientCredentials => Arc::new(ClientCredentials::new(endpoint)),
         Grant::Password(owner) => Arc::new(PasswordGrant::new(endpoint, owner)),
@@ -52,5 +56,7 @@ pub fn source(
     };
     let name = names.join(", ");
     let source = WithTracing::new(grant, &config, name.clone(), traces.clone());
-    Arc::new(refresh_tokens.wrap(name, &config, WithMetrics::new(source, users.clone()), users.clone()))
+    let source = WithMetrics::new(source, users.clone());
+    let source = refresh_tokens.wrap(name, &config, source, users.clone());
+    Arc::new(AccessTokenSource::new(source, dpop_key))
 }

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use super::refresh_token::refresh;
 use crate::config::Password;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::SourceError;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::SourceError;
 use crate::secret::Secret;
 
 /// The password grant at one endpoint.
@@ -26,7 +26,7 @@ impl PasswordGrant {
 
 #[async_trait]
 impl TokenSource for PasswordGrant {
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         if let Some(refresh_token) = refresh_token {
             match refresh(&self.endpoint, refresh_token, None).await {
                 Err(error) if error.has_code("invalid_grant") => {}

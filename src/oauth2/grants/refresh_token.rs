@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::SourceError;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::SourceError;
 use crate::secret::Secret;
 
 /// The refresh-token grant at one endpoint.
@@ -24,7 +24,7 @@ impl RefreshTokenGrant {
 
 #[async_trait]
 impl TokenSource for RefreshTokenGrant {
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let scope = Some(self.endpoint.scope()).filter(|scope| !scope.is_empty());
         refresh(&self.endpoint, refresh_token.unwrap_or(&self.seed), scope).await
     }

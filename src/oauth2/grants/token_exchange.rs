@@ -5,9 +5,9 @@ use async_trait::async_trait;
 
 use crate::config::TokenExchange;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::{Secret, Source};
 
 /// The token exchange at one endpoint.
@@ -25,7 +25,7 @@ impl ExchangeGrant {
 
 #[async_trait]
 impl TokenSource for ExchangeGrant {
-    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let TokenExchange { subject_token, subject_token_type, actor_token, .. } = &*self.exchange;
         let subject = read("subject_token", subject_token).await?;
         let actor = match actor_token {

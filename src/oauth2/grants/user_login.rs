@@ -5,9 +5,9 @@ use async_trait::async_trait;
 
 use super::refresh_token::refresh;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// What goes on from a login.
@@ -25,7 +25,7 @@ impl UserLoginGrant {
 
 #[async_trait]
 impl TokenSource for UserLoginGrant {
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let Some(refresh_token) = refresh_token else {
             let message = format!("nobody has logged in yet: run `sidekey login {}`", self.service);
             return Err(SourceError::new(SourceErrorKind::LoginRequired, message));

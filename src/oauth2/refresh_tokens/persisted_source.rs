@@ -9,10 +9,9 @@ use super::record::AccessTokenRecord;
 use super::state_file::{StateError, StateFile};
 use super::tokens::{RefreshTokenState, RefreshTokens, log_recovered_write};
 use crate::metrics::SharedTokenMetrics;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
-use crate::secret::Secret;
+use crate::refresh::{Source, SourceError, SourceErrorKind};
 
 /// How often what could not be written is tried again.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -94,7 +93,7 @@ impl<S: TokenSource> PersistedSource<S> {
             return Ok(kept);
         }
         let refresh_token = state.saved.refresh_token.clone();
-        let issued = self.inner.fetch(refresh_token.as_ref()).await?;
+        let issued = self.inner.request_token(refresh_token.as_ref()).await?;
         let access_token = self.request.as_ref().map(|request| AccessTokenRecord::of(&issued, request));
         if access_token.is_none() && issued.refresh_token == refresh_token {
             return Ok(issued);
@@ -118,7 +117,7 @@ impl<S: TokenSource> PersistedSource<S> {
 }
 
 #[async_trait]
-impl<S: TokenSource> TokenSource for PersistedSource<S> {
+impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
     async fn changed(&self) {
         match self.refresh_tokens.file() {
             Some(file) if self.requires_refresh_token => {
@@ -128,11 +127,11 @@ impl<S: TokenSource> TokenSource for PersistedSource<S> {
                     "a new login was found in state.dir: a token is asked for with it"
                 );
             }
-            _ => self.inner.changed().await,
+            _ => std::future::pending().await,
         }
     }
 
-    async fn fetch(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn fetch(&self) -> Result<TokenResponse, SourceError> {
         let Some(mut state) = self.refresh_tokens.lock().await else {
             return Err(SourceError::new(SourceErrorKind::Local, "Sidekey is ending"));
         };
@@ -142,7 +141,7 @@ impl<S: TokenSource> TokenSource for PersistedSource<S> {
             }
             _ => {
                 let refresh_token = state.saved.refresh_token.clone();
-                let issued = self.inner.fetch(refresh_token.as_ref()).await?;
+                let issued = self.inner.request_token(refresh_token.as_ref()).await?;
                 state.saved.refresh_token.clone_from(&issued.refresh_token);
                 Ok(issued)
             }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::identity::hex;
-use crate::oauth2::expiry::Expiry;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::Expiry;
 use crate::secret::Secret;
 
 /// What is written and read is wiped.

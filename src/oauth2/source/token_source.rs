@@ -1,36 +1,26 @@
-//! What can request a token.
+//! What requests a token.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::oauth2::error::SourceError;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::SourceError;
 use crate::secret::Secret;
 
-/// Something that can fetch a token: one per grant, and decorators around them.
+/// Makes token requests: one implementation for each grant, and decorators around them.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
-    /// Makes one token request. Bounded in time by the source itself.
+    /// Makes one token request. The source itself limits how long that takes.
     ///
-    /// `refresh_token` is the refresh token to use, where one was issued or a login left one: a source does not remember it, the
-    /// decorator that persists it does. What is issued in its place goes into [`TokenResponse::refresh_token`].
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError>;
-
-    /// Waits until what a token request is made with was changed from outside, such as by a login: the token is then
-    /// refreshed at once. May be dropped and called again.
-    async fn changed(&self) {
-        std::future::pending::<()>().await;
-    }
+    /// `refresh_token` is the refresh token to use, if one was issued or a login left one. A source does not keep it: the
+    /// decorator that persists it does. The one that is issued in its place is [`TokenResponse::refresh_token`].
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError>;
 }
 
 #[async_trait]
 impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
-    async fn changed(&self) {
-        (**self).changed().await;
-    }
-
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
-        (**self).fetch(refresh_token).await
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        (**self).request_token(refresh_token).await
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::metrics::SharedTokenMetrics;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A source whose requests are counted for every service that shares the token.
@@ -25,14 +25,10 @@ impl<S> WithMetrics<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for WithMetrics<S> {
-    async fn changed(&self) {
-        self.inner.changed().await;
-    }
-
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let start = Instant::now();
-        let result = self.inner.fetch(refresh_token).await;
-        let reason = result.as_ref().err().map(|error| error.reason);
+        let result = self.inner.request_token(refresh_token).await;
+        let reason = result.as_ref().err().map(|error| error.kind);
         if reason == Some(SourceErrorKind::LoginRequired) {
             // Nothing was asked of anybody.
             return result;

@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use url::Url;
 
 use crate::config::OAuth2;
-use crate::oauth2::error::{SourceError, SourceErrorKind};
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
 use crate::otel::{Current, Span, Tracer, Value};
+use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A source whose requests are recorded while traces are on.
@@ -63,7 +63,7 @@ impl<S> WithTracing<S> {
             }
             Err(error) => {
                 attributes.push(("sidekey.token.result", "failure".into()));
-                attributes.push(("error.type", error.reason.as_str().into()));
+                attributes.push(("error.type", error.kind.as_str().into()));
                 attributes.extend(error.code.clone().map(|code| ("sidekey.token.error_code", code.into())));
             }
         }
@@ -90,14 +90,10 @@ impl<S> WithTracing<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for WithTracing<S> {
-    async fn changed(&self) {
-        self.inner.changed().await;
-    }
-
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let began = (SystemTime::now(), Instant::now());
-        let result = self.inner.fetch(refresh_token).await;
-        if result.as_ref().is_err_and(|error| error.reason == SourceErrorKind::LoginRequired) {
+        let result = self.inner.request_token(refresh_token).await;
+        if result.as_ref().is_err_and(|error| error.kind == SourceErrorKind::LoginRequired) {
             // Nothing was asked of anybody.
             return result;
         }

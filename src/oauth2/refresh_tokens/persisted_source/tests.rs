@@ -8,11 +8,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config;
-use crate::oauth2::expiry::{ClockReading, Expiry};
 use crate::oauth2::refresh_tokens::identity::Identity;
 use crate::oauth2::refresh_tokens::record::StateRecord;
 use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::state_dir::StateDir;
+use crate::refresh::{ClockReading, Expiry};
+use crate::secret::Secret;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -53,14 +54,14 @@ impl Provider {
 }
 
 /// A refresh-token grant with a seed.
-struct Source {
+struct Grant {
     provider: Arc<Provider>,
     takes: Duration,
 }
 
 #[async_trait]
-impl TokenSource for Source {
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+impl TokenSource for Grant {
+    async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         tokio::time::sleep(self.takes).await;
         let sent = refresh_token.map_or("seed", Secret::expose).to_owned();
         let mut state = self.provider.state.lock();
@@ -80,16 +81,12 @@ impl TokenSource for Source {
 }
 
 /// A process: a chain of its own over the folder that all share.
-fn process(folder: &TempDir, provider: &Arc<Provider>) -> PersistedSource<Source> {
+fn process(folder: &TempDir, provider: &Arc<Provider>) -> PersistedSource<Grant> {
     process_with(folder, provider, None)
 }
 
-fn process_with(
-    folder: &TempDir,
-    provider: &Arc<Provider>,
-    request: Option<&str>,
-) -> PersistedSource<Source> {
-    let source = Source { provider: provider.clone(), takes: Duration::from_millis(5) };
+fn process_with(folder: &TempDir, provider: &Arc<Provider>, request: Option<&str>) -> PersistedSource<Grant> {
+    let source = Grant { provider: provider.clone(), takes: Duration::from_millis(5) };
     let refresh_tokens = Arc::new(RefreshTokens::new(Some(file(folder))));
     let (name, request) = ("crm".into(), request.map(str::to_owned));
     PersistedSource {
@@ -118,7 +115,7 @@ async fn a_rotated_refresh_token_is_on_disk_before_the_access_token_is_handed_ou
     let mut last = 0;
     for number in 1..=5 {
         // Each time another process: the one before was killed at this very place.
-        let issued = process(&folder, &provider).fetch(None).await.unwrap();
+        let issued = process(&folder, &provider).fetch().await.unwrap();
         assert_eq!(value(&issued), format!("access-{number}"));
         let saved = file(&folder).load().unwrap().unwrap();
         assert_eq!(saved.refresh_token, Some(secret(&format!("refresh-{number}"))));
@@ -135,7 +132,7 @@ async fn processes_that_share_a_folder_never_spend_a_refresh_token_twice() {
     let fetching: Vec<_> = (0..40)
         .map(|number| {
             let process = processes[number % 4].clone();
-            tokio::spawn(async move { process.fetch(None).await })
+            tokio::spawn(async move { process.fetch().await })
         })
         .collect();
     for fetched in fetching {
@@ -149,11 +146,11 @@ async fn processes_that_share_a_folder_never_spend_a_refresh_token_twice() {
 async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_can_be() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let process = process(&folder, &provider);
-    process.fetch(None).await.unwrap();
+    process.fetch().await.unwrap();
     let in_the_way: PathBuf = file(&folder).path().with_extension("new");
     fs::create_dir(&in_the_way).unwrap();
     for number in 2..=4 {
-        assert_eq!(value(&process.fetch(None).await.unwrap()), format!("access-{number}"));
+        assert_eq!(value(&process.fetch().await.unwrap()), format!("access-{number}"));
     }
     let saved = file(&folder).load().unwrap().unwrap();
     assert_eq!(saved.refresh_token, Some(secret("refresh-1")), "what was there is still there");
@@ -167,10 +164,10 @@ async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_c
 async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let running = process(&folder, &provider);
-    running.fetch(None).await.unwrap();
+    running.fetch().await.unwrap();
     let in_the_way = file(&folder).path().with_extension("new");
     fs::create_dir(&in_the_way).unwrap();
-    running.fetch(None).await.unwrap();
+    running.fetch().await.unwrap();
     fs::remove_dir(&in_the_way).unwrap();
 
     let waiting = tokio::time::timeout(Duration::from_secs(2), running.changed());
@@ -181,7 +178,7 @@ async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() 
     file.save(&lock, &StateRecord::login(secret("from-login"))).unwrap();
     drop(lock);
     tokio::time::timeout(Duration::from_secs(10), running.changed()).await.unwrap();
-    running.fetch(None).await.unwrap();
+    running.fetch().await.unwrap();
     assert!(!provider.state.lock().is_revoked);
     let saved = file.load().unwrap().unwrap();
     assert_eq!(saved.refresh_token, Some(secret("refresh-3")));
@@ -193,12 +190,12 @@ async fn a_kept_access_token_saves_the_request_after_a_restart_and_no_other() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let start = |request| process_with(&folder, &provider, Some(request));
     let first = start("one");
-    assert_eq!(value(&first.fetch(None).await.unwrap()), "access-1");
+    assert_eq!(value(&first.fetch().await.unwrap()), "access-1");
     let restarted = start("one");
-    assert_eq!(value(&restarted.fetch(None).await.unwrap()), "access-1");
+    assert_eq!(value(&restarted.fetch().await.unwrap()), "access-1");
     assert_eq!(provider.requests(), 1);
-    assert_eq!(value(&restarted.fetch(None).await.unwrap()), "access-2", "a refresh is a request");
-    assert_eq!(value(&start("another secret").fetch(None).await.unwrap()), "access-3");
+    assert_eq!(value(&restarted.fetch().await.unwrap()), "access-2", "a refresh is a request");
+    assert_eq!(value(&start("another secret").fetch().await.unwrap()), "access-3");
 
     let saved = file(&folder).load().unwrap().unwrap();
     let nearly_over = AccessTokenRecord {
@@ -210,25 +207,25 @@ async fn a_kept_access_token_saves_the_request_after_a_restart_and_no_other() {
     let lock = file.lock().await.unwrap();
     file.save(&lock, &StateRecord { access_token: Some(nearly_over), ..saved }).unwrap();
     drop(lock);
-    assert_eq!(value(&start("one").fetch(None).await.unwrap()), "access-4");
+    assert_eq!(value(&start("one").fetch().await.unwrap()), "access-4");
 }
 
 #[tokio::test]
 async fn a_file_of_another_key_is_left_alone_and_no_older_refresh_token_is_spent() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
-    process(&folder, &provider).fetch(None).await.unwrap();
+    process(&folder, &provider).fetch().await.unwrap();
     let path = file(&folder).path().to_owned();
     let mut bytes = fs::read(&path).unwrap();
     let whole = bytes.clone();
     bytes[16] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let running = process(&folder, &provider);
-    let error = running.fetch(None).await.unwrap_err();
-    assert_eq!(error.reason, SourceErrorKind::Local);
+    let error = running.fetch().await.unwrap_err();
+    assert_eq!(error.kind, SourceErrorKind::Local);
     assert!(error.message.contains("encrypted with another key"), "{error}");
     assert_eq!((fs::read(&path).unwrap(), provider.requests()), (bytes, 1));
     fs::write(&path, &whole).unwrap();
-    assert_eq!(value(&running.fetch(None).await.unwrap()), "access-2", "mended while it runs");
+    assert_eq!(value(&running.fetch().await.unwrap()), "access-2", "mended while it runs");
 }
 
 #[tokio::test]
@@ -236,7 +233,7 @@ async fn a_damaged_file_is_set_aside() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let path = file(&folder).path().to_owned();
     fs::write(&path, "not ours").unwrap();
-    process(&folder, &provider).fetch(None).await.unwrap();
+    process(&folder, &provider).fetch().await.unwrap();
     let names = fs::read_dir(path.parent().unwrap()).unwrap();
     let aside =
         names.map(|entry| entry.unwrap().path()).find(|path| path.to_string_lossy().contains(".broken-"));
@@ -250,7 +247,7 @@ async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     let registry = RefreshTokenRegistry::default();
     let refresh_tokens = Arc::new(RefreshTokens::new(None));
     registry.insert_for_test(Identity::for_test("crm"), refresh_tokens.clone());
-    let source = Source { provider: provider.clone(), takes: Duration::from_secs(8) };
+    let source = Grant { provider: provider.clone(), takes: Duration::from_secs(8) };
     let (name, users) = ("crm".into(), SharedTokenMetrics::default());
     let running = Arc::new(PersistedSource {
         inner: source,
@@ -262,13 +259,13 @@ async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
     });
     let fetching = tokio::spawn({
         let running = running.clone();
-        async move { running.fetch(None).await }
+        async move { running.fetch().await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     let start = tokio::time::Instant::now();
     registry.shut_down().await;
     assert_eq!(start.elapsed(), Duration::from_secs(7));
     assert_eq!(value(&fetching.await.unwrap().unwrap()), "access-1");
-    assert!(running.fetch(None).await.is_err());
+    assert!(running.fetch().await.is_err());
     assert_eq!(provider.requests(), 1);
 }

@@ -1,11 +1,25 @@
-//! When a token expires, on two clocks.
+//! When a value expires, on two clocks.
 //!
-//! The monotonic clock stands still while a laptop sleeps; the wall clock can be set back. A token is past its expiry
-//! as soon as either clock says so.
+//! The monotonic clock stops while a machine sleeps; the wall clock can be set back. A value is expired as soon as either
+//! clock has passed its expiry.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
+
+/// A value that expires.
+pub trait Expiring: Send + Sync + 'static {
+    /// What the value is called in messages, such as `token`.
+    const NAME: &'static str;
+
+    /// When the value must no longer be used.
+    fn expiry(&self) -> Expiry;
+
+    /// Number of scopes that were granted, for the log, if the value has scopes.
+    fn scope_count(&self) -> Option<usize> {
+        None
+    }
+}
 
 /// A point in time on the monotonic and the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,23 +30,23 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// `lifetime` after `start`, which both clocks showed at the same moment.
+    /// The end of a lifetime that started at this reading of both clocks.
     pub fn after(start: ClockReading, lifetime: Duration) -> Self {
         Self { monotonic: start.monotonic + lifetime, wall: start.wall + lifetime, lifetime }
     }
 
-    /// At a time of the wall clock, and no later than `lifetime` from now, should that clock have been set back.
+    /// The given time of the wall clock, but no later than `lifetime` from now: that clock may have been set back.
     pub fn until(wall: SystemTime, lifetime: Duration) -> Self {
         let left = wall.duration_since(SystemTime::now()).unwrap_or_default().min(lifetime);
         Self { lifetime, ..Self::after(ClockReading::now(), left) }
     }
 
-    /// Whether the token must no longer be sent.
+    /// Whether the value must no longer be used.
     pub fn is_past(&self) -> bool {
         Instant::now() >= self.monotonic || SystemTime::now() >= self.wall
     }
 
-    /// What is left, by the clock that leaves less.
+    /// Time left, by the clock that leaves less.
     pub fn remaining(&self) -> Duration {
         let by_wall = self.wall.duration_since(SystemTime::now()).unwrap_or_default();
         self.monotonic.saturating_duration_since(Instant::now()).min(by_wall)
@@ -43,18 +57,18 @@ impl Expiry {
         self.lifetime
     }
 
-    /// By the wall clock.
+    /// The expiry on the wall clock.
     pub fn wall(&self) -> SystemTime {
         self.wall
     }
 
-    /// As Unix time, for metrics and the status page.
+    /// The expiry as Unix time, for metrics and the status page.
     pub fn unix_seconds(&self) -> f64 {
         unix_seconds(self.wall)
     }
 }
 
-/// Now, on both clocks.
+/// The time that both clocks showed at the same moment.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockReading {
     monotonic: Instant,
@@ -67,24 +81,25 @@ impl ClockReading {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// As Unix time.
+    /// The reading as Unix time.
     pub fn unix_seconds(&self) -> f64 {
         unix_seconds(self.wall)
     }
 
-    /// How long ago that was.
+    /// Time since the reading, by the monotonic clock.
     pub fn elapsed(&self) -> Duration {
         self.monotonic.elapsed()
     }
 
-    /// As it would be had the machine slept since: only the wall clock went on.
+    /// The reading as it would be if the machine had slept since then: only the wall clock went on.
     #[cfg(test)]
-    pub(crate) fn with_wall_clock_back(self, slept: Duration) -> Self {
+    pub(super) fn with_wall_clock_back(self, slept: Duration) -> Self {
         Self { wall: self.wall - slept, ..self }
     }
 }
 
-pub(crate) fn unix_seconds(time: SystemTime) -> f64 {
+/// A time of the wall clock as Unix time.
+pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
@@ -95,14 +110,14 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn either_clock_ends_a_token() {
+    fn expiry_is_past_when_either_clock_says_so() {
         let now = ClockReading::now();
         assert!(!Expiry::after(now, HOUR).is_past());
-        // The machine slept for two hours: only the wall clock knows.
+        // The machine slept for two hours: only the wall clock has moved.
         let slept = ClockReading { monotonic: now.monotonic, wall: now.wall - 2 * HOUR };
         assert!(Expiry::after(slept, HOUR).is_past());
         assert_eq!(Expiry::after(slept, HOUR).remaining(), Duration::ZERO);
-        // The wall clock was set back two hours: only the monotonic clock knows.
+        // The wall clock was set back by two hours: only the monotonic clock has moved.
         let Some(earlier) = now.monotonic.checked_sub(2 * HOUR) else { return };
         let set_back = ClockReading { monotonic: earlier, wall: now.wall };
         assert!(Expiry::after(set_back, HOUR).is_past());

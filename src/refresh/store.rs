@@ -1,5 +1,6 @@
-//! The current token of one credential: read without a lock by every request, written by its refresher alone.
+//! The current value of one credential: read by every request without a lock, written by its refresher alone.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,95 +9,98 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::dpop_key::DpopKey;
-use crate::oauth2::error::SourceError;
-use crate::oauth2::expiry;
-use crate::oauth2::expiry::Expiry;
-use crate::oauth2::token::{Token, TokenResponse};
-use crate::secret::InvalidSecret;
+use super::error::SourceError;
+use super::expiry;
+use super::expiry::{Expiring, Expiry};
 
-/// Holds the current token and what is known of the next.
-pub struct TokenStore {
-    current: ArcSwapOption<Token>,
+/// The current value, and what is known of the next refresh.
+pub struct Store<T> {
+    current: ArcSwapOption<Versioned<T>>,
     progress: watch::Sender<Progress>,
-    /// Somebody wants a token request now.
+    /// Whether a refresh is requested that has not started yet.
     refresh_requested: watch::Sender<bool>,
-    /// No two refreshes that were forced are closer than this.
+    /// Minimum interval between two forced refreshes.
     min_interval: Duration,
     status: Mutex<RefreshStatus>,
-    dpop_key: Option<Arc<DpopKey>>,
 }
 
-/// How far the refresher has come.
+/// A value with its number.
+#[derive(Debug)]
+pub struct Versioned<T> {
+    value: T,
+    /// Number of the value in its store, from 1. It tells a late rejection of an old value from one of the current value.
+    pub generation: u64,
+}
+
+impl<T> Deref for Versioned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Counters of the refresher's work.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
-    /// Tokens obtained.
+    /// Number of values obtained.
     generation: u64,
-    /// Token requests ended, well or not.
+    /// Number of attempts that ended, whether they succeeded or failed.
     attempts: u64,
 }
 
-/// What the refresher last did and will do next; read by readiness, metrics, the status page and error answers.
+/// What the refresher did last and will do next. Readiness, metrics, the status page and error responses read it.
 #[derive(Debug, Clone, Default)]
 pub struct RefreshStatus {
-    /// Token requests that failed since the last success.
+    /// Number of consecutive failed attempts.
     pub failures: u32,
-    /// Why the last one failed.
+    /// The error of the last attempt, if it failed.
     pub last_error: Option<SourceError>,
-    /// When the first of them failed.
+    /// Time of the first of the consecutive failures.
     pub failing_since: Option<SystemTime>,
-    /// When a token was last obtained.
+    /// Time of the last success.
     pub last_success: Option<SystemTime>,
-    /// When the next token request is due.
+    /// When the next attempt is due.
     pub next_attempt: Option<Instant>,
-    /// Whether a token request is under way.
+    /// Whether an attempt is in progress.
     pub in_flight: bool,
-    /// When a refresh was last forced.
+    /// Time of the last forced refresh.
     last_forced: Option<Instant>,
 }
 
-/// Why a token is to be refreshed before it is due.
+/// Why a value is to be refreshed before it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshReason {
-    /// The upstream refused the token of this generation.
+    /// The upstream rejected the value of this generation.
     Rejected(u64),
-    /// Somebody asked for it.
+    /// An operator requested it.
     Requested,
-    /// What a token request is made with has changed: a secret, a login. Neither back-off nor interval delays this.
+    /// What the value is obtained with has changed: a secret, a login. Neither the back-off nor the interval delays this.
     InputChanged,
 }
 
-/// What comes of it.
+/// What [`Store::refresh_now`] decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshDecision {
-    /// There is a newer token already than the one that was refused.
+    /// No attempt: the store already has a newer value than the rejected one.
     AlreadyNewer,
-    /// A token request is under way or begins now: [`TokenStore::wait_for`] waits for its end.
+    /// An attempt is in progress or starts now. [`Store::wait_for`] waits for its end.
     Pending(Attempt),
-    /// None: one was forced less than the interval ago, or the endpoint is failing and is asked again when its back-off ends.
+    /// No attempt: the last forced refresh was less than the interval ago, or the source is failing and its back-off is not
+    /// over.
     Throttled,
 }
 
-/// A token request that somebody waits for.
+/// An attempt to obtain a value, to be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
     generation: u64,
     attempts: u64,
 }
 
-impl TokenStore {
-    /// Without a token yet, for tokens that are sent with a proof where there is a prover.
-    pub fn with(min_interval: Duration, dpop_key: Option<Arc<DpopKey>>) -> Self {
-        Self { dpop_key, ..Self::new(min_interval) }
-    }
-
-    /// What makes the proofs, for tokens that are bound to a key.
-    pub fn dpop_key(&self) -> Option<&Arc<DpopKey>> {
-        self.dpop_key.as_ref()
-    }
-
-    /// Without a token yet. A refresh is forced at most once in `min_interval`, so that an upstream that refuses every token
-    /// cannot drive the token endpoint.
+impl<T: Expiring> Store<T> {
+    /// An empty store. A refresh is forced at most once in `min_interval`, so that an upstream that rejects every value cannot
+    /// make the refresher send request after request.
     pub fn new(min_interval: Duration) -> Self {
         Self {
             current: ArcSwapOption::empty(),
@@ -104,64 +108,68 @@ impl TokenStore {
             refresh_requested: watch::Sender::new(false),
             min_interval,
             status: Mutex::default(),
-            dpop_key: None,
         }
     }
 
-    /// The current token, if it may still be sent. Lock-free.
-    pub fn current(&self) -> Option<Guard<Option<Arc<Token>>>> {
+    /// The current value, if it has not expired. Lock-free.
+    pub fn current(&self) -> Option<Guard<Option<Arc<Versioned<T>>>>> {
         let guard = self.current.load();
         match &*guard {
-            Some(token) if !token.expiry.is_past() => Some(guard),
+            Some(value) if !value.expiry().is_past() => Some(guard),
             _ => None,
         }
     }
 
-    /// Waits until there was a first token, `limit` at most; returns at once if there ever was one.
+    /// Waits for the first value, `limit` at most. Returns at once if there ever was one.
     pub async fn wait_for_first(&self, limit: Duration) {
         let mut progress = self.progress.subscribe();
         let first = progress.wait_for(|progress| progress.generation > 0);
-        // Whether the time was up or the token came: the caller looks at `current` again.
+        // Whatever the outcome, the caller reads `current` again.
         let _ = tokio::time::timeout(limit, first).await;
     }
 
-    /// Whether a token was ever obtained.
+    /// Whether no value was ever obtained.
     pub fn never_issued(&self) -> bool {
         self.progress.borrow().generation == 0
     }
 
-    /// Asks for a token now rather than when it is due. Whoever calls this at the same time, and however often, it is one
-    /// token request; and none where the refused token is no longer the current one.
+    /// Requests a refresh before it is due. Any number of calls at the same time result in one attempt.
+    ///
+    /// | reason | attempt in progress or requested | forced within `min_interval` | last attempt failed | otherwise |
+    /// |---|---|---|---|---|
+    /// | `Rejected`, of an older generation | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` |
+    /// | `Rejected`, of the current one | `Pending`, joins it | `Throttled` | `Throttled` | `Pending` |
+    /// | `Requested` | `Pending`, joins it | `Throttled` | `Pending` | `Pending` |
+    /// | `InputChanged` | `Pending`, waits for the next attempt to start | `Pending` | `Pending` | `Pending` |
     ///
     /// Does not wait; callable from any thread.
-    pub fn refresh_now(&self, why: RefreshReason) -> RefreshDecision {
+    pub fn refresh_now(&self, reason: RefreshReason) -> RefreshDecision {
         let mut status = self.status.lock();
         let Progress { generation, attempts } = *self.progress.borrow();
-        if matches!(why, RefreshReason::Rejected(refused) if refused < generation) {
+        if matches!(reason, RefreshReason::Rejected(rejected) if rejected < generation) {
             return RefreshDecision::AlreadyNewer;
         }
         let attempt = Attempt { generation, attempts };
-        let is_joined =
-            why != RefreshReason::InputChanged && (status.in_flight || *self.refresh_requested.borrow());
-        if is_joined {
+        let is_pending = status.in_flight || *self.refresh_requested.borrow();
+        if is_pending && reason != RefreshReason::InputChanged {
             return RefreshDecision::Pending(attempt);
         }
-        let is_soon = status.last_forced.is_some_and(|last| last.elapsed() < self.min_interval);
-        match why {
-            RefreshReason::Rejected(_) if is_soon || status.failures > 0 => {
+        let is_too_soon = status.last_forced.is_some_and(|last| last.elapsed() < self.min_interval);
+        match reason {
+            RefreshReason::Rejected(_) if is_too_soon || status.failures > 0 => {
                 return RefreshDecision::Throttled;
             }
-            RefreshReason::Requested if is_soon => return RefreshDecision::Throttled,
+            RefreshReason::Requested if is_too_soon => return RefreshDecision::Throttled,
             _ => {}
         }
         status.last_forced = Some(Instant::now());
         self.refresh_requested.send_replace(true);
-        // One under way may have been made with what was there before.
+        // An attempt in progress may have been made with the old input: the one after it counts.
         let attempts = attempts + u64::from(status.in_flight);
         RefreshDecision::Pending(Attempt { attempts, ..attempt })
     }
 
-    /// Waits for the end of a token request, `limit` at most; returns whether it brought a new token.
+    /// Waits for the end of an attempt, `limit` at most. Returns whether there is a new value.
     pub async fn wait_for(&self, attempt: Attempt, limit: Duration) -> bool {
         let mut progress = self.progress.subscribe();
         let ended = progress.wait_for(|now| now.attempts > attempt.attempts);
@@ -169,7 +177,7 @@ impl TokenStore {
         self.progress.borrow().generation > attempt.generation
     }
 
-    /// Waits until `is_done`, which is evaluated now and after every token request.
+    /// Waits until `is_done` returns true. It is called now and after every attempt.
     pub async fn wait_until(&self, is_done: impl Fn() -> bool) {
         let mut progress = self.progress.subscribe();
         while !is_done() {
@@ -178,43 +186,42 @@ impl TokenStore {
         }
     }
 
-    /// No two refreshes that were forced are closer than this.
+    /// Minimum interval between two forced refreshes.
     pub fn min_interval(&self) -> Duration {
         self.min_interval
     }
 
-    /// Until somebody wants a token request.
-    pub(crate) async fn refresh_requested(&self) {
-        let _ = self.refresh_requested.subscribe().wait_for(|refresh_requested| *refresh_requested).await;
+    /// Waits until a refresh is requested.
+    pub(super) async fn refresh_requested(&self) {
+        let _ = self.refresh_requested.subscribe().wait_for(|is_requested| *is_requested).await;
     }
 
-    /// A token request begins.
-    pub(crate) fn attempt_started(&self) {
+    /// Records that an attempt starts.
+    pub(super) fn attempt_started(&self) {
         let mut status = self.status.lock();
         status.in_flight = true;
         self.refresh_requested.send_replace(false);
     }
 
-    /// Takes a newly issued token as the current one.
-    pub(crate) fn store_token(&self, issued: &TokenResponse) -> Result<(), InvalidSecret> {
+    /// Replaces the current value.
+    pub(super) fn store_value(&self, value: T) {
         let generation = self.progress.borrow().generation + 1;
-        let token = Arc::new(Token::new(issued, generation, self.dpop_key.is_some())?);
-        // Locked before it can be used: it cannot be refused before its generation is known.
+        let value = Arc::new(Versioned { value, generation });
+        // Locked before the value can be used: it cannot be rejected before its generation is known.
         let mut status = self.status.lock();
-        self.current.store(Some(token));
+        self.current.store(Some(value));
         status.failures = 0;
         status.last_error = None;
         status.failing_since = None;
         status.last_success = Some(SystemTime::now());
-        // With the new token in place: whoever finds that one refused does not join the request that brought it.
+        // Set together with the new value: a rejection of that value must not join the attempt that brought it.
         status.in_flight = false;
         self.progress
             .send_modify(|progress| *progress = Progress { generation, attempts: progress.attempts + 1 });
-        Ok(())
     }
 
-    /// Notes a failed token request and returns how many there were in a row. The current token stays.
-    pub(crate) fn attempt_failed(&self, error: SourceError) -> u32 {
+    /// Records a failed attempt and returns the number of consecutive failures. The current value stays.
+    pub(super) fn attempt_failed(&self, error: SourceError) -> u32 {
         let mut status = self.status.lock();
         status.failures = status.failures.saturating_add(1);
         status.last_error = Some(error);
@@ -224,39 +231,39 @@ impl TokenStore {
         status.failures
     }
 
-    /// Notes when the next token request is due.
-    pub(crate) fn next_attempt_in(&self, wait: Duration) {
+    /// Records when the next attempt is due.
+    pub(super) fn next_attempt_in(&self, wait: Duration) {
         self.status.lock().next_attempt = Some(Instant::now() + wait);
     }
 
-    /// A copy of what is known.
+    /// A copy of the status.
     pub fn status(&self) -> RefreshStatus {
         self.status.lock().clone()
     }
 
-    /// Expiry of the current token, usable or not.
+    /// Expiry of the current value, expired or not.
     pub fn expiry(&self) -> Option<Expiry> {
-        self.current.load().as_ref().map(|token| token.expiry)
+        self.current.load().as_ref().map(|value| value.expiry())
     }
 
-    /// When the current token expires (Unix time), usable or not.
+    /// Expiry of the current value as Unix time, expired or not.
     pub fn expiry_unix_seconds(&self) -> Option<f64> {
-        self.current.load().as_ref().map(|token| token.expiry.unix_seconds())
+        self.expiry().map(|expiry| expiry.unix_seconds())
     }
 }
 
 impl RefreshStatus {
-    /// How long until the next token request: what a caller is told in `Retry-After`.
+    /// Time until the next attempt, for `Retry-After`.
     pub fn next_attempt_in(&self) -> Duration {
         self.next_attempt.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
     }
 
-    /// `next_attempt` by the wall clock.
+    /// `next_attempt` on the wall clock.
     pub fn next_attempt_wall(&self) -> Option<SystemTime> {
         self.next_attempt.map(|_| SystemTime::now() + self.next_attempt_in())
     }
 
-    /// For how long token requests have been failing.
+    /// Time since the first of the consecutive failures.
     pub fn failing_for(&self) -> Option<Duration> {
         Some(SystemTime::now().duration_since(self.failing_since?).unwrap_or_default())
     }
@@ -275,39 +282,52 @@ impl RefreshStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::error::SourceErrorKind;
-    use crate::oauth2::expiry::ClockReading;
-    use crate::secret::Secret;
+    use crate::refresh::error::SourceErrorKind;
+    use crate::refresh::expiry::ClockReading;
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
-    fn issued(value: &str, lifetime: u64) -> TokenResponse {
-        TokenResponse {
-            access_token: Secret::new(value.into()).unwrap(),
-            expiry: Expiry::after(ClockReading::now(), Duration::from_secs(lifetime)),
-            scope: None,
-            refresh_token: None,
+    /// The simplest value that expires.
+    #[derive(Debug)]
+    struct Ticket {
+        text: &'static str,
+        expiry: Expiry,
+    }
+
+    impl Expiring for Ticket {
+        const NAME: &'static str = "ticket";
+
+        fn expiry(&self) -> Expiry {
+            self.expiry
         }
     }
 
+    fn ticket(text: &'static str, lifetime: u64) -> Ticket {
+        Ticket { text, expiry: Expiry::after(ClockReading::now(), Duration::from_secs(lifetime)) }
+    }
+
+    fn empty() -> Store<Ticket> {
+        Store::new(INTERVAL)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn never_hands_out_an_expired_token_and_keeps_a_valid_one_through_failures() {
-        let store = TokenStore::new(INTERVAL);
+    async fn store_hands_out_a_value_until_its_expiry_despite_failures() {
+        let store = empty();
         assert!(store.current().is_none());
-        store.store_token(&issued("one", 10)).unwrap();
+        store.store_value(ticket("one", 10));
         tokio::time::advance(Duration::from_secs(9)).await;
         assert_eq!(store.attempt_failed(SourceError::new(SourceErrorKind::Timeout, "slow")), 1);
-        assert_eq!(store.current().unwrap().as_ref().unwrap().header, "Bearer one");
+        assert_eq!(store.current().unwrap().as_ref().unwrap().text, "one");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(store.current().is_none());
-        store.store_token(&issued("two", 10)).unwrap();
+        store.store_value(ticket("two", 10));
         assert_eq!(store.current().unwrap().as_ref().unwrap().generation, 2);
         assert_eq!(store.status().failures, 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_requests_wait_for_the_first_token_and_no_longer_than_they_may() {
-        let store = Arc::new(TokenStore::new(INTERVAL));
+    async fn store_wakes_all_waiters_for_the_first_value() {
+        let store = Arc::new(empty());
         let waiting: Vec<_> = (0..1000)
             .map(|_| {
                 let store = store.clone();
@@ -318,26 +338,26 @@ mod tests {
             })
             .collect();
         tokio::time::sleep(Duration::from_secs(4)).await;
-        store.store_token(&issued("one", 10)).unwrap();
+        store.store_value(ticket("one", 10));
         for request in waiting {
             assert!(request.await.unwrap());
         }
-        let empty = TokenStore::new(INTERVAL);
+        let empty = empty();
         empty.wait_for_first(Duration::from_secs(5)).await;
         assert!(empty.current().is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_refusals_of_one_token_are_one_request_and_late_ones_are_none() {
-        let store = Arc::new(TokenStore::new(INTERVAL));
-        store.store_token(&issued("one", 3600)).unwrap();
+    async fn store_joins_concurrent_rejections_and_ignores_late_ones() {
+        let store = Arc::new(empty());
+        store.store_value(ticket("one", 3600));
         let waiting: Vec<_> = (0..1000)
             .map(|_| {
                 let store = store.clone();
                 tokio::spawn(async move {
                     let RefreshDecision::Pending(attempt) = store.refresh_now(RefreshReason::Rejected(1))
                     else {
-                        panic!("to be waited for")
+                        panic!("pending")
                     };
                     store.wait_for(attempt, INTERVAL).await
                 })
@@ -346,30 +366,30 @@ mod tests {
         store.refresh_requested().await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         store.attempt_started();
-        assert!(!*store.refresh_requested.borrow(), "one begin takes them all");
-        store.store_token(&issued("two", 3600)).unwrap();
+        assert!(!*store.refresh_requested.borrow(), "one attempt serves all");
+        store.store_value(ticket("two", 3600));
         for request in waiting {
             assert!(request.await.unwrap());
         }
         assert_eq!(store.refresh_now(RefreshReason::Rejected(1)), RefreshDecision::AlreadyNewer);
-        assert!(!*store.refresh_requested.borrow(), "a late one is nobody's business");
+        assert!(!*store.refresh_requested.borrow(), "a late rejection requests nothing");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refresh_is_forced_once_in_the_interval_and_not_against_a_back_off() {
-        let store = TokenStore::new(INTERVAL);
-        let forced = |why, issue: Option<&str>| {
-            let refresh = store.refresh_now(why);
+    async fn store_throttles_forced_refreshes_and_respects_back_off() {
+        let store = empty();
+        let forced = |reason, issue: Option<&'static str>| {
+            let refresh = store.refresh_now(reason);
             if *store.refresh_requested.borrow() {
                 store.attempt_started();
                 match issue {
-                    Some(value) => store.store_token(&issued(value, 3600)).unwrap(),
+                    Some(value) => store.store_value(ticket(value, 3600)),
                     None => drop(store.attempt_failed(SourceError::new(SourceErrorKind::Connect, "down"))),
                 }
             }
             matches!(refresh, RefreshDecision::Pending(_))
         };
-        store.store_token(&issued("one", 3600)).unwrap();
+        store.store_value(ticket("one", 3600));
         assert!(forced(RefreshReason::Rejected(1), Some("two")));
         assert!(
             !forced(RefreshReason::Rejected(2), Some("three"))
@@ -378,35 +398,35 @@ mod tests {
         tokio::time::sleep(INTERVAL).await;
         assert!(forced(RefreshReason::Rejected(2), None));
         tokio::time::sleep(INTERVAL).await;
-        assert!(!forced(RefreshReason::Rejected(2), Some("three")), "the endpoint is given its back-off");
+        assert!(!forced(RefreshReason::Rejected(2), Some("three")), "the back-off is not over");
         assert!(forced(RefreshReason::Requested, None));
-        assert!(forced(RefreshReason::InputChanged, Some("three")), "never too soon for what may help");
+        assert!(forced(RefreshReason::InputChanged, Some("three")), "a changed input is never throttled");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_during_a_request_is_another_request() {
-        let store = TokenStore::new(INTERVAL);
+    async fn store_starts_another_attempt_for_a_change_during_one() {
+        let store = empty();
         store.attempt_started();
         let RefreshDecision::Pending(first) = store.refresh_now(RefreshReason::Requested) else {
-            panic!("under way")
+            panic!("pending")
         };
         let RefreshDecision::Pending(second) = store.refresh_now(RefreshReason::InputChanged) else {
-            panic!("expected")
+            panic!("pending")
         };
-        store.store_token(&issued("one", 3600)).unwrap();
+        store.store_value(ticket("one", 3600));
         assert!(store.wait_for(first, INTERVAL).await);
         assert!(*store.refresh_requested.borrow());
         store.attempt_started();
-        store.store_token(&issued("two", 3600)).unwrap();
+        store.store_value(ticket("two", 3600));
         assert!(store.wait_for(second, INTERVAL).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_is_told_of_a_failure_and_waits_no_longer_than_it_may() {
-        let store = Arc::new(TokenStore::new(INTERVAL));
-        store.store_token(&issued("one", 3600)).unwrap();
+    async fn store_ends_a_wait_at_its_limit_or_at_a_failure() {
+        let store = Arc::new(empty());
+        store.store_value(ticket("one", 3600));
         let RefreshDecision::Pending(attempt) = store.refresh_now(RefreshReason::Rejected(1)) else {
-            panic!("expected")
+            panic!("pending")
         };
         let start = Instant::now();
         assert!(!store.wait_for(attempt, Duration::from_secs(2)).await);
@@ -415,12 +435,5 @@ mod tests {
         store.attempt_failed(SourceError::new(SourceErrorKind::Connect, "down"));
         assert!(!store.wait_for(attempt, Duration::from_secs(600)).await);
         assert_eq!(start.elapsed(), Duration::from_secs(2));
-    }
-
-    #[test]
-    fn the_token_is_sensitive_and_does_not_print_itself() {
-        let token = Token::new(&issued("CANARY", 10), 1, false).unwrap();
-        assert!(token.header.is_sensitive());
-        assert!(!format!("{token:?} {:?} {:?}", token.header, issued("CANARY", 10)).contains("CANARY"));
     }
 }

@@ -1,0 +1,36 @@
+//! Makes access tokens of token responses, for the refresher.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::oauth2::dpop_key::DpopKey;
+use crate::oauth2::token::{AccessToken, TokenResponse};
+use crate::refresh::{Source, SourceError, SourceErrorKind};
+
+/// A source of access tokens, bound to a key if there is one.
+pub(crate) struct AccessTokenSource<S> {
+    inner: S,
+    dpop_key: Option<Arc<DpopKey>>,
+}
+
+impl<S> AccessTokenSource<S> {
+    /// Wraps a source of token responses. `dpop_key` is the key that they were requested with.
+    pub(crate) fn new(inner: S, dpop_key: Option<Arc<DpopKey>>) -> Self {
+        Self { inner, dpop_key }
+    }
+}
+
+#[async_trait]
+impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
+    async fn fetch(&self) -> Result<AccessToken, SourceError> {
+        let response = self.inner.fetch().await?;
+        AccessToken::new(&response, self.dpop_key.as_ref()).map_err(|_| {
+            SourceError::new(SourceErrorKind::Malformed, "the access token cannot be sent in a header")
+        })
+    }
+
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+}

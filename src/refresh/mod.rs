@@ -1,0 +1,17 @@
+//! Keeps a value that expires fresh: a [`Source`] obtains it, a [`Store`] has the current one, a [`refresher`] replaces it in
+//! time.
+//!
+//! Nothing here knows what the value is: an OAuth2 access token is one, short-lived cloud credentials or a signed JWT could be
+//! others. A source knows no schedule, a store no network, and the schedule no clock.
+
+mod error;
+mod expiry;
+pub mod refresher;
+pub mod schedule;
+mod source;
+mod store;
+
+pub use error::{SourceError, SourceErrorKind};
+pub use expiry::{ClockReading, Expiring, Expiry};
+pub use source::Source;
+pub use store::{Attempt, RefreshDecision, RefreshReason, RefreshStatus, Store, Versioned};

@@ -1,0 +1,31 @@
+//! What a value is obtained from.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::error::SourceError;
+
+/// Obtains a value that expires. One refresher uses it, and makes one call at a time.
+#[async_trait]
+pub trait Source<T>: Send + Sync {
+    /// Obtains a new value. The source itself limits how long that takes.
+    async fn fetch(&self) -> Result<T, SourceError>;
+
+    /// Waits until something that the value is obtained with has changed, such as a login: the value is then refreshed at
+    /// once. May be dropped and called again.
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[async_trait]
+impl<T: Send + 'static, S: Source<T> + ?Sized> Source<T> for Arc<S> {
+    async fn fetch(&self) -> Result<T, SourceError> {
+        (**self).fetch().await
+    }
+
+    async fn changed(&self) {
+        (**self).changed().await;
+    }
+}
