@@ -14,7 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::Registry;
 
 use sidekey::config::Config;
-use sidekey::credential::{Credential, Slot};
+use sidekey::credential::{Credential, Owned};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
 use sidekey::oauth2::{AccessToken, TokenResponse, TokenStore, bench as bench_token};
@@ -77,7 +77,7 @@ fn proxy() -> ConnectionContext {
     let service = |config: &sidekey::config::ServiceConfig| Service {
         name: config.name.clone(),
         kind: config.auth.kind(),
-        credential: Credential::new(&config.auth, |_| store.clone()),
+        credential: Credential::new(&config.auth, &config.name, |_| store.clone()),
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
         token_wait: config.token_wait,
         rewrite_location: config.rewrite_location,
@@ -113,14 +113,14 @@ fn route(c: &mut Criterion) {
 }
 
 fn strip(c: &mut Criterion) {
-    let query = Slot::Query("key".into());
+    let query = Owned::default().with_query("key");
     c.bench_function("strip/query-without", |b| {
         b.iter(|| query.strip_query(black_box("a=1&b=2&page=3")).len());
     });
     c.bench_function("strip/query-with", |b| {
         b.iter(|| query.strip_query(black_box("a=1&k%65y=evil&c=3")).len());
     });
-    let cookie = Slot::Cookie("sid".into());
+    let cookie = Owned::default().with_cookie("sid");
     c.bench_function("strip/cookie-without", |b| {
         b.iter(|| cookie.strip_cookie(black_box(b"a=1; b=2")).len());
     });

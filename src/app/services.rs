@@ -122,8 +122,8 @@ impl ServiceFactory {
         if let Some(old) = old.filter(|old| old.config == *config) {
             return Ok(old.clone());
         }
-        let credential = Credential::new(&config.auth, |oauth2| stores[oauth2].clone());
-        let sensitive_headers = credential.slot().headers();
+        let credential = Credential::new(&config.auth, &config.name, |oauth2| stores[oauth2].clone());
+        let sensitive_headers = credential.signer().owned().headers().to_vec();
         // Open connections keep the names of the fields that are sensitive: with others there must be other connections.
         let reusable = old.filter(|old| {
             old.config.has_same_upstream(config)

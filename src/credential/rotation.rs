@@ -1,134 +1,225 @@
-//! Two secrets while a rotation is under way: the new one, and the previous one for as long as the upstream does not take the
-//! new one yet.
+//! Rotation as a decorator: two secrets, the new one and the previous one for as long as the upstream rejects the new one.
 //!
-//! Requests have the new one until the upstream answers 401 to it and takes the previous one in its place. From then on they
-//! have the previous one, and one request in [`INTERVAL`] tries the new one, until that is taken. Only an answer to a request
-//! that asked the question counts: what was in flight while another request switched says nothing of now.
+//! | state | request is signed with | event | next state |
+//! |---|---|---|---|
+//! | new in use | new | 401 to the new one, then the previous one is accepted in its place | previous in use |
+//! | new in use | new | both rejected | new in use; for [`BOTH_REJECTED_INTERVAL`] a 401 is passed on without a second attempt |
+//! | previous in use | previous | the interval is over, and the request can be sent again | one request probes the new one |
+//! | previous in use | previous | 401 to the previous one, then the new one is accepted in its place | new in use |
+//! | probe | new | accepted | new in use |
+//! | probe | new | 401: sent again with the previous one | previous in use, next probe after [`PROBE_INTERVAL`] |
 //!
-//! Where both are refused, the answer is passed on, and one request in [`PAUSE`] is sent with both: an upstream that refuses
-//! everything does not get everything twice.
+//! Only a response to a request that asked the question counts: what was in flight while another request switched says nothing
+//! about the present.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use super::{
+    CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
+    UpstreamResponse, Verdict,
+};
 
-use super::{Slot, Used};
+/// How often one request probes the new secret while the previous one is in use.
+const PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// How often one request is sent with both secrets while both are rejected.
+const BOTH_REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often one request tries the new secret while the previous one is in use.
-const INTERVAL: Duration = Duration::from_secs(30);
-/// How often one request tries the other secret while both are refused.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The new secret.
+const NEW: CredentialVersion = CredentialVersion(1);
+/// The new secret, in a probe.
+const PROBE: CredentialVersion = CredentialVersion(2);
+/// The previous secret.
+const PREVIOUS: CredentialVersion = CredentialVersion(3);
 
-/// A credential of two secrets that go to the same place.
-pub struct Overlap {
-    pub(super) slot: Slot,
-    new: HeaderValue,
-    previous: HeaderValue,
+/// A credential with two secrets.
+pub struct Rotating {
+    service: String,
+    new: Box<dyn Signer>,
+    previous: Box<dyn Signer>,
+    state: RotationState,
+}
+
+impl Rotating {
+    /// Signs with `new`, or with `previous` while the upstream rejects the new one. Both go to the same places.
+    pub fn new(service: &str, new: Box<dyn Signer>, previous: Box<dyn Signer>) -> Self {
+        Self { service: service.to_owned(), new, previous, state: RotationState::new() }
+    }
+
+    fn signer(&self, version: CredentialVersion) -> &dyn Signer {
+        if version == PREVIOUS { &*self.previous } else { &*self.new }
+    }
+
+    fn log(&self, event: RotationEvent) {
+        let service = &*self.service;
+        match event {
+            RotationEvent::ToPrevious => tracing::warn!(
+                service.name = service,
+                "the upstream rejects the new secret and accepts the one in `previous`, which is used until the new one is accepted"
+            ),
+            RotationEvent::ToNew => tracing::info!(
+                service.name = service,
+                "the upstream accepts the new secret; the one in `previous` is no longer used"
+            ),
+        }
+    }
+}
+
+impl Signer for Rotating {
+    fn owned(&self) -> &Arc<Owned> {
+        self.new.owned()
+    }
+
+    fn body(&self) -> super::BodyNeed {
+        self.new.body()
+    }
+
+    fn is_single_use(&self) -> bool {
+        self.new.is_single_use()
+    }
+
+    fn is_refreshable(&self) -> bool {
+        true
+    }
+
+    fn sign<'s>(
+        &'s self,
+        request: &OutboundRequest<'_>,
+        injection: &mut Injection<'s>,
+    ) -> Result<CredentialVersion, NotReady> {
+        let version = self.state.choose(request.after, request.may_probe);
+        self.signer(version).sign(request, injection)?;
+        Ok(version)
+    }
+
+    fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
+        match (response.status, response.is_retry) {
+            (401, true) => self.state.both_rejected(),
+            (401, false) if response.can_retry && self.state.may_try_other(used) => return Verdict::Retry,
+            // An upstream that is overloaded or broken may not have looked at the credential.
+            (401 | 429 | 500..=599, _) => {}
+            (_, is_retry) => {
+                if let Some(event) = self.state.accepted(used, is_retry) {
+                    self.log(event);
+                }
+            }
+        }
+        Verdict::Pass
+    }
+
+    fn status(&self) -> CredentialStatus {
+        CredentialStatus {
+            is_previous_in_use: Some(self.state.is_previous_in_use()),
+            ..CredentialStatus::READY
+        }
+    }
+}
+
+/// Which of two secrets is in use.
+struct RotationState {
     start: Instant,
-    /// 0 while the new one is in use, otherwise when it is tried again: milliseconds since `start`.
-    try_at: AtomicU64,
-    /// 0 until both were refused, then when the other one is tried again: milliseconds since `start`.
+    /// When the new secret is probed next, in milliseconds since `start`. 0 while the new one is in use.
+    probe_at: AtomicU64,
+    /// When a request is sent with both secrets next, in milliseconds since `start`. 0 until both were rejected.
     both_at: AtomicU64,
 }
 
-/// From now on the other secret is used.
+/// From this event on the other secret is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// The upstream refuses the new one and takes the previous one.
+enum RotationEvent {
+    /// The upstream rejects the new one and accepts the previous one.
     ToPrevious,
-    /// The upstream takes the new one.
+    /// The upstream accepts the new one.
     ToNew,
 }
 
-impl Overlap {
-    pub(super) fn new(slot: Slot, new: HeaderValue, previous: HeaderValue) -> Self {
-        Self {
-            slot,
-            new,
-            previous,
-            start: Instant::now(),
-            try_at: AtomicU64::new(0),
-            both_at: AtomicU64::new(0),
-        }
+impl RotationState {
+    fn new() -> Self {
+        Self { start: Instant::now(), probe_at: AtomicU64::new(0), both_at: AtomicU64::new(0) }
     }
 
-    /// What to send: the other one than the upstream has just `refused`; the new one now and then where the request `may_try`.
-    pub(super) fn choose(&self, refused: Option<Used>, may_try: bool) -> (&HeaderValue, Used) {
-        self.choose_at(refused, may_try, || self.start.elapsed())
+    /// Which secret signs a request: the other one than the upstream has just rejected (`after`), or the new one in a probe if
+    /// the request `may_probe`.
+    fn choose(&self, after: Option<CredentialVersion>, may_probe: bool) -> CredentialVersion {
+        self.choose_at(after, may_probe, || self.start.elapsed())
     }
 
     fn choose_at(
         &self,
-        refused: Option<Used>,
-        may_try: bool,
+        after: Option<CredentialVersion>,
+        may_probe: bool,
         now: impl Fn() -> Duration,
-    ) -> (&HeaderValue, Used) {
-        match refused {
-            Some(Used::Previous) => return (&self.new, Used::New),
-            Some(_) => return (&self.previous, Used::Previous),
+    ) -> CredentialVersion {
+        match after {
+            Some(PREVIOUS) => return NEW,
+            Some(_) => return PREVIOUS,
             None => {}
         }
-        let at = self.try_at.load(Ordering::Relaxed);
+        let at = self.probe_at.load(Ordering::Relaxed);
         if at == 0 {
-            return (&self.new, Used::New);
+            return NEW;
         }
-        let is_due = may_try && at <= milliseconds(now());
-        if is_due && self.replace(at, milliseconds(now() + INTERVAL)) {
-            return (&self.new, Used::Trial);
+        let is_due = may_probe && at <= milliseconds(now());
+        if is_due && self.replace(at, milliseconds(now() + PROBE_INTERVAL)) {
+            return PROBE;
         }
-        (&self.previous, Used::Previous)
+        PREVIOUS
     }
 
-    /// Whether the other one is to be tried, after the one that was `used` was refused.
-    pub(super) fn may_try_other(&self, used: Used) -> bool {
+    /// Whether the other secret is tried, after the one that was `used` was rejected.
+    fn may_try_other(&self, used: CredentialVersion) -> bool {
         self.may_try_other_at(used, || self.start.elapsed())
     }
 
-    fn may_try_other_at(&self, used: Used, now: impl Fn() -> Duration) -> bool {
+    fn may_try_other_at(&self, used: CredentialVersion, now: impl Fn() -> Duration) -> bool {
         let at = self.both_at.load(Ordering::Relaxed);
-        // Whoever tried the new one has not yet had the one that is in use.
-        if at == 0 || used == Used::Trial {
+        // A probe has not yet been signed with the secret that is in use.
+        if at == 0 || used == PROBE {
             return true;
         }
-        let next = milliseconds(now() + PAUSE);
+        let next = milliseconds(now() + BOTH_REJECTED_INTERVAL);
         at <= milliseconds(now())
             && self.both_at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// The upstream refused one after the other.
-    pub(super) fn refused_both(&self) {
-        self.refused_both_at(|| self.start.elapsed());
+    /// The upstream rejected one after the other.
+    fn both_rejected(&self) {
+        self.both_rejected_at(|| self.start.elapsed());
     }
 
-    fn refused_both_at(&self, now: impl Fn() -> Duration) {
-        self.both_at.store(milliseconds(now() + PAUSE), Ordering::Relaxed);
+    fn both_rejected_at(&self, now: impl Fn() -> Duration) {
+        self.both_at.store(milliseconds(now() + BOTH_REJECTED_INTERVAL), Ordering::Relaxed);
     }
 
-    /// The upstream took the credential that was `used`.
-    pub(super) fn accepted(&self, used: Used, is_replay: bool) -> Option<Switch> {
-        self.accepted_at(used, is_replay, || self.start.elapsed())
+    /// The upstream accepted the secret that was `used`.
+    fn accepted(&self, used: CredentialVersion, is_retry: bool) -> Option<RotationEvent> {
+        self.accepted_at(used, is_retry, || self.start.elapsed())
     }
 
-    fn accepted_at(&self, used: Used, is_replay: bool, now: impl Fn() -> Duration) -> Option<Switch> {
-        match (used, is_replay) {
-            (Used::Previous, true) => {
-                self.replace(0, milliseconds(now() + INTERVAL)).then_some(Switch::ToPrevious)
+    fn accepted_at(
+        &self,
+        used: CredentialVersion,
+        is_retry: bool,
+        now: impl Fn() -> Duration,
+    ) -> Option<RotationEvent> {
+        match (used, is_retry) {
+            (PREVIOUS, true) => {
+                self.replace(0, milliseconds(now() + PROBE_INTERVAL)).then_some(RotationEvent::ToPrevious)
             }
-            (Used::Trial, _) | (Used::New, true) => {
-                (self.try_at.swap(0, Ordering::Relaxed) != 0).then_some(Switch::ToNew)
+            (PROBE, _) | (NEW, true) => {
+                (self.probe_at.swap(0, Ordering::Relaxed) != 0).then_some(RotationEvent::ToNew)
             }
             _ => None,
         }
     }
 
-    /// Whether requests have the previous one.
-    pub fn is_previous_in_use(&self) -> bool {
-        self.try_at.load(Ordering::Relaxed) != 0
+    fn is_previous_in_use(&self) -> bool {
+        self.probe_at.load(Ordering::Relaxed) != 0
     }
 
     fn replace(&self, old: u64, new: u64) -> bool {
-        self.try_at.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.probe_at.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -140,83 +231,87 @@ fn milliseconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    const NEW: (&str, Used) = ("new", Used::New);
-    const TRIAL: (&str, Used) = ("new", Used::Trial);
-    const PREVIOUS: (&str, Used) = ("previous", Used::Previous);
-
-    fn overlap() -> Overlap {
-        let value = HeaderValue::from_static;
-        Overlap::new(Slot::AUTHORIZATION, value("new"), value("previous"))
+    fn rotation() -> RotationState {
+        RotationState::new()
     }
 
-    fn chosen(overlap: &Overlap, refused: Option<Used>, may_try: bool, second: u64) -> (&str, Used) {
-        let (value, used) = overlap.choose_at(refused, may_try, || Duration::from_secs(second));
-        (value.to_str().unwrap_or_default(), used)
+    fn chosen(
+        rotation: &RotationState,
+        after: Option<CredentialVersion>,
+        may_probe: bool,
+        second: u64,
+    ) -> CredentialVersion {
+        rotation.choose_at(after, may_probe, || Duration::from_secs(second))
     }
 
-    fn accepted(overlap: &Overlap, used: Used, is_replay: bool, second: u64) -> Option<Switch> {
-        overlap.accepted_at(used, is_replay, || Duration::from_secs(second))
-    }
-
-    #[test]
-    fn the_previous_one_is_used_once_it_was_taken_in_place_of_the_new_one() {
-        let overlap = overlap();
-        assert_eq!(chosen(&overlap, None, true, 0), NEW);
-        assert_eq!(chosen(&overlap, Some(Used::New), true, 0), PREVIOUS);
-        assert_eq!(chosen(&overlap, None, true, 1), NEW, "nobody has said that the previous one is good");
-        assert_eq!(accepted(&overlap, Used::Previous, true, 1), Some(Switch::ToPrevious));
-        assert_eq!(accepted(&overlap, Used::Previous, true, 1), None, "said once");
-        assert!(overlap.is_previous_in_use());
-        assert_eq!(chosen(&overlap, None, true, 30), PREVIOUS);
+    fn accepted(
+        rotation: &RotationState,
+        used: CredentialVersion,
+        is_retry: bool,
+        second: u64,
+    ) -> Option<RotationEvent> {
+        rotation.accepted_at(used, is_retry, || Duration::from_secs(second))
     }
 
     #[test]
-    fn one_request_in_an_interval_tries_the_new_one_and_only_one_that_can_be_sent_again() {
-        let overlap = overlap();
-        accepted(&overlap, Used::Previous, true, 0);
+    fn rotation_uses_previous_once_accepted_in_place_of_new() {
+        let rotation = rotation();
+        assert_eq!(chosen(&rotation, None, true, 0), NEW);
+        assert_eq!(chosen(&rotation, Some(NEW), true, 0), PREVIOUS);
+        assert_eq!(chosen(&rotation, None, true, 1), NEW, "nobody has said that the previous one is good");
+        assert_eq!(accepted(&rotation, PREVIOUS, true, 1), Some(RotationEvent::ToPrevious));
+        assert_eq!(accepted(&rotation, PREVIOUS, true, 1), None, "said once");
+        assert!(rotation.is_previous_in_use());
+        assert_eq!(chosen(&rotation, None, true, 30), PREVIOUS);
+    }
+
+    #[test]
+    fn rotation_probes_new_once_per_interval_if_resendable() {
+        let rotation = rotation();
+        accepted(&rotation, PREVIOUS, true, 0);
         for second in [30, 60, 90] {
-            assert_eq!(chosen(&overlap, None, true, second - 1), PREVIOUS);
-            assert_eq!(chosen(&overlap, None, false, second), PREVIOUS);
-            assert_eq!(chosen(&overlap, None, true, second), TRIAL);
-            assert_eq!(chosen(&overlap, None, true, second), PREVIOUS);
-            assert_eq!(chosen(&overlap, Some(Used::Trial), true, second), PREVIOUS);
-            assert_eq!(accepted(&overlap, Used::Previous, true, second), None, "in use already");
+            assert_eq!(chosen(&rotation, None, true, second - 1), PREVIOUS);
+            assert_eq!(chosen(&rotation, None, false, second), PREVIOUS);
+            assert_eq!(chosen(&rotation, None, true, second), PROBE);
+            assert_eq!(chosen(&rotation, None, true, second), PREVIOUS);
+            assert_eq!(chosen(&rotation, Some(PROBE), true, second), PREVIOUS);
+            assert_eq!(accepted(&rotation, PREVIOUS, true, second), None, "in use already");
         }
-        assert_eq!(chosen(&overlap, None, true, 1000), TRIAL);
-        assert_eq!(accepted(&overlap, Used::Trial, false, 1000), Some(Switch::ToNew));
-        assert!(!overlap.is_previous_in_use());
-        assert_eq!(chosen(&overlap, None, true, 1000), NEW);
+        assert_eq!(chosen(&rotation, None, true, 1000), PROBE);
+        assert_eq!(accepted(&rotation, PROBE, false, 1000), Some(RotationEvent::ToNew));
+        assert!(!rotation.is_previous_in_use());
+        assert_eq!(chosen(&rotation, None, true, 1000), NEW);
     }
 
     #[test]
-    fn the_new_one_takes_over_at_once_where_the_previous_one_is_refused() {
-        let overlap = overlap();
-        accepted(&overlap, Used::Previous, true, 0);
-        assert_eq!(chosen(&overlap, Some(Used::Previous), true, 1), NEW);
-        assert_eq!(accepted(&overlap, Used::New, true, 1), Some(Switch::ToNew));
-        assert_eq!(chosen(&overlap, None, true, 1), NEW);
+    fn rotation_returns_to_new_if_previous_is_rejected() {
+        let rotation = rotation();
+        accepted(&rotation, PREVIOUS, true, 0);
+        assert_eq!(chosen(&rotation, Some(PREVIOUS), true, 1), NEW);
+        assert_eq!(accepted(&rotation, NEW, true, 1), Some(RotationEvent::ToNew));
+        assert_eq!(chosen(&rotation, None, true, 1), NEW);
     }
 
     #[test]
-    fn where_both_are_refused_one_request_in_a_while_tries_the_other() {
-        let overlap = overlap();
-        let may = |used, second| overlap.may_try_other_at(used, || Duration::from_secs(second));
-        assert!(may(Used::New, 0) && may(Used::New, 0), "nobody has said that the other one is refused");
-        overlap.refused_both_at(|| Duration::from_secs(1));
-        assert!(!may(Used::New, 1) && !may(Used::Previous, 5));
-        assert!(may(Used::Trial, 5) && may(Used::Trial, 5), "it was this one that was tried");
-        assert!(may(Used::New, 6));
-        assert!(!may(Used::New, 6) && !may(Used::New, 10));
-        assert!(may(Used::Previous, 11));
+    fn rotation_limits_second_attempts_if_both_are_rejected() {
+        let rotation = rotation();
+        let may = |used, second| rotation.may_try_other_at(used, || Duration::from_secs(second));
+        assert!(may(NEW, 0) && may(NEW, 0), "nobody has said that the other one is refused");
+        rotation.both_rejected_at(|| Duration::from_secs(1));
+        assert!(!may(NEW, 1) && !may(PREVIOUS, 5));
+        assert!(may(PROBE, 5) && may(PROBE, 5), "it was this one that was tried");
+        assert!(may(NEW, 6));
+        assert!(!may(NEW, 6) && !may(NEW, 10));
+        assert!(may(PREVIOUS, 11));
     }
 
     #[test]
-    fn what_was_in_flight_during_a_switch_does_not_turn_it_back() {
-        let overlap = overlap();
-        assert_eq!(accepted(&overlap, Used::Previous, false, 0), None);
-        assert_eq!(chosen(&overlap, None, true, 0), NEW);
-        accepted(&overlap, Used::Previous, true, 0);
-        assert_eq!(accepted(&overlap, Used::New, false, 0), None);
-        assert_eq!(chosen(&overlap, None, true, 0), PREVIOUS);
+    fn rotation_ignores_responses_in_flight_during_a_switch() {
+        let rotation = rotation();
+        assert_eq!(accepted(&rotation, PREVIOUS, false, 0), None);
+        assert_eq!(chosen(&rotation, None, true, 0), NEW);
+        accepted(&rotation, PREVIOUS, true, 0);
+        assert_eq!(accepted(&rotation, NEW, false, 0), None);
+        assert_eq!(chosen(&rotation, None, true, 0), PREVIOUS);
     }
 }

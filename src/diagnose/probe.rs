@@ -4,8 +4,11 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::credential::{Injection, Target};
-use crate::oauth2::dpop_key::NONCE_HEADER;
+use crate::credential::{
+    ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, UpstreamResponse,
+    Verdict, write_signed_head,
+};
+use crate::proto::challenge::{self, Challenge};
 use crate::runtime::service::Service;
 use crate::upstream::{ConnectError, Endpoint, ProtocolRequirements, Stream};
 
@@ -19,8 +22,6 @@ pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     /// The words of `WWW-Authenticate` that are on a fixed list: the upstream may echo the credential in it.
     pub(crate) challenges: Vec<&'static str>,
-    /// Whether it supplies a nonce for the next DPoP proof.
-    pub(crate) new_nonce: bool,
 }
 
 /// Why there is no response.
@@ -30,86 +31,91 @@ pub(crate) enum ProbeError {
     Connect(#[from] ConnectError),
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
-    #[error("the upstream closed the connection without an answer")]
+    #[error("the upstream closed the connection without an response")]
     Closed,
-    #[error("the upstream's answer is not HTTP/1.1")]
+    #[error("the upstream's response is not HTTP/1.1")]
     NotHttp,
-    #[error("no answer within `timeouts.first_byte`")]
+    #[error("no response within `timeouts.first_byte`")]
     Timeout,
     #[error("the credential is not usable any more")]
     NoCredential,
 }
 
-/// Sends a GET with the service's credential. Retries once if the upstream supplies a nonce for the DPoP proof (RFC 9449 §9).
-pub(crate) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
-    let response = once(service, to, path).await?;
-    if response.status == 401 && response.challenges.contains(&"use_dpop_nonce") && response.new_nonce {
-        return once(service, to, path).await;
+/// Sends a GET with the service's credential; again if the credential can be signed better after the first response, such as
+/// with the nonce that the upstream wants in a DPoP proof (RFC 9449 §9).
+pub(super) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
+    match once(service, to, path, false).await? {
+        (_, Verdict::Retry) => Ok(once(service, to, path, true).await?.0),
+        (response, _) => Ok(response),
     }
-    Ok(response)
 }
 
-async fn once(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
-    let connection = to
-        .connect(
-            ProtocolRequirements { downstream_http2: false, websocket: false },
-            service.upstream.timeouts.connect,
-        )
-        .await?;
+async fn once(
+    service: &Service,
+    to: &Endpoint,
+    path: &str,
+    is_retry: bool,
+) -> Result<(ResponseHead, Verdict), ProbeError> {
+    let requirements = ProtocolRequirements { downstream_http2: false, websocket: false };
+    let connection = to.connect(requirements, service.upstream.timeouts.connect).await?;
     let mut stream = connection.stream;
-    let request = request(service, to, path).ok_or(ProbeError::NoCredential)?;
-    stream.write_all(&request).await?;
+    let (head, version) = request(service, to, path)?;
+    stream.write_all(&head).await?;
     stream.flush().await?;
     let limit = service.upstream.timeouts.first_byte;
-    let hears = |nonce: &[u8]| service.credential.hears_nonce(&to.origin, nonce);
-    tokio::time::timeout(limit, response(&mut stream, &hears)).await.map_err(|_| ProbeError::Timeout)?
+    let observe = |status, fields: &[httparse::Header<'_>]| {
+        let response = UpstreamResponse { origin: &to.origin, status, fields, is_retry, can_retry: false };
+        service.credential.signer().observe(version, &response)
+    };
+    tokio::time::timeout(limit, response(&mut stream, &observe)).await.map_err(|_| ProbeError::Timeout)?
 }
 
-/// Writes the request; returns `None` if there is no usable credential.
-fn request(service: &Service, to: &Endpoint, path: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let target = Target {
+/// The head of the request, written by the same function as those of callers.
+fn request(
+    service: &Service,
+    to: &Endpoint,
+    target: &str,
+) -> Result<(zeroize::Zeroizing<Vec<u8>>, CredentialVersion), ProbeError> {
+    let signer = service.credential.signer();
+    let owned = &**signer.owned();
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let agent = concat!("sidekey/", env!("CARGO_PKG_VERSION"));
+    let fields = [
+        httparse::Header { name: "User-Agent", value: agent.as_bytes() },
+        httparse::Header { name: "Accept", value: b"*/*" },
+    ];
+    let request = OutboundRequest {
         method: "GET",
         origin: &to.origin,
+        authority: &to.authority,
         base_path: &to.base_path,
-        rest: path,
-        refused: None,
-        may_try: false,
+        path,
+        query: query.map(|query| owned.strip_query(query)),
+        fields: ForwardedFields::of(&fields, owned),
+        body: OutboundBody::Empty,
+        after: None,
+        may_probe: false,
     };
-    let (injection, _) = service.credential.injection(&target)?;
     let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));
-    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
-    put(&[b"GET ", to.base_path.as_bytes(), path.as_bytes()]);
-    if let Injection::Query(parameter) = &injection {
-        put(&[if path.contains('?') { b"&" } else { b"?" }, parameter.as_bytes()]);
-    }
-    let agent = concat!("sidekey/", env!("CARGO_PKG_VERSION"));
-    put(&[b" HTTP/1.1\r\nHost: ", to.authority.as_bytes(), b"\r\nUser-Agent: ", agent.as_bytes()]);
-    put(&[b"\r\nAccept: */*\r\nConnection: close\r\n"]);
-    match &injection {
-        Injection::Header(name, value) => put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
-        Injection::Cookie(pair) => put(&[b"Cookie: ", pair.as_bytes(), b"\r\n"]),
-        Injection::Proven { authorization, proof } => {
-            put(&[b"Authorization: ", authorization.as_bytes(), b"\r\nDPoP: ", proof.as_bytes(), b"\r\n"]);
-        }
-        Injection::Query(_) => {}
-    }
-    put(&[b"\r\n"]);
-    Some(out)
+    let connection = ConnectionFields { is_last: true, ..ConnectionFields::default() };
+    let version =
+        write_signed_head(&mut out, signer, &request, connection).map_err(|_| ProbeError::NoCredential)?;
+    Ok((out, version))
 }
 
-async fn response(
-    stream: &mut Stream,
-    hears: &(dyn Fn(&[u8]) -> bool + Sync),
-) -> Result<ResponseHead, ProbeError> {
+/// What the credential makes of a head.
+type Observe<'a> = dyn Fn(u16, &[httparse::Header<'_>]) -> Verdict + Sync + 'a;
+
+async fn response(stream: &mut Stream, observe: &Observe<'_>) -> Result<(ResponseHead, Verdict), ProbeError> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
-        match parse(&bytes, hears)? {
-            // An interim response precedes the final one (RFC 9110 §15.2).
-            Parsed::Whole { response, length } if response.status < 200 && response.status != 101 => {
+        match parse(&bytes, observe)? {
+            // Interim responses announce the final one.
+            Parsed::Whole { response, length, .. } if response.status < 200 && response.status != 101 => {
                 bytes.drain(..length);
                 continue;
             }
-            Parsed::Whole { response, .. } => return Ok(response),
+            Parsed::Whole { response, verdict, .. } => return Ok((response, verdict)),
             Parsed::Partial if bytes.len() > MAX_HEAD => return Err(ProbeError::NotHttp),
             Parsed::Partial => {}
         }
@@ -120,34 +126,27 @@ async fn response(
 }
 
 enum Parsed {
-    Whole { response: ResponseHead, length: usize },
+    Whole { response: ResponseHead, length: usize, verdict: Verdict },
     Partial,
 }
 
-fn parse(bytes: &[u8], hears: &dyn Fn(&[u8]) -> bool) -> Result<Parsed, ProbeError> {
+fn parse(bytes: &[u8], observe: &Observe<'_>) -> Result<Parsed, ProbeError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(length) = head.parse(bytes).map_err(|_| ProbeError::NotHttp)? else {
         return Ok(Parsed::Partial);
     };
-    let challenges = head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("www-authenticate"));
-    let challenges =
-        challenges.flat_map(|field| known_words(&String::from_utf8_lossy(field.value))).collect();
-    let nonce = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE_HEADER.as_str()));
-    let new_nonce = nonce.is_some_and(|field| hears(field.value));
+    let challenges = challenge::challenges(head.headers).iter().flat_map(known).collect();
     let status = head.code.ok_or(ProbeError::NotHttp)?;
-    Ok(Parsed::Whole { response: ResponseHead { status, challenges, new_nonce }, length })
+    let verdict = if status < 200 { Verdict::Pass } else { observe(status, head.headers) };
+    Ok(Parsed::Whole { response: ResponseHead { status, challenges }, length, verdict })
 }
 
-/// The schemes of the IANA registry and the error codes of RFC 6750 and RFC 9449 in a challenge.
-fn known_words(challenge: &str) -> Vec<&'static str> {
-    const WORDS: [&str; 12] = [
-        "Basic",
-        "Bearer",
-        "Digest",
-        "DPoP",
-        "Negotiate",
-        "NTLM",
+/// The scheme and the error code of a challenge, if they are registered: schemes of the IANA registry, error codes of RFC 6750
+/// and RFC 9449.
+fn known(challenge: &Challenge) -> impl Iterator<Item = &'static str> {
+    const SCHEMES: [&str; 6] = ["Basic", "Bearer", "Digest", "DPoP", "Negotiate", "NTLM"];
+    const ERRORS: [&str; 6] = [
         "invalid_request",
         "invalid_token",
         "insufficient_scope",
@@ -155,8 +154,11 @@ fn known_words(challenge: &str) -> Vec<&'static str> {
         "invalid_dpop_proof",
         "insufficient_user_authentication",
     ];
-    let words = challenge.split([' ', ',', '"', '=', ';', '\t']);
-    words.filter_map(|word| WORDS.into_iter().find(|known| known.eq_ignore_ascii_case(word))).collect()
+    let find = |known: [&'static str; 6], word: &str| {
+        known.into_iter().find(|known| known.eq_ignore_ascii_case(word))
+    };
+    let error = challenge.parameter("error").and_then(|error| find(ERRORS, error));
+    find(SCHEMES, &challenge.scheme).into_iter().chain(error)
 }
 
 #[cfg(test)]
@@ -166,14 +168,14 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> ResponseHead {
-        match parse(text.as_bytes(), &|_| false) {
+        match parse(text.as_bytes(), &|_, _| Verdict::Pass) {
             Ok(Parsed::Whole { response, .. }) => response,
             _ => panic!("{text}"),
         }
     }
 
     #[test]
-    fn challenge_keeps_known_words_only() {
+    fn a_challenge_is_read_in_known_words_alone() {
         let head = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=\"CANARY\", error=\"invalid_token\", \
                     error_description=\"CANARY\"\r\nwww-authenticate: basic\r\nX: Digest\r\n\r\n";
         let response = whole(head);
@@ -181,9 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn partial_head_is_not_an_error() {
-        assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nX", &|_| false), Ok(Parsed::Partial)));
-        assert!(matches!(parse(b"", &|_| false), Ok(Parsed::Partial)));
-        assert!(matches!(parse(b"\x15\x03\x01\x00\x02\x02\x0a", &|_| false), Err(ProbeError::NotHttp)));
+    fn what_is_not_http_is_told_from_what_is_not_there_yet() {
+        assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nX", &|_, _| Verdict::Pass), Ok(Parsed::Partial)));
+        assert!(matches!(parse(b"", &|_, _| Verdict::Pass), Ok(Parsed::Partial)));
+        assert!(matches!(
+            parse(b"\x15\x03\x01\x00\x02\x02\x0a", &|_, _| Verdict::Pass),
+            Err(ProbeError::NotHttp)
+        ));
     }
 }

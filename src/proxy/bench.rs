@@ -2,7 +2,6 @@
 
 use super::ConnectionContext;
 use super::request::prepare;
-use super::span::SpanSource;
 use super::wire::framing::{ChunkedDecoder, Framing};
 use super::wire::parse_head;
 use super::wire::parse_head::HeaderBuffer;
@@ -19,7 +18,7 @@ pub fn parse(bytes: &[u8]) -> usize {
 #[must_use]
 pub fn prepare(context: &ConnectionContext, bytes: &[u8]) -> usize {
     let mut out = Buffer::acquire();
-    let _ = prepare::prepare(context, bytes, &mut out, &[], None, SpanSource::Start);
+    let _ = prepare::prepare(context, bytes, &mut out, &prepare::Attempt::FIRST);
     out.filled().len()
 }
 

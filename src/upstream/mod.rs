@@ -43,6 +43,3 @@ pub use limits::{LimitExceeded, RequestPermit};
 pub use passthrough::{PassthroughConnector, PassthroughError};
 pub use service_upstream::Upstream;
 pub use stream::Stream;
-
-#[cfg(test)]
-pub(crate) use service_upstream::tests;

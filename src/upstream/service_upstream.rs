@@ -149,17 +149,12 @@ impl Upstream {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::config::{Auth, Host, Tls, UpstreamOptions};
     use crate::secret::Secret;
-
-    /// An upstream for tests that never connect to it.
-    pub(crate) fn upstream(authority: &str, base_path: &str) -> Upstream {
-        with_urls(&[authority], base_path)
-    }
 
     fn with_urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {

@@ -91,8 +91,8 @@ async fn the_previous_secret_is_used_until_the_upstream_takes_the_new_one() {
         let last: Vec<_> = sent(&upstream).split_off(4).into_iter().map(|(value, _)| value).collect();
         assert_eq!(last, [old, new, new, new], "{name}: one 401, which the caller does not see");
         assert_eq!(in_use(&sidekey).await, Some(0.0), "{name}");
-        assert_eq!(lines(&sidekey, "the upstream refuses the new secret"), 1, "{name}");
-        assert_eq!(lines(&sidekey, "the upstream takes the new secret"), 1, "{name}");
+        assert_eq!(lines(&sidekey, "the upstream rejects the new secret"), 1, "{name}");
+        assert_eq!(lines(&sidekey, "the upstream accepts the new secret"), 1, "{name}");
         assert!(!sidekey.log().contains("-secret"), "{name}");
     }
 }

@@ -14,7 +14,7 @@ use crate::net::buffer::Buffer;
 use crate::proxy::ConnectionContext;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
-use crate::proxy::request::exchange::Disposition;
+use crate::proxy::request::outcome::Disposition;
 use crate::proxy::request::refuse;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::MAX_HEAD;

@@ -1,16 +1,14 @@
 //! An upstream of several URLs: a connection comes first, because the head that is sent names the URL.
 
-use super::exchange::Request;
-use super::prepare::prepare;
+use super::state::Request;
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
-use crate::proxy::span::SpanSource;
 use crate::upstream::{ConnectError, Endpoint};
 
 impl Request<'_> {
     /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written anew. `head` is the
     /// caller's.
-    pub(crate) async fn connect_any(&mut self, head: &[u8], out: &mut Buffer) -> Result<(), ProxyError> {
+    pub(super) async fn connect_any(&mut self, head: &[u8], out: &mut Buffer) -> Result<(), ProxyError> {
         let upstream = &self.service.upstream;
         let mut failed = Vec::new();
         loop {
@@ -38,7 +36,7 @@ impl Request<'_> {
 
     /// A connection to another URL, and the request in `out` for that one, where there is none to the URL that was to have it
     /// once more. What was read of the request is held in `buffer`.
-    pub(crate) async fn fail_over(
+    pub(super) async fn fail_over(
         &mut self,
         error: &ConnectError,
         buffer: &mut Buffer,
@@ -61,13 +59,10 @@ impl Request<'_> {
     ) -> Result<(), ProxyError> {
         tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
         out.clear();
-        let span_source = SpanSource::Existing(self.span.as_deref());
-        let found = prepare(self.context, head, out, failed, self.refused, span_source)
-            .map_err(|rejection| rejection.failure)?;
+        self.write_head(head, out, failed)?;
         if out.is_empty() {
             return Err(ProxyError::new(ErrorReason::CredentialUnavailable, "no usable credential any more"));
         }
-        (self.endpoint, self.used) = (found.endpoint, found.used);
         Ok(())
     }
 }

@@ -1,22 +1,54 @@
-//! All of a request that needs no waiting: parse, route, and write the head for the upstream.
-//!
-//! [`prepare`] is the only place that writes such a head, and it writes none without a credential: never bare.
+//! All of a request that needs no waiting: parse, route, sign, and write the head for the upstream.
 
-use crate::credential::{Target, Used};
+use crate::credential::{
+    BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
+    write_signed_head,
+};
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::proxy::ConnectionContext;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
-use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestMeta};
-use crate::proxy::wire::write_head;
-use crate::runtime::route::{MatchKind, escapes_base_path, same_authority};
+use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, RequestMeta};
+use crate::runtime::route::{Match, MatchKind, escapes_base_path, same_authority};
 use crate::runtime::service::Service;
 use crate::upstream::Endpoint;
 
-/// A request of so many bytes at most is whole in the buffer when its answer comes.
-const SMALL: u64 = 32 * 1024;
+/// The largest request, in bytes, that is certain to be in the buffer when its response comes.
+const MAX_PROBE_SIZE: u64 = 32 * 1024;
+
+/// What is known before a head is written.
+pub(crate) struct Attempt<'a> {
+    /// URLs of the upstream that accept no connection.
+    pub(crate) failed: &'a [&'a Endpoint],
+    /// The version of the credential that the upstream has just rejected.
+    pub(crate) after: Option<CredentialVersion>,
+    /// What the request is recorded by.
+    pub(crate) span: SpanSource<'a>,
+    /// The content of the body, if it was read because the credential signs it.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Whether Sidekey has answered `Expect: 100-continue`.
+    pub(crate) is_expect_answered: bool,
+}
+
+impl Attempt<'_> {
+    /// The first attempt of a request.
+    pub(crate) const FIRST: Self =
+        Self { failed: &[], after: None, span: SpanSource::Start, body: None, is_expect_answered: false };
+}
+
+/// Why a head was not signed and not written.
+#[derive(Clone, Copy)]
+pub(crate) enum NotSigned {
+    /// There is no usable credential.
+    NotReady,
+    /// The credential signs the body, which is read first: `max` bytes at most.
+    NeedsBody {
+        /// The limit in bytes.
+        max: usize,
+    },
+}
 
 /// What is known of a request once it is routed.
 pub(crate) struct PreparedRequest<'p> {
@@ -24,20 +56,20 @@ pub(crate) struct PreparedRequest<'p> {
     /// The URL that the head was written for.
     pub(crate) endpoint: &'p Endpoint,
     pub(crate) meta: RequestMeta,
-    /// The credential that was written, to compare it with what there is later.
-    pub(crate) used: Used,
+    /// The version of the credential that signed the head; nothing was written if it was not signed.
+    pub(crate) signed: Result<CredentialVersion, NotSigned>,
     pub(crate) method: MethodLabel,
     /// Without the query; for the access log, and only where there is one.
     pub(crate) path: Option<String>,
     /// How the caller named the service.
-    pub(crate) way: MatchKind,
+    pub(crate) matched_by: MatchKind,
     /// What records it, where it is recorded and was not before.
     pub(crate) span: Option<Box<Span>>,
 }
 
 /// A request that is led nowhere.
 pub(crate) struct Rejection<'p> {
-    pub(crate) failure: ProxyError,
+    pub(crate) error: ProxyError,
     /// The service, where it is known.
     pub(crate) service: &'p str,
     pub(crate) method: MethodLabel,
@@ -50,28 +82,17 @@ pub(crate) struct Rejection<'p> {
 
 impl From<ProxyError> for Rejection<'_> {
     /// Of a head that cannot be read.
-    fn from(failure: ProxyError) -> Self {
-        Self {
-            failure,
-            service: "",
-            method: MethodLabel::OTHER,
-            path: None,
-            is_head: false,
-            keep_alive: false,
-        }
+    fn from(error: ProxyError) -> Self {
+        Self { error, service: "", method: MethodLabel::OTHER, path: None, is_head: false, keep_alive: false }
     }
 }
 
-/// Parses and routes a head, and writes the one for the upstream into `out`, credential included. Leaves `out` empty where
-/// there is no usable credential. `failed` are URLs of the upstream that take no connection,
-/// `refused` is the credential that it answered 401 to, `span_source` says what the request is recorded by.
+/// Parses and routes a head, signs it, and writes the one for the upstream to `out`. Leaves `out` empty if it was not signed.
 pub(crate) fn prepare<'p>(
     context: &'p ConnectionContext,
     bytes: &[u8],
     out: &mut Buffer,
-    failed: &[&Endpoint],
-    refused: Option<Used>,
-    span_source: SpanSource<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<PreparedRequest<'p>, Rejection<'p>> {
     let mut header_buffer = HeaderBuffer::new();
     let head = parse_head::request(bytes, &mut header_buffer)?;
@@ -80,7 +101,7 @@ pub(crate) fn prepare<'p>(
         context.snapshot().access_log.then(|| path.to_owned())
     };
     let rejection = |service: &'p str, reason, cause: &str| Rejection {
-        failure: ProxyError::new(reason, cause),
+        error: ProxyError::new(reason, cause),
         service,
         method: MethodLabel::of(head.method),
         path: if service.is_empty() { None } else { path() },
@@ -104,7 +125,7 @@ pub(crate) fn prepare<'p>(
         return Err(rejection(&service.name, ErrorReason::Forbidden, "TRACE would send the credential back"));
     }
     let upstream = &service.upstream;
-    let endpoint = if failed.is_empty() { None } else { upstream.pick_another(failed) };
+    let endpoint = if attempt.failed.is_empty() { None } else { upstream.pick_another(attempt.failed) };
     let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
     if !endpoint.base_path.is_empty() && escapes_base_path(matched.path_and_query) {
         return Err(rejection(
@@ -113,41 +134,71 @@ pub(crate) fn prepare<'p>(
             "the path leaves the upstream's base path",
         ));
     }
-    let target = Target {
-        method: head.method,
-        origin: &endpoint.origin,
-        base_path: &endpoint.base_path,
-        rest: matched.path_and_query,
-        refused,
-        may_try: matches!(head.meta.body, BodyKind::Length(body) if body.saturating_add(bytes.len() as u64) <= SMALL),
-    };
-    let (begun, known) = match (span_source, &snapshot.tracer) {
+    let (begun, known) = match (attempt.span, &snapshot.tracer) {
         (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
         (SpanSource::Start, None) => (None, None),
         (SpanSource::Existing(span), _) => (None, span),
     };
-    let mut used = Used::Fixed;
-    if let Some((injection, now)) = service.credential.injection(&target) {
-        used = now;
-        write_head::request(
-            out.bytes_mut(),
-            &head,
-            matched.path_and_query,
-            endpoint,
-            service.credential.slot(),
-            &injection,
-            begun.as_deref().or(known),
-        );
-    }
+    let signed =
+        sign(service, endpoint, &head, &matched, bytes.len(), attempt, begun.as_deref().or(known), out);
     let (method, path) = (MethodLabel::of(head.method), path());
-    Ok(PreparedRequest {
-        service,
-        endpoint,
-        method,
+    let matched_by = matched.matched_by;
+    Ok(PreparedRequest { service, endpoint, method, path, matched_by, meta: head.meta, signed, span: begun })
+}
+
+/// Signs the request as it will be sent, and writes its head to `out`.
+#[expect(clippy::too_many_arguments, reason = "the one place where all parts of a request meet")]
+fn sign(
+    service: &Service,
+    endpoint: &Endpoint,
+    head: &RequestHead<'_, '_>,
+    matched: &Match<'_>,
+    head_length: usize,
+    attempt: &Attempt<'_>,
+    span: Option<&Span>,
+    out: &mut Buffer,
+) -> Result<CredentialVersion, NotSigned> {
+    let signer = service.credential.signer();
+    let body = match (head.meta.body, attempt.body) {
+        (BodyKind::Length(0), _) => OutboundBody::Empty,
+        (_, Some(content)) => OutboundBody::Complete(content),
+        (_, None) => match signer.body() {
+            BodyNeed::None => OutboundBody::Streaming,
+            BodyNeed::Complete { max } => return Err(NotSigned::NeedsBody { max }),
+        },
+    };
+    let rest = matched.path_and_query;
+    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    let owned = &**signer.owned();
+    let request = OutboundRequest {
+        method: head.method,
+        origin: &endpoint.origin,
+        authority: &endpoint.authority,
+        base_path: &endpoint.base_path,
         path,
-        way: matched.matched_by,
-        meta: head.meta,
-        used,
-        span: begun,
-    })
+        query: query.map(|query| owned.strip_query(query)),
+        fields: ForwardedFields {
+            all: head.fields,
+            owned,
+            has_connection_options: head.has_connection_options,
+            replaces_traceparent: span.is_some(),
+            drops_tracestate: span.is_some_and(|span| span.context.parent.is_none()),
+            drops_expect: attempt.is_expect_answered,
+        },
+        body,
+        after: attempt.after,
+        may_probe: matches!(
+            head.meta.body,
+            BodyKind::Length(body) if body.saturating_add(head_length as u64) <= MAX_PROBE_SIZE
+        ),
+    };
+    let traceparent = span.map(|span| span.context.to_string());
+    let connection = ConnectionFields {
+        is_chunked: head.meta.body == BodyKind::Chunked,
+        is_websocket: head.meta.is_websocket,
+        wants_trailers: head.meta.wants_trailers,
+        is_last: false,
+        traceparent: traceparent.as_deref(),
+    };
+    write_signed_head(out.bytes_mut(), signer, &request, connection).map_err(|_| NotSigned::NotReady)
 }

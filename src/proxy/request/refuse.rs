@@ -1,8 +1,8 @@
-//! The answer to a request that is led nowhere.
+//! The response to a request that leads nowhere.
 
 use std::time::Duration;
 
-use super::exchange::Disposition;
+use super::outcome::Disposition;
 use super::prepare::Rejection;
 use crate::net::buffer::Buffer;
 use crate::proxy::ConnectionContext;
@@ -12,11 +12,11 @@ use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::Io;
 use crate::proxy::wire::timer::ReusableTimer;
 
-/// So many services are named to a caller that asks for one that is not there.
-const LISTED: usize = 100;
+/// The largest number of services that a 404 lists.
+const MAX_LISTED: usize = 100;
 
-/// A caller takes a rejection within this time or not at all.
-const REFUSAL: Duration = Duration::from_secs(30);
+/// The limit for writing the response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Answers, counts, and says so in the access log.
 pub(crate) async fn refuse(
@@ -25,13 +25,13 @@ pub(crate) async fn refuse(
     rejection: Rejection<'_>,
     timer: &mut ReusableTimer,
 ) -> Disposition {
-    let Rejection { failure, service, method, path, is_head, keep_alive } = rejection;
-    let (status, reason) = (failure.reason.status(), failure.reason.as_str());
+    let Rejection { error, service, method, path, is_head, keep_alive } = rejection;
+    let (status, reason) = (error.reason.status(), error.reason.as_str());
     context.plane.metrics.error(service, reason);
     context.plane.metrics.answered(service, method, status);
-    tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", failure.cause);
-    let services: Vec<&str> = if failure.reason == ErrorReason::UnknownService && context.peer.is_local() {
-        context.snapshot().services.iter().take(LISTED).map(|one| one.name.as_str()).collect()
+    tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", error.cause);
+    let services: Vec<&str> = if error.reason == ErrorReason::UnknownService && context.peer.is_local() {
+        context.snapshot().services.iter().take(MAX_LISTED).map(|one| one.name.as_str()).collect()
     } else {
         Vec::new()
     };
@@ -42,12 +42,12 @@ pub(crate) async fn refuse(
         path: path.or_else(|| context.snapshot().access_log.then(String::new)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,
-        failure: Some(&failure),
+        failure: Some(&error),
     });
     let keep_alive = keep_alive && !context.is_draining();
     let mut out = Buffer::acquire();
-    failure.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
-    match relay::write(io, out.filled(), timer, REFUSAL).await {
+    error.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
+    match relay::write(io, out.filled(), timer, WRITE_TIMEOUT).await {
         Err(_) => Disposition::Close,
         Ok(()) if keep_alive => Disposition::KeepAlive,
         Ok(()) => Disposition::LingeringClose,

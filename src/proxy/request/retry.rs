@@ -1,164 +1,155 @@
-//! After a 401: the request is sent once more, with another credential, where there is one and nothing of the request is
-//! lost.
+//! After a 401: the request is sent again with another credential, if there is one and nothing of the request is lost.
 //!
 //! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What was read from the
-//! caller stays in the read buffer until the head of the answer is there ([`Buffer::hold`]); nothing is copied, and a request
-//! that outgrows the buffer is passed on as ever and not replayed. The head is written anew by `prepare`, as for any request.
+//! caller stays in the read buffer until the head of the response is there ([`Buffer::retain`]); nothing is copied, and a request
+//! that outgrows the buffer is passed on without a retry.
+//!
+//! | step | `buffer` | `out` | `answer` |
+//! |---|---|---|---|
+//! | before a request is sent | the body that is here | head | empty |
+//! | `send` | retained: head and body | head, and the body that was here | head of the response |
+//! | retry | rewound to behind the head | head with another signature | empty |
+//! | no retry | released | to be overwritten | head of the response |
 
 use std::time::Duration;
 
-use httparse::Header;
-
-use super::exchange::{ExchangeError, Request, whole_body};
-use super::prepare::prepare;
-use crate::credential::Switch;
+use super::outcome::ExchangeError;
+use super::state::{Request, whole_body};
+use crate::credential::{UpstreamResponse, Verdict};
 use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
+use crate::proto::challenge;
 use crate::proxy::error::ProxyError;
-use crate::proxy::span::SpanSource;
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay::{Body, Io};
 use crate::upstream::{Connection, Endpoint};
 
-/// An answer 401 that was read as far as its head.
+/// A response 401 that was read as far as its head.
 struct Unauthorized {
     framing: Framing,
     keep_alive: bool,
     keep_alive_for: Option<Duration>,
-    /// The credential is good, and does not allow this: another one of its kind would not either (RFC 6750 §3.1).
-    is_scope: bool,
-    /// The token is good, and its proof lacked a nonce that is known now (RFC 9449 §9).
-    is_nonce: bool,
+    verdict: Verdict,
 }
 
 impl Request<'_> {
-    /// Whether it may be sent again after a 401; what is read of it is held until its answer begins.
-    pub(crate) fn may_retry_after_401(&self) -> bool {
-        self.service.replay_on_401 && self.service.credential.can_change()
+    /// Whether it may be sent again after a 401. What is read of it is then retained until its response begins.
+    pub(super) fn may_retry_after_401(&self) -> bool {
+        self.service.replay_on_401 && self.service.credential.signer().is_refreshable()
     }
 
-    /// Sends the head in `out` and the body and reads until the head of the answer is whole; returns its length. After a 401
-    /// that another credential may turn, all of it once more.
-    pub(crate) async fn send_with_retry(
+    /// Sends the head in `out` and the body, and reads until the head of the response is complete; returns its length. After a
+    /// 401 for which there is another credential, sends all of it again.
+    pub(super) async fn send_with_retry(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
         answer: &mut Buffer,
     ) -> Result<(Connection, usize), ExchangeError> {
-        let mut is_retry = false;
         loop {
             // What of the body is here already goes out with the head.
             let taken = self.body.take(buffer, out);
             taken.map_err(ProxyError::from)?;
-            let asked = self.send(io, buffer, out, answer).await;
-            // Whatever is not HTTP is refused where it is parsed.
-            let is_refused = answer.filled().get(9..12) == Some(b"401");
+            let sent = self.send(io, buffer, out, answer).await;
+            // Whatever is not HTTP is rejected where it is parsed.
+            let is_unauthorized = answer.filled().get(9..12) == Some(b"401");
+            let is_retry = self.rejected.is_some();
             if is_retry {
-                let result = match (&asked, is_refused) {
+                let result = match (&sent, is_unauthorized) {
                     (Err(_), _) => RetryResult::Error,
-                    (Ok(_), true) => {
-                        self.service.credential.refused_again();
-                        RetryResult::Unauthorized
-                    }
+                    (Ok(_), true) => RetryResult::Unauthorized,
                     (Ok(_), false) => RetryResult::Success,
                 };
                 self.service.metrics.retried(RetryReason::Unauthorized, result);
             }
-            let (connection, length) = asked?;
-            if !is_refused {
-                self.record_accepted(answer.filled(), is_retry);
-            }
-            if !is_refused || is_retry || !self.service.credential.can_change() {
+            let (connection, length) = sent?;
+            if !is_unauthorized || is_retry || !self.service.credential.signer().is_refreshable() {
                 buffer.release_retained();
                 return Ok((connection, length));
             }
             let endpoint = self.endpoint;
-            let unauthorized = self.parse_unauthorized(&answer.filled()[..length])?;
-            // On the heap: every request reserves memory for what it awaits, and few get here.
-            if !Box::pin(self.prepare_retry(&unauthorized, buffer, out)).await {
+            let unauthorized = self.parse_unauthorized(&answer.filled()[..length], buffer)?;
+            // On the heap: every request has room for what it awaits, and few get here.
+            if !Box::pin(self.prepare_retry(unauthorized.verdict, buffer, out)).await {
                 buffer.release_retained();
                 return Ok((connection, length));
             }
             answer.consume(length);
             discard(endpoint, unauthorized, connection, answer);
-            is_retry = true;
         }
     }
 
-    /// Has another credential made and, where the request can be sent again, waits for it and writes the request with it into
-    /// `out`. Where it returns false, the answer at hand is to be passed on.
-    async fn prepare_retry(
-        &mut self,
-        unauthorized: &Unauthorized,
-        buffer: &mut Buffer,
-        out: &mut Buffer,
-    ) -> bool {
-        if unauthorized.is_scope {
+    /// Follows the verdict of the credential. Returns whether the request was written with another signature to `out`; if not,
+    /// the response at hand is passed on.
+    async fn prepare_retry(&mut self, verdict: Verdict, buffer: &mut Buffer, out: &mut Buffer) -> bool {
+        let can_retry = self.can_retry(buffer);
+        match verdict {
+            Verdict::Pass => return false,
+            Verdict::Retry => {}
+            Verdict::Refresh => {
+                // Asked for in any case: the next request needs it.
+                let limit = if can_retry { self.refresh_wait_limit() } else { Duration::ZERO };
+                if !self.service.credential.signer().refreshed(self.used, limit).await {
+                    return false;
+                }
+            }
+        }
+        let Some(retained) = buffer.retained().filter(|_| can_retry) else { return false };
+        let (endpoint, used) = (self.endpoint, self.used);
+        let mut signed = Buffer::acquire();
+        self.rejected = Some(used);
+        let written = self.write_head(&retained[..self.head_length], &mut signed, &[]);
+        if written.is_err() || signed.is_empty() {
+            (self.endpoint, self.used, self.rejected) = (endpoint, used, None);
             return false;
         }
-        let is_whole = self.body.is_done() && buffer.retained().is_some() && self.may_retry_after_401();
-        let limit = is_whole.then(|| self.refresh_wait_limit());
-        if !unauthorized.is_nonce && !self.service.credential.renewed(self.used, limit).await {
-            return false;
-        }
-        let Some(held) = buffer.retained().filter(|_| is_whole) else { return false };
-        let mut anew = Buffer::acquire();
-        let span_source = SpanSource::Existing(self.span.as_deref());
-        let bytes = &held[..self.head_length];
-        let found = prepare(self.context, bytes, &mut anew, &[], Some(self.used), span_source);
-        let Some(found) = found.ok().filter(|_| !anew.is_empty()) else { return false };
-        self.refused = Some(self.used);
-        self.used = found.used;
-        self.endpoint = found.endpoint;
+        self.is_observed = false;
         self.body = whole_body(self.service, &self.meta);
         buffer.rewind();
         buffer.consume(self.head_length);
-        std::mem::swap(out, &mut anew);
+        std::mem::swap(out, &mut signed);
         if let Some(span) = &mut self.span {
             span.replayed();
         }
         true
     }
 
-    /// Takes note of a credential that the upstream took.
-    fn record_accepted(&self, answer: &[u8], is_retry: bool) {
-        // Whoever is overloaded or broken has perhaps not looked at it.
-        if answer.get(9) == Some(&b'5') || answer.get(9..12) == Some(b"429") {
-            return;
-        }
-        let name = &*self.service.name;
-        match self.service.credential.accepted(self.used, is_retry) {
-            None => {}
-            Some(Switch::ToPrevious) => tracing::warn!(
-                service.name = name,
-                "the upstream refuses the new secret and takes the `previous` one, which is used until it takes the new one"
-            ),
-            Some(Switch::ToNew) => tracing::info!(
-                service.name = name,
-                "the upstream takes the new secret; the `previous` one is not used any more"
-            ),
-        }
+    /// Whether all of the request is here, to be sent again.
+    fn can_retry(&self, buffer: &Buffer) -> bool {
+        self.body.is_done() && buffer.retained().is_some() && self.may_retry_after_401()
     }
 
-    /// Reads the head of an answer 401.
-    fn parse_unauthorized(&self, bytes: &[u8]) -> Result<Unauthorized, ProxyError> {
+    /// Reads the head of a response 401, and shows it to the credential.
+    fn parse_unauthorized(&mut self, bytes: &[u8], buffer: &Buffer) -> Result<Unauthorized, ProxyError> {
         let mut header_buffer = HeaderBuffer::new();
         let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
-        let names = |error| head.fields.iter().any(|field| names_error(field, error));
+        let response = UpstreamResponse {
+            origin: &self.endpoint.origin,
+            status: head.status,
+            fields: head.fields,
+            is_retry: false,
+            can_retry: self.can_retry(buffer),
+        };
+        // The credential is good and does not suffice: another one of its kind would not either (RFC 6750 §3.1).
+        let verdict = if challenge::has_error(head.fields, "insufficient_scope") {
+            Verdict::Pass
+        } else {
+            self.is_observed = true;
+            self.service.credential.signer().observe(self.used, &response)
+        };
         Ok(Unauthorized {
             framing: head.framing,
             keep_alive: head.keep_alive,
             keep_alive_for: head.keep_alive_for,
-            is_scope: names("insufficient_scope"),
-            is_nonce: self.hears_nonce(head.fields) && names("use_dpop_nonce"),
+            verdict,
         })
     }
 
-    /// How long the answer may be held back for a new credential: half of what is left of the request's time at most, so
-    /// that the rest is enough for the second try.
+    /// How long the response may be held back for a new credential: at most half of what is left of the request's time, so
+    /// that the rest is enough for the second attempt.
     fn refresh_wait_limit(&self) -> Duration {
         let left =
             self.service.upstream.timeouts.total.map(|total| total.saturating_sub(self.start.elapsed()));
@@ -166,8 +157,8 @@ impl Request<'_> {
     }
 }
 
-/// Gives the connection back where all of the answer is here; otherwise it is closed, because waiting for the rest would
-/// cost more than another one.
+/// Gives the connection back if the whole response is here. Otherwise it is closed, because reading the rest would cost more
+/// than another connection.
 fn discard(endpoint: &Endpoint, unauthorized: Unauthorized, connection: Connection, answer: &mut Buffer) {
     let mut body = Body::new(unauthorized.framing);
     let is_read = matches!(body.count(answer), Ok(true));
@@ -175,38 +166,4 @@ fn discard(endpoint: &Endpoint, unauthorized: Unauthorized, connection: Connecti
         endpoint.release(connection, unauthorized.keep_alive_for);
     }
     answer.clear();
-}
-
-/// Whether a field is `WWW-Authenticate: …, error="NAME"`.
-fn names_error(field: &Header<'_>, name: &str) -> bool {
-    if !field.name.eq_ignore_ascii_case("www-authenticate") {
-        return false;
-    }
-    let dense: String =
-        field.value.iter().filter(|byte| !b" \t\"".contains(byte)).map(|byte| char::from(*byte)).collect();
-    dense.to_ascii_lowercase().contains(&format!("error={name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_credential_that_is_good_and_does_not_suffice_is_told_from_one_that_is_not() {
-        let is_scope = |value: &str| {
-            names_error(&Header { name: "WWW-authenticate", value: value.as_bytes() }, "insufficient_scope")
-        };
-        for value in [
-            "Bearer realm=\"x\", error=\"insufficient_scope\", scope=\"admin\"",
-            "bearer ERROR = insufficient_scope",
-            "Basic realm=x, Bearer error=\"insufficient_scope\"",
-        ] {
-            assert!(is_scope(value), "{value}");
-        }
-        for value in ["Bearer", "Bearer error=\"invalid_token\"", "Bearer realm=\"insufficient_scope\"", ""] {
-            assert!(!is_scope(value), "{value}");
-        }
-        let other = Header { name: "x", value: b"error=insufficient_scope" };
-        assert!(!names_error(&other, "insufficient_scope"));
-    }
 }

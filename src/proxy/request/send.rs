@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
 
-use super::exchange::{ExchangeError, LATE_BODY, Request, whole_body};
+use super::outcome::{ExchangeError, LATE_BODY};
+use super::state::Request;
 use crate::net::buffer::Buffer;
 use crate::proxy::alert;
 use crate::proxy::diagnostics;
@@ -23,7 +24,7 @@ impl Request<'_> {
     /// A kept-alive connection may have been closed by the upstream just as it was taken. Where nothing of an answer came
     /// and sending the request again cannot do harm, it is sent once more on another connection;
     /// so is one that the upstream says it has not acted on (HTTP/2).
-    pub(crate) async fn send(
+    pub(super) async fn send(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
@@ -83,6 +84,9 @@ impl Request<'_> {
             {
                 doubt.request_ping();
             }
+            // A signature that is good for one attempt is made again from the caller's head.
+            let may_repeat = may_repeat
+                && (!self.service.credential.signer().is_single_use() || buffer.retained().is_some());
             if is_again || !may_repeat {
                 let trouble = ExchangeError::from(unanswered);
                 if matches!(&trouble, ExchangeError::Respond(failure) if failure.is_of_upstream()) {
@@ -92,20 +96,12 @@ impl Request<'_> {
             }
             is_again = true;
             answer.clear();
-            if !is_whole && !matches!(unanswered, SendError::NotSent(_)) {
+            if self.service.credential.signer().is_single_use() {
+                self.sign_again(buffer, out)?;
+            } else if !is_whole && !matches!(unanswered, SendError::NotSent(_)) {
                 self.rewind_body(buffer, out)?;
             }
         }
-    }
-
-    /// Puts the request together again, of whose body parts have gone out already and are held.
-    pub(crate) fn rewind_body(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), ProxyError> {
-        let head = parse_head::end(out.filled(), 0).unwrap_or_default();
-        out.bytes_mut().truncate(head);
-        self.body = whole_body(self.service, &self.meta);
-        buffer.rewind();
-        buffer.consume(self.head_length);
-        self.body.take(buffer, out).map_err(ProxyError::from)
     }
 
     async fn send_once(

@@ -4,7 +4,9 @@
 //! to know its end. It is strict: two parties that disagree on where a request ends can be played against each other
 //! (request smuggling), so what is not exactly chunked coding is refused.
 
-use crate::credential::Slot;
+use std::sync::Arc;
+
+use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
 
 /// Longest chunk-size line, extensions included, and longest trailer section.
@@ -79,7 +81,7 @@ pub(crate) struct ChunkedDecoder {
     /// Bytes of the size line so far.
     line: usize,
     /// Where the credential goes: a caller must not slip a field in there as a trailer.
-    forbidden: Option<Slot>,
+    forbidden: Option<Arc<Owned>>,
     /// Bytes of content that may still come.
     header_buffer: u64,
 }
@@ -102,7 +104,7 @@ enum State {
 
 impl ChunkedDecoder {
     /// Before the first chunk. A trailer field in the slot `forbidden`, or one that frames or routes, is refused.
-    pub(crate) fn new(forbidden: Option<Slot>) -> Self {
+    pub(crate) fn new(forbidden: Option<Arc<Owned>>) -> Self {
         Self { state: State::Start, line: 0, forbidden, header_buffer: u64::MAX }
     }
 
@@ -237,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn chunked() -> Framing {
-        Framing::Chunked(ChunkedDecoder::new(Some(Slot::AUTHORIZATION)))
+        Framing::Chunked(ChunkedDecoder::new(Some(Arc::new(Owned::authorization()))))
     }
 
     /// Offers `bytes` in portions of `size`, as a connection would; returns the content and how many bytes were used.

@@ -4,6 +4,7 @@
 //! with an upstream on where a message ends.
 
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::time::Duration;
 
 use httparse::{Header, ParserConfig, Status};
@@ -11,7 +12,7 @@ use memchr::memchr;
 
 use super::framing::{ChunkedDecoder, Framing};
 use crate::config::Host;
-use crate::credential::Slot;
+use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed, has_token, tokens};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::runtime::route::same_authority;
@@ -87,7 +88,7 @@ pub(crate) enum BodyKind {
 
 impl BodyKind {
     /// The framing to watch; a trailer in the slot that `forbidden` gives is refused.
-    pub(crate) fn framing(self, forbidden: impl FnOnce() -> Slot) -> Framing {
+    pub(crate) fn framing(self, forbidden: impl FnOnce() -> Arc<Owned>) -> Framing {
         match self {
             Self::Length(length) => Framing::Length(length),
             Self::Chunked => Framing::Chunked(ChunkedDecoder::new(Some(forbidden()))),
@@ -213,6 +214,15 @@ pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
         return Err(two_servers());
     }
     Ok(found)
+}
+
+/// Whether the head of a request has `Expect: 100-continue` (RFC 9110 §10.1.1).
+pub(crate) fn expects_continue(bytes: &[u8]) -> bool {
+    let mut header_buffer = HeaderBuffer::new();
+    let is_expect = |field: &Header<'_>| {
+        field.name.eq_ignore_ascii_case("expect") && has_token(field.value, "100-continue")
+    };
+    request(bytes, &mut header_buffer).is_ok_and(|head| head.fields.iter().any(is_expect))
 }
 
 /// A response's head, borrowed from the bytes it came in.

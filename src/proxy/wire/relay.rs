@@ -43,6 +43,11 @@ impl Body {
         Self { framing, ready: 0 }
     }
 
+    /// The framing, before any of the body was moved.
+    pub(crate) fn into_framing(self) -> Framing {
+        self.framing
+    }
+
     /// Whether all of it was passed on.
     pub(crate) fn is_done(&self) -> bool {
         self.ready == 0 && self.framing.is_done()

@@ -24,7 +24,7 @@ use crate::net::buffer::Buffer;
 use crate::proto::http2::{heads, limits};
 use crate::proxy::ConnectionContext;
 use crate::proxy::request::exchange;
-use crate::proxy::request::exchange::Disposition;
+use crate::proxy::request::outcome::Disposition;
 use crate::proxy::request::refuse;
 use crate::proxy::wire::relay::{Io, RelayError};
 use crate::proxy::wire::timer::ReusableTimer;

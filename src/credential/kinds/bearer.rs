@@ -3,11 +3,11 @@
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::sensitive;
+use super::super::sensitive;
 use crate::secret::Secret;
 
 /// The value of `Authorization`: the configuration has the bare token.
-pub(super) fn value(token: &Secret) -> HeaderValue {
+pub(in crate::credential) fn value(token: &Secret) -> HeaderValue {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
 }
 

@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::sensitive;
+use super::super::sensitive;
 use crate::config::Username;
 use crate::secret::Secret;
 
 /// The value of `Authorization`.
-pub(super) fn value(username: &Username, password: Option<&Secret>) -> HeaderValue {
+pub(in crate::credential) fn value(username: &Username, password: Option<&Secret>) -> HeaderValue {
     let username = match username {
         Username::Text(text) => text,
         Username::Secret(secret) => secret.expose(),

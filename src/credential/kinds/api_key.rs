@@ -4,21 +4,22 @@ use form_urlencoded::Serializer;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::{Slot, sensitive};
+use super::super::{Fixed, sensitive};
 use crate::config::KeyLocation;
 use crate::secret::Secret;
 
-/// Where the key goes.
-pub(super) fn slot(location: &KeyLocation) -> Slot {
+/// The key in its place.
+pub(in crate::credential) fn signer(location: &KeyLocation, prefix: &str, key: &Secret) -> Fixed {
+    let value = value(location, prefix, key);
     match location {
-        KeyLocation::Header(name) => Slot::Header(name.clone()),
-        KeyLocation::Query(name) => Slot::Query(name.clone()),
-        KeyLocation::Cookie(name) => Slot::Cookie(name.clone()),
+        KeyLocation::Header(name) => Fixed::fields([(name.clone(), value)]),
+        KeyLocation::Query(name) => Fixed::fields([]).with_query([name.clone()], value),
+        KeyLocation::Cookie(name) => Fixed::fields([]).with_cookie(name.clone(), value),
     }
 }
 
-/// What goes there.
-pub(super) fn value(location: &KeyLocation, prefix: &str, key: &Secret) -> HeaderValue {
+/// The value of the field, or `name=value` for a query or a cookie.
+fn value(location: &KeyLocation, prefix: &str, key: &Secret) -> HeaderValue {
     let key = Zeroizing::new(format!("{prefix}{}", key.expose()));
     match location {
         KeyLocation::Header(_) => sensitive(&key),

@@ -1,0 +1,96 @@
+//! DPoP (RFC 9449) as a decorator: a token that is bound to a key, and a proof of that key for each request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::{HeaderName, header};
+
+use super::token::Token;
+use super::{
+    CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
+    UpstreamResponse, Verdict,
+};
+use crate::oauth2::TokenStore;
+use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
+use crate::proto::challenge;
+
+/// `DPoP`, as a place that signatures can refer to.
+static PROOF: HeaderName = PROOF_HEADER;
+
+/// Sends a token with a proof for this very request (RFC 9449 §7).
+pub struct Dpop {
+    token: Token,
+    owned: Arc<Owned>,
+}
+
+impl Dpop {
+    /// Adds proofs to a token that is bound to a key.
+    pub fn new(token: Token) -> Self {
+        let owned = (**token.owned()).clone().with_header(PROOF_HEADER);
+        Self { token, owned: Arc::new(owned) }
+    }
+
+    /// Takes the nonce that an upstream wants to see in the next proof (RFC 9449 §9). Returns whether it is a new one.
+    fn record_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
+        let current = self.token.current();
+        let binding = current.as_ref().and_then(|token| token.binding.as_ref());
+        binding.is_some_and(|binding| binding.key().record_nonce(origin, nonce))
+    }
+}
+
+impl Signer for Dpop {
+    fn owned(&self) -> &Arc<Owned> {
+        &self.owned
+    }
+
+    fn is_single_use(&self) -> bool {
+        true
+    }
+
+    fn is_refreshable(&self) -> bool {
+        self.token.is_refreshable()
+    }
+
+    fn sign<'s>(
+        &'s self,
+        request: &OutboundRequest<'_>,
+        injection: &mut Injection<'s>,
+    ) -> Result<CredentialVersion, NotReady> {
+        let current = self.token.current().ok_or(NotReady)?;
+        let binding = current.binding.as_ref().ok_or(NotReady)?;
+        // Without a proof the token is worth nothing: as if there were none.
+        let proof =
+            binding.proof(request.method, request.origin, &request.full_path()).map_err(|_| NotReady)?;
+        injection.field(&header::AUTHORIZATION, current.header.clone());
+        injection.field(&PROOF, proof);
+        Ok(CredentialVersion(current.generation))
+    }
+
+    fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
+        let nonce =
+            response.fields.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE_HEADER.as_str()));
+        let is_new = nonce.is_some_and(|nonce| self.record_nonce(response.origin, nonce.value));
+        // The token is good, and its proof lacked a nonce that is known now (RFC 9449 §9).
+        if response.status == 401 && is_new && challenge::has_error(response.fields, "use_dpop_nonce") {
+            return if response.is_retry { Verdict::Pass } else { Verdict::Retry };
+        }
+        self.token.observe(used, response)
+    }
+
+    fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
+        self.token.refreshed(used, limit)
+    }
+
+    fn wait_for_first(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        self.token.wait_for_first(limit)
+    }
+
+    fn status(&self) -> CredentialStatus {
+        self.token.status()
+    }
+
+    fn token_store(&self) -> Option<&Arc<TokenStore>> {
+        self.token.token_store()
+    }
+}

@@ -1,0 +1,66 @@
+//! A credential that is the same for every request.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer};
+
+/// Header fields, query parameters and cookies that never change.
+pub struct Fixed {
+    owned: Arc<Owned>,
+    fields: Box<[(HeaderName, HeaderValue)]>,
+    query: Option<HeaderValue>,
+    cookie: Option<HeaderValue>,
+}
+
+impl Fixed {
+    /// Header fields.
+    pub fn fields(fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        let fields: Box<[_]> = fields.into_iter().collect();
+        let owned = fields.iter().fold(Owned::default(), |owned, (name, _)| owned.with_header(name.clone()));
+        Self { owned: Arc::new(owned), fields, query: None, cookie: None }
+    }
+
+    /// `Authorization`.
+    pub fn authorization(value: HeaderValue) -> Self {
+        Self::fields([(http::header::AUTHORIZATION, value)])
+    }
+
+    /// Query parameters in place of those there were: their names, and all of them encoded.
+    #[must_use]
+    pub fn with_query(self, names: impl IntoIterator<Item = String>, pairs: HeaderValue) -> Self {
+        let owned = names.into_iter().fold((*self.owned).clone(), Owned::with_query);
+        Self { owned: Arc::new(owned), query: Some(pairs), ..self }
+    }
+
+    /// A cookie: its name, and `name=value`.
+    #[must_use]
+    pub fn with_cookie(self, name: String, pair: HeaderValue) -> Self {
+        let owned = (*self.owned).clone().with_cookie(name);
+        Self { owned: Arc::new(owned), cookie: Some(pair), ..self }
+    }
+}
+
+impl Signer for Fixed {
+    fn owned(&self) -> &Arc<Owned> {
+        &self.owned
+    }
+
+    fn sign<'s>(
+        &'s self,
+        _: &OutboundRequest<'_>,
+        injection: &mut Injection<'s>,
+    ) -> Result<CredentialVersion, NotReady> {
+        for (name, value) in &self.fields {
+            injection.field(name, value.clone());
+        }
+        if let Some(pairs) = &self.query {
+            injection.query(pairs.clone());
+        }
+        if let Some(pairs) = &self.cookie {
+            injection.cookie(pairs.clone());
+        }
+        Ok(CredentialVersion::STATIC)
+    }
+}

@@ -1,0 +1,30 @@
+//! What a credential adds to one request.
+
+use http::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+/// Header fields, query parameters and cookies that a [`Signer`](super::Signer) adds to a request. They are written last,
+/// after everything that a caller sent in their place was removed.
+#[derive(Default)]
+pub struct Injection<'s> {
+    pub(super) fields: SmallVec<[(&'s HeaderName, HeaderValue); 2]>,
+    pub(super) query: Option<HeaderValue>,
+    pub(super) cookie: Option<HeaderValue>,
+}
+
+impl<'s> Injection<'s> {
+    /// Adds a header field.
+    pub fn field(&mut self, name: &'s HeaderName, value: HeaderValue) {
+        self.fields.push((name, value));
+    }
+
+    /// Sets the query parameters, encoded: `name=value`, joined by `&`.
+    pub fn query(&mut self, pairs: HeaderValue) {
+        self.query = Some(pairs);
+    }
+
+    /// Sets the cookies: `name=value`, joined by `; `.
+    pub fn cookie(&mut self, pairs: HeaderValue) {
+        self.cookie = Some(pairs);
+    }
+}

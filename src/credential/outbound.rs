@@ -1,0 +1,131 @@
+//! The request as it will be sent, without its credential: what a [`Signer`](super::Signer) signs, and what the head writer
+//! writes. Both see the same fields, because both iterate over [`ForwardedFields`].
+
+use std::borrow::Cow;
+
+use httparse::Header;
+
+use super::{CredentialVersion, Owned};
+use crate::proto::fields::{HeaderClass, has_token};
+
+/// One request as it will be sent.
+pub struct OutboundRequest<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Scheme and authority of the upstream, `https://api.example.com`.
+    pub origin: &'a str,
+    /// The value of `Host`.
+    pub authority: &'a str,
+    /// The path of the upstream's base URL; empty or without a slash at its end.
+    pub base_path: &'a str,
+    /// The path below it, as the caller sent it.
+    pub path: &'a str,
+    /// The caller's query without parameters that belong to the credential. `None` if the target has no `?`.
+    pub query: Option<Cow<'a, str>>,
+    /// The caller's header fields that are passed on.
+    pub fields: ForwardedFields<'a>,
+    /// The body, as far as it is known.
+    pub body: OutboundBody<'a>,
+    /// The version that the upstream has just rejected, if the request is sent again for that reason.
+    pub after: Option<CredentialVersion>,
+    /// Whether the request is small enough to be sent again, so that a credential may be tried with it.
+    pub may_probe: bool,
+}
+
+impl OutboundRequest<'_> {
+    /// The path of the request target: never empty.
+    pub fn full_path(&self) -> Cow<'_, str> {
+        match (self.base_path, self.path) {
+            ("", "") => Cow::Borrowed("/"),
+            ("", path) => Cow::Borrowed(path),
+            (base, path) => Cow::Owned(format!("{base}{path}")),
+        }
+    }
+}
+
+/// A request's body, as far as it is known when the head is signed.
+#[derive(Clone, Copy)]
+pub enum OutboundBody<'a> {
+    /// There is none.
+    Empty,
+    /// All of its content, without transfer coding.
+    Complete(&'a [u8]),
+    /// It is passed on as it comes.
+    Streaming,
+}
+
+/// The caller's header fields, less those that are not passed on: fields of the connection (RFC 9110 §7.6.1), fields that
+/// belong to the credential, and fields that are written anew.
+#[derive(Clone, Copy)]
+pub struct ForwardedFields<'a> {
+    /// All fields, as the caller sent them.
+    pub all: &'a [Header<'a>],
+    /// What belongs to the credential.
+    pub owned: &'a Owned,
+    /// Whether `Connection` names further fields.
+    pub has_connection_options: bool,
+    /// Whether a `traceparent` of Sidekey's own takes the place of the caller's.
+    pub replaces_traceparent: bool,
+    /// Whether the caller's `tracestate` is dropped, because it belongs to another trace.
+    pub drops_tracestate: bool,
+    /// Whether `Expect` was answered by Sidekey and is not passed on.
+    pub drops_expect: bool,
+}
+
+impl<'a> ForwardedFields<'a> {
+    /// Fields of a request that Sidekey makes itself.
+    pub fn of(all: &'a [Header<'a>], owned: &'a Owned) -> Self {
+        Self {
+            all,
+            owned,
+            has_connection_options: false,
+            replaces_traceparent: false,
+            drops_tracestate: false,
+            drops_expect: false,
+        }
+    }
+
+    /// The fields that are passed on as they came, in their order and case.
+    pub fn iter(&self) -> impl Iterator<Item = &'a Header<'a>> {
+        self.all.iter().filter(|field| self.is_forwarded(field.name))
+    }
+
+    /// The cookies that are left if the credential owns a part of the query or of the cookies: they are then joined into
+    /// one field.
+    pub(super) fn joins_cookies(&self) -> bool {
+        self.owned.has_query_or_cookie()
+    }
+
+    fn is_forwarded(&self, name: &str) -> bool {
+        match HeaderClass::of(name) {
+            HeaderClass::Traceparent if self.replaces_traceparent => false,
+            HeaderClass::Tracestate if self.drops_tracestate => false,
+            HeaderClass::EndToEnd
+            | HeaderClass::Authorization
+            | HeaderClass::Location
+            | HeaderClass::Traceparent
+            | HeaderClass::Tracestate
+            | HeaderClass::Trailer => {
+                let is_answered = self.drops_expect && name.eq_ignore_ascii_case("expect");
+                !is_answered && !self.owned.owns_header(name) && !self.is_connection_option(name)
+            }
+            HeaderClass::ContentLength => true,
+            HeaderClass::Cookie => !self.joins_cookies() && !self.owned.owns_header(name),
+            HeaderClass::Connection
+            | HeaderClass::Host
+            | HeaderClass::HopByHop
+            | HeaderClass::SidekeyError
+            | HeaderClass::Te
+            | HeaderClass::TransferEncoding
+            | HeaderClass::Upgrade => false,
+        }
+    }
+
+    /// Whether `Connection` names the field (RFC 9110 §7.6.1); in almost every message it names none.
+    fn is_connection_option(&self, name: &str) -> bool {
+        self.has_connection_options
+            && self.all.iter().any(|field| {
+                HeaderClass::of(field.name) == HeaderClass::Connection && has_token(field.value, name)
+            })
+    }
+}

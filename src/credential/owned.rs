@@ -1,0 +1,162 @@
+//! The parts of a request that belong to a credential, and the rule that what a caller writes there is never passed on.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, header};
+use percent_encoding::percent_decode_str;
+
+/// The parts of a request that belong to a credential: header fields, query parameters and cookies, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owned {
+    headers: Box<[HeaderName]>,
+    query: Box<[String]>,
+    cookies: Box<[String]>,
+}
+
+impl Owned {
+    /// Owns `Authorization`.
+    pub fn authorization() -> Self {
+        Self::default().with_header(header::AUTHORIZATION)
+    }
+
+    /// Owns a header field as well.
+    #[must_use]
+    pub fn with_header(self, name: HeaderName) -> Self {
+        Self { headers: self.headers.into_iter().chain([name]).collect(), ..self }
+    }
+
+    /// Owns a query parameter as well, by its decoded name.
+    #[must_use]
+    pub fn with_query(self, name: impl Into<String>) -> Self {
+        Self { query: self.query.into_iter().chain([name.into()]).collect(), ..self }
+    }
+
+    /// Owns a cookie as well.
+    #[must_use]
+    pub fn with_cookie(self, name: impl Into<String>) -> Self {
+        Self { cookies: self.cookies.into_iter().chain([name.into()]).collect(), ..self }
+    }
+
+    /// The header fields, for protocols that must treat their values as sensitive (RFC 7541 §7.1.3).
+    pub fn headers(&self) -> &[HeaderName] {
+        &self.headers
+    }
+
+    /// Whether a part of the query or of the cookies is owned.
+    pub fn has_query_or_cookie(&self) -> bool {
+        !self.query.is_empty() || !self.cookies.is_empty()
+    }
+
+    /// Whether a header field of a caller belongs to the credential. `X_Key` counts as `X-Key`: CGI, WSGI and their like
+    /// read both as the variable `HTTP_X_KEY`.
+    pub fn owns_header(&self, name: &str) -> bool {
+        let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        let is = |own: &HeaderName| {
+            let own = own.as_str();
+            own.len() == name.len() && own.bytes().map(fold).eq(name.bytes().map(fold))
+        };
+        self.headers.iter().any(is)
+    }
+
+    /// The query without the parameters that belong to the credential, however a caller encoded their name.
+    pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
+        if self.query.is_empty() {
+            return Cow::Borrowed(query);
+        }
+        let is_own = |pair: &str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            let is_encoded = name.contains(['%', '+']);
+            self.query.iter().any(|own| name == own || is_encoded && decoded(name) == own.as_bytes())
+        };
+        // Some servers still split at `;` as well.
+        if !query.split(['&', ';']).any(is_own) {
+            return Cow::Borrowed(query);
+        }
+        let kept: Vec<_> = query.split('&').filter(|pair| !pair.split(';').any(is_own)).collect();
+        Cow::Owned(kept.join("&"))
+    }
+
+    /// The `Cookie` value without the cookies that belong to the credential; empty if nothing is left.
+    pub fn strip_cookie<'a>(&self, cookies: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.cookies.is_empty() {
+            return Cow::Borrowed(cookies);
+        }
+        let is_own = |pair: &&[u8]| {
+            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+            self.cookies.iter().any(|own| name.trim_ascii() == own.as_bytes())
+        };
+        let pairs = || cookies.split(|byte| *byte == b';');
+        if !pairs().any(|pair| is_own(&pair)) {
+            return Cow::Borrowed(cookies);
+        }
+        let kept: Vec<_> = pairs().filter(|pair| !is_own(pair)).map(<[u8]>::trim_ascii).collect();
+        Cow::Owned(kept.join(&b"; "[..]))
+    }
+}
+
+/// A parameter name as a server reads it: `+` is a space, `%XX` a byte.
+fn decoded(name: &str) -> Vec<u8> {
+    percent_decode_str(&name.replace('+', " ")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn strips_a_parameter_however_its_name_is_written() {
+        let owned = Owned::default().with_query("api key");
+        for (query, left) in [
+            ("a=1&b=2", "a=1&b=2"),
+            ("api+key=evil", ""),
+            ("a=1&api%20key=evil&b=2", "a=1&b=2"),
+            ("%61pi%20k%65y=evil&a=%20", "a=%20"),
+            ("api key&a", "a"),
+            ("a=1;api+key=evil", ""),
+            ("api+keys=fine&xapi+key=fine", "api+keys=fine&xapi+key=fine"),
+            ("", ""),
+            ("&&", "&&"),
+        ] {
+            assert_eq!(owned.strip_query(query), left, "{query}");
+        }
+        assert_eq!(Owned::authorization().strip_query("key=mine"), "key=mine");
+    }
+
+    #[test]
+    fn owns_its_field_in_every_spelling() {
+        let owned = Owned::default().with_header(HeaderName::from_static("x-api-key"));
+        for name in ["x-api-key", "X-API-Key", "X_Api_Key", "x_api-key"] {
+            assert!(owned.owns_header(name), "{name}");
+        }
+        for name in ["x-api-keys", "xapikey", "x-api.key", ""] {
+            assert!(!owned.owns_header(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn strips_a_cookie_and_leaves_the_others() {
+        let owned = Owned::default().with_cookie("session");
+        for (cookies, left) in [
+            ("a=1; b=2", "a=1; b=2"),
+            ("session=evil", ""),
+            ("a=1; session=evil; b=2", "a=1; b=2"),
+            ("session =evil;a=1;session=more", "a=1"),
+            ("xsession=fine", "xsession=fine"),
+        ] {
+            assert_eq!(owned.strip_cookie(cookies.as_bytes()), left.as_bytes(), "{cookies}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_own_parameter_survives(query in "[a-k=&;%0-9+]{0,40}") {
+            let owned = Owned::default().with_query("key");
+            let left = owned.strip_query(&query).into_owned();
+            for pair in left.split(['&', ';']) {
+                let name = decoded(pair.split('=').next().unwrap());
+                prop_assert_ne!(name, b"key".to_vec());
+            }
+        }
+    }
+}

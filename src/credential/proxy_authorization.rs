@@ -1,0 +1,29 @@
+//! Header fields that Sidekey itself is known by: to forward proxies and to the collector of traces.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::kinds::basic;
+use crate::config::Username;
+
+/// `Proxy-Authorization` (RFC 9110 §11.7.2) for the proxy of `proxy_url`, where it wants one.
+pub fn proxy_authorization(proxy: &crate::config::ConnectProxy) -> Option<HeaderValue> {
+    let (username, password) = proxy.credentials.as_ref()?;
+    Some(basic::value(username, password.as_ref()))
+}
+
+/// The same for the proxy on the way to a token endpoint.
+pub fn token_proxy_authorization(proxy: &crate::config::Proxy) -> Option<HeaderValue> {
+    let (username, password) = proxy.login.as_ref()?;
+    Some(basic::value(&Username::Text(username.clone()), Some(password)))
+}
+
+/// The fields that a collector of traces is to know Sidekey by.
+pub fn collector_headers(tracing: &crate::config::Tracing) -> HeaderMap {
+    let field = |(name, value): &(HeaderName, crate::secret::Secret)| {
+        // The configuration has held it to what a header takes.
+        let mut value = HeaderValue::from_str(value.expose()).ok()?;
+        value.set_sensitive(true);
+        Some((name.clone(), value))
+    };
+    tracing.headers.iter().filter_map(field).collect()
+}

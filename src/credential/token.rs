@@ -1,0 +1,98 @@
+//! The current token of a store that a refresher keeps fresh, in `Authorization` (RFC 6750 §2.1).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use futures_util::future::BoxFuture;
+use http::header;
+
+use super::{
+    CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
+    UpstreamResponse, Verdict,
+};
+use crate::oauth2::{AccessToken, TokenStore};
+use crate::refresh::{RefreshDecision, RefreshReason, Versioned};
+
+/// Sends the current token; none if it has expired.
+pub struct Token {
+    store: Arc<TokenStore>,
+    owned: Arc<Owned>,
+}
+
+impl Token {
+    /// Sends the token of `store`.
+    pub fn new(store: Arc<TokenStore>) -> Self {
+        Self { store, owned: Arc::new(Owned::authorization()) }
+    }
+
+    /// The token, if it may still be sent.
+    pub(super) fn current(&self) -> Option<CurrentToken> {
+        self.store.current().map(CurrentToken)
+    }
+}
+
+/// A token that may be sent: held by the store until this is dropped.
+pub(super) struct CurrentToken(Guard<Option<Arc<Versioned<AccessToken>>>>);
+
+impl std::ops::Deref for CurrentToken {
+    type Target = Versioned<AccessToken>;
+
+    fn deref(&self) -> &Versioned<AccessToken> {
+        self.0.as_ref().expect("the store gives a guard only with a token in it")
+    }
+}
+
+impl Signer for Token {
+    fn owned(&self) -> &Arc<Owned> {
+        &self.owned
+    }
+
+    fn is_refreshable(&self) -> bool {
+        true
+    }
+
+    fn sign<'s>(
+        &'s self,
+        _: &OutboundRequest<'_>,
+        injection: &mut Injection<'s>,
+    ) -> Result<CredentialVersion, NotReady> {
+        let current = self.current().ok_or(NotReady)?;
+        injection.field(&header::AUTHORIZATION, current.header.clone());
+        Ok(CredentialVersion(current.generation))
+    }
+
+    fn observe(&self, _: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
+        if response.status == 401 && !response.is_retry { Verdict::Refresh } else { Verdict::Pass }
+    }
+
+    fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
+        // Asked for at once, whether or not anybody waits.
+        let decision = self.store.refresh_now(RefreshReason::Rejected(used.0));
+        Box::pin(async move {
+            let is_new = match decision {
+                RefreshDecision::AlreadyNewer => true,
+                RefreshDecision::Pending(attempt) => self.store.wait_for(attempt, limit).await,
+                RefreshDecision::Throttled => false,
+            };
+            is_new && self.store.current().is_some()
+        })
+    }
+
+    fn wait_for_first(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.store.wait_for_first(limit))
+    }
+
+    fn status(&self) -> CredentialStatus {
+        CredentialStatus {
+            is_ready: self.store.current().is_some(),
+            // Rounded up: a caller that comes back on time finds the next token request made.
+            retry_after: self.store.status().next_attempt_in().as_secs() + 1,
+            is_previous_in_use: None,
+        }
+    }
+
+    fn token_store(&self) -> Option<&Arc<TokenStore>> {
+        Some(&self.store)
+    }
+}

@@ -1,0 +1,59 @@
+//! The head of a request that is in flight, written and signed again.
+
+use super::prepare::{Attempt, prepare};
+use super::signed_body::SignedBody;
+use super::state::{Request, whole_body};
+use crate::net::buffer::Buffer;
+use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::span::SpanSource;
+use crate::proxy::wire::parse_head;
+use crate::upstream::Endpoint;
+
+impl Request<'_> {
+    /// Writes the head for an upstream URL that is none of `failed`, with a new signature, to `out`, which is empty. `head` is
+    /// the caller's. Leaves `out` empty if there is no usable credential.
+    pub(super) fn write_head(
+        &mut self,
+        head: &[u8],
+        out: &mut Buffer,
+        failed: &[&Endpoint],
+    ) -> Result<(), ProxyError> {
+        let body = self.signed_body.as_ref();
+        let attempt = Attempt {
+            failed,
+            after: self.rejected,
+            span: SpanSource::Existing(self.span.as_deref()),
+            body: body.map(SignedBody::content),
+            is_expect_answered: body.is_some_and(SignedBody::is_expect_answered),
+        };
+        let prepared = prepare(self.context, head, out, &attempt).map_err(|rejection| rejection.error)?;
+        debug_assert!(std::ptr::eq(prepared.service, self.service));
+        self.endpoint = prepared.endpoint;
+        if let Ok(version) = prepared.signed {
+            self.used = version;
+        }
+        Ok(())
+    }
+
+    /// Signs the request in `out` again. What was read of the request is retained in `buffer`.
+    pub(super) fn sign_again(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), ProxyError> {
+        let head = buffer.retained().and_then(|held| held.get(..self.head_length)).unwrap_or_default();
+        let mut signed = Buffer::acquire();
+        self.write_head(head, &mut signed, &[])?;
+        if signed.is_empty() {
+            return Err(ProxyError::new(ErrorReason::CredentialUnavailable, "no usable credential any more"));
+        }
+        std::mem::swap(out, &mut signed);
+        self.rewind_body(buffer, out)
+    }
+
+    /// Puts the request in `out` together again, after parts of its body were sent. What was read of it is retained in `buffer`.
+    pub(super) fn rewind_body(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), ProxyError> {
+        let head = parse_head::end(out.filled(), 0).unwrap_or_default();
+        out.bytes_mut().truncate(head);
+        self.body = whole_body(self.service, &self.meta);
+        buffer.rewind();
+        buffer.consume(self.head_length);
+        self.body.take(buffer, out).map_err(ProxyError::from)
+    }
+}

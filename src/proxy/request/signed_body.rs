@@ -1,0 +1,98 @@
+//! The body of a request whose credential signs it: read as a whole before the head is written.
+
+use super::outcome::{ExchangeError, LATE_BODY};
+use super::state::{Request, whole_body};
+use crate::net::buffer::Buffer;
+use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::wire::framing::Segment;
+use crate::proxy::wire::parse_head;
+use crate::proxy::wire::relay;
+use crate::proxy::wire::relay::{Io, RelayError};
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A body that is signed.
+pub(crate) struct SignedBody {
+    content: Vec<u8>,
+    is_expect_answered: bool,
+}
+
+impl SignedBody {
+    /// The content, without transfer coding.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// Whether Sidekey has answered the caller's `Expect: 100-continue` (RFC 9110 §10.1.1) in the upstream's place.
+    pub(crate) fn is_expect_answered(&self) -> bool {
+        self.is_expect_answered
+    }
+}
+
+impl Request<'_> {
+    /// Reads the whole body behind the head at the front of `buffer`, `max` bytes of content at most. Nothing is consumed: the
+    /// body is sent from the buffer afterwards.
+    pub(super) async fn read_body_to_sign(
+        &mut self,
+        io: &mut impl Io,
+        buffer: &mut Buffer,
+        max: usize,
+    ) -> Result<(), ExchangeError> {
+        let mut body = SignedBody { content: Vec::new(), is_expect_answered: false };
+        let mut framing = whole_body(self.service, &self.meta).into_framing();
+        let mut at = self.head_length;
+        let expects_continue = parse_head::expects_continue(&buffer.filled()[..at]);
+        loop {
+            let count = match framing.next(&buffer.filled()[at..]).map_err(ProxyError::from)? {
+                Segment::Content(count) => {
+                    if body.content.len() + count > max {
+                        let cause =
+                            format!("the credential signs the body, which is larger than {max} bytes");
+                        return Err(ProxyError::new(ErrorReason::TooLarge, cause).into());
+                    }
+                    body.content.extend_from_slice(&buffer.filled()[at..at + count]);
+                    count
+                }
+                Segment::Framing(count) => count,
+                Segment::NeedMore => 0,
+            };
+            at += count;
+            if framing.is_done() {
+                self.signed_body = Some(body);
+                return Ok(());
+            }
+            if count > 0 {
+                continue;
+            }
+            // Chunked coding may be many times as large as its content.
+            if at > self.head_length + 2 * max + 1024 {
+                return Err(ProxyError::new(
+                    ErrorReason::TooLarge,
+                    "the coding of a signed body is too large",
+                )
+                .into());
+            }
+            let idle = self.service.upstream.timeouts.idle;
+            if expects_continue && !body.is_expect_answered {
+                body.is_expect_answered = true;
+                relay::write(io, CONTINUE, self.timer, idle).await.map_err(ExchangeError::Abort)?;
+            }
+            match self.timer.timeout(idle, buffer.fill(io)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0)) => {
+                    return Err(ExchangeError::Abort(RelayError::Downstream(
+                        std::io::ErrorKind::UnexpectedEof.into(),
+                    )));
+                }
+                Ok(Err(error)) => return Err(ExchangeError::Abort(RelayError::Downstream(error))),
+                Err(_) => {
+                    let error = ProxyError::new(
+                        ErrorReason::BadRequest,
+                        "a body that is signed did not arrive in time",
+                    );
+                    return Err(ProxyError { detail: Some(LATE_BODY), ..error }.into());
+                }
+            }
+        }
+    }
+}
