@@ -1,4 +1,4 @@
-//! Sockets, names and buffers.
+//! Sockets, names, buffers, and the HTTP client for Sidekey's own requests.
 //!
 //! ```text
 //! listener           listening sockets, and sockets inherited from another process
@@ -8,6 +8,7 @@
 //! buffer             the pool of read buffers
 //! read_ahead         fewer system calls for a reader that asks for little at a time
 //! dns/               host names to addresses
+//! http_client        the HTTP client for Sidekey's own requests
 //! deadline           a deadline that threads share without a lock
 //! ```
 
@@ -15,6 +16,7 @@ pub(crate) mod buffer;
 pub(crate) mod deadline;
 pub mod dns;
 pub mod fd_transfer;
+pub(crate) mod http_client;
 pub mod keepalive;
 pub mod listener;
 pub mod read_ahead;

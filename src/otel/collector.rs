@@ -5,12 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use reqwest::redirect;
-use rustls::ClientConfig;
 use serde_json::Value;
 use url::Url;
 
 use crate::net::dns::Resolver;
+use crate::net::http_client::{ClientOptions, ReloadingClient};
 use crate::proto::retry_after::retry_after;
 use crate::tls::client::TlsClient;
 
@@ -19,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Limit on the TCP and TLS handshakes with a collector.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The connection of the last export is kept for the next one for this long.
-const IDLE: Duration = Duration::from_secs(20);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Nothing in a larger answer is of interest.
 const MAX_BODY: usize = 64 * 1024;
 /// Whatever a collector asks for, it is tried again after this long.
@@ -29,10 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 pub struct Collector {
     url: Url,
     headers: HeaderMap,
-    tls: Arc<TlsClient>,
-    resolver: Resolver,
-    /// With the TLS configuration that it was made with.
-    made: Option<(Arc<ClientConfig>, reqwest::Client)>,
+    http: ReloadingClient,
 }
 
 /// Why an export failed.
@@ -49,7 +45,9 @@ pub(crate) struct Failure {
 impl Collector {
     /// The collector that takes traces at `url`; `headers` go with every export.
     pub fn new(url: Url, headers: HeaderMap, tls: Arc<TlsClient>, resolver: Resolver) -> Self {
-        Self { url, headers, tls, resolver, made: None }
+        let options =
+            ClientOptions { connect_timeout: CONNECT_TIMEOUT, keep_idle: Some(IDLE_TIMEOUT), proxy: None };
+        Self { url, headers, http: ReloadingClient::new(tls, resolver, options) }
     }
 
     /// Scheme, host and port, for the log.
@@ -58,8 +56,9 @@ impl Collector {
     }
 
     /// Sends one export; says how many of its spans the collector did not want.
-    pub(crate) async fn post(&mut self, body: Bytes) -> Result<u64, Failure> {
-        let request = self.client()?.post(self.url.clone()).timeout(TIMEOUT).headers(self.headers.clone());
+    pub(crate) async fn post(&self, body: Bytes) -> Result<u64, Failure> {
+        let client = self.http.current().map_err(|error| unanswered(&error))?;
+        let request = client.post(self.url.clone()).timeout(TIMEOUT).headers(self.headers.clone());
         let request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut answer = request.body(body).send().await.map_err(|error| unanswered(&error))?;
         if !answer.status().is_success() {
@@ -74,29 +73,6 @@ impl Collector {
             body.extend_from_slice(&chunk);
         }
         Ok(rejected(&body))
-    }
-
-    fn client(&mut self) -> Result<reqwest::Client, Failure> {
-        let config = self.tls.current();
-        if let Some((made_with, client)) = &self.made
-            && Arc::ptr_eq(made_with, &config)
-        {
-            return Ok(client.clone());
-        }
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured((*config).clone())
-            .dns_resolver(Arc::new(self.resolver.clone()))
-            .redirect(redirect::Policy::none())
-            // `HTTP_PROXY` is for the app, and may well name Sidekey itself.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| unanswered(&error))?;
-        self.made = Some((config, client.clone()));
-        Ok(client)
     }
 }
 

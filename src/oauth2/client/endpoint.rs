@@ -64,7 +64,7 @@ impl TokenEndpoint {
         let dpop_key = config.dpop.as_ref().map(|dpop| DpopKey::new(dpop.key.as_ref())).transpose()?;
         Ok(Self {
             dpop_key: dpop_key.map(Arc::new),
-            http: HttpClient::new(tls, resolver, config.request.proxy.clone())?,
+            http: HttpClient::new(tls, resolver, config.request.proxy.as_ref())?,
             redactor: Redactor::for_config(config),
             discovery: matches!(config.token_url, TokenUrl::Issuer(_)).then(Discovery::default),
             scope: config.scopes.join(&config.request.scope_separator),

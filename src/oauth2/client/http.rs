@@ -1,15 +1,14 @@
-//! The HTTP client toward one token endpoint; made anew when the files of its `tls` have changed.
+//! The HTTP client toward one token endpoint, and what its errors mean.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use reqwest::{Proxy, redirect};
-use rustls::ClientConfig;
+use reqwest::Proxy;
 use zeroize::Zeroizing;
 
 use crate::config;
 use crate::net::dns::Resolver;
+use crate::net::http_client::{ClientOptions, ReloadingClient};
 use crate::oauth2::sanitize::sanitize;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::tls::client::TlsClient;
@@ -20,34 +19,26 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No answer is larger; a larger one is an attack or a mistake.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// A client that follows no redirect and no proxy of the environment.
-pub(crate) struct HttpClient {
-    tls: Arc<TlsClient>,
-    proxy: Option<config::Proxy>,
-    resolver: Resolver,
-    /// With the configuration that it was made with.
-    made: Mutex<(Arc<ClientConfig>, reqwest::Client)>,
-}
+/// A client that sends a secret to its own endpoint alone.
+pub(crate) struct HttpClient(ReloadingClient);
 
 impl HttpClient {
     pub(crate) fn new(
         tls: Arc<TlsClient>,
         resolver: Resolver,
-        proxy: Option<config::Proxy>,
+        proxy: Option<&config::Proxy>,
     ) -> reqwest::Result<Self> {
-        let config = tls.current();
-        let client = client(&config, &resolver, proxy.as_ref())?;
-        Ok(Self { tls, proxy, resolver, made: Mutex::new((config, client)) })
+        let proxy = proxy.map(forward_proxy).transpose()?;
+        // Requests are minutes apart: an idle connection would be closed before the next one.
+        let options = ClientOptions { connect_timeout: CONNECT_TIMEOUT, keep_idle: None, proxy };
+        let client = ReloadingClient::new(tls, resolver, options);
+        client.current()?;
+        Ok(Self(client))
     }
 
     /// A client that uses the newest content of the files.
     pub(crate) fn client(&self) -> reqwest::Result<reqwest::Client> {
-        let config = self.tls.current();
-        let mut made = self.made.lock();
-        if !Arc::ptr_eq(&made.0, &config) {
-            *made = (config.clone(), client(&config, &self.resolver, self.proxy.as_ref())?);
-        }
-        Ok(made.1.clone())
+        self.0.current()
     }
 
     /// Reads the answer's body, 1 MiB at most. `who` is the server in the messages: `the token endpoint`.
@@ -83,10 +74,8 @@ impl HttpClient {
             () if error.is_connect() => (SourceErrorKind::Connect, format!("cannot connect to {who}")),
             () => (SourceErrorKind::Connect, format!("the connection to {who} broke")),
         };
-        let what = match self.proxy {
-            Some(_) => format!("{what} (through the proxy of `proxy_url`)"),
-            None => what,
-        };
+        let what =
+            if self.0.has_proxy() { format!("{what} (through the proxy of `proxy_url`)") } else { what };
         let message = if causes.is_empty() || reason == SourceErrorKind::Timeout {
             what
         } else {
@@ -96,28 +85,12 @@ impl HttpClient {
     }
 }
 
-fn client(
-    tls: &ClientConfig,
-    resolver: &Resolver,
-    proxy: Option<&config::Proxy>,
-) -> reqwest::Result<reqwest::Client> {
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .dns_resolver(Arc::new(resolver.clone()))
-        .redirect(redirect::Policy::none())
-        // `HTTP_PROXY` is for the app, and may well name Sidekey itself: a secret goes to its own endpoint alone.
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        // Requests are minutes apart; a connection kept for the next would be found dead by it.
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")));
-    let Some(config) = proxy else { return client.build() };
+fn forward_proxy(config: &config::Proxy) -> reqwest::Result<Proxy> {
     let proxy = Proxy::all(config.url.clone())?;
-    let proxy = match &config.login {
+    Ok(match &config.login {
         Some((username, password)) => proxy.basic_auth(username, password.expose()),
         None => proxy,
-    };
-    client.proxy(proxy).build()
+    })
 }
 
 /// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.

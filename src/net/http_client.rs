@@ -1,0 +1,75 @@
+//! The HTTP client for Sidekey's own requests: to token endpoints, issuers and collectors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use reqwest::{Client, Proxy, redirect};
+use rustls::ClientConfig;
+
+use super::dns::Resolver;
+use crate::tls::client::TlsClient;
+
+/// A client toward one server. It is rebuilt when the files of its TLS configuration change.
+///
+/// It follows no redirect, because a credential is for its own server alone. For the same reason it uses no proxy
+/// of the environment: `HTTP_PROXY` is for the app, and may name Sidekey itself.
+pub(crate) struct ReloadingClient {
+    tls: Arc<TlsClient>,
+    resolver: Resolver,
+    options: ClientOptions,
+    /// The client, and the TLS configuration that it was built with.
+    built: Mutex<Option<(Arc<ClientConfig>, Client)>>,
+}
+
+/// The options of a client.
+pub(crate) struct ClientOptions {
+    /// Limit on the TCP and TLS handshakes.
+    pub(crate) connect_timeout: Duration,
+    /// Time for which one idle connection is kept; `None`: a connection carries one request.
+    pub(crate) keep_idle: Option<Duration>,
+    /// A forward proxy.
+    pub(crate) proxy: Option<Proxy>,
+}
+
+impl ReloadingClient {
+    /// A client that verifies the server by `tls`, and resolves names by `resolver`.
+    pub(crate) fn new(tls: Arc<TlsClient>, resolver: Resolver, options: ClientOptions) -> Self {
+        Self { tls, resolver, options, built: Mutex::default() }
+    }
+
+    /// The client for the current content of the files.
+    pub(crate) fn current(&self) -> reqwest::Result<Client> {
+        let config = self.tls.current();
+        let mut built = self.built.lock();
+        if let Some((built_with, client)) = &*built
+            && Arc::ptr_eq(built_with, &config)
+        {
+            return Ok(client.clone());
+        }
+        let client = build(&config, &self.resolver, &self.options)?;
+        *built = Some((config, client.clone()));
+        Ok(client)
+    }
+
+    /// Whether requests go through a forward proxy.
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.options.proxy.is_some()
+    }
+}
+
+fn build(tls: &ClientConfig, resolver: &Resolver, options: &ClientOptions) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .dns_resolver(Arc::new(resolver.clone()))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(options.connect_timeout)
+        .pool_max_idle_per_host(usize::from(options.keep_idle.is_some()))
+        .pool_idle_timeout(options.keep_idle)
+        .user_agent(concat!("sidekey/", env!("CARGO_PKG_VERSION")));
+    match &options.proxy {
+        Some(proxy) => builder.proxy(proxy.clone()).build(),
+        None => builder.build(),
+    }
+}
