@@ -7,6 +7,7 @@
 //! keepalive          TCP keep-alive
 //! buffer             the pool of read buffers
 //! read_ahead         fewer system calls for a reader that asks for little at a time
+//! delegate           AsyncWrite for a type that changes only how a connection is read
 //! dns/               host names to addresses
 //! http_client        the HTTP client for Sidekey's own requests
 //! deadline           a deadline that threads share without a lock
@@ -14,6 +15,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod deadline;
+pub(crate) mod delegate;
 pub mod dns;
 pub mod fd_transfer;
 pub(crate) mod http_client;
