@@ -36,8 +36,8 @@ pub(super) fn max_connections(config: &Config) -> usize {
     };
     tracing::warn!(
         files.limit = limit,
-        connections.wanted = configured,
-        connections.most = available,
+        connections.configured = configured,
+        connections.limit = available,
         "the limit on open files (ulimit -Hn, LimitNOFILE) is too low for `max_connections`: callers are held to {available} \
          connections; raise the one, or lower the other"
     );

@@ -55,12 +55,12 @@ enum PlannedListener {
 impl ListenerInfo {
     pub(super) fn announce(&self) {
         let (kind, service) = (self.kind, self.service.as_deref());
-        tracing::info!(listener.kind = kind, listener.address = %self.address, service.name = service, "listening");
+        tracing::info!(listener.kind = kind, listener.address = %self.address, sidekey.service = service, "listening");
     }
 
     fn announce_closed(&self) {
         let (kind, service) = (self.kind, self.service.as_deref());
-        tracing::info!(listener.kind = kind, listener.address = %self.address, service.name = service, "no longer listening");
+        tracing::info!(listener.kind = kind, listener.address = %self.address, sidekey.service = service, "no longer listening");
     }
 }
 

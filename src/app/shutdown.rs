@@ -30,7 +30,7 @@ impl App {
         let deadline = Instant::now() + drain;
         tracing::info!(
             requests.in_flight = self.plane.in_flight(),
-            drain.seconds = drain.as_secs_f64(),
+            shutdown.drain_s = drain.as_secs_f64(),
             "draining"
         );
         self.plane.drain();
@@ -44,7 +44,7 @@ impl App {
         match self.plane.in_flight() {
             0 => tracing::info!("stopped"),
             cut => tracing::warn!(
-                requests.cut = cut,
+                requests.aborted = cut,
                 "stopped: the drain time was over before these requests were"
             ),
         }

@@ -56,7 +56,7 @@ impl Worker {
                 tracing::error!(
                     listener.kind = info.kind,
                     listener.address = %info.address,
-                    service.name = info.service.as_deref(),
+                    sidekey.service = info.service.as_deref(),
                     "a listener broke down on one worker; it is taken up again"
                 );
                 tokio::time::sleep(RESTART_DELAY).await;

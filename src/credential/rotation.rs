@@ -55,11 +55,11 @@ impl Rotating {
         let service = &*self.service;
         match event {
             RotationEvent::ToPrevious => tracing::warn!(
-                service.name = service,
+                sidekey.service = service,
                 "the upstream rejects the new secret and accepts the one in `previous`, which is used until the new one is accepted"
             ),
             RotationEvent::ToNew => tracing::info!(
-                service.name = service,
+                sidekey.service = service,
                 "the upstream accepts the new secret; the one in `previous` is no longer used"
             ),
         }

@@ -22,11 +22,11 @@ pub(super) fn write(entry: &Entry<'_>) {
     tracing::info!(
         target: "sidekey::access",
         {
-            service.name = entry.service,
+            sidekey.service = entry.service,
             http.request.method = entry.method.as_str(),
             url.path = path,
             http.response.status_code = entry.status,
-            duration.seconds = entry.took.as_secs_f64(),
+            request.duration_s = entry.took.as_secs_f64(),
             sidekey.error = entry.failure.map(|failure| failure.reason.as_str()),
         },
         "request"

@@ -29,6 +29,6 @@ pub(super) fn explain_non_http(endpoint: &Endpoint, answer: &[u8]) -> &'static s
 pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, answer: &[u8]) {
     let says = |words: &&str| memchr::memmem::find(answer, words.as_bytes()).is_some();
     if endpoint.is_plain() && PLAIN_HTTP_TO_TLS_MESSAGES.iter().any(says) && endpoint.warn_plain_http_once() {
-        tracing::warn!(service.name = service, upstream.url = endpoint.authority, "{HINT}");
+        tracing::warn!(sidekey.service = service, upstream.url = endpoint.authority, "{HINT}");
     }
 }

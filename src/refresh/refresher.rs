@@ -89,9 +89,9 @@ async fn fetch<T: Expiring>(
     if failures > 0 || is_first {
         let again = if is_first { "" } else { " again" };
         tracing::info!(
-            service.name = service,
-            token.lifetime.seconds = remaining.as_secs(),
-            token.scopes = scopes,
+            sidekey.service = service,
+            token.lifetime_s = remaining.as_secs(),
+            token.scope_count = scopes,
             token.failures = (failures > 0).then_some(failures),
             "{} obtained{again}",
             T::NAME
@@ -147,7 +147,7 @@ impl<T: Expiring> ExpiryMonitor<'_, T> {
             None => format!("the {} request has not finished", T::NAME),
         };
         tracing::error!(
-            service.name = self.service,
+            sidekey.service = self.service,
             token.reason = status.last_error.as_ref().map(|error| error.kind.as_str()),
             token.failures = status.failures,
             "{} expired and no new one could be obtained: requests get 503 ({cause})",
@@ -178,18 +178,18 @@ impl FailureLog<'_> {
         let retry = wait.as_secs_f64();
         if error.kind == SourceErrorKind::Refused {
             tracing::error!(
-                service.name = self.service,
+                sidekey.service = self.service,
                 token.reason = reason,
                 token.usable = usable,
-                retry.seconds = retry,
+                token.retry_s = retry,
                 "{value} refused: {message}"
             );
         } else {
             tracing::warn!(
-                service.name = self.service,
+                sidekey.service = self.service,
                 token.reason = reason,
                 token.usable = usable,
-                retry.seconds = retry,
+                token.retry_s = retry,
                 "{value} not obtained: {message}"
             );
         }

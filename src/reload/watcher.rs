@@ -158,7 +158,7 @@ fn log_success(report: &Report, mended: bool, took: Duration) {
         services.removed = names(&report.removed),
         listeners = names(&report.listeners),
         certificates = names(&report.certificates),
-        duration.seconds = took.as_secs_f64(),
+        reload.duration_s = took.as_secs_f64(),
         "configuration reloaded"
     );
 }

@@ -350,7 +350,7 @@ fn listeners(log: &str) -> Vec<Listener> {
         Some(Listener {
             kind: text(&event["listener.kind"])?,
             address: text(&event["listener.address"])?,
-            service: text(&event["service.name"]),
+            service: text(&event["sidekey.service"]),
         })
     };
     events(log).into_iter().filter(listening).filter_map(listener).collect()

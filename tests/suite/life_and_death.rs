@@ -106,7 +106,7 @@ async fn a_request_longer_than_the_drain_is_cut_and_the_exit_is_clean() {
     upstream.received(1).await;
     assert_eq!(sidekey.terminate().await.code(), Some(0));
     assert!(call.await.unwrap().is_err(), "cut, not answered by halves");
-    let cut = sidekey.events().into_iter().any(|event| event["requests.cut"] == 1);
+    let cut = sidekey.events().into_iter().any(|event| event["requests.aborted"] == 1);
     assert!(cut, "said in the log");
 }
 

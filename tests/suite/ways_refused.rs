@@ -73,7 +73,7 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
         assert_eventually(Duration::from_secs(10), bytes, async || {
             sidekey.events().into_iter().filter(|event| event["target"] == "sidekey::access").any(|event| {
                 event["url.path"] == path
-                    && event["service.name"] == service
+                    && event["sidekey.service"] == service
                     && event["http.response.status_code"] == status
                     && event["sidekey.error"] == reason
             })

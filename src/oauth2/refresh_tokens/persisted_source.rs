@@ -48,7 +48,7 @@ impl<S: TokenSource> PersistedSource<S> {
     /// Says loudly that a write failed, and has it tried again until it succeeds.
     fn retry_write_in_background(&self, error: &StateError) {
         tracing::error!(
-            service.name = self.name,
+            sidekey.service = self.name,
             "{error}. What the token endpoint issued is used all the same and writing it is tried again; \
              if Sidekey ends before that, its refresh token is lost and a login may have to be done again"
         );
@@ -58,7 +58,7 @@ impl<S: TokenSource> PersistedSource<S> {
                 tokio::time::sleep(WRITE_RETRY_INTERVAL).await;
                 match refresh_tokens.retry_write(&name).await {
                     Ok(()) => return,
-                    Err(error) => tracing::debug!(service.name = name, "{error}"),
+                    Err(error) => tracing::debug!(sidekey.service = name, "{error}"),
                 }
             }
         });
@@ -74,7 +74,7 @@ impl<S: TokenSource> PersistedSource<S> {
             Ok(lock) => Some(Arc::new(lock)),
             Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
-                tracing::warn!(service.name = self.name, "{error}; the token is not kept");
+                tracing::warn!(sidekey.service = self.name, "{error}; the token is not kept");
                 None
             }
         };
@@ -82,7 +82,7 @@ impl<S: TokenSource> PersistedSource<S> {
             Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
                 tracing::warn!(
-                    service.name = self.name,
+                    sidekey.service = self.name,
                     "{error}; a new token is asked for, and the file set aside when it is kept"
                 );
             }
@@ -123,7 +123,7 @@ impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
             Some(file) if self.requires_refresh_token => {
                 self.refresh_tokens.login_changed(file).await;
                 tracing::info!(
-                    service.name = self.name,
+                    sidekey.service = self.name,
                     "a new login was found in state.dir: a token is asked for with it"
                 );
             }

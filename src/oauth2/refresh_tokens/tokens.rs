@@ -95,7 +95,7 @@ impl RefreshTokens {
             Err(StateError::Unreadable { path, why }) if !why.is_recoverable() => {
                 let aside = blocking(file, StateFile::quarantine).await?;
                 tracing::error!(
-                    service.name = name,
+                    sidekey.service = name,
                     "the state file {} cannot be used: {why}. It is now {}; without it a login may have to be done again",
                     path.display(),
                     aside.display()
@@ -148,7 +148,7 @@ impl RefreshTokens {
 }
 
 pub(super) fn log_recovered_write(name: &str, file: &StateFile) {
-    tracing::info!(service.name = name, "what was issued is written to {} at last", file.path().display());
+    tracing::info!(sidekey.service = name, "what was issued is written to {} at last", file.path().display());
 }
 
 /// A disk access, off the thread that everything else waits on.

@@ -59,7 +59,7 @@ impl<S> WithTracing<S> {
             Ok(issued) => {
                 let lifetime = i64::try_from(issued.expiry.remaining().as_secs()).unwrap_or(i64::MAX);
                 attributes.push(("sidekey.token.result", "success".into()));
-                attributes.push(("sidekey.token.lifetime.seconds", Value::Number(lifetime)));
+                attributes.push(("sidekey.token.lifetime_s", Value::Number(lifetime)));
             }
             Err(error) => {
                 attributes.push(("sidekey.token.result", "failure".into()));

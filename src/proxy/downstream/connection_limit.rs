@@ -37,7 +37,7 @@ impl ConnectionLimit {
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                connections.most = most,
+                connections.limit = most,
                 "max_connections is reached: new connections are refused"
             );
         }

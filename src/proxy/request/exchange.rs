@@ -66,7 +66,7 @@ pub(crate) async fn run(
         Ok(after) => after,
         Err(ExchangeError::Respond(failure)) => request.fail(io, failure, &mut out).await,
         Err(ExchangeError::Abort(broken)) => {
-            tracing::debug!(service.name = request.service.name, "answer cut short: {broken}");
+            tracing::debug!(sidekey.service = request.service.name, "answer cut short: {broken}");
             if let Some(span) = &mut request.span {
                 span.cut(&broken);
             }
@@ -198,7 +198,7 @@ impl Request<'_> {
                 | ErrorReason::Overloaded
         ) {
             tracing::debug!(
-                service.name = name,
+                sidekey.service = name,
                 sidekey.error = reason,
                 "request refused: {}",
                 failure.cause
@@ -207,7 +207,7 @@ impl Request<'_> {
             self.service.last_failure.set(reason, &failure.cause);
             let address = self.address.map(tracing::field::display);
             tracing::warn!(
-                service.name = name,
+                sidekey.service = name,
                 upstream.address = address,
                 sidekey.error = reason,
                 "request failed: {}",

@@ -57,7 +57,7 @@ impl Request<'_> {
         out: &mut Buffer,
         failed: &[&Endpoint],
     ) -> Result<(), ProxyError> {
-        tracing::debug!(service.name = self.service.name, "another URL is tried: {error}");
+        tracing::debug!(sidekey.service = self.service.name, "another URL is tried: {error}");
         out.clear();
         self.write_head(head, out, failed)?;
         if out.is_empty() {

@@ -29,7 +29,7 @@ pub(crate) async fn refuse(
     let (status, reason) = (error.reason.status(), error.reason.as_str());
     context.plane.metrics.error(service, reason);
     context.plane.metrics.answered(service, method, status);
-    tracing::debug!(service.name = service, sidekey.error = reason, "request refused: {}", error.cause);
+    tracing::debug!(sidekey.service = service, sidekey.error = reason, "request refused: {}", error.cause);
     let services: Vec<&str> = if error.reason == ErrorReason::UnknownService && context.peer.is_local() {
         context.snapshot().services.iter().take(MAX_LISTED).map(|one| one.name.as_str()).collect()
     } else {
