@@ -118,7 +118,7 @@ impl Access {
         if matches {
             return Ok(());
         }
-        tracing::warn!("a request to the admin listener had a wrong admin token");
+        tracing::warn!("admin request rejected: wrong admin token");
         Err(Problem::unauthorized("This is not the admin token."))
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn refresh(
     })?;
     let (ok, message) = match store.refresh_now(RefreshReason::Requested) {
         RefreshDecision::Pending(attempt) => {
-            tracing::info!(sidekey.service = name, "token refresh asked for through the admin API");
+            tracing::info!(sidekey.service = name, "token refresh requested through the admin API");
             let ok = store.wait_for(attempt, REFRESH).await;
             (ok, if ok { obtained(store) } else { missing(&service, store) })
         }
@@ -97,7 +97,7 @@ pub(super) async fn test(
 ) -> Result<Json<TestReport>, Problem> {
     let service = find(&admin, &name)?;
     let path = path(&body)?;
-    tracing::info!(sidekey.service = name, "test asked for through the admin API");
+    tracing::info!(sidekey.service = name, "test requested through the admin API");
     Ok(Json(diagnose::test_service(&service, &path, PATIENCE).await))
 }
 

@@ -38,8 +38,8 @@ pub(super) fn max_connections(config: &Config) -> usize {
         files.limit = limit,
         connections.configured = configured,
         connections.limit = available,
-        "the limit on open files (ulimit -Hn, LimitNOFILE) is too low for `max_connections`: callers are held to {available} \
-         connections; raise the one, or lower the other"
+        "the limit on open files (ulimit -Hn, LimitNOFILE) is too low for `max_connections`: callers get {available} connections; \
+         raise the limit, or lower `max_connections`"
     );
     available
 }

@@ -60,7 +60,7 @@ impl ListenerInfo {
 
     fn announce_closed(&self) {
         let (kind, service) = (self.kind, self.service.as_deref());
-        tracing::info!(listener.kind = kind, listener.address = %self.address, sidekey.service = service, "no longer listening");
+        tracing::info!(listener.kind = kind, listener.address = %self.address, sidekey.service = service, "listener closed");
     }
 }
 

@@ -45,7 +45,7 @@ impl App {
             0 => tracing::info!("stopped"),
             cut => tracing::warn!(
                 requests.aborted = cut,
-                "stopped: the drain time was over before these requests were"
+                "stopped with requests in flight: they took longer than `shutdown.drain`"
             ),
         }
         let workers = std::mem::take(&mut self.state.lock().workers);

@@ -57,7 +57,7 @@ impl Worker {
                     listener.kind = info.kind,
                     listener.address = %info.address,
                     sidekey.service = info.service.as_deref(),
-                    "a listener broke down on one worker; it is taken up again"
+                    "restarting listener: it failed on one worker"
                 );
                 tokio::time::sleep(RESTART_DELAY).await;
             }

@@ -48,7 +48,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
 /// Starts, calls `started`, and serves until a signal says to stop. Logging is set up before.
 pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<App>)) -> anyhow::Result<()> {
     for warning in &config.warnings {
-        tracing::warn!(config.path = warning.path, config.line = warning.line, "{}", warning.message);
+        tracing::warn!(
+            config.path = warning.path,
+            config.line = warning.line,
+            "configuration warning: {}",
+            warning.message
+        );
     }
     app::raise_descriptor_limit();
     let passed = socket_activation::passed()?;
@@ -72,20 +77,20 @@ pub(super) fn serve(config: &Config, take_over: bool, started: impl FnOnce(&Arc<
                 _ = term.recv() => break "SIGTERM",
                 _ = int.recv() => break "SIGINT",
                 () = &mut relieved => {
-                    tracing::info!("relieved by a new process");
+                    tracing::info!("replaced by a new process");
                     app.stop_after_upgrade().await;
                     return Ok(());
                 }
                 _ = usr2.recv() => upgrade::spawn(),
                 _ = hup.recv() => {
-                    tracing::info!(signal = "SIGHUP", "asked to reload");
+                    tracing::info!(signal = "SIGHUP", "received SIGHUP, reloading");
                     let reloader = app.reloader();
                     sd_notify::reloading();
                     tokio::spawn(async move { sd_notify::reloaded(reloader.reload_now().await.is_ok()) });
                 }
             }
         };
-        tracing::info!(signal = name, "asked to stop");
+        tracing::info!(signal = name, "received {name}, shutting down");
         sd_notify::stopping();
         // A second signal does not wait for anybody.
         tokio::select! {

@@ -39,7 +39,7 @@ fn ask(config: &Config) -> anyhow::Result<Option<(InheritedSockets, OldProcess)>
     match fd_transfer::receive_sockets(path) {
         Ok(both) => Ok(Some(both)),
         Err(error) if is_nobody(&error) => {
-            tracing::warn!("nobody offers sockets at {}, so this is a start like any other", path.display());
+            tracing::warn!("no process offers sockets at {}: starting without an upgrade", path.display());
             Ok(None)
         }
         Err(error) => Err(error).with_context(|| format!("cannot take over at {}", path.display())),
@@ -59,10 +59,7 @@ pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output =
             let _ = relieved.send(());
         });
         if let Err(error) = offered {
-            tracing::error!(
-                "no upgrade without a pause: cannot offer sockets at {}: {error}",
-                path.display()
-            );
+            tracing::error!("cannot offer sockets at {}, so no upgrade is possible: {error}", path.display());
         }
     }
     async move {
@@ -83,10 +80,10 @@ pub(super) fn spawn() {
             tracing::info!(process.id = child.id(), "started a new process to take over");
             // Waited for, so that one that fails is no zombie.
             std::thread::spawn(move || match child.wait() {
-                Ok(status) => tracing::error!("the new process has ended ({status}); this one goes on"),
-                Err(error) => tracing::error!("the new process cannot be waited for: {error}"),
+                Ok(status) => tracing::error!("the new process has ended ({status}); this process continues"),
+                Err(error) => tracing::error!("cannot wait for the new process: {error}"),
             });
         }
-        Err(error) => tracing::error!("no new process, this one goes on: {error}"),
+        Err(error) => tracing::error!("cannot start a new process, this process continues: {error}"),
     }
 }

@@ -49,7 +49,7 @@ impl log::Log for AcceptLog {
         }
         let text = record.args().to_string();
         if !text.starts_with(self.accept_failed) {
-            tracing::error!(target: "sidekey::listener", "{text}");
+            tracing::error!(target: "sidekey::listener", "accept loop: {text}");
             return;
         }
         FAILURES.inc();
@@ -57,9 +57,9 @@ impl log::Log for AcceptLog {
             tracing::error!(
                 target: "sidekey::listener",
                 error = text.trim(),
-                "a caller's connection cannot be accepted and waits; it is tried again every second. With «too many open files», \
-                 raise the limit on them (ulimit -Hn, LimitNOFILE) or lower `max_connections`. This is said once; \
-                 sidekey_accept_failures_total counts on"
+                "cannot accept a connection; it waits, and Sidekey tries again every second. If the error is «too many open \
+                 files», raise the limit (ulimit -Hn, LimitNOFILE) or lower `max_connections`. This is logged once for a \
+                 series of failures; sidekey_accept_failures_total counts all of them"
             );
         }
     }

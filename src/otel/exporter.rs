@@ -141,7 +141,7 @@ impl Exporter {
         if self.failures == 1 {
             tracing::warn!(
                 collector.origin = self.collector.origin(),
-                "traces are not exported: {}; requests are not held up, and it is tried again",
+                "traces are not exported: {}; requests are not delayed, and the export is tried again",
                 failure.message
             );
         }

@@ -14,8 +14,6 @@ const PLAIN_HTTP_TO_TLS_MESSAGES: [&str; 4] = [
     "This combination of host and port requires TLS",
 ];
 
-const HINT: &str = "the upstream wants TLS there: is its URL `https://`?";
-
 /// Where what came is no HTTP but a TLS alert.
 pub(super) fn explain_non_http(endpoint: &Endpoint, answer: &[u8]) -> &'static str {
     if endpoint.is_plain() && answer.starts_with(&[0x15, 0x03]) {
@@ -29,6 +27,10 @@ pub(super) fn explain_non_http(endpoint: &Endpoint, answer: &[u8]) -> &'static s
 pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, answer: &[u8]) {
     let says = |words: &&str| memchr::memmem::find(answer, words.as_bytes()).is_some();
     if endpoint.is_plain() && PLAIN_HTTP_TO_TLS_MESSAGES.iter().any(says) && endpoint.warn_plain_http_once() {
-        tracing::warn!(sidekey.service = service, upstream.url = endpoint.authority, "{HINT}");
+        tracing::warn!(
+            sidekey.service = service,
+            upstream.url = endpoint.authority,
+            "the upstream wants TLS there: is its URL `https://`?"
+        );
     }
 }

@@ -54,8 +54,7 @@ impl Certificates {
                         self.metrics.certificates_reloaded(false);
                         tracing::error!(
                             certificates.of = of,
-                            "changed certificate files cannot be used, so what they held before stays in use; \
-                             they are tried again: {error}"
+                            "certificate reload rejected, the previous files stay in use and the changed ones are tried again: {error}"
                         );
                     }
                     wrong.insert(of, error);
@@ -63,10 +62,7 @@ impl Certificates {
             }
         }
         for of in self.wrong.keys().filter(|of| !wrong.contains_key(*of)) {
-            tracing::info!(
-                certificates.of = of,
-                "the certificate files are as they were, or not needed any more"
-            );
+            tracing::info!(certificates.of = of, "certificate files are valid again or no longer used");
         }
         self.wrong = wrong;
         self.metrics.certificates_in_use(self.wrong.is_empty());

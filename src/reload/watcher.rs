@@ -133,7 +133,7 @@ impl Watcher {
                 drop(status);
                 if !known {
                     tracing::error!(
-                        "the configuration was not reloaded, what runs stays as it is; it is tried again: {error}"
+                        "configuration reload rejected, the one in use stays and the changed one is tried again: {error}"
                     );
                 }
             }
@@ -143,13 +143,15 @@ impl Watcher {
 
 fn log_success(report: &Report, mended: bool, took: Duration) {
     for key in &report.at_next_start {
-        tracing::warn!(config.path = key, "changed, which takes effect at the next start only");
+        tracing::warn!(config.path = key, "changed; takes effect after a restart");
     }
     let names = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
     if report.is_empty() {
-        let message =
-            if mended { "the configuration is good again" } else { "configuration read, nothing changed" };
-        tracing::info!("{message}");
+        if mended {
+            tracing::info!("configuration is valid again");
+        } else {
+            tracing::info!("configuration read, nothing changed");
+        }
         return;
     }
     tracing::info!(

@@ -81,7 +81,7 @@ impl CommandCache {
                     entry.due = due(&command, &output);
                     entry.secret = output.secret;
                     if entry.failing.take().is_some() {
-                        tracing::info!(command = command.program, "a secret was renewed again");
+                        tracing::info!(command = command.program, "secret command succeeded again");
                     }
                 }
                 Err(error) => {
@@ -91,7 +91,7 @@ impl CommandCache {
                     if entry.failing.as_ref() != Some(&said) {
                         tracing::error!(
                             command = command.program,
-                            "a secret was not renewed, the one before stays in use: {said}"
+                            "secret command failed, the previous secret stays in use: {said}"
                         );
                         entry.failing = Some(said);
                     }

@@ -80,7 +80,7 @@ async fn callers_leave_descriptors_to_the_admin_listener_and_one_more_is_told() 
 
 #[tokio::test]
 async fn with_no_descriptor_left_callers_are_told_or_wait_and_are_served_when_there_are_some() {
-    const WAITS: &str = "cannot be accepted and waits";
+    const WAITS: &str = "cannot accept a connection";
     let upstream = Upstream::plain().await;
     let gate = Gate::closed();
     upstream.always(Answer::ok("held").held_by(&gate));

@@ -69,6 +69,7 @@ mod real_metrics;
 mod real_nginx;
 mod real_oidc_grants;
 mod real_oidc_provider;
+mod reference_logs;
 mod reference_metrics;
 mod reload;
 mod reload_certificates;

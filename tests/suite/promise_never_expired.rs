@@ -41,7 +41,7 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
     assert!(
         line.contains(" s now: the")
             || line.contains(" s now: cannot connect")
-            || line.contains("is still under way"),
+            || line.contains("has not finished"),
         "{line}"
     );
 

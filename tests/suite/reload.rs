@@ -101,13 +101,13 @@ async fn a_mistake_changes_nothing_and_is_said_once_until_it_is_mended() {
     assert_eq!(errors().len(), 1, "{:?}", errors());
     let message = errors()[0]["message"].as_str().unwrap().to_owned();
     assert!(
-        message.contains("was not reloaded") && message.contains("did you mean `upstream`?"),
+        message.starts_with("configuration reload rejected") && message.contains("did you mean `upstream`?"),
         "{message}"
     );
 
     let before = sidekey.metric("sidekey_config_last_reload_success_timestamp_seconds", &[]).await;
     sidekey.reconfigure(&good);
-    sidekey.logged("the configuration is good again").await;
+    sidekey.logged("configuration is valid again").await;
     assert_eq!(sidekey.metric("sidekey_config_last_reload_successful", &[]).await, Some(1.0));
     assert!(sidekey.metric("sidekey_config_last_reload_success_timestamp_seconds", &[]).await > before);
 }
@@ -182,7 +182,7 @@ async fn logging_changes_too_and_what_cannot_is_said() {
     let keys: Vec<_> = sidekey
         .events()
         .into_iter()
-        .filter(|event| event["message"] == "changed, which takes effect at the next start only")
+        .filter(|event| event["message"] == "changed; takes effect after a restart")
         .map(|event| event["config.path"].clone())
         .collect();
     assert_eq!(keys, ["admin.listen", "threads"]);

@@ -31,14 +31,14 @@ async fn a_command_is_run_again_and_its_failure_keeps_what_there_is() {
         sidekey.events().iter().filter(|event| text(event).contains(part)).count()
     };
     assert_eq!(
-        said("the one before stays in use: the command ended with exit code 1"),
+        said("secret command failed, the previous secret stays in use: the command ended with exit code 1"),
         1,
         "{}",
         sidekey.log()
     );
     sidekey.write("secret", "three");
     sends(&sidekey, &upstream, "three").await;
-    assert_eq!(said("a secret was renewed again"), 1);
+    assert_eq!(said("secret command succeeded again"), 1);
     assert!(!sidekey.log().contains("CANARY"));
 }
 

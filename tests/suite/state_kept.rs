@@ -73,7 +73,7 @@ async fn another_key_is_said_and_the_old_file_is_set_aside() {
     let written =
         async || sidekey.metric("sidekey_state_writes_total", &[("result", "success")]).await == Some(1.0);
     assert_eventually(PATIENCE, "the new token is kept", written).await;
-    sidekey.logged_like("the state file ").await;
+    sidekey.logged_like("state file not read: the state file ").await;
     let aside = state_files(&dir, "broken-");
     assert_eq!(aside.len(), 1);
     assert_eq!(fs::read(&aside[0]).unwrap(), old);
@@ -149,7 +149,7 @@ async fn a_folder_without_room_is_said_once_tokens_go_on_and_are_written_when_th
         assert!(sidekey.log().contains("cannot write the state file "));
 
         limit_file_size(&sidekey, "unlimited");
-        let at_last = || sidekey.log().matches(" at last").count() == episode;
+        let at_last = || sidekey.log().matches("state file written: ").count() == episode;
         assert_eventually(PATIENCE, "it is written, and said to be", async || at_last()).await;
         assert_ne!(fs::read(&files[0]).unwrap(), before);
         assert_eq!(state_files(&dir, "broken-"), Vec::<PathBuf>::new());

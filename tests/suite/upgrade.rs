@@ -76,7 +76,7 @@ async fn a_new_process_that_cannot_start_changes_nothing() {
         assert_eventually(PATIENCE, part, async || sidekey.log().contains(part)).await;
     };
     said("did you mean `upstream`?").await;
-    said("the new process has ended (exit status: 64); this one goes on").await;
+    said("the new process has ended (exit status: 64); this process continues").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
 
     // One that is killed while it waits for its first token has the sockets already.
@@ -100,7 +100,7 @@ async fn a_new_process_that_cannot_start_changes_nothing() {
 async fn without_a_predecessor_it_is_a_start_like_any_other_and_without_a_socket_a_failure() {
     let upstream = Upstream::plain().await;
     let sidekey = first(&bearer("api", &upstream, "t")).argument("--upgrade").start_ready().await;
-    assert!(sidekey.log().contains("a start like any other"));
+    assert!(sidekey.log().contains("starting without an upgrade"));
     let none = Sidekey::serving(&bearer("api", &upstream, "t")).argument("--upgrade");
     let (code, output) = none.expect_start_failure().await;
     assert_eq!(code, 1);

@@ -214,7 +214,7 @@ async fn connections_of_callers_are_limited_and_one_too_many_is_told() {
     let mut one_too_many = sidekey.connect().await;
     assert_eq!(overloaded(&one_too_many.response().await), 1);
     assert_eq!(one_too_many.rest().await, b"");
-    sidekey.logged("max_connections is reached: new connections are refused").await;
+    sidekey.logged("max_connections reached: new connections are rejected").await;
     drop(kept);
     assert_eventually(PATIENCE, "there is room again", async || {
         let sent = Call::get(sidekey.url("/api/x")).try_send().await;

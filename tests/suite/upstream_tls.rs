@@ -92,7 +92,7 @@ async fn a_changed_client_certificate_is_used_and_a_broken_one_is_not() {
 
     sidekey.write("client.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     assert_eventually(PATIENCE, "the log says so", async || {
-        sidekey.log().contains("they are tried again: tls.cert_file: the file")
+        sidekey.log().contains("the changed ones are tried again: tls.cert_file: the file")
     })
     .await;
     cut(&upstream).await;

@@ -113,9 +113,7 @@ async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     sidekey.write("key.pem", "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n");
     let broken = || {
         let events = sidekey.events();
-        events
-            .into_iter()
-            .find(|event| event.to_string().contains("changed certificate files cannot be used"))
+        events.into_iter().find(|event| event.to_string().contains("certificate reload rejected"))
     };
     assert_eventually(PATIENCE, "the broken key is named", async || broken().is_some()).await;
     assert_eq!(broken().unwrap()["level"], "ERROR");

@@ -49,8 +49,8 @@ impl<S: TokenSource> PersistedSource<S> {
     fn retry_write_in_background(&self, error: &StateError) {
         tracing::error!(
             sidekey.service = self.name,
-            "{error}. What the token endpoint issued is used all the same and writing it is tried again; \
-             if Sidekey ends before that, its refresh token is lost and a login may have to be done again"
+            "state file not written: {error}. The new token is used, and the write is tried again. If Sidekey ends \
+             before that, its refresh token is lost and a new login may be needed"
         );
         let (refresh_tokens, name) = (self.refresh_tokens.clone(), self.name.clone());
         tokio::spawn(async move {
@@ -74,7 +74,7 @@ impl<S: TokenSource> PersistedSource<S> {
             Ok(lock) => Some(Arc::new(lock)),
             Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
-                tracing::warn!(sidekey.service = self.name, "{error}; the token is not kept");
+                tracing::warn!(sidekey.service = self.name, "token not kept: {error}");
                 None
             }
         };
@@ -83,7 +83,7 @@ impl<S: TokenSource> PersistedSource<S> {
             Err(error) => {
                 tracing::warn!(
                     sidekey.service = self.name,
-                    "{error}; a new token is asked for, and the file set aside when it is kept"
+                    "state file not read: {error}; a new token is requested, and the file is renamed when it is kept"
                 );
             }
             Ok(()) => {}
@@ -124,7 +124,7 @@ impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
                 self.refresh_tokens.login_changed(file).await;
                 tracing::info!(
                     sidekey.service = self.name,
-                    "a new login was found in state.dir: a token is asked for with it"
+                    "new login found in state.dir: a token is requested with it"
                 );
             }
             _ => std::future::pending().await,

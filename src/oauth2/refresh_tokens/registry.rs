@@ -64,7 +64,7 @@ impl RefreshTokenRegistry {
         }
         for refresh_tokens in entries {
             if let Err(error) = refresh_tokens.retry_write("").await {
-                tracing::error!("{error}. Its refresh token is lost: a login may have to be done again");
+                tracing::error!("refresh token lost: {error}. A new login may be needed");
             }
         }
     }

@@ -96,7 +96,7 @@ impl RefreshTokens {
                 let aside = blocking(file, StateFile::quarantine).await?;
                 tracing::error!(
                     sidekey.service = name,
-                    "the state file {} cannot be used: {why}. It is now {}; without it a login may have to be done again",
+                    "state file cannot be used: {}: {why}. It was renamed to {}; a new login may be needed",
                     path.display(),
                     aside.display()
                 );
@@ -148,7 +148,7 @@ impl RefreshTokens {
 }
 
 pub(super) fn log_recovered_write(name: &str, file: &StateFile) {
-    tracing::info!(sidekey.service = name, "what was issued is written to {} at last", file.path().display());
+    tracing::info!(sidekey.service = name, "state file written: {}", file.path().display());
 }
 
 /// A disk access, off the thread that everything else waits on.

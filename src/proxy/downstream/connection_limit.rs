@@ -31,15 +31,12 @@ impl ConnectionLimit {
         if before < most {
             // Not at once, or a connection_limit that comes and goes at the limit would fill the log.
             if before <= most / 2 && self.is_full.swap(false, Ordering::Relaxed) {
-                tracing::info!("there is header_buffer for connections again");
+                tracing::info!("below max_connections again");
             }
             return Some(permit);
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                connections.limit = most,
-                "max_connections is reached: new connections are refused"
-            );
+            tracing::warn!(connections.limit = most, "max_connections reached: new connections are rejected");
         }
         None
     }
