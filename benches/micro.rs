@@ -14,7 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::Registry;
 
 use sidekey::config::Config;
-use sidekey::credential::{Credential, Owned};
+use sidekey::credential::{self, Owned, StoreHandle};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
 use sidekey::oauth2::{AccessToken, TokenResponse, TokenStore, bench as bench_token};
@@ -61,7 +61,8 @@ fn config(others: usize) -> Config {
         )
         .unwrap();
     }
-    Config::parse(&text, "bench.yaml").unwrap_or_else(|error| panic!("{error}"))
+    Config::parse(&text, "bench.yaml", sidekey::credential::AUTH_KINDS)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn proxy() -> ConnectionContext {
@@ -72,12 +73,13 @@ fn proxy() -> ConnectionContext {
         tokio::spawn(refresher::run("oauth2".into(), Arc::new(Issuer), store.clone()));
         store.wait_for_first(Duration::from_secs(5)).await;
     });
+    let handle: StoreHandle = store.clone();
     let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
     let resolver = Resolver::from_system().unwrap();
     let service = |config: &sidekey::config::ServiceConfig| Service {
         name: config.name.clone(),
         kind: config.auth.kind(),
-        credential: Credential::new(&config.auth, &config.name, |_| store.clone()),
+        credential: credential::build(&config.auth, &config.name, Some(&handle)),
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
         token_wait: config.token_wait,
         rewrite_location: config.rewrite_location,

@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::services::ServiceFactory;
 use crate::config;
-use crate::config::{Auth, Config, Host, OAuth2, Tls, TokenUrl, Tracing};
+use crate::config::{Config, Host, OAuth2, Tls, TokenUrl, Tracing};
 use crate::credential;
 use crate::diagnose::{ProbeTarget, Role};
 use crate::otel;
@@ -25,7 +25,7 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
         for probe in ConnectProbe::for_upstream(factory.upstream(service, vec![])?) {
             add(Role::Upstream, probe.authority(), probe);
         }
-        if let Auth::OAuth2(oauth2) = &service.auth {
+        if let Some(oauth2) = service.auth.settings::<OAuth2>() {
             let (role, host, probe) = token_endpoint_target(&factory, oauth2)?;
             add(role, host, probe);
         }

@@ -12,17 +12,14 @@ use http::HeaderName;
 use prometheus::Registry;
 
 use crate::config;
-use crate::config::{Config, OAuth2};
+use crate::config::{Auth, Config, OAuth2};
 use crate::credential;
-use crate::credential::Credential;
+use crate::credential::{Refresh, SourceContext, StoreHandle};
 use crate::metrics::{Metrics, SharedTokenMetrics};
 use crate::net::dns::Resolver;
-use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::StateDir;
-use crate::oauth2::{AccessToken, TokenStore, grants};
 use crate::otel;
-use crate::refresh::Source;
 use crate::reload::Report;
 use crate::runtime::service::{LastFailure, Service};
 use crate::tls::client::{TlsClients, server_name};
@@ -92,9 +89,10 @@ impl ServiceFactory {
 
     /// Builds what a configuration needs and what does not run yet. Changes nothing.
     pub(super) fn prepare(&self, running: &Services, config: &Config) -> anyhow::Result<PreparedServices> {
-        let build = |oauth2: &OAuth2, names: &[&str], users: &SharedTokenMetrics| {
-            self.token_source(oauth2, names, users)
-        };
+        let build =
+            |auth: &Auth, services: &[&str], users: &SharedTokenMetrics, reuse: Option<StoreHandle>| {
+                self.refresh(auth, services, users, reuse)
+            };
         let refreshers = running.refreshers.prepare(config, build)?;
         let stores = refreshers.stores();
         let entries = config.services.iter().map(|service| self.entry(running, service, &stores));
@@ -102,27 +100,35 @@ impl ServiceFactory {
         Ok(PreparedServices { entries, refreshers })
     }
 
-    fn token_source(
+    fn refresh(
         &self,
-        oauth2: &OAuth2,
-        names: &[&str],
+        auth: &Auth,
+        services: &[&str],
         users: &SharedTokenMetrics,
-    ) -> anyhow::Result<Arc<dyn Source<AccessToken>>> {
-        let endpoint = TokenEndpoint::new(oauth2, self.tls.client(&oauth2.tls)?, self.resolver.clone())?;
-        Ok(grants::source(endpoint, names, &self.refresh_tokens, users, &self.traces))
+        reuse: Option<StoreHandle>,
+    ) -> anyhow::Result<Option<Refresh>> {
+        let context = SourceContext {
+            services,
+            tls: &self.tls,
+            resolver: &self.resolver,
+            refresh_tokens: &self.refresh_tokens,
+            users,
+            traces: &self.traces,
+        };
+        credential::refresh(auth, &context, reuse).map_err(|error| anyhow::anyhow!(error))
     }
 
     fn entry(
         &self,
         running: &Services,
         config: &config::ServiceConfig,
-        stores: &HashMap<&OAuth2, &Arc<TokenStore>>,
+        stores: &HashMap<&Auth, &StoreHandle>,
     ) -> anyhow::Result<Entry> {
         let old = running.named(&config.name);
         if let Some(old) = old.filter(|old| old.config == *config) {
             return Ok(old.clone());
         }
-        let credential = Credential::new(&config.auth, &config.name, |oauth2| stores[oauth2].clone());
+        let credential = credential::build(&config.auth, &config.name, stores.get(&config.auth).copied());
         let sensitive_headers = credential.signer().owned().headers().to_vec();
         // Open connections keep the names of the fields that are sensitive: with others there must be other connections.
         let reusable = old.filter(|old| {
@@ -144,10 +150,7 @@ impl ServiceFactory {
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
             upstream_url: config.upstream.to_string(),
-            token_endpoint: match &config.auth {
-                config::Auth::OAuth2(oauth2) => Some(oauth2.token_url.redacted_url()),
-                _ => None,
-            },
+            token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),
             last_failure: LastFailure::default(),
         };
         Ok(Entry { config: config.clone(), service: Arc::new(service) })

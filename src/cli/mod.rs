@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::credential::AUTH_KINDS;
 use crate::secret::CommandCache;
 
 /// Bad usage or a bad configuration (`EX_USAGE` of sysexits).
@@ -82,7 +83,7 @@ pub fn main() -> ExitCode {
 /// Reads the configuration, or says what is wrong with it and gives the exit code.
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
 fn load(path: &Path, commands: &CommandCache) -> Result<Config, ExitCode> {
-    Config::load_with(path, commands).map_err(|error| {
+    Config::load_with(path, commands, AUTH_KINDS).map_err(|error| {
         eprintln!("{error}");
         ExitCode::from(USAGE)
     })

@@ -10,6 +10,7 @@ use super::{ConfigArg, cannot_start, load, sd_notify, upgrade};
 use crate::app;
 use crate::app::App;
 use crate::config::Config;
+use crate::credential::AUTH_KINDS;
 use crate::logging;
 use crate::net::socket_activation;
 use crate::secret::CommandCache;
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let watch = |log| {
         move |app: &Arc<App>| {
             let known = commands.clone();
-            app.watch(Box::new(move || Config::load_with(&source, &known)), commands, log);
+            app.watch(Box::new(move || Config::load_with(&source, &known, AUTH_KINDS)), commands, log);
         }
     };
     let served = logging::init(&config.log, app::ACCEPT_LOG).map_err(Into::into);

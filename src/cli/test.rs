@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ConfigArg, USAGE, cannot_start, load};
 use crate::app::build_standalone;
-use crate::config::{Auth, Config, Grant};
+use crate::config::{Config, Grant, OAuth2};
 use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
 use crate::secret::CommandCache;
@@ -69,17 +69,16 @@ fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
     if !args.path.starts_with('/') || !args.path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("PATH begins with `/` and is visible ASCII; anything else is percent-encoded".into());
     }
-    match &service.auth {
-        // With most providers a refresh token is good for one request, and here the next one would be lost.
-        Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::RefreshToken(_)) && config.state.is_none() => {
-            Err(format!(
-                "a test of `{}` might use up its refresh token, and the next one would be lost: `state` keeps it, so \
+    let grant = service.auth.settings::<OAuth2>().map(|oauth2| &oauth2.grant);
+    // With most providers a refresh token is good for one request, and here the next one would be lost.
+    if matches!(grant, Some(Grant::RefreshToken(_))) && config.state.is_none() {
+        return Err(format!(
+            "a test of `{}` might use up its refresh token, and the next one would be lost: `state` keeps it, so \
              configure that first",
-                args.service
-            ))
-        }
-        _ => Ok(()),
+            args.service
+        ));
     }
+    Ok(())
 }
 
 fn report(args: &Args, config: &Config) -> anyhow::Result<TestReport> {

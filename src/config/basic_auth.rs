@@ -14,7 +14,7 @@ pub enum Username {
 }
 
 /// The `username` and `password` of `basic` and of a proxy.
-pub(crate) fn name_and_password(mapping: &mut Mapping<'_>) -> Option<(Username, Option<Secret>)> {
+pub fn name_and_password(mapping: &mut Mapping<'_>) -> Option<(Username, Option<Secret>)> {
     let name = mapping.required("username");
     let username = name.as_ref().and_then(|value| {
         if !value.is_map() {

@@ -21,7 +21,10 @@ mod tests {
             "services: {{ a: {{ upstream: 'https://a.example/v1', auth: {{ type: oauth2, token_url: 'https://t.example', \
              grant_type: client_credentials, {auth} }}{more} }} }}"
         );
-        Config::parse(&text, "test").unwrap_or_else(|error| panic!("{error}")).services.remove(0)
+        Config::parse(&text, "test", crate::credential::AUTH_KINDS)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .services
+            .remove(0)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::auth::credentials::Credentials;
+use super::auth::settings::AuthKinds;
 use super::listen::address::{ListenAddress, ListenAddresses};
 use super::listen::listener::ListenerConfig;
 use super::listen::{admin, intercept, listener, name_constraints};
@@ -32,14 +33,14 @@ const MAX_CONNECTIONS: usize = 16_384;
 
 impl Config {
     /// Reads a file, and runs its commands.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::load_with(path, &CommandCache::default())
+    pub fn load(path: &Path, kinds: AuthKinds) -> Result<Self, ConfigError> {
+        Self::load_with(path, &CommandCache::default(), kinds)
     }
 
     /// Reads a file, and runs the commands in it that `commands` has no answer of.
-    pub fn load_with(path: &Path, commands: &CommandCache) -> Result<Self, ConfigError> {
+    pub fn load_with(path: &Path, commands: &CommandCache, kinds: AuthKinds) -> Result<Self, ConfigError> {
         let seen = WatchedFile::fingerprint(path, FileKind::Config);
-        match Self::load_unseen(path, commands) {
+        match Self::load_unseen(path, commands, kinds) {
             Ok(mut config) => {
                 config.files.push(seen);
                 Ok(config)
@@ -48,23 +49,29 @@ impl Config {
         }
     }
 
-    fn load_unseen(path: &Path, commands: &CommandCache) -> Result<Self, ConfigError> {
+    fn load_unseen(path: &Path, commands: &CommandCache, kinds: AuthKinds) -> Result<Self, ConfigError> {
         Self::parse_all(
             &document::read_file(path)?,
             &path.display().to_string(),
             &|name| std::env::var_os(name),
             commands,
+            kinds,
         )
     }
 
     /// Reads a text; `file` is what mistakes call it.
-    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        Self::parse_with(text, file, &|name| std::env::var_os(name))
+    pub fn parse(text: &str, file: &str, kinds: AuthKinds) -> Result<Self, ConfigError> {
+        Self::parse_with(text, file, &|name| std::env::var_os(name), kinds)
     }
 
     /// Reads a text, environment variables through a function.
-    pub fn parse_with(text: &str, file: &str, environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        Self::parse_all(text, file, environment, &CommandCache::default())
+    pub fn parse_with(
+        text: &str,
+        file: &str,
+        environment: &Environment<'_>,
+        kinds: AuthKinds,
+    ) -> Result<Self, ConfigError> {
+        Self::parse_all(text, file, environment, &CommandCache::default(), kinds)
     }
 
     fn parse_all(
@@ -72,6 +79,7 @@ impl Config {
         file: &str,
         environment: &Environment<'_>,
         commands: &CommandCache,
+        kinds: AuthKinds,
     ) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::whole(file, TOO_LARGE.into()));
@@ -82,7 +90,7 @@ impl Config {
         }
         let report = Report::new(environment, commands);
         resolve(&mut root, "", false, &report);
-        let config = read(&Value::root(&root, &report));
+        let config = read(&Value::root(&root, &report), kinds);
         let (diagnostics, mut warnings, files) = report.into_parts();
         warnings.sort_by_key(|warning| warning.line);
         match config {
@@ -93,14 +101,15 @@ impl Config {
 }
 
 /// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
-fn read(root: &Value<'_>) -> Option<Config> {
+fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
     let mut mapping = root.mapping()?;
     // Asked for in the order in which they are listed to the operator.
     let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));
     let services = mapping.required("services");
     let credentials = mapping.optional("credentials");
     let mut shared = Shared {
-        credentials: credentials.map_or_else(Credentials::default, |value| Credentials::read(&value)),
+        credentials: credentials
+            .map_or_else(|| Credentials::none(kinds), |value| Credentials::read(&value, kinds)),
         addresses: ListenAddresses::default(),
         hosts: HashMap::new(),
     };

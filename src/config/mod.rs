@@ -6,7 +6,7 @@
 //!
 //! Imports nothing of the program but `secret`.
 
-mod auth;
+pub mod auth;
 mod basic_auth;
 mod diff;
 mod host;
@@ -27,8 +27,8 @@ mod tls;
 mod tracing;
 mod watched_files;
 
-pub use auth::kinds::{Auth, KeyLocation};
-pub use basic_auth::Username;
+pub use auth::settings::{Auth, AuthKind, AuthKinds};
+pub use basic_auth::{Username, name_and_password};
 pub use host::Host;
 pub use listen::address::ListenAddress;
 pub use listen::admin::Admin;
@@ -42,7 +42,7 @@ pub use oauth2::dpop::Dpop;
 pub use oauth2::grant::{AuthorizationCode, DeviceCode, Grant, Password, TokenExchange};
 pub use oauth2::issuer::{Issuer, TokenUrl};
 pub use oauth2::jwt_bearer::JwtBearer;
-pub use oauth2::settings::OAuth2;
+pub use oauth2::settings::{OAuth2, read as read_oauth2};
 pub use oauth2::token_request::{Proxy, RequestFormat, TokenRequest};
 pub use reader::error::{ConfigError, Diagnostic, Warning};
 pub use reader::interpolate::Environment;

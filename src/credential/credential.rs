@@ -3,52 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dpop::Dpop;
-use super::kinds::{api_key, basic, bearer};
-use super::rotation::Rotating;
-use super::token::Token;
-use super::{Fixed, Signer};
-use crate::config::{Auth, OAuth2};
+use super::Signer;
 use crate::oauth2::TokenStore;
 
 /// What signs the requests of one service.
 pub struct Credential(Box<dyn Signer>);
 
 impl Credential {
-    /// Builds the credential of `service`; `token` gives the store for an OAuth2 configuration.
-    pub fn new(auth: &Auth, service: &str, token: impl FnOnce(&OAuth2) -> Arc<TokenStore>) -> Self {
-        match auth {
-            Auth::Basic { username, password, previous } => {
-                let signer = |password| Fixed::authorization(basic::value(username, password));
-                Self::with_previous(
-                    service,
-                    signer(password.as_ref()),
-                    previous.as_ref().map(|one| signer(Some(one))),
-                )
-            }
-            Auth::Bearer { token, previous } => {
-                let signer = |token| Fixed::authorization(bearer::value(token));
-                Self::with_previous(service, signer(token), previous.as_ref().map(signer))
-            }
-            Auth::ApiKey { location, prefix, value, previous } => {
-                let signer = |key| api_key::signer(location, prefix, key);
-                Self::with_previous(service, signer(value), previous.as_ref().map(signer))
-            }
-            Auth::OAuth2(config) => Self::of_token(token(config), config.dpop.is_some()),
-        }
-    }
-
-    /// A credential that sends the token of a store, with a proof if its tokens are bound to a key.
-    pub fn of_token(store: Arc<TokenStore>, is_dpop: bool) -> Self {
-        let token = Token::new(store);
-        if is_dpop { Self(Box::new(Dpop::new(token))) } else { Self(Box::new(token)) }
-    }
-
-    fn with_previous(service: &str, new: Fixed, previous: Option<Fixed>) -> Self {
-        match previous {
-            None => Self(Box::new(new)),
-            Some(previous) => Self(Box::new(Rotating::new(service, Box::new(new), Box::new(previous)))),
-        }
+    /// A credential that signs with `signer`.
+    pub fn new(signer: Box<dyn Signer>) -> Self {
+        Self(signer)
     }
 
     /// What signs requests.

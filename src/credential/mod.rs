@@ -6,10 +6,12 @@ mod credential;
 mod dpop;
 mod fixed;
 mod injection;
-mod kinds;
+mod kind;
+pub mod kinds;
 mod outbound;
 mod owned;
 mod proxy_authorization;
+mod registry;
 mod rotation;
 mod sensitive;
 mod signer;
@@ -20,9 +22,11 @@ pub use credential::Credential;
 pub use dpop::Dpop;
 pub use fixed::Fixed;
 pub use injection::Injection;
+pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, with_previous};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{collector_headers, proxy_authorization, token_proxy_authorization};
+pub use registry::{AUTH_KINDS, KINDS, build, keeps_value, kind, refresh};
 pub use rotation::Rotating;
 pub use signer::{
     BodyNeed, CredentialStatus, CredentialVersion, NotReady, Signer, UpstreamResponse, Verdict,

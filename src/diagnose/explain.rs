@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use super::{ProbeError, ResponseHead, Role, TestReport};
+use crate::credential;
+use crate::credential::Kind;
+use crate::credential::kinds::oauth2::OAuth2;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
 
@@ -255,12 +258,9 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
 fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
     let mut suggestions: Vec<String> = Vec::new();
     let asks_for = |scheme: &str| response.challenges.contains(&scheme);
-    let sends = match report.credential {
-        "basic" => "Basic",
-        "bearer" => "Bearer",
-        "oauth2" => report.token.as_ref().map_or("Bearer", |token| token.kind.as_str()),
-        _ => "",
-    };
+    let kind = credential::kind(report.credential);
+    let scheme = kind.and_then(|kind| kind.scheme).unwrap_or_default();
+    let sends = report.token.as_ref().map_or(scheme, |token| token.kind.as_str());
     if !sends.is_empty() && !asks_for(sends) {
         let others = ["Basic", "Bearer", "DPoP", "Digest", "Negotiate", "NTLM"]
             .into_iter()
@@ -272,30 +272,14 @@ fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
             ));
         }
     }
-    let more: &[&str] = match report.credential {
-        "basic" => &["Are `username` and `password` right, and for this environment (test or live)?"],
-        "bearer" => &[
-            "The token may have ended or been revoked, or be one for another environment.",
-            "Some APIs want it as `api_key` in a header of their own, or with another word than `Bearer`.",
-        ],
-        "api_key" => &[
-            "Is the key looked for where it is sent? Compare `in`, `name` and `prefix` with the API's documentation.",
-            "The key may have been revoked, or be one for another environment.",
-        ],
-        _ => &[
-            "The token is good at its endpoint, and the upstream does not take it: is it for this API? Compare `aud` and `iss` above \
-             with what it wants; `audience` or `resource` in `endpoint_params` ask for another.",
-            "Is `token_url` that of the same environment (test or live, same tenant) as `upstream`?",
-            "A clock that is off makes tokens look expired, or not yet good: compare `iat` and `exp` above with the time.",
-        ],
-    };
+    let more = kind.map_or(&[][..], |kind| kind.suggestions_401);
     suggestions.extend(more.iter().map(|line| (*line).to_owned()));
     Diagnosis { summary: "401: the upstream does not accept this credential.".into(), suggestions }
 }
 
 fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {
     let mut suggestions: Vec<String> = Vec::new();
-    if report.credential == "oauth2" {
+    if report.credential == OAuth2::NAME {
         let granted = report.token.as_ref().and_then(|token| token.scope.as_deref());
         suggestions.push(match granted {
             Some(scope) => format!("The token has the scope `{scope}`; add what is missing to `scopes`."),

@@ -193,7 +193,6 @@ pub fn escapes_base_path(path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{Auth, Host, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
-    use crate::secret::Secret;
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> ServiceConfig {
         ServiceConfig {
@@ -206,7 +205,7 @@ mod tests {
             },
             hosts: hosts.iter().map(ToString::to_string).collect(),
             listen: vec![],
-            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap(), previous: None },
+            auth: Auth::new("bearer", ()),
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::config::{Auth, Config, Tls};
+use crate::config::{Config, OAuth2, Tls};
 use crate::metrics::CertificateMetrics;
 
 /// Size of the largest certificate file that is read.
@@ -23,10 +23,7 @@ pub fn files(config: &Config) -> BTreeSet<PathBuf> {
     let listeners = config.listen.iter().chain(config.services.iter().flat_map(|service| &service.listen));
     let of_listeners = listeners.filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.cert);
     let of_clients = config.services.iter().flat_map(|service| {
-        let endpoint = match &service.auth {
-            Auth::OAuth2(oauth2) => client(&oauth2.tls),
-            _ => None,
-        };
+        let endpoint = service.auth.settings::<OAuth2>().and_then(|oauth2| client(&oauth2.tls));
         client(&service.tls).into_iter().chain(endpoint)
     });
     let of_intercept = config.intercept.iter().map(|intercept| &intercept.ca_cert);

@@ -154,7 +154,6 @@ mod tests {
 
     use super::*;
     use crate::config::{Auth, Host, Tls, UpstreamOptions};
-    use crate::secret::Secret;
 
     fn with_urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {
@@ -172,7 +171,7 @@ mod tests {
             upstream: urls.next().unwrap(),
             hosts: vec![],
             listen: vec![],
-            auth: Auth::Bearer { token: Secret::new("t".into()).unwrap(), previous: None },
+            auth: Auth::new("bearer", ()),
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

@@ -17,7 +17,11 @@ fn sources() -> Vec<Source> {
     walk(&root, &mut files);
     files.sort();
     assert!(files.len() > 50, "the sources are found");
-    files.iter().map(|file| source(&root, file)).filter(|source| !source.path.contains("tests/")).collect()
+    files
+        .iter()
+        .map(|file| source(&root, file))
+        .filter(|source| !source.path.contains("tests/") && !source.path.ends_with("tests.rs"))
+        .collect()
 }
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>) {

@@ -13,6 +13,7 @@ use super::cannot_start;
 use super::run::serve;
 use crate::app::{ACCEPT_LOG, App};
 use crate::config::Config;
+use crate::credential::AUTH_KINDS;
 use crate::logging;
 use crate::net::listener::BindError;
 
@@ -39,7 +40,7 @@ fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> 
     let config = || {
         let text = services(free(args.listen), free(args.admin), echo, tokens);
         // That its secrets stand in plain text is what a demo is.
-        anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo")? })
+        anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo", AUTH_KINDS)? })
     };
     logging::init(&config()?.log, ACCEPT_LOG)?;
     match serve(&config()?, false, show) {

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use url::Url;
 
 use super::{USAGE, load};
-use crate::config::{Auth, AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
+use crate::config::{AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::AuthorizationRequest;
@@ -106,21 +106,21 @@ impl Plan {
             let names: Vec<_> = config.services.iter().filter_map(needs_login).collect();
             bail!("no service has the name `{}`. {}", args.service, those(&names));
         };
-        let oauth2 = match &service.auth {
-            Auth::OAuth2(oauth2) if needs_login(service).is_some() => oauth2.clone(),
-            Auth::OAuth2(oauth2) => {
-                bail!(
-                    "`{}` has `grant_type: {}`, for which nobody has to log in",
-                    service.name,
-                    oauth2.grant.as_str()
-                )
-            }
-            other => bail!(
+        let Some(oauth2) = service.auth.settings::<OAuth2>() else {
+            bail!(
                 "`{}` has a credential of `type: {}`, for which nobody has to log in",
                 service.name,
-                other.kind()
-            ),
+                service.auth.kind()
+            )
         };
+        if needs_login(service).is_none() {
+            bail!(
+                "`{}` has `grant_type: {}`, for which nobody has to log in",
+                service.name,
+                oauth2.grant.as_str()
+            )
+        }
+        let oauth2 = Box::new(oauth2.clone());
         let Some(state) = &config.state else {
             bail!(
                 "the configuration has no `state`, and so no place where a login could be kept; add `state: {{ dir: …, key: … }}`"
@@ -187,10 +187,8 @@ fn issuer(config: &OAuth2) -> Option<&str> {
 }
 
 fn needs_login(service: &crate::config::ServiceConfig) -> Option<&str> {
-    match &service.auth {
-        Auth::OAuth2(oauth2) if oauth2.grant.needs_login() => Some(service.name.as_str()),
-        _ => None,
-    }
+    let oauth2 = service.auth.settings::<OAuth2>()?;
+    oauth2.grant.needs_login().then_some(service.name.as_str())
 }
 
 fn those(names: &[&str]) -> String {

@@ -4,16 +4,14 @@
 
 use std::collections::HashMap;
 
-use super::kinds::Auth;
-use super::{api_key, basic, bearer};
-use crate::config::oauth2::settings;
+use super::settings::{Auth, AuthKinds};
 use crate::config::reader::suggest::{did_you_mean, list};
 use crate::config::reader::value::{Mapping, Value};
 
 /// The named credentials of the file. One that has a mistake is there without a value, so that naming it is
 /// none.
-#[derive(Default)]
 pub(crate) struct Credentials<'a> {
+    kinds: AuthKinds,
     named: HashMap<&'a str, Credential<'a>>,
     order: Vec<&'a str>,
 }
@@ -25,8 +23,13 @@ struct Credential<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    pub(crate) fn read(value: &Value<'a>) -> Self {
-        let mut credentials = Self::default();
+    /// No named credentials.
+    pub(crate) fn none(kinds: AuthKinds) -> Self {
+        Self { kinds, named: HashMap::new(), order: Vec::new() }
+    }
+
+    pub(crate) fn read(value: &Value<'a>, kinds: AuthKinds) -> Self {
+        let mut credentials = Self::none(kinds);
         for (name, value) in value.entries().unwrap_or_default() {
             let auth = value.mapping().and_then(|mapping| {
                 if mapping.has("use") {
@@ -35,7 +38,7 @@ impl<'a> Credentials<'a> {
                     );
                     return None;
                 }
-                parse_inline(mapping)
+                parse_inline(mapping, kinds)
             });
             credentials.named.insert(name, Credential { auth, value, used: false });
             credentials.order.push(name);
@@ -76,7 +79,7 @@ impl<'a> Credentials<'a> {
 pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
     let mut mapping = value.mapping()?;
     if !mapping.has("use") {
-        return parse_inline(mapping);
+        return parse_inline(mapping, credentials.kinds);
     }
     if mapping.has("type") {
         value.error("both `use` and `type`; a credential is named or written here, not both");
@@ -87,25 +90,17 @@ pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Opti
     auth
 }
 
-type Reader = fn(&mut Mapping<'_>) -> Option<Auth>;
-
-const TYPES: [(&str, Reader); 4] =
-    [("basic", basic::read), ("bearer", bearer::read), ("api_key", api_key::read), ("oauth2", oauth2)];
-
 /// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
 /// said of them.
-fn parse_inline(mut mapping: Mapping<'_>) -> Option<Auth> {
+fn parse_inline(mut mapping: Mapping<'_>, kinds: AuthKinds) -> Option<Auth> {
     if !mapping.has("type") {
-        let types = list(TYPES.iter().map(|(name, _)| *name));
+        let types = list(kinds.iter().map(|kind| kind.name));
         mapping.value().error(format!("`type` is required and is not there; one of {types}"));
         return None;
     }
-    let read = mapping.optional("type")?.one_of(&TYPES)?;
+    let readers: Vec<_> = kinds.iter().map(|kind| (kind.name, kind.read)).collect();
+    let read = mapping.optional("type")?.one_of(&readers)?;
     let auth = read(&mut mapping);
     mapping.reject_unknown_keys();
     auth
-}
-
-fn oauth2(mapping: &mut Mapping<'_>) -> Option<Auth> {
-    settings::read(mapping).map(|settings| Auth::OAuth2(Box::new(settings)))
 }

@@ -1,8 +1,5 @@
-//! `auth` and `credentials`: what a service injects, and one reader for each `type`.
+//! `auth` and `credentials`: what a service injects. Each kind of credential reads its own settings.
 
-mod api_key;
-mod basic;
-mod bearer;
 pub(super) mod credentials;
-pub(super) mod kinds;
-mod previous;
+pub mod previous;
+pub(super) mod settings;

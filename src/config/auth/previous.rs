@@ -4,7 +4,7 @@ use crate::config::reader::value::Value;
 use crate::secret::Secret;
 
 /// The secret before `current`, the value of `key`, where there is one.
-pub(crate) fn previous_secret(
+pub fn previous_secret(
     previous: Option<(Option<Secret>, Value<'_>)>,
     current: Option<&Secret>,
     key: &str,

@@ -37,16 +37,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::config::{Auth, Config};
+    use crate::config::Config;
 
     fn granted(grant: &str, auth: &str) -> OAuth2 {
         let text = format!(
             "services: {{ a: {{ upstream: 'https://a.example/v1', auth: {{ type: oauth2, token_url: 'https://t.example', \
              grant_type: {grant}, {auth} }} }} }}"
         );
-        let mut config = Config::parse(&text, "test").unwrap_or_else(|error| panic!("{error}"));
-        let Auth::OAuth2(oauth2) = config.services.remove(0).auth else { unreachable!() };
-        *oauth2
+        let mut config = Config::parse(&text, "test", crate::credential::AUTH_KINDS)
+            .unwrap_or_else(|error| panic!("{error}"));
+        config.services.remove(0).auth.settings::<OAuth2>().unwrap().clone()
     }
 
     fn oauth2(auth: &str) -> OAuth2 {

@@ -68,7 +68,8 @@ impl fmt::Debug for OAuth2 {
 
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
-pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
+/// Reads the keys of `type: oauth2`. Returns `None` only with an error on the report.
+pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     let kind = grant::kind(mapping);
     let client = kind.map_or(ClientRequirement::Confidential, |kind| kind.client);
     let client_id = match client {

@@ -10,7 +10,7 @@ use super::upstream_url::UpstreamUrl;
 use super::{protocol, timeouts, upstream};
 use crate::config::auth::credentials;
 use crate::config::auth::credentials::Credentials;
-use crate::config::auth::kinds::Auth;
+use crate::config::auth::settings::Auth;
 use crate::config::host;
 use crate::config::http_url::UrlPolicy;
 use crate::config::listen::address::ListenAddresses;

@@ -18,7 +18,7 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn refusal(text: &str) -> ConfigError {
-    match Config::parse_with(text, "services.yaml", &environment) {
+    match Config::parse_with(text, "services.yaml", &environment, crate::credential::AUTH_KINDS) {
         Err(error) => error,
         Ok(_) => panic!("this should have a mistake:\n{text}"),
     }
@@ -77,7 +77,9 @@ fn every_mistake_is_reported_at_once_and_sorted_by_line() {
 
 #[test]
 fn a_file_that_cannot_be_read_says_why() {
-    let load = |path: &std::path::Path| Config::load(path).unwrap_err().diagnostics()[0].message.clone();
+    let load = |path: &std::path::Path| {
+        Config::load(path, crate::credential::AUTH_KINDS).unwrap_err().diagnostics()[0].message.clone()
+    };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("services.yaml");
     assert_eq!(load(&file), "cannot read the file: No such file or directory");

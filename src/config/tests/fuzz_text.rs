@@ -9,7 +9,7 @@ const GOOD: &str = include_str!("../../../config/services.yaml");
 
 fn read(text: &str) -> Result<(), TestCaseError> {
     let environment = |name: &str| (name.len().is_multiple_of(2)).then(|| "value".into());
-    match Config::parse_with(text, "any.yaml", &environment) {
+    match Config::parse_with(text, "any.yaml", &environment, crate::credential::AUTH_KINDS) {
         Ok(config) => prop_assert!(!config.services.is_empty() && !config.listen.is_empty()),
         Err(error) => {
             prop_assert!(!error.diagnostics().is_empty());

@@ -25,7 +25,12 @@ fn every_sample_is_read_without_a_mistake_or_a_warning() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let text = with_files(&text, folder.path());
-        let config = Config::parse_with(&text, &path.display().to_string(), &environment);
+        let config = Config::parse_with(
+            &text,
+            &path.display().to_string(),
+            &environment,
+            crate::credential::AUTH_KINDS,
+        );
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.warnings, [], "{}", path.display());
         kinds.extend(config.services.iter().map(|service| service.auth.kind()));

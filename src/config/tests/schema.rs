@@ -25,12 +25,22 @@ fn every_key_that_the_program_reads_is_in_the_schema_and_no_other() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let environment = |_: &str| Some("x".into());
     for (_, text) in invalid::all() {
-        let _ = Config::parse_with(text.strip_prefix('\n').unwrap_or(text), "a.yaml", &environment);
+        let _ = Config::parse_with(
+            text.strip_prefix('\n').unwrap_or(text),
+            "a.yaml",
+            &environment,
+            crate::credential::AUTH_KINDS,
+        );
     }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     for sample in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if sample.extension().is_some_and(|extension| extension == "yaml") {
-            let _ = Config::parse_with(&std::fs::read_to_string(sample).unwrap(), "a.yaml", &environment);
+            let _ = Config::parse_with(
+                &std::fs::read_to_string(sample).unwrap(),
+                "a.yaml",
+                &environment,
+                crate::credential::AUTH_KINDS,
+            );
         }
     }
     let asked = ASKED.take();
@@ -90,7 +100,7 @@ fn it_accepts_every_sample_and_refuses_what_the_program_refuses() {
     ] {
         let value: Value = serde_yaml::from_str(text).unwrap();
         assert!(!schema.is_valid(&value), "{text}");
-        assert!(Config::parse(text, "a.yaml").is_err(), "{text}");
+        assert!(Config::parse(text, "a.yaml", crate::credential::AUTH_KINDS).is_err(), "{text}");
     }
 }
 

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::config::*;
+use crate::credential::kinds::api_key::KeyLocation;
+use crate::credential::kinds::{api_key, basic, bearer};
 
 fn environment(name: &str) -> Option<OsString> {
     match name {
@@ -17,7 +19,8 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn read(text: &str) -> Config {
-    Config::parse_with(text, "services.yaml", &environment).unwrap_or_else(|error| panic!("{error}"))
+    Config::parse_with(text, "services.yaml", &environment, crate::credential::AUTH_KINDS)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 const MINIMAL: &str = "
@@ -43,9 +46,8 @@ fn a_minimal_file_gets_the_defaults() {
     assert_eq!(service.token_wait, Duration::from_secs(5));
     assert_eq!(service.tls, Tls::default());
     assert!(!service.optional && service.hosts.is_empty() && service.listen.is_empty());
-    assert!(
-        matches!(&service.auth, Auth::Bearer { token, previous: None } if token.expose() == "mail-token")
-    );
+    let bearer = service.auth.settings::<bearer::Settings>().unwrap();
+    assert!(bearer.previous.is_none() && bearer.token.expose() == "mail-token");
 }
 
 #[test]
@@ -58,12 +60,12 @@ services:
   same: { upstream: https://a.example, auth: { type: bearer, token: { env: MAIL_TOKEN }, previous: { env: MAIL_TOKEN } } }
 ");
     for service in &config.services[..3] {
-        let (Auth::Basic { previous, .. } | Auth::Bearer { previous, .. } | Auth::ApiKey { previous, .. }) =
-            &service.auth
-        else {
-            panic!("{}", service.name)
-        };
-        assert_eq!(previous.as_ref().unwrap().expose(), "crm-secret", "{}", service.name);
+        let previous = None
+            .or_else(|| service.auth.settings::<basic::Settings>()?.previous.as_ref())
+            .or_else(|| service.auth.settings::<bearer::Settings>()?.previous.as_ref())
+            .or_else(|| service.auth.settings::<api_key::Settings>()?.previous.as_ref());
+        assert!(service.auth.has_previous());
+        assert_eq!(previous.unwrap().expose(), "crm-secret", "{}", service.name);
     }
     assert!(!config.services[3].auth.has_previous());
     let warnings: Vec<_> =
@@ -81,14 +83,13 @@ services:
   cookie: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: Session, value: { env: MAPS_KEY } } }
 ");
     let auth: Vec<_> = config.services.iter().map(|service| &service.auth).collect();
-    assert!(
-        matches!(auth[0], Auth::Basic { username: Username::Text(name), password: Some(password), previous: None } if name.is_empty() && password.expose() == "crm-secret")
-    );
-    let key = |auth: &Auth| match auth {
-        Auth::ApiKey { location, prefix, value, previous: None } => {
-            (location.clone(), prefix.clone(), value.expose().to_owned())
-        }
-        other => panic!("{other:?}"),
+    let basic = auth[0].settings::<basic::Settings>().unwrap();
+    assert!(matches!(&basic.username, Username::Text(name) if name.is_empty()) && basic.previous.is_none());
+    assert_eq!(basic.password.as_ref().unwrap().expose(), "crm-secret");
+    let key = |auth: &Auth| {
+        let key = auth.settings::<api_key::Settings>().unwrap();
+        assert_eq!(key.previous, None);
+        (key.location.clone(), key.prefix.clone(), key.value.expose().to_owned())
     };
     let header = http::HeaderName::from_static("x-api-key");
     assert_eq!(key(auth[1]), (KeyLocation::Header(header), "Token ".into(), "maps-key".into()));
@@ -125,10 +126,7 @@ services:
       request_timeout: 500ms
 ",
     );
-    let oauth2 = |index: usize| match &config.services[index].auth {
-        Auth::OAuth2(oauth2) => oauth2.clone(),
-        other => panic!("{other:?}"),
-    };
+    let oauth2 = |index: usize| config.services[index].auth.settings::<OAuth2>().unwrap().clone();
     let crm = oauth2(0);
     assert_eq!(crm.token_url.as_str(), "https://login.example.com/token?tenant=1");
     assert!(

@@ -1,15 +1,174 @@
-//! `api_key`: a key in a header field, a query parameter or a cookie, after an optional prefix.
+//! `type: api_key`: a key in a header field, a query parameter or a cookie, after an optional prefix.
 
 use form_urlencoded::Serializer;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::super::{Fixed, sensitive};
-use crate::config::KeyLocation;
+use crate::config::auth::previous::previous_secret;
+use crate::config::reader::secret;
+use crate::config::reader::value::{Mapping, Value};
+use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
+/// The kind.
+pub struct ApiKey;
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Where the key goes: `in` and `name`.
+    pub location: KeyLocation,
+    /// Written before the key (`prefix`), such as `Token `; may be empty.
+    pub prefix: String,
+    /// The key.
+    pub value: Secret,
+    /// The key before a rotation.
+    pub previous: Option<Secret>,
+}
+
+/// Where an API key goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeyLocation {
+    /// A request header.
+    Header(HeaderName),
+    /// A parameter of the query, its name as written (encoded when it is sent).
+    Query(String),
+    /// A cookie (a token by RFC 6265 §4.1.1).
+    Cookie(String),
+}
+
+impl Kind for ApiKey {
+    const NAME: &'static str = "api_key";
+    const SUGGESTIONS_401: &'static [&'static str] = &[
+        "Is the key looked for where it is sent? Compare `in`, `name` and `prefix` with the API's documentation.",
+        "The key may have been revoked, or be one for another environment.",
+    ];
+    type Settings = Settings;
+
+    fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+        read(mapping)
+    }
+
+    fn has_previous(settings: &Settings) -> bool {
+        settings.previous.is_some()
+    }
+
+    fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
+        let signer = |key| signer(&settings.location, &settings.prefix, key);
+        with_previous(build, signer(&settings.value), settings.previous.as_ref().map(signer))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum In {
+    Header,
+    Query,
+    Cookie,
+}
+
+/// Headers that frame the message, choose where it goes, or belong to one connection: a key in one of them
+/// would break the request or let it mean something else to the next server.
+const RESERVED: [&str; 12] = [
+    "host",
+    "content-length",
+    "content-encoding",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "http2-settings",
+];
+
+fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+    let place = match mapping.optional("in") {
+        None => Some(In::Header),
+        Some(value) => value.one_of(&[("header", In::Header), ("query", In::Query), ("cookie", In::Cookie)]),
+    };
+    let name = mapping.required("name");
+    let prefix = mapping.optional("prefix");
+    let key = mapping.required("value");
+    let previous = mapping.optional("previous");
+    let place = place?;
+    let location = name.and_then(|value| location(&value, place));
+    let prefix = match prefix {
+        None => Some(String::new()),
+        Some(value) => value.parse(|text| self::prefix(text, place)),
+    };
+    let key = key.and_then(|value| self::key(&value, place));
+    let previous = previous.map(|value| (self::key(&value, place), value));
+    let key = key?;
+    let previous = previous_secret(previous, Some(&key), "value");
+    Some(Settings { location: location?, prefix: prefix?, value: key, previous })
+}
+
+fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
+    value.parse(|text| match place {
+        In::Header => header(text).map(KeyLocation::Header),
+        In::Query if text.is_empty() || text.chars().any(char::is_control) => {
+            Err("the name of a query parameter is not empty and has no control characters".into())
+        }
+        In::Query => Ok(KeyLocation::Query(text.to_owned())),
+        // A cookie name and a header name are both a token (RFC 9110 §5.6.2), but case counts in a cookie's.
+        In::Cookie if HeaderName::try_from(text).is_err() => {
+            Err("not the name of a cookie: letters, digits and `-_.` (RFC 6265 §4.1.1)".into())
+        }
+        In::Cookie => Ok(KeyLocation::Cookie(text.to_owned())),
+    })
+}
+
+fn header(text: &str) -> Result<HeaderName, String> {
+    let Ok(name) = HeaderName::try_from(text) else {
+        return Err("not the name of a header: letters, digits and `-`, such as X-Api-Key".into());
+    };
+    if name == http::header::COOKIE {
+        return Err("a key in a cookie is written `in: cookie` with the cookie's name".into());
+    }
+    if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+        return Err("this header carries the request itself and cannot hold a key".into());
+    }
+    Ok(name)
+}
+
+fn prefix(text: &str, place: In) -> Result<String, String> {
+    let (allowed, _) = characters(place);
+    if !text.chars().all(allowed) {
+        return Err("has a character that cannot stand before the key there".into());
+    }
+    if matches!(place, In::Header) && text.starts_with(' ') {
+        return Err("begins with a space, which a header would lose".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn key(value: &Value<'_>, place: In) -> Option<crate::secret::Secret> {
+    let (allowed, name) = characters(place);
+    let key = secret::read_of(value, allowed, name)?;
+    if matches!(place, In::Header) && key.has_outer_whitespace() {
+        value.error("the key begins or ends with a space, which a header would lose");
+        return None;
+    }
+    Some(key)
+}
+
+/// What may be in a key, by where it goes, and what that place is called.
+fn characters(place: In) -> (fn(char) -> bool, &'static str) {
+    match place {
+        In::Header => (|c| c == ' ' || c.is_ascii_graphic(), "a header: visible ASCII and spaces"),
+        In::Query => (|c| !c.is_control(), "a query"),
+        // cookie-octet, RFC 6265 §4.1.1
+        In::Cookie => (
+            |c| c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\'),
+            "a cookie: visible ASCII without spaces, quotes, `,`, `;` and backslash",
+        ),
+    }
+}
+
 /// The key in its place.
-pub(in crate::credential) fn signer(location: &KeyLocation, prefix: &str, key: &Secret) -> Fixed {
+fn signer(location: &KeyLocation, prefix: &str, key: &Secret) -> Fixed {
     let value = value(location, prefix, key);
     match location {
         KeyLocation::Header(name) => Fixed::fields([(name.clone(), value)]),
@@ -33,6 +192,35 @@ fn value(location: &KeyLocation, prefix: &str, key: &Secret) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_goes_into_a_header_of_its_own() {
+        assert_eq!(header("X-Api-Key").unwrap(), "x-api-key");
+        assert_eq!(header("Authorization").unwrap(), "authorization");
+        for name in [
+            "Host",
+            "content-length",
+            "TE",
+            "Proxy-Authorization",
+            "Cookie",
+            "",
+            "X Key",
+            "X:Key",
+            ":path",
+            "é",
+        ] {
+            assert!(header(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_can_stand_where_it_goes() {
+        assert_eq!(prefix("Token ", In::Header), Ok("Token ".into()));
+        assert!(prefix(" Token", In::Header).is_err());
+        assert!(prefix("a\n", In::Header).is_err());
+        assert!(prefix("a b", In::Cookie).is_err());
+        assert!(prefix("é", In::Query).is_ok());
+    }
 
     fn written(location: &KeyLocation, prefix: &str) -> String {
         let value = value(location, prefix, &Secret::new("k&y=1 ü".into()).unwrap());

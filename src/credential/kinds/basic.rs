@@ -1,13 +1,56 @@
-//! `basic`: user name and password (RFC 7617, in UTF-8).
+//! `type: basic`: user name and password (RFC 7617, in UTF-8).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::super::sensitive;
-use crate::config::Username;
+use crate::config::auth::previous::previous_secret;
+use crate::config::reader::secret;
+use crate::config::reader::value::Mapping;
+use crate::config::{Username, name_and_password};
+use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
+
+/// The kind.
+pub struct Basic;
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// User name.
+    pub username: Username,
+    /// Password; `None` if `""` says that there is none.
+    pub password: Option<Secret>,
+    /// The password before a rotation, for as long as the upstream rejects the new one.
+    pub previous: Option<Secret>,
+}
+
+impl Kind for Basic {
+    const NAME: &'static str = "basic";
+    const SCHEME: Option<&'static str> = Some("Basic");
+    const SUGGESTIONS_401: &'static [&'static str] =
+        &["Are `username` and `password` right, and for this environment (test or live)?"];
+    type Settings = Settings;
+
+    fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+        let login = name_and_password(mapping);
+        let previous = mapping.optional("previous").map(|value| (secret::read(&value), value));
+        let (username, password) = login?;
+        let previous = previous_secret(previous, password.as_ref(), "password");
+        Some(Settings { username, password, previous })
+    }
+
+    fn has_previous(settings: &Settings) -> bool {
+        settings.previous.is_some()
+    }
+
+    fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
+        let signer = |password| Fixed::authorization(value(&settings.username, password));
+        let previous = settings.previous.as_ref().map(|previous| signer(Some(previous)));
+        with_previous(build, signer(settings.password.as_ref()), previous)
+    }
+}
 
 /// The value of `Authorization`.
 pub(in crate::credential) fn value(username: &Username, password: Option<&Secret>) -> HeaderValue {

@@ -1,13 +1,71 @@
-//! `bearer`: a token that somebody else issued and Sidekey is given (RFC 6750 §2.1).
+//! `type: bearer`: a token that somebody else issued and Sidekey is given (RFC 6750 §2.1).
 
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::super::sensitive;
+use crate::config::auth::previous::previous_secret;
+use crate::config::reader::secret;
+use crate::config::reader::value::{Mapping, Value};
+use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
+/// The kind.
+pub struct Bearer;
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// The bare token; Sidekey writes `Bearer ` itself.
+    pub token: Secret,
+    /// The token before a rotation, for as long as the upstream rejects the new one.
+    pub previous: Option<Secret>,
+}
+
+impl Kind for Bearer {
+    const NAME: &'static str = "bearer";
+    const SCHEME: Option<&'static str> = Some("Bearer");
+    const SUGGESTIONS_401: &'static [&'static str] = &[
+        "The token may have ended or been revoked, or be one for another environment.",
+        "Some APIs want it as `api_key` in a header of their own, or with another word than `Bearer`.",
+    ];
+    type Settings = Settings;
+
+    fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+        let token = mapping.required("token").and_then(|value| bearer_token(&value));
+        let previous = mapping.optional("previous").map(|value| (bearer_token(&value), value));
+        let token = token?;
+        let previous = previous_secret(previous, Some(&token), "token");
+        Some(Settings { token, previous })
+    }
+
+    fn has_previous(settings: &Settings) -> bool {
+        settings.previous.is_some()
+    }
+
+    fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
+        let signer = |token| Fixed::authorization(value(token));
+        with_previous(build, signer(&settings.token), settings.previous.as_ref().map(signer))
+    }
+}
+
+fn bearer_token(value: &Value<'_>) -> Option<Secret> {
+    let token = secret::read(value)?;
+    if token.starts_with_ignore_case("Bearer ") {
+        value.error("the token begins with `Bearer `, which Sidekey writes itself; leave it out");
+        return None;
+    }
+    if let Some(at) = token.first_disallowed(|c| c.is_ascii_graphic()) {
+        value.error(format!(
+            "the character at position {at} of the token cannot stand in a header: \
+             visible ASCII without spaces"
+        ));
+        return None;
+    }
+    Some(token)
+}
+
 /// The value of `Authorization`: the configuration has the bare token.
-pub(in crate::credential) fn value(token: &Secret) -> HeaderValue {
+fn value(token: &Secret) -> HeaderValue {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
 }
 

@@ -1,5 +1,6 @@
 //! One file for each kind of credential.
 
-pub(super) mod api_key;
-pub(super) mod basic;
-pub(super) mod bearer;
+pub mod api_key;
+pub mod basic;
+pub mod bearer;
+pub mod oauth2;

@@ -181,14 +181,14 @@ async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Met
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Config, TokenUrl};
+    use crate::config::{Config, TokenUrl};
     use serde_json::json;
 
     fn issuer() -> Issuer {
         let text = "services: { a: { upstream: https://a.example, auth: { type: oauth2, grant_type: client_credentials, \
                     issuer: 'https://login.example/a', client_id: me, client_secret: s } } }";
-        let config = Config::parse(text, "services.yaml").unwrap();
-        let Auth::OAuth2(oauth2) = &config.services[0].auth else { panic!("an oauth2") };
+        let config = Config::parse(text, "services.yaml", crate::credential::AUTH_KINDS).unwrap();
+        let oauth2 = config.services[0].auth.settings::<crate::config::OAuth2>().unwrap();
         let TokenUrl::Issuer(issuer) = &oauth2.token_url else { panic!("an issuer") };
         issuer.clone()
     }

@@ -143,8 +143,8 @@ services:
       scopes: [read, write]
       authorization_params: { prompt: consent }
 ";
-        let config = crate::config::Config::parse(config, "test").unwrap();
-        let crate::config::Auth::OAuth2(oauth2) = &config.services[0].auth else { panic!() };
+        let config = crate::config::Config::parse(config, "test", crate::credential::AUTH_KINDS).unwrap();
+        let oauth2 = config.services[0].auth.settings::<crate::config::OAuth2>().unwrap();
         let crate::config::Grant::AuthorizationCode(grant) = &oauth2.grant else { panic!() };
         let url = grant.authorization_url.clone().unwrap();
         AuthorizationRequest::new(oauth2, grant, url, "http://127.0.0.1:7/callback", issuer)

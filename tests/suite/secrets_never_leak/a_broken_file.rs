@@ -53,7 +53,7 @@ fn file(secrets: &[Canary]) -> String {
 /// What an operator is shown of a text.
 fn said(text: &str, environment: &Canary) -> String {
     let lookup = |name: &str| (name == "SECRET").then(|| OsString::from(&environment.value));
-    match Config::parse_with(text, "services.yaml", &lookup) {
+    match Config::parse_with(text, "services.yaml", &lookup, sidekey::credential::AUTH_KINDS) {
         Ok(config) => format!("{config:?}\n{:?}", config.warnings),
         Err(error) => format!("{error}\n{error:?}\n{error:#?}"),
     }

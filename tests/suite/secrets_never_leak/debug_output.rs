@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sidekey::config::{Auth, ClientAuth, Config};
+use sidekey::config::{ClientAuth, Config, OAuth2};
 use sidekey::secret::{Secret, Source};
 
 use super::{Canary, assert_none_in};
@@ -26,11 +26,11 @@ fn no_public_type_prints_a_secret() {
 ",
         form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()
     );
-    let config = Config::parse(&config, "services.yaml").unwrap();
+    let config = Config::parse(&config, "services.yaml", sidekey::credential::AUTH_KINDS).unwrap();
     let mut printed = format!("{config:?}{config:#?}");
     for service in &config.services {
         write!(printed, "{service:?}{:?}", service.auth).unwrap();
-        if let Auth::OAuth2(oauth2) = &service.auth {
+        if let Some(oauth2) = service.auth.settings::<OAuth2>() {
             let held = match &oauth2.client_auth {
                 ClientAuth::SecretBasic { secret, .. }
                 | ClientAuth::SecretPost { secret }

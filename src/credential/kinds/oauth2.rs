@@ -1,0 +1,54 @@
+//! `type: oauth2`: a token from a token endpoint (RFC 6749), kept fresh by a refresher; with `dpop` bound to a key (RFC 9449).
+
+use std::sync::Arc;
+
+use crate::config::OAuth2 as Settings;
+use crate::config::read_oauth2;
+use crate::config::reader::value::Mapping;
+use crate::credential::{Build, BuildError, Dpop, Kind, Refresh, Signer, SourceContext, StoreHandle, Token};
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::{TokenStore, grants};
+
+/// The kind.
+pub struct OAuth2;
+
+impl Kind for OAuth2 {
+    const NAME: &'static str = "oauth2";
+    const SCHEME: Option<&'static str> = Some("Bearer");
+    const SUGGESTIONS_401: &'static [&'static str] = &[
+        "The token is good at its endpoint, and the upstream does not accept it: is it for this API? Compare `aud` and `iss` above \
+         with what it wants; `audience` or `resource` in `token_request.params` ask for another.",
+        "Is `token_url` that of the same environment (test or live, same tenant) as `upstream`?",
+        "A clock that is off makes tokens look expired, or not yet good: compare `iat` and `exp` above with the time.",
+    ];
+    type Settings = Settings;
+
+    fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+        read_oauth2(mapping)
+    }
+
+    fn refresh(
+        settings: &Settings,
+        context: &SourceContext<'_>,
+        reuse: Option<StoreHandle>,
+    ) -> Result<Option<Refresh>, BuildError> {
+        let endpoint =
+            TokenEndpoint::new(settings, context.tls.client(&settings.tls)?, context.resolver.clone())?;
+        let source =
+            grants::source(endpoint, context.services, context.refresh_tokens, context.users, context.traces);
+        let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
+        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(settings.min_refresh_interval)));
+        Ok(Some(Refresh::new(source, store)))
+    }
+
+    /// A token that was issued under an old secret is a token of the same client and user. One that is bound to a key cannot be
+    /// used with another key.
+    fn keeps_value(old: &Settings, new: &Settings) -> bool {
+        new.dpop.is_none() && old.differs_in_secret_only(new)
+    }
+
+    fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
+        let token = Token::new(build.store());
+        if settings.dpop.is_some() { Box::new(Dpop::new(token)) } else { Box::new(token) }
+    }
+}
