@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::config::ListenAddress;
 use crate::logging::AcceptLog;
-use crate::net::listener::Listener;
+use crate::net::listener::BoundListener;
 use crate::proxy;
 use crate::proxy::{DataPlane, ListenerContext, PeerAddress, PeerSocket};
 
@@ -35,7 +35,7 @@ pub(super) struct AcceptLoop {
 impl AcceptLoop {
     /// Prepares the loop: duplicates the socket's descriptor and does all else that can fail.
     pub(super) fn new(
-        socket: &Listener,
+        socket: &BoundListener,
         plane: &Arc<DataPlane>,
         context: &Arc<ListenerContext>,
     ) -> anyhow::Result<Self> {

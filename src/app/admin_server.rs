@@ -1,11 +1,11 @@
 //! The admin listener, served on the control thread.
 
 use crate::admin::Admin;
-use crate::net::listener::{Listener, TokioListener};
+use crate::net::listener::{BoundListener, TokioListener};
 
 /// The admin API and status page with the socket they are served on.
 pub(super) struct AdminServer {
-    pub(super) listener: Listener,
+    pub(super) listener: BoundListener,
     pub(super) admin: Admin,
 }
 

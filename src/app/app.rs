@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::logging;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
-use crate::net::listener::{InheritedSockets, Listener};
+use crate::net::listener::{BoundListener, InheritedSockets};
 use crate::proxy::DataPlane;
 use crate::reload;
 use crate::reload::{Reloader, Watcher};
@@ -41,7 +41,7 @@ pub struct App {
     pub(super) metrics: Arc<Metrics>,
     pub(super) factory: ServiceFactory,
     admin: ListenerInfo,
-    admin_socket: Arc<Listener>,
+    admin_socket: Arc<BoundListener>,
     pub(super) admin_rules: Arc<admin::Rules>,
     pub(super) state: Mutex<State>,
     reloader: Reloader,
@@ -197,7 +197,7 @@ impl App {
     }
 
     /// The sockets of all open listeners, for the process that takes over.
-    pub fn sockets(&self) -> Vec<Arc<Listener>> {
+    pub fn sockets(&self) -> Vec<Arc<BoundListener>> {
         let state = self.state.lock();
         let sockets = state.listeners.iter().map(|listener| listener.socket.clone());
         sockets.chain([self.admin_socket.clone()]).collect()

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::config;
 use crate::config::{Config, ListenAddress};
 use crate::metrics::ConnectionMetrics;
-use crate::net::listener::{BindError, InheritedSockets, Listener};
+use crate::net::listener::{BindError, BoundListener, InheritedSockets};
 use crate::proxy::ListenerContext;
 use crate::tls::server::ListenerTls;
 
@@ -24,7 +24,7 @@ pub struct ListenerInfo {
 
 /// An open listener of the data plane.
 pub(super) struct ActiveListener {
-    pub(super) socket: Arc<Listener>,
+    pub(super) socket: Arc<BoundListener>,
     pub(super) info: ListenerInfo,
     pub(super) context: Arc<ListenerContext>,
     pub(super) tls: Option<Arc<ListenerTls>>,
@@ -147,13 +147,17 @@ impl ListenerPlan {
 }
 
 impl ListenerSpec {
-    fn bind(&self) -> Result<Arc<Listener>, BindError> {
-        Listener::bind(&self.listen.address).map(Arc::new)
+    fn bind(&self) -> Result<Arc<BoundListener>, BindError> {
+        BoundListener::bind(&self.listen.address).map(Arc::new)
     }
 }
 
 impl ActiveListener {
-    fn new(socket: Arc<Listener>, spec: ListenerSpec, metrics: &ConnectionMetrics) -> anyhow::Result<Self> {
+    fn new(
+        socket: Arc<BoundListener>,
+        spec: ListenerSpec,
+        metrics: &ConnectionMetrics,
+    ) -> anyhow::Result<Self> {
         let info = ListenerInfo {
             kind: if spec.service.is_some() { "service" } else { "proxy" },
             service: spec.service.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
-use crate::net::listener::Listener;
+use crate::net::listener::BoundListener;
 use crate::proxy::{DataPlane, ListenerContext};
 
 use super::accept::AcceptLoop;
@@ -74,7 +74,7 @@ impl Worker {
 /// What one worker needs to serve a listener; everything that can fail is done.
 pub(super) struct PreparedListener {
     accept_loop: AcceptLoop,
-    socket: Arc<Listener>,
+    socket: Arc<BoundListener>,
     plane: Arc<DataPlane>,
     info: ListenerInfo,
     context: Arc<ListenerContext>,

@@ -31,7 +31,7 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg, sockopt,
 };
 
-use super::listener::{InheritedSockets, Listener};
+use super::listener::{BoundListener, InheritedSockets};
 use crate::config::ListenAddress;
 
 /// Time within which the other process replies.
@@ -74,7 +74,7 @@ pub fn receive_sockets(path: &Path) -> io::Result<(InheritedSockets, OldProcess)
 }
 
 /// Returns the sockets that the running process passes on.
-pub type Sockets = Box<dyn Fn() -> Vec<Arc<Listener>> + Send>;
+pub type Sockets = Box<dyn Fn() -> Vec<Arc<BoundListener>> + Send>;
 
 /// Serves the sockets of this process at `path`, on a separate thread. `replaced` is called once, when a new
 /// process is ready. A process that serves its sockets at `path` already loses that path.
@@ -129,7 +129,7 @@ fn expect(stream: &mut UnixStream, byte: u8) -> io::Result<()> {
     }
 }
 
-fn send_socket(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
+fn send_socket(stream: &UnixStream, listener: &BoundListener) -> io::Result<()> {
     let kind = match listener.address {
         ListenAddress::Tcp(_) => TCP_SOCKET,
         ListenAddress::Unix(_) => UNIX_SOCKET,
@@ -144,7 +144,7 @@ fn send_socket(stream: &UnixStream, listener: &Listener) -> io::Result<()> {
 }
 
 /// Receives one socket; `None` after the last one.
-fn receive_socket(stream: &UnixStream) -> io::Result<Option<Listener>> {
+fn receive_socket(stream: &UnixStream) -> io::Result<Option<BoundListener>> {
     let malformed =
         || io::Error::new(io::ErrorKind::InvalidData, "the old process does not speak the upgrade protocol");
     let mut byte = [0];
@@ -157,8 +157,8 @@ fn receive_socket(stream: &UnixStream) -> io::Result<Option<Listener>> {
         _ => None,
     });
     match (read.bytes, byte[0], descriptor) {
-        (1, TCP_SOCKET, Some(descriptor)) => Listener::inherit_tcp(descriptor).map(Some),
-        (1, UNIX_SOCKET, Some(descriptor)) => Listener::inherit_unix(descriptor).map(Some),
+        (1, TCP_SOCKET, Some(descriptor)) => BoundListener::inherit_tcp(descriptor).map(Some),
+        (1, UNIX_SOCKET, Some(descriptor)) => BoundListener::inherit_unix(descriptor).map(Some),
         (1, END_OF_SOCKETS, None) => Ok(None),
         _ => Err(malformed()),
     }
@@ -175,8 +175,8 @@ mod tests {
     fn sockets_are_transferred_and_replaced_only_on_ready() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("upgrade.sock");
-        let tcp = Arc::new(Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap());
-        let unix = Arc::new(Listener::bind(&ListenAddress::Unix(dir.path().join("s"))).unwrap());
+        let tcp = Arc::new(BoundListener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap());
+        let unix = Arc::new(BoundListener::bind(&ListenAddress::Unix(dir.path().join("s"))).unwrap());
         let addresses = [tcp.address.clone(), unix.address.clone()];
         let (replaced, is_replaced) = mpsc::channel();
         let sockets = vec![tcp, unix];

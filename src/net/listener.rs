@@ -13,7 +13,7 @@ use super::keepalive::enable_keepalive;
 use crate::config::ListenAddress;
 
 /// A bound socket.
-pub struct Listener {
+pub struct BoundListener {
     socket: Socket,
     /// The bound address: if the configured port is 0, the port that the system has chosen.
     pub address: ListenAddress,
@@ -33,7 +33,7 @@ pub struct BindError {
     cause: io::Error,
 }
 
-impl Listener {
+impl BoundListener {
     /// Binds an address.
     pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
         let bound = match address {
@@ -96,7 +96,7 @@ impl Listener {
 /// Listening sockets that were bound before this process started.
 #[derive(Default)]
 pub struct InheritedSockets {
-    listeners: Vec<Listener>,
+    listeners: Vec<BoundListener>,
     /// Whether each socket must belong to a listener of the configuration.
     must_be_claimed: bool,
 }
@@ -113,20 +113,20 @@ pub struct UnclaimedSockets(Vec<ListenAddress>);
 
 impl InheritedSockets {
     /// Sockets of a process that is replaced: those that this process does not need are closed.
-    pub fn optional(listeners: Vec<Listener>) -> Self {
+    pub fn optional(listeners: Vec<BoundListener>) -> Self {
         Self { listeners, must_be_claimed: false }
     }
 
     /// Sockets of a service manager, which keeps them open: each must belong to a listener.
-    pub fn required(listeners: Vec<Listener>) -> Self {
+    pub fn required(listeners: Vec<BoundListener>) -> Self {
         Self { listeners, must_be_claimed: true }
     }
 
     /// Takes the socket with this address, if there is one; otherwise binds the address.
-    pub fn listener(&mut self, address: &ListenAddress) -> Result<Listener, BindError> {
+    pub fn listener(&mut self, address: &ListenAddress) -> Result<BoundListener, BindError> {
         match self.listeners.iter().position(|listener| listener.address == *address) {
             Some(index) => Ok(self.listeners.swap_remove(index)),
-            None => Listener::bind(address),
+            None => BoundListener::bind(address),
         }
     }
 
@@ -144,7 +144,7 @@ impl InheritedSockets {
     }
 }
 
-impl AsFd for Listener {
+impl AsFd for BoundListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.socket {
             Socket::Tcp(socket) => socket.as_fd(),
@@ -183,14 +183,14 @@ mod tests {
 
     #[test]
     fn bind_names_the_address_in_use() {
-        let first = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
-        let Err(error) = Listener::bind(&first.address) else { panic!("bound twice") };
+        let first = BoundListener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
+        let Err(error) = BoundListener::bind(&first.address) else { panic!("bound twice") };
         assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", first.address)), "{error}");
     }
 
     #[test]
     fn required_sockets_must_be_claimed_optional_need_not() {
-        let open = || Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
+        let open = || BoundListener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
         let (one, two) = (open(), open());
         let (first, second) = (one.address.clone(), two.address.clone());
         let mut passed = InheritedSockets::required(vec![one, two]);
@@ -209,13 +209,13 @@ mod tests {
     fn bind_replaces_dead_unix_socket_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let socket = ListenAddress::Unix(dir.path().join("s"));
-        let living = Listener::bind(&socket).unwrap();
-        assert!(Listener::bind(&socket).is_err());
+        let living = BoundListener::bind(&socket).unwrap();
+        assert!(BoundListener::bind(&socket).is_err());
         drop(living);
-        assert!(Listener::bind(&socket).is_ok());
+        assert!(BoundListener::bind(&socket).is_ok());
         let file = dir.path().join("f");
         fs::write(&file, "precious").unwrap();
-        assert!(Listener::bind(&ListenAddress::Unix(file.clone())).is_err());
+        assert!(BoundListener::bind(&ListenAddress::Unix(file.clone())).is_err());
         assert_eq!(fs::read_to_string(file).unwrap(), "precious");
     }
 }

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use listenfd::ListenFd;
 use rustix::net::sockopt;
 
-use super::listener::{InheritedSockets, Listener};
+use super::listener::{BoundListener, InheritedSockets};
 
 /// The sockets that were passed to this process; none without a service manager. Removes the variables from
 /// the environment, so it must be called before there are other threads.
@@ -22,7 +22,7 @@ pub fn passed() -> io::Result<InheritedSockets> {
     listeners.map(InheritedSockets::required)
 }
 
-fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Listener> {
+fn listener(passed: &mut ListenFd, index: usize) -> io::Result<BoundListener> {
     let unusable = |error: &dyn Display| {
         let text = format!(
             "descriptor {} that the service manager passed is not a listening socket: {error}",
@@ -31,11 +31,11 @@ fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Listener> {
         io::Error::new(io::ErrorKind::InvalidInput, text)
     };
     let listener = if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
-        listening(OwnedFd::from(socket)).and_then(Listener::inherit_tcp)
+        listening(OwnedFd::from(socket)).and_then(BoundListener::inherit_tcp)
     } else {
         let socket = passed.take_unix_listener(index).map_err(|error| unusable(&error))?;
         let socket = socket.ok_or_else(|| unusable(&"it was taken before"))?;
-        listening(OwnedFd::from(socket)).and_then(Listener::inherit_unix)
+        listening(OwnedFd::from(socket)).and_then(BoundListener::inherit_unix)
     };
     listener.map_err(|error| unusable(&error))
 }

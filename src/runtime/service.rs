@@ -27,7 +27,7 @@ pub struct Service {
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
-    /// Whether a request is sent once more after a 401, with another credential.
+    /// Whether a request is sent again after a 401, with another credential.
     pub replay_on_401: bool,
     /// Whether readiness ignores the service.
     pub optional: bool,
