@@ -1,9 +1,9 @@
-//! Who may do what at the admin address. Decided from a request's head alone.
+//! Who may read and change what at the admin address. Decided from a request's head alone.
 //!
 //! - Page and API answer only under a name that is Sidekey's own (an address, `localhost`, `admin.hosts`), so that a web
 //!   page cannot read them by having its own name resolve to this machine (DNS rebinding).
-//! - What changes something needs the admin token, or a Unix socket, whose file mode says who may. It must be JSON, which
-//!   no form of another page can send, and come from the same origin where a browser says where it comes from.
+//! - A request that changes something needs the admin token, or a Unix socket, whose file mode says who may connect. It must be
+//!   JSON, which no form of another page can send, and have the same origin if a browser states its origin.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,84 +19,85 @@ use crate::secret::Secret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The rules of one admin listener, which a reload may change.
-pub struct Rules(ArcSwap<Access>);
+/// The access rules of the admin listener, which a reload may replace.
+pub struct AccessPolicy(ArcSwap<AccessRules>);
 
-impl Rules {
+impl AccessPolicy {
     pub(super) fn new(config: &config::Admin) -> Self {
-        Self(ArcSwap::from_pointee(Access::new(config)))
+        Self(ArcSwap::from_pointee(AccessRules::new(config)))
     }
 
-    /// For the next request. What the listener is stays as it was bound: an address cannot become a Unix socket, where
-    /// less is asked for.
+    /// Replaces the rules, from the next request on. The kind of listener stays as it was bound: an address cannot become a Unix
+    /// socket, which requires less.
     pub fn replace(&self, config: &config::Admin) {
         let is_unix = self.0.load().is_unix;
-        self.0.store(Arc::new(Access { is_unix, ..Access::new(config) }));
+        self.0.store(Arc::new(AccessRules { is_unix, ..AccessRules::new(config) }));
     }
 
-    pub(super) fn now(&self) -> Guard<Arc<Access>> {
+    /// The rules in force.
+    pub(super) fn rules(&self) -> Guard<Arc<AccessRules>> {
         self.0.load()
     }
 }
 
-/// The rules as of one moment.
-pub(super) struct Access {
+/// The rules for one request.
+pub(super) struct AccessRules {
     token: Option<Secret>,
-    reading_needs_token: bool,
-    metrics_need_token: bool,
+    read_requires_token: bool,
+    metrics_require_token: bool,
     hosts: Vec<String>,
     is_unix: bool,
 }
 
-impl Access {
+impl AccessRules {
     pub(super) fn new(config: &config::Admin) -> Self {
         Self {
             token: config.token.clone(),
-            reading_needs_token: config.require_token_to_read,
-            metrics_need_token: config.require_token_for_metrics,
+            read_requires_token: config.require_token_to_read,
+            metrics_require_token: config.require_token_for_metrics,
             hosts: config.hosts.clone(),
             is_unix: matches!(config.listen, ListenAddress::Unix(_)),
         }
     }
 
-    /// What the page must know to ask for a token: whether reading, and whether changing, needs one, or `None` where
-    /// nothing can be changed at all.
-    pub(super) fn needs(&self) -> (bool, Option<bool>) {
-        let changing = match (&self.token, self.is_unix) {
+    /// What the page has to know to ask for a token: whether reading requires one, and whether writing does; `None` if nothing
+    /// can be changed at this address.
+    pub(super) fn requirements(&self) -> (bool, Option<bool>) {
+        let write = match (&self.token, self.is_unix) {
             (Some(_), _) => Some(true),
             (None, true) => Some(false),
             (None, false) => None,
         };
-        (self.reading_needs_token, changing)
+        (self.read_requires_token, write)
     }
 
-    /// The page itself, which holds no state.
+    /// May the page be loaded? It holds no state.
     pub(super) fn page(&self, head: &HeaderMap) -> Result<(), Problem> {
         self.host(head)
     }
 
-    /// Reading the API.
+    /// May the API be read?
     pub(super) fn read(&self, head: &HeaderMap) -> Result<(), Problem> {
         self.host(head)?;
-        if self.reading_needs_token { self.authorized(head) } else { Ok(()) }
+        if self.read_requires_token { self.authorized(head) } else { Ok(()) }
     }
 
-    /// `/metrics`, and the body of `/readyz`. Scrapers come under any name.
+    /// May `/metrics` and the body of `/readyz` be read? Scrapers use any host name.
     pub(super) fn metrics(&self, head: &HeaderMap) -> Result<(), Problem> {
-        if self.metrics_need_token { self.authorized(head) } else { Ok(()) }
+        if self.metrics_require_token { self.authorized(head) } else { Ok(()) }
     }
 
-    /// Changing anything.
-    pub(super) fn change(&self, head: &HeaderMap) -> Result<(), Problem> {
+    /// May something be changed?
+    pub(super) fn write(&self, head: &HeaderMap) -> Result<(), Problem> {
         self.host(head)?;
         same_origin(head)?;
         if !text(head, &CONTENT_TYPE).is_some_and(is_json) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "A request that changes something has `Content-Type: application/json`.",
+                "A request that changes something must have `Content-Type: application/json`.",
             ));
         }
-        match self.needs().1 {
+        match self.requirements().1 {
             Some(true) => self.authorized(head),
             Some(false) => Ok(()),
             None => Err(Problem::new(
@@ -129,8 +130,8 @@ impl Access {
         }
         Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "Page and API answer under an IP address or `localhost` only, so that no web page can reach them under a \
-             name of its own. Other names go into `admin.hosts`.",
+            "Page and API answer under an IP address or `localhost` only, so that no web page can reach them under its own \
+             name. Add other names to `admin.hosts`.",
         ))
     }
 
@@ -146,7 +147,7 @@ impl Access {
     }
 }
 
-/// Where a browser says from where a request comes, it must be from here.
+/// If a browser states the origin of a request, it must be this listener.
 fn same_origin(head: &HeaderMap) -> Result<(), Problem> {
     let other = || {
         let problem =
@@ -176,7 +177,7 @@ fn is_json(media_type: &str) -> bool {
         .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The value of a field that is there once and is text.
+/// The value of a header field that occurs once and is text.
 fn text<'h>(head: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = head.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -191,10 +192,10 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef-admin";
 
-    fn access(token: bool, reading_needs_token: bool, is_unix: bool) -> Access {
+    fn rules(token: bool, read_requires_token: bool, is_unix: bool) -> AccessRules {
         let token = token.then(|| Secret::new(TOKEN.into()).unwrap());
         let hosts = vec!["admin.internal".into()];
-        Access { token, reading_needs_token, metrics_need_token: reading_needs_token, hosts, is_unix }
+        AccessRules { token, read_requires_token, metrics_require_token: read_requires_token, hosts, is_unix }
     }
 
     fn head(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -210,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn answers_under_its_own_names_only() {
-        let open = access(false, false, false);
+    fn host_must_be_own_name() {
+        let open = rules(false, false, false);
         let page = |host: &str| status(open.read(&head(&[("host", host)])));
         for host in [
             "127.0.0.1:9090",
@@ -242,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn a_change_needs_the_token_or_a_unix_socket() {
+    fn write_requires_token_or_unix_socket() {
         let with = |authorization: Option<&str>| {
             let mut fields = vec![("host", "localhost"), ("content-type", "application/json; charset=utf-8")];
             fields.extend(authorization.map(|value| ("authorization", value)));
             head(&fields)
         };
         let right = format!("Bearer {TOKEN}");
-        let closed = access(true, false, false);
-        assert_eq!(status(closed.change(&with(Some(&right)))), 200);
-        assert_eq!(status(closed.change(&with(Some(&format!("bearer {TOKEN}"))))), 200);
+        let closed = rules(true, false, false);
+        assert_eq!(status(closed.write(&with(Some(&right)))), 200);
+        assert_eq!(status(closed.write(&with(Some(&format!("bearer {TOKEN}"))))), 200);
         for wrong in [
             "Bearer",
             "Bearer ",
@@ -261,25 +262,25 @@ mod tests {
             &format!("{right}x"),
             "Basic eDp5",
         ] {
-            assert_eq!(status(closed.change(&with(Some(wrong)))), 401, "{wrong}");
+            assert_eq!(status(closed.write(&with(Some(wrong)))), 401, "{wrong}");
         }
-        assert_eq!(status(closed.change(&with(None))), 401);
+        assert_eq!(status(closed.write(&with(None))), 401);
         assert_eq!(
-            status(access(true, false, true).change(&with(None))),
+            status(rules(true, false, true).write(&with(None))),
             401,
-            "a token that is set is asked for"
+            "a configured token is required"
         );
-        assert_eq!(status(access(false, false, true).change(&with(None))), 200);
-        assert_eq!(status(access(false, false, false).change(&with(Some(&right)))), 403);
+        assert_eq!(status(rules(false, false, true).write(&with(None))), 200);
+        assert_eq!(status(rules(false, false, false).write(&with(Some(&right)))), 403);
     }
 
     #[test]
-    fn a_change_comes_from_the_page_itself_as_json() {
-        let unix = access(false, false, true);
+    fn write_must_be_json_and_same_origin() {
+        let unix = rules(false, false, true);
         let with = |fields: &[(&'static str, &str)]| {
             let mut all = vec![("host", "127.0.0.1:9090")];
             all.extend_from_slice(fields);
-            status(unix.change(&head(&all)))
+            status(unix.write(&head(&all)))
         };
         let json = ("content-type", "application/json");
         assert_eq!(with(&[json]), 200);
@@ -313,33 +314,33 @@ mod tests {
     }
 
     #[test]
-    fn rules_change_and_an_address_does_not_become_a_socket() {
+    fn replaced_rules_keep_the_kind_of_listener() {
         let with = |listen: ListenAddress, token: Option<&str>| config::Admin {
             token: token.map(|token| Secret::new(token.into()).unwrap()),
             ..config::Admin::at(listen)
         };
         let address = || ListenAddress::Tcp(([127, 0, 0, 1], 9090).into());
         let json = [("host", "localhost"), ("content-type", "application/json")];
-        let change = |rules: &Rules, token: &str| {
+        let write = |policy: &AccessPolicy, token: &str| {
             let bearer = format!("Bearer {token}");
             let fields: Vec<_> = json.into_iter().chain([("authorization", bearer.as_str())]).collect();
-            status(rules.now().change(&head(&fields)))
+            status(policy.rules().write(&head(&fields)))
         };
-        let rules = Rules::new(&with(address(), Some("the-first-admin-token")));
-        assert_eq!(change(&rules, "the-first-admin-token"), 200);
-        rules.replace(&with(address(), Some("the-second-admin-token")));
-        assert_eq!(change(&rules, "the-first-admin-token"), 401);
-        assert_eq!(change(&rules, "the-second-admin-token"), 200);
-        // It is bound at the next start only.
-        rules.replace(&with(ListenAddress::Unix("/run/admin.sock".into()), None));
-        assert_eq!(status(rules.now().change(&head(&json))), 403);
+        let policy = AccessPolicy::new(&with(address(), Some("the-first-admin-token")));
+        assert_eq!(write(&policy, "the-first-admin-token"), 200);
+        policy.replace(&with(address(), Some("the-second-admin-token")));
+        assert_eq!(write(&policy, "the-first-admin-token"), 401);
+        assert_eq!(write(&policy, "the-second-admin-token"), 200);
+        // It is bound after a restart only.
+        policy.replace(&with(ListenAddress::Unix("/run/admin.sock".into()), None));
+        assert_eq!(status(policy.rules().write(&head(&json))), 403);
     }
 
     #[test]
-    fn reading_can_be_closed_too() {
+    fn read_may_require_token() {
         let asked = head(&[("host", "localhost")]);
         let right = head(&[("host", "localhost"), ("authorization", &format!("Bearer {TOKEN}"))]);
-        let (open, closed) = (access(true, false, false), access(true, true, false));
+        let (open, closed) = (rules(true, false, false), rules(true, true, false));
         assert_eq!((status(open.read(&asked)), status(open.metrics(&asked))), (200, 200));
         assert_eq!((status(closed.read(&asked)), status(closed.metrics(&asked))), (401, 401));
         assert_eq!(status(closed.page(&asked)), 200, "the page holds no state");

@@ -1,4 +1,4 @@
-//! What can be done about one service: ask for a new token now, and call its upstream once.
+//! The actions on one service: request a new token now, and test its upstream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::refresh::{RefreshDecision, RefreshReason};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
 
-/// A token request that takes longer goes on without its asker.
-const REFRESH: Duration = Duration::from_secs(30);
+/// How long a request waits for a token request, which continues after that.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a test waits for a first token.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a test waits for the first token.
+const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 
-/// The service of that name; held alone, so that whoever waits here does not keep a whole configuration alive.
+/// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.
 pub(super) fn find(admin: &Admin, name: &str) -> Result<Arc<Service>, Problem> {
     let snapshot = admin.runtime.current();
     let service = snapshot.services.iter().find(|service| service.name == name);
@@ -35,46 +35,54 @@ pub(super) fn find(admin: &Admin, name: &str) -> Result<Arc<Service>, Problem> {
     })
 }
 
-/// Asks for a new token now, and waits. That there is none is an answer, not a failure of the request.
+/// Requests a new token now, and waits for it. If there is none, the request succeeds and says so.
 pub(super) async fn refresh(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<RefreshView>, Problem> {
     let service = find(&admin, &name)?;
     let store = service.credential.store().ok_or_else(|| {
-        let detail = "There is nothing to refresh: its credential is static. A reload reads it again.";
+        let detail = "There is nothing to refresh: the credential is static. A reload reads it again.";
         Problem::new(StatusCode::CONFLICT, detail)
     })?;
     let (ok, message) = match store.refresh_now(RefreshReason::Requested) {
         RefreshDecision::Pending(attempt) => {
             tracing::info!(sidekey.service = name, "token refresh requested through the admin API");
-            let ok = store.wait_for(attempt, REFRESH).await;
-            (ok, if ok { obtained(store) } else { missing(&service, store) })
+            let ok = store.wait_for(attempt, REFRESH_TIMEOUT).await;
+            (ok, if ok { new_token_message(store) } else { no_token_message(&service, store) })
         }
         RefreshDecision::AlreadyNewer | RefreshDecision::Throttled => {
             let interval = store.min_interval();
             let last = store.status().last_error.map(|error| format!(" The last error: {}.", error.message));
             let last = last.unwrap_or_default();
-            (false, format!("Not asked again: a refresh was asked for less than {interval:?} ago.{last}"))
+            (
+                false,
+                format!(
+                    "Not requested again: the last refresh was requested less than {interval:?} ago.{last}"
+                ),
+            )
         }
     };
     let service = ServiceView::of(&service, &admin.histories.of(&name));
     Ok(Json(RefreshView { ok, message, service }))
 }
 
-fn obtained(store: &TokenStore) -> String {
+fn new_token_message(store: &TokenStore) -> String {
     let lifetime = store.expiry().map_or(0.0, |expiry| expiry.lifetime().as_secs_f64());
     format!("There is a new token; it lives for {lifetime:.0} s.")
 }
 
-fn missing(service: &Service, store: &TokenStore) -> String {
+fn no_token_message(service: &Service, store: &TokenStore) -> String {
     let status = store.status();
     let why = match status.last_error {
         Some(error) if !status.in_flight => error.message,
-        _ => format!("the token endpoint has not answered for {} s; Sidekey goes on", REFRESH.as_secs()),
+        _ => format!(
+            "the token endpoint has not answered for {} s; Sidekey keeps waiting",
+            REFRESH_TIMEOUT.as_secs()
+        ),
     };
     let meanwhile =
-        if service.credential.is_ready() { " The present token is used until it expires." } else { "" };
+        if service.credential.is_ready() { " The current token is used until it expires." } else { "" };
     format!("No new token: {why}.{meanwhile}")
 }
 
@@ -98,10 +106,10 @@ pub(super) async fn test(
     let service = find(&admin, &name)?;
     let path = path(&body)?;
     tracing::info!(sidekey.service = name, "test requested through the admin API");
-    Ok(Json(diagnose::test_service(&service, &path, PATIENCE).await))
+    Ok(Json(diagnose::test_service(&service, &path, TOKEN_LIMIT).await))
 }
 
-/// The path to GET; one that stays below that of `upstream`.
+/// The path to GET, which must stay below the path of `upstream`.
 fn path(body: &[u8]) -> Result<String, Problem> {
     let wrong = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
     if body.is_empty() {
@@ -111,11 +119,11 @@ fn path(body: &[u8]) -> Result<String, Problem> {
         .map_err(|_| wrong("The body is a JSON object such as {\"path\": \"/contacts?limit=1\"}."))?;
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('#') {
         return Err(wrong(
-            "`path` begins with `/` and is visible ASCII without `#`; anything else is percent-encoded.",
+            "`path` must begin with `/` and consist of visible ASCII without `#`; percent-encode anything else.",
         ));
     }
     if escapes_base_path(&path) {
-        return Err(wrong("`path` leads out of the service's `upstream`: it may not climb with `..`."));
+        return Err(wrong("`path` leads out of the service's `upstream`: it must not escape with `..`."));
     }
     Ok(path)
 }
@@ -125,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stays_where_it_belongs() {
+    fn path_must_stay_below_upstream() {
         for (body, expected) in [
             ("", "/"),
             ("{}", "/"),

@@ -1,4 +1,4 @@
-//! The JSON API, `/api/v1/…`. `openapi.json` describes it, and a test holds one to the other.
+//! The JSON API, `/api/v1/…`. `openapi.json` describes it, and a test compares the two.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::reload::ReloadError;
 
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// No body that this API takes is larger.
-const MAX_BODY: usize = 16 * 1024;
+/// Maximum size of a request body in bytes.
+const MAX_BODY_SIZE: usize = 16 * 1024;
 
-/// A reload that takes longer goes on without its asker.
-const RELOAD: Duration = Duration::from_secs(30);
+/// How long a request waits for a reload, which continues after that.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     Router::new()
@@ -36,18 +36,18 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/api/v1/services/{name}/test", post(actions::test))
         .route("/api/v1/log-level", get(log_level).put(set_log_level))
         .route("/api/v1/reload", post(reload))
-        .route("/api/{*rest}", axum::routing::any(nothing))
+        .route("/api/{*rest}", axum::routing::any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(admin.clone(), guard))
+        .layer(DefaultBodyLimit::max(MAX_BODY_SIZE))
+        .layer(from_fn_with_state(admin.clone(), authorize))
 }
 
-/// Every request passes here, so that no route can forget to ask.
-async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+/// Checks the access rules of every request, so that no route can omit it.
+async fn authorize(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let access = admin.rules.now();
-    let allowed = if reads { access.read(request.headers()) } else { access.change(request.headers()) };
-    drop(access);
+    let rules = admin.access.rules();
+    let allowed = if reads { rules.read(request.headers()) } else { rules.write(request.headers()) };
+    drop(rules);
     match allowed {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -59,11 +59,11 @@ async fn openapi() -> Response {
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    let (reading_needs_token, changing_needs_token) = admin.rules.now().needs();
+    let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
     let snapshot = admin.runtime.current();
     let views =
         snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
-    let access = AccessView { reading_needs_token, changing_needs_token };
+    let access = AccessView { read_requires_token, write_requires_token };
     Json(ServicesView::new(admin.started, access, &admin.reloader.status(), views.collect()))
 }
 
@@ -75,10 +75,10 @@ async fn service(
     Ok(Json(ServiceView::of(&service, &admin.histories.of(&name))))
 }
 
-/// Reads the configuration now. That it cannot be used is an answer, not a failure of the request.
+/// Reloads the configuration. If it is rejected, the request succeeds and says so.
 async fn reload(State(admin): State<Arc<Admin>>) -> Result<Json<ReloadView>, Problem> {
-    let outcome = tokio::time::timeout(RELOAD, admin.reloader.reload_now()).await.map_err(|_| {
-        let detail = "The reload did not end in time; GET /api/v1/services will say how it went.";
+    let outcome = tokio::time::timeout(RELOAD_TIMEOUT, admin.reloader.reload_now()).await.map_err(|_| {
+        let detail = "The reload did not end in time; GET /api/v1/services will show its outcome.";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
     match outcome {
@@ -108,7 +108,7 @@ async fn set_log_level(body: Bytes) -> Result<Json<LogLevel>, Problem> {
     logging::set_level(&level)
         .map_err(|message| Problem::new(StatusCode::BAD_REQUEST, format!("`level`: {message}")))?;
     let level = logging::level().ok_or_else(no_log)?;
-    // At a level that most filters let through, and said under the old or the new one.
+    // Logged at a level that both the old and the new filter are likely to pass.
     tracing::warn!(log.level = level, log.level_before = before, "log level changed through the admin API");
     Ok(Json(LogLevel { level }))
 }
@@ -117,16 +117,13 @@ fn no_log() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Logging was not started by Sidekey.")
 }
 
-async fn nothing() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "There is nothing of that name; GET /api/v1/openapi.json describes what there is.",
-    )
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "There is no such resource; GET /api/v1/openapi.json lists them.")
 }
 
 async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "This path does not take this method; GET /api/v1/openapi.json says which.",
+        "This path does not accept this method; GET /api/v1/openapi.json lists the methods.",
     )
 }

@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::{Admin, readiness};
+use super::Admin;
+use super::readiness::{self, CredentialReadiness};
 
 pub(super) fn router() -> Router<Arc<Admin>> {
     Router::new().route("/livez", get(live)).route("/healthz", get(live)).route("/readyz", get(ready))
@@ -19,12 +20,12 @@ async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Every service that is not optional has a usable credential; the body lists those that have none.
+/// 200 if every service that is not optional has a usable credential. The body lists the services that have none.
 async fn ready(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
     let snapshot = admin.runtime.current();
-    let shown = snapshot.services.iter().map(|service| readiness::State::of(service));
+    let shown = snapshot.services.iter().map(|service| CredentialReadiness::of(service));
     let (ready, mut text) = readiness::readiness(shown);
-    if admin.rules.now().metrics(&head).is_err() {
+    if admin.access.rules().metrics(&head).is_err() {
         // A probe has no token and needs the status alone.
         text.truncate(text.find('\n').map_or(0, |end| end + 1));
     }

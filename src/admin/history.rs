@@ -1,6 +1,6 @@
-//! A few minutes of each service's traffic, for the sparklines, and what the last requests say of the upstream.
+//! The last minutes of each service's traffic, for the sparklines, and the status of the upstream by its last requests.
 //!
-//! Taken from the counters every few seconds by a task of the control thread: a request pays nothing for it.
+//! A task on the control thread samples the counters every few seconds, so that requests do no work for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use parking_lot::Mutex;
 use crate::metrics::{RequestTotals, UPSTREAM_REASONS};
 use crate::runtime::snapshot::Runtime;
 
-/// Time between two samples.
-pub(super) const INTERVAL: Duration = Duration::from_secs(5);
-/// Samples kept: ten minutes.
-const SAMPLES: usize = 120;
-/// The last requests are judged by: this many at least, where there were so many.
-const JUDGED: u64 = 10;
-/// Samples that the request rate is taken over: a minute.
-const RATE: usize = 12;
+/// The time between two samples.
+pub(super) const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
+/// The number of samples kept: ten minutes.
+const MAX_SAMPLES: usize = 120;
+/// The minimum number of requests that decide the status of an upstream, if there were that many.
+const MIN_SAMPLE_REQUESTS: u64 = 10;
+/// The number of samples that the request rate is computed from: a minute.
+const RATE_SAMPLES: usize = 12;
 
-/// What happened between two samples.
+/// The traffic between two samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sample {
     pub(super) requests: u64,
-    /// Answered 5xx, or 401 by the upstream.
+    /// Responses 5xx, and responses 401 of the upstream.
     pub(super) errors: u64,
     unauthorized: u64,
     unreachable: [u64; UPSTREAM_REASONS.len()],
-    /// Mean; `None` without a request.
+    /// The mean latency; `None` if there was no request.
     pub(super) latency: Option<Duration>,
 }
 
@@ -52,18 +52,18 @@ impl Sample {
     }
 }
 
-/// What the last requests say.
+/// The status of an upstream, as its last requests show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// There were none, or most of them went well.
-    Fine,
-    /// Most were answered 401 by the upstream.
-    Rejected,
-    /// Most did not reach the upstream: the most frequent reason, one of [`UPSTREAM_REASONS`].
+pub(super) enum UpstreamStatus {
+    /// There were no requests, or most of them succeeded.
+    Healthy,
+    /// The upstream answered 401 to most of them.
+    Unauthorized,
+    /// Most did not reach the upstream. Holds the most frequent reason, one of [`UPSTREAM_REASONS`].
     Unreachable(&'static str),
 }
 
-/// One service's last minutes.
+/// The last minutes of one service.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     last: Option<RequestTotals>,
@@ -75,36 +75,38 @@ impl History {
         if let Some(last) = &self.last {
             self.samples.push_back(Sample::between(last, &totals));
         }
-        if self.samples.len() > SAMPLES {
+        if self.samples.len() > MAX_SAMPLES {
             self.samples.pop_front();
         }
         self.last = Some(totals);
     }
 
-    /// Whole samples, the oldest first.
+    /// The samples, oldest first.
     pub(super) fn samples(&self) -> impl ExactSizeIterator<Item = &Sample> {
         self.samples.iter()
     }
 
-    /// Requests a second over the last minute, or as much of it as there is.
+    /// The requests per second over the last minute, or since the first sample.
     pub(super) fn rate(&self) -> f64 {
-        let recent = self.samples.iter().rev().take(RATE);
-        let seconds = INTERVAL.as_secs_f64() * f64::from(u8::try_from(recent.len()).unwrap_or(u8::MAX));
+        let recent = self.samples.iter().rev().take(RATE_SAMPLES);
+        let seconds =
+            SAMPLE_INTERVAL.as_secs_f64() * f64::from(u8::try_from(recent.len()).unwrap_or(u8::MAX));
         let requests: u64 = recent.map(|sample| sample.requests).sum();
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let rate = requests as f64 / seconds.max(INTERVAL.as_secs_f64());
+        let rate = requests as f64 / seconds.max(SAMPLE_INTERVAL.as_secs_f64());
         rate
     }
 
-    /// Judged by the newest sample that has requests, and by enough before it that one failure among many is none.
-    pub(super) fn verdict(&self, now: &RequestTotals) -> Verdict {
+    /// The status of the upstream. Decided by the newest sample that has requests, and by enough samples before it that a single
+    /// failure among many requests does not count.
+    pub(super) fn upstream_status(&self, now: &RequestTotals) -> UpstreamStatus {
         let since = Sample::between(self.last.as_ref().unwrap_or(&RequestTotals::default()), now);
         let mut newest_first =
             std::iter::once(&since).chain(self.samples.iter().rev()).filter(|sample| sample.requests > 0);
-        let Some(newest) = newest_first.next() else { return Verdict::Fine };
+        let Some(newest) = newest_first.next() else { return UpstreamStatus::Healthy };
         let mut judged = *newest;
         for sample in newest_first {
-            if judged.requests >= JUDGED {
+            if judged.requests >= MIN_SAMPLE_REQUESTS {
                 break;
             }
             judged.requests += sample.requests;
@@ -119,9 +121,13 @@ impl History {
         if most(|sample| sample.unreachable.iter().sum()) {
             let reasons = judged.unreachable.iter().zip(UPSTREAM_REASONS);
             let worst = reasons.max_by_key(|(count, _)| **count);
-            return Verdict::Unreachable(worst.map_or(UPSTREAM_REASONS[0], |(_, reason)| reason));
+            return UpstreamStatus::Unreachable(worst.map_or(UPSTREAM_REASONS[0], |(_, reason)| reason));
         }
-        if most(|sample| sample.unauthorized) { Verdict::Rejected } else { Verdict::Fine }
+        if most(|sample| sample.unauthorized) {
+            UpstreamStatus::Unauthorized
+        } else {
+            UpstreamStatus::Healthy
+        }
     }
 }
 
@@ -130,14 +136,14 @@ impl History {
 pub(super) struct Histories(Mutex<HashMap<String, History>>);
 
 impl Histories {
-    /// That of one service; an empty one where it is new.
+    /// The history of one service, which is empty if the service is new.
     pub(super) fn of(&self, service: &str) -> History {
         self.0.lock().get(service).cloned().unwrap_or_default()
     }
 
-    /// Takes samples for ever.
+    /// Takes samples until the task is aborted.
     pub(super) async fn run(self: Arc<Self>, runtime: Arc<Runtime>) {
-        let mut ticks = tokio::time::interval(INTERVAL);
+        let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -172,15 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn keeps_a_fixed_number_of_differences() {
+    fn history_keeps_a_fixed_number_of_samples() {
         let (mut history, mut totals) = (History::default(), RequestTotals::default());
         history.sample(totals);
         assert_eq!(history.samples().len(), 0, "a first look has nothing to compare with");
-        for _ in 0..SAMPLES * 2 {
+        for _ in 0..MAX_SAMPLES * 2 {
             add(&mut totals, 3, 1, 1);
             history.sample(totals);
         }
-        assert_eq!(history.samples().len(), SAMPLES);
+        assert_eq!(history.samples().len(), MAX_SAMPLES);
         for sample in history.samples() {
             assert_eq!((sample.requests, sample.errors), (5, 2));
             assert_eq!(sample.latency.map(|latency| latency.as_micros()), Some(2000));
@@ -191,30 +197,34 @@ mod tests {
     }
 
     #[test]
-    fn judges_by_the_last_requests() {
+    fn upstream_status_follows_the_last_requests() {
         let (mut history, mut totals) = (History::default(), RequestTotals::default());
         history.sample(totals);
-        assert_eq!(history.verdict(&totals), Verdict::Fine, "no request, nothing wrong");
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Healthy, "no request, nothing wrong");
         add(&mut totals, 0, 1, 0);
-        assert_eq!(history.verdict(&totals), Verdict::Rejected, "before the next sample is taken");
+        assert_eq!(
+            history.upstream_status(&totals),
+            UpstreamStatus::Unauthorized,
+            "before the next sample is taken"
+        );
         history.sample(totals);
         for _ in 0..20 {
             history.sample(totals);
         }
-        assert_eq!(history.verdict(&totals), Verdict::Rejected, "silence mends nothing");
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Unauthorized, "silence changes nothing");
         add(&mut totals, 1, 0, 0);
-        assert_eq!(history.verdict(&totals), Verdict::Fine, "the newest went well");
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Healthy, "the newest went well");
         add(&mut totals, 100, 0, 0);
         history.sample(totals);
         add(&mut totals, 0, 0, 1);
-        assert_eq!(history.verdict(&totals), Verdict::Fine, "one failure among many");
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Healthy, "one failure among many");
         history.sample(totals);
         add(&mut totals, 0, 0, 200);
-        assert_eq!(history.verdict(&totals), Verdict::Unreachable("upstream_connect"));
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Unreachable("upstream_connect"));
     }
 
     #[test]
-    fn counters_that_begin_anew_are_no_flood() {
+    fn reset_counters_give_an_empty_sample() {
         let (mut history, mut totals) = (History::default(), RequestTotals::default());
         add(&mut totals, 100, 0, 0);
         history.sample(totals);

@@ -1,4 +1,4 @@
-//! `/metrics`, and the state of the services that it shows.
+//! `/metrics`, with the gauges of the services' state.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
-    if let Err(problem) = admin.rules.now().metrics(&head) {
+    if let Err(problem) = admin.access.rules().metrics(&head) {
         return problem.into_response();
     }
     match TextEncoder::new().encode_to_string(&admin.registry.gather()) {

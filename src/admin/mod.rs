@@ -1,7 +1,18 @@
 //! The admin listener: health and metrics for machines, a JSON API, and a status page that is made from it.
 //!
-//! `guard` says who may do what; `state` says what a service's state is and means; `history` keeps the last minutes;
-//! `view` is what the API shows.
+//! ```text
+//! access     who may read and change what
+//! page       the status page
+//! api        the JSON API
+//! actions    what the API does with one service
+//! view       the documents of the API
+//! status     a service's state, its severity, and what to do about it
+//! history    the last minutes of traffic
+//! health     alive, ready
+//! readiness  the rule of ready
+//! metrics    /metrics
+//! problem    error responses
+//! ```
 
 mod access;
 mod actions;
@@ -30,44 +41,39 @@ use prometheus::Registry;
 use crate::config;
 use crate::reload::Reloader;
 use crate::runtime::snapshot::Runtime;
-pub use access::Rules;
+pub use access::AccessPolicy;
 use history::Histories;
 pub use metrics::service_states;
 
-/// What the admin pages are made from.
-pub struct State {
-    /// The services.
-    pub runtime: Arc<Runtime>,
-    /// What `/metrics` shows.
-    pub registry: Registry,
-    /// What a reload is asked of.
-    pub reloader: Reloader,
-}
-
-/// The admin pages.
+/// The admin API and the status page, over what runs.
 pub struct Admin {
     runtime: Arc<Runtime>,
     registry: Registry,
     reloader: Reloader,
-    rules: Arc<Rules>,
+    access: Arc<AccessPolicy>,
     histories: Arc<Histories>,
     started: SystemTime,
 }
 
 impl Admin {
-    /// Pages over what runs, under the rules of `config`.
-    pub fn new(config: &config::Admin, state: State) -> Self {
-        let State { runtime, registry, reloader } = state;
-        let (rules, histories) = (Arc::new(Rules::new(config)), Arc::new(Histories::default()));
-        Self { runtime, registry, reloader, rules, histories, started: SystemTime::now() }
+    /// An admin API for the services of `runtime`, under the access rules of `config`. `/metrics` shows `registry`, and a reload
+    /// is requested from `reloader`.
+    pub fn new(
+        config: &config::Admin,
+        runtime: Arc<Runtime>,
+        registry: Registry,
+        reloader: Reloader,
+    ) -> Self {
+        let (access, histories) = (Arc::new(AccessPolicy::new(config)), Arc::new(Histories::default()));
+        Self { runtime, registry, reloader, access, histories, started: SystemTime::now() }
     }
 
-    /// Who may do what, for a reload to change.
-    pub fn rules(&self) -> Arc<Rules> {
-        self.rules.clone()
+    /// The access policy, which a reload may change.
+    pub fn access(&self) -> Arc<AccessPolicy> {
+        self.access.clone()
     }
 
-    /// The pages. Starts the task that samples the traffic, and so needs a tokio runtime.
+    /// The routes. Starts the task that samples the traffic, which needs a tokio runtime.
     pub fn router(self) -> Router {
         tokio::spawn(self.histories.clone().run(self.runtime.clone()));
         let admin = Arc::new(self);
@@ -77,12 +83,13 @@ impl Admin {
             .merge(api::router(&admin))
             .merge(page::router(&admin))
             .with_state(admin)
-            .layer(axum::middleware::map_response(harden))
+            .layer(axum::middleware::map_response(security_headers))
     }
 }
 
-/// Whatever is answered: a browser runs only our own files, shows us in no frame, tells nobody, and keeps nothing.
-const FIELDS: [(HeaderName, &str); 7] = [
+/// Header fields of every response: a browser runs only the page's own files, shows them in no frame, sends no `Referer` and
+/// caches nothing.
+const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
     (
         CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -96,8 +103,8 @@ const FIELDS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-async fn harden(mut response: Response) -> Response {
-    for (name, value) in FIELDS {
+async fn security_headers(mut response: Response) -> Response {
+    for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response

@@ -1,10 +1,10 @@
-//! What the API says where it cannot do what it was asked: `application/problem+json` (RFC 9457).
+//! Error responses of the API: `application/problem+json` (RFC 9457).
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// One problem; `detail` says what it is and what to do, and holds no secret.
+/// An error response. `detail` says what is wrong and what to do, and holds no secret.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,

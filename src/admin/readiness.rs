@@ -1,21 +1,21 @@
-//! Whether Sidekey is ready: every service that is not optional has a usable credential. Read from the state of the
-//! tokens, never from a task being alive.
+//! The readiness of Sidekey: it is ready if every service that is not optional has a usable credential. Decided by the state of
+//! the tokens, never by whether a task is alive.
 
 use std::fmt::Write;
 
 use crate::runtime::service::Service;
 
-/// One service's credential.
+/// The readiness of one service's credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct State<'a> {
+pub(super) struct CredentialReadiness<'a> {
     pub(super) service: &'a str,
     pub(super) optional: bool,
     pub(super) is_ready: bool,
-    /// Why not, as far as it is known.
+    /// Why it is not ready, if known.
     pub(super) cause: Option<String>,
 }
 
-impl<'a> State<'a> {
+impl<'a> CredentialReadiness<'a> {
     pub(super) fn of(service: &'a Service) -> Self {
         let is_ready = service.credential.is_ready();
         let cause =
@@ -27,8 +27,8 @@ impl<'a> State<'a> {
     }
 }
 
-/// Whether all is ready, and the text that says what is not.
-pub(super) fn readiness<'a>(states: impl IntoIterator<Item = State<'a>>) -> (bool, String) {
+/// Whether Sidekey is ready, and a text that lists the services that are not.
+pub(super) fn readiness<'a>(states: impl IntoIterator<Item = CredentialReadiness<'a>>) -> (bool, String) {
     let (mut ready, mut text) = (true, String::new());
     for state in states.into_iter().filter(|state| !state.is_ready) {
         ready &= state.optional;
@@ -44,8 +44,8 @@ pub(super) fn readiness<'a>(states: impl IntoIterator<Item = State<'a>>) -> (boo
 mod tests {
     use super::*;
 
-    fn state(service: &'static str, optional: bool, is_ready: bool) -> State<'static> {
-        State {
+    fn state(service: &'static str, optional: bool, is_ready: bool) -> CredentialReadiness<'static> {
+        CredentialReadiness {
             service,
             optional,
             is_ready,
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn every_service_that_is_not_optional_must_have_a_credential() {
+    fn ready_needs_every_service_that_is_not_optional() {
         assert_eq!(readiness([state("a", false, true)]), (true, "ready\n".into()));
         assert_eq!(
             readiness([state("a", false, true), state("b", true, false)]),

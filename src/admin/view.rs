@@ -1,12 +1,12 @@
-//! What the API shows of a service: documents made of its state at one moment. Nothing in them can hold a secret.
+//! The documents of the API. They are made from the state at one moment, and nothing in them can hold a secret.
 
 use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::history::{History, INTERVAL, Verdict};
-use super::status::{Facts, Severity, State, TokenFacts};
+use super::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
+use super::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::oauth2::TokenStore;
 use crate::refresh::RefreshStatus;
 use crate::reload;
@@ -16,39 +16,47 @@ use crate::runtime::service::{RequestFailure, Service};
 /// `GET /api/v1/services`.
 #[derive(Serialize)]
 pub(super) struct ServicesView {
-    /// When this was made: what the page counts its times from, whatever the clock of the browser says.
+    /// The time of this response. The page counts from it rather than from the clock of the browser.
     now: Timestamp,
+    /// The version of Sidekey.
     version: &'static str,
+    /// When the process started.
     started: Timestamp,
-    /// What a request must bring.
+    /// The requests that require the admin token.
     access: AccessView,
     config: ConfigView,
-    /// How many there are of each severity.
+    /// The number of services of each severity.
     counts: Counts,
+    /// The services in the order of the configuration.
     services: Vec<ServiceView>,
 }
 
-/// What needs the admin token.
+/// The requests that require the admin token.
 #[derive(Serialize)]
 pub(super) struct AccessView {
-    pub(super) reading_needs_token: bool,
-    /// `null` where nothing can be changed at this address.
-    pub(super) changing_needs_token: Option<bool>,
+    /// Whether reading requires it.
+    pub(super) read_requires_token: bool,
+    /// Whether changing something requires it; `null` if nothing can be changed at this address.
+    pub(super) write_requires_token: Option<bool>,
 }
 
 /// The configuration in use.
 #[derive(Serialize)]
 struct ConfigView {
+    /// When the configuration in use was read.
     loaded: Timestamp,
+    /// Why the configuration on disk is not in use, if it cannot be used.
     failing: Option<FailingView>,
-    /// Certificate files on disk are not what is in use.
+    /// Why certificate files on disk are not in use, if they cannot be used.
     certificates_failing: Option<FailingView>,
 }
 
-/// What is on disk is not what is in use, because it cannot be used.
+/// Files on disk that cannot be used, so that their previous content stays in use.
 #[derive(Serialize)]
 struct FailingView {
+    /// Since when.
     since: Timestamp,
+    /// What is wrong; no secret, possibly several lines.
     error: String,
 }
 
@@ -70,16 +78,20 @@ impl ConfigView {
 /// `POST /api/v1/reload`.
 #[derive(Serialize)]
 pub(super) struct ReloadView {
-    /// The configuration on disk is in use now.
+    /// Whether the configuration on disk is in use now.
     ok: bool,
+    /// The outcome in plain words.
     message: String,
+    /// Services that are new.
     added: Vec<String>,
+    /// Services whose configuration changed.
     changed: Vec<String>,
+    /// Services that were removed.
     removed: Vec<String>,
-    /// What has new certificates.
+    /// Listeners, upstreams and others whose certificate files changed.
     certificates: Vec<String>,
-    /// Keys whose change takes effect at the next start only.
-    at_next_start: Vec<&'static str>,
+    /// Keys whose change takes effect after a restart only.
+    restart_required: Vec<&'static str>,
 }
 
 impl ReloadView {
@@ -89,7 +101,7 @@ impl ReloadView {
             Err(error) => (false, reload::Report::default(), Some(error.to_string())),
         };
         let mut message = match error {
-            Some(error) => format!("Not reloaded, what runs stays as it is: {error}"),
+            Some(error) => format!("Reload rejected, the configuration in use stays: {error}"),
             None if report.is_empty() => "Reloaded. Nothing has changed.".into(),
             None => format!(
                 "Reloaded. Services: {} added, {} changed, {} removed.",
@@ -101,31 +113,33 @@ impl ReloadView {
         if !report.certificates.is_empty() {
             message.extend([" New certificates: ", &report.certificates.join(", "), "."]);
         }
-        if !report.at_next_start.is_empty() {
-            let later = report.at_next_start.join(", ");
-            message.extend([" At the next start only: ", &later, "."]);
+        if !report.restart_required.is_empty() {
+            let keys = report.restart_required.join(", ");
+            message.extend([" Restart required for: ", &keys, "."]);
         }
-        let reload::Report { added, changed, removed, certificates, at_next_start, .. } = report;
-        Self { ok, message, added, changed, removed, certificates, at_next_start }
+        let reload::Report { added, changed, removed, certificates, restart_required, .. } = report;
+        Self { ok, message, added, changed, removed, certificates, restart_required }
     }
 }
 
 /// `POST /api/v1/services/{name}/refresh`.
 #[derive(Serialize)]
 pub(super) struct RefreshView {
-    /// There is a new token.
+    /// Whether there is a new token.
     pub(super) ok: bool,
+    /// The outcome in plain words.
     pub(super) message: String,
-    /// As it is after that.
+    /// The service after the refresh.
     pub(super) service: ServiceView,
 }
 
+/// The number of services of each severity.
 #[derive(Serialize, Default)]
 struct Counts {
     total: usize,
-    broken: usize,
+    error: usize,
     warning: usize,
-    waiting: usize,
+    starting: usize,
     ok: usize,
 }
 
@@ -140,9 +154,9 @@ impl ServicesView {
         let mut counts = Counts { total: services.len(), ..Counts::default() };
         for service in &services {
             match service.severity {
-                Severity::Broken => counts.broken += 1,
+                Severity::Error => counts.error += 1,
                 Severity::Warning => counts.warning += 1,
-                Severity::Waiting => counts.waiting += 1,
+                Severity::Starting => counts.starting += 1,
                 Severity::Ok => counts.ok += 1,
             }
         }
@@ -162,45 +176,64 @@ impl ServicesView {
 /// One service.
 #[derive(Serialize)]
 pub(super) struct ServiceView {
+    /// The name in the configuration.
     name: String,
+    /// The kind of credential: `type` in the configuration, such as `oauth2`.
     kind: &'static str,
+    /// The URL that requests go to.
     upstream: String,
+    /// Whether readiness ignores the service.
     optional: bool,
-    /// There is a usable credential right now: what `/readyz` asks for.
+    /// Whether there is a usable credential right now, which `/readyz` checks.
     ready: bool,
-    state: State,
+    state: ServiceStatus,
     severity: Severity,
+    /// The state in plain words.
     summary: String,
-    advice: Option<&'static str>,
+    /// What to do about it; empty if there is nothing to do.
+    suggestions: Vec<&'static str>,
+    /// The token; `null` for a static credential.
     token: Option<TokenView>,
+    /// The last error, if there was no success since.
     last_error: Option<ErrorView>,
     traffic: TrafficView,
 }
 
-/// Times of its token; of the current one, whether it is still valid or not.
+/// A service's current token, expired or not, and its refreshes.
 #[derive(Serialize)]
 struct TokenView {
-    /// `token_url` without its query, or `issuer`.
+    /// Where it comes from: `token_url` without its query, or `issuer`.
     endpoint: Option<String>,
+    /// When it was issued; `null` before the first token.
     issued: Option<Timestamp>,
+    /// When it expires.
     expires: Option<Timestamp>,
+    /// Its lifetime when it was issued.
     lifetime_seconds: Option<f64>,
+    /// When a token was last obtained.
     last_refresh: Option<Timestamp>,
+    /// When the next token request is due.
     next_refresh: Option<Timestamp>,
+    /// Token requests that failed since the last success.
     consecutive_failures: u32,
+    /// When the first of them failed.
     failing_since: Option<Timestamp>,
 }
 
-/// What last went wrong and has not gone right since.
+/// The last error of a service.
 #[derive(Serialize)]
 struct ErrorView {
     source: Source,
-    /// Of a token request: the `reason` of `sidekey_token_requests_total`. Of a request: the `Sidekey-Error`.
+    /// For the token endpoint, the `reason` of `sidekey_token_requests_total`; for the upstream, the `Sidekey-Error`, or
+    /// `unauthorized` for a 401.
     reason: &'static str,
+    /// The error in plain words.
     message: String,
+    /// When it occurred, if known.
     at: Option<Timestamp>,
 }
 
+/// Where an error came from.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Source {
@@ -208,16 +241,20 @@ enum Source {
     Upstream,
 }
 
-/// The last ten minutes, the oldest first.
+/// The traffic of the last ten minutes, oldest first.
 #[derive(Serialize)]
 struct TrafficView {
+    /// Requests in flight.
     in_flight: i64,
-    /// Over the last minute.
+    /// The request rate over the last minute.
     requests_per_second: f64,
+    /// The time between two samples.
     interval_seconds: u64,
+    /// Requests in each sample.
     requests: Vec<u64>,
+    /// Responses 5xx, and responses 401 of the upstream, in each sample.
     errors: Vec<u64>,
-    /// Means, in milliseconds.
+    /// The mean latency in each sample; `null` if it has no request.
     latency_ms: Vec<Option<f64>>,
 }
 
@@ -225,18 +262,19 @@ impl ServiceView {
     pub(super) fn of(service: &Service, history: &History) -> Self {
         let store = service.credential.store();
         let status = store.map(|store| store.status());
-        let verdict = history.verdict(&service.metrics.totals());
-        let failure = service.last_failure.get().filter(|_| matches!(verdict, Verdict::Unreachable(_)));
-        let facts = Facts {
-            token: store.zip(status.as_ref()).map(|(store, status)| TokenFacts {
+        let upstream_status = history.upstream_status(&service.metrics.totals());
+        let failure =
+            service.last_failure.get().filter(|_| matches!(upstream_status, UpstreamStatus::Unreachable(_)));
+        let inputs = StatusInputs {
+            token: store.zip(status.as_ref()).map(|(store, status)| TokenInputs {
                 usable: service.credential.is_ready(),
-                ever: store.expiry().is_some(),
+                issued: store.expiry().is_some(),
                 last_error: status.last_error.clone(),
             }),
-            verdict,
+            upstream_status,
             cause: failure.as_ref().map(|failure| failure.cause.clone()),
         };
-        let (state, severity) = (facts.state(), facts.severity());
+        let (state, severity) = (inputs.state(), inputs.severity());
         Self {
             name: service.name.clone(),
             kind: service.kind,
@@ -245,8 +283,8 @@ impl ServiceView {
             ready: service.credential.is_ready(),
             state,
             severity,
-            summary: facts.summary(),
-            advice: facts.advice(),
+            summary: inputs.summary(),
+            suggestions: inputs.suggestion().into_iter().collect(),
             token: store
                 .zip(status.as_ref())
                 .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
@@ -273,12 +311,16 @@ impl TokenView {
 }
 
 impl ErrorView {
-    fn of(state: State, status: Option<RefreshStatus>, failure: Option<RequestFailure>) -> Option<Self> {
-        if let (State::Unreachable, Some(failure)) = (state, failure) {
+    fn of(
+        state: ServiceStatus,
+        status: Option<RefreshStatus>,
+        failure: Option<RequestFailure>,
+    ) -> Option<Self> {
+        if let (ServiceStatus::Unreachable, Some(failure)) = (state, failure) {
             let RequestFailure { at, reason, cause } = failure;
             return Some(Self { source: Source::Upstream, reason, message: cause, at: Some(Timestamp(at)) });
         }
-        if state == State::Rejected {
+        if state == ServiceStatus::Unauthorized {
             let message = "the upstream answered 401".into();
             return Some(Self { source: Source::Upstream, reason: "unauthorized", message, at: None });
         }
@@ -295,7 +337,7 @@ impl TrafficView {
         Self {
             in_flight: service.metrics.in_flight(),
             requests_per_second: (history.rate() * 100.0).round() / 100.0,
-            interval_seconds: INTERVAL.as_secs(),
+            interval_seconds: SAMPLE_INTERVAL.as_secs(),
             requests: history.samples().map(|sample| sample.requests).collect(),
             errors: history.samples().map(|sample| sample.errors).collect(),
             latency_ms: history.samples().map(|sample| sample.latency.map(milliseconds)).collect(),
@@ -303,7 +345,7 @@ impl TrafficView {
     }
 }
 
-/// A moment, written as RFC 3339 in UTC with milliseconds.
+/// A point in time, written as RFC 3339 in UTC with milliseconds.
 pub(super) struct Timestamp(pub(super) SystemTime);
 
 impl Serialize for Timestamp {
@@ -319,7 +361,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
-    fn times_are_rfc_3339() {
+    fn timestamp_is_rfc_3339() {
         let shown = |time| serde_json::to_string(&Timestamp(time)).unwrap();
         assert_eq!(
             shown(UNIX_EPOCH + Duration::from_millis(1_709_210_096_789)),

@@ -42,7 +42,7 @@ pub struct App {
     pub(super) factory: ServiceFactory,
     admin: ListenerInfo,
     admin_socket: Arc<BoundListener>,
-    pub(super) admin_rules: Arc<admin::Rules>,
+    pub(super) access_policy: Arc<admin::AccessPolicy>,
     pub(super) state: Mutex<State>,
     reloader: Reloader,
     /// The files whose certificates are shown to others.
@@ -114,9 +114,9 @@ impl App {
         let admin = ListenerInfo { kind: "admin", service: None, address: admin_listener.address.clone() };
         let (reloader, watcher) = reload::new(metrics.reload());
         registry.register(Box::new(admin::service_states(runtime.clone())))?;
-        let state = admin::State { runtime: runtime.clone(), registry, reloader: reloader.clone() };
-        let admin_server = AdminServer { listener: admin_listener, admin: Admin::new(&config.admin, state) };
-        let admin_rules = admin_server.admin.rules();
+        let admin_api = Admin::new(&config.admin, runtime.clone(), registry, reloader.clone());
+        let access_policy = admin_api.access();
+        let admin_server = AdminServer { listener: admin_listener, admin: admin_api };
         tokio::spawn(sweep_idle_connections(runtime.clone()));
         let (certificates, files) = watch::channel(expiry::files(config));
         tokio::spawn(expiry::follow(files, metrics.certificates()));
@@ -131,7 +131,7 @@ impl App {
             factory,
             admin,
             admin_socket,
-            admin_rules,
+            access_policy,
             state: Mutex::new(state),
             reloader,
             certificates,

@@ -90,7 +90,7 @@ impl App {
         state.listeners.close_removed(&closed);
         let mut report = services::retire_removed(&state.services, &services, &self.metrics);
         restart_only::compare(&state.config, &config, &mut report);
-        self.admin_rules.replace(&config.admin);
+        self.access_policy.replace(&config.admin);
         // A level that was set by the admin API stays unless the configuration has another one than before.
         if let Some(log) = self.log.get().filter(|_| state.config.log.level != config.log.level) {
             log.set(&config.log);

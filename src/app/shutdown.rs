@@ -43,8 +43,8 @@ impl App {
         traces.end().await;
         match self.plane.in_flight() {
             0 => tracing::info!("stopped"),
-            cut => tracing::warn!(
-                requests.aborted = cut,
+            aborted => tracing::warn!(
+                requests.aborted = aborted,
                 "stopped with requests in flight: they took longer than `shutdown.drain`"
             ),
         }

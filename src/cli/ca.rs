@@ -1,4 +1,4 @@
-//! `sidekey ca init`: a certificate authority for interception, which can sign for the configured hosts and for no other.
+//! `sidekey ca init`: generates a certificate authority for interception that can sign for the configured hosts only.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -17,14 +17,14 @@ use rcgen::{
 use super::ConfigArg;
 use crate::config::{Config, Host};
 
-/// Long enough that nobody has to think of it, short enough that it ends.
-const VALID: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
-/// For clocks that are late.
-const SINCE: Duration = Duration::from_secs(24 * 3600);
+/// Long enough not to be a burden, short enough that a stolen key becomes useless.
+const VALIDITY: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
+/// How far the start of validity is set back, for machines whose clock is slow.
+const BACKDATE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Ca {
-    /// Make a CA for `intercept`: certificate and key, for the hosts of the configured services only.
+    /// Generate a CA for `intercept`: certificate and key, for the hosts of the configured services only.
     Init(Init),
 }
 
@@ -32,10 +32,10 @@ pub(super) enum Ca {
 pub(super) struct Init {
     #[command(flatten)]
     config: ConfigArg,
-    /// Where to write `sidekey-ca.crt` and `sidekey-ca.key`. Files that are there are never overwritten.
+    /// The folder for `sidekey-ca.crt` and `sidekey-ca.key`. Existing files are never overwritten.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Make a CA that can sign for every host, with no look at a configuration. Whoever gets its key can be any server to
+    /// Generate a CA that can sign for every host; no configuration is read. Whoever has its key can impersonate any server to
     /// those who trust it.
     #[arg(long)]
     unconstrained: bool,
@@ -44,7 +44,7 @@ pub(super) struct Init {
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
 pub(super) fn ca(command: &Ca) -> ExitCode {
     let Ca::Init(init) = command;
-    match make(init) {
+    match init_ca(init) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -54,17 +54,14 @@ pub(super) fn ca(command: &Ca) -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "an operator reads it")]
-fn make(init: &Init) -> anyhow::Result<()> {
+fn init_ca(init: &Init) -> anyhow::Result<()> {
     let hosts = if init.unconstrained { Vec::new() } else { hosts(&init.config.config)? };
-    let (certificate, key) = authority(&hosts, init.unconstrained)?;
-    fs::create_dir_all(&init.out).with_context(|| format!("cannot make {}", init.out.display()))?;
+    let (certificate, key) = generate_ca(&hosts, init.unconstrained)?;
+    fs::create_dir_all(&init.out).with_context(|| format!("cannot create {}", init.out.display()))?;
     let (cert_file, key_file) = (init.out.join("sidekey-ca.crt"), init.out.join("sidekey-ca.key"));
     for file in [&cert_file, &key_file] {
         if file.symlink_metadata().is_ok() {
-            bail!(
-                "{} is there already; a CA is never overwritten, because callers may trust it",
-                file.display()
-            );
+            bail!("{} exists; a CA is never overwritten, because callers may trust it", file.display());
         }
     }
     write(&key_file, 0o600, &key)?;
@@ -84,33 +81,31 @@ fn make(init: &Init) -> anyhow::Result<()> {
 In the configuration:
   intercept: {{ ca_cert: {cert}, ca_key: {key} }}
 
-docs/CLIENTS.md says how each kind of caller is told to trust it.",
-        cert = shown(&cert_file),
-        key = shown(&key_file),
+docs/CLIENTS.md shows how to make each kind of caller trust it.",
+        cert = absolute(&cert_file),
+        key = absolute(&key_file),
     );
     Ok(())
 }
 
 fn hosts(config: &Path) -> anyhow::Result<Vec<Host>> {
     let hosts = Config::hosts(config).map_err(|error| {
-        anyhow::anyhow!(
-            "{error}\nThe hosts that the CA may sign for come from there; --config names another file."
-        )
+        anyhow::anyhow!("{error}\nThe CA may sign for the hosts in that file; --config names another one.")
     })?;
     if hosts.is_empty() {
-        bail!("{}: no service with an `upstream` in it, so there is no host to sign for", config.display());
+        bail!("{}: no service has an `upstream`, so there is no host to sign for", config.display());
     }
     Ok(hosts)
 }
 
-/// Certificate and key in PEM.
-fn authority(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, String)> {
+/// Generates certificate and key, in PEM.
+fn generate_ca(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, String)> {
     let mut params = CertificateParams::default();
     let now = SystemTime::now();
-    params.not_before = (now - SINCE).into();
-    params.not_after = (now + VALID).into();
+    params.not_before = (now - BACKDATE).into();
+    params.not_after = (now + VALIDITY).into();
     params.distinguished_name = DistinguishedName::new();
-    // Two of them must be told apart in a list of trusted ones.
+    // Distinguishes two CAs in a list of trusted ones.
     params.distinguished_name.push(DnType::CommonName, format!("Sidekey CA {:08x}", fastrand::u32(..)));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -119,7 +114,8 @@ fn authority(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, Str
     Ok((ca.pem(), ca.key().serialize_pem()))
 }
 
-/// RFC 5280 §4.2.1.10: a kind of name of which none is permitted has to be excluded as a whole, or all of it passes.
+/// Name constraints for the hosts (RFC 5280 §4.2.1.10). A type of name of which none is permitted has to be excluded as a whole;
+/// otherwise every name of that type is permitted.
 fn constraints(hosts: &[Host]) -> NameConstraints {
     let mut permitted = Vec::new();
     let (mut names, mut addresses) = (false, false);
@@ -145,7 +141,7 @@ fn constraints(hosts: &[Host]) -> NameConstraints {
         }
     }
     if !names {
-        // RFC 6761 §6.4: no host has it.
+        // No host has a name under `invalid` (RFC 6761 §6.4).
         permitted.push(GeneralSubtree::DnsName("invalid".into()));
     }
     NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded }
@@ -160,6 +156,6 @@ fn write(path: &Path, mode: u32, content: &str) -> anyhow::Result<()> {
     written.or_else(|error: io::Error| bail!("cannot write {}: {error}", path.display()))
 }
 
-fn shown(path: &Path) -> String {
+fn absolute(path: &Path) -> String {
     std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
 }

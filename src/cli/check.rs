@@ -1,5 +1,5 @@
-//! `sidekey check`: everything that can be said of a configuration without asking the network; with `--online`, also
-//! whether the servers that it names can be reached.
+//! `sidekey check`: checks a configuration without the network. With `--online`, also checks whether the servers that it names can
+//! be reached.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,12 +15,12 @@ use crate::secret::CommandCache;
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
-    /// Also connect to every upstream and token endpoint: name, TCP, TLS. Nothing is asked of them, no credential is sent.
+    /// Also connect to every upstream and token endpoint (DNS, TCP, TLS). No request and no credential is sent.
     #[arg(long)]
     online: bool,
 }
 
-/// Prints the services as a table, and warnings; fails on any mistake.
+/// Prints the services as a table, and warnings. Fails if the configuration has an error.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn check(args: &Args) -> ExitCode {
     let path: &Path = &args.config.config;
@@ -33,7 +33,7 @@ pub(super) fn check(args: &Args) -> ExitCode {
         eprintln!("warning: {}:{}: {}: {}", path.display(), warning.line, warning.path, warning.message);
     }
     let count = config.services.len();
-    println!("\n{}: {count} {}, no mistake", path.display(), if count == 1 { "service" } else { "services" });
+    println!("\n{}: {count} {}, no error", path.display(), if count == 1 { "service" } else { "services" });
     if !args.online {
         return ExitCode::SUCCESS;
     }
@@ -56,13 +56,13 @@ fn probe(config: &Config) -> anyhow::Result<Vec<ProbeResult>> {
     runtime.block_on(async { Ok(diagnose::probe_all(app::probe_targets(config)?).await) })
 }
 
-/// A line for each server.
+/// A table with one row for each server.
 fn probe_table(results: &[ProbeResult]) -> String {
     let rows = results.iter().map(|server| {
         let outcome = server.problem.as_ref().map_or("OK".into(), |problem| format!("FAILED: {problem}"));
         [server.service.clone(), server.role.as_str().into(), server.host.clone(), outcome]
     });
-    aligned(["SERVICE", "SERVER", "HOST", "REACHED"], rows)
+    aligned(["SERVICE", "SERVER", "HOST", "RESULT"], rows)
 }
 
 fn table(config: &Config) -> String {
@@ -82,12 +82,12 @@ fn aligned(head: [&str; 4], rows: impl Iterator<Item = [String; 4]>) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Every URL.
+/// All upstream URLs of a service.
 fn upstreams(service: &ServiceConfig) -> String {
     service.upstreams().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// How a caller reaches a service.
+/// The ways in which a caller can address a service.
 fn ways_in(config: &Config, service: &ServiceConfig) -> String {
     let prefixed = config.listen.iter().map(|listen| format!("{listen}/{}", service.name));
     let hosts = service.hosts.iter().map(|host| format!("Host: {host}"));

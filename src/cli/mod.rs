@@ -8,6 +8,7 @@ mod probe;
 mod run;
 mod schema;
 mod sd_notify;
+mod serve;
 mod test;
 mod upgrade;
 
@@ -20,8 +21,8 @@ use crate::config::Config;
 use crate::credential::AUTH_KINDS;
 use crate::secret::CommandCache;
 
-/// Bad usage or a bad configuration (`EX_USAGE` of sysexits).
-const USAGE: u8 = 64;
+/// The exit code for wrong usage or a wrong configuration (`EX_USAGE` of sysexits).
+const EXIT_USAGE: u8 = 64;
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
 #[derive(Debug, Parser)]
@@ -33,20 +34,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve: callers in, credentials out.
+    /// Run the proxy.
     Run(run::Args),
-    /// Read the configuration, say all that is wrong with it, and show its services.
+    /// Check the configuration: report every error in it, and list its services.
     Check(check::Args),
-    /// Obtain a service's credential, call its upstream once, and say what came of it.
+    /// Test a service: obtain its credential, call its upstream once, and explain the outcome.
     Test(test::Args),
-    /// The certificate authority of interception.
+    /// Manage the certificate authority for interception.
     #[command(subcommand)]
     Ca(ca::Ca),
-    /// Log in once for a service whose grant needs a person: authorization code, or device code.
+    /// Log in to a service whose grant needs a user: authorization code, or device code.
     Login(login::Args),
-    /// Try it: an echo upstream, a token endpoint and one service of each kind, on loopback, with nothing to set up.
+    /// Start a demo on loopback: an echo upstream, a token endpoint and one service of each kind.
     Demo(demo::Args),
-    /// Ask a running Sidekey whether it is ready: for the health check of a container.
+    /// Ask a running Sidekey whether it is ready, for the health check of a container.
     Probe(probe::Args),
     /// Print the JSON Schema of the services file, for editors.
     Schema,
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
     match cli.command {
@@ -80,16 +81,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads the configuration, or says what is wrong with it and gives the exit code.
+/// Reads the configuration. Prints its errors and returns the exit code if it is wrong.
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
 fn load(path: &Path, commands: &CommandCache) -> Result<Config, ExitCode> {
     Config::load_with(path, commands, AUTH_KINDS).map_err(|error| {
         eprintln!("{error}");
-        ExitCode::from(USAGE)
+        ExitCode::from(EXIT_USAGE)
     })
 }
 
-/// Says why it did not start: in the log, or on standard error where nothing is logged (yet, or at all).
+/// Reports why the program did not start: in the log, or on standard error if errors are not logged.
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
 fn cannot_start(error: &anyhow::Error) -> ExitCode {
     if tracing::enabled!(tracing::Level::ERROR) {

@@ -1,4 +1,4 @@
-//! `sidekey test`: does this service work, and if not, what is to be changed?
+//! `sidekey test`: tests whether a service works, and says what to change if it does not.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::{ConfigArg, USAGE, cannot_start, load};
+use super::{ConfigArg, EXIT_USAGE, cannot_start, load};
 use crate::app::build_standalone;
 use crate::config::{Config, Grant, OAuth2};
 use crate::diagnose;
@@ -22,26 +22,26 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 pub(super) struct Args {
     /// The service, by its name in the configuration.
     service: String,
-    /// The path to GET, below that of `upstream`; one that is known to work says most.
+    /// The path to GET, appended to the path of `upstream`. A path that is known to work gives the clearest result.
     #[arg(default_value = "/")]
     path: String,
-    /// Print a JSON object in place of text.
+    /// Print a JSON object instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
 
-/// Obtains the credential, calls the upstream once, and says what that means.
+/// Obtains the credential, calls the upstream once, and prints the report.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn test(args: &Args) -> ExitCode {
     let config = match load(&args.config.config, &CommandCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(message) = usable(args, &config, &args.config.config) {
+    if let Err(message) = validate(args, &config, &args.config.config) {
         eprintln!("{message}");
-        return ExitCode::from(USAGE);
+        return ExitCode::from(EXIT_USAGE);
     }
     let report = match report(args, &config) {
         Ok(report) => report,
@@ -55,8 +55,8 @@ pub(super) fn test(args: &Args) -> ExitCode {
     if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether the test can be made, and does no harm.
-fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
+/// Checks that the test is possible and does no harm.
+fn validate(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
     let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
         let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
         return Err(format!(
@@ -67,14 +67,16 @@ fn usable(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
         ));
     };
     if !args.path.starts_with('/') || !args.path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("PATH begins with `/` and is visible ASCII; anything else is percent-encoded".into());
+        return Err(
+            "PATH must begin with `/` and consist of visible ASCII; percent-encode anything else".into()
+        );
     }
     let grant = service.auth.settings::<OAuth2>().map(|oauth2| &oauth2.grant);
-    // With most providers a refresh token is good for one request, and here the next one would be lost.
+    // Most providers accept a refresh token only once, and without `state` the next one would be lost.
     if matches!(grant, Some(Grant::RefreshToken(_))) && config.state.is_none() {
         return Err(format!(
-            "a test of `{}` might use up its refresh token, and the next one would be lost: `state` keeps it, so \
-             configure that first",
+            "a test of `{}` might use up its refresh token, and the next one would be lost: configure `state` first, which \
+             keeps it",
             args.service
         ));
     }
@@ -91,17 +93,17 @@ fn report(args: &Args, config: &Config) -> anyhow::Result<TestReport> {
     })
 }
 
-/// For people: what was done, then what it means.
+/// The report as text: what was done, then what it means.
 fn text(report: &TestReport) -> String {
     let mut rows = vec![("service", report.service.clone()), ("credential", report.credential.to_owned())];
     if let Some(token) = &report.token {
-        rows.push(("token", about(token)));
+        rows.push(("token", describe(token)));
         for (name, value) in token.claims.iter().flatten() {
             rows.push(("", format!("{name}: {}", claim(name, value))));
         }
     }
     rows.push(("request", format!("{} {}", report.method, report.url)));
-    if let (Some(status), Some(milliseconds)) = (report.status, report.milliseconds) {
+    if let (Some(status), Some(milliseconds)) = (report.status, report.duration_ms) {
         let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         rows.push(("answer", format!("{status} {} after {milliseconds} ms", reason.unwrap_or_default())));
     }
@@ -112,21 +114,21 @@ fn text(report: &TestReport) -> String {
     for (name, value) in rows {
         let _ = writeln!(out, "{name:<12}{value}");
     }
-    let _ = writeln!(out, "\n{}", report.meaning);
-    for line in &report.advice {
+    let _ = writeln!(out, "\n{}", report.summary);
+    for line in &report.suggestions {
         let _ = writeln!(out, "  - {line}");
     }
     out
 }
 
-fn about(token: &TokenReport) -> String {
-    let TokenReport { kind, seconds_left, lifetime_seconds, scope, .. } = token;
+fn describe(token: &TokenReport) -> String {
+    let TokenReport { kind, expires_in_seconds, lifetime_seconds, scope, .. } = token;
     let scope = scope.as_ref().map_or_else(String::new, |scope| format!(", scope {scope}"));
     let opaque = if token.claims.is_some() { ", a JWT (not verified here):" } else { "" };
-    format!("{kind}, {seconds_left} s left of {lifetime_seconds}{scope}{opaque}")
+    format!("{kind}, {expires_in_seconds} s left of {lifetime_seconds}{scope}{opaque}")
 }
 
-/// Text as it is, and points in time for people as well.
+/// The value of a claim; a point in time is followed by a readable form.
 fn claim(name: &str, value: &Value) -> String {
     let time = value.as_u64().filter(|_| matches!(name, "exp" | "iat" | "nbf"));
     let time = time.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));

@@ -1,4 +1,4 @@
-//! A new binary in place of the running one: both sides of the command line's part in it.
+//! An upgrade without downtime: a new process takes over the sockets of the running one. Both sides of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,32 +13,33 @@ use crate::net::fd_transfer;
 use crate::net::fd_transfer::OldProcess;
 use crate::net::listener::InheritedSockets;
 
-/// The new process waits so long for its first tokens before it serves.
-const FIRST_TOKENS: Duration = Duration::from_secs(30);
+/// How long the new process waits for its first tokens before it serves.
+const FIRST_TOKEN_LIMIT: Duration = Duration::from_secs(30);
 
-/// Starts, on the sockets of the process that runs where there is one; that one is relieved once this one serves.
+/// Starts the program. With `take_over`, it takes the sockets of the running process, if there is one, and tells that process once
+/// it serves.
 ///
-/// `passed` is what a service manager listens at; a process that runs has the same sockets.
+/// `passed` are the sockets of a service manager; a running process has the same ones.
 pub(super) async fn start(
     config: &Config,
     take_over: bool,
     mut passed: InheritedSockets,
 ) -> anyhow::Result<Arc<App>> {
-    let Some((mut inherited, old_process)) = (if take_over { ask(config)? } else { None }) else {
+    let Some((mut inherited, old_process)) = (if take_over { receive_sockets(config)? } else { None }) else {
         return App::start_on(config, &mut passed);
     };
-    let app = App::start_upgrade(config, &mut inherited, FIRST_TOKENS).await?;
-    old_process.confirm_ready().context("the old process cannot be told that it is relieved")?;
+    let app = App::start_upgrade(config, &mut inherited, FIRST_TOKEN_LIMIT).await?;
+    old_process.confirm_ready().context("cannot tell the old process that it is replaced")?;
     tracing::info!("took over from the old process");
     Ok(app)
 }
 
-fn ask(config: &Config) -> anyhow::Result<Option<(InheritedSockets, OldProcess)>> {
+fn receive_sockets(config: &Config) -> anyhow::Result<Option<(InheritedSockets, OldProcess)>> {
     let path =
         config.upgrade_sock.as_deref().context("`--upgrade` needs `upgrade_sock` in the configuration")?;
     match fd_transfer::receive_sockets(path) {
         Ok(both) => Ok(Some(both)),
-        Err(error) if is_nobody(&error) => {
+        Err(error) if is_absent(&error) => {
             tracing::warn!("no process offers sockets at {}: starting without an upgrade", path.display());
             Ok(None)
         }
@@ -46,39 +47,39 @@ fn ask(config: &Config) -> anyhow::Result<Option<(InheritedSockets, OldProcess)>
     }
 }
 
-fn is_nobody(error: &std::io::Error) -> bool {
+fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
 }
 
-/// Offers the sockets to the process that comes next, where the configuration says so; resolves when it serves.
+/// Offers the sockets to a later process at `path`, if there is one; resolves when that process serves.
 pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output = ()> + use<> {
-    let (relieved, is_relieved) = oneshot::channel();
+    let (replaced, is_replaced) = oneshot::channel();
     if let Some(path) = path {
         let app = app.clone();
         let offered = fd_transfer::serve_sockets(path, Box::new(move || app.sockets()), move || {
-            let _ = relieved.send(());
+            let _ = replaced.send(());
         });
         if let Err(error) = offered {
             tracing::error!("cannot offer sockets at {}, so no upgrade is possible: {error}", path.display());
         }
     }
     async move {
-        // Dropped where nothing is offered.
-        if is_relieved.await.is_err() {
+        // An error means that the sender was dropped: nothing is offered.
+        if is_replaced.await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Starts the binary that stands now where this one was started from, to take over.
-pub(super) fn spawn() {
+/// Starts the binary that is now at the path of this one, to take over.
+pub(super) fn spawn_new_process() {
     let mut arguments = std::env::args_os();
     let Some(program) = arguments.next() else { return };
     let arguments: Vec<_> = arguments.filter(|argument| argument != "--upgrade").collect();
     match std::process::Command::new(&program).args(arguments).arg("--upgrade").spawn() {
         Ok(mut child) => {
             tracing::info!(process.id = child.id(), "started a new process to take over");
-            // Waited for, so that one that fails is no zombie.
+            // Waited for, so that one that fails does not stay a zombie.
             std::thread::spawn(move || match child.wait() {
                 Ok(status) => tracing::error!("the new process has ended ({status}); this process continues"),
                 Err(error) => tracing::error!("cannot wait for the new process: {error}"),

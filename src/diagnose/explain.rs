@@ -27,13 +27,13 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
         SourceErrorKind::Refused => {
             let suggestions = match error.code.as_deref() {
                 Some("invalid_client") => {
-                    "The client is not known there, or its proof is wrong: compare `client_id` and the secret or key."
+                    "The client is unknown there, or its authentication is wrong: compare `client_id` and the secret or key."
                 }
                 Some("invalid_scope") => {
                     "A scope in `scopes` is unknown there, or not granted to this client; `scope_separator` may matter."
                 }
                 Some("invalid_grant") => {
-                    "What was granted has ended or was revoked: a new refresh token, password or login is needed."
+                    "The grant has expired or was revoked: a new refresh token, password or login is needed."
                 }
                 Some("unauthorized_client") => {
                     "The client may not use this `grant_type`: allow it at the provider."
@@ -43,7 +43,7 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
                     "The `resource` or `audience` in `endpoint_params` is unknown there."
                 }
                 Some("invalid_request") => {
-                    "A parameter is missing or wrong: many providers want `audience` or `resource` in `endpoint_params`, or another `auth_method`."
+                    "A parameter is missing or wrong: many providers require `audience` or `resource` in `endpoint_params`, or another `auth_method`."
                 }
                 _ => {
                     "Compare `client_id`, the secret, `auth_method` and `scopes` with what is registered at the provider."
@@ -53,32 +53,34 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
         }
         SourceErrorKind::Tls => diagnosis(
             summary,
-            [PRIVATE_CA, "`tls` of `auth` is meant: that of the service is for the upstream."],
+            [PRIVATE_CA, "This is about `tls` under `auth`; that of the service is for the upstream."],
         ),
         SourceErrorKind::Connect => diagnosis(
             summary,
             [
-                "Does the host in `token_url` resolve from this machine, and does a firewall let it through to that port?",
-                "Where the way out is a proxy, `proxy_url` names it: variables such as `HTTPS_PROXY` are not looked at.",
+                "Does the host in `token_url` resolve on this machine, and does a firewall allow connections to that port?",
+                "If connections have to go through a proxy, set `proxy_url`: variables such as `HTTPS_PROXY` are not used.",
             ],
         ),
         SourceErrorKind::Timeout => diagnosis(
             summary,
-            ["The endpoint is slow, or a firewall drops what is sent: try from this machine with curl."],
+            ["The endpoint is slow, or a firewall drops packets: try curl from this machine."],
         ),
         SourceErrorKind::RateLimited => diagnosis(
             summary,
-            ["The provider asks to wait: too many token requests, perhaps by others with the same client."],
+            [
+                "The provider limits token requests: there were too many, perhaps from other programs with the same client.",
+            ],
         ),
         SourceErrorKind::ServerError => {
-            diagnosis(summary, ["The provider has trouble of its own; Sidekey goes on trying while it runs."])
+            diagnosis(summary, ["The provider has an internal error; a running Sidekey keeps trying."])
         }
         SourceErrorKind::Malformed => {
             diagnosis(summary, ["Is `token_url` the token endpoint itself, and not a login page or the API?"])
         }
         SourceErrorKind::Local => diagnosis(
             summary,
-            ["What is wrong is on this machine: a file or a secret that cannot be read or written."],
+            ["The cause is on this machine: a file or a secret that cannot be read or written."],
         ),
         SourceErrorKind::LoginRequired => diagnosis(summary, ["Run `sidekey login` for this service first."]),
     }
@@ -88,12 +90,11 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
 pub(crate) fn token_missing(token_limit: Duration) -> Diagnosis {
     diagnosis(
         format!("No token within {} s, so the upstream was not called.", token_limit.as_secs()),
-        ["The token endpoint has not answered yet: is it slow, or does a firewall drop what is sent?"],
+        ["The token endpoint has not answered yet: is it slow, or does a firewall drop packets?"],
     )
 }
 
-const PRIVATE_CA: &str =
-    "If the server has a certificate of a private authority, name that in `tls: { ca_file: PATH }`.";
+const PRIVATE_CA: &str = "If the server's certificate is from a private CA, set `tls: { ca_file: PATH }`.";
 
 /// The upstream did not respond.
 pub(crate) fn request_failed(error: &ProbeError) -> Diagnosis {
@@ -105,16 +106,18 @@ pub(crate) fn request_failed(error: &ProbeError) -> Diagnosis {
         }
         ProbeError::Timeout => diagnosis(
             summary,
-            ["The upstream took the request and did not answer: try another PATH, or `timeouts.first_byte`."],
+            [
+                "The upstream accepted the request and did not answer: try another PATH, or raise `timeouts.first_byte`.",
+            ],
         ),
         ProbeError::Closed | ProbeError::Broken(_) | ProbeError::NotHttp => diagnosis(
             summary,
             [
-                "Is the port in `upstream` that of the API? A port for TLS that is called by `http://` looks like this, and so does one for HTTP/2 alone.",
+                "Is the port in `upstream` that of the API? A TLS port behind `http://` fails like this, and so does a port that speaks HTTP/2 only.",
             ],
         ),
         ProbeError::NoCredential => {
-            diagnosis(summary, ["The token ended before it could be sent: its lifetime is very short."])
+            diagnosis(summary, ["The token expired before it could be sent: its lifetime is very short."])
         }
     }
 }
@@ -134,16 +137,16 @@ fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosi
     let key = role.key();
     let suggestions = match error {
         ConnectError::Dns { .. } => format!(
-            "The host in `{key}` does not resolve from this machine: is it written right, and does the DNS here know it?"
+            "The host in `{key}` does not resolve on this machine: is it spelled correctly, and does the DNS here have it?"
         ),
         ConnectError::Tls { source, .. } => return tls_failed(summary, &source.to_string(), role),
         ConnectError::Tcp(_) => format!(
-            "Nothing takes connections there: is the port in `{key}` right, is the server up, does a firewall refuse?"
+            "No server accepts connections there: is the port in `{key}` right, is the server up, does a firewall reject them?"
         ),
         ConnectError::Proxy { .. } => {
             let whose = if role == Role::Upstream { "the service's" } else { "`auth`'s" };
             format!(
-                "The proxy of {whose} `proxy_url` does not let it through: does it allow this host and port, and does it want a login?"
+                "The proxy in {whose} `proxy_url` does not open the connection: does it allow this host and port, and does it require a login?"
             )
         }
         ConnectError::Timeout { .. }
@@ -151,9 +154,7 @@ fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosi
         | ConnectError::Http2 { .. }
         | ConnectError::Upgrade => {
             let limit = if role == Role::Collector { "" } else { " `timeouts.connect` is the limit." };
-            format!(
-                "A firewall that drops what is sent looks like this; so does a server that is overloaded.{limit}"
-            )
+            format!("A firewall that drops packets looks like this, and so does an overloaded server.{limit}")
         }
     };
     Diagnosis { summary, suggestions: vec![suggestions] }
@@ -171,33 +172,34 @@ fn tls_failed(summary: String, cause: &str, role: Role) -> Diagnosis {
     {
         PRIVATE_CA
     } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
-        "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies another one."
+        "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies a different one."
     } else if cause.contains("Expired")
         || cause.contains("expired")
         || cause.contains("NotValidYet")
         || cause.contains("not valid yet")
     {
-        "The certificate has ended, or has not begun: renew it there, and compare this machine's clock."
+        "The certificate has expired or is not valid yet: renew it there, and check this machine's clock."
     } else if cause.contains("CertificateRequired")
         || cause.contains("HandshakeFailure")
         || cause.contains("AccessDenied")
     {
-        "The server wants a client certificate, or does not like this one: `tls: { cert_file: PATH, key_file: PATH }`."
+        "The server requires a client certificate, or rejects this one: set `tls: { cert_file: PATH, key_file: PATH }`."
     } else if cause.contains("ProtocolVersion") || cause.contains("PeerIncompatible") {
-        "The server speaks no TLS version that Sidekey does (1.2 and 1.3)."
+        "The server supports no TLS version that Sidekey supports (1.2 and 1.3)."
     } else if cause.contains("InvalidContentType") || cause.contains("corrupt message") {
-        "What answers does not speak TLS: is the port in `upstream` right, or is it `http://`?"
+        "The server does not speak TLS: is the port in `upstream` right, or is it `http://`?"
     } else {
-        "`tls: { ca_file, server_name, cert_file, key_file }` of the service say how its certificate is verified."
+        "`tls: { ca_file, server_name, cert_file, key_file }` of the service determine how certificates are verified."
     };
     let suggestions = suggestions.replace("`upstream`", &format!("`{}`", role.key()));
     let mut suggestions = vec![suggestions];
     match role {
         Role::Upstream => {}
         Role::TokenEndpoint | Role::Issuer => {
-            suggestions.push("`tls` of `auth` is meant: that of the service is for the upstream.".into());
+            suggestions
+                .push("This is about `tls` under `auth`; that of the service is for the upstream.".into());
         }
-        Role::Collector => suggestions.push("`tls` of `tracing` is meant.".into()),
+        Role::Collector => suggestions.push("This is about `tls` under `tracing`.".into()),
     }
     Diagnosis { summary, suggestions }
 }
@@ -209,36 +211,37 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
         200..=299 => diagnosis(format!("It works: the upstream answered {status}."), []),
         101 | 300..=399 => diagnosis(
             format!(
-                "The upstream answered {status}, which leads elsewhere; Sidekey passes that on and never follows."
+                "The upstream answered {status}, a redirect; Sidekey passes redirects on and never follows them."
             ),
             [
-                "To a login page: the credential was not understood at all. Is this the API, or a web page for people?",
-                "To the same place with or without a slash, or to `https`: write `upstream` the way it wants it.",
+                "If it leads to a login page, the credential was not recognised. Is this the API, or a web page for people?",
+                "If it leads to the same path with or without a slash, or to `https`, write `upstream` like that.",
             ],
         ),
         401 => unauthorized(response, report),
         403 => forbidden(response, report),
         400 => diagnosis(
-            "400: the upstream could not make sense of the request. The credential is probably not what it minds.",
+            "400: the upstream could not understand the request. The credential is probably not the cause.",
             [
                 "The path may need parameters: give a PATH that is known to work, such as one that lists something.",
                 "Some APIs answer 400 to a key that is missing or wrong: compare `in`, `name` and `prefix` with their documentation.",
             ],
         ),
         404 => diagnosis(
-            "404: there is nothing at this path. That says nothing bad of the credential.",
+            "404: there is nothing at this path. The credential may well be right.",
             [
-                "Give a PATH that exists; what is asked for is the path of `upstream` with PATH behind it (see the URL above).",
-                "Some APIs answer 404 in place of 403, so as not to tell what there is.",
+                "Give a PATH that exists. It is appended to the path of `upstream` (see the URL above).",
+                "Some APIs answer 404 in place of 403, to hide what exists.",
             ],
         ),
         405 => diagnosis(
-            "405: this path does not take GET. The credential was probably accepted.",
+            "405: this path does not accept GET. The credential was probably accepted.",
             ["Give a PATH that can be read."],
         ),
-        407 => {
-            diagnosis("407: a proxy in between wants a login of its own.", ["Is `upstream` the API itself?"])
-        }
+        407 => diagnosis(
+            "407: a proxy in between requires a login of its own.",
+            ["Is `upstream` the API itself?"],
+        ),
         421 => diagnosis(
             "421: the server does not serve this host name.",
             ["Is the host in `upstream` right, and `tls.server_name`?"],
@@ -248,8 +251,8 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
             ["Wait, or ask the provider for a higher limit."],
         ),
         500..=599 => diagnosis(
-            format!("{status}: the upstream has trouble of its own, or something in front of it has."),
-            ["Try again, and try another PATH; if it stays, ask who runs it."],
+            format!("{status}: the upstream, or a gateway in front of it, has an internal error."),
+            ["Try again, and try another PATH. If the error persists, ask its operator."],
         ),
         _ => diagnosis(format!("The upstream answered {status}."), []),
     }
@@ -268,13 +271,13 @@ fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
         let others = others.collect::<Vec<_>>().join(", ");
         if !others.is_empty() {
             suggestions.push(format!(
-                "It asks for {others}, and this service sends {sends}: another `type` of `auth` is wanted."
+                "The upstream asks for {others}, and this service sends {sends}: set another `type` in `auth`."
             ));
         }
     }
     let more = kind.map_or(&[][..], |kind| kind.suggestions_401);
     suggestions.extend(more.iter().map(|line| (*line).to_owned()));
-    Diagnosis { summary: "401: the upstream does not accept this credential.".into(), suggestions }
+    Diagnosis { summary: "401: the upstream rejects this credential.".into(), suggestions }
 }
 
 fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {
@@ -292,9 +295,11 @@ fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {
             "A firewall in front of the API answers 403 as well: is this machine's address allowed?".into(),
         );
         suggestions.push(
-            "Some APIs answer 403 where others answer 401, to a token that has ended or is for another API."
-                .into(),
+            "Some APIs answer 403 in place of 401 to a token that has expired or is for another API.".into(),
         );
     }
-    Diagnosis { summary: "403: the upstream knows who is asking and does not allow it.".into(), suggestions }
+    Diagnosis {
+        summary: "403: the upstream accepts the credential and does not allow the request.".into(),
+        suggestions,
+    }
 }

@@ -36,15 +36,15 @@ pub struct TestReport {
     /// The status of the upstream's response.
     pub status: Option<u16>,
     /// Milliseconds from the first byte sent to the end of the response head.
-    pub milliseconds: Option<u64>,
+    pub duration_ms: Option<u64>,
     /// The known authentication schemes and error codes (RFC 6750, RFC 9449) in `WWW-Authenticate`.
     pub challenges: Vec<&'static str>,
     /// Whether the upstream accepted the request.
     pub ok: bool,
     /// What happened, in one sentence.
-    pub meaning: String,
+    pub summary: String,
     /// What to look at and what to change, most likely first.
-    pub advice: Vec<String>,
+    pub suggestions: Vec<String>,
 }
 
 /// The parts of a token that are not secret.
@@ -54,7 +54,7 @@ pub struct TokenReport {
     #[serde(rename = "type")]
     pub kind: String,
     /// Seconds until it expires.
-    pub seconds_left: u64,
+    pub expires_in_seconds: u64,
     /// Its lifetime, as Sidekey counts it, in seconds.
     pub lifetime_seconds: u64,
     /// The scope that was granted, if the token endpoint states it.
@@ -75,11 +75,11 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
         method: "GET",
         url: to.url() + bare_path,
         status: None,
-        milliseconds: None,
+        duration_ms: None,
         challenges: Vec::new(),
         ok: false,
-        meaning: String::new(),
-        advice: Vec::new(),
+        summary: String::new(),
+        suggestions: Vec::new(),
     };
     if let Err(diagnosis) = await_credential(service, token_limit).await {
         return report.with(diagnosis);
@@ -89,7 +89,7 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
     match probe::get(service, to, path).await {
         Ok(answer) => {
             report.status = Some(answer.status);
-            report.milliseconds = u64::try_from(start.elapsed().as_millis()).ok();
+            report.duration_ms = u64::try_from(start.elapsed().as_millis()).ok();
             report.ok = answer.status < 400;
             report.challenges.clone_from(&answer.challenges);
             let diagnosis = explain::responded(&answer, &report);
@@ -101,8 +101,8 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
 
 impl TestReport {
     fn with(mut self, diagnosis: Diagnosis) -> Self {
-        self.meaning = diagnosis.summary;
-        self.advice = diagnosis.suggestions;
+        self.summary = diagnosis.summary;
+        self.suggestions = diagnosis.suggestions;
         self
     }
 }
@@ -127,7 +127,7 @@ fn token(service: &Service) -> Option<TokenReport> {
     let token = current.as_ref()?;
     Some(TokenReport {
         kind: token.scheme().to_owned(),
-        seconds_left: token.expiry.remaining().as_secs(),
+        expires_in_seconds: token.expiry.remaining().as_secs(),
         lifetime_seconds: token.expiry.lifetime().as_secs(),
         scope: token.scope.clone(),
         claims: claims::public_claims(token),

@@ -29,20 +29,20 @@ pub(crate) struct ResponseHead {
 pub(crate) enum ProbeError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("the connection broke: {0}")]
+    #[error("the connection failed: {0}")]
     Broken(#[from] io::Error),
-    #[error("the upstream closed the connection without an response")]
+    #[error("the upstream closed the connection without a response")]
     Closed,
     #[error("the upstream's response is not HTTP/1.1")]
     NotHttp,
     #[error("no response within `timeouts.first_byte`")]
     Timeout,
-    #[error("the credential is not usable any more")]
+    #[error("the credential is no longer usable")]
     NoCredential,
 }
 
-/// Sends a GET with the service's credential; again if the credential can be signed better after the first response, such as
-/// with the nonce that the upstream wants in a DPoP proof (RFC 9449 §9).
+/// Sends a GET with the service's credential. Retries once if the first response lets the signer do better, such as with the
+/// nonce that the upstream requires in a DPoP proof (RFC 9449 §9).
 pub(super) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
     match once(service, to, path, false).await? {
         (_, Verdict::Retry) => Ok(once(service, to, path, true).await?.0),
@@ -103,14 +103,14 @@ fn request(
     Ok((out, version))
 }
 
-/// What the credential makes of a head.
+/// Passes a response head to the signer.
 type Observe<'a> = dyn Fn(u16, &[httparse::Header<'_>]) -> Verdict + Sync + 'a;
 
 async fn response(stream: &mut Stream, observe: &Observe<'_>) -> Result<(ResponseHead, Verdict), ProbeError> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
         match parse(&bytes, observe)? {
-            // Interim responses announce the final one.
+            // An interim response precedes the final one (RFC 9110 §15.2).
             Parsed::Whole { response, length, .. } if response.status < 200 && response.status != 101 => {
                 bytes.drain(..length);
                 continue;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_is_read_in_known_words_alone() {
+    fn challenge_keeps_known_words_only() {
         let head = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=\"CANARY\", error=\"invalid_token\", \
                     error_description=\"CANARY\"\r\nwww-authenticate: basic\r\nX: Digest\r\n\r\n";
         let response = whole(head);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_told_from_what_is_not_there_yet() {
+    fn partial_head_is_not_an_error() {
         assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nX", &|_, _| Verdict::Pass), Ok(Parsed::Partial)));
         assert!(matches!(parse(b"", &|_, _| Verdict::Pass), Ok(Parsed::Partial)));
         assert!(matches!(

@@ -46,8 +46,8 @@ pub struct Report {
     pub certificates: Vec<String>,
     /// Something else: logging, draining, who may do what at the admin address.
     pub settings: bool,
-    /// Keys whose change takes effect at the next start only.
-    pub at_next_start: Vec<&'static str>,
+    /// Keys whose change takes effect after a restart only.
+    pub restart_required: Vec<&'static str>,
 }
 
 impl Report {

@@ -142,7 +142,7 @@ impl Watcher {
 }
 
 fn log_success(report: &Report, mended: bool, took: Duration) {
-    for key in &report.at_next_start {
+    for key in &report.restart_required {
         tracing::warn!(config.path = key, "changed; takes effect after a restart");
     }
     let names = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));

@@ -113,14 +113,17 @@ async fn an_impatient_operator_does_not_drive_the_token_endpoint() {
     for _ in 0..3 {
         let soon = two.done("crm/refresh", "{}").await;
         assert_eq!(soon["ok"], false);
-        assert_eq!(text(&soon, "message"), "Not asked again: a refresh was asked for less than 3600s ago.");
+        assert_eq!(
+            text(&soon, "message"),
+            "Not requested again: the last refresh was requested less than 3600s ago."
+        );
     }
     assert_eq!(two.login.request_count(), 2);
 
     // What was wrong is said again.
     let two = Two::start(TokenAnswer::error(401, "invalid_client"), "min_refresh_interval: 1h,").await;
-    becomes(&two.sidekey, "crm", "refused", "broken").await;
-    for begins in ["No new token: ", "Not asked again: "] {
+    becomes(&two.sidekey, "crm", "refused", "error").await;
+    for begins in ["No new token: ", "Not requested again: "] {
         let answer = two.done("crm/refresh", "{}").await;
         let message = text(&answer, "message");
         assert!(message.starts_with(begins) && message.contains("invalid_client"), "{message}");
@@ -134,10 +137,10 @@ async fn a_service_without_any_token_gets_one() {
     let bad = two.done("crm/refresh", "{}").await;
     assert_eq!(bad["ok"], false);
     let message = text(&bad, "message");
-    assert!(message.contains("503") && !message.contains("present token"), "{message}");
+    assert!(message.contains("503") && !message.contains("current token"), "{message}");
     let report = two.done("crm/test", "{}").await;
     assert_eq!((&report["ok"], &report["status"]), (&json!(false), &Value::Null));
-    assert!(text(&report, "meaning").starts_with("No token, so the upstream was not called"), "{report:#}");
+    assert!(text(&report, "summary").starts_with("No token, so the upstream was not called"), "{report:#}");
     assert_eq!(two.upstream.request_count(), 0);
     two.login.always(TokenAnswer::issue(3600));
     let good = two.done("crm/refresh", "{}").await;
@@ -164,7 +167,7 @@ async fn a_test_calls_the_upstream_once_and_says_what_it_means() {
     );
     let refused = two.done("mail/test", "{}").await;
     assert_eq!((&refused["ok"], &refused["status"]), (&json!(false), &json!(401)));
-    assert!(text(&refused, "meaning").contains("does not accept this credential"), "{refused:#}");
+    assert!(text(&refused, "summary").contains("rejects this credential"), "{refused:#}");
     two.upstream.set_accepting(false);
     let unreachable = two.done("mail/test", "{}").await;
     assert_eq!((&unreachable["ok"], &unreachable["status"]), (&json!(false), &Value::Null));
@@ -209,7 +212,7 @@ async fn who_may_not_changes_nothing() {
     two.login.received(1).await;
     let fixed = two.post("mail/refresh", Some(TOKEN), "{}").await;
     assert_eq!((fixed.status, fixed.header("content-type")), (409, Some("application/problem+json")));
-    assert!(fixed.text().contains("its credential is static"), "{}", fixed.text());
+    assert!(fixed.text().contains("the credential is static"), "{}", fixed.text());
     for action in ["refresh", "test"] {
         assert_eq!(two.post(&format!("nobody/{action}"), Some(TOKEN), "{}").await.status, 404);
         for token in [None, Some("wrong-token-wrong-token")] {

@@ -17,12 +17,12 @@ pub const STATES: [(&str, &str, &str); 10] = [
     ("crm", "ready", "ok"),
     ("mail", "ready", "ok"),
     ("search", "ready", "ok"),
-    ("maps", "rejected", "broken"),
-    ("billing", "unreachable", "broken"),
-    ("calendar", "expired", "broken"),
-    ("tickets", "failing", "warning"),
-    ("payments", "refused", "broken"),
-    ("reports", "unavailable", "broken"),
+    ("maps", "unauthorized", "error"),
+    ("billing", "unreachable", "error"),
+    ("calendar", "expired", "error"),
+    ("tickets", "degraded", "warning"),
+    ("payments", "refused", "error"),
+    ("reports", "unavailable", "error"),
     ("archive", "ready", "ok"),
 ];
 

@@ -34,17 +34,17 @@ async fn a_stranger_finds_what_is_broken_and_why() {
     let order: Vec<_> = order.iter().filter(|name| *name != "tickets").collect();
     assert_eq!(order[..5], ["maps", "billing", "calendar", "payments", "reports"], "broken ones first");
     let detail = browser.text("#detail").await.replace(" tickets (expired),", "");
-    let expected = "Broken: maps (rejected (401)), billing (unreachable), calendar (expired), payments (refused), \
+    let expected = "Broken: maps (unauthorized (401)), billing (unreachable), calendar (expired), payments (refused), \
                     reports (no token).";
     assert!(detail.starts_with(expected), "{detail}");
     for (name, expected) in [
         ("payments", ["Refused", "invalid_client", "client_secret", "oauth2"]),
         ("billing", ["Unreachable", "Connection refused", "resolves", "bearer"]),
-        ("maps", ["Rejected (401)", "does not accept the credential", "revoked", "/tiles"]),
+        ("maps", ["Unauthorized (401)", "rejects the credential", "revoked", "/tiles"]),
         ("calendar", ["Expired", "answered 500", "Requests get 503", "Failures in a row"]),
         ("reports", ["No token", "answered 503", "identity provider", "Failing since"]),
         ("crm", ["Ready", "Token expires", "Last refresh", "Next refresh"]),
-        ("mail", ["Ready", "Fixed credential", "Requests", "Latency"]),
+        ("mail", ["Ready", "Static credential", "Requests", "Latency"]),
         ("archive", ["Ready", "optional", "in 23 h", "Errors"]),
     ] {
         let text = browser.text(&card(name)).await;
@@ -173,7 +173,7 @@ async fn light_and_dark_can_be_read() {
     let mut backgrounds = Vec::new();
     for dark in [false, true] {
         let mut browser = opened(&fleet.sidekey, 1100, dark).await;
-        browser.wait("document.querySelector('#summary').className === 'summary broken'").await;
+        browser.wait("document.querySelector('#summary').className === 'summary error'").await;
         let worst = browser.eval(LOWEST_CONTRAST).await;
         assert!(
             worst["ratio"].as_f64() >= Some(4.5) && worst["seen"].as_u64() > Some(60),
@@ -189,7 +189,7 @@ async fn light_and_dark_can_be_read() {
 async fn it_fits_on_a_phone() {
     let fleet = Fleet::start().await;
     let mut browser = opened(&fleet.sidekey, 360, false).await;
-    browser.wait("document.querySelector('#summary').className === 'summary broken'").await;
+    browser.wait("document.querySelector('#summary').className === 'summary error'").await;
     let widths = browser.eval("[document.documentElement.scrollWidth, innerWidth]").await;
     assert_eq!(widths, json!([360, 360]), "nothing hangs out at the side");
     let cut = "[...document.querySelectorAll('#services *')].filter(e => e.checkVisibility() && !e.closest('svg') \
@@ -322,7 +322,7 @@ async fn a_service_is_refreshed_and_tested_from_the_page() {
     browser.press("Tab").await;
     assert_eq!(browser.eval(focused).await, json!("Test mail"));
     browser.press("Enter").await;
-    browser.wait(&format!("{}.includes('does not allow it')", result("mail"))).await;
+    browser.wait(&format!("{}.includes('does not allow the request')", result("mail"))).await;
     assert_eq!(browser.said().await, [""; 0]);
 }
 

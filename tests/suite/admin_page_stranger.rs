@@ -60,7 +60,7 @@ impl Ten {
         }
         sidekey.get("/maps/a").await;
         for (name, state) in BROKEN {
-            becomes(&sidekey, name, state, "broken").await;
+            becomes(&sidekey, name, state, "error").await;
         }
         let alive = Box::new((upstream, fine, refusing, hanging, nobody));
         Self { sidekey, _alive: alive }
@@ -70,7 +70,7 @@ impl Ten {
     async fn open(&self, width: u32, dark: bool) -> Browser {
         let mut browser = Browser::start();
         browser.open(&self.sidekey.admin_url("/"), width, dark).await;
-        browser.wait("document.querySelector('#summary').className === 'summary broken'").await;
+        browser.wait("document.querySelector('#summary').className === 'summary error'").await;
         browser
     }
 }

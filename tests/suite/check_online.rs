@@ -103,14 +103,14 @@ async fn what_is_in_the_way_is_named_with_what_to_change_and_the_others_are_chec
     for (service, what, host, said) in [
         ("untrusted", "upstream", host(&secure.url()), ["UnknownIssuer", "tls: { ca_file: PATH }"]),
         ("namesake", "upstream", host(&secure.url()), ["BadSignature", "tls: { ca_file: PATH }"]),
-        ("untrusted", "token endpoint", host(&endpoint.url()), ["UnknownIssuer", "`tls` of `auth` is meant"]),
+        ("untrusted", "token endpoint", host(&endpoint.url()), ["UnknownIssuer", "`tls` under `auth`"]),
         (
             "refused",
             "upstream",
             &refusing.address.to_string(),
             ["refused", "is the port in `upstream` right"],
         ),
-        ("nowhere", "upstream", "no-such-host.invalid:443", ["cannot resolve", "written right"]),
+        ("nowhere", "upstream", "no-such-host.invalid:443", ["cannot resolve", "spelled correctly"]),
         (
             "hanging",
             "upstream",
@@ -164,7 +164,7 @@ async fn the_collector_of_traces_is_reached_or_said_not_to_be_and_gets_no_span()
     let (code, printed) = checked(&services(&other)).await;
     let line = line(&printed, "tracing", "collector", host(&collector.url()));
     assert_eq!(code, 1, "{printed}");
-    assert!(line.starts_with("FAILED: ") && line.contains("`tls` of `tracing` is meant"), "{line}");
+    assert!(line.starts_with("FAILED: ") && line.contains("`tls` under `tracing`"), "{line}");
     assert!(printed.contains("1 of 2 cannot be reached"), "{printed}");
     assert!(collector.connections() > 0);
     assert_eq!((collector.request_count(), upstream.request_count()), (0, 0));

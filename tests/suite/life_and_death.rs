@@ -165,8 +165,10 @@ async fn the_demo_works_as_printed_and_twice_at_once() {
         })
         .collect();
     for demo in &demos {
-        assert_eventually(PATIENCE, "it says what to try", async || demo.output().contains("Ctrl-C ends it"))
-            .await;
+        assert_eventually(PATIENCE, "it says what to try", async || {
+            demo.output().contains("Press Ctrl-C to stop")
+        })
+        .await;
         let text = demo.output();
         assert!(text.starts_with("Sidekey is running on "), "nothing else is printed: {text}");
         let lines: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("curl ")).collect();

@@ -67,14 +67,14 @@ async fn a_service_that_works_is_shown_with_what_may_be_known_of_its_token() {
 async fn every_refusal_is_put_in_words_and_nothing_of_the_answer_is_repeated() {
     let upstream = Upstream::plain().await;
     for (status, said) in [
-        (301, "leads elsewhere"),
-        (400, "could not make sense of the request"),
-        (401, "does not accept this credential"),
-        (403, "knows who is asking and does not allow it"),
+        (301, "a redirect"),
+        (400, "could not understand the request"),
+        (401, "rejects this credential"),
+        (403, "accepts the credential and does not allow the request"),
         (404, "nothing at this path"),
-        (405, "does not take GET"),
+        (405, "does not accept GET"),
         (429, "too many requests"),
-        (503, "trouble of its own"),
+        (503, "has an internal error"),
     ] {
         upstream.next(
             Answer::status(status)
@@ -90,7 +90,10 @@ async fn every_refusal_is_put_in_words_and_nothing_of_the_answer_is_repeated() {
         assert_eq!(code, i32::from(status >= 400), "{printed}");
         assert!(printed.contains(said) && printed.contains(&format!("answer      {status} ")), "{printed}");
         assert!(!printed.contains("CANARY"), "{printed}");
-        assert_eq!(status == 401, printed.contains("It asks for Basic, and this service sends Bearer"));
+        assert_eq!(
+            status == 401,
+            printed.contains("The upstream asks for Basic, and this service sends Bearer")
+        );
     }
 }
 
@@ -143,7 +146,7 @@ async fn what_is_in_the_way_is_named() {
     for (url, said) in [
         (upstream.url(), "tls: { ca_file: PATH }"),
         (format!("https://{plain_address}"), "does not speak TLS"),
-        (format!("http://{}", port.address), "Nothing takes connections there"),
+        (format!("http://{}", port.address), "No server accepts connections there"),
         ("https://no-such-host.invalid".into(), "does not resolve"),
     ] {
         let service = format!("mail: {{ upstream: '{url}', auth: {{ type: bearer, token: CANARY }} }}");
@@ -167,8 +170,8 @@ async fn what_cannot_be_tested_is_a_matter_of_usage() {
     );
     for (services, arguments, said) in [
         (&service, &["nail"][..], "has no service `nail`; it has mail"),
-        (&service, &["mail", "no-slash"], "PATH begins with `/`"),
-        (&service, &["mail", "/a b"], "PATH begins with `/`"),
+        (&service, &["mail", "no-slash"], "PATH must begin with `/`"),
+        (&service, &["mail", "/a b"], "PATH must begin with `/`"),
         (&service, &[], "Usage: sidekey test"),
         (&seed, &["api"], "might use up its refresh token"),
     ] {

@@ -1,4 +1,4 @@
-//! The status page: files of our own, served as they are. The page makes itself of what the API says.
+//! The status page: static files. A script in the page renders what the API returns.
 
 use std::sync::Arc;
 
@@ -22,12 +22,17 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     let serve = |router: Router<Arc<Admin>>, (path, media_type, text): (_, &'static str, &'static str)| {
         router.route(path, get(move || async move { ([(CONTENT_TYPE, media_type)], text) }))
     };
-    FILES.into_iter().fold(Router::new(), serve).layer(from_fn_with_state(admin.clone(), guard))
+    FILES.into_iter().fold(Router::new(), serve).layer(from_fn_with_state(admin.clone(), authorize))
 }
 
-/// The files hold no state; but under a name that is not ours nothing of ours answers.
-async fn guard(State(admin): State<Arc<Admin>>, head: HeaderMap, request: Request, next: Next) -> Response {
-    let allowed = admin.rules.now().page(&head);
+/// Checks the host name. The files hold no state, but nothing is served under a foreign name.
+async fn authorize(
+    State(admin): State<Arc<Admin>>,
+    head: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let allowed = admin.access.rules().page(&head);
     match allowed {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),

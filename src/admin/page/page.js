@@ -1,26 +1,26 @@
 'use strict';
-// The status page: what /api/v1/services says, kept up to date. Every text goes in as text, never as markup: names,
+// The status page: renders /api/v1/services and keeps it up to date. Every text is inserted as text, never as markup: names,
 // addresses and error messages come from outside.
 
-const EVERY = 2000;
-const RANK = { broken: 0, warning: 1, waiting: 2, ok: 3 };
+const REFRESH_INTERVAL = 2000;
+const RANK = { error: 0, warning: 1, starting: 2, ok: 3 };
 const WORDS = {
-  ready: 'Ready', waiting: 'Waiting', failing: 'Refresh failing', refused: 'Refused', login_required: 'Login required',
-  expired: 'Expired', unavailable: 'No token', rejected: 'Rejected (401)', unreachable: 'Unreachable',
+  ready: 'Ready', starting: 'Starting', degraded: 'Refresh failing', refused: 'Refused', login_required: 'Login required',
+  expired: 'Expired', unavailable: 'No token', unauthorized: 'Unauthorized (401)', unreachable: 'Unreachable',
 };
 const SVG = 'http://www.w3.org/2000/svg';
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
-const explained = new WeakMap(); // what `explain` last put where
-let last = null;       // what was last heard
-let heard = 0;         // when, by this browser's monotonic clock
-let skew = 0;          // Sidekey's clock less this browser's
-let token = null;      // the admin token: here and nowhere else
-let waiting = null;    // who waits for it
-let declined = false;  // a person would rather not read on
+const explained = new WeakMap(); // what `explain` last put into each node
+let last = null;       // the last state received
+let heard = 0;         // when it was received, by this browser's monotonic clock
+let skew = 0;          // Sidekey's clock minus this browser's
+let token = null;      // the admin token, kept nowhere else
+let waiting = null;    // resolves the promise of whoever asked for it
+let declined = false;  // the user closed the dialog without a token
 
-// ---- Small things
+// ---- Helpers
 
 function make(tag, name, text) {
   const node = document.createElement(tag);
@@ -29,13 +29,13 @@ function make(tag, name, text) {
   return node;
 }
 function say(node, text) { if (node.textContent !== text) node.textContent = text; }
-/** Text in which `names` stand out, and a beginning in bold. */
+/** Sets a text, with the parts in backticks as code, after a beginning in bold. */
 function explain(node, text, bold = '') {
   const key = `${bold}|${text}`;
   if (explained.get(node) === key) return;
   explained.set(node, key);
   const parts = text.split('`');
-  // A backtick without its other half is a character of somebody else's text.
+  // An unpaired backtick is an ordinary character of a text from outside.
   const rest = parts.length % 2 ? parts.map((part, index) => (index % 2 ? make('code', '', part) : part)) : [text];
   node.replaceChildren(...(bold ? [make('b', '', bold)] : []), ...rest);
 }
@@ -74,14 +74,14 @@ async function call(method, path) {
   if (method !== 'GET') options.body = '{}';
   const response = await fetch(path, options);
   let body = null;
-  try { body = await response.json(); } catch { /* said below */ }
+  try { body = await response.json(); } catch { /* reported below */ }
   return { status: response.status, ok: response.ok, body };
 }
 const told = (answer) => (answer.body && answer.body.detail) || `Sidekey answered ${answer.status}.`;
 
-/** Calls with the admin token, which it asks for where it has none or a wrong one. Null where the person gave up. */
+/** Calls with the admin token; asks for it if there is none or it is wrong. Returns null if the user cancels. */
 async function callWithToken(method, path) {
-  const needed = method === 'GET' || !last || last.access.changing_needs_token;
+  const needed = method === 'GET' || !last || last.access.write_requires_token;
   if (!token && needed && !(await askForToken(''))) return null;
   for (;;) {
     const answer = await call(method, path);
@@ -175,7 +175,7 @@ function build(name) {
   card.upstream = make('span', 'upstream');
   const top = make('div', 'top');
   card.refresh = action(card, 'Refresh now', `Refresh the token of ${name} now`, '/refresh', ({ ok, message }) => ({ ok, text: message }));
-  card.test = action(card, 'Test', `Test ${name}`, '/test', ({ ok, meaning, advice }) => ({ ok, text: [meaning, ...advice].join('\n') }));
+  card.test = action(card, 'Test', `Test ${name}`, '/test', ({ ok, summary, suggestions }) => ({ ok, text: [summary, ...suggestions].join('\n') }));
   card.actions = make('div', 'actions');
   card.actions.append(card.refresh, card.test);
   card.result = make('p', 'result');
@@ -203,7 +203,7 @@ function build(name) {
   card.failures = fact(times, 'Failures in a row');
   card.failing = fact(times, 'Failing since');
   card.life.append(card.meter, times);
-  card.fixed = make('p', 'fixed', 'Fixed credential: nothing to refresh.');
+  card.fixed = make('p', 'fixed', 'Static credential: nothing to refresh.');
   const charts = make('div', 'charts');
   card.requests = chart('requests', 'Requests');
   card.errors = chart('errors', 'Errors');
@@ -217,7 +217,7 @@ function build(name) {
   return card;
 }
 
-/** A button that has something done about the service, and says what came of it. */
+/** A button that starts an action on the service and shows its outcome. */
 function action(card, text, label, path, outcome) {
   const button = make('button', '', text);
   button.type = 'button';
@@ -230,9 +230,9 @@ function action(card, text, label, path, outcome) {
     try {
       const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}${path}`);
       const { ok, text: said } = answer?.ok ? outcome(answer.body) : { ok: false, text: answer ? told(answer) : '' };
-      tell(ok ? 'ok' : 'broken', said);
+      tell(ok ? 'ok' : 'error', said);
     } catch {
-      tell('broken', 'Sidekey did not answer.');
+      tell('error', 'Sidekey did not answer.');
     }
     button.removeAttribute('aria-disabled');
     refresh();
@@ -252,13 +252,13 @@ function update(card, service) {
   show(card.why, trouble);
   const lead = service.summary.search(/: |\. | \(|[:.]$/) + 1;
   explain(card.what, service.summary.slice(lead), service.summary.slice(0, lead));
-  explain(card.todo, ` ${service.advice ?? ''}`, 'What to do:');
-  show(card.todo, Boolean(service.advice));
+  explain(card.todo, ` ${service.suggestions.join('\n')}`, 'What to do:');
+  show(card.todo, service.suggestions.length > 0);
   show(card.life, Boolean(service.token));
   show(card.endpoint.row, Boolean(service.token?.endpoint));
   say(card.endpoint.value, service.token?.endpoint ?? '');
   show(card.fixed, !service.token);
-  show(card.actions, last.access.changing_needs_token !== null);
+  show(card.actions, last.access.write_requires_token !== null);
   show(card.refresh, Boolean(service.token));
   const { traffic } = service;
   const sum = (list) => list.reduce((all, value) => all + (value ?? 0), 0);
@@ -277,7 +277,7 @@ function update(card, service) {
   tick(card);
 }
 
-/** What changes by itself as time passes. */
+/** Updates what changes with time alone. */
 function tick(card) {
   const token = card.service?.token;
   if (!token) return;
@@ -313,19 +313,19 @@ async function reload() {
   try {
     const answer = await callWithToken('POST', '/api/v1/reload');
     if (!answer) show(result, false);
-    else if (!answer.ok) tell('broken', told(answer));
-    else tell(answer.body.ok ? 'ok' : 'broken', answer.body.message);
+    else if (!answer.ok) tell('error', told(answer));
+    else tell(answer.body.ok ? 'ok' : 'error', answer.body.message);
   } catch {
-    tell('broken', 'Sidekey did not answer.');
+    tell('error', 'Sidekey did not answer.');
   }
   button.removeAttribute('aria-disabled');
   button.focus();
   refresh();
 }
 
-// ---- All of them
+// ---- All services
 
-/** Names, each with its state and a link to its card. */
+/** Lists services with their state, each with a link to its card. */
 function point(node, groups) {
   const key = JSON.stringify(groups.map(([what, services]) => [what, services.map(({ name, state }) => [name, state])]));
   if (explained.get(node) === key) return;
@@ -343,23 +343,23 @@ function point(node, groups) {
 }
 
 function headline(counts, services) {
-  const { total, broken, warning, waiting } = counts;
+  const { total, error, warning, starting } = counts;
   const of = (severity) => services.filter((service) => service.severity === severity);
   const all = total === 1 ? 'the only service' : `${total} services`;
   let severity = 'ok';
   let text = total === 1 ? 'The only service is ready' : `All ${total} services are ready`;
   const more = [];
-  if (waiting) { severity = 'waiting'; text = `${waiting} of ${all} ${waiting === 1 ? 'is' : 'are'} waiting for a first token`; }
+  if (starting) { severity = 'starting'; text = `${starting} of ${all} ${starting === 1 ? 'is' : 'are'} waiting for a first token`; }
   if (warning) { severity = 'warning'; text = `${warning} of ${all} will break unless something is done`; }
-  if (broken) { severity = 'broken'; text = `${broken} of ${all} ${broken === 1 ? 'is' : 'are'} broken`; }
+  if (error) { severity = 'error'; text = `${error} of ${all} ${error === 1 ? 'is' : 'are'} broken`; }
   if (total === 1 && severity !== 'ok') text = text.replace('1 of the only service', 'The only service');
-  if (broken) more.push(['Broken', of('broken')]);
+  if (error) more.push(['Broken', of('error')]);
   if (warning) more.push(['About to break', of('warning')]);
-  if (waiting) more.push(['Waiting', of('waiting')]);
+  if (starting) more.push(['Starting', of('starting')]);
   dress(byId('summary'), `summary ${severity}`);
   say(byId('headline'), text);
   point(byId('detail'), more);
-  document.title = broken ? `(${broken}) ${broken === 1 ? 'service' : 'services'} broken · Sidekey` : 'Sidekey';
+  document.title = error ? `(${error}) ${error === 1 ? 'service' : 'services'} broken · Sidekey` : 'Sidekey';
 }
 
 function render(state) {
@@ -367,13 +367,13 @@ function render(state) {
   skew = Date.parse(state.now) - Date.now();
   say(byId('about'), `Version ${state.version}, running for ${span(Date.parse(state.now) - Date.parse(state.started))}`);
   const { access } = state;
-  show(byId('unlock'), Boolean(access.changing_needs_token || access.reading_needs_token));
-  show(byId('reload'), access.changing_needs_token !== null);
+  show(byId('unlock'), Boolean(access.write_requires_token || access.read_requires_token));
+  show(byId('reload'), access.write_requires_token !== null);
   headline(state.counts, state.services);
   const notice = byId('notice');
   const notices = [
-    ['The configuration on disk cannot be used', state.config?.failing, 'what runs is the one before it'],
-    ['Certificate files cannot be used', state.config?.certificates_failing, 'what they held before is in use'],
+    ['The configuration on disk cannot be used', state.config?.failing, 'the previous one stays in use'],
+    ['Certificate files cannot be used', state.config?.certificates_failing, 'their previous content stays in use'],
   ].filter(([, failing]) => failing);
   show(notice, notices.length > 0);
   say(notice, notices.map(([what, failing, instead]) => `${what}, ${span(now() - Date.parse(failing.since))} now; ${instead}.\n${failing.error}`).join('\n'));
@@ -437,6 +437,6 @@ byId('unlock').addEventListener('click', async () => {
   if (await askForToken('')) refresh();
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
-setInterval(() => { if (!document.hidden) refresh(); }, EVERY);
+setInterval(() => { if (!document.hidden) refresh(); }, REFRESH_INTERVAL);
 setInterval(() => { for (const card of cards.values()) tick(card); }, 1000);
 refresh();

@@ -1,4 +1,4 @@
-//! The demo's upstream: answers with what it received, credentials shortened.
+//! The demo's upstream: responds with what it received, with credentials shortened.
 
 use axum::Json;
 use axum::Router;
@@ -37,7 +37,7 @@ async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Json
     }))
 }
 
-/// `name=value` pairs, each value shortened where it is long enough to be a key.
+/// Shortens the values of `name=value` pairs that are long enough to be a key.
 fn parameters(text: &str, separator: &str) -> String {
     let shorten = |pair: &str| match pair.split_once('=') {
         Some((name, value)) if value.len() > 12 => format!("{name}={}", shortened(value)),
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_enough_to_recognise_and_too_little_to_use() {
+    fn shortened_credential_is_recognisable_and_useless() {
         assert_eq!(shortened("correct-horse"), "correc… (13 characters)");
         assert_eq!(parameters("a=1&key=demo-query-key&b", "&"), "a=1&key=demo-q… (14 characters)&b");
     }

@@ -1,5 +1,5 @@
-//! `sidekey demo`: the main job with nothing to set up. An echo upstream and a token endpoint on loopback, one service of
-//! every kind, the real proxy before them, and the `curl` lines to try.
+//! `sidekey demo`: a demo that needs no setup. Runs an echo upstream and a token endpoint on loopback, the real proxy in front of
+//! them with one service of each kind, and prints the `curl` commands to try.
 
 mod echo;
 mod tokens;
@@ -7,22 +7,22 @@ mod tokens;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::cannot_start;
-use super::run::serve;
+use super::serve;
+use super::serve::Server;
 use crate::app::{ACCEPT_LOG, App};
 use crate::config::Config;
 use crate::credential::AUTH_KINDS;
 use crate::logging;
-use crate::net::listener::BindError;
+use crate::net::listener::{BindError, InheritedSockets};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to listen for callers; a free port is taken where this one is in use.
+    /// Address for callers. A free port is used if this one is in use.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where to listen for health and metrics; a free port is taken where this one is in use.
+    /// Address for health and metrics. A free port is used if this one is in use.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
 }
@@ -38,19 +38,28 @@ pub(super) fn demo(args: &Args) -> ExitCode {
 
 fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> {
     let config = || {
-        let text = services(free(args.listen), free(args.admin), echo, tokens);
-        // That its secrets stand in plain text is what a demo is.
+        let text = services(available(args.listen), available(args.admin), echo, tokens);
+        // Secrets in plain text are intended in a demo.
         anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo", AUTH_KINDS)? })
     };
     logging::init(&config()?.log, ACCEPT_LOG)?;
-    match serve(&config()?, false, show) {
-        // Another demo that started at the same moment took the port; now it shows as taken.
-        Err(error) if error.is::<BindError>() => serve(&config()?, false, show),
+    match run_server(&config()?) {
+        // Another demo that started at the same moment took the port. It is seen as taken now.
+        Err(error) if error.is::<BindError>() => run_server(&config()?),
         outcome => outcome,
     }
 }
 
-/// Starts both servers on a thread of their own, as they would be elsewhere in the world.
+fn run_server(config: &Config) -> anyhow::Result<()> {
+    serve::block_on(async {
+        let server = Server::start(config, InheritedSockets::default(), false).await?;
+        print_instructions(&server.app);
+        server.run().await;
+        Ok(())
+    })
+}
+
+/// Starts both servers on a thread of their own, apart from the proxy.
 fn start_servers() -> anyhow::Result<(SocketAddr, SocketAddr)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let bind = || runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
@@ -64,8 +73,8 @@ fn start_servers() -> anyhow::Result<(SocketAddr, SocketAddr)> {
     Ok(addresses)
 }
 
-/// The address, or the same with any free port where it is taken.
-fn free(address: SocketAddr) -> SocketAddr {
+/// The address, or the same IP address with any free port if it is in use.
+fn available(address: SocketAddr) -> SocketAddr {
     match std::net::TcpListener::bind(address) {
         Ok(_) => address,
         Err(_) => SocketAddr::new(address.ip(), 0),
@@ -106,9 +115,9 @@ services:
     )
 }
 
-/// Prints what to try and what to see.
+/// Prints the calls to try and the pages to look at.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(app: &Arc<App>) {
+fn print_instructions(app: &App) {
     let address = |kind: &str| {
         app.listeners()
             .iter()
@@ -126,7 +135,7 @@ const CALLS: [(&str, &str); 6] = [
     ("header-key", "X-API-Key: …"),
     ("query-key", "?key=…"),
     ("cookie-key", "Cookie: session=…"),
-    ("oauth2", "Authorization: Bearer …, from a token endpoint, renewed every minute"),
+    ("oauth2", "Authorization: Bearer …, from a token endpoint, refreshed every minute"),
 ];
 
 fn text(proxy: &str, admin: &str) -> String {
@@ -134,19 +143,19 @@ fn text(proxy: &str, admin: &str) -> String {
     for (service, shown) in CALLS {
         let url = format!("http://{proxy}/{service}/hello");
         writeln!(calls, "  curl {url:<0$}  # {shown}", "http:///header-key/hello".len() + proxy.len())
-            .expect("a String takes everything");
+            .expect("writing to a String cannot fail");
     }
     format!(
-        "Sidekey is running on {proxy}. Before an echo server that shows what it received, there is one service of each\n\
-         kind. Call them without any credential:\n\n\
+        "Sidekey is running on {proxy}. It has one service of each kind, in front of an echo server that shows\n\
+         what it received. Call them without any credential:\n\n\
          {calls}\n\
-         What you send in a credential's place is thrown away:\n\n\
+         A credential that you send yourself is removed:\n\n\
          \x20 curl -H 'Authorization: Bearer mine' http://{proxy}/bearer/hello\n\n\
          What operators see (the first in a browser):\n\n\
          \x20 http://{admin}\n\
          \x20 curl http://{admin}/readyz\n\
          \x20 curl http://{admin}/metrics\n\n\
-         Ctrl-C ends it. The echo shows credentials shortened; yours go in a services file: config/services.yaml."
+         Press Ctrl-C to stop. The echo shortens credentials. A services file for your own: config/services.yaml."
     )
 }
 
@@ -155,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_comments_stand_in_one_column() {
+    fn instructions_align_their_comments() {
         let text = text("127.0.0.1:8080", "127.0.0.1:9090");
         let columns: Vec<_> = text.lines().filter_map(|line| line.find("  # ")).collect();
         assert_eq!(columns.len(), CALLS.len());

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 /// `demo:demo-client-secret`
 const CLIENT: &str = "Basic ZGVtbzpkZW1vLWNsaWVudC1zZWNyZXQ=";
-/// Short, so that a renewal can be watched in `/metrics`.
-const LIFETIME: u64 = 60;
+/// Lifetime of a token in seconds: short, so that a refresh can be watched in `/metrics`.
+const LIFETIME_SECONDS: u64 = 60;
 
 pub(super) fn router() -> Router {
     Router::new().route("/oauth/v2/token", post(issue))
@@ -31,7 +31,6 @@ async fn issue(headers: HeaderMap, Form(request): Form<Request>) -> (StatusCode,
     }
     let token = format!("demo-{:016x}", fastrand::u64(..));
     let scope = request.scope.unwrap_or_default();
-    let answer =
-        json!({ "token_type": "Bearer", "expires_in": LIFETIME, "access_token": token, "scope": scope });
+    let answer = json!({ "token_type": "Bearer", "expires_in": LIFETIME_SECONDS, "access_token": token, "scope": scope });
     (StatusCode::OK, Json(answer))
 }

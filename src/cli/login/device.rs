@@ -1,6 +1,6 @@
-//! Device code: the person enters a short code on any other machine.
+//! Device code: the user enters a short code on any other machine (RFC 8628).
 
-use super::Keep;
+use super::LoginStore;
 use crate::config::DeviceCode;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::DeviceAuthorization;
@@ -9,15 +9,15 @@ use crate::oauth2::grants::DeviceAuthorization;
 pub(super) async fn login(
     grant: &DeviceCode,
     endpoint: &TokenEndpoint,
-    keep: &Keep,
+    store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let device = DeviceAuthorization::begin(endpoint, grant.device_authorization_url.as_ref()).await?;
     println!("On any machine open {}\nand enter the code {}", device.verification_uri, device.user_code);
     if let Some(page) = &device.verification_uri_complete {
         println!("or open {page}");
     }
-    println!("\nThe code is good for {} minutes. Waiting …", device.expires_in.as_secs().div_ceil(60));
+    println!("\nThe code is valid for {} minutes. Waiting …", device.expires_in.as_secs().div_ceil(60));
     let issued = device.poll_token(endpoint).await?;
-    keep.save(&issued).await?;
+    store.save(&issued).await?;
     Ok(issued.scope)
 }

@@ -1,49 +1,49 @@
-//! Authorization code without a browser on this machine: the address that a browser elsewhere ended at is pasted here.
+//! Authorization code without a browser on this machine: the user pastes the address that a browser elsewhere ended at.
 
 use std::io::{BufRead, Read};
 
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use super::Keep;
+use super::LoginStore;
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::AuthorizationRequest;
 
-/// Where the browser ends at if nothing is configured: nobody listens there, and the address bar shows what is needed.
-const NOWHERE: &str = "http://127.0.0.1/callback";
-/// A line that is pasted is not longer.
-const LONGEST: u64 = 64 * 1024;
+/// The redirect URI if none is configured. Nothing listens there; the address bar of the browser shows what is needed.
+const FALLBACK_REDIRECT_URI: &str = "http://127.0.0.1/callback";
+/// Maximum length of a pasted line in bytes.
+const MAX_LINE_LENGTH: u64 = 64 * 1024;
 
 #[expect(clippy::print_stdout, reason = "a person reads it")]
 pub(super) async fn login(
     config: &OAuth2,
     grant: &AuthorizationCode,
     endpoint: &TokenEndpoint,
-    keep: &Keep,
+    store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
-    let redirect_uri = grant.redirect_uri.as_ref().map_or(NOWHERE, url::Url::as_str);
+    let redirect_uri = grant.redirect_uri.as_ref().map_or(FALLBACK_REDIRECT_URI, url::Url::as_str);
     let url = super::authorization_url(grant, endpoint).await?;
     let request = AuthorizationRequest::new(config, grant, url, redirect_uri, super::issuer(config));
     println!("Open this address in any browser:\n\n{}\n", request.url());
     println!(
-        "In the end the browser goes to an address that begins with {redirect_uri}, which it may not be able to show.\n\
+        "In the end the browser goes to an address that begins with {redirect_uri}, which it may be unable to show.\n\
          Paste that whole address here:"
     );
     let line = line().await?;
     let code = request.code(query(&line)?)?;
-    super::finish(&request, endpoint, &code, keep).await
+    super::finish(&request, endpoint, &code, store).await
 }
 
 async fn line() -> anyhow::Result<Zeroizing<String>> {
     let read = || {
         let mut line = Zeroizing::new(String::new());
-        std::io::stdin().lock().take(LONGEST).read_line(&mut line).map(|_| line)
+        std::io::stdin().lock().take(MAX_LINE_LENGTH).read_line(&mut line).map(|_| line)
     };
-    tokio::task::spawn_blocking(read).await?.context("what was pasted cannot be read")
+    tokio::task::spawn_blocking(read).await?.context("cannot read the pasted address")
 }
 
-/// The query of the address. A bare code is not enough: without its `state` nobody knows whose login it comes from.
+/// The query of the address. A bare code is not enough: without its `state` it cannot be matched to this login.
 fn query(line: &str) -> anyhow::Result<&str> {
     let line = line.trim();
     let line = line.split('#').next().unwrap_or_default();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_an_address_or_its_query() {
+    fn pasted_address_or_query_is_accepted() {
         for line in [
             "http://127.0.0.1/callback?code=a&state=b\n",
             "  https://app.example.com/cb?code=a&state=b#frag \r\n",

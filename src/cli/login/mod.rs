@@ -1,5 +1,5 @@
-//! `sidekey login SERVICE`: a person's consent, once, for a service whose grant needs one. What comes of it, a refresh token,
-//! goes into `state.dir`, where a running Sidekey finds it.
+//! `sidekey login SERVICE`: obtains the consent of a user, once, for a service whose grant needs it. The refresh token that is
+//! issued goes into `state.dir`, where a running Sidekey finds it.
 
 mod browser;
 mod device;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use url::Url;
 
-use super::{USAGE, load};
+use super::{EXIT_USAGE, load};
 use crate::config::{AuthorizationCode, Config, Grant, OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
@@ -27,7 +27,7 @@ use crate::tls::client::TlsClients;
 pub(super) struct Args {
     /// The service, by its name under `services`.
     service: String,
-    /// Authorization code: ask for the address that the browser ends at, instead of waiting for the browser on this machine.
+    /// Ask for the address that the browser ends at, instead of waiting for a browser on this machine (authorization code).
     #[arg(long)]
     no_browser: bool,
     /// Give up after this many seconds.
@@ -37,32 +37,32 @@ pub(super) struct Args {
     config: super::ConfigArg,
 }
 
-/// Logs in, or says why not.
+/// Logs in, or reports why not.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
 pub(super) fn login(args: &Args) -> ExitCode {
     let config = match load(&args.config.config, &crate::secret::CommandCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let plan = match Plan::new(&config, args) {
-        Ok(plan) => plan,
+    let login = match Login::new(&config, args) {
+        Ok(login) => login,
         Err(error) => {
             eprintln!("cannot log in: {error:#}");
-            return ExitCode::from(USAGE);
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-        let outcome = runtime.block_on(plan.carry_out());
-        // A person who still types is not waited for.
+        let outcome = runtime.block_on(login.run());
+        // Does not wait for a user who is still typing.
         runtime.shutdown_background();
         outcome
     });
     match outcome {
         Ok(scope) => {
             let scope = scope.map(|scope| format!(" Granted scope: {scope}.")).unwrap_or_default();
-            println!("Logged in: `{}` goes on by itself from here.{scope}", args.service);
-            println!("A Sidekey that is running with this configuration takes it up within seconds.");
+            println!("Logged in: Sidekey refreshes the tokens of `{}` from here on.{scope}", args.service);
+            println!("A Sidekey that runs with this configuration uses the login within seconds.");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -72,71 +72,67 @@ pub(super) fn login(args: &Args) -> ExitCode {
     }
 }
 
-/// A login that can be done.
-struct Plan {
+/// A login that is possible.
+struct Login {
     config: Box<OAuth2>,
-    keep: Keep,
+    store: LoginStore,
     no_browser: bool,
     wait: Duration,
 }
 
-/// Where the grant goes.
-struct Keep {
+/// Where the refresh token is stored.
+struct LoginStore {
     file: StateFile,
 }
 
-impl Keep {
-    /// Writes what was issued. The access token is left to whoever uses it.
+impl LoginStore {
+    /// Writes the refresh token. The access token is not stored.
     async fn save(&self, issued: &TokenResponse) -> anyhow::Result<()> {
         let Some(refresh_token) = issued.refresh_token.clone() else {
             bail!(
-                "the provider issued no refresh token, and without one the login would end with its first token. Providers \
-                 have their own ways to be asked for one: the scope `offline_access`, or `authorization_params` such as \
+                "the provider issued no refresh token, so the login would end with its first token. How to request one depends \
+                 on the provider: the scope `offline_access`, or `authorization_params` such as \
                  `access_type: offline` or `prompt: consent`"
             );
         };
         let lock = self.file.lock().await?;
-        self.file.save(&lock, &StateRecord::login(refresh_token)).context("the login cannot be kept")
+        self.file.save(&lock, &StateRecord::login(refresh_token)).context("cannot store the login")
     }
 }
 
-impl Plan {
+impl Login {
     fn new(config: &Config, args: &Args) -> anyhow::Result<Self> {
         let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
             let names: Vec<_> = config.services.iter().filter_map(needs_login).collect();
-            bail!("no service has the name `{}`. {}", args.service, those(&names));
+            bail!("no service has the name `{}`. {}", args.service, list(&names));
         };
         let Some(oauth2) = service.auth.settings::<OAuth2>() else {
             bail!(
-                "`{}` has a credential of `type: {}`, for which nobody has to log in",
+                "`{}` has a credential of `type: {}`, which needs no login",
                 service.name,
                 service.auth.kind()
             )
         };
         if needs_login(service).is_none() {
-            bail!(
-                "`{}` has `grant_type: {}`, for which nobody has to log in",
-                service.name,
-                oauth2.grant.as_str()
-            )
+            bail!("`{}` has `grant_type: {}`, which needs no login", service.name, oauth2.grant.as_str())
         }
         let oauth2 = Box::new(oauth2.clone());
         let Some(state) = &config.state else {
             bail!(
-                "the configuration has no `state`, and so no place where a login could be kept; add `state: {{ dir: …, key: … }}`"
+                "the configuration has no `state`, which is where a login is stored; add `state: {{ dir: …, key: … }}`"
             )
         };
         let file = StateDir::open(state)?.file(&Identity::of(&oauth2));
         Ok(Self {
             config: oauth2,
-            keep: Keep { file },
+            store: LoginStore { file },
             no_browser: args.no_browser,
             wait: Duration::from_secs(args.wait),
         })
     }
 
-    /// Returns the scope that was granted, where the provider says.
-    async fn carry_out(&self) -> anyhow::Result<Option<String>> {
+    /// Logs in. Returns the scope that was granted, if the provider states it.
+    async fn run(&self) -> anyhow::Result<Option<String>> {
         let tls = TlsClients::new().client(&self.config.tls)?;
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
@@ -144,41 +140,41 @@ impl Plan {
         let work = async {
             match &self.config.grant {
                 Grant::AuthorizationCode(grant) if self.no_browser => {
-                    manual::login(&self.config, grant, &endpoint, &self.keep).await
+                    manual::login(&self.config, grant, &endpoint, &self.store).await
                 }
                 Grant::AuthorizationCode(grant) => {
-                    browser::login(&self.config, grant, &endpoint, &self.keep).await
+                    browser::login(&self.config, grant, &endpoint, &self.store).await
                 }
-                Grant::DeviceCode(grant) => device::login(grant, &endpoint, &self.keep).await,
+                Grant::DeviceCode(grant) => device::login(grant, &endpoint, &self.store).await,
                 other => bail!("`grant_type: {}` needs no login", other.as_str()),
             }
         };
         match tokio::time::timeout(self.wait, work).await {
             Ok(outcome) => outcome,
-            Err(_) => bail!("nobody came back within {} seconds", self.wait.as_secs()),
+            Err(_) => bail!("the login was not completed within {} seconds", self.wait.as_secs()),
         }
     }
 }
 
-/// The code for tokens, and the tokens into their place.
+/// Exchanges the code for tokens, and stores the refresh token.
 async fn finish(
     request: &AuthorizationRequest,
     endpoint: &TokenEndpoint,
     code: &Secret,
-    keep: &Keep,
+    store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let issued = request.exchange(endpoint, code).await?;
-    keep.save(&issued).await?;
+    store.save(&issued).await?;
     Ok(issued.scope)
 }
 
-/// Where the person is sent to.
+/// The URL that the user is sent to.
 async fn authorization_url(grant: &AuthorizationCode, endpoint: &TokenEndpoint) -> anyhow::Result<Url> {
     let configured = grant.authorization_url.as_ref();
     Ok(endpoint.login_endpoint(configured, LoginEndpoint::Authorization).await?)
 }
 
-/// What the provider calls itself, where the configuration says it: an answer that names another is refused (RFC 9207).
+/// The issuer identifier, if it is configured: an authorization response that names another one is rejected (RFC 9207).
 fn issuer(config: &OAuth2) -> Option<&str> {
     match &config.token_url {
         TokenUrl::Issuer(issuer) => Some(issuer.as_str()),
@@ -191,7 +187,7 @@ fn needs_login(service: &crate::config::ServiceConfig) -> Option<&str> {
     oauth2.grant.needs_login().then_some(service.name.as_str())
 }
 
-fn those(names: &[&str]) -> String {
+fn list(names: &[&str]) -> String {
     match names {
         [] => "No service of this configuration needs a login".into(),
         names => format!("Those that need a login: {}", names.join(", ")),

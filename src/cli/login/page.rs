@@ -1,21 +1,23 @@
-//! What the browser shows in the end: a page that needs nothing else and tells nothing.
+//! The page that the browser shows in the end. It loads nothing and contains nothing of the login.
 
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
-/// How it ended.
+/// The outcome that the page shows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Page {
-    Done,
-    Failed,
+    LoggedIn,
+    NotLoggedIn,
     NotOurs,
 }
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
-            Self::Done => (StatusCode::OK, "Logged in", "You can close this page."),
-            Self::Failed => (StatusCode::BAD_REQUEST, "Not logged in", "The terminal says why."),
+            Self::LoggedIn => (StatusCode::OK, "Logged in", "You can close this page."),
+            Self::NotLoggedIn => {
+                (StatusCode::BAD_REQUEST, "Not logged in", "See the terminal for the reason.")
+            }
             Self::NotOurs => (
                 StatusCode::BAD_REQUEST,
                 "Not this login",
@@ -28,7 +30,7 @@ impl IntoResponse for Page {
              color:#222;background:#fff}}@media(prefers-color-scheme:dark){{body{{color:#eee;background:#111}}}}</style>\
              <h1>{title}</h1><p>{text}"
         );
-        // The address has the code in it: it is neither kept nor told to another page.
+        // The address contains the code, so it is not cached and not sent as a referrer.
         let headers = [
             (header::CACHE_CONTROL, "no-store"),
             (header::REFERRER_POLICY, "no-referrer"),

@@ -1,4 +1,4 @@
-//! The listener on loopback that the browser comes back to (RFC 8252 §7.3). Nothing but its one path is there.
+//! The listener on loopback that the browser is redirected to (RFC 8252 §7.3). It serves one path only.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,38 +17,38 @@ use zeroize::Zeroizing;
 
 use super::page::Page;
 
-/// How long the last page may take on its way.
-const LAST_PAGE: Duration = Duration::from_secs(2);
+/// How long to wait until the last page is sent.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The listener, open.
-pub(super) struct Redirect {
+/// The open listener.
+pub(super) struct CallbackServer {
     uri: String,
-    arrivals: mpsc::Receiver<Arrival>,
+    callbacks: mpsc::Receiver<AuthorizationCallback>,
     stop: watch::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
 }
 
-/// A browser that came, and waits for its page.
-pub(super) struct Arrival {
+/// A request from a browser that was redirected, and waits for its page.
+pub(super) struct AuthorizationCallback {
     query: Zeroizing<String>,
     page: oneshot::Sender<Page>,
 }
 
-impl Arrival {
-    /// What it brought. It may hold a code.
+impl AuthorizationCallback {
+    /// The query. It may contain an authorization code.
     pub(super) fn query(&self) -> &str {
         &self.query
     }
 
-    /// Shows it how it ended.
+    /// Responds with the outcome.
     pub(super) fn show(self, page: Page) {
-        // Whoever does not wait for it does not see it.
+        // Fails if the browser is gone, which does not matter.
         let _ = self.page.send(page);
     }
 }
 
-impl Redirect {
-    /// Listens where the configured `redirect_uri` says, or on any free port of 127.0.0.1.
+impl CallbackServer {
+    /// Listens at the configured `redirect_uri`, or on any free port of 127.0.0.1.
     pub(super) async fn bind(configured: Option<&Url>) -> anyhow::Result<Self> {
         let (address, path) = match configured {
             None => (SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "/callback".to_owned()),
@@ -56,20 +56,23 @@ impl Redirect {
         };
         let listener = TcpListener::bind(address)
             .await
-            .with_context(|| format!("cannot listen on {address}, where the browser is to come back to"))?;
+            .with_context(|| format!("cannot listen on {address}, where the browser is redirected to"))?;
         let uri = match configured {
             Some(url) => url.as_str().to_owned(),
             None => format!("http://{}{path}", listener.local_addr()?),
         };
-        let (sender, arrivals) = mpsc::channel(1);
+        let (sender, callbacks) = mpsc::channel(1);
         let (stop, mut stopped) = watch::channel(false);
-        let router =
-            Router::new().fallback(move |state, uri: axum::http::Uri, query| {
-                let is_ours = uri.path() == path;
-                async move {
-                    if is_ours { arrive(state, query).await } else { StatusCode::NOT_FOUND.into_response() }
+        let router = Router::new().fallback(move |state, uri: axum::http::Uri, query| {
+            let is_ours = uri.path() == path;
+            async move {
+                if is_ours {
+                    handle_callback(state, query).await
+                } else {
+                    StatusCode::NOT_FOUND.into_response()
                 }
-            });
+            }
+        });
         let router = router.with_state(sender);
         let server = tokio::spawn(async move {
             let stop = async move {
@@ -77,51 +80,54 @@ impl Redirect {
             };
             axum::serve(listener, router).with_graceful_shutdown(stop).await
         });
-        Ok(Self { uri, arrivals, stop, server })
+        Ok(Self { uri, callbacks, stop, server })
     }
 
-    /// What the provider is told as `redirect_uri`.
+    /// The `redirect_uri` that is sent to the provider.
     pub(super) fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// Waits for a browser.
-    pub(super) async fn arrival(&mut self) -> anyhow::Result<Arrival> {
-        self.arrivals.recv().await.context("the listener on loopback ended")
+    /// Waits for the next request of a browser.
+    pub(super) async fn callback(&mut self) -> anyhow::Result<AuthorizationCallback> {
+        self.callbacks.recv().await.context("the listener on loopback ended")
     }
 
-    /// Closes the listener once the last page is out.
+    /// Closes the listener once the last page is sent.
     pub(super) async fn close(self) {
         self.stop.send_replace(true);
-        let _ = tokio::time::timeout(LAST_PAGE, self.server).await;
+        let _ = tokio::time::timeout(PAGE_TIMEOUT, self.server).await;
     }
 }
 
-async fn arrive(State(arrivals): State<mpsc::Sender<Arrival>>, RawQuery(query): RawQuery) -> Response {
+async fn handle_callback(
+    State(callbacks): State<mpsc::Sender<AuthorizationCallback>>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let (page, shown) = oneshot::channel();
     let query = Zeroizing::new(query.unwrap_or_default());
-    if arrivals.send(Arrival { query, page }).await.is_err() {
+    if callbacks.send(AuthorizationCallback { query, page }).await.is_err() {
         return StatusCode::GONE.into_response();
     }
     match shown.await {
         Ok(page) => page.into_response(),
-        Err(_) => Page::Failed.into_response(),
+        Err(_) => Page::NotLoggedIn.into_response(),
     }
 }
 
-/// Where a redirect URI on this machine leads.
+/// The address of a redirect URI on this machine.
 fn loopback(url: &Url) -> anyhow::Result<SocketAddr> {
     let ip = match url.host() {
         Some(Host::Ipv4(ip)) if ip.is_loopback() => ip.into(),
         Some(Host::Ipv6(ip)) if ip.is_loopback() => Ipv6Addr::LOCALHOST.into(),
         Some(Host::Domain("localhost")) => Ipv4Addr::LOCALHOST.into(),
         _ => {
-            bail!("`redirect_uri` does not lead to this machine; `sidekey login --no-browser` works with any")
+            bail!("`redirect_uri` is not an address of this machine; use `sidekey login --no-browser`")
         }
     };
     if url.scheme() != "http" {
         bail!(
-            "`redirect_uri` is `https://`, for which there is no certificate here; `sidekey login --no-browser` works with any"
+            "`redirect_uri` is `https://`, for which there is no certificate here; use `sidekey login --no-browser`"
         );
     }
     Ok(SocketAddr::new(ip, url.port().unwrap_or(80)))

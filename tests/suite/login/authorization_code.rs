@@ -103,7 +103,7 @@ async fn a_browser_that_never_comes_back_is_not_waited_for_for_ever() {
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
     let mut login = Login::start(&sidekey, &["api", "--wait", "1"]);
     assert_eq!(login.ended().await, 1);
-    login.says("not logged in: nobody came back within 1 seconds").await;
+    login.says("not logged in: the login was not completed within 1 seconds").await;
     assert_eq!(endpoint.request_count(), 0);
 }
 
@@ -118,7 +118,7 @@ async fn a_code_that_the_endpoint_refuses_and_an_answer_without_a_refresh_token_
         let mut login = Login::start(&sidekey, &["api"]);
         let page = login.comes_back(&[("code", "the-code")]).await;
         assert_eq!(page.status, 400);
-        assert!(page.text().contains("The terminal says why"));
+        assert!(page.text().contains("See the terminal for the reason"));
         assert_eq!(login.ended().await, 1);
         login.says(reason).await;
         assert!(!login.output().contains("the-code"), "{}", login.output());

@@ -16,8 +16,8 @@ person: {{ upstream: 'http://127.0.0.1:9', auth: {{ {oauth2}, {grant} }} }}"
     .await;
     for (service, reason) in [
         ("mial", "no service has the name `mial`. Those that need a login: person"),
-        ("mail", "`mail` has a credential of `type: bearer`, for which nobody has to log in"),
-        ("robot", "`robot` has `grant_type: client_credentials`, for which nobody has to log in"),
+        ("mail", "`mail` has a credential of `type: bearer`, which needs no login"),
+        ("robot", "`robot` has `grant_type: client_credentials`, which needs no login"),
         ("person", "the configuration has no `state`"),
     ] {
         let mut login = Login::start(&sidekey, &[service]);
@@ -33,5 +33,5 @@ async fn a_redirect_uri_elsewhere_needs_a_person_who_pastes() {
     let sidekey = super::serving(&upstream, &endpoint, &more).start().await;
     let mut login = Login::start(&sidekey, &["api"]);
     assert_eq!(login.ended().await, 1);
-    login.says("`sidekey login --no-browser` works with any").await;
+    login.says("use `sidekey login --no-browser`").await;
 }
