@@ -13,13 +13,13 @@
 //! about the present.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
     UpstreamResponse, Verdict,
 };
+use crate::net::deadline::{AtomicDeadline, Tick};
 
 /// How often one request probes the new secret while the previous one is in use.
 const PROBE_INTERVAL: Duration = Duration::from_secs(30);
@@ -118,11 +118,10 @@ impl Signer for Rotating {
 
 /// Which of two secrets is in use.
 struct RotationState {
-    start: Instant,
-    /// When the new secret is probed next, in milliseconds since `start`. 0 while the new one is in use.
-    probe_at: AtomicU64,
-    /// When a request is sent with both secrets next, in milliseconds since `start`. 0 until both were rejected.
-    both_at: AtomicU64,
+    /// When the new secret is probed next. Off while the new one is in use.
+    probe_at: AtomicDeadline,
+    /// When a request is sent with both secrets next. Off until both were rejected.
+    both_at: AtomicDeadline,
 }
 
 /// From this event on the other secret is in use.
@@ -136,32 +135,29 @@ enum RotationEvent {
 
 impl RotationState {
     fn new() -> Self {
-        Self { start: Instant::now(), probe_at: AtomicU64::new(0), both_at: AtomicU64::new(0) }
+        Self { probe_at: AtomicDeadline::off(), both_at: AtomicDeadline::off() }
     }
 
     /// Which secret signs a request: the other one than the upstream has just rejected (`after`), or the new one in a probe if
     /// the request `may_probe`.
     fn choose(&self, after: Option<CredentialVersion>, may_probe: bool) -> CredentialVersion {
-        self.choose_at(after, may_probe, || self.start.elapsed())
+        self.choose_at(after, may_probe, Tick::now)
     }
 
     fn choose_at(
         &self,
         after: Option<CredentialVersion>,
         may_probe: bool,
-        now: impl Fn() -> Duration,
+        now: impl Fn() -> Tick,
     ) -> CredentialVersion {
         match after {
             Some(PREVIOUS) => return NEW,
             Some(_) => return PREVIOUS,
             None => {}
         }
-        let at = self.probe_at.load(Ordering::Relaxed);
-        if at == 0 {
-            return NEW;
-        }
-        let is_due = may_probe && at <= milliseconds(now());
-        if is_due && self.replace(at, milliseconds(now() + PROBE_INTERVAL)) {
+        let Some(at) = self.probe_at.get() else { return NEW };
+        let is_due = may_probe && at <= now();
+        if is_due && self.probe_at.replace(Some(at), now() + PROBE_INTERVAL) {
             return PROBE;
         }
         PREVIOUS
@@ -169,67 +165,59 @@ impl RotationState {
 
     /// Whether the other secret is tried, after the one that was `used` was rejected.
     fn may_try_other(&self, used: CredentialVersion) -> bool {
-        self.may_try_other_at(used, || self.start.elapsed())
+        self.may_try_other_at(used, Tick::now)
     }
 
-    fn may_try_other_at(&self, used: CredentialVersion, now: impl Fn() -> Duration) -> bool {
-        let at = self.both_at.load(Ordering::Relaxed);
+    fn may_try_other_at(&self, used: CredentialVersion, now: impl Fn() -> Tick) -> bool {
+        let Some(at) = self.both_at.get() else { return true };
         // A probe has not yet been signed with the secret that is in use.
-        if at == 0 || used == PROBE {
+        if used == PROBE {
             return true;
         }
-        let next = milliseconds(now() + BOTH_REJECTED_INTERVAL);
-        at <= milliseconds(now())
-            && self.both_at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        at <= now() && self.both_at.replace(Some(at), now() + BOTH_REJECTED_INTERVAL)
     }
 
     /// The upstream rejected one after the other.
     fn both_rejected(&self) {
-        self.both_rejected_at(|| self.start.elapsed());
+        self.both_rejected_at(Tick::now);
     }
 
-    fn both_rejected_at(&self, now: impl Fn() -> Duration) {
-        self.both_at.store(milliseconds(now() + BOTH_REJECTED_INTERVAL), Ordering::Relaxed);
+    fn both_rejected_at(&self, now: impl Fn() -> Tick) {
+        self.both_at.set(now() + BOTH_REJECTED_INTERVAL);
     }
 
     /// The upstream accepted the secret that was `used`.
     fn accepted(&self, used: CredentialVersion, is_retry: bool) -> Option<RotationEvent> {
-        self.accepted_at(used, is_retry, || self.start.elapsed())
+        self.accepted_at(used, is_retry, Tick::now)
     }
 
     fn accepted_at(
         &self,
         used: CredentialVersion,
         is_retry: bool,
-        now: impl Fn() -> Duration,
+        now: impl Fn() -> Tick,
     ) -> Option<RotationEvent> {
         match (used, is_retry) {
             (PREVIOUS, true) => {
-                self.replace(0, milliseconds(now() + PROBE_INTERVAL)).then_some(RotationEvent::ToPrevious)
+                self.probe_at.replace(None, now() + PROBE_INTERVAL).then_some(RotationEvent::ToPrevious)
             }
-            (PROBE, _) | (NEW, true) => {
-                (self.probe_at.swap(0, Ordering::Relaxed) != 0).then_some(RotationEvent::ToNew)
-            }
+            (PROBE, _) | (NEW, true) => self.probe_at.clear().map(|_| RotationEvent::ToNew),
             _ => None,
         }
     }
 
     fn is_previous_in_use(&self) -> bool {
-        self.probe_at.load(Ordering::Relaxed) != 0
+        self.probe_at.get().is_some()
     }
-
-    fn replace(&self, old: u64, new: u64) -> bool {
-        self.probe_at.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(second: u64) -> Tick {
+        Tick::after_start(Duration::from_secs(second))
+    }
 
     fn rotation() -> RotationState {
         RotationState::new()
@@ -241,7 +229,7 @@ mod tests {
         may_probe: bool,
         second: u64,
     ) -> CredentialVersion {
-        rotation.choose_at(after, may_probe, || Duration::from_secs(second))
+        rotation.choose_at(after, may_probe, || at(second))
     }
 
     fn accepted(
@@ -250,7 +238,7 @@ mod tests {
         is_retry: bool,
         second: u64,
     ) -> Option<RotationEvent> {
-        rotation.accepted_at(used, is_retry, || Duration::from_secs(second))
+        rotation.accepted_at(used, is_retry, || at(second))
     }
 
     #[test]
@@ -295,9 +283,9 @@ mod tests {
     #[test]
     fn rotation_limits_second_attempts_if_both_are_rejected() {
         let rotation = rotation();
-        let may = |used, second| rotation.may_try_other_at(used, || Duration::from_secs(second));
+        let may = |used, second| rotation.may_try_other_at(used, || at(second));
         assert!(may(NEW, 0) && may(NEW, 0), "nobody has said that the other one is refused");
-        rotation.both_rejected_at(|| Duration::from_secs(1));
+        rotation.both_rejected_at(|| at(1));
         assert!(!may(NEW, 1) && !may(PREVIOUS, 5));
         assert!(may(PROBE, 5) && may(PROBE, 5), "it was this one that was tried");
         assert!(may(NEW, 6));
