@@ -61,8 +61,8 @@ struct FailingView {
 }
 
 impl ConfigView {
-    fn of(status: &reload::Status) -> Self {
-        let view = |failing: &Option<reload::Failing>| {
+    fn of(status: &reload::ReloadStatus) -> Self {
+        let view = |failing: &Option<reload::ReloadFailure>| {
             let failing = failing.as_ref();
             failing
                 .map(|failing| FailingView { since: Timestamp(failing.since), error: failing.error.clone() })
@@ -95,10 +95,10 @@ pub(super) struct ReloadView {
 }
 
 impl ReloadView {
-    pub(super) fn of(outcome: Result<reload::Report, ReloadError>) -> Self {
+    pub(super) fn of(outcome: Result<reload::ReloadReport, ReloadError>) -> Self {
         let (ok, report, error) = match outcome {
             Ok(report) => (true, report, None),
-            Err(error) => (false, reload::Report::default(), Some(error.to_string())),
+            Err(error) => (false, reload::ReloadReport::default(), Some(error.to_string())),
         };
         let mut message = match error {
             Some(error) => format!("Reload rejected, the configuration in use stays: {error}"),
@@ -117,7 +117,7 @@ impl ReloadView {
             let keys = report.restart_required.join(", ");
             message.extend([" Restart required for: ", &keys, "."]);
         }
-        let reload::Report { added, changed, removed, certificates, restart_required, .. } = report;
+        let reload::ReloadReport { added, changed, removed, certificates, restart_required, .. } = report;
         Self { ok, message, added, changed, removed, certificates, restart_required }
     }
 }
@@ -147,7 +147,7 @@ impl ServicesView {
     pub(super) fn new(
         started: SystemTime,
         access: AccessView,
-        reload: &reload::Status,
+        reload: &reload::ReloadStatus,
         services: Vec<ServiceView>,
     ) -> Self {
         let config = ConfigView::of(reload);

@@ -174,7 +174,12 @@ impl App {
 
     /// Applies what `source` returns, from now on, whenever the files behind the configuration change or a reload is requested.
     /// `commands` holds the values of its secrets that come from commands.
-    pub fn watch(self: &Arc<Self>, source: reload::Source, commands: Arc<CommandCache>, log: LogControl) {
+    pub fn watch(
+        self: &Arc<Self>,
+        source: reload::ConfigSource,
+        commands: Arc<CommandCache>,
+        log: LogControl,
+    ) {
         let _ = self.log.set(log);
         let (files, interval) = {
             let state = self.state.lock();

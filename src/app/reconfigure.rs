@@ -1,8 +1,7 @@
 //! A reload: first all that can fail, without a change to what runs; then the swap, which cannot fail.
 
 use crate::config::Config;
-use crate::reload;
-use crate::reload::Report;
+use crate::reload::{ApplyConfig, ReloadReport};
 use crate::tls::expiry;
 use crate::tls::reloadable::Reloaded;
 
@@ -25,8 +24,8 @@ struct Prepared {
     accept_loops: Vec<(usize, PreparedListener)>,
 }
 
-impl reload::Target for App {
-    fn take(&self, config: Config) -> Result<Report, String> {
+impl ApplyConfig for App {
+    fn apply(&self, config: Config) -> Result<ReloadReport, String> {
         let mut state = self.state.lock();
         if state.stopping {
             return Err("Sidekey is stopping".into());
@@ -74,7 +73,7 @@ impl App {
     }
 
     /// Puts a prepared configuration in place of the one that runs.
-    fn swap(&self, state: &mut State, config: Config, prepared: Prepared) -> Report {
+    fn swap(&self, state: &mut State, config: Config, prepared: Prepared) -> ReloadReport {
         let Prepared { services, listeners, connect_policy, traces, accept_loops } = prepared;
         let opened: Vec<_> = listeners.opened().map(|listener| listener.info.clone()).collect();
 

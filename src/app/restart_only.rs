@@ -1,10 +1,10 @@
 //! The settings that a reload applies besides services and listeners, and those that need a restart.
 
 use crate::config::{Admin, Config};
-use crate::reload::Report;
+use crate::reload::ReloadReport;
 
 /// Adds the settings that differ to the report.
-pub(super) fn compare(old: &Config, new: &Config, report: &mut Report) {
+pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
     report.settings = (&old.log.level, old.log.access, &old.shutdown, &old.reload, &old.tracing)
         != (&new.log.level, new.log.access, &new.shutdown, &new.reload, &new.tracing)
         || old.admin != Admin { listen: old.admin.listen.clone(), ..new.admin.clone() };

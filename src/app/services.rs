@@ -20,7 +20,7 @@ use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::StateDir;
 use crate::otel;
-use crate::reload::Report;
+use crate::reload::ReloadReport;
 use crate::runtime::service::{LastFailure, Service};
 use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{EndpointTls, Upstream};
@@ -191,8 +191,8 @@ pub(super) fn discard(running: &Services, config: &Config, metrics: &Metrics) {
 }
 
 /// Releases what no service needs any more, once no new request can find it. Reports what has changed.
-pub(super) fn retire_removed(old: &Services, new: &Services, metrics: &Metrics) -> Report {
-    let mut report = Report::default();
+pub(super) fn retire_removed(old: &Services, new: &Services, metrics: &Metrics) -> ReloadReport {
+    let mut report = ReloadReport::default();
     let upstreams: HashSet<_> =
         new.entries.iter().map(|entry| Arc::as_ptr(&entry.service.upstream)).collect();
     for entry in &old.entries {

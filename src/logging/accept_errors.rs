@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
-/// Each worker tries again every second, at every listener: failures that are no further apart than this are one episode.
-const EPISODE: Duration = Duration::from_secs(60);
+/// Each worker tries again every second, at every listener: the log is quiet until there was no failure for this time.
+const QUIET_PERIOD: Duration = Duration::from_secs(60);
 
 /// Global because the logger of a process is, and the accept loop reports failures there alone.
 static FAILURES: LazyLock<IntCounter> = LazyLock::new(|| {
@@ -16,7 +16,7 @@ static FAILURES: LazyLock<IntCounter> = LazyLock::new(|| {
     IntCounter::new("sidekey_accept_failures_total", help).expect("a name and a help text")
 });
 
-static EPISODES: Mutex<Episodes> = Mutex::new(Episodes { last: None });
+static THROTTLE: Mutex<LogThrottle> = Mutex::new(LogThrottle { last: None });
 
 /// Counts the connections that could not be accepted.
 pub fn accept_failures() -> &'static IntCounter {
@@ -53,7 +53,7 @@ impl log::Log for AcceptLog {
             return;
         }
         FAILURES.inc();
-        if EPISODES.lock().begins(Instant::now()) {
+        if THROTTLE.lock().should_log(Instant::now()) {
             tracing::error!(
                 target: "sidekey::listener",
                 error = text.trim(),
@@ -67,16 +67,16 @@ impl log::Log for AcceptLog {
     fn flush(&self) {}
 }
 
-/// Failures that follow one another.
-struct Episodes {
+/// Lets the first of a series of failures into the log.
+struct LogThrottle {
     last: Option<Instant>,
 }
 
-impl Episodes {
-    /// Takes note of a failure; whether it is the first one.
-    fn begins(&mut self, now: Instant) -> bool {
+impl LogThrottle {
+    /// Records a failure, and returns whether it is the first of a series.
+    fn should_log(&mut self, now: Instant) -> bool {
         let last = self.last.replace(now);
-        last.is_none_or(|last| now.saturating_duration_since(last) > EPISODE)
+        last.is_none_or(|last| now.saturating_duration_since(last) > QUIET_PERIOD)
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drops_what_dependencies_log() {
+    fn accept_log_drops_events_of_other_targets() {
         let accept_log = AcceptLog { target: "engine::listening", accept_failed: "Accept() failed" };
         let enabled = |target| {
             log::Log::enabled(
@@ -99,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_are_one_episode() {
-        let mut episodes = Episodes { last: None };
+    fn throttle_logs_first_failure_of_a_series() {
+        let mut throttle = LogThrottle { last: None };
         let start = Instant::now();
-        let begins: Vec<_> = [0, 1, 60, 120, 181, 182]
-            .map(|second| episodes.begins(start + Duration::from_secs(second)))
+        let logged: Vec<_> = [0, 1, 60, 120, 181, 182]
+            .map(|second| throttle.should_log(start + Duration::from_secs(second)))
             .into();
-        assert_eq!(begins, [true, false, false, false, true, false]);
+        assert_eq!(logged, [true, false, false, false, true, false]);
     }
 }

@@ -1,4 +1,4 @@
-//! What became of changed certificate files: each thing that is wrong is said once and remembered until it is good again.
+//! The outcome of reloading certificate files: each failure is logged and counted once, and remembered until it is over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,39 +6,40 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
-use super::{Failing, Status, Target};
+use super::apply::ApplyConfig;
+use super::reloader::{ReloadFailure, ReloadStatus};
 use crate::metrics::ReloadMetrics;
 use crate::tls::reloadable::Reloaded;
 
-/// Certificate files as of the last look.
+/// The certificate files in use, as of the last reload.
 pub(super) struct Certificates {
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<ReloadStatus>>,
     metrics: ReloadMetrics,
-    /// What they are for, and why they cannot be used.
-    wrong: BTreeMap<String, String>,
+    /// What the files that cannot be used are for, and why they cannot.
+    failures: BTreeMap<String, String>,
 }
 
 impl Certificates {
-    pub(super) fn new(status: Arc<Mutex<Status>>, metrics: ReloadMetrics) -> Self {
-        Self { status, metrics, wrong: BTreeMap::new() }
+    pub(super) fn new(status: Arc<Mutex<ReloadStatus>>, metrics: ReloadMetrics) -> Self {
+        Self { status, metrics, failures: BTreeMap::new() }
     }
 
-    /// Whether some could not be used at the last look: they are to be looked at again, changed or not.
-    pub(super) fn are_wrong(&self) -> bool {
-        !self.wrong.is_empty()
+    /// Whether some files could not be used: they are read again, whether they have changed or not.
+    pub(super) fn is_failing(&self) -> bool {
+        !self.failures.is_empty()
     }
 
-    /// Looks at all that are in use, off the event loop; returns what has new ones.
-    pub(super) async fn renew(&mut self, target: &Arc<dyn Target>) -> Vec<String> {
+    /// Reads all files in use again, off the event loop; returns what has new certificates.
+    pub(super) async fn reload(&mut self, target: &Arc<dyn ApplyConfig>) -> Vec<String> {
         let target = target.clone();
-        let look = move || target.reload_certificates();
-        let looked = tokio::task::spawn_blocking(look).await.expect("looking at files does not panic");
-        self.note(looked)
+        let reload = move || target.reload_certificates();
+        let reloaded = tokio::task::spawn_blocking(reload).await.expect("reading files does not panic");
+        self.record(reloaded)
     }
 
-    fn note(&mut self, looked: Vec<Reloaded>) -> Vec<String> {
-        let (mut wrong, mut renewed) = (BTreeMap::new(), Vec::new());
-        for Reloaded { what: of, result } in looked {
+    fn record(&mut self, all: Vec<Reloaded>) -> Vec<String> {
+        let (mut failures, mut reloaded) = (BTreeMap::new(), Vec::new());
+        for Reloaded { what: of, result } in all {
             match result {
                 Ok(()) => {
                     self.metrics.certificates_reloaded(true);
@@ -46,35 +47,35 @@ impl Certificates {
                         certificates.of = of,
                         "new certificate files are in use from the next connection on"
                     );
-                    self.wrong.remove(&of);
-                    renewed.push(of);
+                    self.failures.remove(&of);
+                    reloaded.push(of);
                 }
                 Err(error) => {
-                    if self.wrong.get(&of) != Some(&error) {
+                    if self.failures.get(&of) != Some(&error) {
                         self.metrics.certificates_reloaded(false);
                         tracing::error!(
                             certificates.of = of,
                             "certificate reload rejected, the previous files stay in use and the changed ones are tried again: {error}"
                         );
                     }
-                    wrong.insert(of, error);
+                    failures.insert(of, error);
                 }
             }
         }
-        for of in self.wrong.keys().filter(|of| !wrong.contains_key(*of)) {
+        for of in self.failures.keys().filter(|of| !failures.contains_key(*of)) {
             tracing::info!(certificates.of = of, "certificate files are valid again or no longer used");
         }
-        self.wrong = wrong;
-        self.metrics.certificates_in_use(self.wrong.is_empty());
+        self.failures = failures;
+        self.metrics.certificates_in_use(self.failures.is_empty());
         let mut status = self.status.lock();
         let since = status.certificates.take().map_or_else(SystemTime::now, |failing| failing.since);
-        status.certificates = self.are_wrong().then(|| Failing { error: self.text(), since });
-        renewed
+        status.certificates = self.is_failing().then(|| ReloadFailure { error: self.text(), since });
+        reloaded
     }
 
-    /// One line for each.
+    /// One line for each failure.
     fn text(&self) -> String {
-        let lines = self.wrong.iter().map(|(of, error)| format!("{of}: {error}"));
+        let lines = self.failures.iter().map(|(of, error)| format!("{of}: {error}"));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
@@ -87,13 +88,13 @@ mod tests {
     use crate::metrics::Metrics;
 
     #[test]
-    fn what_is_wrong_counts_once_and_is_remembered_until_it_is_good() {
+    fn certificate_failure_counts_once_until_it_is_over() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap().reload();
-        let status = Status { last_success: SystemTime::now(), failing: None, certificates: None };
+        let status = ReloadStatus { last_success: SystemTime::now(), failing: None, certificates: None };
         let status = Arc::new(Mutex::new(status));
         let mut certificates = Certificates::new(status.clone(), metrics);
-        let look = |what: &str, result: Result<(), &str>| Reloaded {
+        let reloaded = |what: &str, result: Result<(), &str>| Reloaded {
             what: what.into(),
             result: result.map_err(str::to_owned),
         };
@@ -112,18 +113,22 @@ mod tests {
         };
         let failing = || status.lock().certificates.clone();
         for _ in 0..3 {
-            assert!(certificates.note(vec![look("a", Err("no PEM")), look("b", Err("no key"))]).is_empty());
+            assert!(
+                certificates
+                    .record(vec![reloaded("a", Err("no PEM")), reloaded("b", Err("no key"))])
+                    .is_empty()
+            );
         }
         assert_eq!(shown(), ["0", "2", "0"]);
         let first = failing().unwrap();
         assert_eq!(first.error, "a: no PEM\nb: no key");
-        assert_eq!(certificates.note(vec![look("a", Err("no PEM")), look("b", Ok(()))]), ["b"]);
+        assert_eq!(certificates.record(vec![reloaded("a", Err("no PEM")), reloaded("b", Ok(()))]), ["b"]);
         let next = failing().unwrap();
         assert_eq!((next.error.as_str(), next.since), ("a: no PEM", first.since));
         assert_eq!(shown(), ["1", "2", "0"]);
         // As it was before.
-        assert!(certificates.note(Vec::new()).is_empty());
-        assert!(failing().is_none() && !certificates.are_wrong());
+        assert!(certificates.record(Vec::new()).is_empty());
+        assert!(failing().is_none() && !certificates.is_failing());
         assert_eq!(shown(), ["1", "2", "1"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The one loop that looks at files.
+//! The loop that compares files and reads the configuration.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,23 +7,27 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
+use super::apply::{ApplyConfig, ReloadReport};
 use super::certificates::Certificates;
-use super::{Failing, ReloadError, Report, Source, Status, Target};
+use super::reloader::{ReloadError, ReloadFailure, ReloadStatus};
 use crate::config::{Config, ConfigError, FileKind, WatchedFile};
 use crate::metrics::ReloadMetrics;
 use crate::secret::{CommandCache, RefreshOutcome};
 
-/// A file that has just changed may be half written: it is looked at again after this long, until it rests.
-const SETTLE: Duration = Duration::from_millis(100);
-/// A file that never rests is read as it is after so many looks.
-const LOOKS: u32 = 20;
+/// A file that has just changed may be half written: it is compared again after this time, until it no longer changes.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
+/// A file that still changes after this number of comparisons is read as it is.
+const MAX_SETTLE_CHECKS: u32 = 20;
 
-type Reply = oneshot::Sender<Result<Report, ReloadError>>;
+type Reply = oneshot::Sender<Result<ReloadReport, ReloadError>>;
 
-/// Watches on behalf of a [`Reloader`](super::Reloader).
+/// Reads a configuration.
+pub type ConfigSource = Box<dyn FnMut() -> Result<Config, ConfigError> + Send>;
+
+/// Watches files, and carries out the requests of a [`Reloader`](super::Reloader).
 pub struct Watcher {
     requests: mpsc::Receiver<Reply>,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<ReloadStatus>>,
     metrics: ReloadMetrics,
     certificates: Certificates,
 }
@@ -31,19 +35,18 @@ pub struct Watcher {
 impl Watcher {
     pub(super) fn new(
         requests: mpsc::Receiver<Reply>,
-        status: Arc<Mutex<Status>>,
+        status: Arc<Mutex<ReloadStatus>>,
         metrics: ReloadMetrics,
     ) -> Self {
         let certificates = Certificates::new(status.clone(), metrics.clone());
         Self { requests, status, metrics, certificates }
     }
 
-    /// Watches for as long as there is a [`Reloader`](super::Reloader). `seen` and `interval` are those of the configuration
-    /// in use.
+    /// Watches until no [`Reloader`](super::Reloader) is left. `seen` and `interval` are those of the configuration in use.
     pub async fn run(
         mut self,
-        mut source: Source,
-        target: Arc<dyn Target>,
+        mut source: ConfigSource,
+        target: Arc<dyn ApplyConfig>,
         commands: Arc<CommandCache>,
         mut seen: Vec<WatchedFile>,
         mut interval: Option<Duration>,
@@ -54,16 +57,16 @@ impl Watcher {
                     Some(reply) => Some(reply),
                     None => return,
                 },
-                () = rest(interval) => None,
-                () = rest_until(commands.next_due()) => None,
+                () = sleep_for(interval) => None,
+                () = sleep_until(commands.next_due()) => None,
             };
-            let renewed = renew(&commands, reply.is_some()).await;
-            if renewed.failed && !renewed.changed {
+            let refreshed = refresh(&commands, reply.is_some()).await;
+            if refreshed.failed && !refreshed.changed {
                 self.metrics.secret_reloaded(false);
             }
-            // Asked for: what is there now. Otherwise only what has changed and rests.
+            // A request reads what is there now. Otherwise a file is read once it no longer changes.
             let before;
-            (before, seen) = look(seen, reply.is_none()).await;
+            (before, seen) = compare(seen, reply.is_none()).await;
             let changed: Vec<_> = seen
                 .iter()
                 .zip(&before)
@@ -71,48 +74,48 @@ impl Watcher {
                 .map(|(now, _)| now.kind())
                 .collect();
             let config_changed = changed.iter().any(|kind| *kind != FileKind::Certificate);
-            let is_due = reply.is_some() || renewed.changed || config_changed;
+            let is_due = reply.is_some() || refreshed.changed || config_changed;
             if !is_due && self.status.lock().failing.is_none() {
-                if !changed.is_empty() || self.certificates.are_wrong() {
-                    self.certificates.renew(&target).await;
+                if !changed.is_empty() || self.certificates.is_failing() {
+                    self.certificates.reload(&target).await;
                 }
                 continue;
             }
             let start = Instant::now();
             let read;
-            (source, read) = reading(source).await;
+            (source, read) = read_config(source).await;
             let mut outcome = match read {
                 Ok(config) => {
                     seen.clone_from(&config.files);
                     let next = config.reload.interval;
-                    let taken = target.take(config).map_err(ReloadError::Refused);
-                    if taken.is_ok() {
+                    let applied = target.apply(config).map_err(ReloadError::Rejected);
+                    if applied.is_ok() {
                         interval = next;
                     }
-                    taken
+                    applied
                 }
                 Err(error) => {
-                    // Those in use are watched whatever the configuration on disk is like.
+                    // The certificate files in use are watched whatever is on disk.
                     let certificates = seen.into_iter().filter(|file| file.kind() == FileKind::Certificate);
                     seen = WatchedFile::union(error.files().to_vec(), certificates);
                     Err(ReloadError::Invalid(error.to_string()))
                 }
             };
-            let certificates = self.certificates.renew(&target).await;
+            let certificates = self.certificates.reload(&target).await;
             if let Ok(report) = &mut outcome {
                 report.certificates = certificates;
                 commands.evict_unused();
             }
-            let secret_changed = renewed.changed || changed.contains(&FileKind::Secret);
-            self.note(&outcome, secret_changed, start.elapsed());
+            let secret_changed = refreshed.changed || changed.contains(&FileKind::Secret);
+            self.record(&outcome, secret_changed, start.elapsed());
             if let Some(reply) = reply {
                 let _ = reply.send(outcome);
             }
         }
     }
 
-    /// One line for each change of state, however often a broken file is read.
-    fn note(&self, outcome: &Result<Report, ReloadError>, secret_changed: bool, took: Duration) {
+    /// Updates metrics and status, and logs each change of state once, however often an invalid file is read.
+    fn record(&self, outcome: &Result<ReloadReport, ReloadError>, secret_changed: bool, took: Duration) {
         self.metrics.reloaded(outcome.is_ok());
         if secret_changed {
             self.metrics.secret_reloaded(outcome.is_ok());
@@ -120,16 +123,16 @@ impl Watcher {
         let mut status = self.status.lock();
         match outcome {
             Ok(report) => {
-                let mended = status.failing.take().is_some();
+                let is_recovery = status.failing.take().is_some();
                 status.last_success = SystemTime::now();
                 drop(status);
-                log_success(report, mended, took);
+                log_success(report, is_recovery, took);
             }
             Err(error) => {
                 let error = error.to_string();
                 let known = status.failing.as_ref().is_some_and(|failing| failing.error == error);
                 let since = status.failing.as_ref().map_or_else(SystemTime::now, |failing| failing.since);
-                status.failing = Some(Failing { error: error.clone(), since });
+                status.failing = Some(ReloadFailure { error: error.clone(), since });
                 drop(status);
                 if !known {
                     tracing::error!(
@@ -141,13 +144,13 @@ impl Watcher {
     }
 }
 
-fn log_success(report: &Report, mended: bool, took: Duration) {
+fn log_success(report: &ReloadReport, is_recovery: bool, took: Duration) {
     for key in &report.restart_required {
         tracing::warn!(config.path = key, "changed; takes effect after a restart");
     }
     let names = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
     if report.is_empty() {
-        if mended {
+        if is_recovery {
             tracing::info!("configuration is valid again");
         } else {
             tracing::info!("configuration read, nothing changed");
@@ -165,14 +168,16 @@ fn log_success(report: &Report, mended: bool, took: Duration) {
     );
 }
 
-async fn rest(interval: Option<Duration>) {
+/// Sleeps for an interval; without one, forever.
+async fn sleep_for(interval: Option<Duration>) {
     match interval {
         Some(interval) => sleep(interval).await,
         None => std::future::pending().await,
     }
 }
 
-async fn rest_until(due: Option<Instant>) {
+/// Sleeps until a time; without one, forever.
+async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => sleep(due.saturating_duration_since(Instant::now())).await,
         None => std::future::pending().await,
@@ -180,24 +185,24 @@ async fn rest_until(due: Option<Instant>) {
 }
 
 /// Runs the commands that are due, off the event loop.
-async fn renew(commands: &Arc<CommandCache>, all: bool) -> RefreshOutcome {
+async fn refresh(commands: &Arc<CommandCache>, all: bool) -> RefreshOutcome {
     let commands = commands.clone();
-    let renew = move || commands.refresh(all);
-    tokio::task::spawn_blocking(renew).await.expect("running a command does not panic")
+    let refresh = move || commands.refresh(all);
+    tokio::task::spawn_blocking(refresh).await.expect("running a command does not panic")
 }
 
-/// Looks at the files; where one has changed and `settle` is set, until they rest. What was seen before, and what is now. Off
-/// the event loop: a file may be on a file system that hangs.
-async fn look(files: Vec<WatchedFile>, settle: bool) -> (Vec<WatchedFile>, Vec<WatchedFile>) {
-    let again = async |files: Vec<WatchedFile>| {
-        let look = move || files.iter().map(WatchedFile::rescan).collect::<Vec<_>>();
-        tokio::task::spawn_blocking(look).await.expect("looking at files does not panic")
+/// Compares the files; if one has changed and `settle` is set, until they no longer change. Returns what was seen before and
+/// what is there now. Runs off the event loop: a file may be on a file system that hangs.
+async fn compare(files: Vec<WatchedFile>, settle: bool) -> (Vec<WatchedFile>, Vec<WatchedFile>) {
+    let rescan = async |files: Vec<WatchedFile>| {
+        let rescan = move || files.iter().map(WatchedFile::rescan).collect::<Vec<_>>();
+        tokio::task::spawn_blocking(rescan).await.expect("comparing files does not panic")
     };
-    let mut now = again(files.clone()).await;
+    let mut now = rescan(files.clone()).await;
     if settle && now != files {
-        for _ in 0..LOOKS {
-            sleep(SETTLE).await;
-            let next = again(now.clone()).await;
+        for _ in 0..MAX_SETTLE_CHECKS {
+            sleep(SETTLE_INTERVAL).await;
+            let next = rescan(now.clone()).await;
             if std::mem::replace(&mut now, next.clone()) == next {
                 break;
             }
@@ -206,7 +211,7 @@ async fn look(files: Vec<WatchedFile>, settle: bool) -> (Vec<WatchedFile>, Vec<W
     (files, now)
 }
 
-async fn reading(mut source: Source) -> (Source, Result<Config, ConfigError>) {
+async fn read_config(mut source: ConfigSource) -> (ConfigSource, Result<Config, ConfigError>) {
     let read = move || {
         let read = source();
         (source, read)
