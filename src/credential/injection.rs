@@ -13,6 +13,11 @@ pub struct Injection<'s> {
 }
 
 impl<'s> Injection<'s> {
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.query.is_none() && self.cookie.is_none()
+    }
+
     /// Adds a header field.
     pub fn field(&mut self, name: &'s HeaderName, value: HeaderValue) {
         self.fields.push((name, value));

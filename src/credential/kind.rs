@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::{Fixed, Rotating, Signer};
+use super::{Rotating, Signer};
 use crate::config::reader::value::Mapping;
 use crate::config::{Auth, AuthKind};
 use crate::metrics::SharedTokenMetrics;
@@ -167,8 +167,8 @@ fn settings<K: Kind>(auth: &Auth) -> &K::Settings {
     auth.settings().expect("an entry is found by the name of its kind")
 }
 
-/// A credential that never changes, with the one before a rotation if there is one.
-pub fn with_previous(build: &Build<'_>, new: Fixed, previous: Option<Fixed>) -> Box<dyn Signer> {
+/// A credential, with the one before a rotation if there is one.
+pub fn with_previous<S: Signer + 'static>(build: &Build<'_>, new: S, previous: Option<S>) -> Box<dyn Signer> {
     match previous {
         None => Box::new(new),
         Some(previous) => Box::new(Rotating::new(build.service, Box::new(new), Box::new(previous))),

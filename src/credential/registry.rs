@@ -4,13 +4,22 @@ use super::kind::{Build, BuildError, Entry, Refresh, SourceContext, StoreHandle}
 use super::kinds::api_key::ApiKey;
 use super::kinds::basic::Basic;
 use super::kinds::bearer::Bearer;
+use super::kinds::header::Header;
+use super::kinds::hmac::Hmac;
 use super::kinds::oauth2::OAuth2;
 use super::{Credential, Signer};
 use crate::config::{Auth, AuthKind, AuthKinds};
 
 /// The kinds, in the order in which messages list them. A kind is one file in `kinds/` and one line here.
-pub const KINDS: &[Entry] =
-    &[Entry::of::<Basic>(), Entry::of::<Bearer>(), Entry::of::<ApiKey>(), Entry::of::<OAuth2>()];
+#[rustfmt::skip]
+pub const KINDS: &[Entry] = &[
+    Entry::of::<Basic>(),
+    Entry::of::<Bearer>(),
+    Entry::of::<ApiKey>(),
+    Entry::of::<OAuth2>(),
+    Entry::of::<Header>(),
+    Entry::of::<Hmac>(),
+];
 
 /// The kinds, as the configuration knows them.
 pub const AUTH_KINDS: AuthKinds = &auth_kinds();
@@ -56,4 +65,70 @@ pub fn keeps_value(old: &Auth, new: &Auth) -> bool {
 pub fn build(auth: &Auth, service: &str, store: Option<&StoreHandle>) -> Credential {
     let signer: Box<dyn Signer> = (entry(auth).build)(auth, &Build { service, store });
     Credential::new(signer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::Config;
+
+    const SCHEMA: &str = include_str!("../../config/schema.json");
+    const SAMPLES: &str = include_str!("../../config/services.yaml");
+    const DOCS: &str = include_str!("../../docs/CONFIGURATION.md");
+
+    /// The first `auth` of this kind among the samples, every secret of which is read from the variable `CANARY`.
+    fn sample(kind: &str) -> Value {
+        let samples: Value = serde_yaml::from_str(SAMPLES).unwrap();
+        let services = samples["services"].as_object().unwrap().values();
+        let auth = services.map(|service| &service["auth"]).find(|auth| auth["type"] == kind);
+        let mut auth = auth.unwrap_or_else(|| panic!("config/services.yaml has no `type: {kind}`")).clone();
+        replace_sources(&mut auth);
+        auth
+    }
+
+    fn replace_sources(value: &mut Value) {
+        let Some(map) = value.as_object_mut() else { return };
+        for inner in map.values_mut() {
+            if inner.get("file").is_some() || inner.get("env").is_some() || inner.get("exec").is_some() {
+                *inner = serde_json::json!({ "env": "CANARY" });
+            } else {
+                replace_sources(inner);
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_have_schema_sample_and_docs() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let listed = schema["$defs"]["credential"]["oneOf"].as_array().unwrap();
+        assert_eq!(listed.len(), KINDS.len());
+        for Entry { auth: AuthKind { name, .. }, .. } in KINDS {
+            assert_eq!(schema["$defs"][name]["properties"]["type"]["const"], *name, "schema of {name}");
+            assert!(listed.contains(&serde_json::json!({ "$ref": format!("#/$defs/{name}") })), "{name}");
+            assert!(
+                DOCS.contains(&format!("### `type: {name}`")),
+                "docs/CONFIGURATION.md has no `type: {name}`"
+            );
+            sample(name);
+        }
+    }
+
+    #[test]
+    fn kinds_show_no_secret_and_share_equal_settings() {
+        for Entry { auth: AuthKind { name, .. }, .. } in KINDS {
+            let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(name) } } });
+            let read = |secret: &'static str| {
+                let config =
+                    Config::parse_with(&text.to_string(), "a.yaml", &|_| Some(secret.into()), AUTH_KINDS);
+                config.unwrap_or_else(|error| panic!("{name}: {error}")).services.remove(0).auth
+            };
+            let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
+            assert!(one == same && one != other, "{name}");
+            let shown = format!("{one:?} {one:#?}");
+            assert!(!shown.contains("CANARY"), "{name}: {shown}");
+            assert_eq!(one.kind(), *name);
+        }
+    }
 }

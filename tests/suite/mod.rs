@@ -83,6 +83,7 @@ mod renewal_after_401;
 mod sample_flows;
 mod samples;
 mod secrets_never_leak;
+mod signing_kinds;
 mod state_kept;
 mod state_survives_kill;
 mod token_request;

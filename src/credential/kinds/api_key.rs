@@ -107,7 +107,7 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
 
 fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
     value.parse(|text| match place {
-        In::Header => header(text).map(KeyLocation::Header),
+        In::Header => header_name(text).map(KeyLocation::Header),
         In::Query if text.is_empty() || text.chars().any(char::is_control) => {
             Err("the name of a query parameter is not empty and has no control characters".into())
         }
@@ -120,7 +120,8 @@ fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
     })
 }
 
-fn header(text: &str) -> Result<HeaderName, String> {
+/// A header field that a credential may take for itself.
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let Ok(name) = HeaderName::try_from(text) else {
         return Err("not the name of a header: letters, digits and `-`, such as X-Api-Key".into());
     };
@@ -195,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_key_goes_into_a_header_of_its_own() {
-        assert_eq!(header("X-Api-Key").unwrap(), "x-api-key");
-        assert_eq!(header("Authorization").unwrap(), "authorization");
+        assert_eq!(header_name("X-Api-Key").unwrap(), "x-api-key");
+        assert_eq!(header_name("Authorization").unwrap(), "authorization");
         for name in [
             "Host",
             "content-length",
@@ -209,7 +210,7 @@ mod tests {
             ":path",
             "é",
         ] {
-            assert!(header(name).is_err(), "{name}");
+            assert!(header_name(name).is_err(), "{name}");
         }
     }
 

@@ -1,0 +1,172 @@
+//! `type: header`: several header fields and query parameters at once, each with a fixed value or a secret, such as the two
+//! keys of one API, or a key and the version of the API that it is for.
+
+use form_urlencoded::Serializer;
+use http::{HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::api_key::header_name;
+use crate::config::reader::secret;
+use crate::config::reader::value::{Mapping, Value};
+use crate::credential::{Build, Fixed, Kind, Signer, sensitive};
+use crate::secret::Secret;
+
+/// The largest number of header fields, and of query parameters.
+const MAX_ENTRIES: usize = 16;
+
+/// The kind.
+pub struct Header;
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Settings {
+    headers: Vec<(HeaderName, Secret)>,
+    query: Vec<(String, Secret)>,
+}
+
+impl Kind for Header {
+    const NAME: &'static str = "header";
+    const SUGGESTIONS_401: &'static [&'static str] = &[
+        "Are all fields that the API wants in `headers` and `query`, under the names of its documentation?",
+        "One of the keys may have been revoked, or be one for another environment.",
+    ];
+    type Settings = Settings;
+
+    fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+        let (headers, query) = (mapping.optional("headers"), mapping.optional("query"));
+        let has_secret = [&headers, &query].into_iter().flatten().any(has_secret);
+        let headers = headers.map_or(Some(Vec::new()), |value| entries(&value, header_name, of_header));
+        let query = query.map_or(Some(Vec::new()), |value| entries(&value, parameter, of_query));
+        let settings = Settings { headers: headers?, query: query? };
+        if settings.headers.is_empty() && settings.query.is_empty() {
+            mapping.value().error("neither `headers` nor `query`; that is no credential");
+            return None;
+        }
+        if !has_secret {
+            mapping.value().warn(
+                "every value is in plain text; a secret is kept out of the configuration by `{ file: PATH }` or `{ env: NAME }`",
+            );
+        }
+        Some(settings)
+    }
+
+    fn build(settings: &Settings, _: &Build<'_>) -> Box<dyn Signer> {
+        let fields = settings.headers.iter().map(|(name, value)| (name.clone(), header_value(value)));
+        let fixed = Fixed::fields(fields);
+        if settings.query.is_empty() {
+            return Box::new(fixed);
+        }
+        let mut pairs = Serializer::new(String::new());
+        for (name, value) in &settings.query {
+            pairs.append_pair(name, value.expose());
+        }
+        let names = settings.query.iter().map(|(name, _)| name.clone());
+        Box::new(fixed.with_query(names, sensitive(&Zeroizing::new(pairs.finish()))))
+    }
+}
+
+fn header_value(value: &Secret) -> HeaderValue {
+    sensitive(value.expose())
+}
+
+/// Whether a value is read from a source.
+fn has_secret(value: &Value<'_>) -> bool {
+    value.is_map() && value.entries().unwrap_or_default().iter().any(|(_, value)| value.is_map())
+}
+
+/// The entries of a mapping from names to values.
+fn entries<N: PartialEq>(
+    value: &Value<'_>,
+    name: fn(&str) -> Result<N, String>,
+    read: fn(&Value<'_>) -> Option<Secret>,
+) -> Option<Vec<(N, Secret)>> {
+    let entries = value.entries()?;
+    if entries.is_empty() || entries.len() > MAX_ENTRIES {
+        value.error(format!("from 1 to {MAX_ENTRIES} entries"));
+        return None;
+    }
+    let mut read_entries: Vec<(N, Secret)> = Vec::new();
+    let mut is_valid = true;
+    for (text, value) in &entries {
+        match name(text) {
+            Ok(name) if read_entries.iter().any(|(known, _)| *known == name) => {
+                value.error("named twice");
+                is_valid = false;
+            }
+            Ok(name) => match read(value) {
+                Some(secret) => read_entries.push((name, secret)),
+                None => is_valid = false,
+            },
+            Err(message) => {
+                value.error(message);
+                is_valid = false;
+            }
+        }
+    }
+    is_valid.then_some(read_entries)
+}
+
+fn of_header(value: &Value<'_>) -> Option<Secret> {
+    let secret = secret::any_value(value)?;
+    if let Some(at) = secret.first_disallowed(|c| c == ' ' || c.is_ascii_graphic()) {
+        value.error(format!(
+            "the character at position {at} cannot stand in a header: visible ASCII and spaces"
+        ));
+        return None;
+    }
+    if secret.has_outer_whitespace() {
+        value.error("begins or ends with a space, which a header would lose");
+        return None;
+    }
+    Some(secret)
+}
+
+fn of_query(value: &Value<'_>) -> Option<Secret> {
+    secret::any_value(value)
+}
+
+fn parameter(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("the name of a query parameter is not empty and has no control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::credential::{
+        AUTH_KINDS, ForwardedFields, OutboundBody, OutboundRequest, build, write_signed_head,
+    };
+
+    #[test]
+    fn header_kind_writes_all_fields_and_parameters_and_owns_them() {
+        let auth = "{ type: header, headers: { DD-API-KEY: a, DD-APPLICATION-KEY: b, anthropic-version: 2023-06-01 }, \
+                    query: { 'api key': 'x&y', site: eu } }";
+        let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {auth} }} }}");
+        let config = Config::parse(&text, "a.yaml", AUTH_KINDS).unwrap();
+        let credential = build(&config.services[0].auth, "a", None);
+        let signer = credential.signer();
+        let fields = [httparse::Header { name: "dd_api_key", value: b"evil" }];
+        let request = OutboundRequest {
+            method: "GET",
+            origin: "https://a.example",
+            authority: "a.example",
+            base_path: "",
+            path: "/x",
+            query: Some(signer.owned().strip_query("q=1&site=us&api+key=evil")),
+            fields: ForwardedFields::of(&fields, signer.owned()),
+            body: OutboundBody::Empty,
+            after: None,
+            may_probe: false,
+        };
+        let mut out = Vec::new();
+        write_signed_head(&mut out, signer, &request, crate::credential::ConnectionFields::default())
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "GET /x?q=1&api+key=x%26y&site=eu HTTP/1.1\r\nHost: a.example\r\ndd-api-key: a\r\ndd-application-key: b\r\n\
+             anthropic-version: 2023-06-01\r\n\r\n"
+        );
+    }
+}
