@@ -15,6 +15,7 @@
 
 mod certificates;
 mod connections;
+mod error_reason;
 mod families;
 mod instance;
 mod per_service;
@@ -26,11 +27,10 @@ mod traces;
 
 pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, OpenConnection, OpenConnections};
+pub use error_reason::{ErrorReason, UPSTREAM_REASONS};
 pub use instance::Metrics;
 pub use reload::ReloadMetrics;
-pub use requests::{
-    CLASSES, MethodLabel, REASONS, RequestTotals, RetryReason, RetryResult, ServiceMetrics, UPSTREAM_REASONS,
-};
+pub use requests::{CLASSES, MethodLabel, RequestTotals, RetryReason, RetryResult, ServiceMetrics};
 pub use service_state::{ServiceState, ServiceStates, TokenState};
 pub use token::{SharedTokenMetrics, TokenMetrics};
 pub use traces::TraceMetrics;

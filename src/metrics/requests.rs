@@ -5,26 +5,9 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
+use super::error_reason::{REASONS, UPSTREAM_REASONS};
 use super::families::Families;
 use super::per_service::Owner;
-
-/// The reasons of Sidekey's own errors, as in the header `Sidekey-Error`; a test in `proxy` holds this to the code there.
-pub const REASONS: [&str; 10] = [
-    "unknown_service",
-    "forbidden",
-    "credential_unavailable",
-    "upstream_connect",
-    "upstream_tls",
-    "upstream_timeout",
-    "upstream_protocol",
-    "bad_request",
-    "too_large",
-    "overloaded",
-];
-
-/// The reasons that mean: the upstream could not be reached, or not understood.
-pub const UPSTREAM_REASONS: [&str; 4] =
-    ["upstream_connect", "upstream_tls", "upstream_timeout", "upstream_protocol"];
 
 /// The methods that are counted by name; any other is `OTHER`.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "OTHER"];

@@ -4,55 +4,14 @@
 //! Never a 401 or 407: an app must not come to think that its own login is wrong.
 
 use super::wire::framing::FramingError;
+pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};
 
-/// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorReason {
-    /// No service matches the request.
-    UnknownService,
-    /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
-    /// `TRACE`.
-    Forbidden,
-    /// There is no usable credential, so nothing was forwarded.
-    CredentialUnavailable,
-    /// The upstream's name does not resolve, or it does not take the connection.
-    UpstreamConnect,
-    /// The upstream's certificate was not accepted, or the TLS handshake failed.
-    UpstreamTls,
-    /// The upstream did not answer in time.
-    UpstreamTimeout,
-    /// The upstream closed the connection without an answer, or answered with something that is not HTTP.
-    UpstreamProtocol,
-    /// The request is not valid HTTP.
-    BadRequest,
-    /// The request's head or body is too large.
-    TooLarge,
-    /// A limit of the service or of Sidekey is reached, or the circuit is open.
-    Overloaded,
-}
-
 impl ErrorReason {
-    /// The value of `Sidekey-Error` and of the metric's `reason` label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownService => "unknown_service",
-            Self::Forbidden => "forbidden",
-            Self::CredentialUnavailable => "credential_unavailable",
-            Self::UpstreamConnect => "upstream_connect",
-            Self::UpstreamTls => "upstream_tls",
-            Self::UpstreamTimeout => "upstream_timeout",
-            Self::UpstreamProtocol => "upstream_protocol",
-            Self::BadRequest => "bad_request",
-            Self::TooLarge => "too_large",
-            Self::Overloaded => "overloaded",
-        }
-    }
-
     /// The status code's own words: `title`, and the reason phrase.
     fn title(self) -> &'static str {
         match self {
-            Self::UnknownService => "Not PreparedRequest",
+            Self::UnknownService => "Not Found",
             Self::Forbidden => "Forbidden",
             Self::CredentialUnavailable | Self::Overloaded => "Service Unavailable",
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
@@ -72,6 +31,21 @@ impl ErrorReason {
             Self::UpstreamTimeout => 504,
             Self::BadRequest => 400,
             Self::TooLarge => 413,
+        }
+    }
+
+    /// The `error` parameter of `Proxy-Status`: a type of the registry of RFC 9209 §2.3.
+    fn proxy_error_type(self) -> &'static str {
+        match self {
+            Self::UnknownService => "destination_not_found",
+            Self::Forbidden => "http_request_denied",
+            Self::CredentialUnavailable => "proxy_internal_response",
+            Self::UpstreamConnect => "destination_unavailable",
+            Self::UpstreamTls => "tls_protocol_error",
+            Self::UpstreamTimeout => "http_response_timeout",
+            Self::UpstreamProtocol => "http_protocol_error",
+            Self::BadRequest | Self::TooLarge => "http_request_error",
+            Self::Overloaded => "connection_limit_reached",
         }
     }
 
@@ -110,15 +84,23 @@ pub struct ProxyError {
     /// Seconds, where a later try may help.
     pub retry_after: Option<u64>,
     /// What the log is told.
-    pub cause: String,
+    pub cause: Box<str>,
     /// What the caller is told instead of the reason's own words, where more can be said.
     pub detail: Option<&'static str>,
+    /// The `error` parameter of `Proxy-Status`, if more is known than the reason says (RFC 9209 §2.3).
+    pub proxy_error_type: Option<&'static str>,
 }
 
 impl ProxyError {
     /// A failure without `Retry-After`.
     pub fn new(reason: ErrorReason, cause: impl Into<String>) -> Self {
-        Self { reason, retry_after: None, cause: cause.into(), detail: None }
+        Self {
+            reason,
+            retry_after: None,
+            cause: cause.into().into_boxed_str(),
+            detail: None,
+            proxy_error_type: None,
+        }
     }
 
     /// The whole response. A `HEAD` request gets no body but its length.
@@ -146,12 +128,13 @@ impl ProxyError {
         let body = format!(
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
         );
+        let error_type = self.proxy_error_type.unwrap_or(reason.proxy_error_type());
         let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
         out.extend_from_slice(
             format!(
                 "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nSidekey-Error: {name}\r\n\
-                 Cache-Control: no-store\r\n{retry}{connection}\r\n",
+                 Proxy-Status: sidekey; error={error_type}\r\nCache-Control: no-store\r\n{retry}{connection}\r\n",
                 body.len()
             )
             .as_bytes(),
@@ -164,17 +147,17 @@ impl ProxyError {
 
 impl From<ConnectError> for ProxyError {
     fn from(error: ConnectError) -> Self {
-        let reason = match error {
-            ConnectError::Dns { .. } | ConnectError::Tcp(_) | ConnectError::Proxy { .. } => {
-                ErrorReason::UpstreamConnect
-            }
-            ConnectError::Tls { .. } => ErrorReason::UpstreamTls,
+        let (reason, error_type) = match error {
+            ConnectError::Dns { .. } => (ErrorReason::UpstreamConnect, "dns_error"),
+            ConnectError::Tcp(_) => (ErrorReason::UpstreamConnect, "connection_refused"),
+            ConnectError::Proxy { .. } => (ErrorReason::UpstreamConnect, "destination_unavailable"),
+            ConnectError::Tls { .. } => (ErrorReason::UpstreamTls, "tls_certificate_error"),
             ConnectError::Version { .. } | ConnectError::Http2 { .. } | ConnectError::Upgrade => {
-                ErrorReason::UpstreamProtocol
+                (ErrorReason::UpstreamProtocol, "http_protocol_error")
             }
-            ConnectError::Timeout { .. } => ErrorReason::UpstreamTimeout,
+            ConnectError::Timeout { .. } => (ErrorReason::UpstreamTimeout, "connection_timeout"),
         };
-        Self::new(reason, error.to_string())
+        Self { proxy_error_type: Some(error_type), ..Self::new(reason, error.to_string()) }
     }
 }
 
@@ -197,27 +180,13 @@ impl From<FramingError> for ProxyError {
 impl ProxyError {
     /// Whether it is the upstream that failed.
     pub(super) fn is_of_upstream(&self) -> bool {
-        use ErrorReason::{UpstreamConnect, UpstreamProtocol, UpstreamTimeout, UpstreamTls};
-        matches!(self.reason, UpstreamConnect | UpstreamTls | UpstreamTimeout | UpstreamProtocol)
+        self.reason.is_of_upstream()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [ErrorReason; 10] = [
-        ErrorReason::UnknownService,
-        ErrorReason::Forbidden,
-        ErrorReason::CredentialUnavailable,
-        ErrorReason::UpstreamConnect,
-        ErrorReason::UpstreamTls,
-        ErrorReason::UpstreamTimeout,
-        ErrorReason::UpstreamProtocol,
-        ErrorReason::BadRequest,
-        ErrorReason::TooLarge,
-        ErrorReason::Overloaded,
-    ];
 
     fn written(failure: &ProxyError, is_head: bool) -> (String, String) {
         let mut out = Vec::new();
@@ -229,20 +198,16 @@ mod tests {
 
     #[test]
     fn every_reason_is_a_valid_problem_document_and_never_the_apps_fault_to_log_in() {
-        for reason in ALL {
+        for reason in ErrorReason::ALL {
             let (head, body) = written(&ProxyError::new(reason, "cause"), false);
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(problem["status"], reason.status());
             assert!(head.contains(&format!("\r\nSidekey-Error: {}\r\n", reason.as_str())));
             assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
+            let status = format!("\r\nProxy-Status: sidekey; error={}\r\n", reason.proxy_error_type());
+            assert!(head.contains(&status), "{head}");
             assert!(![401, 407].contains(&reason.status()));
         }
-    }
-
-    #[test]
-    fn metrics_know_every_reason() {
-        assert_eq!(ALL.map(ErrorReason::as_str).as_slice(), crate::metrics::REASONS.as_slice());
-        assert!(crate::metrics::UPSTREAM_REASONS.iter().all(|known| crate::metrics::REASONS.contains(known)));
     }
 
     #[test]

@@ -55,8 +55,8 @@ fn every_alert_and_every_reason_has_its_section_in_the_runbook() {
         assert_eq!(anchor, rule["alert"].as_str().unwrap().to_lowercase());
         assert!(anchors.contains(anchor), "docs/OPERATIONS.md has no section {anchor}");
     }
-    let source = std::fs::read_to_string(root().join("src/proxy/error.rs")).unwrap();
-    let reasons = source.split("pub fn as_str").nth(1).unwrap().split("fn ").next().unwrap();
+    let source = std::fs::read_to_string(root().join("src/metrics/error_reason.rs")).unwrap();
+    let reasons = source.split("pub const fn as_str").nth(1).unwrap().split("fn ").next().unwrap();
     let reasons: Vec<&str> = reasons.split('"').skip(1).step_by(2).collect();
     assert!(reasons.len() >= 9, "{reasons:?}");
     for reason in reasons {

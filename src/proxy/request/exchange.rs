@@ -113,7 +113,7 @@ impl Request<'_> {
         self.permit = upstream.try_acquire()?;
         if upstream.has_alternatives() {
             let began = Instant::now();
-            let reaching = Box::pin(self.connect_any(&buffer.filled()[..length], out));
+            let reaching = Box::pin(self.connect_any(&buffer.filled()[..length], out, false));
             match upstream.timeouts.total {
                 None => reaching.await?,
                 Some(total) => {

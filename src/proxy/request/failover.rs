@@ -1,36 +1,45 @@
 //! An upstream of several URLs: a connection comes first, because the head that is sent names the URL.
 
 use super::state::Request;
+use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::upstream::{ConnectError, Endpoint};
 
 impl Request<'_> {
-    /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written anew. `head` is the
-    /// caller's.
-    pub(super) async fn connect_any(&mut self, head: &[u8], out: &mut Buffer) -> Result<(), ProxyError> {
+    /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written again. `head` is the
+    /// caller's. Each URL after the first one counts as a retry; `is_retry` says whether this URL is one already.
+    pub(super) async fn connect_any(
+        &mut self,
+        head: &[u8],
+        out: &mut Buffer,
+        mut is_retry: bool,
+    ) -> Result<(), ProxyError> {
         let upstream = &self.service.upstream;
         let mut failed = Vec::new();
         loop {
-            if let Some(connection) = self.endpoint.idle(self.protocol_requirements, self.meta.is_idempotent)
-            {
-                self.connection = Some(connection);
-                return Ok(());
+            let connected = match self.endpoint.idle(self.protocol_requirements, self.meta.is_idempotent) {
+                Some(connection) => Ok(connection),
+                None => self.endpoint.connect(self.protocol_requirements, upstream.timeouts.connect).await,
+            };
+            if is_retry {
+                let result = if connected.is_ok() { RetryResult::Success } else { RetryResult::Error };
+                self.service.metrics.retried(RetryReason::Connect, result);
             }
-            let error =
-                match self.endpoint.connect(self.protocol_requirements, upstream.timeouts.connect).await {
-                    Ok(connection) => {
-                        self.connection = Some(connection);
-                        return Ok(());
-                    }
-                    Err(error) => error,
-                };
+            let error = match connected {
+                Ok(connection) => {
+                    self.connection = Some(connection);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
             upstream.record_failure(self.endpoint);
             failed.push(self.endpoint);
             if failed.len() == upstream.endpoints().len() {
                 return Err(error.into());
             }
             self.rewrite_for_next_endpoint(&error, head, out, &failed)?;
+            is_retry = true;
         }
     }
 
@@ -45,7 +54,7 @@ impl Request<'_> {
         let head =
             buffer.retained().and_then(|held| held.get(..self.head_length)).unwrap_or_default().to_vec();
         self.rewrite_for_next_endpoint(error, &head, out, &[self.endpoint])?;
-        self.connect_any(&head, out).await?;
+        self.connect_any(&head, out, true).await?;
         self.rewind_body(buffer, out)
     }
 

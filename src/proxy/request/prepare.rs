@@ -74,7 +74,7 @@ pub(crate) struct Rejection<'p> {
     pub(crate) service: &'p str,
     pub(crate) method: MethodLabel,
     /// As in [`PreparedRequest`]; none where the request is for no service, because then nothing says what it is made of.
-    pub(crate) path: Option<String>,
+    pub(crate) path: Option<Box<str>>,
     pub(crate) is_head: bool,
     /// The next request can follow: where this one ends is known, and here.
     pub(crate) keep_alive: bool,
@@ -104,7 +104,7 @@ pub(crate) fn prepare<'p>(
         error: ProxyError::new(reason, cause),
         service,
         method: MethodLabel::of(head.method),
-        path: if service.is_empty() { None } else { path() },
+        path: if service.is_empty() { None } else { path().map(String::into_boxed_str) },
         is_head: head.meta.is_head,
         keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
     };

@@ -39,7 +39,7 @@ pub(crate) async fn refuse(
         service,
         method,
         // Without a service there is no path: it may be anything.
-        path: path.or_else(|| context.snapshot().access_log.then(String::new)).as_deref(),
+        path: path.or_else(|| context.snapshot().access_log.then(Box::default)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,
         failure: Some(&error),

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::outcome::{ExchangeError, LATE_BODY};
 use super::state::Request;
+use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
 use crate::proxy::alert;
 use crate::proxy::diagnostics;
@@ -32,12 +33,12 @@ impl Request<'_> {
         answer: &mut Buffer,
     ) -> Result<(Connection, usize), ExchangeError> {
         let upstream = &self.service.upstream;
-        let mut is_again = false;
+        let mut retry = None;
         loop {
             let endpoint = self.endpoint;
             let is_whole = self.body.is_done();
             let idle = || {
-                if is_again {
+                if retry.is_some() {
                     None
                 } else {
                     endpoint.idle(self.protocol_requirements, self.meta.is_idempotent)
@@ -50,6 +51,7 @@ impl Request<'_> {
                     Err(error) => {
                         upstream.record_failure(endpoint);
                         if !upstream.has_alternatives() || buffer.retained().is_none() {
+                            self.record_retry(retry, RetryResult::Error);
                             return Err(ProxyError::from(error).into());
                         }
                         // On the heap: few get here.
@@ -64,12 +66,20 @@ impl Request<'_> {
                 span.sent(&connection);
             }
             let unanswered = match self.send_once(io, buffer, out, answer, &mut connection).await {
-                Ok(length) => return Ok((connection, length)),
+                Ok(length) => {
+                    let is_unauthorized = status_of(answer.filled()) == 401;
+                    let result =
+                        if is_unauthorized { RetryResult::Unauthorized } else { RetryResult::Success };
+                    self.record_retry(retry, result);
+                    return Ok((connection, length));
+                }
                 Err(unanswered) => unanswered,
             };
+            let mut reason = RetryReason::ConnectionLost;
             let may_repeat = match &unanswered {
                 SendError::NotSent(_) => true,
                 SendError::NoResponse(error) if is_unprocessed(error) => {
+                    reason = RetryReason::Unprocessed;
                     is_whole || buffer.retained().is_some()
                 }
                 SendError::NoResponse(_) => {
@@ -87,20 +97,27 @@ impl Request<'_> {
             // A signature that is good for one attempt is made again from the caller's head.
             let may_repeat = may_repeat
                 && (!self.service.credential.signer().is_single_use() || buffer.retained().is_some());
-            if is_again || !may_repeat {
+            if retry.is_some() || !may_repeat {
+                self.record_retry(retry, RetryResult::Error);
                 let trouble = ExchangeError::from(unanswered);
                 if matches!(&trouble, ExchangeError::Respond(failure) if failure.is_of_upstream()) {
                     upstream.record_failure(endpoint);
                 }
                 return Err(trouble);
             }
-            is_again = true;
+            retry = Some(reason);
             answer.clear();
             if self.service.credential.signer().is_single_use() {
                 self.sign_again(buffer, out)?;
             } else if !is_whole && !matches!(unanswered, SendError::NotSent(_)) {
                 self.rewind_body(buffer, out)?;
             }
+        }
+    }
+
+    fn record_retry(&self, retry: Option<RetryReason>, result: RetryResult) {
+        if let Some(reason) = retry {
+            self.service.metrics.retried(reason, result);
         }
     }
 

@@ -133,7 +133,7 @@ impl Drop for Request<'_> {
                 method: self.method,
                 address: self.address,
                 status: self.status,
-                failure: failure.map(|failure| (failure.reason.as_str(), failure.cause.as_str())),
+                failure: failure.map(|failure| (failure.reason.as_str(), &*failure.cause)),
                 took,
             }));
         }

@@ -269,7 +269,7 @@ pub(crate) fn response<'h, 'b>(
         return Err(bad("its status has no three digits".into()));
     }
     let fields: &'h [Header<'b>] = parsed.headers;
-    let known = FramingHeaders::of(fields).map_err(|failure| bad(failure.cause))?;
+    let known = FramingHeaders::of(fields).map_err(|failure| bad(failure.cause.into()))?;
     if known.is_chunked && known.length.is_some() {
         return Err(bad("both Content-Length and Transfer-Encoding".into()));
     }

@@ -1,0 +1,83 @@
+//! Why Sidekey itself could not serve a request.
+
+/// Why Sidekey itself could not serve: a closed set, the same in the header, the body, the metric and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorReason {
+    /// No service matches the request.
+    UnknownService,
+    /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
+    /// `TRACE`.
+    Forbidden,
+    /// There is no usable credential, so nothing was forwarded.
+    CredentialUnavailable,
+    /// The upstream's name does not resolve, or it does not take the connection.
+    UpstreamConnect,
+    /// The upstream's certificate was not accepted, or the TLS handshake failed.
+    UpstreamTls,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream closed the connection without an answer, or answered with something that is not HTTP.
+    UpstreamProtocol,
+    /// The request is not valid HTTP.
+    BadRequest,
+    /// The request's head or body is too large.
+    TooLarge,
+    /// A limit of the service or of Sidekey is reached, or the circuit is open.
+    Overloaded,
+}
+
+impl ErrorReason {
+    /// All reasons, in the order of the documentation.
+    pub const ALL: [Self; 10] = [
+        Self::UnknownService,
+        Self::Forbidden,
+        Self::CredentialUnavailable,
+        Self::UpstreamConnect,
+        Self::UpstreamTls,
+        Self::UpstreamTimeout,
+        Self::UpstreamProtocol,
+        Self::BadRequest,
+        Self::TooLarge,
+        Self::Overloaded,
+    ];
+
+    /// The value of `Sidekey-Error` and of the metric's `reason` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownService => "unknown_service",
+            Self::Forbidden => "forbidden",
+            Self::CredentialUnavailable => "credential_unavailable",
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamTls => "upstream_tls",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamProtocol => "upstream_protocol",
+            Self::BadRequest => "bad_request",
+            Self::TooLarge => "too_large",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// Whether it is the upstream that could not be reached or not understood.
+    pub fn is_of_upstream(self) -> bool {
+        UPSTREAM_REASONS.contains(&self.as_str())
+    }
+}
+
+/// The names of all reasons.
+pub(super) const REASONS: [&str; ErrorReason::ALL.len()] = {
+    let mut names = [""; ErrorReason::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = ErrorReason::ALL[index].as_str();
+        index += 1;
+    }
+    names
+};
+
+/// The reasons that mean: the upstream could not be reached, or not understood.
+pub const UPSTREAM_REASONS: [&str; 4] = [
+    ErrorReason::UpstreamConnect.as_str(),
+    ErrorReason::UpstreamTls.as_str(),
+    ErrorReason::UpstreamTimeout.as_str(),
+    ErrorReason::UpstreamProtocol.as_str(),
+];
