@@ -1,4 +1,4 @@
-//! A door for `benches/micro.rs` into what is otherwise private.
+//! Access for `benches/micro.rs` to what is otherwise private.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use super::client::response;
 use super::client::response::{RawResponse, TokenType};
 use crate::refresh::SourceError;
 
-/// Parses a token endpoint's answer; returns how long its token is.
+/// Parses a token response. Returns the length of its token.
 pub fn parse_answer(body: &[u8]) -> Result<usize, SourceError> {
     let answer = RawResponse {
         status: StatusCode::OK,

@@ -1,6 +1,7 @@
-//! What may be shown of a token that is a JWT: whom it is from and for, how long, and what it allows.
+//! The claims of a token that is a JWT, and which of them may be shown: issuer, audience, times, and what the
+//! token allows.
 //!
-//! Neither the token nor its signature, and no claim that says who a person is (`sub`, `email`, names).
+//! Never shown are the token, its signature, and any claim that identifies a person (`sub`, `email`, names).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::sanitize::sanitize;
 use super::token::AccessToken;
 
-/// Claims about the token, not about people: RFC 7519 §4.1, RFC 9068 §2.2, and Entra's names for the same.
+/// Claims about the token, not about people: RFC 7519 §4.1, RFC 9068 §2.2, and Entra's names for them.
 const PUBLIC_CLAIMS: [&str; 13] = [
     "iss",
     "aud",
@@ -26,25 +27,25 @@ const PUBLIC_CLAIMS: [&str; 13] = [
     "token_use",
 ];
 
-/// The claims that may be shown, in a fixed order; `None` of a token that is no JWT. Nothing is verified: it is for the
-/// upstream to believe the token.
+/// The claims that may be shown, in a fixed order; `None` if the token is not a JWT. The signature is not
+/// verified: only the upstream decides whether it accepts the token.
 pub fn public_claims(token: &AccessToken) -> Option<Map<String, Value>> {
     let (_scheme, value) = token.header.to_str().ok()?.split_once(' ')?;
     let claims = decode(value)?;
-    let shown =
+    let public =
         PUBLIC_CLAIMS.iter().filter_map(|name| Some(((*name).to_owned(), public_value(claims.get(*name)?)?)));
-    Some(shown.collect())
+    Some(public.collect())
 }
 
-/// The claims of a token in the form of a JWS (RFC 7515 §3.1): three parts, of which the second is a JSON object; `None` for
-/// any other token. The signature is not verified.
+/// The claims of a token in the form of a JWS (RFC 7515 §3.1): three parts, of which the second is a JSON
+/// object; `None` for any other token. The signature is not verified.
 pub(crate) fn decode(token: &str) -> Option<Map<String, Value>> {
     let mut parts = token.split('.');
     let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
 }
 
-/// Numbers, short text, and lists of it; anything else is left out.
+/// A claim that is a number, a text or a list of texts, sanitized; `None` for any other.
 fn public_value(value: &Value) -> Option<Value> {
     match value {
         Value::Number(_) | Value::Bool(_) => Some(value.clone()),
@@ -66,7 +67,7 @@ mod tests {
     use serde_json::json;
     use std::time::Duration;
 
-    fn shown_of(value: String) -> Option<Map<String, Value>> {
+    fn claims_of(value: String) -> Option<Map<String, Value>> {
         let issued = TokenResponse {
             access_token: Secret::new(value).unwrap(),
             expiry: Expiry::after(ClockReading::now(), Duration::from_secs(60)),
@@ -77,22 +78,22 @@ mod tests {
     }
 
     #[test]
-    fn shows_what_is_about_the_token_and_nothing_about_people() {
+    fn public_claims_are_about_the_token_and_not_about_people() {
         let claims = json!({
             "iss": "https://login.example", "aud": ["a", "b", 7], "exp": 1, "sub": "CANARY", "email": "CANARY",
             "name": "CANARY", "cnf": { "jkt": "CANARY" }, "scope": "read\u{1b}[31m", "jti": "CANARY",
         });
         let token = format!("e30.{}.CANARY", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let shown = Value::Object(shown_of(token).unwrap());
+        let shown = Value::Object(claims_of(token).unwrap());
         let expected =
             json!({ "iss": "https://login.example", "aud": ["a", "b"], "exp": 1, "scope": "read?[31m" });
         assert_eq!(shown, expected);
     }
 
     #[test]
-    fn shows_nothing_of_what_is_no_jwt() {
+    fn public_claims_are_none_if_the_token_is_not_a_jwt() {
         for token in ["opaque", "a.b", "a.!!!.c", "e30.W10.x", "e30.e30"] {
-            assert_eq!(shown_of(token.into()), None, "{token}");
+            assert_eq!(claims_of(token.into()), None, "{token}");
         }
     }
 }

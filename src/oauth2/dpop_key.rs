@@ -1,5 +1,5 @@
-//! Proof of possession (RFC 9449): tokens bound to a key that only Sidekey has, and a signed proof with each request that
-//! uses one. Whoever steals such a token cannot use it.
+//! DPoP (RFC 9449): tokens are bound to a key that only Sidekey has, and each request that uses one has a
+//! signed proof. A stolen token is useless without the key.
 
 use std::collections::HashMap;
 
@@ -12,25 +12,25 @@ use super::jws;
 use crate::refresh::ClockReading;
 use crate::secret::{KeyError, SigningError, SigningKey};
 
-/// The header that has the proof.
+/// The header field of a proof.
 pub const PROOF_HEADER: HeaderName = HeaderName::from_static("dpop");
-/// The header that has the nonce for the next proof (RFC 9449 §8).
+/// The header field with the nonce for the next proof (RFC 9449 §8).
 pub const NONCE_HEADER: HeaderName = HeaderName::from_static("dpop-nonce");
-/// A longer nonce is somebody's mistake, or an attempt to fill our requests.
-const MAX_NONCE: usize = 512;
-/// Hosts whose nonce is remembered: the endpoint and the upstreams that share a token.
+/// Maximum length of a nonce, in bytes. A longer one is an error, or an attempt to inflate requests.
+const MAX_NONCE_LENGTH: usize = 512;
+/// Maximum number of servers whose nonce is kept: the token endpoint, and the upstreams that share a token.
 const MAX_ORIGINS: usize = 256;
 
-/// Makes proofs with one key.
+/// A key that tokens are bound to, with the nonces of the servers that get its proofs.
 pub struct DpopKey {
     key: SigningKey,
     public: Value,
-    /// By origin: each server has nonces of its own (RFC 9449 §8.2).
+    /// The last nonce of each origin: nonces are not shared between servers (RFC 9449 §8.2).
     nonces: Mutex<HashMap<String, String>>,
 }
 
 impl DpopKey {
-    /// With the configured key, or one of its own that ends with the process.
+    /// The configured key, or a new one that lives as long as the process.
     pub(crate) fn new(key: Option<&SigningKey>) -> Result<Self, KeyError> {
         let key = match key {
             Some(key) => key.clone(),
@@ -40,7 +40,7 @@ impl DpopKey {
         Ok(Self { key, public, nonces: Mutex::default() })
     }
 
-    /// The proof for a request without a token: the token request itself.
+    /// The proof for a token request, which has no access token yet.
     pub(crate) fn proof_for_token_request(
         &self,
         method: &str,
@@ -51,7 +51,7 @@ impl DpopKey {
         self.proof(method, target.as_str(), &url.origin().ascii_serialization(), None)
     }
 
-    /// The proof for a request with a token, of which `ath` is the hash. `path` has no query (RFC 9449 §4.2).
+    /// The proof for a request with an access token whose hash is `ath`. `path` has no query (RFC 9449 §4.2).
     pub(crate) fn proof_for_resource(
         &self,
         method: &str,
@@ -62,11 +62,12 @@ impl DpopKey {
         self.proof(method, &format!("{origin}{path}"), origin, Some(ath))
     }
 
-    /// Takes the nonce that a server wants to see next. `true` where it is another than before.
+    /// Records the nonce that a server supplied for the next proof. Returns whether it differs from the last
+    /// one; a malformed nonce is ignored.
     pub fn record_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
         // NQCHAR, RFC 9449 §8.1.
         let allowed = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if nonce.is_empty() || nonce.len() > MAX_NONCE || !nonce.iter().all(allowed) {
+        if nonce.is_empty() || nonce.len() > MAX_NONCE_LENGTH || !nonce.iter().all(allowed) {
             return false;
         }
         let nonce = String::from_utf8_lossy(nonce).into_owned();
@@ -77,7 +78,7 @@ impl DpopKey {
         nonces.insert(origin.to_owned(), nonce.clone()) != Some(nonce)
     }
 
-    /// The same from the headers of a token endpoint's answer.
+    /// Records the nonce in the headers of a token endpoint's answer, if there is one.
     pub(crate) fn record_nonce_from(&self, url: &Url, headers: &HeaderMap) -> bool {
         let nonce = headers.get(NONCE_HEADER);
         nonce.is_some_and(|nonce| self.record_nonce(&url.origin().ascii_serialization(), nonce.as_bytes()))
@@ -110,7 +111,7 @@ impl DpopKey {
     }
 }
 
-/// `ath`: the hash of an access token.
+/// The hash of an access token, for `ath` (RFC 9449 §4.2).
 pub(crate) fn access_token_hash(token: &str) -> String {
     jws::sha256(token.as_bytes())
 }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_for_one_request_and_has_the_nonce_of_its_own_server() {
+    fn dpop_proof_names_its_request_and_has_its_servers_nonce() {
         let dpop_key = DpopKey::new(None).unwrap();
         let url = Url::parse("https://login.example/token?tenant=a").unwrap();
         assert!(
@@ -146,13 +147,13 @@ mod tests {
             .unwrap();
         let claims = part(&proof, 1);
         assert_eq!((&claims["htu"], claims.get("nonce")), (&json!("https://api.example/v2/x"), None));
-        // `ath` of RFC 9449 §7.1 is made the same way: SHA-256 of the ASCII of the token.
+        // `ath` of the example in RFC 9449 §7.1: SHA-256 of the token in ASCII.
         let ath = access_token_hash("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU");
         assert_eq!(ath, "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
     }
 
     #[test]
-    fn takes_no_nonce_that_could_be_anything_else() {
+    fn dpop_key_ignores_malformed_nonces() {
         let dpop_key = DpopKey::new(None).unwrap();
         for nonce in [&b""[..], b"a b", b"a\"b", b"a\\b", b"\xff", &[b'a'; 513]] {
             assert!(!dpop_key.record_nonce("https://a", nonce));

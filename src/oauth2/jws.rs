@@ -1,5 +1,5 @@
-//! Signed statements: compact JWS (RFC 7515 §3.1) with a JSON payload, as client assertions, authorization grants and DPoP
-//! proofs need them. Nothing is verified here: Sidekey takes no one's word but its own.
+//! Compact JWS (RFC 7515 §3.1) with a JSON payload, for client assertions, authorization grants and DPoP
+//! proofs. Sidekey only signs; it verifies no JWS of others.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::{PublicKey, SigningError, SigningKey};
 
-/// Signs `claims`. `header` may have any field but `alg`, which is the key's.
+/// Signs `claims`. `header` may have any field except `alg`, which the key determines.
 pub(crate) fn sign(
     key: &SigningKey,
     header: &[(&str, Value)],
@@ -21,39 +21,41 @@ pub(crate) fn sign(
     fields.extend(header.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let part = |object: &Map<String, Value>| {
         let json = Zeroizing::new(serde_json::to_vec(object).expect("an object of strings and numbers"));
-        encode(&json)
+        base64url(&json)
     };
     let signed = Zeroizing::new(format!("{}.{}", part(&fields), part(claims)));
     let signature = key.sign(signed.as_bytes())?;
-    Ok(Zeroizing::new(format!("{}.{}", *signed, encode(&signature))))
+    Ok(Zeroizing::new(format!("{}.{}", *signed, base64url(&signature))))
 }
 
-/// A value for `jti` that nobody has used before: 128 random bits.
+/// A unique value for `jti`: 128 random bits.
 pub(crate) fn random_id() -> Result<String, SigningError> {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_| SigningError)?;
-    Ok(encode(&bytes))
+    Ok(base64url(&bytes))
 }
 
-/// Base64url of the SHA-256 of a text: `ath` of a DPoP proof, S256 of PKCE, `x5t#S256` of a certificate.
+/// The SHA-256 of a text in Base64url: `ath` of a DPoP proof, S256 of PKCE, `x5t#S256` of a certificate.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    encode(digest::digest(&digest::SHA256, bytes).as_ref())
+    base64url(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-/// The public half as a JWK with the required fields alone, so that its thumbprint can be taken (RFC 7638 §3.2); `None`
-/// of a shared secret.
+/// The public key as a JWK with only the required fields, so that a thumbprint of it can be computed (RFC
+/// 7638 §3.2); `None` for a shared secret.
 pub(crate) fn public_jwk(key: &SigningKey) -> Option<Value> {
     Some(match key.public()? {
         PublicKey::Rsa { modulus, exponent } => {
-            json!({ "kty": "RSA", "n": encode(&modulus), "e": encode(&exponent) })
+            json!({ "kty": "RSA", "n": base64url(&modulus), "e": base64url(&exponent) })
         }
-        PublicKey::Ec { curve, x, y } => json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) }),
-        PublicKey::Ed25519(x) => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) }),
+        PublicKey::Ec { curve, x, y } => {
+            json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) })
+        }
+        PublicKey::Ed25519(x) => json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(x) }),
     })
 }
 
 /// Base64url without padding (RFC 7515 §2).
-pub(crate) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -77,7 +79,7 @@ mod tests {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What `jose`, a JWS library of somebody else, says of these tokens: the payload of each.
+    /// The header and payload of each token, as verified by `jose`, an independent JWS library.
     fn verified_by_jose(tokens: &[(String, Value)]) -> Vec<Value> {
         let script = "
             import { compactVerify, importJWK } from 'jose';
@@ -98,12 +100,12 @@ mod tests {
         let input = serde_json::to_vec(tokens).unwrap();
         node.stdin.take().unwrap().write_all(&input).unwrap();
         let output = node.wait_with_output().unwrap();
-        assert!(output.status.success(), "jose refuses a token");
+        assert!(output.status.success(), "jose rejects a token");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     #[test]
-    fn every_algorithm_is_verified_by_somebody_elses_library() {
+    fn jws_of_every_algorithm_is_verified_by_jose() {
         let rsa = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048");
         let secret = Secret::new("a shared secret of sixty-four characters, as HS512 would have it.".into());
         let secret = secret.unwrap();
@@ -120,7 +122,7 @@ mod tests {
             keys.push((key, jwk));
         }
         for algorithm in Algorithm::SYMMETRIC {
-            let jwk = json!({ "kty": "oct", "k": encode(secret.expose().as_bytes()) });
+            let jwk = json!({ "kty": "oct", "k": base64url(secret.expose().as_bytes()) });
             keys.push((SigningKey::shared(&secret, algorithm), jwk));
         }
         let header = [("kid", json!("key-1")), ("typ", json!("JWT"))];

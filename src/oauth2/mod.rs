@@ -1,6 +1,7 @@
 //! OAuth2 access tokens, requested by a [`TokenSource`] and kept fresh by [`refresh`](crate::refresh).
 //!
-//! [`grants::source`] wraps the source of a grant: traces and metrics first, then the refresh token that was issued last.
+//! [`grants::source`] wraps the source of a grant: traces and metrics first, then the refresh token that was
+//! issued last.
 
 #[doc(hidden)]
 pub mod bench;

@@ -18,12 +18,13 @@ pub type TokenStore = Store<AccessToken>;
 pub struct TokenResponse {
     /// The access token.
     pub access_token: Secret,
-    /// The expiry of the access token. Its lifetime counts from when the request was sent, so that it is never too long,
-    /// however slow the answer.
+    /// The expiry of the access token. Its lifetime counts from when the request was sent, so that it is
+    /// never too long, however slow the answer.
     pub expiry: Expiry,
     /// The granted scope, if the response has one.
     pub scope: Option<String>,
-    /// The refresh token to use next: that of the response, or the one that was sent if the response has none (RFC 6749 §6).
+    /// The refresh token to use next: that of the response, or the one that was sent if the response has none
+    /// (RFC 6749 §6).
     pub refresh_token: Option<Secret>,
 }
 
@@ -47,7 +48,8 @@ pub struct KeyBinding {
 }
 
 impl AccessToken {
-    /// The access token of a response, bound to `key` if there is one. Fails if the token cannot be sent in a header.
+    /// The access token of a response, bound to `key` if there is one. Fails if the token cannot be sent in a
+    /// header.
     pub fn new(response: &TokenResponse, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidSecret> {
         let token = response.access_token.expose();
         let scheme = if key.is_some() { "DPoP" } else { "Bearer" };

@@ -45,7 +45,7 @@ pub enum SourceErrorKind {
     Malformed,
     /// Nothing was sent: something on this machine is in the way, such as a file that cannot be read.
     Local,
-    /// The server rejected who asks, or what is asked for (RFC 6749 §5.2). A retry helps only if somebody changes something
+    /// The server rejected the client or the request (RFC 6749 §5.2). A retry can succeed only after a change
     /// on either side.
     Refused,
     /// A person must run `sidekey login` first. No request was made.

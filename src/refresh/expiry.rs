@@ -1,7 +1,7 @@
 //! When a value expires, on two clocks.
 //!
-//! The monotonic clock stops while a machine sleeps; the wall clock can be set back. A value is expired as soon as either
-//! clock has passed its expiry.
+//! The monotonic clock stops while a machine sleeps; the wall clock can be set back. A value is expired as
+//! soon as either clock has passed its expiry.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,7 +35,8 @@ impl Expiry {
         Self { monotonic: start.monotonic + lifetime, wall: start.wall + lifetime, lifetime }
     }
 
-    /// The given time of the wall clock, but no later than `lifetime` from now: that clock may have been set back.
+    /// The given time of the wall clock, but no later than `lifetime` from now: that clock may have been set
+    /// back.
     pub fn until(wall: SystemTime, lifetime: Duration) -> Self {
         let left = wall.duration_since(SystemTime::now()).unwrap_or_default().min(lifetime);
         Self { lifetime, ..Self::after(ClockReading::now(), left) }

@@ -1,8 +1,8 @@
-//! Keeps a value that expires fresh: a [`Source`] obtains it, a [`Store`] has the current one, a [`refresher`] replaces it in
-//! time.
+//! Keeps a value that expires fresh: a [`Source`] obtains it, a [`Store`] has the current one, a
+//! [`refresher`] replaces it in time.
 //!
-//! Nothing here knows what the value is: an OAuth2 access token is one, short-lived cloud credentials or a signed JWT could be
-//! others. A source knows no schedule, a store no network, and the schedule no clock.
+//! Nothing here knows what the value is: an OAuth2 access token is one, short-lived cloud credentials or a
+//! signed JWT could be others. A source knows no schedule, a store no network, and the schedule no clock.
 
 mod error;
 mod expiry;

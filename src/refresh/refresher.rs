@@ -1,7 +1,8 @@
 //! The background task that keeps one value fresh: a loop, one fallible call, and the pure schedule.
 //!
-//! There is one refresher for each distinct credential and it makes one attempt at a time, so that a thousand requests at
-//! expiry result in one attempt. It never ends: every failure, whatever its kind, is followed by a retry.
+//! There is one refresher for each distinct credential and it makes one attempt at a time, so that a thousand
+//! requests at expiry result in one attempt. It never ends: every failure, whatever its kind, is followed by
+//! a retry.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often the log repeats that a credential is unusable for the same cause.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Keeps the value in `store` fresh and never returns. If the task is aborted, an attempt in progress is still completed.
-/// `service` names the services that use the value, for the log.
+/// Keeps the value in `store` fresh and never returns. If the task is aborted, an attempt in progress is
+/// still completed. `service` names the services that use the value, for the log.
 pub async fn run<T: Expiring>(service: String, source: Arc<dyn Source<T>>, store: Arc<Store<T>>) {
     let mut lifetime = None;
     let mut monitor = ExpiryMonitor { service: &service, store: &store, is_usable: false };
@@ -108,8 +109,8 @@ async fn pause(due: Expiry) {
     }
 }
 
-/// Logs once that the current value has expired, because from then on requests are rejected: while the refresher waits for
-/// the next attempt, or while an attempt is in progress.
+/// Logs once that the current value has expired, because from then on requests are rejected: while the
+/// refresher waits for the next attempt, or while an attempt is in progress.
 struct ExpiryMonitor<'a, T> {
     service: &'a str,
     store: &'a Store<T>,
@@ -156,8 +157,8 @@ impl<T: Expiring> ExpiryMonitor<'_, T> {
     }
 }
 
-/// Logs failures: one event for each change of the cause, not for each attempt, and a repetition at intervals while no value
-/// can be used.
+/// Logs failures: one event for each change of the cause, not for each attempt, and a repetition at intervals
+/// while no value can be used.
 struct FailureLog<'a> {
     service: &'a str,
     value: &'static str,
@@ -255,7 +256,8 @@ mod tests {
         (source, store, Running(running))
     }
 
-    /// Real time hardly passes while tokio's clock is paused, so that only the monotonic clock ends a value here.
+    /// Real time hardly passes while tokio's clock is paused, so that only the monotonic clock ends a value
+    /// here.
     #[tokio::test(start_paused = true)]
     async fn refresher_calls_the_source_as_the_schedule_says() {
         for lifetime in [1, 10, 60, 3600, 86_400] {

@@ -1,81 +1,87 @@
-//! When the next token request is due: a pure function of lifetime, failures, what the endpoint asked for, and chance,
-//! so that years of ten thousand sidecars can be simulated in a test.
+//! When the next attempt is due: a pure function of lifetime, failures, what the server asked for, and a
+//! random number, so that a test can simulate years of ten thousand sidecars.
 
 use std::time::Duration;
 
-/// A token is refreshed after this part of its lifetime.
-const FRACTION: f64 = 0.8;
-/// Give or take this part of the lifetime, so that sidecars that started together drift apart.
-const JITTER: f64 = 0.05;
-/// At the latest this long before expiry, for clocks that differ, or a tenth of a short lifetime.
+/// The part of the lifetime after which a value is refreshed.
+const REFRESH_FRACTION: f64 = 0.8;
+/// The part of the lifetime by which that point varies in both directions, so that sidecars that started
+/// together drift apart.
+const JITTER_FRACTION: f64 = 0.05;
+/// Minimum time between refresh and expiry, for clocks that differ. For a short lifetime it is a tenth of it.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
-/// However short the lifetime: never more than two token requests a second.
+/// Minimum time between two refreshes, however short the lifetime: two per second at most.
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// First step of the back-off after a transient failure, and after a refusal.
+/// First step of the back-off after a transient failure.
 const TRANSIENT_BASE: Duration = Duration::from_secs(1);
+/// First step of the back-off after a rejection.
 const REFUSED_BASE: Duration = Duration::from_secs(5);
-/// Longest step after a transient failure.
+/// Maximum step after a transient failure.
 const TRANSIENT_CAP: Duration = Duration::from_secs(60);
-/// The same where no token was ever obtained, and so no lifetime is known.
+/// Maximum step after a transient failure if no value was ever obtained, so that no lifetime is known.
 const UNKNOWN_CAP: Duration = Duration::from_secs(30);
-/// Longest step after a refusal: only a person can mend it, and each try may count against a quota.
+/// Maximum step after a rejection: only a person can resolve it, and each attempt may count against a quota.
 const REFUSED_CAP: Duration = Duration::from_secs(300);
-/// No step is shorter: chance may say zero.
+/// Minimum step: the random number may be zero.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
-/// A `Retry-After` beyond this is cut: an endpoint that says «next year» must not end a service for good.
+/// Maximum `Retry-After` that is respected: a server that asks for a year must not stop a service for good.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(3600);
 
-/// Limits on how long one token request may take.
-const LONGEST_REQUEST: Duration = Duration::from_secs(10);
-const SHORTEST_REQUEST: Duration = Duration::from_secs(2);
+/// Maximum time limit on a token request.
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Minimum time limit on a token request.
+const MIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Endpoints stamp tokens in whole seconds, rounded down: a token may end this much before its `expires_in` has passed.
+/// How much earlier than `expires_in` says a token may end: endpoints stamp tokens in whole seconds, rounded
+/// down.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// How long a token may be used that is said to live for `lifetime`: less a second, or a third of a very short life.
+/// How long a token with the stated lifetime may be used: a second less, or a third less if the lifetime is
+/// very short.
 pub fn usable_for(lifetime: Duration) -> Duration {
     lifetime.saturating_sub(ROUNDING.min(lifetime / 3))
 }
 
-/// How long a token request may take where the configuration does not say: no longer than the longest step of the back-off,
-/// or an endpoint that hung would keep a short token's service waiting long after it is well again. One that is slow when it
-/// is well gets twice the time it took. `last` is the lifetime of the last token, and how long its request took.
+/// The time limit on a token request if none is configured. It is not longer than the maximum step of the
+/// back-off: otherwise an endpoint that hung would keep the service of a short token waiting long after it
+/// has recovered. An endpoint that is always slow gets twice the time that it took. `last` is the lifetime of
+/// the last token, and the duration of its request.
 pub fn request_timeout(last: Option<(Duration, Duration)>) -> Duration {
-    last.map_or(LONGEST_REQUEST, |(lifetime, took)| {
-        (lifetime / 4).max(took * 2).clamp(SHORTEST_REQUEST, LONGEST_REQUEST)
+    last.map_or(MAX_REQUEST_TIMEOUT, |(lifetime, took)| {
+        (lifetime / 4).max(took * 2).clamp(MIN_REQUEST_TIMEOUT, MAX_REQUEST_TIMEOUT)
     })
 }
 
-/// How long after a token was requested the next one is. `random` is uniform in `0.0..1.0`.
+/// Time until the refresh of a value with this lifetime. `random` is uniform in `0.0..1.0`.
 pub fn refresh_in(lifetime: Duration, random: f64) -> Duration {
-    let aim = lifetime.mul_f64(FRACTION + JITTER * (2.0 * random - 1.0));
+    let aim = lifetime.mul_f64(REFRESH_FRACTION + JITTER_FRACTION * (2.0 * random - 1.0));
     let latest = lifetime.saturating_sub(CLOCK_MARGIN.min(lifetime / 10));
     aim.min(latest).max(MIN_INTERVAL)
 }
 
-/// What is known after a failed token request.
+/// What is known after a failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Failure {
-    /// Failures in a row, this one included: from 1.
+    /// Number of consecutive failures, this one included.
     pub count: u32,
-    /// Refused by the endpoint, rather than a passing fault.
+    /// Whether a person has to act, rather than the failure being transient.
     pub refused: bool,
-    /// `Retry-After`.
+    /// `Retry-After` of the answer.
     pub retry_after: Option<Duration>,
-    /// Lifetime of the last token, if there ever was one.
+    /// Lifetime of the last value, if there ever was one.
     pub lifetime: Option<Duration>,
-    /// What is left of the current token, if it may still be used.
+    /// Time left of the current value, if it has not expired.
     pub remaining: Option<Duration>,
 }
 
-/// How long to wait before the next try: exponential back-off with full jitter, at least what `Retry-After` asks for.
+/// Time until the retry: exponential back-off with full jitter, but at least what `Retry-After` asks for.
 ///
-/// The longest step is a quarter of the token's lifetime: a short token recovers fast, and an outage makes a long one's
-/// sidecars ask at a few times their ordinary rate at most.
+/// The maximum step is a quarter of the lifetime: a short-lived value recovers fast, and during an outage the
+/// sidecars of a long-lived one send requests at a few times their usual rate at most.
 pub fn retry_in(failure: Failure, random: f64) -> Duration {
     let (base, cap) = match (failure.refused, failure.lifetime) {
-        // However slowly: more than once before the token at hand ends, should somebody have mended it.
+        // Half of the time left, so that there is more than one attempt before the current value expires.
         (true, _) => {
             let half = failure.remaining.map_or(REFUSED_CAP, |remaining| remaining / 2);
             (REFUSED_BASE, half.clamp(REFUSED_BASE, REFUSED_CAP))
@@ -87,7 +93,7 @@ pub fn retry_in(failure: Failure, random: f64) -> Duration {
     let step = base.saturating_mul(1 << doublings).min(cap);
     let backoff = step.mul_f64(random).max(MIN_BACKOFF);
     match failure.retry_after {
-        // Everyone was told the same time: spread over a tenth more.
+        // All sidecars got the same time: spread the retries over a tenth more.
         Some(asked) => backoff.max(asked.min(RETRY_AFTER_CAP).mul_f64(1.0 + 0.1 * random)),
         None => backoff,
     }
@@ -109,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn refreshes_at_four_fifths_of_the_lifetime_give_or_take_a_twentieth() {
+    fn refresh_is_at_four_fifths_of_the_lifetime_with_jitter() {
         for (lifetime, earliest, latest) in
             [(10, 7.5, 8.5), (3600, 2700.0, 3060.0), (86_400, 64_800.0, 73_440.0)]
         {
@@ -120,24 +126,25 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_not_used_in_the_second_that_its_issuer_may_have_rounded_away() {
+    fn token_is_used_for_a_second_less_than_its_lifetime() {
         let usable = |seconds| usable_for(Duration::from_secs(seconds)).as_millis();
         assert_eq!([1, 2, 3, 4, 5, 3600].map(usable), [666, 1333, 2000, 3000, 4000, 3_599_000]);
     }
 
     #[test]
-    fn a_hung_request_is_given_up_before_it_outlasts_a_short_token() {
+    fn request_timeout_is_short_for_a_short_token() {
         let limit = |lifetime, took| {
             request_timeout(Some((Duration::from_secs(lifetime), Duration::from_millis(took)))).as_secs()
         };
-        assert_eq!(request_timeout(None), LONGEST_REQUEST);
+        assert_eq!(request_timeout(None), MAX_REQUEST_TIMEOUT);
         assert_eq!([5, 10, 20, 30, 60, 3600].map(|lifetime| limit(lifetime, 50)), [2, 2, 5, 7, 10, 10]);
         assert_eq!([2000, 4000, 9000].map(|took| limit(5, took)), [4, 8, 10]);
     }
 
-    /// What deploy/prometheus promises: a scrape every 15 s, rules evaluated every 15 s, each at the worst moment.
+    /// What deploy/prometheus promises: a scrape every 15 s, rules evaluated every 15 s, each at the worst
+    /// moment.
     #[test]
-    fn an_alert_can_tell_of_a_provider_that_hangs_before_a_token_of_five_minutes_ends() {
+    fn failure_is_noticed_before_a_token_of_five_minutes_ends() {
         let noticed = Duration::from_secs(15 + 15);
         for seconds in [300, 600, 900, 3600, 86_400] {
             let lifetime = Duration::from_secs(seconds);
@@ -149,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn backs_off_with_full_jitter_up_to_a_cap() {
+    fn retry_backs_off_with_full_jitter_up_to_a_cap() {
         let longest = |count| retry_in(failure(count), 1.0).as_secs();
         assert_eq!([1, 2, 3, 4, 5, 6, 7, 99].map(longest), [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(retry_in(failure(7), 0.5).as_secs(), 30);
@@ -157,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_token_recovers_fast_and_a_refusal_is_not_hammered() {
+    fn retry_is_fast_for_a_short_token_and_slow_if_rejected() {
         let short = Failure { lifetime: Some(Duration::from_secs(10)), ..failure(9) };
         assert_eq!(retry_in(short, 1.0), Duration::from_millis(2500));
         assert_eq!(retry_in(Failure { refused: true, ..failure(1) }, 1.0), REFUSED_BASE);
@@ -171,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_a_floor_and_is_bounded() {
+    fn retry_after_is_a_minimum_and_is_limited() {
         let asked = |seconds| Failure { retry_after: Some(Duration::from_secs(seconds)), ..failure(1) };
         assert_eq!(retry_in(asked(120), 0.0).as_secs(), 120);
         assert_eq!(retry_in(asked(120), 1.0).as_secs(), 132);
@@ -180,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_refresh_is_never_after_expiry_and_never_a_storm(millis in 1u64..3_000_000_000, random in 0.0f64..1.0) {
+        fn refresh_is_before_expiry_and_not_too_frequent(millis in 1u64..3_000_000_000, random in 0.0f64..1.0) {
             let lifetime = Duration::from_millis(millis);
             let due = refresh_in(lifetime, random);
             prop_assert!(due >= MIN_INTERVAL);
@@ -188,7 +195,7 @@ mod tests {
         }
 
         #[test]
-        fn a_retry_always_comes(count in 0u32.., refused: bool, after in proptest::option::of(0u64..), random in 0.0f64..1.0) {
+        fn retry_always_comes(count in 0u32.., refused: bool, after in proptest::option::of(0u64..), random in 0.0f64..1.0) {
             let failure = Failure { count, refused, retry_after: after.map(Duration::from_secs), lifetime: None, remaining: None };
             let due = retry_in(failure, random);
             prop_assert!(due >= MIN_BACKOFF && due <= RETRY_AFTER_CAP.mul_f64(1.1));

@@ -12,8 +12,8 @@ pub trait Source<T>: Send + Sync {
     /// Obtains a new value. The source itself limits how long that takes.
     async fn fetch(&self) -> Result<T, SourceError>;
 
-    /// Waits until something that the value is obtained with has changed, such as a login: the value is then refreshed at
-    /// once. May be dropped and called again.
+    /// Waits until something that the value is obtained with has changed, such as a login: the value is then
+    /// refreshed at once. May be dropped and called again.
     async fn changed(&self) {
         std::future::pending::<()>().await;
     }

@@ -28,7 +28,8 @@ pub struct Store<T> {
 #[derive(Debug)]
 pub struct Versioned<T> {
     value: T,
-    /// Number of the value in its store, from 1. It tells a late rejection of an old value from one of the current value.
+    /// Number of the value in its store, from 1. It tells a late rejection of an old value from one of the
+    /// current value.
     pub generation: u64,
 }
 
@@ -49,7 +50,8 @@ struct Progress {
     attempts: u64,
 }
 
-/// What the refresher did last and will do next. Readiness, metrics, the status page and error responses read it.
+/// What the refresher did last and will do next. Readiness, metrics, the status page and error responses read
+/// it.
 #[derive(Debug, Clone, Default)]
 pub struct RefreshStatus {
     /// Number of consecutive failed attempts.
@@ -75,7 +77,8 @@ pub enum RefreshReason {
     Rejected(u64),
     /// An operator requested it.
     Requested,
-    /// What the value is obtained with has changed: a secret, a login. Neither the back-off nor the interval delays this.
+    /// What the value is obtained with has changed: a secret, a login. Neither the back-off nor the interval
+    /// delays this.
     InputChanged,
 }
 
@@ -86,8 +89,8 @@ pub enum RefreshDecision {
     AlreadyNewer,
     /// An attempt is in progress or starts now. [`Store::wait_for`] waits for its end.
     Pending(Attempt),
-    /// No attempt: the last forced refresh was less than the interval ago, or the source is failing and its back-off is not
-    /// over.
+    /// No attempt: the last forced refresh was less than the interval ago, or the source is failing and its
+    /// back-off is not over.
     Throttled,
 }
 
@@ -99,8 +102,8 @@ pub struct Attempt {
 }
 
 impl<T: Expiring> Store<T> {
-    /// An empty store. A refresh is forced at most once in `min_interval`, so that an upstream that rejects every value cannot
-    /// make the refresher send request after request.
+    /// An empty store. A refresh is forced at most once in `min_interval`, so that an upstream that rejects
+    /// every value cannot make the refresher send request after request.
     pub fn new(min_interval: Duration) -> Self {
         Self {
             current: ArcSwapOption::empty(),
@@ -135,12 +138,14 @@ impl<T: Expiring> Store<T> {
 
     /// Requests a refresh before it is due. Any number of calls at the same time result in one attempt.
     ///
-    /// | reason | attempt in progress or requested | forced within `min_interval` | last attempt failed | otherwise |
+    /// | reason | attempt pending | forced within the interval | last attempt failed | otherwise |
     /// |---|---|---|---|---|
-    /// | `Rejected`, of an older generation | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` |
-    /// | `Rejected`, of the current one | `Pending`, joins it | `Throttled` | `Throttled` | `Pending` |
-    /// | `Requested` | `Pending`, joins it | `Throttled` | `Pending` | `Pending` |
-    /// | `InputChanged` | `Pending`, waits for the next attempt to start | `Pending` | `Pending` | `Pending` |
+    /// | `Rejected`, an old value | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` |
+    /// | `Rejected`, the current value | joins it | `Throttled` | `Throttled` | starts one |
+    /// | `Requested` | joins it | `Throttled` | starts one | starts one |
+    /// | `InputChanged` | starts another one after it | starts one | starts one | starts one |
+    ///
+    /// The first column that applies decides. "Joins" and "starts" are both [`RefreshDecision::Pending`].
     ///
     /// Does not wait; callable from any thread.
     pub fn refresh_now(&self, reason: RefreshReason) -> RefreshDecision {
@@ -214,7 +219,8 @@ impl<T: Expiring> Store<T> {
         status.last_error = None;
         status.failing_since = None;
         status.last_success = Some(SystemTime::now());
-        // Set together with the new value: a rejection of that value must not join the attempt that brought it.
+        // Set together with the new value: a rejection of that value must not join the attempt that brought
+        // it.
         status.in_flight = false;
         self.progress
             .send_modify(|progress| *progress = Progress { generation, attempts: progress.attempts + 1 });

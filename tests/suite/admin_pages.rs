@@ -42,7 +42,7 @@ async fn readiness_is_the_state_of_the_tokens_and_liveness_is_not() {
          crm: the token endpoint answered 503\n\
          maps (optional): the token endpoint answered 401 with error invalid_client: scripted invalid_client (sent with \
          `auth_method: client_secret_basic`: if client_id and client_secret are right, try `auth_method: client_secret_post`, or \
-         `basic_auth_encoding: raw` where they have special characters)\n"
+         `basic_auth_encoding: raw` if they have special characters)\n"
     );
     for path in ["/livez", "/healthz"] {
         assert_eq!((page(path).await.status, page(path).await.text().as_str()), (200, "ok\n"));

@@ -64,7 +64,7 @@ async fn no_secret_goes_where_a_false_document_points() {
     for (answer, said) in [
         (
             Answer::json(&json!({ "issuer": "https://evil.example", "token_endpoint": url })),
-            "must be written exactly so",
+            "has to match it exactly",
         ),
         (Answer::json(&json!({ "token_endpoint": url })), "names no issuer"),
         (Answer::status(302).header("Location", &url), "never followed"),

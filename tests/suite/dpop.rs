@@ -102,7 +102,7 @@ async fn a_token_of_the_wrong_type_is_not_used() {
     let config = service("unbound", &upstream, &endpoint, "dpop: true,", "")
         + &service("unasked", &upstream, &other, "", "");
     let sidekey = Sidekey::serving(&config).start().await;
-    logged(&sidekey, "which is not DPoP; does this endpoint bind tokens to keys?").await;
+    logged(&sidekey, "which is not DPoP; remove `dpop`").await;
     logged(&sidekey, "which is not Bearer; `dpop: true` makes the proofs for it").await;
     for path in ["/unbound/", "/unasked/"] {
         assert_eq!(sidekey.get(path).await.status, 503);

@@ -23,8 +23,8 @@ pub(super) async fn login(
     loop {
         let callback = redirect.callback().await?;
         let outcome = match request.code(callback.query()) {
-            Err(AuthorizationError::NotOurs) => {
-                eprintln!("{}; still waiting", AuthorizationError::NotOurs);
+            Err(AuthorizationError::StateMismatch) => {
+                eprintln!("{}; still waiting", AuthorizationError::StateMismatch);
                 callback.show(Page::NotOurs);
                 continue;
             }

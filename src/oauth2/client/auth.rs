@@ -1,5 +1,5 @@
-//! How the client proves who it is to the token endpoint (RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2). Always the one
-//! method that is configured, never another on trial.
+//! Client authentication at a token endpoint (RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2). Only the
+//! configured method is used; no other one is tried.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use crate::config::{Assertion, BasicEncoding, ClientAuth};
 use crate::oauth2::jws;
 use crate::secret::SigningError;
 
-/// What client authentication adds to a token request.
+/// What client authentication adds to a token request: a header field or form fields.
 pub(crate) enum ClientAuthentication {
     /// An `Authorization` field.
     Header(HeaderValue),
@@ -23,7 +23,7 @@ pub(crate) enum ClientAuthentication {
 }
 
 impl ClientAuthentication {
-    /// Its form fields, if it has any.
+    /// The form fields; empty if it is a header field.
     pub(crate) fn form_fields(&self) -> &[(&'static str, Zeroizing<String>)] {
         match self {
             Self::Header(_) => &[],
@@ -32,42 +32,43 @@ impl ClientAuthentication {
     }
 }
 
-/// How long an assertion may be used: long enough for a slow connection, and the most that Keycloak takes.
+/// Lifetime of an assertion: long enough for a slow connection, and the longest that Keycloak accepts.
 const ASSERTION_SECONDS: u64 = 60;
 
-/// Makes the proof for one request. `audience` is whom an assertion is for where the configuration does not say.
+/// The authentication for one request. `audience` is the audience of an assertion if the configuration has
+/// none.
 pub(crate) fn authenticate(
     client_id: &str,
     auth: &ClientAuth,
     audience: &str,
 ) -> Result<ClientAuthentication, SigningError> {
-    // Who it is, for methods whose proof does not say it (RFC 6749 §3.2.1, RFC 8705 §2).
-    let named = || ("client_id", Zeroizing::new(client_id.to_owned()));
+    // For methods that do not contain the client id otherwise (RFC 6749 §3.2.1, RFC 8705 §2).
+    let id = || ("client_id", Zeroizing::new(client_id.to_owned()));
     Ok(match auth {
         ClientAuth::SecretBasic { secret, encoding } => {
             ClientAuthentication::Header(basic(client_id, secret.expose(), *encoding))
         }
         ClientAuth::SecretPost { secret } => ClientAuthentication::Form(vec![
-            named(),
+            id(),
             ("client_secret", Zeroizing::new(secret.expose().to_owned())),
         ]),
-        // Beside an assertion the id is superfluous (RFC 7521 §4.2), and some providers want it all the same.
+        // The client id is redundant beside an assertion (RFC 7521 §4.2), but some providers require it.
         ClientAuth::SecretJwt { assertion, .. } | ClientAuth::PrivateKeyJwt(assertion) => {
             ClientAuthentication::Form(vec![
-                named(),
+                id(),
                 ("client_assertion_type", Zeroizing::new(ASSERTION_TYPE.to_owned())),
                 ("client_assertion", signed_assertion(client_id, assertion, audience)?),
             ])
         }
-        // Where the grant itself says who asks, there is nothing to say.
+        // The grant itself identifies the client.
         ClientAuth::None if client_id.is_empty() => ClientAuthentication::Form(Vec::new()),
         ClientAuth::TlsClientAuth | ClientAuth::SelfSignedTlsClientAuth | ClientAuth::None => {
-            ClientAuthentication::Form(vec![named()])
+            ClientAuthentication::Form(vec![id()])
         }
     })
 }
 
-/// RFC 7523 §2.2.
+/// `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 fn basic(client_id: &str, secret: &str, encoding: BasicEncoding) -> HeaderValue {
@@ -82,7 +83,8 @@ fn basic(client_id: &str, secret: &str, encoding: BasicEncoding) -> HeaderValue 
     header
 }
 
-/// The assertion, with the claims of RFC 7523 §3. No `nbf`: a clock that is a second ahead would fail by it.
+/// A client assertion with the claims of RFC 7523 §3. It has no `nbf`, which would fail if this machine's
+/// clock were a second ahead.
 fn signed_assertion(
     client_id: &str,
     assertion: &Assertion,
@@ -91,7 +93,7 @@ fn signed_assertion(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut header = vec![("typ", json!("JWT"))];
     header.extend(assertion.key_id.iter().map(|id| ("kid", json!(id))));
-    header.extend(assertion.thumbprint.iter().map(|digest| ("x5t#S256", json!(jws::encode(digest)))));
+    header.extend(assertion.thumbprint.iter().map(|digest| ("x5t#S256", json!(jws::base64url(digest)))));
     let mut claims = Map::new();
     for (name, value) in [
         ("iss", json!(client_id)),
@@ -106,13 +108,13 @@ fn signed_assertion(
     jws::sign(&assertion.key, &header, &claims)
 }
 
-/// What to try where the endpoint says `invalid_client`. Sidekey does not try it by itself: probing costs a refused request
-/// per fetch, and with some providers the account.
-pub(crate) fn advice(auth: &ClientAuth) -> &'static str {
+/// What the operator can try if the endpoint answers `invalid_client`. Sidekey does not try it by itself:
+/// that would cost one rejected request for each token request, and with some providers the account.
+pub(crate) fn invalid_client_advice(auth: &ClientAuth) -> &'static str {
     match auth {
         ClientAuth::SecretBasic { encoding: BasicEncoding::Rfc6749, .. } => {
             "if client_id and client_secret are right, try `auth_method: client_secret_post`, or \
-             `basic_auth_encoding: raw` where they have special characters"
+             `basic_auth_encoding: raw` if they have special characters"
         }
         ClientAuth::SecretBasic { encoding: BasicEncoding::Raw, .. } => {
             "if client_id and client_secret are right, try `auth_method: client_secret_post`, or leave out \
@@ -162,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn basic_is_form_encoded_as_rfc_6749_says_or_raw() {
+    fn basic_auth_is_form_encoded_or_raw() {
         assert_eq!(decoded(BasicEncoding::Rfc6749), "weird%3Aid%2B%26:p%40ss+%25%2B%26%3D%3A%C3%A9");
         assert_eq!(decoded(BasicEncoding::Raw), "weird:id+&:p@ss %+&=:é");
     }
 
     #[test]
-    fn an_assertion_says_who_for_whom_and_for_how_long_and_never_the_same_twice() {
+    fn assertion_has_the_claims_of_rfc_7523_and_a_unique_jti() {
         let key = SigningKey::ephemeral().unwrap();
         let assertion =
             Assertion { key, key_id: Some("k1".into()), audience: None, thumbprint: Some([7; 32]) };

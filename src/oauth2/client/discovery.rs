@@ -1,7 +1,8 @@
-//! What an issuer says of itself (RFC 8414, OpenID Connect Discovery): where its token endpoint is.
+//! The metadata of an issuer (RFC 8414, OpenID Connect Discovery): the URLs of its endpoints.
 //!
-//! The document is believed because TLS proves where it comes from and because it names the very issuer that was asked for.
-//! It is kept, and read again after the endpoint it named has failed; while it cannot be read, the last one stays in use.
+//! The document is trusted because TLS authenticates its server and because it names exactly the configured
+//! issuer. It is cached, and read again after a request to the endpoint in it has failed. While it cannot be
+//! read, the last one stays in use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,36 +21,37 @@ use crate::refresh::{SourceError, SourceErrorKind};
 /// The server in messages.
 const WHO: &str = "the issuer";
 
-/// The metadata of one issuer, as last read.
+/// The cached metadata of one issuer.
 #[derive(Default)]
 pub(crate) struct Discovery {
-    found: Mutex<Option<Arc<Metadata>>>,
+    metadata: Mutex<Option<Arc<Metadata>>>,
+    /// Whether the metadata has to be read again before it is used.
     is_stale: AtomicBool,
 }
 
-/// What is used of the metadata.
+/// The part of the metadata that is used.
 #[derive(Debug, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "the names in the metadata")]
 pub(crate) struct Metadata {
     token_endpoint: Url,
-    /// For clients that prove themselves by a certificate (RFC 8705 §5).
+    /// The token endpoint for clients that authenticate with a certificate (RFC 8705 §5).
     mtls_token_endpoint: Option<Url>,
-    /// As written: looked at when somebody logs in, so that a mistake in them stops no token.
+    /// As written in the document: they are parsed at a login, so that an error in them stops no token.
     authorization_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
 }
 
-/// An endpoint for a person who logs in.
+/// An endpoint that is used when a person logs in.
 #[derive(Debug, Clone, Copy)]
 pub enum LoginEndpoint {
-    /// Where a browser is sent to (RFC 6749 §3.1).
+    /// The endpoint that a browser is sent to (RFC 6749 §3.1).
     Authorization,
-    /// Where a device asks for a code (RFC 8628 §3.1).
+    /// The endpoint that a device requests a code from (RFC 8628 §3.1).
     DeviceAuthorization,
 }
 
 impl LoginEndpoint {
-    /// The name in the metadata, and the key of the configuration that says it instead.
+    /// The name in the metadata, and the configuration key that overrides it.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Authorization => ("authorization_endpoint", "authorization_url"),
@@ -59,12 +61,12 @@ impl LoginEndpoint {
 }
 
 impl Metadata {
-    /// The token endpoint for a client that proves itself by a certificate, or otherwise.
+    /// The token endpoint. `by_certificate`: for a client that authenticates with a certificate.
     pub(crate) fn token_endpoint(&self, by_certificate: bool) -> &Url {
         self.mtls_token_endpoint.as_ref().filter(|_| by_certificate).unwrap_or(&self.token_endpoint)
     }
 
-    /// An endpoint for a person, by the rules of the configuration.
+    /// A login endpoint, held to the rules that the configuration has for URLs.
     pub(crate) fn login_endpoint(&self, issuer: &Issuer, which: LoginEndpoint) -> Result<Url, SourceError> {
         let (name, key) = which.names();
         let text = match which {
@@ -80,7 +82,7 @@ impl Metadata {
         found.map_err(|what| SourceError::new(SourceErrorKind::Malformed, format!("{WHO}: {what}")))
     }
 
-    /// Takes from a document what is used, by the rules of the configuration.
+    /// Reads the part that is used. URLs are held to the rules that the configuration has for them.
     fn parse(issuer: &Issuer, body: &[u8]) -> Result<Self, String> {
         let document: Map<String, Value> =
             serde_json::from_slice(body).map_err(|_| "its metadata is no JSON object".to_owned())?;
@@ -88,11 +90,11 @@ impl Metadata {
             object.get(name).and_then(Value::as_str).map(str::to_owned)
         };
         match text(&document, "issuer") {
-            // Character by character (RFC 8414 §3.3), or one issuer could speak for another.
+            // Compared character by character (RFC 8414 §3.3), so that no issuer can impersonate another.
             Some(named) if named == issuer.as_str() => {}
             Some(named) => {
                 return Err(format!(
-                    "its metadata is that of `{}`; `issuer` must be written exactly so, if that is who is meant",
+                    "its metadata names the issuer `{}`; `issuer` has to match it exactly",
                     sanitize(&named)
                 ));
             }
@@ -117,21 +119,21 @@ impl Metadata {
 }
 
 impl Discovery {
-    /// The metadata: as last read, or read now.
+    /// The metadata, from the cache or read now.
     pub(crate) async fn metadata(
         &self,
         issuer: &Issuer,
         http: &HttpClient,
         limit: Duration,
     ) -> Result<Arc<Metadata>, SourceError> {
-        let known = self.found.lock().clone();
+        let known = self.metadata.lock().clone();
         if let Some(known) = known.clone().filter(|_| !self.is_stale.load(Ordering::Relaxed)) {
             return Ok(known);
         }
         match (read(issuer, http, limit).await, known) {
             (Ok(metadata), _) => {
                 let metadata = Arc::new(metadata);
-                *self.found.lock() = Some(metadata.clone());
+                *self.metadata.lock() = Some(metadata.clone());
                 self.is_stale.store(false, Ordering::Relaxed);
                 Ok(metadata)
             }
@@ -140,9 +142,9 @@ impl Discovery {
         }
     }
 
-    /// After a failed token request: whether the endpoint may have moved.
+    /// Marks the metadata for reading after a failed token request, if the endpoint may have moved.
     pub(crate) fn invalidate_if_stale(&self, error: &SourceError) {
-        // Who is refused, or asked to wait, was heard by the right one.
+        // An answer that rejects the request, or asks to wait, came from the right endpoint.
         if !matches!(
             error.kind,
             SourceErrorKind::Refused | SourceErrorKind::RateLimited | SourceErrorKind::Local
@@ -152,14 +154,14 @@ impl Discovery {
     }
 }
 
-/// Reads the document from the first place that has it.
+/// Reads the document from the first URL that has it.
 async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Metadata, SourceError> {
     let malformed = |what: &str| SourceError::new(SourceErrorKind::Malformed, format!("{WHO}: {what}"));
     let mut status = StatusCode::NOT_FOUND;
     for url in issuer.metadata_urls() {
-        let client = http.client().map_err(|error| http.unanswered(&error, WHO))?;
+        let client = http.client().map_err(|error| http.request_error(&error, WHO))?;
         let request = client.get(url).timeout(limit).header("accept", "application/json");
-        let mut answer = request.send().await.map_err(|error| http.unanswered(&error, WHO))?;
+        let mut answer = request.send().await.map_err(|error| http.request_error(&error, WHO))?;
         status = answer.status();
         if status.is_success() {
             let body = http.body(&mut answer, WHO).await?;
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_believed_only_by_the_issuer_it_is_of() {
+    fn metadata_is_accepted_only_if_it_names_the_issuer() {
         let parse = |document: Value| Metadata::parse(&issuer(), document.to_string().as_bytes());
         let good = json!({
             "issuer": "https://login.example/a", "token_endpoint": "https://login.example/a/token",
@@ -213,7 +215,7 @@ mod tests {
         for odd in ["http://login.example/auth", "javascript:alert(1)", "file:///etc/passwd", "/auth"] {
             let mut document = good.clone();
             document["authorization_endpoint"] = json!(odd);
-            // Tokens are refreshed all the same.
+            // Tokens are still refreshed.
             let found = parse(document).unwrap();
             let error = found.login_endpoint(&issuer(), LoginEndpoint::Authorization).unwrap_err();
             assert!(error.message.contains("cannot be used"), "{odd}: {}", error.message);
@@ -224,7 +226,7 @@ mod tests {
             parse(document).unwrap_err()
         };
         for other in ["https://login.example/a/", "https://login.example/A", "https://evil.example", ""] {
-            assert!(changed("issuer", json!(other)).contains("metadata is that of"), "{other}");
+            assert!(changed("issuer", json!(other)).contains("metadata names the issuer"), "{other}");
         }
         assert!(changed("issuer", Value::Null).contains("names no issuer"));
         assert!(changed("token_endpoint", json!("http://login.example/token")).contains("cannot be used"));

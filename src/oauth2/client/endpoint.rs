@@ -1,4 +1,5 @@
-//! One endpoint of an authorization server: sends a form, limits the answer in time and size, follows no redirect.
+//! One endpoint of an authorization server: sends a form, limits the answer in time and size, follows no
+//! redirect.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -89,7 +90,8 @@ impl TokenEndpoint {
         &self.scope
     }
 
-    /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added here.
+    /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added
+    /// here.
     pub(crate) async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenResponse, SourceError> {
         let sent = ClockReading::now();
         let url = self.token_url().await?;
@@ -143,8 +145,8 @@ impl TokenEndpoint {
         self.config.request_timeout.unwrap_or_else(|| self.lifetimes.request_timeout())
     }
 
-    /// Sends these fields to an endpoint of the authorization server, with the client's authentication, and parses the
-    /// answer.
+    /// Sends these fields to an endpoint of the authorization server, with the client's authentication, and
+    /// parses the answer.
     pub(crate) async fn post<T>(
         &self,
         url: &Url,
@@ -153,7 +155,8 @@ impl TokenEndpoint {
     ) -> Result<T, SourceError> {
         let (answer, has_new_nonce) = self.send(url, fields).await?;
         let mut result = parse(&answer);
-        // The endpoint wants a nonce of its own in the proof, and has sent it (RFC 9449 §8): one retry, with that nonce.
+        // The endpoint requires a nonce in the proof, and has supplied it (RFC 9449 §8): one retry, with that
+        // nonce.
         if has_new_nonce && matches!(&result, Err(error) if error.has_code("use_dpop_nonce")) {
             let (answer, _) = self.send(url, fields).await?;
             result = parse(&answer);
@@ -175,7 +178,7 @@ impl TokenEndpoint {
         let sent_at = SystemTime::now();
         let limit = self.time_limit();
         let failed = |error: reqwest::Error| {
-            let mut failure = self.http.unanswered(&error, WHO);
+            let mut failure = self.http.request_error(&error, WHO);
             if failure.kind == SourceErrorKind::Timeout {
                 let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
                 failure.message = format!("{} (request_timeout: {seconds} s)", failure.message);
@@ -207,7 +210,7 @@ impl TokenEndpoint {
     fn with_advice(&self, mut error: SourceError) -> SourceError {
         if error.has_code("invalid_client") {
             let method = self.config.client_auth.as_str();
-            let advice = auth::advice(&self.config.client_auth);
+            let advice = auth::invalid_client_advice(&self.config.client_auth);
             let _ = write!(error.message, " (sent with `auth_method: {method}`: {advice})");
         }
         error

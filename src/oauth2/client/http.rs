@@ -1,4 +1,4 @@
-//! The HTTP client toward one token endpoint, and what its errors mean.
+//! The HTTP client for one token endpoint, and what its errors mean.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,14 @@ use crate::tls::client::TlsClient;
 /// Limit on the TCP and TLS handshakes, within `request_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// No answer is larger; a larger one is an attack or a mistake.
-const MAX_BODY: usize = 1024 * 1024;
+/// Maximum size of an answer, in bytes. A larger one is an attack or an error.
+const MAX_BODY_SIZE: usize = 1024 * 1024;
 
-/// A client that sends a secret to its own endpoint alone.
+/// A client that sends a secret to its own endpoint only.
 pub(crate) struct HttpClient(ReloadingClient);
 
 impl HttpClient {
+    /// A client with this TLS configuration and this proxy. It connects to nothing yet.
     pub(crate) fn new(
         tls: Arc<TlsClient>,
         resolver: Resolver,
@@ -36,20 +37,21 @@ impl HttpClient {
         Ok(Self(client))
     }
 
-    /// A client that uses the newest content of the files.
+    /// A client that uses the current content of the TLS files.
     pub(crate) fn client(&self) -> reqwest::Result<reqwest::Client> {
         self.0.current()
     }
 
-    /// Reads the answer's body, 1 MiB at most. `who` is the server in the messages: `the token endpoint`.
+    /// Reads the body of an answer, 1 MiB at most. `who` names the server in messages, such as `the token
+    /// endpoint`.
     pub(crate) async fn body(
         &self,
         answer: &mut reqwest::Response,
         who: &str,
     ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error, who))? {
-            if body.len() + chunk.len() > MAX_BODY {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.request_error(&error, who))? {
+            if body.len() + chunk.len() > MAX_BODY_SIZE {
                 let message = format!("{who}'s answer is larger than 1 MiB");
                 return Err(SourceError::new(SourceErrorKind::Malformed, message));
             }
@@ -58,8 +60,9 @@ impl HttpClient {
         Ok(body)
     }
 
-    /// Classifies a request that got no whole answer. The URL is left out: its query is the operator's.
-    pub(crate) fn unanswered(&self, error: &reqwest::Error, who: &str) -> SourceError {
+    /// Classifies a request that got no complete answer. The message has no URL, because its query may hold a
+    /// secret.
+    pub(crate) fn request_error(&self, error: &reqwest::Error, who: &str) -> SourceError {
         let mut causes = String::new();
         let mut is_tls = false;
         let mut source = std::error::Error::source(error);
@@ -93,7 +96,7 @@ fn forward_proxy(config: &config::Proxy) -> reqwest::Result<Proxy> {
     })
 }
 
-/// Whether an error comes from TLS; I/O errors are wrapped around it, and into each other.
+/// Whether an error is one of TLS, possibly wrapped in I/O errors.
 fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
     let inner = || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>() || inner().is_some_and(|inner| is_tls_error(inner))

@@ -1,4 +1,4 @@
-//! What is remembered of the last token request: the lifetime of its token, and how long it took.
+//! The lifetime of the tokens of one endpoint, and the duration of its last token request.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ const UNSTATED_LIFETIME: Duration = Duration::from_secs(300);
 /// The lifetimes of one endpoint's tokens.
 #[derive(Default)]
 pub(crate) struct LifetimeMemory {
-    /// The lifetime of the last token, and how long its request took.
+    /// The lifetime of the last token, and the duration of its request.
     last_request: Mutex<Option<(Duration, Duration)>>,
     /// The lifetime that a response last stated, for responses that state none.
     last_stated: Mutex<Option<Duration>>,
 }
 
 impl LifetimeMemory {
-    /// The lifetime of a new token: what the response states, else what is configured, what the endpoint stated last, what
-    /// the token itself hints at.
+    /// The lifetime of a new token: what the response states, else what is configured, what the endpoint
+    /// stated last, what the token itself hints at.
     pub(crate) fn resolve(&self, response: &ParsedResponse, configured: Option<Duration>) -> Duration {
         let mut last_stated = self.last_stated.lock();
         if response.lifetime_is_stated {

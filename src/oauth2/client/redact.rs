@@ -1,7 +1,8 @@
-//! What a token endpoint says is shown to operators; what it was sent, and what it issued, never is.
+//! Redaction of what a token endpoint answers. Its texts are shown to operators; what it was sent and what it
+//! issued never is.
 //!
-//! Endpoints write back what they were sent: as it came, decoded, encoded anew. A text in which a secret can be found in
-//! any such form is hidden as a whole, so that no half of one is left standing.
+//! Endpoints repeat what they were sent: verbatim, decoded, or encoded differently. A text that contains a
+//! secret in any such form is redacted as a whole, so that no part of the secret is left.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -11,12 +12,14 @@ use zeroize::Zeroizing;
 
 use crate::config::{ClientAuth, OAuth2, TokenUrl};
 
-/// Shown in place of a text that gives something away.
+/// What is shown in place of a redacted text.
 const REDACTED: &str = "****";
-/// A shorter value is a word or a number, not a secret; hiding it would hide half of all messages.
+/// A value of fewer bytes is a word or a number, not a secret. Redacting it would redact half of all
+/// messages.
 const MIN_SECRET_LENGTH: usize = 8;
 
-/// Form fields whose values are no secrets; every other one is hidden from what is shown of the answer.
+/// Form fields whose values are not secrets. The values of all others are redacted in what is shown of the
+/// answer.
 const NON_SECRET_FIELDS: [&str; 12] = [
     "grant_type",
     "scope",
@@ -32,18 +35,18 @@ const NON_SECRET_FIELDS: [&str; 12] = [
     "code_challenge_method",
 ];
 
-/// Knows what must not be shown.
+/// The values that must not be shown, in the forms in which they may appear.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
-    /// Decoded and in lower case, as [`normalize`] makes a text.
+    /// The values, as [`normalize`] changes a text.
     values: Vec<Zeroizing<String>>,
-    /// Parts of Base64 that are the same wherever in the encoded text the value stands.
+    /// Parts of the values in Base64 that are the same at any position in the encoded text.
     encoded: Vec<Zeroizing<String>>,
 }
 
 impl Redactor {
-    /// Knows what every answer to a client with this configuration may write back. Some providers want a secret in the query
-    /// of the URL or in a parameter of their own.
+    /// The secrets of a configuration, which any answer may repeat. Some providers require a secret in the
+    /// query of the URL or in a parameter of their own.
     pub(crate) fn for_config(config: &OAuth2) -> Self {
         let mut redactor = match &config.client_auth {
             ClientAuth::SecretBasic { secret, .. }
@@ -68,13 +71,13 @@ impl Redactor {
         redactor
     }
 
-    /// Redacts the secrets among the fields of a request from now on.
+    /// Adds the secrets among the fields of a request.
     pub(crate) fn redact_fields<'f>(self, fields: impl Iterator<Item = (&'f str, &'f str)>) -> Self {
         let secrets = fields.filter(|(name, _)| !NON_SECRET_FIELDS.contains(name));
         secrets.fold(self, |redactor, (_, value)| redactor.redact_value(value))
     }
 
-    /// Hides this value from now on, however it is written.
+    /// Adds a secret.
     pub(crate) fn redact_value(mut self, value: &str) -> Self {
         let form = Zeroizing::new(byte_serialize(value.as_bytes()).collect::<String>());
         for value in [value, &form] {
@@ -82,7 +85,7 @@ impl Redactor {
                 let bytes = Zeroizing::new([&b"xxx"[..alignment], value.as_bytes()].concat());
                 for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
                     let encoded = Zeroizing::new(engine.encode(&*bytes));
-                    // The characters at both ends depend on the neighbours as well.
+                    // The characters at both ends depend on the adjacent bytes.
                     let inner = encoded.get(alignment + 1..encoded.len().saturating_sub(2));
                     let inner = inner.filter(|inner| inner.len() >= MIN_SECRET_LENGTH);
                     self.encoded.extend(inner.map(|inner| Zeroizing::new(inner.to_owned())));
@@ -94,12 +97,12 @@ impl Redactor {
         self
     }
 
-    /// The same for a value that may or may not be a secret.
+    /// Adds a value that may or may not be a secret, unless it is short or a URL.
     pub(crate) fn redact_if_long(self, value: &str) -> Self {
         if value.len() < MIN_SECRET_LENGTH || value.contains("://") { self } else { self.redact_value(value) }
     }
 
-    /// The text, or what is shown in its place.
+    /// The text, redacted if it contains a secret.
     pub(crate) fn apply<'a>(&self, text: &'a str) -> &'a str {
         let (decoded, lower) = (normalize(text), Zeroizing::new(text.to_lowercase()));
         let contains_secret =
@@ -110,7 +113,7 @@ impl Redactor {
     }
 }
 
-/// Without percent-encoding, and in one case.
+/// The text in lower case and without percent-encoding.
 fn normalize(text: &str) -> Zeroizing<String> {
     let spaced = Zeroizing::new(text.replace('+', " "));
     let bytes = Zeroizing::new(percent_decode_str(&spaced).collect::<Vec<u8>>());
@@ -123,7 +126,7 @@ mod tests {
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
     #[test]
-    fn finds_a_value_in_every_form_an_endpoint_may_write_it_in() {
+    fn redactor_finds_a_secret_in_every_encoding() {
         let secret = "p@ss +word%41/é=&";
         let redactor = Redactor::default().redact_value(secret);
         let form: String = byte_serialize(secret.as_bytes()).collect();
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_what_tells_nothing() {
+    fn redactor_leaves_texts_without_secrets() {
         let redactor = Redactor::default()
             .redact_value("hunter2")
             .redact_if_long("read")

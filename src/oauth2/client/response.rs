@@ -1,7 +1,7 @@
-//! What token endpoints answer, as they really do it (RFC 6749 §5 and everything that is not in it).
+//! Parses the answers of token endpoints: RFC 6749 §5, and what real providers send instead.
 //!
-//! A pure function from status, headers and bytes to a token or one classified failure. Nothing of the body is ever
-//! kept in an error but the `error` code and a short, cleaned description.
+//! A pure function of status, headers and body. The result is a token or one classified error. An error has
+//! nothing of the body except the `error` code and a short, sanitized description.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,32 +16,34 @@ use crate::proto::retry_after::retry_after;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
-/// A longer lifetime is taken as this one: the token is merely renewed earlier.
+/// Maximum lifetime. A longer one is cut: the token is merely refreshed earlier.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
-/// `expires_in` of more than thirty days is taken for milliseconds (Entra v1, PayPal, NetSuite), if that leaves a minute.
-const SHORTEST_IN_MILLISECONDS: f64 = 60.0;
+/// Minimum lifetime in seconds if `expires_in` is read as milliseconds. A value of more than thirty days is
+/// read so (Entra v1, PayPal, NetSuite).
+const MIN_SECONDS_IF_MILLISECONDS: f64 = 60.0;
 
-/// A token answer, parsed.
+/// A token response, parsed.
 #[derive(Debug)]
 pub(crate) struct ParsedResponse {
     /// `access_token`.
     pub access_token: Secret,
-    /// From `expires_in`, or `expires_at`/`expires_on`, or the token's own `exp`; `None` where nothing says.
+    /// The lifetime from `expires_in`, or `expires_at`/`expires_on`, or the token's own `exp`; `None` if
+    /// there is none of them.
     pub lifetime: Option<Duration>,
-    /// Whether `lifetime` is what the endpoint said, rather than a hint read from the token itself.
+    /// Whether the endpoint stated `lifetime`, rather than the token itself hinting at it.
     pub lifetime_is_stated: bool,
-    /// `scope`.
+    /// `scope`, redacted and sanitized.
     pub scope: Option<String>,
-    /// `refresh_token`, where it can be used.
+    /// `refresh_token`, if it can be used.
     pub refresh_token: Option<Secret>,
 }
 
-/// What `token_type` is to be.
+/// The expected `token_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenType {
-    /// RFC 6750.
+    /// A bearer token (RFC 6750).
     Bearer,
-    /// RFC 9449: bound to a key.
+    /// A token that is bound to a key (RFC 9449).
     Dpop,
 }
 
@@ -54,30 +56,30 @@ impl TokenType {
     }
 }
 
-/// An answer of an endpoint, not parsed.
+/// An answer of an endpoint before it is parsed.
 pub(crate) struct RawResponse {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Zeroizing<Vec<u8>>,
-    /// When its request was sent.
+    /// When the request was sent.
     pub sent_at: SystemTime,
-    /// Knows what must not be shown of it, because an endpoint may write back what it was sent.
+    /// The secrets that the answer may repeat.
     pub redactor: Redactor,
 }
 
-/// Parses the answer to a token request for a token of this type.
+/// Parses the answer to a request for a token of this type.
 pub(crate) fn parse(kind: TokenType, answer: &RawResponse) -> Result<ParsedResponse, SourceError> {
-    let mut fields = object(answer)?;
+    let mut fields = parse_object(answer)?;
     let redactor = &with_tokens(&answer.redactor, Some(&fields));
     let now = answer.sent_at;
     let malformed = |message: &str| SourceError::new(SourceErrorKind::Malformed, message);
-    if let Some(other) = unusable_type(kind, &fields, redactor) {
+    if let Some(other) = unexpected_token_type(kind, &fields, redactor) {
         let wanted = kind.as_str();
         let hint = match kind {
-            TokenType::Dpop => "; does this endpoint bind tokens to keys? Otherwise leave `dpop` out",
+            TokenType::Dpop => "; remove `dpop` if this endpoint does not bind tokens to keys",
             TokenType::Bearer if other.eq_ignore_ascii_case("dpop") => {
                 "; `dpop: true` makes the proofs for it"
             }
@@ -88,9 +90,8 @@ pub(crate) fn parse(kind: TokenType, answer: &RawResponse) -> Result<ParsedRespo
         )));
     }
     let access_token = match fields.remove("access_token") {
-        Some(Value::String(token)) => {
-            usable(token).ok_or_else(|| malformed("the access token holds characters that no token has"))?
-        }
+        Some(Value::String(token)) => valid_token(token)
+            .ok_or_else(|| malformed("the access token has characters that cannot be sent in a header"))?,
         _ => return Err(malformed("the token endpoint's answer has no access_token")),
     };
     let refresh_token = match fields.remove("refresh_token") {
@@ -108,18 +109,18 @@ pub(crate) fn parse(kind: TokenType, answer: &RawResponse) -> Result<ParsedRespo
     })
 }
 
-/// The members of an answer that is no error: of a token endpoint, or of another that a token is obtained with.
-pub(crate) fn object(answer: &RawResponse) -> Result<Map<String, Value>, SourceError> {
+/// The members of an answer that is not an error, from a token endpoint or a device authorization endpoint.
+pub(crate) fn parse_object(answer: &RawResponse) -> Result<Map<String, Value>, SourceError> {
     let RawResponse { status, headers, body, sent_at, redactor } = answer;
     let (status, now) = (*status, *sent_at);
     let fields = fields(headers, body);
     let redactor = &with_tokens(redactor, fields.as_ref());
-    // An error is an error under any status (GitHub and Slack send it under 200).
-    if let Some((code, description)) = fields.as_ref().and_then(stated_error) {
-        return Err(refused(status, headers, code, description, now, redactor));
+    // An error counts under any status: GitHub and Slack send errors with 200.
+    if let Some((code, description)) = fields.as_ref().and_then(error_members) {
+        return Err(stated_error(status, headers, code, description, now, redactor));
     }
     if !status.is_success() {
-        return Err(unsuccessful(status, headers, now));
+        return Err(status_error(status, headers, now));
     }
     let malformed = |message: &str| SourceError::new(SourceErrorKind::Malformed, message);
     fields.ok_or_else(|| match body.as_slice() {
@@ -128,8 +129,9 @@ pub(crate) fn object(answer: &RawResponse) -> Result<Map<String, Value>, SourceE
     })
 }
 
-/// The code and the description of an error: RFC 6749 §5.2, or what Google (an object) and Okta (names of its own) send.
-fn stated_error(fields: &Map<String, Value>) -> Option<(&Value, Option<&Value>)> {
+/// The code and the description of an error: RFC 6749 §5.2, or as Google (an object) and Okta (other names)
+/// send them.
+fn error_members(fields: &Map<String, Value>) -> Option<(&Value, Option<&Value>)> {
     let code = fields.get("error").or_else(|| fields.get("errorCode"))?;
     if let Value::Object(error) = code {
         let code = ["status", "type", "code"].into_iter().find_map(|name| error.get(name));
@@ -140,9 +142,10 @@ fn stated_error(fields: &Map<String, Value>) -> Option<(&Value, Option<&Value>)>
     (!none).then(|| (code, description.into_iter().find_map(|name| fields.get(name))))
 }
 
-/// The answer as an object: JSON whatever it says it is, or a form where it says so (GitHub without `Accept`) or is one.
+/// The members of an answer. JSON is accepted under any content type; a form, if the content type says so
+/// (GitHub without `Accept`) or if the body looks like one.
 fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
-    // A byte order mark is no part of the document.
+    // A byte order mark is not part of the document.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if let Ok(object) = serde_json::from_slice(body) {
         return Some(object);
@@ -151,23 +154,28 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
-    let looks_like_one = body.starts_with(b"access_token=") || body.starts_with(b"error=");
-    (is_form || looks_like_one).then(|| {
+    let looks_like_form = body.starts_with(b"access_token=") || body.starts_with(b"error=");
+    (is_form || looks_like_form).then(|| {
         let pairs = form_urlencoded::parse(body);
         pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect()
     })
 }
 
-/// The tokens of this very answer may stand in its other fields.
+/// The redactor with the tokens of this answer, which its other fields may repeat.
 fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Redactor {
     let named = |name| fields.and_then(|fields| fields.get(name)).and_then(Value::as_str);
     let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named);
     tokens.fold(redactor.clone(), Redactor::redact_if_long)
 }
 
-/// Bearer in any case, or nothing said: anything else (mac, DPoP) needs more than a header. A token exchange answers `N_A`
-/// where what it issued is no access token (RFC 8693 §2.2.1), such as an ID token that an API takes.
-fn unusable_type(wanted: TokenType, fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
+/// The `token_type` if it is not the expected one, compared case-insensitively, or missing. Any other type
+/// needs more than a header. A token exchange answers `N_A` if it issued something else than an access token
+/// (RFC 8693 §2.2.1), such as an ID token that an API accepts.
+fn unexpected_token_type(
+    wanted: TokenType,
+    fields: &Map<String, Value>,
+    redactor: &Redactor,
+) -> Option<String> {
     match fields.get("token_type") {
         None | Some(Value::Null) => None,
         Some(Value::String(kind)) if kind.is_empty() || kind.eq_ignore_ascii_case(wanted.as_str()) => None,
@@ -177,30 +185,33 @@ fn unusable_type(wanted: TokenType, fields: &Map<String, Value>, redactor: &Reda
     }
 }
 
-/// A token that can stand after `Bearer ` (RFC 6750 §2.1 is narrower, and not kept to by all): visible ASCII.
-fn usable(token: String) -> Option<Secret> {
+/// A token that can be sent in a header: visible ASCII. The syntax of RFC 6750 §2.1 is narrower, but not all
+/// providers follow it.
+fn valid_token(token: String) -> Option<Secret> {
     let token = Zeroizing::new(token);
     let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
     if visible { Secret::new(token.to_string()).ok() } else { None }
 }
 
-/// What the answer says, held against what the token itself says: a longer lifetime than both can mean is in another
-/// unit. A token that is renewed too early costs a request; one that is used too long costs the service.
+/// The lifetime that the answer states, compared with what the token itself hints at. If the hint is less
+/// than a tenth of it, the answer has another unit, and the hint counts. A token that is refreshed too early
+/// costs a request; one that is used too long costs the service.
 fn stated_lifetime(fields: &Map<String, Value>, hint: Option<Duration>, now: SystemTime) -> Option<Duration> {
     let seconds = |name: &str| fields.get(name).and_then(number).filter(|seconds| *seconds > 0.0);
     let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let until = |name: &str| {
-        // A point in time of more than 11 digits is in milliseconds.
+        // A point in time with more than 11 digits is in milliseconds.
         let at = seconds(name).map(|at| if at > 1e11 { at / 1000.0 } else { at });
         at.map(|at| at - unix_now).filter(|left| *left > 0.0)
     };
     let stated = seconds("expires_in").or_else(|| until("expires_at")).or_else(|| until("expires_on"))?;
-    let in_milliseconds = stated > MAX_LIFETIME.as_secs_f64() && stated / 1000.0 >= SHORTEST_IN_MILLISECONDS;
+    let in_milliseconds =
+        stated > MAX_LIFETIME.as_secs_f64() && stated / 1000.0 >= MIN_SECONDS_IF_MILLISECONDS;
     let stated = lifetime(if in_milliseconds { stated / 1000.0 } else { stated });
     Some(hint.filter(|hint| *hint < stated / 10).unwrap_or(stated))
 }
 
-/// A number, also where it is written as a string.
+/// A finite number, or a string that is one.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -210,11 +221,13 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     .filter(|number| number.is_finite())
 }
 
+/// A duration of `seconds`, `MAX_LIFETIME` at most.
 fn lifetime(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)
 }
 
-/// `exp` of a token that is a JWT: a hint, its signature is not ours to check.
+/// The lifetime from `exp` of a token that is a JWT. It is only a hint, because the signature is not
+/// verified.
 fn jwt_lifetime(token: &Secret, now: SystemTime) -> Option<Duration> {
     let claims = claims::decode(token.expose())?;
     let unix_now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -222,7 +235,7 @@ fn jwt_lifetime(token: &Secret, now: SystemTime) -> Option<Duration> {
     (left > 0.0).then(|| lifetime(left))
 }
 
-fn refused(
+fn stated_error(
     status: StatusCode,
     headers: &HeaderMap,
     code: &Value,
@@ -230,29 +243,29 @@ fn refused(
     now: SystemTime,
     redactor: &Redactor,
 ) -> SourceError {
-    // Redacted before it is cut: half a secret is still one.
-    let shown = |text: &str| sanitize(redactor.apply(text));
+    // Redacted before it is cut: half a secret is still a secret.
+    let safe = |text: &str| sanitize(redactor.apply(text));
     let code = match code {
-        Value::String(code) => shown(code),
+        Value::String(code) => safe(code),
         Value::Number(code) => code.to_string(),
         _ => "(no string)".into(),
     };
     let mut message = format!("the token endpoint answered {} with error {code}", status.as_u16());
     if let Some(description) = description.and_then(Value::as_str) {
         message.push_str(": ");
-        message.push_str(&shown(description));
+        message.push_str(&safe(description));
     }
-    let passing = matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down");
+    let is_transient = matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down");
     let kind = match status.as_u16() {
         429 => SourceErrorKind::RateLimited,
         408 | 500.. => SourceErrorKind::ServerError,
-        _ if passing => SourceErrorKind::ServerError,
+        _ if is_transient => SourceErrorKind::ServerError,
         _ => SourceErrorKind::Refused,
     };
     SourceError { kind, message, retry_after: retry_after(headers, now), code: Some(code) }
 }
 
-fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> SourceError {
+fn status_error(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> SourceError {
     let retry_after = retry_after(headers, now);
     let (kind, note) = match status.as_u16() {
         429 => (SourceErrorKind::RateLimited, ""),
@@ -263,7 +276,8 @@ fn unsuccessful(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Sou
             ": a redirect, which is never followed; token_url must be the endpoint itself",
         ),
         401 => (SourceErrorKind::Refused, ", without saying why"),
-        // No OAuth error: something before the endpoint, such as a firewall, which may let the next request pass.
+        // Not an OAuth error: it comes from something before the endpoint, such as a firewall, and may be
+        // transient.
         400 | 403 => (SourceErrorKind::Malformed, " without an OAuth error: is something in between?"),
         _ => (SourceErrorKind::Malformed, ": is token_url the token endpoint?"),
     };
@@ -307,7 +321,7 @@ mod tests {
         parse(TokenType::Bearer, &raw(status, map, body.as_bytes(), Redactor::default()))
     }
 
-    /// The lifetime of a good answer in milliseconds; -1 where none is known.
+    /// The lifetime of a good answer in milliseconds; -1 if none is known.
     fn millis(body: &str) -> i128 {
         let answer = answer(200, &[], body).unwrap();
         assert_eq!(answer.access_token.expose().split('.').count() % 2, 1);
@@ -320,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_lifetimes_in_every_dress() {
+    fn token_response_lifetime_is_read_in_every_form() {
         for (fields, expected) in [
             (r#""expires_in":3600"#, 3_600_000),
             (r#""expires_in":"3600""#, 3_600_000),
@@ -359,20 +373,20 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_expiry_of_a_jwt_as_a_hint() {
+    fn token_response_lifetime_is_hinted_by_a_jwt() {
         let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, NOW + 900));
         let body = format!(r#"{{"access_token":"e30.{claims}.sig"}}"#);
         assert_eq!(millis(&body), 900_000);
         assert!(!answer(200, &[], &body).unwrap().lifetime_is_stated);
         let stating = |seconds| format!(r#"{{"access_token":"e30.{claims}.sig","expires_in":{seconds}}}"#);
-        assert_eq!(millis(&stating(600)), 600_000, "what is said counts");
-        assert_eq!(millis(&stating(3600)), 3_600_000, "and a clock that is a little off changes nothing");
-        assert_eq!(millis(&stating(900_000)), 900_000, "but milliseconds are no seconds");
+        assert_eq!(millis(&stating(600)), 600_000, "what is stated counts");
+        assert_eq!(millis(&stating(3600)), 3_600_000, "a clock that is a little off changes nothing");
+        assert_eq!(millis(&stating(900_000)), 900_000, "milliseconds are not seconds");
         assert_eq!(millis(r#"{"access_token":"e30.!!!.sig"}"#), -1);
     }
 
     #[test]
-    fn takes_other_successes_and_forms() {
+    fn token_response_may_be_a_form_or_have_any_2xx_status() {
         assert!(answer(201, &[], r#"{"access_token":"abc"}"#).is_ok());
         assert!(answer(200, &[], "\u{feff}{\"access_token\":\"abc\"}").is_ok());
         for kind in ["text/html", "text/plain", "application/x-www-form-urlencoded", "image/png"] {
@@ -385,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn classifies_every_failure_once() {
+    fn token_response_errors_have_one_class_each() {
         use SourceErrorKind::{Malformed, RateLimited, Refused, ServerError};
         let html = "<html>Sign in</html>";
         for (status, body, expected) in [
@@ -427,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_retry_after_in_seconds_and_as_a_date() {
+    fn token_response_error_has_retry_after() {
         let asked = |value: &str| answer(429, &[("retry-after", value)], "").unwrap_err().retry_after;
         assert_eq!(asked("120"), Some(Duration::from_secs(120)));
         assert_eq!(asked("Thu, 01 Jan 2026 00:02:00 GMT"), Some(Duration::from_secs(120)));
@@ -436,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_holds_the_code_and_a_short_clean_description_and_nothing_else_of_the_body() {
+    fn token_response_error_has_only_code_and_description() {
         let long = "x".repeat(5000);
         let body = format!(
             r#"{{"error":"invalid_client","error_description":"no\n\u001b[31m {long}","hint":"CANARY"}}"#
@@ -450,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_error_however_it_is_written() {
+    fn token_response_error_code_is_read_in_every_form() {
         for (body, expected) in [
             (r#"{"error":"invalid_scope"}"#, "invalid_scope"),
             (
@@ -472,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_written_back_is_redacted_before_the_text_is_cut() {
+    fn token_response_secrets_are_redacted_before_the_cut() {
         let body =
             format!(r#"{{"error":"x","error_description":"{}CANARY"}}"#, "y".repeat(MAX_CHARACTERS - 3));
         let redactor = Redactor::default().redact_value("CANARY");
@@ -483,7 +497,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_never_lets_a_control_character_through(status in 100u16..600, body: Vec<u8>, form: bool) {
+        fn token_response_never_panics_and_has_no_control_characters(status in 100u16..600, body: Vec<u8>, form: bool) {
             let mut headers = HeaderMap::new();
             if form {
                 headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());

@@ -1,5 +1,5 @@
-//! `authorization_code` (RFC 6749 §4.1) with PKCE (RFC 7636, S256) and `state`: what `sidekey login` sends a person's browser
-//! to, what it believes of that which comes back, and what it asks the token endpoint for with it.
+//! `authorization_code` (RFC 6749 §4.1) with PKCE (RFC 7636, S256) and `state`: the URL that `sidekey login`
+//! sends a person's browser to, the verification of the callback, and the token request with its code.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ use crate::oauth2::token::TokenResponse;
 use crate::refresh::SourceError;
 use crate::secret::Secret;
 
-/// One login: good for one answer.
+/// One login, which accepts one callback.
 pub struct AuthorizationRequest {
     url: Url,
     redirect_uri: String,
@@ -25,26 +25,26 @@ pub struct AuthorizationRequest {
     issuer: Option<String>,
 }
 
-/// Why an answer from the authorization endpoint gives no code. Nothing in it can hold one.
+/// Why a callback from the authorization endpoint has no usable code. The error never contains a code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizationError {
-    /// It does not belong to this login: somebody else's, an older one's, or an attack.
-    #[error("this answer does not belong to this login: its `state` is another")]
-    NotOurs,
-    /// The person or the provider said no.
+    /// The callback does not belong to this login: it is that of another or an older login, or an attack.
+    #[error("this answer does not belong to this login: its `state` differs")]
+    StateMismatch,
+    /// The person or the provider denied the request.
     #[error("the provider answered with error {0}")]
     Denied(String),
-    /// It comes from another provider (RFC 9207).
+    /// The callback comes from another provider (RFC 9207).
     #[error("the answer comes from another provider: its `iss` is not `issuer` of the configuration")]
-    OtherIssuer,
-    /// A parameter is missing, or stands twice.
-    #[error("the answer has not one `{0}`")]
+    IssuerMismatch,
+    /// A parameter is missing or repeated.
+    #[error("the answer does not have exactly one `{0}`")]
     Malformed(&'static str),
 }
 
 impl AuthorizationRequest {
-    /// A new login of this client at the authorization endpoint `url`. `issuer` is the provider's name for itself, where it
-    /// is known.
+    /// A new login of this client at the authorization endpoint `url`. `issuer` is the issuer identifier of
+    /// the provider, if it is known.
     pub fn new(
         config: &OAuth2,
         grant: &AuthorizationCode,
@@ -69,12 +69,13 @@ impl AuthorizationRequest {
         Self { url, redirect_uri, state, verifier, issuer }
     }
 
-    /// Where the person has to go. Without a secret: `state` and the challenge are of use to nobody else.
+    /// The URL that the person has to open. It contains no secret: `state` and the challenge are useless to
+    /// others.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The code in the query that the browser came back with.
+    /// The code in the query of the callback.
     pub fn code(&self, query: &str) -> Result<Secret, AuthorizationError> {
         let only = |name: &'static str| {
             let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
@@ -83,15 +84,15 @@ impl AuthorizationRequest {
                 _ => Err(AuthorizationError::Malformed(name)),
             }
         };
-        let state = only("state")?.ok_or(AuthorizationError::NotOurs)?;
-        // In constant time, so that nobody guesses it letter by letter.
+        let state = only("state")?.ok_or(AuthorizationError::StateMismatch)?;
+        // In constant time, so that it cannot be guessed character by character.
         if !bool::from(state.as_bytes().ct_eq(self.state.expose().as_bytes())) {
-            return Err(AuthorizationError::NotOurs);
+            return Err(AuthorizationError::StateMismatch);
         }
         if let (Some(expected), Some(iss)) = (&self.issuer, only("iss")?)
             && *expected != *iss
         {
-            return Err(AuthorizationError::OtherIssuer);
+            return Err(AuthorizationError::IssuerMismatch);
         }
         if let Some(error) = only("error")? {
             let description = only("error_description")?;
@@ -102,7 +103,7 @@ impl AuthorizationRequest {
         Secret::new(code.to_string()).map_err(|_| AuthorizationError::Malformed("code"))
     }
 
-    /// Exchanges the code for tokens (RFC 6749 §4.1.3).
+    /// Requests a token with the code (RFC 6749 §4.1.3).
     pub async fn exchange(
         &self,
         endpoint: &TokenEndpoint,
@@ -151,7 +152,7 @@ services:
     }
 
     #[test]
-    fn the_url_asks_for_a_code_with_a_challenge_that_fits_the_verifier() {
+    fn authorization_url_has_the_challenge_of_the_verifier() {
         let request = request(None);
         let pairs: Vec<_> = request.url().query_pairs().into_owned().collect();
         let value = |name: &str| pairs.iter().find(|(key, _)| key == name).unwrap().1.clone();
@@ -181,13 +182,13 @@ services:
 
     /// RFC 7636, appendix B.
     #[test]
-    fn the_challenge_is_that_of_the_rfc() {
+    fn pkce_challenge_is_that_of_rfc_7636() {
         let hash = digest::digest(&digest::SHA256, b"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         assert_eq!(URL_SAFE_NO_PAD.encode(hash), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
     #[test]
-    fn believes_only_the_answer_to_its_own_question() {
+    fn authorization_callback_must_belong_to_the_login() {
         let request = request(Some("https://login.example.com"));
         let state = request.state.expose();
         let code = |query: &str| request.code(&query.replace("STATE", state));
@@ -195,18 +196,18 @@ services:
         let iss = "iss=https%3A%2F%2Flogin.example.com";
         assert!(code(&format!("code=a&state=STATE&{iss}")).is_ok());
         for (query, expected) in [
-            ("", AuthorizationError::NotOurs),
-            ("code=a", AuthorizationError::NotOurs),
-            ("code=a&state=", AuthorizationError::NotOurs),
-            ("code=a&state=STATEx", AuthorizationError::NotOurs),
-            ("error=access_denied", AuthorizationError::NotOurs),
+            ("", AuthorizationError::StateMismatch),
+            ("code=a", AuthorizationError::StateMismatch),
+            ("code=a&state=", AuthorizationError::StateMismatch),
+            ("code=a&state=STATEx", AuthorizationError::StateMismatch),
+            ("error=access_denied", AuthorizationError::StateMismatch),
             ("code=a&state=STATE&state=STATE", AuthorizationError::Malformed("state")),
             ("code=a&code=b&state=STATE", AuthorizationError::Malformed("code")),
             ("code=&state=STATE", AuthorizationError::Malformed("code")),
             ("code=a%0Ab&state=STATE", AuthorizationError::Malformed("code")),
             ("state=STATE", AuthorizationError::Malformed("code")),
-            ("code=a&state=STATE&iss=https%3A%2F%2Fevil.example", AuthorizationError::OtherIssuer),
-            ("code=a&state=STATE&iss=https%3A%2F%2Flogin.example.com%2F", AuthorizationError::OtherIssuer),
+            ("code=a&state=STATE&iss=https%3A%2F%2Fevil.example", AuthorizationError::IssuerMismatch),
+            ("code=a&state=STATE&iss=https%3A%2F%2Flogin.example.com%2F", AuthorizationError::IssuerMismatch),
             ("error=access_denied&state=STATE", AuthorizationError::Denied("access_denied".into())),
             (
                 "error=a%1B%5B2J&error_description=b%0Ac&state=STATE",

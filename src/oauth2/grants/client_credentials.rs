@@ -1,4 +1,5 @@
-//! `client_credentials` (RFC 6749 §4.4): the client asks for itself. A `refresh_token` in the answer is ignored (§4.4.3).
+//! `client_credentials` (RFC 6749 §4.4): the client requests a token on its own behalf. A `refresh_token` in
+//! the response is ignored (§4.4.3).
 
 use async_trait::async_trait;
 

@@ -1,5 +1,5 @@
-//! `device_code` (RFC 8628): a login for machines without a browser. The person enters a short code elsewhere while the
-//! token endpoint is asked again and again.
+//! `device_code` (RFC 8628): a login for machines without a browser. The person enters a short code on
+//! another device while the token endpoint is polled.
 
 use std::time::Duration;
 
@@ -9,38 +9,39 @@ use url::Url;
 
 use crate::oauth2::client::discovery::LoginEndpoint;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::client::response::{number, object};
+use crate::oauth2::client::response::{number, parse_object};
 use crate::oauth2::sanitize::sanitize;
 use crate::oauth2::token::TokenResponse;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
-/// Between two questions where the answer does not say (RFC 8628 §3.2).
-const INTERVAL: Duration = Duration::from_secs(5);
-/// `slow_down` makes it this much longer, for good (RFC 8628 §3.5).
-const SLOWER: Duration = Duration::from_secs(5);
-/// No interval is shorter or longer than these, whatever the answer says.
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
-/// No login is waited for longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Polling interval if the answer has none (RFC 8628 §3.2).
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// Permanent increase of the interval after `slow_down` (RFC 8628 §3.5).
+const SLOW_DOWN_INCREMENT: Duration = Duration::from_secs(5);
+/// Limits on the interval, whatever the answer says.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_INTERVAL: Duration = Duration::from_secs(60);
+/// Maximum time to wait for a login.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// What the person has to be told, and what the token endpoint is asked with.
+/// A device authorization response (RFC 8628 §3.2): what the person has to do, and what the token endpoint is
+/// polled with.
 pub struct DeviceAuthorization {
-    /// What the person enters.
+    /// The code that the person enters.
     pub user_code: String,
-    /// Where.
+    /// The page where the person enters the code.
     pub verification_uri: Url,
-    /// The same with the code in it, if the provider has such a page.
+    /// A URL of that page with the code in it, if the provider has one.
     pub verification_uri_complete: Option<Url>,
-    /// For how long the code is good.
+    /// How long the code is valid.
     pub expires_in: Duration,
     device_code: Secret,
     interval: Duration,
 }
 
 impl DeviceAuthorization {
-    /// Asks the device authorization endpoint for a code (RFC 8628 §3.1).
+    /// Requests a code from the device authorization endpoint (RFC 8628 §3.1).
     pub async fn begin(endpoint: &TokenEndpoint, configured: Option<&Url>) -> Result<Self, SourceError> {
         let url = endpoint.login_endpoint(configured, LoginEndpoint::DeviceAuthorization).await?;
         let scope = endpoint.scope();
@@ -48,7 +49,7 @@ impl DeviceAuthorization {
         if !scope.is_empty() {
             fields.push(("scope", scope));
         }
-        let answer = endpoint.post(&url, &fields, object).await;
+        let answer = endpoint.post(&url, &fields, parse_object).await;
         answer.and_then(|answer| Self::read(&answer)).map_err(|mut error| {
             error.message = error.message.replace("the token endpoint", "the device authorization endpoint");
             error
@@ -63,22 +64,24 @@ impl DeviceAuthorization {
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let seconds = |name: &str| {
             let seconds = answer.get(name).and_then(number).filter(|seconds| *seconds > 0.0)?;
-            Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT))
+            Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT))
         };
         let device_code = text("device_code").and_then(|code| Secret::new(code.to_owned()).ok());
         // Google's first version has another name for it.
         let verification_uri = text("verification_uri").or_else(|| text("verification_url"));
         Ok(Self {
             user_code: text("user_code").map(sanitize).ok_or_else(|| malformed("user_code"))?,
-            verification_uri: verification_uri.and_then(page).ok_or_else(|| malformed("verification_uri"))?,
-            verification_uri_complete: text("verification_uri_complete").and_then(page),
-            expires_in: seconds("expires_in").unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT),
+            verification_uri: verification_uri
+                .and_then(web_url)
+                .ok_or_else(|| malformed("verification_uri"))?,
+            verification_uri_complete: text("verification_uri_complete").and_then(web_url),
+            expires_in: seconds("expires_in").unwrap_or(MAX_WAIT).min(MAX_WAIT),
             device_code: device_code.ok_or_else(|| malformed("device_code"))?,
-            interval: seconds("interval").unwrap_or(INTERVAL).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
+            interval: seconds("interval").unwrap_or(DEFAULT_INTERVAL).clamp(MIN_INTERVAL, MAX_INTERVAL),
         })
     }
 
-    /// Asks the token endpoint until the person has decided or the code has expired.
+    /// Polls the token endpoint until the person has decided or the code has expired.
     pub async fn poll_token(&self, endpoint: &TokenEndpoint) -> Result<TokenResponse, SourceError> {
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -96,17 +99,17 @@ impl DeviceAuthorization {
             tokio::time::sleep(interval).await;
             match endpoint.request(&fields).await {
                 Ok(issued) => return Ok(issued),
-                Err(error) => interval = longer(interval, &error).ok_or(error)?,
+                Err(error) => interval = next_interval(interval, &error).ok_or(error)?,
             }
         }
     }
 }
 
-/// How long to wait before the next question (RFC 8628 §3.5); `None` where there is no next one.
-fn longer(interval: Duration, error: &SourceError) -> Option<Duration> {
+/// The interval until the next request (RFC 8628 §3.5); `None` if the error is final.
+fn next_interval(interval: Duration, error: &SourceError) -> Option<Duration> {
     let next = match error.code.as_deref() {
         Some("authorization_pending") => interval,
-        Some("slow_down") => interval + SLOWER,
+        Some("slow_down") => interval + SLOW_DOWN_INCREMENT,
         _ => match error.kind {
             SourceErrorKind::Connect | SourceErrorKind::Timeout | SourceErrorKind::ServerError => {
                 interval * 2
@@ -115,11 +118,11 @@ fn longer(interval: Duration, error: &SourceError) -> Option<Duration> {
             _ => return None,
         },
     };
-    Some(next.min(LONGEST_INTERVAL))
+    Some(next.min(MAX_INTERVAL))
 }
 
-/// A page that a person may be sent to: the address goes to a terminal, and from there into a browser.
-fn page(text: &str) -> Option<Url> {
+/// An HTTP URL that a person may be sent to. It is shown in a terminal and opened in a browser.
+fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(url)
 }
@@ -139,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_is_told_within_limits() {
+    fn device_authorization_is_read_within_limits() {
         let plain = read(&json!({})).unwrap();
-        assert_eq!((plain.user_code.as_str(), plain.interval), ("WDJB-MJHT", INTERVAL));
-        assert_eq!(plain.expires_in, LONGEST_WAIT);
+        assert_eq!((plain.user_code.as_str(), plain.interval), ("WDJB-MJHT", DEFAULT_INTERVAL));
+        assert_eq!(plain.expires_in, MAX_WAIT);
         let seconds = Duration::from_secs;
         for (interval, expected) in [
             (json!(7), seconds(7)),
@@ -158,20 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_to_the_terminal_does_nothing_there() {
-        let told = read(
+    fn device_authorization_is_safe_to_print() {
+        let device = read(
             &json!({ "user_code": "AB\u{1b}[2J\u{7}", "verification_uri": "https://example.com/\u{1b}[2J" }),
         );
-        let told = told.unwrap();
-        assert_eq!(told.user_code, "AB?[2J?");
-        assert!(!told.verification_uri.as_str().contains('\u{1b}'));
+        let device = device.unwrap();
+        assert_eq!(device.user_code, "AB?[2J?");
+        assert!(!device.verification_uri.as_str().contains('\u{1b}'));
         for uri in ["javascript:alert(1)", "file:///etc/passwd", "example.com", ""] {
             assert!(read(&json!({ "verification_uri": uri })).is_err(), "{uri}");
         }
     }
 
     #[test]
-    fn an_answer_without_its_parts_is_refused_and_not_repeated() {
+    fn device_authorization_without_a_part_is_an_error() {
         for name in ["device_code", "user_code", "verification_uri"] {
             let error = read(&json!({ name: 7 })).err().unwrap();
             assert!(error.message.ends_with(name) && !error.message.contains("CANARY"), "{error}");
@@ -179,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn slows_down_when_it_is_told_to_and_ends_when_it_is_refused() {
+    fn device_polling_slows_down_and_ends_at_a_final_error() {
         let next = |reason, code: Option<&str>| {
             let error = SourceError { code: code.map(str::to_owned), ..SourceError::new(reason, "") };
-            longer(Duration::from_secs(5), &error).map(|next| next.as_secs())
+            next_interval(Duration::from_secs(5), &error).map(|next| next.as_secs())
         };
         assert_eq!(next(Refused, Some("authorization_pending")), Some(5));
         assert_eq!(next(ServerError, Some("slow_down")), Some(10));

@@ -1,5 +1,5 @@
-//! `jwt_bearer` (RFC 7523 §2.1): a statement signed with a key is the grant itself. Google service accounts, Salesforce,
-//! DocuSign, Box.
+//! `jwt_bearer` (RFC 7523 §2.1): a JWT signed with a key is the grant. Used by Google service accounts,
+//! Salesforce, DocuSign and Box.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ impl JwtBearerGrant {
 #[async_trait]
 impl TokenSource for JwtBearerGrant {
     async fn request_token(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
-        let unsigned =
+        let local =
             |error: crate::secret::SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
         let JwtBearer { key, key_id, headers, claims, lifetime } = &*self.grant;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -40,10 +40,10 @@ impl TokenSource for JwtBearerGrant {
         header.extend(headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
         let mut claims = claims.clone();
         claims.entry("aud").or_insert_with(|| json!(self.endpoint.config().token_url.as_str()));
-        claims.entry("jti").or_insert(json!(jws::random_id().map_err(unsigned)?));
+        claims.entry("jti").or_insert(json!(jws::random_id().map_err(local)?));
         claims.insert("iat".into(), json!(now));
         claims.insert("exp".into(), json!(now + lifetime.as_secs()));
-        let assertion = jws::sign(key, &header, &claims).map_err(unsigned)?;
+        let assertion = jws::sign(key, &header, &claims).map_err(local)?;
         let mut fields = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("assertion", assertion.as_str()),

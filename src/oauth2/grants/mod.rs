@@ -1,5 +1,5 @@
-//! One file per grant, each a [`TokenSource`]. Those that are given refresh tokens go on with them; `logged_in` is the part
-//! that two grants have in common which begin with a person.
+//! One file for each grant, which is a [`TokenSource`]. Grants that get refresh tokens use them. `user_login`
+//! is what the two grants that begin with a person have in common.
 
 mod authorization_code;
 mod client_credentials;
@@ -33,13 +33,14 @@ pub use refresh_token::RefreshTokenGrant;
 pub use token_exchange::ExchangeGrant;
 pub use user_login::UserLoginGrant;
 
-/// The source for a configured grant: recorded where traces are on, measured for every service that shares its token, and going on with the refresh tokens
-/// of its chain. `names` are those services: they say in the log whose it is, and the first who has to log in.
+/// The source of access tokens for a configured grant: with traces, with metrics for each service that shares
+/// the token, and with the refresh tokens of the credential. `names` are those services, for the log; the
+/// first one is named in messages that ask for a login.
 pub fn source(
     endpoint: TokenEndpoint,
     names: &[&str],
     refresh_tokens: &RefreshTokenRegistry,
-    users: &SharedTokenMetrics,
+    metrics: &SharedTokenMetrics,
     traces: &Arc<Current>,
 ) -> Arc<dyn Source<AccessToken>> {
     let config = endpoint.config().clone();
@@ -56,7 +57,7 @@ pub fn source(
     };
     let name = names.join(", ");
     let source = WithTracing::new(grant, &config, name.clone(), traces.clone());
-    let source = WithMetrics::new(source, users.clone());
-    let source = refresh_tokens.wrap(name, &config, source, users.clone());
+    let source = WithMetrics::new(source, metrics.clone());
+    let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
     Arc::new(AccessTokenSource::new(source, dpop_key))
 }

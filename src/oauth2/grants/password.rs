@@ -1,5 +1,6 @@
-//! `password` (RFC 6749 §4.3): the resource owner's name and password. For machine accounts of providers that know no
-//! other way; where the answer has a refresh token, the password stays at home until that one is refused.
+//! `password` (RFC 6749 §4.3): the resource owner's name and password, for machine accounts of providers that
+//! have no other grant. If the response has a refresh token, the password is not sent again until that token
+//! is rejected.
 
 use async_trait::async_trait;
 

@@ -1,5 +1,5 @@
-//! `refresh_token` (RFC 6749 §6): begins with a refresh token that was obtained elsewhere, and goes on with what the
-//! endpoint gives in exchange.
+//! `refresh_token` (RFC 6749 §6): starts with a refresh token that was obtained elsewhere, and continues with
+//! the ones that the endpoint issues in exchange.
 
 use async_trait::async_trait;
 
@@ -16,7 +16,7 @@ pub struct RefreshTokenGrant {
 }
 
 impl RefreshTokenGrant {
-    /// Prepares the grant; `seed` is the refresh token to begin with.
+    /// Prepares the grant; `seed` is the first refresh token.
     pub fn new(endpoint: TokenEndpoint, seed: Secret) -> Self {
         Self { endpoint, seed }
     }
@@ -30,7 +30,7 @@ impl TokenSource for RefreshTokenGrant {
     }
 }
 
-/// One refresh. Without `scope` the token gets the scope that was granted at first.
+/// One refresh. Without `scope` the token gets the scope that was granted originally.
 pub(crate) async fn refresh(
     endpoint: &TokenEndpoint,
     token: &Secret,
@@ -39,7 +39,7 @@ pub(crate) async fn refresh(
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
     fields.extend(scope.map(|scope| ("scope", scope)));
     let mut issued = endpoint.request(&fields).await?;
-    // An answer without one leaves the old one in use (RFC 6749 §6).
+    // If the response has none, the current one stays in use (RFC 6749 §6).
     issued.refresh_token.get_or_insert_with(|| token.clone());
     Ok(issued)
 }

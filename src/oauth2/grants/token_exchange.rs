@@ -1,5 +1,6 @@
-//! `token_exchange` (RFC 8693): a token for a token, such as a projected Kubernetes service-account token for one of a
-//! cloud (workload identity federation). The subject token is read again for every request: it lives shorter than we do.
+//! `token_exchange` (RFC 8693): exchanges one token for another, such as a projected Kubernetes
+//! service-account token for one of a cloud (workload identity federation). The subject token is read again
+//! for each request, because its lifetime is short.
 
 use async_trait::async_trait;
 
@@ -54,7 +55,7 @@ impl TokenSource for ExchangeGrant {
     }
 }
 
-/// Reads a token off the thread that everything else waits on: a file may lie on a slow disk.
+/// Reads a token on a thread for blocking calls, because a file may be on a slow disk.
 async fn read(key: &'static str, source: &Source) -> Result<Secret, SourceError> {
     let reading = source.clone();
     let unreadable = |why: &dyn std::fmt::Display| {

@@ -1,5 +1,5 @@
-//! Grants that begin with a person (`authorization_code`, `device_code`): here only what a login left is used, a refresh
-//! token. Without one no request is made.
+//! What the grants that begin with a person (`authorization_code`, `device_code`) do after the login: they
+//! use the refresh token that it left. Without one, no request is made.
 
 use async_trait::async_trait;
 
@@ -10,14 +10,14 @@ use crate::oauth2::token::TokenResponse;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
-/// What goes on from a login.
+/// A source that uses the refresh token of a login.
 pub struct UserLoginGrant {
     endpoint: TokenEndpoint,
     service: String,
 }
 
 impl UserLoginGrant {
-    /// Prepares the source; `service` is the one whose login is asked for where there is none.
+    /// Prepares the source; `service` is named in the message if a login is needed.
     pub fn new(endpoint: TokenEndpoint, service: String) -> Self {
         Self { endpoint, service }
     }
@@ -27,7 +27,7 @@ impl UserLoginGrant {
 impl TokenSource for UserLoginGrant {
     async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let Some(refresh_token) = refresh_token else {
-            let message = format!("nobody has logged in yet: run `sidekey login {}`", self.service);
+            let message = format!("no login yet: run `sidekey login {}`", self.service);
             return Err(SourceError::new(SourceErrorKind::LoginRequired, message));
         };
         refresh(&self.endpoint, refresh_token, None).await.map_err(|mut error| {

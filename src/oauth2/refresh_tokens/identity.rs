@@ -1,4 +1,4 @@
-//! Which credential a state file belongs to.
+//! The identity of a credential, which a state file belongs to.
 
 use std::hash::{Hash, Hasher};
 
@@ -6,8 +6,8 @@ use ring::{digest, hmac};
 
 use crate::config::{Grant, OAuth2};
 
-/// A credential's identity: what stays the same while its tokens and its client secret change. Two credentials whose refresh
-/// tokens must not be mixed up have two.
+/// The identity of a credential: what stays the same while its tokens and its client secret change.
+/// Credentials whose refresh tokens must not be confused have different identities.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity(String);
 
@@ -25,7 +25,8 @@ impl Identity {
             parts.add("param", name);
             parts.add("value", value);
         }
-        // Whom it is for: a user, or the refresh token that it began with (never the client secret, which is rotated).
+        // Whose credential it is: a user, or the first refresh token. Never the client secret, which is
+        // rotated.
         match &config.grant {
             Grant::Password(owner) => parts.add("username", &owner.username),
             Grant::RefreshToken(seed) => parts.add("seed", seed.expose()),
@@ -52,7 +53,7 @@ impl Identity {
         self.0.as_bytes()
     }
 
-    /// A file name: half of the hash, in hexadecimal.
+    /// The name of the state file: half of the hash, in hexadecimal.
     pub(crate) fn file_name(&self) -> &str {
         &self.0[..32]
     }
@@ -61,7 +62,7 @@ impl Identity {
 struct Parts(digest::Context);
 
 impl Parts {
-    /// With lengths, so that no two lists of parts look the same.
+    /// Adds a part with its length, so that different lists of parts have different hashes.
     fn add(&mut self, name: &str, value: &str) {
         for part in [name, value] {
             self.0.update(&(part.len() as u64).to_be_bytes());
@@ -70,7 +71,7 @@ impl Parts {
     }
 }
 
-/// A keyed hash of anything, to compare it with what it was: secrets included, which must not be stored.
+/// A keyed hash, to compare values with earlier ones, including secrets, which must not be stored.
 pub(crate) fn fingerprint(key: &hmac::Key, what: &impl Hash) -> String {
     struct Keyed(hmac::Context);
     impl Hasher for Keyed {

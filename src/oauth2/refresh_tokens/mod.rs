@@ -1,4 +1,5 @@
-//! Rotated refresh tokens: one sequence for each credential, kept encrypted on disk if the configuration has `state`.
+//! Rotated refresh tokens (RFC 9700 §4.14), one sequence for each credential, kept encrypted on disk if the
+//! configuration has `state`.
 
 mod identity;
 mod persisted_source;

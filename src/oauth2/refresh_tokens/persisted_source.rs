@@ -1,4 +1,4 @@
-//! A token source that uses the refresh token which was issued last.
+//! A source of token responses that uses the refresh token which was issued last, and keeps the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,52 +13,50 @@ use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
 use crate::refresh::{Source, SourceError, SourceErrorKind};
 
-/// How often what could not be written is tried again.
+/// How often a failed write is tried again.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A source that goes on with the refresh token of its chain.
+/// A source that hands the current refresh token to a token source, and keeps the one that it is issued.
 pub struct PersistedSource<S> {
     pub(super) inner: S,
     pub(super) refresh_tokens: Arc<RefreshTokens>,
-    pub(super) name: String,
-    /// Whether the grant cannot do without what is in the chain.
+    /// The services that use the token, for the log.
+    pub(super) service: String,
+    /// Whether the grant fails without the refresh token that was issued last.
     pub(super) requires_refresh_token: bool,
-    /// Fingerprint of all that shapes the request, where access tokens are kept.
-    pub(super) request: Option<String>,
-    pub(super) users: SharedTokenMetrics,
+    /// The fingerprint of everything that the token request depends on, if access tokens are kept.
+    pub(super) request_fingerprint: Option<String>,
+    pub(super) metrics: SharedTokenMetrics,
 }
 
 impl<S: TokenSource> PersistedSource<S> {
-    /// The chain.
-    pub fn refresh_tokens(&self) -> &Arc<RefreshTokens> {
-        &self.refresh_tokens
-    }
-
-    /// The access token on disk, if it is worth using: the same request would be made for it, it has most of its life
-    /// before it, and it is none that was used here and is now to be replaced.
+    /// The access token on disk, if it can be used in place of a token request: the request would be the
+    /// same, more than a quarter of the lifetime is left, and it is not the token that is to be replaced.
     fn usable_access_token(&self, state: &RefreshTokenState) -> Option<TokenResponse> {
-        let token = state.saved.access_token.as_ref()?;
-        if self.request.as_ref() != Some(&token.request) || state.used == Some(state.saved.serial) {
+        let token = state.record.access_token.as_ref()?;
+        if self.request_fingerprint.as_ref() != Some(&token.request)
+            || state.last_used == Some(state.record.serial)
+        {
             return None;
         }
-        let issued = token.issued();
+        let issued = token.to_response();
         (issued.expiry.remaining() > token.lifetime / 4).then_some(issued)
     }
 
-    /// Says loudly that a write failed, and has it tried again until it succeeds.
+    /// Logs a failed write, and tries it again until it succeeds.
     fn retry_write_in_background(&self, error: &StateError) {
         tracing::error!(
-            sidekey.service = self.name,
+            sidekey.service = self.service,
             "state file not written: {error}. The new token is used, and the write is tried again. If Sidekey ends \
              before that, its refresh token is lost and a new login may be needed"
         );
-        let (refresh_tokens, name) = (self.refresh_tokens.clone(), self.name.clone());
+        let (refresh_tokens, service) = (self.refresh_tokens.clone(), self.service.clone());
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(WRITE_RETRY_INTERVAL).await;
-                match refresh_tokens.retry_write(&name).await {
+                match refresh_tokens.retry_write(&service).await {
                     Ok(()) => return,
-                    Err(error) => tracing::debug!(sidekey.service = name, "{error}"),
+                    Err(error) => tracing::debug!(sidekey.service = service, "{error}"),
                 }
             }
         });
@@ -69,47 +67,50 @@ impl<S: TokenSource> PersistedSource<S> {
         file: &StateFile,
         state: &mut RefreshTokenState,
     ) -> Result<TokenResponse, SourceError> {
-        // Without its refresh token it could only spend an older one, and have the whole grant taken back.
+        // Without the current refresh token the grant could only spend an older one, and the provider would
+        // revoke it.
         let lock = match file.lock().await {
             Ok(lock) => Some(Arc::new(lock)),
             Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
-                tracing::warn!(sidekey.service = self.name, "token not kept: {error}");
+                tracing::warn!(sidekey.service = self.service, "token not kept: {error}");
                 None
             }
         };
-        match self.refresh_tokens.reload_from_disk(file, state, &self.name).await {
+        match self.refresh_tokens.reload_from_disk(file, state, &self.service).await {
             Err(error) if self.requires_refresh_token => return Err(local(&error)),
             Err(error) => {
                 tracing::warn!(
-                    sidekey.service = self.name,
+                    sidekey.service = self.service,
                     "state file not read: {error}; a new token is requested, and the file is renamed when it is kept"
                 );
             }
             Ok(()) => {}
         }
-        if let Some(kept) = self.usable_access_token(state) {
-            state.used = Some(state.saved.serial);
-            return Ok(kept);
+        if let Some(response) = self.usable_access_token(state) {
+            state.last_used = Some(state.record.serial);
+            return Ok(response);
         }
-        let refresh_token = state.saved.refresh_token.clone();
+        let refresh_token = state.record.refresh_token.clone();
         let issued = self.inner.request_token(refresh_token.as_ref()).await?;
-        let access_token = self.request.as_ref().map(|request| AccessTokenRecord::of(&issued, request));
+        let access_token =
+            self.request_fingerprint.as_ref().map(|request| AccessTokenRecord::of(&issued, request));
         if access_token.is_none() && issued.refresh_token == refresh_token {
             return Ok(issued);
         }
-        state.saved.refresh_token.clone_from(&issued.refresh_token);
-        state.saved.access_token = access_token;
-        state.saved.serial = state.saved.serial.max(state.on_disk).wrapping_add(1);
-        state.used = Some(state.saved.serial);
+        state.record.refresh_token.clone_from(&issued.refresh_token);
+        state.record.access_token = access_token;
+        state.record.serial = state.record.serial.max(state.serial_on_disk).wrapping_add(1);
+        state.last_used = Some(state.record.serial);
         let Some(lock) = lock else { return Ok(issued) };
-        // Before the access token is used: whatever happens next, what replaces the spent refresh token is on disk.
+        // Before the access token is used: whatever happens next, the successor of the spent refresh token is
+        // on disk.
         let was_written = !state.is_unwritten;
         let written = self.refresh_tokens.write(file, &lock, state).await;
-        self.users.state_written(written.is_ok());
+        self.metrics.state_written(written.is_ok());
         match written {
             Err(error) if was_written => self.retry_write_in_background(&error),
-            Ok(()) if !was_written => log_recovered_write(&self.name, file),
+            Ok(()) if !was_written => log_recovered_write(&self.service, file),
             _ => {}
         }
         Ok(issued)
@@ -123,7 +124,7 @@ impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
             Some(file) if self.requires_refresh_token => {
                 self.refresh_tokens.login_changed(file).await;
                 tracing::info!(
-                    sidekey.service = self.name,
+                    sidekey.service = self.service,
                     "new login found in state.dir: a token is requested with it"
                 );
             }
@@ -133,16 +134,16 @@ impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
 
     async fn fetch(&self) -> Result<TokenResponse, SourceError> {
         let Some(mut state) = self.refresh_tokens.lock().await else {
-            return Err(SourceError::new(SourceErrorKind::Local, "Sidekey is ending"));
+            return Err(SourceError::new(SourceErrorKind::Local, "Sidekey is shutting down"));
         };
         match self.refresh_tokens.file() {
-            Some(file) if self.requires_refresh_token || self.request.is_some() => {
+            Some(file) if self.requires_refresh_token || self.request_fingerprint.is_some() => {
                 self.fetch_with_file(file, &mut state).await
             }
             _ => {
-                let refresh_token = state.saved.refresh_token.clone();
+                let refresh_token = state.record.refresh_token.clone();
                 let issued = self.inner.request_token(refresh_token.as_ref()).await?;
-                state.saved.refresh_token.clone_from(&issued.refresh_token);
+                state.record.refresh_token.clone_from(&issued.refresh_token);
                 Ok(issued)
             }
         }

@@ -1,4 +1,4 @@
-//! What is kept of a credential, and how it is written.
+//! The content of a state file, and its JSON.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,39 +10,41 @@ use crate::oauth2::token::TokenResponse;
 use crate::refresh::Expiry;
 use crate::secret::Secret;
 
-/// What is written and read is wiped.
+/// Bytes that are wiped when they are dropped.
 pub(super) type ZeroizingBytes = Zeroizing<Vec<u8>>;
 
-/// What is kept of a credential.
+/// What is kept of a credential in a state file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StateRecord {
-    /// The refresh token to be used next.
+    /// The refresh token to use next.
     pub refresh_token: Option<Secret>,
-    /// The last access token, where `state.access_tokens` wants it kept.
+    /// The last access token, if `state.access_tokens` is set.
     pub access_token: Option<AccessTokenRecord>,
-    /// Names the login that all this came from; a running process that sees another one begins anew with it.
+    /// The name of the login that the tokens come from. A running process that finds another name starts
+    /// again with that login.
     pub login: Option<String>,
-    /// Counts what was saved: two writes are never taken for one.
+    /// The number of the write, so that two writes are never mistaken for one.
     pub serial: u64,
 }
 
 /// An access token on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTokenRecord {
-    /// The token.
+    /// The access token.
     pub value: Secret,
-    /// When it must no longer be sent, by the wall clock: no other outlives a process.
+    /// When the token must no longer be sent, by the wall clock: no other clock outlives a process.
     pub expires: SystemTime,
-    /// How long it lives as a whole.
+    /// The whole lifetime of the token.
     pub lifetime: Duration,
-    /// Its scope, as the endpoint named it.
+    /// The scope that the endpoint stated.
     pub scope: Option<String>,
-    /// Fingerprint of everything that shaped the request it was the answer to.
+    /// The fingerprint of everything that the token request depended on.
     pub request: String,
 }
 
 impl StateRecord {
-    /// What a login leaves: a refresh token, and a name by which a running process sees that it is a new one.
+    /// The record of a login: a refresh token, and a new name by which a running process recognizes the
+    /// login.
     pub fn login(refresh_token: Secret) -> Self {
         let login = Some(hex(&std::array::from_fn::<u8, 16, _>(|_| fastrand::u8(..))));
         Self {
@@ -69,7 +71,7 @@ impl StateRecord {
         Zeroizing::new(serde_json::to_vec(&written).expect("strings and numbers are JSON"))
     }
 
-    /// `None` where it is not what was written.
+    /// The record in this JSON; `None` if it is not one.
     pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
         let read: Read = serde_json::from_slice(json).ok()?;
         let secret = |text: Zeroizing<String>| Secret::new(text.to_string()).ok();
@@ -92,7 +94,7 @@ impl StateRecord {
 }
 
 impl AccessTokenRecord {
-    /// To be kept.
+    /// The record of a new access token. `request` is the fingerprint of its request.
     pub fn of(issued: &TokenResponse, request: &str) -> Self {
         Self {
             value: issued.access_token.clone(),
@@ -103,8 +105,8 @@ impl AccessTokenRecord {
         }
     }
 
-    /// To be used: as it was issued.
-    pub fn issued(&self) -> TokenResponse {
+    /// The token as it was issued.
+    pub fn to_response(&self) -> TokenResponse {
         TokenResponse {
             access_token: self.value.clone(),
             expiry: Expiry::until(self.expires, self.lifetime),

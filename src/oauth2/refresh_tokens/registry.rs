@@ -1,4 +1,4 @@
-//! The refresh tokens of all credentials of a process.
+//! The refresh tokens of all credentials of the process.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::config::OAuth2;
 use crate::metrics::SharedTokenMetrics;
 use crate::oauth2::source::token_source::TokenSource;
 
-/// The chains of all credentials, in memory and, with `state`, on disk.
+/// The refresh tokens of all credentials, in memory and, with `state`, on disk.
 #[derive(Default)]
 pub struct RefreshTokenRegistry {
     dir: Option<StateDir>,
@@ -21,13 +21,14 @@ pub struct RefreshTokenRegistry {
 }
 
 impl RefreshTokenRegistry {
-    /// No chain yet; with a folder they are kept there.
+    /// An empty registry. With a folder, refresh tokens are kept there.
     pub fn new(dir: Option<StateDir>) -> Self {
         Self { dir, entries: Mutex::default() }
     }
 
-    /// The chain of a credential: always the same one, so that two configurations of it do not spend a refresh token twice.
-    pub fn of(&self, config: &OAuth2) -> Arc<RefreshTokens> {
+    /// The refresh tokens of a credential: always the same ones, so that two configurations of a credential
+    /// do not spend a refresh token twice.
+    pub fn get_or_insert(&self, config: &OAuth2) -> Arc<RefreshTokens> {
         let identity = Identity::of(config);
         let file = || self.dir.as_ref().map(|dir| dir.file(&identity));
         let mut entries = self.entries.lock();
@@ -39,24 +40,31 @@ impl RefreshTokenRegistry {
         self.entries.lock().insert(identity, refresh_tokens);
     }
 
-    /// Wraps a source so that it goes on with the refresh token of its chain, and leaves there what it is issued.
-    /// `name` says in the log whose it is.
+    /// Wraps a source so that it uses the refresh token that was issued last, and keeps the one that it is
+    /// issued. `service` names the services that use the token, for the log.
     pub fn wrap<S: TokenSource>(
         &self,
-        name: String,
+        service: String,
         config: &OAuth2,
         inner: S,
-        users: SharedTokenMetrics,
+        metrics: SharedTokenMetrics,
     ) -> PersistedSource<S> {
         let keeping = self.dir.as_ref().filter(|dir| dir.keeps_access_tokens());
-        let request = keeping.map(|dir| dir.fingerprint(config));
+        let request_fingerprint = keeping.map(|dir| dir.fingerprint(config));
         let requires_refresh_token = config.grant.keeps_refresh_token();
-        let refresh_tokens = self.of(config);
-        PersistedSource { inner, refresh_tokens, name, requires_refresh_token, request, users }
+        let refresh_tokens = self.get_or_insert(config);
+        PersistedSource {
+            inner,
+            refresh_tokens,
+            service,
+            requires_refresh_token,
+            request_fingerprint,
+            metrics,
+        }
     }
 
-    /// Ends all chains, before the process does: no token request begins any more, one that is under way is waited for until
-    /// its answer is written (it has a time limit of its own), and what could not be written is tried once more.
+    /// Prepares for the end of the process: no token request starts any more, a request in progress is waited
+    /// for until its response is written (it has a time limit), and what could not be written is tried again.
     pub async fn shut_down(&self) {
         let entries: Vec<_> = self.entries.lock().values().cloned().collect();
         for refresh_tokens in &entries {

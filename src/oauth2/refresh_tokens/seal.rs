@@ -1,12 +1,13 @@
-//! A state file's bytes: a header in clear, and JSON under an AEAD (ChaCha20-Poly1305, RFC 8439).
+//! The bytes of a state file: a header in clear text, and JSON encrypted with an AEAD (ChaCha20-Poly1305, RFC
+//! 8439).
 //!
 //! ```text
 //! magic "SIDEKEY-STATE\n" · version 1 · key id (8 bytes) · nonce (12 bytes) · ciphertext and tag
 //! ```
 //!
-//! Keys come from the configured secret by HKDF-SHA256 (RFC 5869). The key id, derived beside the key, tells a file of another
-//! key from a damaged one. Header and identity are authenticated with the content: a file under the name of another
-//! credential does not open.
+//! Keys are derived from the configured secret with HKDF-SHA256 (RFC 5869). The key id, derived beside the
+//! key, distinguishes a file of another key from a damaged one. Header and identity are authenticated with
+//! the content: a file under the name of another credential cannot be opened.
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
@@ -19,34 +20,34 @@ use crate::secret::Secret;
 const MAGIC: &[u8] = b"SIDEKEY-STATE\n";
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 8;
-/// Magic, version, key id.
+/// Length of magic, version and key id.
 const HEADER_LEN: usize = MAGIC.len() + 1 + KEY_ID_LEN;
 
-/// Why a file's bytes are not what was written.
+/// Why a state file cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// No state file at all.
+    /// The file is not a state file.
     #[error("it is not a state file of Sidekey")]
     Foreign,
-    /// A later version's.
+    /// The file is that of a newer version.
     #[error("it was written by a newer version of Sidekey (its format is {0}, this one reads {VERSION})")]
     Newer(u8),
-    /// Encrypted with another key.
+    /// The file is encrypted with another key.
     #[error("it was encrypted with another key: was `state.key` changed?")]
     OtherKey,
-    /// Truncated, changed, or moved here from another name.
+    /// The file is truncated, changed, or renamed from that of another credential.
     #[error("it is damaged, or belongs to another credential")]
     Damaged,
 }
 
 impl Unreadable {
-    /// Whether the right key or version would still read it.
+    /// Whether another key or version of Sidekey can still read the file.
     pub fn is_recoverable(self) -> bool {
         matches!(self, Self::Newer(_) | Self::OtherKey)
     }
 }
 
-/// What the configured secret becomes.
+/// The keys that are derived from the configured secret.
 pub(crate) struct Keys {
     sealing: LessSafeKey,
     id: [u8; KEY_ID_LEN],
@@ -55,6 +56,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// Derives the keys.
     pub(crate) fn derive(secret: &Secret) -> Self {
         let root = Salt::new(HKDF_SHA256, b"sidekey state").extract(secret.expose().as_bytes());
         let mut id = [0; KEY_ID_LEN];
@@ -72,12 +74,13 @@ impl Keys {
         }
     }
 
-    /// To compare values that must not be stored.
+    /// The key of fingerprints, which compare values that must not be stored.
     pub(crate) fn fingerprints(&self) -> &hmac::Key {
         &self.fingerprints
     }
 
-    /// The file's bytes. A random nonce: a credential would have to be written for centuries to use one twice.
+    /// Encrypts a record. The nonce is random: a credential would have to be written for centuries to repeat
+    /// one.
     pub(crate) fn seal(&self, identity: &[u8], content: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).expect("the system has random numbers");
@@ -94,10 +97,10 @@ impl Keys {
         file
     }
 
-    /// What was sealed.
+    /// Decrypts what [`Keys::seal`] encrypted.
     pub(crate) fn open(&self, identity: &[u8], file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         let Some(rest) = file.strip_prefix(MAGIC) else {
-            // An empty one, or the beginning of one, was cut short.
+            // An empty file, or the beginning of a state file, was truncated.
             return Err(if MAGIC.starts_with(file) { Unreadable::Damaged } else { Unreadable::Foreign });
         };
         match rest.first() {
@@ -145,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn opens_what_it_sealed_and_nothing_else() {
+    fn seal_opens_only_with_the_same_key_and_identity() {
         let (one, other) = (keys("one"), keys("other"));
         let file = one.seal(IDENTITY, b"{\"refresh_token\":\"CANARY\"}");
         assert_eq!(**one.open(IDENTITY, &file).unwrap(), *b"{\"refresh_token\":\"CANARY\"}");
         assert!(!String::from_utf8_lossy(&file).contains("CANARY"));
-        assert_ne!(file, one.seal(IDENTITY, b"{\"refresh_token\":\"CANARY\"}"), "a nonce of its own");
+        assert_ne!(file, one.seal(IDENTITY, b"{\"refresh_token\":\"CANARY\"}"), "another nonce");
 
         assert_eq!(other.open(IDENTITY, &file).unwrap_err(), Unreadable::OtherKey);
         assert_eq!(one.open(b"erp", &file).unwrap_err(), Unreadable::Damaged);
@@ -166,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_change_goes_unnoticed(at in 0_usize..1000, bit in 0_u32..8) {
+        fn seal_detects_any_changed_bit(at in 0_usize..1000, bit in 0_u32..8) {
             let keys = keys("one");
             let mut file = keys.seal(IDENTITY, b"content");
             let at = at % file.len();
@@ -175,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_refused_in_peace(mut bytes: Vec<u8>, is_ours: bool) {
+        fn seal_rejects_any_other_bytes(mut bytes: Vec<u8>, is_ours: bool) {
             if is_ours {
                 bytes.splice(0..0, [MAGIC, &[VERSION]].concat());
             }

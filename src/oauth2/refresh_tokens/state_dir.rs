@@ -1,4 +1,4 @@
-//! The folder `state.dir`.
+//! The folder `state.dir`, which has the state files of all credentials.
 
 use std::fs;
 use std::fs::DirBuilder;
@@ -12,7 +12,7 @@ use super::seal::Keys;
 use super::state_file::{StateError, StateFile, write_new};
 use crate::config;
 
-/// The folder of all state files, with the key to them.
+/// The folder of the state files, with the keys to them.
 #[derive(Clone)]
 pub struct StateDir {
     dir: Arc<Path>,
@@ -21,20 +21,21 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the folder; makes it, with mode 0700, where there is none. One that others may enter, or that cannot be
-    /// written to, is refused: better at the start than when a refresh token is to be written.
+    /// Opens the folder, and creates it with mode 0700 if it does not exist. Fails if other users may enter
+    /// it or if it cannot be written to: it is better to fail at the start than when a refresh token has to
+    /// be written.
     pub fn open(config: &config::State) -> Result<Self, StateError> {
         let dir = &config.dir;
-        let refuse = |message: String| StateError::Folder { dir: dir.clone(), message };
+        let unusable = |message: String| StateError::Folder { dir: dir.clone(), message };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(|error| refuse(format!("cannot make the folder: {error}")))?;
-        let metadata = fs::metadata(dir).map_err(|error| refuse(error.to_string()))?;
+            .map_err(|error| unusable(format!("cannot make the folder: {error}")))?;
+        let metadata = fs::metadata(dir).map_err(|error| unusable(error.to_string()))?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(refuse(format!(
+            return Err(unusable(format!(
                 "other users of this machine may enter it (its mode is {mode:03o}); `chmod 700` it, or name a folder inside it \
                  that is not there yet: Sidekey makes its own"
             )));
@@ -42,7 +43,7 @@ impl StateDir {
         let probe = dir.join(format!(".probe-{}", std::process::id()));
         write_new(&probe, b"")
             .and_then(|()| fs::remove_file(&probe))
-            .map_err(|error| refuse(format!("cannot write into it: {error}")))?;
+            .map_err(|error| unusable(format!("cannot write into it: {error}")))?;
         Ok(Self {
             dir: dir.as_path().into(),
             keys: Arc::new(Keys::derive(&config.key)),
@@ -50,17 +51,17 @@ impl StateDir {
         })
     }
 
-    /// Whether access tokens are kept too.
+    /// Whether access tokens are kept as well.
     pub fn keeps_access_tokens(&self) -> bool {
         self.access_tokens
     }
 
-    /// The state of one credential. Nothing is read yet.
+    /// The state file of a credential. Nothing is read yet.
     pub fn file(&self, identity: &Identity) -> StateFile {
         StateFile::new(&self.dir, identity, self.keys.clone())
     }
 
-    /// A keyed hash of anything, to compare it with what it was: secrets included, which are not stored themselves.
+    /// A keyed hash, to compare a value with an earlier one without storing it.
     pub fn fingerprint(&self, what: &impl Hash) -> String {
         fingerprint(self.keys.fingerprints(), what)
     }

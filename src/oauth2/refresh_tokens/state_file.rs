@@ -1,12 +1,13 @@
-//! What outlives the process: one encrypted file for each credential, under `state.dir`.
+//! The state file of a credential: what outlives the process, encrypted, in `state.dir`.
 //!
-//! A provider that rotates refresh tokens takes the old one back when it issues the new one, and a client that lost the new
-//! one has lost the grant. So the new one is on disk, flushed, before the access token that came with it is used.
+//! A provider that rotates refresh tokens revokes the old one when it issues the new one, and a client that
+//! has lost the new one has lost the grant. Therefore the new one is on disk, flushed, before the access
+//! token that came with it is used.
 //!
-//! One writer: whoever makes a token request with a stored refresh token holds the credential's lock file from before it is
-//! read until what replaces it is written, so that a second process (`sidekey login`, `sidekey test`, a replica on the same
-//! machine) neither spends the same refresh token nor overwrites the newer one. The kernel gives the lock back when its
-//! process dies.
+//! A process that makes a token request with a stored refresh token holds the lock file of the credential
+//! from before the token is read until its successor is written. A second process (`sidekey login`, `sidekey
+//! test`, a replica on the same machine) therefore neither spends the same refresh token nor overwrites a
+//! newer one. The kernel releases the lock when its process dies.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -19,20 +20,20 @@ use super::identity::Identity;
 use super::record::StateRecord;
 use super::seal::{Keys, Unreadable};
 
-/// No state file is larger: it holds two tokens.
+/// Maximum size of a state file, which has two tokens at most.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
-/// How often a lock is tried that another process holds.
-const LOCK_STEP: Duration = Duration::from_millis(50);
-/// How long at most: longer than any token request that it is held for.
-const LOCK_LIMIT: Duration = Duration::from_secs(30);
+/// Interval between two attempts to take a lock that another process holds.
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum time to wait for a lock: longer than any token request during which it is held.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why state could not be read or written. Names the file, never what is in it.
+/// Why state could not be read or written. The error names the file, never its content.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The folder cannot be used.
     #[error("state.dir {dir}: {message}")]
     Folder {
-        /// As configured.
+        /// The folder, as configured.
         dir: PathBuf,
         /// What is wrong, and what to do.
         message: String,
@@ -40,14 +41,14 @@ pub enum StateError {
     /// A file cannot be read, written or locked.
     #[error("cannot {what} the state file {path}: {error}")]
     Io {
-        /// What was tried.
+        /// What was attempted.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The file is there and cannot be made sense of. It is left as it is.
+    /// The file exists but cannot be read. It is left unchanged.
     #[error("the state file {path} cannot be used: {why}")]
     Unreadable {
         /// The file.
@@ -63,7 +64,7 @@ pub enum StateError {
     },
 }
 
-/// One credential's state. Its methods block for a disk access or two.
+/// The state file of one credential. Its methods block for a few disk accesses.
 #[derive(Clone)]
 pub struct StateFile {
     path: PathBuf,
@@ -71,12 +72,13 @@ pub struct StateFile {
     keys: Arc<Keys>,
 }
 
-/// The right to read a refresh token in order to spend it, and to write. Given back when it is dropped.
+/// The right to read a refresh token in order to spend it, and to write its successor. Released when it is
+/// dropped.
 pub struct Lock {
     _file: File,
 }
 
-/// What a file looks like from outside; differs after every write.
+/// The version of a file, from its metadata: inode, time of modification, size. It differs after each write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileVersion(Option<(u64, SystemTime, u64)>);
 
@@ -87,12 +89,12 @@ impl StateFile {
         Self { path, identity: identity.clone(), keys }
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Waits until no other process holds this credential's lock.
+    /// Takes the lock of the credential. Waits while another process holds it.
     pub async fn lock(&self) -> Result<Lock, StateError> {
         let path = self.path.with_extension("lock");
         let failed = |error| StateError::Io { what: "lock", path: path.clone(), error };
@@ -107,17 +109,17 @@ impl StateFile {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock { _file: file }),
-                Err(TryLockError::WouldBlock) if waited < LOCK_LIMIT => {}
+                Err(TryLockError::WouldBlock) if waited < LOCK_TIMEOUT => {}
                 Err(TryLockError::WouldBlock) => return Err(StateError::Locked { path }),
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            tokio::time::sleep(LOCK_STEP).await;
-            waited += LOCK_STEP;
+            tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
+            waited += LOCK_RETRY_INTERVAL;
         }
     }
 
-    /// What was last saved; `None` where nothing was. Without the lock it is for looking at only: a refresh token must not
-    /// be spent on it.
+    /// Reads the record that was last saved; `None` if there is none. A refresh token that was read without
+    /// the lock must not be spent.
     pub fn load(&self) -> Result<Option<StateRecord>, StateError> {
         let mut bytes = Vec::new();
         let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
@@ -131,8 +133,8 @@ impl StateFile {
         saved.map(Some).map_err(|why| StateError::Unreadable { path: self.path.clone(), why })
     }
 
-    /// Replaces what was saved: all of it or nothing, on disk when this returns. A file that cannot be read is set aside
-    /// first, never overwritten.
+    /// Replaces the record atomically. It is on disk when this returns. A file that cannot be read is
+    /// quarantined first, never overwritten.
     pub fn save(&self, _lock: &Lock, saved: &StateRecord) -> Result<(), StateError> {
         if let Err(StateError::Unreadable { .. }) = self.load() {
             self.quarantine()?;
@@ -140,28 +142,29 @@ impl StateFile {
         let sealed = self.keys.seal(self.identity.as_bytes(), &saved.to_json());
         let new = self.path.with_extension("new");
         let written = || {
-            // Left behind by a process that was killed; whoever holds the lock may take it away.
+            // A process that was killed may have left it; the holder of the lock may remove it.
             match fs::remove_file(&new) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
             write_new(&new, &sealed)?;
             fs::rename(&new, &self.path)?;
-            // The name is part of the folder.
+            // The name is part of the folder, which has to be flushed as well.
             File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
         };
         written().map_err(|error| self.failed("write", error))
     }
 
-    /// Renames a file that cannot be used, so that it is neither lost nor in the way; returns its new name.
+    /// Renames a file that cannot be used, so that it is kept and a new one can be written. Returns the new
+    /// path.
     pub fn quarantine(&self) -> Result<PathBuf, StateError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let aside = self.path.with_extension(format!("broken-{now}"));
-        fs::rename(&self.path, &aside).map_err(|error| self.failed("set aside", error))?;
-        Ok(aside)
+        let quarantined = self.path.with_extension(format!("broken-{now}"));
+        fs::rename(&self.path, &quarantined).map_err(|error| self.failed("rename", error))?;
+        Ok(quarantined)
     }
 
-    /// What it looks like now, to notice that another process has written it.
+    /// The current version, to notice that another process has written the file.
     pub fn version(&self) -> FileVersion {
         let metadata = fs::metadata(&self.path).ok();
         FileVersion(metadata.and_then(|file| Some((file.ino(), file.modified().ok()?, file.len()))))
@@ -172,7 +175,7 @@ impl StateFile {
     }
 }
 
-/// A new file, whole and on disk when this returns, for nobody else to read.
+/// Writes a new file, which only its owner can read. It is complete and on disk when this returns.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {

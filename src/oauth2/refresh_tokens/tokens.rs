@@ -1,8 +1,18 @@
-//! The refresh tokens of one credential, each issued in exchange for the one before: what may be spent only once, and by one
-//! at a time.
+//! The refresh tokens of one credential, each issued in exchange for the one before. Each may be spent only
+//! once, and by one request at a time.
 //!
-//! A chain outlives the sources that use it: a new configuration with another client secret goes on with the refresh token
-//! that the old one was given. With `state` it outlives the process.
+//! They outlive the sources that use them: a new configuration with another client secret continues with the
+//! refresh token that the old one was issued. With `state` they outlive the process.
+//!
+//! Memory and file can differ after a failed write, or after another process has written:
+//!
+//! | file | last write succeeded | last write failed |
+//! |---|---|---|
+//! | same serial as last read or written here | file and memory are equal | memory is used, and written later |
+//! | another serial: another process wrote it | the file is used | the file is used: it is a new login |
+//! | missing | memory is used | memory is used, and written later |
+//! | damaged | quarantined, then as if missing | quarantined, then as if missing |
+//! | of another key or a newer version | an error | an error |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,30 +24,31 @@ use tokio::sync::MutexGuard;
 use super::record::StateRecord;
 use super::state_file::{FileVersion, Lock, StateError, StateFile};
 
-/// How often the file is looked at for what another process wrote, such as `sidekey login`.
+/// How often the file is checked for changes by another process, such as `sidekey login`.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The refresh tokens of one credential.
 pub struct RefreshTokens {
     file: Option<StateFile>,
-    /// Held for as long as a token request takes: nobody spends the same refresh token.
+    /// Locked during a token request, so that no refresh token is spent twice.
     state: tokio::sync::Mutex<RefreshTokenState>,
-    /// The file as it was when it was last read or written here.
+    /// The version of the file when it was last read or written here.
     last_version: Mutex<Option<FileVersion>>,
-    /// No token request begins any more.
+    /// Whether no token request may start any more.
     is_shut_down: AtomicBool,
 }
 
-/// Where the chain has come to.
+/// The current tokens in memory, compared with the file.
 #[derive(Default)]
 pub(super) struct RefreshTokenState {
-    pub(super) saved: StateRecord,
-    /// The serial that the file had when it was last read or written.
-    pub(super) on_disk: u64,
-    /// `saved` could not be written: it is newer than the file.
+    /// The current tokens.
+    pub(super) record: StateRecord,
+    /// The serial of the file when it was last read or written.
+    pub(super) serial_on_disk: u64,
+    /// Whether `record` could not be written, so that it is newer than the file.
     pub(super) is_unwritten: bool,
     /// The serial of the last access token that was handed out.
-    pub(super) used: Option<u64>,
+    pub(super) last_used: Option<u64>,
 }
 
 impl RefreshTokens {
@@ -55,18 +66,18 @@ impl RefreshTokens {
         self.file.as_ref()
     }
 
-    /// The state, for as long as a token request takes; `None` if no token request may begin any more.
+    /// Locks the state for a token request; `None` if no token request may start any more.
     pub(super) async fn lock(&self) -> Option<MutexGuard<'_, RefreshTokenState>> {
         let state = self.state.lock().await;
         (!self.is_shut_down.load(Ordering::Relaxed)).then_some(state)
     }
 
-    /// From now on no token request begins.
+    /// Prevents further token requests.
     pub(super) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until another process has left a new login in the file.
+    /// Waits until another process has written a new login to the file.
     pub(super) async fn login_changed(&self, file: &StateFile) {
         let mut last = None;
         loop {
@@ -75,7 +86,7 @@ impl RefreshTokens {
             if *self.last_version.lock() == Some(version) || last.replace(version) == Some(version) {
                 continue;
             }
-            let known = self.state.lock().await.saved.login.clone();
+            let known = self.state.lock().await.record.login.clone();
             let Ok(Some(found)) = blocking(file, StateFile::load).await else { continue };
             if found.login.is_some() && found.login != known {
                 return;
@@ -83,7 +94,7 @@ impl RefreshTokens {
         }
     }
 
-    /// Brings the link up to date with the file, under its lock.
+    /// Updates the state from the file. The caller holds the lock of the file.
     pub(super) async fn reload_from_disk(
         &self,
         file: &StateFile,
@@ -93,12 +104,12 @@ impl RefreshTokens {
         let found = match blocking(file, StateFile::load).await {
             Ok(found) => found,
             Err(StateError::Unreadable { path, why }) if !why.is_recoverable() => {
-                let aside = blocking(file, StateFile::quarantine).await?;
+                let quarantined = blocking(file, StateFile::quarantine).await?;
                 tracing::error!(
                     sidekey.service = name,
                     "state file cannot be used: {}: {why}. It was renamed to {}; a new login may be needed",
                     path.display(),
-                    aside.display()
+                    quarantined.display()
                 );
                 None
             }
@@ -106,31 +117,33 @@ impl RefreshTokens {
         };
         *self.last_version.lock() = Some(file.version());
         let Some(found) = found else { return Ok(()) };
-        // What could not be written is newer, unless somebody else wrote meanwhile: that was a login.
-        if found.serial != state.on_disk || !state.is_unwritten {
-            state.on_disk = found.serial;
-            state.saved = found;
+        // A record that could not be written is newer than the file, unless another process has written
+        // since: a login.
+        if found.serial != state.serial_on_disk || !state.is_unwritten {
+            state.serial_on_disk = found.serial;
+            state.record = found;
             state.is_unwritten = false;
         }
         Ok(())
     }
 
+    /// Writes the state to the file. The caller holds the lock of the file.
     pub(super) async fn write(
         &self,
         file: &StateFile,
         lock: &Arc<Lock>,
         state: &mut RefreshTokenState,
     ) -> Result<(), StateError> {
-        let (saved, lock) = (state.saved.clone(), lock.clone());
+        let (record, lock) = (state.record.clone(), lock.clone());
         state.is_unwritten = true;
-        blocking(file, move |file| file.save(&lock, &saved)).await?;
+        blocking(file, move |file| file.save(&lock, &record)).await?;
         state.is_unwritten = false;
-        state.on_disk = state.saved.serial;
+        state.serial_on_disk = state.record.serial;
         *self.last_version.lock() = Some(file.version());
         Ok(())
     }
 
-    /// Tries once more to write what could not be written; returns whether nothing is left to write.
+    /// Writes the state again if it could not be written before.
     pub(super) async fn retry_write(&self, name: &str) -> Result<(), StateError> {
         let mut state = self.state.lock().await;
         let Some(file) = &self.file else { return Ok(()) };
@@ -147,11 +160,12 @@ impl RefreshTokens {
     }
 }
 
+/// Logs that a write has succeeded after failures.
 pub(super) fn log_recovered_write(name: &str, file: &StateFile) {
     tracing::info!(sidekey.service = name, "state file written: {}", file.path().display());
 }
 
-/// A disk access, off the thread that everything else waits on.
+/// Runs a disk access on a thread for blocking calls.
 async fn blocking<T: Send + 'static>(
     file: &StateFile,
     work: impl FnOnce(&StateFile) -> Result<T, StateError> + Send + 'static,
@@ -159,6 +173,6 @@ async fn blocking<T: Send + 'static>(
     let (file, path) = (file.clone(), file.path().to_owned());
     let ended = tokio::task::spawn_blocking(move || work(&file)).await;
     ended.unwrap_or_else(|_| {
-        Err(StateError::Io { what: "use", path, error: std::io::Error::other("Sidekey itself failed") })
+        Err(StateError::Io { what: "use", path, error: std::io::Error::other("the disk access panicked") })
     })
 }

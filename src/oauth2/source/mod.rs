@@ -1,4 +1,4 @@
-//! What a token is obtained from: the trait, and decorators around it.
+//! The trait `TokenSource`, its decorators, and what makes access tokens of its responses.
 
 pub(super) mod access_token_source;
 pub(super) mod token_source;

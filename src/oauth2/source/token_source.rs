@@ -13,8 +13,9 @@ use crate::secret::Secret;
 pub trait TokenSource: Send + Sync {
     /// Makes one token request. The source itself limits how long that takes.
     ///
-    /// `refresh_token` is the refresh token to use, if one was issued or a login left one. A source does not keep it: the
-    /// decorator that persists it does. The one that is issued in its place is [`TokenResponse::refresh_token`].
+    /// `refresh_token` is the refresh token to use, if one was issued or a login left one. A source does not
+    /// keep it: the decorator that persists it does. The one that is issued in its place is
+    /// [`TokenResponse::refresh_token`].
     async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError>;
 }
 

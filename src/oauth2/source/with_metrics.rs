@@ -1,4 +1,4 @@
-//! Counts and times token requests: a decorator, so that no grant knows that it is measured.
+//! A decorator that counts and times token requests, so that no grant has to.
 
 use std::time::Instant;
 
@@ -10,16 +10,16 @@ use crate::oauth2::token::TokenResponse;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
-/// A source whose requests are counted for every service that shares the token.
+/// A source whose requests are counted for each service that shares the token.
 pub struct WithMetrics<S> {
     inner: S,
-    users: SharedTokenMetrics,
+    metrics: SharedTokenMetrics,
 }
 
 impl<S> WithMetrics<S> {
     /// Wraps a source.
-    pub fn new(inner: S, users: SharedTokenMetrics) -> Self {
-        Self { inner, users }
+    pub fn new(inner: S, metrics: SharedTokenMetrics) -> Self {
+        Self { inner, metrics }
     }
 }
 
@@ -30,11 +30,11 @@ impl<S: TokenSource> TokenSource for WithMetrics<S> {
         let result = self.inner.request_token(refresh_token).await;
         let reason = result.as_ref().err().map(|error| error.kind);
         if reason == Some(SourceErrorKind::LoginRequired) {
-            // Nothing was asked of anybody.
+            // No request was sent.
             return result;
         }
         let reason = reason.map_or("", SourceErrorKind::as_str);
-        self.users.request_finished(reason, start.elapsed());
+        self.metrics.request_finished(reason, start.elapsed());
         result
     }
 }

@@ -1,7 +1,7 @@
-//! Records token requests as spans: a decorator, so that no grant knows of traces.
+//! A decorator that records token requests as spans, so that no grant has to.
 //!
-//! A token request belongs to no caller's request, so each is a trace of its own. There are few of them, and the one that failed
-//! is the one that is looked for: all are recorded, whatever the sample ratio.
+//! A token request is not part of a caller's request, so each one is a separate trace. There are few of them,
+//! and failed ones matter most: all are recorded, whatever the sample ratio.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,16 +17,16 @@ use crate::otel::{Current, Span, Tracer, Value};
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
-/// A source whose requests are recorded while traces are on.
+/// A source whose requests are recorded while tracing is enabled.
 pub struct WithTracing<S> {
     inner: S,
     traces: Arc<Current>,
-    /// Whose token it is.
+    /// The services that use the token.
     services: String,
     grant: &'static str,
-    /// The token endpoint, or the issuer that names it.
+    /// The token endpoint, or the issuer whose metadata names it.
     server: Option<Url>,
-    /// Requests that failed since the last that did not.
+    /// Number of consecutive failed requests.
     failures: AtomicU32,
 }
 
@@ -94,7 +94,7 @@ impl<S: TokenSource> TokenSource for WithTracing<S> {
         let began = (SystemTime::now(), Instant::now());
         let result = self.inner.request_token(refresh_token).await;
         if result.as_ref().is_err_and(|error| error.kind == SourceErrorKind::LoginRequired) {
-            // Nothing was asked of anybody.
+            // No request was sent.
             return result;
         }
         let attempt = match &result {

@@ -24,8 +24,8 @@ async fn what_does_not_belong_to_this_login_is_refused() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
     for (line, reason) in [
-        ("http://127.0.0.1/callback?code=CANARY&state=other", "its `state` is another"),
-        ("http://127.0.0.1/callback?code=CANARY", "its `state` is another"),
+        ("http://127.0.0.1/callback?code=CANARY&state=other", "its `state` differs"),
+        ("http://127.0.0.1/callback?code=CANARY", "its `state` differs"),
         ("CANARY", "that is not the whole address"),
         ("", "nothing was pasted"),
     ] {

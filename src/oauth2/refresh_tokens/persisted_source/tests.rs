@@ -26,7 +26,7 @@ fn issued(access_token: &str, refresh_token: Option<Secret>) -> TokenResponse {
     TokenResponse { access_token: secret(access_token), expiry, scope: None, refresh_token }
 }
 
-/// Rotates refresh tokens, and takes the whole grant back where a spent one comes again.
+/// Rotates refresh tokens, and revokes the grant if a spent one is used again.
 #[derive(Default)]
 struct Provider {
     state: Mutex<ProviderState>,
@@ -56,13 +56,13 @@ impl Provider {
 /// A refresh-token grant with a seed.
 struct Grant {
     provider: Arc<Provider>,
-    takes: Duration,
+    duration: Duration,
 }
 
 #[async_trait]
 impl TokenSource for Grant {
     async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
-        tokio::time::sleep(self.takes).await;
+        tokio::time::sleep(self.duration).await;
         let sent = refresh_token.map_or("seed", Secret::expose).to_owned();
         let mut state = self.provider.state.lock();
         state.requests += 1;
@@ -80,22 +80,22 @@ impl TokenSource for Grant {
     }
 }
 
-/// A process: a chain of its own over the folder that all share.
+/// A process: it has its own memory, and shares the folder.
 fn process(folder: &TempDir, provider: &Arc<Provider>) -> PersistedSource<Grant> {
     process_with(folder, provider, None)
 }
 
 fn process_with(folder: &TempDir, provider: &Arc<Provider>, request: Option<&str>) -> PersistedSource<Grant> {
-    let source = Grant { provider: provider.clone(), takes: Duration::from_millis(5) };
+    let source = Grant { provider: provider.clone(), duration: Duration::from_millis(5) };
     let refresh_tokens = Arc::new(RefreshTokens::new(Some(file(folder))));
-    let (name, request) = ("crm".into(), request.map(str::to_owned));
+    let (service, request_fingerprint) = ("crm".into(), request.map(str::to_owned));
     PersistedSource {
         inner: source,
         refresh_tokens,
-        name,
+        service,
         requires_refresh_token: true,
-        request,
-        users: SharedTokenMetrics::default(),
+        request_fingerprint,
+        metrics: SharedTokenMetrics::default(),
     }
 }
 
@@ -110,11 +110,11 @@ fn value(issued: &TokenResponse) -> &str {
 }
 
 #[tokio::test]
-async fn a_rotated_refresh_token_is_on_disk_before_the_access_token_is_handed_out() {
+async fn refresh_token_is_on_disk_before_its_access_token_is_used() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let mut last = 0;
     for number in 1..=5 {
-        // Each time another process: the one before was killed at this very place.
+        // Another process each time: the previous one was killed here.
         let issued = process(&folder, &provider).fetch().await.unwrap();
         assert_eq!(value(&issued), format!("access-{number}"));
         let saved = file(&folder).load().unwrap().unwrap();
@@ -126,7 +126,7 @@ async fn a_rotated_refresh_token_is_on_disk_before_the_access_token_is_handed_ou
 }
 
 #[tokio::test]
-async fn processes_that_share_a_folder_never_spend_a_refresh_token_twice() {
+async fn refresh_token_is_never_spent_twice_by_two_processes() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let processes: Vec<_> = (0..4).map(|_| Arc::new(process(&folder, &provider))).collect();
     let fetching: Vec<_> = (0..40)
@@ -143,7 +143,7 @@ async fn processes_that_share_a_folder_never_spend_a_refresh_token_twice() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_can_be() {
+async fn refresh_token_that_was_not_written_is_written_later() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let process = process(&folder, &provider);
     process.fetch().await.unwrap();
@@ -153,7 +153,7 @@ async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_c
         assert_eq!(value(&process.fetch().await.unwrap()), format!("access-{number}"));
     }
     let saved = file(&folder).load().unwrap().unwrap();
-    assert_eq!(saved.refresh_token, Some(secret("refresh-1")), "what was there is still there");
+    assert_eq!(saved.refresh_token, Some(secret("refresh-1")), "the file is unchanged");
     fs::remove_dir(&in_the_way).unwrap();
     process.refresh_tokens.retry_write("crm").await.unwrap();
     let saved = file(&folder).load().unwrap().unwrap();
@@ -161,7 +161,7 @@ async fn what_cannot_be_written_is_used_all_the_same_and_written_as_soon_as_it_c
 }
 
 #[tokio::test]
-async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() {
+async fn refresh_token_of_a_new_login_wins_over_an_unwritten_one() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let running = process(&folder, &provider);
     running.fetch().await.unwrap();
@@ -171,7 +171,7 @@ async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() 
     fs::remove_dir(&in_the_way).unwrap();
 
     let waiting = tokio::time::timeout(Duration::from_secs(2), running.changed());
-    assert!(waiting.await.is_err(), "its own file is no news");
+    assert!(waiting.await.is_err(), "its own write is not a login");
     provider.state.lock().current = Some("from-login".into());
     let file = file(&folder);
     let lock = file.lock().await.unwrap();
@@ -182,11 +182,11 @@ async fn a_login_beside_it_is_noticed_and_wins_over_what_could_not_be_written() 
     assert!(!provider.state.lock().is_revoked);
     let saved = file.load().unwrap().unwrap();
     assert_eq!(saved.refresh_token, Some(secret("refresh-3")));
-    assert!(saved.login.is_some(), "still that login");
+    assert!(saved.login.is_some(), "the same login");
 }
 
 #[tokio::test]
-async fn a_kept_access_token_saves_the_request_after_a_restart_and_no_other() {
+async fn kept_access_token_replaces_one_request_after_a_restart() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let start = |request| process_with(&folder, &provider, Some(request));
     let first = start("one");
@@ -211,7 +211,7 @@ async fn a_kept_access_token_saves_the_request_after_a_restart_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_key_is_left_alone_and_no_older_refresh_token_is_spent() {
+async fn state_file_of_another_key_is_an_error_and_stays() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     process(&folder, &provider).fetch().await.unwrap();
     let path = file(&folder).path().to_owned();
@@ -225,11 +225,11 @@ async fn a_file_of_another_key_is_left_alone_and_no_older_refresh_token_is_spent
     assert!(error.message.contains("encrypted with another key"), "{error}");
     assert_eq!((fs::read(&path).unwrap(), provider.requests()), (bytes, 1));
     fs::write(&path, &whole).unwrap();
-    assert_eq!(value(&running.fetch().await.unwrap()), "access-2", "mended while it runs");
+    assert_eq!(value(&running.fetch().await.unwrap()), "access-2", "repaired while it runs");
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_set_aside() {
+async fn state_file_that_is_damaged_is_quarantined() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let path = file(&folder).path().to_owned();
     fs::write(&path, "not ours").unwrap();
@@ -242,20 +242,20 @@ async fn a_damaged_file_is_set_aside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_waits_for_a_request_under_way_and_begins_no_other() {
+async fn shut_down_waits_for_a_request_and_prevents_others() {
     let provider = Provider::starting_with("seed");
     let registry = RefreshTokenRegistry::default();
     let refresh_tokens = Arc::new(RefreshTokens::new(None));
     registry.insert_for_test(Identity::for_test("crm"), refresh_tokens.clone());
-    let source = Grant { provider: provider.clone(), takes: Duration::from_secs(8) };
-    let (name, users) = ("crm".into(), SharedTokenMetrics::default());
+    let source = Grant { provider: provider.clone(), duration: Duration::from_secs(8) };
+    let (service, metrics) = ("crm".into(), SharedTokenMetrics::default());
     let running = Arc::new(PersistedSource {
         inner: source,
         refresh_tokens,
-        name,
+        service,
         requires_refresh_token: true,
-        request: None,
-        users,
+        request_fingerprint: None,
+        metrics,
     });
     let fetching = tokio::spawn({
         let running = running.clone();

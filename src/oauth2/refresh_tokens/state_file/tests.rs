@@ -52,7 +52,7 @@ fn names(folder: &TempDir) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_was_saved_is_there_again_and_nobody_else_can_read_it() {
+async fn state_file_is_read_back_and_private_to_its_owner() {
     let folder = TempDir::new().unwrap();
     let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
     assert_eq!(file.load().unwrap(), None);
@@ -75,7 +75,7 @@ async fn what_was_saved_is_there_again_and_nobody_else_can_read_it() {
 }
 
 #[test]
-fn one_file_for_each_credential_whatever_its_client_secret() {
+fn state_file_does_not_depend_on_the_client_secret() {
     let one = Identity::of(&oauth2("crm"));
     let mut other = oauth2("crm");
     other.client_auth = ClientAuth::SecretPost { secret: secret("rotated") };
@@ -86,7 +86,7 @@ fn one_file_for_each_credential_whatever_its_client_secret() {
 }
 
 #[test]
-fn a_fingerprint_knows_every_change_and_the_key() {
+fn fingerprint_depends_on_the_configuration_and_the_key() {
     let folder = TempDir::new().unwrap();
     let dir = dir_with(&folder, "key").unwrap();
     let one = dir.fingerprint(&oauth2("crm"));
@@ -99,7 +99,7 @@ fn a_fingerprint_knows_every_change_and_the_key() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_named_and_never_overwritten() {
+async fn state_file_that_is_unreadable_is_never_overwritten() {
     let folder = TempDir::new().unwrap();
     let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
     let lock = file.lock().await.unwrap();
@@ -120,7 +120,7 @@ async fn a_file_that_cannot_be_read_is_named_and_never_overwritten() {
         let kept = names(&folder).into_iter().filter(|name| name.contains(".broken-"));
         let kept: Vec<_> =
             kept.map(|name| fs::read(folder.path().join("state").join(name)).unwrap()).collect();
-        assert!(kept.contains(&broken.to_vec()), "kept aside as it was");
+        assert!(kept.contains(&broken.to_vec()), "quarantined unchanged");
         std::thread::sleep(Duration::from_millis(2));
     }
     other_key.save(&lock, &saved("three")).unwrap();
@@ -128,7 +128,7 @@ async fn a_file_that_cannot_be_read_is_named_and_never_overwritten() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_leaves_what_was_there() {
+async fn state_file_is_unchanged_after_a_failed_write() {
     let folder = TempDir::new().unwrap();
     let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
     let lock = file.lock().await.unwrap();
@@ -141,7 +141,7 @@ async fn a_write_that_fails_leaves_what_was_there() {
 }
 
 #[test]
-fn a_folder_that_others_may_enter_or_that_is_none_is_refused() {
+fn state_dir_open_to_others_or_not_a_folder_is_an_error() {
     let folder = TempDir::new().unwrap();
     let dir = folder.path().join("state");
     fs::create_dir(&dir).unwrap();
@@ -155,7 +155,7 @@ fn a_folder_that_others_may_enter_or_that_is_none_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_holds_the_lock_and_the_other_waits() {
+async fn state_lock_is_exclusive() {
     let folder = TempDir::new().unwrap();
     let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
     let held = file.lock().await.unwrap();
@@ -172,22 +172,22 @@ async fn one_holds_the_lock_and_the_other_waits() {
 }
 
 #[test]
-fn a_login_is_told_from_the_one_before() {
+fn state_record_of_each_login_has_a_new_name() {
     let (one, two) = (StateRecord::login(secret("a")), StateRecord::login(secret("a")));
     assert_ne!(one.login, two.login);
     assert!(one.login.is_some());
 }
 
 #[test]
-fn a_saved_token_lives_no_longer_than_it_was_issued_for() {
+fn kept_access_token_lives_no_longer_than_issued() {
     let token = |seconds| AccessTokenRecord {
         expires: SystemTime::now() + Duration::from_secs(seconds),
         ..saved("x").access_token.unwrap()
     };
-    let left = token(600).issued().expiry.remaining();
+    let left = token(600).to_response().expiry.remaining();
     assert!((595..=600).contains(&left.as_secs()), "{left:?}");
     // The wall clock was set back meanwhile.
-    assert!(token(86_400).issued().expiry.remaining() <= Duration::from_secs(3600));
+    assert!(token(86_400).to_response().expiry.remaining() <= Duration::from_secs(3600));
     let over = AccessTokenRecord { expires: SystemTime::now() - Duration::from_secs(1), ..token(0) };
-    assert!(over.issued().expiry.is_past());
+    assert!(over.to_response().expiry.is_past());
 }
