@@ -8,7 +8,7 @@
 //!            retained             start                  end of data
 //!               v                   v                        v
 //!   +-----------+-------------------+------------------------+- - - - - - - - +
-//!   |  garbage  | consumed, but     | filled: read, and      | room for       |
+//!   |  dropped  | consumed, but     | filled: read, and      | room for       |
 //!   |           | may be rewound to | not consumed yet       | the next read  |
 //!   +-----------+-------------------+------------------------+- - - - - - - - +
 //! ```

@@ -2,8 +2,8 @@
 //!
 //! - Closed: requests are sent. `failure_limit` failures in a row open the breaker.
 //! - Open: requests are not sent. After `open_duration` the breaker is half-open.
-//! - Half-open: one request is sent, the probe. Its success closes the breaker. Its failure opens the breaker
-//!   again, and so does the start of the probe, until there is a result.
+//! - Half-open: one request is sent, the probe. For all others the breaker is open for another `open_duration`.
+//!   The probe's success closes the breaker.
 //!
 //! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit`:
 //! requests are rejected). It consists of relaxed atomics: a success in the closed state without failures

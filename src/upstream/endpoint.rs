@@ -145,7 +145,7 @@ impl Endpoint {
                 upstream.url = self.authority,
                 upstream.failures = CONSECUTIVE_FAILURES,
                 upstream.ejected_s = EJECTION_TIME.as_secs(),
-                "endpoint ejected: it does not answer, and another one does"
+                "endpoint ejected: it does not answer, and gets no requests as long as another one does"
             );
         }
     }
