@@ -333,7 +333,7 @@ async fn certificates_are_for_their_host_short_lived_and_kept_and_no_key_is_ever
     assert_eq!(seen[0], seen[1], "made once");
     // The CA cannot sign for a host that was not configured when it was made, and who starts Sidekey is told.
     let warning = "the CA's name constraints leave out api.internal: callers refuse its certificate there";
-    sidekey.logged_like(warning).await;
+    sidekey.logged_like(&format!("configuration warning: {warning}")).await;
     let config = sidekey.dir().join("sidekey.yaml");
     let checked = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
     assert!(
