@@ -1,0 +1,9 @@
+//! The admin listener: access control, JSON API, actions, status page and probes.
+
+mod access;
+mod actions;
+mod api;
+mod probes;
+pub mod setup;
+mod status_page;
+mod status_page_newcomer;

@@ -1,0 +1,126 @@
+//! Ten services, one or more in each state that a service can be in: what the tests of API and page look at.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::harness::{
+    Answer, Call, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+};
+use crate::suite::oauth2::setup::{PATIENCE, service};
+
+/// The admin token of every test of the admin address.
+pub const TOKEN: &str = "0123456789abcdef-admin-token";
+
+/// Name, state and severity of each, in the order of the configuration.
+pub const STATES: [(&str, &str, &str); 10] = [
+    ("crm", "ready", "ok"),
+    ("mail", "ready", "ok"),
+    ("search", "ready", "ok"),
+    ("maps", "unauthorized", "error"),
+    ("billing", "unreachable", "error"),
+    ("calendar", "expired", "error"),
+    ("tickets", "degraded", "warning"),
+    ("payments", "refused", "error"),
+    ("reports", "unavailable", "error"),
+    ("archive", "ready", "ok"),
+];
+
+/// A Sidekey with the ten, and all that they talk to.
+pub struct Fleet {
+    pub sidekey: Sidekey,
+    pub upstream: Upstream,
+    _alive: Box<dyn std::any::Any + Send>,
+}
+
+/// A service's document.
+pub async fn get(sidekey: &Sidekey, path: &str) -> Value {
+    let response = Call::get(sidekey.admin_url(path)).send().await;
+    assert_eq!(response.status, 200, "{path}: {}", response.text());
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    response.json()
+}
+
+/// Waits until a service is in a state.
+pub async fn becomes(sidekey: &Sidekey, service: &str, state: &str, severity: &str) {
+    let what = format!("{service} is {state}, {severity}");
+    let path = format!("/api/v1/services/{service}");
+    assert_eventually(PATIENCE, &what, async || {
+        let service = get(sidekey, &path).await;
+        service["state"] == state && service["severity"] == severity
+    })
+    .await;
+}
+
+impl Fleet {
+    /// Starts it, and waits until each is in its state.
+    pub async fn start() -> Self {
+        let (upstream, rejecting) = (Upstream::plain().await, Upstream::plain().await);
+        rejecting.always(Answer::status(401));
+        let refusing = RefusingPort::new();
+        let endpoint = async |answer: TokenAnswer| {
+            let endpoint = TokenEndpoint::plain().await;
+            endpoint.always(answer);
+            endpoint
+        };
+        let crm = endpoint(TokenAnswer::issue(3600)).await;
+        let payments = endpoint(TokenAnswer::error(401, "invalid_client")).await;
+        let calendar = endpoint(TokenAnswer::issue(3)).await;
+        let tickets = endpoint(TokenAnswer::issue(20)).await;
+        let reports = endpoint(TokenAnswer::html(503)).await;
+        let archive = endpoint(TokenAnswer::issue(86_400)).await;
+        let mut services = service("crm", &upstream, &crm, "", "");
+        for (name, url, auth) in [
+            ("mail", upstream.url(), "type: bearer, token: t"),
+            ("search", upstream.url() + "/v2", "type: basic, username: u, password: p"),
+            ("maps", rejecting.url() + "/tiles", "type: api_key, in: query, name: key, value: k"),
+            ("billing", format!("http://{}", refusing.address), "type: bearer, token: t"),
+        ] {
+            writeln!(services, "{name}: {{ upstream: '{url}', auth: {{ {auth} }} }}").unwrap();
+        }
+        for (name, login, more) in [
+            ("calendar", &calendar, ""),
+            ("tickets", &tickets, ""),
+            ("payments", &payments, "optional: true,"),
+            ("reports", &reports, ""),
+            ("archive", &archive, "optional: true,"),
+        ] {
+            services += &service(name, &upstream, login, "", more);
+        }
+        let services = services.lines().fold(String::new(), |all, line| all + "  " + line + "\n");
+        let sidekey = Sidekey::configured(&format!(
+            "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\
+             log: {{ level: debug, format: json }}\nservices:\n{services}"
+        ))
+        .start()
+        .await;
+        becomes(&sidekey, "calendar", "ready", "ok").await;
+        becomes(&sidekey, "tickets", "ready", "ok").await;
+        calendar.always(TokenAnswer::html(500));
+        tickets.always(TokenAnswer::html(500));
+        for path in ["/crm/a", "/maps/a", "/billing/a"] {
+            sidekey.get(path).await;
+        }
+        let fleet = Self {
+            sidekey,
+            upstream,
+            _alive: Box::new((rejecting, refusing, crm, payments, calendar, tickets, reports, archive)),
+        };
+        fleet.settled().await;
+        fleet
+    }
+
+    /// Waits until each is in its state, and returns what the API shows then.
+    pub async fn settled(&self) -> Value {
+        let mut all = Value::Null;
+        assert_eventually(PATIENCE, "each service is in its state", async || {
+            all = get(&self.sidekey, "/api/v1/services").await;
+            let services = all["services"].as_array().unwrap();
+            services.iter().zip(STATES).all(|(service, (_, state, severity))| {
+                service["state"] == state && service["severity"] == severity
+            })
+        })
+        .await;
+        all
+    }
+}

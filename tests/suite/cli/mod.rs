@@ -1,0 +1,5 @@
+//! Commands of the program: `check --online`, `test`, and the sample configurations.
+
+mod check_online;
+mod diagnose;
+mod sample_configs;

@@ -1,0 +1,7 @@
+//! Static credentials: each kind, many services, and rotation of a secret.
+
+mod basic;
+mod many_services;
+mod sample_flows;
+mod secret_rotation;
+mod signing_kinds;

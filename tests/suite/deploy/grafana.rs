@@ -1,0 +1,72 @@
+//! deploy/grafana/dashboard.json: every query, put to a real Prometheus that scraped a real Sidekey.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Prometheus, Sidekey, TokenEndpoint, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::service;
+
+/// Panels that show nothing where nothing of their kind has happened.
+const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Upstream retries"];
+
+#[tokio::test]
+async fn every_query_has_an_answer_from_a_sidekey_in_use() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (sidekey, prometheus) = observed(&upstream, &login).await;
+
+    // Counters rise between two scrapes, or their rate is nothing.
+    prometheus.eventually("sidekey_credential_ready == 1").await;
+    let rising = "sum(rate(sidekey_requests_total[30s])) > 0 and sum(rate(sidekey_request_errors_total[30s])) > 0 \
+                  and sum(rate(sidekey_upstream_unauthorized_total[30s])) > 0";
+    assert_eventually(Duration::from_secs(30), rising, async || {
+        sidekey.get("/crm/a").await;
+        sidekey.get("/nobody/a").await;
+        upstream.next(Answer::status(403));
+        sidekey.get("/crm/a").await;
+        upstream.next(Answer::status(401));
+        upstream.next(Answer::status(401));
+        sidekey.get("/crm/a").await;
+        !prometheus.query(rising).await.is_empty()
+    })
+    .await;
+
+    let dashboard: Value =
+        serde_json::from_str(&std::fs::read_to_string(root.join("deploy/grafana/dashboard.json")).unwrap())
+            .unwrap();
+    let mut count = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(!panel["description"].as_str().unwrap().is_empty(), "{title} says what it shows");
+        for target in panel["targets"].as_array().unwrap() {
+            let query = filled(target["expr"].as_str().unwrap());
+            let result = prometheus.query(&query).await;
+            assert!(!result.is_empty() || MAY_BE_EMPTY.contains(&title), "{title}: {query} has no result");
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count} queries");
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        let Some(query) = variable["definition"].as_str() else { continue };
+        let series = query.trim_start_matches("label_values(").rsplit_once(',').unwrap().0;
+        assert!(!prometheus.query(&filled(series)).await.is_empty(), "{query}");
+    }
+}
+
+/// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and has the alert rules.
+pub async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, Prometheus) {
+    let services = service("crm", upstream, login, "", "");
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
+    let prometheus = Prometheus::scraping(&target, &rules).await;
+    (sidekey, prometheus)
+}
+
+/// What Grafana puts in the place of its variables.
+fn filled(query: &str) -> String {
+    let query = query.replace("$__rate_interval", "30s");
+    query.replace("$instance", ".*").replace("$service", ".*").replace("$job", ".*")
+}

@@ -1,0 +1,9 @@
+//! The files under `deploy/`: image, Kubernetes, Prometheus, Grafana and systemd.
+
+mod alerts;
+mod grafana;
+mod image;
+mod kubernetes;
+mod outage;
+mod prometheus;
+mod systemd;

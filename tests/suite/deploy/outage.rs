@@ -1,0 +1,64 @@
+//! The identity provider goes down: the alert of deploy/prometheus fires before the first request fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::grafana::observed;
+use crate::harness::{Response, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::PATIENCE;
+
+/// What came of the requests so far.
+#[derive(Default)]
+struct Requests {
+    served: u64,
+    first_failure: Option<Response>,
+}
+
+/// By the order of what is seen, not by a clock: the alert is seen to fire, and no request has failed by then.
+#[tokio::test]
+async fn the_alert_fires_before_the_first_request_fails() {
+    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    login.always(TokenAnswer::issue(25));
+    let (sidekey, prometheus) = observed(&upstream, &login).await;
+    prometheus.eventually("sidekey_credential_ready == 1").await;
+    assert!(prometheus.firing().await.is_empty(), "nothing is wrong yet");
+    // Nobody listens at its address any more.
+    drop(login);
+
+    let (sidekey, requests) = (Arc::new(sidekey), Arc::new(Mutex::new(Requests::default())));
+    let _app = tokio::spawn({
+        let (sidekey, requests) = (sidekey.clone(), requests.clone());
+        async move {
+            loop {
+                let answer = sidekey.get("/crm/a").await;
+                if answer.status != 200 {
+                    requests.lock().first_failure = Some(answer);
+                    return;
+                }
+                requests.lock().served += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    });
+    let mut alerts = Vec::new();
+    assert_eventually(PATIENCE, "an alert fires", async || {
+        alerts = prometheus.firing().await;
+        !alerts.is_empty()
+    })
+    .await;
+    {
+        let requests = requests.lock();
+        assert!(requests.first_failure.is_none(), "a request failed before the alert fired");
+        assert!(requests.served > 100, "{} requests", requests.served);
+    }
+    let [alert] = &alerts[..] else { panic!("one alert, not a storm: {alerts:?}") };
+    assert_eq!(alert["labels"]["alertname"], "SidekeyTokenExpiresSoon");
+    assert_eq!((&alert["labels"]["service"], &alert["labels"]["severity"]), (&"crm".into(), &"page".into()));
+
+    // It was no false alarm.
+    assert_eventually(PATIENCE, "a request fails", async || requests.lock().first_failure.is_some()).await;
+    let failure = requests.lock().first_failure.take().unwrap();
+    assert_eq!((failure.status, failure.header("sidekey-error")), (503, Some("credential_unavailable")));
+}

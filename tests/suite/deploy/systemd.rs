@@ -1,0 +1,77 @@
+//! deploy/systemd: the units as systemd reads them, and sockets that are passed as systemd passes them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{Call, Connection, Process, Upstream, assert_eventually, free_port, run, tool};
+use crate::suite::oauth2::setup::PATIENCE;
+
+fn unit(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd").join(name)).unwrap()
+}
+
+#[tokio::test]
+async fn systemd_finds_nothing_wrong_with_the_units() {
+    // It looks for the program too.
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["sidekey.service", "sidekey.socket"] {
+        let text = unit(name).replace("/usr/local/bin/sidekey", env!("CARGO_BIN_EXE_sidekey"));
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let mut command = Command::new(tool("systemd-analyze"));
+    command.arg("verify").args(["sidekey.service", "sidekey.socket"].map(|name| dir.path().join(name)));
+    let output = run(command, b"").await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("sidekey")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn a_socket_is_passed_by_anybody_who_keeps_to_the_protocol() {
+    let upstream = Upstream::plain().await;
+    let dir = tempfile::tempdir().unwrap();
+    let [proxy, admin] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let socket = dir.path().join("own.sock");
+    let config = dir.path().join("services.yaml");
+    let text = format!(
+        "listen: [{proxy}, 'unix:{}']\nadmin: {admin}\nlog: {{ level: info, format: json }}\n\
+         services: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }} }}\n",
+        socket.display(),
+        upstream.url()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = Command::new(tool("systemd-socket-activate"));
+    for address in [proxy.to_string(), socket.to_str().unwrap().to_owned(), admin.to_string()] {
+        command.args(["-l", &address]);
+    }
+    command.arg(env!("CARGO_BIN_EXE_sidekey")).args(["run", "--config"]).arg(&config);
+    let process = Process::spawn("systemd-socket-activate", &mut command);
+    assert_eventually(PATIENCE, "it listens", async || process.output().matches("Listening on").count() == 3)
+        .await;
+    assert!(!process.output().contains("\"listening\""), "nobody came yet");
+    let answer = Call::get(format!("http://{proxy}/api/x")).send().await;
+    assert_eq!(answer.status, 200, "{}", process.output());
+    let mut caller = Connection::open_unix(&socket).await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(caller.response().await.status, 200);
+    assert_eq!(Call::get(format!("http://{admin}/readyz")).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_socket_that_is_no_listeners_is_a_start_failure_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("services.yaml");
+    let text = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: info, format: json }\n\
+         services: { api: { upstream: 'http://127.0.0.1:9', auth: { type: bearer, token: t0ken } } }\n";
+    std::fs::write(&config, text).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut command = Command::new(tool("systemd-socket-activate"));
+    command.args(["-l", &address.to_string(), env!("CARGO_BIN_EXE_sidekey"), "run", "--config"]).arg(&config);
+    let mut process = Process::spawn("systemd-socket-activate", &mut command);
+    assert_eventually(PATIENCE, "it listens", async || process.output().contains("Listening on")).await;
+    let _caller = Connection::open(address).await;
+    assert_eq!(process.ended(PATIENCE).await.code(), Some(1));
+    let said = format!("the service manager passed a socket for {address}, and");
+    assert_eventually(PATIENCE, "it says why", async || process.output().contains(&said)).await;
+}

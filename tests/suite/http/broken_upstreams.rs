@@ -1,0 +1,148 @@
+//! Upstreams that break: a failure before the answer is told as one, a failure within it can be told from its end.
+
+use super::setup::{RawServer, Wire, at_rest, before, before_url};
+use crate::harness::{Answer, Call, RefusingPort, Sidekey, Upstream};
+
+#[tokio::test]
+async fn before_an_answer_is_told_as_502() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let answers = [
+        Answer::close_unanswered(),
+        Answer::reset(),
+        Answer::raw("garbage"),
+        Answer::raw("garbage\r\n\r\n"),
+        Answer::raw("SSH-2.0-OpenSSH_9.6\r\n"),
+        Answer::raw("\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+        Answer::raw("HTTP/2 200\r\n\r\n"),
+        Answer::raw("HTTP/1.1 20 OK\r\n\r\n"),
+        Answer::raw("HTTP/1.1 099 OK\r\n\r\n"),
+        Answer::raw("HTTP/1.1 2000 OK\r\n\r\n"),
+        Answer::raw("HTTP/1.1 abc OK\r\n\r\n"),
+        Answer::raw(format!("{ok}Content-Length: 5\r\nX")),
+        Answer::raw(format!("{ok}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        Answer::raw(format!("{ok}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello")),
+        Answer::raw(format!("{ok}Content-Length: -5\r\n\r\nhello")),
+        Answer::raw(format!("{ok}Content-Length: 5, 5\r\n\r\nhello")),
+        Answer::raw(format!("{ok}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")),
+        Answer::raw(format!("{ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        Answer::raw(format!("{ok}X: a\r\n folded\r\n\r\n")),
+        Answer::raw(format!("{ok}X: a\0b\r\n\r\n")),
+        Answer::raw(format!("{ok}no colon\r\n\r\n")),
+        Answer::raw(format!("{ok}X : y\r\n\r\n")),
+        Answer::raw(format!("{ok}X: {}\r\n\r\n", "x".repeat(100_000))),
+        Answer::raw(format!("{ok}{}\r\n", "X: y\r\n".repeat(200))),
+        Answer::raw("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
+        Answer::raw("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        Answer::raw("HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ];
+    let count = answers.len();
+    for (case, answer) in answers.into_iter().enumerate() {
+        upstream.next(answer);
+        let response = Call::post(sidekey.url("/api/x"), "body").send().await;
+        assert_eq!(
+            (response.status, response.sidekey_error()),
+            (502, Some("upstream_protocol")),
+            "case {case}"
+        );
+        assert!(response.complete);
+    }
+    assert_eq!((upstream.request_count(), upstream.connections()), (count, count));
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn within_an_answer_cuts_the_connection_so_that_half_is_not_taken_for_the_whole() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for answer in [
+        Answer::ok("12345678").cut_at(4),
+        Answer::ok("12345678").cut_at(4).then_reset(),
+        Answer::ok("12345678").cut_at(0),
+        Answer::raw(format!("{chunked}8\r\n1234")),
+        Answer::raw(format!("{chunked}4\r\n1234\r\n")),
+        Answer::raw(format!("{chunked}4\r\n1234\r\n0\r\n")),
+        Answer::raw(format!("{chunked}4\r\n1234\r\n0\r\nX-Sum: 1\r\n")),
+        Answer::raw(format!("{chunked}4\r\n1234\r\nzz\r\n")),
+        Answer::raw(format!("{chunked}4\r\n12345\r\n0\r\n\r\n")),
+    ] {
+        upstream.next(answer);
+        let response = sidekey.get("/api/x").await;
+        // Where the break came with the head, the caller may still be told in words.
+        if response.sidekey_error() != Some("upstream_protocol") {
+            assert_eq!((response.status, response.complete), (200, false));
+            assert!("1234".starts_with(&response.text()), "{}", response.text());
+        }
+    }
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_a_reset_does_not_end_cleanly_for_the_caller() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::ok("half of it").until_closed().then_reset());
+    let mut client = Wire::to(&sidekey).await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let answer = client.rest().await;
+    assert!(!answer.contains("\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_port_on_which_nobody_listens_is_told_as_upstream_connect() {
+    let port = RefusingPort::new();
+    let sidekey = before_url(&format!("http://{}", port.address), "").await;
+    let response = sidekey.get("/api/x").await;
+    assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_connect")));
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_told_as_upstream_connect() {
+    let sidekey = before_url("https://nobody.invalid", ", timeouts: { connect: 20s }").await;
+    let response = sidekey.get("/api/x").await;
+    assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_connect")));
+}
+
+#[tokio::test]
+async fn a_body_for_an_upstream_that_is_gone_is_read_no_further_and_the_caller_told() {
+    let port = RefusingPort::new();
+    let sidekey = before_url(&format!("http://{}", port.address), "").await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n").await;
+    let head = client.until("\r\n\r\n").await;
+    assert!(head.contains("Sidekey-Error: upstream_connect") && head.contains("Connection: close"), "{head}");
+    client.send("GET /api/smuggled HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(!client.rest().await.contains("HTTP/1.1"));
+}
+
+#[tokio::test]
+async fn an_upload_that_the_upstream_resets_ends_as_502_or_its_own_answer() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n12345").await;
+    let (upstream, _) = server.accept_request().await;
+    upstream.reset();
+    let head = client.until("\r\n\r\n").await;
+    assert!(head.contains("Sidekey-Error: upstream_protocol"), "{head}");
+    assert!(!client.rest().await.contains("HTTP/1.1"));
+}
+
+#[tokio::test]
+async fn one_broken_upstream_does_not_harm_another() {
+    let (good, port) = (Upstream::plain().await, RefusingPort::new());
+    let auth = "auth: { type: bearer, token: t0ken }";
+    let services = format!(
+        "bad: {{ upstream: 'http://{}', {auth} }}\ngood: {{ upstream: '{}', {auth} }}",
+        port.address,
+        good.url()
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    let mut client = sidekey.connect().await;
+    for (service, status) in [("bad", 502), ("good", 200), ("bad", 502), ("good", 200)] {
+        client.send(format!("GET /{service}/x HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert_eq!(client.response().await.status, status);
+    }
+}

@@ -1,0 +1,90 @@
+//! A service is confined to its upstream's base path, and a caller cannot get the credential back.
+
+use super::setup::before_url;
+use crate::harness::{Call, Sidekey, Upstream, Version};
+
+#[tokio::test]
+async fn a_path_that_climbs_out_of_the_base_path_is_forbidden() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&format!("{}/base/v1", upstream.url()), "").await;
+    for path in [
+        "/..",
+        "/../admin",
+        "/a/../../admin",
+        "/%2e%2e/admin",
+        "/.%2E/admin",
+        "/%2e./admin",
+        "/..%2fadmin",
+        "/a%2f..%2f..%2fadmin",
+        "/..%5cadmin",
+        "/..\\admin",
+        "/..;x=1/admin",
+        "/;x/../admin",
+        "/.;x/../admin",
+        "/a//../../../admin",
+        // A server to which `%2f` is no separator sees one segment here, and two steps up.
+        "/a%2fb/../../admin",
+        "/a\\b/../../admin",
+        "/a%5Cb/../../admin",
+        "/%2f/../admin",
+    ] {
+        for version in Version::ALL {
+            let response = Call::get(sidekey.url(&format!("/api{path}"))).by(version).send().await;
+            let refused = (response.status, response.sidekey_error());
+            assert_eq!(refused, (403, Some("forbidden")), "{path} {version:?}");
+        }
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_path_that_stays_inside_passes_untouched() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&format!("{}/base/", upstream.url()), "").await;
+    for path in
+        ["", "/", "//", "/a/../b", "/a/%2e%2e/b", "/a%2Fb", "/...", "/a..b", "/x?y=/../..", "/?../..", "?a"]
+    {
+        for version in Version::ALL {
+            let call = Call::get(sidekey.url(&format!("/api{path}"))).by(version);
+            assert_eq!(call.send().await.status, 200, "{path} {version:?}");
+            assert_eq!(upstream.last_request().target, format!("/base{path}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_whole_server_is_not_under_a_base_path() {
+    let upstream = Upstream::plain().await;
+    let service = |base: &str| {
+        format!(
+            "upstream: '{}{base}', listen: '127.0.0.1:0', auth: {{ type: bearer, token: t0ken }}",
+            upstream.url()
+        )
+    };
+    let sidekey =
+        Sidekey::serving(&format!("whole: {{ {} }}\npart: {{ {} }}", service(""), service("/base")))
+            .start()
+            .await;
+    let ask = async |name: &str, method: &str| {
+        let address = sidekey.service_url(name, "").strip_prefix("http://").unwrap().parse().unwrap();
+        let mut client = crate::harness::Connection::open(address).await;
+        client.send(format!("{method} * HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        client.response().await
+    };
+    assert_eq!(ask("whole", "OPTIONS").await.status, 200);
+    assert_eq!(upstream.only_request().target, "*");
+    assert_eq!(ask("part", "OPTIONS").await.sidekey_error(), Some("forbidden"));
+    assert_eq!(ask("whole", "GET").await.sidekey_error(), Some("bad_request"));
+    assert_eq!(upstream.request_count(), 1);
+}
+
+#[tokio::test]
+async fn trace_would_send_the_credential_back_and_is_forbidden() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), "").await;
+    for version in Version::ALL {
+        let response = Call::new("TRACE", sidekey.url("/api/x")).by(version).send().await;
+        assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")));
+    }
+    assert_eq!(upstream.connections(), 0);
+}

@@ -1,0 +1,127 @@
+//! Callers that go away: nothing of theirs stays behind, here or at the upstream.
+
+use super::setup::{PATIENCE, RawServer, Wire, at_rest, before, before_url};
+use crate::harness::{Answer, Gate, Upstream, assert_eventually};
+
+async fn closed(upstream: &Upstream) {
+    assert_eventually(PATIENCE, "the upstream's connection is closed", async || {
+        upstream.open_connections() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_the_middle_of_its_request() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for by_reset in [false, true] {
+        let mut client = Wire::to(&sidekey).await;
+        client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
+        let requests = upstream.received(1 + usize::from(by_reset)).await;
+        assert!(!requests.last().unwrap().complete);
+        if by_reset {
+            client.reset();
+        } else {
+            drop(client);
+        }
+        closed(&upstream).await;
+        at_rest(&sidekey).await;
+        assert!(!upstream.last_request().complete);
+    }
+}
+
+#[tokio::test]
+async fn while_the_upstream_makes_up_its_mind() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for (number, request) in [
+        "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ]
+    .iter()
+    .enumerate()
+    {
+        upstream.next(Answer::never());
+        let mut client = Wire::to(&sidekey).await;
+        client.send(request).await;
+        upstream.received(number + 1).await;
+        drop(client);
+        assert_eventually(PATIENCE, "the upstream is told", async || upstream.last_request().abandoned).await;
+        at_rest(&sidekey).await;
+    }
+}
+
+#[tokio::test]
+async fn in_the_middle_of_its_answer() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::ok(vec![b'x'; 50_000_000]));
+    let mut client = Wire::to(&sidekey).await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.until("\r\n\r\n").await;
+    drop(client);
+    closed(&upstream).await;
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn between_two_events_of_a_stream() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let (mut upstream, _) = server.accept_request().await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    client.until("data: 1\n\n").await;
+    drop(client);
+    assert_eq!(upstream.rest().await, "");
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_pipelines_while_it_waits_gets_both_answers() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let gate = Gate::closed();
+    upstream.next(Answer::ok("1").held_by(&gate));
+    let mut client = sidekey.connect().await;
+    client.send("GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(1).await;
+    client.send("POST /api/2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi").await;
+    gate.open();
+    assert_eq!(client.response().await.text(), "1");
+    assert_eq!(client.response().await.text(), "ok");
+    assert_eq!((upstream.last_request().text().as_str(), upstream.connections()), ("hi", 1));
+}
+
+#[tokio::test]
+async fn while_it_does_not_read_its_answer() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 300ms }").await;
+    upstream.next(Answer::ok(vec![b'x'; 50_000_000]));
+    let mut client = Wire::to(&sidekey).await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.until("\r\n\r\n").await;
+    closed(&upstream).await;
+    at_rest(&sidekey).await;
+    // The caller's socket is given back too, though it never takes what is on the way to it.
+    assert_eventually(PATIENCE, "the caller's connection is closed", async || {
+        let links = std::fs::read_dir(format!("/proc/{}/fd", sidekey.process_id())).unwrap();
+        let tcp = std::fs::read_to_string(format!("/proc/{}/net/tcp", sidekey.process_id())).unwrap();
+        let port = format!(":{:04X}", sidekey.address().port());
+        let inodes: Vec<_> = tcp
+            .lines()
+            .filter(|line| {
+                let words: Vec<_> = line.split_whitespace().collect();
+                words.get(1).is_some_and(|local| local.ends_with(&port)) && words.get(3) != Some(&"0A")
+            })
+            .map(|line| format!("socket:[{}]", line.split_whitespace().nth(9).unwrap()))
+            .collect();
+        !links
+            .filter_map(|link| std::fs::read_link(link.ok()?.path()).ok())
+            .any(|link| inodes.contains(&link.to_string_lossy().into_owned()))
+    })
+    .await;
+    drop(client);
+}

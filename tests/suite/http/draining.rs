@@ -1,0 +1,90 @@
+//! Asked to stop, the program answers what it has begun, takes nothing new, and ends.
+
+use nix::sys::signal::Signal;
+
+use super::setup::{RawServer, Wire, before, before_url};
+use crate::harness::{Answer, Connection, Gate, Sidekey, Upstream};
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_and_its_connection_closed() {
+    let upstream = Upstream::plain().await;
+    let mut sidekey = before(&upstream).await;
+    let gate = Gate::closed();
+    upstream.next(Answer::ok("first half, second half").body_held_at(10, &gate));
+    upstream.next(Answer::ok("late").held_by(&gate));
+    let mut streaming = sidekey.connect().await;
+    streaming.send("GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(1).await;
+    let mut waiting = sidekey.connect().await;
+    waiting.send("GET /api/2 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(2).await;
+
+    sidekey.signal(Signal::SIGTERM);
+    sidekey.logged("draining").await;
+    gate.open();
+    let response = streaming.response().await;
+    assert_eq!((response.text().as_str(), response.complete), ("first half, second half", true));
+    let response = waiting.response().await;
+    assert_eq!((response.text().as_str(), response.header("connection")), ("late", Some("close")));
+    assert_eq!(sidekey.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_upload_in_flight_is_taken_to_its_end() {
+    let upstream = Upstream::plain().await;
+    let mut sidekey = before(&upstream).await;
+    let mut client = sidekey.connect().await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello").await;
+    upstream.received(1).await;
+    sidekey.signal(Signal::SIGTERM);
+    sidekey.logged("draining").await;
+    client.send("world").await;
+    assert_eq!(client.response().await.header("connection"), Some("close"));
+    assert_eq!(upstream.only_request().text(), "helloworld");
+    assert_eq!(sidekey.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn idle_callers_do_not_hold_it_up_and_new_ones_are_refused() {
+    let upstream = Upstream::plain().await;
+    let mut sidekey = before(&upstream).await;
+    let mut idle = sidekey.connect().await;
+    idle.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    idle.response().await;
+    let address = sidekey.address();
+    assert_eq!(sidekey.terminate().await.code(), Some(0));
+    assert_eq!(idle.rest().await, b"");
+    assert!(Connection::try_open(address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_never_ends_is_cut_when_the_time_is_over() {
+    let server = RawServer::new().await;
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ format: json }}\nshutdown: {{ drain: 200ms }}\nservices:\n  \
+         api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}\n",
+        server.url()
+    );
+    let mut sidekey = Sidekey::configured(&config).start().await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let (mut upstream, _) = server.accept_request().await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    client.until("data: 1\n\n").await;
+    assert_eq!(sidekey.terminate().await.code(), Some(0));
+    assert!(!client.rest().await.contains("0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait() {
+    let upstream = Upstream::plain().await;
+    let mut sidekey = before_url(&upstream.url(), "").await;
+    upstream.next(Answer::never());
+    let mut client = sidekey.connect().await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(1).await;
+    sidekey.signal(Signal::SIGTERM);
+    sidekey.logged("draining").await;
+    sidekey.signal(Signal::SIGTERM);
+    sidekey.ended().await;
+}

@@ -1,0 +1,55 @@
+//! `Expect: 100-continue`: the caller waits for the upstream's word, and gets it.
+
+use super::setup::before;
+use crate::harness::{Answer, Upstream, assert_eventually};
+use std::time::Duration;
+
+const HEAD: &str = "POST /api/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+
+#[tokio::test]
+async fn the_upstreams_go_ahead_reaches_the_caller() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut client = sidekey.connect().await;
+    for round in 1..=2 {
+        client.send(HEAD).await;
+        assert_eq!(client.head().await.0, 100);
+        client.send("hello").await;
+        assert_eq!(client.response().await.text(), "ok");
+        assert_eq!(upstream.request_count(), round);
+        assert_eq!(upstream.last_request().text(), "hello");
+        assert_eq!(upstream.last_request().header("expect"), Some("100-continue"));
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn the_upstreams_refusal_reaches_a_caller_that_has_not_sent_its_body() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::status(417).body("no").early());
+    let mut client = sidekey.connect().await;
+    client.send(HEAD).await;
+    let response = client.response().await;
+    assert_eq!((response.status, response.text().as_str()), (417, "no"));
+    assert_eq!(response.header("connection"), Some("close"));
+    assert_eq!(client.rest().await, b"");
+    // Half a request is on that connection: nobody else gets it.
+    assert_eventually(Duration::from_secs(20), "the upstream's connection is closed", async || {
+        upstream.open_connections() == 0
+    })
+    .await;
+    assert_eq!(sidekey.get("/api/y").await.status, 200);
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_a_large_upload_reaches_the_caller() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::status(413).body("too large").early().close());
+    let mut client = sidekey.connect().await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n").await;
+    let response = async { client.response_to("POST").await.unwrap() }.await;
+    assert_eq!((response.status, response.text().as_str()), (413, "too large"));
+}

@@ -1,0 +1,136 @@
+//! Every wait has its limit, and the caller is told which kind of failure it was.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::setup::{PATIENCE, RawServer, Wire, at_rest, before_url};
+use crate::harness::{Answer, Call, Response, Upstream, assert_eventually};
+
+fn assert_timed_out(response: &Response) {
+    assert_eq!((response.status, response.sidekey_error()), (504, Some("upstream_timeout")));
+}
+
+#[tokio::test]
+async fn first_byte_limits_the_wait_for_an_answer() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { first_byte: 200ms }").await;
+    upstream.always(Answer::never());
+    assert_timed_out(&sidekey.get("/api/x").await);
+    assert_timed_out(&Call::post(sidekey.url("/api/x"), "body").send().await);
+    assert_eq!(upstream.request_count(), 2);
+    assert_eventually(PATIENCE, "its connections are closed", async || upstream.open_connections() == 0)
+        .await;
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn first_byte_is_not_renewed_by_a_head_that_comes_byte_by_byte() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { first_byte: 300ms }").await;
+    let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1000));
+    upstream.next(Answer::raw(head).dribbled(1, Duration::from_millis(20)));
+    assert_timed_out(&sidekey.get("/api/x").await);
+}
+
+#[tokio::test]
+async fn first_byte_begins_when_the_request_is_sent_and_again_with_an_interim_answer() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), ", timeouts: { first_byte: 2s, idle: 10s }").await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").await;
+    let (mut upstream, _) = server.accept_request().await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    client.send("hi").await;
+    upstream.until("hi").await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        upstream.send("HTTP/1.1 102 Processing\r\n\r\n").await;
+    }
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(client.until("200 OK\r\nContent-Length: 0\r\n\r\n").await.starts_with("HTTP/1.1 102 "));
+}
+
+#[tokio::test]
+async fn idle_cuts_an_answer_that_stands_still() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
+    for answer in [
+        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n1234").then_hang(),
+        Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n1234").then_hang(),
+    ] {
+        upstream.next(answer);
+        let response = sidekey.get("/api/x").await;
+        assert_eq!((response.status, response.text().as_str(), response.complete), (200, "1234", false));
+    }
+    upstream.next(Answer::raw("HTTP/1.1 200 OK\r\n\r\n1234").then_hang());
+    let mut client = Wire::to(&sidekey).await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(client.rest().await.ends_with("\r\n4\r\n1234\r\n"));
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn idle_ends_an_upload_that_stands_still() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
+    let mut client = sidekey.connect().await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
+    let response = client.response().await;
+    // It is the caller that stands still, and not the upstream.
+    assert_eq!((response.status, response.sidekey_error()), (400, Some("bad_request")));
+    assert_eq!(response.header("connection"), Some("close"));
+    assert_eventually(PATIENCE, "its connection is closed", async || upstream.open_connections() == 0).await;
+    assert!(!upstream.only_request().complete);
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_no_more_of_a_body_is_told_as_its_own_time_out() {
+    let server = RawServer::with_small_buffers();
+    let sidekey = before_url(&server.url(), ", timeouts: { idle: 500ms }").await;
+    let mut client = sidekey.connect().await;
+    let serving = async {
+        let (wire, _) = server.accept_request().await;
+        wire
+    };
+    let sending = async {
+        client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n").await;
+        // More than all buffers on the way hold; the answer may come before all of it is taken.
+        let _ = client.try_send(vec![b'x'; 32 * 1024 * 1024]).await;
+    };
+    let (_wire, ()) = tokio::join!(serving, sending);
+    assert_timed_out(&client.response().await);
+}
+
+#[tokio::test]
+async fn idle_leaves_a_slow_but_steady_answer_alone() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 2s }").await;
+    upstream.next(Answer::ok("123456789").dribbled(40, Duration::from_millis(400)));
+    assert_eq!(sidekey.get("/api/x").await.text(), "123456789");
+}
+
+#[tokio::test]
+async fn total_limits_the_whole_request() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before_url(&upstream.url(), ", timeouts: { total: 300ms }").await;
+    upstream.next(Answer::never());
+    assert_timed_out(&sidekey.get("/api/x").await);
+    upstream.next(Answer::ok("x".repeat(1000)).dribbled(20, Duration::from_millis(20)));
+    let response = sidekey.get("/api/x").await;
+    // In the head or within the body, wherever the end of the time found it.
+    assert!(response.status == 504 || !response.complete);
+    assert_eq!(sidekey.get("/api/x").await.text(), "ok");
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn connect_limits_the_wait_for_a_connection() {
+    // Takes connections and never shakes hands.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let sidekey = before_url(&url, ", timeouts: { connect: 200ms }").await;
+    assert_timed_out(&sidekey.get("/api/x").await);
+    at_rest(&sidekey).await;
+}

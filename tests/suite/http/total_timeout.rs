@@ -1,0 +1,75 @@
+//! `timeouts.total`: all of a request, whatever it spends its time on; and whose failure it is when it is over.
+
+use std::time::Duration;
+
+use super::setup::{RawServer, before_url};
+use crate::harness::{Answer, Call, Http2, Http2Upstream, Sidekey, Upstream, post};
+
+const CIRCUIT: &str = "circuit: { failures: 2, open: 1h }";
+
+#[tokio::test]
+async fn what_the_search_for_a_url_takes_is_a_part_of_it() {
+    // Takes connections, and never says a word of TLS.
+    let silent = RawServer::new().await;
+    let slow = Upstream::plain().await;
+    slow.always(Answer::ok("late").after(Duration::from_millis(700)));
+    let services = format!(
+        "api: {{ upstream: ['{}', '{}'], auth: {{ type: bearer, token: t }}, timeouts: {{ connect: 600ms, total: 1s }} }}",
+        silent.url().replace("http:", "https:"),
+        slow.url(),
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    // 600 ms for the one and 700 ms for the other are more than there is.
+    let response = sidekey.get("/api/x").await;
+    assert_eq!((response.status, response.sidekey_error()), (504, Some("upstream_timeout")));
+    assert_eq!(slow.request_count(), 1);
+}
+
+#[tokio::test]
+async fn an_upstream_that_lets_it_run_out_has_failed() {
+    let upstream = Upstream::plain().await;
+    upstream.always(Answer::never());
+    let more = format!(", timeouts: {{ total: 300ms }}, {CIRCUIT}");
+    let sidekey = before_url(&upstream.url(), &more).await;
+    for _ in 0..2 {
+        assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_timeout"));
+    }
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("overloaded"), "the circuit is open");
+    assert_eq!(upstream.request_count(), 2);
+}
+
+#[tokio::test]
+async fn a_caller_that_lets_it_run_out_has_not_failed_the_upstream() {
+    for protocol in ["http1", "http2"] {
+        let (http1, http2) = (Upstream::plain().await, Http2Upstream::plain().await);
+        let url = if protocol == "http1" { http1.url() } else { http2.url() };
+        for limit in ["total: 500ms", "idle: 500ms", "idle: 500ms, total: 1h"] {
+            let more = format!(", timeouts: {{ {limit} }}, {CIRCUIT}, protocol: {protocol}");
+            let sidekey = before_url(&url, &more).await;
+            let plain = async |head: &str| {
+                let mut caller = sidekey.connect().await;
+                caller.send(format!("POST /api/x HTTP/1.1\r\nHost: x\r\n{head}")).await;
+                let response = caller.response().await;
+                assert_eq!(
+                    (response.status, response.sidekey_error()),
+                    (400, Some("bad_request")),
+                    "{limit}"
+                );
+                assert!(response.text().contains("did not arrive in time"), "{}", response.text());
+            };
+            let by_http2 = async {
+                let mut caller = Http2::open(sidekey.address()).await;
+                let mut stream = caller.begin(post("/api/x")).await;
+                stream.send("123", false).await;
+                assert_eq!(stream.response().await.header("sidekey-error"), Some("bad_request"), "{limit}");
+            };
+            tokio::join!(
+                plain("Content-Length: 10\r\n\r\n123"),
+                plain("Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n7\r\n4"),
+                by_http2,
+            );
+            let response = Call::post(sidekey.url("/api/x"), "whole").send().await;
+            assert_eq!(response.text(), "ok", "{protocol}, {limit}: the circuit is closed");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! WebSocket passes with the credential; no other protocol does.
+
+use super::setup::{PATIENCE, RawServer, Wire, at_rest, before, before_url};
+use crate::harness::{Answer, Upstream, assert_eventually};
+
+const UPGRADE: &str = "GET /api/chat HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                       Authorization: Bearer evil\r\n\r\n";
+
+#[tokio::test]
+async fn a_websocket_carries_the_credential_and_bytes_both_ways() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::switch_to_echo("websocket"));
+    let mut client = Wire::to(&sidekey).await;
+    client.send(UPGRADE).await;
+    let head = client.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
+    assert!(head.to_lowercase().contains("\r\nconnection: upgrade\r\nupgrade: websocket\r\n"), "{head}");
+    let request = upstream.only_request();
+    assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+    assert_eq!(request.header("upgrade").map(str::to_lowercase).as_deref(), Some("websocket"));
+    assert_eq!(request.header("sec-websocket-version"), Some("13"));
+    // What comes now is no request to anybody here.
+    for message in ["hello", "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n", "\u{1}\0\r\n"] {
+        client.send(message).await;
+        assert_eq!(client.until(message).await, message);
+    }
+    assert_eq!(upstream.request_count(), 1);
+    client.finish().await;
+    assert_eq!(client.rest().await, "");
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn bytes_that_come_with_either_head_are_not_lost() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    let mut client = Wire::to(&sidekey).await;
+    client.send(format!("{UPGRADE}early")).await;
+    let (mut upstream, _) = server.accept_request().await;
+    upstream
+        .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nwelcome")
+        .await;
+    client.until("\r\n\r\nwelcome").await;
+    assert_eq!(upstream.until("early").await, "early");
+}
+
+#[tokio::test]
+async fn either_end_of_a_websocket_ends_the_other() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    for caller_first in [true, false] {
+        let mut client = Wire::to(&sidekey).await;
+        client.send(UPGRADE).await;
+        let (mut upstream, _) = server.accept_request().await;
+        upstream
+            .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+            .await;
+        client.until("\r\n\r\n").await;
+        if caller_first {
+            drop(client);
+            assert_eq!(upstream.rest().await, "");
+            drop(upstream);
+        } else {
+            drop(upstream);
+            assert_eq!(client.rest().await, "");
+            drop(client);
+        }
+        at_rest(&sidekey).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_websocket_is_an_answer_like_any_other() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::status(426).header("Sec-WebSocket-Version", "8").body("no"));
+    let mut client = sidekey.connect().await;
+    client.send(UPGRADE).await;
+    assert_eq!(client.response().await.status, 426);
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 200);
+    assert_eq!(upstream.last_request().header("authorization"), Some("Bearer t0ken"));
+}
+
+#[tokio::test]
+async fn no_other_protocol_is_asked_for() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for fields in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: upgrade\r\nUpgrade: TLS/1.2\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n",
+        "Upgrade: websocket\r\n",
+    ] {
+        let mut client = sidekey.connect().await;
+        client.send(format!("GET /api/x HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
+        assert_eq!(client.response().await.status, 200);
+        let names = upstream.last_request().headers.names();
+        assert!(
+            !names.iter().any(|name| ["upgrade", "connection", "http2-settings"].contains(&name.as_str())),
+            "{fields}"
+        );
+    }
+    let mut client = sidekey.connect().await;
+    client.send(UPGRADE.replacen("GET", "POST", 1)).await;
+    assert_eq!(client.response().await.status, 200);
+    assert_eq!(upstream.last_request().header("upgrade"), None);
+}
+
+#[tokio::test]
+async fn a_switch_that_nobody_asked_for_is_a_failure() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    upstream.next(Answer::switch_to_echo("websocket"));
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
+    upstream.next(Answer::switch_to_echo("h2c"));
+    let mut client = sidekey.connect().await;
+    client.send(UPGRADE).await;
+    assert_eq!(client.response().await.sidekey_error(), Some("upstream_protocol"));
+    assert_eventually(PATIENCE, "both connections are closed", async || upstream.open_connections() == 0)
+        .await;
+}

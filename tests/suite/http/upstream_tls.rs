@@ -1,0 +1,96 @@
+//! An upstream must prove who it is before a byte is sent to it.
+
+use super::setup::{RawServer, before_url};
+use crate::harness::{Pki, Sidekey, Upstream};
+
+async fn through(upstream: &Upstream, url: &str, tls: &str) -> Sidekey {
+    let port = upstream.address().port();
+    before_url(&format!("https://{url}:{port}"), &format!(", tls: {{ {tls} }}")).await
+}
+
+async fn assert_refused(upstream: &Upstream, url: &str, tls: &str) {
+    let sidekey = through(upstream, url, tls).await;
+    for _ in 0..2 {
+        let response = sidekey.get("/api/x").await;
+        assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_tls")), "{url} {tls}");
+    }
+    assert_eq!(upstream.request_count(), 0);
+    assert!(upstream.handshakes().iter().all(Result::is_err), "{:?}", upstream.handshakes());
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_for_the_name_is_accepted() {
+    let pki = Pki::new();
+    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let sidekey = through(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
+    assert_eq!(sidekey.get("/api/x").await.text(), "ok");
+    assert_eq!(upstream.only_request().server_name.as_deref(), Some("localhost"));
+    let host = format!("localhost:{}", upstream.address().port());
+    assert_eq!(upstream.only_request().header("host"), Some(host.as_str()));
+}
+
+#[tokio::test]
+async fn an_address_is_verified_as_an_address() {
+    let pki = Pki::new();
+    let ca = format!("ca_file: {}", pki.ca_file());
+    let upstream = Upstream::tls_with(pki.server(&["127.0.0.1"])).await;
+    assert_eq!(through(&upstream, "127.0.0.1", &ca).await.get("/api/x").await.status, 200);
+    assert_eq!(upstream.only_request().server_name, None);
+    assert_refused(&Upstream::tls_with(pki.server(&["127.0.0.2"])).await, "127.0.0.1", &ca).await;
+    assert_refused(&Upstream::tls_with(pki.server(&["localhost"])).await, "127.0.0.1", &ca).await;
+}
+
+#[tokio::test]
+async fn a_server_name_of_its_own_is_asked_for_and_verified() {
+    let pki = Pki::new();
+    let upstream = Upstream::tls_with(pki.server(&["api.example.com"])).await;
+    let tls = format!("ca_file: {}, server_name: api.example.com", pki.ca_file());
+    assert_eq!(through(&upstream, "127.0.0.1", &tls).await.get("/api/x").await.status, 200);
+    assert_eq!(upstream.only_request().server_name.as_deref(), Some("api.example.com"));
+    let other = Upstream::tls_with(pki.server(&["localhost", "127.0.0.1"])).await;
+    assert_refused(&other, "127.0.0.1", &tls).await;
+}
+
+#[tokio::test]
+async fn every_wrong_certificate_is_refused_with_nothing_sent() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let ca = format!("ca_file: {}", pki.ca_file());
+    assert_refused(&Upstream::tls_with(pki.server(&["elsewhere.example"])).await, "localhost", &ca).await;
+    assert_refused(&Upstream::tls_with(pki.expired_server(&["localhost"])).await, "localhost", &ca).await;
+    assert_refused(&Upstream::tls(&pki).await, "localhost", &format!("ca_file: {}", other.ca_file())).await;
+    // The machine's own roots do not know it either.
+    assert_refused(&Upstream::tls(&pki).await, "localhost", "").await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_speak_tls_is_told_so() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url().replace("http://127.0.0.1", "https://localhost"), "").await;
+    let answer = async {
+        let mut wire = server.accept().await;
+        wire.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+        wire.rest().await
+    };
+    let (response, seen) = tokio::join!(sidekey.get("/api/x"), answer);
+    assert_eq!(response.sidekey_error(), Some("upstream_tls"));
+    assert!(!seen.contains("t0ken"));
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_and_connections_kept() {
+    let pki = Pki::new();
+    let upstream = Upstream::tls(&pki).await;
+    let sidekey = through(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
+    for _ in 0..3 {
+        assert_eq!(sidekey.get("/api/x").await.status, 200);
+    }
+    assert_eq!(upstream.connections(), 1);
+    upstream.cut_connections();
+    crate::harness::assert_eventually(super::setup::PATIENCE, "it is closed", async || {
+        upstream.open_connections() == 0
+    })
+    .await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    let kinds: Vec<_> = upstream.handshakes().into_iter().map(Result::unwrap).collect();
+    assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
+}

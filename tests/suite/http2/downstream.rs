@@ -1,0 +1,372 @@
+//! Callers that speak HTTP/2 get what callers of HTTP/1.1 get.
+
+use bytes::Bytes;
+use h2::Reason;
+use http::{Request, StatusCode};
+use nix::sys::signal::Signal;
+use tokio::task::JoinSet;
+
+use crate::harness::{
+    Answer, Frame, Frames, Gate, Http2, Sidekey, Upstream, assert_eventually, fields, get, part, post, rest,
+};
+use crate::suite::http::setup::{RawServer, at_rest, before, before_url};
+
+#[tokio::test]
+async fn a_request_reaches_the_upstream_with_the_credential_and_nothing_of_the_connection() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let request = Request::put("http://sidekey/api/v1/x?a=%20&b")
+        .header("x-one", "1")
+        .header("cookie", "a=1")
+        .header("authorization", "Basic ZXZpbA==")
+        .header("te", "trailers")
+        .header("cookie", "b=2; c=3")
+        .header("x-one", "")
+        .header("x-latin", "caf\u{e9}")
+        .body(());
+    upstream.next(Answer::status(201).header("X-Answer", "Yes").body("made"));
+    let response = caller.call(request.unwrap()).await;
+    assert_eq!((response.status, response.text().as_str()), (201, "made"));
+    assert_eq!((response.header("x-answer"), response.header("content-length")), (Some("Yes"), Some("4")));
+    let head = String::from_utf8(upstream.only_request().raw_head).unwrap();
+    let expected = format!(
+        "PUT /v1/x?a=%20&b HTTP/1.1\r\nHost: {}\r\nx-one: 1\r\nx-one: \r\nx-latin: caf\u{e9}\r\ncookie: a=1; b=2; c=3\r\n\
+         content-length: 0\r\nTE: trailers\r\nConnection: TE\r\nauthorization: Bearer t0ken\r\n\r\n",
+        upstream.address()
+    );
+    assert_eq!(head, expected);
+}
+
+#[tokio::test]
+async fn bodies_and_trailers_pass_both_ways() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let body = "0123456789abcdef".repeat(20_000);
+    for (sized, chunk) in [(true, 0), (false, 1), (false, 7000), (false, 1 << 20)] {
+        let mut request = post("/api/x");
+        if sized {
+            request.headers_mut().insert("content-length", body.len().into());
+        }
+        upstream.next(if chunk == 0 {
+            Answer::ok(body.clone())
+        } else {
+            Answer::ok(body[..body.len() / (7000 / chunk.min(7000))].to_owned())
+                .chunked(chunk)
+                .trailer("X-Sum", "7")
+                .header("Trailer", "X-Sum")
+        });
+        let mut stream = caller.begin(request).await;
+        stream.send(body.clone(), sized).await;
+        if !sized {
+            stream
+                .up
+                .send_trailers([("x-check".parse().unwrap(), "9".parse().unwrap())].into_iter().collect())
+                .unwrap();
+        }
+        let response = stream.response().await;
+        assert_eq!((response.status, response.reset), (200, None));
+        assert!(body.starts_with(&response.text()) && !response.body.is_empty());
+        let seen = upstream.last_request();
+        assert!(seen.complete && seen.text() == body);
+        if sized {
+            assert_eq!(seen.header("content-length"), Some("320000"));
+            assert_eq!(seen.header("transfer-encoding"), None);
+        } else {
+            assert_eq!(seen.trailers.first("x-check"), Some("9"));
+            assert_eq!(response.trailers.get("x-sum").unwrap(), "7");
+            assert_eq!(response.header("trailer"), Some("X-Sum"));
+        }
+    }
+    assert_eq!(upstream.connections(), 1, "the upstream's connection is kept");
+}
+
+#[tokio::test]
+async fn answers_without_a_body_and_interim_ones_pass() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    upstream.next(Answer::ok("12345"));
+    let head = Request::head("http://sidekey/api/x").body(()).unwrap();
+    let response = caller.call(head).await;
+    assert_eq!(
+        (response.status, response.header("content-length"), response.body.len()),
+        (200, Some("5"), 0)
+    );
+    for status in [204, 304, 404, 500, 299] {
+        upstream.next(Answer::status(status).header("ETag", "\"e\""));
+        let response = caller.get("/api/x").await;
+        assert_eq!(
+            (response.status, response.header("etag"), response.body.len()),
+            (status, Some("\"e\""), 0)
+        );
+    }
+    upstream.next(Answer::ok("late").after_informational("103 Early Hints\r\nLink: </a>"));
+    let mut stream = caller.begin(get("/api/x")).await;
+    stream.send(Bytes::new(), true).await;
+    let interim = stream.interim().await;
+    assert_eq!((interim.status().as_u16(), &interim.headers()["link"]), (103, &"</a>".parse().unwrap()));
+    assert_eq!(stream.response().await.text(), "late");
+    // A body that ends with the upstream's connection.
+    upstream.next(Answer::ok("until closed").until_closed());
+    let response = caller.get("/api/x").await;
+    assert_eq!((response.text().as_str(), response.reset), ("until closed", None));
+}
+
+#[tokio::test]
+async fn many_streams_of_one_connection_get_each_its_own_answer() {
+    let upstream = Upstream::plain().await;
+    upstream.answer_with(|request| Answer::ok(format!("{}{}", request.target, request.text())));
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    // How many at a time is agreed on by then.
+    assert_eq!(caller.get("/api/first").await.text(), "/first");
+    let mut calls = JoinSet::new();
+    for number in 0..300 {
+        let mut stream = caller.begin(post(&format!("/api/{number}"))).await;
+        calls.spawn(async move {
+            stream.send(format!(" body {number}"), true).await;
+            assert_eq!(stream.response().await.text(), format!("/{number} body {number}"));
+        });
+    }
+    while let Some(done) = calls.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(upstream.request_count(), 301);
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn an_answer_flows_while_the_request_is_still_open() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), "").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    let (mut upstream, _) = server.accept_request().await;
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let (parts, mut answer) = stream.head().await.unwrap().into_parts();
+    assert_eq!(parts.status, StatusCode::OK);
+    for turn in ["one", "two", "six"] {
+        stream.send(turn, false).await;
+        assert_eq!(upstream.until(&format!("{turn}\r\n")).await, format!("3\r\n{turn}\r\n"));
+        upstream.send(format!("3\r\n{turn}\r\n")).await;
+        assert_eq!(part(&mut answer).await.unwrap(), turn);
+    }
+    stream.send(Bytes::new(), true).await;
+    upstream.until("0\r\n\r\n").await;
+    upstream.send("0\r\nx-status: 0\r\n\r\n").await;
+    assert_eq!(part(&mut answer).await, None);
+    assert_eq!(answer.trailers().await.unwrap().unwrap()["x-status"], "0");
+}
+
+#[tokio::test]
+async fn an_early_answer_ends_an_upload_without_an_error() {
+    let upstream = Upstream::plain().await;
+    upstream.next(Answer::status(413).body("too much").early().close());
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    stream.send("some", false).await;
+    let response = rest(stream.head().await.unwrap()).await;
+    assert_eq!((response.status, response.text().as_str(), response.reset), (413, "too much", None));
+    let reason = std::future::poll_fn(|cx| stream.up.poll_reset(cx)).await.unwrap();
+    assert_eq!(reason, Reason::NO_ERROR);
+    assert_eq!(caller.get("/api/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_small_body_that_comes_after_its_answer_is_taken_in_without_a_reset() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for (path, answer) in [("/api/x", Some(Answer::status(405).body("no").early().close())), ("/nope", None)]
+    {
+        if let Some(answer) = answer {
+            upstream.next(answer);
+        }
+        let mut frames = Frames::open(sidekey.address()).await;
+        let head = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "sidekey"),
+            (":path", path),
+            ("content-length", "4"),
+        ];
+        frames.send(Frame::HEADERS, 4, 1, &fields(&head)).await.unwrap();
+        while frames.until(Frame::DATA).await.expect("an answer").flags & 1 == 0 {}
+        frames.send(Frame::DATA, 1, 1, b"late").await.unwrap();
+        frames.send(Frame::PING, 0, 0, b"whatever").await.unwrap();
+        let frame = loop {
+            let frame = frames.next().await.expect("an open connection");
+            if matches!(frame.kind, Frame::PING | Frame::RESET | Frame::GOAWAY) {
+                break frame;
+            }
+        };
+        assert_eq!(frame.kind, Frame::PING, "{path}: {frame:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_sidekey_refuses_is_a_problem_document() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let trace = Request::builder().method("TRACE").uri("http://sidekey/api/x").body(()).unwrap();
+    let tunnel = Request::connect("upstream:443").body(()).unwrap();
+    let mut two_hosts = get("/api/x");
+    two_hosts.headers_mut().insert("host", "other".parse().unwrap());
+    for (request, status, reason) in [
+        (get("/nope"), 404, "unknown_service"),
+        (trace, 403, "forbidden"),
+        (tunnel, 400, "bad_request"),
+        (two_hosts, 400, "bad_request"),
+    ] {
+        let response = caller.call(request).await;
+        assert_eq!((response.status, response.header("sidekey-error")), (status, Some(reason)));
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
+        assert!(response.text().contains(reason) && response.header("connection").is_none());
+        assert!(sidekey.metric("sidekey_request_errors_total", &[("reason", reason)]).await.unwrap() > 0.0);
+    }
+    assert_eq!(upstream.request_count(), 0);
+}
+
+#[tokio::test]
+async fn a_grpc_call_that_sidekey_refuses_gets_a_grpc_status() {
+    let sidekey = before_url("http://127.0.0.1:1", "").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for (path, status, reason) in [("/nope", "12", "unknown_service"), ("/api/S/M", "14", "upstream_connect")]
+    {
+        let mut request = post(path);
+        request.headers_mut().insert("content-type", "application/grpc+proto".parse().unwrap());
+        let response = caller.call(request).await;
+        assert_eq!((response.status, response.header("grpc-status")), (200, Some(status)));
+        assert_eq!(response.header("sidekey-error"), Some(reason));
+        assert_eq!(response.header("grpc-message"), Some(format!("sidekey: {reason}").as_str()));
+        assert_eq!((response.body.len(), response.header("content-length")), (0, None));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_cancels_ends_its_upstream_request_and_no_other() {
+    let upstream = Upstream::plain().await;
+    let gate = Gate::closed();
+    upstream.next(Answer::never());
+    upstream.next(Answer::ok("other").held_by(&gate));
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut cancelled = caller.begin(get("/api/cancelled")).await;
+    cancelled.send(Bytes::new(), true).await;
+    upstream.received(1).await;
+    let mut other = caller.begin(get("/api/other")).await;
+    other.send(Bytes::new(), true).await;
+    upstream.received(2).await;
+    cancelled.up.send_reset(Reason::CANCEL);
+    assert_eventually(std::time::Duration::from_secs(20), "the upstream is told", async || {
+        upstream.requests()[0].abandoned
+    })
+    .await;
+    gate.open();
+    assert_eq!(other.response().await.text(), "other");
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn half_an_answer_is_not_taken_for_a_whole_one() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for answer in [
+        Answer::ok("0123456789").cut_at(5),
+        Answer::ok("0123456789").chunked(4).cut_at(8),
+        Answer::ok("0123456789").cut_at(5).then_reset(),
+    ] {
+        upstream.next(answer);
+        let response = caller.get("/api/x").await;
+        assert_eq!((response.status, response.reset), (200, Some(Reason::INTERNAL_ERROR)));
+    }
+    assert_eq!(caller.get("/api/x").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_caller_that_reads_nothing_holds_back_its_own_stream_only() {
+    let server = RawServer::with_small_buffers();
+    let sidekey = before_url(&server.url(), "").await;
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(16 * 1024).initial_connection_window_size(1 << 20);
+    let mut caller = Http2::open_with(sidekey.address(), &builder).await;
+    let mut slow = caller.begin(get("/api/slow")).await;
+    slow.send(Bytes::new(), true).await;
+    let (mut upstream, _) = server.accept_request().await;
+    let size = 64 << 20;
+    upstream.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")).await;
+    let mut body = slow.head().await.unwrap().into_body();
+    // Far more than all buffers on the way hold: it cannot be taken.
+    let flood = async { upstream.send(vec![b'x'; size]).await };
+    tokio::pin!(flood);
+    let other = async {
+        let mut fast = caller.begin(get("/api/fast")).await;
+        fast.send(Bytes::new(), true).await;
+        let (mut upstream, _) = server.accept_request().await;
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        assert_eq!(fast.response().await.text(), "ok");
+    };
+    tokio::select! {
+        () = &mut flood => panic!("64 MiB were taken for a caller that reads nothing"),
+        () = other => {}
+    }
+    let mut seen = 0;
+    let read = async {
+        while let Some(part) = part(&mut body).await {
+            seen += part.len();
+        }
+    };
+    tokio::join!(flood, read);
+    assert_eq!(seen, size);
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_says_so_and_finishes_what_it_has_begun() {
+    let upstream = Upstream::plain().await;
+    let gate = Gate::closed();
+    upstream.next(Answer::ok("first half, second half").body_held_at(10, &gate));
+    let mut sidekey = before(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
+    frames.send(Frame::HEADERS, 5, 1, &fields(&head)).await.unwrap();
+    frames.until(Frame::DATA).await.unwrap();
+    let idle = Http2::open(sidekey.address()).await;
+    sidekey.signal(Signal::SIGTERM);
+    let goaway = frames.until(Frame::GOAWAY).await.expect("GOAWAY");
+    assert_eq!(goaway.reason(), Reason::NO_ERROR);
+    gate.open();
+    assert_eq!(frames.until(Frame::DATA).await.expect("the rest").payload, b", second half");
+    assert_eq!(sidekey.ended().await.code(), Some(0));
+    idle.driver.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_begins_with_its_preface_however_it_arrives() {
+    let upstream = Upstream::plain().await;
+    let sidekey: Sidekey = before(&upstream).await;
+    let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
+    let all = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        crate::harness::frame(Frame::SETTINGS, 0, 0, b""),
+        crate::harness::frame(Frame::HEADERS, 5, 1, &fields(&head)),
+    ]
+    .concat();
+    for size in [1, 10, 18, 20, all.len()] {
+        let mut frames = Frames::bare(sidekey.address()).await;
+        for piece in all.chunks(size) {
+            frames.send_bytes(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(frames.until(Frame::DATA).await.expect("an answer").payload, b"ok");
+    }
+    // Later it is no request.
+    let mut client = sidekey.connect().await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 200);
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 400);
+}

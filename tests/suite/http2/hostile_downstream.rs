@@ -1,0 +1,263 @@
+//! Callers that break the rules of HTTP/2, or use them to wear the proxy out.
+
+use h2::Reason;
+
+use crate::harness::{Answer, Frame, Frames, Http2, Upstream, fields, frame};
+use crate::suite::http::setup::{RawServer, at_rest, before, before_url};
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// The pseudo-header fields of a request to the service, and these.
+fn head(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let pseudo = [(":method", method), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
+    fields(&[&pseudo, more].concat())
+}
+
+#[tokio::test]
+async fn a_malformed_request_ends_its_stream_and_reaches_nobody() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let whole = |fields: &[(&str, &str)]| fields_of(fields);
+    let cases = [
+        ("Transfer-Encoding", head("POST", &[("transfer-encoding", "chunked")])),
+        ("Connection", head("GET", &[("connection", "x-one")])),
+        ("Upgrade", head("GET", &[("upgrade", "websocket")])),
+        ("Proxy-Connection", head("GET", &[("proxy-connection", "close")])),
+        ("TE", head("GET", &[("te", "gzip")])),
+        ("upper case", head("GET", &[("X-Upper", "1")])),
+        ("space in a name", head("GET", &[("x one", "1")])),
+        ("line feed in a value", head("GET", &[("x-one", "1\r\nx-two: 2")])),
+        ("zero in a value", head("GET", &[("x-one", "1\0")])),
+        ("no method", whole(&[(":scheme", "http"), (":path", "/api/x"), (":authority", "a")])),
+        ("no path", whole(&[(":method", "GET"), (":scheme", "http"), (":authority", "a")])),
+        ("two paths", head("GET", &[(":path", "/other")])),
+        ("unknown pseudo field", head("GET", &[(":evil", "1")])),
+        ("a response's", head("GET", &[(":status", "200")])),
+        (
+            "pseudo field after others",
+            whole(&[(":method", "GET"), ("x", "1"), (":path", "/"), (":scheme", "http")]),
+        ),
+        (
+            "line feed in the path",
+            whole(&[
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", "a"),
+                (":path", "/api/x\r\nx: 1"),
+            ]),
+        ),
+        (
+            "space in the path",
+            whole(&[
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", "a"),
+                (":path", "/api/x HTTP/1.1"),
+            ]),
+        ),
+        (
+            "line feed in the method",
+            whole(&[
+                (":method", "GET / HTTP/1.1\r\n"),
+                (":scheme", "http"),
+                (":authority", "a"),
+                (":path", "/"),
+            ]),
+        ),
+        (
+            "line feed in the authority",
+            whole(&[
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", "a\r\nx: 1"),
+                (":path", "/api/x"),
+            ]),
+        ),
+        ("a protocol without CONNECT", head("GET", &[(":protocol", "websocket")])),
+        (
+            "a WebSocket that leads nowhere",
+            whole(&[
+                (":method", "CONNECT"),
+                (":scheme", "http"),
+                (":authority", "a"),
+                (":protocol", "websocket"),
+            ]),
+        ),
+        ("two protocols", head("CONNECT", &[(":protocol", "websocket"), (":protocol", "websocket")])),
+        ("a length without a body", head("POST", &[("content-length", "5")])),
+        ("a length that is none", head("POST", &[("content-length", "+0")])),
+    ];
+    for (what, block) in cases {
+        let mut frames = Frames::open(sidekey.address()).await;
+        frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &block).await.unwrap();
+        loop {
+            let frame = frames.next().await.unwrap_or_else(|| panic!("{what}: closed without a word"));
+            match frame.kind {
+                Frame::RESET | Frame::GOAWAY => {
+                    break assert_eq!(frame.reason(), Reason::PROTOCOL_ERROR, "{what}");
+                }
+                Frame::HEADERS => panic!("{what}: it was answered"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(upstream.request_count(), 0);
+}
+
+fn fields_of(all: &[(&str, &str)]) -> Vec<u8> {
+    fields(all)
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_as_long_as_it_says_never_becomes_a_whole_request() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for (length, body) in [("5", &b"hello, world"[..]), ("50", b"hello")] {
+        let mut frames = Frames::open(sidekey.address()).await;
+        let block = head("POST", &[("content-length", length)]);
+        frames.send(Frame::HEADERS, END_HEADERS, 1, &block).await.unwrap();
+        frames.send(Frame::DATA, END_STREAM, 1, body).await.unwrap();
+        let reset = frames.until(Frame::RESET).await.expect("a reset");
+        assert_eq!(reset.reason(), Reason::PROTOCOL_ERROR);
+    }
+    at_rest(&sidekey).await;
+    assert!(upstream.requests().iter().all(|request| !request.complete));
+}
+
+#[tokio::test]
+async fn a_trailer_in_the_slot_of_the_credential_is_refused() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    frames.send(Frame::HEADERS, END_HEADERS, 1, &head("POST", &[])).await.unwrap();
+    frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
+    let trailers = fields(&[("authorization", "Bearer evil")]);
+    frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &trailers).await.unwrap();
+    frames.until(Frame::DATA).await.expect("a refusal");
+    at_rest(&sidekey).await;
+    assert!(upstream.requests().iter().all(|request| !request.complete && request.trailers.0.is_empty()));
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn streams_that_are_reset_as_soon_as_they_are_opened_end_the_connection() {
+    let upstream = Upstream::plain().await;
+    upstream.always(Answer::never());
+    let sidekey = before(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    let block = head("GET", &[]);
+    let burst: Vec<u8> = (0..5000_u32)
+        .flat_map(|number| {
+            let stream = 2 * number + 1;
+            let open = frame(Frame::HEADERS, END_STREAM | END_HEADERS, stream, &block);
+            [open, frame(Frame::RESET, 0, stream, &8_u32.to_be_bytes())].concat()
+        })
+        .collect();
+    let _ = frames.send_bytes(&burst).await;
+    let goaway = frames.until(Frame::GOAWAY).await;
+    // The answer may be lost in a reset, because there is more to read.
+    assert!(goaway.is_none_or(|goaway| goaway.reason() == Reason::ENHANCE_YOUR_CALM));
+    at_rest(&sidekey).await;
+    assert!(upstream.request_count() < 500, "{}", upstream.request_count());
+}
+
+#[tokio::test]
+async fn no_more_streams_than_agreed_are_served_at_a_time() {
+    let upstream = Upstream::plain().await;
+    upstream.always(Answer::never());
+    let sidekey = before(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    let block = head("GET", &[]);
+    for number in 0..200 {
+        frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, &block).await.unwrap();
+    }
+    for _ in 128..200 {
+        assert_eq!(frames.until(Frame::RESET).await.expect("a reset").reason(), Reason::REFUSED_STREAM);
+    }
+    upstream.received(128).await;
+    assert_eq!(upstream.request_count(), 128);
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_not_collected() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    frames.send(Frame::HEADERS, END_STREAM, 1, &head("GET", &[])).await.unwrap();
+    let piece = fields(&[("x-flood", &"x".repeat(4000))]);
+    let mut sent = 0;
+    while frames.send(Frame::CONTINUATION, 0, 1, &piece).await.is_ok() {
+        sent += 1;
+        assert!(sent < 10_000, "40 MB of one head were taken");
+    }
+    assert_eq!(upstream.request_count(), 0);
+    assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut request = crate::harness::get("/api/x");
+    for number in 0..20 {
+        request.headers_mut().insert(
+            http::HeaderName::try_from(format!("x-{number}")).unwrap(),
+            "x".repeat(4000).parse().unwrap(),
+        );
+    }
+    let response = caller.call(request).await;
+    assert!(response.status == 431 || response.reset.is_some(), "{response:?}");
+    assert_eq!(caller.get("/api/x").await.status, 200);
+    let mut request = crate::harness::get("/api/x");
+    for number in 0..200 {
+        let name = http::HeaderName::try_from(format!("x-{number}")).unwrap();
+        request.headers_mut().insert(name, "x".parse().unwrap());
+    }
+    let response = caller.call(request).await;
+    assert_eq!((response.status, response.header("sidekey-error")), (413, Some("too_large")));
+    assert_eq!(upstream.request_count(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_is_given_up() {
+    let server = RawServer::new().await;
+    let sidekey = before_url(&server.url(), ", timeouts: { idle: 200ms }").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(crate::harness::post("/api/x")).await;
+    stream.send("some", false).await;
+    let (_upstream, _) = server.accept_request().await;
+    let response = stream.response().await;
+    assert_eq!((response.status, response.header("sidekey-error")), (400, Some("bad_request")));
+}
+
+#[tokio::test]
+async fn a_caller_that_never_makes_room_is_given_up() {
+    let upstream = Upstream::plain().await;
+    upstream.always(Answer::ok(vec![b'x'; 1 << 20]));
+    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &head("GET", &[])).await.unwrap();
+    assert_eq!(frames.until(Frame::RESET).await.expect("a reset").stream, 1);
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn floods_of_pings_and_settings_neither_pile_up_nor_stop_the_others() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    let one = [frame(Frame::PING, 0, 0, &[7; 8]), frame(Frame::SETTINGS, 0, 0, b"")].concat();
+    let burst = one.repeat(10_000);
+    // Answers are not read: sooner or later it does not read either, or closes.
+    let flood = async { while frames.send_bytes(&burst).await.is_ok() {} };
+    let other = async {
+        let mut caller = Http2::open(sidekey.address()).await;
+        for _ in 0..50 {
+            assert_eq!(caller.get("/api/x").await.status, 200);
+        }
+    };
+    tokio::select! { () = flood => {}, () = other => {} }
+    assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.status, 200);
+}

@@ -1,0 +1,9 @@
+//! HTTP/2 on both sides: callers, upstreams, retries, WebSockets, and hostile or broken peers.
+
+mod downstream;
+mod hostile_downstream;
+mod retries;
+mod sensitive_fields;
+mod upstream;
+mod upstream_faults;
+mod websockets;

@@ -1,0 +1,266 @@
+//! HTTP/2 together with what else an upstream may be: one whose tokens are taken back, one of several, one that refuses.
+
+use h2::Reason;
+use http::Request;
+use tokio::net::TcpListener;
+
+use crate::harness::{
+    Call, Frame, Frames, Http2, Http2Upstream, RefusingPort, Sidekey, TokenEndpoint, fields, post,
+};
+use crate::suite::http::setup::one_worker;
+
+/// Upstreams of one service that take the live tokens of an endpoint only, and Sidekey before them with the first of them.
+async fn guarded(upstreams: &[&Http2Upstream]) -> (TokenEndpoint, Sidekey) {
+    let endpoint = TokenEndpoint::plain().await;
+    for upstream in upstreams {
+        upstream.guarded(endpoint.live());
+    }
+    let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
+    let services = format!(
+        "api: {{ upstream: [{}], protocol: http2, auth: {{ type: oauth2, grant_type: client_credentials, \
+         token_url: '{}', client_id: me, client_secret: s3cret, min_refresh_interval: 1ms }} }}",
+        urls.join(", "),
+        endpoint.url(),
+    );
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    (endpoint, sidekey)
+}
+
+/// Takes all tokens back, a moment after the last refresh.
+async fn revoke(endpoint: &TokenEndpoint) {
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    endpoint.revoke_all();
+}
+
+async fn replayed(sidekey: &Sidekey) -> Option<f64> {
+    sidekey.metric("sidekey_upstream_retries_total", &[("result", "success")]).await
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_replaced_and_the_request_sent_again_by_http2() {
+    let upstream = Http2Upstream::plain().await;
+    let (endpoint, sidekey) = guarded(&[&upstream]).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for length in [0, 1, 1000, 50_000] {
+        let body = "x".repeat(length);
+        for has_length in [true, false] {
+            revoke(&endpoint).await;
+            let mut request = Request::post("http://sidekey/api/x");
+            if has_length {
+                request = request.header("content-length", length);
+            }
+            let mut stream = caller.begin(request.body(()).unwrap()).await;
+            stream.send(body.clone(), true).await;
+            let response = stream.response().await;
+            assert_eq!((response.status, response.text().as_str()), (200, "ok"), "{length} bytes");
+        }
+        revoke(&endpoint).await;
+        assert_eq!(Call::post(sidekey.url("/api/x"), body.clone()).send().await.text(), "ok");
+        let requests = upstream.requests();
+        for request in &requests[requests.len() - 6..] {
+            assert!(request.complete && request.body == body.as_bytes(), "{length} bytes, all of them");
+        }
+    }
+    revoke(&endpoint).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    stream.send("body", false).await;
+    stream
+        .up
+        .send_trailers([("x-sum".parse().unwrap(), "7".parse().unwrap())].into_iter().collect())
+        .unwrap();
+    assert_eq!(stream.response().await.text(), "ok");
+    for request in &upstream.requests()[24..] {
+        assert!(request.body == b"body" && request.trailers["x-sum"] == "7");
+    }
+    assert_eq!((upstream.requests().len(), replayed(&sidekey).await), (26, Some(13.0)));
+}
+
+#[tokio::test]
+async fn a_body_too_long_to_be_held_gets_its_401_and_the_next_request_the_new_token() {
+    let upstream = Http2Upstream::plain().await;
+    let (endpoint, sidekey) = guarded(&[&upstream]).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    revoke(&endpoint).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    stream.send("x".repeat(500_000), true).await;
+    let response = stream.response().await;
+    assert_eq!((response.status, response.header("sidekey-error")), (401, None), "it is the upstream's own");
+    assert_eq!(upstream.last_request().body.len(), 500_000);
+    assert_eq!(caller.get("/api/x").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn several_urls_by_http2_take_turns_each_on_connections_of_its_own() {
+    let (one, two) = (Http2Upstream::plain().await, Http2Upstream::plain().await);
+    let nobody = RefusingPort::new();
+    let services = format!(
+        "api: {{ upstream: ['http://{}', '{}/one', '{}/two'], protocol: http2, auth: {{ type: bearer, token: t0ken }} }}",
+        nobody.address,
+        one.url(),
+        two.url()
+    );
+    let config = Sidekey::configuration_serving(&services).replacen("listen:", "threads: 1\nlisten:", 1);
+    let sidekey = Sidekey::configured(&config).start().await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for number in 0..12 {
+        let mut stream = caller.begin(post("/api/x")).await;
+        stream.send(format!("{number}"), true).await;
+        assert_eq!(stream.response().await.text(), "ok");
+        assert_eq!(Call::post(sidekey.url("/api/x"), format!("{number}")).send().await.text(), "ok");
+    }
+    let mut bodies = Vec::new();
+    for (upstream, base) in [(&one, "/one"), (&two, "/two")] {
+        let requests = upstream.requests();
+        assert!(requests.len() >= 8, "{} of 24", requests.len());
+        assert_eq!(upstream.connections(), 1);
+        for request in requests {
+            assert_eq!(request.uri.to_string(), format!("http://{}{base}/x", upstream.address()));
+            assert_eq!(request.headers["authorization"], "Bearer t0ken");
+            bodies.push(String::from_utf8(request.body).unwrap().parse::<usize>().unwrap());
+        }
+    }
+    bodies.sort_unstable();
+    assert_eq!(bodies, (0..24).map(|number| number / 2).collect::<Vec<_>>(), "each once");
+}
+
+#[tokio::test]
+async fn a_token_taken_back_is_replaced_before_several_urls_too() {
+    let (one, two) = (Http2Upstream::plain().await, Http2Upstream::plain().await);
+    let (endpoint, sidekey) = guarded(&[&one, &two]).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for _ in 0..6 {
+        revoke(&endpoint).await;
+        let mut stream = caller.begin(post("/api/x")).await;
+        stream.send("body", true).await;
+        assert_eq!(stream.response().await.text(), "ok");
+    }
+    assert_eq!(replayed(&sidekey).await, Some(6.0));
+    let all = [one.requests(), two.requests()].concat();
+    assert!(all.len() == 12 && all.iter().all(|request| request.body == b"body"));
+}
+
+#[tokio::test]
+async fn a_request_that_one_url_did_not_act_on_goes_to_another_where_the_first_is_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = Http2Upstream::plain().await;
+    let services = format!(
+        "api: {{ upstream: ['http://{}/one', '{}/two'], protocol: http2, auth: {{ type: bearer, token: t0ken }} }}",
+        listener.local_addr().unwrap(),
+        other.url()
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    stream.send("one, ", false).await;
+    let mut frames = Frames::accepted(listener.accept().await.unwrap().0).await;
+    asked(&mut frames).await;
+    assert_eq!(frames.until(Frame::DATA).await.unwrap().payload, b"one, ");
+    drop(listener);
+    let goaway = [0_u32.to_be_bytes(), u32::from(Reason::NO_ERROR).to_be_bytes()].concat();
+    frames.send(Frame::GOAWAY, 0, 0, &goaway).await.unwrap();
+    other.received(1).await;
+    stream.send("two", true).await;
+    assert_eq!(stream.response().await.text(), "ok");
+    let request = other.last_request();
+    assert_eq!((request.uri.path(), request.body.as_slice()), ("/two/x", &b"one, two"[..]));
+    assert_eq!(request.headers["authorization"], "Bearer t0ken");
+}
+
+/// The head of the next request.
+async fn asked(frames: &mut Frames) -> u32 {
+    frames.until(Frame::HEADERS).await.expect("a request").stream
+}
+
+async fn say_ok(frames: &mut Frames, stream: u32) {
+    frames.send(Frame::HEADERS, 4 | 1, stream, &fields(&[(":status", "204")])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_by_http2_that_was_not_acted_on_is_sent_again_and_one_that_may_have_been_is_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let sidekey = one_worker(&url, ", protocol: http2").await;
+    let address = sidekey.address();
+    let call = || {
+        tokio::spawn(async move {
+            let mut caller = Http2::open(address).await;
+            let mut stream = caller.begin(post("/api/x")).await;
+            stream.send("body", true).await;
+            stream.response().await
+        })
+    };
+    let (calling, accepted) = (call(), listener.accept().await.unwrap().0);
+    let mut frames = Frames::accepted(accepted).await;
+    let stream = asked(&mut frames).await;
+    let refused = u32::from(Reason::REFUSED_STREAM).to_be_bytes();
+    frames.send(Frame::RESET, 0, stream, &refused).await.unwrap();
+    let stream = asked(&mut frames).await;
+    say_ok(&mut frames, stream).await;
+    assert_eq!(calling.await.unwrap().status, 204);
+    // Two at once: the connection goes away with the first read and the second not.
+    let first = call();
+    let read = asked(&mut frames).await;
+    let second = call();
+    asked(&mut frames).await;
+    let goaway = [read.to_be_bytes(), u32::from(Reason::NO_ERROR).to_be_bytes()].concat();
+    frames.send(Frame::GOAWAY, 0, 0, &goaway).await.unwrap();
+    let mut next = Frames::accepted(listener.accept().await.unwrap().0).await;
+    let stream = asked(&mut next).await;
+    say_ok(&mut next, stream).await;
+    assert_eq!(second.await.unwrap().status, 204);
+    // The first may have been acted on: with its connection gone it is not sent again.
+    drop(frames);
+    let response = first.await.unwrap();
+    assert_eq!((response.status, response.header("sidekey-error")), (502, Some("upstream_protocol")));
+    // Refused again and again: the caller is told.
+    let third = call();
+    for _ in 0..2 {
+        let stream = asked(&mut next).await;
+        next.send(Frame::RESET, 0, stream, &refused).await.unwrap();
+    }
+    assert_eq!(third.await.unwrap().header("sidekey-error"), Some("upstream_protocol"));
+}
+
+#[tokio::test]
+async fn what_has_gone_out_of_a_body_goes_out_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let sidekey = one_worker(&url, ", protocol: http2, replay_on_401: false").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/x")).await;
+    let mut frames = Frames::accepted(listener.accept().await.unwrap().0).await;
+    for number in 0..2 {
+        stream.send(format!("part {number}, "), false).await;
+        if number == 0 {
+            asked(&mut frames).await;
+        }
+        assert_eq!(frames.until(Frame::DATA).await.unwrap().payload, format!("part {number}, ").as_bytes());
+    }
+    let goaway = [0_u32.to_be_bytes(), u32::from(Reason::NO_ERROR).to_be_bytes()].concat();
+    frames.send(Frame::GOAWAY, 0, 0, &goaway).await.unwrap();
+    let mut next = Frames::accepted(listener.accept().await.unwrap().0).await;
+    let number = asked(&mut next).await;
+    stream.send("part 2", true).await;
+    let mut body = Vec::new();
+    while !body.ends_with(b"part 2") {
+        body.extend(next.until(Frame::DATA).await.expect("more of the body").payload);
+    }
+    assert_eq!(body, b"part 0, part 1, part 2");
+    say_ok(&mut next, number).await;
+    assert_eq!(stream.response().await.status, 204);
+    // More than is held is gone, and the caller told.
+    let mut stream = caller.begin(post("/api/x")).await;
+    let number = asked(&mut next).await;
+    let window = [(1_u32 << 20).to_be_bytes()].concat();
+    next.send(Frame::WINDOW_UPDATE, 0, 0, &window).await.unwrap();
+    next.send(Frame::WINDOW_UPDATE, 0, number, &window).await.unwrap();
+    stream.send("x".repeat(200_000), false).await;
+    let mut seen = 0;
+    while seen < 200_000 {
+        seen += next.until(Frame::DATA).await.expect("more of the body").payload.len();
+    }
+    let refused = u32::from(Reason::REFUSED_STREAM).to_be_bytes();
+    next.send(Frame::RESET, 0, number, &refused).await.unwrap();
+    let response = stream.response().await;
+    assert_eq!((response.status, response.header("sidekey-error")), (502, Some("upstream_protocol")));
+}

@@ -1,0 +1,273 @@
+//! Upstreams that speak HTTP/2: `protocol` decides, and every caller is served by the same rules.
+
+use bytes::Bytes;
+use h2::Reason;
+use http::Request;
+use tokio::task::JoinSet;
+
+use crate::harness::{
+    Answer, Call, Http2, Http2Upstream, Pki, Sidekey, Upstream, assert_eventually, get, part, post,
+};
+use crate::suite::http::setup::{at_rest, before_url, one_worker, said};
+
+const HTTP2: &str = ", protocol: http2";
+
+/// A service `api` with an HTTPS upstream of this authority.
+async fn behind(pki: &Pki, url: &str, more: &str) -> Sidekey {
+    one_worker(url, &format!(", tls: {{ ca_file: '{}' }}{more}", pki.ca_file())).await
+}
+
+#[tokio::test]
+async fn a_request_of_either_version_arrives_the_same() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&format!("{}/base", upstream.url()), HTTP2).await;
+    let authority = upstream.address().to_string();
+    let call = Call::new("PATCH", sidekey.url("/api/x?y=%20&z"))
+        .header("X-One", "1")
+        .header("Cookie", "a=1")
+        .header("Connection", "x-hop")
+        .header("X-Hop", "2")
+        .header("TE", "trailers")
+        .header("Authorization", "Basic ZXZpbA==")
+        .body("hello");
+    assert_eq!(call.send().await.text(), "ok");
+    let mut caller = Http2::open(sidekey.address()).await;
+    let request = Request::patch("http://sidekey/api/x?y=%20&z")
+        .header("x-one", "1")
+        .header("cookie", "a=1")
+        .header("te", "trailers")
+        .header("authorization", "Basic ZXZpbA==")
+        .header("content-length", "5");
+    let mut stream = caller.begin(request.body(()).unwrap()).await;
+    stream.send("hello", true).await;
+    assert_eq!(stream.response().await.text(), "ok");
+    let seen = upstream.requests();
+    assert_eq!(seen.len(), 2);
+    for request in seen {
+        assert_eq!(request.method, "PATCH");
+        assert_eq!(request.uri.to_string(), format!("http://{authority}/base/x?y=%20&z"));
+        let mut fields: Vec<_> =
+            request.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                ("authorization", "Bearer t0ken"),
+                ("content-length", "5"),
+                ("cookie", "a=1"),
+                ("te", "trailers"),
+                ("x-one", "1")
+            ]
+        );
+        assert_eq!((request.body.as_slice(), request.complete), (&b"hello"[..], true));
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn bodies_and_trailers_pass_both_ways() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let body = "0123456789abcdef".repeat(40_000);
+    for chunk in [1000, 100_000] {
+        let call = Call::post(sidekey.url("/api/echo"), body.clone()).chunked(chunk).trailer("X-Check", "9");
+        let response = call.send().await;
+        assert!(response.complete && response.text() == body);
+        assert_eq!(response.trailers.first("x-check"), Some("9"));
+        assert_eq!((response.header("x-echo"), response.header("content-length")), (Some("1"), None));
+    }
+    let response = Call::post(sidekey.url("/api/echo"), body.clone()).send().await;
+    assert!(response.complete && response.text() == body);
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/echo")).await;
+    let mut answer = stream.head().await.unwrap().into_body();
+    let mut seen = Vec::new();
+    let sending = async {
+        stream.send(body.clone(), false).await;
+        let trailers = [("x-check".parse().unwrap(), "9".parse().unwrap())];
+        stream.up.send_trailers(trailers.into_iter().collect()).unwrap();
+    };
+    let reading = async {
+        while let Some(part) = part(&mut answer).await {
+            seen.extend_from_slice(&part);
+        }
+    };
+    tokio::join!(sending, reading);
+    assert!(seen == body.as_bytes());
+    assert_eq!(answer.trailers().await.unwrap().unwrap()["x-check"], "9");
+    // A length and trailers.
+    let response = Call::get(sidekey.url("/api/sized-trailers")).send().await;
+    assert_eq!((response.text().as_str(), response.trailers.first("x-sum")), ("ok", Some("7")));
+    let response = caller.get("/api/sized-trailers").await;
+    assert_eq!((response.text().as_str(), &response.trailers["x-sum"]), ("ok", &"7".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn answers_without_a_body_and_interim_ones_pass() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut plain = sidekey.connect().await;
+    for status in [200, 204, 304, 404, 599] {
+        plain.send(format!("GET /api/status/{status} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let response = plain.response().await;
+        assert_eq!(
+            (response.status, response.header("etag"), response.body.len()),
+            (status, Some("\"e\""), 0)
+        );
+        let response = caller.get(&format!("/api/status/{status}")).await;
+        assert_eq!(
+            (response.status, response.header("etag"), response.body.len()),
+            (status, Some("\"e\""), 0)
+        );
+        assert_eq!(response.header("content-length"), None);
+    }
+    plain.send("HEAD /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let response = plain.response_to("HEAD").await.unwrap();
+    assert_eq!((response.status, response.header("content-length")), (200, Some("2")));
+    plain.send("GET /api/hints HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let response = plain.response().await;
+    assert_eq!((response.text().as_str(), response.informational.len()), ("late", 1));
+    assert_eq!(response.informational[0].1.first("link"), Some("</a>"));
+    let mut stream = caller.begin(get("/api/hints")).await;
+    stream.send(Bytes::new(), true).await;
+    assert_eq!(stream.interim().await.status(), 103);
+    assert_eq!(stream.response().await.text(), "late");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_only_a_head_stays_one() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/trailers-only")).await;
+    stream.send("call", true).await;
+    let head = stream.head().await.unwrap();
+    assert!(head.body().is_end_stream(), "one frame, which is what gRPC calls Trailers-Only");
+    assert_eq!(head.headers()["grpc-status"], "5");
+    assert!(head.headers().get("content-length").is_none());
+}
+
+#[tokio::test]
+async fn what_came_by_http2_goes_by_http2_where_tls_agrees_and_all_else_by_http1() {
+    let pki = Pki::new();
+    let both = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    let sidekey = behind(&pki, &both.url(), "").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for _ in 0..3 {
+        assert_eq!(caller.get("/api/x").await.text(), "ok");
+    }
+    assert_eq!((both.requests().len(), both.connections()), (3, 1));
+    assert_eq!(both.last_request().uri.scheme_str(), Some("https"));
+    // The same server offers HTTP/1.1, and speaks only HTTP/2: nothing that came by HTTP/1.1 may find it.
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
+
+    let old = Upstream::tls(&pki).await;
+    let sidekey = behind(&pki, &old.url(), "").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for _ in 0..3 {
+        assert_eq!(caller.get("/api/x").await.text(), "ok");
+    }
+    assert_eq!(sidekey.get("/api/x").await.text(), "ok");
+    assert_eq!((old.request_count(), old.connections()), (4, 1), "one pool for what came either way");
+    let plain = Upstream::plain().await;
+    let sidekey = before_url(&plain.url(), "").await;
+    assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn protocol_http1_and_http2_leave_no_choice() {
+    let pki = Pki::new();
+    let both = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    let sidekey = behind(&pki, &both.url(), HTTP2).await;
+    assert_eq!(sidekey.get("/api/x").await.text(), "ok");
+    assert_eq!(both.requests().len(), 1);
+    let old = Upstream::tls(&pki).await;
+    let sidekey = behind(&pki, &old.url(), HTTP2).await;
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
+    said(&sidekey, "does not negotiate HTTP/2").await;
+    let sidekey = behind(&pki, &old.url(), ", protocol: http1").await;
+    assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_websocket_goes_by_http1_or_is_refused() {
+    let upstream = Upstream::plain().await;
+    upstream.always(Answer::switch_to_echo("websocket"));
+    let switch = "GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let sidekey = before_url(&upstream.url(), "").await;
+    let mut client = sidekey.connect().await;
+    client.send(switch).await;
+    assert_eq!(client.head().await.0, 101);
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let mut client = sidekey.connect().await;
+    client.send(switch).await;
+    let response = client.response().await;
+    assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")));
+    said(&sidekey, "a WebSocket needs HTTP/1.1").await;
+}
+
+#[tokio::test]
+async fn connections_are_shared_as_far_as_the_upstream_lets_and_no_further() {
+    let upstream = Http2Upstream::narrow(10).await;
+    let sidekey = one_worker(&upstream.url(), &format!("{HTTP2}, timeouts: {{ first_byte: 60s }}")).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    // By then its settings are known.
+    assert_eq!(caller.get("/api/first").await.text(), "ok");
+    let mut held = Vec::new();
+    for _ in 0..35 {
+        let mut stream = caller.begin(get("/api/hang")).await;
+        stream.send(Bytes::new(), true).await;
+        held.push(stream);
+    }
+    upstream.received(36).await;
+    let connections = upstream.connections();
+    assert!((4..=8).contains(&connections), "{connections} connections for 35 requests, 10 on each");
+    for mut stream in held {
+        stream.up.send_reset(Reason::CANCEL);
+    }
+    at_rest(&sidekey).await;
+    let mut calls = JoinSet::new();
+    for number in 0..35 {
+        let url = sidekey.url(&format!("/api/{number}"));
+        calls.spawn(async move { assert_eq!(Call::get(url).send().await.text(), "ok") });
+    }
+    while let Some(done) = calls.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_cancels_its_stream_and_no_other() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let mut leaving = sidekey.connect().await;
+    leaving.send("GET /api/hang HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut cancelled = caller.begin(get("/api/hang")).await;
+    cancelled.send(Bytes::new(), true).await;
+    upstream.received(2).await;
+    drop(leaving);
+    cancelled.up.send_reset(Reason::CANCEL);
+    assert_eventually(std::time::Duration::from_secs(20), "the upstream is told", async || {
+        upstream.requests().iter().all(|request| request.reset == Some(Reason::CANCEL))
+    })
+    .await;
+    assert_eq!(sidekey.get("/api/x").await.text(), "ok");
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_early_answer_passes_and_the_upload_ends() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stream = caller.begin(post("/api/early")).await;
+    stream.send("some", false).await;
+    let response = stream.response().await;
+    assert_eq!((response.text().as_str(), response.reset), ("early", None));
+    let mut client = sidekey.connect().await;
+    client.send("POST /api/early HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nsome").await;
+    assert_eq!(client.response().await.text(), "early");
+}

@@ -1,0 +1,236 @@
+//! Upstreams that speak HTTP/2 and break: refuse, go away, stand still, say nonsense, die.
+
+use h2::Reason;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{Call, Frame, Frames, Http2, Http2Upstream, Sidekey, fields, post};
+use crate::suite::http::setup::{at_rest, before_url, one_worker};
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// A server that the test plays, frame by frame.
+struct Played(TcpListener);
+
+impl Played {
+    async fn before(more: &str) -> (Self, Sidekey) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sidekey = one_worker(&url, &format!(", protocol: http2{more}")).await;
+        (Self(listener), sidekey)
+    }
+
+    async fn accept(&self) -> Frames {
+        let accepting = tokio::time::timeout(std::time::Duration::from_secs(20), self.0.accept());
+        let (stream, _): (TcpStream, _) = accepting.await.expect("a connection in time").unwrap();
+        Frames::accepted(stream).await
+    }
+}
+
+/// Says `200` with this body by a stream.
+async fn answer(frames: &mut Frames, stream: u32, body: &str) {
+    frames.send(Frame::HEADERS, END_HEADERS, stream, &fields(&[(":status", "200")])).await.unwrap();
+    frames.send(Frame::DATA, END_STREAM, stream, body.as_bytes()).await.unwrap();
+}
+
+/// `POST` with a body that is there as a whole, so that it can be sent again.
+fn call(sidekey: &Sidekey) -> tokio::task::JoinHandle<crate::harness::Response> {
+    tokio::spawn(Call::post(sidekey.url("/api/x"), "body").send())
+}
+
+#[tokio::test]
+async fn a_request_that_the_upstream_did_not_act_on_is_sent_again() {
+    let (server, sidekey) = Played::before("").await;
+    let first = call(&sidekey);
+    let mut frames = server.accept().await;
+    assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 1);
+    answer(&mut frames, 1, "one").await;
+    assert_eq!(first.await.unwrap().text(), "one");
+    // Refused: again, on the connection that is there.
+    let second = call(&sidekey);
+    assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 3);
+    let refused = u32::from(Reason::REFUSED_STREAM).to_be_bytes();
+    frames.send(Frame::RESET, 0, 3, &refused).await.unwrap();
+    assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 5);
+    answer(&mut frames, 5, "two").await;
+    assert_eq!(second.await.unwrap().text(), "two");
+    // Gone away before it was read: on a new one. The streams before it are finished.
+    let third = call(&sidekey);
+    assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 7);
+    frames.send(Frame::GOAWAY, 0, 0, &[0, 0, 0, 5, 0, 0, 0, 0]).await.unwrap();
+    let mut next = server.accept().await;
+    assert_eq!(next.until(Frame::HEADERS).await.unwrap().stream, 1);
+    answer(&mut next, 1, "three").await;
+    assert_eq!(third.await.unwrap().text(), "three");
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_finishes_its_streams_and_gets_no_more() {
+    let (server, sidekey) = Played::before("").await;
+    let first = call(&sidekey);
+    let mut frames = server.accept().await;
+    frames.until(Frame::HEADERS).await.unwrap();
+    frames.send(Frame::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
+    frames.send(Frame::PING, 0, 0, b"sync ...").await.unwrap();
+    frames.until(Frame::PING).await.expect("the pong: GOAWAY is read");
+    let second = call(&sidekey);
+    let mut other = server.accept().await;
+    other.until(Frame::HEADERS).await.unwrap();
+    answer(&mut other, 1, "second").await;
+    assert_eq!(second.await.unwrap().text(), "second");
+    answer(&mut frames, 1, "first").await;
+    assert_eq!(first.await.unwrap().text(), "first");
+    assert_eq!(frames.until(Frame::HEADERS).await, None, "closed after its last stream");
+}
+
+#[tokio::test]
+async fn what_may_have_been_acted_on_is_not_sent_again() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    for code in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::ENHANCE_YOUR_CALM] {
+        let path = format!("/api/reset/{}", u32::from(code));
+        let response = Call::post(sidekey.url(&path), "body").send().await;
+        assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")));
+    }
+    assert_eq!((upstream.requests().len(), upstream.connections()), (4, 1));
+}
+
+#[tokio::test]
+async fn half_an_answer_is_cut_and_the_code_passed_on_where_it_is_the_callers_to_know() {
+    let upstream = Http2Upstream::plain().await;
+    let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    for (said, told) in [
+        (Reason::CANCEL, Reason::CANCEL),
+        (Reason::ENHANCE_YOUR_CALM, Reason::ENHANCE_YOUR_CALM),
+        (Reason::INTERNAL_ERROR, Reason::INTERNAL_ERROR),
+        (Reason::NO_ERROR, Reason::CANCEL),
+        (Reason::PROTOCOL_ERROR, Reason::INTERNAL_ERROR),
+    ] {
+        let response = caller.get(&format!("/api/half/{}", u32::from(said))).await;
+        assert_eq!((response.status, response.text().as_str(), response.reset), (200, "half", Some(told)));
+    }
+    let mut client = sidekey.connect().await;
+    client.send("GET /api/half/8 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let response = client.response().await;
+    assert_eq!((response.text().as_str(), response.complete), ("half", false));
+    assert_eq!(sidekey.get("/api/x").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_dead_connection_is_found_out_and_left() {
+    let found_out = async |limit: &str| {
+        let (server, sidekey) = Played::before(&format!(", timeouts: {{ {limit}: 300ms }}")).await;
+        let first = call(&sidekey);
+        let mut frames = server.accept().await;
+        frames.until(Frame::HEADERS).await.unwrap();
+        assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
+        assert_eq!(frames.until(Frame::PING).await.expect("it is asked whether it lives").flags, 0);
+        // It does not say so: the next request goes elsewhere at once.
+        let second = call(&sidekey);
+        let mut other = server.accept().await;
+        other.until(Frame::HEADERS).await.unwrap();
+        answer(&mut other, 1, "alive").await;
+        assert_eq!(second.await.unwrap().text(), "alive", "{limit}");
+        assert_eq!(frames.until(Frame::HEADERS).await, None, "closed");
+    };
+    tokio::join!(found_out("first_byte"), found_out("total"));
+}
+
+#[tokio::test]
+async fn a_slow_connection_that_lives_is_kept() {
+    let (server, sidekey) = Played::before(", timeouts: { first_byte: 300ms }").await;
+    let first = call(&sidekey);
+    let mut frames = server.accept().await;
+    frames.until(Frame::HEADERS).await.unwrap();
+    assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
+    let ping = frames.until(Frame::PING).await.expect("a ping");
+    frames.send(Frame::PING, 1, 0, &ping.payload).await.unwrap();
+    // Answered once the pong is read.
+    frames.send(Frame::PING, 0, 0, b"sync ...").await.unwrap();
+    frames.until(Frame::PING).await.unwrap();
+    let second = call(&sidekey);
+    assert_eq!(frames.until(Frame::HEADERS).await.expect("the same connection").stream, 3);
+    answer(&mut frames, 3, "again").await;
+    assert_eq!(second.await.unwrap().text(), "again");
+}
+
+#[tokio::test]
+async fn an_upstream_that_makes_no_room_holds_back_its_own_caller_only() {
+    let (server, sidekey) = Played::before(", timeouts: { idle: 500ms }").await;
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut stuck = caller.begin(post("/api/x")).await;
+    // The window of the stream is 64 KiB, and that of the connection.
+    let flood = tokio::spawn(async move {
+        for _ in 0..200 {
+            stuck.up.reserve_capacity(16 * 1024);
+            match std::future::poll_fn(|cx| stuck.up.poll_capacity(cx)).await {
+                Some(Ok(room)) => stuck.up.send_data(vec![0; room].into(), false).unwrap(),
+                _ => break,
+            }
+        }
+        stuck.response().await
+    });
+    let mut frames = server.accept().await;
+    frames.until(Frame::HEADERS).await.unwrap();
+    let response = flood.await.unwrap();
+    assert_eq!((response.status, response.header("sidekey-error")), (504, Some("upstream_timeout")));
+    assert_eq!(frames.until(Frame::RESET).await.expect("it is told").reason(), Reason::CANCEL);
+    at_rest(&sidekey).await;
+}
+
+#[tokio::test]
+async fn nonsense_is_refused() {
+    for (what, block) in [
+        ("Connection", fields(&[(":status", "200"), ("connection", "close")])),
+        ("Transfer-Encoding", fields(&[(":status", "200"), ("transfer-encoding", "chunked")])),
+        ("upper case", fields(&[(":status", "200"), ("X-A", "1")])),
+        ("line feed", fields(&[(":status", "200"), ("x-a", "1\r\nset-cookie: evil=1")])),
+        ("no status", fields(&[("x-a", "1")])),
+        ("a status that is none", fields(&[(":status", "20")])),
+        ("switching protocols", fields(&[(":status", "101")])),
+        ("HPACK", vec![0xff, 0xff, 0xff, 0xff, 0xff]),
+    ] {
+        let (server, sidekey) = Played::before(", timeouts: { first_byte: 5s }").await;
+        let calling = call(&sidekey);
+        let mut frames = server.accept().await;
+        frames.until(Frame::HEADERS).await.unwrap();
+        frames.send(Frame::HEADERS, END_HEADERS | END_STREAM, 1, &block).await.unwrap();
+        let response = calling.await.unwrap();
+        assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_as_long_as_it_says_is_cut() {
+    for body in ["short", "longer than it says"] {
+        let (server, sidekey) = Played::before("").await;
+        let calling = call(&sidekey);
+        let mut frames = server.accept().await;
+        frames.until(Frame::HEADERS).await.unwrap();
+        let block = fields(&[(":status", "200"), ("content-length", "10")]);
+        frames.send(Frame::HEADERS, END_HEADERS, 1, &block).await.unwrap();
+        frames.send(Frame::DATA, END_STREAM, 1, body.as_bytes()).await.unwrap();
+        let response = calling.await.unwrap();
+        assert!(!response.complete || response.status == 502, "{response:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_http1_or_nothing_is_no_http2_upstream() {
+    for says in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sidekey = before_url(&url, ", protocol: http2").await;
+        let calling = call(&sidekey);
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut wire = crate::suite::http::setup::Wire::new(stream);
+        wire.until("SM\r\n\r\n").await;
+        wire.send(says).await;
+        drop(wire);
+        let response = calling.await.unwrap();
+        assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")), "{says:?}");
+    }
+}

@@ -1,0 +1,116 @@
+//! What apps in Python and JavaScript are made with, by every way in: the same calls give the same answers as without Sidekey, and at the upstream
+//! the same requests arrive.
+
+use serde_json::Value;
+
+use super::connect::ca_for;
+use crate::harness::{AiohttpApi, Pki, Settings, Sidekey, node_clients, python_clients};
+
+/// The API, Sidekey before it by every way, and the certificate of Sidekey's CA.
+async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
+    let api = AiohttpApi::start(pki).await;
+    let (cert, key) = ca_for("localhost").await;
+    let config = format!(
+        "listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+log: {{ level: debug, format: json }}
+intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+services:
+  api:
+    upstream: https://localhost:{}/v2
+    listen: 127.0.0.1:0
+    tls: {{ ca_file: '{}' }}
+    auth: {{ type: bearer, token: t0ken }}
+",
+        api.port,
+        pki.ca_file()
+    );
+    let sidekey = Sidekey::configured(&config).file("ca.crt", &cert).file("ca.key", &key).start().await;
+    (api, sidekey)
+}
+
+/// Every way in that an app has, by name.
+fn ways(api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings)> {
+    let proxy = Some(sidekey.url(""));
+    let ca = sidekey.dir().join("ca.crt").to_str().map(str::to_owned);
+    vec![
+        ("path prefix", Settings { base: sidekey.url("/api"), ..Settings::default() }),
+        ("own port", Settings { base: sidekey.service_url("api", ""), ..Settings::default() }),
+        (
+            "HTTP_PROXY",
+            Settings {
+                base: format!("http://localhost:{}/v2", api.port),
+                proxy: proxy.clone(),
+                ..Settings::default()
+            },
+        ),
+        (
+            "HTTPS_PROXY",
+            Settings { base: format!("https://localhost:{}/v2", api.port), proxy, ca, ..Settings::default() },
+        ),
+    ]
+}
+
+fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
+    Settings {
+        base: format!("https://localhost:{}/v2", api.port),
+        authorization: Some("Bearer t0ken".into()),
+        ca: Some(pki.ca_file()),
+        ..Settings::default()
+    }
+}
+
+pub fn assert_same(way: &str, through: &Value, direct: &Value) {
+    for (client, results) in through.as_object().unwrap() {
+        let expected = direct[client].as_array().unwrap();
+        let results = results.as_array().unwrap();
+        assert_eq!(results.len(), expected.len(), "{client} by {way}");
+        for (result, expected) in results.iter().zip(expected) {
+            assert_eq!(plain(result), plain(expected), "{client} by {way}");
+        }
+    }
+}
+
+/// The result, with the echoed request's fields in lower case and in order: how a client writes its credential is its own.
+fn plain(result: &Value) -> Value {
+    let mut result = result.clone();
+    let Some(mut echoed) = result["text"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok())
+    else {
+        return result;
+    };
+    if let Some(headers) = echoed["headers"].as_array_mut() {
+        for header in headers.iter_mut() {
+            header[0] = header[0].as_str().unwrap().to_lowercase().into();
+        }
+        headers.sort_by_key(ToString::to_string);
+    }
+    for name in ["text", "sha256", "length"] {
+        result[name] = Value::Null;
+    }
+    result["echoed"] = echoed;
+    result
+}
+
+#[tokio::test]
+async fn requests_httpx_aiohttp_and_websockets_notice_nothing() {
+    let pki = Pki::new();
+    let (api, sidekey) = started(&pki).await;
+    let direct = python_clients(&directly(&pki, &api)).await;
+    assert_eq!(direct["websockets"], serde_json::json!([["permessage-deflate"], true, true, true, 1000]));
+    assert_eq!(direct["requests"][0]["status"], 200);
+    assert_eq!(direct["requests"].as_array().unwrap().last().unwrap()["events"].as_array().unwrap().len(), 3);
+    for (way, settings) in ways(&api, &sidekey) {
+        assert_same(way, &python_clients(&settings).await, &direct);
+    }
+}
+
+#[tokio::test]
+async fn node_fetch_and_undici_notice_nothing() {
+    let pki = Pki::new();
+    let (api, sidekey) = started(&pki).await;
+    let direct = node_clients(&directly(&pki, &api)).await;
+    assert_eq!(direct["fetch"][0]["status"], 200);
+    for (way, settings) in ways(&api, &sidekey) {
+        assert_same(way, &node_clients(&settings).await, &direct);
+    }
+}

@@ -1,0 +1,79 @@
+//! What apps in Java and Go are made with, by every way in that they have: the same calls give the same answers as without
+//! Sidekey, and at the upstream the same requests arrive.
+
+use super::clients::assert_same;
+use super::setup::{started_with, tls_url};
+use crate::harness::{AiohttpApi, GoClient, Pki, Settings, Sidekey, java_calls};
+
+// Go sends nothing for `localhost` through a proxy that its environment names.
+const HOST: &str = "crm.example.com";
+
+async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
+    let api = AiohttpApi::start(pki).await;
+    let upstream = format!("https://{HOST}:{}/v2", api.port);
+    let sidekey = started_with(pki, HOST, &upstream, "resolve: 127.0.0.1").await;
+    (api, sidekey)
+}
+
+/// A way in, by name, and the version of HTTP that is spoken by it.
+fn ways(pki: &Pki, api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings, u32)> {
+    let proxy = Some(sidekey.url(""));
+    let to = |base: String| Settings { base, ..Settings::default() };
+    let ca = sidekey.dir().join("ca.crt").to_str().map(str::to_owned);
+    vec![
+        ("path prefix", to(sidekey.url("/api")), 1),
+        ("Host", Settings { host: Some("api.internal".into()), ..to(sidekey.url("")) }, 1),
+        ("own port", to(sidekey.service_url("api", "")), 1),
+        ("TLS", Settings { ca: Some(pki.ca_file()), ..to(format!("{}/api", tls_url(sidekey))) }, 2),
+        ("HTTP_PROXY", Settings { proxy: proxy.clone(), ..to(format!("http://{HOST}:{}/v2", api.port)) }, 1),
+        ("HTTPS_PROXY", Settings { proxy, ca, ..to(format!("https://{HOST}:{}/v2", api.port)) }, 2),
+    ]
+}
+
+fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
+    Settings {
+        base: format!("https://{HOST}:{}/v2", api.port),
+        authorization: Some("Bearer t0ken".into()),
+        ca: Some(pki.ca_file()),
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn java_http_client_notices_nothing() {
+    let pki = Pki::new();
+    let (api, sidekey) = started(&pki).await;
+    let (direct, ways) = (directly(&pki, &api), ways(&pki, &api, &sidekey));
+    let all: Vec<_> = [&direct].into_iter().chain(ways.iter().map(|(_, settings, _)| settings)).collect();
+    let calls = java_calls(&all).await;
+    assert_eq!(calls.len(), all.len());
+    let direct = &calls[0].0;
+    let results = direct["java"].as_array().unwrap();
+    assert_eq!((&results[0]["status"], results.len()), (&200.into(), 16));
+    assert_eq!(results[14]["events"].as_array().unwrap().len(), 3);
+    assert_eq!(results[15]["websocket"], true);
+    for ((way, _, version), (through, spoken)) in ways.iter().zip(&calls[1..]) {
+        assert_same(way, through, direct);
+        assert_eq!(spoken, if *version == 2 { "HTTP_2" } else { "HTTP_1_1" }, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn go_net_http_notices_nothing() {
+    let pki = Pki::new();
+    let (api, sidekey) = started(&pki).await;
+    let client = GoClient::build().await;
+    let (direct, _) = client.calls(&directly(&pki, &api)).await;
+    let results = direct["go"].as_array().unwrap();
+    assert_eq!((&results[0]["status"], results.len()), (&200.into(), 14));
+    assert_eq!(results[13]["events"].as_array().unwrap().len(), 3);
+    let mut ways = ways(&pki, &api, &sidekey);
+    let socket = sidekey.dir().join("shared.sock").to_str().map(str::to_owned);
+    let by_socket = Settings { base: "http://localhost/api".into(), socket, ..Settings::default() };
+    ways.push(("Unix socket", by_socket, 1));
+    for (way, settings, version) in ways {
+        let (through, spoken) = client.calls(&settings).await;
+        assert_same(way, &through, &direct);
+        assert_eq!(spoken, if version == 2 { "HTTP/2.0" } else { "HTTP/1.1" }, "{way}");
+    }
+}

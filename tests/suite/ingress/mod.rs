@@ -1,0 +1,12 @@
+//! Every kind of ingress: path prefix, host, own port, Unix socket, proxy, CONNECT and TLS.
+
+mod clients;
+mod compiled_clients;
+pub mod connect;
+mod connect_http2;
+mod differential;
+mod documented_clients;
+mod location;
+pub mod setup;
+mod tls;
+mod unmatched;

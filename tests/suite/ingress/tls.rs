@@ -1,0 +1,152 @@
+//! Callers that speak TLS to Sidekey: a listener's certificate, theirs, and files that change.
+
+use std::fs::read_to_string;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{Curl, Pki, Sidekey, Upstream, assert_eventually};
+use crate::suite::http::setup::{PATIENCE, Wire};
+
+/// A service `api` behind a listener with a certificate for `localhost`, in `$DIR/cert.pem` and `$DIR/key.pem`.
+async fn behind_tls(pki: &Pki, upstream: &Upstream, more: &str) -> Sidekey {
+    let files = pki.server_files(&["localhost"]);
+    let config = format!(
+        "listen: {{ address: 127.0.0.1:0, tls: {{ cert: $DIR/cert.pem, key: $DIR/key.pem{more} }} }}
+admin: 127.0.0.1:0
+reload: {{ interval: 20ms }}
+log: {{ level: debug, format: json }}
+services: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }} }}
+",
+        upstream.url()
+    );
+    let config = Sidekey::configured(&config).file("ca.pem", &pki.ca_pem());
+    // The files must be there before it is started, and where `$DIR` is.
+    config
+        .file("cert.pem", &read_to_string(files.certificate).unwrap())
+        .file("key.pem", &read_to_string(files.key).unwrap())
+        .start()
+        .await
+}
+
+fn url(sidekey: &Sidekey) -> String {
+    format!("https://localhost:{}/api/x", sidekey.address().port())
+}
+
+#[tokio::test]
+async fn curl_calls_over_tls_and_speaks_either_version_by_alpn() {
+    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let sidekey = behind_tls(&pki, &upstream, "").await;
+    let ca = pki.ca_file();
+    for (tls, http, line) in [
+        ("--tlsv1.2", "--http1.1", "HTTP/1.1 200 "),
+        ("--tlsv1.3", "--http1.1", "HTTP/1.1 200 "),
+        ("--tlsv1.2", "--http2", "HTTP/2 200 "),
+        ("--tlsv1.3", "--http2", "HTTP/2 200 "),
+    ] {
+        let answer = Curl::call(&[tls, http, "--include", "--cacert", &ca, &url(&sidekey)], b"").await;
+        assert!(answer.text().starts_with(line) && answer.text().ends_with("\r\nok"), "{}", answer.text());
+        assert_eq!(upstream.last_request().header("authorization"), Some("Bearer t0ken"));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_without_the_certificate_that_is_asked_for_gets_nothing() {
+    let (pki, other, upstream) = (Pki::new(), Pki::new(), Upstream::plain().await);
+    let sidekey = behind_tls(&pki, &upstream, ", client_ca: $DIR/ca.pem").await;
+    let (own, foreign) = (pki.server_files(&["app"]), other.server_files(&["app"]));
+    let call = async |identity: &[&str]| {
+        let mut command = std::process::Command::new(crate::harness::tool("curl"));
+        command.args(["--silent", "--noproxy", "*", "--max-time", "20", "--cacert", &pki.ca_file()]);
+        crate::harness::run(
+            {
+                command.args(identity).arg(url(&sidekey));
+                command
+            },
+            b"",
+        )
+        .await
+    };
+    let with = |files: &crate::harness::CertificateFiles| {
+        ["--cert", files.certificate.to_str().unwrap(), "--key", files.key.to_str().unwrap()]
+            .map(str::to_owned)
+    };
+    assert!(!call(&[]).await.status.success());
+    assert!(!call(&with(&foreign).each_ref().map(String::as_str)).await.status.success());
+    assert_eq!(upstream.connections(), 0);
+    let answer = call(&with(&own).each_ref().map(String::as_str)).await;
+    assert_eq!((answer.status.success(), &*answer.stdout), (true, &b"ok"[..]));
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_closed_cleanly_and_never_answered_in_the_clear() {
+    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let sidekey = behind_tls(&pki, &upstream, "").await;
+    let mut wire = Wire::to(&sidekey).await;
+    wire.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut stream = wire.into_stream();
+    let mut answer = Vec::new();
+    // A reset would be an error here.
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it closes").unwrap();
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_caller_that_says_nothing_does_not_hold_a_place_for_ever() {
+    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let sidekey = behind_tls(&pki, &upstream, "").await;
+    let mut stream = TcpStream::connect(sidekey.address()).await.unwrap();
+    stream.write_all(&[0x16]).await.unwrap();
+    let mut answer = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer));
+    assert!(closed.await.expect("the handshake is not waited for without end").is_ok());
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
+    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let sidekey = behind_tls(&pki, &upstream, "").await;
+    let (next, ca) = (Pki::new(), pki.ca_file());
+
+    sidekey.write("key.pem", "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n");
+    let broken = || {
+        let events = sidekey.events();
+        events.into_iter().find(|event| event.to_string().contains("certificate reload rejected"))
+    };
+    assert_eventually(PATIENCE, "the broken key is named", async || broken().is_some()).await;
+    assert_eq!(broken().unwrap()["level"], "ERROR");
+    assert!(broken().unwrap().to_string().contains("key.pem"));
+    assert!(!sidekey.log().contains("CANARY"));
+    assert_eq!(Curl::call(&["--http1.1", "--cacert", &ca, &url(&sidekey)], b"").await.status, 200);
+
+    let files = next.server_files(&["localhost"]);
+    sidekey.write("cert.pem", &read_to_string(files.certificate).unwrap());
+    sidekey.write("key.pem", &read_to_string(files.key).unwrap());
+    sidekey.logged("new certificate files are in use from the next connection on").await;
+    let answer = Curl::call(&["--http1.1", "--cacert", &next.ca_file(), &url(&sidekey)], b"").await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_service_s_own_listener_speaks_tls_too() {
+    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let files = pki.server_files(&["localhost"]);
+    let services = format!(
+        "api:
+  upstream: '{}'
+  auth: {{ type: bearer, token: t0ken }}
+  listen: [{{ address: 127.0.0.1:0, tls: {{ cert: '{}', key: '{}' }} }}]
+",
+        upstream.url(),
+        files.certificate.display(),
+        files.key.display()
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    let port = sidekey.service_url("api", "").rsplit(':').next().unwrap().to_owned();
+    let url = format!("https://localhost:{port}/v1");
+    let answer = Curl::call(&["--http1.1", "--cacert", &pki.ca_file(), &url], b"").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(upstream.only_request().target, "/v1");
+}

@@ -1,0 +1,85 @@
+//! Requests that are led nowhere: who is told what, and that they are seen.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use crate::harness::{Call, Connection, Sidekey, Upstream, assert_eventually};
+use crate::suite::http::setup::before;
+
+async fn ask(client: &mut Connection) -> serde_json::Value {
+    client.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let answer = client.response().await;
+    assert_eq!((answer.status, answer.sidekey_error()), (404, Some("unknown_service")));
+    answer.json()
+}
+
+#[tokio::test]
+async fn the_names_of_services_are_for_callers_on_this_machine() {
+    let upstream = Upstream::plain().await;
+    let service = format!("{{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
+    let config = format!(
+        "listen: [0.0.0.0:0, 'unix:$DIR/s.sock']
+admin: 127.0.0.1:0
+log: {{ level: debug, format: json }}
+services: {{ billing: {service}, crm: {service} }}
+"
+    );
+    let sidekey = Sidekey::configured(&config).start().await;
+    let port = sidekey.address().port();
+    let names = serde_json::json!(["billing", "crm"]);
+
+    let mut loopback = Connection::open(SocketAddr::from(([127, 0, 0, 1], port))).await;
+    assert_eq!(ask(&mut loopback).await["services"], names);
+    let mut unix = Connection::open_unix(&sidekey.dir().join("s.sock")).await;
+    assert_eq!(ask(&mut unix).await["services"], names);
+    let mut outside = Connection::open(SocketAddr::new(outer_address(), port)).await;
+    assert_eq!(ask(&mut outside).await.get("services"), None);
+}
+
+/// An address of this machine that is not loopback: the one that it would call others from.
+fn outer_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Sends nothing.
+    socket.connect("192.0.2.1:9").expect("a network interface besides loopback");
+    socket.local_addr().unwrap().ip()
+}
+
+#[tokio::test]
+async fn only_a_request_that_matches_nothing_is_told_what_there_is() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    let answer = Call::new("TRACE", sidekey.url("/api/x")).send().await;
+    assert_eq!((answer.status, answer.json().get("services")), (403, None));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_counted_and_in_the_access_log() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream).await;
+    for (bytes, status, service, method, path, reason) in [
+        ("GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n", 404, "", "GET", "", "unknown_service"),
+        ("TRACE /api/x HTTP/1.1\r\nHost: x\r\n\r\n", 403, "api", "OTHER", "/api/x", "forbidden"),
+        ("GET /api/x HTTP/1.1\r\n\r\n", 400, "", "OTHER", "", "bad_request"),
+        ("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n", 403, "", "OTHER", "", "forbidden"),
+    ] {
+        let labels = [("service", service), ("method", method), ("status_class", "4xx")];
+        let count = async || sidekey.metric("sidekey_requests_total", &labels).await.unwrap_or(0.0);
+        let before = count().await;
+        let mut client = sidekey.connect().await;
+        client.send(bytes).await;
+        assert_eq!(client.response().await.status, status, "{bytes}");
+        assert!((count().await - before - 1.0).abs() < 0.1, "{bytes}");
+        // Read by another thread of this test, which may be behind.
+        assert_eventually(Duration::from_secs(10), bytes, async || {
+            sidekey.events().into_iter().filter(|event| event["target"] == "sidekey::access").any(|event| {
+                event["url.path"] == path
+                    && event["sidekey.service"] == service
+                    && event["http.response.status_code"] == status
+                    && event["sidekey.error"] == reason
+            })
+        })
+        .await;
+    }
+    assert!(!sidekey.log().contains("CANARY"));
+    assert_eq!(upstream.connections(), 0);
+}

@@ -1,0 +1,45 @@
+//! `grant_type: refresh_token`.
+
+use super::{alone, form, serving, with_refresh_token};
+use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::PATIENCE;
+
+const SEEDED: &str = "grant_type: refresh_token, refresh_token: { file: $DIR/seed }";
+
+#[tokio::test]
+async fn begins_with_the_seed_and_goes_on_with_what_it_is_given() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.next(with_refresh_token(1, "rotated once"));
+    endpoint.next(alone(1));
+    endpoint.next(with_refresh_token(1, "rotated twice"));
+    let more = format!("{SEEDED}, client_id: me, scopes: [read]");
+    let sidekey = serving(&upstream, &endpoint, &more).file("seed", "the+seed&\n").start_ready().await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    endpoint.received(4).await;
+    let requests = endpoint.requests();
+    let tokens = ["the+seed&", "rotated once", "rotated once", "rotated twice"];
+    for (request, token) in requests.iter().zip(tokens) {
+        let expected = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token),
+            ("scope", "read"),
+            ("client_id", "me"),
+        ];
+        assert_eq!(form(request), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_is_kept_and_tried_again_slowly() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.next(TokenAnswer::error(400, "invalid_grant"));
+    let more = format!("{SEEDED}, client_id: me, client_secret: s3cret, auth_method: client_secret_post");
+    let sidekey = serving(&upstream, &endpoint, &more).file("seed", "the-seed").start().await;
+    assert_eventually(PATIENCE, "it gets well", async || sidekey.is_ready().await).await;
+    let requests = endpoint.requests();
+    assert_eq!(requests.len(), 2);
+    for request in &requests {
+        assert_eq!(request.param("refresh_token"), Some("the-seed"));
+    }
+    assert!(!sidekey.log().contains("the-seed"));
+}

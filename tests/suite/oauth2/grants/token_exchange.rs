@@ -1,0 +1,79 @@
+//! `grant_type: token_exchange`.
+
+use serde_json::json;
+
+use super::{alone, form, serving};
+use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::PATIENCE;
+
+const SUBJECT: &str = "grant_type: token_exchange, subject_token: { file: $DIR/subject }";
+
+#[tokio::test]
+async fn sends_every_parameter_of_the_exchange() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(TokenAnswer::json(&json!({
+        "access_token": "for-the-cloud", "token_type": "N_A", "expires_in": 600,
+        "issued_token_type": "urn:ietf:params:oauth:token-type:id_token",
+    })));
+    let more = format!(
+        "{SUBJECT}, subject_token_type: 'urn:example:k8s', actor_token: {{ file: $DIR/actor }}, \
+         requested_token_type: id_token, audience: [one, two], resource: 'https://api.example.com/', \
+         scopes: [a, b], client_id: me, client_secret: s"
+    );
+    let builder = serving(&upstream, &endpoint, &more).file("subject", "e30.subject.sig\n");
+    let sidekey = builder.file("actor", "e30.actor.sig").start_ready().await;
+    let request = endpoint.only_request();
+    let expected = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", "e30.subject.sig"),
+        ("subject_token_type", "urn:example:k8s"),
+        ("actor_token", "e30.actor.sig"),
+        ("actor_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ("requested_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+        ("audience", "one"),
+        ("audience", "two"),
+        ("resource", "https://api.example.com/"),
+        ("scope", "a b"),
+    ];
+    assert_eq!(form(&request), expected);
+    assert_eq!(request.basic().as_deref(), Some("me:s"));
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    assert_eq!(upstream.only_request().header("authorization"), Some("Bearer for-the-cloud"));
+}
+
+#[tokio::test]
+async fn reads_the_subject_token_anew_for_every_request_and_needs_no_client() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(alone(2));
+    let sidekey = serving(&upstream, &endpoint, SUBJECT).file("subject", "subject-1").start_ready().await;
+    let expected = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", "subject-1"),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+    ];
+    assert_eq!(form(&endpoint.requests()[0]), expected);
+    assert_eq!(endpoint.requests()[0].authorization, None);
+    sidekey.write("subject", "subject-2");
+    let renewed = async || {
+        endpoint.requests().iter().any(|request| request.param("subject_token") == Some("subject-2"))
+    };
+    assert_eventually(PATIENCE, "the new subject token is sent", renewed).await;
+}
+
+#[tokio::test]
+async fn a_subject_token_that_cannot_be_read_costs_no_request_and_is_named() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(alone(1));
+    let sidekey = serving(&upstream, &endpoint, SUBJECT).file("subject", "subject-1").start_ready().await;
+    std::fs::remove_file(sidekey.dir().join("subject")).unwrap();
+    let named = async || sidekey.log().contains("subject_token (file ");
+    assert_eventually(PATIENCE, "the log says what is missing", named).await;
+    let requests = endpoint.request_count();
+    let counted = sidekey.metric("sidekey_token_requests_total", &[("reason", "local")]).await;
+    assert!(counted.is_some_and(|count| count >= 1.0), "{counted:?}");
+    assert_eventually(PATIENCE, "it is not ready", async || !sidekey.is_ready().await).await;
+    assert_eq!(endpoint.request_count(), requests);
+    sidekey.write("subject", "subject-2");
+    sidekey.ready().await;
+    assert!(!sidekey.log().contains("subject-1") && !sidekey.log().contains("subject-2"));
+}

@@ -1,0 +1,14 @@
+//! OAuth2: grants, logins, token requests and responses, refresh, retry after a 401, and stored state.
+
+mod discovery;
+mod dpop;
+mod grants;
+mod login;
+mod refresh_schedule_fleet;
+mod retry_on_401;
+pub mod setup;
+mod state_persistence;
+mod state_survives_kill;
+mod token_expiry_rounding;
+mod token_request;
+mod token_response_quirks;

@@ -1,0 +1,300 @@
+//! A 401 from the upstream: the token is refreshed once, and the request sent once more where nothing of it is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::setup::{PATIENCE, service};
+use crate::harness::{
+    Answer, Call, Gate, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+};
+
+/// An upstream that takes the live tokens of an endpoint only, and Sidekey in between with the first of them.
+async fn guarded(auth: &str, more: &str) -> (Upstream, TokenEndpoint, Sidekey) {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream.answer_with(endpoint.guard());
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, auth, more)).start_ready().await;
+    (upstream, endpoint, sidekey)
+}
+
+/// Takes all tokens back; a moment after the last refresh, which with an interval of 1 ms is long enough for the next.
+async fn revoke(endpoint: &TokenEndpoint) {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    endpoint.revoke_all();
+}
+
+/// How often the upstream got `Authorization: Bearer TOKEN`.
+fn sent(upstream: &Upstream, token: &str) -> usize {
+    let value = format!("Bearer {token}");
+    upstream.requests().iter().filter(|request| request.header("authorization") == Some(&value)).count()
+}
+
+async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
+    sidekey.metric("sidekey_upstream_retries_total", &[("result", result)]).await
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_replaced_and_the_caller_notices_nothing() {
+    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+    for method in ["GET", "DELETE"] {
+        revoke(&endpoint).await;
+        assert_eq!(Call::new(method, sidekey.url("/api/x?a=1")).send().await.text(), "granted");
+    }
+    for length in [0, 1, 1000, 20_000, 50_000] {
+        revoke(&endpoint).await;
+        let body = "x".repeat(length);
+        let response = Call::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
+        assert_eq!(response.text(), "granted", "{length}");
+        let requests = upstream.requests();
+        for request in &requests[requests.len() - 2..] {
+            assert_eq!((request.method.as_str(), request.body.len()), ("POST", length));
+        }
+    }
+    assert_eq!(replays(&sidekey, "success").await, Some(7.0));
+    assert_eq!(sidekey.metric("sidekey_upstream_unauthorized_total", &[]).await, Some(7.0));
+    assert_eq!(endpoint.request_count(), 8);
+}
+
+#[tokio::test]
+async fn retry_that_outlives_its_service_brings_no_series_back() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let configuration = |name: &str| {
+        let services = service(name, &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
+        format!("reload: {{ interval: 0s }}\n{}", Sidekey::configuration_serving(&services))
+    };
+    let sidekey = Sidekey::configured(&configuration("api")).start_ready().await;
+    // Longer than the shortest interval between two token requests.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let gate = Gate::closed();
+    upstream.next(Answer::status(401));
+    upstream.next(Answer::ok("granted").held_by(&gate));
+    let mut caller = sidekey.connect().await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(2).await;
+    assert!(sidekey.metrics().await.contains("service=\"api\""));
+    sidekey.reconfigure(&configuration("other"));
+    assert!(sidekey.reload().await);
+    gate.open();
+    assert_eq!(caller.response().await.text(), "granted");
+    let metrics = sidekey.metrics().await;
+    assert!(!metrics.contains("service=\"api\"") && metrics.contains("service=\"other\""), "{metrics}");
+}
+
+#[tokio::test]
+async fn what_is_sent_again_finds_its_way_past_a_url_that_takes_no_connection() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream.answer_with(endpoint.guard());
+    let nobody = RefusingPort::new();
+    let urls = format!("upstream: ['http://{}', '{}/base']", nobody.address, upstream.url());
+    let one = format!("upstream: '{}'", upstream.url());
+    let service = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "").replace(&one, &urls);
+    let sidekey = Sidekey::serving(&service).start_ready().await;
+    for number in 0..6 {
+        revoke(&endpoint).await;
+        let body = format!("body {number}");
+        let response = Call::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
+        assert_eq!((response.status, response.text().as_str()), (200, "granted"), "{number}");
+        let requests = upstream.requests();
+        for request in &requests[requests.len() - 2..] {
+            assert_eq!((request.target.as_str(), request.text()), ("/base/x", body.clone()));
+        }
+    }
+    assert_eq!(replays(&sidekey, "success").await, Some(6.0));
+}
+
+#[tokio::test]
+async fn a_chunked_body_and_one_that_comes_after_its_head_are_replayed_whole() {
+    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+    for (head, body) in [
+        ("Content-Length: 5", "hello"),
+        ("Transfer-Encoding: chunked", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Sum: 1\r\n\r\n"),
+    ] {
+        revoke(&endpoint).await;
+        let mut connection = sidekey.connect().await;
+        connection.send(&format!("PUT /api/x HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n")).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (first, rest) = body.split_at(4);
+        connection.send(first).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        connection.send(rest).await;
+        assert_eq!(connection.response().await.text(), "granted");
+        let requests = upstream.requests();
+        for request in &requests[requests.len() - 2..] {
+            assert_eq!(request.body, b"hello");
+        }
+        // What follows on the same connection is not taken for a part of it.
+        connection.send("GET /api/next HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(connection.response().await.text(), "granted");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_simultaneous_401s_are_one_token_request() {
+    let (_upstream, endpoint, sidekey) = guarded("", "").await;
+    revoke(&endpoint).await;
+    let calls: Vec<_> = (0..1000)
+        .map(|_| {
+            let url = sidekey.url("/api/");
+            tokio::spawn(async move { Call::get(url).send().await.text() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), "granted");
+    }
+    assert_eq!(endpoint.request_count(), 2);
+}
+
+#[tokio::test]
+async fn an_upstream_that_always_says_401_drives_one_token_request_per_interval() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream
+        .always(Answer::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "min_refresh_interval: 1h,", ""));
+    let sidekey = sidekey.start_ready().await;
+    for _ in 0..50 {
+        let response = sidekey.get("/api/").await;
+        assert_eq!((response.status, response.text().as_str()), (401, "no"));
+        assert_eq!(response.sidekey_error(), None, "it is the upstream's own");
+    }
+    assert_eq!(endpoint.request_count(), 2);
+    assert_eq!(upstream.request_count(), 51, "one replay, and then none");
+    assert_eq!(replays(&sidekey, "unauthorized").await, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_403_and_a_scope_that_does_not_suffice_are_passed_on() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
+    for (status, challenge) in [
+        (403, "Bearer error=\"invalid_token\""),
+        (401, "Bearer realm=\"x\", error=\"insufficient_scope\", scope=\"admin\""),
+    ] {
+        upstream.next(Answer::status(status).header("WWW-Authenticate", challenge).body("no"));
+        let response = sidekey.get("/api/").await;
+        assert_eq!((response.status, response.header("www-authenticate")), (status, Some(challenge)));
+    }
+    assert_eq!((upstream.request_count(), endpoint.request_count()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_late_401_for_an_old_token_refreshes_nothing_and_is_replayed_with_the_new() {
+    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+    let gate = Gate::closed();
+    upstream.next(Answer::status(401).held_by(&gate));
+    let url = sidekey.url("/api/slow");
+    let slow = tokio::spawn(async move { Call::get(url).send().await.text() });
+    upstream.received(1).await;
+    revoke(&endpoint).await;
+    assert_eq!(sidekey.get("/api/").await.text(), "granted");
+    assert_eq!(endpoint.request_count(), 2);
+    gate.open();
+    assert_eq!(slow.await.unwrap(), "granted");
+    assert_eq!(endpoint.request_count(), 2, "the new token stays");
+    assert_eq!(sent(&upstream, "tok-2"), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_streams_or_outgrows_the_buffer_is_not_replayed_but_the_token_is_new_for_the_next() {
+    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+    revoke(&endpoint).await;
+    let response = Call::new("POST", sidekey.url("/api/")).body("x".repeat(200_000)).send().await;
+    assert_eq!(response.status, 401);
+    endpoint.received(2).await;
+    let granted = async || sidekey.get("/api/").await.status == 200;
+    assert_eventually(PATIENCE, "the next one has the new token", granted).await;
+
+    revoke(&endpoint).await;
+    upstream.next(Answer::status(401).early().close());
+    let mut connection = sidekey.connect().await;
+    connection.send("POST /api/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
+    assert_eq!(connection.response().await.status, 401);
+    endpoint.received(3).await;
+    assert_eq!(upstream.requests().iter().filter(|request| request.method == "POST").count(), 2, "each once");
+}
+
+#[tokio::test]
+async fn where_replaying_is_off_the_401_is_passed_on_and_the_token_refreshed() {
+    let (upstream, endpoint, sidekey) = guarded("", "replay_on_401: false,").await;
+    revoke(&endpoint).await;
+    assert_eq!(sidekey.get("/api/").await.status, 401);
+    assert_eq!(upstream.request_count(), 1);
+    endpoint.received(2).await;
+    let granted = async || sidekey.get("/api/").await.status == 200;
+    assert_eventually(PATIENCE, "the next one has the new token", granted).await;
+}
+
+#[tokio::test]
+async fn where_no_new_token_comes_in_time_the_401_is_passed_on() {
+    let (_upstream, endpoint, sidekey) = guarded("", "token_wait: 200ms,").await;
+    revoke(&endpoint).await;
+    endpoint.stall();
+    assert_eq!(sidekey.get("/api/").await.status, 401);
+    endpoint.come_up();
+    let (_upstream, endpoint, sidekey) = guarded("", "").await;
+    revoke(&endpoint).await;
+    endpoint.go_down();
+    assert_eq!(sidekey.get("/api/").await.status, 401, "at once: the token request failed");
+}
+
+#[tokio::test]
+async fn the_first_answer_leaves_nothing_behind_whatever_its_body_is() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let config = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    let gate = Gate::closed();
+    for refusal in [
+        Answer::status(401).body("x".repeat(100_000)),
+        Answer::status(401).body("abc").chunked(1),
+        Answer::status(401).body("abc").until_closed(),
+        Answer::status(401).body("never whole").body_held_at(3, &gate),
+        Answer::status(401).body("cut").cut_at(1),
+    ] {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        upstream.next(refusal);
+        upstream.next(Answer::ok("good"));
+        upstream.next(Answer::ok("next"));
+        let mut connection = sidekey.connect().await;
+        for expected in ["good", "next"] {
+            connection.send("GET /api/ HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert_eq!(connection.response().await.text(), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_static_credential_is_never_replayed() {
+    let upstream = Upstream::plain().await;
+    upstream.always(Answer::status(401).body("no"));
+    let config = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n", upstream.url());
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    assert_eq!(sidekey.get("/mail/").await.status, 401);
+    assert_eq!(upstream.request_count(), 1);
+    assert_eq!(sidekey.metric("sidekey_upstream_unauthorized_total", &[]).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_thousand_requests_in_flight_at_expiry_are_one_token_request() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.next(TokenAnswer::issue(3));
+    endpoint.always(TokenAnswer::issue(3600));
+    let gate = Gate::closed();
+    upstream.always(Answer::ok("done").held_by(&gate));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = (0..1000)
+        .map(|_| {
+            let (url, done) = (sidekey.url("/api/"), done.clone());
+            tokio::spawn(async move {
+                assert_eq!(Call::get(url).send().await.text(), "done");
+                done.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    endpoint.received(2).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    gate.open();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!((done.load(Ordering::Relaxed), endpoint.request_count()), (1000, 2));
+}

@@ -1,0 +1,159 @@
+//! `state`: what outlives the process.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::setup::{PATIENCE, service};
+use crate::harness::{Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+
+const KEY: &str = "CANARY-key-of-the-state-folder-0123456789";
+
+/// One service whose access tokens are kept in this folder.
+fn config(upstream: &Upstream, endpoint: &TokenEndpoint, dir: &Path, key: &str) -> String {
+    format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\n\
+         state: {{ dir: '{}', key: {key}, access_tokens: true }}\nservices:\n  {}",
+        dir.display(),
+        service("api", upstream, endpoint, "", "")
+    )
+}
+
+fn state_files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().unwrap().to_string_lossy().starts_with(extension)).collect()
+}
+
+#[tokio::test]
+async fn a_restart_uses_the_token_at_hand_and_makes_no_token_request() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream.answer_with(endpoint.guard());
+    endpoint.always(TokenAnswer::issue(3600));
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("made/by/sidekey");
+    let config = config(&upstream, &endpoint, &dir, KEY);
+    for _ in 0..3 {
+        let mut sidekey = Sidekey::configured(&config).start_ready().await;
+        assert_eq!(sidekey.get("/api/").await.text(), "granted");
+        sidekey.terminate().await;
+    }
+    assert_eq!(endpoint.requests().len(), 1);
+
+    let files = state_files(&dir, "state");
+    assert_eq!(files.len(), 1);
+    assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    let content = fs::read(&files[0]).unwrap();
+    let content = String::from_utf8_lossy(&content);
+    assert!(!content.contains("tok-1") && !content.contains("CANARY") && !content.contains("s3cret"));
+}
+
+#[tokio::test]
+async fn another_client_secret_is_another_token() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let folder = TempDir::new().unwrap();
+    let config = config(&upstream, &endpoint, &folder.path().join("state"), KEY);
+    Sidekey::configured(&config).start_ready().await.terminate().await;
+    Sidekey::configured(&config.replace("s3cret", "rotated")).start_ready().await.terminate().await;
+    assert_eq!(endpoint.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn another_key_is_said_and_the_old_file_is_set_aside() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("state");
+    let first = config(&upstream, &endpoint, &dir, KEY);
+    Sidekey::configured(&first).start_ready().await.terminate().await;
+    let old = fs::read(&state_files(&dir, "state")[0]).unwrap();
+    let other = config(&upstream, &endpoint, &dir, "CANARY-another-key-of-the-state-folder-012");
+    let sidekey = Sidekey::configured(&other).start_ready().await;
+    let written =
+        async || sidekey.metric("sidekey_state_writes_total", &[("result", "success")]).await == Some(1.0);
+    assert_eventually(PATIENCE, "the new token is kept", written).await;
+    sidekey.logged_like("state file not read: the state file ").await;
+    let aside = state_files(&dir, "broken-");
+    assert_eq!(aside.len(), 1);
+    assert_eq!(fs::read(&aside[0]).unwrap(), old);
+    assert!(!sidekey.log().contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_the_token_request_under_way_and_for_its_file() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let folder = TempDir::new().unwrap();
+    let config = config(&upstream, &endpoint, &folder.path().join("state"), KEY);
+    let gate = Gate::closed();
+    endpoint.next(TokenAnswer::issue(3600).held_by(&gate));
+    let mut sidekey = Sidekey::configured(&config).start().await;
+    endpoint.received(1).await;
+    sidekey.signal(nix::sys::signal::Signal::SIGTERM);
+    sidekey.logged("draining").await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!sidekey.log().contains("\"stopped\""), "it waits");
+    gate.open();
+    assert!(sidekey.ended().await.success());
+    Sidekey::configured(&config).start_ready().await;
+    assert_eq!(endpoint.requests().len(), 1, "what was issued in the last moment was kept");
+}
+
+#[tokio::test]
+async fn a_folder_that_others_may_enter_is_a_start_failure_that_says_what_to_do() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let config = config(&upstream, &endpoint, folder.path(), KEY);
+    let (code, output) = Sidekey::configured(&config).expect_start_failure().await;
+    assert_eq!(code, 1);
+    assert!(output.contains("state.dir ") && output.contains("its mode is 755"), "{output}");
+    assert!(endpoint.requests().is_empty());
+}
+
+/// How large the files may become that it writes, from now on (`bytes`, or `unlimited`).
+fn limit_file_size(sidekey: &Sidekey, bytes: &str) {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let process = format!("--pid={}", sidekey.process_id());
+    let status = Command::new("prlimit").args([process, limit]).status();
+    assert!(status.expect("prlimit, of util-linux").success());
+}
+
+#[tokio::test]
+async fn a_folder_without_room_is_said_once_tokens_go_on_and_are_written_when_there_is_some() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream.answer_with(endpoint.guard());
+    endpoint.always(TokenAnswer::issue(2));
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("state");
+    let mut sidekey = Sidekey::configured(&config(&upstream, &endpoint, &dir, KEY)).start_ready().await;
+    let writes = async |result| {
+        sidekey.metric("sidekey_state_writes_total", &[("result", result)]).await.unwrap_or(0.0)
+    };
+    let errors = || sidekey.events().iter().filter(|event| event["level"] == "ERROR").count();
+    assert_eventually(PATIENCE, "the first token is kept", async || writes("success").await >= 1.0).await;
+
+    for episode in 1..=2 {
+        limit_file_size(&sidekey, "0");
+        let failed = writes("failure").await;
+        assert_eventually(PATIENCE, "a write fails", async || writes("failure").await > failed).await;
+        let files = state_files(&dir, "state");
+        assert_eq!((files.len(), state_files(&dir, "new").len()), (1, 0));
+        let before = fs::read(&files[0]).unwrap();
+        assert!(!before.is_empty());
+        // The tokens in use are newer and newer ones, and the file stays what it was.
+        endpoint.received(endpoint.request_count() + 2).await;
+        assert_eq!(sidekey.get("/api/").await.text(), "granted");
+        assert_eq!(fs::read(&files[0]).unwrap(), before);
+        assert_eq!(errors(), episode, "{}", sidekey.log());
+        assert!(sidekey.log().contains("cannot write the state file "));
+
+        limit_file_size(&sidekey, "unlimited");
+        let at_last = || sidekey.log().matches("state file written: ").count() == episode;
+        assert_eventually(PATIENCE, "it is written, and said to be", async || at_last()).await;
+        assert_ne!(fs::read(&files[0]).unwrap(), before);
+        assert_eq!(state_files(&dir, "broken-"), Vec::<PathBuf>::new());
+    }
+    assert_eq!(sidekey.get("/api/").await.text(), "granted");
+    assert!(sidekey.terminate().await.success(), "the limit on files has not ended it");
+}

@@ -1,0 +1,89 @@
+//! What single providers want of a token request that no standard says.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, RefusingPort, Sidekey, TokenEndpoint, TokenRequest, Upstream, assert_eventually,
+};
+
+async fn sent(auth: &str) -> TokenRequest {
+    let endpoint = TokenEndpoint::plain().await;
+    let _sidekey = Sidekey::serving(&service(&endpoint.url(), auth))
+        .env("API_KEY", "k3y from the environment")
+        .start_ready()
+        .await;
+    endpoint.only_request()
+}
+
+fn service(url: &str, auth: &str) -> String {
+    format!(
+        "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, \
+         token_url: '{url}', client_id: me, client_secret: s3cret, {auth} }} }}"
+    )
+}
+
+#[tokio::test]
+async fn a_json_object_in_place_of_a_form() {
+    let request = sent(
+        "token_request_format: json, auth_method: client_secret_post, scopes: [a, b], \
+         endpoint_params: { audience: 'https://api?a=b', resource: [one, two, three] }",
+    )
+    .await;
+    assert_eq!(request.http.header("content-type"), Some("application/json"));
+    let body: Value = serde_json::from_str(&request.http.text()).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "grant_type": "client_credentials", "client_id": "me", "client_secret": "s3cret", "scope": "a b",
+            "audience": "https://api?a=b", "resource": ["one", "two", "three"],
+        })
+    );
+}
+
+#[tokio::test]
+async fn scopes_with_a_comma_between_them() {
+    assert_eq!(sent("scope_separator: ',', scopes: [read, write]").await.param("scope"), Some("read,write"));
+}
+
+#[tokio::test]
+async fn headers_of_its_own_from_text_and_from_a_secret() {
+    let request =
+        sent("endpoint_headers: { X-Tenant: acme, Ocp-Apim-Key: { env: API_KEY }, accept: application/vnd.acme+json }")
+            .await;
+    assert_eq!(request.http.header("x-tenant"), Some("acme"));
+    assert_eq!(request.http.header("ocp-apim-key"), Some("k3y from the environment"));
+    assert_eq!(request.http.header("accept"), Some("application/vnd.acme+json"));
+    assert!(request.basic().is_some());
+}
+
+#[tokio::test]
+async fn through_a_proxy_that_wants_a_password_and_past_the_one_of_the_environment() {
+    let proxy = Upstream::plain().await;
+    proxy.answer_with(|request| {
+        // The endpoint is plain HTTP on loopback, so the proxy gets the whole URL.
+        assert!(request.target.starts_with("http://127.0.0.1:"), "{}", request.target);
+        Answer::json(&json!({ "access_token": "proxied", "expires_in": 60 }))
+    });
+    let elsewhere = RefusingPort::new();
+    let endpoint = TokenEndpoint::plain().await;
+    let auth = format!("proxy_url: '{}', proxy_username: me, proxy_password: pr0xy", proxy.url());
+    let _sidekey = Sidekey::serving(&service(&endpoint.url(), &auth))
+        .env("HTTP_PROXY", &format!("http://{}", elsewhere.address))
+        .start_ready()
+        .await;
+    assert_eq!(endpoint.request_count(), 0, "nothing goes past the proxy");
+    let login = proxy.only_request().header("proxy-authorization").unwrap().to_owned();
+    assert_eq!(login, "Basic bWU6cHIweHk=");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_down_is_named_as_what_cannot_be_reached() {
+    let (nothing, endpoint) = (RefusingPort::new(), TokenEndpoint::plain().await);
+    let sidekey =
+        Sidekey::serving(&service(&endpoint.url(), &format!("proxy_url: 'http://{}'", nothing.address)))
+            .start()
+            .await;
+    let said = async || sidekey.log().contains("through the proxy of `proxy_url`");
+    assert_eventually(crate::suite::oauth2::setup::PATIENCE, "the log names the proxy", said).await;
+    assert_eq!(endpoint.request_count(), 0);
+}

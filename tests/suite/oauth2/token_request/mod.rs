@@ -1,0 +1,5 @@
+//! Token requests on the wire: client authentication, assertions and formats.
+
+mod assertions;
+mod client_auth;
+mod form;

@@ -1,0 +1,82 @@
+//! What is logged, in which form, and what is not.
+
+use std::process::Command;
+
+use crate::harness::{Call, Process, Sidekey, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::PATIENCE;
+
+fn config(upstream: &Upstream, log: &str) -> String {
+    format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n{log}\nservices: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }} }}\n",
+        upstream.url()
+    )
+}
+
+#[tokio::test]
+async fn json_where_nobody_watches_and_no_line_for_a_request() {
+    let upstream = Upstream::plain().await;
+    // An empty variable is one that is not set.
+    let sidekey = Sidekey::configured(&config(&upstream, "")).env("RUST_LOG", "").start().await;
+    sidekey.get("/api/?key=QUERY").await;
+    sidekey.metrics().await;
+    let log = sidekey.log();
+    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+    assert!(!log.contains("/api/") && !log.contains("QUERY"), "{log}");
+}
+
+#[tokio::test]
+async fn text_on_request() {
+    let upstream = Upstream::plain().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("services.yaml");
+    std::fs::write(&file, config(&upstream, "log: { format: text }")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
+    let sidekey =
+        Process::spawn("sidekey", command.arg("run").arg("--config").arg(file).env_remove("RUST_LOG"));
+    assert_eventually(PATIENCE, "it listens", async || sidekey.output().matches(" listening ").count() == 2)
+        .await;
+    let log = sidekey.output();
+    assert!(!log.contains("\"level\"") && !log.contains('\u{1b}'), "no JSON and no colours: {log}");
+}
+
+#[tokio::test]
+async fn an_access_line_has_what_is_needed_and_no_query() {
+    let upstream = Upstream::plain().await;
+    let sidekey = Sidekey::configured(&config(&upstream, "log: { access: true }")).start().await;
+    Call::post(sidekey.url("/api/v1/x?key=QUERY"), "BODY").header("X-Field", "FIELD").send().await;
+    let line = sidekey.logged("request").await;
+    assert_eq!(
+        [
+            &line["sidekey.service"],
+            &line["http.request.method"],
+            &line["url.path"],
+            &line["http.response.status_code"]
+        ],
+        [&serde_json::json!("api"), &"POST".into(), &"/api/v1/x".into(), &200.into()]
+    );
+    // `service.name` is the emitter's in OpenTelemetry; the traces' resource has it.
+    assert!(sidekey.events().iter().all(|event| event.get("service.name").is_none()));
+    for hidden in ["QUERY", "BODY", "FIELD"] {
+        assert!(!sidekey.log().contains(hidden));
+    }
+}
+
+#[tokio::test]
+async fn no_dependency_ever_logs_a_line() {
+    let upstream = Upstream::plain().await;
+    let log = "log: { level: 'trace,hyper=trace,rustls=trace,pingora_core=trace' }";
+    for filter in ["trace", "hyper=trace,reqwest=trace,pingora=trace,rustls=trace,h2=trace,sidekey=trace", ""]
+    {
+        let sidekey = Sidekey::configured(&config(&upstream, log)).env("RUST_LOG", filter).start().await;
+        sidekey.get("/api/").await;
+        upstream.set_accepting(false);
+        sidekey.get("/api/").await;
+        upstream.set_accepting(true);
+        let events = sidekey.events();
+        assert!(events.len() > 2);
+        for event in events {
+            let target = event["target"].as_str().unwrap();
+            assert!(target == "sidekey" || target.starts_with("sidekey::"), "{event}");
+        }
+    }
+}

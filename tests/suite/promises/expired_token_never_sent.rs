@@ -1,0 +1,106 @@
+//! Promise 2: a token past its expiry is never sent; a still valid one keeps being used while refreshing fails.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
+
+/// Calls all the time, through an outage that is longer than a token's life and its end. The upstream itself knows which
+/// tokens are alive and answers 401 to any other.
+async fn outage(fail: impl Fn(&TokenEndpoint)) {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    upstream.answer_with(endpoint.guard());
+    endpoint.always(TokenAnswer::issue(2));
+    let config = service("api", &upstream, &endpoint, "request_timeout: 300ms,", "");
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    assert_eq!(sidekey.get("/api/").await.text(), "granted");
+    fail(&endpoint);
+    let failed =
+        async || sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.is_some();
+    assert_eventually(PATIENCE, "a refresh fails", failed).await;
+
+    let refused = async || {
+        let response = sidekey.get("/api/").await;
+        if response.status == 503 {
+            assert!(no_credential(&response) <= 2, "a short token's service is back soon");
+            return true;
+        }
+        assert_eq!(response.text(), "granted");
+        false
+    };
+    assert_eventually(PATIENCE, "the token runs out", refused).await;
+    let asked = upstream.request_count();
+    assert!(!sidekey.is_ready().await);
+    no_credential(&sidekey.get("/api/").await);
+    assert_eq!(upstream.request_count(), asked, "nothing was forwarded");
+    let line =
+        sidekey.logged_like("token expired and no new one could be obtained: requests get 503 (").await;
+    let line = line["message"].as_str().unwrap();
+    assert!(
+        line.contains(" s now: the")
+            || line.contains(" s now: cannot connect")
+            || line.contains("has not finished"),
+        "{line}"
+    );
+
+    let steps = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await;
+    endpoint.come_up();
+    let served = async || sidekey.get("/api/").await.status == 200;
+    assert_eventually(PATIENCE, "it is served again", served).await;
+    // The try under way when it came up may still have been lost; the next one is not.
+    let more = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.unwrap()
+        - steps.unwrap();
+    assert!(more <= 1.0, "{more} more tries failed");
+    assert!(upstream.requests().iter().all(|request| request.header("authorization").is_some()));
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_token_ends_in_503_and_then_in_recovery() {
+    outage(TokenEndpoint::go_down).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_takes_requests_and_never_answers_is_an_outage_as_well() {
+    outage(TokenEndpoint::stall).await;
+}
+
+#[tokio::test]
+async fn a_token_request_that_hangs_does_not_outlast_a_short_token() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(TokenAnswer::issue(3));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
+    endpoint.stall();
+    let refused = async || sidekey.get("/api/").await.status == 503;
+    assert_eventually(PATIENCE, "the token runs out", refused).await;
+    endpoint.come_up();
+    let served = async || sidekey.get("/api/").await.status == 200;
+    assert_eventually(Duration::from_secs(6), "it is served again", served).await;
+}
+
+#[tokio::test]
+async fn the_lifetime_counts_from_the_request_however_late_the_answer_is() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let late = json!({ "access_token": "late", "expires_in": 20 });
+    endpoint.next(Answer::json(&late).after(Duration::from_millis(1500)));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
+    let asked = SystemTime::now() - endpoint.only_request().at.elapsed();
+    let asked = asked.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let expiry = sidekey.metric("sidekey_token_expiry_timestamp_seconds", &[]).await.unwrap();
+    assert!(expiry <= asked + 20.1, "{} s too late", expiry - asked - 20.0);
+    assert!(expiry > asked + 10.0);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_lifetime_gets_the_configured_one() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(TokenAnswer::issue_saying(Value::Null, json!({})));
+    let config = service("api", &upstream, &endpoint, "default_expires_in: 3s,", "");
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    endpoint.received(2).await;
+    let requests = endpoint.requests();
+    assert!(requests[1].at - requests[0].at >= Duration::from_millis(1000), "not a request per call");
+    let used = async || sidekey.get("/api/").await.status == 200;
+    assert_eventually(PATIENCE, "a token is used", used).await;
+}

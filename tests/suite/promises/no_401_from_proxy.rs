@@ -1,0 +1,94 @@
+//! Promise 4: when Sidekey itself cannot serve, the app gets 502, 503 or 504, never a 401 that would make it think that
+//! its own login is wrong. The upstream's own 401 is the upstream's to give.
+
+use crate::harness::{Answer, Connection, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
+
+#[tokio::test]
+async fn a_refusal_by_the_identity_provider_is_not_the_callers() {
+    for status in [400, 401, 403, 407] {
+        let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+        let challenge = Answer::status(status)
+            .header("WWW-Authenticate", "Basic realm=\"idp\"")
+            .header("Proxy-Authenticate", "Basic realm=\"idp\"")
+            .header("Content-Type", "application/json")
+            .body(r#"{"error":"invalid_client"}"#);
+        endpoint.always(challenge);
+        let config = service("api", &upstream, &endpoint, "", "token_wait: 0s,");
+        let sidekey = Sidekey::serving(&config).start().await;
+        let refused =
+            async || sidekey.metric("sidekey_token_requests_total", &[("reason", "refused")]).await.is_some();
+        assert_eventually(PATIENCE, "the token is refused", refused).await;
+        let response = sidekey.get("/api/").await;
+        no_credential(&response);
+        assert_eq!(
+            (response.header("www-authenticate"), response.header("proxy-authenticate")),
+            (None, None)
+        );
+        assert_eq!(upstream.connections(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_upstreams_own_401_is_passed_on_as_it_is_and_counted() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
+    upstream
+        .always(Answer::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"));
+    let response = sidekey.get("/api/").await;
+    assert_eq!((response.status, response.text().as_str()), (401, "no"));
+    assert_eq!(response.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    assert_eq!(response.sidekey_error(), None);
+    upstream.always(Answer::status(403));
+    assert_eq!(sidekey.get("/api/").await.status, 403);
+    let counted = sidekey.metric("sidekey_upstream_unauthorized_total", &[("service", "api")]).await;
+    // The request was sent once more, with a new token.
+    assert_eq!(counted, Some(2.0));
+}
+
+#[tokio::test]
+async fn no_failure_of_sidekeys_own_asks_for_a_login() {
+    let upstream = Upstream::plain().await;
+    let config = format!(
+        "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t }}, timeouts: {{ first_byte: 200ms }} }}\n\
+         down: {{ upstream: 'http://127.0.0.1:1', auth: {{ type: bearer, token: t }} }}",
+        upstream.url()
+    );
+    let sidekey = Sidekey::serving(&config).start().await;
+    for (answer, request, status, reason) in [
+        (None, "GET /down/", 502, "upstream_connect"),
+        (None, "GET /nobody/", 404, "unknown_service"),
+        (None, "GET /api/../x", 403, "forbidden"),
+        (Some(Answer::never()), "GET /api/", 504, "upstream_timeout"),
+        (Some(Answer::close_unanswered()), "GET /api/", 502, "upstream_protocol"),
+        (Some(Answer::raw("nonsense\r\n\r\n")), "GET /api/", 502, "upstream_protocol"),
+    ] {
+        if let Some(answer) = answer {
+            upstream.next(answer);
+        }
+        let mut connection = Connection::open(sidekey.address()).await;
+        connection.send(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let response = connection.response().await;
+        assert_eq!((response.status, response.sidekey_error()), (status, Some(reason)), "{request}");
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
+        assert_eq!(response.json()["status"], status);
+        assert_eq!(
+            (response.header("www-authenticate"), response.header("proxy-authenticate")),
+            (None, None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_told_to_come_back_when_the_next_token_request_is_made() {
+    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    endpoint.always(TokenAnswer::retry_after("1000"));
+    let config = service("api", &upstream, &endpoint, "", "token_wait: 0s,");
+    let sidekey = Sidekey::serving(&config).start().await;
+    let limited = async || {
+        sidekey.metric("sidekey_token_requests_total", &[("reason", "rate_limited")]).await.is_some()
+    };
+    assert_eventually(PATIENCE, "the endpoint asks to wait", limited).await;
+    let told = async || no_credential(&sidekey.get("/api/").await) > 900;
+    assert_eventually(PATIENCE, "so is the caller", told).await;
+}

@@ -1,0 +1,21 @@
+//! `HTTP_PROXY` and its kin are for the app, and often name Sidekey itself: no secret and no token goes there.
+
+use crate::harness::{Pki, Sidekey, TokenEndpoint, Upstream};
+use crate::suite::oauth2::setup::service;
+
+#[tokio::test]
+async fn nothing_goes_to_a_proxy_that_the_environment_names() {
+    let pki = Pki::new();
+    let (proxy, upstream) = (Upstream::plain().await, Upstream::plain().await);
+    let (plain, tls) = (TokenEndpoint::plain().await, TokenEndpoint::tls(&pki).await);
+    let trust = format!("tls: {{ ca_file: '{}' }}, ", pki.ca_file());
+    let config = service("a", &upstream, &plain, "", "") + &service("b", &upstream, &tls, &trust, "");
+    let mut builder = Sidekey::serving(&config);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        builder = builder.env(name, &proxy.url());
+    }
+    let sidekey = builder.start_ready().await;
+    assert_eq!(sidekey.get("/a/").await.status, 200);
+    assert_eq!(sidekey.get("/b/").await.status, 200);
+    assert_eq!(proxy.connections(), 0);
+}

@@ -1,0 +1,10 @@
+//! Sidekey between real software: servers, clients and identity providers.
+
+mod client_auth;
+mod grpc;
+mod http2;
+mod httpbin;
+mod metrics;
+mod nginx;
+mod oidc_grants;
+mod oidc_provider;

@@ -1,0 +1,304 @@
+//! Every kind of certificate file is replaced under load, in every way that files are replaced: no request fails, and what
+//! cannot be used stays out of use, loudly.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+use crate::harness::{Answer, Call, Mount, Pki, Sidekey, Upstream, Way, assert_eventually};
+use crate::suite::ingress::connect::ca_for;
+use crate::suite::oauth2::setup::PATIENCE;
+
+const TOTAL: &str = "sidekey_certificate_reload_total";
+const GOOD: &str = "sidekey_certificate_last_reload_successful";
+
+/// A caller that makes a new connection for each request.
+#[derive(Clone)]
+struct Caller {
+    address: SocketAddr,
+    /// Asks for a connection to it first.
+    connect: Option<String>,
+    /// Speaks TLS, to this name.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    request: String,
+    /// The chain that it was shown last.
+    shown: Arc<Mutex<Vec<CertificateDer<'static>>>>,
+}
+
+impl Caller {
+    fn new(address: SocketAddr, path: &str) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        Self { address, connect: None, tls: None, request, shown: Arc::default() }
+    }
+
+    fn over_tls(self, roots: &[&str]) -> Self {
+        let mut store = RootCertStore::empty();
+        for pem in roots {
+            store.add(der(pem)).unwrap();
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(store);
+        let mut config = config.with_no_client_auth();
+        // Each is shown the certificate of its own time.
+        config.resumption = rustls::client::Resumption::disabled();
+        let name = ServerName::try_from("localhost").unwrap();
+        Self { tls: Some((TlsConnector::from(Arc::new(config)), name)), ..self }
+    }
+
+    async fn call(&self) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        if let Some(authority) = &self.connect {
+            stream
+                .write_all(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n").as_bytes())
+                .await?;
+            let mut head = BufReader::with_capacity(1, &mut stream);
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                if head.read_line(&mut line).await? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+        let mut answer = Vec::new();
+        if let Some((connector, name)) = &self.tls {
+            let mut stream = connector.connect(name.clone(), stream).await?;
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            *self.shown.lock() = chain.iter().map(|one| one.clone().into_owned()).collect();
+            stream.write_all(self.request.as_bytes()).await?;
+            stream.read_to_end(&mut answer).await?;
+        } else {
+            stream.write_all(self.request.as_bytes()).await?;
+            stream.read_to_end(&mut answer).await?;
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
+
+/// Callers that go on until they are stopped.
+struct Load {
+    callers: Vec<JoinHandle<Vec<String>>>,
+    stop: Arc<AtomicBool>,
+    counts: Vec<Arc<AtomicUsize>>,
+}
+
+impl Load {
+    fn start(callers: &[Caller]) -> Self {
+        let (stop, mut counts) = (Arc::new(AtomicBool::new(false)), Vec::new());
+        let start = |caller: &Caller| {
+            let (caller, stop, count) = (caller.clone(), stop.clone(), Arc::new(AtomicUsize::new(0)));
+            counts.push(count.clone());
+            tokio::spawn(async move {
+                let mut failures = Vec::new();
+                while !stop.load(Ordering::Relaxed) && failures.len() < 10 {
+                    match tokio::time::timeout(PATIENCE, caller.call()).await {
+                        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200 ") => {
+                            count.fetch_add(1, Ordering::Relaxed);
+                        }
+                        other => failures.push(format!("{:?}: {other:?}", caller.request)),
+                    }
+                }
+                failures
+            })
+        };
+        let callers = callers.iter().map(start).collect();
+        Self { callers, stop, counts }
+    }
+
+    /// Waits until every caller has had so many more answers.
+    async fn answers(&self, more: usize) {
+        for count in &self.counts {
+            let enough = count.load(Ordering::Relaxed) + more;
+            assert_eventually(PATIENCE, "requests are answered", async || {
+                count.load(Ordering::Relaxed) >= enough || self.callers.iter().any(JoinHandle::is_finished)
+            })
+            .await;
+        }
+    }
+
+    async fn stop(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for caller in self.callers {
+            failures.extend(caller.await.unwrap());
+        }
+        failures
+    }
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+fn pem_files(pki: &Pki) -> (String, String) {
+    let files = pki.server_files(&["localhost"]);
+    (fs::read_to_string(files.certificate).unwrap(), fs::read_to_string(files.key).unwrap())
+}
+
+/// The listener's pair, the upstream's CA, the client certificate toward it, and the authority of interception.
+async fn all_kinds_are_replaced_under_load(way: Way) {
+    let names = &["localhost", "127.0.0.1"];
+    let (old_ca, new_ca) = (Pki::named("old servers"), Pki::named("new servers"));
+    let (old_clients, new_clients) = (Pki::named("old clients"), Pki::named("new clients"));
+    let callers_ca = Pki::named("of the listener");
+    let ((old_cert, old_key), (new_cert, new_key)) = (pem_files(&callers_ca), pem_files(&callers_ca));
+    let (old_client, new_client) = (old_clients.client_pem("me"), new_clients.client_pem("me"));
+    let (old_authority, new_authority) = (ca_for("localhost").await, ca_for("localhost").await);
+    let mount = Mount::new(
+        way,
+        &[
+            ("cert.pem", &old_cert),
+            ("key.pem", &old_key),
+            ("ca.pem", &old_ca.ca_pem()),
+            ("client.pem", &old_client.0),
+            ("client.key", &old_client.1),
+            ("authority.pem", &old_authority.0),
+            ("authority.key", &old_authority.1),
+        ],
+    );
+    let upstream = Upstream::tls_with(old_ca.server_for_any(names, &[&old_clients, &new_clients])).await;
+    // A handshake for each request.
+    upstream.always(Answer::ok("ok").header("Connection", "close"));
+    let config = format!(
+        "listen: [127.0.0.1:0, {{ address: 127.0.0.1:0, tls: {{ cert: $M/cert.pem, key: $M/key.pem }} }}]
+admin: 127.0.0.1:0
+reload: {{ interval: 20ms }}
+log: {{ level: info, format: json }}
+intercept: {{ ca_cert: $M/authority.pem, ca_key: $M/authority.key }}
+services:
+  api:
+    upstream: https://localhost:{}
+    tls: {{ ca_file: $M/ca.pem, cert_file: $M/client.pem, key_file: $M/client.key }}
+    auth: {{ type: bearer, token: t0ken }}
+",
+        upstream.address().port()
+    );
+    let config = config.replace("$M", mount.path());
+    let sidekey = Sidekey::configured(&config).start_ready().await;
+    let listening = sidekey.events().into_iter().filter(|event| event["listener.kind"] == "proxy");
+    let listeners: Vec<SocketAddr> =
+        listening.map(|event| event["listener.address"].as_str().unwrap().parse().unwrap()).collect();
+    let over_tls = Caller::new(listeners[1], "/api/x").over_tls(&[&callers_ca.ca_pem()]);
+    let authority = format!("localhost:{}", upstream.address().port());
+    let intercepted = Caller::new(listeners[0], "/x").over_tls(&[&old_authority.0, &new_authority.0]);
+    let intercepted = Caller { connect: Some(authority), ..intercepted };
+    let load = Load::start(&[Caller::new(listeners[0], "/api/x"), over_tls.clone(), intercepted.clone()]);
+    load.answers(5).await;
+
+    let metric = async |name: &str, result: &str| {
+        let labels = [("result", result)];
+        sidekey.metric(name, if result.is_empty() { &[] } else { &labels }).await.unwrap()
+    };
+    let replace = async |files: &[(&str, &str)]| {
+        let taken = metric(TOTAL, "success").await;
+        let refused = Mutex::new(metric(TOTAL, "failure").await);
+        let half = async || {
+            let before = *refused.lock();
+            assert_eventually(PATIENCE, &format!("half of {files:?} is noticed"), async || {
+                metric(TOTAL, "failure").await > before
+            })
+            .await;
+            *refused.lock() = metric(TOTAL, "failure").await;
+            assert!(metric(GOOD, "").await < 1.0);
+            let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
+            let failing = &services["config"]["certificates_failing"];
+            let error = failing["error"].as_str().unwrap_or_default();
+            assert!(error.contains(mount.path()), "{services}");
+            assert!(failing["since"].is_string() && services["config"]["failing"].is_null(), "{services}");
+            load.answers(3).await;
+        };
+        mount.replace(files, half).await;
+        assert_eventually(PATIENCE, "the new content is taken", async || {
+            metric(TOTAL, "success").await > taken && metric(GOOD, "").await > 0.0
+        })
+        .await;
+        load.answers(3).await;
+    };
+
+    // The CA bundle: both, then the server changes its certificate, then the new one only.
+    replace(&[("ca.pem", &(old_ca.ca_pem() + &new_ca.ca_pem()))]).await;
+    upstream.change_certificate(new_ca.server_for_any(names, &[&old_clients, &new_clients]));
+    load.answers(5).await;
+    replace(&[("ca.pem", &new_ca.ca_pem())]).await;
+    // The client certificate; after that the upstream takes no other.
+    replace(&[("client.pem", &new_client.0), ("client.key", &new_client.1)]).await;
+    upstream.change_certificate(new_ca.server_for(names, &new_clients));
+    load.answers(5).await;
+    assert_eq!(over_tls.shown.lock()[0], der(&old_cert));
+    replace(&[("cert.pem", &new_cert), ("key.pem", &new_key)]).await;
+    assert_eq!(over_tls.shown.lock()[0], der(&new_cert));
+    assert_eq!(intercepted.shown.lock().last(), Some(&der(&old_authority.0)));
+    replace(&[("authority.pem", &new_authority.0), ("authority.key", &new_authority.1)]).await;
+    assert_eq!(intercepted.shown.lock().last(), Some(&der(&new_authority.0)));
+
+    let failures = load.stop().await;
+    assert!(failures.is_empty(), "{failures:?}\n{}", sidekey.log());
+    let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
+    assert!(services["config"]["certificates_failing"].is_null(), "{services}");
+    assert!(metric("sidekey_config_reload_total", "failure").await < 1.0);
+    assert_eq!(metric(TOTAL, "failure").await > 0.0, way != Way::Symlink, "{}", sidekey.log());
+    let keys = [&old_key, &new_key, &new_client.1, &new_authority.1];
+    assert!(keys.iter().all(|key| !sidekey.log().contains(key.lines().nth(1).unwrap())));
+}
+
+#[tokio::test]
+async fn by_a_symlink_swap() {
+    all_kinds_are_replaced_under_load(Way::Symlink).await;
+}
+
+#[tokio::test]
+async fn by_a_new_file_under_the_same_name() {
+    all_kinds_are_replaced_under_load(Way::Rename).await;
+}
+
+#[tokio::test]
+async fn by_emptying_and_filling_it() {
+    all_kinds_are_replaced_under_load(Way::Truncate).await;
+}
+
+/// What is wrong in one place holds up nothing anywhere else.
+#[tokio::test]
+async fn a_broken_configuration_does_not_hold_up_certificates_nor_one_certificate_another() {
+    let (one, two) = (Pki::named("one"), Pki::named("two"));
+    let (first, second) = (Upstream::tls(&one).await, Upstream::tls(&one).await);
+    let service = |name: &str, upstream: &Upstream| {
+        format!(
+            "  {name}: {{ upstream: '{}', auth: {{ type: bearer, token: t }}, tls: {{ ca_file: $DIR/{name}.pem }} }}\n",
+            upstream.url()
+        )
+    };
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nreload: {{ interval: 20ms }}\nlog: {{ level: info, format: json }}\nservices:\n{}{}",
+        service("first", &first),
+        service("second", &second)
+    );
+    let ca = one.ca_pem();
+    let sidekey =
+        Sidekey::configured(&config).file("first.pem", &ca).file("second.pem", &ca).start_ready().await;
+    sidekey.write("first.pem", "half a");
+    sidekey.logged_like("certificate reload rejected").await;
+    sidekey.reconfigure(&config.replace("services:", "servics:"));
+    sidekey.logged_like("configuration reload rejected").await;
+    second.change_certificate(two.server(&["localhost", "127.0.0.1"]));
+    second.cut_connections();
+    sidekey.write("second.pem", &two.ca_pem());
+    assert_eventually(PATIENCE, "the new CA is trusted", async || {
+        sidekey.get("/second/x").await.status == 200
+    })
+    .await;
+    assert_eq!(sidekey.get("/first/x").await.status, 200, "its old CA is");
+    let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
+    assert!(services["config"]["failing"].is_object(), "{services}");
+    assert!(services["config"]["certificates_failing"].is_object(), "{services}");
+}

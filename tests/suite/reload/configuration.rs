@@ -1,0 +1,215 @@
+//! A changed configuration is taken whole and by content, however it is written; one with a mistake changes nothing.
+
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Answer, Gate, Sidekey, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::PATIENCE;
+
+/// Read again when a test says so, and not before.
+pub fn config(services: &str) -> String {
+    format!("reload: {{ interval: 0s }}\n{}", Sidekey::configuration_serving(services))
+}
+
+/// Looked at all the time.
+pub fn watched(services: &str) -> String {
+    format!("reload: {{ interval: 20ms }}\n{}", Sidekey::configuration_serving(services))
+}
+
+pub fn bearer(name: &str, upstream: &Upstream, token: &str) -> String {
+    format!("{name}: {{ upstream: '{}', auth: {{ type: bearer, token: {token} }} }}\n", upstream.url())
+}
+
+/// The credential that the upstream is sent now.
+async fn sent(sidekey: &Sidekey, upstream: &Upstream) -> String {
+    let response = sidekey.get("/api/x").await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    upstream.last_request().header("authorization").unwrap().to_owned()
+}
+
+async fn sends(sidekey: &Sidekey, upstream: &Upstream, credential: &str) {
+    assert_eventually(PATIENCE, &format!("{credential} is sent"), async || {
+        sent(sidekey, upstream).await == credential
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn services_come_change_and_go() {
+    let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
+    let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
+    assert_eq!(sidekey.get("/new/x").await.status, 404);
+    let kept = upstream.connections();
+
+    sidekey.reconfigure(&config(&(bearer("new", &other, "n") + &bearer("api", &upstream, "two"))));
+    assert!(sidekey.reload().await);
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer two");
+    assert_eq!(upstream.connections(), kept, "another credential, the same connections");
+    assert_eq!(sidekey.get("/new/x").await.status, 200);
+    let event = sidekey.logged("configuration reloaded").await;
+    assert_eq!((&event["services.added"], &event["services.changed"]), (&"new".into(), &"api".into()));
+
+    sidekey.reconfigure(&config(&bearer("new", &other, "n")));
+    assert!(sidekey.reload().await);
+    assert_eq!(sidekey.get("/api/x").await.status, 404);
+    assert_eq!(sidekey.get("/new/x").await.status, 200);
+    let metrics = sidekey.metrics().await;
+    assert!(!metrics.contains("service=\"api\"") && metrics.contains("service=\"new\""), "{metrics}");
+    assert_eventually(PATIENCE, "its idle connections are closed", async || upstream.open_connections() == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_request_in_flight_ends_as_it_began() {
+    let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
+    let gate = Gate::closed();
+    let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
+    upstream.next(Answer::ok("the whole answer").body_held_at(4, &gate));
+    let mut caller = sidekey.connect().await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(1).await;
+    sidekey.reconfigure(&config(&bearer("new", &other, "n")));
+    assert!(sidekey.reload().await);
+    gate.open();
+    let response = caller.response().await;
+    assert_eq!((response.status, response.text().as_str()), (200, "the whole answer"));
+    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(caller.response().await.status, 404, "the next request sees what is now");
+    assert!(!sidekey.metrics().await.contains("service=\"api\""), "and brings no series back");
+    assert_eventually(PATIENCE, "its connection is not kept", async || upstream.open_connections() == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_mistake_changes_nothing_and_is_said_once_until_it_is_mended() {
+    let upstream = Upstream::plain().await;
+    let good = watched(&bearer("api", &upstream, "one"));
+    let sidekey = Sidekey::configured(&good).start().await;
+    sidekey.reconfigure(&good.replace("upstream", "upstrem"));
+    let failures = [("result", "failure")];
+    assert_eventually(PATIENCE, "it is tried again and again", async || {
+        sidekey.metric("sidekey_config_reload_total", &failures).await > Some(3.0)
+    })
+    .await;
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
+    assert_eq!(sidekey.metric("sidekey_config_last_reload_successful", &[]).await, Some(0.0));
+    let errors =
+        || sidekey.events().into_iter().filter(|event| event["level"] == "ERROR").collect::<Vec<_>>();
+    assert_eq!(errors().len(), 1, "{:?}", errors());
+    let message = errors()[0]["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.starts_with("configuration reload rejected") && message.contains("did you mean `upstream`?"),
+        "{message}"
+    );
+
+    let before = sidekey.metric("sidekey_config_last_reload_success_timestamp_seconds", &[]).await;
+    sidekey.reconfigure(&good);
+    sidekey.logged("configuration is valid again").await;
+    assert_eq!(sidekey.metric("sidekey_config_last_reload_successful", &[]).await, Some(1.0));
+    assert!(sidekey.metric("sidekey_config_last_reload_success_timestamp_seconds", &[]).await > before);
+}
+
+#[tokio::test]
+async fn a_secret_file_is_watched_however_it_is_written() {
+    let upstream = Upstream::plain().await;
+    let sidekey = Sidekey::configured(&watched(&bearer("api", &upstream, "{ file: $DIR/secret }")))
+        .file("secret", "one\n")
+        .start()
+        .await;
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
+    // As an editor does it: another file under the same name.
+    sidekey.write("secret", "two\n");
+    sends(&sidekey, &upstream, "Bearer two").await;
+    // Emptied, and filled a while later.
+    let file = sidekey.dir().join("secret");
+    std::fs::write(&file, "").unwrap();
+    let failures = [("result", "failure")];
+    assert_eventually(PATIENCE, "the empty file is refused", async || {
+        sidekey.metric("sidekey_secret_reload_total", &failures).await == Some(1.0)
+    })
+    .await;
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer two", "the old value stays");
+    std::fs::write(&file, "three").unwrap();
+    sends(&sidekey, &upstream, "Bearer three").await;
+    // Gone, and back.
+    std::fs::remove_file(&file).unwrap();
+    assert_eventually(PATIENCE, "the missing file is refused", async || {
+        sidekey.metric("sidekey_secret_reload_total", &failures).await == Some(2.0)
+    })
+    .await;
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer three");
+    sidekey.write("secret", "four");
+    sends(&sidekey, &upstream, "Bearer four").await;
+}
+
+#[tokio::test]
+async fn a_symlink_swap_as_kubernetes_does_it_is_noticed() {
+    let upstream = Upstream::plain().await;
+    let mount = tempfile::tempdir().unwrap();
+    let at = |name: &str| mount.path().join(name);
+    let version = |name: &str, secret: &str| {
+        std::fs::create_dir(at(name)).unwrap();
+        std::fs::write(at(name).join("key"), secret).unwrap();
+        symlink(name, at("..data_tmp")).unwrap();
+        std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    };
+    version("..2026_1", "one");
+    symlink("..data/key", at("key")).unwrap();
+    let token = format!("{{ file: '{}' }}", at("key").display());
+    let sidekey = Sidekey::configured(&watched(&bearer("api", &upstream, &token))).start().await;
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
+    version("..2026_2", "two");
+    std::fs::remove_dir_all(at("..2026_1")).unwrap();
+    sends(&sidekey, &upstream, "Bearer two").await;
+}
+
+#[tokio::test]
+async fn logging_changes_too_and_what_cannot_is_said() {
+    let upstream = Upstream::plain().await;
+    let services = bearer("api", &upstream, "one");
+    let sidekey = Sidekey::configured(&config(&services)).start().await;
+    let lines = || sidekey.events().into_iter().filter(|event| event["message"] == "request").count();
+    sidekey.get("/api/x").await;
+    assert_eventually(PATIENCE, "a line", async || lines() == 1).await;
+    let threads = "threads: 7\nadmin: 127.0.0.1:9\n";
+    let other =
+        config(&services).replace("access: true", "access: false").replace("admin: 127.0.0.1:0\n", threads);
+    sidekey.reconfigure(&other);
+    assert!(sidekey.reload().await);
+    let keys: Vec<_> = sidekey
+        .events()
+        .into_iter()
+        .filter(|event| event["message"] == "changed; takes effect after a restart")
+        .map(|event| event["config.path"].clone())
+        .collect();
+    assert_eq!(keys, ["admin.listen", "threads"]);
+    sidekey.get("/api/x").await;
+    sidekey.reconfigure(&other.replace("level: debug", "level: error"));
+    assert!(sidekey.reload().await);
+    let before = sidekey.log();
+    sidekey.signal(Signal::SIGHUP);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((lines(), sidekey.log()), (1, before), "nothing at this level");
+}
+
+#[tokio::test]
+async fn a_new_ca_bundle_is_used_by_the_next_connection() {
+    use crate::harness::Pki;
+    let (old, new) = (Pki::new(), Pki::new());
+    let upstream = Upstream::tls(&old).await;
+    let service = format!(
+        "api: {{ upstream: '{}', tls: {{ ca_file: $DIR/ca.pem }}, auth: {{ type: bearer, token: t }} }}\n",
+        upstream.url()
+    );
+    let sidekey = Sidekey::configured(&watched(&service)).file("ca.pem", &old.ca_pem()).start().await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    upstream.change_certificate(new.server(&["localhost"]));
+    upstream.cut_connections();
+    assert_eventually(PATIENCE, "it is not trusted", async || sidekey.get("/api/x").await.status == 502)
+        .await;
+    sidekey.write("ca.pem", &new.ca_pem());
+    assert_eventually(PATIENCE, "it is trusted", async || sidekey.get("/api/x").await.status == 200).await;
+}

@@ -1,0 +1,102 @@
+//! Listeners come, move and go with a reload.
+
+use std::net::TcpListener;
+
+use super::configuration::{bearer, config};
+use crate::harness::{Call, Connection, Sidekey, Upstream, assert_eventually};
+use crate::suite::oauth2::setup::PATIENCE;
+
+fn own(name: &str, upstream: &Upstream, listen: &str) -> String {
+    bearer(name, upstream, name).replacen('{', &format!("{{ listen: '{listen}',"), 1)
+}
+
+async fn sent(url: String, upstream: &Upstream) -> String {
+    assert_eq!(Call::get(url).send().await.status, 200);
+    upstream.last_request().header("authorization").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_listener_is_opened_and_closed() {
+    let upstream = Upstream::plain().await;
+    let only = bearer("api", &upstream, "api");
+    let sidekey = Sidekey::configured(&config(&only)).start().await;
+    sidekey.reconfigure(&config(&(only.clone() + &own("new", &upstream, "127.0.0.1:0"))));
+    assert!(sidekey.reload().await);
+    let address = sidekey.newest_address_of("new").unwrap();
+    assert_eq!(sent(format!("http://{address}/x"), &upstream).await, "Bearer new");
+    // One that stays open over the reload.
+    let mut caller = Connection::open(address).await;
+    caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(caller.response().await.status, 200);
+
+    sidekey.reconfigure(&config(&only));
+    assert!(sidekey.reload().await);
+    assert_eventually(PATIENCE, "nobody listens", async || Connection::try_open(address).await.is_err())
+        .await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let response = caller.response().await;
+    assert_eq!((response.status, response.sidekey_error()), (404, Some("unknown_service")));
+    assert!(caller.rest().await.is_empty(), "and the connection ends");
+    assert_eq!(upstream.request_count(), 2);
+}
+
+#[tokio::test]
+async fn an_address_goes_from_one_service_to_another_without_being_closed() {
+    let upstream = Upstream::plain().await;
+    let own = |name| own(name, &upstream, "unix:$DIR/own.sock");
+    let before = own("a") + &bearer("b", &upstream, "b");
+    let sidekey = Sidekey::configured(&config(&before)).start().await;
+    let path = sidekey.dir().join("own.sock");
+    let sent = async || {
+        let mut caller = Connection::open_unix(&path).await;
+        caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(caller.response().await.status, 200);
+        upstream.last_request().header("authorization").unwrap().to_owned()
+    };
+    assert_eq!(sent().await, "Bearer a");
+    sidekey.reconfigure(&config(&(bearer("a", &upstream, "a") + &own("b"))));
+    assert!(sidekey.reload().await);
+    assert_eventually(PATIENCE, "it is the other's", async || sent().await == "Bearer b").await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_refuses_the_whole_reload() {
+    let upstream = Upstream::plain().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let only = bearer("api", &upstream, "api");
+    let sidekey = Sidekey::configured(&config(&only)).start().await;
+    let new = own("new", &upstream, &address);
+    sidekey.reconfigure(&config(
+        &(bearer("api", &upstream, "other") + &own("more", &upstream, "127.0.0.1:0") + &new),
+    ));
+    assert!(!sidekey.reload().await);
+    assert!(sidekey.log().contains(&format!("cannot listen on {address}")));
+    let metrics = sidekey.metrics().await;
+    assert!(!metrics.contains("service=\"new\""), "a service that does not run has no series: {metrics}");
+    assert_eq!(sent(sidekey.url("/api/x"), &upstream).await, "Bearer api", "nothing of it is taken");
+    assert_eq!(sidekey.newest_address_of("more"), None);
+    drop(taken);
+    assert!(sidekey.reload().await);
+    assert_eq!(sent(format!("http://{address}/x"), &upstream).await, "Bearer new");
+}
+
+#[tokio::test]
+async fn a_unix_socket_leaves_no_file_behind() {
+    let upstream = Upstream::plain().await;
+    let only = bearer("api", &upstream, "api");
+    let with = only.clone() + &own("new", &upstream, "unix:$DIR/new.sock");
+    let sidekey = Sidekey::configured(&config(&with)).start().await;
+    let path = sidekey.dir().join("new.sock");
+    let mut caller = Connection::open_unix(&path).await;
+    caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(caller.response().await.status, 200);
+    sidekey.reconfigure(&config(&only));
+    assert!(sidekey.reload().await);
+    assert!(!path.exists());
+    sidekey.reconfigure(&config(&with));
+    assert!(sidekey.reload().await);
+    let mut caller = Connection::open_unix(&path).await;
+    caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(caller.response().await.status, 200);
+}

@@ -1,0 +1,62 @@
+//! An upstream with several addresses, and what the log says where none of them answers.
+
+use crate::harness::{Pki, RefusingPort, Upstream};
+use crate::suite::http::setup::{before_url, said};
+
+#[tokio::test]
+async fn an_address_that_refuses_is_passed_over_for_one_that_answers() {
+    let upstream = Upstream::plain().await;
+    let port = upstream.address().port();
+    for resolve in
+        ["[127.0.0.2, 127.0.0.1]", "['::1', 127.0.0.1]", "[127.0.0.3, '::1', 127.0.0.2, 127.0.0.1]"]
+    {
+        let more = format!(", allow_plaintext: true, resolve: {resolve}");
+        let sidekey = before_url(&format!("http://api.example.com:{port}"), &more).await;
+        assert_eq!(sidekey.get("/api/x").await.status, 200, "{resolve}");
+        let host = format!("api.example.com:{port}");
+        assert_eq!(upstream.last_request().header("host"), Some(host.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn resolve_changes_the_address_and_not_the_name_that_is_verified() {
+    let pki = Pki::new();
+    let upstream = Upstream::tls_with(pki.server(&["api.example.com"])).await;
+    let url = format!("https://api.example.com:{}", upstream.address().port());
+    let more = format!(", resolve: 127.0.0.1, tls: {{ ca_file: {} }}", pki.ca_file());
+    assert_eq!(before_url(&url, &more).await.get("/api/x").await.status, 200);
+    assert_eq!(upstream.only_request().server_name.as_deref(), Some("api.example.com"));
+}
+
+#[tokio::test]
+async fn the_log_names_every_address_the_phase_and_the_cause() {
+    let port = RefusingPort::new();
+    let more = ", allow_plaintext: true, resolve: [127.0.0.1, 127.0.0.2]";
+    let url = format!("http://api.example.com:{}", port.address.port());
+    let sidekey = before_url(&url, more).await;
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_connect"));
+    let port = port.address.port();
+    let cause = format!(
+        "request failed: cannot connect to api.example.com: 127.0.0.1:{port}: Connection refused, \
+         127.0.0.2:{port}: Connection refused"
+    );
+    sidekey.logged(&cause).await;
+
+    let pki = Pki::new();
+    let upstream = Upstream::tls(&pki).await;
+    let sidekey = before_url(&upstream.url(), "").await;
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_tls"));
+    let cause = format!(
+        "request failed: TLS with localhost ({}) failed: invalid peer certificate: UnknownIssuer; its CA is not \
+         trusted: `tls.ca_file` sets another",
+        upstream.address(),
+    );
+    sidekey.logged(&cause).await;
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_said_to_be_so() {
+    let sidekey = before_url("https://nowhere.invalid", "").await;
+    assert_eq!(sidekey.get("/api/x").await.status, 502);
+    said(&sidekey, "request failed: cannot resolve nowhere.invalid: ").await;
+}

@@ -1,0 +1,224 @@
+//! How much of an upstream is used: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit`, `pool`, and sending again.
+
+use crate::harness::{Answer, Call, ChaosProxy, Gate, Response, Sidekey, Upstream, assert_eventually};
+use crate::suite::http::setup::{PATIENCE, RawServer, before_url};
+
+async fn before(upstream: &Upstream, more: &str) -> Sidekey {
+    before_url(&upstream.url(), &format!(", {more}")).await
+}
+
+#[track_caller]
+fn overloaded(response: &Response) -> u64 {
+    assert_eq!((response.status, response.sidekey_error()), (503, Some("overloaded")), "{}", response.text());
+    response.header("retry-after").expect("Retry-After").parse().expect("seconds")
+}
+
+#[tokio::test]
+async fn no_more_requests_at_a_time_than_allowed() {
+    let upstream = Upstream::plain().await;
+    let gate = Gate::closed();
+    upstream.always(Answer::ok("ok").held_by(&gate));
+    let sidekey = before(&upstream, "max_in_flight: 2").await;
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let url = sidekey.url("/api/x");
+            tokio::spawn(async move { Call::get(url).send().await.status })
+        })
+        .collect();
+    upstream.received(2).await;
+    for _ in 0..3 {
+        assert_eq!(overloaded(&sidekey.get("/api/x").await), 1);
+    }
+    gate.open();
+    for held in held {
+        assert_eq!(held.await.unwrap(), 200);
+    }
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    assert_eq!(upstream.request_count(), 3);
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &[("reason", "overloaded")]).await, Some(3.0));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_gives_its_place_back() {
+    let upstream = Upstream::plain().await;
+    upstream.next(Answer::never());
+    let sidekey = before(&upstream, "max_in_flight: 1").await;
+    let mut gone = sidekey.connect().await;
+    gone.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    upstream.received(1).await;
+    assert_eq!(overloaded(&sidekey.get("/api/x").await), 1);
+    drop(gone);
+    assert_eventually(PATIENCE, "there is room again", async || sidekey.get("/api/x").await.status == 200)
+        .await;
+}
+
+#[tokio::test]
+async fn no_more_requests_in_a_time_than_allowed() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream, "rate_limit: { rate: 1/h, burst: 2 }").await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    let seconds = overloaded(&sidekey.get("/api/x").await);
+    assert!((3500..=3600).contains(&seconds), "{seconds}");
+    assert_eq!(upstream.request_count(), 2);
+}
+
+#[tokio::test]
+async fn a_body_larger_than_allowed_is_refused_before_or_while_it_is_sent() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream, "max_request_body: 10").await;
+    let post = |length: usize| Call::post(sidekey.url("/api/x"), "x".repeat(length));
+    assert_eq!(post(10).send().await.status, 200);
+    assert_eq!(post(10).chunked(3).send().await.status, 200);
+    let refused = post(11).send().await;
+    assert_eq!((refused.status, refused.sidekey_error()), (413, Some("too_large")));
+    assert_eq!(upstream.request_count(), 2, "its length said so beforehand");
+    let refused = post(11).chunked(4).send().await;
+    assert_eq!((refused.status, refused.sidekey_error()), (413, Some("too_large")));
+    assert!(upstream.requests().iter().skip(2).all(|request| !request.complete));
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
+    let upstream = Upstream::plain().await;
+    let chaos = ChaosProxy::before(upstream.address()).await;
+    let url = format!("http://{}", chaos.address());
+    let sidekey = before_url(&url, ", circuit: { failures: 3, open: 2s }").await;
+    let gauge = async |name: &str| sidekey.metric(name, &[("service", "api")]).await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
+    assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(1.0));
+    chaos.cut();
+    chaos.refuse();
+    for _ in 0..3 {
+        assert_eq!(sidekey.get("/api/x").await.status, 502);
+    }
+    let connections = chaos.connections();
+    for _ in 0..5 {
+        let seconds = overloaded(&sidekey.get("/api/x").await);
+        assert!((1..=2).contains(&seconds), "{seconds}");
+    }
+    assert_eq!(chaos.connections(), connections, "nothing is tried while it is open");
+    assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(1.0));
+    assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(0.0));
+    sidekey
+        .logged("circuit breaker open: the last requests failed, so requests are rejected for a while")
+        .await;
+    chaos.resume();
+    assert_eventually(PATIENCE, "it closes", async || sidekey.get("/api/x").await.status == 200).await;
+    sidekey.logged("circuit breaker closed: the upstream answers again").await;
+    assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
+    for _ in 0..5 {
+        assert_eq!(sidekey.get("/api/x").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn only_an_idempotent_request_is_sent_again_and_only_if_asked() {
+    let upstream = Upstream::plain().await;
+    let lost = || upstream.next(Answer::close_unanswered());
+    let asked = before(&upstream, "retry_idempotent: true, pool: { max_idle: 0 }").await;
+    lost();
+    assert_eq!(asked.get("/api/x").await.status, 200);
+    assert_eq!(upstream.request_count(), 2);
+    lost();
+    assert_eq!(Call::post(asked.url("/api/x"), "once").send().await.status, 502);
+    assert_eq!(upstream.request_count(), 3);
+    lost();
+    lost();
+    assert_eq!(asked.get("/api/x").await.status, 502, "sent again once and no more");
+    assert_eq!(upstream.request_count(), 5);
+    let not_asked = before(&upstream, "pool: { max_idle: 0 }").await;
+    lost();
+    assert_eq!(not_asked.get("/api/x").await.status, 502);
+    assert_eq!(upstream.request_count(), 6);
+}
+
+#[tokio::test]
+async fn the_upstreams_own_keep_alive_is_kept_to_with_a_second_to_spare() {
+    let upstream = Upstream::plain().await;
+    let sidekey = before(&upstream, "optional: false").await;
+    let said = ["timeout=1", "max=5, timeout=1", "timeout=60, max=100", "timeout=60"];
+    for (keep_alive, connections) in said.into_iter().zip([1, 2, 3, 3]) {
+        upstream.next(Answer::ok("ok").header("Keep-Alive", keep_alive));
+        assert_eq!(sidekey.get("/api/x").await.header("keep-alive"), None);
+        assert_eq!(upstream.connections(), connections, "{keep_alive}");
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_are_limited() {
+    let upstream = Upstream::plain().await;
+    let none = before(&upstream, "pool: { max_idle: 0 }").await;
+    for _ in 0..3 {
+        assert_eq!(none.get("/api/x").await.status, 200);
+    }
+    assert_eq!(upstream.connections(), 3);
+    let short = before(&upstream, "pool: { idle_timeout: 1ms }").await;
+    for _ in 0..2 {
+        assert_eq!(short.get("/api/x").await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(upstream.connections(), 5);
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_holds_no_other_up() {
+    let (slow, fast) = (Upstream::plain().await, Upstream::plain().await);
+    slow.always(Answer::never());
+    // Takes connections, and never says a word of TLS.
+    let mute = RawServer::new().await;
+    let service = |name: &str, url: &str| {
+        format!("  {name}: {{ upstream: '{url}', auth: {{ type: bearer, token: t }} }}\n")
+    };
+    // One worker, so that whatever blocked it would block all.
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ format: json }}\nservices:\n{}{}{}",
+        service("slow", &slow.url()),
+        service("mute", &mute.url().replace("http:", "https:"))
+            .replace("auth:", "timeouts: { connect: 60s }, auth:"),
+        service("fast", &fast.url()),
+    );
+    let sidekey = Sidekey::configured(&config).start().await;
+    let waiting: Vec<_> = (0..400)
+        .map(|number| {
+            let url = sidekey.url(if number % 4 == 0 { "/mute/x" } else { "/slow/x" });
+            tokio::spawn(async move { Call::get(url).try_send().await.is_ok() })
+        })
+        .collect();
+    slow.received(300).await;
+    let all_wait = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(400.0);
+    assert_eventually(PATIENCE, "four hundred requests are in flight", all_wait).await;
+    for _ in 0..200 {
+        assert_eq!(sidekey.get("/fast/x").await.status, 200);
+    }
+    assert!(waiting.iter().all(|call| !call.is_finished()));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn connections_of_callers_are_limited_and_one_too_many_is_told() {
+    let upstream = Upstream::plain().await;
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nmax_connections: 2\nlog: {{ format: json }}\nservices:\n  \
+         api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n",
+        upstream.url()
+    );
+    let sidekey = Sidekey::configured(&config).start().await;
+    let mut kept = [sidekey.connect().await, sidekey.connect().await];
+    for connection in &mut kept {
+        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(connection.response().await.status, 200);
+    }
+    let mut one_too_many = sidekey.connect().await;
+    assert_eq!(overloaded(&one_too_many.response().await), 1);
+    assert_eq!(one_too_many.rest().await, b"");
+    sidekey.logged("max_connections reached: new connections are rejected").await;
+    drop(kept);
+    assert_eventually(PATIENCE, "there is room again", async || {
+        let sent = Call::get(sidekey.url("/api/x")).try_send().await;
+        sent.is_ok_and(|response| response.status == 200)
+    })
+    .await;
+}

@@ -1,0 +1,8 @@
+//! Connections to upstreams: addresses, failover, limits, proxies, TLS and diagnostics.
+
+mod addresses;
+mod diagnostics;
+mod failover;
+mod limits;
+mod proxy;
+mod tls;

@@ -1,0 +1,145 @@
+//! `proxy_url`: upstreams behind a proxy that opens tunnels.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+use crate::harness::{Http2, Http2Upstream, Pki, Upstream};
+use crate::suite::http::setup::{before_url, one_worker};
+
+/// Leads every tunnel to one place, and answers with these bytes first.
+struct Tunnels {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    task: AbortHandle,
+}
+
+impl Tunnels {
+    async fn to(target: SocketAddr, answer: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = requests.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let seen = seen.clone();
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(client.read_u8().await.unwrap());
+                    }
+                    seen.lock().push(String::from_utf8(head).unwrap());
+                    client.write_all(answer.as_bytes()).await.unwrap();
+                    if answer.starts_with("HTTP/1.1 200") {
+                        let mut server = TcpStream::connect(target).await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        });
+        Self { address, requests, task: task.abort_handle() }
+    }
+}
+
+impl Drop for Tunnels {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+const OPEN: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
+
+#[tokio::test]
+async fn tls_goes_through_a_tunnel_that_the_proxy_looks_the_name_up_for() {
+    let pki = Pki::new();
+    // No name server knows it: only the proxy can.
+    let upstream = Upstream::tls_with(pki.server(&["api.internal.invalid"])).await;
+    let proxy = Tunnels::to(upstream.address(), OPEN).await;
+    let more = format!(
+        ", proxy_url: 'http://{}', proxy_auth: {{ username: me, password: CANARY }}, tls: {{ ca_file: {} }}",
+        proxy.address,
+        pki.ca_file(),
+    );
+    let sidekey = before_url("https://api.internal.invalid/v1", &more).await;
+    for _ in 0..3 {
+        assert_eq!(sidekey.get("/api/x").await.status, 200);
+    }
+    assert_eq!(
+        *proxy.requests.lock(),
+        ["CONNECT api.internal.invalid:443 HTTP/1.1\r\nHost: api.internal.invalid:443\r\n\
+          Proxy-Authorization: Basic bWU6Q0FOQVJZ\r\n\r\n"],
+        "one tunnel, whose connection is kept"
+    );
+    let request = upstream.last_request();
+    assert_eq!(request.header("host"), Some("api.internal.invalid"));
+    assert_eq!(request.header("proxy-authorization"), None);
+    assert_eq!(request.server_name.as_deref(), Some("api.internal.invalid"));
+    assert!(!sidekey.log().contains("CANARY") && !sidekey.log().contains("bWU6Q0FOQVJZ"));
+}
+
+#[tokio::test]
+async fn http2_goes_through_a_tunnel_as_well_and_many_requests_through_one() {
+    let pki = Pki::new();
+    let upstream = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    for protocol in ["auto", "http2"] {
+        let proxy = Tunnels::to(upstream.address(), OPEN).await;
+        let more = format!(
+            ", protocol: {protocol}, proxy_url: 'http://{}', tls: {{ ca_file: {} }}",
+            proxy.address,
+            pki.ca_file(),
+        );
+        let sidekey = one_worker("https://localhost/v1", &more).await;
+        let mut caller = Http2::open(sidekey.address()).await;
+        let before = upstream.requests().len();
+        for _ in 0..3 {
+            assert_eq!(caller.get("/api/x").await.text(), "ok");
+        }
+        let requests = upstream.requests();
+        assert_eq!(requests.len(), before + 3);
+        for request in &requests[before..] {
+            assert_eq!(request.uri.to_string(), "https://localhost/v1/x");
+            assert_eq!(request.headers["authorization"], "Bearer t0ken");
+        }
+        assert_eq!(proxy.requests.lock().len(), 1, "one tunnel, whose connection is shared");
+        assert!(proxy.requests.lock()[0].starts_with("CONNECT localhost:443 HTTP/1.1\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_cannot_stand_in_for_the_upstream() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let upstream = Upstream::tls(&other).await;
+    let proxy = Tunnels::to(upstream.address(), OPEN).await;
+    let more = format!(", proxy_url: 'http://{}', tls: {{ ca_file: {} }}", proxy.address, pki.ca_file());
+    let sidekey = before_url("https://localhost", &more).await;
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_tls"));
+    assert_eq!(upstream.request_count(), 0);
+}
+
+#[tokio::test]
+async fn a_proxy_that_opens_no_tunnel_is_an_error_that_says_why() {
+    for (answer, cause) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "the proxy requires credentials (407): set `proxy_auth`",
+        ),
+        ("HTTP/1.1 403 Forbidden\r\nX: CANARY\r\n\r\n", "the proxy rejects the tunnel: status 403"),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "the server at `proxy_url` is not an HTTP proxy"),
+        ("", "the proxy closed the connection without a response"),
+    ] {
+        let proxy = Tunnels::to(([127, 0, 0, 1], 1).into(), answer).await;
+        let sidekey =
+            before_url("https://api.example.com", &format!(", proxy_url: 'http://{}'", proxy.address)).await;
+        assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_connect"));
+        let message = format!(
+            "request failed: no tunnel to api.example.com:443 through the proxy at {}: {cause}",
+            proxy.address
+        );
+        sidekey.logged(&message).await;
+        assert!(!sidekey.log().contains("CANARY"));
+    }
+}
