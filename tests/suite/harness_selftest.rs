@@ -1,4 +1,4 @@
-//! The harness can be trusted: what the fakes claim to do, they do. No test here starts the program.
+//! Tests of the harness itself: the fakes do what they claim. No test here starts the program.
 
 use std::io::ErrorKind;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn records_a_request_byte_for_byte() {
+async fn mock_upstream_records_request_byte_for_byte() {
     let upstream = Upstream::plain().await;
     let mut client = Connection::open(upstream.address()).await;
     let head =
@@ -32,7 +32,7 @@ async fn records_a_request_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn answers_in_every_scripted_form() {
+async fn mock_upstream_sends_every_form_of_response() {
     let upstream = Upstream::plain().await;
     let call = || Call::get(upstream.url()).send();
 
@@ -64,7 +64,7 @@ async fn answers_in_every_scripted_form() {
 }
 
 #[tokio::test]
-async fn answers_before_the_body_is_there_and_shows_it_growing() {
+async fn mock_upstream_responds_early_and_records_partial_body() {
     let upstream = Upstream::plain().await;
     upstream.next(Answer::status(413).early().close());
     let mut client = Connection::open(upstream.address()).await;
@@ -79,7 +79,7 @@ async fn answers_before_the_body_is_there_and_shows_it_growing() {
 }
 
 #[tokio::test]
-async fn holds_an_answer_until_the_gate_opens_and_notices_who_leaves() {
+async fn mock_upstream_waits_for_gate_and_detects_disconnect() {
     let upstream = Upstream::plain().await;
     let gate = Gate::closed();
     upstream.next(Answer::ok("late").held_by(&gate));
@@ -94,12 +94,14 @@ async fn holds_an_answer_until_the_gate_opens_and_notices_who_leaves() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(2).await;
     drop(client);
-    assert_eventually(Duration::from_secs(10), "it is noticed", async || upstream.last_request().abandoned)
-        .await;
+    assert_eventually(Duration::from_secs(10), "the disconnect is detected", async || {
+        upstream.last_request().abandoned
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn speaks_tls_that_curl_trusts_through_the_ca_file_alone() {
+async fn mock_upstream_tls_is_trusted_by_curl_with_its_ca_only() {
     let (pki, other) = (Pki::new(), Pki::new());
     let upstream = Upstream::tls(&pki).await;
     let answer = Curl::call(&["--cacert", &pki.ca_file(), &upstream.url()], b"").await;
@@ -116,7 +118,7 @@ async fn speaks_tls_that_curl_trusts_through_the_ca_file_alone() {
 }
 
 #[tokio::test]
-async fn issues_numbered_tokens_and_fails_on_command() {
+async fn mock_token_endpoint_numbers_tokens_and_can_fail() {
     let endpoint = TokenEndpoint::plain().await;
     let ask = || {
         let form = "grant_type=client_credentials&scope=a+b";
@@ -145,7 +147,7 @@ async fn issues_numbered_tokens_and_fails_on_command() {
 }
 
 #[tokio::test]
-async fn stalls_cuts_and_resets_what_goes_through_it() {
+async fn chaos_proxy_stalls_resets_and_refuses() {
     let upstream = Upstream::plain().await;
     let chaos = ChaosProxy::before(upstream.address()).await;
     let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -169,13 +171,13 @@ async fn stalls_cuts_and_resets_what_goes_through_it() {
 }
 
 #[tokio::test]
-async fn keeps_a_port_on_which_nobody_listens() {
+async fn refusing_port_refuses_connections() {
     let port = RefusingPort::new();
     assert_eq!(TcpStream::connect(port.address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
 #[tokio::test]
-async fn leaves_no_process_behind() {
+async fn process_is_killed_when_dropped() {
     let process = Process::spawn("sleep", Command::new("sleep").arg("1000"));
     let proc = format!("/proc/{}", process.id());
     assert!(std::fs::exists(&proc).unwrap());

@@ -1,11 +1,11 @@
-//! Who may do what at the admin address, over the wire.
+//! Access control of the admin listener, over the wire.
 
 use super::setup::TOKEN;
 use crate::harness::{Call, Connection, Response, Sidekey, assert_eventually};
 use crate::suite::oauth2::setup::PATIENCE;
 
 async fn sidekey(admin: &str) -> Sidekey {
-    // An address that nothing listens on: the service is not asked for anything.
+    // Nothing listens on the upstream's address: no test here sends a request to it.
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: {admin}\nlog: {{ level: info, format: json }}\n\
          services: {{ mail: {{ upstream: 'http://127.0.0.1:1', auth: {{ type: bearer, token: t }} }} }}\n"
@@ -24,7 +24,7 @@ async fn put(sidekey: &Sidekey, fields: &[(&str, &str)]) -> Response {
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 #[tokio::test]
-async fn without_a_token_an_address_is_for_reading() {
+async fn admin_without_token_is_read_only() {
     let sidekey = sidekey("127.0.0.1:0").await;
     for path in ["/api/v1/services", "/api/v1/log-level", "/metrics", "/livez", "/readyz"] {
         assert_eq!(Call::get(sidekey.admin_url(path)).send().await.status, 200, "{path}");
@@ -40,7 +40,7 @@ async fn without_a_token_an_address_is_for_reading() {
 }
 
 #[tokio::test]
-async fn with_a_token_only_the_token_changes_anything() {
+async fn admin_write_requires_the_token() {
     let sidekey = sidekey(&format!("{{ listen: 127.0.0.1:0, token: {TOKEN} }}")).await;
     let bearer = format!("Bearer {TOKEN}");
     let right = ("Authorization", bearer.as_str());
@@ -61,7 +61,7 @@ async fn with_a_token_only_the_token_changes_anything() {
 }
 
 #[tokio::test]
-async fn reading_and_metrics_are_closed_where_the_configuration_says_so() {
+async fn admin_read_and_metrics_can_require_the_token() {
     let closed = format!(
         "{{ listen: 127.0.0.1:0, token: {TOKEN}, require_token_to_read: true, require_token_for_metrics: true }}"
     );
@@ -85,7 +85,7 @@ async fn reading_and_metrics_are_closed_where_the_configuration_says_so() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_guarded_by_its_file_mode() {
+async fn admin_unix_socket_allows_writes_without_token() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("admin.sock");
     let _sidekey = sidekey(&format!("'unix:{}'", socket.display())).await;
@@ -105,7 +105,7 @@ async fn a_unix_socket_is_guarded_by_its_file_mode() {
 }
 
 #[tokio::test]
-async fn a_new_token_in_its_file_is_asked_for_from_the_next_request_on() {
+async fn admin_token_file_change_applies_to_next_request() {
     let config = "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0, token: { file: $DIR/token } }\n\
          reload: { interval: 20ms }\nlog: { level: debug, format: json }\n\
          services: { mail: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } } }\n";
@@ -114,17 +114,19 @@ async fn a_new_token_in_its_file_is_asked_for_from_the_next_request_on() {
         put(&sidekey, &[JSON, ("Authorization", &format!("Bearer {token}"))]).await.status
     };
     assert_eq!(with("the-first-admin-token").await, 200);
-    // Half of it is no token, and the one before goes on.
+    // Half of it is too short for a token: the previous one stays valid.
     let file = sidekey.dir().join("token");
     std::fs::write(&file, "the-").unwrap();
-    assert_eventually(PATIENCE, "it is refused", async || {
+    assert_eventually(PATIENCE, "the short token is rejected", async || {
         sidekey.metric("sidekey_secret_reload_total", &[("result", "failure")]).await == Some(1.0)
     })
     .await;
     assert_eq!(with("the-first-admin-token").await, 200);
     std::fs::write(&file, "the-second-admin-token\n").unwrap();
-    assert_eventually(PATIENCE, "the new one is taken", async || with("the-second-admin-token").await == 200)
-        .await;
+    assert_eventually(PATIENCE, "the new token is accepted", async || {
+        with("the-second-admin-token").await == 200
+    })
+    .await;
     assert_eq!(with("the-first-admin-token").await, 401);
     assert!(!sidekey.log().contains("next start") && !sidekey.log().contains("-admin-token"));
 }

@@ -1,4 +1,5 @@
-//! What can be done about one service through the admin API: a new token now, and one call of its upstream.
+//! Actions of the admin API on one service: `refresh` (a new token now) and `test` (one request to the
+//! upstream).
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::setup::{TOKEN, becomes, get};
 use crate::harness::{Answer, Call, Response, Sidekey, TokenAnswer, TokenEndpoint, Upstream, openapi_holds};
 use crate::suite::oauth2::setup::service;
 
+/// Two services, their upstream and a token endpoint.
 struct Two {
     sidekey: Sidekey,
     upstream: Upstream,
@@ -46,7 +48,7 @@ impl Two {
         answer.json()
     }
 
-    /// The document describes these answers.
+    /// Asserts that the OpenAPI document describes these responses.
     async fn described(&self, action: &str, bodies: &[Value]) {
         let document = get(&self.sidekey, "/api/v1/openapi.json").await;
         let path = format!("/api/v1/services/{{name}}/{action}");
@@ -58,7 +60,7 @@ impl Two {
 }
 
 async fn post(sidekey: &Sidekey, path: &str, token: Option<&str>, body: &str) -> Response {
-    // More than the `min_refresh_interval` of services that may be refreshed again and again.
+    // Longer than the `min_refresh_interval` of the services that are refreshed several times.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let url = sidekey.admin_url(&format!("/api/v1/services/{path}"));
     let mut call = Call::post(url, body.to_owned()).header("Content-Type", "application/json");
@@ -73,7 +75,7 @@ fn text<'a>(answer: &'a Value, key: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_new_token_comes_when_it_is_asked_for() {
+async fn admin_refresh_fetches_a_new_token() {
     let two = Two::start(TokenAnswer::issue(3600), "min_refresh_interval: 1ms,").await;
     assert_eq!(two.sidekey.get("/crm/").await.status, 200);
     let good = two.done("crm/refresh", "{}").await;
@@ -105,7 +107,7 @@ async fn a_new_token_comes_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn an_impatient_operator_does_not_drive_the_token_endpoint() {
+async fn admin_refresh_honours_min_refresh_interval() {
     let two = Two::start(TokenAnswer::issue(3600), "min_refresh_interval: 1h,").await;
     becomes(&two.sidekey, "crm", "ready", "ok").await;
     assert_eq!(two.done("crm/refresh", "{}").await["ok"], true);
@@ -120,7 +122,7 @@ async fn an_impatient_operator_does_not_drive_the_token_endpoint() {
     }
     assert_eq!(two.login.request_count(), 2);
 
-    // What was wrong is said again.
+    // The last failure is repeated in the message.
     let two = Two::start(TokenAnswer::error(401, "invalid_client"), "min_refresh_interval: 1h,").await;
     becomes(&two.sidekey, "crm", "refused", "error").await;
     for begins in ["No new token: ", "Not requested again: "] {
@@ -131,7 +133,7 @@ async fn an_impatient_operator_does_not_drive_the_token_endpoint() {
 }
 
 #[tokio::test]
-async fn a_service_without_any_token_gets_one() {
+async fn admin_refresh_recovers_service_without_token() {
     let two = Two::start(TokenAnswer::html(503), "min_refresh_interval: 1ms,").await;
     two.login.received(1).await;
     let bad = two.done("crm/refresh", "{}").await;
@@ -150,7 +152,7 @@ async fn a_service_without_any_token_gets_one() {
 }
 
 #[tokio::test]
-async fn a_test_calls_the_upstream_once_and_says_what_it_means() {
+async fn admin_test_calls_upstream_once_and_explains() {
     let two = Two::start(TokenAnswer::issue(3600), "").await;
     let root = two.done("crm/test", "").await;
     assert_eq!((&root["ok"], &root["status"], &root["method"]), (&json!(true), &json!(200), &json!("GET")));
@@ -176,7 +178,7 @@ async fn a_test_calls_the_upstream_once_and_says_what_it_means() {
 }
 
 #[tokio::test]
-async fn a_test_stays_inside_the_upstream() {
+async fn admin_test_rejects_path_outside_base_path() {
     let two = Two::start(TokenAnswer::issue(3600), "").await;
     for path in [
         "",
@@ -207,7 +209,7 @@ async fn a_test_stays_inside_the_upstream() {
 }
 
 #[tokio::test]
-async fn who_may_not_changes_nothing() {
+async fn admin_action_without_permission_has_no_effect() {
     let two = Two::start(TokenAnswer::issue(3600), "min_refresh_interval: 1ms,").await;
     two.login.received(1).await;
     let fixed = two.post("mail/refresh", Some(TOKEN), "{}").await;
@@ -241,9 +243,9 @@ async fn who_may_not_changes_nothing() {
     assert_eq!(two.upstream.request_count(), 0);
 }
 
-/// Where a person has to log in first, asking again says so, at once.
+/// If a login by a person is required, `refresh` says so immediately.
 #[tokio::test]
-async fn a_service_that_waits_for_a_login_says_so() {
+async fn admin_refresh_reports_login_required() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let grant = "min_refresh_interval: 1ms, type: oauth2, grant_type: authorization_code, \
                  authorization_url: 'https://login.example.com/authorize'";

@@ -1,4 +1,4 @@
-//! The JSON API: what it shows of every state a service can be in, and that its OpenAPI document says the same.
+//! The admin JSON API: service states, history, log level, reload; and its OpenAPI document.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn put_log_level(sidekey: &Sidekey, level: &str) -> Response {
 }
 
 #[tokio::test]
-async fn every_state_is_shown_with_its_cause_and_what_to_do() {
+async fn api_shows_each_service_state_with_cause_and_advice() {
     let fleet = Fleet::start().await;
     let all = fleet.settled().await;
     let count = |name: &str| all["counts"][name].as_u64().unwrap();
@@ -74,7 +74,7 @@ async fn every_state_is_shown_with_its_cause_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn traffic_comes_into_the_history() {
+async fn api_history_includes_traffic() {
     let upstream = Upstream::plain().await;
     let mail = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
     let sidekey = Sidekey::serving(&mail).start_ready().await;
@@ -97,9 +97,9 @@ async fn traffic_comes_into_the_history() {
     assert_eventually(PATIENCE, "the requests are in the history", sampled).await;
 }
 
-/// Every operation of the document, asked well and badly; whatever comes back is in the document.
+/// Every operation of the document with valid and invalid requests: the document describes each response.
 #[tokio::test]
-async fn the_openapi_document_describes_every_answer() {
+async fn openapi_document_describes_every_response() {
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN}, require_token_to_read: true }}\n\
          log: {{ level: info, format: json }}\n\
@@ -156,9 +156,9 @@ fn good_body(path: &str) -> &'static str {
     if path.ends_with("/log-level") { "{\"level\": \"warn,sidekey=info\"}" } else { "{}" }
 }
 
-/// The other direction: a route that is not in the document is found in the source.
+/// The other direction: every route in the source is in the document.
 #[test]
-fn the_openapi_document_has_every_route() {
+fn openapi_document_has_every_route() {
     let source = include_str!("../../../src/admin/api.rs");
     let document: Value = serde_json::from_str(include_str!("../../../src/admin/openapi.json")).unwrap();
     let mut routes: Vec<_> = source
@@ -173,7 +173,7 @@ fn the_openapi_document_has_every_route() {
 }
 
 #[tokio::test]
-async fn the_log_level_changes_at_run_time() {
+async fn api_changes_log_level_at_run_time() {
     let upstream = Upstream::plain().await;
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\
@@ -219,7 +219,7 @@ async fn the_log_level_changes_at_run_time() {
 }
 
 #[tokio::test]
-async fn a_reload_can_be_asked_for() {
+async fn api_reloads_configuration() {
     let config = |services: &str| {
         format!(
             "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\nreload: {{ interval: 1h }}\n\
@@ -253,7 +253,7 @@ async fn a_reload_can_be_asked_for() {
     assert!(answer["message"].as_str().unwrap().contains("did you mean `upstream`?"), "{answer}");
     let all = get(&sidekey, "/api/v1/services").await;
     assert!(all["config"]["failing"]["error"].as_str().unwrap().contains("upstrem"), "{all}");
-    assert_eq!(all["counts"]["total"], 2, "what runs stays");
+    assert_eq!(all["counts"]["total"], 2, "the running configuration stays");
     let document = get(&sidekey, "/api/v1/openapi.json").await;
     let answers = [
         json!({ "path": "/api/v1/reload", "method": "POST", "status": 200, "type": "application/json", "body": answer }),

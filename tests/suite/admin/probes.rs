@@ -1,9 +1,9 @@
-//! The admin listener: alive, ready, measured.
+//! `/livez`, `/readyz` and `/metrics` of the admin listener, and the `probe` command.
 
 use crate::harness::{Call, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::{PATIENCE, service};
 
-/// The series of the design that this version has.
+/// Metrics that every Sidekey with an OAuth2 service has.
 const SERIES: [&str; 14] = [
     "sidekey_requests_total",
     "sidekey_request_duration_seconds",
@@ -22,7 +22,7 @@ const SERIES: [&str; 14] = [
 ];
 
 #[tokio::test]
-async fn readiness_is_the_state_of_the_tokens_and_liveness_is_not() {
+async fn readyz_follows_token_state_and_livez_does_not() {
     let upstream = Upstream::plain().await;
     let endpoints = [TokenEndpoint::plain().await, TokenEndpoint::plain().await];
     endpoints[0].always(TokenAnswer::html(503));
@@ -33,7 +33,7 @@ async fn readiness_is_the_state_of_the_tokens_and_liveness_is_not() {
     let sidekey = Sidekey::serving(&config).start().await;
     let page = async |path: &str| Call::get(sidekey.admin_url(path)).send().await;
     let causes_known = async || !page("/readyz").await.text().contains("on its way");
-    assert_eventually(PATIENCE, "the causes are known", causes_known).await;
+    assert_eventually(PATIENCE, "/readyz names the causes", causes_known).await;
     let response = page("/readyz").await;
     assert_eq!((response.status, response.header("cache-control")), (503, Some("no-store")));
     assert_eq!(
@@ -65,7 +65,7 @@ async fn readiness_is_the_state_of_the_tokens_and_liveness_is_not() {
 }
 
 #[tokio::test]
-async fn every_series_is_there_once_its_subject_is() {
+async fn metrics_page_has_every_documented_series() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("crm", &upstream, &endpoint, "", "")).start_ready().await;
     sidekey.get("/crm/").await;
@@ -82,7 +82,7 @@ async fn every_series_is_there_once_its_subject_is() {
 }
 
 #[tokio::test]
-async fn the_probe_of_a_container_says_what_readyz_says() {
+async fn probe_command_exit_code_follows_readyz() {
     let sidekey =
         Sidekey::serving("api: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }")
             .start_ready()

@@ -1,4 +1,5 @@
-//! Ten services, one or more in each state that a service can be in: what the tests of API and page look at.
+//! Fixture of the admin API and status page tests: ten services, at least one in each state a service can
+//! have.
 
 use std::fmt::Write as _;
 
@@ -9,10 +10,10 @@ use crate::harness::{
 };
 use crate::suite::oauth2::setup::{PATIENCE, service};
 
-/// The admin token of every test of the admin address.
+/// Admin token of every test of the admin listener.
 pub const TOKEN: &str = "0123456789abcdef-admin-token";
 
-/// Name, state and severity of each, in the order of the configuration.
+/// Name, state and severity of each service, in configuration order.
 pub const STATES: [(&str, &str, &str); 10] = [
     ("crm", "ready", "ok"),
     ("mail", "ready", "ok"),
@@ -26,14 +27,14 @@ pub const STATES: [(&str, &str, &str); 10] = [
     ("archive", "ready", "ok"),
 ];
 
-/// A Sidekey with the ten, and all that they talk to.
+/// A Sidekey with the ten services, and their upstreams and token endpoints.
 pub struct Fleet {
     pub sidekey: Sidekey,
     pub upstream: Upstream,
     _alive: Box<dyn std::any::Any + Send>,
 }
 
-/// A service's document.
+/// GETs a JSON document of the admin API.
 pub async fn get(sidekey: &Sidekey, path: &str) -> Value {
     let response = Call::get(sidekey.admin_url(path)).send().await;
     assert_eq!(response.status, 200, "{path}: {}", response.text());
@@ -41,7 +42,7 @@ pub async fn get(sidekey: &Sidekey, path: &str) -> Value {
     response.json()
 }
 
-/// Waits until a service is in a state.
+/// Waits until a service has this state and severity.
 pub async fn becomes(sidekey: &Sidekey, service: &str, state: &str, severity: &str) {
     let what = format!("{service} is {state}, {severity}");
     let path = format!("/api/v1/services/{service}");
@@ -53,7 +54,7 @@ pub async fn becomes(sidekey: &Sidekey, service: &str, state: &str, severity: &s
 }
 
 impl Fleet {
-    /// Starts it, and waits until each is in its state.
+    /// Starts the fleet and waits until each service is in its state.
     pub async fn start() -> Self {
         let (upstream, rejecting) = (Upstream::plain().await, Upstream::plain().await);
         rejecting.always(Answer::status(401));
@@ -110,7 +111,7 @@ impl Fleet {
         fleet
     }
 
-    /// Waits until each is in its state, and returns what the API shows then.
+    /// Waits until each service is in its state; returns what the API shows then.
     pub async fn settled(&self) -> Value {
         let mut all = Value::Null;
         assert_eventually(PATIENCE, "each service is in its state", async || {

@@ -1,4 +1,4 @@
-//! The status page in a real browser: a person who has never seen Sidekey finds from it alone what is broken and why.
+//! The status page in a real browser.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::setup::{Fleet, TOKEN};
 use crate::harness::{Answer, Browser, Call, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
 use crate::suite::oauth2::setup::service;
 
-/// Names of the services in the order in which the page shows them.
+/// JavaScript: names of the services in the order in which the page shows them.
 const ORDER: &str = "[...document.querySelectorAll('#services h3')].map(h => h.innerText)";
 const LOADED: &str = "document.querySelectorAll('#services > li').length > 0";
 
@@ -23,10 +23,10 @@ fn card(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_stranger_finds_what_is_broken_and_why() {
+async fn status_page_shows_cause_and_advice_of_each_service() {
     let fleet = Fleet::start().await;
     let mut browser = opened(&fleet.sidekey, 1200, false).await;
-    // The token of `tickets` lasts for a few seconds after its first failed refresh: then it is broken as well.
+    // The token of `tickets` expires a few seconds after its first failed refresh: then it is broken as well.
     browser
         .wait("/^[56] of 10 services are broken$/.test(document.querySelector('#headline').innerText)")
         .await;
@@ -53,7 +53,7 @@ async fn a_stranger_finds_what_is_broken_and_why() {
         }
     }
     assert!(!browser.text(&card("crm")).await.contains("What to do"), "nothing to do where nothing is wrong");
-    // What a screen reader is told.
+    // The accessibility tree, for screen readers.
     let tree = browser.tree().await;
     for part in [
         " of 10 services are broken\" [level=2]",
@@ -73,7 +73,7 @@ async fn a_stranger_finds_what_is_broken_and_why() {
 }
 
 #[tokio::test]
-async fn it_is_kept_up_to_date() {
+async fn status_page_updates_itself() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     login.always(TokenAnswer::html(503));
     let mut sidekey = Sidekey::serving(&service("crm", &upstream, &login, "", "")).start().await;
@@ -88,11 +88,11 @@ async fn it_is_kept_up_to_date() {
         json!(true),
         "the same element"
     );
-    // The bar runs.
+    // The bar shrinks.
     let width = "parseFloat(document.querySelector('.fill').style.width)";
     let before = browser.eval(width).await.as_f64().unwrap();
     browser.wait(&format!("{width} < {before} - 1")).await;
-    // A request comes into the picture.
+    // A request appears in the chart.
     sidekey.get("/crm/").await;
     browser.wait("document.querySelector('.chart.requests svg').getAttribute('aria-label').startsWith('1 request ')").await;
     assert_eq!(browser.said().await, [""; 0]);
@@ -100,9 +100,9 @@ async fn it_is_kept_up_to_date() {
     browser.wait("/has not answered for/.test(document.querySelector('#live-text').innerText)").await;
 }
 
-/// What others wrote is shown as they wrote it.
+/// Texts of the identity provider are shown as text, never as markup.
 #[tokio::test]
-async fn hostile_texts_stay_text() {
+async fn status_page_escapes_hostile_texts() {
     const MARKUP: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let refusal = json!({ "error": "invalid_client", "error_description": MARKUP });
@@ -113,17 +113,17 @@ async fn hostile_texts_stay_text() {
     let mut browser = opened(&sidekey, 800, false).await;
     browser.wait("document.querySelector('.what').innerText.includes('<script>alert(2)')").await;
     assert_eq!(browser.eval("document.querySelectorAll('main img, main script').length").await, json!(0));
-    // Even what gets into the page as markup does not run.
+    // Markup that gets into the page in spite of that is not executed.
     let inject = "(() => { const s = document.createElement('script'); try { s.text = 'window.ran = 1'; } catch {} \
                   document.body.append(s); try { document.body.setAttribute('onclick', 'window.ran = 1'); } catch {} \
                   document.body.click(); return window.ran ?? 0; })()";
     assert_eq!(browser.said().await, [""; 0]);
     assert_eq!(browser.eval(inject).await, json!(0));
-    assert!(!browser.said().await.is_empty(), "the browser says that it refused");
+    assert!(!browser.said().await.is_empty(), "the browser reports the blocked script");
 }
 
 #[tokio::test]
-async fn the_page_is_ours_alone() {
+async fn status_page_sends_security_headers() {
     let sidekey =
         Sidekey::serving("mail: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }")
             .start()
@@ -146,7 +146,7 @@ async fn the_page_is_ours_alone() {
     }
 }
 
-/// The lowest contrast between a text and what is behind it (WCAG 2.2 §1.4.3), and of which text.
+/// JavaScript: the lowest contrast between a text and its background (WCAG 2.2 §1.4.3), with that text.
 const LOWEST_CONTRAST: &str = r"(() => {
     const rgba = (color) => { const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number); return { c: [r, g, b], a }; };
     const light = ({ c }) => { const [r, g, b] = c.map(v => { v /= 255; return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
@@ -168,7 +168,7 @@ const LOWEST_CONTRAST: &str = r"(() => {
 })()";
 
 #[tokio::test]
-async fn light_and_dark_can_be_read() {
+async fn status_page_contrast_is_sufficient_light_and_dark() {
     let fleet = Fleet::start().await;
     let mut backgrounds = Vec::new();
     for dark in [false, true] {
@@ -186,20 +186,20 @@ async fn light_and_dark_can_be_read() {
 }
 
 #[tokio::test]
-async fn it_fits_on_a_phone() {
+async fn status_page_fits_on_a_phone() {
     let fleet = Fleet::start().await;
     let mut browser = opened(&fleet.sidekey, 360, false).await;
     browser.wait("document.querySelector('#summary').className === 'summary error'").await;
     let widths = browser.eval("[document.documentElement.scrollWidth, innerWidth]").await;
-    assert_eq!(widths, json!([360, 360]), "nothing hangs out at the side");
+    assert_eq!(widths, json!([360, 360]), "nothing overflows at the side");
     let cut = "[...document.querySelectorAll('#services *')].filter(e => e.checkVisibility() && !e.closest('svg') \
                && e.getBoundingClientRect().right > 360).map(e => e.className)";
     assert_eq!(browser.eval(cut).await, json!([]));
 }
 
-/// Where reading is closed, the page asks for the token, with the keyboard alone, and keeps it nowhere.
+/// If reading needs the token, the page asks for it, works with the keyboard alone, and stores it nowhere.
 #[tokio::test]
-async fn a_closed_page_asks_for_the_token() {
+async fn status_page_asks_for_token_if_reading_requires_it() {
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN}, require_token_to_read: true }}\n\
          log: {{ level: info, format: json }}\n\
@@ -217,7 +217,7 @@ async fn a_closed_page_asks_for_the_token() {
     browser.wait("document.querySelector('#token-error').innerText.includes('not the admin token')").await;
     browser.press("Escape").await;
     browser.wait("!document.querySelector('#token-dialog').open").await;
-    // It is not asked for again and again.
+    // The page does not ask for it again by itself.
     let asked = "document.querySelector('#headline').innerText === 'Reading needs the admin token'";
     browser.wait(asked).await;
     browser.eval("new Promise(done => setTimeout(done, 2500))").await;
@@ -230,14 +230,14 @@ async fn a_closed_page_asks_for_the_token() {
     browser.wait(LOADED).await;
     let kept = "JSON.stringify([localStorage, sessionStorage, document.cookie, document.querySelector('#token').value, location.href])";
     assert!(!browser.eval(kept).await.as_str().unwrap().contains(TOKEN));
-    // A browser says of each 401 that it failed to load; nothing else is said.
+    // The browser logs each 401 as a failed load, and nothing else.
     let said = browser.said().await;
     assert!(said.iter().all(|line| line.contains("401 (Unauthorized)")), "{said:?}");
 }
 
-/// With the keyboard alone: to the button, through the token dialog, to what came of it.
+/// With the keyboard alone: to the button, through the token dialog, to the result.
 #[tokio::test]
-async fn the_configuration_is_reloaded_from_the_page() {
+async fn status_page_reloads_configuration() {
     let config = |upstream: &str| {
         format!(
             "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\nreload: {{ interval: 1h }}\n\
@@ -253,7 +253,7 @@ async fn the_configuration_is_reloaded_from_the_page() {
         browser.press("Tab").await;
         assert_eq!(browser.eval(focused).await, json!(expected));
         let outline = "getComputedStyle(document.activeElement).outlineStyle";
-        assert_ne!(browser.eval(outline).await, json!("none"), "one sees where one is");
+        assert_ne!(browser.eval(outline).await, json!("none"), "the focus is visible");
     }
     browser.press("Enter").await;
     browser.wait("document.querySelector('#token-dialog').open").await;
@@ -274,9 +274,9 @@ async fn the_configuration_is_reloaded_from_the_page() {
     assert_eq!(browser.said().await, [""; 0]);
 }
 
-/// With the keyboard alone: a new token, and a call of the upstream, each with what came of it.
+/// With the keyboard alone: a token refresh and a test of the upstream, each with its result.
 #[tokio::test]
-async fn a_service_is_refreshed_and_tested_from_the_page() {
+async fn status_page_refreshes_and_tests_a_service() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     login.always(TokenAnswer::issue(3600));
     let crm = service("crm", &upstream, &login, "min_refresh_interval: 1ms,", "");
@@ -302,12 +302,16 @@ async fn a_service_is_refreshed_and_tested_from_the_page() {
     assert_eq!(browser.eval(focused).await, json!("Refresh the token of crm now"));
     browser.press("Enter").await;
     browser.wait("document.querySelector('#token-dialog').open").await;
-    assert_eq!(login.request_count(), 1, "not without the admin token");
+    assert_eq!(login.request_count(), 1, "no refresh without the admin token");
     browser.fill("#token", TOKEN).await;
     browser.press("Enter").await;
     browser.wait(&format!("{}.startsWith('There is a new token; it lives for 3')", result("crm"))).await;
     assert_eq!(login.request_count(), 2);
-    assert_eq!(browser.eval(focused).await, json!("Refresh the token of crm now"), "one is where one was");
+    assert_eq!(
+        browser.eval(focused).await,
+        json!("Refresh the token of crm now"),
+        "the focus is where it was"
+    );
     login.always(TokenAnswer::json(&json!({ "error": "<b>down</b>" })));
     browser.press("Enter").await;
     browser.wait(&format!("{}.startsWith('No new token: ')", result("crm"))).await;
@@ -326,9 +330,9 @@ async fn a_service_is_refreshed_and_tested_from_the_page() {
     assert_eq!(browser.said().await, [""; 0]);
 }
 
-/// Where nothing can be changed, nothing looks as if it could.
+/// Without an admin token nothing can be changed, so no button is shown.
 #[tokio::test]
-async fn there_are_no_buttons_where_nothing_can_be_changed() {
+async fn status_page_without_admin_token_has_no_buttons() {
     let sidekey =
         Sidekey::serving("mail: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }")
             .start()

@@ -1,6 +1,6 @@
-//! A person who has never seen Sidekey finds from the page alone which of ten services is broken and why.
+//! The status page alone tells a newcomer which of ten services are broken, and why.
 //!
-//! `make screenshots` has the pictures of the documentation taken here.
+//! `make screenshots` takes the screenshots of the documentation with these tests.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::setup::{TOKEN, becomes};
 use crate::harness::{Browser, Gate, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
 use crate::suite::oauth2::setup::service;
 
-/// Ten services: seven fine, and three broken in three ways.
+/// Ten services: seven ready, and three broken in three ways.
 struct Ten {
     sidekey: Sidekey,
     _alive: Box<dyn std::any::Any + Send>,
@@ -66,7 +66,7 @@ impl Ten {
         Self { sidekey, _alive: alive }
     }
 
-    /// The page, once it shows what is broken.
+    /// Opens the page and waits until it shows the broken services.
     async fn open(&self, width: u32, dark: bool) -> Browser {
         let mut browser = Browser::start();
         browser.open(&self.sidekey.admin_url("/"), width, dark).await;
@@ -75,9 +75,9 @@ impl Ten {
     }
 }
 
-/// Where a person looks first, in the order of looking: the headline, what is named below it, the first cards.
+/// In reading order: the headline, the names below it, the first cards.
 #[tokio::test]
-async fn which_of_ten_services_is_broken_and_why() {
+async fn status_page_shows_which_services_are_broken_and_why() {
     let ten = Ten::start().await;
     let mut browser = ten.open(1280, false).await;
     assert_eq!(browser.text("#headline").await, "3 of 10 services are broken");
@@ -86,7 +86,7 @@ async fn which_of_ten_services_is_broken_and_why() {
     let order = browser.eval("[...document.querySelectorAll('#services h3')].map(h => h.innerText)").await;
     assert_eq!(order.as_array().unwrap().len(), 10);
     assert_eq!(order.as_array().unwrap()[..3], BROKEN.map(|(name, _)| json!(name)), "broken ones first");
-    // The first is there without a scroll; the others are one click away.
+    // The first is visible without scrolling; the others are one click away.
     let on_screen = |name: &str| {
         format!(
             "(r => r.top >= 0 && r.top + 60 < innerHeight)(document.querySelector('#service-{name}').getBoundingClientRect())"
@@ -121,23 +121,23 @@ async fn which_of_ten_services_is_broken_and_why() {
         let todo = browser.text(&(card + ".todo")).await;
         assert!(todo.starts_with(advice), "{name}: {todo}");
     }
-    // Which identity provider that is.
+    // It names the identity provider.
     let endpoint = browser.text("[aria-labelledby='service-tickets'] .endpoint").await;
     assert!(endpoint.contains("http://127.0.0.1:") && endpoint.ends_with("/oauth2/token"), "{endpoint}");
     let ready = "document.querySelectorAll('.service.ok').length";
-    assert_eq!(browser.eval(ready).await, json!(7), "the others are fine, and say so");
+    assert_eq!(browser.eval(ready).await, json!(7), "the others are shown as ready");
     assert_eq!(browser.said().await, [""; 0]);
 }
 
-/// Texts that hang out of their card, or are cut; cards' lines that overlap.
-const UNTIDY: &str = "[...document.querySelectorAll('header *, .summary *, .service *')].filter(e => e.checkVisibility() \
+/// JavaScript: texts that overflow their card or are cut off, and lines of a card that overlap.
+const LAYOUT_FAULTS: &str = "[...document.querySelectorAll('header *, .summary *, .service *')].filter(e => e.checkVisibility() \
     && !e.closest('svg, .meter') && e.innerText?.trim()).flatMap(e => { \
     const r = e.getBoundingClientRect(), c = (e.closest('.service, .summary, header')).getBoundingClientRect(); \
     return r.right > c.right + .5 || r.left < c.left - .5 || r.bottom > c.bottom + .5 || e.scrollWidth > e.clientWidth + 1 && \
         getComputedStyle(e).display !== 'inline' ? [`${e.tagName}.${e.className}: ${e.innerText}`] : []; })";
 
 #[tokio::test]
-async fn nothing_is_cut_wide_or_narrow_light_or_dark() {
+async fn status_page_layout_fits_each_width_and_colour_scheme() {
     let ten = Ten::start().await;
     for (width, dark, picture) in [
         (1280, false, Some("status-page.png")),
@@ -147,7 +147,7 @@ async fn nothing_is_cut_wide_or_narrow_light_or_dark() {
     ] {
         let mut browser = ten.open(width, dark).await;
         assert_eq!(browser.eval("document.documentElement.scrollWidth").await, json!(width));
-        assert_eq!(browser.eval(UNTIDY).await, json!([]), "{width}, dark {dark}");
+        assert_eq!(browser.eval(LAYOUT_FAULTS).await, json!([]), "{width}, dark {dark}");
         if let (Some(picture), Some(folder)) = (picture, std::env::var_os("SIDEKEY_PICTURES")) {
             browser.screenshot(&Path::new(&folder).join(picture)).await;
         }

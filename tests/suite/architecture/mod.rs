@@ -1,4 +1,5 @@
-//! The floor plan in the documentation of `src/lib.rs` holds: read there, and checked against every path in the sources.
+//! The floor plan in the documentation of `src/lib.rs` holds: read there, and checked against every path in
+//! the sources.
 
 use std::collections::HashMap;
 use std::fs;

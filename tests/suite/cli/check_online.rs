@@ -1,4 +1,4 @@
-//! `sidekey check --online`: which servers can be reached, and what is in the way of the others.
+//! `sidekey check --online`: which servers can be reached, and why the others cannot.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Pki, RefusingPort, Sidekey, TokenEndpoint, Upstream};
 
-/// Exit code, and everything it prints.
+/// Runs the check; returns the exit code and everything it prints.
 async fn checked(services: &str) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("services.yaml");
@@ -18,7 +18,7 @@ async fn checked(services: &str) -> (i32, String) {
     (output.status.code().expect("an exit code"), printed)
 }
 
-/// A service whose token comes from there; `tls` of the service and of its `auth`.
+/// An OAuth2 service; `token_url` is a key with its value, `tls` stands in the service and in its `auth`.
 fn oauth2(name: &str, upstream: &str, token_url: &str, tls: &str) -> String {
     let tls = if tls.is_empty() { String::new() } else { format!(", tls: {tls}") };
     format!(
@@ -31,7 +31,7 @@ fn bearer(name: &str, upstream: &str, more: &str) -> String {
     format!("  {name}: {{ upstream: {upstream}, auth: {{ type: bearer, token: tok-CANARY }}{more} }}\n")
 }
 
-/// The line of a check, its columns one space apart.
+/// The rest of the line of a check, with single spaces between columns.
 fn line(printed: &str, service: &str, what: &str, host: &str) -> String {
     let start = format!("{service} {what} {host} ");
     let lines = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -44,7 +44,7 @@ fn host(url: &str) -> &str {
 }
 
 #[tokio::test]
-async fn servers_that_are_there_are_reached_and_asked_for_nothing() {
+async fn check_online_connects_to_servers_and_sends_no_request() {
     let pki = Pki::new();
     let (plain, secure) = (Upstream::plain().await, Upstream::tls(&pki).await);
     let (endpoint, secure_endpoint) = (TokenEndpoint::plain().await, TokenEndpoint::tls(&pki).await);
@@ -81,12 +81,12 @@ async fn servers_that_are_there_are_reached_and_asked_for_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_named_with_what_to_change_and_the_others_are_checked_all_the_same() {
+async fn check_online_names_each_obstacle_with_advice() {
     let (pki, other, refusing) = (Pki::new(), Pki::named("Another CA"), RefusingPort::new());
     let (good, secure) = (Upstream::plain().await, Upstream::tls(&pki).await);
     let (endpoint, namesake) = (TokenEndpoint::tls(&pki).await, Pki::new());
     let no_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // The system takes the connection, and nobody reads from it.
+    // The kernel accepts the connection, and nothing reads from it.
     let hanging: SocketAddr = no_tls.local_addr().unwrap();
     let wrong_ca = format!("{{ ca_file: {} }}", other.ca_file());
     let services = [
@@ -129,7 +129,7 @@ async fn what_is_in_the_way_is_named_with_what_to_change_and_the_others_are_chec
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_client_certificate_says_so_after_the_handshake() {
+async fn check_online_detects_required_client_certificate() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server_for(&["127.0.0.1", "localhost"], &pki)).await;
     let tls = format!(", tls: {{ ca_file: {} }}", pki.ca_file());
@@ -140,14 +140,14 @@ async fn a_server_that_wants_a_client_certificate_says_so_after_the_handshake() 
 }
 
 #[tokio::test]
-async fn a_configuration_with_a_mistake_is_not_tried() {
+async fn check_online_does_not_connect_if_config_is_invalid() {
     let upstream = Upstream::plain().await;
     let (code, printed) = checked(&bearer("api", &upstream.url(), ", no_such_key: 1")).await;
     assert_eq!((code, upstream.connections()), (64, 0), "{printed}");
 }
 
 #[tokio::test]
-async fn the_collector_of_traces_is_reached_or_said_not_to_be_and_gets_no_span() {
+async fn check_online_reaches_trace_collector_without_span() {
     let (pki, other) = (Pki::new(), Pki::named("Another CA"));
     let (upstream, collector) = (Upstream::plain().await, Upstream::tls(&pki).await);
     let services = |ca: &Pki| {

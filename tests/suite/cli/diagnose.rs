@@ -1,4 +1,4 @@
-//! `sidekey test`: what it prints, what it means, and what it never shows.
+//! `sidekey test`: its report, its explanations, and the secrets it never prints.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{Answer, Pki, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
 
-/// What `sidekey test` of this configuration says: exit code and all it prints.
+/// Runs `sidekey test` with this configuration; returns the exit code and everything it prints.
 async fn tested(services: &str, arguments: &[&str]) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("services.yaml");
@@ -27,7 +27,7 @@ fn oauth2(upstream: &str, endpoint: &TokenEndpoint) -> String {
 }
 
 #[tokio::test]
-async fn a_service_that_works_is_shown_with_what_may_be_known_of_its_token() {
+async fn diagnose_success_shows_public_token_claims() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let claims =
         json!({ "iss": "https://login.example", "aud": "api", "exp": 4_000_000_000_u64, "sub": "alice" });
@@ -64,7 +64,7 @@ async fn a_service_that_works_is_shown_with_what_may_be_known_of_its_token() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_put_in_words_and_nothing_of_the_answer_is_repeated() {
+async fn diagnose_explains_each_status_without_response_text() {
     let upstream = Upstream::plain().await;
     for (status, said) in [
         (301, "a redirect"),
@@ -98,7 +98,7 @@ async fn every_refusal_is_put_in_words_and_nothing_of_the_answer_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_key_in_the_query_is_sent_and_not_shown() {
+async fn diagnose_hides_api_key_in_query() {
     let upstream = Upstream::plain().await;
     let service = format!(
         "maps: {{ upstream: '{}', auth: {{ type: api_key, in: query, name: key, value: CANARY }} }}",
@@ -110,7 +110,7 @@ async fn a_key_in_the_query_is_sent_and_not_shown() {
 }
 
 #[tokio::test]
-async fn without_a_token_the_upstream_is_not_called() {
+async fn diagnose_without_token_does_not_call_upstream() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::error(401, "invalid_client"));
     let (code, printed) = tested(&oauth2(&upstream.url(), &endpoint), &["api"]).await;
@@ -126,15 +126,15 @@ async fn without_a_token_the_upstream_is_not_called() {
     assert_eq!(
         (upstream.request_count(), endpoint.request_count()),
         (0, 1),
-        "and the endpoint is asked once"
+        "and there is one token request"
     );
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_named() {
+async fn diagnose_explains_connection_failures() {
     let (pki, port) = (Pki::new(), RefusingPort::new());
     let upstream = Upstream::tls(&pki).await;
-    // As servers do that are spoken to in TLS where they expect HTTP.
+    // As servers do that expect HTTP and receive TLS.
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain_address = plain.local_addr().unwrap();
     tokio::spawn(async move {
@@ -158,7 +158,7 @@ async fn what_is_in_the_way_is_named() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_tested_is_a_matter_of_usage() {
+async fn diagnose_usage_errors_exit_with_64() {
     let upstream = Upstream::plain().await;
     let service = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
     let endpoint = TokenEndpoint::plain().await;

@@ -1,4 +1,4 @@
-//! The samples under `config/` cannot rot: the program itself reads every one.
+//! The samples under `config/` stay valid: the program itself reads every one.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use tempfile::TempDir;
 
 use crate::harness::{Pki, Sidekey};
 
-/// Where the samples say that secrets and certificates are.
+/// Folders of secrets and certificates in the samples.
 const FOLDERS: [&str; 2] = ["/run/secrets/", "/etc/sidekey/"];
 
 #[tokio::test]
-async fn every_sample_configuration_passes_the_check() {
+async fn check_accepts_every_sample_configuration() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut samples: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     samples.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
@@ -20,7 +20,7 @@ async fn every_sample_configuration_passes_the_check() {
     }
 }
 
-/// With the secrets and certificates that the sample names put in place, the check passes.
+/// Creates the secrets and certificates that the sample names, and checks it.
 async fn check(sample: &Path) {
     let dir = TempDir::with_prefix("sidekey-sample-").unwrap();
     let mut text = std::fs::read_to_string(sample).unwrap();
@@ -41,7 +41,7 @@ async fn check(sample: &Path) {
     assert!(output.status.success(), "{}: {}", sample.display(), String::from_utf8_lossy(&said));
 }
 
-/// The name after each place where `prefix` stands.
+/// The name after each occurrence of `prefix`.
 fn words_after<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
     let is_end = |character: char| !(character.is_ascii_alphanumeric() || "-_.".contains(character));
     text.split(prefix)

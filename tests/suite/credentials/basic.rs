@@ -1,4 +1,4 @@
-//! Basic credentials in the forms that APIs really want: the key as the user name, and nothing after the colon.
+//! Basic credentials in the forms that APIs ask for: the key as user name, and an empty password.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -16,10 +16,10 @@ async fn sent(auth: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_key_is_the_user_name_and_the_password_is_empty() {
+async fn basic_key_as_username_with_empty_password() {
     let (pair, log) = sent("username: { file: $DIR/key }, password: ''").await;
     assert_eq!(pair, "k3y:");
-    assert!(!log.contains("plain text"), "nothing to warn of: {log}");
+    assert!(!log.contains("plain text"), "no warning: {log}");
     assert!(!log.contains("k3y"));
     assert_eq!(sent("username: me, password: ''").await.0, "me:");
     assert_eq!(sent("username: { file: $DIR/key }, password: { file: $DIR/key }").await.0, "k3y:k3y");

@@ -1,4 +1,4 @@
-//! A file with a hundred services of all kinds.
+//! A configuration with a hundred services of all kinds.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use crate::harness::{Request, Sidekey, TokenEndpoint, Upstream};
 
 const COUNT: usize = 100;
 
-/// What service `number` injects: basic, bearer, a key in each place, then OAuth2.
+/// `auth` of service `number`: basic, bearer, an API key in each location, then OAuth2.
 fn auth(number: usize, token_url: &str) -> String {
     match number % 6 {
         0 => {
@@ -40,7 +40,7 @@ fn carries(request: &Request, number: usize, login: &TokenEndpoint) -> bool {
 }
 
 #[tokio::test]
-async fn each_of_a_hundred_services_gets_its_own_credential() {
+async fn hundred_services_each_get_their_own_credential() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let mut services = String::new();
     for number in 0..COUNT {

@@ -1,10 +1,10 @@
-//! The flows that Sidekey exists for, each as an API's own documentation would show it.
+//! One typical flow of each kind of credential, as an API's documentation shows it.
 
 use serde_json::json;
 
 use crate::harness::{Call, Pki, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
 
-/// What the token endpoint's documentation promises, to the letter.
+/// The response in the token endpoint's documentation, to the letter.
 fn documented_answer() -> TokenAnswer {
     TokenAnswer::json(
         &json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": "eyJ0eXAiOiJKV1Qi.e30.c2ln" }),
@@ -12,7 +12,7 @@ fn documented_answer() -> TokenAnswer {
 }
 
 #[tokio::test]
-async fn client_credentials_with_basic_client_authentication() {
+async fn client_credentials_with_client_secret_basic() {
     let pki = Pki::new();
     let (upstream, login) = (Upstream::tls(&pki).await, TokenEndpoint::tls(&pki).await);
     login.always(documented_answer());
@@ -51,11 +51,11 @@ crm:
         assert_eq!(request.target, "/v2/contacts?page=2");
         assert_eq!(request.header("authorization"), Some("Bearer eyJ0eXAiOiJKV1Qi.e30.c2ln"));
     }
-    assert_eq!(login.request_count(), 1, "the token is used again");
+    assert_eq!(login.request_count(), 1, "the token is reused");
 }
 
 #[tokio::test]
-async fn client_credentials_with_id_and_secret_in_the_form() {
+async fn client_credentials_with_client_secret_post() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     login.always(documented_answer());
     let sidekey = Sidekey::serving(&format!(
@@ -94,7 +94,7 @@ erp:
 }
 
 #[tokio::test]
-async fn an_api_key_in_a_header() {
+async fn api_key_in_header() {
     let upstream = Upstream::plain().await;
     let auth = "{ type: api_key, in: header, name: X-API-Key, value: k3y }";
     let sidekey = Sidekey::serving(&service(&upstream, auth)).start_ready().await;
@@ -104,7 +104,7 @@ async fn an_api_key_in_a_header() {
 }
 
 #[tokio::test]
-async fn an_api_key_in_the_query() {
+async fn api_key_in_query() {
     let upstream = Upstream::plain().await;
     let auth = "{ type: api_key, in: query, name: key, value: 'k&y 1' }";
     let sidekey = Sidekey::serving(&service(&upstream, auth)).start_ready().await;
@@ -120,7 +120,7 @@ async fn an_api_key_in_the_query() {
 }
 
 #[tokio::test]
-async fn an_api_key_in_a_cookie() {
+async fn api_key_in_cookie() {
     let upstream = Upstream::plain().await;
     let auth = "{ type: api_key, in: cookie, name: session, value: k3y }";
     let sidekey = Sidekey::serving(&service(&upstream, auth)).start_ready().await;
@@ -132,7 +132,7 @@ async fn an_api_key_in_a_cookie() {
 }
 
 #[tokio::test]
-async fn a_static_bearer_token() {
+async fn static_bearer_token() {
     let upstream = Upstream::plain().await;
     let sidekey = Sidekey::serving(&service(&upstream, "{ type: bearer, token: { env: T } }"))
         .env("T", "t0ken")

@@ -1,4 +1,5 @@
-//! deploy/prometheus/alerts.yaml: Prometheus' own tests of every rule, and the way from an alert to its runbook.
+//! deploy/prometheus/alerts.yaml: Prometheus' own tests of every rule, and the links from alerts to the
+//! runbook.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use serde_yaml::Value;
 use crate::harness::tool;
 
 #[test]
-fn promtool_accepts_every_rule_and_its_tests_pass() {
+fn alert_rules_pass_promtool_check_and_test() {
     for (command, file) in [("check", "alerts.yaml"), ("test", "alerts.test.yaml")] {
         let output = Command::new(tool("promtool"))
             .args([command, "rules"])
@@ -22,7 +23,7 @@ fn promtool_accepts_every_rule_and_its_tests_pass() {
 }
 
 #[test]
-fn every_alert_is_tested_silent_and_firing() {
+fn alert_rules_are_each_tested_silent_and_firing() {
     let tests: Value = serde_yaml::from_str(&read("alerts.test.yaml")).unwrap();
     let cases = || {
         tests["tests"]
@@ -42,7 +43,7 @@ fn every_alert_is_tested_silent_and_firing() {
 }
 
 #[test]
-fn every_alert_and_every_reason_has_its_section_in_the_runbook() {
+fn runbook_has_section_for_each_alert_and_reason() {
     let runbook = std::fs::read_to_string(root().join("docs/OPERATIONS.md")).unwrap();
     let anchors: BTreeSet<String> = runbook
         .lines()

@@ -1,4 +1,5 @@
-//! deploy/grafana/dashboard.json: every query, put to a real Prometheus that scraped a real Sidekey.
+//! deploy/grafana/dashboard.json: every query returns data from a real Prometheus that scrapes a real
+//! Sidekey.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,16 +9,16 @@ use serde_json::Value;
 use crate::harness::{Answer, Prometheus, Sidekey, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::service;
 
-/// Panels that show nothing where nothing of their kind has happened.
+/// Panels that are empty if no such event has happened.
 const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Upstream retries"];
 
 #[tokio::test]
-async fn every_query_has_an_answer_from_a_sidekey_in_use() {
+async fn dashboard_queries_each_have_a_result() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sidekey, prometheus) = observed(&upstream, &login).await;
 
-    // Counters rise between two scrapes, or their rate is nothing.
+    // A counter that does not rise between two scrapes has no rate.
     prometheus.eventually("sidekey_credential_ready == 1").await;
     let rising = "sum(rate(sidekey_requests_total[30s])) > 0 and sum(rate(sidekey_request_errors_total[30s])) > 0 \
                   and sum(rate(sidekey_upstream_unauthorized_total[30s])) > 0";
@@ -55,7 +56,7 @@ async fn every_query_has_an_answer_from_a_sidekey_in_use() {
     }
 }
 
-/// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and has the alert rules.
+/// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and evaluates the alert rules.
 pub async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, Prometheus) {
     let services = service("crm", upstream, login, "", "");
     let sidekey = Sidekey::serving(&services).start_ready().await;
@@ -65,7 +66,7 @@ pub async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, P
     (sidekey, prometheus)
 }
 
-/// What Grafana puts in the place of its variables.
+/// A query with Grafana's variables filled in.
 fn filled(query: &str) -> String {
     let query = query.replace("$__rate_interval", "30s");
     query.replace("$instance", ".*").replace("$service", ".*").replace("$job", ".*")

@@ -1,4 +1,4 @@
-//! deploy/kubernetes: what the example promises is what its manifests say, and its configuration is one that loads.
+//! deploy/kubernetes: the manifests keep what the example promises, and its configuration loads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::process::{Command, Output};
 
 use serde_yaml::Value;
 
-/// The oldest version with native sidecars switched on, and later ones.
+/// The oldest version with native sidecars enabled by default, and later ones.
 const KUBERNETES: [&str; 3] = ["1.29", "1.32", "1.37"];
 const MANIFESTS: [&str; 3] = ["configmap.yaml", "secret.yaml", "sidecar.yaml"];
 const SECRETS_MOUNT: &str = "/run/secrets/sidekey";
 
 #[test]
-fn every_manifest_is_valid() {
+fn manifests_are_valid_for_each_kubernetes_version() {
     let validate = root().join("tests/.venv-kubernetes/bin/kubernetes-validate");
     for version in KUBERNETES {
         let output = run(Command::new(&validate)
@@ -26,7 +26,7 @@ fn every_manifest_is_valid() {
 }
 
 #[test]
-fn kustomization_takes_every_manifest() {
+fn kustomization_lists_every_manifest() {
     let mut listed = strings(at(&manifest("kustomization.yaml"), "resources"));
     listed.sort();
     assert_eq!(listed, MANIFESTS);
@@ -42,7 +42,7 @@ fn kustomization_takes_every_manifest() {
 }
 
 #[test]
-fn configuration_passes_check_with_the_files_of_the_secret() {
+fn manifest_configuration_passes_check() {
     let dir = tempfile::tempdir().unwrap();
     let secret = manifest("secret.yaml");
     for (name, value) in at(&secret, "stringData").as_mapping().unwrap() {
@@ -55,11 +55,11 @@ fn configuration_passes_check_with_the_files_of_the_secret() {
 
     let output = run(Command::new(env!("CARGO_BIN_EXE_sidekey")).arg("check").arg("--config").arg(&config));
     assert!(output.status.success(), "{}", text(&output));
-    assert!(!text(&output).contains("warning"), "an example gives no cause for warnings: {}", text(&output));
+    assert!(!text(&output).contains("warning"), "the example has no warnings: {}", text(&output));
 }
 
 #[test]
-fn both_containers_are_locked_down() {
+fn manifest_containers_are_hardened() {
     let deployment = manifest("sidecar.yaml");
     for container in [sidekey(&deployment), app(&deployment)] {
         assert_eq!(unhardened(container), Vec::<&str>::new(), "{:?}", at(container, "name"));
@@ -76,7 +76,7 @@ fn both_containers_are_locked_down() {
 }
 
 #[test]
-fn a_missing_hardening_field_is_noticed() {
+fn hardening_check_detects_each_missing_field() {
     let deployment = manifest("sidecar.yaml");
     for (path, _) in HARDENING {
         let mut container = sidekey(&deployment).clone();
@@ -88,7 +88,7 @@ fn a_missing_hardening_field_is_noticed() {
 }
 
 #[test]
-fn only_the_sidecar_sees_the_secrets() {
+fn manifest_mounts_secrets_in_the_sidecar_only() {
     let deployment = manifest("sidecar.yaml");
     assert_eq!(at(sidekey(&deployment), "restartPolicy"), &Value::from("Always"), "a native sidecar");
 
@@ -100,7 +100,10 @@ fn only_the_sidecar_sees_the_secrets() {
         .find(|volume| volume.get("secret").is_some())
         .expect("a volume from the Secret");
     assert_eq!(at(volume, "secret.secretName"), at(&manifest("secret.yaml"), "metadata.name"));
-    assert!(source("sidecar.yaml").contains("defaultMode: 0440"), "for the group only, and nobody writes");
+    assert!(
+        source("sidecar.yaml").contains("defaultMode: 0440"),
+        "readable for the group, writable for nobody"
+    );
     assert_eq!(at(pod, "securityContext.fsGroup"), at(sidekey(&deployment), "securityContext.runAsGroup"));
 
     let mounts = at(sidekey(&deployment), "volumeMounts").as_sequence().unwrap();
@@ -116,7 +119,7 @@ fn only_the_sidecar_sees_the_secrets() {
 }
 
 #[test]
-fn probes_and_scrapes_reach_the_admin_listener() {
+fn manifest_probes_and_scrapes_reach_admin_listener() {
     let (deployment, services) = (manifest("sidecar.yaml"), services());
     let (host, port) = services["admin"].as_str().unwrap().rsplit_once(':').unwrap();
     assert_eq!(host, "0.0.0.0", "the kubelet comes from outside the Pod");
@@ -137,7 +140,7 @@ fn probes_and_scrapes_reach_the_admin_listener() {
 }
 
 #[test]
-fn app_calls_services_that_exist_on_loopback() {
+fn manifest_app_calls_existing_services_on_loopback() {
     let (deployment, services) = (manifest("sidecar.yaml"), services());
     let base = format!("http://{}/", services["listen"].as_str().unwrap());
     assert!(base.starts_with("http://127.0.0.1:"), "no other Pod may use the credentials: {base}");
@@ -151,21 +154,21 @@ fn app_calls_services_that_exist_on_loopback() {
 }
 
 #[test]
-fn grace_period_outlasts_the_drain() {
+fn manifest_grace_period_exceeds_drain_timeout() {
     let (deployment, services) = (manifest("sidecar.yaml"), services());
     let grace = at(&deployment, "spec.template.spec.terminationGracePeriodSeconds").as_u64().unwrap();
     let drain = at(&services, "shutdown.drain").as_str().unwrap().strip_suffix('s').unwrap();
-    // The app shuts down first, in the same budget.
+    // The app shuts down first, within the same grace period.
     assert!(grace >= 3 * drain.parse::<u64>().unwrap(), "{grace} s for the Pod, {drain} s for Sidekey");
 }
 
 #[test]
-fn image_is_of_this_version() {
+fn manifest_image_has_this_version() {
     let expected = format!("sidekey:{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(at(sidekey(&manifest("sidecar.yaml")), "image"), &Value::from(expected));
 }
 
-/// What a container must say of itself, whatever its namespace enforces.
+/// Fields that each container must set, whatever its namespace enforces.
 const HARDENING: [(&str, &str); 6] = [
     ("securityContext.runAsNonRoot", "true"),
     ("securityContext.readOnlyRootFilesystem", "true"),
@@ -175,7 +178,7 @@ const HARDENING: [(&str, &str); 6] = [
     ("resources.limits.memory", ""),
 ];
 
-/// Hardening fields that are missing or say something else.
+/// Hardening fields that are missing or have another value.
 fn unhardened(container: &Value) -> Vec<&'static str> {
     let holds = |(path, expected): &(&str, &str)| match find(container, path) {
         Some(value) => expected.is_empty() || *value == serde_yaml::from_str::<Value>(expected).unwrap(),

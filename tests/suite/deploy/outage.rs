@@ -1,4 +1,4 @@
-//! The identity provider goes down: the alert of deploy/prometheus fires before the first request fails.
+//! Outage of the identity provider: the alert of deploy/prometheus fires before the first request fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use super::grafana::observed;
 use crate::harness::{Response, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::PATIENCE;
 
-/// What came of the requests so far.
+/// Results of the requests so far.
 #[derive(Default)]
 struct Requests {
     served: u64,
     first_failure: Option<Response>,
 }
 
-/// By the order of what is seen, not by a clock: the alert is seen to fire, and no request has failed by then.
+/// Checked by the order of observations, not by a clock: when the alert fires, no request has failed yet.
 #[tokio::test]
-async fn the_alert_fires_before_the_first_request_fails() {
+async fn alert_fires_before_the_first_request_fails() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     login.always(TokenAnswer::issue(25));
     let (sidekey, prometheus) = observed(&upstream, &login).await;
     prometheus.eventually("sidekey_credential_ready == 1").await;
     assert!(prometheus.firing().await.is_empty(), "nothing is wrong yet");
-    // Nobody listens at its address any more.
+    // Nothing listens on its address any more.
     drop(login);
 
     let (sidekey, requests) = (Arc::new(sidekey), Arc::new(Mutex::new(Requests::default())));
@@ -57,7 +57,7 @@ async fn the_alert_fires_before_the_first_request_fails() {
     assert_eq!(alert["labels"]["alertname"], "SidekeyTokenExpiresSoon");
     assert_eq!((&alert["labels"]["service"], &alert["labels"]["severity"]), (&"crm".into(), &"page".into()));
 
-    // It was no false alarm.
+    // The alert was not a false alarm.
     assert_eventually(PATIENCE, "a request fails", async || requests.lock().first_failure.is_some()).await;
     let failure = requests.lock().first_failure.take().unwrap();
     assert_eq!((failure.status, failure.header("sidekey-error")), (503, Some("credential_unavailable")));

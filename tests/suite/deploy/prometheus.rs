@@ -1,4 +1,4 @@
-//! deploy/prometheus: Prometheus itself accepts it, and it looks for what the manifests have.
+//! deploy/prometheus/scrape.yaml: Prometheus accepts it, and it matches the manifests.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,9 +8,9 @@ use serde_yaml::Value;
 use crate::harness::tool;
 
 #[test]
-fn prometheus_accepts_the_scrape_configuration() {
+fn scrape_config_passes_promtool() {
     let mut config: Value = serde_yaml::from_str(&read("prometheus/scrape.yaml")).unwrap();
-    // Debian builds promtool without Kubernetes discovery: this key it does not know, all others it checks.
+    // Debian builds promtool without Kubernetes discovery: it does not know this key, and checks all others.
     let job = config["scrape_configs"][0].as_mapping_mut().unwrap();
     let discovery = job.remove("kubernetes_sd_configs").unwrap();
     assert_eq!(discovery, serde_yaml::from_str::<Value>("[{ role: pod }]").unwrap());
@@ -22,7 +22,7 @@ fn prometheus_accepts_the_scrape_configuration() {
 }
 
 #[test]
-fn scrape_configuration_looks_for_the_port_of_the_sidecar() {
+fn scrape_config_matches_port_name_of_the_sidecar() {
     assert!(read("kubernetes/sidecar.yaml").contains("- name: sidekey-admin\n"));
     assert!(read("prometheus/scrape.yaml").contains("regex: sidekey-admin\n"));
 }

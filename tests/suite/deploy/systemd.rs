@@ -1,4 +1,4 @@
-//! deploy/systemd: the units as systemd reads them, and sockets that are passed as systemd passes them.
+//! deploy/systemd: the units, and socket activation.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,8 +12,8 @@ fn unit(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn systemd_finds_nothing_wrong_with_the_units() {
-    // It looks for the program too.
+async fn systemd_units_pass_systemd_analyze() {
+    // systemd-analyze checks that the program exists too.
     let dir = tempfile::tempdir().unwrap();
     for name in ["sidekey.service", "sidekey.socket"] {
         let text = unit(name).replace("/usr/local/bin/sidekey", env!("CARGO_BIN_EXE_sidekey"));
@@ -28,7 +28,7 @@ async fn systemd_finds_nothing_wrong_with_the_units() {
 }
 
 #[tokio::test]
-async fn a_socket_is_passed_by_anybody_who_keeps_to_the_protocol() {
+async fn socket_activation_serves_on_passed_sockets() {
     let upstream = Upstream::plain().await;
     let dir = tempfile::tempdir().unwrap();
     let [proxy, admin] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
@@ -49,7 +49,7 @@ async fn a_socket_is_passed_by_anybody_who_keeps_to_the_protocol() {
     let process = Process::spawn("systemd-socket-activate", &mut command);
     assert_eventually(PATIENCE, "it listens", async || process.output().matches("Listening on").count() == 3)
         .await;
-    assert!(!process.output().contains("\"listening\""), "nobody came yet");
+    assert!(!process.output().contains("\"listening\""), "no connection has come yet");
     let answer = Call::get(format!("http://{proxy}/api/x")).send().await;
     assert_eq!(answer.status, 200, "{}", process.output());
     let mut caller = Connection::open_unix(&socket).await;
@@ -59,7 +59,7 @@ async fn a_socket_is_passed_by_anybody_who_keeps_to_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_no_listeners_is_a_start_failure_that_names_it() {
+async fn socket_activation_with_unknown_socket_fails_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("services.yaml");
     let text = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: info, format: json }\n\

@@ -1,10 +1,10 @@
-//! Upstreams that break: a failure before the answer is told as one, a failure within it can be told from its end.
+//! Upstream failures: before the response they become an error response, within it the connection is cut.
 
 use super::setup::{RawServer, Wire, at_rest, before, before_url};
 use crate::harness::{Answer, Call, RefusingPort, Sidekey, Upstream};
 
 #[tokio::test]
-async fn before_an_answer_is_told_as_502() {
+async fn upstream_malformed_response_head_is_502() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let ok = "HTTP/1.1 200 OK\r\n";
@@ -53,7 +53,7 @@ async fn before_an_answer_is_told_as_502() {
 }
 
 #[tokio::test]
-async fn within_an_answer_cuts_the_connection_so_that_half_is_not_taken_for_the_whole() {
+async fn upstream_failure_within_body_cuts_downstream_connection() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -70,7 +70,7 @@ async fn within_an_answer_cuts_the_connection_so_that_half_is_not_taken_for_the_
     ] {
         upstream.next(answer);
         let response = sidekey.get("/api/x").await;
-        // Where the break came with the head, the caller may still be told in words.
+        // If the failure came together with the head, the caller may still get an error response.
         if response.sidekey_error() != Some("upstream_protocol") {
             assert_eq!((response.status, response.complete), (200, false));
             assert!("1234".starts_with(&response.text()), "{}", response.text());
@@ -80,7 +80,7 @@ async fn within_an_answer_cuts_the_connection_so_that_half_is_not_taken_for_the_
 }
 
 #[tokio::test]
-async fn a_body_that_ends_with_a_reset_does_not_end_cleanly_for_the_caller() {
+async fn upstream_reset_of_unframed_body_is_not_a_clean_end() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::ok("half of it").until_closed().then_reset());
@@ -91,7 +91,7 @@ async fn a_body_that_ends_with_a_reset_does_not_end_cleanly_for_the_caller() {
 }
 
 #[tokio::test]
-async fn a_port_on_which_nobody_listens_is_told_as_upstream_connect() {
+async fn upstream_refused_connection_is_upstream_connect() {
     let port = RefusingPort::new();
     let sidekey = before_url(&format!("http://{}", port.address), "").await;
     let response = sidekey.get("/api/x").await;
@@ -99,14 +99,14 @@ async fn a_port_on_which_nobody_listens_is_told_as_upstream_connect() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_address_is_told_as_upstream_connect() {
+async fn upstream_unresolvable_name_is_upstream_connect() {
     let sidekey = before_url("https://nobody.invalid", ", timeouts: { connect: 20s }").await;
     let response = sidekey.get("/api/x").await;
     assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_connect")));
 }
 
 #[tokio::test]
-async fn a_body_for_an_upstream_that_is_gone_is_read_no_further_and_the_caller_told() {
+async fn unreachable_upstream_closes_downstream_with_unread_body() {
     let port = RefusingPort::new();
     let sidekey = before_url(&format!("http://{}", port.address), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -118,7 +118,7 @@ async fn a_body_for_an_upstream_that_is_gone_is_read_no_further_and_the_caller_t
 }
 
 #[tokio::test]
-async fn an_upload_that_the_upstream_resets_ends_as_502_or_its_own_answer() {
+async fn upstream_reset_during_upload_is_upstream_protocol() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -131,7 +131,7 @@ async fn an_upload_that_the_upstream_resets_ends_as_502_or_its_own_answer() {
 }
 
 #[tokio::test]
-async fn one_broken_upstream_does_not_harm_another() {
+async fn unreachable_upstream_does_not_affect_another_service() {
     let (good, port) = (Upstream::plain().await, RefusingPort::new());
     let auth = "auth: { type: bearer, token: t0ken }";
     let services = format!(

@@ -1,10 +1,10 @@
-//! A service is confined to its upstream's base path, and a caller cannot get the credential back.
+//! Confinement: a service cannot leave its upstream's base path, and a caller cannot read the credential.
 
 use super::setup::before_url;
 use crate::harness::{Call, Sidekey, Upstream, Version};
 
 #[tokio::test]
-async fn a_path_that_climbs_out_of_the_base_path_is_forbidden() {
+async fn path_outside_base_path_is_forbidden() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&format!("{}/base/v1", upstream.url()), "").await;
     for path in [
@@ -22,7 +22,7 @@ async fn a_path_that_climbs_out_of_the_base_path_is_forbidden() {
         "/;x/../admin",
         "/.;x/../admin",
         "/a//../../../admin",
-        // A server to which `%2f` is no separator sees one segment here, and two steps up.
+        // A server that does not take `%2f` for a separator sees one segment here, and two steps up.
         "/a%2fb/../../admin",
         "/a\\b/../../admin",
         "/a%5Cb/../../admin",
@@ -38,7 +38,7 @@ async fn a_path_that_climbs_out_of_the_base_path_is_forbidden() {
 }
 
 #[tokio::test]
-async fn a_path_that_stays_inside_passes_untouched() {
+async fn path_inside_base_path_passes_unchanged() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&format!("{}/base/", upstream.url()), "").await;
     for path in
@@ -53,7 +53,7 @@ async fn a_path_that_stays_inside_passes_untouched() {
 }
 
 #[tokio::test]
-async fn the_whole_server_is_not_under_a_base_path() {
+async fn options_asterisk_is_forbidden_with_base_path() {
     let upstream = Upstream::plain().await;
     let service = |base: &str| {
         format!(
@@ -79,7 +79,7 @@ async fn the_whole_server_is_not_under_a_base_path() {
 }
 
 #[tokio::test]
-async fn trace_would_send_the_credential_back_and_is_forbidden() {
+async fn trace_method_is_forbidden() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), "").await;
     for version in Version::ALL {

@@ -1,4 +1,5 @@
-//! Connections on both sides: kept while both want it, and never after an exchange that did not end cleanly.
+//! Connection reuse on both sides: kept alive if both agree, never after an exchange that did not end
+//! cleanly.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ const GET: &str = "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[tokio::test]
-async fn both_connections_are_kept_for_request_after_request() {
+async fn connections_of_both_sides_are_reused() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -27,7 +28,7 @@ async fn both_connections_are_kept_for_request_after_request() {
 }
 
 #[tokio::test]
-async fn callers_share_the_upstreams_connections() {
+async fn upstream_connection_is_shared_by_callers() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for _ in 0..5 {
@@ -37,7 +38,7 @@ async fn callers_share_the_upstreams_connections() {
 }
 
 #[tokio::test]
-async fn each_side_may_close_without_closing_the_other() {
+async fn connection_close_on_one_side_keeps_the_other() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -52,7 +53,7 @@ async fn each_side_may_close_without_closing_the_other() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_upstream_closed_while_idle_is_not_used() {
+async fn upstream_connection_closed_while_idle_is_not_reused() {
     for method in ["GET", "POST"] {
         let upstream = Upstream::plain().await;
         let sidekey = before(&upstream).await;
@@ -66,7 +67,7 @@ async fn a_connection_that_the_upstream_closed_while_idle_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_request_that_can_be_sent_again_survives_a_close_in_the_moment_it_is_sent() {
+async fn idempotent_request_is_retried_after_connection_loss() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (method, status) in
@@ -83,7 +84,7 @@ async fn a_request_that_can_be_sent_again_survives_a_close_in_the_moment_it_is_s
 }
 
 #[tokio::test]
-async fn a_request_on_a_new_connection_is_never_sent_twice() {
+async fn request_on_new_connection_is_not_retried() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.always(Answer::close_unanswered());
@@ -93,7 +94,7 @@ async fn a_request_on_a_new_connection_is_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn bytes_that_nobody_asked_for_end_the_upstreams_connection() {
+async fn upstream_connection_with_excess_bytes_is_closed() {
     for unsolicited in ["x", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nevil!", "\r\n"] {
         let server = RawServer::new().await;
         let sidekey = before_url(&server.url(), "").await;
@@ -109,7 +110,7 @@ async fn bytes_that_nobody_asked_for_end_the_upstreams_connection() {
 }
 
 #[tokio::test]
-async fn bytes_that_come_while_a_connection_is_idle_end_it() {
+async fn upstream_connection_with_bytes_while_idle_is_closed() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -126,7 +127,7 @@ async fn bytes_that_come_while_a_connection_is_idle_end_it() {
 }
 
 #[tokio::test]
-async fn a_body_behind_the_answer_to_head_ends_the_upstreams_connection() {
+async fn upstream_connection_with_body_after_head_is_closed() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -142,7 +143,7 @@ async fn a_body_behind_the_answer_to_head_ends_the_upstreams_connection() {
 }
 
 #[tokio::test]
-async fn a_caller_that_pipelines_behind_its_last_request_still_gets_the_answer() {
+async fn pipelining_after_connection_close_still_gets_response() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let body = "y".repeat(200_000);
@@ -158,7 +159,7 @@ async fn a_caller_that_pipelines_behind_its_last_request_still_gets_the_answer()
 }
 
 #[tokio::test]
-async fn an_error_of_sidekeys_own_keeps_the_connection_where_the_request_was_whole() {
+async fn error_response_keeps_connection_if_request_is_complete() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -171,7 +172,7 @@ async fn an_error_of_sidekeys_own_keeps_the_connection_where_the_request_was_who
 }
 
 #[tokio::test]
-async fn half_a_request_is_dropped_without_a_word_when_its_caller_leaves() {
+async fn partial_request_head_is_dropped_on_disconnect() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = Wire::to(&sidekey).await;
@@ -183,7 +184,7 @@ async fn half_a_request_is_dropped_without_a_word_when_its_caller_leaves() {
 }
 
 #[tokio::test]
-async fn a_connection_that_holds_half_a_request_is_not_used_however_well_its_answer_ends() {
+async fn connections_with_unfinished_request_body_are_closed() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;

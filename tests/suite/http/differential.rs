@@ -1,9 +1,9 @@
-//! The same bytes sent straight to an upstream and through Sidekey: both ends must not be able to tell, but for `Host`,
-//! the credential and what belongs to a connection.
+//! The same bytes sent directly to an upstream and through Sidekey: both ends see the same, except for
+//! `Host`, the credential and the fields of one connection.
 
 use crate::harness::{Answer, Connection, Fields, Request, Response, Sidekey, Upstream};
 
-/// Fields that are a connection's own, or that Sidekey is there to write.
+/// Fields that belong to one connection, or that Sidekey writes.
 const OWN: [&str; 9] = [
     "host",
     "authorization",
@@ -107,7 +107,7 @@ fn assert_same_response(direct: &Response, through: &Response) {
 }
 
 #[tokio::test]
-async fn neither_side_can_tell_that_sidekey_is_between_them() {
+async fn proxied_exchange_equals_direct_exchange() {
     let upstream = Upstream::plain().await;
     let services = format!(
         "api: {{ upstream: '{}', listen: '127.0.0.1:0', auth: {{ type: bearer, token: t0ken }} }}",

@@ -1,9 +1,9 @@
-//! Callers that go away: nothing of theirs stays behind, here or at the upstream.
+//! Callers that disconnect: nothing of their requests stays open, here or at the upstream.
 
 use super::setup::{PATIENCE, RawServer, Wire, at_rest, before, before_url};
 use crate::harness::{Answer, Gate, Upstream, assert_eventually};
 
-async fn closed(upstream: &Upstream) {
+async fn upstream_connections_closed(upstream: &Upstream) {
     assert_eventually(PATIENCE, "the upstream's connection is closed", async || {
         upstream.open_connections() == 0
     })
@@ -11,7 +11,7 @@ async fn closed(upstream: &Upstream) {
 }
 
 #[tokio::test]
-async fn in_the_middle_of_its_request() {
+async fn disconnect_during_request_body_closes_upstream() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for by_reset in [false, true] {
@@ -24,14 +24,14 @@ async fn in_the_middle_of_its_request() {
         } else {
             drop(client);
         }
-        closed(&upstream).await;
+        upstream_connections_closed(&upstream).await;
         at_rest(&sidekey).await;
         assert!(!upstream.last_request().complete);
     }
 }
 
 #[tokio::test]
-async fn while_the_upstream_makes_up_its_mind() {
+async fn disconnect_while_waiting_for_response_closes_upstream() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (number, request) in [
@@ -47,13 +47,16 @@ async fn while_the_upstream_makes_up_its_mind() {
         client.send(request).await;
         upstream.received(number + 1).await;
         drop(client);
-        assert_eventually(PATIENCE, "the upstream is told", async || upstream.last_request().abandoned).await;
+        assert_eventually(PATIENCE, "the upstream sees the disconnect", async || {
+            upstream.last_request().abandoned
+        })
+        .await;
         at_rest(&sidekey).await;
     }
 }
 
 #[tokio::test]
-async fn in_the_middle_of_its_answer() {
+async fn disconnect_during_response_body_closes_upstream() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::ok(vec![b'x'; 50_000_000]));
@@ -61,12 +64,12 @@ async fn in_the_middle_of_its_answer() {
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     client.until("\r\n\r\n").await;
     drop(client);
-    closed(&upstream).await;
+    upstream_connections_closed(&upstream).await;
     at_rest(&sidekey).await;
 }
 
 #[tokio::test]
-async fn between_two_events_of_a_stream() {
+async fn disconnect_between_stream_events_closes_upstream() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -80,7 +83,7 @@ async fn between_two_events_of_a_stream() {
 }
 
 #[tokio::test]
-async fn a_caller_that_pipelines_while_it_waits_gets_both_answers() {
+async fn pipelining_while_waiting_gets_both_responses() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let gate = Gate::closed();
@@ -96,16 +99,16 @@ async fn a_caller_that_pipelines_while_it_waits_gets_both_answers() {
 }
 
 #[tokio::test]
-async fn while_it_does_not_read_its_answer() {
+async fn caller_that_does_not_read_is_closed_after_idle_timeout() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 300ms }").await;
     upstream.next(Answer::ok(vec![b'x'; 50_000_000]));
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     client.until("\r\n\r\n").await;
-    closed(&upstream).await;
+    upstream_connections_closed(&upstream).await;
     at_rest(&sidekey).await;
-    // The caller's socket is given back too, though it never takes what is on the way to it.
+    // The caller's socket is closed too, although unread bytes are still in its buffers.
     assert_eventually(PATIENCE, "the caller's connection is closed", async || {
         let links = std::fs::read_dir(format!("/proc/{}/fd", sidekey.process_id())).unwrap();
         let tcp = std::fs::read_to_string(format!("/proc/{}/net/tcp", sidekey.process_id())).unwrap();

@@ -1,4 +1,4 @@
-//! Asked to stop, the program answers what it has begun, takes nothing new, and ends.
+//! Draining on SIGTERM: requests in flight are completed, new ones are not accepted, then the process exits.
 
 use nix::sys::signal::Signal;
 
@@ -6,7 +6,7 @@ use super::setup::{RawServer, Wire, before, before_url};
 use crate::harness::{Answer, Connection, Gate, Sidekey, Upstream};
 
 #[tokio::test]
-async fn a_request_in_flight_is_answered_and_its_connection_closed() {
+async fn drain_completes_requests_in_flight() {
     let upstream = Upstream::plain().await;
     let mut sidekey = before(&upstream).await;
     let gate = Gate::closed();
@@ -30,7 +30,7 @@ async fn a_request_in_flight_is_answered_and_its_connection_closed() {
 }
 
 #[tokio::test]
-async fn an_upload_in_flight_is_taken_to_its_end() {
+async fn drain_completes_upload_in_flight() {
     let upstream = Upstream::plain().await;
     let mut sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -45,7 +45,7 @@ async fn an_upload_in_flight_is_taken_to_its_end() {
 }
 
 #[tokio::test]
-async fn idle_callers_do_not_hold_it_up_and_new_ones_are_refused() {
+async fn drain_closes_idle_connections_and_listener() {
     let upstream = Upstream::plain().await;
     let mut sidekey = before(&upstream).await;
     let mut idle = sidekey.connect().await;
@@ -58,7 +58,7 @@ async fn idle_callers_do_not_hold_it_up_and_new_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn what_never_ends_is_cut_when_the_time_is_over() {
+async fn drain_timeout_cuts_endless_stream() {
     let server = RawServer::new().await;
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ format: json }}\nshutdown: {{ drain: 200ms }}\nservices:\n  \
@@ -76,7 +76,7 @@ async fn what_never_ends_is_cut_when_the_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_second_signal_does_not_wait() {
+async fn drain_ends_on_second_signal() {
     let upstream = Upstream::plain().await;
     let mut sidekey = before_url(&upstream.url(), "").await;
     upstream.next(Answer::never());

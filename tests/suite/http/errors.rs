@@ -1,4 +1,4 @@
-//! What Sidekey itself answers: one form for all, told apart from the upstream's answers, and counted.
+//! Sidekey's own error responses: one format, distinct from the upstream's errors, and counted.
 
 use super::setup::{PATIENCE, Wire, before};
 use crate::harness::{
@@ -19,12 +19,12 @@ fn assert_problem(response: &Response, status: u16, reason: &str) {
 }
 
 #[tokio::test]
-async fn every_reason_has_its_status_its_problem_document_and_its_count() {
+async fn error_reasons_have_status_problem_and_count_over_http1() {
     every_reason(Version::Http1).await;
 }
 
 #[tokio::test]
-async fn every_reason_has_the_same_by_http2() {
+async fn error_reasons_have_status_problem_and_count_over_http2() {
     every_reason(Version::Http2).await;
 }
 
@@ -59,7 +59,7 @@ async fn every_reason(version: Version) {
     assert_problem(&get("/api/x").await, 504, "upstream_timeout");
     let two_hosts = Call::get(sidekey.url("/api/x")).header("Host", "a").header("host", "b");
     assert_problem(&two_hosts.by(version).send().await, 400, "bad_request");
-    // A head that is too large is HTTP/2's own to refuse, before it is a request.
+    // Over HTTP/2 a head that is too large is rejected by the protocol, before it is a request.
     let large = Call::get(sidekey.url("/api/x")).header("X", &"x".repeat(70_000));
     assert_problem(&large.send().await, 413, "too_large");
 
@@ -84,7 +84,7 @@ async fn every_reason(version: Version) {
 }
 
 #[tokio::test]
-async fn the_answer_to_head_has_no_body_whoever_it_is_from() {
+async fn error_response_to_head_has_no_body() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.always(Answer::close_unanswered());
@@ -97,7 +97,7 @@ async fn the_answer_to_head_has_no_body_whoever_it_is_from() {
 }
 
 #[tokio::test]
-async fn an_upstreams_own_error_is_not_taken_for_one_of_sidekeys() {
+async fn upstream_error_is_not_marked_as_sidekey_error() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for status in [400, 401, 403, 404, 407, 413, 429, 500, 502, 503, 504] {
@@ -112,7 +112,7 @@ async fn an_upstreams_own_error_is_not_taken_for_one_of_sidekeys() {
         }
     }
     assert_eq!(sidekey.metric("sidekey_request_errors_total", &[]).await, None);
-    // Counted when the caller has its answer.
+    // A request is counted after the caller has its response.
     assert_eventually(PATIENCE, "all are counted", async || {
         sidekey.metric("sidekey_requests_total", &[("service", "api")]).await == Some(22.0)
     })

@@ -1,4 +1,4 @@
-//! `Expect: 100-continue`: the caller waits for the upstream's word, and gets it.
+//! `Expect: 100-continue`: the upstream's interim or final response reaches the waiting caller.
 
 use super::setup::before;
 use crate::harness::{Answer, Upstream, assert_eventually};
@@ -7,7 +7,7 @@ use std::time::Duration;
 const HEAD: &str = "POST /api/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
 
 #[tokio::test]
-async fn the_upstreams_go_ahead_reaches_the_caller() {
+async fn expect_continue_passes_100_to_caller() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -24,7 +24,7 @@ async fn the_upstreams_go_ahead_reaches_the_caller() {
 }
 
 #[tokio::test]
-async fn the_upstreams_refusal_reaches_a_caller_that_has_not_sent_its_body() {
+async fn expect_continue_passes_417_before_the_body() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::status(417).body("no").early());
@@ -34,7 +34,7 @@ async fn the_upstreams_refusal_reaches_a_caller_that_has_not_sent_its_body() {
     assert_eq!((response.status, response.text().as_str()), (417, "no"));
     assert_eq!(response.header("connection"), Some("close"));
     assert_eq!(client.rest().await, b"");
-    // Half a request is on that connection: nobody else gets it.
+    // Half a request is on that connection: it is not reused.
     assert_eventually(Duration::from_secs(20), "the upstream's connection is closed", async || {
         upstream.open_connections() == 0
     })
@@ -44,7 +44,7 @@ async fn the_upstreams_refusal_reaches_a_caller_that_has_not_sent_its_body() {
 }
 
 #[tokio::test]
-async fn an_answer_before_the_end_of_a_large_upload_reaches_the_caller() {
+async fn early_response_reaches_caller_during_upload() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::status(413).body("too large").early().close());

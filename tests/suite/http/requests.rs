@@ -1,10 +1,10 @@
-//! Requests reach the upstream as the caller wrote them.
+//! Requests reach the upstream as the caller sent them.
 
 use super::setup::{RawServer, Wire, before, before_url};
 use crate::harness::{Call, Connection, Sidekey, Upstream, Version};
 
 #[tokio::test]
-async fn a_head_passes_byte_for_byte_but_for_host_and_credential() {
+async fn request_head_passes_except_host_and_credential() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -27,7 +27,7 @@ async fn a_head_passes_byte_for_byte_but_for_host_and_credential() {
 }
 
 #[tokio::test]
-async fn every_path_and_query_passes_untouched() {
+async fn request_path_and_query_pass_unchanged() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let long = format!("/{}?{}", "p".repeat(20_000), "q=1&".repeat(2_000));
@@ -51,7 +51,7 @@ async fn every_path_and_query_passes_untouched() {
     ] {
         assert_eq!(sidekey.get(&format!("/api{path}")).await.status, 200, "{path}");
         assert_eq!(upstream.last_request().target, path);
-        // What a URI has no room for (RFC 3986 §2), HTTP/2 refuses.
+        // HTTP/2 rejects characters that are not allowed in a URI (RFC 3986 §2).
         if ["/\"<>^`{|}", "/ümlaut"].contains(&path) {
             continue;
         }
@@ -66,7 +66,7 @@ async fn every_path_and_query_passes_untouched() {
 }
 
 #[tokio::test]
-async fn every_method_passes() {
+async fn request_method_passes_unchanged() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for method in [
@@ -90,7 +90,7 @@ async fn every_method_passes() {
 }
 
 #[tokio::test]
-async fn an_absolute_target_leads_to_the_service_of_its_host_as_through_http_proxy() {
+async fn absolute_request_target_selects_service_by_host() {
     let upstream = Upstream::plain().await;
     let services = format!(
         "api: {{ upstream: '{}/base', hosts: [crm.internal], auth: {{ type: bearer, token: t0ken }} }}",
@@ -129,7 +129,7 @@ async fn an_absolute_target_leads_to_the_service_of_its_host_as_through_http_pro
 }
 
 #[tokio::test]
-async fn what_belongs_to_the_callers_connection_ends_there() {
+async fn request_hop_by_hop_fields_are_removed() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -147,7 +147,7 @@ async fn what_belongs_to_the_callers_connection_ends_there() {
 }
 
 #[tokio::test]
-async fn a_large_block_of_headers_passes() {
+async fn request_with_large_header_block_passes() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut call = Call::get(sidekey.url("/api/x"));
@@ -161,7 +161,7 @@ async fn a_large_block_of_headers_passes() {
 }
 
 #[tokio::test]
-async fn a_caller_of_http_1_0_is_served() {
+async fn http10_request_is_served() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = Wire::to(&sidekey).await;
@@ -180,7 +180,7 @@ async fn a_caller_of_http_1_0_is_served() {
 }
 
 #[tokio::test]
-async fn bodies_pass_byte_for_byte_with_their_coding() {
+async fn request_body_passes_with_its_framing() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -211,7 +211,7 @@ async fn bodies_pass_byte_for_byte_with_their_coding() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_order() {
+async fn pipelined_requests_get_responses_in_order() {
     let upstream = Upstream::plain().await;
     upstream
         .answer_with(|request| crate::harness::Answer::ok(format!("{} {}", request.target, request.text())));

@@ -1,5 +1,5 @@
-//! Many callers at once, among them some that misbehave, before an upstream that misbehaves now and then: whoever gets an
-//! answer gets the one to its own request.
+//! Many concurrent callers, some of which misbehave, and an upstream that misbehaves now and then: each
+//! response is the one to the caller's own request.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::harness::{Answer, Connection, Request, Sidekey, Upstream};
 const CALLERS: usize = 24;
 const ROUNDS: usize = 25;
 
-/// Says back what it was asked, in one of several forms that end a connection well or badly.
+/// Echoes the request, in one of several forms that end the connection cleanly or not.
 fn answer(request: &Request) -> Answer {
     let said = format!("{} {}", request.target, request.text());
     match fastrand::u8(..12) {
@@ -43,7 +43,7 @@ async fn well_behaved(sidekey: Arc<Sidekey>, caller: usize) -> usize {
     for round in 0..ROUNDS {
         let (bytes, expected) = request(caller, round);
         client.send(bytes).await;
-        let response = client.response_to("POST").await.expect("an answer, if only half of one");
+        let response = client.response_to("POST").await.expect("a response, if only half of one");
         let closed = !response.complete || response.header("connection") == Some("close");
         match response.sidekey_error() {
             Some(reason) => assert_eq!(reason, "upstream_protocol"),
@@ -60,7 +60,7 @@ async fn well_behaved(sidekey: Arc<Sidekey>, caller: usize) -> usize {
     answered
 }
 
-/// Leaves in the middle of its request, or without waiting for the answer.
+/// Disconnects in the middle of its request, or without waiting for the response.
 async fn ill_behaved(sidekey: Arc<Sidekey>, caller: usize) {
     for round in 0..ROUNDS {
         let (bytes, _) = request(caller, round);
@@ -75,7 +75,7 @@ async fn ill_behaved(sidekey: Arc<Sidekey>, caller: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_gets_the_answer_to_anothers_request() {
+async fn responses_are_never_mixed_up_between_callers() {
     let upstream = Upstream::plain().await;
     upstream.answer_with(answer);
     let sidekey = Arc::new(before(&upstream).await);

@@ -1,10 +1,10 @@
-//! Responses reach the caller as the upstream wrote them.
+//! Responses reach the caller as the upstream sent them.
 
 use super::setup::{RawServer, Wire, before, before_url};
 use crate::harness::{Answer, Call, Upstream};
 
-/// What the caller gets, as bytes, for these bytes of the upstream; the upstream closes after them.
-async fn passed_on(request: &str, answer: &[u8]) -> String {
+/// The bytes that the caller receives if the upstream sends these bytes and closes.
+async fn response_bytes(request: &str, answer: &[u8]) -> String {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -20,7 +20,7 @@ const HEAD: &str = "HEAD /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n
 const OLD: &str = "GET /api/x HTTP/1.0\r\n\r\n";
 
 #[tokio::test]
-async fn a_response_passes_byte_for_byte() {
+async fn response_head_passes_unchanged() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
         "HTTP/1.1 200 \r\nContent-Length: 0\r\n",
@@ -35,13 +35,13 @@ async fn a_response_passes_byte_for_byte() {
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n",
         "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n",
     ] {
-        let passed = passed_on(GET, format!("{answer}\r\n").as_bytes()).await;
+        let passed = response_bytes(GET, format!("{answer}\r\n").as_bytes()).await;
         assert_eq!(passed, format!("{answer}Connection: close\r\n\r\n"));
     }
 }
 
 #[tokio::test]
-async fn bodies_pass_byte_for_byte_with_their_coding() {
+async fn response_body_passes_with_its_framing() {
     for (fields, body) in [
         ("Content-Length: 8\r\nConnection: close\r\n", "\0\u{1}\r\n\r\n\u{7f}."),
         ("Content-Encoding: gzip\r\nContent-Length: 4\r\nConnection: close\r\n", "\u{1f}..."),
@@ -52,60 +52,60 @@ async fn bodies_pass_byte_for_byte_with_their_coding() {
         ),
     ] {
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n{body}");
-        assert_eq!(passed_on(GET, answer.as_bytes()).await, answer);
+        assert_eq!(response_bytes(GET, answer.as_bytes()).await, answer);
     }
 }
 
 #[tokio::test]
-async fn a_body_that_ends_with_the_connection_is_chunked_for_the_caller() {
+async fn response_body_until_close_is_chunked_for_caller() {
     for start in ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\n"] {
-        let passed = passed_on(GET, format!("{start}X: y\r\n\r\nhello").as_bytes()).await;
+        let passed = response_bytes(GET, format!("{start}X: y\r\n\r\nhello").as_bytes()).await;
         let expected = "HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         assert_eq!(passed, expected);
     }
 }
 
 #[tokio::test]
-async fn a_caller_of_http_1_0_gets_no_chunks() {
+async fn http10_caller_gets_no_chunked_response() {
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n";
     assert_eq!(
-        passed_on(OLD, chunked.as_bytes()).await,
+        response_bytes(OLD, chunked.as_bytes()).await,
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello!"
     );
     let until_closed = "HTTP/1.0 200 OK\r\n\r\nhello!";
     assert_eq!(
-        passed_on(OLD, until_closed.as_bytes()).await,
+        response_bytes(OLD, until_closed.as_bytes()).await,
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello!"
     );
 }
 
 #[tokio::test]
-async fn the_answer_to_head_has_fields_and_no_body() {
+async fn response_to_head_has_fields_and_no_body() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"x\"\r\n";
-    let passed = passed_on(HEAD, format!("{answer}\r\n").as_bytes()).await;
+    let passed = response_bytes(HEAD, format!("{answer}\r\n").as_bytes()).await;
     assert_eq!(passed, format!("{answer}Connection: close\r\n\r\n"));
-    let passed = passed_on(HEAD, b"HTTP/1.1 200 OK\r\n\r\n").await;
+    let passed = response_bytes(HEAD, b"HTTP/1.1 200 OK\r\n\r\n").await;
     assert_eq!(passed, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
 }
 
 #[tokio::test]
-async fn what_belongs_to_the_upstreams_connection_ends_there_and_so_does_a_forged_error() {
+async fn response_hop_by_hop_and_sidekey_fields_are_removed() {
     let answer = "HTTP/1.1 200 OK\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\n\
                   Sidekey-Error: credential_unavailable\r\nsidekey-ERROR: x\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\n\
                   X-Stays: 1\r\nContent-Length: 0\r\n\r\n";
-    let passed = passed_on(GET, answer.as_bytes()).await;
+    let passed = response_bytes(GET, answer.as_bytes()).await;
     assert_eq!(passed, "HTTP/1.1 200 OK\r\nX-Stays: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
 #[tokio::test]
-async fn heads_with_bare_line_feeds_are_read_as_their_authors_meant_them() {
-    let passed = passed_on(GET, b"HTTP/1.1 200 OK\nX: y\nContent-Length: 5\n\nhello").await;
+async fn response_head_with_bare_line_feeds_is_accepted() {
+    let passed = response_bytes(GET, b"HTTP/1.1 200 OK\nX: y\nContent-Length: 5\n\nhello").await;
     assert_eq!(passed, "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
 }
 
 #[tokio::test]
-async fn interim_responses_pass_as_they_come() {
+async fn interim_responses_pass_to_http11_callers() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(
@@ -119,7 +119,7 @@ async fn interim_responses_pass_as_they_come() {
     assert_eq!(lines, ["HTTP/1.1 103 Early Hints", "HTTP/1.1 102 Processing"]);
     assert_eq!(response.informational[0].1.all("link"), ["</a>; rel=preload", "</b>"]);
 
-    // A caller of HTTP/1.0 does not know them.
+    // A caller of HTTP/1.0 does not know interim responses.
     upstream.next(Answer::ok("done").after_informational("103 Early Hints"));
     let mut client = Wire::to(&sidekey).await;
     client.send(OLD).await;
@@ -127,7 +127,7 @@ async fn interim_responses_pass_as_they_come() {
 }
 
 #[tokio::test]
-async fn redirects_are_the_callers_to_follow() {
+async fn redirect_responses_are_not_followed() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for status in [301, 302, 303, 307, 308] {

@@ -1,4 +1,4 @@
-//! What the tests of the data plane share: the program before one upstream, and an upstream that is nothing but bytes.
+//! Shared set-up of the data plane tests: Sidekey with one upstream, and connections as raw bytes.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use tokio::time::timeout;
 
 use crate::harness::{Sidekey, Upstream, assert_eventually};
 
-/// Nothing here takes this long unless something hangs.
+/// Limit of each wait: nothing here takes this long unless something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A service `api` with the bearer token `t0ken`.
+/// A Sidekey with one service, `api`, with the bearer token `t0ken`.
 pub async fn before(upstream: &Upstream) -> Sidekey {
     before_url(&upstream.url(), "").await
 }
 
-/// The same for a URL, with more keys (each with a comma before it).
+/// Like [`sidekey_for`], with the upstream's URL and more keys of the service (each with a comma before it).
 pub async fn before_url(url: &str, more: &str) -> Sidekey {
     let services = format!("api: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}{more} }}");
     Sidekey::serving(&services).start().await
 }
 
-/// The same with a single worker, so that all requests find the same connections.
+/// Like [`sidekey_for_url`], with a single worker, so that all requests share one connection pool.
 pub async fn one_worker(url: &str, more: &str) -> Sidekey {
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json, access: true }}\nservices:\n  \
@@ -39,13 +39,13 @@ pub async fn at_rest(sidekey: &Sidekey) {
     .await;
 }
 
-/// Waits until the log has this text: what was written may still be on its way through the pipe.
+/// Waits until the log contains a text, because what was written may still be in the pipe.
 pub async fn said(sidekey: &Sidekey, text: &str) {
     assert_eventually(PATIENCE, &format!("the log says {text:?}"), async || sidekey.log().contains(text))
         .await;
 }
 
-/// A server that the test plays itself.
+/// A listening socket; the test itself plays the server.
 pub struct RawServer(TcpListener);
 
 impl RawServer {
@@ -53,7 +53,7 @@ impl RawServer {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    /// Takes in little of what it does not read.
+    /// A server whose receive buffers are small.
     pub fn with_small_buffers() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();
@@ -65,13 +65,13 @@ impl RawServer {
         format!("http://{}", self.0.local_addr().unwrap())
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     pub async fn accept(&self) -> Wire {
         let accepted = timeout(PATIENCE, self.0.accept()).await.expect("a connection in time");
         Wire::new(accepted.unwrap().0)
     }
 
-    /// The next connection and the head of its first request.
+    /// Accepts the next connection and reads the head of its first request.
     pub async fn accept_request(&self) -> (Wire, String) {
         let mut wire = self.accept().await;
         let head = wire.until("\r\n\r\n").await;
@@ -79,7 +79,7 @@ impl RawServer {
     }
 }
 
-/// One connection, as bytes.
+/// One connection, as raw bytes.
 pub struct Wire {
     stream: TcpStream,
     read: Vec<u8>,
@@ -99,7 +99,7 @@ impl Wire {
         timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.expect("it is taken in time").unwrap();
     }
 
-    /// Everything up to and with `end`.
+    /// Reads up to and including `end`.
     pub async fn until(&mut self, end: &str) -> String {
         loop {
             if let Some(at) = self.read.windows(end.len()).position(|window| window == end.as_bytes()) {
@@ -110,7 +110,7 @@ impl Wire {
         }
     }
 
-    /// Reads and counts until so many bytes have come; returns the last ones that were read.
+    /// Reads exactly `length` bytes without keeping them; returns the part that was read last.
     pub async fn count(&mut self, length: usize) -> Vec<u8> {
         let mut seen = self.read.len();
         while seen < length {
@@ -123,13 +123,13 @@ impl Wire {
         std::mem::take(&mut self.read)
     }
 
-    /// Everything until the other side closes or resets.
+    /// Reads until the other side closes or resets.
     pub async fn rest(&mut self) -> String {
         while self.fill().await > 0 {}
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
-    /// What was read too far.
+    /// Bytes that were read beyond the last match.
     pub fn left(&self) -> &[u8] {
         &self.read
     }

@@ -1,11 +1,12 @@
-//! What two parties might read differently is refused whole: nothing of it reaches an upstream.
+//! Request smuggling: a request that two parties might read differently is rejected; nothing of it reaches an
+//! upstream.
 
 use super::setup::{Wire, before};
 use crate::harness::{Response, Upstream};
 
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 
-async fn refused(sidekey: &crate::harness::Sidekey, request: &[u8]) -> Response {
+async fn assert_rejected(sidekey: &crate::harness::Sidekey, request: &[u8]) -> Response {
     let mut client = sidekey.connect().await;
     client.send(request).await;
     let shown = String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
@@ -17,7 +18,7 @@ async fn refused(sidekey: &crate::harness::Sidekey, request: &[u8]) -> Response 
 }
 
 #[tokio::test]
-async fn every_ambiguity_in_a_head_is_refused() {
+async fn ambiguous_request_head_is_rejected() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let post = |fields: &str, body: &str| {
@@ -82,15 +83,15 @@ async fn every_ambiguity_in_a_head_is_refused() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(),
     ];
     for case in &cases {
-        refused(&sidekey, case).await;
+        assert_rejected(&sidekey, case).await;
     }
-    let refusals = sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await;
-    assert_eq!(refusals, Some(f64::from(u32::try_from(cases.len()).unwrap())));
+    let rejections = sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await;
+    assert_eq!(rejections, Some(f64::from(u32::try_from(cases.len()).unwrap())));
     assert_eq!(upstream.connections(), 0);
 }
 
 #[tokio::test]
-async fn a_head_of_bare_line_feeds_is_refused_at_once() {
+async fn request_head_with_bare_line_feeds_is_rejected() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for head in [
@@ -101,13 +102,13 @@ async fn a_head_of_bare_line_feeds_is_refused_at_once() {
         "GET /api/x HTTP/1.1\r\nHost: a\n\nGET /api/y HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /api/x HTTP/1.1\nHost: a\r\n\r\n",
     ] {
-        assert_eq!(refused(&sidekey, head.as_bytes()).await.sidekey_error(), Some("bad_request"));
+        assert_eq!(assert_rejected(&sidekey, head.as_bytes()).await.sidekey_error(), Some("bad_request"));
     }
     assert_eq!(upstream.connections(), 0);
 }
 
 #[tokio::test]
-async fn a_malformed_chunked_body_is_refused() {
+async fn malformed_chunked_body_is_rejected() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let long = format!("1;{}\r\na\r\n0\r\n\r\n", "e".repeat(5000));
@@ -144,7 +145,7 @@ async fn a_malformed_chunked_body_is_refused() {
     ] {
         let request = format!("POST /api/x HTTP/1.1\r\nHost: a\r\n{CHUNKED}\r\n{body}");
         assert_eq!(
-            refused(&sidekey, request.as_bytes()).await.sidekey_error(),
+            assert_rejected(&sidekey, request.as_bytes()).await.sidekey_error(),
             Some("bad_request"),
             "{body:?}"
         );
@@ -153,7 +154,7 @@ async fn a_malformed_chunked_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_goes_wrong_on_the_way_never_ends_at_the_upstream() {
+async fn malformed_later_chunk_never_completes_upstream_request() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;
@@ -165,7 +166,7 @@ async fn a_body_that_goes_wrong_on_the_way_never_ends_at_the_upstream() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_told_so() {
+async fn oversized_request_head_is_413() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let start = "GET /api/x HTTP/1.1\r\nHost: a\r\n";
@@ -175,14 +176,14 @@ async fn a_head_that_is_too_large_is_told_so() {
         format!("{start}X: {}", "x".repeat(70_000)),
         format!("{start}{}\r\n", "X: y\r\n".repeat(200)),
     ] {
-        let response = refused(&sidekey, head.as_bytes()).await;
+        let response = assert_rejected(&sidekey, head.as_bytes()).await;
         assert_eq!((response.status, response.sidekey_error()), (413, Some("too_large")));
     }
     assert_eq!(upstream.connections(), 0);
 }
 
 #[tokio::test]
-async fn what_follows_a_refused_request_is_never_served() {
+async fn request_after_rejected_request_is_not_served() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = Wire::to(&sidekey).await;
@@ -195,7 +196,7 @@ async fn what_follows_a_refused_request_is_never_served() {
 }
 
 #[tokio::test]
-async fn empty_lines_before_a_request_are_forgiven() {
+async fn empty_lines_before_request_are_accepted() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut client = sidekey.connect().await;

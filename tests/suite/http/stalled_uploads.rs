@@ -1,4 +1,5 @@
-//! An upstream answers while it does not read: what of the body is under way is counted once.
+//! Responses to uploads that stall because the upstream does not read: no byte of the body is lost or counted
+//! twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +15,8 @@ use crate::harness::assert_eventually;
 /// More than all the buffers between the caller and the upstream hold.
 const LENGTH: usize = 32 * 1024 * 1024;
 
-/// Begins an upload and returns once nothing moves any more because nobody reads it.
-async fn stuck(wire: Wire, head: &str) -> (OwnedReadHalf, JoinHandle<OwnedWriteHalf>) {
+/// Starts an upload and returns once it has stalled because the upstream does not read.
+async fn stalled_upload(wire: Wire, head: &str) -> (OwnedReadHalf, JoinHandle<OwnedWriteHalf>) {
     let (reading, mut writing) = wire.into_stream().into_split();
     let sent = Arc::new(AtomicUsize::new(0));
     let (counter, head) = (sent.clone(), head.to_owned());
@@ -31,7 +32,7 @@ async fn stuck(wire: Wire, head: &str) -> (OwnedReadHalf, JoinHandle<OwnedWriteH
         writing
     });
     let (mut last, mut still) = (0, 0);
-    assert_eventually(PATIENCE, "the upload is stuck", async || {
+    assert_eventually(PATIENCE, "the upload has stalled", async || {
         let now = sent.load(Ordering::SeqCst);
         still = if now == last && now > 0 { still + 1 } else { 0 };
         last = now;
@@ -51,13 +52,13 @@ async fn read_until(reading: &mut OwnedReadHalf, end: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_interim_answer_to_a_stuck_upload_loses_no_byte_of_it() {
+async fn stalled_upload_is_complete_after_interim_response() {
     let server = RawServer::with_small_buffers();
     let sidekey = before_url(&server.url(), "").await;
     let head = format!("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
     let wire = Wire::to(&sidekey).await;
     let ((mut upstream, _), (mut reading, upload)) =
-        tokio::join!(server.accept_request(), stuck(wire, &head));
+        tokio::join!(server.accept_request(), stalled_upload(wire, &head));
 
     upstream.send("HTTP/1.1 103 Early Hints\r\n\r\n").await;
     read_until(&mut reading, "103 Early Hints\r\n\r\n").await;
@@ -65,7 +66,7 @@ async fn an_interim_answer_to_a_stuck_upload_loses_no_byte_of_it() {
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     assert!(read_until(&mut reading, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
 
-    // The next request on both connections is a request, and not what was left of the upload.
+    // The next request on both connections is read as a request, not as a rest of the upload.
     let mut writing = upload.await.unwrap();
     writing.write_all(b"GET /api/next HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let head = tokio::time::timeout(Duration::from_secs(20), upstream.until("\r\n\r\n")).await.unwrap();
@@ -73,13 +74,13 @@ async fn an_interim_answer_to_a_stuck_upload_loses_no_byte_of_it() {
 }
 
 #[tokio::test]
-async fn a_final_answer_to_a_stuck_upload_ends_the_connection_and_nothing_of_it_becomes_a_request() {
+async fn final_response_to_stalled_upload_closes_connections() {
     let server = RawServer::with_small_buffers();
     let sidekey = before_url(&server.url(), "").await;
     let head = format!("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
     let wire = Wire::to(&sidekey).await;
     let ((mut upstream, _), (mut reading, _upload)) =
-        tokio::join!(server.accept_request(), stuck(wire, &head));
+        tokio::join!(server.accept_request(), stalled_upload(wire, &head));
 
     upstream.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n").await;
     let answer = read_until(&mut reading, "\r\n\r\n").await;

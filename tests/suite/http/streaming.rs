@@ -1,4 +1,4 @@
-//! Bodies pass as they come, both ways at once, in memory that does not grow with them.
+//! Bodies are streamed in both directions at once, in constant memory.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -6,7 +6,7 @@ use super::setup::{PATIENCE, RawServer, Wire, before, before_url};
 use crate::harness::{Answer, Gate, Sidekey, Upstream, assert_eventually};
 
 #[tokio::test]
-async fn the_first_event_of_a_stream_passes_while_the_next_is_held_back() {
+async fn response_stream_passes_each_event_at_once() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for form in
@@ -14,7 +14,7 @@ async fn the_first_event_of_a_stream_passes_while_the_next_is_held_back() {
     {
         let gate = Gate::closed();
         let events = "data: 1\n\ndata: 2\n\n";
-        // Behind the first event and, where there are chunks, behind its coding.
+        // The end of the first event, with its chunk framing if the body is chunked.
         let first = form(Answer::ok(events).header("Content-Type", "text/event-stream"));
         let position = if format!("{first:?}").contains("Chunked") { 14 } else { 9 };
         upstream.next(first.body_held_at(position, &gate));
@@ -27,7 +27,7 @@ async fn the_first_event_of_a_stream_passes_while_the_next_is_held_back() {
 }
 
 #[tokio::test]
-async fn the_upstream_sees_the_first_bytes_of_an_upload_before_the_caller_sends_the_last() {
+async fn request_body_is_streamed_to_upstream() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (fields, first, rest) in [
@@ -46,7 +46,7 @@ async fn the_upstream_sees_the_first_bytes_of_an_upload_before_the_caller_sends_
 }
 
 #[tokio::test]
-async fn an_answer_may_begin_before_its_request_ends_in_every_coding() {
+async fn response_may_start_before_request_ends() {
     for (head, first, second, end) in [
         ("Transfer-Encoding: chunked\r\n", "3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"),
         ("Content-Length: 6\r\n", "one", "two", ""),
@@ -79,7 +79,7 @@ fn resident_megabytes(sidekey: &Sidekey) -> usize {
 }
 
 #[tokio::test]
-async fn hundreds_of_megabytes_pass_both_ways_in_flat_memory() {
+async fn large_bodies_pass_both_ways_in_constant_memory() {
     const LENGTH: usize = 200 * 1024 * 1024;
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
@@ -122,14 +122,14 @@ async fn hundreds_of_megabytes_pass_both_ways_in_flat_memory() {
         both = async { tokio::join!(download, upload) } => both,
         () = async { echo.await; std::future::pending().await } => unreachable!(),
     };
-    // All of the body, and nothing else but the head.
+    // All of the body, and nothing else except the head.
     assert!(seen - others >= LENGTH && others < 500, "{seen} {others}");
     let grown = resident_megabytes(&sidekey) - before;
     assert!(grown < 10, "{grown} MB for {} MB", LENGTH / 1024 / 1024);
 }
 
 #[tokio::test]
-async fn a_caller_that_sends_without_a_pause_gets_its_answer_all_the_same() {
+async fn response_reaches_caller_during_endless_upload() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let client = Wire::to(&sidekey).await.into_stream();
@@ -139,7 +139,7 @@ async fn a_caller_that_sends_without_a_pause_gets_its_answer_all_the_same() {
         .await
         .unwrap();
     let (mut upstream, _) = server.accept_request().await;
-    // Never waits for anything but room.
+    // Waits for nothing but buffer space.
     let uploading = tokio::spawn(async move { while writing.write_all(b"4\r\nmore\r\n").await.is_ok() {} });
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await;
     let draining = tokio::spawn(async move { upstream.rest().await });
@@ -149,7 +149,7 @@ async fn a_caller_that_sends_without_a_pause_gets_its_answer_all_the_same() {
             assert_ne!(reading.read_buf(&mut answer).await.unwrap(), 0);
         }
     });
-    read.await.expect("the answer, while the upload goes on");
+    read.await.expect("the response, while the upload goes on");
     uploading.abort();
     draining.abort();
 }

@@ -1,9 +1,10 @@
-//! What a caller sends in the credential's place never reaches the upstream.
+//! Stripping: a caller's own value in the credential's place never reaches the upstream.
 
 use crate::harness::{Call, Connection, Request, Sidekey, Upstream};
 
-/// The request as the upstream gets it from a caller of HTTP/1.1, and from one of HTTP/2, which has no `Connection`.
-async fn seen(auth: &str, target: &str, fields: &str) -> [Request; 2] {
+/// The requests that the upstream receives from an HTTP/1.1 caller and from an HTTP/2 caller (without
+/// `Connection`).
+async fn received(auth: &str, target: &str, fields: &str) -> [Request; 2] {
     let upstream = Upstream::plain().await;
     let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start().await;
@@ -24,25 +25,25 @@ const AUTHORIZATIONS: &str = "Authorization: Bearer evil\r\naUTHORIZATION: Basic
                               Connection: authorization, close\r\n";
 
 #[tokio::test]
-async fn a_bearer_token_replaces_every_authorization() {
-    for request in seen("type: bearer, token: t0ken", "/x", AUTHORIZATIONS).await {
+async fn bearer_token_replaces_every_authorization_field() {
+    for request in received("type: bearer, token: t0ken", "/x", AUTHORIZATIONS).await {
         assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
     }
 }
 
 #[tokio::test]
-async fn a_password_replaces_every_authorization() {
-    for request in seen("type: basic, username: u, password: p", "/x", AUTHORIZATIONS).await {
+async fn basic_credential_replaces_every_authorization_field() {
+    for request in received("type: basic, username: u, password: p", "/x", AUTHORIZATIONS).await {
         assert_eq!(request.header("authorization"), Some("Basic dTpw"));
     }
 }
 
 #[tokio::test]
-async fn a_header_key_replaces_its_field_in_any_case_and_spelling() {
+async fn api_key_header_replaces_field_in_any_spelling() {
     // A CGI or WSGI server reads `X_Api_Key` and `X-Api-Key` as the same variable.
     let fields = "X-Api-Key: evil\r\nx-api-key: evil\r\nX-API-KEY:evil\r\nX_Api_Key: evil\r\nx_api-key: evil\r\n\
                   Connection: x-api-key, close\r\nAuthorization: mine\r\nX_Api_Keys: fine\r\n";
-    for request in seen("type: api_key, in: header, name: X-Api-Key, value: k3y", "/x", fields).await {
+    for request in received("type: api_key, in: header, name: X-Api-Key, value: k3y", "/x", fields).await {
         assert_eq!(request.header("x-api-key"), Some("k3y"));
         assert_eq!(request.header("authorization"), Some("mine"));
         let names = request.headers.names();
@@ -52,25 +53,25 @@ async fn a_header_key_replaces_its_field_in_any_case_and_spelling() {
 }
 
 #[tokio::test]
-async fn a_query_key_replaces_its_parameter_however_it_is_encoded() {
+async fn api_key_parameter_replaces_it_in_any_encoding() {
     let auth = "type: api_key, in: query, name: api_key, value: 'k3y&+'";
     let target = "/x?a=1&api_key=evil&%61pi_key=evil&api%5Fkey=evil&b=%20&api_key&c;api_key=evil&api_keys=2";
-    for request in seen(auth, target, "").await {
+    for request in received(auth, target, "").await {
         assert_eq!(request.target, "/x?a=1&b=%20&api_keys=2&api_key=k3y%26%2B");
     }
 }
 
 #[tokio::test]
-async fn a_cookie_key_replaces_its_cookie_and_leaves_the_others() {
+async fn api_key_cookie_replaces_it_and_keeps_the_others() {
     let auth = "type: api_key, in: cookie, name: sid, value: k3y";
     let fields = "Cookie: a=1; sid=evil; b=2\r\ncookie: sid=evil\r\nCOOKIE: sid = evil;c=3\r\n";
-    for request in seen(auth, "/x", fields).await {
+    for request in received(auth, "/x", fields).await {
         assert_eq!(request.header("cookie"), Some("a=1; b=2; c=3; sid=k3y"));
     }
 }
 
 #[tokio::test]
-async fn a_trailer_cannot_take_the_credentials_place() {
+async fn trailer_in_credential_slot_is_rejected() {
     let upstream = Upstream::plain().await;
     let auth = "type: api_key, in: header, name: X-Api-Key, value: k3y";
     let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url());

@@ -1,4 +1,4 @@
-//! Every wait has its limit, and the caller is told which kind of failure it was.
+//! Timeouts: every wait has a limit, and the error response names the kind of failure.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn assert_timed_out(response: &Response) {
 }
 
 #[tokio::test]
-async fn first_byte_limits_the_wait_for_an_answer() {
+async fn first_byte_timeout_is_504() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { first_byte: 200ms }").await;
     upstream.always(Answer::never());
@@ -25,7 +25,7 @@ async fn first_byte_limits_the_wait_for_an_answer() {
 }
 
 #[tokio::test]
-async fn first_byte_is_not_renewed_by_a_head_that_comes_byte_by_byte() {
+async fn first_byte_timeout_is_not_extended_by_a_slow_head() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { first_byte: 300ms }").await;
     let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1000));
@@ -34,7 +34,7 @@ async fn first_byte_is_not_renewed_by_a_head_that_comes_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn first_byte_begins_when_the_request_is_sent_and_again_with_an_interim_answer() {
+async fn first_byte_timeout_restarts_on_each_interim_response() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), ", timeouts: { first_byte: 2s, idle: 10s }").await;
     let mut client = Wire::to(&sidekey).await;
@@ -52,7 +52,7 @@ async fn first_byte_begins_when_the_request_is_sent_and_again_with_an_interim_an
 }
 
 #[tokio::test]
-async fn idle_cuts_an_answer_that_stands_still() {
+async fn idle_timeout_cuts_a_stalled_response() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
     for answer in [
@@ -71,13 +71,13 @@ async fn idle_cuts_an_answer_that_stands_still() {
 }
 
 #[tokio::test]
-async fn idle_ends_an_upload_that_stands_still() {
+async fn idle_timeout_of_stalled_upload_is_400() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
     let mut client = sidekey.connect().await;
     client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
     let response = client.response().await;
-    // It is the caller that stands still, and not the upstream.
+    // The caller has stalled, not the upstream.
     assert_eq!((response.status, response.sidekey_error()), (400, Some("bad_request")));
     assert_eq!(response.header("connection"), Some("close"));
     assert_eventually(PATIENCE, "its connection is closed", async || upstream.open_connections() == 0).await;
@@ -86,7 +86,7 @@ async fn idle_ends_an_upload_that_stands_still() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_takes_no_more_of_a_body_is_told_as_its_own_time_out() {
+async fn idle_timeout_of_upstream_that_does_not_read_is_504() {
     let server = RawServer::with_small_buffers();
     let sidekey = before_url(&server.url(), ", timeouts: { idle: 500ms }").await;
     let mut client = sidekey.connect().await;
@@ -96,7 +96,7 @@ async fn an_upstream_that_takes_no_more_of_a_body_is_told_as_its_own_time_out() 
     };
     let sending = async {
         client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n").await;
-        // More than all buffers on the way hold; the answer may come before all of it is taken.
+        // More than all buffers on the way hold; the response may come before all of it is sent.
         let _ = client.try_send(vec![b'x'; 32 * 1024 * 1024]).await;
     };
     let (_wire, ()) = tokio::join!(serving, sending);
@@ -104,7 +104,7 @@ async fn an_upstream_that_takes_no_more_of_a_body_is_told_as_its_own_time_out() 
 }
 
 #[tokio::test]
-async fn idle_leaves_a_slow_but_steady_answer_alone() {
+async fn idle_timeout_ignores_a_slow_but_steady_response() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 2s }").await;
     upstream.next(Answer::ok("123456789").dribbled(40, Duration::from_millis(400)));
@@ -112,22 +112,22 @@ async fn idle_leaves_a_slow_but_steady_answer_alone() {
 }
 
 #[tokio::test]
-async fn total_limits_the_whole_request() {
+async fn total_timeout_limits_the_whole_request() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), ", timeouts: { total: 300ms }").await;
     upstream.next(Answer::never());
     assert_timed_out(&sidekey.get("/api/x").await);
     upstream.next(Answer::ok("x".repeat(1000)).dribbled(20, Duration::from_millis(20)));
     let response = sidekey.get("/api/x").await;
-    // In the head or within the body, wherever the end of the time found it.
+    // The timeout may come before the head or within the body.
     assert!(response.status == 504 || !response.complete);
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     at_rest(&sidekey).await;
 }
 
 #[tokio::test]
-async fn connect_limits_the_wait_for_a_connection() {
-    // Takes connections and never shakes hands.
+async fn connect_timeout_is_504() {
+    // Accepts connections and never answers the handshake.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", silent.local_addr().unwrap());
     let sidekey = before_url(&url, ", timeouts: { connect: 200ms }").await;

@@ -1,4 +1,4 @@
-//! `timeouts.total`: all of a request, whatever it spends its time on; and whose failure it is when it is over.
+//! `timeouts.total`: the limit of a whole request, and which side is at fault when it has passed.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::harness::{Answer, Call, Http2, Http2Upstream, Sidekey, Upstream, post
 const CIRCUIT: &str = "circuit: { failures: 2, open: 1h }";
 
 #[tokio::test]
-async fn what_the_search_for_a_url_takes_is_a_part_of_it() {
-    // Takes connections, and never says a word of TLS.
+async fn total_timeout_includes_failover_between_urls() {
+    // Accepts connections, and never answers the TLS handshake.
     let silent = RawServer::new().await;
     let slow = Upstream::plain().await;
     slow.always(Answer::ok("late").after(Duration::from_millis(700)));
@@ -19,14 +19,14 @@ async fn what_the_search_for_a_url_takes_is_a_part_of_it() {
         slow.url(),
     );
     let sidekey = Sidekey::serving(&services).start().await;
-    // 600 ms for the one and 700 ms for the other are more than there is.
+    // 600 ms for the first and 700 ms for the second URL are more than the limit.
     let response = sidekey.get("/api/x").await;
     assert_eq!((response.status, response.sidekey_error()), (504, Some("upstream_timeout")));
     assert_eq!(slow.request_count(), 1);
 }
 
 #[tokio::test]
-async fn an_upstream_that_lets_it_run_out_has_failed() {
+async fn total_timeout_by_upstream_counts_as_upstream_failure() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::never());
     let more = format!(", timeouts: {{ total: 300ms }}, {CIRCUIT}");
@@ -39,7 +39,7 @@ async fn an_upstream_that_lets_it_run_out_has_failed() {
 }
 
 #[tokio::test]
-async fn a_caller_that_lets_it_run_out_has_not_failed_the_upstream() {
+async fn total_timeout_by_caller_is_not_an_upstream_failure() {
     for protocol in ["http1", "http2"] {
         let (http1, http2) = (Upstream::plain().await, Http2Upstream::plain().await);
         let url = if protocol == "http1" { http1.url() } else { http2.url() };

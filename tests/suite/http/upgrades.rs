@@ -1,4 +1,4 @@
-//! WebSocket passes with the credential; no other protocol does.
+//! `Upgrade`: WebSocket passes with the credential; no other protocol does.
 
 use super::setup::{PATIENCE, RawServer, Wire, at_rest, before, before_url};
 use crate::harness::{Answer, Upstream, assert_eventually};
@@ -8,7 +8,7 @@ const UPGRADE: &str = "GET /api/chat HTTP/1.1\r\nHost: x\r\nConnection: keep-ali
                        Authorization: Bearer evil\r\n\r\n";
 
 #[tokio::test]
-async fn a_websocket_carries_the_credential_and_bytes_both_ways() {
+async fn websocket_gets_credential_and_passes_bytes_both_ways() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::switch_to_echo("websocket"));
@@ -21,7 +21,7 @@ async fn a_websocket_carries_the_credential_and_bytes_both_ways() {
     assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
     assert_eq!(request.header("upgrade").map(str::to_lowercase).as_deref(), Some("websocket"));
     assert_eq!(request.header("sec-websocket-version"), Some("13"));
-    // What comes now is no request to anybody here.
+    // From here on bytes are not parsed as requests.
     for message in ["hello", "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n", "\u{1}\0\r\n"] {
         client.send(message).await;
         assert_eq!(client.until(message).await, message);
@@ -33,7 +33,7 @@ async fn a_websocket_carries_the_credential_and_bytes_both_ways() {
 }
 
 #[tokio::test]
-async fn bytes_that_come_with_either_head_are_not_lost() {
+async fn websocket_bytes_sent_with_the_heads_are_not_lost() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
@@ -47,7 +47,7 @@ async fn bytes_that_come_with_either_head_are_not_lost() {
 }
 
 #[tokio::test]
-async fn either_end_of_a_websocket_ends_the_other() {
+async fn websocket_closed_by_one_side_closes_the_other() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     for caller_first in [true, false] {
@@ -72,7 +72,7 @@ async fn either_end_of_a_websocket_ends_the_other() {
 }
 
 #[tokio::test]
-async fn a_refused_websocket_is_an_answer_like_any_other() {
+async fn websocket_rejected_by_upstream_is_an_ordinary_response() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::status(426).header("Sec-WebSocket-Version", "8").body("no"));
@@ -85,7 +85,7 @@ async fn a_refused_websocket_is_an_answer_like_any_other() {
 }
 
 #[tokio::test]
-async fn no_other_protocol_is_asked_for() {
+async fn upgrade_to_other_protocols_is_not_forwarded() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for fields in [
@@ -110,7 +110,7 @@ async fn no_other_protocol_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_switch_that_nobody_asked_for_is_a_failure() {
+async fn upgrade_that_was_not_requested_is_upstream_protocol() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::switch_to_echo("websocket"));

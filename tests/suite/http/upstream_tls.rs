@@ -1,15 +1,15 @@
-//! An upstream must prove who it is before a byte is sent to it.
+//! TLS to upstreams: the certificate is verified before a byte of the request is sent.
 
 use super::setup::{RawServer, before_url};
 use crate::harness::{Pki, Sidekey, Upstream};
 
-async fn through(upstream: &Upstream, url: &str, tls: &str) -> Sidekey {
+async fn sidekey_with_tls(upstream: &Upstream, url: &str, tls: &str) -> Sidekey {
     let port = upstream.address().port();
     before_url(&format!("https://{url}:{port}"), &format!(", tls: {{ {tls} }}")).await
 }
 
-async fn assert_refused(upstream: &Upstream, url: &str, tls: &str) {
-    let sidekey = through(upstream, url, tls).await;
+async fn assert_tls_rejected(upstream: &Upstream, url: &str, tls: &str) {
+    let sidekey = sidekey_with_tls(upstream, url, tls).await;
     for _ in 0..2 {
         let response = sidekey.get("/api/x").await;
         assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_tls")), "{url} {tls}");
@@ -19,10 +19,10 @@ async fn assert_refused(upstream: &Upstream, url: &str, tls: &str) {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_for_the_name_is_accepted() {
+async fn upstream_tls_accepts_trusted_certificate_for_host() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
-    let sidekey = through(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
+    let sidekey = sidekey_with_tls(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     assert_eq!(upstream.only_request().server_name.as_deref(), Some("localhost"));
     let host = format!("localhost:{}", upstream.address().port());
@@ -30,40 +30,43 @@ async fn a_trusted_certificate_for_the_name_is_accepted() {
 }
 
 #[tokio::test]
-async fn an_address_is_verified_as_an_address() {
+async fn upstream_tls_verifies_ip_address() {
     let pki = Pki::new();
     let ca = format!("ca_file: {}", pki.ca_file());
     let upstream = Upstream::tls_with(pki.server(&["127.0.0.1"])).await;
-    assert_eq!(through(&upstream, "127.0.0.1", &ca).await.get("/api/x").await.status, 200);
+    assert_eq!(sidekey_with_tls(&upstream, "127.0.0.1", &ca).await.get("/api/x").await.status, 200);
     assert_eq!(upstream.only_request().server_name, None);
-    assert_refused(&Upstream::tls_with(pki.server(&["127.0.0.2"])).await, "127.0.0.1", &ca).await;
-    assert_refused(&Upstream::tls_with(pki.server(&["localhost"])).await, "127.0.0.1", &ca).await;
+    assert_tls_rejected(&Upstream::tls_with(pki.server(&["127.0.0.2"])).await, "127.0.0.1", &ca).await;
+    assert_tls_rejected(&Upstream::tls_with(pki.server(&["localhost"])).await, "127.0.0.1", &ca).await;
 }
 
 #[tokio::test]
-async fn a_server_name_of_its_own_is_asked_for_and_verified() {
+async fn upstream_tls_server_name_overrides_host() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["api.example.com"])).await;
     let tls = format!("ca_file: {}, server_name: api.example.com", pki.ca_file());
-    assert_eq!(through(&upstream, "127.0.0.1", &tls).await.get("/api/x").await.status, 200);
+    assert_eq!(sidekey_with_tls(&upstream, "127.0.0.1", &tls).await.get("/api/x").await.status, 200);
     assert_eq!(upstream.only_request().server_name.as_deref(), Some("api.example.com"));
     let other = Upstream::tls_with(pki.server(&["localhost", "127.0.0.1"])).await;
-    assert_refused(&other, "127.0.0.1", &tls).await;
+    assert_tls_rejected(&other, "127.0.0.1", &tls).await;
 }
 
 #[tokio::test]
-async fn every_wrong_certificate_is_refused_with_nothing_sent() {
+async fn upstream_tls_rejects_wrong_certificates_without_request() {
     let (pki, other) = (Pki::new(), Pki::new());
     let ca = format!("ca_file: {}", pki.ca_file());
-    assert_refused(&Upstream::tls_with(pki.server(&["elsewhere.example"])).await, "localhost", &ca).await;
-    assert_refused(&Upstream::tls_with(pki.expired_server(&["localhost"])).await, "localhost", &ca).await;
-    assert_refused(&Upstream::tls(&pki).await, "localhost", &format!("ca_file: {}", other.ca_file())).await;
-    // The machine's own roots do not know it either.
-    assert_refused(&Upstream::tls(&pki).await, "localhost", "").await;
+    assert_tls_rejected(&Upstream::tls_with(pki.server(&["elsewhere.example"])).await, "localhost", &ca)
+        .await;
+    assert_tls_rejected(&Upstream::tls_with(pki.expired_server(&["localhost"])).await, "localhost", &ca)
+        .await;
+    assert_tls_rejected(&Upstream::tls(&pki).await, "localhost", &format!("ca_file: {}", other.ca_file()))
+        .await;
+    // The machine's own roots do not include that CA either.
+    assert_tls_rejected(&Upstream::tls(&pki).await, "localhost", "").await;
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_speak_tls_is_told_so() {
+async fn upstream_tls_to_plain_server_is_upstream_tls_error() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url().replace("http://127.0.0.1", "https://localhost"), "").await;
     let answer = async {
@@ -77,10 +80,10 @@ async fn an_upstream_that_does_not_speak_tls_is_told_so() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_and_connections_kept() {
+async fn upstream_tls_resumes_sessions_and_reuses_connections() {
     let pki = Pki::new();
     let upstream = Upstream::tls(&pki).await;
-    let sidekey = through(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
+    let sidekey = sidekey_with_tls(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
     for _ in 0..3 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
     }

@@ -1,4 +1,4 @@
-//! Callers that speak HTTP/2 get what callers of HTTP/1.1 get.
+//! HTTP/2 callers: requests, responses and errors as for HTTP/1.1 callers.
 
 use bytes::Bytes;
 use h2::Reason;
@@ -12,7 +12,7 @@ use crate::harness::{
 use crate::suite::http::setup::{RawServer, at_rest, before, before_url};
 
 #[tokio::test]
-async fn a_request_reaches_the_upstream_with_the_credential_and_nothing_of_the_connection() {
+async fn http2_request_head_is_forwarded_with_credential() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -39,7 +39,7 @@ async fn a_request_reaches_the_upstream_with_the_credential_and_nothing_of_the_c
 }
 
 #[tokio::test]
-async fn bodies_and_trailers_pass_both_ways() {
+async fn http2_bodies_and_trailers_pass_both_ways() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -83,7 +83,7 @@ async fn bodies_and_trailers_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_and_interim_ones_pass() {
+async fn http2_bodyless_and_interim_responses_pass() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -108,19 +108,19 @@ async fn answers_without_a_body_and_interim_ones_pass() {
     let interim = stream.interim().await;
     assert_eq!((interim.status().as_u16(), &interim.headers()["link"]), (103, &"</a>".parse().unwrap()));
     assert_eq!(stream.response().await.text(), "late");
-    // A body that ends with the upstream's connection.
+    // A body that is ended by the close of the upstream's connection.
     upstream.next(Answer::ok("until closed").until_closed());
     let response = caller.get("/api/x").await;
     assert_eq!((response.text().as_str(), response.reset), ("until closed", None));
 }
 
 #[tokio::test]
-async fn many_streams_of_one_connection_get_each_its_own_answer() {
+async fn http2_concurrent_streams_get_their_own_responses() {
     let upstream = Upstream::plain().await;
     upstream.answer_with(|request| Answer::ok(format!("{}{}", request.target, request.text())));
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
-    // How many at a time is agreed on by then.
+    // After the first response the limit of concurrent streams is known.
     assert_eq!(caller.get("/api/first").await.text(), "/first");
     let mut calls = JoinSet::new();
     for number in 0..300 {
@@ -138,7 +138,7 @@ async fn many_streams_of_one_connection_get_each_its_own_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_flows_while_the_request_is_still_open() {
+async fn http2_response_streams_while_request_is_open() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -161,7 +161,7 @@ async fn an_answer_flows_while_the_request_is_still_open() {
 }
 
 #[tokio::test]
-async fn an_early_answer_ends_an_upload_without_an_error() {
+async fn http2_early_response_ends_upload_with_no_error() {
     let upstream = Upstream::plain().await;
     upstream.next(Answer::status(413).body("too much").early().close());
     let sidekey = before(&upstream).await;
@@ -176,7 +176,7 @@ async fn an_early_answer_ends_an_upload_without_an_error() {
 }
 
 #[tokio::test]
-async fn a_small_body_that_comes_after_its_answer_is_taken_in_without_a_reset() {
+async fn http2_late_small_body_is_read_without_reset() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (path, answer) in [("/api/x", Some(Answer::status(405).body("no").early().close())), ("/nope", None)]
@@ -207,7 +207,7 @@ async fn a_small_body_that_comes_after_its_answer_is_taken_in_without_a_reset() 
 }
 
 #[tokio::test]
-async fn what_sidekey_refuses_is_a_problem_document() {
+async fn http2_error_response_is_a_problem_document() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -231,7 +231,7 @@ async fn what_sidekey_refuses_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn a_grpc_call_that_sidekey_refuses_gets_a_grpc_status() {
+async fn http2_grpc_error_has_grpc_status() {
     let sidekey = before_url("http://127.0.0.1:1", "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for (path, status, reason) in [("/nope", "12", "unknown_service"), ("/api/S/M", "14", "upstream_connect")]
@@ -247,7 +247,7 @@ async fn a_grpc_call_that_sidekey_refuses_gets_a_grpc_status() {
 }
 
 #[tokio::test]
-async fn a_caller_that_cancels_ends_its_upstream_request_and_no_other() {
+async fn http2_cancelled_stream_aborts_only_its_upstream_request() {
     let upstream = Upstream::plain().await;
     let gate = Gate::closed();
     upstream.next(Answer::never());
@@ -261,7 +261,7 @@ async fn a_caller_that_cancels_ends_its_upstream_request_and_no_other() {
     other.send(Bytes::new(), true).await;
     upstream.received(2).await;
     cancelled.up.send_reset(Reason::CANCEL);
-    assert_eventually(std::time::Duration::from_secs(20), "the upstream is told", async || {
+    assert_eventually(std::time::Duration::from_secs(20), "the upstream sees the disconnect", async || {
         upstream.requests()[0].abandoned
     })
     .await;
@@ -271,7 +271,7 @@ async fn a_caller_that_cancels_ends_its_upstream_request_and_no_other() {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_not_taken_for_a_whole_one() {
+async fn http2_truncated_upstream_response_resets_stream() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -288,7 +288,7 @@ async fn half_an_answer_is_not_taken_for_a_whole_one() {
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_nothing_holds_back_its_own_stream_only() {
+async fn http2_stream_that_is_not_read_does_not_block_others() {
     let server = RawServer::with_small_buffers();
     let sidekey = before_url(&server.url(), "").await;
     let mut builder = h2::client::Builder::new();
@@ -300,7 +300,7 @@ async fn a_caller_that_reads_nothing_holds_back_its_own_stream_only() {
     let size = 64 << 20;
     upstream.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")).await;
     let mut body = slow.head().await.unwrap().into_body();
-    // Far more than all buffers on the way hold: it cannot be taken.
+    // Far more than all buffers on the way hold, so it cannot be sent.
     let flood = async { upstream.send(vec![b'x'; size]).await };
     tokio::pin!(flood);
     let other = async {
@@ -311,7 +311,7 @@ async fn a_caller_that_reads_nothing_holds_back_its_own_stream_only() {
         assert_eq!(fast.response().await.text(), "ok");
     };
     tokio::select! {
-        () = &mut flood => panic!("64 MiB were taken for a caller that reads nothing"),
+        () = &mut flood => panic!("64 MiB were read for a caller that reads nothing"),
         () = other => {}
     }
     let mut seen = 0;
@@ -325,7 +325,7 @@ async fn a_caller_that_reads_nothing_holds_back_its_own_stream_only() {
 }
 
 #[tokio::test]
-async fn asked_to_stop_it_says_so_and_finishes_what_it_has_begun() {
+async fn http2_drain_sends_goaway_and_completes_streams() {
     let upstream = Upstream::plain().await;
     let gate = Gate::closed();
     upstream.next(Answer::ok("first half, second half").body_held_at(10, &gate));
@@ -345,7 +345,7 @@ async fn asked_to_stop_it_says_so_and_finishes_what_it_has_begun() {
 }
 
 #[tokio::test]
-async fn a_connection_begins_with_its_preface_however_it_arrives() {
+async fn http2_preface_is_detected_in_pieces_of_any_size() {
     let upstream = Upstream::plain().await;
     let sidekey: Sidekey = before(&upstream).await;
     let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
@@ -363,7 +363,7 @@ async fn a_connection_begins_with_its_preface_however_it_arrives() {
         }
         assert_eq!(frames.until(Frame::DATA).await.expect("an answer").payload, b"ok");
     }
-    // Later it is no request.
+    // After the first request a preface is not a valid request.
     let mut client = sidekey.connect().await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(client.response().await.status, 200);

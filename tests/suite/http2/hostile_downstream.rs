@@ -1,4 +1,4 @@
-//! Callers that break the rules of HTTP/2, or use them to wear the proxy out.
+//! HTTP/2 callers that break the protocol, or use it to exhaust the proxy.
 
 use h2::Reason;
 
@@ -8,14 +8,14 @@ use crate::suite::http::setup::{RawServer, at_rest, before, before_url};
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// The pseudo-header fields of a request to the service, and these.
+/// An HPACK block with the pseudo-header fields of a request to the service, and further fields.
 fn head(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let pseudo = [(":method", method), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
     fields(&[&pseudo, more].concat())
 }
 
 #[tokio::test]
-async fn a_malformed_request_ends_its_stream_and_reaches_nobody() {
+async fn http2_malformed_request_is_protocol_error() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let whole = |fields: &[(&str, &str)]| fields_of(fields);
@@ -92,7 +92,7 @@ async fn a_malformed_request_ends_its_stream_and_reaches_nobody() {
         let mut frames = Frames::open(sidekey.address()).await;
         frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &block).await.unwrap();
         loop {
-            let frame = frames.next().await.unwrap_or_else(|| panic!("{what}: closed without a word"));
+            let frame = frames.next().await.unwrap_or_else(|| panic!("{what}: closed without an error"));
             match frame.kind {
                 Frame::RESET | Frame::GOAWAY => {
                     break assert_eq!(frame.reason(), Reason::PROTOCOL_ERROR, "{what}");
@@ -110,7 +110,7 @@ fn fields_of(all: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_as_long_as_it_says_never_becomes_a_whole_request() {
+async fn http2_body_with_wrong_length_is_never_completed() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (length, body) in [("5", &b"hello, world"[..]), ("50", b"hello")] {
@@ -126,7 +126,7 @@ async fn a_body_that_is_not_as_long_as_it_says_never_becomes_a_whole_request() {
 }
 
 #[tokio::test]
-async fn a_trailer_in_the_slot_of_the_credential_is_refused() {
+async fn http2_trailer_in_credential_slot_is_rejected() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
@@ -134,14 +134,14 @@ async fn a_trailer_in_the_slot_of_the_credential_is_refused() {
     frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
     let trailers = fields(&[("authorization", "Bearer evil")]);
     frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &trailers).await.unwrap();
-    frames.until(Frame::DATA).await.expect("a refusal");
+    frames.until(Frame::DATA).await.expect("an error response");
     at_rest(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete && request.trailers.0.is_empty()));
     assert_eq!(sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await, Some(1.0));
 }
 
 #[tokio::test]
-async fn streams_that_are_reset_as_soon_as_they_are_opened_end_the_connection() {
+async fn http2_rapid_reset_ends_the_connection() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::never());
     let sidekey = before(&upstream).await;
@@ -156,14 +156,14 @@ async fn streams_that_are_reset_as_soon_as_they_are_opened_end_the_connection() 
         .collect();
     let _ = frames.send_bytes(&burst).await;
     let goaway = frames.until(Frame::GOAWAY).await;
-    // The answer may be lost in a reset, because there is more to read.
+    // The GOAWAY may be lost in a reset of the connection, because unread bytes are left.
     assert!(goaway.is_none_or(|goaway| goaway.reason() == Reason::ENHANCE_YOUR_CALM));
     at_rest(&sidekey).await;
     assert!(upstream.request_count() < 500, "{}", upstream.request_count());
 }
 
 #[tokio::test]
-async fn no_more_streams_than_agreed_are_served_at_a_time() {
+async fn http2_streams_beyond_the_limit_are_refused() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::never());
     let sidekey = before(&upstream).await;
@@ -180,7 +180,7 @@ async fn no_more_streams_than_agreed_are_served_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_not_collected() {
+async fn http2_endless_header_block_is_not_buffered() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
@@ -189,14 +189,14 @@ async fn a_head_without_end_is_not_collected() {
     let mut sent = 0;
     while frames.send(Frame::CONTINUATION, 0, 1, &piece).await.is_ok() {
         sent += 1;
-        assert!(sent < 10_000, "40 MB of one head were taken");
+        assert!(sent < 10_000, "40 MB of one header block were accepted");
     }
     assert_eq!(upstream.request_count(), 0);
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn http2_oversized_request_head_is_rejected() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -221,7 +221,7 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn an_upload_that_stands_still_is_given_up() {
+async fn http2_stalled_upload_is_400_after_idle_timeout() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), ", timeouts: { idle: 200ms }").await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -233,7 +233,7 @@ async fn an_upload_that_stands_still_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_caller_that_never_makes_room_is_given_up() {
+async fn http2_caller_without_window_is_reset_after_idle_timeout() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::ok(vec![b'x'; 1 << 20]));
     let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
@@ -244,13 +244,13 @@ async fn a_caller_that_never_makes_room_is_given_up() {
 }
 
 #[tokio::test]
-async fn floods_of_pings_and_settings_neither_pile_up_nor_stop_the_others() {
+async fn http2_ping_and_settings_floods_do_not_block_others() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     let one = [frame(Frame::PING, 0, 0, &[7; 8]), frame(Frame::SETTINGS, 0, 0, b"")].concat();
     let burst = one.repeat(10_000);
-    // Answers are not read: sooner or later it does not read either, or closes.
+    // The acknowledgements are not read: sooner or later the server stops reading, or closes.
     let flood = async { while frames.send_bytes(&burst).await.is_ok() {} };
     let other = async {
         let mut caller = Http2::open(sidekey.address()).await;

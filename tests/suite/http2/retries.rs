@@ -1,4 +1,4 @@
-//! HTTP/2 together with what else an upstream may be: one whose tokens are taken back, one of several, one that refuses.
+//! Retries over HTTP/2: after a 401, to another URL, and after REFUSED_STREAM or GOAWAY.
 
 use h2::Reason;
 use http::Request;
@@ -9,8 +9,9 @@ use crate::harness::{
 };
 use crate::suite::http::setup::one_worker;
 
-/// Upstreams of one service that take the live tokens of an endpoint only, and Sidekey before them with the first of them.
-async fn guarded(upstreams: &[&Http2Upstream]) -> (TokenEndpoint, Sidekey) {
+/// A token endpoint, and a ready Sidekey with a service of these upstreams, which accept the endpoint's live
+/// tokens only.
+async fn sidekey_with_guarded(upstreams: &[&Http2Upstream]) -> (TokenEndpoint, Sidekey) {
     let endpoint = TokenEndpoint::plain().await;
     for upstream in upstreams {
         upstream.guarded(endpoint.live());
@@ -26,7 +27,7 @@ async fn guarded(upstreams: &[&Http2Upstream]) -> (TokenEndpoint, Sidekey) {
     (endpoint, sidekey)
 }
 
-/// Takes all tokens back, a moment after the last refresh.
+/// Revokes all tokens, later than `min_refresh_interval` after the last refresh.
 async fn revoke(endpoint: &TokenEndpoint) {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     endpoint.revoke_all();
@@ -37,9 +38,9 @@ async fn replayed(sidekey: &Sidekey) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_replaced_and_the_request_sent_again_by_http2() {
+async fn http2_request_is_retried_with_new_token_after_401() {
     let upstream = Http2Upstream::plain().await;
-    let (endpoint, sidekey) = guarded(&[&upstream]).await;
+    let (endpoint, sidekey) = sidekey_with_guarded(&[&upstream]).await;
     let mut caller = Http2::open(sidekey.address()).await;
     for length in [0, 1, 1000, 50_000] {
         let body = "x".repeat(length);
@@ -76,21 +77,25 @@ async fn a_revoked_token_is_replaced_and_the_request_sent_again_by_http2() {
 }
 
 #[tokio::test]
-async fn a_body_too_long_to_be_held_gets_its_401_and_the_next_request_the_new_token() {
+async fn http2_body_larger_than_buffer_gets_401_and_token_is_new() {
     let upstream = Http2Upstream::plain().await;
-    let (endpoint, sidekey) = guarded(&[&upstream]).await;
+    let (endpoint, sidekey) = sidekey_with_guarded(&[&upstream]).await;
     let mut caller = Http2::open(sidekey.address()).await;
     revoke(&endpoint).await;
     let mut stream = caller.begin(post("/api/x")).await;
     stream.send("x".repeat(500_000), true).await;
     let response = stream.response().await;
-    assert_eq!((response.status, response.header("sidekey-error")), (401, None), "it is the upstream's own");
+    assert_eq!(
+        (response.status, response.header("sidekey-error")),
+        (401, None),
+        "it is the upstream's response"
+    );
     assert_eq!(upstream.last_request().body.len(), 500_000);
     assert_eq!(caller.get("/api/x").await.text(), "ok");
 }
 
 #[tokio::test]
-async fn several_urls_by_http2_take_turns_each_on_connections_of_its_own() {
+async fn http2_urls_are_balanced_with_a_connection_each() {
     let (one, two) = (Http2Upstream::plain().await, Http2Upstream::plain().await);
     let nobody = RefusingPort::new();
     let services = format!(
@@ -124,9 +129,9 @@ async fn several_urls_by_http2_take_turns_each_on_connections_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_token_taken_back_is_replaced_before_several_urls_too() {
+async fn http2_retry_after_401_works_with_several_urls() {
     let (one, two) = (Http2Upstream::plain().await, Http2Upstream::plain().await);
-    let (endpoint, sidekey) = guarded(&[&one, &two]).await;
+    let (endpoint, sidekey) = sidekey_with_guarded(&[&one, &two]).await;
     let mut caller = Http2::open(sidekey.address()).await;
     for _ in 0..6 {
         revoke(&endpoint).await;
@@ -140,7 +145,7 @@ async fn a_token_taken_back_is_replaced_before_several_urls_too() {
 }
 
 #[tokio::test]
-async fn a_request_that_one_url_did_not_act_on_goes_to_another_where_the_first_is_gone() {
+async fn http2_unprocessed_request_fails_over_to_another_url() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let other = Http2Upstream::plain().await;
     let services = format!(
@@ -166,7 +171,7 @@ async fn a_request_that_one_url_did_not_act_on_goes_to_another_where_the_first_i
     assert_eq!(request.headers["authorization"], "Bearer t0ken");
 }
 
-/// The head of the next request.
+/// Waits for the head of the next request; returns its stream.
 async fn asked(frames: &mut Frames) -> u32 {
     frames.until(Frame::HEADERS).await.expect("a request").stream
 }
@@ -176,7 +181,7 @@ async fn say_ok(frames: &mut Frames, stream: u32) {
 }
 
 #[tokio::test]
-async fn a_request_by_http2_that_was_not_acted_on_is_sent_again_and_one_that_may_have_been_is_not() {
+async fn http2_only_unprocessed_requests_are_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let sidekey = one_worker(&url, ", protocol: http2").await;
@@ -197,7 +202,7 @@ async fn a_request_by_http2_that_was_not_acted_on_is_sent_again_and_one_that_may
     let stream = asked(&mut frames).await;
     say_ok(&mut frames, stream).await;
     assert_eq!(calling.await.unwrap().status, 204);
-    // Two at once: the connection goes away with the first read and the second not.
+    // Two at once: GOAWAY says that the first was processed and the second was not.
     let first = call();
     let read = asked(&mut frames).await;
     let second = call();
@@ -208,11 +213,11 @@ async fn a_request_by_http2_that_was_not_acted_on_is_sent_again_and_one_that_may
     let stream = asked(&mut next).await;
     say_ok(&mut next, stream).await;
     assert_eq!(second.await.unwrap().status, 204);
-    // The first may have been acted on: with its connection gone it is not sent again.
+    // The first may have been processed: when its connection is lost it is not retried.
     drop(frames);
     let response = first.await.unwrap();
     assert_eq!((response.status, response.header("sidekey-error")), (502, Some("upstream_protocol")));
-    // Refused again and again: the caller is told.
+    // Refused twice: the caller gets an error response.
     let third = call();
     for _ in 0..2 {
         let stream = asked(&mut next).await;
@@ -222,7 +227,7 @@ async fn a_request_by_http2_that_was_not_acted_on_is_sent_again_and_one_that_may
 }
 
 #[tokio::test]
-async fn what_has_gone_out_of_a_body_goes_out_again() {
+async fn http2_retry_resends_the_streamed_part_of_the_body() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let sidekey = one_worker(&url, ", protocol: http2, replay_on_401: false").await;
@@ -248,7 +253,7 @@ async fn what_has_gone_out_of_a_body_goes_out_again() {
     assert_eq!(body, b"part 0, part 1, part 2");
     say_ok(&mut next, number).await;
     assert_eq!(stream.response().await.status, 204);
-    // More than is held is gone, and the caller told.
+    // A body that no longer fits the buffer is not retried, and the caller gets an error response.
     let mut stream = caller.begin(post("/api/x")).await;
     let number = asked(&mut next).await;
     let window = [(1_u32 << 20).to_be_bytes()].concat();

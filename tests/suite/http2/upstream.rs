@@ -1,4 +1,4 @@
-//! Upstreams that speak HTTP/2: `protocol` decides, and every caller is served by the same rules.
+//! HTTP/2 upstreams: selection by `protocol` and ALPN, and callers of either version.
 
 use bytes::Bytes;
 use h2::Reason;
@@ -12,13 +12,13 @@ use crate::suite::http::setup::{at_rest, before_url, one_worker, said};
 
 const HTTP2: &str = ", protocol: http2";
 
-/// A service `api` with an HTTPS upstream of this authority.
-async fn behind(pki: &Pki, url: &str, more: &str) -> Sidekey {
+/// A Sidekey with one service, `api`, whose HTTPS upstream has a certificate of `pki`.
+async fn sidekey_for_tls(pki: &Pki, url: &str, more: &str) -> Sidekey {
     one_worker(url, &format!(", tls: {{ ca_file: '{}' }}{more}", pki.ca_file())).await
 }
 
 #[tokio::test]
-async fn a_request_of_either_version_arrives_the_same() {
+async fn http2_upstream_gets_the_same_request_from_both_versions() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&format!("{}/base", upstream.url()), HTTP2).await;
     let authority = upstream.address().to_string();
@@ -65,7 +65,7 @@ async fn a_request_of_either_version_arrives_the_same() {
 }
 
 #[tokio::test]
-async fn bodies_and_trailers_pass_both_ways() {
+async fn http2_upstream_bodies_and_trailers_pass_both_ways() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), HTTP2).await;
     let body = "0123456789abcdef".repeat(40_000);
@@ -95,7 +95,7 @@ async fn bodies_and_trailers_pass_both_ways() {
     tokio::join!(sending, reading);
     assert!(seen == body.as_bytes());
     assert_eq!(answer.trailers().await.unwrap().unwrap()["x-check"], "9");
-    // A length and trailers.
+    // Content-Length and trailers together.
     let response = Call::get(sidekey.url("/api/sized-trailers")).send().await;
     assert_eq!((response.text().as_str(), response.trailers.first("x-sum")), ("ok", Some("7")));
     let response = caller.get("/api/sized-trailers").await;
@@ -103,7 +103,7 @@ async fn bodies_and_trailers_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_and_interim_ones_pass() {
+async fn http2_upstream_bodyless_and_interim_responses_pass() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), HTTP2).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -136,7 +136,7 @@ async fn answers_without_a_body_and_interim_ones_pass() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_only_a_head_stays_one() {
+async fn http2_upstream_trailers_only_response_stays_one() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), HTTP2).await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -149,49 +149,50 @@ async fn an_answer_that_is_only_a_head_stays_one() {
 }
 
 #[tokio::test]
-async fn what_came_by_http2_goes_by_http2_where_tls_agrees_and_all_else_by_http1() {
+async fn http2_upstream_is_used_for_http2_callers_if_alpn_agrees() {
     let pki = Pki::new();
     let both = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
-    let sidekey = behind(&pki, &both.url(), "").await;
+    let sidekey = sidekey_for_tls(&pki, &both.url(), "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for _ in 0..3 {
         assert_eq!(caller.get("/api/x").await.text(), "ok");
     }
     assert_eq!((both.requests().len(), both.connections()), (3, 1));
     assert_eq!(both.last_request().uri.scheme_str(), Some("https"));
-    // The same server offers HTTP/1.1, and speaks only HTTP/2: nothing that came by HTTP/1.1 may find it.
+    // The server offers HTTP/1.1 by ALPN but speaks only HTTP/2: an HTTP/1.1 caller's request must not use
+    // HTTP/2.
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
 
     let old = Upstream::tls(&pki).await;
-    let sidekey = behind(&pki, &old.url(), "").await;
+    let sidekey = sidekey_for_tls(&pki, &old.url(), "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for _ in 0..3 {
         assert_eq!(caller.get("/api/x").await.text(), "ok");
     }
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
-    assert_eq!((old.request_count(), old.connections()), (4, 1), "one pool for what came either way");
+    assert_eq!((old.request_count(), old.connections()), (4, 1), "one pool for callers of both versions");
     let plain = Upstream::plain().await;
     let sidekey = before_url(&plain.url(), "").await;
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
 }
 
 #[tokio::test]
-async fn protocol_http1_and_http2_leave_no_choice() {
+async fn http2_upstream_protocol_key_overrides_alpn() {
     let pki = Pki::new();
     let both = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
-    let sidekey = behind(&pki, &both.url(), HTTP2).await;
+    let sidekey = sidekey_for_tls(&pki, &both.url(), HTTP2).await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     assert_eq!(both.requests().len(), 1);
     let old = Upstream::tls(&pki).await;
-    let sidekey = behind(&pki, &old.url(), HTTP2).await;
+    let sidekey = sidekey_for_tls(&pki, &old.url(), HTTP2).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
     said(&sidekey, "does not negotiate HTTP/2").await;
-    let sidekey = behind(&pki, &old.url(), ", protocol: http1").await;
+    let sidekey = sidekey_for_tls(&pki, &old.url(), ", protocol: http1").await;
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
 }
 
 #[tokio::test]
-async fn a_websocket_goes_by_http1_or_is_refused() {
+async fn http2_upstream_websocket_needs_http1() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::switch_to_echo("websocket"));
     let switch = "GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -209,11 +210,11 @@ async fn a_websocket_goes_by_http1_or_is_refused() {
 }
 
 #[tokio::test]
-async fn connections_are_shared_as_far_as_the_upstream_lets_and_no_further() {
+async fn http2_upstream_connections_respect_max_streams() {
     let upstream = Http2Upstream::narrow(10).await;
     let sidekey = one_worker(&upstream.url(), &format!("{HTTP2}, timeouts: {{ first_byte: 60s }}")).await;
     let mut caller = Http2::open(sidekey.address()).await;
-    // By then its settings are known.
+    // After the first response the upstream's settings are known.
     assert_eq!(caller.get("/api/first").await.text(), "ok");
     let mut held = Vec::new();
     for _ in 0..35 {
@@ -239,7 +240,7 @@ async fn connections_are_shared_as_far_as_the_upstream_lets_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_cancels_its_stream_and_no_other() {
+async fn http2_upstream_stream_is_cancelled_on_disconnect() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), HTTP2).await;
     let mut leaving = sidekey.connect().await;
@@ -250,7 +251,7 @@ async fn a_caller_that_leaves_cancels_its_stream_and_no_other() {
     upstream.received(2).await;
     drop(leaving);
     cancelled.up.send_reset(Reason::CANCEL);
-    assert_eventually(std::time::Duration::from_secs(20), "the upstream is told", async || {
+    assert_eventually(std::time::Duration::from_secs(20), "the upstream sees the cancellation", async || {
         upstream.requests().iter().all(|request| request.reset == Some(Reason::CANCEL))
     })
     .await;
@@ -259,7 +260,7 @@ async fn a_caller_that_leaves_cancels_its_stream_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_early_answer_passes_and_the_upload_ends() {
+async fn http2_upstream_early_response_ends_the_upload() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), HTTP2).await;
     let mut caller = Http2::open(sidekey.address()).await;

@@ -1,4 +1,4 @@
-//! Upstreams that speak HTTP/2 and break: refuse, go away, stand still, say nonsense, die.
+//! Faults of HTTP/2 upstreams: refused streams, GOAWAY, stalls, malformed frames, dead connections.
 
 use h2::Reason;
 use tokio::net::{TcpListener, TcpStream};
@@ -10,10 +10,10 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// A server that the test plays, frame by frame.
-struct Played(TcpListener);
+struct FrameServer(TcpListener);
 
-impl Played {
-    async fn before(more: &str) -> (Self, Sidekey) {
+impl FrameServer {
+    async fn behind_sidekey(more: &str) -> (Self, Sidekey) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let sidekey = one_worker(&url, &format!(", protocol: http2{more}")).await;
@@ -27,46 +27,46 @@ impl Played {
     }
 }
 
-/// Says `200` with this body by a stream.
-async fn answer(frames: &mut Frames, stream: u32, body: &str) {
+/// Sends `200` with this body on a stream.
+async fn respond(frames: &mut Frames, stream: u32, body: &str) {
     frames.send(Frame::HEADERS, END_HEADERS, stream, &fields(&[(":status", "200")])).await.unwrap();
     frames.send(Frame::DATA, END_STREAM, stream, body.as_bytes()).await.unwrap();
 }
 
-/// `POST` with a body that is there as a whole, so that it can be sent again.
+/// A `POST` whose body is sent as a whole, so that it can be retried.
 fn call(sidekey: &Sidekey) -> tokio::task::JoinHandle<crate::harness::Response> {
     tokio::spawn(Call::post(sidekey.url("/api/x"), "body").send())
 }
 
 #[tokio::test]
-async fn a_request_that_the_upstream_did_not_act_on_is_sent_again() {
-    let (server, sidekey) = Played::before("").await;
+async fn unprocessed_http2_request_is_retried() {
+    let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let first = call(&sidekey);
     let mut frames = server.accept().await;
     assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 1);
-    answer(&mut frames, 1, "one").await;
+    respond(&mut frames, 1, "one").await;
     assert_eq!(first.await.unwrap().text(), "one");
-    // Refused: again, on the connection that is there.
+    // Refused stream: a retry on the same connection.
     let second = call(&sidekey);
     assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 3);
     let refused = u32::from(Reason::REFUSED_STREAM).to_be_bytes();
     frames.send(Frame::RESET, 0, 3, &refused).await.unwrap();
     assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 5);
-    answer(&mut frames, 5, "two").await;
+    respond(&mut frames, 5, "two").await;
     assert_eq!(second.await.unwrap().text(), "two");
-    // Gone away before it was read: on a new one. The streams before it are finished.
+    // GOAWAY before it was processed: a retry on a new connection. The streams before it are completed.
     let third = call(&sidekey);
     assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 7);
     frames.send(Frame::GOAWAY, 0, 0, &[0, 0, 0, 5, 0, 0, 0, 0]).await.unwrap();
     let mut next = server.accept().await;
     assert_eq!(next.until(Frame::HEADERS).await.unwrap().stream, 1);
-    answer(&mut next, 1, "three").await;
+    respond(&mut next, 1, "three").await;
     assert_eq!(third.await.unwrap().text(), "three");
 }
 
 #[tokio::test]
-async fn a_connection_that_goes_away_finishes_its_streams_and_gets_no_more() {
-    let (server, sidekey) = Played::before("").await;
+async fn goaway_completes_open_streams_and_gets_no_new_ones() {
+    let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let first = call(&sidekey);
     let mut frames = server.accept().await;
     frames.until(Frame::HEADERS).await.unwrap();
@@ -76,15 +76,15 @@ async fn a_connection_that_goes_away_finishes_its_streams_and_gets_no_more() {
     let second = call(&sidekey);
     let mut other = server.accept().await;
     other.until(Frame::HEADERS).await.unwrap();
-    answer(&mut other, 1, "second").await;
+    respond(&mut other, 1, "second").await;
     assert_eq!(second.await.unwrap().text(), "second");
-    answer(&mut frames, 1, "first").await;
+    respond(&mut frames, 1, "first").await;
     assert_eq!(first.await.unwrap().text(), "first");
     assert_eq!(frames.until(Frame::HEADERS).await, None, "closed after its last stream");
 }
 
 #[tokio::test]
-async fn what_may_have_been_acted_on_is_not_sent_again() {
+async fn http2_request_reset_with_other_codes_is_not_retried() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
@@ -97,7 +97,7 @@ async fn what_may_have_been_acted_on_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_cut_and_the_code_passed_on_where_it_is_the_callers_to_know() {
+async fn http2_response_reset_maps_error_code_to_caller() {
     let upstream = Http2Upstream::plain().await;
     let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -119,49 +119,50 @@ async fn half_an_answer_is_cut_and_the_code_passed_on_where_it_is_the_callers_to
 }
 
 #[tokio::test]
-async fn a_dead_connection_is_found_out_and_left() {
-    let found_out = async |limit: &str| {
-        let (server, sidekey) = Played::before(&format!(", timeouts: {{ {limit}: 300ms }}")).await;
+async fn unresponsive_http2_connection_is_replaced() {
+    let assert_replaced = async |limit: &str| {
+        let (server, sidekey) =
+            FrameServer::behind_sidekey(&format!(", timeouts: {{ {limit}: 300ms }}")).await;
         let first = call(&sidekey);
         let mut frames = server.accept().await;
         frames.until(Frame::HEADERS).await.unwrap();
         assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
-        assert_eq!(frames.until(Frame::PING).await.expect("it is asked whether it lives").flags, 0);
-        // It does not say so: the next request goes elsewhere at once.
+        assert_eq!(frames.until(Frame::PING).await.expect("a PING probes the connection").flags, 0);
+        // No acknowledgement: the next request uses another connection at once.
         let second = call(&sidekey);
         let mut other = server.accept().await;
         other.until(Frame::HEADERS).await.unwrap();
-        answer(&mut other, 1, "alive").await;
+        respond(&mut other, 1, "alive").await;
         assert_eq!(second.await.unwrap().text(), "alive", "{limit}");
         assert_eq!(frames.until(Frame::HEADERS).await, None, "closed");
     };
-    tokio::join!(found_out("first_byte"), found_out("total"));
+    tokio::join!(assert_replaced("first_byte"), assert_replaced("total"));
 }
 
 #[tokio::test]
-async fn a_slow_connection_that_lives_is_kept() {
-    let (server, sidekey) = Played::before(", timeouts: { first_byte: 300ms }").await;
+async fn http2_connection_that_acknowledges_ping_is_kept() {
+    let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { first_byte: 300ms }").await;
     let first = call(&sidekey);
     let mut frames = server.accept().await;
     frames.until(Frame::HEADERS).await.unwrap();
     assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
     let ping = frames.until(Frame::PING).await.expect("a ping");
     frames.send(Frame::PING, 1, 0, &ping.payload).await.unwrap();
-    // Answered once the pong is read.
+    // This PING is acknowledged after Sidekey has read the first acknowledgement.
     frames.send(Frame::PING, 0, 0, b"sync ...").await.unwrap();
     frames.until(Frame::PING).await.unwrap();
     let second = call(&sidekey);
     assert_eq!(frames.until(Frame::HEADERS).await.expect("the same connection").stream, 3);
-    answer(&mut frames, 3, "again").await;
+    respond(&mut frames, 3, "again").await;
     assert_eq!(second.await.unwrap().text(), "again");
 }
 
 #[tokio::test]
-async fn an_upstream_that_makes_no_room_holds_back_its_own_caller_only() {
-    let (server, sidekey) = Played::before(", timeouts: { idle: 500ms }").await;
+async fn http2_upstream_without_window_is_504_after_idle_timeout() {
+    let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { idle: 500ms }").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stuck = caller.begin(post("/api/x")).await;
-    // The window of the stream is 64 KiB, and that of the connection.
+    // The windows of the stream and of the connection are 64 KiB each.
     let flood = tokio::spawn(async move {
         for _ in 0..200 {
             stuck.up.reserve_capacity(16 * 1024);
@@ -176,12 +177,12 @@ async fn an_upstream_that_makes_no_room_holds_back_its_own_caller_only() {
     frames.until(Frame::HEADERS).await.unwrap();
     let response = flood.await.unwrap();
     assert_eq!((response.status, response.header("sidekey-error")), (504, Some("upstream_timeout")));
-    assert_eq!(frames.until(Frame::RESET).await.expect("it is told").reason(), Reason::CANCEL);
+    assert_eq!(frames.until(Frame::RESET).await.expect("a reset").reason(), Reason::CANCEL);
     at_rest(&sidekey).await;
 }
 
 #[tokio::test]
-async fn nonsense_is_refused() {
+async fn malformed_http2_response_is_upstream_protocol() {
     for (what, block) in [
         ("Connection", fields(&[(":status", "200"), ("connection", "close")])),
         ("Transfer-Encoding", fields(&[(":status", "200"), ("transfer-encoding", "chunked")])),
@@ -192,7 +193,7 @@ async fn nonsense_is_refused() {
         ("switching protocols", fields(&[(":status", "101")])),
         ("HPACK", vec![0xff, 0xff, 0xff, 0xff, 0xff]),
     ] {
-        let (server, sidekey) = Played::before(", timeouts: { first_byte: 5s }").await;
+        let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { first_byte: 5s }").await;
         let calling = call(&sidekey);
         let mut frames = server.accept().await;
         frames.until(Frame::HEADERS).await.unwrap();
@@ -203,9 +204,9 @@ async fn nonsense_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_as_long_as_it_says_is_cut() {
+async fn http2_response_with_wrong_length_is_cut() {
     for body in ["short", "longer than it says"] {
-        let (server, sidekey) = Played::before("").await;
+        let (server, sidekey) = FrameServer::behind_sidekey("").await;
         let calling = call(&sidekey);
         let mut frames = server.accept().await;
         frames.until(Frame::HEADERS).await.unwrap();
@@ -218,7 +219,7 @@ async fn a_body_that_is_not_as_long_as_it_says_is_cut() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_speaks_http1_or_nothing_is_no_http2_upstream() {
+async fn http2_upstream_that_speaks_http1_is_upstream_protocol() {
     for says in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"]
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

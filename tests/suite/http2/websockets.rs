@@ -1,4 +1,4 @@
-//! WebSocket for callers of HTTP/2 (RFC 8441): a stream on one side, the switch of RFC 6455 on the other.
+//! WebSocket for HTTP/2 callers (RFC 8441): a stream downstream, the upgrade of RFC 6455 upstream.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use crate::harness::{
 };
 use crate::suite::http::setup::{RawServer, Wire, at_rest, before_url, one_worker, said};
 
-/// What opens a stream for this protocol; `more` are further fields.
+/// An extended CONNECT request for this protocol; `more` are further fields.
 fn connect(protocol: &'static str, path: &str, more: &[(&'static str, &'static str)]) -> Request<()> {
     let mut request = Request::builder().method(Method::CONNECT).uri(format!("http://sidekey{path}"));
     for (name, value) in more {
@@ -21,7 +21,7 @@ fn connect(protocol: &'static str, path: &str, more: &[(&'static str, &'static s
     request.extension(Protocol::from_static(protocol)).body(()).unwrap()
 }
 
-/// A connection that has heard that Sidekey takes such streams.
+/// A connection that has received Sidekey's SETTINGS_ENABLE_CONNECT_PROTOCOL.
 async fn open(sidekey: &Sidekey) -> Http2 {
     let mut caller = Http2::open(sidekey.address()).await;
     assert_eq!(caller.get("/nobody/x").await.status, 404);
@@ -34,7 +34,7 @@ fn field<'h>(head: &'h str, name: &str) -> Vec<&'h str> {
     lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
 }
 
-/// What the upstream has to answer to the key in a head.
+/// The `Sec-WebSocket-Accept` for the key in a request head.
 fn accept(head: &str) -> String {
     let key = field(head, "sec-websocket-key").concat();
     assert_eq!(STANDARD.decode(&key).unwrap().len(), 16);
@@ -42,7 +42,7 @@ fn accept(head: &str) -> String {
     STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, whole.as_bytes()))
 }
 
-/// Switches, and says something at once.
+/// Sends the 101 response, and `more` at once.
 async fn switch(wire: &mut Wire, head: &str, more: &str) {
     let accept = accept(head);
     wire.send(format!(
@@ -52,13 +52,13 @@ async fn switch(wire: &mut Wire, head: &str, more: &str) {
     .await;
 }
 
-/// Nothing more comes, but perhaps a frame that is empty.
+/// Whether the body has ended, perhaps after one empty frame.
 async fn is_over(body: &mut h2::RecvStream) -> bool {
     part(body).await.is_none_or(|part| part.is_empty()) && part(body).await.is_none()
 }
 
 #[tokio::test]
-async fn a_stream_becomes_a_websocket_that_carries_the_credential_and_bytes_both_ways() {
+async fn http2_websocket_gets_credential_and_passes_bytes() {
     let server = RawServer::new().await;
     let sidekey = before_url(&format!("{}/base", server.url()), "").await;
     let mut caller = open(&sidekey).await;
@@ -94,14 +94,14 @@ async fn a_stream_becomes_a_websocket_that_carries_the_credential_and_bytes_both
         assert_eq!(part(&mut body).await.unwrap(), "welcome");
         stream.send("and late", false).await;
         assert_eq!(wire.until("late").await, "early and late");
-        // Nothing of it is looked at.
+        // The bytes are not parsed.
         for message in ["HTTP/1.1 200 OK\r\n\r\n", "\0\u{1}0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"] {
             wire.send(message).await;
             assert_eq!(part(&mut body).await.unwrap(), message);
             stream.send(message, false).await;
             assert_eq!(wire.until(message).await, message);
         }
-        // The connection carries other requests meanwhile, to other services or none.
+        // Meanwhile the connection carries other requests.
         assert_eq!(caller.get("/nobody/x").await.status, 404);
         if caller_ends {
             stream.send("", true).await;
@@ -121,7 +121,7 @@ async fn a_stream_becomes_a_websocket_that_carries_the_credential_and_bytes_both
 }
 
 #[tokio::test]
-async fn a_megabyte_passes_both_ways_as_the_other_side_has_room() {
+async fn http2_websocket_respects_flow_control() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut caller = open(&sidekey).await;
@@ -146,7 +146,7 @@ async fn a_megabyte_passes_both_ways_as_the_other_side_has_room() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cancelled_ends_the_upstreams_connection() {
+async fn http2_websocket_cancelled_closes_upstream_connection() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url(), "").await;
     let mut caller = open(&sidekey).await;
@@ -157,7 +157,7 @@ async fn a_stream_that_is_cancelled_ends_the_upstreams_connection() {
     stream.up.send_reset(Reason::CANCEL);
     assert_eq!(wire.rest().await, "");
     at_rest(&sidekey).await;
-    // Before the switch as well.
+    // A cancellation before the 101 response as well.
     let mut stream = caller.begin(connect("websocket", "/api/x", &[])).await;
     let (mut wire, _) = server.accept_request().await;
     stream.up.send_reset(Reason::CANCEL);
@@ -166,7 +166,7 @@ async fn a_stream_that_is_cancelled_ends_the_upstreams_connection() {
 }
 
 #[tokio::test]
-async fn only_the_switch_that_was_asked_for_opens_it() {
+async fn http2_websocket_opens_only_with_valid_upgrade_response() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), "").await;
     let mut caller = open(&sidekey).await;
@@ -180,7 +180,7 @@ async fn only_the_switch_that_was_asked_for_opens_it() {
         wrong(""),
         wrong("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
         Answer::switch_to_echo("h2c"),
-        // Any of these would open it.
+        // Passed on unchanged, either of these would open the WebSocket.
         Answer::ok("fine"),
         Answer::status(204),
     ] {
@@ -188,7 +188,7 @@ async fn only_the_switch_that_was_asked_for_opens_it() {
         let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
         assert_eq!((response.status, response.header("sidekey-error")), failed);
     }
-    // What refuses it is an answer like any other.
+    // A rejection is an ordinary response.
     for status in [302, 401, 404, 426] {
         upstream.next(Answer::status(status).header("Sec-WebSocket-Version", "8").body("no"));
         let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
@@ -201,7 +201,7 @@ async fn only_the_switch_that_was_asked_for_opens_it() {
 }
 
 #[tokio::test]
-async fn no_other_protocol_is_taken_and_no_tunnel() {
+async fn http2_connect_for_other_protocols_is_bad_request() {
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), "").await;
     let mut caller = open(&sidekey).await;
@@ -216,9 +216,9 @@ async fn no_other_protocol_is_taken_and_no_tunnel() {
 }
 
 #[tokio::test]
-async fn it_goes_to_the_upstream_by_http1_whatever_else_goes_by_http2() {
+async fn http2_websocket_uses_http1_to_the_upstream() {
     let pki = Pki::new();
-    // Takes HTTP/2 only, so that what goes by HTTP/1.1 is seen to fail there.
+    // This server speaks HTTP/2 only, so that a request over HTTP/1.1 fails there.
     let upstream = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
     let sidekey = one_worker(&upstream.url(), &format!(", tls: {{ ca_file: '{}' }}", pki.ca_file())).await;
     let mut caller = open(&sidekey).await;
@@ -235,13 +235,13 @@ async fn it_goes_to_the_upstream_by_http1_whatever_else_goes_by_http2() {
 }
 
 #[tokio::test]
-async fn nodes_http2_and_aiohttp_notice_nothing() {
+async fn http2_websocket_works_with_node_and_aiohttp() {
     let pki = Pki::new();
     let api = AiohttpApi::start(&pki).await;
     let tls = format!(", tls: {{ ca_file: '{}' }}", pki.ca_file());
     let sidekey = before_url(&format!("https://localhost:{}/v2", api.port), &tls).await;
     let seen = http2_websocket(&sidekey.url(""), "/api/ws").await;
-    // Two messages, which are sent back in reverse, and the code of a close without fault.
+    // Two messages, which are sent back reversed, and the code of a normal close.
     assert_eq!(
         seen,
         serde_json::json!({ "status": 200, "messages": [[1, "olleh"], [1, 20_000], [8, "\u{3}\u{e8}"]] })

@@ -1,12 +1,12 @@
-//! What apps in Python and JavaScript are made with, by every way in: the same calls give the same answers as without Sidekey, and at the upstream
-//! the same requests arrive.
+//! HTTP clients of Python and JavaScript by each kind of ingress: the same calls give the same responses as
+//! without Sidekey, and the upstream receives the same requests.
 
 use serde_json::Value;
 
 use super::connect::ca_for;
 use crate::harness::{AiohttpApi, Pki, Settings, Sidekey, node_clients, python_clients};
 
-/// The API, Sidekey before it by every way, and the certificate of Sidekey's CA.
+/// The API, and a Sidekey with every kind of ingress.
 async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
     let api = AiohttpApi::start(pki).await;
     let (cert, key) = ca_for("localhost").await;
@@ -29,7 +29,7 @@ services:
     (api, sidekey)
 }
 
-/// Every way in that an app has, by name.
+/// Every kind of ingress that an app can be configured for, by name.
 fn ways(api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings)> {
     let proxy = Some(sidekey.url(""));
     let ca = sidekey.dir().join("ca.crt").to_str().map(str::to_owned);
@@ -71,7 +71,8 @@ pub fn assert_same(way: &str, through: &Value, direct: &Value) {
     }
 }
 
-/// The result, with the echoed request's fields in lower case and in order: how a client writes its credential is its own.
+/// The result, with the echoed request's fields in lower case and sorted, because clients spell their
+/// credential's field differently.
 fn plain(result: &Value) -> Value {
     let mut result = result.clone();
     let Some(mut echoed) = result["text"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok())
@@ -92,7 +93,7 @@ fn plain(result: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn requests_httpx_aiohttp_and_websockets_notice_nothing() {
+async fn python_clients_behave_as_without_sidekey() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
     let direct = python_clients(&directly(&pki, &api)).await;
@@ -105,7 +106,7 @@ async fn requests_httpx_aiohttp_and_websockets_notice_nothing() {
 }
 
 #[tokio::test]
-async fn node_fetch_and_undici_notice_nothing() {
+async fn node_clients_behave_as_without_sidekey() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
     let direct = node_clients(&directly(&pki, &api)).await;

@@ -1,11 +1,11 @@
-//! What apps in Java and Go are made with, by every way in that they have: the same calls give the same answers as without
-//! Sidekey, and at the upstream the same requests arrive.
+//! HTTP clients of Java and Go by each kind of ingress: the same calls give the same responses as without
+//! Sidekey, and the upstream receives the same requests.
 
 use super::clients::assert_same;
 use super::setup::{started_with, tls_url};
 use crate::harness::{AiohttpApi, GoClient, Pki, Settings, Sidekey, java_calls};
 
-// Go sends nothing for `localhost` through a proxy that its environment names.
+// Not `localhost`, for which Go ignores the proxy in its environment.
 const HOST: &str = "crm.example.com";
 
 async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
@@ -15,7 +15,7 @@ async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
     (api, sidekey)
 }
 
-/// A way in, by name, and the version of HTTP that is spoken by it.
+/// Every kind of ingress: its name, its settings, and the version of HTTP that is negotiated.
 fn ways(pki: &Pki, api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings, u32)> {
     let proxy = Some(sidekey.url(""));
     let to = |base: String| Settings { base, ..Settings::default() };
@@ -40,7 +40,7 @@ fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
 }
 
 #[tokio::test]
-async fn java_http_client_notices_nothing() {
+async fn java_http_client_behaves_as_without_sidekey() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
     let (direct, ways) = (directly(&pki, &api), ways(&pki, &api, &sidekey));
@@ -59,7 +59,7 @@ async fn java_http_client_notices_nothing() {
 }
 
 #[tokio::test]
-async fn go_net_http_notices_nothing() {
+async fn go_net_http_behaves_as_without_sidekey() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
     let client = GoClient::build().await;

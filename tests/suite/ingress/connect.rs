@@ -1,4 +1,4 @@
-//! `CONNECT`: interception for services, and a credential that goes to its own upstream or nowhere.
+//! `CONNECT`: TLS interception for services; the credential goes to its own upstream or nowhere.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 use crate::harness::{Answer, Curl, Pki, Sidekey, SidekeyBuilder, Upstream};
 use crate::suite::http::setup::{PATIENCE, RawServer, Wire};
 
-/// A CA made by the program, for a service at `host`; certificate and key.
+/// Certificate and key of a CA made by `sidekey ca init` for a service at `host`.
 pub async fn ca_for(host: &str) -> (String, String) {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("c.yaml");
@@ -25,7 +25,8 @@ pub async fn ca_for(host: &str) -> (String, String) {
     (read("sidekey-ca.crt"), read("sidekey-ca.key"))
 }
 
-/// A service `api` whose upstream is `https://localhost:PORT/base`, with `intercept`; the certificate of its CA.
+/// A Sidekey with `intercept` and a service `api` at `https://localhost:PORT/base`; and the certificate of
+/// its CA.
 pub async fn intercepting(upstream: &Upstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
     let (cert, key) = ca_for("localhost").await;
     let config = format!(
@@ -47,7 +48,7 @@ services:
     (Sidekey::configured(&config).file("ca.crt", &cert).file("ca.key", &key), cert)
 }
 
-/// Asks for a connection and returns the status line's code and what follows the head.
+/// Sends a CONNECT; returns the status and the connection after the response head.
 pub async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
     let mut wire = Wire::to(sidekey).await;
     wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
@@ -55,12 +56,12 @@ pub async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), wire)
 }
 
-/// The handshake of a caller that trusts `ca` and asks for `name`.
+/// The TLS handshake of a caller that trusts `ca` and asks for `name`.
 async fn handshake(wire: Wire, ca: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
     handshake_offering(&[], wire, ca, name).await
 }
 
-/// The same, offering these protocols by ALPN.
+/// Like [`handshake`], with these protocols offered by ALPN.
 pub async fn handshake_offering(
     alpn: &[&[u8]],
     wire: Wire,
@@ -81,7 +82,7 @@ pub async fn handshake_offering(
     tokio::time::timeout(PATIENCE, connecting).await.expect("a handshake in time")
 }
 
-/// One request inside, to the end of the connection.
+/// One request inside the TLS connection; reads until its end.
 async fn ask(stream: &mut TlsStream<TcpStream>, target: &str, host: &str) -> String {
     let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -91,7 +92,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, target: &str, host: &str) -> Str
 }
 
 #[tokio::test]
-async fn curl_calls_the_upstreams_own_url_and_the_credential_is_added() {
+async fn connect_intercepts_curl_and_injects_credential() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, _) = intercepting(&upstream, &pki, "").await;
@@ -108,13 +109,13 @@ async fn curl_calls_the_upstreams_own_url_and_the_credential_is_added() {
         assert_eq!(seen.header("authorization"), Some("Bearer t0ken"));
         assert_eq!(seen.body, body);
     }
-    // The alias leads to the same base URL, in TLS as in the clear.
+    // The alias in `hosts` has the same base URL, with TLS as without.
     let answer = Curl::call(&[&options[..4], &["--insecure", "https://api.internal/x"]].concat(), b"").await;
     assert_eq!((answer.status, upstream.last_request().target.as_str()), (200, "/base/x"));
 }
 
 #[tokio::test]
-async fn a_caller_may_speak_http2_inside_and_is_held_to_the_same_host() {
+async fn connect_http2_streams_must_match_the_connect_host() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
@@ -144,7 +145,7 @@ async fn a_caller_may_speak_http2_inside_and_is_held_to_the_same_host() {
 }
 
 #[tokio::test]
-async fn plain_http_through_a_connect_is_served_as_well() {
+async fn connect_with_plain_http_inside_is_served() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let sidekey = intercepting(&upstream, &pki, "").await.0.start().await;
@@ -156,20 +157,20 @@ async fn plain_http_through_a_connect_is_served_as_well() {
 }
 
 #[tokio::test]
-async fn a_request_whose_names_do_not_agree_never_gets_a_credential() {
+async fn connect_request_with_mismatched_names_is_rejected() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
 
-    // A TLS name that is not the one of the CONNECT: no certificate, and so no request.
+    // An SNI other than the CONNECT's host: no certificate, so no request.
     for name in ["elsewhere.example", "api.internal", "sub.localhost"] {
         let (status, wire) = connect(&sidekey, &own).await;
         assert_eq!(status, 200);
         assert!(handshake(wire, &ca, name).await.is_err(), "{name}");
     }
-    // A Host, or a whole URL, that is not.
+    // Another Host, or another absolute URL.
     for (target, host) in [
         ("/base/x", "elsewhere.example"),
         ("/base/x", "api.internal"),
@@ -183,11 +184,11 @@ async fn a_request_whose_names_do_not_agree_never_gets_a_credential() {
         assert!(answer.starts_with("HTTP/1.1 403 "), "{target} {host}: {answer}");
         assert!(answer.contains("\r\nSidekey-Error: forbidden\r\n"));
     }
-    // A Host that is not the one of the CONNECT line.
+    // A Host other than the CONNECT's target.
     let mut wire = Wire::to(&sidekey).await;
     wire.send(format!("CONNECT {own} HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n")).await;
     assert!(wire.rest().await.starts_with("HTTP/1.1 403 "));
-    // Outside of the service's base path, and a CONNECT inside of one.
+    // Outside the service's base path, and a CONNECT inside a CONNECT.
     for (request, status) in [
         ("GET /other HTTP/1.1\r\nHost: localhost\r\n", 404),
         ("GET /base/../x HTTP/1.1\r\nHost: localhost\r\n", 403),
@@ -210,7 +211,7 @@ async fn a_request_whose_names_do_not_agree_never_gets_a_credential() {
 }
 
 #[tokio::test]
-async fn without_intercept_it_is_refused_in_words_that_say_what_is_missing() {
+async fn connect_without_intercept_is_403_with_advice() {
     let upstream = Upstream::plain().await;
     let service = format!("{{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
     let config = format!(
@@ -229,7 +230,7 @@ async fn without_intercept_it_is_refused_in_words_that_say_what_is_missing() {
 }
 
 #[tokio::test]
-async fn what_matches_no_service_is_denied_unless_tunnels_are_allowed() {
+async fn connect_to_unmatched_host_needs_tunnels_allowed() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let other = RawServer::new().await;
@@ -250,10 +251,10 @@ async fn what_matches_no_service_is_denied_unless_tunnels_are_allowed() {
     let (status, mut wire) = connect(&sidekey, &target).await;
     assert_eq!(status, 200);
     let mut server = other.accept().await;
-    // Not HTTP, and no credential.
+    // Neither HTTP nor a credential.
     wire.send("\x00anything\r\n\r\n").await;
     assert_eq!(server.until("\r\n\r\n").await, "\x00anything\r\n\r\n");
-    // Each side ends in its own time.
+    // Each direction is closed on its own.
     wire.finish().await;
     assert_eq!(server.rest().await, "");
     server.send("and an answer").await;
@@ -261,7 +262,7 @@ async fn what_matches_no_service_is_denied_unless_tunnels_are_allowed() {
     assert_eq!(wire.rest().await, "and an answer");
     let refused = crate::harness::RefusingPort::new();
     assert_eq!(connect(&sidekey, &refused.address.to_string()).await.0, 502);
-    // A URL in the clear is no tunnel.
+    // An absolute http:// URL is not a tunnel.
     let mut plain = Wire::to(&sidekey).await;
     plain
         .send(format!("GET http://{target}/x HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n"))
@@ -270,7 +271,7 @@ async fn what_matches_no_service_is_denied_unless_tunnels_are_allowed() {
 }
 
 #[tokio::test]
-async fn a_tunnel_in_which_nothing_moves_is_closed() {
+async fn tunnel_is_closed_after_idle_timeout() {
     let other = RawServer::new().await;
     let target = other.url().trim_start_matches("http://").to_owned();
     let upstream = Upstream::plain().await;
@@ -285,7 +286,7 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
     let mut server = other.accept().await;
     assert_eq!((wire.rest().await, server.rest().await), (String::new(), String::new()));
     let labels = [("service", ""), ("method", "CONNECT"), ("status_class", "2xx")];
-    crate::harness::assert_eventually(PATIENCE, "it is counted", async || {
+    crate::harness::assert_eventually(PATIENCE, "the tunnel is counted", async || {
         sidekey.metric("sidekey_requests_total", &labels).await == Some(1.0)
     })
     .await;
@@ -297,7 +298,7 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
 }
 
 #[tokio::test]
-async fn a_listener_of_a_services_own_leads_nowhere_else() {
+async fn service_listener_rejects_tunnels() {
     let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nunmatched: tunnel\n\
@@ -314,7 +315,7 @@ async fn a_listener_of_a_services_own_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn certificates_are_for_their_host_short_lived_and_kept_and_no_key_is_ever_shown() {
+async fn intercept_certificates_are_short_lived_and_cached() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
@@ -330,8 +331,9 @@ async fn certificates_are_for_their_host_short_lived_and_kept_and_no_key_is_ever
         assert!(days <= 8 && !parsed.is_ca(), "{days}");
         seen.push(leaf);
     }
-    assert_eq!(seen[0], seen[1], "made once");
-    // The CA cannot sign for a host that was not configured when it was made, and who starts Sidekey is told.
+    assert_eq!(seen[0], seen[1], "the certificate is cached");
+    // The CA cannot sign for a host that was not configured when it was made; the log and `check` warn of
+    // that.
     let warning = "the CA's name constraints leave out api.internal: callers refuse its certificate there";
     sidekey.logged_like(&format!("configuration warning: {warning}")).await;
     let config = sidekey.dir().join("sidekey.yaml");
@@ -348,7 +350,7 @@ async fn certificates_are_for_their_host_short_lived_and_kept_and_no_key_is_ever
 }
 
 #[tokio::test]
-async fn a_redirect_inside_stays_as_it_is() {
+async fn connect_redirect_is_not_rewritten() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
@@ -362,7 +364,7 @@ async fn a_redirect_inside_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_ca_is_never_overwritten_and_its_key_is_for_its_owner() {
+async fn ca_init_never_overwrites_and_restricts_key_mode() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! HTTP/2 inside a `CONNECT`: agreed on by ALPN, and every stream held to the host of the `CONNECT`.
+//! HTTP/2 inside a `CONNECT`: negotiated by ALPN; every stream must match the host of the `CONNECT`.
 
 use bytes::Bytes;
 use h2::client::Builder;
@@ -10,7 +10,8 @@ use crate::suite::http::setup::at_rest;
 
 const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
 
-/// An upstream under `/base`, Sidekey before it, and a connection of a caller that speaks HTTP/2 inside.
+/// An upstream with base path `/base`, an intercepting Sidekey, an HTTP/2 connection inside a CONNECT, and
+/// its authority.
 async fn started(pki: &Pki) -> (Upstream, Sidekey, Http2, String) {
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, pki, "").await;
@@ -33,7 +34,7 @@ fn get(url: &str) -> Request<()> {
 }
 
 #[tokio::test]
-async fn requests_get_the_credential_and_pass_whole_both_ways() {
+async fn connect_http2_requests_get_credential_and_pass_bodies() {
     let pki = Pki::new();
     let (upstream, _sidekey, mut caller, own) = started(&pki).await;
     upstream.next(Answer::status(201).body("made").chunked(2).trailer("X-Sum", "7"));
@@ -52,12 +53,12 @@ async fn requests_get_the_credential_and_pass_whole_both_ways() {
     assert_eq!((seen.target.as_str(), seen.body.len()), ("/base/x?y=1", 200_000));
     assert_eq!(seen.header("authorization"), Some("Bearer t0ken"));
     assert_eq!((seen.header("host"), seen.trailers.first("x-check")), (Some(own.as_str()), Some("9")));
-    // The host alone stands for its port in TLS as in the clear.
+    // The host without a port is accepted too, with TLS as without.
     assert_eq!(caller.call(get("https://localhost/base/x")).await.status, 200);
 }
 
 #[tokio::test]
-async fn an_authority_that_is_not_the_one_of_the_connect_is_refused_and_no_credential_leaves() {
+async fn connect_http2_rejects_other_authorities() {
     let pki = Pki::new();
     let (upstream, sidekey, mut caller, own) = started(&pki).await;
     let host_alone = |host: &str| Request::get("/base/x").header("host", host).body(()).unwrap();
@@ -76,20 +77,20 @@ async fn an_authority_that_is_not_the_one_of_the_connect_is_refused_and_no_crede
         let response = caller.call(request).await;
         assert_eq!((response.status, response.header("sidekey-error")), (status, Some(reason)), "{what}");
     }
-    // Both an authority and another Host.
+    // An authority and a different Host.
     let mut two = get(&format!("https://{own}/base/x"));
     two.headers_mut().insert("host", "elsewhere.example".parse().unwrap());
     assert_eq!(caller.call(two).await.status, 400);
     assert_eq!((upstream.connections(), upstream.request_count()), (0, 0));
 
-    // The connection is as good as before.
+    // The connection still works.
     assert_eq!(caller.call(host_alone(&own)).await.status, 200);
     assert_eq!(upstream.only_request().header("authorization"), Some("Bearer t0ken"));
     at_rest(&sidekey).await;
 }
 
 #[tokio::test]
-async fn a_stream_that_is_refused_harms_none_beside_it() {
+async fn connect_http2_rejected_stream_does_not_affect_others() {
     let pki = Pki::new();
     let (upstream, _sidekey, mut caller, own) = started(&pki).await;
     let gate = Gate::closed();
@@ -106,7 +107,7 @@ async fn a_stream_that_is_refused_harms_none_beside_it() {
 }
 
 #[tokio::test]
-async fn a_reload_does_not_make_a_connection_forget_what_it_is_inside_of() {
+async fn connect_http2_confinement_survives_a_reload() {
     let pki = Pki::new();
     let (upstream, sidekey, mut caller, own) = started(&pki).await;
     assert_eq!(caller.call(get(&format!("https://{own}/base/x"))).await.status, 200);
@@ -115,7 +116,7 @@ async fn a_reload_does_not_make_a_connection_forget_what_it_is_inside_of() {
     assert!(sidekey.reload().await);
     let wrong = caller.call(get("https://elsewhere.example/base/x")).await;
     assert_eq!((wrong.status, wrong.header("sidekey-error")), (403, Some("forbidden")));
-    // Nor the ways of those who are outside: here that would be a path prefix.
+    // Nor is a path prefix, which selects services outside of CONNECT, accepted here.
     assert_eq!(caller.call(get(&format!("https://{own}/api/x"))).await.status, 404);
     assert_eq!(upstream.request_count(), 1);
     assert_eq!(caller.call(get(&format!("https://{own}/base/x"))).await.status, 200);
@@ -123,7 +124,7 @@ async fn a_reload_does_not_make_a_connection_forget_what_it_is_inside_of() {
 }
 
 #[tokio::test]
-async fn a_caller_that_offers_http1_alone_is_served_by_it() {
+async fn connect_alpn_negotiates_http1_or_fails() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
@@ -134,13 +135,13 @@ async fn a_caller_that_offers_http1_alone_is_served_by_it() {
         let stream = handshake_offering(offered, wire, &ca, "localhost").await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), offered.first().copied());
     }
-    // What Sidekey does not speak is not agreed to.
+    // A protocol that Sidekey does not speak fails the handshake.
     let (_, wire) = connect(&sidekey, &own).await;
     assert!(handshake_offering(&[b"h3"], wire, &ca, "localhost").await.is_err());
 }
 
 #[tokio::test]
-async fn nghttpd_and_curl_speak_http2_from_end_to_end_through_a_connect() {
+async fn connect_http2_works_with_curl_and_nghttpd() {
     let pki = Pki::new();
     let file: Vec<u8> = (0..1_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     let nghttpd = Nghttpd::start(

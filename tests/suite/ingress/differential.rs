@@ -1,14 +1,15 @@
-//! The same requests sent straight to a real server and through Sidekey by every way in: the answers are the same, byte for
-//! byte, but for what belongs to a connection. Requests are compared by what the servers say of them.
+//! The same requests sent directly to a real server and through Sidekey by each kind of ingress: the
+//! responses are equal byte for byte, except for the fields of one connection. Requests are compared by what
+//! the servers echo of them.
 
 use crate::harness::{Caddy, CurlAnswer, CurlSession, Httpbin, Nginx, Pki, Sidekey};
 
 use super::setup::{Way, started, ways};
 
-/// Fields of an answer that are a connection's own, or differ between any two answers.
+/// Response fields that belong to one connection, or differ between any two responses.
 const OWN: [&str; 4] = ["date", "connection", "keep-alive", "transfer-encoding"];
 
-/// One request, whatever the way.
+/// One request, independent of the ingress.
 struct Ask {
     path: String,
     options: Vec<String>,
@@ -50,14 +51,14 @@ async fn session(asks: &[Ask], base: &str, options: &[String], http2: bool) -> V
         // A body without a length needs a field in HTTP/1.1, and must not have it in HTTP/2.
         let own = ask.options.iter().filter(|line| !(http2 && line.contains("Transfer-Encoding")));
         let mut all: Vec<_> = options.iter().chain(own).cloned().collect();
-        // In HTTP/1.1 curl would ask whether to go on with a large body (`Expect`), and httpbin says what it was asked.
+        // In HTTP/1.1 curl sends `Expect` with a large body, and httpbin echoes it.
         all.push("header = \"Expect:\"".into());
         session.call(&format!("{base}{}", ask.path), &all, ask.body.as_deref());
     }
     session.run().await
 }
 
-/// Without Sidekey, with the credential that Sidekey has.
+/// The responses without Sidekey, to requests with Sidekey's credential.
 async fn directly(asks: &[Ask], pki: &Pki, url: &str, http2: bool) -> Vec<CurlAnswer> {
     let version = if http2 { "http2" } else { "http1.1" };
     let options = [
@@ -68,18 +69,18 @@ async fn directly(asks: &[Ask], pki: &Pki, url: &str, http2: bool) -> Vec<CurlAn
     session(asks, url, &options, http2).await
 }
 
-/// What must be the same: all but [`OWN`], and the version.
+/// The part that must be equal: all but the fields in [`OWN`] and the version.
 fn plain(mut answer: CurlAnswer) -> CurlAnswer {
     answer.headers.retain(|(name, _)| !OWN.contains(&name.as_str()));
     answer.version = String::new();
-    // gzip's header has the time (RFC 1952 §2.3.1), and httpbin compresses anew for every answer.
+    // gzip's header has the time (RFC 1952 §2.3.1), and httpbin compresses each response again.
     if answer.header("content-encoding") == Some("gzip") && answer.header("server") == Some("gunicorn") {
         answer.body[4..8].fill(0);
     }
     answer
 }
 
-/// What the caller must see: the answer that came without Sidekey, with a `Location` that leads back.
+/// The expected response: the direct one, with a `Location` that leads back to Sidekey.
 fn expected(direct: &CurlAnswer, way: &Way, url: &str) -> CurlAnswer {
     let mut expected = plain(direct.clone());
     let created = matches!(expected.status, 201 | 300..=399);
@@ -95,7 +96,7 @@ fn expected(direct: &CurlAnswer, way: &Way, url: &str) -> CurlAnswer {
     expected
 }
 
-/// All requests by all ways; `http2` says whether the upstream speaks it.
+/// Sends all requests by each kind of ingress; `http2` says whether the upstream speaks it.
 async fn compare(
     pki: &Pki,
     url: &str,
@@ -125,7 +126,7 @@ async fn compare(
     (sidekey, by_http1)
 }
 
-/// The answer as one reads it, without a body too long for that.
+/// A readable form of the response, without a long body.
 fn shown(answer: &CurlAnswer) -> String {
     let body = if answer.body.len() > 2000 {
         format!("({} bytes)", answer.body.len())
@@ -136,7 +137,7 @@ fn shown(answer: &CurlAnswer) -> String {
 }
 
 #[tokio::test]
-async fn httpbin_by_every_way_in() {
+async fn httpbin_responses_are_equal_by_each_ingress() {
     let pki = Pki::new();
     let httpbin = Httpbin::start(&pki).await;
     let anything = || get("/anything/a%20b/%C3%A9;p=1?q=a%20b&q=c+d&empty=&x=%2F%3F");
@@ -286,19 +287,19 @@ fn of_nginx() -> Vec<Ask> {
     ]
 }
 
-async fn nginx_by_every_way_in(protocol: &str) {
+async fn compare_nginx(protocol: &str) {
     let pki = Pki::new();
     let nginx = nginx(&pki).await;
     let (sidekey, direct) = compare(&pki, &nginx.url(), protocol, &of_nginx(), true).await;
     assert_eq!((direct[0].status, direct[3].status, direct[29].status), (200, 206, 201));
     assert_eq!((direct[7].header("content-encoding"), direct[9].trailers.len()), (Some("gzip"), 2));
-    // Which version nginx was spoken to in, it says itself.
+    // nginx logs the version of each request.
     let log = nginx.access_log();
     let by_sidekey = log.lines().filter(|line| line.contains("/odd")).collect::<Vec<_>>();
     let http2 = by_sidekey.iter().filter(|line| line.contains("HTTP/2.0")).count();
     let all = ways(&pki, &sidekey, &nginx.url());
     let from_http2_callers = all.iter().filter(|way| way.http2).count();
-    // One of each version is the direct one.
+    // One request of each version is the direct one.
     let expected = 1 + match protocol {
         "http1" => 0,
         "http2" => all.len(),
@@ -308,18 +309,18 @@ async fn nginx_by_every_way_in(protocol: &str) {
 }
 
 #[tokio::test]
-async fn nginx_over_http1_by_every_way_in() {
-    nginx_by_every_way_in("http1").await;
+async fn nginx_responses_are_equal_over_http1_by_each_ingress() {
+    compare_nginx("http1").await;
 }
 
 #[tokio::test]
-async fn nginx_over_http2_by_every_way_in() {
-    nginx_by_every_way_in("http2").await;
+async fn nginx_responses_are_equal_over_http2_by_each_ingress() {
+    compare_nginx("http2").await;
 }
 
 #[tokio::test]
-async fn nginx_over_what_the_caller_speaks_by_every_way_in() {
-    nginx_by_every_way_in("auto").await;
+async fn nginx_responses_are_equal_over_auto_by_each_ingress() {
+    compare_nginx("auto").await;
 }
 
 const CADDY: &str = r#"
@@ -341,7 +342,7 @@ const CADDY: &str = r#"
 "#;
 
 #[tokio::test]
-async fn caddy_by_every_way_in() {
+async fn caddy_responses_are_equal_by_each_ingress() {
     let pki = Pki::new();
     let caddy = Caddy::https(&pki, CADDY, |dir| {
         std::fs::create_dir_all(dir.join("site/folder")).unwrap();

@@ -1,5 +1,5 @@
-//! `docs/CLIENTS.md`: every block of code in it is run as it stands, but for the addresses, and must bring what Sidekey's
-//! upstream has to say.
+//! `docs/CLIENTS.md`: every code block is run as written, except for the addresses, and must print the
+//! response of Sidekey's upstream.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ const CONTACTS: &str = r#"[{"name": "Ada"}]"#;
 const MODELS: &str =
     r#"{"object": "list", "data": [{"id": "gpt-x", "object": "model", "created": 1, "owned_by": "x"}]}"#;
 
-/// What the document has in mind, on this machine.
+/// The environment that the document describes, on this machine.
 struct Stage {
     pki: Pki,
     upstream: Upstream,
@@ -68,7 +68,7 @@ services:
         Self { pki, upstream, sidekey }
     }
 
-    /// A text of the document with the addresses and files of this test.
+    /// Replaces the document's addresses and files with those of this test.
     fn here(&self, text: &str) -> String {
         let address = |url: String| url.trim_start_matches("http://").to_owned();
         let shared = address(self.sidekey.url(""));
@@ -90,7 +90,7 @@ services:
             )
     }
 
-    /// Runs one program, which makes so many calls as it names paths.
+    /// Runs one program; the number of requests must equal the number of paths in it.
     async fn run(&self, language: &str, code: &str) {
         let settings =
             code.lines().next().and_then(|line| line.split_once(" with ")).map_or("", |(_, rest)| rest);
@@ -111,7 +111,7 @@ services:
         let calls = code.matches("contacts\"").count()
             + code.matches("/contacts\n").count()
             + code.matches("models.list()").count();
-        // A loop names its path once, and its bases apart.
+        // A loop has its path once, and its base URLs separately.
         let calls = calls + code.matches("[\"http://127.0.0.1:8080/crm\", ").count();
         assert_eq!(self.upstream.request_count() - before, calls, "{code}\n{said}");
         assert_eq!(said.matches("Ada").count() + said.matches("gpt-x").count(), calls, "{code}\n{said}");
@@ -155,13 +155,13 @@ async fn command(language: &str, dir: &Path, code: &str, settings: &[&str]) -> C
             assert!(output.status.success(), "{code}\n{}", String::from_utf8_lossy(&output.stderr));
             Command::new(dir.join("contacts"))
         }
-        other => panic!("nobody runs {other}"),
+        other => panic!("no runner for {other}"),
     };
     command.current_dir(dir);
     command
 }
 
-/// The blocks of code of a section, in order: language and text.
+/// The code blocks of a section, in order: language and text.
 fn blocks(section: &str) -> Vec<(&'static str, &'static str)> {
     let start = format!("\n## {section}\n");
     let (_, rest) = DOCUMENT.split_once(&start).expect("a section of that name");
@@ -175,7 +175,7 @@ async fn section(name: &str, expected: usize) {
     let blocks = blocks(name);
     assert_eq!(blocks.len(), expected);
     for (language, code) in blocks {
-        // Line by line where each is a command of its own, so that it shows which one it is.
+        // A shell block is run line by line, so that a failure names the command.
         if language == "sh" {
             for line in code.lines() {
                 stage.run(language, &format!("{line}\n")).await;
@@ -187,32 +187,32 @@ async fn section(name: &str, expected: usize) {
 }
 
 #[tokio::test]
-async fn curl_works_as_it_says() {
+async fn documented_curl_commands_work() {
     section("curl", 1).await;
 }
 
 #[tokio::test]
-async fn python_works_as_it_says() {
+async fn documented_python_code_works() {
     section("Python", 5).await;
 }
 
 #[tokio::test]
-async fn node_works_as_it_says() {
+async fn documented_node_code_works() {
     section("Node", 4).await;
 }
 
 #[tokio::test]
-async fn java_works_as_it_says() {
+async fn documented_java_code_works() {
     section("Java", 5).await;
 }
 
 #[tokio::test]
-async fn go_works_as_it_says() {
+async fn documented_go_code_works() {
     section("Go", 2).await;
 }
 
 #[test]
-fn every_section_with_code_is_run() {
+fn documented_sections_are_all_tested() {
     let all: Vec<_> = DOCUMENT.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     assert_eq!(all, ["The CA, for `HTTPS_PROXY`", "curl", "Python", "Node", "Java", "Go"]);
 }

@@ -1,4 +1,5 @@
-//! A `Location` inside the upstream leads back to Sidekey, by the way the caller came in.
+//! `rewrite_location`: a `Location` inside the upstream leads back to Sidekey, by the ingress that the caller
+//! used.
 
 use crate::harness::{Answer, Call, Curl, Sidekey, Upstream};
 use crate::suite::http::setup::before_url;
@@ -14,7 +15,7 @@ fn answer(status: u16, name: &str, value: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn by_path_prefix_by_host_and_by_a_port_of_its_own() {
+async fn location_is_rewritten_for_prefix_host_and_own_port() {
     let (upstream, sidekey) = redirecting(", hosts: [api.internal], listen: '127.0.0.1:0'").await;
     let location = format!("{}/v2/next?a=b", upstream.url());
     for (call, expected) in [
@@ -33,7 +34,7 @@ async fn by_path_prefix_by_host_and_by_a_port_of_its_own() {
 }
 
 #[tokio::test]
-async fn through_a_proxy_setting_it_stays_on_the_host_that_was_asked() {
+async fn location_is_rewritten_for_proxy_requests() {
     let (upstream, sidekey) = redirecting("").await;
     let location = format!("{}/v2/next", upstream.url());
     upstream.next(answer(302, "Location", &location));
@@ -44,7 +45,7 @@ async fn through_a_proxy_setting_it_stays_on_the_host_that_was_asked() {
 }
 
 #[tokio::test]
-async fn what_leads_elsewhere_and_what_no_redirect_is_stays_as_it_is() {
+async fn location_outside_upstream_is_unchanged() {
     let (upstream, sidekey) = redirecting("").await;
     let inside = format!("{}/v2/next", upstream.url());
     let outside = format!("{}/v3/next", upstream.url());
@@ -61,7 +62,7 @@ async fn what_leads_elsewhere_and_what_no_redirect_is_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn it_can_be_switched_off() {
+async fn location_rewriting_can_be_disabled() {
     let (upstream, sidekey) = redirecting(", rewrite_location: false").await;
     let inside = format!("{}/v2/next", upstream.url());
     upstream.next(answer(302, "Location", &inside));
@@ -69,7 +70,7 @@ async fn it_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn curl_follows_to_the_end_with_the_credential_in_every_request() {
+async fn location_redirects_are_followed_by_curl_with_credential() {
     let (upstream, sidekey) = redirecting("").await;
     upstream.next(answer(302, "Location", &format!("{}/v2/second", upstream.url())));
     upstream.next(answer(307, "Location", "/v2/third?x"));

@@ -1,28 +1,29 @@
-//! Every way in at once: one upstream behind one Sidekey, and how curl is told to come by each.
+//! Every kind of ingress at once: one upstream behind one Sidekey, and curl's options for each.
 
 use std::fs::read_to_string;
 
 use super::connect::ca_for;
 use crate::harness::{Pki, Sidekey};
 
-/// A way in, as curl takes it.
+/// One kind of ingress, with curl's options for it.
 pub struct Way {
     pub name: &'static str,
-    /// What stands before a path of the upstream.
+    /// The URL prefix of the upstream's paths.
     pub base: String,
     /// Lines of curl's configuration.
     pub options: Vec<String>,
     pub http2: bool,
-    /// What stands before a path of the upstream in a `Location` that leads back to Sidekey; `None` where it stays as it is.
+    /// The prefix of the upstream's paths in a rewritten `Location`; `None` if `Location` is not rewritten.
     pub location: Option<&'static str>,
 }
 
-/// The service `api` with the upstream `https://localhost:PORT`, the bearer token `t0ken`, and every way that leads to it.
+/// A Sidekey with a service `api` (upstream `https://localhost:PORT`, bearer token `t0ken`) and every kind of
+/// ingress.
 pub async fn started(pki: &Pki, upstream: &str, protocol: &str) -> Sidekey {
     started_with(pki, "localhost", upstream, &format!("protocol: {protocol}")).await
 }
 
-/// The same for an upstream on another host, with another key.
+/// Like [`started`], for an upstream on another host, with further keys of the service.
 pub async fn started_with(pki: &Pki, host: &str, upstream: &str, more: &str) -> Sidekey {
     let (cert, key) = ca_for(host).await;
     let files = pki.server_files(&["localhost"]);
@@ -54,12 +55,12 @@ services:
         .await
 }
 
-/// The listener with TLS.
+/// The URL of the listener with TLS.
 pub fn tls_url(sidekey: &Sidekey) -> String {
     format!("https://localhost:{}", sidekey.shared_addresses()[1].rsplit(':').next().unwrap())
 }
 
-/// All of them.
+/// Every kind of ingress.
 pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
     let option = |name: &str, value: &str| format!("{name} = \"{value}\"");
     let file = |name: &str| sidekey.dir().join(name).to_str().unwrap().to_owned();
@@ -74,7 +75,7 @@ pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
         name,
         base: base.to_owned(),
         options: options.iter().map(|&line| line.to_owned()).collect(),
-        // In the clear, `http2` offers an upgrade, which nobody takes up.
+        // Without TLS, curl's `http2` offers an upgrade to h2c, which Sidekey ignores.
         http2: options.contains(&prior) || options.contains(&h2) && base.starts_with("https:"),
         location,
     };

@@ -1,4 +1,4 @@
-//! Callers that speak TLS to Sidekey: a listener's certificate, theirs, and files that change.
+//! TLS listeners: certificates, client certificates, and their reload.
 
 use std::fs::read_to_string;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::harness::{Curl, Pki, Sidekey, Upstream, assert_eventually};
 use crate::suite::http::setup::{PATIENCE, Wire};
 
-/// A service `api` behind a listener with a certificate for `localhost`, in `$DIR/cert.pem` and `$DIR/key.pem`.
+/// A Sidekey whose listener has a certificate for `localhost`, in `$DIR/cert.pem` and `$DIR/key.pem`.
 async fn behind_tls(pki: &Pki, upstream: &Upstream, more: &str) -> Sidekey {
     let files = pki.server_files(&["localhost"]);
     let config = format!(
@@ -22,7 +22,7 @@ services: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }} }
         upstream.url()
     );
     let config = Sidekey::configured(&config).file("ca.pem", &pki.ca_pem());
-    // The files must be there before it is started, and where `$DIR` is.
+    // The files must exist before the start.
     config
         .file("cert.pem", &read_to_string(files.certificate).unwrap())
         .file("key.pem", &read_to_string(files.key).unwrap())
@@ -35,7 +35,7 @@ fn url(sidekey: &Sidekey) -> String {
 }
 
 #[tokio::test]
-async fn curl_calls_over_tls_and_speaks_either_version_by_alpn() {
+async fn tls_listener_serves_curl_with_either_http_version() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let ca = pki.ca_file();
@@ -52,7 +52,7 @@ async fn curl_calls_over_tls_and_speaks_either_version_by_alpn() {
 }
 
 #[tokio::test]
-async fn a_caller_without_the_certificate_that_is_asked_for_gets_nothing() {
+async fn tls_listener_requires_configured_client_certificate() {
     let (pki, other, upstream) = (Pki::new(), Pki::new(), Upstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, ", client_ca: $DIR/ca.pem").await;
     let (own, foreign) = (pki.server_files(&["app"]), other.server_files(&["app"]));
@@ -80,7 +80,7 @@ async fn a_caller_without_the_certificate_that_is_asked_for_gets_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_tls_is_closed_cleanly_and_never_answered_in_the_clear() {
+async fn tls_listener_closes_plain_http_without_response() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let mut wire = Wire::to(&sidekey).await;
@@ -94,18 +94,18 @@ async fn what_is_not_tls_is_closed_cleanly_and_never_answered_in_the_clear() {
 }
 
 #[tokio::test]
-async fn a_caller_that_says_nothing_does_not_hold_a_place_for_ever() {
+async fn tls_listener_limits_the_handshake_time() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let mut stream = TcpStream::connect(sidekey.address()).await.unwrap();
     stream.write_all(&[0x16]).await.unwrap();
     let mut answer = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer));
-    assert!(closed.await.expect("the handshake is not waited for without end").is_ok());
+    assert!(closed.await.expect("the handshake has a timeout").is_ok());
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
+async fn tls_listener_reloads_valid_certificate_only() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let (next, ca) = (Pki::new(), pki.ca_file());
@@ -130,7 +130,7 @@ async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_service_s_own_listener_speaks_tls_too() {
+async fn tls_listener_of_a_single_service_works() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let files = pki.server_files(&["localhost"]);
     let services = format!(

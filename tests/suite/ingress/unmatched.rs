@@ -1,4 +1,4 @@
-//! Requests that are led nowhere: who is told what, and that they are seen.
+//! Requests that match no service, and rejected ones: the error response, the metrics and the access log.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -14,7 +14,7 @@ async fn ask(client: &mut Connection) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn the_names_of_services_are_for_callers_on_this_machine() {
+async fn unmatched_request_lists_services_for_local_callers_only() {
     let upstream = Upstream::plain().await;
     let service = format!("{{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
     let config = format!(
@@ -36,16 +36,16 @@ services: {{ billing: {service}, crm: {service} }}
     assert_eq!(ask(&mut outside).await.get("services"), None);
 }
 
-/// An address of this machine that is not loopback: the one that it would call others from.
+/// An address of this machine other than loopback: the source address of outgoing connections.
 fn outer_address() -> IpAddr {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    // Sends nothing.
+    // Connecting a UDP socket sends nothing.
     socket.connect("192.0.2.1:9").expect("a network interface besides loopback");
     socket.local_addr().unwrap().ip()
 }
 
 #[tokio::test]
-async fn only_a_request_that_matches_nothing_is_told_what_there_is() {
+async fn forbidden_request_does_not_list_services() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let answer = Call::new("TRACE", sidekey.url("/api/x")).send().await;
@@ -53,7 +53,7 @@ async fn only_a_request_that_matches_nothing_is_told_what_there_is() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_counted_and_in_the_access_log() {
+async fn rejected_request_is_counted_and_in_the_access_log() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     for (bytes, status, service, method, path, reason) in [
@@ -69,7 +69,7 @@ async fn what_is_refused_is_counted_and_in_the_access_log() {
         client.send(bytes).await;
         assert_eq!(client.response().await.status, status, "{bytes}");
         assert!((count().await - before - 1.0).abs() < 0.1, "{bytes}");
-        // Read by another thread of this test, which may be behind.
+        // Counted and logged after the response is sent.
         assert_eventually(Duration::from_secs(10), bytes, async || {
             sidekey.events().into_iter().filter(|event| event["target"] == "sidekey::access").any(|event| {
                 event["url.path"] == path

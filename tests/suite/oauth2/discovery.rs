@@ -1,4 +1,4 @@
-//! `issuer` in place of `token_url`: what its metadata may say, and what is not believed.
+//! `issuer` instead of `token_url`: metadata documents that are accepted, and those that are rejected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ fn service(issuer: &str) -> String {
 }
 
 #[tokio::test]
-async fn metadata_is_read_where_rfc_8414_has_it_too_and_kept() {
+async fn discovery_finds_rfc_8414_metadata_and_caches_it() {
     let endpoint = TokenEndpoint::plain().await;
     endpoint.always(crate::harness::TokenAnswer::issue(2));
     let server = Upstream::plain().await;
@@ -37,7 +37,7 @@ async fn metadata_is_read_where_rfc_8414_has_it_too_and_kept() {
 }
 
 #[tokio::test]
-async fn metadata_is_read_again_when_the_endpoint_fails_and_the_old_one_serves_meanwhile() {
+async fn discovery_refetches_metadata_if_the_endpoint_fails() {
     let (old, new) = (TokenEndpoint::plain().await, TokenEndpoint::plain().await);
     let server = Upstream::plain().await;
     let issuer = server.url();
@@ -53,12 +53,16 @@ async fn metadata_is_read_again_when_the_endpoint_fails_and_the_old_one_serves_m
     old.always(crate::harness::TokenAnswer::html(503));
     let sidekey = Sidekey::serving(&service(&issuer)).start().await;
     sidekey.ready().await;
-    assert_eq!((old.request_count(), new.request_count()), (2, 1), "the second went where the first did");
+    assert_eq!(
+        (old.request_count(), new.request_count()),
+        (2, 1),
+        "the second request used the old metadata"
+    );
     assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
-async fn no_secret_goes_where_a_false_document_points() {
+async fn discovery_rejects_untrustworthy_metadata() {
     let endpoint = TokenEndpoint::plain().await;
     let url = endpoint.url();
     for (answer, said) in [
@@ -78,12 +82,12 @@ async fn no_secret_goes_where_a_false_document_points() {
         let logged = async || sidekey.log().contains(said);
         assert_eventually(PATIENCE, said, logged).await;
     }
-    // As it should be but for the endpoint, which is not on this machine and not TLS.
+    // Valid except for the endpoint, which is neither on this machine nor TLS.
     let server = Upstream::plain().await;
     let document = json!({ "issuer": server.url(), "token_endpoint": "http://login.example/token" });
     server.always(Answer::json(&document));
     let sidekey = Sidekey::serving(&service(&server.url())).start().await;
     let logged = async || sidekey.log().contains("the token endpoint it names cannot be used");
-    assert_eventually(PATIENCE, "a plain endpoint is refused", logged).await;
+    assert_eventually(PATIENCE, "a plain endpoint is rejected", logged).await;
     assert_eq!(endpoint.request_count(), 0);
 }

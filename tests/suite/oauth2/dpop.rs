@@ -1,4 +1,5 @@
-//! Tokens that are bound to a key (RFC 9449): the proof with the token request and with every request that uses the token.
+//! DPoP (RFC 9449): tokens bound to a key, with a proof in the token request and in every request that uses
+//! the token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +33,7 @@ fn bound() -> TokenAnswer {
 }
 
 #[tokio::test]
-async fn every_request_has_a_proof_of_its_own_and_a_callers_is_not_passed_on() {
+async fn dpop_each_request_has_its_own_proof() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(bound());
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
@@ -60,7 +61,7 @@ async fn every_request_has_a_proof_of_its_own_and_a_callers_is_not_passed_on() {
 }
 
 #[tokio::test]
-async fn the_endpoints_nonce_is_taken_up_with_one_more_request() {
+async fn dpop_token_request_is_retried_with_nonce_once() {
     let upstream = Upstream::plain().await;
     let endpoint = TokenEndpoint::plain().await;
     let issued = Arc::new(AtomicUsize::new(0));
@@ -77,11 +78,11 @@ async fn the_endpoints_nonce_is_taken_up_with_one_more_request() {
     let _sidekey = Sidekey::serving(&config).start_ready().await;
     let again = async || issued.load(Ordering::Relaxed) >= 2;
     assert_eventually(PATIENCE, "the token is renewed", again).await;
-    assert_eq!(endpoint.request_count(), issued.load(Ordering::Relaxed) + 1, "the nonce is asked for once");
+    assert_eq!(endpoint.request_count(), issued.load(Ordering::Relaxed) + 1, "one retry for the nonce");
 }
 
 #[tokio::test]
-async fn an_endpoint_that_always_wants_another_nonce_is_asked_twice_and_then_left_alone() {
+async fn dpop_token_endpoint_with_endless_nonces_is_asked_twice() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.server().answer_with(|_| {
         let body = json!({ "error": "use_dpop_nonce" }).to_string();
@@ -95,7 +96,7 @@ async fn an_endpoint_that_always_wants_another_nonce_is_asked_twice_and_then_lef
 }
 
 #[tokio::test]
-async fn a_token_of_the_wrong_type_is_not_used() {
+async fn dpop_token_of_wrong_type_is_rejected() {
     let (upstream, endpoint, other) =
         (Upstream::plain().await, TokenEndpoint::plain().await, TokenEndpoint::plain().await);
     other.always(bound());
@@ -110,7 +111,7 @@ async fn a_token_of_the_wrong_type_is_not_used() {
     assert_eq!(upstream.request_count(), 0);
 }
 
-/// What a resource server says that wants a nonce in proofs (RFC 9449 §9).
+/// The response of a resource server that requires a nonce in proofs (RFC 9449 §9).
 fn wants_nonce(nonce: &str) -> Answer {
     Answer::status(401)
         .header("WWW-Authenticate", "DPoP error=\"use_dpop_nonce\"")
@@ -122,7 +123,7 @@ async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_nonce_that_the_upstream_wants_costs_one_replay_and_no_token() {
+async fn dpop_upstream_nonce_causes_one_retry_and_no_refresh() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(bound());
     let wanted = Arc::new(AtomicUsize::new(1));
@@ -139,9 +140,9 @@ async fn a_nonce_that_the_upstream_wants_costs_one_replay_and_no_token() {
     let sidekey = Sidekey::serving(&config).start_ready().await;
     for (path, sent) in [("/api/first", 2), ("/api/second", 3)] {
         assert_eq!(sidekey.get(path).await.text(), "granted");
-        assert_eq!(upstream.request_count(), sent, "the nonce is asked for once");
+        assert_eq!(upstream.request_count(), sent, "one retry for the nonce");
     }
-    // Another one, in the middle of requests with a body.
+    // Another nonce, in the middle of requests with a body.
     wanted.store(2, Ordering::Relaxed);
     for length in [10_000, 10] {
         let response = Call::post(sidekey.url("/api/upload"), "x".repeat(length)).send().await;
@@ -158,7 +159,7 @@ async fn a_nonce_that_the_upstream_wants_costs_one_replay_and_no_token() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_always_wants_another_nonce_is_asked_twice_and_its_401_passed_on() {
+async fn dpop_upstream_with_endless_nonces_gets_one_retry() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(bound());
     upstream.answer_with(|_| wants_nonce(&format!("r-{}", fastrand::u64(..))).body("no"));
@@ -174,13 +175,13 @@ async fn an_upstream_that_always_wants_another_nonce_is_asked_twice_and_its_401_
 }
 
 #[tokio::test]
-async fn a_nonce_that_no_proof_can_hold_is_not_taken_up() {
+async fn dpop_invalid_nonce_is_ignored() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(bound());
     upstream.answer_with(|_| wants_nonce("a \\ \"b\""));
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
-    // Like any 401 it may be the token's fault: once.
+    // Like any 401 it may mean a revoked token: one retry with a new one.
     for sent in [2, 3] {
         assert_eq!((sidekey.get("/api/x").await.status, upstream.request_count()), (401, sent));
     }
@@ -188,7 +189,7 @@ async fn a_nonce_that_no_proof_can_hold_is_not_taken_up() {
 }
 
 #[tokio::test]
-async fn a_real_provider_and_a_real_api_believe_the_proofs_nonces_included() {
+async fn dpop_proofs_are_accepted_by_oidc_provider() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let (api, url, ca) = (oidc.api_url(), oidc.token_url(), pki.ca_file());
@@ -200,8 +201,13 @@ async fn a_real_provider_and_a_real_api_believe_the_proofs_nonces_included() {
         oidc.file("private.pem")
     );
     let sidekey = Sidekey::serving(&config).start_ready().await;
-    assert_eq!(oidc.log().matches("POST /token").count(), 2, "once to learn the nonce: {}", oidc.log());
-    // The first answer of the API brings its nonce.
+    assert_eq!(
+        oidc.log().matches("POST /token").count(),
+        2,
+        "the first request learns the nonce: {}",
+        oidc.log()
+    );
+    // The API's first response has its nonce.
     sidekey.get("/api/x").await;
     for _ in 0..3 {
         let response = sidekey.get("/api/x?a=b").await;

@@ -1,5 +1,6 @@
-//! Ten thousand sidecars over a day, against one identity provider: what the schedule alone does to it. No clock, no
-//! network; chance has a seed, so the numbers are the same in every run. `cargo test fleet -- --nocapture` prints them.
+//! Simulation of the refresh schedule: ten thousand sidecars over a day, and one identity provider. No clock
+//! and no network; the random numbers have a seed, so that each run has the same result. `cargo test fleet --
+//! --nocapture` prints it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,9 +19,9 @@ type Millis = u64;
 
 /// The identity provider.
 struct Provider {
-    /// From when to when every request fails.
+    /// Start and end, in seconds, of the time in which every request fails.
     outage: Option<(u64, u64)>,
-    /// What it says while it is down.
+    /// `Retry-After` during the outage.
     retry_after: Option<Duration>,
     /// Token requests in each second.
     requests: Vec<u32>,
@@ -36,13 +37,13 @@ struct Sidecar {
 
 struct Outcome {
     requests: Vec<u32>,
-    /// How many sidecars were without a token for a while.
+    /// Number of sidecars that were without a token for a while.
     late: u32,
-    /// When the last sidecar had a token again after the outage.
+    /// Second at which the last sidecar had a token again after the outage.
     recovered: u64,
 }
 
-/// Runs a day. Sidecar `n` makes its first request at `start(n)` seconds.
+/// Simulates a day. Each sidecar makes its first request at `start(random)` seconds.
 fn day(
     start: impl Fn(&mut Rng) -> f64,
     outage: Option<(u64, u64)>,
@@ -114,28 +115,29 @@ fn load(what: &str, requests: &[u32]) -> Load {
     load
 }
 
-/// Seconds of the day, from and to.
+/// The part of the day between two seconds.
 fn between(requests: &[u32], from: u64, to: u64) -> &[u32] {
     &requests[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
 }
 
-/// What the provider gets if everyone renews at four fifths and nobody ever at the same time.
+/// Requests per second if every sidecar refreshes at four fifths of the lifetime, evenly spread.
 fn ideal() -> f64 {
     f64::from(SIDECARS) / (0.8 * LIFETIME.as_secs_f64())
 }
 
 #[test]
-fn steady_state_is_even() {
+fn refresh_schedule_steady_state_is_even() {
     let outcome = day(|random| random.f64() * 3600.0, None, None);
     let load = load("steady state", between(&outcome.requests, 2 * HOUR, DAY));
-    assert!((0.98..1.04).contains(&(load.mean / ideal())), "not more requests than the lifetime asks for");
-    // 79,200 seconds of a Poisson process with this mean have no busier second than mean + 7 standard deviations.
+    assert!((0.98..1.04).contains(&(load.mean / ideal())), "as many requests as the lifetime requires");
+    // 79,200 seconds of a Poisson process with this mean have no busier second than mean + 7 standard
+    // deviations.
     assert!(load.peak < load.mean + 7.0 * load.mean.sqrt());
     assert!(load.peak_of_ten < 3.0 * load.mean);
 }
 
 #[test]
-fn a_roll_out_wears_off() {
+fn refresh_schedule_spreads_out_a_roll_out() {
     let outcome = day(|random| random.f64() * 60.0, None, None);
     load("roll-out of all within a minute: first minute", between(&outcome.requests, 0, 60));
     let first = load("  first renewal", between(&outcome.requests, 2400, 3400));
@@ -150,7 +152,7 @@ fn a_roll_out_wears_off() {
 }
 
 #[test]
-fn an_outage_ends_without_a_herd() {
+fn refresh_schedule_recovers_from_outage_without_a_peak() {
     for (what, retry_after) in [("", None), (", Retry-After: 30", Some(Duration::from_secs(30)))] {
         let (from, to) = (10 * HOUR, 10 * HOUR + 600);
         let outcome = day(|random| random.f64() * 3600.0, Some((from, to)), retry_after);
@@ -163,15 +165,17 @@ fn an_outage_ends_without_a_herd() {
             outcome.recovered - to,
             outcome.late
         );
-        // In ten minutes a fifth of the sidecars come due. Each asks on average every half minute (full jitter up to a
-        // minute), after a handful of quick first tries: 2,100 / 30 = 70 a second at the end, 20 times the mean.
+        // In ten minutes a fifth of the sidecars come due. Each retries on average every half minute (full
+        // jitter up to a minute), after a handful of quick first tries: 2,100 / 30 = 70 a second at the end,
+        // 20 times the mean.
         assert!(during.peak_of_ten < 25.0 * before.mean);
-        // Nobody speeds up when it comes back, so the end is no busier than the outage itself.
+        // No sidecar retries faster when the provider recovers, so the end is no busier than the outage
+        // itself.
         assert!(after.peak_of_ten < 1.1 * during.peak_of_ten);
-        // Those who waited are renewed together once, and the jitter takes them apart.
+        // The sidecars that waited are refreshed together once; the jitter spreads them out.
         assert!(wave.peak_of_ten < 6.0 * before.mean);
         assert!(outcome.recovered - to <= 66, "the longest step of the back-off");
-        // Renewed at four fifths, a token outlives ten minutes: 12 minutes are left, less the jitter.
+        // Refreshed at four fifths, a token outlives ten minutes: 12 minutes are left, minus the jitter.
         assert!(outcome.late < u32::from(SIDECARS / 100));
     }
 }

@@ -1,4 +1,4 @@
-//! A 401 from the upstream: the token is refreshed once, and the request sent once more where nothing of it is lost.
+//! `replay_on_401`: the token is refreshed once, and the request is retried if all of it is still buffered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,21 +9,21 @@ use crate::harness::{
     Answer, Call, Gate, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
 };
 
-/// An upstream that takes the live tokens of an endpoint only, and Sidekey in between with the first of them.
-async fn guarded(auth: &str, more: &str) -> (Upstream, TokenEndpoint, Sidekey) {
+/// An upstream that accepts the endpoint's live tokens only, the endpoint, and a ready Sidekey.
+async fn sidekey_with_guarded(auth: &str, more: &str) -> (Upstream, TokenEndpoint, Sidekey) {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     upstream.answer_with(endpoint.guard());
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, auth, more)).start_ready().await;
     (upstream, endpoint, sidekey)
 }
 
-/// Takes all tokens back; a moment after the last refresh, which with an interval of 1 ms is long enough for the next.
+/// Revokes all tokens, later than a `min_refresh_interval` of 1 ms after the last refresh.
 async fn revoke(endpoint: &TokenEndpoint) {
     tokio::time::sleep(Duration::from_millis(5)).await;
     endpoint.revoke_all();
 }
 
-/// How often the upstream got `Authorization: Bearer TOKEN`.
+/// Number of requests with `Authorization: Bearer TOKEN`.
 fn sent(upstream: &Upstream, token: &str) -> usize {
     let value = format!("Bearer {token}");
     upstream.requests().iter().filter(|request| request.header("authorization") == Some(&value)).count()
@@ -34,8 +34,8 @@ async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_replaced_and_the_caller_notices_nothing() {
-    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+async fn retry_on_401_replaces_revoked_token_transparently() {
+    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     for method in ["GET", "DELETE"] {
         revoke(&endpoint).await;
         assert_eq!(Call::new(method, sidekey.url("/api/x?a=1")).send().await.text(), "granted");
@@ -56,7 +56,7 @@ async fn a_revoked_token_is_replaced_and_the_caller_notices_nothing() {
 }
 
 #[tokio::test]
-async fn retry_that_outlives_its_service_brings_no_series_back() {
+async fn retry_on_401_of_removed_service_restores_no_series() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let configuration = |name: &str| {
         let services = service(name, &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
@@ -81,7 +81,7 @@ async fn retry_that_outlives_its_service_brings_no_series_back() {
 }
 
 #[tokio::test]
-async fn what_is_sent_again_finds_its_way_past_a_url_that_takes_no_connection() {
+async fn retry_on_401_works_with_failover() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     upstream.answer_with(endpoint.guard());
     let nobody = RefusingPort::new();
@@ -103,8 +103,8 @@ async fn what_is_sent_again_finds_its_way_past_a_url_that_takes_no_connection() 
 }
 
 #[tokio::test]
-async fn a_chunked_body_and_one_that_comes_after_its_head_are_replayed_whole() {
-    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+async fn retry_on_401_resends_chunked_and_delayed_bodies() {
+    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     for (head, body) in [
         ("Content-Length: 5", "hello"),
         ("Transfer-Encoding: chunked", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Sum: 1\r\n\r\n"),
@@ -122,15 +122,15 @@ async fn a_chunked_body_and_one_that_comes_after_its_head_are_replayed_whole() {
         for request in &requests[requests.len() - 2..] {
             assert_eq!(request.body, b"hello");
         }
-        // What follows on the same connection is not taken for a part of it.
+        // The next request on the same connection is read as a request.
         connection.send("GET /api/next HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert_eq!(connection.response().await.text(), "granted");
     }
 }
 
 #[tokio::test]
-async fn a_thousand_simultaneous_401s_are_one_token_request() {
-    let (_upstream, endpoint, sidekey) = guarded("", "").await;
+async fn retry_on_401_of_1000_requests_is_one_token_request() {
+    let (_upstream, endpoint, sidekey) = sidekey_with_guarded("", "").await;
     revoke(&endpoint).await;
     let calls: Vec<_> = (0..1000)
         .map(|_| {
@@ -145,7 +145,7 @@ async fn a_thousand_simultaneous_401s_are_one_token_request() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_always_says_401_drives_one_token_request_per_interval() {
+async fn retry_on_401_honours_min_refresh_interval() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     upstream
         .always(Answer::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"));
@@ -154,15 +154,15 @@ async fn an_upstream_that_always_says_401_drives_one_token_request_per_interval(
     for _ in 0..50 {
         let response = sidekey.get("/api/").await;
         assert_eq!((response.status, response.text().as_str()), (401, "no"));
-        assert_eq!(response.sidekey_error(), None, "it is the upstream's own");
+        assert_eq!(response.sidekey_error(), None, "it is the upstream's response");
     }
     assert_eq!(endpoint.request_count(), 2);
-    assert_eq!(upstream.request_count(), 51, "one replay, and then none");
+    assert_eq!(upstream.request_count(), 51, "one retry, and then none");
     assert_eq!(replays(&sidekey, "unauthorized").await, Some(1.0));
 }
 
 #[tokio::test]
-async fn a_403_and_a_scope_that_does_not_suffice_are_passed_on() {
+async fn retry_on_401_ignores_403_and_insufficient_scope() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     for (status, challenge) in [
@@ -177,8 +177,8 @@ async fn a_403_and_a_scope_that_does_not_suffice_are_passed_on() {
 }
 
 #[tokio::test]
-async fn a_late_401_for_an_old_token_refreshes_nothing_and_is_replayed_with_the_new() {
-    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+async fn retry_on_401_for_old_token_uses_the_current_one() {
+    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     let gate = Gate::closed();
     upstream.next(Answer::status(401).held_by(&gate));
     let url = sidekey.url("/api/slow");
@@ -194,8 +194,8 @@ async fn a_late_401_for_an_old_token_refreshes_nothing_and_is_replayed_with_the_
 }
 
 #[tokio::test]
-async fn a_body_that_streams_or_outgrows_the_buffer_is_not_replayed_but_the_token_is_new_for_the_next() {
-    let (upstream, endpoint, sidekey) = guarded("min_refresh_interval: 1ms,", "").await;
+async fn retry_on_401_needs_a_body_that_fits_the_buffer() {
+    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     revoke(&endpoint).await;
     let response = Call::new("POST", sidekey.url("/api/")).body("x".repeat(200_000)).send().await;
     assert_eq!(response.status, 401);
@@ -213,8 +213,8 @@ async fn a_body_that_streams_or_outgrows_the_buffer_is_not_replayed_but_the_toke
 }
 
 #[tokio::test]
-async fn where_replaying_is_off_the_401_is_passed_on_and_the_token_refreshed() {
-    let (upstream, endpoint, sidekey) = guarded("", "replay_on_401: false,").await;
+async fn retry_on_401_disabled_passes_401_and_refreshes() {
+    let (upstream, endpoint, sidekey) = sidekey_with_guarded("", "replay_on_401: false,").await;
     revoke(&endpoint).await;
     assert_eq!(sidekey.get("/api/").await.status, 401);
     assert_eq!(upstream.request_count(), 1);
@@ -224,20 +224,20 @@ async fn where_replaying_is_off_the_401_is_passed_on_and_the_token_refreshed() {
 }
 
 #[tokio::test]
-async fn where_no_new_token_comes_in_time_the_401_is_passed_on() {
-    let (_upstream, endpoint, sidekey) = guarded("", "token_wait: 200ms,").await;
+async fn retry_on_401_passes_401_if_no_new_token_comes_in_time() {
+    let (_upstream, endpoint, sidekey) = sidekey_with_guarded("", "token_wait: 200ms,").await;
     revoke(&endpoint).await;
     endpoint.stall();
     assert_eq!(sidekey.get("/api/").await.status, 401);
     endpoint.come_up();
-    let (_upstream, endpoint, sidekey) = guarded("", "").await;
+    let (_upstream, endpoint, sidekey) = sidekey_with_guarded("", "").await;
     revoke(&endpoint).await;
     endpoint.go_down();
-    assert_eq!(sidekey.get("/api/").await.status, 401, "at once: the token request failed");
+    assert_eq!(sidekey.get("/api/").await.status, 401, "immediately: the token request failed");
 }
 
 #[tokio::test]
-async fn the_first_answer_leaves_nothing_behind_whatever_its_body_is() {
+async fn retry_on_401_discards_any_body_of_the_first_response() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let config = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
@@ -262,7 +262,7 @@ async fn the_first_answer_leaves_nothing_behind_whatever_its_body_is() {
 }
 
 #[tokio::test]
-async fn a_static_credential_is_never_replayed() {
+async fn retry_on_401_does_not_apply_to_static_credentials() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::status(401).body("no"));
     let config = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n", upstream.url());
@@ -273,7 +273,7 @@ async fn a_static_credential_is_never_replayed() {
 }
 
 #[tokio::test]
-async fn a_thousand_requests_in_flight_at_expiry_are_one_token_request() {
+async fn expiry_with_1000_requests_in_flight_is_one_token_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(TokenAnswer::issue(3));
     endpoint.always(TokenAnswer::issue(3600));

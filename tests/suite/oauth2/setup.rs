@@ -1,14 +1,14 @@
-//! What tests of OAuth2 services begin with.
+//! Shared set-up of the tests of OAuth2 services.
 
 use std::time::Duration;
 
 use crate::harness::{Response, TokenEndpoint, Upstream};
 
-/// Nothing that these tests wait for takes this long unless something hangs.
+/// Limit of each wait: nothing here takes this long unless something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One service in front of this upstream, with a token from this endpoint. `auth` and `more` are further keys of the
-/// credential and of the service, each with a comma after it.
+/// The configuration of one service with this upstream and token endpoint. `auth` and `more` are further keys
+/// of the credential and of the service, each with a comma after it.
 pub fn service(name: &str, upstream: &Upstream, endpoint: &TokenEndpoint, auth: &str, more: &str) -> String {
     format!(
         "{name}: {{ {more} upstream: '{}', auth: {{ {auth} type: oauth2, grant_type: client_credentials, \
@@ -18,7 +18,7 @@ pub fn service(name: &str, upstream: &Upstream, endpoint: &TokenEndpoint, auth: 
     )
 }
 
-/// Seconds in the `Retry-After` of Sidekey's own «no credential».
+/// Asserts that the response is Sidekey's `credential_unavailable`; returns the seconds in its `Retry-After`.
 #[track_caller]
 pub fn no_credential(response: &Response) -> u64 {
     assert_eq!(response.status, 503, "{}", response.text());

@@ -1,4 +1,4 @@
-//! `state`: what outlives the process.
+//! `state`: tokens that are kept on disk over a restart.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use crate::harness::{Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert
 
 const KEY: &str = "CANARY-key-of-the-state-folder-0123456789";
 
-/// One service whose access tokens are kept in this folder.
+/// A configuration with one service whose access tokens are kept in this folder.
 fn config(upstream: &Upstream, endpoint: &TokenEndpoint, dir: &Path, key: &str) -> String {
     format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\n\
@@ -28,7 +28,7 @@ fn state_files(dir: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn a_restart_uses_the_token_at_hand_and_makes_no_token_request() {
+async fn state_restart_reuses_the_stored_token() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     upstream.answer_with(endpoint.guard());
     endpoint.always(TokenAnswer::issue(3600));
@@ -51,7 +51,7 @@ async fn a_restart_uses_the_token_at_hand_and_makes_no_token_request() {
 }
 
 #[tokio::test]
-async fn another_client_secret_is_another_token() {
+async fn state_is_not_used_with_another_client_secret() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     let config = config(&upstream, &endpoint, &folder.path().join("state"), KEY);
@@ -61,7 +61,7 @@ async fn another_client_secret_is_another_token() {
 }
 
 #[tokio::test]
-async fn another_key_is_said_and_the_old_file_is_set_aside() {
+async fn state_file_of_another_key_is_reported_and_set_aside() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     let dir = folder.path().join("state");
@@ -81,7 +81,7 @@ async fn another_key_is_said_and_the_old_file_is_set_aside() {
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_the_token_request_under_way_and_for_its_file() {
+async fn state_shutdown_waits_for_pending_token_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     let config = config(&upstream, &endpoint, &folder.path().join("state"), KEY);
@@ -96,11 +96,11 @@ async fn a_shutdown_waits_for_the_token_request_under_way_and_for_its_file() {
     gate.open();
     assert!(sidekey.ended().await.success());
     Sidekey::configured(&config).start_ready().await;
-    assert_eq!(endpoint.requests().len(), 1, "what was issued in the last moment was kept");
+    assert_eq!(endpoint.requests().len(), 1, "the token issued during the shutdown was stored");
 }
 
 #[tokio::test]
-async fn a_folder_that_others_may_enter_is_a_start_failure_that_says_what_to_do() {
+async fn state_folder_open_to_others_fails_the_start() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -111,7 +111,7 @@ async fn a_folder_that_others_may_enter_is_a_start_failure_that_says_what_to_do(
     assert!(endpoint.requests().is_empty());
 }
 
-/// How large the files may become that it writes, from now on (`bytes`, or `unlimited`).
+/// Limits the size of the files that the process writes (`bytes`, or `unlimited`).
 fn limit_file_size(sidekey: &Sidekey, bytes: &str) {
     let limit = format!("--fsize={bytes}:unlimited");
     let process = format!("--pid={}", sidekey.process_id());
@@ -120,7 +120,7 @@ fn limit_file_size(sidekey: &Sidekey, bytes: &str) {
 }
 
 #[tokio::test]
-async fn a_folder_without_room_is_said_once_tokens_go_on_and_are_written_when_there_is_some() {
+async fn state_write_failure_is_logged_once_and_recovers() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     upstream.answer_with(endpoint.guard());
     endpoint.always(TokenAnswer::issue(2));
@@ -141,7 +141,7 @@ async fn a_folder_without_room_is_said_once_tokens_go_on_and_are_written_when_th
         assert_eq!((files.len(), state_files(&dir, "new").len()), (1, 0));
         let before = fs::read(&files[0]).unwrap();
         assert!(!before.is_empty());
-        // The tokens in use are newer and newer ones, and the file stays what it was.
+        // New tokens are in use, and the file is unchanged.
         endpoint.received(endpoint.request_count() + 2).await;
         assert_eq!(sidekey.get("/api/").await.text(), "granted");
         assert_eq!(fs::read(&files[0]).unwrap(), before);
@@ -150,7 +150,7 @@ async fn a_folder_without_room_is_said_once_tokens_go_on_and_are_written_when_th
 
         limit_file_size(&sidekey, "unlimited");
         let at_last = || sidekey.log().matches("state file written: ").count() == episode;
-        assert_eventually(PATIENCE, "it is written, and said to be", async || at_last()).await;
+        assert_eventually(PATIENCE, "it is written, and logged", async || at_last()).await;
         assert_ne!(fs::read(&files[0]).unwrap(), before);
         assert_eq!(state_files(&dir, "broken-"), Vec::<PathBuf>::new());
     }

@@ -1,8 +1,8 @@
-//! `kill -9` in a loop, with a provider that revokes the whole grant when a refresh token comes twice.
+//! `kill -9` in a loop, with a provider that revokes the whole grant if a refresh token is used twice.
 //!
-//! Whatever access token was ever used, the refresh token that came with it is on disk: so the grant outlives every kill that
-//! comes after. The one window that no client can close is between the provider's answer and the write; a kill there is
-//! not made here (docs/SECURITY.md).
+//! Before an access token is used, the refresh token that came with it is on disk. So the grant survives
+//! every later kill. The one window that no client can close is between the provider's response and the
+//! write; a kill there is not tested (docs/SECURITY.md).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::harness::{Answer, Request, Sidekey, Upstream};
 
 const ROUNDS: usize = 20;
 
-/// Takes each refresh token once.
+/// An identity provider that accepts each refresh token once.
 #[derive(Default)]
 struct Provider {
     issued: AtomicUsize,
@@ -44,7 +44,7 @@ impl Provider {
 }
 
 #[tokio::test]
-async fn the_grant_outlives_every_kill() {
+async fn state_grant_survives_sigkill() {
     let (upstream, login) = (Upstream::plain().await, Upstream::plain().await);
     let provider = Arc::new(Provider::default());
     let answering = provider.clone();

@@ -1,5 +1,6 @@
-//! Identity providers stamp tokens with whole seconds, so a token may end up to a second before `expires_in` has
-//! passed. Found with oidc-provider: of its five-second tokens some were sent when they had expired.
+//! Identity providers stamp tokens with whole seconds, so a token may expire up to a second before
+//! `expires_in` has passed. Found with oidc-provider: some of its five-second tokens were sent after they had
+//! expired.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::harness::{Sidekey, TokenAnswer, TokenEndpoint, Upstream, fraction_of_second};
 
-/// Where such a token loses most: requested late in a second, it is nearly a second old when it is new.
+/// The worst case: requested late in a second, the token is nearly a second old when it is issued.
 async fn late_in_a_second() {
     let late = Duration::from_millis(800);
     sleep(late.checked_sub(fraction_of_second()).unwrap_or_default()).await;
@@ -31,20 +32,20 @@ api:
 }
 
 #[tokio::test]
-async fn is_renewed_before_its_earliest_end() {
+async fn token_is_refreshed_before_its_earliest_expiry() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = started_late_in_a_second(&upstream, &login).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     while login.request_count() < 3 {
         let response = sidekey.get("/api/x").await;
         assert_eq!(response.status, 200, "{}", response.text());
-        assert!(Instant::now() < deadline, "a token of three seconds is renewed in time");
+        assert!(Instant::now() < deadline, "a token of three seconds is refreshed in time");
         sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[tokio::test]
-async fn is_not_sent_after_its_earliest_end() {
+async fn token_is_not_sent_after_its_earliest_expiry() {
     let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = started_late_in_a_second(&upstream, &login).await;
     login.go_down();
@@ -52,7 +53,7 @@ async fn is_not_sent_after_its_earliest_end() {
     loop {
         let response = sidekey.get("/api/x").await;
         match (response.status, response.sidekey_error()) {
-            (200, None) => assert!(Instant::now() < deadline, "the token ends"),
+            (200, None) => assert!(Instant::now() < deadline, "the token expires"),
             (503, Some("credential_unavailable")) => break,
             other => panic!("{other:?}: {}", response.text()),
         }

@@ -1,4 +1,4 @@
-//! Whatever a token endpoint answers, in the middle of ordinary life: the refresher goes on.
+//! Unusual token responses: invalid ones do not stop the refresher, and unusual valid ones are accepted.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use serde_json::json;
 use super::setup::{PATIENCE, service};
 use crate::harness::{Answer, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 
-/// Each odd answer with the reason it is counted under.
-fn odd_answers(elsewhere: &str) -> Vec<(&'static str, TokenAnswer)> {
+/// Invalid responses, each with the reason that it is counted as.
+fn invalid_responses(elsewhere: &str) -> Vec<(&'static str, TokenAnswer)> {
     let json = |status: u16, body: &str| {
         Answer::status(status).header("Content-Type", "application/json").body(body)
     };
@@ -55,10 +55,10 @@ fn odd_answers(elsewhere: &str) -> Vec<(&'static str, TokenAnswer)> {
 }
 
 #[tokio::test]
-async fn no_answer_stops_the_refresher() {
+async fn refresher_continues_after_any_invalid_response() {
     let (upstream, elsewhere) = (Upstream::plain().await, Upstream::plain().await);
     let (mut config, mut endpoints) = (String::new(), Vec::new());
-    for (index, (reason, odd)) in odd_answers(&elsewhere.url()).into_iter().enumerate() {
+    for (index, (reason, odd)) in invalid_responses(&elsewhere.url()).into_iter().enumerate() {
         let endpoint = TokenEndpoint::plain().await;
         endpoint.next(TokenAnswer::issue(1));
         endpoint.next(odd);
@@ -84,7 +84,7 @@ async fn no_answer_stops_the_refresher() {
 }
 
 #[tokio::test]
-async fn answers_in_another_dress_are_understood() {
+async fn unusual_valid_token_responses_are_accepted() {
     let upstream = Upstream::plain().await;
     let form = "access_token=form&expires_in=3600&token_type=bearer";
     let bearer = |extra: serde_json::Value| {

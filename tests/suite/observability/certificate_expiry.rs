@@ -1,4 +1,4 @@
-//! The metric that says when certificates end which Sidekey shows to others.
+//! The expiry metric of the certificates that Sidekey presents to others.
 
 use std::fs::read_to_string;
 
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 const METRIC: &str = "sidekey_certificate_expiry_timestamp_seconds";
 
-/// rcgen's certificates end on 4096-01-01.
+/// Expiry of rcgen's certificates: 4096-01-01.
 const END: f64 = 67_090_118_400.0;
 
 #[tokio::test]
-async fn every_certificate_that_is_shown_has_its_end_and_none_that_is_no_longer_configured() {
+async fn certificate_expiry_metric_follows_the_configuration() {
     let (pki, upstream) = (Pki::new(), Upstream::plain().await);
     let files = pki.server_files(&["localhost"]);
     let (client, client_key) = pki.client_pem("me");

@@ -1,4 +1,4 @@
-//! What is logged, in which form, and what is not.
+//! Log format, access log, and the absence of secrets and of dependencies' lines.
 
 use std::process::Command;
 
@@ -13,9 +13,9 @@ fn config(upstream: &Upstream, log: &str) -> String {
 }
 
 #[tokio::test]
-async fn json_where_nobody_watches_and_no_line_for_a_request() {
+async fn log_format_is_json_without_terminal() {
     let upstream = Upstream::plain().await;
-    // An empty variable is one that is not set.
+    // An empty variable counts as not set.
     let sidekey = Sidekey::configured(&config(&upstream, "")).env("RUST_LOG", "").start().await;
     sidekey.get("/api/?key=QUERY").await;
     sidekey.metrics().await;
@@ -25,7 +25,7 @@ async fn json_where_nobody_watches_and_no_line_for_a_request() {
 }
 
 #[tokio::test]
-async fn text_on_request() {
+async fn log_format_text() {
     let upstream = Upstream::plain().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("services.yaml");
@@ -40,7 +40,7 @@ async fn text_on_request() {
 }
 
 #[tokio::test]
-async fn an_access_line_has_what_is_needed_and_no_query() {
+async fn access_log_line_has_no_query_body_or_field() {
     let upstream = Upstream::plain().await;
     let sidekey = Sidekey::configured(&config(&upstream, "log: { access: true }")).start().await;
     Call::post(sidekey.url("/api/v1/x?key=QUERY"), "BODY").header("X-Field", "FIELD").send().await;
@@ -62,7 +62,7 @@ async fn an_access_line_has_what_is_needed_and_no_query() {
 }
 
 #[tokio::test]
-async fn no_dependency_ever_logs_a_line() {
+async fn log_has_no_lines_of_dependencies() {
     let upstream = Upstream::plain().await;
     let log = "log: { level: 'trace,hyper=trace,rustls=trace,pingora_core=trace' }";
     for filter in ["trace", "hyper=trace,reqwest=trace,pingora=trace,rustls=trace,h2=trace,sidekey=trace", ""]

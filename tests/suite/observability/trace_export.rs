@@ -1,4 +1,4 @@
-//! Traces on their way to a collector that is slow, hangs, refuses or goes away: requests do not notice.
+//! Export of traces to a collector that is slow, hangs, rejects or is down: requests are not affected.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ fn quick(collector: &TraceCollector) -> String {
     format!("otlp_endpoint: '{}', export_interval: 20ms", collector.url())
 }
 
-/// Nothing is exported for its time alone.
+/// A configuration with an export interval that never passes.
 fn slow(collector: &TraceCollector) -> String {
     format!("otlp_endpoint: '{}', export_interval: 1h", collector.url())
 }
 
-/// Many requests on one connection.
+/// Sends `count` requests on one connection.
 async fn calls(sidekey: &Sidekey, count: usize) {
     let mut connection = sidekey.connect().await;
     for _ in 0..count {
@@ -57,14 +57,14 @@ fn lines(sidekey: &Sidekey, start: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_collector_that_hangs_holds_up_no_request_and_what_it_is_too_much_for_is_dropped() {
+async fn trace_export_drops_spans_beyond_queue_if_collector_hangs() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let gate = Gate::closed();
     collector.server().always(Answer::json(&json!({})).held_by(&gate));
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
     calls(&sidekey, 1).await;
     collector.server().received(1).await;
-    // The queue has room for 4096.
+    // The queue holds 4096 spans.
     calls(&sidekey, 4096 + 10).await;
     counted(&sidekey, "dropped", 10).await;
     gate.open();
@@ -74,13 +74,13 @@ async fn a_collector_that_hangs_holds_up_no_request_and_what_it_is_too_much_for_
         .iter()
         .map(|export| export["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len())
         .collect();
-    // The first one, which had to wait.
+    // Not the first export, which waited at the gate.
     sizes.retain(|size| *size > 1);
     assert_eq!(sizes, [512; 8]);
 }
 
 #[tokio::test]
-async fn a_full_batch_does_not_wait_for_its_time() {
+async fn trace_export_sends_full_batch_before_the_interval() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = sidekey(&slow(&collector), &upstream).start().await;
     calls(&sidekey, 512).await;
@@ -88,7 +88,7 @@ async fn a_full_batch_does_not_wait_for_its_time() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_the_log_has_a_line_for_each_change() {
+async fn trace_export_retries_temporary_failures() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     for answer in [
         Answer::status(502),
@@ -109,7 +109,7 @@ async fn what_passes_is_tried_again_and_the_log_has_a_line_for_each_change() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_tried_again_and_says_what_to_change() {
+async fn trace_export_does_not_retry_rejected_spans() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
     collector.server().next(Answer::status(401).body("CANARY"));
@@ -123,14 +123,14 @@ async fn what_is_refused_is_not_tried_again_and_says_what_to_change() {
     collector.server().next(Answer::json(&json!({ "partialSuccess": { "rejectedSpans": "1" } })));
     calls(&sidekey, 1).await;
     counted(&sidekey, "failed", 2).await;
-    // An answer that is none: the spans are taken all the same.
+    // A 200 with an invalid body: the spans count as exported.
     collector.server().next(Answer::ok(vec![b'x'; 200_000]));
     calls(&sidekey, 1).await;
     counted(&sidekey, "exported", 1).await;
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_is_found_again() {
+async fn trace_export_recovers_when_collector_is_back() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     collector.server().set_accepting(false);
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
@@ -141,7 +141,7 @@ async fn a_collector_that_is_away_is_found_again() {
 }
 
 #[tokio::test]
-async fn the_end_exports_what_is_left_and_does_not_wait_for_ever() {
+async fn trace_export_flushes_at_shutdown_with_a_limit() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let mut running = sidekey(&slow(&collector), &upstream).start().await;
     calls(&running, 7).await;
@@ -154,7 +154,7 @@ async fn the_end_exports_what_is_left_and_does_not_wait_for_ever() {
     assert!(running.terminate().await.success());
     assert_eq!(lines(&running, "the last spans could not be exported in time"), 1);
 
-    // Neither for a collector that asks for patience.
+    // Nor does it wait for a collector with a long `Retry-After`.
     collector.server().always(Answer::status(429).header("Retry-After", "100"));
     let mut running = sidekey(&quick(&collector), &upstream).start().await;
     calls(&running, 1).await;
@@ -164,11 +164,11 @@ async fn the_end_exports_what_is_left_and_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn a_reload_turns_traces_on_elsewhere_and_off() {
+async fn trace_export_follows_reload() {
     let (upstream, one, other) =
         (Upstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
     let sidekey = sidekey("", &upstream).start().await;
-    // One connection over all of it.
+    // One connection over all reloads.
     let mut connection = sidekey.connect().await;
     let mut call = async || {
         connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -182,7 +182,7 @@ async fn a_reload_turns_traces_on_elsewhere_and_off() {
         assert!(call().await);
         collector.request_spans(spans).await;
     }
-    // Unchanged: the same exporter goes on.
+    // Unchanged: the same exporter continues.
     assert!(sidekey.reload().await);
     assert!(call().await);
     one.request_spans(3).await;
@@ -197,7 +197,7 @@ async fn a_reload_turns_traces_on_elsewhere_and_off() {
 }
 
 #[tokio::test]
-async fn what_was_recorded_before_a_reload_goes_where_it_was_to_go() {
+async fn trace_export_sends_old_spans_to_the_old_collector() {
     let (upstream, one, other) =
         (Upstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
     let mut sidekey = sidekey(&slow(&one), &upstream).start().await;
@@ -211,7 +211,7 @@ async fn what_was_recorded_before_a_reload_goes_where_it_was_to_go() {
 }
 
 #[tokio::test]
-async fn a_collector_behind_tls_is_verified_and_gets_the_headers() {
+async fn trace_export_verifies_tls_and_sends_headers() {
     let (upstream, pki) = (Upstream::plain().await, Pki::new());
     let collector = TraceCollector::on(Upstream::tls(&pki).await);
     let headers = "export_interval: 20ms, headers: { authorization: { file: $DIR/key } }";
@@ -238,7 +238,7 @@ async fn a_collector_behind_tls_is_verified_and_gets_the_headers() {
 }
 
 #[tokio::test]
-async fn the_environment_fills_in_what_the_configuration_leaves_out() {
+async fn trace_export_reads_otel_environment_variables() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
@@ -256,7 +256,7 @@ async fn the_environment_fills_in_what_the_configuration_leaves_out() {
     assert_eq!(collector.server().only_request().header("x-key"), Some("a b"));
     let service = &collector.exports()[0]["resourceSpans"][0]["resource"]["attributes"][0];
     assert_eq!(*service, json!({ "key": "service.name", "value": { "stringValue": "beside-billing" } }));
-    // By themselves they turn nothing on.
+    // The variables alone do not enable tracing.
     let mut running = with(sidekey("", &upstream)).start().await;
     calls(&running, 1).await;
     assert!(running.terminate().await.success());

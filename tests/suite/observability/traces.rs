@@ -1,4 +1,4 @@
-//! Traces: what is recorded of requests and token requests, and which `traceparent` goes on.
+//! Traces: spans of requests and token requests, and propagation of `traceparent`.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::suite::admin::setup::TOKEN;
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// With traces to this collector, `more` keys of `tracing`, and these services.
+/// A Sidekey with traces to this collector, `more` keys of `tracing`, and these services.
 fn tracing(collector: &TraceCollector, more: &str, services: &str) -> SidekeyBuilder {
     Sidekey::configured(&configuration(&collector.url(), more, services))
 }
@@ -36,7 +36,7 @@ async fn call(sidekey: &Sidekey, path: &str, headers: &[(&str, &str)]) -> Respon
 }
 
 #[tokio::test]
-async fn a_trace_goes_on_through_the_upstream() {
+async fn trace_context_is_propagated_to_upstream() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let more = ", service_name: side, resource: { team: crm }";
     let sidekey = tracing(&collector, more, &bearer(&upstream)).start().await;
@@ -50,7 +50,7 @@ async fn a_trace_goes_on_through_the_upstream() {
     assert_eq!(request.header("tracestate"), Some("a=1,b=2"));
     assert_eq!(request.header("x-one"), Some("1"));
 
-    // In the eyes of OpenTelemetry itself.
+    // As decoded by OpenTelemetry's own messages.
     let understood = otlp_decode(&collector.exports()).await;
     let [understood] = understood.as_slice() else { panic!("{understood:#?}") };
     let port = upstream.address().port();
@@ -82,11 +82,12 @@ async fn a_trace_goes_on_through_the_upstream() {
     assert_eq!((posted.method.as_str(), posted.target.as_str()), ("POST", "/v1/traces"));
     assert_eq!(posted.header("content-type"), Some("application/json"));
     let exported = async || sidekey.metric("sidekey_trace_spans_total", &[("result", "exported")]).await;
-    assert_eventually(Duration::from_secs(20), "it is counted", async || exported().await == Some(1.0)).await;
+    assert_eventually(Duration::from_secs(20), "the span is counted", async || exported().await == Some(1.0))
+        .await;
 }
 
 #[tokio::test]
-async fn without_tracing_every_traceparent_passes_as_it_came() {
+async fn traceparent_passes_unchanged_without_tracing() {
     let upstream = Upstream::plain().await;
     let sidekey = Sidekey::serving(&bearer(&upstream)).start().await;
     for value in [PARENT, "garbage", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
@@ -102,20 +103,20 @@ async fn without_tracing_every_traceparent_passes_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_trace_that_is_not_sampled_passes_as_it_came() {
+async fn traceparent_passes_unchanged_if_not_sampled() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let not_sampled = PARENT.replace("-01", "-00");
     call(&sidekey, "/api/x", &[("Traceparent", &not_sampled), ("Tracestate", "a=1")]).await;
     let head = String::from_utf8(upstream.only_request().raw_head).unwrap();
     assert!(head.contains(&format!("\r\nTraceparent: {not_sampled}\r\nTracestate: a=1\r\n")), "{head}");
-    // One that is comes after it, so that there is something to wait for.
+    // A sampled one follows, so that there is something to wait for.
     call(&sidekey, "/api/x", &[("Traceparent", PARENT)]).await;
     assert_eq!(collector.request_spans(1).await[0].text("traceId"), TRACE);
 }
 
 #[tokio::test]
-async fn a_request_without_a_valid_trace_begins_one_by_the_ratio() {
+async fn trace_without_valid_parent_starts_by_sample_ratio() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let later = PARENT.replace("00-4", "01-4") + "-more";
@@ -147,7 +148,7 @@ async fn a_request_without_a_valid_trace_begins_one_by_the_ratio() {
 }
 
 #[tokio::test]
-async fn callers_and_upstreams_of_http2_are_recorded_as_well() {
+async fn trace_records_http2_callers_and_upstreams() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let mut caller = Http2::open_with(sidekey.address(), &Builder::new()).await;
@@ -174,7 +175,7 @@ async fn callers_and_upstreams_of_http2_are_recorded_as_well() {
 }
 
 #[tokio::test]
-async fn a_failure_says_what_it_was() {
+async fn trace_span_records_the_error_type() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let closed = RefusingPort::new();
     let services = format!(
@@ -209,7 +210,7 @@ async fn a_failure_says_what_it_was() {
         assert_eq!(span.0["status"]["code"], 2, "{span:?}");
     }
     assert!(spans[1].0["status"]["message"].as_str().unwrap().contains("connect"), "{:?}", spans[1]);
-    // A request that leads to no service calls nobody.
+    // A request that matches no service has no span.
     assert_eq!(call(&sidekey, "/nothing", &[]).await.status, 404);
     upstream.next(Answer::status(204));
     assert_eq!(call(&sidekey, "/api/x", &[]).await.status, 204);
@@ -217,7 +218,7 @@ async fn a_failure_says_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_replayed_request_is_one_span_and_token_requests_are_others() {
+async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let endpoint = TokenEndpoint::plain().await;
     endpoint.next(TokenAnswer::error(400, "invalid_scope"));
@@ -263,16 +264,16 @@ async fn a_replayed_request_is_one_span_and_token_requests_are_others() {
     );
     assert_eq!(of(&span, "http.response.status_code"), "200");
     assert_eq!(sent(&upstream), [Some(span.traceparent()), Some(span.traceparent())]);
-    assert_eq!(collector.token_spans(3).await.len(), 3, "the refresh that the 401 asked for");
+    assert_eq!(collector.token_spans(3).await.len(), 3, "the refresh after the 401");
 }
 
-/// `traceparent` of every request.
+/// `traceparent` of each request.
 fn sent(upstream: &Upstream) -> Vec<Option<String>> {
     upstream.requests().iter().map(|request| request.header("traceparent").map(str::to_owned)).collect()
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_is_not_the_upstreams_fault() {
+async fn trace_span_of_disconnected_caller_is_caller_gone() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     upstream.next(Answer::never());
@@ -287,7 +288,7 @@ async fn a_caller_that_leaves_is_not_the_upstreams_fault() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_written_anew_is_of_the_same_span() {
+async fn trace_failover_keeps_the_span() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let (closed, endpoint, gate) = (RefusingPort::new(), TokenEndpoint::plain().await, Gate::closed());
     endpoint.next(TokenAnswer::issue(3600).held_by(&gate));
@@ -301,7 +302,7 @@ async fn a_head_that_is_written_anew_is_of_the_same_span() {
         endpoint.url()
     );
     let sidekey = tracing(&collector, "", &services).start().await;
-    // The URLs take turns, so that one of these meets the closed one first.
+    // Round robin: one of these requests tries the closed URL first.
     for count in 1..=2 {
         assert_eq!(call(&sidekey, "/several/x", &[("traceparent", PARENT)]).await.status, 200);
         let span = collector.request_spans(count).await.pop().unwrap();
@@ -326,11 +327,11 @@ async fn a_head_that_is_written_anew_is_of_the_same_span() {
 }
 
 #[tokio::test]
-async fn what_is_sent_again_on_another_connection_is_counted() {
+async fn trace_span_counts_resends_after_connection_loss() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     assert_eq!(call(&sidekey, "/api/x", &[]).await.status, 200);
-    // A kept-alive connection that ends without an answer is replaced once.
+    // A reused connection that ends without a response is replaced once.
     upstream.next(Answer::close_unanswered());
     assert_eq!(call(&sidekey, "/api/x", &[]).await.status, 200);
     let span = collector.request_spans(2).await.remove(1);
@@ -340,7 +341,7 @@ async fn what_is_sent_again_on_another_connection_is_counted() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_one_span_that_ends_with_it() {
+async fn trace_span_of_websocket_ends_when_it_closes() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     upstream.next(Answer::switch_to_echo("websocket"));

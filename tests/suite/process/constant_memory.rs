@@ -1,7 +1,7 @@
-//! What the program holds in memory does not grow with what passes through it, nor much with who is connected.
+//! Memory use: constant for bodies of any size, and small for each idle connection.
 //!
-//! Upstream and caller are threads that make and compare bytes and keep none, so that the only memory in question is the
-//! program's own.
+//! Upstream and caller are threads that generate and compare bytes and keep none, so that only the program's
+//! own memory is measured.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,9 +17,9 @@ use crate::suite::http::setup::{before_url, one_worker};
 
 const MIB: usize = 1024 * 1024;
 const GIB: u64 = 1 << 30;
-/// No transfer may take more memory than this, however long it is.
-const RISE: u64 = 16 * 1024;
-/// Nothing here takes this long unless something hangs.
+/// Limit of the memory growth during a transfer, in KiB, however long it is.
+const MAX_GROWTH_KIB: u64 = 16 * 1024;
+/// Limit of each wait: nothing here takes this long unless something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Resident memory of the program, in KiB.
@@ -29,26 +29,26 @@ fn resident(sidekey: &Sidekey) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// How many descriptors it has open.
+/// Number of its open file descriptors.
 fn descriptors(sidekey: &Sidekey) -> usize {
     fs::read_dir(format!("/proc/{}/fd", sidekey.process_id())).unwrap().count()
 }
 
-/// A mebibyte without a period that any buffer has.
+/// A mebibyte whose pattern has no period in common with any buffer.
 fn block() -> Vec<u8> {
     (0..MIB).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
 }
 
-/// Writes so many bytes, a block at a time.
-fn pour(stream: &mut TcpStream, length: u64) {
+/// Writes `length` bytes, a block at a time.
+fn write_blocks(stream: &mut TcpStream, length: u64) {
     let block = block();
     for _ in 0..length / MIB as u64 {
         stream.write_all(&block).unwrap();
     }
 }
 
-/// Reads so many bytes, each of which is as it was poured.
-fn drain(stream: &mut TcpStream, length: u64) {
+/// Reads `length` bytes and checks that each is as it was written.
+fn read_blocks(stream: &mut TcpStream, length: u64) {
     let (block, mut read) = (block(), vec![0; MIB]);
     for number in 0..length / MIB as u64 {
         stream.read_exact(&mut read).unwrap();
@@ -56,7 +56,7 @@ fn drain(stream: &mut TcpStream, length: u64) {
     }
 }
 
-/// Reads up to the end of a head, byte by byte: nothing of a body is lost.
+/// Reads up to the end of a head, byte by byte, so that nothing of a body is lost.
 fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -67,7 +67,8 @@ fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// An upstream that answers each request of its one connection with a body of so many bytes, after a body of so many.
+/// An upstream with one connection; `bodies` are the lengths of the request and response body of each
+/// exchange.
 fn upstream(bodies: &'static [(u64, u64)]) -> (SocketAddr, thread::JoinHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -77,16 +78,16 @@ fn upstream(bodies: &'static [(u64, u64)]) -> (SocketAddr, thread::JoinHandle<()
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         for &(request, response) in bodies {
             head(&mut stream);
-            drain(&mut stream, request);
+            read_blocks(&mut stream, request);
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {response}\r\n\r\n").unwrap();
-            pour(&mut stream, response);
+            write_blocks(&mut stream, response);
         }
     });
     (address, serving)
 }
 
-/// Sends bodies of these lengths and gets bodies of those, the first pair to warm up; the program's memory is looked at all
-/// the while.
+/// Exchanges request and response bodies of these lengths, the first pair to warm up, and measures the
+/// program's memory meanwhile.
 async fn transfer(bodies: &'static [(u64, u64)]) {
     let (address, serving) = upstream(bodies);
     let sidekey = one_worker(&format!("http://{address}"), "").await;
@@ -97,10 +98,10 @@ async fn transfer(bodies: &'static [(u64, u64)]) {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let mut call = move |&(request, response): &(u64, u64)| {
             write!(stream, "POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: {request}\r\n\r\n").unwrap();
-            pour(&mut stream, request);
+            write_blocks(&mut stream, request);
             let head = head(&mut stream);
             assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-            drain(&mut stream, response);
+            read_blocks(&mut stream, response);
         };
         call(&bodies[0]);
         (call, bodies)
@@ -115,23 +116,23 @@ async fn transfer(bodies: &'static [(u64, u64)]) {
     }
     calling.await.unwrap();
     serving.join().unwrap();
-    assert!(highest < before + RISE, "{before} KiB before, up to {highest} KiB meanwhile");
+    assert!(highest < before + MAX_GROWTH_KIB, "{before} KiB before, up to {highest} KiB meanwhile");
 }
 
 const WARM: u64 = 16 * MIB as u64;
 
 #[tokio::test]
-async fn a_response_of_four_gibibytes_takes_no_memory() {
+async fn response_of_4_gib_takes_constant_memory() {
     transfer(&[(WARM, WARM), (0, 4 * GIB)]).await;
 }
 
 #[tokio::test]
-async fn a_request_of_four_gibibytes_takes_no_memory() {
+async fn request_of_4_gib_takes_constant_memory() {
     transfer(&[(WARM, WARM), (4 * GIB, 0)]).await;
 }
 
 #[tokio::test]
-async fn an_upstream_that_sends_faster_than_the_caller_reads_is_held_back() {
+async fn upstream_faster_than_caller_takes_constant_memory() {
     const BODY: u64 = GIB;
     let (address, serving) = upstream(&[(0, BODY)]);
     let sidekey = before_url(&format!("http://{address}"), "").await;
@@ -146,21 +147,24 @@ async fn an_upstream_that_sends_faster_than_the_caller_reads_is_held_back() {
     })
     .await
     .unwrap();
-    // As long as anything is taken in, more would be.
+    // Without back-pressure the memory would grow in this time.
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let now = resident(&sidekey);
-        assert!(now < before + RISE, "{before} KiB before, {now} KiB while the caller reads nothing");
+        assert!(
+            now < before + MAX_GROWTH_KIB,
+            "{before} KiB before, {now} KiB while the caller reads nothing"
+        );
     }
     assert!(!serving.is_finished(), "the upstream waits");
-    tokio::task::spawn_blocking(move || drain(&mut stream, BODY)).await.unwrap();
+    tokio::task::spawn_blocking(move || read_blocks(&mut stream, BODY)).await.unwrap();
     serving.join().unwrap();
     let after = resident(&sidekey);
-    assert!(after < before + RISE, "{before} KiB before, {after} KiB after");
+    assert!(after < before + MAX_GROWTH_KIB, "{before} KiB before, {after} KiB after");
 }
 
-/// Sends so many bytes of a body by HTTP/2, as there is room for them.
-async fn pour_http2(stream: &mut h2::SendStream<Bytes>, length: u64) {
+/// Sends a body of `length` bytes over HTTP/2, as flow control allows.
+async fn write_http2_body(stream: &mut h2::SendStream<Bytes>, length: u64) {
     let block = Bytes::from(block());
     let mut left = length;
     while left > 0 {
@@ -173,8 +177,8 @@ async fn pour_http2(stream: &mut h2::SendStream<Bytes>, length: u64) {
     }
 }
 
-/// Counts what a body has.
-async fn drain_http2(body: &mut h2::RecvStream) -> u64 {
+/// Reads a body; returns its length.
+async fn read_http2_body(body: &mut h2::RecvStream) -> u64 {
     let mut count = 0;
     while let Some(part) = part(body).await {
         count += part.len() as u64;
@@ -183,7 +187,7 @@ async fn drain_http2(body: &mut h2::RecvStream) -> u64 {
 }
 
 #[tokio::test]
-async fn bodies_by_http2_on_both_sides_take_no_memory() {
+async fn http2_bodies_take_constant_memory() {
     const BODY: u64 = 48 * MIB as u64;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -193,9 +197,9 @@ async fn bodies_by_http2_on_both_sides_take_no_memory() {
             let (request, mut respond) = accepted.unwrap();
             tokio::spawn(async move {
                 let length = request.headers()["x-length"].to_str().unwrap().parse().unwrap();
-                let read = drain_http2(&mut request.into_body()).await;
+                let read = read_http2_body(&mut request.into_body()).await;
                 let answer = http::Response::builder().header("x-read", read).body(()).unwrap();
-                pour_http2(&mut respond.send_response(answer, false).unwrap(), length).await;
+                write_http2_body(&mut respond.send_response(answer, false).unwrap(), length).await;
             });
         }
     });
@@ -207,10 +211,10 @@ async fn bodies_by_http2_on_both_sides_take_no_memory() {
         request.headers_mut().insert("x-length", length.into());
         let mut stream = caller.begin(request).await;
         let calling = tokio::spawn(async move {
-            pour_http2(&mut stream.up, length).await;
+            write_http2_body(&mut stream.up, length).await;
             let answer = stream.head().await.unwrap();
             assert_eq!(answer.headers()["x-read"], length.to_string());
-            drain_http2(&mut answer.into_body()).await
+            read_http2_body(&mut answer.into_body()).await
         });
         let mut highest = 0;
         while !calling.is_finished() {
@@ -219,36 +223,36 @@ async fn bodies_by_http2_on_both_sides_take_no_memory() {
         }
         assert_eq!(calling.await.unwrap(), length);
         if before > 0 {
-            assert!(highest < before + RISE, "{before} KiB before, up to {highest} KiB meanwhile");
+            assert!(highest < before + MAX_GROWTH_KIB, "{before} KiB before, up to {highest} KiB meanwhile");
         }
         before = resident(&sidekey);
     }
 }
 
-/// Callers that say nothing for now.
-const IDLE: usize = 10_000;
-/// Resident memory that one of them may take in a build without optimization, in KiB.
-const EACH: u64 = 32;
+/// Number of idle connections.
+const IDLE_CONNECTIONS: usize = 10_000;
+/// Limit of the resident memory of one of them, in a build without optimization, in KiB.
+const MAX_KIB_PER_CONNECTION: u64 = 32;
 
 #[tokio::test]
-async fn ten_thousand_idle_callers_are_held_and_served() {
-    // The program inherits it.
-    allow_descriptors(IDLE as u64 + 2000);
+async fn idle_connections_10_000_are_kept_and_served() {
+    // The program inherits the limit.
+    allow_descriptors(IDLE_CONNECTIONS as u64 + 2000);
     let upstream = Upstream::plain().await;
     let sidekey = before_url(&upstream.url(), "").await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     let (memory, files) = (resident(&sidekey), descriptors(&sidekey));
-    let mut callers = Vec::with_capacity(IDLE);
-    for _ in 0..IDLE {
+    let mut callers = Vec::with_capacity(IDLE_CONNECTIONS);
+    for _ in 0..IDLE_CONNECTIONS {
         callers.push(tokio::net::TcpStream::connect(sidekey.address()).await.unwrap());
     }
-    // What was open before may have been closed meanwhile.
-    let held = async || descriptors(&sidekey) > IDLE;
+    // Descriptors that were open before may have been closed meanwhile.
+    let held = async || descriptors(&sidekey) > IDLE_CONNECTIONS;
     assert_eventually(PATIENCE, "every connection is accepted", held).await;
-    // Idle as most of them are: after a request.
+    // Idle like most real connections: after a request.
     let mut answer = [0; 1024];
     for round in 0..2 {
-        // At first all of them, and every hundredth after a time in which nothing was said.
+        // First all of them, and then every hundredth after it was idle.
         for caller in callers.iter_mut().step_by(if round == 0 { 1 } else { 100 }) {
             caller.write_all(b"GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             let mut count = 0;
@@ -260,12 +264,15 @@ async fn ten_thousand_idle_callers_are_held_and_served() {
             assert!(answer.starts_with(b"HTTP/1.1 200 "));
         }
         let now = resident(&sidekey);
-        let each = now.saturating_sub(memory) / IDLE as u64;
-        assert!(each < EACH, "{each} KiB for each idle connection: {memory} KiB before, {now} KiB now");
+        let each = now.saturating_sub(memory) / IDLE_CONNECTIONS as u64;
+        assert!(
+            each < MAX_KIB_PER_CONNECTION,
+            "{each} KiB for each idle connection: {memory} KiB before, {now} KiB now"
+        );
     }
     drop(callers);
-    // The upstream's connection stays, or another one.
-    let let_go = async || descriptors(&sidekey) <= files + 20;
-    assert_eventually(PATIENCE, "every connection is let go", let_go).await;
+    // Some connections to the upstream may stay open.
+    let closed = async || descriptors(&sidekey) <= files + 20;
+    assert_eventually(PATIENCE, "every connection is closed", closed).await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
 }

@@ -1,4 +1,4 @@
-//! The limit on open files: raised as far as it goes, so that a shell's 1024 is not the end of it.
+//! The limit on open files: raised to the hard limit, and errors when descriptors run out.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn serving(upstream: &Upstream, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_low_limit_that_can_be_raised_is_none() {
+async fn fd_limit_is_raised_to_the_hard_limit() {
     let upstream = Upstream::plain().await;
     let sidekey =
         Sidekey::configured(&serving(&upstream, "max_connections: 300\n")).open_files(100, 600).start().await;
@@ -33,7 +33,7 @@ async fn a_low_limit_that_can_be_raised_is_none() {
 }
 
 #[tokio::test]
-async fn one_that_is_too_low_for_the_configuration_is_told_of_and_does_not_end_it() {
+async fn fd_limit_too_low_for_max_connections_is_logged() {
     let upstream = Upstream::plain().await;
     let sidekey =
         Sidekey::configured(&serving(&upstream, "max_connections: 300\n")).open_files(100, 120).start().await;
@@ -45,7 +45,7 @@ async fn one_that_is_too_low_for_the_configuration_is_told_of_and_does_not_end_i
         callers.push(sidekey.connect().await);
     }
     drop(callers);
-    assert_eventually(PATIENCE, "it serves as before", async || {
+    assert_eventually(PATIENCE, "it serves requests again", async || {
         let mut caller = sidekey.connect().await;
         caller.try_send("GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.is_ok()
             && caller.response_to("GET").await.is_ok_and(|response| response.status == 200)
@@ -53,7 +53,8 @@ async fn one_that_is_too_low_for_the_configuration_is_told_of_and_does_not_end_i
     .await;
 }
 
-/// Processor time of a process so far, in ticks of a hundredth of a second (proc_pid_stat(5): utime and stime).
+/// Processor time of a process so far, in ticks of a hundredth of a second (proc_pid_stat(5): utime and
+/// stime).
 fn ticks(sidekey: &Sidekey) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", sidekey.process_id())).unwrap();
     let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -61,7 +62,7 @@ fn ticks(sidekey: &Sidekey) -> u64 {
 }
 
 #[tokio::test]
-async fn callers_leave_descriptors_to_the_admin_listener_and_one_more_is_told() {
+async fn fd_limit_reserves_descriptors_for_admin_listener() {
     let upstream = Upstream::plain().await;
     let sidekey = Sidekey::configured(&serving(&upstream, "threads: 1\n")).open_files(100, 120).start().await;
     let mut callers = Vec::new();
@@ -79,7 +80,7 @@ async fn callers_leave_descriptors_to_the_admin_listener_and_one_more_is_told() 
 }
 
 #[tokio::test]
-async fn with_no_descriptor_left_callers_are_told_or_wait_and_are_served_when_there_are_some() {
+async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
     const WAITS: &str = "cannot accept a connection";
     let upstream = Upstream::plain().await;
     let gate = Gate::closed();
@@ -92,17 +93,18 @@ async fn with_no_descriptor_left_callers_are_told_or_wait_and_are_served_when_th
     for caller in &mut callers {
         caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     }
-    // As many as there was room for reach the upstream; the others are told at once.
-    assert_eventually(PATIENCE, "all are held or refused", async || {
+    // As many requests as there were descriptors for reach the upstream; the others get an error response at
+    // once.
+    assert_eventually(PATIENCE, "all are held or rejected", async || {
         sidekey.log().matches("Too many open files").count() + upstream.request_count() >= 60
     })
     .await;
     let held = upstream.request_count();
     assert!((1..60).contains(&held), "{held}");
-    // The descriptors are all in use, and this one waits.
+    // All descriptors are in use, and this connection waits.
     let mut waiting = sidekey.connect().await;
     waiting.send("GET /api/late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    assert_eventually(PATIENCE, "it is said", async || sidekey.log().contains(WAITS)).await;
+    assert_eventually(PATIENCE, "it is logged", async || sidekey.log().contains(WAITS)).await;
     let before = ticks(&sidekey);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let used = ticks(&sidekey) - before;
@@ -120,7 +122,7 @@ async fn with_no_descriptor_left_callers_are_told_or_wait_and_are_served_when_th
         }
     }
     assert_eq!((good, refused as usize), (held, 60 - held));
-    assert_eq!(waiting.response().await.status, 200, "who has waited is served");
+    assert_eq!(waiting.response().await.status, 200, "the waiting caller is served");
     for _ in 0..20 {
         assert_eq!(sidekey.get("/api/again").await.status, 200);
     }

@@ -1,4 +1,4 @@
-//! How the program starts and ends: exit codes, signals, and requests in flight.
+//! Start and end of the process: exit codes, signals, and requests in flight.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use crate::harness::{Answer, Call, Connection, Gate, Process, Sidekey, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::PATIENCE;
 
-/// One service and this configuration besides.
+/// A Sidekey with one service and further configuration.
 fn serving(upstream: &Upstream, more: &str) -> crate::harness::SidekeyBuilder {
     let service = format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
     Sidekey::configured(&format!(
@@ -19,7 +19,7 @@ fn serving(upstream: &Upstream, more: &str) -> crate::harness::SidekeyBuilder {
 }
 
 #[tokio::test]
-async fn bad_usage_is_64_and_help_is_0() {
+async fn usage_error_exits_64_and_help_exits_0() {
     for arguments in [&["run", "--nonsense"][..], &["nonsense"], &[], &["demo", "--listen", "here"]] {
         let output = Sidekey::command(arguments, &[]).await;
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
@@ -33,14 +33,14 @@ async fn bad_usage_is_64_and_help_is_0() {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_64_with_every_mistake_and_nothing_started() {
+async fn invalid_config_exits_64_with_every_mistake() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = format!(
         "listen: '{}'\nservices:\n  a: {{ upstrem: x }}\n  b: {{ upstream: 'ftp://x', auth: {{ type: bearer, token: t }} }}\n",
         taken.local_addr().unwrap()
     );
     let (code, output) = Sidekey::configured(&config).expect_start_failure().await;
-    assert_eq!(code, 64, "the configuration is looked at first: {output}");
+    assert_eq!(code, 64, "the configuration is checked first: {output}");
     assert!(output.contains("upstrem") && output.contains("services.b.upstream"), "{output}");
     assert!(!output.contains("listening"));
     let output = Sidekey::command(&["run", "--config", "/nonexistent/services.yaml"], &[]).await;
@@ -49,7 +49,7 @@ async fn a_bad_configuration_is_64_with_every_mistake_and_nothing_started() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_1_and_named_even_where_nothing_is_logged() {
+async fn address_in_use_exits_1_and_names_it_at_any_log_level() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     for (listen, admin, own) in
@@ -74,7 +74,7 @@ async fn an_address_in_use_is_1_and_named_even_where_nothing_is_logged() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_is_finished_and_no_new_connection_is_taken() {
+async fn signal_drains_requests_and_stops_accepting() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let upstream = Upstream::plain().await;
         let gate = Gate::closed();
@@ -85,7 +85,7 @@ async fn a_request_in_flight_is_finished_and_no_new_connection_is_taken() {
         upstream.received(1).await;
         sidekey.signal(signal);
         let refused = async || Connection::try_open(sidekey.address()).await.is_err();
-        assert_eventually(PATIENCE, "no new connection is taken", refused).await;
+        assert_eventually(PATIENCE, "no new connection is accepted", refused).await;
         gate.open();
         let response = idle.response().await;
         assert_eq!(
@@ -98,20 +98,20 @@ async fn a_request_in_flight_is_finished_and_no_new_connection_is_taken() {
 }
 
 #[tokio::test]
-async fn a_request_longer_than_the_drain_is_cut_and_the_exit_is_clean() {
+async fn drain_timeout_cuts_request_and_exits_0() {
     let upstream = Upstream::plain().await;
     upstream.next(Answer::never());
     let mut sidekey = serving(&upstream, "shutdown: { drain: 100ms }").start().await;
     let call = tokio::spawn(Call::get(sidekey.url("/api/")).try_send());
     upstream.received(1).await;
     assert_eq!(sidekey.terminate().await.code(), Some(0));
-    assert!(call.await.unwrap().is_err(), "cut, not answered by halves");
+    assert!(call.await.unwrap().is_err(), "cut, without a partial response");
     let cut = sidekey.events().into_iter().any(|event| event["requests.aborted"] == 1);
     assert!(cut, "said in the log");
 }
 
 #[tokio::test]
-async fn a_second_signal_waits_for_nobody() {
+async fn second_signal_ends_the_drain() {
     let upstream = Upstream::plain().await;
     upstream.next(Answer::never());
     let mut sidekey = serving(&upstream, "shutdown: { drain: 10m }").start().await;
@@ -124,7 +124,7 @@ async fn a_second_signal_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_signal_right_after_the_start_ends_every_worker() {
+async fn signal_right_after_start_stops_every_worker() {
     let upstream = Upstream::plain().await;
     for _ in 0..5 {
         let mut sidekey = serving(&upstream, "threads: 64").start().await;
@@ -133,7 +133,7 @@ async fn a_signal_right_after_the_start_ends_every_worker() {
 }
 
 #[tokio::test]
-async fn a_socket_that_a_dead_process_left_behind_is_replaced() {
+async fn stale_unix_socket_is_replaced() {
     let upstream = Upstream::plain().await;
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("s");
@@ -145,7 +145,7 @@ async fn a_socket_that_a_dead_process_left_behind_is_replaced() {
     );
     let mut first = Sidekey::configured(&config).start().await;
     let (code, output) = Sidekey::configured(&config).expect_start_failure().await;
-    assert_eq!(code, 1, "the living one keeps it: {output}");
+    assert_eq!(code, 1, "a running process keeps it: {output}");
     first.signal(Signal::SIGKILL);
     first.ended().await;
     let _second = Sidekey::configured(&config).start().await;
@@ -157,7 +157,7 @@ async fn a_socket_that_a_dead_process_left_behind_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_demo_works_as_printed_and_twice_at_once() {
+async fn demo_commands_work_as_printed() {
     let mut demos: Vec<_> = (0..2)
         .map(|_| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
@@ -165,7 +165,7 @@ async fn the_demo_works_as_printed_and_twice_at_once() {
         })
         .collect();
     for demo in &demos {
-        assert_eventually(PATIENCE, "it says what to try", async || {
+        assert_eventually(PATIENCE, "it prints what to try", async || {
             demo.output().contains("Press Ctrl-C to stop")
         })
         .await;

@@ -1,4 +1,4 @@
-//! A new process takes over the sockets of a running one: not one connection is refused.
+//! Upgrade: a new process takes over the sockets of a running one, and no connection is refused.
 
 use std::os::unix::net::UnixDatagram;
 
@@ -10,7 +10,7 @@ use crate::harness::{
 use crate::suite::oauth2::setup::{PATIENCE, service};
 use crate::suite::reload::configuration::bearer;
 
-/// At these addresses.
+/// A configuration with these addresses.
 fn config(listen: &str, admin: &str, services: &str) -> String {
     Sidekey::configuration_serving(services)
         .replace("listen: 127.0.0.1:0", &format!("upgrade_sock: $DIR/upgrade.sock\nlisten: {listen}"))
@@ -23,15 +23,15 @@ fn first(services: &str) -> SidekeyBuilder {
     Sidekey::configured(&config("127.0.0.1:0", "127.0.0.1:0", services))
 }
 
-/// Writes the addresses that were found into the file, so that a new process asks for the same ones.
-fn settle(sidekey: &Sidekey, services: &str) {
+/// Writes the actual addresses into the file, so that a new process binds the same ones.
+fn fix_addresses(sidekey: &Sidekey, services: &str) {
     let admin = sidekey.admin_url("").replace("http://", "");
     let text = config(&sidekey.address().to_string(), &admin, services);
     sidekey.reconfigure(&format!("reload: {{ interval: 0s }}\n{text}"));
 }
 
 #[tokio::test]
-async fn an_upgrade_under_load_refuses_nobody() {
+async fn upgrade_under_load_fails_no_request() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let services = bearer("api", &upstream, "t") + &service("crm", &upstream, &tokens, "", "");
     let dir = tempfile::tempdir().unwrap();
@@ -39,15 +39,15 @@ async fn an_upgrade_under_load_refuses_nobody() {
     told.set_nonblocking(true).unwrap();
     let notify = dir.path().join("notify");
     let mut sidekey = first(&services).env("NOTIFY_SOCKET", notify.to_str().unwrap()).start_ready().await;
-    settle(&sidekey, &services);
+    fix_addresses(&sidekey, &services);
     let load = Load::start(sidekey.address(), &["/api/x", "/crm/x", "/api/y", "/crm/y"]);
     load.answers(50).await;
-    // As an operator does it: the old process starts the new one.
+    // SIGUSR2, as an operator sends it: the old process starts the new one.
     sidekey.signal(Signal::SIGUSR2);
     sidekey.logged("took over from the old process").await;
-    assert!(sidekey.ended().await.success(), "the old one ends well");
+    assert!(sidekey.ended().await.success(), "the old process exits with 0");
     load.answers(200).await;
-    assert!(sidekey.is_ready().await, "the admin listener is there too");
+    assert!(sidekey.is_ready().await, "the admin listener is taken over too");
     let outcome = load.stop().await;
     assert_eq!(outcome.failures, Vec::<String>::new(), "of {}", outcome.answered);
     let mut mains = Vec::new();
@@ -66,11 +66,11 @@ async fn an_upgrade_under_load_refuses_nobody() {
 }
 
 #[tokio::test]
-async fn a_new_process_that_cannot_start_changes_nothing() {
+async fn upgrade_failure_keeps_the_old_process() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let services = bearer("api", &upstream, "t");
     let sidekey = first(&services).start_ready().await;
-    settle(&sidekey, &services.replace("upstream", "upstrem"));
+    fix_addresses(&sidekey, &services.replace("upstream", "upstrem"));
     sidekey.signal(Signal::SIGUSR2);
     let said = async |part: &str| {
         assert_eventually(PATIENCE, part, async || sidekey.log().contains(part)).await;
@@ -79,9 +79,9 @@ async fn a_new_process_that_cannot_start_changes_nothing() {
     said("the new process has ended (exit status: 64); this process continues").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
 
-    // One that is killed while it waits for its first token has the sockets already.
+    // A new process that is killed while it waits for its first token has the sockets already.
     tokens.always(TokenAnswer::error(503, "temporarily_unavailable"));
-    settle(&sidekey, &(services.clone() + &service("crm", &upstream, &tokens, "", "")));
+    fix_addresses(&sidekey, &(services.clone() + &service("crm", &upstream, &tokens, "", "")));
     sidekey.signal(Signal::SIGUSR2);
     said("sockets sent to a new process").await;
     tokens.received(1).await;
@@ -97,7 +97,7 @@ async fn a_new_process_that_cannot_start_changes_nothing() {
 }
 
 #[tokio::test]
-async fn without_a_predecessor_it_is_a_start_like_any_other_and_without_a_socket_a_failure() {
+async fn upgrade_without_predecessor_is_an_ordinary_start() {
     let upstream = Upstream::plain().await;
     let sidekey = first(&bearer("api", &upstream, "t")).argument("--upgrade").start_ready().await;
     assert!(sidekey.log().contains("starting without an upgrade"));

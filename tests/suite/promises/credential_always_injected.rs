@@ -4,7 +4,7 @@ use crate::harness::{Call, Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, 
 use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
 
 #[tokio::test]
-async fn a_request_waits_for_the_first_token_and_is_then_refused() {
+async fn request_without_token_is_503_after_token_wait() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.go_down();
     let config = service("api", &upstream, &endpoint, "", "token_wait: 300ms,");
@@ -19,7 +19,7 @@ async fn a_request_waits_for_the_first_token_and_is_then_refused() {
 }
 
 #[tokio::test]
-async fn a_request_that_waits_is_served_with_its_body_when_the_token_comes() {
+async fn request_waiting_for_token_is_sent_with_its_body() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let gate = Gate::closed();
     endpoint.next(TokenAnswer::issue(3600).held_by(&gate));
@@ -29,7 +29,7 @@ async fn a_request_that_waits_is_served_with_its_body_when_the_token_comes() {
     let in_flight =
         async || sidekey.metric("sidekey_requests_in_flight", &[("service", "api")]).await == Some(1.0);
     assert_eventually(PATIENCE, "the request is in flight", in_flight).await;
-    assert_eq!(upstream.connections(), 0, "nothing goes out before there is a token");
+    assert_eq!(upstream.connections(), 0, "nothing is sent before there is a token");
     gate.open();
     assert_eq!(waiting.await.unwrap().status, 200);
     let request = upstream.only_request();
@@ -40,14 +40,14 @@ async fn a_request_that_waits_is_served_with_its_body_when_the_token_comes() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_comes_up_within_the_wait_is_in_time() {
+async fn request_is_served_if_endpoint_recovers_within_token_wait() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.go_down();
     let config = service("api", &upstream, &endpoint, "", "token_wait: 30s,");
     let sidekey = Sidekey::serving(&config).start().await;
     let failed =
         async || sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.is_some();
-    assert_eventually(PATIENCE, "the first try fails", failed).await;
+    assert_eventually(PATIENCE, "the first attempt fails", failed).await;
     let waiting = tokio::spawn(Call::get(sidekey.url("/api/")).send());
     endpoint.come_up();
     assert_eq!(waiting.await.unwrap().status, 200);
@@ -55,7 +55,7 @@ async fn an_endpoint_that_comes_up_within_the_wait_is_in_time() {
 }
 
 #[tokio::test]
-async fn no_way_in_leads_past_the_credential() {
+async fn no_ingress_bypasses_the_credential() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::empty());
     let more = "token_wait: 0s, hosts: [api.internal], listen: '127.0.0.1:0',";

@@ -1,4 +1,4 @@
-//! Promise 2: a token past its expiry is never sent; a still valid one keeps being used while refreshing fails.
+//! Promise 2: an expired token is never sent; a valid one is used while refreshing fails.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
 
-/// Calls all the time, through an outage that is longer than a token's life and its end. The upstream itself knows which
-/// tokens are alive and answers 401 to any other.
+/// Sends requests during an outage that is longer than a token's lifetime, and after it. The upstream itself
+/// knows which tokens are valid and answers 401 to any other.
 async fn outage(fail: impl Fn(&TokenEndpoint)) {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     upstream.answer_with(endpoint.guard());
@@ -24,13 +24,13 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
     let refused = async || {
         let response = sidekey.get("/api/").await;
         if response.status == 503 {
-            assert!(no_credential(&response) <= 2, "a short token's service is back soon");
+            assert!(no_credential(&response) <= 2, "a service with short-lived tokens retries soon");
             return true;
         }
         assert_eq!(response.text(), "granted");
         false
     };
-    assert_eventually(PATIENCE, "the token runs out", refused).await;
+    assert_eventually(PATIENCE, "the token expires", refused).await;
     let asked = upstream.request_count();
     assert!(!sidekey.is_ready().await);
     no_credential(&sidekey.get("/api/").await);
@@ -49,38 +49,38 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
     endpoint.come_up();
     let served = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(PATIENCE, "it is served again", served).await;
-    // The try under way when it came up may still have been lost; the next one is not.
+    // The attempt in progress when the endpoint recovered may have failed; the next one may not.
     let more = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.unwrap()
         - steps.unwrap();
-    assert!(more <= 1.0, "{more} more tries failed");
+    assert!(more <= 1.0, "{more} more attempts failed");
     assert!(upstream.requests().iter().all(|request| request.header("authorization").is_some()));
 }
 
 #[tokio::test]
-async fn an_outage_longer_than_the_token_ends_in_503_and_then_in_recovery() {
+async fn outage_longer_than_token_is_503_until_recovery() {
     outage(TokenEndpoint::go_down).await;
 }
 
 #[tokio::test]
-async fn an_endpoint_that_takes_requests_and_never_answers_is_an_outage_as_well() {
+async fn hanging_token_endpoint_is_503_until_recovery() {
     outage(TokenEndpoint::stall).await;
 }
 
 #[tokio::test]
-async fn a_token_request_that_hangs_does_not_outlast_a_short_token() {
+async fn hanging_token_request_is_abandoned_with_short_token() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::issue(3));
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     endpoint.stall();
     let refused = async || sidekey.get("/api/").await.status == 503;
-    assert_eventually(PATIENCE, "the token runs out", refused).await;
+    assert_eventually(PATIENCE, "the token expires", refused).await;
     endpoint.come_up();
     let served = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(Duration::from_secs(6), "it is served again", served).await;
 }
 
 #[tokio::test]
-async fn the_lifetime_counts_from_the_request_however_late_the_answer_is() {
+async fn token_lifetime_counts_from_the_token_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let late = json!({ "access_token": "late", "expires_in": 20 });
     endpoint.next(Answer::json(&late).after(Duration::from_millis(1500)));
@@ -93,14 +93,17 @@ async fn the_lifetime_counts_from_the_request_however_late_the_answer_is() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_lifetime_gets_the_configured_one() {
+async fn token_without_lifetime_gets_default_expires_in() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::issue_saying(Value::Null, json!({})));
     let config = service("api", &upstream, &endpoint, "default_expires_in: 3s,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     endpoint.received(2).await;
     let requests = endpoint.requests();
-    assert!(requests[1].at - requests[0].at >= Duration::from_millis(1000), "not a request per call");
+    assert!(
+        requests[1].at - requests[0].at >= Duration::from_millis(1000),
+        "not one token request per request"
+    );
     let used = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(PATIENCE, "a token is used", used).await;
 }

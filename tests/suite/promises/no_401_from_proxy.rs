@@ -1,11 +1,11 @@
-//! Promise 4: when Sidekey itself cannot serve, the app gets 502, 503 or 504, never a 401 that would make it think that
-//! its own login is wrong. The upstream's own 401 is the upstream's to give.
+//! Promise 4: if Sidekey itself fails, the app gets 502, 503 or 504, never a 401, which would suggest that
+//! its own login is wrong. The upstream's own 401 is passed on.
 
 use crate::harness::{Answer, Connection, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
 
 #[tokio::test]
-async fn a_refusal_by_the_identity_provider_is_not_the_callers() {
+async fn token_rejection_is_503_without_challenge() {
     for status in [400, 401, 403, 407] {
         let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
         let challenge = Answer::status(status)
@@ -18,7 +18,7 @@ async fn a_refusal_by_the_identity_provider_is_not_the_callers() {
         let sidekey = Sidekey::serving(&config).start().await;
         let refused =
             async || sidekey.metric("sidekey_token_requests_total", &[("reason", "refused")]).await.is_some();
-        assert_eventually(PATIENCE, "the token is refused", refused).await;
+        assert_eventually(PATIENCE, "the token request is rejected", refused).await;
         let response = sidekey.get("/api/").await;
         no_credential(&response);
         assert_eq!(
@@ -30,7 +30,7 @@ async fn a_refusal_by_the_identity_provider_is_not_the_callers() {
 }
 
 #[tokio::test]
-async fn the_upstreams_own_401_is_passed_on_as_it_is_and_counted() {
+async fn upstream_401_is_passed_on_and_counted() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     upstream
@@ -42,12 +42,12 @@ async fn the_upstreams_own_401_is_passed_on_as_it_is_and_counted() {
     upstream.always(Answer::status(403));
     assert_eq!(sidekey.get("/api/").await.status, 403);
     let counted = sidekey.metric("sidekey_upstream_unauthorized_total", &[("service", "api")]).await;
-    // The request was sent once more, with a new token.
+    // The request was retried with a new token.
     assert_eq!(counted, Some(2.0));
 }
 
 #[tokio::test]
-async fn no_failure_of_sidekeys_own_asks_for_a_login() {
+async fn error_responses_have_no_challenge() {
     let upstream = Upstream::plain().await;
     let config = format!(
         "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t }}, timeouts: {{ first_byte: 200ms }} }}\n\
@@ -80,7 +80,7 @@ async fn no_failure_of_sidekeys_own_asks_for_a_login() {
 }
 
 #[tokio::test]
-async fn a_caller_is_told_to_come_back_when_the_next_token_request_is_made() {
+async fn retry_after_follows_the_next_token_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::retry_after("1000"));
     let config = service("api", &upstream, &endpoint, "", "token_wait: 0s,");
@@ -90,5 +90,5 @@ async fn a_caller_is_told_to_come_back_when_the_next_token_request_is_made() {
     };
     assert_eventually(PATIENCE, "the endpoint asks to wait", limited).await;
     let told = async || no_credential(&sidekey.get("/api/").await) > 900;
-    assert_eventually(PATIENCE, "so is the caller", told).await;
+    assert_eventually(PATIENCE, "the caller gets the same delay", told).await;
 }

@@ -11,8 +11,8 @@ use crate::harness::{
 use crate::suite::oauth2::setup::{PATIENCE, service};
 
 #[tokio::test]
-async fn a_thousand_requests_at_the_start_are_one_token_request() {
-    // Two thousand sockets are more than the usual limit of a shell.
+async fn start_with_1000_requests_is_one_token_request() {
+    // Two thousand sockets exceed the usual limit of a shell.
     allow_descriptors(4096);
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let gate = Gate::closed();
@@ -33,7 +33,7 @@ async fn a_thousand_requests_at_the_start_are_one_token_request() {
 }
 
 #[tokio::test]
-async fn equal_credentials_share_one_token_and_different_ones_do_not() {
+async fn equal_credentials_share_one_token() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let named = |name: &str, auth: &str| service(name, &upstream, &endpoint, auth, "");
     let config = [
@@ -58,24 +58,24 @@ async fn equal_credentials_share_one_token_and_different_ones_do_not() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_once_in_four_fifths_of_its_life_and_not_more_often() {
+async fn token_is_refreshed_once_per_lifetime() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::issue(2));
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     while endpoint.request_count() < 5 {
-        // What callers do makes no difference.
+        // Requests do not change the schedule.
         sidekey.get("/api/").await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let requests = endpoint.requests();
     let took = requests[4].at - requests[0].at;
-    // The schedule counts from when the first request was sent, which is a little before it arrived.
+    // The schedule counts from when the first token request was sent, a little before it arrived.
     let renewal = refresh_in(usable_for(Duration::from_secs(2)), 0.0);
     assert!(took + Duration::from_millis(500) >= renewal * 4, "{took:?} for four renewals");
 }
 
 #[tokio::test]
-async fn retry_after_is_honoured_in_seconds_and_as_a_date() {
+async fn retry_after_is_honoured_as_seconds_and_as_date() {
     let upstream = Upstream::plain().await;
     let endpoints = [TokenEndpoint::plain().await, TokenEndpoint::plain().await];
     endpoints[0].next(TokenAnswer::retry_after("2"));

@@ -1,8 +1,8 @@
-//! oidc-provider, a certified OAuth2 server, has the last word on every client authentication.
+//! Every method of client authentication against oidc-provider, a certified OAuth2 server.
 
 use crate::harness::{OidcProvider, Pki, Sidekey};
 
-/// A service `api` of this client; `auth` are further keys.
+/// A service `api` of this client; `auth` are further keys of its credential.
 fn service(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) -> String {
     let (api, issuer, ca) = (oidc.api_url(), oidc.issuer(), pki.ca_file());
     let tls = if auth.contains("tls:") { String::new() } else { format!("tls: {{ ca_file: '{ca}' }},") };
@@ -14,29 +14,29 @@ fn service(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) -> String {
     )
 }
 
-async fn accepted(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) {
+async fn assert_accepted(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) {
     let sidekey = Sidekey::serving(&service(pki, oidc, client, auth)).start_ready().await;
     let response = sidekey.get("/api/x").await;
     assert_eq!((response.status, response.json()["client_id"].as_str()), (200, Some(client)));
 }
 
 #[tokio::test]
-async fn accepts_assertions() {
+async fn oidc_provider_accepts_assertions() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let secret = format!("auth_method: client_secret_jwt, client_secret: {}", OidcProvider::SECRET);
-    accepted(&pki, &oidc, "csjwt", &secret).await;
+    assert_accepted(&pki, &oidc, "csjwt", &secret).await;
     let key = format!(
         "auth_method: private_key_jwt, key_id: key-1, private_key: {{ file: '{}' }}",
         oidc.file("private.pem")
     );
-    accepted(&pki, &oidc, "pkjwt", &key).await;
-    // As found by way of the issuer, who is then the audience as well.
-    accepted(&pki, &oidc, "pkjwt", &format!("{key}, issuer: '{}'", oidc.issuer())).await;
+    assert_accepted(&pki, &oidc, "pkjwt", &key).await;
+    // With discovery by the issuer, which is then the audience as well.
+    assert_accepted(&pki, &oidc, "pkjwt", &format!("{key}, issuer: '{}'", oidc.issuer())).await;
 }
 
 #[tokio::test]
-async fn accepts_client_certificates() {
+async fn oidc_provider_accepts_client_certificates() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     for (client, method, stem) in
@@ -56,10 +56,10 @@ async fn accepts_client_certificates() {
 }
 
 #[tokio::test]
-async fn finds_the_endpoint_by_the_issuer() {
+async fn oidc_provider_endpoint_is_discovered_by_issuer() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let auth = format!("issuer: '{}', client_secret: {}", oidc.issuer(), OidcProvider::SECRET);
-    accepted(&pki, &oidc, "basic", &auth).await;
+    assert_accepted(&pki, &oidc, "basic", &auth).await;
     assert_eq!(oidc.log().matches("GET /.well-known/openid-configuration 200").count(), 1);
 }

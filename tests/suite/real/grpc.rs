@@ -1,9 +1,10 @@
-//! gRPC, with grpcio at both ends: every kind of call does through Sidekey what it does without.
+//! gRPC, with grpcio at both ends: every kind of call behaves as without Sidekey.
 
 use crate::harness::{Answer, GrpcServer, Pki, Sidekey, Upstream, grpc_calls, httpx_calls};
 
-/// A service `api` with a listener of its own, as a path `/package.Service/Method` leads nowhere else.
-async fn before(server: &GrpcServer, more: &str) -> Sidekey {
+/// A Sidekey whose service `api` has its own listener, because a path `/package.Service/Method` has no
+/// service prefix.
+async fn sidekey_for(server: &GrpcServer, more: &str) -> Sidekey {
     let services = format!(
         "api: {{ upstream: '{}', listen: 127.0.0.1:0, auth: {{ type: bearer, token: t0ken }}{more} }}",
         server.url()
@@ -16,9 +17,9 @@ fn address(sidekey: &Sidekey) -> String {
 }
 
 #[tokio::test]
-async fn every_kind_of_call_is_the_same_with_and_without_sidekey() {
+async fn grpc_calls_behave_as_without_sidekey() {
     let (direct, server) = (GrpcServer::plain().await, GrpcServer::plain().await);
-    let sidekey = before(&server, ", protocol: http2").await;
+    let sidekey = sidekey_for(&server, ", protocol: http2").await;
     let expected = grpc_calls(&direct.address(), "Bearer t0ken").await;
     assert_eq!(expected["both"][0][19], "re: turn 19", "{expected}");
     assert_eq!((&expected["deadline"], &expected["many"]), (&"DEADLINE_EXCEEDED".into(), &true.into()));
@@ -28,16 +29,16 @@ async fn every_kind_of_call_is_the_same_with_and_without_sidekey() {
 }
 
 #[tokio::test]
-async fn the_same_over_tls_without_a_word_in_the_configuration() {
+async fn grpc_calls_over_tls_need_no_protocol_key() {
     let pki = Pki::new();
     let (direct, server) = (GrpcServer::plain().await, GrpcServer::tls(&pki).await);
-    let sidekey = before(&server, &format!(", tls: {{ ca_file: '{}' }}", pki.ca_file())).await;
+    let sidekey = sidekey_for(&server, &format!(", tls: {{ ca_file: '{}' }}", pki.ca_file())).await;
     let expected = grpc_calls(&direct.address(), "Bearer t0ken").await;
     assert_eq!(grpc_calls(&address(&sidekey), "Bearer evil").await, expected);
 }
 
 #[tokio::test]
-async fn httpx_speaks_http2_to_an_upstream_of_http1() {
+async fn httpx_over_http2_reaches_http1_upstream() {
     let upstream = Upstream::plain().await;
     upstream.always(Answer::ok(vec![b'x'; 100_000]));
     let sidekey = crate::suite::http::setup::before(&upstream).await;

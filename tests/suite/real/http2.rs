@@ -1,4 +1,4 @@
-//! HTTP/2 with software that is not ours: curl, nghttp and h2load as callers, nghttpd as an upstream.
+//! HTTP/2 with independent software: curl, nghttp and h2load as callers, nghttpd as an upstream.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::harness::{Answer, Curl, Nghttpd, Pki, Sidekey, Upstream, run, tool};
 use crate::suite::http::setup::{at_rest, before};
 
 #[tokio::test]
-async fn curl_speaks_http2_by_prior_knowledge() {
+async fn curl_http2_by_prior_knowledge_is_served() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::status(201).body("made").chunked(2).trailer("X-Sum", "7"));
@@ -24,7 +24,7 @@ async fn curl_speaks_http2_by_prior_knowledge() {
 }
 
 #[tokio::test]
-async fn curl_that_offers_an_upgrade_to_http2_is_served_by_http1() {
+async fn curl_http2_upgrade_offer_is_served_over_http1() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let response = Curl::call(&["--http2", "--include", &sidekey.url("/api/x")], b"").await;
@@ -34,7 +34,7 @@ async fn curl_that_offers_an_upgrade_to_http2_is_served_by_http1() {
 }
 
 #[tokio::test]
-async fn nghttp_sees_trailers_and_sends_them() {
+async fn nghttp_trailers_pass_both_ways() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     upstream.next(Answer::ok("body").chunked(2).trailer("X-Sum", "7"));
@@ -58,7 +58,7 @@ async fn nghttp_sees_trailers_and_sends_them() {
 }
 
 #[tokio::test]
-async fn h2load_gets_an_answer_to_everything() {
+async fn h2load_requests_all_succeed() {
     let upstream = Upstream::plain().await;
     let sidekey = before(&upstream).await;
     let mut command = Command::new(tool("h2load"));
@@ -71,7 +71,7 @@ async fn h2load_gets_an_answer_to_everything() {
 }
 
 #[tokio::test]
-async fn nghttpd_is_an_upstream_by_prior_knowledge_and_by_tls() {
+async fn nghttpd_works_as_upstream_plain_and_tls() {
     let pki = Pki::new();
     let file: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     let plain = Nghttpd::start(&file, None, &["--trailer", "x-sum: 7"]).await;

@@ -1,8 +1,8 @@
-//! httpbin as an upstream that checks credentials: what it refuses from a caller it takes from Sidekey.
+//! httpbin as an upstream that checks credentials: it rejects a direct request and accepts Sidekey's.
 
 use crate::harness::{Curl, Httpbin, Pki, Sidekey};
 
-/// A service for each kind: its name, its credential, and a path that shows or checks it.
+/// One service for each kind of credential: its name, its credential, and a path that shows or checks it.
 const KINDS: [(&str, &str, &str); 6] = [
     ("basic", "{ type: basic, username: svc, password: 's3cret' }", "/basic-auth/svc/s3cret"),
     ("hidden", "{ type: basic, username: svc, password: 's3cret' }", "/hidden-basic-auth/svc/s3cret"),
@@ -13,7 +13,7 @@ const KINDS: [(&str, &str, &str); 6] = [
 ];
 
 #[tokio::test]
-async fn every_kind_of_credential_is_taken_over_either_version() {
+async fn httpbin_accepts_each_credential_over_both_versions() {
     let pki = Pki::new();
     let httpbin = Httpbin::start(&pki).await;
     let service = |(name, auth, _): &(&str, &str, &str)| {

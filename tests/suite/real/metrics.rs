@@ -1,11 +1,11 @@
-//! Prometheus' own opinion of `/metrics`, once every kind of thing has happened.
+//! `/metrics` after every kind of event, checked by promtool.
 
 use crate::harness::{
     Answer, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, promtool_check_metrics,
 };
 
 #[tokio::test]
-async fn promtool_finds_nothing_to_say() {
+async fn metrics_page_passes_promtool() {
     let (upstream, login, refusing) =
         (Upstream::plain().await, TokenEndpoint::plain().await, RefusingPort::new());
     let oauth2 = |client: &str| {

@@ -1,4 +1,4 @@
-//! nginx as an upstream that refuses what has no credential or a wrong one; curl and Python's requests as callers.
+//! nginx as an upstream that rejects missing and wrong credentials; curl and Python's requests as callers.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::harness::{Curl, Nginx, Pki, Sidekey, python_requests};
 
 const MIB: usize = 1024 * 1024;
 
-/// Each path wants another credential; behind all of them is the same store of files.
+/// Each path requires another credential; all of them lead to the same file store.
 const HTTP: &str = r#"
     map $http_x_api_key     $header_key { "h3ader-key" 1; default 0; }
     map $arg_key            $query_key  { "qu3ry-key"  1; default 0; }
@@ -58,7 +58,7 @@ const WRONG: [(&str, &str); 5] = [
     ("cookie", "{ type: api_key, in: cookie, name: session_key, value: wrong }"),
 ];
 
-async fn office(pki: &Pki) -> Nginx {
+async fn nginx_store(pki: &Pki) -> Nginx {
     Nginx::https(pki, HTTP, SERVER, async |dir| {
         std::fs::create_dir(dir.join("store")).unwrap();
         std::fs::write(dir.join("htpasswd"), Nginx::htpasswd("svc-billing", "p@ss:wörd").await).unwrap();
@@ -79,9 +79,9 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn curl_uses_every_kind_of_credential_in_every_method_with_bodies_both_ways() {
+async fn nginx_accepts_each_credential_from_curl() {
     let pki = Pki::new();
-    let nginx = office(&pki).await;
+    let nginx = nginx_store(&pki).await;
     let sidekey = sidekey(&pki, &nginx, &KINDS).await;
     let large = noise(5 * MIB);
     for (kind, _) in KINDS {
@@ -105,9 +105,9 @@ async fn curl_uses_every_kind_of_credential_in_every_method_with_bodies_both_way
 }
 
 #[tokio::test]
-async fn python_requests_uses_every_kind_of_credential_in_one_session() {
+async fn nginx_accepts_each_credential_from_python_requests() {
     let pki = Pki::new();
-    let nginx = office(&pki).await;
+    let nginx = nginx_store(&pki).await;
     let sidekey = sidekey(&pki, &nginx, &KINDS).await;
     let calls = |kind: &str| {
         let url = sidekey.url(&format!("/{kind}/inbox/{kind}"));
@@ -128,14 +128,14 @@ async fn python_requests_uses_every_kind_of_credential_in_one_session() {
         assert_eq!(results[1]["length"], 5 * MIB, "{kind}");
         assert_eq!(results[1]["sha256"], results[0]["sent_sha256"], "{kind}");
         assert_eq!(results[3]["text"], "short", "{kind}");
-        assert_eq!(results[4]["headers"]["Content-Length"], "5", "{kind}: HEAD tells the length");
+        assert_eq!(results[4]["headers"]["Content-Length"], "5", "{kind}: HEAD has the length");
     }
 }
 
 #[tokio::test]
-async fn what_the_caller_sends_in_the_place_of_the_credential_is_replaced() {
+async fn nginx_never_gets_the_callers_own_credential() {
     let pki = Pki::new();
-    let nginx = office(&pki).await;
+    let nginx = nginx_store(&pki).await;
     let sidekey = sidekey(&pki, &nginx, &KINDS).await;
     let url = |kind: &str| sidekey.url(&format!("/{kind}/mine"));
     for (kind, arguments) in [
@@ -155,9 +155,9 @@ async fn what_the_caller_sends_in_the_place_of_the_credential_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_the_upstreams_own_answer() {
+async fn nginx_rejection_is_passed_on() {
     let pki = Pki::new();
-    let nginx = office(&pki).await;
+    let nginx = nginx_store(&pki).await;
     let sidekey = sidekey(&pki, &nginx, &WRONG).await;
     for (kind, _) in WRONG {
         let response = sidekey.get(&format!("/{kind}/x")).await;
@@ -170,9 +170,9 @@ async fn a_refused_credential_is_the_upstreams_own_answer() {
 }
 
 #[tokio::test]
-async fn a_server_of_an_unknown_authority_never_sees_the_credential() {
+async fn nginx_with_untrusted_ca_never_gets_the_credential() {
     let (pki, other) = (Pki::new(), Pki::new());
-    let nginx = office(&other).await;
+    let nginx = nginx_store(&other).await;
     let sidekey = sidekey(&pki, &nginx, &KINDS).await;
     for (kind, _) in KINDS {
         let response = sidekey.get(&format!("/{kind}/x")).await;

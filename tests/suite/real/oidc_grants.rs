@@ -1,5 +1,6 @@
-//! oidc-provider with the grants that are for a person, refresh tokens rotated and their reuse punished. (Its `password` and
-//! `jwt_bearer` are ours: it has none. What is proved there is how it goes on.)
+//! oidc-provider with the grants for a person, refresh token rotation and detection of reuse. (Its `password`
+//! and `jwt_bearer` grants are added by the test's script, because it has none; the refreshes after them are
+//! its own.)
 
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::harness::{Login, OidcProvider, Pki, Sidekey, SidekeyBuilder};
 
-/// A service `api` with these lines of `auth`, in front of an API that asks the provider about every token.
+/// A Sidekey with a service `api` and these lines of `auth`; the API introspects every token.
 fn serving(pki: &Pki, oidc: &OidcProvider, auth: &str) -> SidekeyBuilder {
     let (api, ca) = (oidc.api_url(), pki.ca_file());
-    // Or what the issuer says.
+    // Otherwise it is discovered.
     let token_url =
         if auth.contains("issuer:") { String::new() } else { format!("token_url: {}", oidc.token_url()) };
     let config = format!(
@@ -36,7 +37,7 @@ services:
         .file("secret", OidcProvider::SECRET)
 }
 
-/// Requests go on, and none is refused, until the token was renewed this often.
+/// Sends requests, none of which may fail, until the token was refreshed `renewals` times.
 async fn works_through_renewals(sidekey: &Sidekey, oidc: &OidcProvider, client: &str, renewals: usize) {
     let fetches = || oidc.log().matches("POST /token 200").count();
     let (before, deadline) = (fetches(), Instant::now() + Duration::from_secs(60));
@@ -51,7 +52,7 @@ async fn works_through_renewals(sidekey: &Sidekey, oidc: &OidcProvider, client: 
 }
 
 #[tokio::test]
-async fn password_and_then_rotated_refresh_tokens() {
+async fn oidc_password_grant_continues_with_rotated_tokens() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 4).await;
     let auth = "grant_type: password
@@ -64,7 +65,7 @@ async fn password_and_then_rotated_refresh_tokens() {
 }
 
 #[tokio::test]
-async fn an_assertion_that_somebody_elses_library_verifies() {
+async fn oidc_jwt_bearer_assertion_is_verified() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let auth = format!(
@@ -81,7 +82,7 @@ async fn an_assertion_that_somebody_elses_library_verifies() {
 }
 
 #[tokio::test]
-async fn authorization_code_by_a_person_at_a_browser() {
+async fn oidc_authorization_code_login_works() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 4).await;
     let auth = format!(
@@ -103,7 +104,7 @@ async fn authorization_code_by_a_person_at_a_browser() {
 }
 
 #[tokio::test]
-async fn device_code_by_a_person_at_another_machine() {
+async fn oidc_device_code_login_works() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 4).await;
     let auth = format!(

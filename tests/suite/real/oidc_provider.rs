@@ -1,5 +1,5 @@
-//! oidc-provider, a certified OAuth2 server, as the identity provider: it has the last word on what a token request
-//! must look like, and an API behind it has the last word on the token.
+//! oidc-provider, a certified OAuth2 server, as the identity provider: it validates the token requests,
+//! and an API validates the tokens.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ api:
 const WEIRD_SECRET: &str = "p@ss-word%+&=:x-0123456789-abcdef";
 
 #[tokio::test]
-async fn accepts_client_secret_basic() {
+async fn oidc_accepts_client_secret_basic() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let services = services(&pki, &oidc, "/introspected", "basic", "client_secret_basic", "");
@@ -51,7 +51,7 @@ async fn accepts_client_secret_basic() {
 }
 
 #[tokio::test]
-async fn accepts_client_secret_basic_with_special_characters_in_both_parts() {
+async fn oidc_accepts_client_secret_basic_with_special_characters() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let services = services(&pki, &oidc, "/introspected", "weird:id+&", "client_secret_basic", "");
@@ -61,7 +61,7 @@ async fn accepts_client_secret_basic_with_special_characters_in_both_parts() {
 }
 
 #[tokio::test]
-async fn refuses_raw_basic_with_special_characters_and_the_caller_gets_503_not_401() {
+async fn oidc_rejection_of_raw_basic_is_503_for_the_caller() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let raw = "basic_auth_encoding: raw";
@@ -69,18 +69,18 @@ async fn refuses_raw_basic_with_special_characters_and_the_caller_gets_503_not_4
     let services = services(&pki, &oidc, "/introspected", "basic", "client_secret_basic", raw);
     let sidekey = Sidekey::serving(&services).file("secret", WEIRD_SECRET).start().await;
     let refused = async || oidc.log().contains("POST /token 400 invalid_request");
-    assert_eventually(Duration::from_secs(20), "the provider refuses the client", refused).await;
+    assert_eventually(Duration::from_secs(20), "the provider rejects the client", refused).await;
     let response = sidekey.get("/api/x").await;
     assert_eq!((response.status, response.sidekey_error()), (503, Some("credential_unavailable")));
     assert!(!sidekey.is_ready().await);
-    assert!(!oidc.log().contains("api GET"), "nothing goes to the API without a token");
+    assert!(!oidc.log().contains("api GET"), "nothing is sent to the API without a token");
     assert!(!sidekey.log().contains(WEIRD_SECRET), "the secret is not logged");
     let failed = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await;
     assert!(failed.is_some_and(|count| count >= 1.0), "{failed:?}");
 }
 
 #[tokio::test]
-async fn accepts_client_secret_post() {
+async fn oidc_accepts_client_secret_post() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let services = services(&pki, &oidc, "/introspected", "post", "client_secret_post", "");
@@ -90,7 +90,7 @@ async fn accepts_client_secret_post() {
 }
 
 #[tokio::test]
-async fn issues_a_jwt_for_the_resource_and_scopes_that_are_asked_for() {
+async fn oidc_issues_jwt_for_requested_resource_and_scopes() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
     let more =
@@ -103,7 +103,7 @@ async fn issues_a_jwt_for_the_resource_and_scopes_that_are_asked_for() {
 }
 
 #[tokio::test]
-async fn tokens_of_five_seconds_are_renewed_while_requests_go_on_and_none_is_refused() {
+async fn oidc_five_second_tokens_are_refreshed_without_failure() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 5).await;
     let more = "endpoint_params: { resource: 'https://api.example.test/' }";
@@ -116,7 +116,7 @@ async fn tokens_of_five_seconds_are_renewed_while_requests_go_on_and_none_is_ref
         let response = sidekey.get("/api/x").await;
         sent += 1;
         assert_eq!(response.status, 200, "request {sent}: {}", response.text());
-        assert!(Instant::now() < deadline, "a token of five seconds is renewed in time");
+        assert!(Instant::now() < deadline, "a token of five seconds is refreshed in time");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(sent > fetches() * 10, "{sent} requests shared {} tokens", fetches());

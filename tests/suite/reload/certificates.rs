@@ -1,5 +1,5 @@
-//! Every kind of certificate file is replaced under load, in every way that files are replaced: no request fails, and what
-//! cannot be used stays out of use, loudly.
+//! Certificate files of every kind are replaced under load, in every style of update: no request fails, and
+//! unusable files are reported and not used.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -25,12 +25,12 @@ const GOOD: &str = "sidekey_certificate_last_reload_successful";
 #[derive(Clone)]
 struct Caller {
     address: SocketAddr,
-    /// Asks for a connection to it first.
+    /// The authority of a CONNECT that is sent first.
     connect: Option<String>,
-    /// Speaks TLS, to this name.
+    /// TLS to this name.
     tls: Option<(TlsConnector, ServerName<'static>)>,
     request: String,
-    /// The chain that it was shown last.
+    /// The certificate chain of the latest connection.
     shown: Arc<Mutex<Vec<CertificateDer<'static>>>>,
 }
 
@@ -50,7 +50,7 @@ impl Caller {
             .unwrap()
             .with_root_certificates(store);
         let mut config = config.with_no_client_auth();
-        // Each is shown the certificate of its own time.
+        // A resumed session would not show the current certificate.
         config.resumption = rustls::client::Resumption::disabled();
         let name = ServerName::try_from("localhost").unwrap();
         Self { tls: Some((TlsConnector::from(Arc::new(config)), name)), ..self }
@@ -86,7 +86,7 @@ impl Caller {
     }
 }
 
-/// Callers that go on until they are stopped.
+/// Callers that send requests until they are stopped.
 struct Load {
     callers: Vec<JoinHandle<Vec<String>>>,
     stop: Arc<AtomicBool>,
@@ -116,7 +116,7 @@ impl Load {
         Self { callers, stop, counts }
     }
 
-    /// Waits until every caller has had so many more answers.
+    /// Waits until every caller has received `more` further responses.
     async fn answers(&self, more: usize) {
         for count in &self.counts {
             let enough = count.load(Ordering::Relaxed) + more;
@@ -146,8 +146,9 @@ fn pem_files(pki: &Pki) -> (String, String) {
     (fs::read_to_string(files.certificate).unwrap(), fs::read_to_string(files.key).unwrap())
 }
 
-/// The listener's pair, the upstream's CA, the client certificate toward it, and the authority of interception.
-async fn all_kinds_are_replaced_under_load(way: Way) {
+/// Replaces the listener's certificate, the upstream's CA, the client certificate, and the CA of
+/// interception.
+async fn replace_all_kinds_under_load(way: Way) {
     let names = &["localhost", "127.0.0.1"];
     let (old_ca, new_ca) = (Pki::named("old servers"), Pki::named("new servers"));
     let (old_clients, new_clients) = (Pki::named("old clients"), Pki::named("new clients"));
@@ -168,7 +169,7 @@ async fn all_kinds_are_replaced_under_load(way: Way) {
         ],
     );
     let upstream = Upstream::tls_with(old_ca.server_for_any(names, &[&old_clients, &new_clients])).await;
-    // A handshake for each request.
+    // One TLS handshake for each request.
     upstream.always(Answer::ok("ok").header("Connection", "close"));
     let config = format!(
         "listen: [127.0.0.1:0, {{ address: 127.0.0.1:0, tls: {{ cert: $M/cert.pem, key: $M/key.pem }} }}]
@@ -205,9 +206,11 @@ services:
         let refused = Mutex::new(metric(TOTAL, "failure").await);
         let half = async || {
             let before = *refused.lock();
-            assert_eventually(PATIENCE, &format!("half of {files:?} is noticed"), async || {
-                metric(TOTAL, "failure").await > before
-            })
+            assert_eventually(
+                PATIENCE,
+                &format!("the partial update of {files:?} is detected"),
+                async || metric(TOTAL, "failure").await > before,
+            )
             .await;
             *refused.lock() = metric(TOTAL, "failure").await;
             assert!(metric(GOOD, "").await < 1.0);
@@ -219,19 +222,19 @@ services:
             load.answers(3).await;
         };
         mount.replace(files, half).await;
-        assert_eventually(PATIENCE, "the new content is taken", async || {
+        assert_eventually(PATIENCE, "the new content is in use", async || {
             metric(TOTAL, "success").await > taken && metric(GOOD, "").await > 0.0
         })
         .await;
         load.answers(3).await;
     };
 
-    // The CA bundle: both, then the server changes its certificate, then the new one only.
+    // The CA bundle: both CAs, then the server changes its certificate, then the new CA only.
     replace(&[("ca.pem", &(old_ca.ca_pem() + &new_ca.ca_pem()))]).await;
     upstream.change_certificate(new_ca.server_for_any(names, &[&old_clients, &new_clients]));
     load.answers(5).await;
     replace(&[("ca.pem", &new_ca.ca_pem())]).await;
-    // The client certificate; after that the upstream takes no other.
+    // The client certificate; after that the upstream accepts no other.
     replace(&[("client.pem", &new_client.0), ("client.key", &new_client.1)]).await;
     upstream.change_certificate(new_ca.server_for(names, &new_clients));
     load.answers(5).await;
@@ -253,23 +256,23 @@ services:
 }
 
 #[tokio::test]
-async fn by_a_symlink_swap() {
-    all_kinds_are_replaced_under_load(Way::Symlink).await;
+async fn certificates_reload_by_symlink_swap() {
+    replace_all_kinds_under_load(Way::Symlink).await;
 }
 
 #[tokio::test]
-async fn by_a_new_file_under_the_same_name() {
-    all_kinds_are_replaced_under_load(Way::Rename).await;
+async fn certificates_reload_by_rename() {
+    replace_all_kinds_under_load(Way::Rename).await;
 }
 
 #[tokio::test]
-async fn by_emptying_and_filling_it() {
-    all_kinds_are_replaced_under_load(Way::Truncate).await;
+async fn certificates_reload_by_truncate_and_write() {
+    replace_all_kinds_under_load(Way::Truncate).await;
 }
 
-/// What is wrong in one place holds up nothing anywhere else.
+/// An error in one file does not block the others.
 #[tokio::test]
-async fn a_broken_configuration_does_not_hold_up_certificates_nor_one_certificate_another() {
+async fn certificates_reload_despite_other_broken_files() {
     let (one, two) = (Pki::named("one"), Pki::named("two"));
     let (first, second) = (Upstream::tls(&one).await, Upstream::tls(&one).await);
     let service = |name: &str, upstream: &Upstream| {
@@ -297,7 +300,7 @@ async fn a_broken_configuration_does_not_hold_up_certificates_nor_one_certificat
         sidekey.get("/second/x").await.status == 200
     })
     .await;
-    assert_eq!(sidekey.get("/first/x").await.status, 200, "its old CA is");
+    assert_eq!(sidekey.get("/first/x").await.status, 200, "its old CA stays in use");
     let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
     assert!(services["config"]["failing"].is_object(), "{services}");
     assert!(services["config"]["certificates_failing"].is_object(), "{services}");

@@ -1,4 +1,5 @@
-//! A changed configuration is taken whole and by content, however it is written; one with a mistake changes nothing.
+//! Configuration reload: a change is applied as a whole, however the file is written; an invalid file changes
+//! nothing.
 
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -37,7 +38,7 @@ async fn sends(sidekey: &Sidekey, upstream: &Upstream, credential: &str) {
 }
 
 #[tokio::test]
-async fn services_come_change_and_go() {
+async fn reload_adds_changes_and_removes_services() {
     let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
     let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
     assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
@@ -47,7 +48,7 @@ async fn services_come_change_and_go() {
     sidekey.reconfigure(&config(&(bearer("new", &other, "n") + &bearer("api", &upstream, "two"))));
     assert!(sidekey.reload().await);
     assert_eq!(sent(&sidekey, &upstream).await, "Bearer two");
-    assert_eq!(upstream.connections(), kept, "another credential, the same connections");
+    assert_eq!(upstream.connections(), kept, "the credential changed, the connections are reused");
     assert_eq!(sidekey.get("/new/x").await.status, 200);
     let event = sidekey.logged("configuration reloaded").await;
     assert_eq!((&event["services.added"], &event["services.changed"]), (&"new".into(), &"api".into()));
@@ -63,7 +64,7 @@ async fn services_come_change_and_go() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_ends_as_it_began() {
+async fn reload_does_not_affect_requests_in_flight() {
     let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
     let gate = Gate::closed();
     let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
@@ -77,20 +78,20 @@ async fn a_request_in_flight_ends_as_it_began() {
     let response = caller.response().await;
     assert_eq!((response.status, response.text().as_str()), (200, "the whole answer"));
     caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(caller.response().await.status, 404, "the next request sees what is now");
-    assert!(!sidekey.metrics().await.contains("service=\"api\""), "and brings no series back");
+    assert_eq!(caller.response().await.status, 404, "the next request uses the new configuration");
+    assert!(!sidekey.metrics().await.contains("service=\"api\""), "and no series reappears");
     assert_eventually(PATIENCE, "its connection is not kept", async || upstream.open_connections() == 0)
         .await;
 }
 
 #[tokio::test]
-async fn a_mistake_changes_nothing_and_is_said_once_until_it_is_mended() {
+async fn reload_of_invalid_config_changes_nothing_and_logs_once() {
     let upstream = Upstream::plain().await;
     let good = watched(&bearer("api", &upstream, "one"));
     let sidekey = Sidekey::configured(&good).start().await;
     sidekey.reconfigure(&good.replace("upstream", "upstrem"));
     let failures = [("result", "failure")];
-    assert_eventually(PATIENCE, "it is tried again and again", async || {
+    assert_eventually(PATIENCE, "it is retried", async || {
         sidekey.metric("sidekey_config_reload_total", &failures).await > Some(3.0)
     })
     .await;
@@ -113,30 +114,30 @@ async fn a_mistake_changes_nothing_and_is_said_once_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_secret_file_is_watched_however_it_is_written() {
+async fn secret_file_change_is_detected_however_it_is_written() {
     let upstream = Upstream::plain().await;
     let sidekey = Sidekey::configured(&watched(&bearer("api", &upstream, "{ file: $DIR/secret }")))
         .file("secret", "one\n")
         .start()
         .await;
     assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
-    // As an editor does it: another file under the same name.
+    // As an editor writes: another file renamed to the same name.
     sidekey.write("secret", "two\n");
     sends(&sidekey, &upstream, "Bearer two").await;
-    // Emptied, and filled a while later.
+    // Truncated, and written a while later.
     let file = sidekey.dir().join("secret");
     std::fs::write(&file, "").unwrap();
     let failures = [("result", "failure")];
-    assert_eventually(PATIENCE, "the empty file is refused", async || {
+    assert_eventually(PATIENCE, "the empty file is rejected", async || {
         sidekey.metric("sidekey_secret_reload_total", &failures).await == Some(1.0)
     })
     .await;
     assert_eq!(sent(&sidekey, &upstream).await, "Bearer two", "the old value stays");
     std::fs::write(&file, "three").unwrap();
     sends(&sidekey, &upstream, "Bearer three").await;
-    // Gone, and back.
+    // Removed, and created again.
     std::fs::remove_file(&file).unwrap();
-    assert_eventually(PATIENCE, "the missing file is refused", async || {
+    assert_eventually(PATIENCE, "the missing file is reported", async || {
         sidekey.metric("sidekey_secret_reload_total", &failures).await == Some(2.0)
     })
     .await;
@@ -146,7 +147,7 @@ async fn a_secret_file_is_watched_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_symlink_swap_as_kubernetes_does_it_is_noticed() {
+async fn secret_file_change_by_kubernetes_symlink_is_detected() {
     let upstream = Upstream::plain().await;
     let mount = tempfile::tempdir().unwrap();
     let at = |name: &str| mount.path().join(name);
@@ -167,13 +168,13 @@ async fn a_symlink_swap_as_kubernetes_does_it_is_noticed() {
 }
 
 #[tokio::test]
-async fn logging_changes_too_and_what_cannot_is_said() {
+async fn reload_changes_logging_and_reports_restart_only_keys() {
     let upstream = Upstream::plain().await;
     let services = bearer("api", &upstream, "one");
     let sidekey = Sidekey::configured(&config(&services)).start().await;
     let lines = || sidekey.events().into_iter().filter(|event| event["message"] == "request").count();
     sidekey.get("/api/x").await;
-    assert_eventually(PATIENCE, "a line", async || lines() == 1).await;
+    assert_eventually(PATIENCE, "one access log line", async || lines() == 1).await;
     let threads = "threads: 7\nadmin: 127.0.0.1:9\n";
     let other =
         config(&services).replace("access: true", "access: false").replace("admin: 127.0.0.1:0\n", threads);
@@ -192,11 +193,11 @@ async fn logging_changes_too_and_what_cannot_is_said() {
     let before = sidekey.log();
     sidekey.signal(Signal::SIGHUP);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!((lines(), sidekey.log()), (1, before), "nothing at this level");
+    assert_eq!((lines(), sidekey.log()), (1, before), "nothing is logged at this level");
 }
 
 #[tokio::test]
-async fn a_new_ca_bundle_is_used_by_the_next_connection() {
+async fn ca_file_change_applies_to_the_next_connection() {
     use crate::harness::Pki;
     let (old, new) = (Pki::new(), Pki::new());
     let upstream = Upstream::tls(&old).await;

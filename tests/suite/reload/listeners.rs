@@ -1,4 +1,4 @@
-//! Listeners come, move and go with a reload.
+//! Reload of listeners: opened, moved and closed.
 
 use std::net::TcpListener;
 
@@ -16,7 +16,7 @@ async fn sent(url: String, upstream: &Upstream) -> String {
 }
 
 #[tokio::test]
-async fn a_listener_is_opened_and_closed() {
+async fn reload_opens_and_closes_listener() {
     let upstream = Upstream::plain().await;
     let only = bearer("api", &upstream, "api");
     let sidekey = Sidekey::configured(&config(&only)).start().await;
@@ -24,15 +24,17 @@ async fn a_listener_is_opened_and_closed() {
     assert!(sidekey.reload().await);
     let address = sidekey.newest_address_of("new").unwrap();
     assert_eq!(sent(format!("http://{address}/x"), &upstream).await, "Bearer new");
-    // One that stays open over the reload.
+    // A connection that stays open over the reload.
     let mut caller = Connection::open(address).await;
     caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 200);
 
     sidekey.reconfigure(&config(&only));
     assert!(sidekey.reload().await);
-    assert_eventually(PATIENCE, "nobody listens", async || Connection::try_open(address).await.is_err())
-        .await;
+    assert_eventually(PATIENCE, "the listener is closed", async || {
+        Connection::try_open(address).await.is_err()
+    })
+    .await;
     caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let response = caller.response().await;
     assert_eq!((response.status, response.sidekey_error()), (404, Some("unknown_service")));
@@ -41,7 +43,7 @@ async fn a_listener_is_opened_and_closed() {
 }
 
 #[tokio::test]
-async fn an_address_goes_from_one_service_to_another_without_being_closed() {
+async fn reload_moves_listener_between_services() {
     let upstream = Upstream::plain().await;
     let own = |name| own(name, &upstream, "unix:$DIR/own.sock");
     let before = own("a") + &bearer("b", &upstream, "b");
@@ -56,11 +58,11 @@ async fn an_address_goes_from_one_service_to_another_without_being_closed() {
     assert_eq!(sent().await, "Bearer a");
     sidekey.reconfigure(&config(&(bearer("a", &upstream, "a") + &own("b"))));
     assert!(sidekey.reload().await);
-    assert_eventually(PATIENCE, "it is the other's", async || sent().await == "Bearer b").await;
+    assert_eventually(PATIENCE, "the other service has it", async || sent().await == "Bearer b").await;
 }
 
 #[tokio::test]
-async fn an_address_in_use_refuses_the_whole_reload() {
+async fn reload_fails_as_a_whole_if_address_is_in_use() {
     let upstream = Upstream::plain().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -74,7 +76,7 @@ async fn an_address_in_use_refuses_the_whole_reload() {
     assert!(sidekey.log().contains(&format!("cannot listen on {address}")));
     let metrics = sidekey.metrics().await;
     assert!(!metrics.contains("service=\"new\""), "a service that does not run has no series: {metrics}");
-    assert_eq!(sent(sidekey.url("/api/x"), &upstream).await, "Bearer api", "nothing of it is taken");
+    assert_eq!(sent(sidekey.url("/api/x"), &upstream).await, "Bearer api", "nothing of it is applied");
     assert_eq!(sidekey.newest_address_of("more"), None);
     drop(taken);
     assert!(sidekey.reload().await);
@@ -82,7 +84,7 @@ async fn an_address_in_use_refuses_the_whole_reload() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_leaves_no_file_behind() {
+async fn reload_removes_file_of_closed_unix_socket() {
     let upstream = Upstream::plain().await;
     let only = bearer("api", &upstream, "api");
     let with = only.clone() + &own("new", &upstream, "unix:$DIR/new.sock");

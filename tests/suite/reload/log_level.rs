@@ -1,4 +1,4 @@
-//! A log level that was set through the admin API stays over a reload that has nothing to say of it.
+//! A log level set through the admin API survives a reload that does not change the level.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn configuration(level: &str, drain: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_level_of_the_admin_api_stays_until_the_configuration_has_another_one() {
+async fn log_level_of_admin_api_survives_unrelated_reload() {
     let sidekey = Sidekey::configured(&configuration("info", "1s")).start().await;
     let level = async || get(&sidekey, "/api/v1/log-level").await["level"].clone();
     let call = Call::new("PUT", sidekey.admin_url("/api/v1/log-level")).body("{\"level\":\"debug\"}");
@@ -28,7 +28,7 @@ async fn the_level_of_the_admin_api_stays_until_the_configuration_has_another_on
     assert_eq!(level().await, json!("debug"), "something else has changed");
     sidekey.reconfigure(&configuration("nonsense", "2s"));
     assert!(!sidekey.reload().await);
-    assert_eq!(level().await, json!("debug"), "what was not taken changes nothing");
+    assert_eq!(level().await, json!("debug"), "a rejected reload changes nothing");
     sidekey.reconfigure(&configuration("warn", "2s"));
     assert!(sidekey.reload().await);
     assert_eq!(level().await, json!("warn"));

@@ -1,5 +1,5 @@
-//! Every kind of secret is rotated under load: no request fails, and what is used from
-//! then on is the new one.
+//! Every kind of secret is rotated under load: no request fails, and the new secret is used
+//! from then on.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::suite::oauth2::setup::PATIENCE;
 
 const ROUNDS: usize = 2;
 
-/// Credentials that go out as they are: name, `auth` with `$S` for the secret, where it stands.
+/// Static credentials: name, `auth` with `$S` for the secret, and the field with the secret.
 const STATIC: [(&str, &str, &str); 7] = [
     ("basic", "type: basic, username: u, password: $S", "authorization"),
     ("user", "type: basic, username: $S, password: p", "authorization"),
@@ -32,7 +32,7 @@ const STATIC: [(&str, &str, &str); 7] = [
     ("exec", "type: bearer, token: { exec: [cat, $M/exec], refresh_interval: 1s }", "authorization"),
 ];
 
-/// OAuth2 credentials: name, what stands in `auth` with `$S` for the secret, and how a request shows it.
+/// OAuth2 credentials: name, keys of `auth` with `$S` for the secret, and how a request shows the secret.
 const OAUTH2: [(&str, &str, Proof); 9] = [
     ("in_basic", "grant_type: client_credentials, client_secret: $S", Proof::InBasic),
     (
@@ -76,7 +76,7 @@ enum Proof {
     Param(&'static str),
     Hmac,
     Signed(&'static str),
-    /// In the field `DPoP` (RFC 9449), whose key the token is bound to.
+    /// In the field `DPoP` (RFC 9449); the token is bound to its key.
     OfPossession,
 }
 
@@ -122,13 +122,13 @@ impl Secret {
     }
 }
 
-/// What is signed of a JWS, and the signature.
+/// The signed part of a JWS, and the signature.
 fn parts(token: &str) -> (&str, Vec<u8>) {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     (signed, BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap())
 }
 
-/// The public key that a proof of possession names, as part of a token that is bound to it.
+/// A token that is bound to the public key in the request's proof.
 fn bound_to(request: &Request) -> String {
     let proof = request.header("dpop").expect("a proof");
     let head = BASE64_URL_SAFE_NO_PAD.decode(proof.split('.').next().unwrap()).unwrap();
@@ -136,7 +136,7 @@ fn bound_to(request: &Request) -> String {
     format!("bound-to-{}", head["jwk"]["x"].as_str().unwrap())
 }
 
-/// What stands for a static secret in a request.
+/// The part of a request that contains a static secret.
 fn shown(request: &crate::harness::Request, field: &str) -> String {
     let text =
         if field.is_empty() { request.target.clone() } else { request.header(field).unwrap().to_owned() };
@@ -146,16 +146,16 @@ fn shown(request: &crate::harness::Request, field: &str) -> String {
     }
 }
 
-/// For each static secret, those that the upstream takes.
-type Taken = Arc<Mutex<HashMap<&'static str, Vec<String>>>>;
-/// For each static secret, the one that it took last.
+/// The versions of each static secret that the upstream accepts.
+type Accepted = Arc<Mutex<HashMap<&'static str, Vec<String>>>>;
+/// The version of each static secret that the upstream accepted last.
 type Last = Arc<Mutex<HashMap<&'static str, String>>>;
 
-/// An upstream that takes what is in the list, a token with a proof by its key, and any other token.
-fn taking(taken: Taken, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
+/// An upstream that accepts the listed secrets, a token with a proof by its key, and any other token.
+fn upstream_accepting(accepted: Accepted, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
     move |request: &Request| {
         if request.target.starts_with("/dpop") {
-            // A proof by another key than the token's is refused.
+            // A proof by another key than the token's is rejected.
             let is_bound = request.header("authorization") == Some(&format!("DPoP {}", bound_to(request)));
             return if is_bound { Answer::ok("bound") } else { Answer::status(401).body("no") };
         }
@@ -165,7 +165,7 @@ fn taking(taken: Taken, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync
             return Answer::ok("a token");
         };
         let shown = shown(request, field);
-        let good = taken.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
+        let good = accepted.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
         match good {
             Some(secret) => {
                 last.lock().insert(name, secret);
@@ -177,7 +177,7 @@ fn taking(taken: Taken, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync
 }
 
 #[expect(clippy::needless_range_loop, reason = "a round is one version of each of many secrets")]
-async fn rotated(way: Way) {
+async fn rotate_all_kinds(way: Way) {
     let names: Vec<_> = STATIC.iter().map(|kind| kind.0).chain(OAUTH2.iter().map(|kind| kind.0)).collect();
     let versions: HashMap<_, Vec<_>> = names
         .iter()
@@ -218,12 +218,12 @@ async fn rotated(way: Way) {
         .collect();
     let services = services.replace("$M", mount.path());
 
-    // What it takes last is the secret of this moment.
-    let (taken, last) = (Taken::default(), Last::default());
+    // At first the upstream accepts the first version only.
+    let (accepted, last) = (Accepted::default(), Last::default());
     for (name, ..) in STATIC {
-        taken.lock().insert(name, vec![versions[name][0].file.clone()]);
+        accepted.lock().insert(name, vec![versions[name][0].file.clone()]);
     }
-    upstream.answer_with(taking(taken.clone(), last.clone()));
+    upstream.answer_with(upstream_accepting(accepted.clone(), last.clone()));
     let text =
         watched(&services).replace("level: debug", "level: info").replace("access: true", "access: false");
     let sidekey = Sidekey::configured(&text).start_ready().await;
@@ -232,7 +232,7 @@ async fn rotated(way: Way) {
     load.answers(50).await;
     for round in 1..=ROUNDS {
         for (name, _, field) in STATIC {
-            taken.lock().get_mut(name).unwrap().push(versions[name][round].file.clone());
+            accepted.lock().get_mut(name).unwrap().push(versions[name][round].file.clone());
             let file = (name, versions[name][round].file.as_str());
             mount.replace(&[file], async || load.answers(3).await).await;
             let now = versions[name][round].file.clone();
@@ -240,8 +240,8 @@ async fn rotated(way: Way) {
                 last.lock()[name] == now
             })
             .await;
-            // Revoked.
-            *taken.lock().get_mut(name).unwrap() = vec![now];
+            // The old version is revoked.
+            *accepted.lock().get_mut(name).unwrap() = vec![now];
         }
         for (name, _, proof) in OAUTH2 {
             let secret = &versions[name][round];
@@ -263,11 +263,11 @@ async fn rotated(way: Way) {
 }
 
 #[tokio::test]
-async fn by_a_symlink_swap() {
-    rotated(Way::Symlink).await;
+async fn secrets_rotate_by_symlink_swap_under_load() {
+    rotate_all_kinds(Way::Symlink).await;
 }
 
 #[tokio::test]
-async fn by_a_new_file_under_the_same_name() {
-    rotated(Way::Rename).await;
+async fn secrets_rotate_by_rename_under_load() {
+    rotate_all_kinds(Way::Rename).await;
 }

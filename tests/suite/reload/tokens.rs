@@ -1,5 +1,5 @@
-//! Tokens over a reload: kept where the credential is the same, fetched at once where its secret is another, never used
-//! under another identity.
+//! Tokens over a reload: kept if the credential is unchanged, fetched at once if its secret has changed,
+//! never used for another identity.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn sent(sidekey: &Sidekey, upstream: &Upstream) -> String {
 }
 
 #[tokio::test]
-async fn a_token_is_kept_over_every_change_that_is_not_its_credentials() {
+async fn token_is_kept_if_the_credential_is_unchanged() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let crm = |more: &str| config(&service("crm", &upstream, &tokens, "", more));
     let sidekey = Sidekey::configured(&crm("")).start_ready().await;
@@ -24,7 +24,7 @@ async fn a_token_is_kept_over_every_change_that_is_not_its_credentials() {
         assert!(sidekey.reload().await);
         assert_eq!(sent(&sidekey, &upstream).await, token, "{more}");
     }
-    // A second service shares it, and its series count from then on.
+    // A second service shares it and has its own series.
     let both = service("crm", &upstream, &tokens, "", "") + &service("too", &upstream, &tokens, "", "");
     sidekey.reconfigure(&config(&both));
     assert!(sidekey.reload().await);
@@ -36,7 +36,7 @@ async fn a_token_is_kept_over_every_change_that_is_not_its_credentials() {
 }
 
 #[tokio::test]
-async fn a_new_client_secret_means_a_new_token_at_once_and_the_old_one_until_then() {
+async fn client_secret_change_fetches_a_new_token_at_once() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let text = service("crm", &upstream, &tokens, "", "").replace("s3cret", "{ file: $DIR/secret }");
     let sidekey = Sidekey::configured(&config(&text)).file("secret", "one").start_ready().await;
@@ -55,24 +55,27 @@ async fn a_new_client_secret_means_a_new_token_at_once_and_the_old_one_until_the
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_tried_at_once_when_its_secret_changes() {
+async fn rejected_credential_is_retried_if_its_secret_changes() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     tokens.always(TokenAnswer::error(401, "invalid_client"));
     let text =
         service("crm", &upstream, &tokens, "", "token_wait: 0s,").replace("s3cret", "{ file: $DIR/secret }");
     let sidekey = Sidekey::configured(&config(&text)).file("secret", "wrong").start().await;
     tokens.received(1).await;
-    assert_eventually(PATIENCE, "it is refused", async || sidekey.get("/crm/x").await.status == 503).await;
+    assert_eventually(PATIENCE, "the token request is rejected", async || {
+        sidekey.get("/crm/x").await.status == 503
+    })
+    .await;
     tokens.always(TokenAnswer::issue(3600));
     sidekey.write("secret", "right");
     assert!(sidekey.reload().await);
-    // After a refusal the next try is five seconds away, and five minutes later on.
+    // After a rejection the back-off is five seconds at first, and later five minutes.
     let ready = tokio::time::timeout(Duration::from_secs(4), sidekey.ready());
-    ready.await.expect("not by the back-off's leave");
+    ready.await.expect("before the back-off has passed");
 }
 
 #[tokio::test]
-async fn a_token_of_another_identity_is_not_used() {
+async fn token_of_another_identity_is_not_used() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let crm =
         |client: &str| config(&service("crm", &upstream, &tokens, "", "").replace("client_id: me", client));

@@ -1,4 +1,4 @@
-//! Reloads during constant traffic: not one request fails, and what did not change is not touched.
+//! Reloads under load: no request fails, and unchanged parts are kept.
 
 use super::configuration::{bearer, config};
 use crate::harness::{Answer, Load, Sidekey, TokenEndpoint, Upstream};
@@ -9,14 +9,14 @@ fn quiet(services: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_hundred_reloads_fail_no_request() {
+async fn reload_100_times_under_load_fails_no_request() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let stays = bearer("api", &upstream, "t") + &service("crm", &upstream, &tokens, "", "");
     let sidekey = Sidekey::configured(&quiet(&stays)).start_ready().await;
     let load = Load::start(sidekey.address(), &["/api/x", "/crm/x", "/api/y", "/crm/y"]);
     load.answers(50).await;
     for round in 0..100 {
-        // Another service each time, before those that stay, with a listener of its own every other time.
+        // Another service each time, before those that stay; every other one has its own listener.
         let listen = if round % 2 == 0 { "listen: 127.0.0.1:0," } else { "" };
         let passing =
             bearer(&format!("passing-{round}"), &upstream, "p").replacen('{', &format!("{{ {listen}"), 1);
@@ -33,7 +33,7 @@ async fn a_hundred_reloads_fail_no_request() {
 }
 
 #[tokio::test]
-async fn every_kind_of_secret_is_rotated_without_a_failure() {
+async fn secrets_rotate_by_reload_under_load() {
     let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let to = upstream.url();
     let services = format!(
@@ -44,7 +44,7 @@ async fn every_kind_of_secret_is_rotated_without_a_failure() {
          cookie: {{ upstream: '{to}', auth: {{ type: api_key, in: cookie, name: key, value: {{ file: $DIR/secret }} }} }}\n"
     ) + &service("oauth2", &upstream, &tokens, "", "")
         .replace("s3cret", "{ file: $DIR/secret }");
-    // What it was sent, for the test to look at: the path names the service.
+    // Echoes the credential for the test; the path names the service.
     upstream.answer_with(|request| {
         let field = |name| request.header(name).unwrap_or_default();
         Answer::ok(format!(

@@ -1,10 +1,10 @@
-//! An upstream with several addresses, and what the log says where none of them answers.
+//! Upstreams with several addresses, and the log if none of them can be reached.
 
 use crate::harness::{Pki, RefusingPort, Upstream};
 use crate::suite::http::setup::{before_url, said};
 
 #[tokio::test]
-async fn an_address_that_refuses_is_passed_over_for_one_that_answers() {
+async fn upstream_address_that_refuses_is_skipped() {
     let upstream = Upstream::plain().await;
     let port = upstream.address().port();
     for resolve in
@@ -19,7 +19,7 @@ async fn an_address_that_refuses_is_passed_over_for_one_that_answers() {
 }
 
 #[tokio::test]
-async fn resolve_changes_the_address_and_not_the_name_that_is_verified() {
+async fn upstream_resolve_keeps_the_verified_name() {
     let pki = Pki::new();
     let upstream = Upstream::tls_with(pki.server(&["api.example.com"])).await;
     let url = format!("https://api.example.com:{}", upstream.address().port());
@@ -29,7 +29,7 @@ async fn resolve_changes_the_address_and_not_the_name_that_is_verified() {
 }
 
 #[tokio::test]
-async fn the_log_names_every_address_the_phase_and_the_cause() {
+async fn upstream_connect_failure_logs_addresses_and_cause() {
     let port = RefusingPort::new();
     let more = ", allow_plaintext: true, resolve: [127.0.0.1, 127.0.0.2]";
     let url = format!("http://api.example.com:{}", port.address.port());
@@ -55,7 +55,7 @@ async fn the_log_names_every_address_the_phase_and_the_cause() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_said_to_be_so() {
+async fn upstream_unknown_name_is_logged() {
     let sidekey = before_url("https://nowhere.invalid", "").await;
     assert_eq!(sidekey.get("/api/x").await.status, 502);
     said(&sidekey, "request failed: cannot resolve nowhere.invalid: ").await;

@@ -1,10 +1,10 @@
-//! What the log says where the configuration and the upstream do not fit each other.
+//! Log messages about mismatches between the configuration and the upstream.
 
 use crate::harness::{Nginx, Pki, Upstream};
 use crate::suite::http::setup::{RawServer, before, before_url, said};
 
 #[tokio::test]
-async fn an_https_server_behind_an_http_url_is_recognised() {
+async fn upstream_https_behind_http_url_is_diagnosed() {
     const HINT: &str = "the upstream wants TLS there: is its URL `https://`?";
     let pki = Pki::new();
     let nginx = Nginx::https(&pki, "", "", async |_| ()).await;
@@ -16,7 +16,7 @@ async fn an_https_server_behind_an_http_url_is_recognised() {
     let all = sidekey.events().into_iter().filter(|event| event["message"] == HINT);
     assert_eq!(all.count(), 1, "{}", sidekey.log());
 
-    // A server that has nothing to say in plain HTTP.
+    // A server that does not answer plain HTTP at all.
     let upstream = Upstream::tls(&pki).await;
     let sidekey = before_url(&format!("http://{}", upstream.address()), "").await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
@@ -24,7 +24,7 @@ async fn an_https_server_behind_an_http_url_is_recognised() {
 }
 
 #[tokio::test]
-async fn a_plain_server_behind_an_https_url_is_recognised() {
+async fn upstream_http_behind_https_url_is_diagnosed() {
     let server = RawServer::new().await;
     let sidekey = before_url(&server.url().replace("http://127.0.0.1", "https://localhost"), "").await;
     let answer = async {
@@ -38,12 +38,12 @@ async fn a_plain_server_behind_an_https_url_is_recognised() {
 }
 
 #[tokio::test]
-async fn a_400_about_something_else_is_no_hint() {
+async fn upstream_ordinary_400_is_not_diagnosed() {
     let upstream = Upstream::plain().await;
     upstream.always(crate::harness::Answer::status(400).body("no such field"));
     let sidekey = before(&upstream).await;
     assert_eq!(sidekey.get("/api/x").await.status, 400);
-    // Its line in the access log comes after.
+    // The access log line is written after the diagnosis would be.
     sidekey.logged("request").await;
     assert!(!sidekey.log().contains("wants TLS"));
 }

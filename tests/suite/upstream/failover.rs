@@ -1,9 +1,9 @@
-//! An upstream of several URLs: round robin, and what happens while one of them is away.
+//! Upstreams with several URLs: round robin, and failover while one of them is down.
 
 use crate::harness::{Answer, Call, RefusingPort, Sidekey, Upstream, assert_eventually};
 use crate::suite::http::setup::PATIENCE;
 
-async fn before(urls: &[String]) -> Sidekey {
+async fn sidekey_for(urls: &[String]) -> Sidekey {
     let urls: Vec<_> = urls.iter().map(|url| format!("'{url}'")).collect();
     let services =
         format!("api: {{ upstream: [{}], auth: {{ type: bearer, token: t0ken }} }}", urls.join(", "));
@@ -11,9 +11,9 @@ async fn before(urls: &[String]) -> Sidekey {
 }
 
 #[tokio::test]
-async fn requests_go_round_each_with_the_host_and_base_path_of_its_url() {
+async fn failover_round_robin_uses_host_and_base_path_of_each_url() {
     let (one, two) = (Upstream::plain().await, Upstream::plain().await);
-    let sidekey = before(&[format!("{}/v1", one.url()), format!("{}/mirror/v1", two.url())]).await;
+    let sidekey = sidekey_for(&[format!("{}/v1", one.url()), format!("{}/mirror/v1", two.url())]).await;
     for _ in 0..4 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
     }
@@ -24,16 +24,16 @@ async fn requests_go_round_each_with_the_host_and_base_path_of_its_url() {
         assert_eq!(request.header("host"), Some(upstream.address().to_string().as_str()));
         assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
     }
-    // None of them lets a request out of its base path.
+    // With either URL a request cannot leave the base path.
     for _ in 0..2 {
         assert_eq!(sidekey.get("/api/../x").await.status, 403);
     }
 }
 
 #[tokio::test]
-async fn each_url_is_a_way_in_for_requests_in_proxy_form() {
+async fn failover_urls_each_match_proxy_requests() {
     let (one, two) = (Upstream::plain().await, Upstream::plain().await);
-    let sidekey = before(&[one.url(), two.url()]).await;
+    let sidekey = sidekey_for(&[one.url(), two.url()]).await;
     for upstream in [&one, &two] {
         let mut connection = sidekey.connect().await;
         let host = upstream.address();
@@ -46,10 +46,10 @@ async fn each_url_is_a_way_in_for_requests_in_proxy_form() {
 }
 
 #[tokio::test]
-async fn a_url_that_takes_no_connection_costs_no_request_and_is_passed_over() {
+async fn failover_skips_url_that_refuses_connections() {
     let good = Upstream::plain().await;
     let port = RefusingPort::new();
-    let sidekey = before(&[format!("http://{}", port.address), good.url()]).await;
+    let sidekey = sidekey_for(&[format!("http://{}", port.address), good.url()]).await;
     for number in 0..12 {
         let call = Call::post(sidekey.url("/api/x"), format!("body {number}"));
         assert_eq!(call.send().await.status, 200);
@@ -62,18 +62,18 @@ async fn a_url_that_takes_no_connection_costs_no_request_and_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_url_whose_gateway_says_that_nobody_is_there_is_passed_over_and_comes_back() {
+async fn failover_skips_url_with_503_until_it_recovers() {
     let (one, two) = (Upstream::plain().await, Upstream::plain().await);
     one.always(Answer::status(503));
-    let sidekey = before(&[one.url(), two.url()]).await;
+    let sidekey = sidekey_for(&[one.url(), two.url()]).await;
     let mut failures = 0;
     for _ in 0..20 {
         failures += usize::from(sidekey.get("/api/x").await.status == 503);
     }
-    // The answer is the upstream's own and passed on; after three the others get it.
+    // The first three 503 are passed on; then the other URL gets the requests.
     assert_eq!((failures, one.request_count(), two.request_count()), (3, 3, 17));
     one.always(Answer::ok("back"));
-    assert_eventually(PATIENCE, "it is tried again and used", async || {
+    assert_eventually(PATIENCE, "it is retried and used", async || {
         sidekey.get("/api/x").await.text() == "back"
     })
     .await;
@@ -85,9 +85,9 @@ async fn a_url_whose_gateway_says_that_nobody_is_there_is_passed_over_and_comes_
 }
 
 #[tokio::test]
-async fn none_is_passed_over_where_none_answers() {
+async fn failover_tries_every_url_if_all_are_down() {
     let ports = [RefusingPort::new(), RefusingPort::new()];
-    let sidekey = before(&ports.each_ref().map(|port| format!("http://{}", port.address))).await;
+    let sidekey = sidekey_for(&ports.each_ref().map(|port| format!("http://{}", port.address))).await;
     for _ in 0..10 {
         assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_connect"));
     }

@@ -1,9 +1,10 @@
-//! How much of an upstream is used: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit`, `pool`, and sending again.
+//! Limits of an upstream: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit`, `pool`,
+//! `retry_idempotent`.
 
 use crate::harness::{Answer, Call, ChaosProxy, Gate, Response, Sidekey, Upstream, assert_eventually};
 use crate::suite::http::setup::{PATIENCE, RawServer, before_url};
 
-async fn before(upstream: &Upstream, more: &str) -> Sidekey {
+async fn sidekey_for(upstream: &Upstream, more: &str) -> Sidekey {
     before_url(&upstream.url(), &format!(", {more}")).await
 }
 
@@ -14,11 +15,11 @@ fn overloaded(response: &Response) -> u64 {
 }
 
 #[tokio::test]
-async fn no_more_requests_at_a_time_than_allowed() {
+async fn max_in_flight_rejects_further_requests() {
     let upstream = Upstream::plain().await;
     let gate = Gate::closed();
     upstream.always(Answer::ok("ok").held_by(&gate));
-    let sidekey = before(&upstream, "max_in_flight: 2").await;
+    let sidekey = sidekey_for(&upstream, "max_in_flight: 2").await;
     let held: Vec<_> = (0..2)
         .map(|_| {
             let url = sidekey.url("/api/x");
@@ -39,23 +40,23 @@ async fn no_more_requests_at_a_time_than_allowed() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_gives_its_place_back() {
+async fn max_in_flight_slot_is_released_on_disconnect() {
     let upstream = Upstream::plain().await;
     upstream.next(Answer::never());
-    let sidekey = before(&upstream, "max_in_flight: 1").await;
+    let sidekey = sidekey_for(&upstream, "max_in_flight: 1").await;
     let mut gone = sidekey.connect().await;
     gone.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;
     assert_eq!(overloaded(&sidekey.get("/api/x").await), 1);
     drop(gone);
-    assert_eventually(PATIENCE, "there is room again", async || sidekey.get("/api/x").await.status == 200)
+    assert_eventually(PATIENCE, "a slot is free again", async || sidekey.get("/api/x").await.status == 200)
         .await;
 }
 
 #[tokio::test]
-async fn no_more_requests_in_a_time_than_allowed() {
+async fn rate_limit_rejects_further_requests() {
     let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream, "rate_limit: { rate: 1/h, burst: 2 }").await;
+    let sidekey = sidekey_for(&upstream, "rate_limit: { rate: 1/h, burst: 2 }").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let seconds = overloaded(&sidekey.get("/api/x").await);
@@ -64,15 +65,15 @@ async fn no_more_requests_in_a_time_than_allowed() {
 }
 
 #[tokio::test]
-async fn a_body_larger_than_allowed_is_refused_before_or_while_it_is_sent() {
+async fn max_request_body_rejects_larger_bodies() {
     let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream, "max_request_body: 10").await;
+    let sidekey = sidekey_for(&upstream, "max_request_body: 10").await;
     let post = |length: usize| Call::post(sidekey.url("/api/x"), "x".repeat(length));
     assert_eq!(post(10).send().await.status, 200);
     assert_eq!(post(10).chunked(3).send().await.status, 200);
     let refused = post(11).send().await;
     assert_eq!((refused.status, refused.sidekey_error()), (413, Some("too_large")));
-    assert_eq!(upstream.request_count(), 2, "its length said so beforehand");
+    assert_eq!(upstream.request_count(), 2, "rejected by its Content-Length");
     let refused = post(11).chunked(4).send().await;
     assert_eq!((refused.status, refused.sidekey_error()), (413, Some("too_large")));
     assert!(upstream.requests().iter().skip(2).all(|request| !request.complete));
@@ -80,7 +81,7 @@ async fn a_body_larger_than_allowed_is_refused_before_or_while_it_is_sent() {
 }
 
 #[tokio::test]
-async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
+async fn circuit_opens_after_failures_and_closes_after_success() {
     let upstream = Upstream::plain().await;
     let chaos = ChaosProxy::before(upstream.address()).await;
     let url = format!("http://{}", chaos.address());
@@ -99,7 +100,7 @@ async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
         let seconds = overloaded(&sidekey.get("/api/x").await);
         assert!((1..=2).contains(&seconds), "{seconds}");
     }
-    assert_eq!(chaos.connections(), connections, "nothing is tried while it is open");
+    assert_eq!(chaos.connections(), connections, "no connection while it is open");
     assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(1.0));
     assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(0.0));
     sidekey
@@ -115,10 +116,10 @@ async fn the_circuit_opens_after_failures_and_one_request_closes_it() {
 }
 
 #[tokio::test]
-async fn only_an_idempotent_request_is_sent_again_and_only_if_asked() {
+async fn retry_idempotent_retries_only_idempotent_requests() {
     let upstream = Upstream::plain().await;
     let lost = || upstream.next(Answer::close_unanswered());
-    let asked = before(&upstream, "retry_idempotent: true, pool: { max_idle: 0 }").await;
+    let asked = sidekey_for(&upstream, "retry_idempotent: true, pool: { max_idle: 0 }").await;
     lost();
     assert_eq!(asked.get("/api/x").await.status, 200);
     assert_eq!(upstream.request_count(), 2);
@@ -127,18 +128,18 @@ async fn only_an_idempotent_request_is_sent_again_and_only_if_asked() {
     assert_eq!(upstream.request_count(), 3);
     lost();
     lost();
-    assert_eq!(asked.get("/api/x").await.status, 502, "sent again once and no more");
+    assert_eq!(asked.get("/api/x").await.status, 502, "one retry and no more");
     assert_eq!(upstream.request_count(), 5);
-    let not_asked = before(&upstream, "pool: { max_idle: 0 }").await;
+    let not_asked = sidekey_for(&upstream, "pool: { max_idle: 0 }").await;
     lost();
     assert_eq!(not_asked.get("/api/x").await.status, 502);
     assert_eq!(upstream.request_count(), 6);
 }
 
 #[tokio::test]
-async fn the_upstreams_own_keep_alive_is_kept_to_with_a_second_to_spare() {
+async fn pool_respects_keep_alive_of_upstream_minus_one_second() {
     let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream, "optional: false").await;
+    let sidekey = sidekey_for(&upstream, "optional: false").await;
     let said = ["timeout=1", "max=5, timeout=1", "timeout=60, max=100", "timeout=60"];
     for (keep_alive, connections) in said.into_iter().zip([1, 2, 3, 3]) {
         upstream.next(Answer::ok("ok").header("Keep-Alive", keep_alive));
@@ -148,14 +149,14 @@ async fn the_upstreams_own_keep_alive_is_kept_to_with_a_second_to_spare() {
 }
 
 #[tokio::test]
-async fn idle_connections_are_limited() {
+async fn pool_limits_idle_connections() {
     let upstream = Upstream::plain().await;
-    let none = before(&upstream, "pool: { max_idle: 0 }").await;
+    let none = sidekey_for(&upstream, "pool: { max_idle: 0 }").await;
     for _ in 0..3 {
         assert_eq!(none.get("/api/x").await.status, 200);
     }
     assert_eq!(upstream.connections(), 3);
-    let short = before(&upstream, "pool: { idle_timeout: 1ms }").await;
+    let short = sidekey_for(&upstream, "pool: { idle_timeout: 1ms }").await;
     for _ in 0..2 {
         assert_eq!(short.get("/api/x").await.status, 200);
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -164,15 +165,15 @@ async fn idle_connections_are_limited() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_hangs_holds_no_other_up() {
+async fn hanging_upstream_does_not_block_another() {
     let (slow, fast) = (Upstream::plain().await, Upstream::plain().await);
     slow.always(Answer::never());
-    // Takes connections, and never says a word of TLS.
+    // Accepts connections, and never answers the TLS handshake.
     let mute = RawServer::new().await;
     let service = |name: &str, url: &str| {
         format!("  {name}: {{ upstream: '{url}', auth: {{ type: bearer, token: t }} }}\n")
     };
-    // One worker, so that whatever blocked it would block all.
+    // One worker, so that anything that blocked it would block all requests.
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ format: json }}\nservices:\n{}{}{}",
         service("slow", &slow.url()),
@@ -198,7 +199,7 @@ async fn an_upstream_that_hangs_holds_no_other_up() {
 }
 
 #[tokio::test]
-async fn connections_of_callers_are_limited_and_one_too_many_is_told() {
+async fn max_connections_rejects_further_connections() {
     let upstream = Upstream::plain().await;
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nmax_connections: 2\nlog: {{ format: json }}\nservices:\n  \
@@ -216,7 +217,7 @@ async fn connections_of_callers_are_limited_and_one_too_many_is_told() {
     assert_eq!(one_too_many.rest().await, b"");
     sidekey.logged("max_connections reached: new connections are rejected").await;
     drop(kept);
-    assert_eventually(PATIENCE, "there is room again", async || {
+    assert_eventually(PATIENCE, "a slot is free again", async || {
         let sent = Call::get(sidekey.url("/api/x")).try_send().await;
         sent.is_ok_and(|response| response.status == 200)
     })

@@ -1,4 +1,4 @@
-//! `proxy_url`: upstreams behind a proxy that opens tunnels.
+//! `proxy_url`: upstreams behind a proxy that supports CONNECT.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use crate::harness::{Http2, Http2Upstream, Pki, Upstream};
 use crate::suite::http::setup::{before_url, one_worker};
 
-/// Leads every tunnel to one place, and answers with these bytes first.
+/// A proxy that responds to each CONNECT with fixed bytes and connects each tunnel to one target.
 struct Tunnels {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -54,9 +54,9 @@ impl Drop for Tunnels {
 const OPEN: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
 
 #[tokio::test]
-async fn tls_goes_through_a_tunnel_that_the_proxy_looks_the_name_up_for() {
+async fn proxy_tunnel_carries_tls_and_resolves_the_name() {
     let pki = Pki::new();
-    // No name server knows it: only the proxy can.
+    // No name server knows this name: only the proxy can resolve it.
     let upstream = Upstream::tls_with(pki.server(&["api.internal.invalid"])).await;
     let proxy = Tunnels::to(upstream.address(), OPEN).await;
     let more = format!(
@@ -72,7 +72,7 @@ async fn tls_goes_through_a_tunnel_that_the_proxy_looks_the_name_up_for() {
         *proxy.requests.lock(),
         ["CONNECT api.internal.invalid:443 HTTP/1.1\r\nHost: api.internal.invalid:443\r\n\
           Proxy-Authorization: Basic bWU6Q0FOQVJZ\r\n\r\n"],
-        "one tunnel, whose connection is kept"
+        "one tunnel, which is reused"
     );
     let request = upstream.last_request();
     assert_eq!(request.header("host"), Some("api.internal.invalid"));
@@ -82,7 +82,7 @@ async fn tls_goes_through_a_tunnel_that_the_proxy_looks_the_name_up_for() {
 }
 
 #[tokio::test]
-async fn http2_goes_through_a_tunnel_as_well_and_many_requests_through_one() {
+async fn proxy_tunnel_carries_http2_with_many_requests() {
     let pki = Pki::new();
     let upstream = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
     for protocol in ["auto", "http2"] {
@@ -104,13 +104,13 @@ async fn http2_goes_through_a_tunnel_as_well_and_many_requests_through_one() {
             assert_eq!(request.uri.to_string(), "https://localhost/v1/x");
             assert_eq!(request.headers["authorization"], "Bearer t0ken");
         }
-        assert_eq!(proxy.requests.lock().len(), 1, "one tunnel, whose connection is shared");
+        assert_eq!(proxy.requests.lock().len(), 1, "one tunnel, which is shared");
         assert!(proxy.requests.lock()[0].starts_with("CONNECT localhost:443 HTTP/1.1\r\n"));
     }
 }
 
 #[tokio::test]
-async fn a_proxy_cannot_stand_in_for_the_upstream() {
+async fn proxy_cannot_impersonate_the_upstream() {
     let (pki, other) = (Pki::new(), Pki::new());
     let upstream = Upstream::tls(&other).await;
     let proxy = Tunnels::to(upstream.address(), OPEN).await;
@@ -121,7 +121,7 @@ async fn a_proxy_cannot_stand_in_for_the_upstream() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_opens_no_tunnel_is_an_error_that_says_why() {
+async fn proxy_refusal_of_tunnel_is_logged_with_cause() {
     for (answer, cause) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",

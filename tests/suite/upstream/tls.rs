@@ -1,4 +1,4 @@
-//! `tls` of a service and of a token endpoint: who Sidekey is to the other side, what it trusts, and that files may change.
+//! `tls` of a service and of a token endpoint: client certificates, trusted CAs, and changes of their files.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::suite::reload::configuration::watched;
 
 const NAMES: &[&str] = &["localhost", "127.0.0.1"];
 
-/// A service for each name, each with these keys under `tls`; certificate and key of `client` in `client.pem`, `client.key`.
+/// A Sidekey with a service for each name and its keys of `tls`; `client.pem` and `client.key` are those of
+/// `client`.
 async fn services(upstream: &Upstream, client: &(String, String), services: &[(&str, &str)]) -> Sidekey {
     let service = |(name, tls): &(&str, &str)| {
         let url = upstream.url();
@@ -24,23 +25,24 @@ async fn services(upstream: &Upstream, client: &(String, String), services: &[(&
         .await
 }
 
-async fn cut(upstream: &Upstream) {
+async fn close_connections(upstream: &Upstream) {
     upstream.cut_connections();
-    assert_eventually(PATIENCE, "they are closed", async || upstream.open_connections() == 0).await;
+    assert_eventually(PATIENCE, "the connections are closed", async || upstream.open_connections() == 0)
+        .await;
 }
 
-const MINE: &str = "cert_file: $DIR/client.pem, key_file: $DIR/client.key";
+const CLIENT_CERT: &str = "cert_file: $DIR/client.pem, key_file: $DIR/client.key";
 
-async fn asking(pki: &Pki, clients: &Pki) -> Upstream {
+async fn upstream_requiring_client_cert(pki: &Pki, clients: &Pki) -> Upstream {
     Upstream::tls_with(pki.server_for(NAMES, clients)).await
 }
 
 #[tokio::test]
-async fn an_upstream_that_asks_for_it_gets_the_client_certificate() {
+async fn upstream_tls_sends_configured_client_certificate() {
     let (pki, clients) = (Pki::new(), Pki::named("clients"));
-    let upstream = asking(&pki, &clients).await;
+    let upstream = upstream_requiring_client_cert(&pki, &clients).await;
     let ca = format!("ca_file: {}", pki.ca_file());
-    let mine = format!("{ca}, {MINE}");
+    let mine = format!("{ca}, {CLIENT_CERT}");
     let sidekey = services(&upstream, &clients.client_pem("me"), &[("with", &mine), ("without", &ca)]).await;
     assert_eq!(sidekey.get("/with/x").await.status, 200);
     let refused = sidekey.get("/without/x").await;
@@ -50,7 +52,7 @@ async fn an_upstream_that_asks_for_it_gets_the_client_certificate() {
 }
 
 #[tokio::test]
-async fn nginx_takes_the_client_certificate_and_says_whose_it_is() {
+async fn upstream_tls_client_certificate_is_accepted_by_nginx() {
     let (pki, clients) = (Pki::new(), Pki::named("clients"));
     let server = "ssl_verify_client optional; ssl_client_certificate $DIR/clients.pem;
         location = /me { if ($ssl_client_verify != SUCCESS) { return 403; } return 200 $ssl_client_serial; }";
@@ -65,7 +67,7 @@ async fn nginx_takes_the_client_certificate_and_says_whose_it_is() {
             "{name}: {{ upstream: '{url}', auth: {{ type: bearer, token: t }}, tls: {{ ca_file: {ca}{more} }} }}\n"
         )
     };
-    let sidekey = Sidekey::serving(&(service("with", &format!(", {MINE}")) + &service("without", "")))
+    let sidekey = Sidekey::serving(&(service("with", &format!(", {CLIENT_CERT}")) + &service("without", "")))
         .file("client.pem", &certificate)
         .file("client.key", &key)
         .start()
@@ -77,10 +79,10 @@ async fn nginx_takes_the_client_certificate_and_says_whose_it_is() {
 }
 
 #[tokio::test]
-async fn a_changed_client_certificate_is_used_and_a_broken_one_is_not() {
+async fn upstream_tls_reloads_valid_client_certificate_only() {
     let (pki, old, new) = (Pki::new(), Pki::named("old"), Pki::named("new"));
-    let upstream = asking(&pki, &new).await;
-    let mine = format!("ca_file: {}, {MINE}", pki.ca_file());
+    let upstream = upstream_requiring_client_cert(&pki, &new).await;
+    let mine = format!("ca_file: {}, {CLIENT_CERT}", pki.ca_file());
     let sidekey = services(&upstream, &old.client_pem("me"), &[("api", &mine)]).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_tls"));
 
@@ -95,7 +97,7 @@ async fn a_changed_client_certificate_is_used_and_a_broken_one_is_not() {
         sidekey.log().contains("the changed ones are tried again: tls.cert_file: the file")
     })
     .await;
-    cut(&upstream).await;
+    close_connections(&upstream).await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let (other, _) = new.client_pem("somebody else");
     sidekey.write("client.pem", &other);
@@ -103,12 +105,12 @@ async fn a_changed_client_certificate_is_used_and_a_broken_one_is_not() {
         sidekey.log().contains("the key is not that of the first certificate in `cert_file`")
     })
     .await;
-    cut(&upstream).await;
+    close_connections(&upstream).await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_changed_ca_file_is_used_and_old_sessions_are_not_resumed() {
+async fn upstream_tls_ca_change_ends_session_resumption() {
     let (pki, other) = (Pki::new(), Pki::named("other"));
     let upstream = Upstream::tls(&pki).await;
     let (url, auth) = (upstream.url(), "auth: { type: bearer, token: t }");
@@ -119,10 +121,10 @@ async fn a_changed_ca_file_is_used_and_old_sessions_are_not_resumed() {
     .start()
     .await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
-    // Distrusted from now on: a session made under the old CA must not be a way around that.
+    // Distrusted from now on: a session from before must not be resumed.
     sidekey.write("ca.pem", &other.ca_pem());
     assert_eventually(PATIENCE, "the old CA is not trusted any more", async || {
-        cut(&upstream).await;
+        close_connections(&upstream).await;
         sidekey.get("/api/x").await.sidekey_error() == Some("upstream_tls")
     })
     .await;
@@ -131,46 +133,46 @@ async fn a_changed_ca_file_is_used_and_old_sessions_are_not_resumed() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_by_services_of_equal_settings_and_no_others() {
+async fn upstream_tls_sessions_are_shared_by_equal_settings_only() {
     let (pki, clients) = (Pki::new(), Pki::named("clients"));
-    let upstream = asking(&pki, &clients).await;
+    let upstream = upstream_requiring_client_cert(&pki, &clients).await;
     let ca = format!("ca_file: {}", pki.ca_file());
-    let mine = format!("{ca}, {MINE}");
+    let mine = format!("{ca}, {CLIENT_CERT}");
     let newer = format!("{mine}, min_version: \"1.3\"");
     let all = [("one", mine.as_str()), ("same", mine.as_str()), ("other", newer.as_str())];
     let sidekey = services(&upstream, &clients.client_pem("me"), &all).await;
     for service in ["one", "one", "same", "other", "one", "other"] {
         assert_eq!(sidekey.get(&format!("/{service}/x")).await.status, 200);
-        cut(&upstream).await;
+        close_connections(&upstream).await;
     }
     let kinds: Vec<_> = upstream.handshakes().into_iter().map(Result::unwrap).collect();
     let (full, resumed) = (HandshakeKind::Full, HandshakeKind::Resumed);
     assert_eq!(kinds, [full, resumed, resumed, full, resumed, resumed]);
 }
 
-async fn answer_of(server: Arc<ServerConfig>, tls: &str) -> (u16, Sidekey) {
+async fn response_of(server: Arc<ServerConfig>, tls: &str) -> (u16, Sidekey) {
     let upstream = Upstream::tls_with(server).await;
     let sidekey = services(&upstream, &(String::new(), String::new()), &[("api", tls)]).await;
     (sidekey.get("/api/x").await.status, sidekey)
 }
 
 #[tokio::test]
-async fn a_version_older_than_the_minimum_is_refused() {
+async fn upstream_tls_min_version_rejects_older_versions() {
     let pki = Pki::new();
     let ca = format!("ca_file: {}", pki.ca_file());
     let old = || pki.tls12_server(NAMES);
-    assert_eq!(answer_of(old(), &ca).await.0, 200);
-    assert_eq!(answer_of(old(), &format!("{ca}, min_version: \"1.2\"")).await.0, 200);
-    assert_eq!(answer_of(old(), &format!("{ca}, min_version: \"1.3\"")).await.0, 502);
-    assert_eq!(answer_of(pki.server(NAMES), &format!("{ca}, min_version: \"1.3\"")).await.0, 200);
+    assert_eq!(response_of(old(), &ca).await.0, 200);
+    assert_eq!(response_of(old(), &format!("{ca}, min_version: \"1.2\"")).await.0, 200);
+    assert_eq!(response_of(old(), &format!("{ca}, min_version: \"1.3\"")).await.0, 502);
+    assert_eq!(response_of(pki.server(NAMES), &format!("{ca}, min_version: \"1.3\"")).await.0, 200);
 }
 
 #[tokio::test]
-async fn nothing_is_verified_only_where_it_was_asked_for_and_never_in_silence() {
+async fn upstream_tls_danger_skip_verify_warns() {
     let pki = Pki::new();
     let wrong = || pki.expired_server(&["elsewhere.example"]);
-    assert_eq!(answer_of(wrong(), "danger_skip_verify: false").await.0, 502);
-    let (status, sidekey) = answer_of(wrong(), "danger_skip_verify: true").await;
+    assert_eq!(response_of(wrong(), "danger_skip_verify: false").await.0, 502);
+    let (status, sidekey) = response_of(wrong(), "danger_skip_verify: true").await;
     assert_eq!(status, 200);
     let warning = sidekey.events().into_iter().find(|event| {
         event["level"] == "WARN" && event["config.path"] == "services.api.tls.danger_skip_verify"
@@ -182,9 +184,9 @@ async fn nothing_is_verified_only_where_it_was_asked_for_and_never_in_silence() 
 }
 
 #[tokio::test]
-async fn a_token_endpoint_gets_a_client_certificate_that_may_change() {
+async fn token_endpoint_tls_reloads_client_certificate() {
     let (pki, old, new) = (Pki::new(), Pki::named("old"), Pki::named("new"));
-    let endpoint = asking(&pki, &new).await;
+    let endpoint = upstream_requiring_client_cert(&pki, &new).await;
     endpoint.answer_with(|_| {
         Answer::json(&json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }))
     });
@@ -192,7 +194,7 @@ async fn a_token_endpoint_gets_a_client_certificate_that_may_change() {
     let (certificate, key) = old.client_pem("me");
     let sidekey = Sidekey::configured(&watched(&format!(
         "api: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}/token', \
-         client_id: me, client_secret: s, tls: {{ ca_file: {}, {MINE} }} }} }}",
+         client_id: me, client_secret: s, tls: {{ ca_file: {}, {CLIENT_CERT} }} }} }}",
         upstream.url(),
         endpoint.url(),
         pki.ca_file(),
@@ -201,7 +203,8 @@ async fn a_token_endpoint_gets_a_client_certificate_that_may_change() {
     .file("client.key", &key)
     .start()
     .await;
-    assert_eventually(PATIENCE, "the wrong one is refused", async || !endpoint.handshakes().is_empty()).await;
+    assert_eventually(PATIENCE, "the wrong one is rejected", async || !endpoint.handshakes().is_empty())
+        .await;
     assert_eq!(endpoint.request_count(), 0);
     let (certificate, key) = new.client_pem("me");
     sidekey.write("client.key", &key);

@@ -1,4 +1,4 @@
-//! deploy/Dockerfile and scripts/image: the image is built, looked into, and run as a cluster would run it.
+//! deploy/Dockerfile and scripts/image: the image is built, inspected, and run as a cluster would run it.
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -22,7 +22,7 @@ const APP: &str = "localhost/app:test";
 const PASSWORD: &str = "pässword:from-a-file";
 
 #[test]
-fn image_holds_one_program_and_the_ca_roots() {
+fn image_contains_only_the_program_and_ca_roots() {
     let podman = Podman::new();
     build_image(&podman);
 
@@ -46,7 +46,7 @@ fn image_holds_one_program_and_the_ca_roots() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serves_the_app_beside_it_from_a_locked_down_container() {
+async fn image_serves_an_app_from_a_hardened_container() {
     let podman = Podman::new();
     build_image(&podman);
     podman.image_of(&tool("busybox"), APP);
@@ -54,7 +54,8 @@ async fn serves_the_app_beside_it_from_a_locked_down_container() {
     let upstream = Upstream::tls(&pki).await;
     let (config, secrets) = mounts(&upstream, &pki);
 
-    // The app shares the network of Sidekey, as in a Pod. The host's, so that neither bridge nor firewall matters.
+    // The app shares Sidekey's network, as in a Pod. It is the host's, so that neither bridge nor firewall
+    // matters.
     podman.run(
         ["run", "--detach", "--name", "sidekey", "--pull", "never", "--network", "host"]
             .into_iter()
@@ -71,7 +72,7 @@ async fn serves_the_app_beside_it_from_a_locked_down_container() {
         let response = Call::get(format!("http://{}{path}", address("admin"))).send().await;
         assert_eq!(response.status, 200, "{path}: {}", response.text());
     }
-    assert_locked_down(&podman);
+    assert_hardened(&podman);
 
     let url = format!("http://{}/billing/v1/x", address("proxy"));
     let said = podman.run(
@@ -85,13 +86,13 @@ async fn serves_the_app_beside_it_from_a_locked_down_container() {
     let expected = base64::prelude::BASE64_STANDARD.encode(format!("svc-orders:{PASSWORD}"));
     assert_eq!(request.header("authorization"), Some(format!("Basic {expected}").as_str()));
 
-    // SIGTERM, then SIGKILL, which would show as 137.
+    // `stop` sends SIGTERM, then SIGKILL, which would show as exit code 137.
     podman.run(["stop", "--time", "30", "sidekey"]);
     assert_eq!(podman.inspect("sidekey", "{{.State.ExitCode}}"), "0", "{}", podman.logs("sidekey"));
     assert!(!podman.logs("sidekey").contains(PASSWORD));
 }
 
-/// The folders that a ConfigMap and a Secret would be, with a Secret's owner and mode.
+/// The folders that a ConfigMap and a Secret are mounted as, with a Secret's owner and mode.
 fn mounts(upstream: &Upstream, pki: &Pki) -> (TempDir, TempDir) {
     let (config, secrets) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let services = format!(
@@ -110,7 +111,8 @@ services:
     fs::write(config.path().join("ca.pem"), pki.ca_pem()).unwrap();
     let password = secrets.path().join("billing-password");
     fs::write(&password, PASSWORD).unwrap();
-    // Only root may give a file to another group; for anybody else the container's uid is a stranger.
+    // Only root may give a file to another group; otherwise the container's user is neither owner nor in the
+    // group.
     let mode = if chown(&password, None, Some(65532)).is_ok() { 0o440 } else { 0o444 };
     fs::set_permissions(&password, Permissions::from_mode(mode)).unwrap();
     for folder in [&config, &secrets] {
@@ -119,7 +121,7 @@ services:
     (config, secrets)
 }
 
-/// Kind and address of what Sidekey has said it listens on.
+/// Kind and address of each listener in Sidekey's log.
 fn listeners(podman: &Podman) -> Vec<(String, String)> {
     let log = podman.logs("sidekey");
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -130,8 +132,8 @@ fn listeners(podman: &Podman) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What the kernel says, not what was asked for.
-fn assert_locked_down(podman: &Podman) {
+/// Checks the state in the kernel, not the options of the command.
+fn assert_hardened(podman: &Podman) {
     let process = podman.run(["top", "sidekey", "user", "group", "capeff", "capbnd", "seccomp"]);
     let words: Vec<_> = process.lines().nth(1).expect("one process").split_whitespace().collect();
     assert_eq!(words, ["65532", "65532", "none", "none", "filter"], "{process}");
@@ -150,10 +152,11 @@ fn build_image(podman: &Podman) {
     succeed(script.arg("--").args(podman.flags()));
 }
 
-/// The program under test, linked once more: static, as the image needs it.
+/// The program under test, linked again: static, as the image needs it.
 ///
-/// `--examples` asks for the features of the dev-dependencies, so that every dependency is the one that this test's
-/// own build has made; only the last crate is compiled, and `--emit` leaves the tested program as it is.
+/// `--examples` asks for the features of the dev-dependencies, so that every dependency is the one that this
+/// test's own build has made; only the last crate is compiled, and `--emit` leaves the tested program as it
+/// is.
 fn static_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -161,7 +164,7 @@ fn static_binary() -> &'static Path {
         let profile = folder.file_name().unwrap().to_str().unwrap();
         let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sidekey-static");
         let mut cargo = Command::new(env!("CARGO"));
-        // Cargo describes this package to its tests; ring's build script would take it for a change and build anew.
+        // Cargo describes this package to its tests; ring's build script would see a change and build again.
         for (name, _) in env::vars_os() {
             if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
                 cargo.env_remove(name);

@@ -1,5 +1,5 @@
-//! A container engine of the test's own: images, containers, locks and settings live in a temporary folder, so that
-//! the machine's containers are neither seen nor touched and nothing stays behind.
+//! A private container engine: images, containers, locks and settings are in a temporary folder, so that
+//! the machine's containers are neither seen nor touched and nothing is left over.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::tool;
 
-/// All its containers end when this is dropped.
+/// The engine. Its containers are removed when this is dropped.
 pub struct Podman {
     dir: TempDir,
 }
@@ -23,14 +23,16 @@ impl Podman {
         Self { dir }
     }
 
-    /// A command in this engine's environment: `podman` with [`Podman::flags`], or a script that calls it so.
+    /// A command in this engine's environment: `podman` with [`Podman::flags`], or a script that calls podman
+    /// so.
     pub fn environment(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env("CONTAINERS_CONF", self.dir.path().join("containers.conf")).env_remove("STORAGE_DRIVER");
         command
     }
 
-    /// Global flags of podman. The `vfs` driver copies: slow for big images, but it works in every file system.
+    /// Global flags of podman. The `vfs` driver copies: slow for big images, but it works on every file
+    /// system.
     pub fn flags(&self) -> [String; 6] {
         let folder = |name| self.dir.path().join(name).to_str().unwrap().to_owned();
         let (root, run) = (folder("root"), folder("run"));
@@ -54,7 +56,7 @@ impl Podman {
         self.run(["inspect", "--format", template, container]).trim_end().to_owned()
     }
 
-    /// An image of one static program, which is its entry point and keeps its name: busybox goes by it.
+    /// Builds an image of one static program, which is its entry point and keeps its name (busybox needs it).
     pub fn image_of(&self, program: &Path, tag: &str) {
         let context = TempDir::new_in(self.dir.path()).unwrap();
         let name = program.file_name().unwrap().to_str().unwrap();
@@ -72,8 +74,8 @@ impl Drop for Podman {
     }
 }
 
-/// What works inside a container as well: no systemd, no journal, limits that every machine grants, and runc, because
-/// crun needs kernel interfaces that nested containers lack.
+/// Settings that work inside a container too: no systemd, no journal, limits that every machine grants, and
+/// runc, because crun needs kernel interfaces that nested containers lack.
 fn settings(dir: &Path) -> String {
     format!(
         r#"
@@ -92,7 +94,7 @@ volume_path = "{0}/volumes"
     )
 }
 
-/// Runs a command to its end; any other end than success is shown in full.
+/// Runs a command to its end; a failure is shown in full.
 pub fn succeed(command: &mut Command) -> (String, String) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

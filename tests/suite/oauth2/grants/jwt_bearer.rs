@@ -8,12 +8,12 @@ use rcgen::{KeyPair, PublicKeyData as _};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 
-use super::{alone, serving, with_refresh_token};
+use super::{serving, with_refresh_token, without_refresh_token};
 use crate::harness::{TokenEndpoint, TokenRequest, Upstream};
 
 const SIGNED: &str = "grant_type: jwt_bearer, private_key: { file: $DIR/key.pem }";
 
-/// Header and claims of the assertion, whose signature is the key's.
+/// Header and claims of the assertion, after its signature is verified with the key.
 fn assertion(request: &TokenRequest, key: &KeyPair) -> (Value, Value) {
     let assertion = request.param("assertion").unwrap();
     let parts: Vec<_> = assertion.split('.').collect();
@@ -26,8 +26,8 @@ fn assertion(request: &TokenRequest, key: &KeyPair) -> (Value, Value) {
     (json(parts[0]), json(parts[1]))
 }
 
-/// The members that differ from one assertion to the next are checked and taken out.
-fn lasting(claims: &Value, lifetime: u64) -> Value {
+/// Checks the claims that differ between assertions; returns the others.
+fn stable_claims(claims: &Value, lifetime: u64) -> Value {
     let mut claims = claims.as_object().unwrap().clone();
     let issued = claims.remove("iat").unwrap().as_u64().unwrap();
     assert_eq!(claims.remove("exp").unwrap().as_u64().unwrap(), issued + lifetime);
@@ -38,7 +38,7 @@ fn lasting(claims: &Value, lifetime: u64) -> Value {
 }
 
 #[tokio::test]
-async fn signs_what_the_configuration_says() {
+async fn jwt_bearer_signs_configured_claims_and_headers() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let key = KeyPair::generate().unwrap();
     let more = format!(
@@ -57,18 +57,18 @@ async fn signs_what_the_configuration_says() {
         "iss": "consumer", "sub": "alice@example.com", "aud": "https://login.example.com",
         "box_sub_type": "enterprise", "level": 7, "deep": { "list": ["x", true] },
     });
-    assert_eq!(lasting(&claims, 300), expected);
+    assert_eq!(stable_claims(&claims, 300), expected);
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let shown = request.param("assertion").unwrap();
     assert!(!sidekey.log().contains(shown) && !sidekey.log().contains("PRIVATE KEY"));
 }
 
 #[tokio::test]
-async fn every_assertion_is_a_new_one_and_a_refresh_token_in_the_answer_is_ignored() {
+async fn jwt_bearer_signs_a_new_assertion_for_each_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let key = KeyPair::generate().unwrap();
     endpoint.next(with_refresh_token(1, "not to be used"));
-    endpoint.next(alone(1));
+    endpoint.next(without_refresh_token(1));
     let more = format!("{SIGNED}, claims: {{ iss: me, sub: me }}");
     let builder = serving(&upstream, &endpoint, &more).file("key.pem", &key.serialize_pem());
     let _sidekey = builder.start_ready().await;
@@ -79,12 +79,12 @@ async fn every_assertion_is_a_new_one_and_a_refresh_token_in_the_answer_is_ignor
     for (request, claims) in requests.iter().zip(&claims) {
         assert_eq!(request.form.len(), 2, "a grant and nothing else: {:?}", request.form);
         assert_eq!(request.authorization, None);
-        assert_eq!(lasting(claims, 180), json!({ "iss": "me", "sub": "me", "aud": endpoint.url() }));
+        assert_eq!(stable_claims(claims, 180), json!({ "iss": "me", "sub": "me", "aud": endpoint.url() }));
     }
 }
 
 #[tokio::test]
-async fn a_service_account_file_says_it_all() {
+async fn jwt_bearer_reads_a_service_account_file() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let key = KeyPair::generate().unwrap();
     let account = json!({
@@ -101,5 +101,5 @@ async fn a_service_account_file_says_it_all() {
         "iss": "robot@p.iam.gserviceaccount.com", "sub": "boss@example.com", "aud": endpoint.url(),
         "scope": "one two",
     });
-    assert_eq!(lasting(&claims, 180), expected);
+    assert_eq!(stable_claims(&claims, 180), expected);
 }

@@ -1,4 +1,4 @@
-//! Every grant's requests as they go over the wire, and what becomes of the answers.
+//! Token requests of each grant on the wire, and the use of their responses.
 
 mod jwt_bearer;
 mod password;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Sidekey, SidekeyBuilder, TokenAnswer, TokenEndpoint, TokenRequest, Upstream};
 
-/// A service `api` whose credential has these further keys.
+/// A Sidekey with one service, `api`, whose credential has these further keys.
 fn serving(upstream: &Upstream, endpoint: &TokenEndpoint, grant: &str) -> SidekeyBuilder {
     Sidekey::serving(&format!(
         "api: {{ upstream: '{}', token_wait: 1s, auth: {{ type: oauth2, token_url: '{}', {grant} }} }}",
@@ -18,13 +18,13 @@ fn serving(upstream: &Upstream, endpoint: &TokenEndpoint, grant: &str) -> Sideke
     ))
 }
 
-/// A token of these seconds, and a refresh token with it.
+/// A token response with this lifetime and a refresh token.
 fn with_refresh_token(seconds: u64, refresh_token: &str) -> TokenAnswer {
     TokenAnswer::issue_saying(json!(seconds), json!({ "refresh_token": refresh_token }))
 }
 
-/// A token of these seconds and nothing with it.
-fn alone(seconds: u64) -> TokenAnswer {
+/// A token response with this lifetime and no refresh token.
+fn without_refresh_token(seconds: u64) -> TokenAnswer {
     TokenAnswer::issue_saying(json!(seconds), Value::Null)
 }
 

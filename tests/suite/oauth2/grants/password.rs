@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{alone, form, serving, with_refresh_token};
+use super::{form, serving, with_refresh_token, without_refresh_token};
 use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::PATIENCE;
 
@@ -10,7 +10,7 @@ const OWNER: &str = "grant_type: password, username: 'alice@example.com', passwo
 const PASSWORD: &str = "wonder land+&é";
 
 #[tokio::test]
-async fn sends_name_and_password_in_the_form_and_the_client_by_its_own_method() {
+async fn password_grant_sends_credentials_in_the_form() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let more = format!("{OWNER}, client_id: me, client_secret: s3cret, scopes: [read, write]");
     let sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
@@ -28,7 +28,7 @@ async fn sends_name_and_password_in_the_form_and_the_client_by_its_own_method() 
 }
 
 #[tokio::test]
-async fn a_client_without_a_secret_only_says_who_it_is() {
+async fn password_grant_of_public_client_sends_client_id() {
     for method in ["", ", auth_method: none"] {
         let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
         let more = format!("{OWNER}, client_id: 'public app'{method}");
@@ -46,10 +46,10 @@ async fn a_client_without_a_secret_only_says_who_it_is() {
 }
 
 #[tokio::test]
-async fn renews_by_the_refresh_token_and_keeps_the_old_one_where_the_answer_has_none() {
+async fn password_grant_refreshes_with_the_latest_refresh_token() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(with_refresh_token(1, "first-refresh"));
-    endpoint.next(alone(1));
+    endpoint.next(without_refresh_token(1));
     endpoint.next(with_refresh_token(1, "second-refresh"));
     let more = format!("{OWNER}, client_id: me, client_secret: s3cret, scopes: [read]");
     let _sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
@@ -63,7 +63,7 @@ async fn renews_by_the_refresh_token_and_keeps_the_old_one_where_the_answer_has_
 }
 
 #[tokio::test]
-async fn falls_back_to_the_password_when_the_refresh_token_is_refused_and_only_then() {
+async fn password_grant_falls_back_if_refresh_token_is_rejected() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(with_refresh_token(3, "a-refresh-token"));
     endpoint.next(TokenAnswer::html(502));
@@ -76,11 +76,11 @@ async fn falls_back_to_the_password_when_the_refresh_token_is_refused_and_only_t
     assert_eq!(grants, ["password", "refresh_token", "refresh_token", "password"]);
     assert_eventually(PATIENCE, "it is ready again", async || sidekey.is_ready().await).await;
     let (last, before) = (&endpoint.requests()[3], &endpoint.requests()[2]);
-    assert!(last.at - before.at < Duration::from_secs(3), "at once, without a back-off in between");
+    assert!(last.at - before.at < Duration::from_secs(3), "immediately, without a back-off");
 }
 
 #[tokio::test]
-async fn a_refused_password_is_a_refusal_that_tells_no_password() {
+async fn password_grant_rejection_does_not_log_the_password() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let echo = serde_json::json!({ "error": "invalid_grant", "error_description": "wrong: hunter2" });
     endpoint.always(TokenAnswer::json(&echo));
@@ -89,7 +89,7 @@ async fn a_refused_password_is_a_refusal_that_tells_no_password() {
     endpoint.received(1).await;
     assert_eq!(sidekey.get("/api/x").await.status, 503);
     let refused = async || sidekey.log().contains("invalid_grant");
-    assert_eventually(PATIENCE, "the refusal is logged", refused).await;
+    assert_eventually(PATIENCE, "the rejection is logged", refused).await;
     assert!(!sidekey.log().contains("hunter2"));
     assert_eq!(upstream.request_count(), 0);
 }

@@ -1,16 +1,16 @@
 //! `grant_type: refresh_token`.
 
-use super::{alone, form, serving, with_refresh_token};
+use super::{form, serving, with_refresh_token, without_refresh_token};
 use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::PATIENCE;
 
 const SEEDED: &str = "grant_type: refresh_token, refresh_token: { file: $DIR/seed }";
 
 #[tokio::test]
-async fn begins_with_the_seed_and_goes_on_with_what_it_is_given() {
+async fn refresh_token_grant_starts_with_seed_and_follows_rotation() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(with_refresh_token(1, "rotated once"));
-    endpoint.next(alone(1));
+    endpoint.next(without_refresh_token(1));
     endpoint.next(with_refresh_token(1, "rotated twice"));
     let more = format!("{SEEDED}, client_id: me, scopes: [read]");
     let sidekey = serving(&upstream, &endpoint, &more).file("seed", "the+seed&\n").start_ready().await;
@@ -30,12 +30,12 @@ async fn begins_with_the_seed_and_goes_on_with_what_it_is_given() {
 }
 
 #[tokio::test]
-async fn a_refused_refresh_token_is_kept_and_tried_again_slowly() {
+async fn refresh_token_grant_retries_rejected_token_with_back_off() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(TokenAnswer::error(400, "invalid_grant"));
     let more = format!("{SEEDED}, client_id: me, client_secret: s3cret, auth_method: client_secret_post");
     let sidekey = serving(&upstream, &endpoint, &more).file("seed", "the-seed").start().await;
-    assert_eventually(PATIENCE, "it gets well", async || sidekey.is_ready().await).await;
+    assert_eventually(PATIENCE, "it recovers", async || sidekey.is_ready().await).await;
     let requests = endpoint.requests();
     assert_eq!(requests.len(), 2);
     for request in &requests {

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::{alone, form, serving};
+use super::{form, serving, without_refresh_token};
 use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
 use crate::suite::oauth2::setup::PATIENCE;
 
 const SUBJECT: &str = "grant_type: token_exchange, subject_token: { file: $DIR/subject }";
 
 #[tokio::test]
-async fn sends_every_parameter_of_the_exchange() {
+async fn token_exchange_sends_every_parameter() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.always(TokenAnswer::json(&json!({
         "access_token": "for-the-cloud", "token_type": "N_A", "expires_in": 600,
@@ -42,9 +42,9 @@ async fn sends_every_parameter_of_the_exchange() {
 }
 
 #[tokio::test]
-async fn reads_the_subject_token_anew_for_every_request_and_needs_no_client() {
+async fn token_exchange_reads_subject_token_for_each_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(alone(2));
+    endpoint.always(without_refresh_token(2));
     let sidekey = serving(&upstream, &endpoint, SUBJECT).file("subject", "subject-1").start_ready().await;
     let expected = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -61,13 +61,13 @@ async fn reads_the_subject_token_anew_for_every_request_and_needs_no_client() {
 }
 
 #[tokio::test]
-async fn a_subject_token_that_cannot_be_read_costs_no_request_and_is_named() {
+async fn token_exchange_without_subject_token_makes_no_request() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(alone(1));
+    endpoint.always(without_refresh_token(1));
     let sidekey = serving(&upstream, &endpoint, SUBJECT).file("subject", "subject-1").start_ready().await;
     std::fs::remove_file(sidekey.dir().join("subject")).unwrap();
     let named = async || sidekey.log().contains("subject_token (file ");
-    assert_eventually(PATIENCE, "the log says what is missing", named).await;
+    assert_eventually(PATIENCE, "the log names the missing file", named).await;
     let requests = endpoint.request_count();
     let counted = sidekey.metric("sidekey_token_requests_total", &[("reason", "local")]).await;
     assert!(counted.is_some_and(|count| count >= 1.0), "{counted:?}");

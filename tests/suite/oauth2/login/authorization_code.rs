@@ -1,16 +1,16 @@
-//! Authorization code with PKCE, by a browser on this machine.
+//! Authorization code with PKCE, with a browser on this machine.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::digest;
 use serde_json::json;
 
-use super::{CODE_GRANT, issued, logs_in, serving};
+use super::{CODE_GRANT, issued, log_in, serving};
 use crate::harness::{Call, Login, TokenAnswer, TokenEndpoint, Upstream, assert_eventually, free_port};
 use crate::suite::oauth2::setup::{PATIENCE, no_credential};
 
 #[tokio::test]
-async fn a_service_without_a_login_answers_503_and_one_login_makes_it_work_without_a_restart() {
+async fn login_makes_a_waiting_service_ready() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let more = format!("{CODE_GRANT}, client_secret: s3cret, scopes: [read, offline_access]");
     let sidekey = serving(&upstream, &endpoint, &more).start().await;
@@ -63,7 +63,7 @@ async fn a_service_without_a_login_answers_503_and_one_login_makes_it_work_witho
 }
 
 #[tokio::test]
-async fn only_the_answer_with_its_own_state_counts() {
+async fn login_rejects_callback_with_other_state() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(issued(3600, "refresh"));
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
@@ -76,21 +76,21 @@ async fn only_the_answer_with_its_own_state_counts() {
     }
     let elsewhere = back.replace("/callback", "/favicon.ico");
     assert_eq!(Call::get(elsewhere).send().await.status, 404);
-    assert_eq!(endpoint.request_count(), 0, "a code that is not ours goes nowhere");
+    assert_eq!(endpoint.request_count(), 0, "a code with another state is not sent");
     assert_eq!(login.comes_back(&[("code", "mine")]).await.status, 200);
     assert_eq!(login.ended().await, 0);
     assert_eq!(endpoint.requests()[0].param("code"), Some("mine"));
 }
 
 #[tokio::test]
-async fn a_person_who_says_no_ends_it() {
+async fn login_denied_by_the_person_fails() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
     let mut login = Login::start(&sidekey, &["api"]);
     let denied = [("error", "access_denied"), ("error_description", "\u{1b}[31mno\n")];
     let page = login.comes_back(&denied).await;
     assert_eq!(page.status, 400);
-    assert!(!page.text().contains("access_denied"), "the page repeats nothing: {}", page.text());
+    assert!(!page.text().contains("access_denied"), "the page repeats nothing of the query: {}", page.text());
     assert_eq!(login.ended().await, 1);
     login.says("not logged in: the provider answered with error access_denied: ?[31mno?").await;
     assert_eq!(endpoint.request_count(), 0);
@@ -98,7 +98,7 @@ async fn a_person_who_says_no_ends_it() {
 }
 
 #[tokio::test]
-async fn a_browser_that_never_comes_back_is_not_waited_for_for_ever() {
+async fn login_without_callback_times_out() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
     let mut login = Login::start(&sidekey, &["api", "--wait", "1"]);
@@ -108,7 +108,7 @@ async fn a_browser_that_never_comes_back_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn a_code_that_the_endpoint_refuses_and_an_answer_without_a_refresh_token_are_no_login() {
+async fn login_fails_if_code_is_rejected_or_no_refresh_token() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let echo = json!({ "error": "invalid_grant", "error_description": "no such code: the-code" });
     endpoint.next(TokenAnswer::json(&echo));
@@ -127,7 +127,7 @@ async fn a_code_that_the_endpoint_refuses_and_an_answer_without_a_refresh_token_
 }
 
 #[tokio::test]
-async fn a_configured_redirect_uri_is_where_it_listens() {
+async fn login_listens_on_configured_redirect_uri() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(issued(3600, "refresh"));
     let uri = format!("http://127.0.0.1:{}/oauth/back", free_port());
@@ -142,14 +142,14 @@ async fn a_configured_redirect_uri_is_where_it_listens() {
 }
 
 #[tokio::test]
-async fn renews_by_itself_and_asks_for_a_login_again_when_the_refresh_token_is_refused() {
+async fn login_is_required_again_if_refresh_token_is_rejected() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(issued(3600, "first"));
     endpoint.next(issued(1, "second"));
     endpoint.next(issued(1, "third"));
     endpoint.always(TokenAnswer::error(400, "invalid_grant"));
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
-    logs_in(&sidekey).await;
+    log_in(&sidekey).await;
     endpoint.received(4).await;
     let told = async || sidekey.log().contains("the login has ended: run `sidekey login api`");
     assert_eventually(PATIENCE, "the log asks for a login", told).await;
@@ -158,11 +158,11 @@ async fn renews_by_itself_and_asks_for_a_login_again_when_the_refresh_token_is_r
         .map(|request| request.param("refresh_token").unwrap().to_owned())
         .collect();
     assert_eq!(tokens, ["first", "second", "third"]);
-    assert_eventually(PATIENCE, "the last token ends", async || !sidekey.is_ready().await).await;
+    assert_eventually(PATIENCE, "the last token expires", async || !sidekey.is_ready().await).await;
     no_credential(&sidekey.get("/api/x").await);
 
     endpoint.always(issued(3600, "from the second login"));
-    logs_in(&sidekey).await;
+    log_in(&sidekey).await;
     sidekey.ready().await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
 }

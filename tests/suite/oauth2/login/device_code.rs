@@ -26,7 +26,7 @@ fn device(change: &Value) -> TokenAnswer {
 }
 
 #[tokio::test]
-async fn asks_until_the_person_has_entered_the_code_and_slows_down_when_it_is_told_to() {
+async fn device_code_login_polls_and_slows_down() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(device(&json!({})));
     endpoint.next(TokenAnswer::error(400, "authorization_pending"));
@@ -55,7 +55,7 @@ async fn asks_until_the_person_has_entered_the_code_and_slows_down_when_it_is_to
     }
     let pause = |index: usize| requests[index].at - requests[index - 1].at;
     assert!(pause(1) >= Duration::from_secs(1) && pause(2) >= Duration::from_secs(1));
-    assert!(pause(3) >= Duration::from_secs(6), "five seconds more: {:?}", pause(3));
+    assert!(pause(3) >= Duration::from_secs(6), "slow_down adds five seconds: {:?}", pause(3));
     assert_eq!(requests[4].param("refresh_token"), Some("from-the-device"));
     for secret in ["the-device-code", "from-the-device", "tok-1"] {
         assert!(!format!("{}{}", login.output(), sidekey.log()).contains(secret), "{secret}");
@@ -63,14 +63,14 @@ async fn asks_until_the_person_has_entered_the_code_and_slows_down_when_it_is_to
 }
 
 #[tokio::test]
-async fn ends_when_it_is_refused_or_told_nonsense() {
+async fn device_code_login_fails_on_errors_and_invalid_responses() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = serving(&upstream, &endpoint, &grant(&endpoint)).start().await;
-    let soon_over = device(&json!({ "expires_in": 1 }));
+    let short_lived = device(&json!({ "expires_in": 1 }));
     for (answers, reason) in [
         (vec![device(&json!({})), TokenAnswer::error(400, "access_denied")], "with error access_denied"),
         (vec![device(&json!({})), TokenAnswer::error(400, "expired_token")], "with error expired_token"),
-        (vec![soon_over], "the code has expired before it was entered"),
+        (vec![short_lived], "the code has expired before it was entered"),
         (vec![TokenAnswer::html(404)], "the device authorization endpoint answered 404"),
         (vec![TokenAnswer::empty()], "the device authorization endpoint sent an empty answer"),
         (vec![TokenAnswer::error(401, "invalid_client")], "the device authorization endpoint answered 401"),

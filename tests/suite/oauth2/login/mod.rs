@@ -1,4 +1,4 @@
-//! `sidekey login`: a person's consent, beside a Sidekey that runs and waits for it.
+//! `sidekey login`: a person's consent, for a running Sidekey that waits for it.
 
 mod authorization_code;
 mod device_code;
@@ -13,7 +13,8 @@ const KEY: &str = "a key of at least thirty-two characters";
 const CODE_GRANT: &str =
     "grant_type: authorization_code, authorization_url: 'https://login.example.com/authorize?tenant=1'";
 
-/// A service `api` that needs a login, with `state`, and these further keys of its credential.
+/// A Sidekey with `state` and one service, `api`, that needs a login; `grant` are further keys of its
+/// credential.
 fn serving(upstream: &Upstream, endpoint: &TokenEndpoint, grant: &str) -> SidekeyBuilder {
     let config = format!(
         "listen: 127.0.0.1:0
@@ -29,13 +30,13 @@ services:
     Sidekey::configured(&config).file("key", KEY)
 }
 
-/// A token of these seconds, and a refresh token with it.
+/// A token response with this lifetime and a refresh token.
 fn issued(seconds: u64, refresh_token: &str) -> TokenAnswer {
     TokenAnswer::issue_saying(json!(seconds), json!({ "refresh_token": refresh_token, "scope": "read" }))
 }
 
-/// A login from beginning to end, by a browser that comes back with a code.
-async fn logs_in(sidekey: &Sidekey) {
+/// A complete login, with a browser that calls back with a code.
+async fn log_in(sidekey: &Sidekey) {
     let mut login = Login::start(sidekey, &["api"]);
     let page = login.comes_back(&[("code", "any-code")]).await;
     assert_eq!(page.status, 200, "{}", page.text());

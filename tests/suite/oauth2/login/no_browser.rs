@@ -1,10 +1,10 @@
-//! Authorization code without a browser on this machine.
+//! Authorization code without a browser on this machine (`--no-browser`).
 
 use super::{CODE_GRANT, issued, serving};
 use crate::harness::{Login, TokenEndpoint, Upstream};
 
 #[tokio::test]
-async fn takes_the_address_that_a_browser_elsewhere_ended_at() {
+async fn login_no_browser_accepts_pasted_callback_address() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     endpoint.next(issued(3600, "refresh"));
     let more = format!("{CODE_GRANT}, redirect_uri: 'https://app.example.com/back'");
@@ -20,7 +20,7 @@ async fn takes_the_address_that_a_browser_elsewhere_ended_at() {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_to_this_login_is_refused() {
+async fn login_no_browser_rejects_unrelated_input() {
     let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
     let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
     for (line, reason) in [

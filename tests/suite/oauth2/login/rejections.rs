@@ -1,9 +1,9 @@
-//! What cannot be logged in.
+//! Services that `sidekey login` rejects.
 
 use crate::harness::{Login, Sidekey, TokenEndpoint};
 
 #[tokio::test]
-async fn says_what_is_wrong_before_anybody_is_sent_anywhere() {
+async fn login_rejects_services_that_need_none() {
     let endpoint = TokenEndpoint::plain().await;
     let grant = super::CODE_GRANT;
     let oauth2 = format!("type: oauth2, token_url: '{}', client_id: me", endpoint.url());
@@ -27,7 +27,7 @@ person: {{ upstream: 'http://127.0.0.1:9', auth: {{ {oauth2}, {grant} }} }}"
 }
 
 #[tokio::test]
-async fn a_redirect_uri_elsewhere_needs_a_person_who_pastes() {
+async fn login_with_remote_redirect_uri_needs_no_browser_option() {
     let (upstream, endpoint) = (crate::harness::Upstream::plain().await, TokenEndpoint::plain().await);
     let more = format!("{}, redirect_uri: 'https://app.example.com/back'", super::CODE_GRANT);
     let sidekey = super::serving(&upstream, &endpoint, &more).start().await;

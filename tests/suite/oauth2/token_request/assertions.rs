@@ -1,4 +1,4 @@
-//! Signed client assertions on the wire, each checked with `jose`, a library that is not ours.
+//! Signed client assertions on the wire, each verified with `jose`, an independent library.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::harness::{
     Sidekey, TokenAnswer, TokenEndpoint, TokenRequest, assert_eventually, jose_verify, openssl,
 };
 
-/// What every one of these services has.
+/// The configuration of a service; `auth` are further keys of its credential.
 fn service(endpoint: &TokenEndpoint, auth: &str) -> String {
     format!(
         "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, \
@@ -30,7 +30,7 @@ fn assertion(request: &TokenRequest) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn an_assertion_signed_with_a_private_key() {
+async fn private_key_jwt_assertion_is_verified_by_jose() {
     let pem = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048").await;
     let endpoint = TokenEndpoint::plain().await;
     let auth =
@@ -53,7 +53,7 @@ async fn an_assertion_signed_with_a_private_key() {
 }
 
 #[tokio::test]
-async fn an_assertion_for_another_audience_and_with_the_thumbprint_of_a_certificate() {
+async fn private_key_jwt_has_audience_and_certificate_thumbprint() {
     let pki = crate::harness::Pki::new();
     let files = pki.server_files(&["me.example"]);
     let endpoint = TokenEndpoint::plain().await;
@@ -73,7 +73,7 @@ async fn an_assertion_for_another_audience_and_with_the_thumbprint_of_a_certific
 }
 
 #[tokio::test]
-async fn an_assertion_signed_with_the_client_secret_which_is_not_sent() {
+async fn client_secret_jwt_assertion_does_not_send_the_secret() {
     let secret = "a-shared-secret-of-at-least-thirty-two-bytes";
     let endpoint = TokenEndpoint::plain().await;
     let auth = format!("auth_method: client_secret_jwt, client_secret: {secret}");
@@ -87,10 +87,10 @@ async fn an_assertion_signed_with_the_client_secret_which_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_request_has_an_assertion_of_its_own_and_none_is_logged() {
+async fn client_assertion_is_new_for_each_request_and_not_logged() {
     let pem = openssl("ecparam -genkey -noout -name prime256v1").await;
     let endpoint = TokenEndpoint::plain().await;
-    // An endpoint that writes back what it was sent.
+    // An endpoint that echoes the assertion.
     endpoint.server().answer_with(|request| {
         let form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
         let sent = &form.iter().find(|(name, _)| name == "client_assertion").unwrap().1;
@@ -108,7 +108,7 @@ async fn every_request_has_an_assertion_of_its_own_and_none_is_logged() {
     let (first, second) = (assertion(&requests[0]).1, assertion(&requests[1]).1);
     assert_ne!(first["jti"], second["jti"]);
     let said = async || sidekey.log().contains("is the public key registered there");
-    assert_eventually(Duration::from_secs(20), "the log says what to look at", said).await;
+    assert_eventually(Duration::from_secs(20), "the log has advice", said).await;
     let log = sidekey.log();
     for request in requests {
         let token = request.param("client_assertion").unwrap();
@@ -120,7 +120,7 @@ async fn every_request_has_an_assertion_of_its_own_and_none_is_logged() {
 }
 
 #[tokio::test]
-async fn a_refused_client_is_told_which_method_to_try_and_no_other_is_tried() {
+async fn rejected_client_auth_advises_another_method() {
     for (auth, advice) in [
         ("client_secret: s3cret-value", "try `auth_method: client_secret_post`"),
         (
@@ -140,6 +140,9 @@ async fn a_refused_client_is_told_which_method_to_try_and_no_other_is_tried() {
             (names, request.authorization.clone())
         };
         let requests = endpoint.requests();
-        assert!(requests.iter().all(|request| shape(request) == shape(&requests[0])), "never probed");
+        assert!(
+            requests.iter().all(|request| shape(request) == shape(&requests[0])),
+            "no other method is probed"
+        );
     }
 }

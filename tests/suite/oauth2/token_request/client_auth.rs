@@ -1,8 +1,8 @@
-//! What a token request looks like on the wire, byte for byte where it matters.
+//! Client authentication and parameters of token requests, byte for byte where it matters.
 
 use crate::harness::{Sidekey, TokenEndpoint, TokenRequest};
 
-/// The one token request of a credential with these keys.
+/// The token request of a credential with these keys.
 async fn sent(auth: &str, query: &str) -> TokenRequest {
     let endpoint = TokenEndpoint::plain().await;
     let config = format!(
@@ -17,24 +17,20 @@ async fn sent(auth: &str, query: &str) -> TokenRequest {
 const WEIRD: &str = "client_id: 'weird:id+', client_secret: 'p@ss %+&=:é',";
 
 #[tokio::test]
-async fn basic_with_both_parts_form_encoded() {
+async fn client_secret_basic_form_encodes_both_parts() {
     let request = sent(WEIRD, "").await;
     assert_eq!(request.basic().as_deref(), Some("weird%3Aid%2B:p%40ss+%25%2B%26%3D%3A%C3%A9"));
-    assert_eq!(
-        request.http.text(),
-        "grant_type=client_credentials",
-        "the secret goes in one place, not in both"
-    );
+    assert_eq!(request.http.text(), "grant_type=client_credentials", "the secret is sent in one place only");
 }
 
 #[tokio::test]
-async fn basic_with_both_parts_as_they_are() {
+async fn client_secret_basic_raw_leaves_both_parts_unencoded() {
     let auth = "client_id: 'weird+id', client_secret: 'p@ss %+&=:é', basic_auth_encoding: raw,";
     assert_eq!(sent(auth, "").await.basic().as_deref(), Some("weird+id:p@ss %+&=:é"));
 }
 
 #[tokio::test]
-async fn the_secret_in_the_form() {
+async fn client_secret_post_sends_the_secret_in_the_form() {
     let request = sent(&format!("{WEIRD} auth_method: client_secret_post,"), "").await;
     assert_eq!(request.authorization, None);
     assert_eq!(
@@ -44,7 +40,7 @@ async fn the_secret_in_the_form() {
 }
 
 #[tokio::test]
-async fn scopes_parameters_and_the_query_of_the_url() {
+async fn token_request_sends_scopes_parameters_and_url_query() {
     let auth = "client_id: me, client_secret: s, scopes: [contacts.read, 'https://x/y'], \
                 endpoint_params: { audience: 'https://api?a=b', resource: [one, two] },";
     let request = sent(auth, "?tenant=a%20b&api-version=1").await;
@@ -57,7 +53,7 @@ async fn scopes_parameters_and_the_query_of_the_url() {
 }
 
 #[tokio::test]
-async fn the_header_has_what_is_meant_to_be_in_it_and_nothing_else() {
+async fn token_request_has_only_the_expected_headers() {
     let request = sent("client_id: me, client_secret: s,", "").await.http;
     assert_eq!((request.method.as_str(), request.version.as_str()), ("POST", "HTTP/1.1"));
     let mut names = request.headers.names();

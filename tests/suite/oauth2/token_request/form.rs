@@ -1,4 +1,4 @@
-//! What single providers want of a token request that no standard says.
+//! Deviations from the standard that single providers require of a token request.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ fn service(url: &str, auth: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_json_object_in_place_of_a_form() {
+async fn token_request_format_json() {
     let request = sent(
         "token_request_format: json, auth_method: client_secret_post, scopes: [a, b], \
          endpoint_params: { audience: 'https://api?a=b', resource: [one, two, three] }",
@@ -41,12 +41,12 @@ async fn a_json_object_in_place_of_a_form() {
 }
 
 #[tokio::test]
-async fn scopes_with_a_comma_between_them() {
+async fn token_request_scope_separator_comma() {
     assert_eq!(sent("scope_separator: ',', scopes: [read, write]").await.param("scope"), Some("read,write"));
 }
 
 #[tokio::test]
-async fn headers_of_its_own_from_text_and_from_a_secret() {
+async fn token_request_has_configured_endpoint_headers() {
     let request =
         sent("endpoint_headers: { X-Tenant: acme, Ocp-Apim-Key: { env: API_KEY }, accept: application/vnd.acme+json }")
             .await;
@@ -57,7 +57,7 @@ async fn headers_of_its_own_from_text_and_from_a_secret() {
 }
 
 #[tokio::test]
-async fn through_a_proxy_that_wants_a_password_and_past_the_one_of_the_environment() {
+async fn token_request_uses_configured_proxy_with_password() {
     let proxy = Upstream::plain().await;
     proxy.answer_with(|request| {
         // The endpoint is plain HTTP on loopback, so the proxy gets the whole URL.
@@ -71,13 +71,13 @@ async fn through_a_proxy_that_wants_a_password_and_past_the_one_of_the_environme
         .env("HTTP_PROXY", &format!("http://{}", elsewhere.address))
         .start_ready()
         .await;
-    assert_eq!(endpoint.request_count(), 0, "nothing goes past the proxy");
+    assert_eq!(endpoint.request_count(), 0, "nothing bypasses the proxy");
     let login = proxy.only_request().header("proxy-authorization").unwrap().to_owned();
     assert_eq!(login, "Basic bWU6cHIweHk=");
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_down_is_named_as_what_cannot_be_reached() {
+async fn token_request_failure_names_unreachable_proxy() {
     let (nothing, endpoint) = (RefusingPort::new(), TokenEndpoint::plain().await);
     let sidekey =
         Sidekey::serving(&service(&endpoint.url(), &format!("proxy_url: 'http://{}'", nothing.address)))

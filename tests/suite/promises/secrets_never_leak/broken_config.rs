@@ -1,4 +1,4 @@
-//! A configuration that is broken in any way: what is said of it holds no secret.
+//! Invalid configurations of any kind: the error messages contain no secret.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::harness::Sidekey;
 
 const SECRETS: usize = 8;
 
-/// A file with a secret of every kind in it.
+/// A configuration with every kind of secret.
 const FILE: &str = r#"listen: 127.0.0.1:8080
 services:
   billing:
@@ -44,14 +44,14 @@ credentials:
   unused: { type: bearer, token: '$SECRET' }
 "#;
 
-/// The file with these secrets, each in a place of its own.
+/// The configuration with these secrets.
 fn file(secrets: &[Canary]) -> String {
     assert_eq!(FILE.matches("$SECRET").count(), secrets.len());
     secrets.iter().fold(FILE.to_owned(), |text, secret| text.replacen("$SECRET", &secret.value, 1))
 }
 
-/// What an operator is shown of a text.
-fn said(text: &str, environment: &Canary) -> String {
+/// Everything that an operator is shown of a configuration.
+fn shown(text: &str, environment: &Canary) -> String {
     let lookup = |name: &str| (name == "SECRET").then(|| OsString::from(&environment.value));
     match Config::parse_with(text, "services.yaml", &lookup, sidekey::credential::AUTH_KINDS) {
         Ok(config) => format!("{config:?}\n{:?}", config.warnings),
@@ -60,16 +60,16 @@ fn said(text: &str, environment: &Canary) -> String {
 }
 
 #[test]
-fn nothing_that_is_said_of_a_broken_file_holds_a_secret() {
+fn config_errors_contain_no_secret() {
     let mut secrets: Vec<_> = (0..SECRETS).map(|number| Canary::new(format!("secret {number}"))).collect();
-    // Not all characters go without quotes in YAML, and half of the secrets stand without.
+    // Half of the secrets are not quoted, and YAML does not allow all characters without quotes.
     for secret in &mut secrets {
         secret.value = secret.value.replace(['&', ':', '%', '='], "");
     }
     let environment = Canary::new("the environment");
     let text = file(&secrets);
     let canaries: Vec<_> = secrets.iter().chain([&environment]).collect();
-    let clean = said(&text, &environment);
+    let clean = shown(&text, &environment);
     assert!(clean.contains("warehouse"), "{clean}");
     assert_none_in("a good file", &clean, canaries.iter().copied());
 
@@ -121,15 +121,15 @@ fn nothing_that_is_said_of_a_broken_file_holds_a_secret() {
     broken.extend((0..text.len()).step_by(3).map(|end| text[..end].to_owned()));
     for text in &broken {
         assert_none_in(
-            &format!("what is said of\n{text}\n"),
-            &said(text, &environment),
+            &format!("the messages about\n{text}\n"),
+            &shown(text, &environment),
             canaries.iter().copied(),
         );
     }
 }
 
 #[tokio::test]
-async fn secrets_in_the_wrong_place_are_not_repeated_by_the_program() {
+async fn check_and_run_do_not_print_misplaced_secrets() {
     let names =
         ["a key", "an unknown key", "a type", "a scheme", "an address", "a duration", "a level", "a name"];
     let secrets: Vec<_> = names.map(Canary::new).into();

@@ -1,15 +1,15 @@
-//! A secret that can be recognised anywhere.
+//! Canary: a secret that can be recognised in any encoding.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 
-/// A marked secret. Has characters that every encoding writes differently around a core that most leave alone.
+/// A marked secret: characters that every encoding changes, around a core that most encodings keep.
 #[derive(Debug, Clone)]
 pub struct Canary {
-    /// Whose secret it is, for the message of a failing test.
+    /// The secret's owner, for the message of a failing test.
     pub place: String,
     pub value: String,
-    /// Any of these in a text gives the canary away, even where it was encoded, or cut in half.
+    /// Any of these in a text reveals the canary, even if it was encoded or cut in half.
     traces: Vec<String>,
 }
 
@@ -28,7 +28,8 @@ impl Canary {
     }
 }
 
-/// Halves of the core as it is, in upper case, in hexadecimal, backwards, and in Base64 at each of the three alignments.
+/// Halves of the core: unchanged, in upper case, in hexadecimal, reversed, and in Base64 at each of the three
+/// alignments.
 fn traces(core: &str) -> Vec<String> {
     let hex = core.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let list = core.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
@@ -42,7 +43,7 @@ fn traces(core: &str) -> Vec<String> {
     ];
     for alignment in 0..3 {
         let shifted = "x".repeat(alignment) + core;
-        // The characters at both ends depend on the neighbours as well.
+        // The characters at both ends depend on their neighbours as well.
         let encoded = BASE64_STANDARD_NO_PAD.encode(shifted);
         forms.push(encoded[alignment + 2..encoded.len() - 2].to_owned());
     }
@@ -53,20 +54,20 @@ fn traces(core: &str) -> Vec<String> {
     forms.into_iter().flat_map(halves).collect()
 }
 
-/// Fails where any of the canaries can be read out of the text.
+/// Fails if any of the canaries can be found in the text.
 pub fn assert_none_in<'c>(what: &str, text: &str, canaries: impl IntoIterator<Item = &'c Canary>) {
     for canary in canaries {
         if let Some(trace) = canary.trace_in(text) {
             let at = text.find(trace).unwrap_or_default();
             let from = text[..at].char_indices().rev().nth(300).map_or(0, |(index, _)| index);
             let around: String = text[from..].chars().take(700).collect();
-            panic!("{what} gives away the secret of {}:\n…{around}…", canary.place);
+            panic!("{what} reveals the secret of {}:\n…{around}…", canary.place);
         }
     }
 }
 
 #[test]
-fn a_canary_is_recognised_in_every_form() {
+fn canary_is_recognised_in_every_encoding() {
     let canary = Canary::new("test");
     let value = canary.value.as_str();
     let form: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();

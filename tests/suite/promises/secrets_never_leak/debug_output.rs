@@ -8,7 +8,7 @@ use sidekey::secret::{Secret, Source};
 use super::{Canary, assert_none_in};
 
 #[test]
-fn no_public_type_prints_a_secret() {
+fn debug_of_public_types_contains_no_secret() {
     let secret = Canary::new("a secret");
     let value = &secret.value;
     let config = format!(
@@ -35,9 +35,9 @@ fn no_public_type_prints_a_secret() {
                 ClientAuth::SecretBasic { secret, .. }
                 | ClientAuth::SecretPost { secret }
                 | ClientAuth::SecretJwt { secret, .. } => secret,
-                other => panic!("{other:?} holds no secret"),
+                other => panic!("{other:?} contains no secret"),
             };
-            assert!(secret.is_in(held.expose()), "it does hold the secret");
+            assert!(secret.is_in(held.expose()), "it does contain the secret");
             write!(printed, "{oauth2:?}{:?}{held:?}", oauth2.client_auth).unwrap();
         }
     }

@@ -1,5 +1,5 @@
-//! The secrets of grants: passwords, refresh tokens, subject tokens, and what passes through a login. The endpoints write
-//! back whatever they were sent.
+//! The secrets of grants: passwords, refresh tokens, subject tokens, and the secrets of a login. The
+//! endpoints echo whatever they received.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::harness::{Login, Sidekey, TokenAnswer, TokenEndpoint, assert_eventual
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A refusal that repeats this.
+/// An error response that repeats the canary.
 fn echo(canary: &Canary) -> TokenAnswer {
     TokenAnswer::json(
         &json!({ "error": "invalid_grant", "error_description": format!("you sent {}", canary.value) }),
@@ -19,7 +19,7 @@ fn echo(canary: &Canary) -> TokenAnswer {
 }
 
 #[tokio::test]
-async fn what_a_grant_sends_is_not_shown_though_the_endpoint_repeats_it() {
+async fn grant_secrets_echoed_by_endpoint_are_not_shown() {
     let grants = [
         (
             "password",
@@ -51,14 +51,14 @@ async fn what_a_grant_sends_is_not_shown_though_the_endpoint_repeats_it() {
         assert!(endpoint.requests()[0].form.iter().any(|(_, value)| *value == canary.value), "it was sent");
     }
     let refused = async || sidekey.log().matches("with error invalid_grant").count() >= grants.len();
-    assert_eventually(PATIENCE, "every refusal is logged", refused).await;
+    assert_eventually(PATIENCE, "every rejection is logged", refused).await;
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, &canaries);
     }
 }
 
 #[tokio::test]
-async fn what_passes_through_a_login_is_not_shown() {
+async fn login_secrets_are_not_shown() {
     let endpoint = TokenEndpoint::plain().await;
     let [code, refresh_token, token] = ["the code", "the refresh token", "the token"].map(Canary::new);
     let sidekey = Sidekey::configured(&format!(
@@ -95,7 +95,7 @@ services:
         (code.value.clone(), refresh_token.value.clone())
     );
     let told = async || sidekey.log().contains("the login has ended");
-    assert_eventually(PATIENCE, "the refusal is logged", told).await;
+    assert_eventually(PATIENCE, "the rejection is logged", told).await;
     let canaries = [&code, &refresh_token, &token];
     assert_none_in("the login", &shown, canaries);
     for verifier in [sent(0, "code_verifier"), sent(1, "code_verifier")] {

@@ -1,10 +1,10 @@
-//! What a caller sends may be a secret as well: no log, no page and no error body repeats it.
+//! Secrets in callers' requests: no log, no admin page and no error body repeats them.
 
 use super::{Canary, assert_none_in, everything_shown};
 use crate::harness::{Connection, Sidekey, Upstream};
 
 #[tokio::test]
-async fn what_a_caller_sends_is_repeated_nowhere() {
+async fn request_contents_are_not_shown() {
     let upstream = Upstream::plain().await;
     let config = format!(
         "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t0ken }}, timeouts: {{ idle: 1s }} }}",

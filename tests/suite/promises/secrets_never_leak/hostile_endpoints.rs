@@ -1,4 +1,4 @@
-//! Token endpoints that write back what they were sent, and what they issue, wherever text can stand.
+//! Token endpoints that echo what they received, and what they issue, in every part of the response.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::harness::{Answer, Call, Request, Sidekey, TokenAnswer, TokenEndpoint,
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A way to write `text` back.
+/// A response that echoes `text`.
 type Echo = fn(text: &str, token: &str) -> Answer;
 
 fn error(members: &Value) -> Answer {
@@ -54,7 +54,7 @@ const ECHOES: [(&str, Echo); 14] = [
     }),
 ];
 
-/// Everything an endpoint knows, in every form it may write it in.
+/// Everything an endpoint knows, in every encoding.
 fn known(request: &Request, secret: &str) -> String {
     let authorization = request.header("authorization").unwrap_or_default().to_owned();
     let pair = authorization.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
@@ -68,7 +68,7 @@ fn known(request: &Request, secret: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_an_endpoint_writes_back_stays_out_of_sight() {
+async fn token_response_echoes_are_not_shown() {
     let mut endpoints = Vec::new();
     let mut canaries = Vec::new();
     let mut configuration = String::new();
@@ -99,11 +99,11 @@ async fn what_an_endpoint_writes_back_stays_out_of_sight() {
     for endpoint in &endpoints {
         endpoint.received(1).await;
     }
-    let all_dealt_with = async || {
+    let all_processed = async || {
         let text = Call::get(sidekey.admin_url("/readyz")).send().await.text();
         !text.contains("on its way")
     };
-    assert_eventually(PATIENCE, "every answer is dealt with", all_dealt_with).await;
+    assert_eventually(PATIENCE, "every response is processed", all_processed).await;
     let mut answers = String::new();
     for (place, _) in ECHOES {
         let response = sidekey.get(&format!("/{place}-client_secret_basic/")).await;
@@ -115,9 +115,9 @@ async fn what_an_endpoint_writes_back_stays_out_of_sight() {
     }
 }
 
-/// A form at a time, so that none is hidden only because another one was found beside it.
+/// One encoding at a time, so that none is redacted only because another one was found beside it.
 #[tokio::test]
-async fn every_form_of_a_secret_is_recognised_by_itself() {
+async fn each_encoding_of_a_secret_is_redacted() {
     let (secret, param) = (Canary::new("the client"), Canary::new("a parameter"));
     let asked = Canary::new("the token");
     let forms: Vec<Value> = [&secret, &param, &asked]
@@ -138,7 +138,7 @@ async fn every_form_of_a_secret_is_recognised_by_itself() {
     let (mut endpoints, mut configuration) = (Vec::new(), String::new());
     for (number, form) in forms.iter().enumerate() {
         let endpoint = TokenEndpoint::plain().await;
-        // First a token that is gone at once, so that the endpoint knows one to write back.
+        // First a token that expires at once, so that the endpoint has one to echo.
         endpoint.next(TokenAnswer::json(&json!({ "access_token": asked.value, "expires_in": 0.2 })));
         endpoint.always(error(form));
         writeln!(
@@ -153,11 +153,11 @@ async fn every_form_of_a_secret_is_recognised_by_itself() {
         endpoints.push(endpoint);
     }
     let sidekey = Sidekey::serving(&configuration).env("RUST_LOG", "trace").start().await;
-    let dealt_with = async || {
+    let processed = async || {
         let text = Call::get(sidekey.admin_url("/readyz")).send().await.text();
         text.matches("400 with error invalid_client: ").count() == forms.len()
     };
-    assert_eventually(PATIENCE, "every answer is dealt with", dealt_with).await;
+    assert_eventually(PATIENCE, "every response is processed", processed).await;
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, [&secret, &param, &asked]);
     }

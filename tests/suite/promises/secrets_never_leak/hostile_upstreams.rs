@@ -1,10 +1,10 @@
-//! Upstreams that write the credential back: their own caller may see it, no log and no page may.
+//! Upstreams that echo the credential: their own caller may see it; logs and admin pages may not show it.
 
 use super::{Canary, assert_none_in, everything_shown};
 use crate::harness::{Answer, Sidekey, Upstream};
 
 #[tokio::test]
-async fn what_an_upstream_writes_back_stays_out_of_the_logs() {
+async fn upstream_response_echoes_are_not_shown() {
     let secret = Canary::new("the service");
     let upstream = Upstream::plain().await;
     let config = format!(
@@ -35,7 +35,7 @@ async fn what_an_upstream_writes_back_stays_out_of_the_logs() {
         }
     }
     upstream.next(Answer::status(401).header("X-Echo", value).body(value.as_bytes()));
-    assert!(secret.is_in(&sidekey.get("/api/").await.text()), "an answer is passed on as it is");
+    assert!(secret.is_in(&sidekey.get("/api/").await.text()), "a response is passed on unchanged");
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, [&secret]);
     }

@@ -1,4 +1,4 @@
-//! Every kind of credential from every source of secrets, through successes and failures.
+//! Every kind of credential from every source of secrets, in successful and failed requests.
 
 use std::fmt::Write as _;
 
@@ -12,35 +12,35 @@ use crate::harness::{
 const KINDS: [&str; 7] = ["basic", "bearer", "header", "query", "cookie", "oauth2-basic", "oauth2-post"];
 const SOURCES: [&str; 4] = ["plain", "env", "file", "exec"];
 
-/// One service with a host of its own for everything it talks to.
+/// One service with its own upstream and token endpoint.
 struct Service {
     name: String,
     /// The secret in the configuration.
     secret: Canary,
-    /// What its token endpoint issues.
+    /// Its token endpoint and the token that it issues.
     token: Option<(TokenEndpoint, Canary)>,
     upstream: Upstream,
-    /// Members of the token answer that nobody asked for.
-    unasked: Canary,
+    /// Members of the token response that were not requested.
+    unrequested: Canary,
 }
 
 impl Service {
     async fn new(kind: &str, source: &str) -> Self {
         let name = format!("{kind}-{source}");
-        let unasked = Canary::new(format!("the refresh token of {name}"));
+        let unrequested = Canary::new(format!("the refresh token of {name}"));
         let token = if kind.starts_with("oauth2") {
             let token = Canary::new(format!("the token of {name}"));
             let endpoint = TokenEndpoint::plain().await;
             endpoint.always(TokenAnswer::json(&json!({
                 "access_token": token.value, "token_type": "Bearer", "expires_in": 2,
-                "refresh_token": unasked.value, "id_token": unasked.value, "scope": "read",
+                "refresh_token": unrequested.value, "id_token": unrequested.value, "scope": "read",
             })));
             Some((endpoint, token))
         } else {
             None
         };
         let secret = Canary::new(&name);
-        Self { secret, token, upstream: Upstream::plain().await, unasked, name }
+        Self { secret, token, upstream: Upstream::plain().await, unrequested, name }
     }
 
     fn configuration(&self) -> String {
@@ -85,7 +85,7 @@ impl Service {
     }
 
     fn canaries(&self) -> impl Iterator<Item = &Canary> {
-        [&self.secret, &self.unasked].into_iter().chain(self.token.as_ref().map(|(_, token)| token))
+        [&self.secret, &self.unrequested].into_iter().chain(self.token.as_ref().map(|(_, token)| token))
     }
 }
 
@@ -105,7 +105,7 @@ async fn services() -> Vec<Service> {
 }
 
 #[tokio::test]
-async fn a_secret_goes_to_its_own_host_and_nowhere_else() {
+async fn secret_is_sent_to_its_own_host_only() {
     let services = services().await;
     let configuration: String = services.iter().map(Service::configuration).collect();
     let mut builder = Sidekey::serving(&configuration).env("RUST_LOG", "trace");
@@ -149,7 +149,7 @@ async fn a_secret_goes_to_its_own_host_and_nowhere_else() {
         write!(answers, "{}{}", String::from_utf8_lossy(&failed.raw_head), failed.text()).unwrap();
         assert_none_in("the log", &sidekey.log(), [&own]);
     }
-    // The first tokens have run out meanwhile, or soon will: refreshes are part of what is looked at.
+    // The first tokens have expired meanwhile, or soon will: refreshes are part of the test.
     let refreshed = async || {
         services
             .iter()
@@ -186,7 +186,7 @@ async fn a_secret_goes_to_its_own_host_and_nowhere_else() {
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
     assert!(printed.contains("cookie-file") && printed.contains("a secret in plain text"), "{printed}");
     assert_none_in("`sidekey check`", &printed, canaries.iter().copied());
-    // Without the variables it is a broken configuration, and says so without a secret either.
+    // Without the variables the configuration is invalid; the messages contain no secret either.
     let checked = Sidekey::command(&arguments, &[]).await;
     assert_eq!(checked.status.code(), Some(64), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();

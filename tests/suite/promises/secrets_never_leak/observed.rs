@@ -17,7 +17,7 @@ const PAGES: [&str; 12] = [
     "/nothing?here",
 ];
 
-/// Logs and standard output, every admin page by every method, and what `ps` shows.
+/// Logs and standard output, every admin page by every method, and the command line.
 pub async fn everything_shown(sidekey: &Sidekey) -> Vec<(String, String)> {
     let mut shown = Vec::new();
     for page in PAGES {

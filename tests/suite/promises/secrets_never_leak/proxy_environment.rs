@@ -1,10 +1,11 @@
-//! `HTTP_PROXY` and its kin are for the app, and often name Sidekey itself: no secret and no token goes there.
+//! `HTTP_PROXY` and similar variables are for the app, and often name Sidekey itself: no request of Sidekey
+//! uses them.
 
 use crate::harness::{Pki, Sidekey, TokenEndpoint, Upstream};
 use crate::suite::oauth2::setup::service;
 
 #[tokio::test]
-async fn nothing_goes_to_a_proxy_that_the_environment_names() {
+async fn proxy_of_the_environment_is_not_used() {
     let pki = Pki::new();
     let (proxy, upstream) = (Upstream::plain().await, Upstream::plain().await);
     let (plain, tls) = (TokenEndpoint::plain().await, TokenEndpoint::tls(&pki).await);

@@ -1,4 +1,4 @@
-//! What goes to a collector of traces, and the secret that it knows Sidekey by.
+//! Spans contain no secret, and the collector's own secret is sent to the collector only.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::harness::{
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
-async fn no_secret_is_in_a_span_and_the_collectors_own_goes_to_it_alone() {
+async fn trace_spans_contain_no_secret() {
     let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
     let (endpoint, refusing) = (TokenEndpoint::plain().await, TokenEndpoint::plain().await);
     let names = ["bearer", "query", "password", "client", "refused client", "token", "collector", "caller"];
@@ -28,7 +28,7 @@ async fn no_secret_is_in_a_span_and_the_collectors_own_goes_to_it_alone() {
             "{{ upstream: '{url}', token_wait: 0s, auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}?k={}', \
              client_id: me, client_secret: {{ file: '$DIR/{secret}' }} }} }}",
             endpoint.url(),
-            // Some providers want a secret there.
+            // Some providers require a secret in the query.
             form_urlencoded::byte_serialize(of(secret).value.as_bytes()).collect::<String>(),
         )
     };
@@ -83,7 +83,7 @@ async fn no_secret_is_in_a_span_and_the_collectors_own_goes_to_it_alone() {
     collector.server().always(Answer::status(401).body(of("collector").value.clone()));
     Call::get(sidekey.url("/bearer/x")).send().await;
     let told = async || sidekey.log().contains("traces are not exported");
-    assert_eventually(Duration::from_secs(20), "the refusal is logged", told).await;
+    assert_eventually(Duration::from_secs(20), "the rejection is logged", told).await;
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, &canaries);
     }
