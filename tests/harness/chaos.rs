@@ -1,4 +1,4 @@
-//! A TCP proxy that fails on command: it stands between the program and a peer, and knows nothing of HTTP.
+//! A TCP proxy that fails on command, between the program and a peer. It does not parse HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// The proxy. Stops, with all its connections, when dropped.
+/// The proxy. It stops, with all its connections, when dropped.
 pub struct ChaosProxy {
     address: SocketAddr,
     control: Arc<watch::Sender<Control>>,
@@ -21,19 +21,19 @@ pub struct ChaosProxy {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Control {
-    /// Bytes stay where they are.
+    /// No bytes are forwarded.
     stalled: bool,
-    /// New connections are reset.
+    /// Resets new connections.
     refusing: bool,
-    /// Raised to end all connections that there are.
+    /// Incremented to end all current connections.
     cuts: usize,
     /// They end with RST instead of FIN.
     by_reset: bool,
 }
 
 impl ChaosProxy {
-    /// In front of `target`, passing everything on.
-    pub async fn before(target: SocketAddr) -> Self {
+    /// A proxy in front of `target` that forwards everything.
+    pub async fn in_front_of(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let control = Arc::new(watch::Sender::new(Control::default()));
@@ -56,17 +56,17 @@ impl ChaosProxy {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Nothing goes through in either direction; connections stay open and new ones are taken.
+    /// Forwards nothing in either direction; connections stay open and new ones are accepted.
     pub fn stall(&self) {
         self.control.send_modify(|control| control.stalled = true);
     }
 
-    /// New connections are reset.
+    /// Resets new connections.
     pub fn refuse(&self) {
         self.control.send_modify(|control| control.refusing = true);
     }
 
-    /// Ends [`stall`](Self::stall) and [`refuse`](Self::refuse); what was held back goes on.
+    /// Ends [`stall`](Self::stall) and [`refuse`](Self::refuse); delayed bytes are forwarded.
     pub fn resume(&self) {
         self.control.send_modify(|control| (control.stalled, control.refusing) = (false, false));
     }
@@ -131,7 +131,7 @@ async fn relay(
     if control.borrow().by_reset {
         from_client.as_ref().set_zero_linger()?;
         from_server.as_ref().set_zero_linger()?;
-        // Their drop would send a FIN first.
+        // Dropping the halves would send a FIN first.
         to_client.forget();
         to_server.forget();
     }

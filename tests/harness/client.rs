@@ -1,20 +1,17 @@
-//! An HTTP/1.1 client that sends exactly what it is told: bytes through [`Connection`], simple requests through
-//! [`Call`].
+//! An HTTP/1.1 client that sends exactly what a test specifies: bytes with [`Connection`], simple requests
+//! with [`Request`].
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::TIMEOUT;
 use super::http1::{Fields, Head, Reader, chunked, field};
 use super::http2::{Http2, Http2Response};
-
-/// Nothing in a test takes this long unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -25,7 +22,7 @@ pub struct Connection {
     reader: Reader,
 }
 
-/// A response as it came.
+/// A response as it was received.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -36,7 +33,7 @@ pub struct Response {
     pub informational: Vec<(String, Fields)>,
     pub body: Vec<u8>,
     pub trailers: Fields,
-    /// The body came to its proper end.
+    /// Whether the body was received completely.
     pub complete: bool,
 }
 
@@ -56,7 +53,7 @@ impl Response {
         all.first().copied()
     }
 
-    /// The reason, where Sidekey itself made this response.
+    /// The value of `Sidekey-Error`: the reason, if Sidekey itself made this response.
     pub fn sidekey_error(&self) -> Option<&str> {
         self.header("sidekey-error")
     }
@@ -87,7 +84,7 @@ impl Connection {
             self.stream.write_all(bytes.as_ref()).await?;
             self.stream.flush().await
         };
-        timeout(PATIENCE, sending).await.expect("the server takes what is sent")
+        timeout(TIMEOUT, sending).await.expect("the server reads in time")
     }
 
     /// Closes the sending half.
@@ -95,28 +92,28 @@ impl Connection {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// The response to the one request under way, which is not a HEAD.
+    /// Reads the response to the pending request, which is not a HEAD.
     pub async fn response(&mut self) -> Response {
         self.response_to("GET").await.expect("a response")
     }
 
-    /// The response to a request of this method; an error where none came.
+    /// Reads the response to a request with this method; an error if there is none.
     pub async fn response_to(&mut self, method: &str) -> io::Result<Response> {
-        timeout(PATIENCE, self.read_response(method)).await.expect("a response in time")
+        timeout(TIMEOUT, self.read_response(method)).await.expect("a response in time")
     }
 
-    /// The head alone, 1xx or final; the body stays unread.
+    /// Reads the head only, 1xx or final; the body stays unread.
     pub async fn head(&mut self) -> (u16, Fields) {
-        let head = timeout(PATIENCE, self.reader.head(&mut self.stream)).await.expect("a head in time");
+        let head = timeout(TIMEOUT, self.reader.head(&mut self.stream)).await.expect("a head in time");
         let head = head.unwrap().expect("a head");
         (status(&head), head.fields)
     }
 
-    /// Exactly so many bytes.
+    /// Reads exactly `length` bytes.
     pub async fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = self.reader.take_rest();
         while bytes.len() < length {
-            let read = timeout(PATIENCE, self.stream.read_buf(&mut bytes)).await.expect("bytes in time");
+            let read = timeout(TIMEOUT, self.stream.read_buf(&mut bytes)).await.expect("bytes in time");
             assert_ne!(read.unwrap(), 0, "closed after {:?}", String::from_utf8_lossy(&bytes));
         }
         let rest = bytes.split_off(length);
@@ -124,11 +121,11 @@ impl Connection {
         bytes
     }
 
-    /// Everything until the server closes; an error (such as a reset) ends it as well.
+    /// Reads until the server closes; an error (such as a reset) counts as the end.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut bytes = self.reader.take_rest();
         let reading = async { while let Ok(1..) = self.stream.read_buf(&mut bytes).await {} };
-        timeout(PATIENCE, reading).await.expect("the server closes");
+        timeout(TIMEOUT, reading).await.expect("the server closes");
         bytes
     }
 
@@ -167,7 +164,7 @@ fn status(head: &Head) -> u16 {
 }
 
 impl From<Http2Response> for Response {
-    /// Without what only HTTP/1 has, and without interim responses.
+    /// The raw head and interim responses are empty.
     fn from(answer: Http2Response) -> Self {
         let fields = |map: &http::HeaderMap| {
             let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -186,7 +183,7 @@ impl From<Http2Response> for Response {
     }
 }
 
-/// What a caller speaks.
+/// The version of HTTP that a caller uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     Http1,
@@ -197,9 +194,9 @@ impl Version {
     pub const ALL: [Self; 2] = [Self::Http1, Self::Http2];
 }
 
-/// One request on a connection of its own. The target is sent as it stands in the URL.
+/// One request on its own connection. The target is sent as written in the URL.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct Request {
     method: String,
     authority: String,
     target: String,
@@ -210,7 +207,7 @@ pub struct Call {
     http2: bool,
 }
 
-impl Call {
+impl Request {
     pub fn new(method: &str, url: impl AsRef<str>) -> Self {
         let rest = url.as_ref().strip_prefix("http://").expect("an http URL");
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -234,7 +231,7 @@ impl Call {
         Self::new("POST", url).body(body)
     }
 
-    /// `Host` replaces the one made from the URL.
+    /// Adds a header field; `Host` replaces the one from the URL.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -245,7 +242,7 @@ impl Call {
         self
     }
 
-    /// The body in chunks of this size instead of with a length.
+    /// Sends the body in chunks of this size instead of with a length.
     pub fn chunked(mut self, size: usize) -> Self {
         self.chunk_size = Some(size);
         self
@@ -256,18 +253,19 @@ impl Call {
         self
     }
 
-    /// By HTTP/2, with prior knowledge: the first `Host` becomes the authority, a body in chunks has no length.
+    /// Uses HTTP/2 with prior knowledge: the first `Host` becomes the authority, a chunked body has no
+    /// length.
     pub fn over_http2(mut self) -> Self {
         self.http2 = true;
         self
     }
 
-    /// By HTTP/1.1 or by HTTP/2.
+    /// Uses this version of HTTP.
     pub fn by(self, version: Version) -> Self {
         Self { http2: version == Version::Http2, ..self }
     }
 
-    /// The response; none at all is a failure of the test.
+    /// Sends the request and reads the response; if there is none, the test fails.
     pub async fn send(self) -> Response {
         let what = format!("{} http://{}{}", self.method, self.authority, self.target);
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
@@ -310,7 +308,7 @@ impl Call {
         stream.response().await.into()
     }
 
-    /// The request as it goes onto the wire, by HTTP/1.1.
+    /// The request as sent on the wire over HTTP/1.1.
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {

@@ -1,36 +1,36 @@
-//! A collector of traces: takes OTLP/JSON, and can be told to fail in every way one fails.
+//! A trace collector for OTLP/JSON, whose responses can be scripted to fail.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::Answer;
 use super::assert_eventually;
-use super::upstream::Upstream;
+use super::mock_response::MockResponse;
+use super::mock_upstream::MockUpstream;
 
-/// The collector. Answers `{}`, as one does that took everything, until it is told otherwise.
+/// The collector. It responds `{}` (everything accepted) unless a test scripts another response.
 pub struct TraceCollector {
-    server: Upstream,
+    server: MockUpstream,
 }
 
-/// A span as it was sent.
+/// A span as it was received.
 #[derive(Debug, Clone)]
 pub struct TraceSpan(pub Value);
 
 impl TraceSpan {
-    /// A member, as text; empty where there is none.
+    /// A member as text; empty if there is none.
     pub fn text(&self, member: &str) -> &str {
         self.0[member].as_str().unwrap_or_default()
     }
 
-    /// An attribute: its value, whatever its type is, as text.
+    /// The value of an attribute, of any type, as text.
     pub fn attribute(&self, key: &str) -> Option<String> {
         let found = self.0["attributes"].as_array()?.iter().find(|attribute| attribute["key"] == key)?;
         let (_, value) = found["value"].as_object()?.iter().next()?;
         Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 
-    /// `traceparent` as whoever this span is the parent of has it.
+    /// The `traceparent` of this span's children.
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-01", self.text("traceId"), self.text("spanId"))
     }
@@ -38,25 +38,25 @@ impl TraceSpan {
 
 impl TraceCollector {
     pub async fn start() -> Self {
-        Self::on(Upstream::plain().await)
+        Self::on(MockUpstream::plain().await)
     }
 
-    pub fn on(server: Upstream) -> Self {
-        server.always(Answer::json(&Value::Object(serde_json::Map::new())));
+    pub fn on(server: MockUpstream) -> Self {
+        server.always(MockResponse::json(&Value::Object(serde_json::Map::new())));
         Self { server }
     }
 
-    /// As `tracing.otlp_endpoint` has it.
+    /// The value of `tracing.otlp_endpoint`.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The server below.
-    pub fn server(&self) -> &Upstream {
+    /// The underlying server.
+    pub fn server(&self) -> &MockUpstream {
         &self.server
     }
 
-    /// Every export that came whole, whatever was answered to it.
+    /// Every export that was received completely, whatever the response was.
     pub fn exports(&self) -> Vec<Value> {
         let whole = self.server.requests().into_iter().filter(|request| request.complete);
         whole.map(|request| serde_json::from_slice(&request.body).expect("JSON")).collect()
@@ -69,7 +69,7 @@ impl TraceCollector {
         self.exports().iter().flat_map(spans).map(TraceSpan).collect()
     }
 
-    /// The spans of requests, once there are so many.
+    /// Waits for `count` spans of requests and returns them; there may not be more.
     pub async fn request_spans(&self, count: usize) -> Vec<TraceSpan> {
         let requests = || {
             let mut spans = self.spans();
@@ -83,7 +83,7 @@ impl TraceCollector {
         spans
     }
 
-    /// The spans of token requests, once there are at least so many.
+    /// Waits for at least `count` spans of token requests and returns them.
     pub async fn token_spans(&self, count: usize) -> Vec<TraceSpan> {
         let tokens = || {
             let mut spans = self.spans();

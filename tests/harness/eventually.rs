@@ -1,4 +1,4 @@
-//! Waiting for what happens elsewhere, without a fixed sleep.
+//! Waiting for asynchronous effects without a fixed sleep.
 
 use std::time::Duration;
 

@@ -1,11 +1,12 @@
-//! HTTP/1.1 messages at byte level, for both ends: nothing is normalised, so a test sees what was sent.
+//! HTTP/1.1 messages at byte level, for client and server: nothing is normalised, so a test sees the bytes
+//! that were sent.
 
 use std::fmt::{Display, Write as _};
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Header or trailer fields in the order and case they came in.
+/// Header or trailer fields in their original order and case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(pub Vec<(String, String)>);
 
@@ -44,7 +45,7 @@ impl Fields {
 /// Start line and fields.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// Up to and with the empty line, byte for byte.
+    /// Up to and including the empty line, byte for byte.
     pub raw: Vec<u8>,
     pub start_line: String,
     pub fields: Fields,
@@ -57,17 +58,17 @@ impl Head {
         Self { start_line: start_line.to_owned(), fields: Fields::parse(lines), raw }
     }
 
-    /// Whether the connection may be used again after this message.
+    /// Whether the connection may be reused after this message.
     pub fn keeps_alive(&self) -> bool {
         !self.fields.has_token("connection", "close") && !self.start_line.contains("HTTP/1.0")
     }
 
-    /// How long the body of a request with this head is.
+    /// The framing of the body of a request with this head.
     pub fn request_framing(&self) -> Framing {
         self.framing().unwrap_or(Framing::Length(0))
     }
 
-    /// How long the body of a response with this head is.
+    /// The framing of the body of a response with this head.
     pub fn response_framing(&self, method: &str, status: u16) -> Framing {
         if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
             return Framing::Length(0);
@@ -85,7 +86,7 @@ impl Head {
     }
 }
 
-/// Where a body ends.
+/// How the end of a body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     Length(usize),
@@ -93,14 +94,14 @@ pub enum Framing {
     UntilClosed,
 }
 
-/// Reads messages one after the other; bytes read too far stay for the next.
+/// Reads messages one after the other; surplus bytes are kept for the next.
 #[derive(Debug, Default)]
 pub struct Reader {
     buffer: Vec<u8>,
 }
 
 impl Reader {
-    /// The next head, or `None` where the other end closed before its first byte.
+    /// The next head, or `None` if the peer closed before its first byte.
     pub async fn head(&mut self, io: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Head>> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -112,7 +113,7 @@ impl Reader {
         }
     }
 
-    /// Reads a body into `sink` as it comes, and returns the trailers.
+    /// Reads a body into `sink` as it arrives, and returns the trailers.
     pub async fn body(
         &mut self,
         io: &mut (impl AsyncRead + Unpin),
@@ -132,7 +133,7 @@ impl Reader {
         Ok(Fields::default())
     }
 
-    /// What was read beyond the last message.
+    /// Bytes that were read beyond the last message.
     pub fn take_rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.buffer)
     }
@@ -199,7 +200,7 @@ impl Reader {
 
 /// Adds a header field to a head.
 pub fn field(head: &mut String, name: &str, value: impl Display) {
-    write!(head, "{name}: {value}\r\n").expect("a String takes everything");
+    write!(head, "{name}: {value}\r\n").expect("writing to a String does not fail");
 }
 
 /// Writes `body` as chunks of at most `size` bytes, with trailers.

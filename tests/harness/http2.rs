@@ -1,8 +1,7 @@
-//! A client that speaks HTTP/2 by prior knowledge: whole calls, streams piece by piece, and frames as bytes.
+//! An HTTP/2 client with prior knowledge: whole requests, streams part by part, and raw frames.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
@@ -13,29 +12,29 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::TIMEOUT;
 
-/// A connection whose frames the `h2` crate makes.
+/// A connection whose frames the `h2` crate creates.
 pub struct Http2 {
     send: SendRequest<Bytes>,
-    /// Ends with the connection.
+    /// The task of the connection.
     pub driver: JoinHandle<Result<(), h2::Error>>,
 }
 
-/// A request under way.
+/// A pending request.
 pub struct Http2Stream {
     pub up: SendStream<Bytes>,
     answer: ResponseFuture,
 }
 
-/// A response as it came.
+/// A response as it was received.
 #[derive(Debug)]
 pub struct Http2Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     pub trailers: HeaderMap,
-    /// Why it ended before its time.
+    /// The error code if the stream was reset.
     pub reset: Option<Reason>,
 }
 
@@ -63,29 +62,29 @@ impl Http2 {
         Self::over(tcp, builder).await
     }
 
-    /// On a connection that is there already, such as one with TLS.
+    /// An HTTP/2 connection over an existing one, such as one with TLS.
     pub async fn over(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, builder: &Builder) -> Self {
         let (send, connection) = builder.handshake(io).await.unwrap();
         Self { send, driver: tokio::spawn(connection) }
     }
 
-    /// Whether the server has said that it takes `CONNECT` with `:protocol` (RFC 8441).
+    /// Whether the server has announced support of `CONNECT` with `:protocol` (RFC 8441).
     pub fn takes_extended_connect(&self) -> bool {
         self.send.is_extended_connect_protocol_enabled()
     }
 
-    /// Sends the head of a request that goes on.
+    /// Sends the head of a request whose body follows.
     pub async fn begin(&mut self, request: Request<()>) -> Http2Stream {
         self.start(request, false).await
     }
 
     async fn start(&mut self, request: Request<()>, whole: bool) -> Http2Stream {
-        let mut send = timeout(PATIENCE, self.send.clone().ready()).await.expect("in time").unwrap();
+        let mut send = timeout(TIMEOUT, self.send.clone().ready()).await.expect("in time").unwrap();
         let (answer, up) = send.send_request(request, whole).unwrap();
         Http2Stream { up, answer }
     }
 
-    /// A whole request without a body, and its whole response.
+    /// Sends a request without a body and reads the whole response.
     pub async fn call(&mut self, request: Request<()>) -> Http2Response {
         self.start(request, true).await.response().await
     }
@@ -106,13 +105,12 @@ pub fn post(path: &str) -> Request<()> {
 }
 
 impl Http2Stream {
-    /// Sends a part of the body once there is room for it.
+    /// Sends a part of the body when flow control allows it.
     pub async fn send(&mut self, part: impl Into<Bytes>, last: bool) {
         let mut part = part.into();
         while !part.is_empty() {
             self.up.reserve_capacity(part.len());
-            let room =
-                timeout(PATIENCE, poll_fn(|cx| self.up.poll_capacity(cx))).await.expect("room in time");
+            let room = timeout(TIMEOUT, poll_fn(|cx| self.up.poll_capacity(cx))).await.expect("room in time");
             let room = room.expect("an open stream").unwrap().min(part.len());
             self.up.send_data(part.split_to(room), false).unwrap();
         }
@@ -121,15 +119,15 @@ impl Http2Stream {
         }
     }
 
-    /// The next interim response.
+    /// Reads the next interim response.
     pub async fn interim(&mut self) -> Response<()> {
         let next = poll_fn(|cx| self.answer.poll_informational(cx));
-        timeout(PATIENCE, next).await.expect("an answer in time").expect("an interim one").unwrap()
+        timeout(TIMEOUT, next).await.expect("an answer in time").expect("an interim one").unwrap()
     }
 
-    /// The head alone; the error where the stream was reset instead.
+    /// Reads the head only; an error if the stream was reset.
     pub async fn head(&mut self) -> Result<Response<RecvStream>, h2::Error> {
-        timeout(PATIENCE, &mut self.answer).await.expect("an answer in time")
+        timeout(TIMEOUT, &mut self.answer).await.expect("an answer in time")
     }
 
     pub async fn response(mut self) -> Http2Response {
@@ -146,19 +144,19 @@ impl Http2Stream {
     }
 }
 
-/// The next part of a body; `None` at its end.
+/// Reads the next part of a body; `None` at its end.
 pub async fn part(body: &mut RecvStream) -> Option<Bytes> {
-    let part = timeout(PATIENCE, body.data()).await.expect("more of the body in time")?.unwrap();
+    let part = timeout(TIMEOUT, body.data()).await.expect("more of the body in time")?.unwrap();
     body.flow_control().release_capacity(part.len()).unwrap();
     Some(part)
 }
 
-/// What comes after the head.
+/// Reads the rest of a response after its head.
 pub async fn rest(response: Response<RecvStream>) -> Http2Response {
     let (parts, mut body) = response.into_parts();
     let mut whole = Vec::new();
     let mut reset = None;
-    while let Some(part) = timeout(PATIENCE, body.data()).await.expect("more of the body in time") {
+    while let Some(part) = timeout(TIMEOUT, body.data()).await.expect("more of the body in time") {
         match part {
             Ok(part) => {
                 body.flow_control().release_capacity(part.len()).unwrap();
@@ -180,12 +178,12 @@ pub async fn rest(response: Response<RecvStream>) -> Http2Response {
     }
 }
 
-/// A connection whose frames the test makes, well-formed or not.
+/// A connection whose frames the test creates, well-formed or not.
 pub struct Frames {
     stream: TcpStream,
 }
 
-/// One frame as it came.
+/// One frame as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub kind: u8,
@@ -212,7 +210,7 @@ impl Frame {
 }
 
 impl Frames {
-    /// Connects and says nothing.
+    /// Connects and sends nothing.
     pub async fn bare(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -227,11 +225,11 @@ impl Frames {
         frames
     }
 
-    /// On a connection that the test accepted; the preface is read.
+    /// The server side of a connection that the test accepted; reads the preface.
     pub async fn accepted(mut stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         let mut preface = [0; 24];
-        timeout(PATIENCE, stream.read_exact(&mut preface)).await.expect("a preface in time").unwrap();
+        timeout(TIMEOUT, stream.read_exact(&mut preface)).await.expect("a preface in time").unwrap();
         assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         let mut frames = Self { stream };
         frames.send(Frame::SETTINGS, 0, 0, b"").await.unwrap();
@@ -240,14 +238,14 @@ impl Frames {
 
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
         let bytes = frame(kind, flags, stream, payload);
-        timeout(PATIENCE, self.stream.write_all(&bytes)).await.expect("it is taken in time")
+        timeout(TIMEOUT, self.stream.write_all(&bytes)).await.expect("the peer reads in time")
     }
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        timeout(PATIENCE, self.stream.write_all(bytes)).await.expect("it is taken in time")
+        timeout(TIMEOUT, self.stream.write_all(bytes)).await.expect("the peer reads in time")
     }
 
-    /// The next frame; `None` at the end of the connection.
+    /// Reads the next frame; `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<Frame> {
         let reading = async {
             let mut head = [0; 9];
@@ -258,10 +256,10 @@ impl Frames {
             let stream = u32::from_be_bytes(head[5..9].try_into().unwrap());
             Some(Frame { kind: head[3], flags: head[4], stream, payload })
         };
-        timeout(PATIENCE, reading).await.expect("a frame or the end in time")
+        timeout(TIMEOUT, reading).await.expect("a frame or the end in time")
     }
 
-    /// Skips to the next frame of this kind; `None` at the end of the connection.
+    /// Reads up to the next frame of this kind; `None` at the end of the connection.
     pub async fn until(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
@@ -278,7 +276,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// Fields as an HPACK block without compression: literal, never indexed.
+/// An HPACK block of these fields without compression: literal, never indexed.
 pub fn fields(all: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     let string = |block: &mut Vec<u8>, text: &str| {

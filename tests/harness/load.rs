@@ -1,5 +1,5 @@
-//! Constant traffic: callers that send one request after the other, each on a connection of its own, and note everything
-//! that is not a 200.
+//! Constant load: callers that send one request after the other, each on its own connection, and record every
+//! response that is not a 200.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use tokio::task::JoinHandle;
 
 use super::{Connection, assert_eventually};
 
-/// Traffic that goes on until it is stopped.
+/// Load that continues until it is stopped.
 pub struct Load {
     callers: Vec<JoinHandle<Vec<String>>>,
     answered: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
-/// What became of all requests.
+/// Results of all requests.
 #[derive(Debug)]
 pub struct Outcome {
     pub answered: usize,
-    /// What was not a 200, in words.
+    /// Descriptions of the results that were not a 200.
     pub failures: Vec<String>,
 }
 
 impl Load {
-    /// One caller for each path, and so one connection.
+    /// Starts one caller, with one connection, for each path.
     pub fn start(address: SocketAddr, paths: &[&str]) -> Self {
         let (answered, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let caller = |path: &&str| {
@@ -39,14 +39,14 @@ impl Load {
         Self { callers: paths.iter().map(caller).collect(), answered, stop }
     }
 
-    /// Waits until so many more requests were answered.
+    /// Waits until `count` more requests have succeeded.
     pub async fn answers(&self, count: usize) {
         let enough = self.answered.load(Ordering::Relaxed) + count;
         let answered = async || self.answered.load(Ordering::Relaxed) >= enough;
         assert_eventually(std::time::Duration::from_secs(30), "requests are answered", answered).await;
     }
 
-    /// Lets every caller finish.
+    /// Stops after the pending request of each caller.
     pub async fn stop(self) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
         let mut failures = Vec::new();

@@ -1,27 +1,24 @@
-//! A person who runs `sidekey login`, and the browser in front of them.
+//! A person who runs `sidekey login`, and their browser.
 
 use std::io::Write as _;
 use std::process::ChildStdin;
-use std::time::Duration;
 
 use url::Url;
 
-use super::client::{Call, Response};
+use super::client::{Request, Response};
 use super::process::Process;
-use super::{Sidekey, assert_eventually};
+use super::{Sidekey, TIMEOUT, assert_eventually};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The command, running.
+/// The running command.
 pub struct Login {
     process: Process,
     stdin: ChildStdin,
 }
 
 impl Login {
-    /// Beside a running Sidekey, with its configuration. `arguments` begin with the service.
+    /// Starts `sidekey login` with the configuration of a running Sidekey. The first argument is the service.
     pub fn start(sidekey: &Sidekey, arguments: &[&str]) -> Self {
-        let (process, stdin) = sidekey.beside(&[&["login"], arguments].concat());
+        let (process, stdin) = sidekey.spawn_command(&[&["login"], arguments].concat());
         Self { process, stdin }
     }
 
@@ -30,47 +27,47 @@ impl Login {
         self.process.output()
     }
 
-    /// Waits until it has written this.
-    pub async fn says(&self, text: &str) {
-        let said = async || self.output().contains(text);
-        assert_eventually(PATIENCE, &format!("login says {text:?}"), said).await;
+    /// Waits until the output contains `text`.
+    pub async fn prints(&self, text: &str) {
+        let printed = async || self.output().contains(text);
+        assert_eventually(TIMEOUT, &format!("login prints {text:?}"), printed).await;
     }
 
-    /// The address that the person is to open.
+    /// The address that the person is asked to open.
     pub async fn address(&self) -> Url {
-        self.says("&state=").await;
-        self.says("\n\n").await;
+        self.prints("&state=").await;
+        self.prints("\n\n").await;
         let output = self.output();
         let line = output.lines().find(|line| line.contains("&state=")).unwrap();
         Url::parse(line).unwrap()
     }
 
-    /// One parameter of the address.
+    /// One query parameter of that address.
     pub async fn parameter(&self, name: &str) -> String {
         let address = self.address().await;
         let found = address.query_pairs().find(|(key, _)| key == name);
         found.unwrap_or_else(|| panic!("no {name} in {address}")).1.into_owned()
     }
 
-    /// Where the browser goes in the end, with these parameters and the login's own `state`.
-    pub async fn way_back(&self, parameters: &[(&str, &str)]) -> Url {
+    /// The callback address, with these parameters and the login's own `state`.
+    pub async fn callback_url(&self, parameters: &[(&str, &str)]) -> Url {
         let mut url = Url::parse(&self.parameter("redirect_uri").await).unwrap();
         url.query_pairs_mut().extend_pairs(parameters).append_pair("state", &self.parameter("state").await);
         url
     }
 
-    /// The browser comes back with these parameters and the login's own `state`.
-    pub async fn comes_back(&self, parameters: &[(&str, &str)]) -> Response {
-        Call::get(self.way_back(parameters).await).send().await
+    /// The browser requests the callback address with these parameters and the login's own `state`.
+    pub async fn call_back(&self, parameters: &[(&str, &str)]) -> Response {
+        Request::get(self.callback_url(parameters).await).send().await
     }
 
-    /// The person types, or pastes.
-    pub fn types(&mut self, line: &str) {
+    /// The person types, or pastes, a line.
+    pub fn type_line(&mut self, line: &str) {
         writeln!(self.stdin, "{line}").unwrap();
     }
 
-    /// Its exit code.
+    /// Waits for the end; returns the exit code.
     pub async fn ended(&mut self) -> i32 {
-        self.process.ended(PATIENCE).await.code().expect("an exit code, not a signal")
+        self.process.ended(TIMEOUT).await.code().expect("an exit code, not a signal")
     }
 }

@@ -1,67 +1,72 @@
-//! What the tests are built from: the program itself, fakes that follow a script, and real software.
+//! The tools that tests are built from: the program itself, mocks with scripted responses, and real software.
 //!
-//! Every server binds a port that the system hands out, and everything stops when its value is dropped, so tests run
-//! side by side and leave nothing behind. A usual test:
+//! Every server binds a free port, and everything stops when its value is dropped, so that tests run in parallel and
+//! leave nothing behind. A typical test:
 //!
 //! ```ignore
-//! let upstream = Upstream::plain().await;
+//! let upstream = MockUpstream::plain().await;
 //! let sidekey = Sidekey::serving(&format!(
 //!     "api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url(),
 //! )).start().await;
-//! let response = Call::get(sidekey.url("/api/v1/x")).send().await;
+//! let response = Request::get(sidekey.url("/api/v1/x")).send().await;
 //! assert_eq!(response.status, 200);
 //! assert_eq!(upstream.only_request().header("authorization"), Some("Bearer t0ken"));
 //! ```
 
-// A toolbox: it is allowed to hold a tool that no test takes today.
+// A toolbox may have a tool that no test uses today.
 #![allow(dead_code, unused_imports)]
 
-mod answer;
 mod chaos;
 mod client;
 mod collector;
-mod descriptors;
 mod eventually;
+mod fd_limit;
 mod hpack;
 mod http1;
 mod http2;
-mod http2_upstream;
 mod load;
 mod login;
-mod mount;
+mod mock_http2_upstream;
+mod mock_response;
+mod mock_token_endpoint;
+mod mock_upstream;
 mod pki;
 mod port;
 mod process;
 mod real;
-mod request;
+mod recorded_request;
+mod secret_mount;
 mod sidekey;
 mod socket;
-mod token_endpoint;
-mod upstream;
 
-pub use answer::{Answer, Gate};
 pub use chaos::ChaosProxy;
-pub use client::{Call, Connection, Response, Version};
+pub use client::{Connection, Request, Response, Version};
 pub use collector::{TraceCollector, TraceSpan};
-pub use descriptors::allow_descriptors;
 pub use eventually::assert_eventually;
+pub use fd_limit::allow_descriptors;
 pub use hpack::{HpackReader, Representation, WireField};
 pub use http1::Fields;
 pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
-pub use http2_upstream::{Http2Request, Http2Upstream};
 pub use load::{Load, Outcome};
 pub use login::Login;
-pub use mount::{Mount, Way};
+pub use mock_http2_upstream::{Http2Request, MockHttp2Upstream};
+pub use mock_response::{Gate, MockResponse};
+pub use mock_token_endpoint::{MockTokenEndpoint, MockTokenResponse, TokenRequest, fraction_of_second};
+pub use mock_upstream::MockUpstream;
 pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Browser, Caddy, Curl, CurlAnswer, CurlSession, GoClient, GrpcServer, Httpbin, Nghttpd, Nginx,
-    OidcProvider, Prometheus, Settings, grpc_calls, http2_websocket, httpx_calls, installed, java_calls,
-    jose_verify, node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics, python_clients,
-    python_requests, tool,
+    AiohttpApi, Browser, Caddy, Curl, CurlResponse, CurlSession, GoClient, GrpcServer, Httpbin, Nghttpd,
+    Nginx, OidcProvider, Prometheus, Settings, grpc_calls, http2_websocket, httpx_calls, installed,
+    java_calls, jose_verify, node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics,
+    python_clients, python_requests, tool,
 };
-pub use request::Request;
+pub use recorded_request::RecordedRequest;
+pub use secret_mount::{SecretMount, UpdateStyle};
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
-pub use token_endpoint::{TokenAnswer, TokenEndpoint, TokenRequest, fraction_of_second};
-pub use upstream::Upstream;
+
+use std::time::Duration;
+
+/// Limit of each wait: nothing in a test takes this long unless something hangs.
+pub const TIMEOUT: Duration = Duration::from_secs(30);

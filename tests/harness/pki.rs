@@ -1,4 +1,5 @@
-//! A certificate authority for one test: made anew, trusted by nobody but who is given its file.
+//! A certificate authority for one test: newly generated, and trusted only by clients that are given its
+//! file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
-/// A CA with its certificate in a file, as `tls: { ca_file: … }` wants it.
+/// A CA with its certificate in a file for `tls: { ca_file: … }`.
 pub struct Pki {
     dir: TempDir,
     ca: CertifiedIssuer<'static, KeyPair>,
@@ -25,7 +26,7 @@ impl Pki {
         Self::named("Sidekey test CA")
     }
 
-    /// Two authorities of the same name are still two: their keys differ.
+    /// A CA with this name. Two CAs of the same name have different keys.
     pub fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,7 +37,7 @@ impl Pki {
         Self { dir, ca }
     }
 
-    /// The CA's certificate.
+    /// The path of the CA's certificate.
     pub fn ca_file(&self) -> String {
         self.dir.path().join("ca.pem").to_str().unwrap().to_owned()
     }
@@ -45,12 +46,12 @@ impl Pki {
         self.ca.pem()
     }
 
-    /// A server for these names and addresses.
+    /// A server configuration for these names and addresses.
     pub fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
         self.server_with(names, |_| ())
     }
 
-    /// A server whose certificate has expired.
+    /// A server configuration with an expired certificate.
     pub fn expired_server(&self, names: &[&str]) -> Arc<ServerConfig> {
         self.server_with(names, |params| {
             params.not_before = date_time_ymd(2001, 1, 1);
@@ -58,7 +59,7 @@ impl Pki {
         })
     }
 
-    /// Certificate and key in files, for other people's servers.
+    /// A server's certificate and key in files, for external servers.
     pub fn server_files(&self, names: &[&str]) -> CertificateFiles {
         let (certificate, key) = self.issue(names, |_| ());
         let stem = self.dir.path().join(format!("server-{:x}", fastrand::u64(..)));
@@ -75,12 +76,12 @@ impl Pki {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// A server that takes only clients with a certificate of `clients`.
+    /// A server configuration that accepts only clients with a certificate of `clients`.
     pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
         self.server_for_any(names, &[clients])
     }
 
-    /// A server that takes only clients with a certificate of one of these.
+    /// A server configuration that accepts only clients with a certificate of one of these CAs.
     pub fn server_for_any(&self, names: &[&str], clients: &[&Self]) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue(names, |_| ());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -100,7 +101,7 @@ impl Pki {
         Arc::new(config)
     }
 
-    /// A server that speaks TLS 1.2 and nothing newer.
+    /// A server configuration with TLS 1.2 as the newest version.
     pub fn tls12_server(&self, names: &[&str]) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue(names, |_| ());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -1,11 +1,11 @@
-//! Ports for software that cannot be told "port 0", and a port where nothing listens.
+//! Free ports for software that does not support "port 0", and a port that refuses connections.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use tokio::net::TcpSocket;
 
-/// A free port below the range that the system hands out by itself, so that no other test gets it by chance.
-/// Somebody may still take it before the caller binds it: start again on another port then.
+/// A free port below the range of ephemeral ports, so that no other test gets it by chance.
+/// Another process may still take it before the caller binds it: then retry with another port.
 pub fn free() -> u16 {
     (0..1000)
         .map(|_| fastrand::u16(10_000..32_000))
@@ -13,7 +13,8 @@ pub fn free() -> u16 {
         .expect("a free port")
 }
 
-/// A port that refuses connections for as long as this lives: bound, so that nobody else takes it, but not listening.
+/// A port that refuses connections until this is dropped: bound, so that no other process takes it, but not
+/// listening.
 pub struct RefusingPort {
     _socket: TcpSocket,
     pub address: SocketAddr,

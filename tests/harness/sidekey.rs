@@ -1,4 +1,4 @@
-//! The real program: started with a configuration, reached where it says it listens, stopped when dropped.
+//! The real program: started with a configuration, reached at its logged addresses, stopped when dropped.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::client::{Call, Response};
+use super::client::{Request, Response};
 use super::process::{Process, run};
 use super::{Connection, assert_eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidekey");
-/// Variables of the developer's own that would change what the program does.
-const FOREIGN: [&str; 17] = [
+/// Environment variables that would change the program's behaviour; they are removed.
+const REMOVED_VARIABLES: [&str; 17] = [
     "RUST_LOG",
     "SIDEKEY_CONFIG",
     "HTTP_PROXY",
@@ -35,7 +35,7 @@ const FOREIGN: [&str; 17] = [
     "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_BSP_SCHEDULE_DELAY",
 ];
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The running program.
 pub struct Sidekey {
@@ -51,25 +51,25 @@ struct Listener {
     service: Option<String>,
 }
 
-/// What it is to be started with.
+/// Configuration, environment and files for a start.
 pub struct Builder {
     config: String,
     env: Vec<(String, String)>,
     arguments: Vec<String>,
-    /// Open files, as the shell's `ulimit` says it.
+    /// Shell commands that set the limits on open files.
     limits: Option<String>,
     dir: TempDir,
 }
 
 impl Sidekey {
-    /// With these entries under `services`, JSON logs at level `debug`, and every port found.
+    /// A Sidekey with these entries under `services`, JSON logs at level `debug`, and free ports.
     ///
-    /// `$DIR` in a configuration stands for the folder that [`Builder::file`] writes to.
+    /// `$DIR` in a configuration is the folder that [`Builder::file`] writes to.
     pub fn serving(services: &str) -> Builder {
         Self::configured(&Self::configuration_serving(services))
     }
 
-    /// The configuration that [`Sidekey::serving`] starts with.
+    /// The configuration of [`Sidekey::serving`].
     pub fn configuration_serving(services: &str) -> String {
         let mut config = String::from(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: debug, format: json, access: true }\nservices:\n",
@@ -80,7 +80,8 @@ impl Sidekey {
         config
     }
 
-    /// With this configuration and no other. Logs must be JSON: the listeners are found there.
+    /// A Sidekey with exactly this configuration. Logs must be JSON, because the listeners are read from
+    /// them.
     pub fn configured(config: &str) -> Builder {
         let dir = TempDir::with_prefix("sidekey-test-").unwrap();
         Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), limits: None, dir }
@@ -91,7 +92,7 @@ impl Sidekey {
         format!("http://{}{path}", self.listener("proxy").address)
     }
 
-    /// The shared listener.
+    /// The address of the shared listener.
     pub fn address(&self) -> SocketAddr {
         self.listener("proxy").address.parse().unwrap()
     }
@@ -103,7 +104,7 @@ impl Sidekey {
         shared.map(|listener| listener.address.as_str()).collect()
     }
 
-    /// A connection to the shared listener.
+    /// Opens a connection to the shared listener.
     pub async fn connect(&self) -> Connection {
         Connection::open(self.address()).await
     }
@@ -112,33 +113,36 @@ impl Sidekey {
         format!("http://{}{path}", self.listener("admin").address)
     }
 
-    /// The URL of a path on the listener that belongs to one service alone.
+    /// The URL of a path on the own listener of a service.
     pub fn service_url(&self, service: &str, path: &str) -> String {
         let own = |listener: &&Listener| listener.service.as_deref() == Some(service);
-        format!("http://{}{path}", self.listeners.iter().find(own).expect("a listener of its own").address)
+        format!(
+            "http://{}{path}",
+            self.listeners.iter().find(own).expect("the service has its own listener").address
+        )
     }
 
     pub async fn get(&self, path: &str) -> Response {
-        Call::get(self.url(path)).send().await
+        Request::get(self.url(path)).send().await
     }
 
-    /// Waits until `/readyz` says yes.
+    /// Waits until `/readyz` responds 200.
     pub async fn ready(&self) {
-        assert_eventually(START, "/readyz answers 200", async || self.is_ready().await).await;
+        assert_eventually(START_TIMEOUT, "/readyz answers 200", async || self.is_ready().await).await;
     }
 
     pub async fn is_ready(&self) -> bool {
-        Call::get(self.admin_url("/readyz")).send().await.status == 200
+        Request::get(self.admin_url("/readyz")).send().await.status == 200
     }
 
     /// The text of `/metrics`.
     pub async fn metrics(&self) -> String {
-        let response = Call::get(self.admin_url("/metrics")).send().await;
+        let response = Request::get(self.admin_url("/metrics")).send().await;
         assert_eq!(response.status, 200, "{}", response.text());
         response.text()
     }
 
-    /// The sum of all series of that name whose labels include these; `None` where there are none.
+    /// The sum of all series of that name whose labels include these; `None` if there are none.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let text = self.metrics().await;
         let series = text.lines().filter(|line| {
@@ -159,54 +163,54 @@ impl Sidekey {
         events(&self.log())
     }
 
-    /// Waits until an event with this message is logged, and returns the first one.
+    /// Waits until an event with this message is logged; returns the first one.
     pub async fn logged(&self, message: &str) -> Value {
         let found = || self.events().into_iter().find(|event| event["message"] == message);
-        assert_eventually(START, &format!("{message:?} is logged"), async || found().is_some()).await;
+        assert_eventually(START_TIMEOUT, &format!("{message:?} is logged"), async || found().is_some()).await;
         found().unwrap()
     }
 
-    /// The same for a message that begins like this.
+    /// Like [`logged`](Self::logged), for a message that starts like this.
     pub async fn logged_like(&self, start: &str) -> Value {
         let is_it = |event: &Value| event["message"].as_str().is_some_and(|text| text.starts_with(start));
         let found = || self.events().into_iter().find(is_it);
-        assert_eventually(START, &format!("{start:?}… is logged"), async || found().is_some()).await;
+        assert_eventually(START_TIMEOUT, &format!("{start:?}… is logged"), async || found().is_some()).await;
         found().unwrap()
     }
 
-    /// Writes a file that the configuration names as `$DIR/…`, as a whole or not at all.
+    /// Writes a file that the configuration names as `$DIR/…`, atomically.
     pub fn write(&self, name: &str, content: &str) {
         let new = self.dir.path().join(format!(".{name}.new"));
         std::fs::write(&new, content).unwrap();
         std::fs::rename(new, self.dir.path().join(name)).unwrap();
     }
 
-    /// Writes another configuration in place of the one it was started with.
+    /// Replaces the configuration file.
     pub fn reconfigure(&self, config: &str) {
         self.write("sidekey.yaml", &config.replace("$DIR", self.dir.path().to_str().unwrap()));
     }
 
-    /// Sends SIGHUP, waits until the configuration was read, and says whether it was taken.
+    /// Sends SIGHUP and waits for the reload; returns whether it succeeded.
     pub async fn reload(&self) -> bool {
         let count =
             async |result| self.metric("sidekey_config_reload_total", &[("result", result)]).await.unwrap();
-        let (taken, refused) = (count("success").await, count("failure").await);
+        let (accepted, rejected) = (count("success").await, count("failure").await);
         self.signal(Signal::SIGHUP);
-        assert_eventually(START, "the configuration is read", async || {
-            count("success").await > taken || count("failure").await > refused
+        assert_eventually(START_TIMEOUT, "the configuration is read", async || {
+            count("success").await > accepted || count("failure").await > rejected
         })
         .await;
-        count("success").await > taken
+        count("success").await > accepted
     }
 
-    /// The address of the listener of its own that a service has had since the last reload.
+    /// The latest address of a service's own listener.
     pub fn newest_address_of(&self, service: &str) -> Option<SocketAddr> {
         let listeners = listeners(&self.log());
         let newest = listeners.iter().rev().find(|listener| listener.service.as_deref() == Some(service));
         newest.map(|listener| listener.address.parse().unwrap())
     }
 
-    /// The folder that `$DIR` stands for.
+    /// The folder `$DIR`.
     pub fn dir(&self) -> PathBuf {
         self.dir.path().to_owned()
     }
@@ -219,26 +223,26 @@ impl Sidekey {
         self.process.signal(signal);
     }
 
-    /// Waits until it ends by itself.
+    /// Waits for the process to exit.
     pub async fn ended(&mut self) -> ExitStatus {
-        self.process.ended(START).await
+        self.process.ended(START_TIMEOUT).await
     }
 
-    /// Asks it to stop, as an orchestrator does, and waits for it.
+    /// Sends SIGTERM, as an orchestrator does, and waits for the process to exit.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.ended().await
     }
 
-    /// Runs another of its commands to the end, with these variables.
+    /// Runs another command of the program to its end, with these environment variables.
     pub async fn command(arguments: &[&str], env: &[(&str, &str)]) -> Output {
         let mut command = binary();
         command.args(arguments).envs(env.iter().copied());
         run(command, b"").await
     }
 
-    /// Starts another of its commands, with the configuration that this one runs with.
-    pub fn beside(&self, arguments: &[&str]) -> (Process, ChildStdin) {
+    /// Starts another command of the program with the same configuration.
+    pub fn spawn_command(&self, arguments: &[&str]) -> (Process, ChildStdin) {
         let mut command = binary();
         command.args(arguments).arg("--config").arg(self.dir.path().join("sidekey.yaml"));
         Process::spawn_interactive(arguments[0], &mut command)
@@ -256,25 +260,25 @@ impl Builder {
         self
     }
 
-    /// A file that the configuration names as `$DIR/…`.
+    /// Adds a file that the configuration names as `$DIR/…`.
     pub fn file(self, name: &str, content: &str) -> Self {
         std::fs::write(self.dir.path().join(name), content).unwrap();
         self
     }
 
-    /// A further argument of `run`.
+    /// Adds an argument to `run`.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Starts it with these limits on open files: the one in force, and the one that it may be raised to.
+    /// Sets the soft and the hard limit on open files.
     pub fn open_files(mut self, soft: u64, hard: u64) -> Self {
         self.limits = Some(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
         self
     }
 
-    /// Makes a file of [`Builder::file`] a program.
+    /// Makes a file of [`Builder::file`] executable.
     pub fn executable(self, name: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::Permissions::from_mode(0o755);
@@ -282,11 +286,11 @@ impl Builder {
         self
     }
 
-    /// Starts it and waits until it listens on every address of its configuration.
+    /// Starts the program and waits until it listens on every configured address.
     pub async fn start(self) -> Sidekey {
         let expected = expected_listeners(&self.config);
         let (mut process, dir) = self.spawn();
-        assert_eventually(START, "it listens", async || {
+        assert_eventually(START_TIMEOUT, "it listens", async || {
             let ended = process.exit_status();
             assert!(ended.is_none(), "it ended at once: {}", ended.unwrap());
             listeners(&process.output()).len() >= expected
@@ -296,19 +300,19 @@ impl Builder {
         Sidekey { process, dir, listeners }
     }
 
-    /// Starts it and waits until it is ready as well.
+    /// Starts the program and waits until it is ready.
     pub async fn start_ready(self) -> Sidekey {
         let sidekey = self.start().await;
         sidekey.ready().await;
         sidekey
     }
 
-    /// Expects it to give up at once; returns its exit code and what it wrote.
+    /// Expects the start to fail; returns the exit code and the output.
     pub async fn expect_start_failure(self) -> (i32, String) {
         let (mut process, _dir) = self.spawn();
-        let status = process.ended(START).await;
+        let status = process.ended(START_TIMEOUT).await;
         // What it wrote may still be on its way through the pipe.
-        assert_eventually(START, "it says why", async || !process.output().is_empty()).await;
+        assert_eventually(START_TIMEOUT, "it says why", async || !process.output().is_empty()).await;
         (status.code().expect("an exit code, not a signal"), process.output())
     }
 
@@ -333,7 +337,7 @@ fn binary() -> Command {
 }
 
 fn clean(mut command: Command) -> Command {
-    for name in FOREIGN {
+    for name in REMOVED_VARIABLES {
         command.env_remove(name);
     }
     command
@@ -356,7 +360,7 @@ fn listeners(log: &str) -> Vec<Listener> {
     events(log).into_iter().filter(listening).filter_map(listener).collect()
 }
 
-/// How many addresses the configuration names: the shared ones, the admin's, and those of single services.
+/// Number of configured addresses: shared ones, the admin listener's, and those of single services.
 fn expected_listeners(config: &str) -> usize {
     let config: serde_yaml::Value = serde_yaml::from_str(config).expect("the test's own YAML");
     let count = |node: &serde_yaml::Value| match node.get("listen") {

@@ -15,7 +15,7 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// The server name the client asked for (SNI).
+    /// The server name in the TLS handshake (SNI).
     pub fn server_name(&self) -> Option<String> {
         match self {
             Self::Plain(_) => None,

@@ -8,13 +8,13 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Answer, Call, ChaosProxy, Connection, Curl, Gate, Pki, Process, RefusingPort, TokenAnswer, TokenEndpoint,
-    Upstream, assert_eventually, run, tool,
+    ChaosProxy, Connection, Curl, Gate, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream,
+    Pki, Process, RefusingPort, Request, assert_eventually, run, tool,
 };
 
 #[tokio::test]
 async fn mock_upstream_records_request_byte_for_byte() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let mut client = Connection::open(upstream.address()).await;
     let head =
         "POST /a?b=%2f HTTP/1.1\r\nhOsT: x\r\nX-Twice: 1\r\nx-twice:2\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -33,40 +33,41 @@ async fn mock_upstream_records_request_byte_for_byte() {
 
 #[tokio::test]
 async fn mock_upstream_sends_every_form_of_response() {
-    let upstream = Upstream::plain().await;
-    let call = || Call::get(upstream.url()).send();
+    let upstream = MockUpstream::plain().await;
+    let call = || Request::get(upstream.url()).send();
 
-    upstream
-        .next(Answer::ok("abcdefgh").chunked(3).trailer("X-Sum", "8").after_informational("103 Early Hints"));
+    upstream.next(
+        MockResponse::ok("abcdefgh").chunked(3).trailer("X-Sum", "8").after_informational("103 Early Hints"),
+    );
     let response = call().await;
     assert_eq!((response.text().as_str(), response.trailers.first("X-Sum")), ("abcdefgh", Some("8")));
     assert_eq!(response.informational[0].0, "HTTP/1.1 103 Early Hints");
 
-    upstream.next(Answer::ok("until the end").until_closed());
+    upstream.next(MockResponse::ok("until the end").until_closed());
     assert_eq!(call().await.text(), "until the end");
 
-    upstream.next(Answer::ok("12345678").cut_at(4));
+    upstream.next(MockResponse::ok("12345678").cut_at(4));
     let response = call().await;
     assert_eq!((response.text().as_str(), response.complete), ("1234", false));
 
-    upstream.next(Answer::ok("slowly").dribbled(2, Duration::from_millis(1)));
+    upstream.next(MockResponse::ok("slowly").dribbled(2, Duration::from_millis(1)));
     assert_eq!(call().await.text(), "slowly");
 
-    upstream.next(Answer::close_unanswered());
-    assert_eq!(Call::get(upstream.url()).try_send().await.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    upstream.next(MockResponse::close_unanswered());
+    assert_eq!(Request::get(upstream.url()).try_send().await.unwrap_err().kind(), ErrorKind::UnexpectedEof);
 
-    upstream.next(Answer::reset());
-    assert_eq!(Call::get(upstream.url()).try_send().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    upstream.next(MockResponse::reset());
+    assert_eq!(Request::get(upstream.url()).try_send().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
 
-    upstream.answer_with(|request| Answer::status(201).body(request.target.clone()));
-    let response = Call::new("HEAD", upstream.url() + "/x").send().await;
+    upstream.respond_with(|request| MockResponse::status(201).body(request.target.clone()));
+    let response = Request::new("HEAD", upstream.url() + "/x").send().await;
     assert_eq!((response.status, response.header("content-length")), (201, Some("2")));
 }
 
 #[tokio::test]
 async fn mock_upstream_responds_early_and_records_partial_body() {
-    let upstream = Upstream::plain().await;
-    upstream.next(Answer::status(413).early().close());
+    let upstream = MockUpstream::plain().await;
+    upstream.next(MockResponse::status(413).early().close());
     let mut client = Connection::open(upstream.address()).await;
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n").await;
     assert_eq!(client.response().await.status, 413);
@@ -80,16 +81,16 @@ async fn mock_upstream_responds_early_and_records_partial_body() {
 
 #[tokio::test]
 async fn mock_upstream_waits_for_gate_and_detects_disconnect() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let gate = Gate::closed();
-    upstream.next(Answer::ok("late").held_by(&gate));
-    let waiting = tokio::spawn(Call::get(upstream.url()).send());
+    upstream.next(MockResponse::ok("late").delayed_until(&gate));
+    let waiting = tokio::spawn(Request::get(upstream.url()).send());
     upstream.received(1).await;
     assert!(!waiting.is_finished());
     gate.open();
     assert_eq!(waiting.await.unwrap().text(), "late");
 
-    upstream.next(Answer::never());
+    upstream.next(MockResponse::never());
     let mut client = Connection::open(upstream.address()).await;
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(2).await;
@@ -103,12 +104,12 @@ async fn mock_upstream_waits_for_gate_and_detects_disconnect() {
 #[tokio::test]
 async fn mock_upstream_tls_is_trusted_by_curl_with_its_ca_only() {
     let (pki, other) = (Pki::new(), Pki::new());
-    let upstream = Upstream::tls(&pki).await;
+    let upstream = MockUpstream::tls(&pki).await;
     let answer = Curl::call(&["--cacert", &pki.ca_file(), &upstream.url()], b"").await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     assert_eq!(upstream.only_request().server_name.as_deref(), Some("localhost"));
 
-    let expired = Upstream::tls_with(pki.expired_server(&["localhost"])).await;
+    let expired = MockUpstream::tls_with(pki.expired_server(&["localhost"])).await;
     for (server, ca) in [(&upstream, &other), (&expired, &pki)] {
         let mut curl = Command::new(tool("curl"));
         curl.args(["-sS", "--cacert", &ca.ca_file(), &server.url()]);
@@ -119,15 +120,15 @@ async fn mock_upstream_tls_is_trusted_by_curl_with_its_ca_only() {
 
 #[tokio::test]
 async fn mock_token_endpoint_numbers_tokens_and_can_fail() {
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let ask = || {
         let form = "grant_type=client_credentials&scope=a+b";
-        Call::post(endpoint.url(), form).header("Authorization", "Basic aWQ6cyUyQg==").try_send()
+        Request::post(endpoint.url(), form).header("Authorization", "Basic aWQ6cyUyQg==").try_send()
     };
-    endpoint.next(TokenAnswer::retry_after("7"));
+    endpoint.next(MockTokenResponse::retry_after("7"));
     assert_eq!(ask().await.unwrap().header("retry-after"), Some("7"));
     assert_eq!(ask().await.unwrap().json()["access_token"], "tok-1");
-    endpoint.next(TokenAnswer::issue_saying(json!("60"), json!({ "scope": "a" })));
+    endpoint.next(MockTokenResponse::issue_with(json!("60"), json!({ "scope": "a" })));
     let second = ask().await.unwrap().json();
     assert_eq!(
         second,
@@ -148,8 +149,8 @@ async fn mock_token_endpoint_numbers_tokens_and_can_fail() {
 
 #[tokio::test]
 async fn chaos_proxy_stalls_resets_and_refuses() {
-    let upstream = Upstream::plain().await;
-    let chaos = ChaosProxy::before(upstream.address()).await;
+    let upstream = MockUpstream::plain().await;
+    let chaos = ChaosProxy::in_front_of(upstream.address()).await;
     let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut client = Connection::open(chaos.address()).await;
     client.send(request).await;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{installed, tests_file, tool};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A browser with one page. Ends when dropped.
 pub struct Browser {
@@ -41,7 +41,7 @@ impl Browser {
         self.command(&json!({ "op": "eval", "js": js })).await
     }
 
-    /// The text of the first element that a selector finds, as a person sees it.
+    /// The visible text of the first element that a selector finds.
     pub async fn text(&mut self, selector: &str) -> String {
         let text = self.eval(&format!("document.querySelector({selector:?}).innerText")).await;
         text.as_str().unwrap_or_else(|| panic!("{selector}: {text}")).to_owned()
@@ -64,7 +64,7 @@ impl Browser {
         self.command(&json!({ "op": "press", "key": key })).await;
     }
 
-    /// What a screen reader is told.
+    /// The accessibility tree, as for a screen reader.
     pub async fn tree(&mut self) -> String {
         self.command(&json!({ "op": "tree" })).await.as_str().unwrap().to_owned()
     }
@@ -73,14 +73,14 @@ impl Browser {
         self.command(&json!({ "op": "screenshot", "path": path })).await;
     }
 
-    /// Console messages, errors, dialogs and requests to other origins since the last time.
-    pub async fn said(&mut self) -> Vec<String> {
+    /// Console messages, errors, dialogs and requests to other origins since the last call.
+    pub async fn messages(&mut self) -> Vec<String> {
         serde_json::from_value(self.command(&json!({ "op": "said" })).await).unwrap()
     }
 
     async fn command(&mut self, command: &Value) -> Value {
         self.commands.write_all(format!("{command}\n").as_bytes()).await.unwrap();
-        let line = timeout(PATIENCE, self.answers.next_line()).await.expect("the browser answers").unwrap();
+        let line = timeout(TIMEOUT, self.answers.next_line()).await.expect("the browser answers").unwrap();
         let line = line.unwrap_or_else(|| panic!("the browser ended at {command}"));
         let mut answer: Value = serde_json::from_str(&line).unwrap();
         if let Some(error) = answer.get("error") {

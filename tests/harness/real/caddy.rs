@@ -37,7 +37,8 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// With these directives in `route { … }`; `$DIR` stands for a folder of its own, which `prepare` may fill beforehand.
+    /// A server with these directives in `route { … }`; `$DIR` is its folder, which `prepare` may fill
+    /// beforehand.
     pub async fn https(pki: &Pki, route: &str, prepare: impl FnOnce(&Path)) -> Self {
         let dir = TempDir::with_prefix("sidekey-caddy-").unwrap();
         prepare(dir.path());
@@ -65,7 +66,7 @@ impl Caddy {
         format!("https://localhost:{}", self.port)
     }
 
-    /// What it wrote to standard error.
+    /// Its output on standard error.
     pub fn log(&self) -> String {
         self.process.output()
     }

@@ -1,4 +1,4 @@
-//! Clients that apps are made with, and an API on aiohttp behind them.
+//! HTTP clients that apps use, and an API on aiohttp as their server.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use super::super::process::{Process, run};
 use super::super::{Pki, assert_eventually};
 use super::{installed, tests_file, tool};
 
-/// How an app is told where to send its calls: the base URL in it, and its environment.
+/// An app's configuration: its base URL and its environment.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub base: String,
-    /// The credential, where the app has one itself.
+    /// The credential, if the app has its own.
     pub authorization: Option<String>,
     pub proxy: Option<String>,
     /// The CA it trusts, in a PEM file.
     pub ca: Option<String>,
     /// A `Host` that is not the URL's.
     pub host: Option<String>,
-    /// The Unix socket that everything goes to.
+    /// The Unix socket for all requests.
     pub socket: Option<String>,
 }
 
 impl Settings {
-    /// Sets what an app has in its environment; of the developer's own proxies nothing is left.
+    /// Sets an app's environment; proxies of the developer's environment are removed.
     pub(super) fn environment(&self, command: &mut Command) {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
@@ -58,7 +58,7 @@ pub async fn node_clients(settings: &Settings) -> Value {
     call(command, settings).await
 }
 
-/// What came of a WebSocket that Node's HTTP/2 opened at this origin.
+/// The result of a WebSocket that Node's HTTP/2 client opened at this origin.
 pub async fn http2_websocket(origin: &str, path: &str) -> Value {
     let mut command = Command::new(tool("node"));
     command.arg(tests_file("real/http2_websocket.mjs")).arg(origin).arg(path);
@@ -77,7 +77,8 @@ async fn call(mut command: Command, settings: &Settings) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// An API on aiohttp, over TLS, for `localhost` and `crm.example.com`, under `/v2`; takes the bearer token `t0ken` and no other credential.
+/// An API on aiohttp, over TLS, for `localhost` and `crm.example.com`, under `/v2`; it accepts the bearer
+/// token `t0ken` only.
 pub struct AiohttpApi {
     process: Process,
     pub port: u64,

@@ -1,4 +1,4 @@
-//! Clients that are compiled before they run: Java's `HttpClient` and Go's `net/http`.
+//! Clients that are compiled first: Java's `HttpClient` and Go's `net/http`.
 
 use std::process::{Command, Output};
 
@@ -9,12 +9,13 @@ use super::super::process::run;
 use super::clients::Settings;
 use super::{tests_file, tool};
 
-/// What came of all calls by one way: the results by the client's name, and the version of HTTP that was spoken last.
+/// Results of all calls with one configuration, by the client's name, and the version of HTTP of the last
+/// call.
 pub type Calls = (Value, String);
 
-/// The calls of `tests/real/JavaClient.java`, by each of these ways. One process for all of them, because starting it is most of
-/// the work.
-pub async fn java_calls(ways: &[&Settings]) -> Vec<Calls> {
+/// The calls of `tests/real/JavaClient.java`, with each of these settings. One process for all of them,
+/// because its start is most of the work.
+pub async fn java_calls(all: &[&Settings]) -> Vec<Calls> {
     let dir = TempDir::with_prefix("sidekey-java-").unwrap();
     let file = |name: &str| dir.path().join(name);
     let mut javac = Command::new(tool("javac"));
@@ -22,7 +23,7 @@ pub async fn java_calls(ways: &[&Settings]) -> Vec<Calls> {
     succeeded(javac).await;
     // In place of DNS.
     std::fs::write(file("hosts"), "127.0.0.1 localhost crm.example.com\n").unwrap();
-    let mut authorities: Vec<&String> = ways.iter().filter_map(|way| way.ca.as_ref()).collect();
+    let mut authorities: Vec<&String> = all.iter().filter_map(|settings| settings.ca.as_ref()).collect();
     authorities.sort();
     authorities.dedup();
     for (number, ca) in authorities.iter().enumerate() {
@@ -39,18 +40,18 @@ pub async fn java_calls(ways: &[&Settings]) -> Vec<Calls> {
         succeeded(keytool).await;
     }
     let mut command = Command::new(tool("java"));
-    // Short-lived, and one of many at a time.
+    // The process is short-lived, and one of many at a time.
     command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
     command.arg(format!("-Djdk.net.hosts.file={}", file("hosts").display()));
     command.arg("-Djdk.httpclient.allowRestrictedHeaders=host");
     command.arg(format!("-Djavax.net.ssl.trustStore={}", file("trust.p12").display()));
     command.arg("-Djavax.net.ssl.trustStorePassword=changeit");
-    for (number, way) in ways.iter().enumerate() {
-        let proxy = way.proxy.as_ref().map(|url| url.trim_start_matches("http://").to_owned());
+    for (number, settings) in all.iter().enumerate() {
+        let proxy = settings.proxy.as_ref().map(|url| url.trim_start_matches("http://").to_owned());
         for (name, value) in [
-            ("BASE", Some(way.base.clone())),
-            ("AUTHORIZATION", way.authorization.clone()),
-            ("HOST", way.host.clone()),
+            ("BASE", Some(settings.base.clone())),
+            ("AUTHORIZATION", settings.authorization.clone()),
+            ("HOST", settings.host.clone()),
             ("PROXY", proxy),
         ] {
             command.envs(value.map(|value| (format!("{name}{number}"), value)));
@@ -61,7 +62,7 @@ pub async fn java_calls(ways: &[&Settings]) -> Vec<Calls> {
     String::from_utf8(output.stdout).unwrap().lines().map(calls).collect()
 }
 
-/// `tests/real/go_client.go`, built without modules: it needs nothing but the standard library.
+/// `tests/real/go_client.go`, built without modules: it uses the standard library only.
 pub struct GoClient(TempDir);
 
 impl GoClient {
@@ -74,7 +75,7 @@ impl GoClient {
         Self(dir)
     }
 
-    /// Its calls by one way.
+    /// Its calls with these settings.
     pub async fn calls(&self, settings: &Settings) -> Calls {
         let mut command = Command::new(self.0.path().join("client"));
         settings.environment(&mut command);

@@ -1,4 +1,4 @@
-//! curl, the client everybody has.
+//! curl as a client.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::super::process::run;
 use super::tool;
 
-/// What came of one call.
+/// The response to one call.
 #[derive(Debug)]
 pub struct Curl {
     pub status: u16,
@@ -14,8 +14,8 @@ pub struct Curl {
 }
 
 impl Curl {
-    /// Runs `curl ARGUMENTS`, with `input` for `--data-binary @-` or `-T -`. A failure of curl itself (such as a
-    /// truncated body) is a failure of the test.
+    /// Runs `curl ARGUMENTS`, with `input` for `--data-binary @-` or `-T -`. If curl itself fails (such as
+    /// with a truncated body), the test fails.
     pub async fn call(arguments: &[&str], input: &[u8]) -> Self {
         let mut command = Command::new(tool("curl"));
         command.args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "50"]);
@@ -36,7 +36,7 @@ impl Curl {
     }
 }
 
-/// Many calls of one curl, one after the other, as far as possible on one connection.
+/// Many calls of one curl process, one after the other, on one connection if possible.
 #[derive(Debug, Default)]
 pub struct CurlSession {
     calls: Vec<CurlCall>,
@@ -49,9 +49,9 @@ struct CurlCall {
     body: Option<Vec<u8>>,
 }
 
-/// What came of one of them.
+/// The response to one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CurlAnswer {
+pub struct CurlResponse {
     pub status: u16,
     /// The version of HTTP, as in `1.1`.
     pub version: String,
@@ -62,19 +62,19 @@ pub struct CurlAnswer {
 }
 
 impl CurlSession {
-    /// A call with these options (as in a curl configuration, `name = "value"`), and a body where there is one.
+    /// Adds a call with these options (as in a curl configuration, `name = "value"`) and an optional body.
     pub fn call(&mut self, url: &str, options: &[String], body: Option<&[u8]>) {
         let (url, options) = (url.to_owned(), options.to_vec());
         self.calls.push(CurlCall { url, options, body: body.map(<[u8]>::to_vec) });
     }
 
-    /// Runs them; an answer for each. A failure of curl itself is a failure of the test.
-    pub async fn run(self) -> Vec<CurlAnswer> {
+    /// Runs the calls; returns a response for each. If curl itself fails, the test fails.
+    pub async fn run(self) -> Vec<CurlResponse> {
         answers_to(&self.calls).await
     }
 }
 
-async fn answers_to(calls: &[CurlCall]) -> Vec<CurlAnswer> {
+async fn answers_to(calls: &[CurlCall]) -> Vec<CurlResponse> {
     let dir = tempfile::TempDir::with_prefix("sidekey-curl-").unwrap();
     let file = |kind: &str, number: usize| dir.path().join(format!("{kind}-{number}"));
     let mut config = String::new();
@@ -86,8 +86,8 @@ async fn answers_to(calls: &[CurlCall]) -> Vec<CurlAnswer> {
         for line in options {
             writeln!(config, "{line}").unwrap();
         }
-        // By prior knowledge curl 7.88 makes nothing but framing errors on a connection that it uses again, with nghttpd as well;
-        // one from another address it does not use.
+        // With prior knowledge curl 7.88 has framing errors on each connection that it reuses, with nghttpd
+        // too; it does not reuse one from another source address.
         if options.iter().any(|line| line == "http2-prior-knowledge") {
             writeln!(config, "interface = \"127.0.0.{}\"", 2 + number).unwrap();
         }
@@ -108,16 +108,16 @@ async fn answers_to(calls: &[CurlCall]) -> Vec<CurlAnswer> {
     assert!(output.status.success(), "curl: {errors}\n{config}");
     let answer = |number| {
         let head = std::fs::read(file("head", number)).unwrap();
-        // Where the body is empty, curl makes no file; for HEAD it writes the head into it.
+        // If the body is empty, curl creates no file; for HEAD it writes the head into it.
         let is_head = calls[number].options.iter().any(|line| line == "head");
         let body = std::fs::read(file("body", number)).ok().filter(|_| !is_head).unwrap_or_default();
-        CurlAnswer::parse(&String::from_utf8_lossy(&head), body)
+        CurlResponse::parse(&String::from_utf8_lossy(&head), body)
     };
     (0..calls.len()).map(answer).collect()
 }
 
-impl CurlAnswer {
-    /// From the heads that came, the last of which is the answer's, with the trailers after it.
+impl CurlResponse {
+    /// Parses the received heads, the last of which is the response's, followed by the trailers.
     fn parse(heads: &str, body: Vec<u8>) -> Self {
         assert!(heads.starts_with("HTTP/"), "no answer: {heads:?}");
         let start = heads.rfind("\r\n\r\nHTTP/").map_or(0, |end| end + 4);

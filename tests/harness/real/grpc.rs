@@ -59,14 +59,14 @@ impl GrpcServer {
     }
 }
 
-/// What `tests/real/grpc_client.py` sees at this address.
+/// The results of `tests/real/grpc_client.py` at this address.
 pub async fn grpc_calls(address: &str, authorization: &str) -> Value {
     let mut command = python("grpc_client.py");
     command.args([address, authorization]);
     json(command).await
 }
 
-/// What `tests/real/httpx_calls.py` sees.
+/// The results of `tests/real/httpx_calls.py`.
 pub async fn httpx_calls(url: &str) -> Value {
     let mut command = python("httpx_calls.py");
     command.arg(url);

@@ -1,4 +1,4 @@
-//! httpbin on gunicorn, over TLS: an upstream that shows what it was asked, and answers in every form there is.
+//! httpbin on gunicorn, over TLS: an upstream that echoes requests and has many forms of responses.
 
 use std::process::Command;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Httpbin {
         format!("https://localhost:{}", self.port)
     }
 
-    /// What it wrote to standard error.
+    /// Its output on standard error.
     pub fn log(&self) -> String {
         self.process.output()
     }

@@ -1,4 +1,4 @@
-//! `jose` and OpenSSL: signatures in the eyes of libraries that are not ours, and keys as operators make them.
+//! `jose` and OpenSSL: signatures verified by independent libraries, and keys as operators generate them.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::super::process::run;
 use super::{installed, tool};
 
-/// Verifies a JWT with the key (a private key in PEM, or a shared secret) and these options of `jwtVerify`. Gives the
-/// `header` and the `claims`; fails the test where `jose` refuses the token.
+/// Verifies a JWT with the key (a private key in PEM, or a shared secret) and these options of `jwtVerify`.
+/// Gives the `header` and the `claims`; the test fails if `jose` rejects the token.
 pub async fn jose_verify(token: &str, key: &str, algorithm: &str, options: &Value) -> Value {
     installed("node_modules/jose");
     let script = "
@@ -23,11 +23,11 @@ pub async fn jose_verify(token: &str, key: &str, algorithm: &str, options: &Valu
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
     let input = json!({ "token": token, "key": key, "algorithm": algorithm, "options": options });
     let output = run(command, input.to_string().as_bytes()).await;
-    assert!(output.status.success(), "jose refuses it: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "jose rejects it: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What `openssl` with these arguments (no spaces within one) writes.
+/// The output of `openssl` with these arguments (no spaces within one).
 pub async fn openssl(arguments: &str) -> String {
     let mut command = Command::new(tool("openssl"));
     command.args(arguments.split(' '));

@@ -1,6 +1,6 @@
-//! Real software at the other end: what a test proves against these, no fake of ours can get wrong.
+//! Real software as the peer: independent of our understanding of a protocol, which a mock only repeats.
 //!
-//! `make test-deps` installs all of it. A tool that is missing fails the test; nothing is skipped.
+//! `make test-deps` installs all of it. A missing tool fails the test; nothing is skipped.
 
 mod browser;
 mod caddy;
@@ -26,7 +26,7 @@ pub use browser::Browser;
 pub use caddy::Caddy;
 pub use clients::{AiohttpApi, Settings, http2_websocket, node_clients, python_clients};
 pub use compiled::{GoClient, java_calls};
-pub use curl::{Curl, CurlAnswer, CurlSession};
+pub use curl::{Curl, CurlResponse, CurlSession};
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use httpbin::Httpbin;
 pub use jose::{jose_verify, openssl};
@@ -39,7 +39,7 @@ pub use prometheus::Prometheus;
 pub use promtool::promtool_check_metrics;
 pub use requests::python_requests;
 
-/// Where an installed program is.
+/// The path of an installed program.
 pub fn tool(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -53,7 +53,7 @@ fn tests_file(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(relative)
 }
 
-/// A file below `tests/` that `make test-deps` makes.
+/// A file below `tests/` that `make test-deps` creates.
 pub fn installed(relative: &str) -> PathBuf {
     let file = tests_file(relative);
     if file.exists() { file } else { missing(&format!("tests/{relative}")) }

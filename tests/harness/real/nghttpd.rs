@@ -19,7 +19,8 @@ pub struct Nghttpd {
 }
 
 impl Nghttpd {
-    /// With this file under `/file`, and these options; without a certificate by prior knowledge.
+    /// A server with this file under `/file` and these options; without a certificate it uses prior
+    /// knowledge.
     pub async fn start(file: &[u8], tls: Option<&CertificateFiles>, options: &[&str]) -> Self {
         let dir = TempDir::with_prefix("sidekey-nghttpd-").unwrap();
         std::fs::write(dir.path().join("file"), file).unwrap();
@@ -45,7 +46,7 @@ impl Nghttpd {
         self.port
     }
 
-    /// What it wrote: every frame.
+    /// Its output: every frame.
     pub fn log(&self) -> String {
         self.process.output()
     }

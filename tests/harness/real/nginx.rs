@@ -1,4 +1,4 @@
-//! nginx as an upstream that takes no wrong credential.
+//! nginx as an upstream that checks credentials.
 
 use std::path::Path;
 use std::process::Command;
@@ -44,7 +44,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// With these directives in `http { … }` and in `server { … }`; `$DIR` stands for a folder of its own, which
+    /// A server with these directives in `http { … }` and in `server { … }`; `$DIR` is its folder, which
     /// `prepare` may fill beforehand.
     pub async fn https(pki: &Pki, http: &str, server: &str, prepare: impl AsyncFnOnce(&Path)) -> Self {
         Self::start(pki, "", http, server, prepare).await
@@ -95,12 +95,12 @@ impl Nginx {
         format!("https://localhost:{}", self.port)
     }
 
-    /// The folder that `$DIR` stands for.
+    /// The folder `$DIR`.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// What it wrote to standard error.
+    /// Its output on standard error.
     pub fn log(&self) -> String {
         self.process.output()
     }

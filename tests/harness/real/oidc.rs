@@ -1,4 +1,4 @@
-//! oidc-provider, a certified OAuth2 server, and an API that takes no other tokens than its own.
+//! oidc-provider, a certified OAuth2 server, and an API that accepts its tokens only.
 
 use std::process::Command;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl OidcProvider {
     /// The secret of the clients `basic`, `post`, `csjwt` and `dpop`.
     pub const SECRET: &str = "secret-secret-secret-secret-secret-32";
 
-    /// Issues tokens that last this many seconds.
+    /// A provider whose tokens last `token_seconds`.
     pub async fn issuing(pki: &Pki, token_seconds: u32) -> Self {
         installed("node_modules/oidc-provider");
         let files = pki.server_files(&["localhost", "127.0.0.1"]);
@@ -67,19 +67,20 @@ impl OidcProvider {
         self.urls.issuer.clone()
     }
 
-    /// A file of a client's own: `private.pem` of `pkjwt`, `client.pem` and `client.key` of `tls`, `self.pem` and `self.key`
-    /// of `self`.
+    /// The file of a client: `private.pem` of `pkjwt`, `client.pem` and `client.key` of `tls`, `self.pem` and
+    /// `self.key` of `self`.
     pub fn file(&self, name: &str) -> String {
         self.keys.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// `/introspected/…` and `/jwt/…` answer 200 to a live token, `/dpop/…` to one with a proof; 401 to anything else.
+    /// `/introspected/…` and `/jwt/…` answer 200 to a live token, `/dpop/…` to one with a proof; 401 to
+    /// anything else.
     pub fn api_url(&self) -> String {
         self.urls.api.clone()
     }
 
-    /// A person's browser goes to this address of the provider, logs in as `alice`, agrees, and ends where it is sent.
-    /// `code` is typed where one is asked for.
+    /// A person's browser opens this address of the provider, logs in as `alice`, consents, and follows the
+    /// redirect. `code` is entered if the page asks for one.
     pub async fn browse(&self, pki: &Pki, address: &str, code: &str) {
         let mut command = Command::new(tool("node"));
         command.arg(tests_file("real/browser.mjs")).args([address, code]);
@@ -88,7 +89,8 @@ impl OidcProvider {
         assert!(output.status.success(), "the browser is stuck: {output:?}");
     }
 
-    /// One line for each request to the provider or the API: `provider POST /token 200 ERROR`, `api GET /jwt 200`.
+    /// One line for each request to the provider or the API: `provider POST /token 200 ERROR`, `api GET /jwt
+    /// 200`.
     pub fn log(&self) -> String {
         self.process.output()
     }

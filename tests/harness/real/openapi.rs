@@ -1,4 +1,4 @@
-//! An OpenAPI validator's opinion of a document, and of answers that it describes.
+//! Validation of an OpenAPI document, and of responses that it describes.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::super::process::run;
 use super::{installed, tests_file, tool};
 
-/// Fails where the document is no OpenAPI, or an answer is not as it says. An answer has `path` as the document writes
-/// it, `method`, `status`, `type` and `body`.
+/// Fails if the document is not valid OpenAPI, or if it does not describe a response. A response has `path`
+/// as in the document, `method`, `status`, `type` and `body`.
 pub async fn openapi_holds(document: &Value, answers: &[Value]) {
     installed("node_modules/@seriousme/openapi-schema-validator");
     let mut command = Command::new(tool("node"));

@@ -1,4 +1,4 @@
-//! OpenTelemetry's own messages, as a collector reads them.
+//! OTLP exports decoded with OpenTelemetry's own message definitions.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::super::process::run;
 use super::{installed, tests_file};
 
-/// Decodes exports in OTLP/JSON; gives every span in them with its `resource`. Fails the test where OpenTelemetry's messages have no
-/// such name or type.
+/// Decodes exports in OTLP/JSON; returns each span with its `resource`. The test fails if OpenTelemetry's
+/// messages have no such name or type.
 pub async fn otlp_decode(exports: &[Value]) -> Vec<Value> {
     let mut command = Command::new(installed(".venv-otlp/bin/python"));
     command.arg(tests_file("real/otlp_decode.py"));

@@ -1,4 +1,4 @@
-//! Whether a server that cannot be told "port 0" is the one that answers on the port it was given.
+//! Checks that a server that does not support "port 0" is the one that responds on its port.
 
 use std::process::Command;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::super::process::Process;
-use super::super::{Call, Connection, assert_eventually, port};
+use super::super::{Connection, Request, assert_eventually, port};
 use super::tool;
 
 /// A running Prometheus; it ends when this is dropped.
@@ -19,8 +19,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `http://TARGET/metrics` as job `sidekey`, with the rules in a file: their expressions as they are, evaluated
-    /// more often, and without the time that they have to hold for.
+    /// Scrapes `http://TARGET/metrics` as job `sidekey`, with the rules of a file: their expressions
+    /// unchanged, evaluated more often, and without `for:`.
     pub async fn scraping(target: &str, rules: &Path) -> Self {
         let dir = TempDir::with_prefix("sidekey-prometheus-").unwrap();
         let config = format!(
@@ -28,8 +28,11 @@ impl Prometheus {
              rule_files: [rules.yaml]\n\
              scrape_configs: [{{ job_name: sidekey, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
         );
-        std::fs::write(dir.path().join("rules.yaml"), hurried(&std::fs::read_to_string(rules).unwrap()))
-            .unwrap();
+        std::fs::write(
+            dir.path().join("rules.yaml"),
+            with_short_intervals(&std::fs::read_to_string(rules).unwrap()),
+        )
+        .unwrap();
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         for _ in 0..5 {
             let port = port::free();
@@ -51,10 +54,10 @@ impl Prometheus {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The result of an instant query; a query that it does not take fails the test.
+    /// The result of an instant query; the test fails if Prometheus rejects the query.
     pub async fn query(&self, query: &str) -> Vec<Value> {
         let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
-        let answer = Call::get(self.url(&format!("/api/v1/query?query={query}"))).send().await;
+        let answer = Request::get(self.url(&format!("/api/v1/query?query={query}"))).send().await;
         let answer: Value = serde_json::from_str(&answer.text()).unwrap();
         assert_eq!(answer["status"], "success", "{answer}");
         answer["data"]["result"].as_array().unwrap().clone()
@@ -65,9 +68,9 @@ impl Prometheus {
         assert_eventually(Duration::from_secs(30), query, async || !self.query(query).await.is_empty()).await;
     }
 
-    /// What `/api/v1/alerts` says of the alerts that fire.
+    /// The firing alerts in `/api/v1/alerts`.
     pub async fn firing(&self) -> Vec<Value> {
-        let answer = Call::get(self.url("/api/v1/alerts")).send().await;
+        let answer = Request::get(self.url("/api/v1/alerts")).send().await;
         let mut answer: Value = serde_json::from_str(&answer.text()).unwrap();
         let Value::Array(mut alerts) = answer["data"]["alerts"].take() else { panic!("no list: {answer}") };
         alerts.retain(|alert| alert["state"] == "firing");
@@ -75,19 +78,19 @@ impl Prometheus {
     }
 }
 
-/// Alert rules with no `interval:` and no `for:`.
-fn hurried(rules: &str) -> String {
+/// The alert rules without `interval:` and `for:`.
+fn with_short_intervals(rules: &str) -> String {
     let is_time = |line: &&str| ["interval: ", "for: "].iter().any(|key| line.trim_start().starts_with(key));
-    assert!(rules.lines().filter(is_time).count() > 1, "rules take their time");
+    assert!(rules.lines().filter(is_time).count() > 1, "the rules have intervals");
     rules.lines().filter(|line| !is_time(line)).fold(String::new(), |all, line| all + line + "\n")
 }
 
-/// Whether it is up; false once it has ended.
+/// Waits until Prometheus is ready; false if it has ended.
 async fn is_ready(process: &mut Process, port: u16) -> bool {
     let mut ready = false;
     assert_eventually(Duration::from_secs(30), "Prometheus is ready", async || {
         if Connection::try_open(([127, 0, 0, 1], port).into()).await.is_ok() {
-            ready = Call::get(format!("http://127.0.0.1:{port}/-/ready")).send().await.status == 200;
+            ready = Request::get(format!("http://127.0.0.1:{port}/-/ready")).send().await.status == 200;
         }
         ready || process.exit_status().is_some()
     })

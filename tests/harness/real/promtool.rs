@@ -1,11 +1,11 @@
-//! promtool, Prometheus' own opinion of a metrics page.
+//! promtool, Prometheus' own check of a metrics page.
 
 use std::process::Command;
 
 use super::super::process::run;
 use super::tool;
 
-/// Fails the test where `promtool check metrics` has anything to say.
+/// Fails if `promtool check metrics` reports anything.
 pub async fn promtool_check_metrics(page: &str) {
     let mut command = Command::new(tool("promtool"));
     command.args(["check", "metrics"]);

@@ -1,4 +1,4 @@
-//! Python's requests, the client half of the internal scripts of this world are written with.
+//! Python's requests, the client of many internal scripts.
 
 use std::process::Command;
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::super::process::run;
 use super::{installed, tests_file};
 
-/// Makes the calls in one session, one after the other, and returns what came of each: `status`, `headers`,
-/// `length` and `sha256` of the body, and its `text`. A call has `method`, `url`, and perhaps `headers`, `text`
-/// or `random_bytes` (a body of that size, seeded by `seed`).
+/// Makes the calls in one session, one after the other, and returns the result of each: `status`, `headers`,
+/// `length` and `sha256` of the body, and its `text`. A call has `method`, `url`, and perhaps `headers`,
+/// `text` or `random_bytes` (a body of that size, seeded by `seed`).
 pub async fn python_requests(calls: &Value) -> Vec<Value> {
     let mut command = Command::new(installed(".venv-requests/bin/python"));
     command.arg(tests_file("real/requests_calls.py"));

@@ -1,8 +1,7 @@
 //! Access control of the admin listener, over the wire.
 
 use super::setup::TOKEN;
-use crate::harness::{Call, Connection, Response, Sidekey, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{Connection, Request, Response, Sidekey, TIMEOUT, assert_eventually};
 
 async fn sidekey(admin: &str) -> Sidekey {
     // Nothing listens on the upstream's address: no test here sends a request to it.
@@ -14,7 +13,7 @@ async fn sidekey(admin: &str) -> Sidekey {
 }
 
 async fn put(sidekey: &Sidekey, fields: &[(&str, &str)]) -> Response {
-    let mut call = Call::new("PUT", sidekey.admin_url("/api/v1/log-level")).body("{\"level\": \"warn\"}");
+    let mut call = Request::new("PUT", sidekey.admin_url("/api/v1/log-level")).body("{\"level\": \"warn\"}");
     for (name, value) in fields {
         call = call.header(name, value);
     }
@@ -27,7 +26,7 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 async fn admin_without_token_is_read_only() {
     let sidekey = sidekey("127.0.0.1:0").await;
     for path in ["/api/v1/services", "/api/v1/log-level", "/metrics", "/livez", "/readyz"] {
-        assert_eq!(Call::get(sidekey.admin_url(path)).send().await.status, 200, "{path}");
+        assert_eq!(Request::get(sidekey.admin_url(path)).send().await.status, 200, "{path}");
     }
     let bearer = format!("Bearer {TOKEN}");
     for fields in [vec![JSON], vec![JSON, ("Authorization", bearer.as_str())]] {
@@ -35,7 +34,7 @@ async fn admin_without_token_is_read_only() {
         assert_eq!((answer.status, answer.header("content-type")), (403, Some("application/problem+json")));
         assert!(answer.text().contains("admin.token"), "{}", answer.text());
     }
-    let level = Call::get(sidekey.admin_url("/api/v1/log-level")).send().await.json();
+    let level = Request::get(sidekey.admin_url("/api/v1/log-level")).send().await.json();
     assert_eq!(level["level"], "info", "nothing was changed");
 }
 
@@ -67,7 +66,7 @@ async fn admin_read_and_metrics_can_require_the_token() {
     );
     let sidekey = sidekey(&closed).await;
     let ask = async |path: &str, token: Option<&str>| {
-        let mut call = Call::get(sidekey.admin_url(path));
+        let mut call = Request::get(sidekey.admin_url(path));
         if let Some(token) = token {
             call = call.header("Authorization", &format!("Bearer {token}"));
         }
@@ -117,13 +116,13 @@ async fn admin_token_file_change_applies_to_next_request() {
     // Half of it is too short for a token: the previous one stays valid.
     let file = sidekey.dir().join("token");
     std::fs::write(&file, "the-").unwrap();
-    assert_eventually(PATIENCE, "the short token is rejected", async || {
+    assert_eventually(TIMEOUT, "the short token is rejected", async || {
         sidekey.metric("sidekey_secret_reload_total", &[("result", "failure")]).await == Some(1.0)
     })
     .await;
     assert_eq!(with("the-first-admin-token").await, 200);
     std::fs::write(&file, "the-second-admin-token\n").unwrap();
-    assert_eventually(PATIENCE, "the new token is accepted", async || {
+    assert_eventually(TIMEOUT, "the new token is accepted", async || {
         with("the-second-admin-token").await == 200
     })
     .await;

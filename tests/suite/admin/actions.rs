@@ -6,20 +6,23 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::setup::{TOKEN, becomes, get};
-use crate::harness::{Answer, Call, Response, Sidekey, TokenAnswer, TokenEndpoint, Upstream, openapi_holds};
+use crate::harness::{
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Response, Sidekey,
+    openapi_holds,
+};
 use crate::suite::oauth2::setup::service;
 
 /// Two services, their upstream and a token endpoint.
 struct Two {
     sidekey: Sidekey,
-    upstream: Upstream,
-    login: TokenEndpoint,
+    upstream: MockUpstream,
+    login: MockTokenEndpoint,
 }
 
 impl Two {
     /// `crm` with a token, `mail` with a static credential.
-    async fn start(first: TokenAnswer, auth: &str) -> Self {
-        let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    async fn start(first: MockTokenResponse, auth: &str) -> Self {
+        let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
         login.always(first);
         let crm = service("crm", &upstream, &login, auth, "");
         let sidekey = Sidekey::configured(&format!(
@@ -63,7 +66,7 @@ async fn post(sidekey: &Sidekey, path: &str, token: Option<&str>, body: &str) ->
     // Longer than the `min_refresh_interval` of the services that are refreshed several times.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let url = sidekey.admin_url(&format!("/api/v1/services/{path}"));
-    let mut call = Call::post(url, body.to_owned()).header("Content-Type", "application/json");
+    let mut call = Request::post(url, body.to_owned()).header("Content-Type", "application/json");
     if let Some(token) = token {
         call = call.header("Authorization", &format!("Bearer {token}"));
     }
@@ -76,7 +79,7 @@ fn text<'a>(answer: &'a Value, key: &str) -> &'a str {
 
 #[tokio::test]
 async fn admin_refresh_fetches_a_new_token() {
-    let two = Two::start(TokenAnswer::issue(3600), "min_refresh_interval: 1ms,").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "min_refresh_interval: 1ms,").await;
     assert_eq!(two.sidekey.get("/crm/").await.status, 200);
     let good = two.done("crm/refresh", "{}").await;
     assert_eq!(good["ok"], true, "{good:#}");
@@ -89,7 +92,7 @@ async fn admin_refresh_fetches_a_new_token() {
     let issued: Vec<_> = two.login.issued().iter().map(|token| format!("Bearer {token}")).collect();
     assert_eq!(sent, issued, "the next request has the new one");
 
-    two.login.always(TokenAnswer::error(401, "invalid_client"));
+    two.login.always(MockTokenResponse::error(401, "invalid_client"));
     let bad = two.done("crm/refresh", "{}").await;
     assert_eq!(bad["ok"], false);
     assert!(bad["service"]["token"]["consecutive_failures"].as_u64() >= Some(1), "{bad:#}");
@@ -100,7 +103,7 @@ async fn admin_refresh_fetches_a_new_token() {
     );
     assert_eq!(two.sidekey.get("/crm/").await.status, 200, "what was there is still good");
 
-    two.login.always(TokenAnswer::issue(3600));
+    two.login.always(MockTokenResponse::issue(3600));
     let again = two.done("crm/refresh", "").await;
     assert_eq!((&again["ok"], &again["service"]["state"]), (&json!(true), &json!("ready")), "{again:#}");
     two.described("refresh", &[good, bad, again]).await;
@@ -108,7 +111,7 @@ async fn admin_refresh_fetches_a_new_token() {
 
 #[tokio::test]
 async fn admin_refresh_honours_min_refresh_interval() {
-    let two = Two::start(TokenAnswer::issue(3600), "min_refresh_interval: 1h,").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "min_refresh_interval: 1h,").await;
     becomes(&two.sidekey, "crm", "ready", "ok").await;
     assert_eq!(two.done("crm/refresh", "{}").await["ok"], true);
     assert_eq!(two.login.request_count(), 2);
@@ -123,7 +126,7 @@ async fn admin_refresh_honours_min_refresh_interval() {
     assert_eq!(two.login.request_count(), 2);
 
     // The last failure is repeated in the message.
-    let two = Two::start(TokenAnswer::error(401, "invalid_client"), "min_refresh_interval: 1h,").await;
+    let two = Two::start(MockTokenResponse::error(401, "invalid_client"), "min_refresh_interval: 1h,").await;
     becomes(&two.sidekey, "crm", "refused", "error").await;
     for begins in ["No new token: ", "Not requested again: "] {
         let answer = two.done("crm/refresh", "{}").await;
@@ -134,7 +137,7 @@ async fn admin_refresh_honours_min_refresh_interval() {
 
 #[tokio::test]
 async fn admin_refresh_recovers_service_without_token() {
-    let two = Two::start(TokenAnswer::html(503), "min_refresh_interval: 1ms,").await;
+    let two = Two::start(MockTokenResponse::html(503), "min_refresh_interval: 1ms,").await;
     two.login.received(1).await;
     let bad = two.done("crm/refresh", "{}").await;
     assert_eq!(bad["ok"], false);
@@ -144,7 +147,7 @@ async fn admin_refresh_recovers_service_without_token() {
     assert_eq!((&report["ok"], &report["status"]), (&json!(false), &Value::Null));
     assert!(text(&report, "summary").starts_with("No token, so the upstream was not called"), "{report:#}");
     assert_eq!(two.upstream.request_count(), 0);
-    two.login.always(TokenAnswer::issue(3600));
+    two.login.always(MockTokenResponse::issue(3600));
     let good = two.done("crm/refresh", "{}").await;
     assert_eq!((&good["ok"], &good["service"]["ready"]), (&json!(true), &json!(true)), "{good:#}");
     two.described("refresh", &[bad, good]).await;
@@ -153,7 +156,7 @@ async fn admin_refresh_recovers_service_without_token() {
 
 #[tokio::test]
 async fn admin_test_calls_upstream_once_and_explains() {
-    let two = Two::start(TokenAnswer::issue(3600), "").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "").await;
     let root = two.done("crm/test", "").await;
     assert_eq!((&root["ok"], &root["status"], &root["method"]), (&json!(true), &json!(200), &json!("GET")));
     assert_eq!(root["token"]["type"], "Bearer");
@@ -165,7 +168,9 @@ async fn admin_test_calls_upstream_once_and_explains() {
     assert_eq!(request.target, "/v2/contacts?limit=1");
     assert_eq!(request.header("authorization"), Some("Bearer mail-CANARY"));
     two.upstream.always(
-        Answer::status(401).header("WWW-Authenticate", "Basic realm=\"mail-CANARY\"").body("mail-CANARY"),
+        MockResponse::status(401)
+            .header("WWW-Authenticate", "Basic realm=\"mail-CANARY\"")
+            .body("mail-CANARY"),
     );
     let refused = two.done("mail/test", "{}").await;
     assert_eq!((&refused["ok"], &refused["status"]), (&json!(false), &json!(401)));
@@ -179,7 +184,7 @@ async fn admin_test_calls_upstream_once_and_explains() {
 
 #[tokio::test]
 async fn admin_test_rejects_path_outside_base_path() {
-    let two = Two::start(TokenAnswer::issue(3600), "").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "").await;
     for path in [
         "",
         "*",
@@ -210,7 +215,7 @@ async fn admin_test_rejects_path_outside_base_path() {
 
 #[tokio::test]
 async fn admin_action_without_permission_has_no_effect() {
-    let two = Two::start(TokenAnswer::issue(3600), "min_refresh_interval: 1ms,").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "min_refresh_interval: 1ms,").await;
     two.login.received(1).await;
     let fixed = two.post("mail/refresh", Some(TOKEN), "{}").await;
     assert_eq!((fixed.status, fixed.header("content-type")), (409, Some("application/problem+json")));
@@ -222,13 +227,13 @@ async fn admin_action_without_permission_has_no_effect() {
         }
         let url = two.sidekey.admin_url(&format!("/api/v1/services/crm/{action}"));
         let bearer = format!("Bearer {TOKEN}");
-        let form = Call::post(url.clone(), "").header("Authorization", &bearer);
+        let form = Request::post(url.clone(), "").header("Authorization", &bearer);
         assert_eq!(form.header("Content-Type", "text/plain").send().await.status, 415);
-        let foreign = Call::post(url.clone(), "{}").header("Authorization", &bearer);
+        let foreign = Request::post(url.clone(), "{}").header("Authorization", &bearer);
         let foreign =
             foreign.header("Content-Type", "application/json").header("Origin", "http://evil.example");
         assert_eq!(foreign.send().await.status, 403);
-        assert_eq!(Call::get(url).send().await.status, 405);
+        assert_eq!(Request::get(url).send().await.status, 405);
     }
     assert_eq!((two.login.request_count(), two.upstream.request_count()), (1, 0));
 
@@ -246,7 +251,7 @@ async fn admin_action_without_permission_has_no_effect() {
 /// If a login by a person is required, `refresh` says so immediately.
 #[tokio::test]
 async fn admin_refresh_reports_login_required() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let grant = "min_refresh_interval: 1ms, type: oauth2, grant_type: authorization_code, \
                  authorization_url: 'https://login.example.com/authorize'";
     let sidekey = Sidekey::configured(&format!(

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::setup::{Fleet, STATES, TOKEN, get};
-use crate::harness::{Call, Response, Sidekey, Upstream, assert_eventually, openapi_holds};
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{MockUpstream, Request, Response, Sidekey, TIMEOUT, assert_eventually, openapi_holds};
 
 async fn put_log_level(sidekey: &Sidekey, level: &str) -> Response {
-    let call = Call::new("PUT", sidekey.admin_url("/api/v1/log-level")).body(level);
+    let call = Request::new("PUT", sidekey.admin_url("/api/v1/log-level")).body(level);
     let call = call.header("Content-Type", "application/json");
     call.header("Authorization", &format!("Bearer {TOKEN}")).send().await
 }
@@ -75,12 +74,12 @@ async fn api_shows_each_service_state_with_cause_and_advice() {
 
 #[tokio::test]
 async fn api_history_includes_traffic() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let mail = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
     let sidekey = Sidekey::serving(&mail).start_ready().await;
     let traffic = async || get(&sidekey, "/api/v1/services/mail").await["traffic"].clone();
     let begun = async || traffic().await["requests"].as_array().is_some_and(|list| !list.is_empty());
-    assert_eventually(PATIENCE, "a first sample is there", begun).await;
+    assert_eventually(TIMEOUT, "a first sample is there", begun).await;
     assert_eq!(traffic().await["latency_ms"][0], Value::Null);
     for _ in 0..3 {
         assert_eq!(sidekey.get("/mail/").await.status, 200);
@@ -94,7 +93,7 @@ async fn api_history_includes_traffic() {
             && traffic["latency_ms"].as_array().unwrap().iter().any(Value::is_number)
             && traffic["requests_per_second"].as_f64() > Some(0.0)
     };
-    assert_eventually(PATIENCE, "the requests are in the history", sampled).await;
+    assert_eventually(TIMEOUT, "the requests are in the history", sampled).await;
 }
 
 /// Every operation of the document with valid and invalid requests: the document describes each response.
@@ -107,7 +106,7 @@ async fn openapi_document_describes_every_response() {
     ))
     .start_ready()
     .await;
-    let document = Call::get(sidekey.admin_url("/api/v1/openapi.json"))
+    let document = Request::get(sidekey.admin_url("/api/v1/openapi.json"))
         .header("Authorization", &format!("Bearer {TOKEN}"));
     let document = document.send().await.json();
     let (mut answers, mut asked) = (Vec::new(), 0);
@@ -122,7 +121,7 @@ async fn openapi_document_describes_every_response() {
                 ("mail", None, "application/json", "localhost", good_body(path)),
                 ("mail", Some(TOKEN), "application/json", "evil.example", good_body(path)),
             ] {
-                let mut call = Call::new(method, sidekey.admin_url(&path.replace("{name}", name)));
+                let mut call = Request::new(method, sidekey.admin_url(&path.replace("{name}", name)));
                 call = call.header("Host", host).header("Content-Type", content_type).body(body);
                 if let Some(token) = token {
                     call = call.header("Authorization", &format!("Bearer {token}"));
@@ -174,7 +173,7 @@ fn openapi_document_has_every_route() {
 
 #[tokio::test]
 async fn api_changes_log_level_at_run_time() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\
          log: {{ level: info, format: json, access: true }}\n\
@@ -196,7 +195,7 @@ async fn api_changes_log_level_at_run_time() {
         sidekey.get("/nobody").await;
         lines("DEBUG") > 0
     };
-    assert_eventually(PATIENCE, "it logs at level debug", more).await;
+    assert_eventually(TIMEOUT, "it logs at level debug", more).await;
 
     for (body, says) in [
         ("{\"level\": \"inof\"}", "did you mean `info`?"),
@@ -229,8 +228,8 @@ async fn api_reloads_configuration() {
     };
     let sidekey = Sidekey::configured(&config("")).start_ready().await;
     let reload = async |token: Option<&str>| {
-        let mut call =
-            Call::post(sidekey.admin_url("/api/v1/reload"), "{}").header("Content-Type", "application/json");
+        let mut call = Request::post(sidekey.admin_url("/api/v1/reload"), "{}")
+            .header("Content-Type", "application/json");
         if let Some(token) = token {
             call = call.header("Authorization", &format!("Bearer {token}"));
         }

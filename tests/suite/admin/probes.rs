@@ -1,7 +1,9 @@
 //! `/livez`, `/readyz` and `/metrics` of the admin listener, and the `probe` command.
 
-use crate::harness::{Call, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::{PATIENCE, service};
+use crate::harness::{
+    MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey, TIMEOUT, assert_eventually,
+};
+use crate::suite::oauth2::setup::service;
 
 /// Metrics that every Sidekey with an OAuth2 service has.
 const SERIES: [&str; 14] = [
@@ -23,17 +25,17 @@ const SERIES: [&str; 14] = [
 
 #[tokio::test]
 async fn readyz_follows_token_state_and_livez_does_not() {
-    let upstream = Upstream::plain().await;
-    let endpoints = [TokenEndpoint::plain().await, TokenEndpoint::plain().await];
-    endpoints[0].always(TokenAnswer::html(503));
-    endpoints[1].always(TokenAnswer::error(401, "invalid_client"));
+    let upstream = MockUpstream::plain().await;
+    let endpoints = [MockTokenEndpoint::plain().await, MockTokenEndpoint::plain().await];
+    endpoints[0].always(MockTokenResponse::html(503));
+    endpoints[1].always(MockTokenResponse::error(401, "invalid_client"));
     let config = service("crm", &upstream, &endpoints[0], "", "")
         + &service("maps", &upstream, &endpoints[1], "", "optional: true,")
         + &format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n", upstream.url());
     let sidekey = Sidekey::serving(&config).start().await;
-    let page = async |path: &str| Call::get(sidekey.admin_url(path)).send().await;
+    let page = async |path: &str| Request::get(sidekey.admin_url(path)).send().await;
     let causes_known = async || !page("/readyz").await.text().contains("on its way");
-    assert_eventually(PATIENCE, "/readyz names the causes", causes_known).await;
+    assert_eventually(TIMEOUT, "/readyz names the causes", causes_known).await;
     let response = page("/readyz").await;
     assert_eq!((response.status, response.header("cache-control")), (503, Some("no-store")));
     assert_eq!(
@@ -50,7 +52,7 @@ async fn readyz_follows_token_state_and_livez_does_not() {
     assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "crm")]).await, Some(0.0));
     assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "mail")]).await, Some(1.0));
 
-    endpoints[0].always(TokenAnswer::issue(3600));
+    endpoints[0].always(MockTokenResponse::issue(3600));
     sidekey.ready().await;
     let text = page("/readyz").await.text();
     assert!(
@@ -66,7 +68,7 @@ async fn readyz_follows_token_state_and_livez_does_not() {
 
 #[tokio::test]
 async fn metrics_page_has_every_documented_series() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("crm", &upstream, &endpoint, "", "")).start_ready().await;
     sidekey.get("/crm/").await;
     upstream.set_accepting(false);

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::harness::{
-    Answer, Call, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RefusingPort, Request, Sidekey,
+    TIMEOUT, assert_eventually,
 };
-use crate::suite::oauth2::setup::{PATIENCE, service};
+use crate::suite::oauth2::setup::service;
 
 /// Admin token of every test of the admin listener.
 pub const TOKEN: &str = "0123456789abcdef-admin-token";
@@ -30,13 +31,13 @@ pub const STATES: [(&str, &str, &str); 10] = [
 /// A Sidekey with the ten services, and their upstreams and token endpoints.
 pub struct Fleet {
     pub sidekey: Sidekey,
-    pub upstream: Upstream,
+    pub upstream: MockUpstream,
     _alive: Box<dyn std::any::Any + Send>,
 }
 
 /// GETs a JSON document of the admin API.
 pub async fn get(sidekey: &Sidekey, path: &str) -> Value {
-    let response = Call::get(sidekey.admin_url(path)).send().await;
+    let response = Request::get(sidekey.admin_url(path)).send().await;
     assert_eq!(response.status, 200, "{path}: {}", response.text());
     assert_eq!(response.header("content-type"), Some("application/json"));
     response.json()
@@ -46,7 +47,7 @@ pub async fn get(sidekey: &Sidekey, path: &str) -> Value {
 pub async fn becomes(sidekey: &Sidekey, service: &str, state: &str, severity: &str) {
     let what = format!("{service} is {state}, {severity}");
     let path = format!("/api/v1/services/{service}");
-    assert_eventually(PATIENCE, &what, async || {
+    assert_eventually(TIMEOUT, &what, async || {
         let service = get(sidekey, &path).await;
         service["state"] == state && service["severity"] == severity
     })
@@ -56,20 +57,20 @@ pub async fn becomes(sidekey: &Sidekey, service: &str, state: &str, severity: &s
 impl Fleet {
     /// Starts the fleet and waits until each service is in its state.
     pub async fn start() -> Self {
-        let (upstream, rejecting) = (Upstream::plain().await, Upstream::plain().await);
-        rejecting.always(Answer::status(401));
+        let (upstream, rejecting) = (MockUpstream::plain().await, MockUpstream::plain().await);
+        rejecting.always(MockResponse::status(401));
         let refusing = RefusingPort::new();
-        let endpoint = async |answer: TokenAnswer| {
-            let endpoint = TokenEndpoint::plain().await;
+        let endpoint = async |answer: MockTokenResponse| {
+            let endpoint = MockTokenEndpoint::plain().await;
             endpoint.always(answer);
             endpoint
         };
-        let crm = endpoint(TokenAnswer::issue(3600)).await;
-        let payments = endpoint(TokenAnswer::error(401, "invalid_client")).await;
-        let calendar = endpoint(TokenAnswer::issue(3)).await;
-        let tickets = endpoint(TokenAnswer::issue(20)).await;
-        let reports = endpoint(TokenAnswer::html(503)).await;
-        let archive = endpoint(TokenAnswer::issue(86_400)).await;
+        let crm = endpoint(MockTokenResponse::issue(3600)).await;
+        let payments = endpoint(MockTokenResponse::error(401, "invalid_client")).await;
+        let calendar = endpoint(MockTokenResponse::issue(3)).await;
+        let tickets = endpoint(MockTokenResponse::issue(20)).await;
+        let reports = endpoint(MockTokenResponse::html(503)).await;
+        let archive = endpoint(MockTokenResponse::issue(86_400)).await;
         let mut services = service("crm", &upstream, &crm, "", "");
         for (name, url, auth) in [
             ("mail", upstream.url(), "type: bearer, token: t"),
@@ -97,8 +98,8 @@ impl Fleet {
         .await;
         becomes(&sidekey, "calendar", "ready", "ok").await;
         becomes(&sidekey, "tickets", "ready", "ok").await;
-        calendar.always(TokenAnswer::html(500));
-        tickets.always(TokenAnswer::html(500));
+        calendar.always(MockTokenResponse::html(500));
+        tickets.always(MockTokenResponse::html(500));
         for path in ["/crm/a", "/maps/a", "/billing/a"] {
             sidekey.get(path).await;
         }
@@ -114,7 +115,7 @@ impl Fleet {
     /// Waits until each service is in its state; returns what the API shows then.
     pub async fn settled(&self) -> Value {
         let mut all = Value::Null;
-        assert_eventually(PATIENCE, "each service is in its state", async || {
+        assert_eventually(TIMEOUT, "each service is in its state", async || {
             all = get(&self.sidekey, "/api/v1/services").await;
             let services = all["services"].as_array().unwrap();
             services.iter().zip(STATES).all(|(service, (_, state, severity))| {

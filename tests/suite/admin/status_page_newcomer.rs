@@ -8,7 +8,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::setup::{TOKEN, becomes};
-use crate::harness::{Browser, Gate, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
+use crate::harness::{
+    Browser, Gate, MockTokenEndpoint, MockTokenResponse, MockUpstream, RefusingPort, Sidekey,
+};
 use crate::suite::oauth2::setup::service;
 
 /// Ten services: seven ready, and three broken in three ways.
@@ -22,12 +24,15 @@ const BROKEN: [(&str, &str); 3] =
 
 impl Ten {
     async fn start() -> Self {
-        let upstream = Upstream::plain().await;
-        let (fine, refusing, hanging) =
-            (TokenEndpoint::plain().await, TokenEndpoint::plain().await, TokenEndpoint::plain().await);
-        fine.always(TokenAnswer::issue(3600));
-        refusing.always(TokenAnswer::error(401, "invalid_client"));
-        hanging.always(TokenAnswer::issue(3600).held_by(&Gate::closed()));
+        let upstream = MockUpstream::plain().await;
+        let (fine, refusing, hanging) = (
+            MockTokenEndpoint::plain().await,
+            MockTokenEndpoint::plain().await,
+            MockTokenEndpoint::plain().await,
+        );
+        fine.always(MockTokenResponse::issue(3600));
+        refusing.always(MockTokenResponse::error(401, "invalid_client"));
+        hanging.always(MockTokenResponse::issue(3600).delayed_until(&Gate::closed()));
         let nobody = RefusingPort::new();
         let mut services = String::new();
         for name in ["billing", "crm"] {
@@ -126,7 +131,7 @@ async fn status_page_shows_which_services_are_broken_and_why() {
     assert!(endpoint.contains("http://127.0.0.1:") && endpoint.ends_with("/oauth2/token"), "{endpoint}");
     let ready = "document.querySelectorAll('.service.ok').length";
     assert_eq!(browser.eval(ready).await, json!(7), "the others are shown as ready");
-    assert_eq!(browser.said().await, [""; 0]);
+    assert_eq!(browser.messages().await, [""; 0]);
 }
 
 /// JavaScript: texts that overflow their card or are cut off, and lines of a card that overlap.
@@ -151,6 +156,6 @@ async fn status_page_layout_fits_each_width_and_colour_scheme() {
         if let (Some(picture), Some(folder)) = (picture, std::env::var_os("SIDEKEY_PICTURES")) {
             browser.screenshot(&Path::new(&folder).join(picture)).await;
         }
-        assert_eq!(browser.said().await, [""; 0]);
+        assert_eq!(browser.messages().await, [""; 0]);
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-use crate::harness::{Pki, RefusingPort, Sidekey, TokenEndpoint, Upstream};
+use crate::harness::{MockTokenEndpoint, MockUpstream, Pki, RefusingPort, Sidekey};
 
 /// Runs the check; returns the exit code and everything it prints.
 async fn checked(services: &str) -> (i32, String) {
@@ -46,9 +46,9 @@ fn host(url: &str) -> &str {
 #[tokio::test]
 async fn check_online_connects_to_servers_and_sends_no_request() {
     let pki = Pki::new();
-    let (plain, secure) = (Upstream::plain().await, Upstream::tls(&pki).await);
-    let (endpoint, secure_endpoint) = (TokenEndpoint::plain().await, TokenEndpoint::tls(&pki).await);
-    let issuer = Upstream::tls(&pki).await;
+    let (plain, secure) = (MockUpstream::plain().await, MockUpstream::tls(&pki).await);
+    let (endpoint, secure_endpoint) = (MockTokenEndpoint::plain().await, MockTokenEndpoint::tls(&pki).await);
+    let issuer = MockUpstream::tls(&pki).await;
     let tls = format!("{{ ca_file: {} }}", pki.ca_file());
     let services = [
         bearer(
@@ -83,8 +83,8 @@ async fn check_online_connects_to_servers_and_sends_no_request() {
 #[tokio::test]
 async fn check_online_names_each_obstacle_with_advice() {
     let (pki, other, refusing) = (Pki::new(), Pki::named("Another CA"), RefusingPort::new());
-    let (good, secure) = (Upstream::plain().await, Upstream::tls(&pki).await);
-    let (endpoint, namesake) = (TokenEndpoint::tls(&pki).await, Pki::new());
+    let (good, secure) = (MockUpstream::plain().await, MockUpstream::tls(&pki).await);
+    let (endpoint, namesake) = (MockTokenEndpoint::tls(&pki).await, Pki::new());
     let no_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
     // The kernel accepts the connection, and nothing reads from it.
     let hanging: SocketAddr = no_tls.local_addr().unwrap();
@@ -131,7 +131,7 @@ async fn check_online_names_each_obstacle_with_advice() {
 #[tokio::test]
 async fn check_online_detects_required_client_certificate() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server_for(&["127.0.0.1", "localhost"], &pki)).await;
+    let upstream = MockUpstream::tls_with(pki.server_for(&["127.0.0.1", "localhost"], &pki)).await;
     let tls = format!(", tls: {{ ca_file: {} }}", pki.ca_file());
     let (code, printed) = checked(&bearer("mutual", &upstream.url(), &tls)).await;
     assert_eq!(code, 1, "{printed}");
@@ -141,7 +141,7 @@ async fn check_online_detects_required_client_certificate() {
 
 #[tokio::test]
 async fn check_online_does_not_connect_if_config_is_invalid() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let (code, printed) = checked(&bearer("api", &upstream.url(), ", no_such_key: 1")).await;
     assert_eq!((code, upstream.connections()), (64, 0), "{printed}");
 }
@@ -149,7 +149,7 @@ async fn check_online_does_not_connect_if_config_is_invalid() {
 #[tokio::test]
 async fn check_online_reaches_trace_collector_without_span() {
     let (pki, other) = (Pki::new(), Pki::named("Another CA"));
-    let (upstream, collector) = (Upstream::plain().await, Upstream::tls(&pki).await);
+    let (upstream, collector) = (MockUpstream::plain().await, MockUpstream::tls(&pki).await);
     let services = |ca: &Pki| {
         let collector = format!(
             "tracing: {{ otlp_endpoint: '{}', headers: {{ X-Key: key-CANARY }}, tls: {{ ca_file: {} }} }}",

@@ -5,7 +5,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Answer, Pki, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
+use crate::harness::{
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Pki, RefusingPort, Sidekey,
+};
 
 /// Runs `sidekey test` with this configuration; returns the exit code and everything it prints.
 async fn tested(services: &str, arguments: &[&str]) -> (i32, String) {
@@ -18,7 +20,7 @@ async fn tested(services: &str, arguments: &[&str]) -> (i32, String) {
     (output.status.code().expect("an exit code"), printed)
 }
 
-fn oauth2(upstream: &str, endpoint: &TokenEndpoint) -> String {
+fn oauth2(upstream: &str, endpoint: &MockTokenEndpoint) -> String {
     format!(
         "api: {{ upstream: '{upstream}/v2', auth: {{ type: oauth2, grant_type: client_credentials, \
          token_url: '{}', client_id: me, client_secret: s3cret-CANARY }} }}",
@@ -28,12 +30,13 @@ fn oauth2(upstream: &str, endpoint: &TokenEndpoint) -> String {
 
 #[tokio::test]
 async fn diagnose_success_shows_public_token_claims() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let claims =
         json!({ "iss": "https://login.example", "aud": "api", "exp": 4_000_000_000_u64, "sub": "alice" });
     let token = format!("e30.{}.CANARY", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
-    endpoint
-        .always(TokenAnswer::json(&json!({ "access_token": token, "expires_in": 3600, "scope": "read" })));
+    endpoint.always(MockTokenResponse::json(
+        &json!({ "access_token": token, "expires_in": 3600, "scope": "read" }),
+    ));
     let services = oauth2(&upstream.url(), &endpoint);
     let (code, printed) = tested(&services, &["api", "/contacts?limit=1"]).await;
     assert_eq!(code, 0, "{printed}");
@@ -65,7 +68,7 @@ async fn diagnose_success_shows_public_token_claims() {
 
 #[tokio::test]
 async fn diagnose_explains_each_status_without_response_text() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     for (status, said) in [
         (301, "a redirect"),
         (400, "could not understand the request"),
@@ -77,7 +80,7 @@ async fn diagnose_explains_each_status_without_response_text() {
         (503, "has an internal error"),
     ] {
         upstream.next(
-            Answer::status(status)
+            MockResponse::status(status)
                 .header("WWW-Authenticate", "Basic realm=\"tok-CANARY\"")
                 .header("Location", "https://x.example/?t=CANARY")
                 .body("tok-CANARY"),
@@ -99,7 +102,7 @@ async fn diagnose_explains_each_status_without_response_text() {
 
 #[tokio::test]
 async fn diagnose_hides_api_key_in_query() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = format!(
         "maps: {{ upstream: '{}', auth: {{ type: api_key, in: query, name: key, value: CANARY }} }}",
         upstream.url()
@@ -111,8 +114,8 @@ async fn diagnose_hides_api_key_in_query() {
 
 #[tokio::test]
 async fn diagnose_without_token_does_not_call_upstream() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::error(401, "invalid_client"));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::error(401, "invalid_client"));
     let (code, printed) = tested(&oauth2(&upstream.url(), &endpoint), &["api"]).await;
     assert_eq!(code, 1, "{printed}");
     assert!(
@@ -133,13 +136,13 @@ async fn diagnose_without_token_does_not_call_upstream() {
 #[tokio::test]
 async fn diagnose_explains_connection_failures() {
     let (pki, port) = (Pki::new(), RefusingPort::new());
-    let upstream = Upstream::tls(&pki).await;
+    let upstream = MockUpstream::tls(&pki).await;
     // As servers do that expect HTTP and receive TLS.
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain_address = plain.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = plain.accept().await {
-            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad RecordedRequest\r\n\r\n").await;
             let _ = connection.read(&mut [0; 4096]).await;
         }
     });
@@ -159,9 +162,9 @@ async fn diagnose_explains_connection_failures() {
 
 #[tokio::test]
 async fn diagnose_usage_errors_exit_with_64() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let seed = format!(
         "api: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: refresh_token, token_url: '{}', client_id: me, \
          refresh_token: CANARY }} }}",

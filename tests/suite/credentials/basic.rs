@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::harness::{Sidekey, Upstream};
+use crate::harness::{MockUpstream, Sidekey};
 
 async fn sent(auth: &str) -> (String, String) {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = format!("api: {{ upstream: '{}', auth: {{ type: basic, {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&service).file("key", "k3y\n").start().await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);

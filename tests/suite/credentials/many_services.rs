@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::harness::{Request, Sidekey, TokenEndpoint, Upstream};
+use crate::harness::{MockTokenEndpoint, MockUpstream, RecordedRequest, Sidekey};
 
 const COUNT: usize = 100;
 
@@ -25,7 +25,7 @@ fn auth(number: usize, token_url: &str) -> String {
 }
 
 /// Whether the request carries the credential of service `number`.
-fn carries(request: &Request, number: usize, login: &TokenEndpoint) -> bool {
+fn carries(request: &RecordedRequest, number: usize, login: &MockTokenEndpoint) -> bool {
     let authorization = request.header("authorization");
     match number % 6 {
         0 => authorization.is_some_and(|value| value.starts_with("Basic ")),
@@ -41,7 +41,7 @@ fn carries(request: &Request, number: usize, login: &TokenEndpoint) -> bool {
 
 #[tokio::test]
 async fn hundred_services_each_get_their_own_credential() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let mut services = String::new();
     for number in 0..COUNT {
         let (url, auth) = (upstream.url(), auth(number, &login.url()));

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::harness::{Call, Pki, Sidekey, TokenAnswer, TokenEndpoint, Upstream};
+use crate::harness::{MockTokenEndpoint, MockTokenResponse, MockUpstream, Pki, Request, Sidekey};
 
 /// The response in the token endpoint's documentation, to the letter.
-fn documented_answer() -> TokenAnswer {
-    TokenAnswer::json(
+fn documented_answer() -> MockTokenResponse {
+    MockTokenResponse::json(
         &json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": "eyJ0eXAiOiJKV1Qi.e30.c2ln" }),
     )
 }
@@ -14,7 +14,7 @@ fn documented_answer() -> TokenAnswer {
 #[tokio::test]
 async fn client_credentials_with_client_secret_basic() {
     let pki = Pki::new();
-    let (upstream, login) = (Upstream::tls(&pki).await, TokenEndpoint::tls(&pki).await);
+    let (upstream, login) = (MockUpstream::tls(&pki).await, MockTokenEndpoint::tls(&pki).await);
     login.always(documented_answer());
     let token_url = login.server().url() + "/oauth/v2/token";
     let sidekey = Sidekey::serving(&format!(
@@ -56,7 +56,7 @@ crm:
 
 #[tokio::test]
 async fn client_credentials_with_client_secret_post() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     login.always(documented_answer());
     let sidekey = Sidekey::serving(&format!(
         "
@@ -84,7 +84,7 @@ erp:
     assert_eq!(token_request.param("client_id"), Some("erp-import"));
     assert_eq!(token_request.param("client_secret"), Some("p&ss w=rd"));
 
-    assert_eq!(Call::post(sidekey.url("/erp/orders"), "{}").send().await.status, 200);
+    assert_eq!(Request::post(sidekey.url("/erp/orders"), "{}").send().await.status, 200);
     let request = upstream.only_request();
     assert_eq!(request.header("authorization"), Some("Bearer eyJ0eXAiOiJKV1Qi.e30.c2ln"));
     assert_eq!(
@@ -95,7 +95,7 @@ erp:
 
 #[tokio::test]
 async fn api_key_in_header() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let auth = "{ type: api_key, in: header, name: X-API-Key, value: k3y }";
     let sidekey = Sidekey::serving(&service(&upstream, auth)).start_ready().await;
     assert_eq!(sidekey.get("/api/v1/items").await.status, 200);
@@ -105,7 +105,7 @@ async fn api_key_in_header() {
 
 #[tokio::test]
 async fn api_key_in_query() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let auth = "{ type: api_key, in: query, name: key, value: 'k&y 1' }";
     let sidekey = Sidekey::serving(&service(&upstream, auth)).start_ready().await;
     assert_eq!(sidekey.get("/api/geocode?address=K%C3%B6ln&x").await.status, 200);
@@ -121,10 +121,10 @@ async fn api_key_in_query() {
 
 #[tokio::test]
 async fn api_key_in_cookie() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let auth = "{ type: api_key, in: cookie, name: session, value: k3y }";
     let sidekey = Sidekey::serving(&service(&upstream, auth)).start_ready().await;
-    assert_eq!(Call::get(sidekey.url("/api/")).header("Cookie", "theme=dark").send().await.status, 200);
+    assert_eq!(Request::get(sidekey.url("/api/")).header("Cookie", "theme=dark").send().await.status, 200);
     let request = upstream.only_request();
     let cookies: Vec<_> =
         request.headers.all("cookie").iter().flat_map(|line| line.split("; ")).map(str::to_owned).collect();
@@ -133,7 +133,7 @@ async fn api_key_in_cookie() {
 
 #[tokio::test]
 async fn static_bearer_token() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::serving(&service(&upstream, "{ type: bearer, token: { env: T } }"))
         .env("T", "t0ken")
         .start_ready()
@@ -144,7 +144,7 @@ async fn static_bearer_token() {
 
 #[tokio::test]
 async fn basic_authentication() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let auth = "{ type: basic, username: Aladdin, password: { file: $DIR/password } }";
     let sidekey =
         Sidekey::serving(&service(&upstream, auth)).file("password", "open sesame\n").start_ready().await;
@@ -153,6 +153,6 @@ async fn basic_authentication() {
     assert_eq!(upstream.only_request().header("authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
 }
 
-fn service(upstream: &Upstream, auth: &str) -> String {
+fn service(upstream: &MockUpstream, auth: &str) -> String {
     format!("api: {{ upstream: '{}', auth: {auth} }}", upstream.url())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::harness::{Answer, Call, Sidekey, Upstream, assert_eventually};
+use crate::harness::{MockResponse, MockUpstream, Request, Sidekey, assert_eventually};
 
 const IN_USE: &str = "sidekey_previous_credential_in_use";
 
@@ -41,11 +41,11 @@ const KINDS: [(&str, &str, &str, &str, &str); 4] = [
 ];
 
 /// An upstream that accepts the listed values of `field` and answers 401 to anything else.
-async fn upstream_accepting(field: &'static str, accepted: &Arc<Mutex<Vec<&'static str>>>) -> Upstream {
-    let (upstream, accepted) = (Upstream::plain().await, accepted.clone());
-    upstream.answer_with(move |request| {
+async fn upstream_accepting(field: &'static str, accepted: &Arc<Mutex<Vec<&'static str>>>) -> MockUpstream {
+    let (upstream, accepted) = (MockUpstream::plain().await, accepted.clone());
+    upstream.respond_with(move |request| {
         let is_accepted = request.header(field).is_some_and(|value| accepted.lock().contains(&value));
-        if is_accepted { Answer::ok("granted") } else { Answer::status(401).body("no") }
+        if is_accepted { MockResponse::ok("granted") } else { MockResponse::status(401).body("no") }
     });
     upstream
 }
@@ -73,11 +73,11 @@ async fn rotation_uses_previous_secret_until_new_one_is_accepted() {
         assert_eq!(previous_in_use(&sidekey).await, Some(0.0), "{name}");
         let body = "x".repeat(20_000);
         for method in ["POST", "GET", "DELETE"] {
-            let response = Call::new(method, sidekey.url("/api/x")).body(body.clone()).send().await;
+            let response = Request::new(method, sidekey.url("/api/x")).body(body.clone()).send().await;
             assert_eq!(response.text(), "granted", "{name}");
         }
-        let sent = |upstream: &Upstream| -> Vec<_> {
-            let value = |request: &crate::harness::Request| request.header(field).map(str::to_owned);
+        let sent = |upstream: &MockUpstream| -> Vec<_> {
+            let value = |request: &crate::harness::RecordedRequest| request.header(field).map(str::to_owned);
             upstream.requests().iter().map(|request| (value(request).unwrap(), request.body.len())).collect()
         };
         let with = |value: &str| (value.to_owned(), 20_000);
@@ -103,7 +103,7 @@ async fn rotation_does_not_retry_body_larger_than_buffer() {
     let upstream = upstream_accepting(field, &Arc::new(Mutex::new(vec![old]))).await;
     let services = format!("api: {{ upstream: {}, auth: {{ {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start_ready().await;
-    let large = || Call::new("POST", sidekey.url("/api/x")).body("x".repeat(200_000)).send();
+    let large = || Request::new("POST", sidekey.url("/api/x")).body("x".repeat(200_000)).send();
     assert_eq!(large().await.status, 401);
     assert_eq!(previous_in_use(&sidekey).await, Some(0.0));
     assert_eq!(sidekey.get("/api/x").await.text(), "granted");
@@ -113,9 +113,9 @@ async fn rotation_does_not_retry_body_larger_than_buffer() {
 
 #[tokio::test]
 async fn rotation_ignores_failures_other_than_401() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     for answer in [401, 503, 401, 429, 401, 204] {
-        upstream.next(Answer::status(answer));
+        upstream.next(MockResponse::status(answer));
     }
     let services = format!("api: {{ upstream: {}, auth: {{ {} }} }}", upstream.url(), KINDS[1].1);
     let sidekey = Sidekey::serving(&services).start_ready().await;
@@ -127,7 +127,7 @@ async fn rotation_ignores_failures_other_than_401() {
 
 #[tokio::test]
 async fn rotation_metric_exists_only_with_previous_secret() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = |auth: &str| format!("api: {{ upstream: {}, auth: {{ {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&service(KINDS[1].1)).start_ready().await;
     assert_eq!(previous_in_use(&sidekey).await, Some(0.0));

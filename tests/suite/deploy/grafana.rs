@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Prometheus, Sidekey, TokenEndpoint, Upstream, assert_eventually};
+use crate::harness::{MockResponse, MockTokenEndpoint, MockUpstream, Prometheus, Sidekey, assert_eventually};
 use crate::suite::oauth2::setup::service;
 
 /// Panels that are empty if no such event has happened.
@@ -14,7 +14,7 @@ const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Upstream retries"];
 
 #[tokio::test]
 async fn dashboard_queries_each_have_a_result() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sidekey, prometheus) = observed(&upstream, &login).await;
 
@@ -25,10 +25,10 @@ async fn dashboard_queries_each_have_a_result() {
     assert_eventually(Duration::from_secs(30), rising, async || {
         sidekey.get("/crm/a").await;
         sidekey.get("/nobody/a").await;
-        upstream.next(Answer::status(403));
+        upstream.next(MockResponse::status(403));
         sidekey.get("/crm/a").await;
-        upstream.next(Answer::status(401));
-        upstream.next(Answer::status(401));
+        upstream.next(MockResponse::status(401));
+        upstream.next(MockResponse::status(401));
         sidekey.get("/crm/a").await;
         !prometheus.query(rising).await.is_empty()
     })
@@ -57,7 +57,7 @@ async fn dashboard_queries_each_have_a_result() {
 }
 
 /// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and evaluates the alert rules.
-pub async fn observed(upstream: &Upstream, login: &TokenEndpoint) -> (Sidekey, Prometheus) {
+pub async fn observed(upstream: &MockUpstream, login: &MockTokenEndpoint) -> (Sidekey, Prometheus) {
     let services = service("crm", upstream, login, "", "");
     let sidekey = Sidekey::serving(&services).start_ready().await;
     let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();

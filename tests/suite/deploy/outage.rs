@@ -6,8 +6,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::grafana::observed;
-use crate::harness::{Response, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{
+    MockTokenEndpoint, MockTokenResponse, MockUpstream, Response, TIMEOUT, assert_eventually,
+};
 
 /// Results of the requests so far.
 #[derive(Default)]
@@ -19,8 +20,8 @@ struct Requests {
 /// Checked by the order of observations, not by a clock: when the alert fires, no request has failed yet.
 #[tokio::test]
 async fn alert_fires_before_the_first_request_fails() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    login.always(TokenAnswer::issue(25));
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    login.always(MockTokenResponse::issue(25));
     let (sidekey, prometheus) = observed(&upstream, &login).await;
     prometheus.eventually("sidekey_credential_ready == 1").await;
     assert!(prometheus.firing().await.is_empty(), "nothing is wrong yet");
@@ -43,7 +44,7 @@ async fn alert_fires_before_the_first_request_fails() {
         }
     });
     let mut alerts = Vec::new();
-    assert_eventually(PATIENCE, "an alert fires", async || {
+    assert_eventually(TIMEOUT, "an alert fires", async || {
         alerts = prometheus.firing().await;
         !alerts.is_empty()
     })
@@ -58,7 +59,7 @@ async fn alert_fires_before_the_first_request_fails() {
     assert_eq!((&alert["labels"]["service"], &alert["labels"]["severity"]), (&"crm".into(), &"page".into()));
 
     // The alert was not a false alarm.
-    assert_eventually(PATIENCE, "a request fails", async || requests.lock().first_failure.is_some()).await;
+    assert_eventually(TIMEOUT, "a request fails", async || requests.lock().first_failure.is_some()).await;
     let failure = requests.lock().first_failure.take().unwrap();
     assert_eq!((failure.status, failure.header("sidekey-error")), (503, Some("credential_unavailable")));
 }

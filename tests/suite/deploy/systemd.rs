@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Call, Connection, Process, Upstream, assert_eventually, free_port, run, tool};
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{
+    Connection, MockUpstream, Process, Request, TIMEOUT, assert_eventually, free_port, run, tool,
+};
 
 fn unit(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd").join(name)).unwrap()
@@ -29,7 +30,7 @@ async fn systemd_units_pass_systemd_analyze() {
 
 #[tokio::test]
 async fn socket_activation_serves_on_passed_sockets() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let dir = tempfile::tempdir().unwrap();
     let [proxy, admin] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let socket = dir.path().join("own.sock");
@@ -47,15 +48,15 @@ async fn socket_activation_serves_on_passed_sockets() {
     }
     command.arg(env!("CARGO_BIN_EXE_sidekey")).args(["run", "--config"]).arg(&config);
     let process = Process::spawn("systemd-socket-activate", &mut command);
-    assert_eventually(PATIENCE, "it listens", async || process.output().matches("Listening on").count() == 3)
+    assert_eventually(TIMEOUT, "it listens", async || process.output().matches("Listening on").count() == 3)
         .await;
     assert!(!process.output().contains("\"listening\""), "no connection has come yet");
-    let answer = Call::get(format!("http://{proxy}/api/x")).send().await;
+    let answer = Request::get(format!("http://{proxy}/api/x")).send().await;
     assert_eq!(answer.status, 200, "{}", process.output());
     let mut caller = Connection::open_unix(&socket).await;
     caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 200);
-    assert_eq!(Call::get(format!("http://{admin}/readyz")).send().await.status, 200);
+    assert_eq!(Request::get(format!("http://{admin}/readyz")).send().await.status, 200);
 }
 
 #[tokio::test]
@@ -69,9 +70,9 @@ async fn socket_activation_with_unknown_socket_fails_the_start() {
     let mut command = Command::new(tool("systemd-socket-activate"));
     command.args(["-l", &address.to_string(), env!("CARGO_BIN_EXE_sidekey"), "run", "--config"]).arg(&config);
     let mut process = Process::spawn("systemd-socket-activate", &mut command);
-    assert_eventually(PATIENCE, "it listens", async || process.output().contains("Listening on")).await;
+    assert_eventually(TIMEOUT, "it listens", async || process.output().contains("Listening on")).await;
     let _caller = Connection::open(address).await;
-    assert_eq!(process.ended(PATIENCE).await.code(), Some(1));
+    assert_eq!(process.ended(TIMEOUT).await.code(), Some(1));
     let said = format!("the service manager passed a socket for {address}, and");
-    assert_eventually(PATIENCE, "it says why", async || process.output().contains(&said)).await;
+    assert_eventually(TIMEOUT, "it says why", async || process.output().contains(&said)).await;
 }

@@ -1,12 +1,12 @@
 //! Confinement: a service cannot leave its upstream's base path, and a caller cannot read the credential.
 
-use super::setup::before_url;
-use crate::harness::{Call, Sidekey, Upstream, Version};
+use super::setup::sidekey_for_url;
+use crate::harness::{MockUpstream, Request, Sidekey, Version};
 
 #[tokio::test]
 async fn path_outside_base_path_is_forbidden() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&format!("{}/base/v1", upstream.url()), "").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&format!("{}/base/v1", upstream.url()), "").await;
     for path in [
         "/..",
         "/../admin",
@@ -29,7 +29,7 @@ async fn path_outside_base_path_is_forbidden() {
         "/%2f/../admin",
     ] {
         for version in Version::ALL {
-            let response = Call::get(sidekey.url(&format!("/api{path}"))).by(version).send().await;
+            let response = Request::get(sidekey.url(&format!("/api{path}"))).by(version).send().await;
             let refused = (response.status, response.sidekey_error());
             assert_eq!(refused, (403, Some("forbidden")), "{path} {version:?}");
         }
@@ -39,13 +39,13 @@ async fn path_outside_base_path_is_forbidden() {
 
 #[tokio::test]
 async fn path_inside_base_path_passes_unchanged() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&format!("{}/base/", upstream.url()), "").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&format!("{}/base/", upstream.url()), "").await;
     for path in
         ["", "/", "//", "/a/../b", "/a/%2e%2e/b", "/a%2Fb", "/...", "/a..b", "/x?y=/../..", "/?../..", "?a"]
     {
         for version in Version::ALL {
-            let call = Call::get(sidekey.url(&format!("/api{path}"))).by(version);
+            let call = Request::get(sidekey.url(&format!("/api{path}"))).by(version);
             assert_eq!(call.send().await.status, 200, "{path} {version:?}");
             assert_eq!(upstream.last_request().target, format!("/base{path}"));
         }
@@ -54,7 +54,7 @@ async fn path_inside_base_path_passes_unchanged() {
 
 #[tokio::test]
 async fn options_asterisk_is_forbidden_with_base_path() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = |base: &str| {
         format!(
             "upstream: '{}{base}', listen: '127.0.0.1:0', auth: {{ type: bearer, token: t0ken }}",
@@ -80,10 +80,10 @@ async fn options_asterisk_is_forbidden_with_base_path() {
 
 #[tokio::test]
 async fn trace_method_is_forbidden() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), "").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), "").await;
     for version in Version::ALL {
-        let response = Call::new("TRACE", sidekey.url("/api/x")).by(version).send().await;
+        let response = Request::new("TRACE", sidekey.url("/api/x")).by(version).send().await;
         assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")));
     }
     assert_eq!(upstream.connections(), 0);

@@ -1,7 +1,7 @@
 //! The same bytes sent directly to an upstream and through Sidekey: both ends see the same, except for
 //! `Host`, the credential and the fields of one connection.
 
-use crate::harness::{Answer, Connection, Fields, Request, Response, Sidekey, Upstream};
+use crate::harness::{Connection, Fields, MockResponse, MockUpstream, RecordedRequest, Response, Sidekey};
 
 /// Fields that belong to one connection, or that Sidekey writes.
 const OWN: [&str; 9] = [
@@ -54,18 +54,18 @@ fn requests() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn answers() -> Vec<Answer> {
+fn answers() -> Vec<MockResponse> {
     vec![
-        Answer::ok("plain"),
-        Answer::status(204).header("X-A", "1"),
-        Answer::status(304).header("ETag", "\"x\""),
-        Answer::status(404).header("Set-Cookie", "a=1").header("set-cookie", "b=2").body("none"),
-        Answer::status(302).header("Location", "/elsewhere?a=%20"),
-        Answer::ok(vec![0, 1, 2, 255]).header("Content-Encoding", "gzip").header("Vary", "*"),
-        Answer::ok("in chunks, with a sum").chunked(4).trailer("X-Sum", "1").trailer("x-sum", "2"),
-        Answer::ok("").chunked(4),
-        Answer::ok("late").after_informational("103 Early Hints\r\nLink: </a>"),
-        Answer::status(500).header("X-Empty", "").body("broken").close(),
+        MockResponse::ok("plain"),
+        MockResponse::status(204).header("X-A", "1"),
+        MockResponse::status(304).header("ETag", "\"x\""),
+        MockResponse::status(404).header("Set-Cookie", "a=1").header("set-cookie", "b=2").body("none"),
+        MockResponse::status(302).header("Location", "/elsewhere?a=%20"),
+        MockResponse::ok(vec![0, 1, 2, 255]).header("Content-Encoding", "gzip").header("Vary", "*"),
+        MockResponse::ok("in chunks, with a sum").chunked(4).trailer("X-Sum", "1").trailer("x-sum", "2"),
+        MockResponse::ok("").chunked(4),
+        MockResponse::ok("late").after_informational("103 Early Hints\r\nLink: </a>"),
+        MockResponse::status(500).header("X-Empty", "").body("broken").close(),
     ]
 }
 
@@ -79,7 +79,7 @@ fn shared(fields: &Fields) -> Vec<&(String, String)> {
     fields.0.iter().filter(|(name, _)| !OWN.contains(&name.to_ascii_lowercase().as_str())).collect()
 }
 
-fn assert_same_request(direct: &Request, through: &Request) {
+fn assert_same_request(direct: &RecordedRequest, through: &RecordedRequest) {
     assert_eq!(
         (&direct.method, &direct.target, &direct.version, &direct.body, &direct.trailers, direct.complete),
         (
@@ -108,7 +108,7 @@ fn assert_same_response(direct: &Response, through: &Response) {
 
 #[tokio::test]
 async fn proxied_exchange_equals_direct_exchange() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let services = format!(
         "api: {{ upstream: '{}', listen: '127.0.0.1:0', auth: {{ type: bearer, token: t0ken }} }}",
         upstream.url()

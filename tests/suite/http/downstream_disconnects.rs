@@ -1,10 +1,10 @@
 //! Callers that disconnect: nothing of their requests stays open, here or at the upstream.
 
-use super::setup::{PATIENCE, RawServer, Wire, at_rest, before, before_url};
-use crate::harness::{Answer, Gate, Upstream, assert_eventually};
+use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url, wait_until_idle};
+use crate::harness::{Gate, MockResponse, MockUpstream, TIMEOUT, assert_eventually};
 
-async fn upstream_connections_closed(upstream: &Upstream) {
-    assert_eventually(PATIENCE, "the upstream's connection is closed", async || {
+async fn upstream_connections_closed(upstream: &MockUpstream) {
+    assert_eventually(TIMEOUT, "the upstream's connection is closed", async || {
         upstream.open_connections() == 0
     })
     .await;
@@ -12,8 +12,8 @@ async fn upstream_connections_closed(upstream: &Upstream) {
 
 #[tokio::test]
 async fn disconnect_during_request_body_closes_upstream() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for by_reset in [false, true] {
         let mut client = Wire::to(&sidekey).await;
         client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
@@ -25,15 +25,15 @@ async fn disconnect_during_request_body_closes_upstream() {
             drop(client);
         }
         upstream_connections_closed(&upstream).await;
-        at_rest(&sidekey).await;
+        wait_until_idle(&sidekey).await;
         assert!(!upstream.last_request().complete);
     }
 }
 
 #[tokio::test]
 async fn disconnect_while_waiting_for_response_closes_upstream() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for (number, request) in [
         "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n",
         "POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
@@ -42,36 +42,36 @@ async fn disconnect_while_waiting_for_response_closes_upstream() {
     .iter()
     .enumerate()
     {
-        upstream.next(Answer::never());
+        upstream.next(MockResponse::never());
         let mut client = Wire::to(&sidekey).await;
         client.send(request).await;
         upstream.received(number + 1).await;
         drop(client);
-        assert_eventually(PATIENCE, "the upstream sees the disconnect", async || {
+        assert_eventually(TIMEOUT, "the upstream sees the disconnect", async || {
             upstream.last_request().abandoned
         })
         .await;
-        at_rest(&sidekey).await;
+        wait_until_idle(&sidekey).await;
     }
 }
 
 #[tokio::test]
 async fn disconnect_during_response_body_closes_upstream() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::ok(vec![b'x'; 50_000_000]));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::ok(vec![b'x'; 50_000_000]));
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     client.until("\r\n\r\n").await;
     drop(client);
     upstream_connections_closed(&upstream).await;
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn disconnect_between_stream_events_closes_upstream() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let (mut upstream, _) = server.accept_request().await;
@@ -79,15 +79,15 @@ async fn disconnect_between_stream_events_closes_upstream() {
     client.until("data: 1\n\n").await;
     drop(client);
     assert_eq!(upstream.rest().await, "");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn pipelining_while_waiting_gets_both_responses() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let gate = Gate::closed();
-    upstream.next(Answer::ok("1").held_by(&gate));
+    upstream.next(MockResponse::ok("1").delayed_until(&gate));
     let mut client = sidekey.connect().await;
     client.send("GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;
@@ -100,16 +100,16 @@ async fn pipelining_while_waiting_gets_both_responses() {
 
 #[tokio::test]
 async fn caller_that_does_not_read_is_closed_after_idle_timeout() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 300ms }").await;
-    upstream.next(Answer::ok(vec![b'x'; 50_000_000]));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 300ms }").await;
+    upstream.next(MockResponse::ok(vec![b'x'; 50_000_000]));
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     client.until("\r\n\r\n").await;
     upstream_connections_closed(&upstream).await;
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
     // The caller's socket is closed too, although unread bytes are still in its buffers.
-    assert_eventually(PATIENCE, "the caller's connection is closed", async || {
+    assert_eventually(TIMEOUT, "the caller's connection is closed", async || {
         let links = std::fs::read_dir(format!("/proc/{}/fd", sidekey.process_id())).unwrap();
         let tcp = std::fs::read_to_string(format!("/proc/{}/net/tcp", sidekey.process_id())).unwrap();
         let port = format!(":{:04X}", sidekey.address().port());

@@ -2,16 +2,16 @@
 
 use nix::sys::signal::Signal;
 
-use super::setup::{RawServer, Wire, before, before_url};
-use crate::harness::{Answer, Connection, Gate, Sidekey, Upstream};
+use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url};
+use crate::harness::{Connection, Gate, MockResponse, MockUpstream, Sidekey};
 
 #[tokio::test]
 async fn drain_completes_requests_in_flight() {
-    let upstream = Upstream::plain().await;
-    let mut sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let mut sidekey = sidekey_for(&upstream).await;
     let gate = Gate::closed();
-    upstream.next(Answer::ok("first half, second half").body_held_at(10, &gate));
-    upstream.next(Answer::ok("late").held_by(&gate));
+    upstream.next(MockResponse::ok("first half, second half").body_held_at(10, &gate));
+    upstream.next(MockResponse::ok("late").delayed_until(&gate));
     let mut streaming = sidekey.connect().await;
     streaming.send("GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;
@@ -31,8 +31,8 @@ async fn drain_completes_requests_in_flight() {
 
 #[tokio::test]
 async fn drain_completes_upload_in_flight() {
-    let upstream = Upstream::plain().await;
-    let mut sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let mut sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello").await;
     upstream.received(1).await;
@@ -46,8 +46,8 @@ async fn drain_completes_upload_in_flight() {
 
 #[tokio::test]
 async fn drain_closes_idle_connections_and_listener() {
-    let upstream = Upstream::plain().await;
-    let mut sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let mut sidekey = sidekey_for(&upstream).await;
     let mut idle = sidekey.connect().await;
     idle.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     idle.response().await;
@@ -77,9 +77,9 @@ async fn drain_timeout_cuts_endless_stream() {
 
 #[tokio::test]
 async fn drain_ends_on_second_signal() {
-    let upstream = Upstream::plain().await;
-    let mut sidekey = before_url(&upstream.url(), "").await;
-    upstream.next(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    let mut sidekey = sidekey_for_url(&upstream.url(), "").await;
+    upstream.next(MockResponse::never());
     let mut client = sidekey.connect().await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;

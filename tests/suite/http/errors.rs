@@ -1,8 +1,9 @@
 //! Sidekey's own error responses: one format, distinct from the upstream's errors, and counted.
 
-use super::setup::{PATIENCE, Wire, before};
+use super::setup::{Wire, sidekey_for};
 use crate::harness::{
-    Answer, Call, Pki, RefusingPort, Response, Sidekey, Upstream, Version, assert_eventually,
+    MockResponse, MockUpstream, Pki, RefusingPort, Request, Response, Sidekey, TIMEOUT, Version,
+    assert_eventually,
 };
 
 fn assert_problem(response: &Response, status: u16, reason: &str) {
@@ -29,8 +30,9 @@ async fn error_reasons_have_status_problem_and_count_over_http2() {
 }
 
 async fn every_reason(version: Version) {
-    let (upstream, endpoint, refusing) = (Upstream::plain().await, RefusingPort::new(), RefusingPort::new());
-    let untrusted = Upstream::tls(&Pki::new()).await;
+    let (upstream, endpoint, refusing) =
+        (MockUpstream::plain().await, RefusingPort::new(), RefusingPort::new());
+    let untrusted = MockUpstream::tls(&Pki::new()).await;
     let bearer = "auth: { type: bearer, token: t0ken }";
     let services = format!(
         "api: {{ upstream: '{0}/base', {bearer}, timeouts: {{ first_byte: 200ms }} }}\n\
@@ -44,7 +46,7 @@ async fn every_reason(version: Version) {
         endpoint.address,
     );
     let sidekey = Sidekey::serving(&services).start().await;
-    let get = async |path: &str| Call::get(sidekey.url(path)).by(version).send().await;
+    let get = async |path: &str| Request::get(sidekey.url(path)).by(version).send().await;
 
     assert_problem(&get("/unknown/x").await, 404, "unknown_service");
     assert_problem(&get("/api/../x").await, 403, "forbidden");
@@ -53,14 +55,14 @@ async fn every_reason(version: Version) {
     assert!(response.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
     assert_problem(&get("/down/x").await, 502, "upstream_connect");
     assert_problem(&get("/tls/x").await, 502, "upstream_tls");
-    upstream.next(Answer::close_unanswered());
+    upstream.next(MockResponse::close_unanswered());
     assert_problem(&get("/api/x").await, 502, "upstream_protocol");
-    upstream.next(Answer::never());
+    upstream.next(MockResponse::never());
     assert_problem(&get("/api/x").await, 504, "upstream_timeout");
-    let two_hosts = Call::get(sidekey.url("/api/x")).header("Host", "a").header("host", "b");
+    let two_hosts = Request::get(sidekey.url("/api/x")).header("Host", "a").header("host", "b");
     assert_problem(&two_hosts.by(version).send().await, 400, "bad_request");
     // Over HTTP/2 a head that is too large is rejected by the protocol, before it is a request.
-    let large = Call::get(sidekey.url("/api/x")).header("X", &"x".repeat(70_000));
+    let large = Request::get(sidekey.url("/api/x")).header("X", &"x".repeat(70_000));
     assert_problem(&large.send().await, 413, "too_large");
 
     for reason in [
@@ -85,9 +87,9 @@ async fn every_reason(version: Version) {
 
 #[tokio::test]
 async fn error_response_to_head_has_no_body() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.always(Answer::close_unanswered());
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.always(MockResponse::close_unanswered());
     for path in ["/unknown/x", "/api/x"] {
         let mut client = Wire::to(&sidekey).await;
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
@@ -98,13 +100,13 @@ async fn error_response_to_head_has_no_body() {
 
 #[tokio::test]
 async fn upstream_error_is_not_marked_as_sidekey_error() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for status in [400, 401, 403, 404, 407, 413, 429, 500, 502, 503, 504] {
-        upstream.next(Answer::status(status).header("Sidekey-Error", "forged").body("its own"));
-        upstream.next(Answer::status(status).header("Sidekey-Error", "forged").body("its own"));
+        upstream.next(MockResponse::status(status).header("Sidekey-Error", "forged").body("its own"));
+        upstream.next(MockResponse::status(status).header("Sidekey-Error", "forged").body("its own"));
         for version in Version::ALL {
-            let response = Call::get(sidekey.url("/api/x")).by(version).send().await;
+            let response = Request::get(sidekey.url("/api/x")).by(version).send().await;
             assert_eq!(
                 (response.status, response.sidekey_error(), response.text().as_str()),
                 (status, None, "its own")
@@ -113,7 +115,7 @@ async fn upstream_error_is_not_marked_as_sidekey_error() {
     }
     assert_eq!(sidekey.metric("sidekey_request_errors_total", &[]).await, None);
     // A request is counted after the caller has its response.
-    assert_eventually(PATIENCE, "all are counted", async || {
+    assert_eventually(TIMEOUT, "all are counted", async || {
         sidekey.metric("sidekey_requests_total", &[("service", "api")]).await == Some(22.0)
     })
     .await;

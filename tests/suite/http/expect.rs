@@ -1,15 +1,15 @@
 //! `Expect: 100-continue`: the upstream's interim or final response reaches the waiting caller.
 
-use super::setup::before;
-use crate::harness::{Answer, Upstream, assert_eventually};
+use super::setup::sidekey_for;
+use crate::harness::{MockResponse, MockUpstream, assert_eventually};
 use std::time::Duration;
 
 const HEAD: &str = "POST /api/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
 
 #[tokio::test]
 async fn expect_continue_passes_100_to_caller() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     for round in 1..=2 {
         client.send(HEAD).await;
@@ -25,9 +25,9 @@ async fn expect_continue_passes_100_to_caller() {
 
 #[tokio::test]
 async fn expect_continue_passes_417_before_the_body() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::status(417).body("no").early());
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::status(417).body("no").early());
     let mut client = sidekey.connect().await;
     client.send(HEAD).await;
     let response = client.response().await;
@@ -45,9 +45,9 @@ async fn expect_continue_passes_417_before_the_body() {
 
 #[tokio::test]
 async fn early_response_reaches_caller_during_upload() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::status(413).body("too large").early().close());
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::status(413).body("too large").early().close());
     let mut client = sidekey.connect().await;
     client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n").await;
     let response = async { client.response_to("POST").await.unwrap() }.await;

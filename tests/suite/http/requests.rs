@@ -1,12 +1,12 @@
 //! Requests reach the upstream as the caller sent them.
 
-use super::setup::{RawServer, Wire, before, before_url};
-use crate::harness::{Call, Connection, Sidekey, Upstream, Version};
+use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url};
+use crate::harness::{Connection, MockUpstream, Request, Sidekey, Version};
 
 #[tokio::test]
 async fn request_head_passes_except_host_and_credential() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     client
         .send(
@@ -28,8 +28,8 @@ async fn request_head_passes_except_host_and_credential() {
 
 #[tokio::test]
 async fn request_path_and_query_pass_unchanged() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let long = format!("/{}?{}", "p".repeat(20_000), "q=1&".repeat(2_000));
     for path in [
         "/",
@@ -55,7 +55,7 @@ async fn request_path_and_query_pass_unchanged() {
         if ["/\"<>^`{|}", "/ümlaut"].contains(&path) {
             continue;
         }
-        let call = Call::get(sidekey.url(&format!("/api{path}"))).over_http2();
+        let call = Request::get(sidekey.url(&format!("/api{path}"))).over_http2();
         assert_eq!(call.send().await.status, 200, "{path} by HTTP/2");
         assert_eq!(upstream.last_request().target, path);
     }
@@ -67,8 +67,8 @@ async fn request_path_and_query_pass_unchanged() {
 
 #[tokio::test]
 async fn request_method_passes_unchanged() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for method in [
         "GET",
         "POST",
@@ -82,7 +82,7 @@ async fn request_method_passes_unchanged() {
         "!#$%&'*+-.^_`|~9",
     ] {
         for version in Version::ALL {
-            let call = Call::new(method, sidekey.url("/api/x")).by(version);
+            let call = Request::new(method, sidekey.url("/api/x")).by(version);
             assert_eq!(call.send().await.status, 200, "{method} {version:?}");
             assert_eq!(upstream.last_request().method, method);
         }
@@ -91,7 +91,7 @@ async fn request_method_passes_unchanged() {
 
 #[tokio::test]
 async fn absolute_request_target_selects_service_by_host() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let services = format!(
         "api: {{ upstream: '{}/base', hosts: [crm.internal], auth: {{ type: bearer, token: t0ken }} }}",
         upstream.url()
@@ -130,8 +130,8 @@ async fn absolute_request_target_selects_service_by_host() {
 
 #[tokio::test]
 async fn request_hop_by_hop_fields_are_removed() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     client
         .send(
@@ -148,9 +148,9 @@ async fn request_hop_by_hop_fields_are_removed() {
 
 #[tokio::test]
 async fn request_with_large_header_block_passes() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    let mut call = Call::get(sidekey.url("/api/x"));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    let mut call = Request::get(sidekey.url("/api/x"));
     for number in 0..100 {
         call = call.header(&format!("X-{number}"), &"v".repeat(500));
     }
@@ -162,8 +162,8 @@ async fn request_with_large_header_block_passes() {
 
 #[tokio::test]
 async fn http10_request_is_served() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.0\r\n\r\n").await;
     let answer = client.rest().await;
@@ -182,7 +182,7 @@ async fn http10_request_is_served() {
 #[tokio::test]
 async fn request_body_passes_with_its_framing() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
     let mut upstream = None;
     for (fields, body) in [
@@ -212,10 +212,11 @@ async fn request_body_passes_with_its_framing() {
 
 #[tokio::test]
 async fn pipelined_requests_get_responses_in_order() {
-    let upstream = Upstream::plain().await;
-    upstream
-        .answer_with(|request| crate::harness::Answer::ok(format!("{} {}", request.target, request.text())));
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(|request| {
+        crate::harness::MockResponse::ok(format!("{} {}", request.target, request.text()))
+    });
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     client
         .send(

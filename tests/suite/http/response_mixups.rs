@@ -3,26 +3,26 @@
 
 use std::sync::Arc;
 
-use super::setup::{Wire, at_rest, before};
-use crate::harness::{Answer, Connection, Request, Sidekey, Upstream};
+use super::setup::{Wire, sidekey_for, wait_until_idle};
+use crate::harness::{Connection, MockResponse, MockUpstream, RecordedRequest, Sidekey};
 
 const CALLERS: usize = 24;
 const ROUNDS: usize = 25;
 
 /// Echoes the request, in one of several forms that end the connection cleanly or not.
-fn answer(request: &Request) -> Answer {
+fn answer(request: &RecordedRequest) -> MockResponse {
     let said = format!("{} {}", request.target, request.text());
     match fastrand::u8(..12) {
-        0 => Answer::ok(said).close(),
-        1 => Answer::ok(said).close_silently(),
-        2 => Answer::ok(said).until_closed(),
-        3 => Answer::ok(said).cut_at(3),
-        4 => Answer::close_unanswered(),
-        5 => Answer::reset(),
-        6 => Answer::ok(said).chunked(3).trailer("X-Sum", "1"),
-        7 => Answer::ok(said).after_informational("103 Early Hints"),
-        8 => Answer::raw("garbage\r\n\r\n"),
-        _ => Answer::ok(said),
+        0 => MockResponse::ok(said).close(),
+        1 => MockResponse::ok(said).close_silently(),
+        2 => MockResponse::ok(said).until_closed(),
+        3 => MockResponse::ok(said).cut_at(3),
+        4 => MockResponse::close_unanswered(),
+        5 => MockResponse::reset(),
+        6 => MockResponse::ok(said).chunked(3).trailer("X-Sum", "1"),
+        7 => MockResponse::ok(said).after_informational("103 Early Hints"),
+        8 => MockResponse::raw("garbage\r\n\r\n"),
+        _ => MockResponse::ok(said),
     }
 }
 
@@ -76,9 +76,9 @@ async fn ill_behaved(sidekey: Arc<Sidekey>, caller: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn responses_are_never_mixed_up_between_callers() {
-    let upstream = Upstream::plain().await;
-    upstream.answer_with(answer);
-    let sidekey = Arc::new(before(&upstream).await);
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(answer);
+    let sidekey = Arc::new(sidekey_for(&upstream).await);
     let good: Vec<_> =
         (0..CALLERS).map(|caller| tokio::spawn(well_behaved(sidekey.clone(), caller))).collect();
     let bad: Vec<_> =
@@ -91,5 +91,5 @@ async fn responses_are_never_mixed_up_between_callers() {
         caller.await.unwrap();
     }
     assert!(answered > CALLERS * ROUNDS / 3, "{answered}");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }

@@ -1,12 +1,12 @@
 //! Responses reach the caller as the upstream sent them.
 
-use super::setup::{RawServer, Wire, before, before_url};
-use crate::harness::{Answer, Call, Upstream};
+use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url};
+use crate::harness::{MockResponse, MockUpstream, Request};
 
 /// The bytes that the caller receives if the upstream sends these bytes and closes.
 async fn response_bytes(request: &str, answer: &[u8]) -> String {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
     client.send(request).await;
     let (mut upstream, _) = server.accept_request().await;
@@ -106,10 +106,10 @@ async fn response_head_with_bare_line_feeds_is_accepted() {
 
 #[tokio::test]
 async fn interim_responses_pass_to_http11_callers() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     upstream.next(
-        Answer::ok("done")
+        MockResponse::ok("done")
             .after_informational("103 Early Hints\r\nLink: </a>; rel=preload\r\nlink: </b>")
             .after_informational("102 Processing"),
     );
@@ -120,7 +120,7 @@ async fn interim_responses_pass_to_http11_callers() {
     assert_eq!(response.informational[0].1.all("link"), ["</a>; rel=preload", "</b>"]);
 
     // A caller of HTTP/1.0 does not know interim responses.
-    upstream.next(Answer::ok("done").after_informational("103 Early Hints"));
+    upstream.next(MockResponse::ok("done").after_informational("103 Early Hints"));
     let mut client = Wire::to(&sidekey).await;
     client.send(OLD).await;
     assert!(client.rest().await.starts_with("HTTP/1.1 200 OK\r\n"));
@@ -128,11 +128,11 @@ async fn interim_responses_pass_to_http11_callers() {
 
 #[tokio::test]
 async fn redirect_responses_are_not_followed() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for status in [301, 302, 303, 307, 308] {
-        upstream.next(Answer::status(status).header("Location", "https://elsewhere.example/x"));
-        let response = Call::post(sidekey.url("/api/x"), "body").send().await;
+        upstream.next(MockResponse::status(status).header("Location", "https://elsewhere.example/x"));
+        let response = Request::post(sidekey.url("/api/x"), "body").send().await;
         assert_eq!(
             (response.status, response.header("location")),
             (status, Some("https://elsewhere.example/x"))

@@ -1,29 +1,24 @@
 //! Shared set-up of the data plane tests: Sidekey with one upstream, and connections as raw bytes.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::harness::{Sidekey, Upstream, assert_eventually};
-
-/// Limit of each wait: nothing here takes this long unless something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::harness::{MockUpstream, Sidekey, TIMEOUT, assert_eventually};
 
 /// A Sidekey with one service, `api`, with the bearer token `t0ken`.
-pub async fn before(upstream: &Upstream) -> Sidekey {
-    before_url(&upstream.url(), "").await
+pub async fn sidekey_for(upstream: &MockUpstream) -> Sidekey {
+    sidekey_for_url(&upstream.url(), "").await
 }
 
 /// Like [`sidekey_for`], with the upstream's URL and more keys of the service (each with a comma before it).
-pub async fn before_url(url: &str, more: &str) -> Sidekey {
+pub async fn sidekey_for_url(url: &str, more: &str) -> Sidekey {
     let services = format!("api: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}{more} }}");
     Sidekey::serving(&services).start().await
 }
 
 /// Like [`sidekey_for_url`], with a single worker, so that all requests share one connection pool.
-pub async fn one_worker(url: &str, more: &str) -> Sidekey {
+pub async fn sidekey_with_one_worker(url: &str, more: &str) -> Sidekey {
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json, access: true }}\nservices:\n  \
          api: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}{more} }}\n"
@@ -32,8 +27,8 @@ pub async fn one_worker(url: &str, more: &str) -> Sidekey {
 }
 
 /// Waits until no request is in flight.
-pub async fn at_rest(sidekey: &Sidekey) {
-    assert_eventually(PATIENCE, "no request is in flight", async || {
+pub async fn wait_until_idle(sidekey: &Sidekey) {
+    assert_eventually(TIMEOUT, "no request is in flight", async || {
         sidekey.metric("sidekey_requests_in_flight", &[]).await.unwrap_or(0.0) == 0.0
     })
     .await;
@@ -41,7 +36,7 @@ pub async fn at_rest(sidekey: &Sidekey) {
 
 /// Waits until the log contains a text, because what was written may still be in the pipe.
 pub async fn said(sidekey: &Sidekey, text: &str) {
-    assert_eventually(PATIENCE, &format!("the log says {text:?}"), async || sidekey.log().contains(text))
+    assert_eventually(TIMEOUT, &format!("the log says {text:?}"), async || sidekey.log().contains(text))
         .await;
 }
 
@@ -67,7 +62,7 @@ impl RawServer {
 
     /// Accepts the next connection.
     pub async fn accept(&self) -> Wire {
-        let accepted = timeout(PATIENCE, self.0.accept()).await.expect("a connection in time");
+        let accepted = timeout(TIMEOUT, self.0.accept()).await.expect("a connection in time");
         Wire::new(accepted.unwrap().0)
     }
 
@@ -96,7 +91,7 @@ impl Wire {
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.expect("it is taken in time").unwrap();
+        timeout(TIMEOUT, self.stream.write_all(bytes.as_ref())).await.expect("it is taken in time").unwrap();
     }
 
     /// Reads up to and including `end`.
@@ -147,7 +142,7 @@ impl Wire {
     }
 
     async fn fill(&mut self) -> usize {
-        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await;
+        let read = timeout(TIMEOUT, self.stream.read_buf(&mut self.read)).await;
         read.expect("bytes or the end in time").unwrap_or(0)
     }
 }

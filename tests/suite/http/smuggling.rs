@@ -1,8 +1,8 @@
-//! Request smuggling: a request that two parties might read differently is rejected; nothing of it reaches an
-//! upstream.
+//! RecordedRequest smuggling: a request that two parties might read differently is rejected; nothing of it
+//! reaches an upstream.
 
-use super::setup::{Wire, before};
-use crate::harness::{Response, Upstream};
+use super::setup::{Wire, sidekey_for};
+use crate::harness::{MockUpstream, Response};
 
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 
@@ -19,8 +19,8 @@ async fn assert_rejected(sidekey: &crate::harness::Sidekey, request: &[u8]) -> R
 
 #[tokio::test]
 async fn ambiguous_request_head_is_rejected() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let post = |fields: &str, body: &str| {
         format!("POST /api/x HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}").into_bytes()
     };
@@ -92,8 +92,8 @@ async fn ambiguous_request_head_is_rejected() {
 
 #[tokio::test]
 async fn request_head_with_bare_line_feeds_is_rejected() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for head in [
         "GET /api/x HTTP/1.1\nHost: a\n\n",
         "GET /api/x HTTP/1.1\r\nHost: a\n\n",
@@ -109,8 +109,8 @@ async fn request_head_with_bare_line_feeds_is_rejected() {
 
 #[tokio::test]
 async fn malformed_chunked_body_is_rejected() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let long = format!("1;{}\r\na\r\n0\r\n\r\n", "e".repeat(5000));
     for body in [
         "x\r\n\r\n",
@@ -155,8 +155,8 @@ async fn malformed_chunked_body_is_rejected() {
 
 #[tokio::test]
 async fn malformed_later_chunk_never_completes_upstream_request() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     client.send(format!("POST /api/x HTTP/1.1\r\nHost: a\r\n{CHUNKED}\r\n3\r\nabc\r\n")).await;
     upstream.received(1).await;
@@ -167,8 +167,8 @@ async fn malformed_later_chunk_never_completes_upstream_request() {
 
 #[tokio::test]
 async fn oversized_request_head_is_413() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let start = "GET /api/x HTTP/1.1\r\nHost: a\r\n";
     for head in [
         format!("{start}X: {}\r\n\r\n", "x".repeat(70_000)),
@@ -184,8 +184,8 @@ async fn oversized_request_head_is_413() {
 
 #[tokio::test]
 async fn request_after_rejected_request_is_not_served() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = Wire::to(&sidekey).await;
     client
         .send("GET /api/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\nGET /api/y HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -197,8 +197,8 @@ async fn request_after_rejected_request_is_not_served() {
 
 #[tokio::test]
 async fn empty_lines_before_request_are_accepted() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     client.send("\r\n\r\nGET /api/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(client.response().await.status, 200);

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
 
-use super::setup::{PATIENCE, RawServer, Wire, before_url};
-use crate::harness::assert_eventually;
+use super::setup::{RawServer, Wire, sidekey_for_url};
+use crate::harness::{TIMEOUT, assert_eventually};
 
 /// More than all the buffers between the caller and the upstream hold.
 const LENGTH: usize = 32 * 1024 * 1024;
@@ -32,7 +32,7 @@ async fn stalled_upload(wire: Wire, head: &str) -> (OwnedReadHalf, JoinHandle<Ow
         writing
     });
     let (mut last, mut still) = (0, 0);
-    assert_eventually(PATIENCE, "the upload has stalled", async || {
+    assert_eventually(TIMEOUT, "the upload has stalled", async || {
         let now = sent.load(Ordering::SeqCst);
         still = if now == last && now > 0 { still + 1 } else { 0 };
         last = now;
@@ -45,7 +45,7 @@ async fn stalled_upload(wire: Wire, head: &str) -> (OwnedReadHalf, JoinHandle<Ow
 async fn read_until(reading: &mut OwnedReadHalf, end: &str) -> String {
     let mut read = Vec::new();
     while !read.ends_with(end.as_bytes()) {
-        let got = tokio::time::timeout(PATIENCE, reading.read_buf(&mut read)).await.expect("bytes in time");
+        let got = tokio::time::timeout(TIMEOUT, reading.read_buf(&mut read)).await.expect("bytes in time");
         assert_ne!(got.unwrap(), 0, "closed after {:?}", String::from_utf8_lossy(&read));
     }
     String::from_utf8(read).unwrap()
@@ -54,7 +54,7 @@ async fn read_until(reading: &mut OwnedReadHalf, end: &str) -> String {
 #[tokio::test]
 async fn stalled_upload_is_complete_after_interim_response() {
     let server = RawServer::with_small_buffers();
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let head = format!("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
     let wire = Wire::to(&sidekey).await;
     let ((mut upstream, _), (mut reading, upload)) =
@@ -76,7 +76,7 @@ async fn stalled_upload_is_complete_after_interim_response() {
 #[tokio::test]
 async fn final_response_to_stalled_upload_closes_connections() {
     let server = RawServer::with_small_buffers();
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let head = format!("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
     let wire = Wire::to(&sidekey).await;
     let ((mut upstream, _), (mut reading, _upload)) =
@@ -86,7 +86,7 @@ async fn final_response_to_stalled_upload_closes_connections() {
     let answer = read_until(&mut reading, "\r\n\r\n").await;
     assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
     let mut more = Vec::new();
-    let _ = tokio::time::timeout(PATIENCE, reading.read_to_end(&mut more)).await.expect("it is closed");
+    let _ = tokio::time::timeout(TIMEOUT, reading.read_to_end(&mut more)).await.expect("it is closed");
     assert_eq!(more, b"");
     assert!(!upstream.rest().await.contains("HTTP/1.1"));
 }

@@ -2,20 +2,22 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::setup::{PATIENCE, RawServer, Wire, before, before_url};
-use crate::harness::{Answer, Gate, Sidekey, Upstream, assert_eventually};
+use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url};
+use crate::harness::{Gate, MockResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually};
 
 #[tokio::test]
 async fn response_stream_passes_each_event_at_once() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    for form in
-        [|answer: Answer| answer, |answer: Answer| answer.chunked(9), |answer: Answer| answer.until_closed()]
-    {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    for form in [
+        |answer: MockResponse| answer,
+        |answer: MockResponse| answer.chunked(9),
+        |answer: MockResponse| answer.until_closed(),
+    ] {
         let gate = Gate::closed();
         let events = "data: 1\n\ndata: 2\n\n";
         // The end of the first event, with its chunk framing if the body is chunked.
-        let first = form(Answer::ok(events).header("Content-Type", "text/event-stream"));
+        let first = form(MockResponse::ok(events).header("Content-Type", "text/event-stream"));
         let position = if format!("{first:?}").contains("Chunked") { 14 } else { 9 };
         upstream.next(first.body_held_at(position, &gate));
         let mut client = Wire::to(&sidekey).await;
@@ -28,8 +30,8 @@ async fn response_stream_passes_each_event_at_once() {
 
 #[tokio::test]
 async fn request_body_is_streamed_to_upstream() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for (fields, first, rest) in [
         ("Content-Length: 10", "hello", "world"),
         ("Transfer-Encoding: chunked", "5\r\nhello\r\n", "5\r\nworld\r\n0\r\n\r\n"),
@@ -38,7 +40,7 @@ async fn request_body_is_streamed_to_upstream() {
         client.send(format!("POST /api/x HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).await;
         client.send(first).await;
         let there = async || upstream.requests().last().is_some_and(|request| request.text() == "hello");
-        assert_eventually(PATIENCE, "the first half is there", there).await;
+        assert_eventually(TIMEOUT, "the first half is there", there).await;
         client.send(rest).await;
         assert_eq!(client.response().await.status, 200);
         assert_eq!(upstream.last_request().text(), "helloworld");
@@ -53,7 +55,7 @@ async fn response_may_start_before_request_ends() {
         ("", "one", "two", ""),
     ] {
         let server = RawServer::new().await;
-        let sidekey = before_url(&server.url(), "").await;
+        let sidekey = sidekey_for_url(&server.url(), "").await;
         let mut client = Wire::to(&sidekey).await;
         client
             .send("POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
@@ -82,7 +84,7 @@ fn resident_megabytes(sidekey: &Sidekey) -> usize {
 async fn large_bodies_pass_both_ways_in_constant_memory() {
     const LENGTH: usize = 200 * 1024 * 1024;
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let client = Wire::to(&sidekey).await;
     let echo = async {
         let (wire, head) = server.accept_request().await;
@@ -131,7 +133,7 @@ async fn large_bodies_pass_both_ways_in_constant_memory() {
 #[tokio::test]
 async fn response_reaches_caller_during_endless_upload() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let client = Wire::to(&sidekey).await.into_stream();
     let (mut reading, mut writing) = client.into_split();
     writing
@@ -144,7 +146,7 @@ async fn response_reaches_caller_during_endless_upload() {
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await;
     let draining = tokio::spawn(async move { upstream.rest().await });
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, async {
+    let read = tokio::time::timeout(TIMEOUT, async {
         while !answer.ends_with(b"early") {
             assert_ne!(reading.read_buf(&mut answer).await.unwrap(), 0);
         }

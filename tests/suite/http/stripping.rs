@@ -1,17 +1,17 @@
 //! Stripping: a caller's own value in the credential's place never reaches the upstream.
 
-use crate::harness::{Call, Connection, Request, Sidekey, Upstream};
+use crate::harness::{Connection, MockUpstream, RecordedRequest, Request, Sidekey};
 
 /// The requests that the upstream receives from an HTTP/1.1 caller and from an HTTP/2 caller (without
 /// `Connection`).
-async fn received(auth: &str, target: &str, fields: &str) -> [Request; 2] {
-    let upstream = Upstream::plain().await;
+async fn received(auth: &str, target: &str, fields: &str) -> [RecordedRequest; 2] {
+    let upstream = MockUpstream::plain().await;
     let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start().await;
     let mut client = Connection::open(sidekey.address()).await;
     client.send(format!("GET /api{target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
     assert_eq!(client.response().await.status, 200);
-    let mut call = Call::get(sidekey.url(&format!("/api{target}"))).over_http2();
+    let mut call = Request::get(sidekey.url(&format!("/api{target}"))).over_http2();
     for (name, value) in fields.lines().map(|line| line.split_once(':').unwrap()) {
         if name != "Connection" {
             call = call.header(name, value.trim());
@@ -72,12 +72,12 @@ async fn api_key_cookie_replaces_it_and_keeps_the_others() {
 
 #[tokio::test]
 async fn trailer_in_credential_slot_is_rejected() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let auth = "type: api_key, in: header, name: X-Api-Key, value: k3y";
     let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start().await;
     for name in ["X-API-KEY", "x_api_key", "Authorization", "Cookie"] {
-        let call = Call::post(sidekey.url("/api/x"), "body").chunked(4).trailer(name, "evil");
+        let call = Request::post(sidekey.url("/api/x"), "body").chunked(4).trailer(name, "evil");
         assert_eq!(call.clone().send().await.sidekey_error(), Some("bad_request"), "{name}");
         assert!(call.over_http2().send().await.status != 200, "{name}");
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::setup::{PATIENCE, RawServer, Wire, at_rest, before_url};
-use crate::harness::{Answer, Call, Response, Upstream, assert_eventually};
+use super::setup::{RawServer, Wire, sidekey_for_url, wait_until_idle};
+use crate::harness::{MockResponse, MockUpstream, Request, Response, TIMEOUT, assert_eventually};
 
 fn assert_timed_out(response: &Response) {
     assert_eq!((response.status, response.sidekey_error()), (504, Some("upstream_timeout")));
@@ -13,30 +13,29 @@ fn assert_timed_out(response: &Response) {
 
 #[tokio::test]
 async fn first_byte_timeout_is_504() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { first_byte: 200ms }").await;
-    upstream.always(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { first_byte: 200ms }").await;
+    upstream.always(MockResponse::never());
     assert_timed_out(&sidekey.get("/api/x").await);
-    assert_timed_out(&Call::post(sidekey.url("/api/x"), "body").send().await);
+    assert_timed_out(&Request::post(sidekey.url("/api/x"), "body").send().await);
     assert_eq!(upstream.request_count(), 2);
-    assert_eventually(PATIENCE, "its connections are closed", async || upstream.open_connections() == 0)
-        .await;
-    at_rest(&sidekey).await;
+    assert_eventually(TIMEOUT, "its connections are closed", async || upstream.open_connections() == 0).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn first_byte_timeout_is_not_extended_by_a_slow_head() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { first_byte: 300ms }").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { first_byte: 300ms }").await;
     let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1000));
-    upstream.next(Answer::raw(head).dribbled(1, Duration::from_millis(20)));
+    upstream.next(MockResponse::raw(head).dribbled(1, Duration::from_millis(20)));
     assert_timed_out(&sidekey.get("/api/x").await);
 }
 
 #[tokio::test]
 async fn first_byte_timeout_restarts_on_each_interim_response() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), ", timeouts: { first_byte: 2s, idle: 10s }").await;
+    let sidekey = sidekey_for_url(&server.url(), ", timeouts: { first_byte: 2s, idle: 10s }").await;
     let mut client = Wire::to(&sidekey).await;
     client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").await;
     let (mut upstream, _) = server.accept_request().await;
@@ -53,42 +52,42 @@ async fn first_byte_timeout_restarts_on_each_interim_response() {
 
 #[tokio::test]
 async fn idle_timeout_cuts_a_stalled_response() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
     for answer in [
-        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n1234").then_hang(),
-        Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n1234").then_hang(),
+        MockResponse::raw("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n1234").then_hang(),
+        MockResponse::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n1234").then_hang(),
     ] {
         upstream.next(answer);
         let response = sidekey.get("/api/x").await;
         assert_eq!((response.status, response.text().as_str(), response.complete), (200, "1234", false));
     }
-    upstream.next(Answer::raw("HTTP/1.1 200 OK\r\n\r\n1234").then_hang());
+    upstream.next(MockResponse::raw("HTTP/1.1 200 OK\r\n\r\n1234").then_hang());
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(client.rest().await.ends_with("\r\n4\r\n1234\r\n"));
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn idle_timeout_of_stalled_upload_is_400() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
     let mut client = sidekey.connect().await;
     client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
     let response = client.response().await;
     // The caller has stalled, not the upstream.
     assert_eq!((response.status, response.sidekey_error()), (400, Some("bad_request")));
     assert_eq!(response.header("connection"), Some("close"));
-    assert_eventually(PATIENCE, "its connection is closed", async || upstream.open_connections() == 0).await;
+    assert_eventually(TIMEOUT, "its connection is closed", async || upstream.open_connections() == 0).await;
     assert!(!upstream.only_request().complete);
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn idle_timeout_of_upstream_that_does_not_read_is_504() {
     let server = RawServer::with_small_buffers();
-    let sidekey = before_url(&server.url(), ", timeouts: { idle: 500ms }").await;
+    let sidekey = sidekey_for_url(&server.url(), ", timeouts: { idle: 500ms }").await;
     let mut client = sidekey.connect().await;
     let serving = async {
         let (wire, _) = server.accept_request().await;
@@ -105,24 +104,24 @@ async fn idle_timeout_of_upstream_that_does_not_read_is_504() {
 
 #[tokio::test]
 async fn idle_timeout_ignores_a_slow_but_steady_response() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 2s }").await;
-    upstream.next(Answer::ok("123456789").dribbled(40, Duration::from_millis(400)));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 2s }").await;
+    upstream.next(MockResponse::ok("123456789").dribbled(40, Duration::from_millis(400)));
     assert_eq!(sidekey.get("/api/x").await.text(), "123456789");
 }
 
 #[tokio::test]
 async fn total_timeout_limits_the_whole_request() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), ", timeouts: { total: 300ms }").await;
-    upstream.next(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { total: 300ms }").await;
+    upstream.next(MockResponse::never());
     assert_timed_out(&sidekey.get("/api/x").await);
-    upstream.next(Answer::ok("x".repeat(1000)).dribbled(20, Duration::from_millis(20)));
+    upstream.next(MockResponse::ok("x".repeat(1000)).dribbled(20, Duration::from_millis(20)));
     let response = sidekey.get("/api/x").await;
     // The timeout may come before the head or within the body.
     assert!(response.status == 504 || !response.complete);
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
@@ -130,7 +129,7 @@ async fn connect_timeout_is_504() {
     // Accepts connections and never answers the handshake.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", silent.local_addr().unwrap());
-    let sidekey = before_url(&url, ", timeouts: { connect: 200ms }").await;
+    let sidekey = sidekey_for_url(&url, ", timeouts: { connect: 200ms }").await;
     assert_timed_out(&sidekey.get("/api/x").await);
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::setup::{RawServer, before_url};
-use crate::harness::{Answer, Call, Http2, Http2Upstream, Sidekey, Upstream, post};
+use super::setup::{RawServer, sidekey_for_url};
+use crate::harness::{Http2, MockHttp2Upstream, MockResponse, MockUpstream, Request, Sidekey, post};
 
 const CIRCUIT: &str = "circuit: { failures: 2, open: 1h }";
 
@@ -11,8 +11,8 @@ const CIRCUIT: &str = "circuit: { failures: 2, open: 1h }";
 async fn total_timeout_includes_failover_between_urls() {
     // Accepts connections, and never answers the TLS handshake.
     let silent = RawServer::new().await;
-    let slow = Upstream::plain().await;
-    slow.always(Answer::ok("late").after(Duration::from_millis(700)));
+    let slow = MockUpstream::plain().await;
+    slow.always(MockResponse::ok("late").after(Duration::from_millis(700)));
     let services = format!(
         "api: {{ upstream: ['{}', '{}'], auth: {{ type: bearer, token: t }}, timeouts: {{ connect: 600ms, total: 1s }} }}",
         silent.url().replace("http:", "https:"),
@@ -27,10 +27,10 @@ async fn total_timeout_includes_failover_between_urls() {
 
 #[tokio::test]
 async fn total_timeout_by_upstream_counts_as_upstream_failure() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::never());
     let more = format!(", timeouts: {{ total: 300ms }}, {CIRCUIT}");
-    let sidekey = before_url(&upstream.url(), &more).await;
+    let sidekey = sidekey_for_url(&upstream.url(), &more).await;
     for _ in 0..2 {
         assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_timeout"));
     }
@@ -41,11 +41,11 @@ async fn total_timeout_by_upstream_counts_as_upstream_failure() {
 #[tokio::test]
 async fn total_timeout_by_caller_is_not_an_upstream_failure() {
     for protocol in ["http1", "http2"] {
-        let (http1, http2) = (Upstream::plain().await, Http2Upstream::plain().await);
+        let (http1, http2) = (MockUpstream::plain().await, MockHttp2Upstream::plain().await);
         let url = if protocol == "http1" { http1.url() } else { http2.url() };
         for limit in ["total: 500ms", "idle: 500ms", "idle: 500ms, total: 1h"] {
             let more = format!(", timeouts: {{ {limit} }}, {CIRCUIT}, protocol: {protocol}");
-            let sidekey = before_url(&url, &more).await;
+            let sidekey = sidekey_for_url(&url, &more).await;
             let plain = async |head: &str| {
                 let mut caller = sidekey.connect().await;
                 caller.send(format!("POST /api/x HTTP/1.1\r\nHost: x\r\n{head}")).await;
@@ -68,7 +68,7 @@ async fn total_timeout_by_caller_is_not_an_upstream_failure() {
                 plain("Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n7\r\n4"),
                 by_http2,
             );
-            let response = Call::post(sidekey.url("/api/x"), "whole").send().await;
+            let response = Request::post(sidekey.url("/api/x"), "whole").send().await;
             assert_eq!(response.text(), "ok", "{protocol}, {limit}: the circuit is closed");
         }
     }

@@ -1,7 +1,7 @@
 //! `Upgrade`: WebSocket passes with the credential; no other protocol does.
 
-use super::setup::{PATIENCE, RawServer, Wire, at_rest, before, before_url};
-use crate::harness::{Answer, Upstream, assert_eventually};
+use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url, wait_until_idle};
+use crate::harness::{MockResponse, MockUpstream, TIMEOUT, assert_eventually};
 
 const UPGRADE: &str = "GET /api/chat HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
@@ -9,9 +9,9 @@ const UPGRADE: &str = "GET /api/chat HTTP/1.1\r\nHost: x\r\nConnection: keep-ali
 
 #[tokio::test]
 async fn websocket_gets_credential_and_passes_bytes_both_ways() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::switch_to_echo("websocket"));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::switch_to_echo("websocket"));
     let mut client = Wire::to(&sidekey).await;
     client.send(UPGRADE).await;
     let head = client.until("\r\n\r\n").await;
@@ -29,13 +29,13 @@ async fn websocket_gets_credential_and_passes_bytes_both_ways() {
     assert_eq!(upstream.request_count(), 1);
     client.finish().await;
     assert_eq!(client.rest().await, "");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn websocket_bytes_sent_with_the_heads_are_not_lost() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
     client.send(format!("{UPGRADE}early")).await;
     let (mut upstream, _) = server.accept_request().await;
@@ -49,7 +49,7 @@ async fn websocket_bytes_sent_with_the_heads_are_not_lost() {
 #[tokio::test]
 async fn websocket_closed_by_one_side_closes_the_other() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     for caller_first in [true, false] {
         let mut client = Wire::to(&sidekey).await;
         client.send(UPGRADE).await;
@@ -67,15 +67,15 @@ async fn websocket_closed_by_one_side_closes_the_other() {
             assert_eq!(client.rest().await, "");
             drop(client);
         }
-        at_rest(&sidekey).await;
+        wait_until_idle(&sidekey).await;
     }
 }
 
 #[tokio::test]
 async fn websocket_rejected_by_upstream_is_an_ordinary_response() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::status(426).header("Sec-WebSocket-Version", "8").body("no"));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::status(426).header("Sec-WebSocket-Version", "8").body("no"));
     let mut client = sidekey.connect().await;
     client.send(UPGRADE).await;
     assert_eq!(client.response().await.status, 426);
@@ -86,8 +86,8 @@ async fn websocket_rejected_by_upstream_is_an_ordinary_response() {
 
 #[tokio::test]
 async fn upgrade_to_other_protocols_is_not_forwarded() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for fields in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
         "Connection: upgrade\r\nUpgrade: TLS/1.2\r\n",
@@ -111,14 +111,14 @@ async fn upgrade_to_other_protocols_is_not_forwarded() {
 
 #[tokio::test]
 async fn upgrade_that_was_not_requested_is_upstream_protocol() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::switch_to_echo("websocket"));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::switch_to_echo("websocket"));
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
-    upstream.next(Answer::switch_to_echo("h2c"));
+    upstream.next(MockResponse::switch_to_echo("h2c"));
     let mut client = sidekey.connect().await;
     client.send(UPGRADE).await;
     assert_eq!(client.response().await.sidekey_error(), Some("upstream_protocol"));
-    assert_eventually(PATIENCE, "both connections are closed", async || upstream.open_connections() == 0)
+    assert_eventually(TIMEOUT, "both connections are closed", async || upstream.open_connections() == 0)
         .await;
 }

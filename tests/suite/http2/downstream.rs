@@ -7,14 +7,15 @@ use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
 use crate::harness::{
-    Answer, Frame, Frames, Gate, Http2, Sidekey, Upstream, assert_eventually, fields, get, part, post, rest,
+    Frame, Frames, Gate, Http2, MockResponse, MockUpstream, Sidekey, assert_eventually, fields, get, part,
+    post, rest,
 };
-use crate::suite::http::setup::{RawServer, at_rest, before, before_url};
+use crate::suite::http::setup::{RawServer, sidekey_for, sidekey_for_url, wait_until_idle};
 
 #[tokio::test]
 async fn http2_request_head_is_forwarded_with_credential() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let request = Request::put("http://sidekey/api/v1/x?a=%20&b")
         .header("x-one", "1")
@@ -25,7 +26,7 @@ async fn http2_request_head_is_forwarded_with_credential() {
         .header("x-one", "")
         .header("x-latin", "caf\u{e9}")
         .body(());
-    upstream.next(Answer::status(201).header("X-Answer", "Yes").body("made"));
+    upstream.next(MockResponse::status(201).header("X-MockResponse", "Yes").body("made"));
     let response = caller.call(request.unwrap()).await;
     assert_eq!((response.status, response.text().as_str()), (201, "made"));
     assert_eq!((response.header("x-answer"), response.header("content-length")), (Some("Yes"), Some("4")));
@@ -40,8 +41,8 @@ async fn http2_request_head_is_forwarded_with_credential() {
 
 #[tokio::test]
 async fn http2_bodies_and_trailers_pass_both_ways() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let body = "0123456789abcdef".repeat(20_000);
     for (sized, chunk) in [(true, 0), (false, 1), (false, 7000), (false, 1 << 20)] {
@@ -50,9 +51,9 @@ async fn http2_bodies_and_trailers_pass_both_ways() {
             request.headers_mut().insert("content-length", body.len().into());
         }
         upstream.next(if chunk == 0 {
-            Answer::ok(body.clone())
+            MockResponse::ok(body.clone())
         } else {
-            Answer::ok(body[..body.len() / (7000 / chunk.min(7000))].to_owned())
+            MockResponse::ok(body[..body.len() / (7000 / chunk.min(7000))].to_owned())
                 .chunked(chunk)
                 .trailer("X-Sum", "7")
                 .header("Trailer", "X-Sum")
@@ -84,10 +85,10 @@ async fn http2_bodies_and_trailers_pass_both_ways() {
 
 #[tokio::test]
 async fn http2_bodyless_and_interim_responses_pass() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
-    upstream.next(Answer::ok("12345"));
+    upstream.next(MockResponse::ok("12345"));
     let head = Request::head("http://sidekey/api/x").body(()).unwrap();
     let response = caller.call(head).await;
     assert_eq!(
@@ -95,30 +96,30 @@ async fn http2_bodyless_and_interim_responses_pass() {
         (200, Some("5"), 0)
     );
     for status in [204, 304, 404, 500, 299] {
-        upstream.next(Answer::status(status).header("ETag", "\"e\""));
+        upstream.next(MockResponse::status(status).header("ETag", "\"e\""));
         let response = caller.get("/api/x").await;
         assert_eq!(
             (response.status, response.header("etag"), response.body.len()),
             (status, Some("\"e\""), 0)
         );
     }
-    upstream.next(Answer::ok("late").after_informational("103 Early Hints\r\nLink: </a>"));
+    upstream.next(MockResponse::ok("late").after_informational("103 Early Hints\r\nLink: </a>"));
     let mut stream = caller.begin(get("/api/x")).await;
     stream.send(Bytes::new(), true).await;
     let interim = stream.interim().await;
     assert_eq!((interim.status().as_u16(), &interim.headers()["link"]), (103, &"</a>".parse().unwrap()));
     assert_eq!(stream.response().await.text(), "late");
     // A body that is ended by the close of the upstream's connection.
-    upstream.next(Answer::ok("until closed").until_closed());
+    upstream.next(MockResponse::ok("until closed").until_closed());
     let response = caller.get("/api/x").await;
     assert_eq!((response.text().as_str(), response.reset), ("until closed", None));
 }
 
 #[tokio::test]
 async fn http2_concurrent_streams_get_their_own_responses() {
-    let upstream = Upstream::plain().await;
-    upstream.answer_with(|request| Answer::ok(format!("{}{}", request.target, request.text())));
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(|request| MockResponse::ok(format!("{}{}", request.target, request.text())));
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     // After the first response the limit of concurrent streams is known.
     assert_eq!(caller.get("/api/first").await.text(), "/first");
@@ -134,13 +135,13 @@ async fn http2_concurrent_streams_get_their_own_responses() {
         done.unwrap();
     }
     assert_eq!(upstream.request_count(), 301);
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn http2_response_streams_while_request_is_open() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/x")).await;
     let (mut upstream, _) = server.accept_request().await;
@@ -162,9 +163,9 @@ async fn http2_response_streams_while_request_is_open() {
 
 #[tokio::test]
 async fn http2_early_response_ends_upload_with_no_error() {
-    let upstream = Upstream::plain().await;
-    upstream.next(Answer::status(413).body("too much").early().close());
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    upstream.next(MockResponse::status(413).body("too much").early().close());
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/x")).await;
     stream.send("some", false).await;
@@ -177,9 +178,10 @@ async fn http2_early_response_ends_upload_with_no_error() {
 
 #[tokio::test]
 async fn http2_late_small_body_is_read_without_reset() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    for (path, answer) in [("/api/x", Some(Answer::status(405).body("no").early().close())), ("/nope", None)]
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    for (path, answer) in
+        [("/api/x", Some(MockResponse::status(405).body("no").early().close())), ("/nope", None)]
     {
         if let Some(answer) = answer {
             upstream.next(answer);
@@ -208,8 +210,8 @@ async fn http2_late_small_body_is_read_without_reset() {
 
 #[tokio::test]
 async fn http2_error_response_is_a_problem_document() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let trace = Request::builder().method("TRACE").uri("http://sidekey/api/x").body(()).unwrap();
     let tunnel = Request::connect("upstream:443").body(()).unwrap();
@@ -232,7 +234,7 @@ async fn http2_error_response_is_a_problem_document() {
 
 #[tokio::test]
 async fn http2_grpc_error_has_grpc_status() {
-    let sidekey = before_url("http://127.0.0.1:1", "").await;
+    let sidekey = sidekey_for_url("http://127.0.0.1:1", "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for (path, status, reason) in [("/nope", "12", "unknown_service"), ("/api/S/M", "14", "upstream_connect")]
     {
@@ -248,11 +250,11 @@ async fn http2_grpc_error_has_grpc_status() {
 
 #[tokio::test]
 async fn http2_cancelled_stream_aborts_only_its_upstream_request() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let gate = Gate::closed();
-    upstream.next(Answer::never());
-    upstream.next(Answer::ok("other").held_by(&gate));
-    let sidekey = before(&upstream).await;
+    upstream.next(MockResponse::never());
+    upstream.next(MockResponse::ok("other").delayed_until(&gate));
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut cancelled = caller.begin(get("/api/cancelled")).await;
     cancelled.send(Bytes::new(), true).await;
@@ -267,18 +269,18 @@ async fn http2_cancelled_stream_aborts_only_its_upstream_request() {
     .await;
     gate.open();
     assert_eq!(other.response().await.text(), "other");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn http2_truncated_upstream_response_resets_stream() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     for answer in [
-        Answer::ok("0123456789").cut_at(5),
-        Answer::ok("0123456789").chunked(4).cut_at(8),
-        Answer::ok("0123456789").cut_at(5).then_reset(),
+        MockResponse::ok("0123456789").cut_at(5),
+        MockResponse::ok("0123456789").chunked(4).cut_at(8),
+        MockResponse::ok("0123456789").cut_at(5).then_reset(),
     ] {
         upstream.next(answer);
         let response = caller.get("/api/x").await;
@@ -290,7 +292,7 @@ async fn http2_truncated_upstream_response_resets_stream() {
 #[tokio::test]
 async fn http2_stream_that_is_not_read_does_not_block_others() {
     let server = RawServer::with_small_buffers();
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(16 * 1024).initial_connection_window_size(1 << 20);
     let mut caller = Http2::open_with(sidekey.address(), &builder).await;
@@ -326,10 +328,10 @@ async fn http2_stream_that_is_not_read_does_not_block_others() {
 
 #[tokio::test]
 async fn http2_drain_sends_goaway_and_completes_streams() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let gate = Gate::closed();
-    upstream.next(Answer::ok("first half, second half").body_held_at(10, &gate));
-    let mut sidekey = before(&upstream).await;
+    upstream.next(MockResponse::ok("first half, second half").body_held_at(10, &gate));
+    let mut sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
     frames.send(Frame::HEADERS, 5, 1, &fields(&head)).await.unwrap();
@@ -346,8 +348,8 @@ async fn http2_drain_sends_goaway_and_completes_streams() {
 
 #[tokio::test]
 async fn http2_preface_is_detected_in_pieces_of_any_size() {
-    let upstream = Upstream::plain().await;
-    let sidekey: Sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey: Sidekey = sidekey_for(&upstream).await;
     let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
     let all = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),

@@ -2,8 +2,8 @@
 
 use h2::Reason;
 
-use crate::harness::{Answer, Frame, Frames, Http2, Upstream, fields, frame};
-use crate::suite::http::setup::{RawServer, at_rest, before, before_url};
+use crate::harness::{Frame, Frames, Http2, MockResponse, MockUpstream, fields, frame};
+use crate::suite::http::setup::{RawServer, sidekey_for, sidekey_for_url, wait_until_idle};
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -16,8 +16,8 @@ fn head(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
 
 #[tokio::test]
 async fn http2_malformed_request_is_protocol_error() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let whole = |fields: &[(&str, &str)]| fields_of(fields);
     let cases = [
         ("Transfer-Encoding", head("POST", &[("transfer-encoding", "chunked")])),
@@ -111,8 +111,8 @@ fn fields_of(all: &[(&str, &str)]) -> Vec<u8> {
 
 #[tokio::test]
 async fn http2_body_with_wrong_length_is_never_completed() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for (length, body) in [("5", &b"hello, world"[..]), ("50", b"hello")] {
         let mut frames = Frames::open(sidekey.address()).await;
         let block = head("POST", &[("content-length", length)]);
@@ -121,30 +121,30 @@ async fn http2_body_with_wrong_length_is_never_completed() {
         let reset = frames.until(Frame::RESET).await.expect("a reset");
         assert_eq!(reset.reason(), Reason::PROTOCOL_ERROR);
     }
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete));
 }
 
 #[tokio::test]
 async fn http2_trailer_in_credential_slot_is_rejected() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     frames.send(Frame::HEADERS, END_HEADERS, 1, &head("POST", &[])).await.unwrap();
     frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
     let trailers = fields(&[("authorization", "Bearer evil")]);
     frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &trailers).await.unwrap();
     frames.until(Frame::DATA).await.expect("an error response");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete && request.trailers.0.is_empty()));
     assert_eq!(sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await, Some(1.0));
 }
 
 #[tokio::test]
 async fn http2_rapid_reset_ends_the_connection() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::never());
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::never());
+    let sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     let block = head("GET", &[]);
     let burst: Vec<u8> = (0..5000_u32)
@@ -158,15 +158,15 @@ async fn http2_rapid_reset_ends_the_connection() {
     let goaway = frames.until(Frame::GOAWAY).await;
     // The GOAWAY may be lost in a reset of the connection, because unread bytes are left.
     assert!(goaway.is_none_or(|goaway| goaway.reason() == Reason::ENHANCE_YOUR_CALM));
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
     assert!(upstream.request_count() < 500, "{}", upstream.request_count());
 }
 
 #[tokio::test]
 async fn http2_streams_beyond_the_limit_are_refused() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::never());
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::never());
+    let sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     let block = head("GET", &[]);
     for number in 0..200 {
@@ -181,8 +181,8 @@ async fn http2_streams_beyond_the_limit_are_refused() {
 
 #[tokio::test]
 async fn http2_endless_header_block_is_not_buffered() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     frames.send(Frame::HEADERS, END_STREAM, 1, &head("GET", &[])).await.unwrap();
     let piece = fields(&[("x-flood", &"x".repeat(4000))]);
@@ -197,8 +197,8 @@ async fn http2_endless_header_block_is_not_buffered() {
 
 #[tokio::test]
 async fn http2_oversized_request_head_is_rejected() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut request = crate::harness::get("/api/x");
     for number in 0..20 {
@@ -223,7 +223,7 @@ async fn http2_oversized_request_head_is_rejected() {
 #[tokio::test]
 async fn http2_stalled_upload_is_400_after_idle_timeout() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), ", timeouts: { idle: 200ms }").await;
+    let sidekey = sidekey_for_url(&server.url(), ", timeouts: { idle: 200ms }").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(crate::harness::post("/api/x")).await;
     stream.send("some", false).await;
@@ -234,19 +234,19 @@ async fn http2_stalled_upload_is_400_after_idle_timeout() {
 
 #[tokio::test]
 async fn http2_caller_without_window_is_reset_after_idle_timeout() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::ok(vec![b'x'; 1 << 20]));
-    let sidekey = before_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::ok(vec![b'x'; 1 << 20]));
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
     let mut frames = Frames::open(sidekey.address()).await;
     frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &head("GET", &[])).await.unwrap();
     assert_eq!(frames.until(Frame::RESET).await.expect("a reset").stream, 1);
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn http2_ping_and_settings_floods_do_not_block_others() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
     let one = [frame(Frame::PING, 0, 0, &[7; 8]), frame(Frame::SETTINGS, 0, 0, b"")].concat();
     let burst = one.repeat(10_000);

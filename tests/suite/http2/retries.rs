@@ -1,18 +1,17 @@
 //! Retries over HTTP/2: after a 401, to another URL, and after REFUSED_STREAM or GOAWAY.
 
 use h2::Reason;
-use http::Request;
 use tokio::net::TcpListener;
 
 use crate::harness::{
-    Call, Frame, Frames, Http2, Http2Upstream, RefusingPort, Sidekey, TokenEndpoint, fields, post,
+    Frame, Frames, Http2, MockHttp2Upstream, MockTokenEndpoint, RefusingPort, Request, Sidekey, fields, post,
 };
-use crate::suite::http::setup::one_worker;
+use crate::suite::http::setup::sidekey_with_one_worker;
 
 /// A token endpoint, and a ready Sidekey with a service of these upstreams, which accept the endpoint's live
 /// tokens only.
-async fn sidekey_with_guarded(upstreams: &[&Http2Upstream]) -> (TokenEndpoint, Sidekey) {
-    let endpoint = TokenEndpoint::plain().await;
+async fn sidekey_with_guarded(upstreams: &[&MockHttp2Upstream]) -> (MockTokenEndpoint, Sidekey) {
+    let endpoint = MockTokenEndpoint::plain().await;
     for upstream in upstreams {
         upstream.guarded(endpoint.live());
     }
@@ -28,7 +27,7 @@ async fn sidekey_with_guarded(upstreams: &[&Http2Upstream]) -> (TokenEndpoint, S
 }
 
 /// Revokes all tokens, later than `min_refresh_interval` after the last refresh.
-async fn revoke(endpoint: &TokenEndpoint) {
+async fn revoke(endpoint: &MockTokenEndpoint) {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     endpoint.revoke_all();
 }
@@ -39,14 +38,14 @@ async fn replayed(sidekey: &Sidekey) -> Option<f64> {
 
 #[tokio::test]
 async fn http2_request_is_retried_with_new_token_after_401() {
-    let upstream = Http2Upstream::plain().await;
+    let upstream = MockHttp2Upstream::plain().await;
     let (endpoint, sidekey) = sidekey_with_guarded(&[&upstream]).await;
     let mut caller = Http2::open(sidekey.address()).await;
     for length in [0, 1, 1000, 50_000] {
         let body = "x".repeat(length);
         for has_length in [true, false] {
             revoke(&endpoint).await;
-            let mut request = Request::post("http://sidekey/api/x");
+            let mut request = http::Request::post("http://sidekey/api/x");
             if has_length {
                 request = request.header("content-length", length);
             }
@@ -56,7 +55,7 @@ async fn http2_request_is_retried_with_new_token_after_401() {
             assert_eq!((response.status, response.text().as_str()), (200, "ok"), "{length} bytes");
         }
         revoke(&endpoint).await;
-        assert_eq!(Call::post(sidekey.url("/api/x"), body.clone()).send().await.text(), "ok");
+        assert_eq!(Request::post(sidekey.url("/api/x"), body.clone()).send().await.text(), "ok");
         let requests = upstream.requests();
         for request in &requests[requests.len() - 6..] {
             assert!(request.complete && request.body == body.as_bytes(), "{length} bytes, all of them");
@@ -78,7 +77,7 @@ async fn http2_request_is_retried_with_new_token_after_401() {
 
 #[tokio::test]
 async fn http2_body_larger_than_buffer_gets_401_and_token_is_new() {
-    let upstream = Http2Upstream::plain().await;
+    let upstream = MockHttp2Upstream::plain().await;
     let (endpoint, sidekey) = sidekey_with_guarded(&[&upstream]).await;
     let mut caller = Http2::open(sidekey.address()).await;
     revoke(&endpoint).await;
@@ -96,7 +95,7 @@ async fn http2_body_larger_than_buffer_gets_401_and_token_is_new() {
 
 #[tokio::test]
 async fn http2_urls_are_balanced_with_a_connection_each() {
-    let (one, two) = (Http2Upstream::plain().await, Http2Upstream::plain().await);
+    let (one, two) = (MockHttp2Upstream::plain().await, MockHttp2Upstream::plain().await);
     let nobody = RefusingPort::new();
     let services = format!(
         "api: {{ upstream: ['http://{}', '{}/one', '{}/two'], protocol: http2, auth: {{ type: bearer, token: t0ken }} }}",
@@ -111,7 +110,7 @@ async fn http2_urls_are_balanced_with_a_connection_each() {
         let mut stream = caller.begin(post("/api/x")).await;
         stream.send(format!("{number}"), true).await;
         assert_eq!(stream.response().await.text(), "ok");
-        assert_eq!(Call::post(sidekey.url("/api/x"), format!("{number}")).send().await.text(), "ok");
+        assert_eq!(Request::post(sidekey.url("/api/x"), format!("{number}")).send().await.text(), "ok");
     }
     let mut bodies = Vec::new();
     for (upstream, base) in [(&one, "/one"), (&two, "/two")] {
@@ -130,7 +129,7 @@ async fn http2_urls_are_balanced_with_a_connection_each() {
 
 #[tokio::test]
 async fn http2_retry_after_401_works_with_several_urls() {
-    let (one, two) = (Http2Upstream::plain().await, Http2Upstream::plain().await);
+    let (one, two) = (MockHttp2Upstream::plain().await, MockHttp2Upstream::plain().await);
     let (endpoint, sidekey) = sidekey_with_guarded(&[&one, &two]).await;
     let mut caller = Http2::open(sidekey.address()).await;
     for _ in 0..6 {
@@ -147,7 +146,7 @@ async fn http2_retry_after_401_works_with_several_urls() {
 #[tokio::test]
 async fn http2_unprocessed_request_fails_over_to_another_url() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let other = Http2Upstream::plain().await;
+    let other = MockHttp2Upstream::plain().await;
     let services = format!(
         "api: {{ upstream: ['http://{}/one', '{}/two'], protocol: http2, auth: {{ type: bearer, token: t0ken }} }}",
         listener.local_addr().unwrap(),
@@ -184,7 +183,7 @@ async fn say_ok(frames: &mut Frames, stream: u32) {
 async fn http2_only_unprocessed_requests_are_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let sidekey = one_worker(&url, ", protocol: http2").await;
+    let sidekey = sidekey_with_one_worker(&url, ", protocol: http2").await;
     let address = sidekey.address();
     let call = || {
         tokio::spawn(async move {
@@ -230,7 +229,7 @@ async fn http2_only_unprocessed_requests_are_retried() {
 async fn http2_retry_resends_the_streamed_part_of_the_body() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let sidekey = one_worker(&url, ", protocol: http2, replay_on_401: false").await;
+    let sidekey = sidekey_with_one_worker(&url, ", protocol: http2, replay_on_401: false").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/x")).await;
     let mut frames = Frames::accepted(listener.accept().await.unwrap().0).await;

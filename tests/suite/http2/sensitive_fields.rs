@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::harness::Representation::{Indexed, Inserted, NeverIndexed, NotIndexed};
-use crate::harness::{Call, Frame, Frames, HpackReader, Representation, Sidekey, WireField};
+use crate::harness::{Frame, Frames, HpackReader, Representation, Request, Sidekey, WireField};
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -51,7 +51,7 @@ async fn two_calls(auth: &str) -> [Vec<WireField>; 2] {
     let calls: JoinHandle<()> = tokio::spawn(async move {
         for _ in 0..2 {
             let call =
-                Call::get(sidekey.url("/api/a?b=c")).header("x-caller", "same").header("cookie", "d=e");
+                Request::get(sidekey.url("/api/a?b=c")).header("x-caller", "same").header("cookie", "d=e");
             assert_eq!(call.send().await.status, 200);
         }
     });
@@ -106,7 +106,7 @@ async fn reloaded_header_name_is_never_indexed() {
     for name in ["x-one", "x-two"] {
         sidekey.reconfigure(&upstream.config(&auth(name)));
         assert!(sidekey.reload().await);
-        let call = tokio::spawn(Call::get(sidekey.url("/api/a")).send());
+        let call = tokio::spawn(Request::get(sidekey.url("/api/a")).send());
         let head = upstream.heads(1).await.remove(0);
         assert_eq!(field(&head, name), (NeverIndexed, "s3cret"));
         assert_eq!(call.await.unwrap().status, 200);

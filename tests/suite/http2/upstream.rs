@@ -2,27 +2,27 @@
 
 use bytes::Bytes;
 use h2::Reason;
-use http::Request;
 use tokio::task::JoinSet;
 
 use crate::harness::{
-    Answer, Call, Http2, Http2Upstream, Pki, Sidekey, Upstream, assert_eventually, get, part, post,
+    Http2, MockHttp2Upstream, MockResponse, MockUpstream, Pki, Request, Sidekey, assert_eventually, get,
+    part, post,
 };
-use crate::suite::http::setup::{at_rest, before_url, one_worker, said};
+use crate::suite::http::setup::{said, sidekey_for_url, sidekey_with_one_worker, wait_until_idle};
 
 const HTTP2: &str = ", protocol: http2";
 
 /// A Sidekey with one service, `api`, whose HTTPS upstream has a certificate of `pki`.
 async fn sidekey_for_tls(pki: &Pki, url: &str, more: &str) -> Sidekey {
-    one_worker(url, &format!(", tls: {{ ca_file: '{}' }}{more}", pki.ca_file())).await
+    sidekey_with_one_worker(url, &format!(", tls: {{ ca_file: '{}' }}{more}", pki.ca_file())).await
 }
 
 #[tokio::test]
 async fn http2_upstream_gets_the_same_request_from_both_versions() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&format!("{}/base", upstream.url()), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&format!("{}/base", upstream.url()), HTTP2).await;
     let authority = upstream.address().to_string();
-    let call = Call::new("PATCH", sidekey.url("/api/x?y=%20&z"))
+    let call = Request::new("PATCH", sidekey.url("/api/x?y=%20&z"))
         .header("X-One", "1")
         .header("Cookie", "a=1")
         .header("Connection", "x-hop")
@@ -32,7 +32,7 @@ async fn http2_upstream_gets_the_same_request_from_both_versions() {
         .body("hello");
     assert_eq!(call.send().await.text(), "ok");
     let mut caller = Http2::open(sidekey.address()).await;
-    let request = Request::patch("http://sidekey/api/x?y=%20&z")
+    let request = http::Request::patch("http://sidekey/api/x?y=%20&z")
         .header("x-one", "1")
         .header("cookie", "a=1")
         .header("te", "trailers")
@@ -66,17 +66,18 @@ async fn http2_upstream_gets_the_same_request_from_both_versions() {
 
 #[tokio::test]
 async fn http2_upstream_bodies_and_trailers_pass_both_ways() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let body = "0123456789abcdef".repeat(40_000);
     for chunk in [1000, 100_000] {
-        let call = Call::post(sidekey.url("/api/echo"), body.clone()).chunked(chunk).trailer("X-Check", "9");
+        let call =
+            Request::post(sidekey.url("/api/echo"), body.clone()).chunked(chunk).trailer("X-Check", "9");
         let response = call.send().await;
         assert!(response.complete && response.text() == body);
         assert_eq!(response.trailers.first("x-check"), Some("9"));
         assert_eq!((response.header("x-echo"), response.header("content-length")), (Some("1"), None));
     }
-    let response = Call::post(sidekey.url("/api/echo"), body.clone()).send().await;
+    let response = Request::post(sidekey.url("/api/echo"), body.clone()).send().await;
     assert!(response.complete && response.text() == body);
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/echo")).await;
@@ -96,7 +97,7 @@ async fn http2_upstream_bodies_and_trailers_pass_both_ways() {
     assert!(seen == body.as_bytes());
     assert_eq!(answer.trailers().await.unwrap().unwrap()["x-check"], "9");
     // Content-Length and trailers together.
-    let response = Call::get(sidekey.url("/api/sized-trailers")).send().await;
+    let response = Request::get(sidekey.url("/api/sized-trailers")).send().await;
     assert_eq!((response.text().as_str(), response.trailers.first("x-sum")), ("ok", Some("7")));
     let response = caller.get("/api/sized-trailers").await;
     assert_eq!((response.text().as_str(), &response.trailers["x-sum"]), ("ok", &"7".parse().unwrap()));
@@ -104,8 +105,8 @@ async fn http2_upstream_bodies_and_trailers_pass_both_ways() {
 
 #[tokio::test]
 async fn http2_upstream_bodyless_and_interim_responses_pass() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut plain = sidekey.connect().await;
     for status in [200, 204, 304, 404, 599] {
@@ -137,8 +138,8 @@ async fn http2_upstream_bodyless_and_interim_responses_pass() {
 
 #[tokio::test]
 async fn http2_upstream_trailers_only_response_stays_one() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/trailers-only")).await;
     stream.send("call", true).await;
@@ -151,7 +152,7 @@ async fn http2_upstream_trailers_only_response_stays_one() {
 #[tokio::test]
 async fn http2_upstream_is_used_for_http2_callers_if_alpn_agrees() {
     let pki = Pki::new();
-    let both = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    let both = MockHttp2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
     let sidekey = sidekey_for_tls(&pki, &both.url(), "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for _ in 0..3 {
@@ -163,7 +164,7 @@ async fn http2_upstream_is_used_for_http2_callers_if_alpn_agrees() {
     // HTTP/2.
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
 
-    let old = Upstream::tls(&pki).await;
+    let old = MockUpstream::tls(&pki).await;
     let sidekey = sidekey_for_tls(&pki, &old.url(), "").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for _ in 0..3 {
@@ -171,19 +172,19 @@ async fn http2_upstream_is_used_for_http2_callers_if_alpn_agrees() {
     }
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     assert_eq!((old.request_count(), old.connections()), (4, 1), "one pool for callers of both versions");
-    let plain = Upstream::plain().await;
-    let sidekey = before_url(&plain.url(), "").await;
+    let plain = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&plain.url(), "").await;
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.text(), "ok");
 }
 
 #[tokio::test]
 async fn http2_upstream_protocol_key_overrides_alpn() {
     let pki = Pki::new();
-    let both = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    let both = MockHttp2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
     let sidekey = sidekey_for_tls(&pki, &both.url(), HTTP2).await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     assert_eq!(both.requests().len(), 1);
-    let old = Upstream::tls(&pki).await;
+    let old = MockUpstream::tls(&pki).await;
     let sidekey = sidekey_for_tls(&pki, &old.url(), HTTP2).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
     said(&sidekey, "does not negotiate HTTP/2").await;
@@ -193,15 +194,15 @@ async fn http2_upstream_protocol_key_overrides_alpn() {
 
 #[tokio::test]
 async fn http2_upstream_websocket_needs_http1() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::switch_to_echo("websocket"));
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::switch_to_echo("websocket"));
     let switch = "GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let sidekey = before_url(&upstream.url(), "").await;
+    let sidekey = sidekey_for_url(&upstream.url(), "").await;
     let mut client = sidekey.connect().await;
     client.send(switch).await;
     assert_eq!(client.head().await.0, 101);
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let mut client = sidekey.connect().await;
     client.send(switch).await;
     let response = client.response().await;
@@ -211,8 +212,9 @@ async fn http2_upstream_websocket_needs_http1() {
 
 #[tokio::test]
 async fn http2_upstream_connections_respect_max_streams() {
-    let upstream = Http2Upstream::narrow(10).await;
-    let sidekey = one_worker(&upstream.url(), &format!("{HTTP2}, timeouts: {{ first_byte: 60s }}")).await;
+    let upstream = MockHttp2Upstream::with_max_streams(10).await;
+    let sidekey =
+        sidekey_with_one_worker(&upstream.url(), &format!("{HTTP2}, timeouts: {{ first_byte: 60s }}")).await;
     let mut caller = Http2::open(sidekey.address()).await;
     // After the first response the upstream's settings are known.
     assert_eq!(caller.get("/api/first").await.text(), "ok");
@@ -228,11 +230,11 @@ async fn http2_upstream_connections_respect_max_streams() {
     for mut stream in held {
         stream.up.send_reset(Reason::CANCEL);
     }
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
     let mut calls = JoinSet::new();
     for number in 0..35 {
         let url = sidekey.url(&format!("/api/{number}"));
-        calls.spawn(async move { assert_eq!(Call::get(url).send().await.text(), "ok") });
+        calls.spawn(async move { assert_eq!(Request::get(url).send().await.text(), "ok") });
     }
     while let Some(done) = calls.join_next().await {
         done.unwrap();
@@ -241,8 +243,8 @@ async fn http2_upstream_connections_respect_max_streams() {
 
 #[tokio::test]
 async fn http2_upstream_stream_is_cancelled_on_disconnect() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let mut leaving = sidekey.connect().await;
     leaving.send("GET /api/hang HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let mut caller = Http2::open(sidekey.address()).await;
@@ -261,8 +263,8 @@ async fn http2_upstream_stream_is_cancelled_on_disconnect() {
 
 #[tokio::test]
 async fn http2_upstream_early_response_ends_the_upload() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), HTTP2).await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/early")).await;
     stream.send("some", false).await;

@@ -3,8 +3,8 @@
 use h2::Reason;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::harness::{Call, Frame, Frames, Http2, Http2Upstream, Sidekey, fields, post};
-use crate::suite::http::setup::{at_rest, before_url, one_worker};
+use crate::harness::{Frame, Frames, Http2, MockHttp2Upstream, Request, Sidekey, fields, post};
+use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker, wait_until_idle};
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -16,7 +16,7 @@ impl FrameServer {
     async fn behind_sidekey(more: &str) -> (Self, Sidekey) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let sidekey = one_worker(&url, &format!(", protocol: http2{more}")).await;
+        let sidekey = sidekey_with_one_worker(&url, &format!(", protocol: http2{more}")).await;
         (Self(listener), sidekey)
     }
 
@@ -35,7 +35,7 @@ async fn respond(frames: &mut Frames, stream: u32, body: &str) {
 
 /// A `POST` whose body is sent as a whole, so that it can be retried.
 fn call(sidekey: &Sidekey) -> tokio::task::JoinHandle<crate::harness::Response> {
-    tokio::spawn(Call::post(sidekey.url("/api/x"), "body").send())
+    tokio::spawn(Request::post(sidekey.url("/api/x"), "body").send())
 }
 
 #[tokio::test]
@@ -85,12 +85,12 @@ async fn goaway_completes_open_streams_and_gets_no_new_ones() {
 
 #[tokio::test]
 async fn http2_request_reset_with_other_codes_is_not_retried() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), ", protocol: http2").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     for code in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::ENHANCE_YOUR_CALM] {
         let path = format!("/api/reset/{}", u32::from(code));
-        let response = Call::post(sidekey.url(&path), "body").send().await;
+        let response = Request::post(sidekey.url(&path), "body").send().await;
         assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")));
     }
     assert_eq!((upstream.requests().len(), upstream.connections()), (4, 1));
@@ -98,8 +98,8 @@ async fn http2_request_reset_with_other_codes_is_not_retried() {
 
 #[tokio::test]
 async fn http2_response_reset_maps_error_code_to_caller() {
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), ", protocol: http2").await;
     let mut caller = Http2::open(sidekey.address()).await;
     for (said, told) in [
         (Reason::CANCEL, Reason::CANCEL),
@@ -178,7 +178,7 @@ async fn http2_upstream_without_window_is_504_after_idle_timeout() {
     let response = flood.await.unwrap();
     assert_eq!((response.status, response.header("sidekey-error")), (504, Some("upstream_timeout")));
     assert_eq!(frames.until(Frame::RESET).await.expect("a reset").reason(), Reason::CANCEL);
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
@@ -220,11 +220,12 @@ async fn http2_response_with_wrong_length_is_cut() {
 
 #[tokio::test]
 async fn http2_upstream_that_speaks_http1_is_upstream_protocol() {
-    for says in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"]
+    for says in
+        ["HTTP/1.1 400 Bad RecordedRequest\r\nContent-Length: 0\r\n\r\n", "", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"]
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let sidekey = before_url(&url, ", protocol: http2").await;
+        let sidekey = sidekey_for_url(&url, ", protocol: http2").await;
         let calling = call(&sidekey);
         let (stream, _) = listener.accept().await.unwrap();
         let mut wire = crate::suite::http::setup::Wire::new(stream);

@@ -8,9 +8,12 @@ use http::{Method, Request};
 use ring::digest;
 
 use crate::harness::{
-    AiohttpApi, Answer, Http2, Http2Upstream, Pki, Sidekey, Upstream, get, http2_websocket, part,
+    AiohttpApi, Http2, MockHttp2Upstream, MockResponse, MockUpstream, Pki, Sidekey, get, http2_websocket,
+    part,
 };
-use crate::suite::http::setup::{RawServer, Wire, at_rest, before_url, one_worker, said};
+use crate::suite::http::setup::{
+    RawServer, Wire, said, sidekey_for_url, sidekey_with_one_worker, wait_until_idle,
+};
 
 /// An extended CONNECT request for this protocol; `more` are further fields.
 fn connect(protocol: &'static str, path: &str, more: &[(&'static str, &'static str)]) -> Request<()> {
@@ -60,7 +63,7 @@ async fn is_over(body: &mut h2::RecvStream) -> bool {
 #[tokio::test]
 async fn http2_websocket_gets_credential_and_passes_bytes() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&format!("{}/base", server.url()), "").await;
+    let sidekey = sidekey_for_url(&format!("{}/base", server.url()), "").await;
     let mut caller = open(&sidekey).await;
     let mut keys = Vec::new();
     for caller_ends in [true, false] {
@@ -115,7 +118,7 @@ async fn http2_websocket_gets_credential_and_passes_bytes() {
             assert!(is_over(&mut body).await);
             stream.send("", true).await;
         }
-        at_rest(&sidekey).await;
+        wait_until_idle(&sidekey).await;
     }
     assert!(keys[0] != keys[1] && !keys.contains(&"dGhlIHNhbXBsZSBub25jZQ==".to_owned()));
 }
@@ -123,7 +126,7 @@ async fn http2_websocket_gets_credential_and_passes_bytes() {
 #[tokio::test]
 async fn http2_websocket_respects_flow_control() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut caller = open(&sidekey).await;
     let mut stream = caller.begin(connect("websocket", "/api/x", &[])).await;
     let (mut wire, head) = server.accept_request().await;
@@ -148,7 +151,7 @@ async fn http2_websocket_respects_flow_control() {
 #[tokio::test]
 async fn http2_websocket_cancelled_closes_upstream_connection() {
     let server = RawServer::new().await;
-    let sidekey = before_url(&server.url(), "").await;
+    let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut caller = open(&sidekey).await;
     let mut stream = caller.begin(connect("websocket", "/api/x", &[])).await;
     let (mut wire, head) = server.accept_request().await;
@@ -156,33 +159,33 @@ async fn http2_websocket_cancelled_closes_upstream_connection() {
     stream.head().await.unwrap();
     stream.up.send_reset(Reason::CANCEL);
     assert_eq!(wire.rest().await, "");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
     // A cancellation before the 101 response as well.
     let mut stream = caller.begin(connect("websocket", "/api/x", &[])).await;
     let (mut wire, _) = server.accept_request().await;
     stream.up.send_reset(Reason::CANCEL);
     assert_eq!(wire.rest().await, "");
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
 async fn http2_websocket_opens_only_with_valid_upgrade_response() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), "").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), "").await;
     let mut caller = open(&sidekey).await;
     let failed = (502, Some("upstream_protocol"));
     let wrong = |accept: &str| {
-        Answer::raw(format!(
+        MockResponse::raw(format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{accept}\r\n"
         ))
     };
     for answer in [
         wrong(""),
         wrong("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
-        Answer::switch_to_echo("h2c"),
+        MockResponse::switch_to_echo("h2c"),
         // Passed on unchanged, either of these would open the WebSocket.
-        Answer::ok("fine"),
-        Answer::status(204),
+        MockResponse::ok("fine"),
+        MockResponse::status(204),
     ] {
         upstream.next(answer);
         let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
@@ -190,7 +193,7 @@ async fn http2_websocket_opens_only_with_valid_upgrade_response() {
     }
     // A rejection is an ordinary response.
     for status in [302, 401, 404, 426] {
-        upstream.next(Answer::status(status).header("Sec-WebSocket-Version", "8").body("no"));
+        upstream.next(MockResponse::status(status).header("Sec-WebSocket-Version", "8").body("no"));
         let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
         assert_eq!((response.status, response.text().as_str()), (status, "no"));
         assert_eq!(response.header("sec-websocket-version"), Some("8"));
@@ -202,8 +205,8 @@ async fn http2_websocket_opens_only_with_valid_upgrade_response() {
 
 #[tokio::test]
 async fn http2_connect_for_other_protocols_is_bad_request() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), "").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), "").await;
     let mut caller = open(&sidekey).await;
     for protocol in ["connect-udp", "connect-ip", "WebSocket", "webtransport"] {
         let response = caller.begin(connect(protocol, "/api/x", &[])).await.response().await;
@@ -219,15 +222,16 @@ async fn http2_connect_for_other_protocols_is_bad_request() {
 async fn http2_websocket_uses_http1_to_the_upstream() {
     let pki = Pki::new();
     // This server speaks HTTP/2 only, so that a request over HTTP/1.1 fails there.
-    let upstream = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
-    let sidekey = one_worker(&upstream.url(), &format!(", tls: {{ ca_file: '{}' }}", pki.ca_file())).await;
+    let upstream = MockHttp2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    let sidekey =
+        sidekey_with_one_worker(&upstream.url(), &format!(", tls: {{ ca_file: '{}' }}", pki.ca_file())).await;
     let mut caller = open(&sidekey).await;
     assert_eq!(caller.call(get("/api/x")).await.text(), "ok");
     let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
     assert_eq!(response.header("sidekey-error"), Some("upstream_protocol"));
     assert_eq!(upstream.requests().len(), 1);
-    let upstream = Http2Upstream::plain().await;
-    let sidekey = one_worker(&upstream.url(), ", protocol: http2").await;
+    let upstream = MockHttp2Upstream::plain().await;
+    let sidekey = sidekey_with_one_worker(&upstream.url(), ", protocol: http2").await;
     let mut caller = open(&sidekey).await;
     let response = caller.begin(connect("websocket", "/api/x", &[])).await.response().await;
     assert_eq!(response.header("sidekey-error"), Some("upstream_protocol"));
@@ -239,12 +243,12 @@ async fn http2_websocket_works_with_node_and_aiohttp() {
     let pki = Pki::new();
     let api = AiohttpApi::start(&pki).await;
     let tls = format!(", tls: {{ ca_file: '{}' }}", pki.ca_file());
-    let sidekey = before_url(&format!("https://localhost:{}/v2", api.port), &tls).await;
+    let sidekey = sidekey_for_url(&format!("https://localhost:{}/v2", api.port), &tls).await;
     let seen = http2_websocket(&sidekey.url(""), "/api/ws").await;
     // Two messages, which are sent back reversed, and the code of a normal close.
     assert_eq!(
         seen,
         serde_json::json!({ "status": 200, "messages": [[1, "olleh"], [1, 20_000], [8, "\u{3}\u{e8}"]] })
     );
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }

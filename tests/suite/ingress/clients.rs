@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::connect::ca_for;
+use super::setup::ca_for;
 use crate::harness::{AiohttpApi, Pki, Settings, Sidekey, node_clients, python_clients};
 
 /// The API, and a Sidekey with every kind of ingress.
@@ -30,7 +30,7 @@ services:
 }
 
 /// Every kind of ingress that an app can be configured for, by name.
-fn ways(api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings)> {
+fn ingresses(api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings)> {
     let proxy = Some(sidekey.url(""));
     let ca = sidekey.dir().join("ca.crt").to_str().map(str::to_owned);
     vec![
@@ -60,13 +60,13 @@ fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
     }
 }
 
-pub fn assert_same(way: &str, through: &Value, direct: &Value) {
+pub fn assert_same(ingress: &str, through: &Value, direct: &Value) {
     for (client, results) in through.as_object().unwrap() {
         let expected = direct[client].as_array().unwrap();
         let results = results.as_array().unwrap();
-        assert_eq!(results.len(), expected.len(), "{client} by {way}");
+        assert_eq!(results.len(), expected.len(), "{client} by {ingress}");
         for (result, expected) in results.iter().zip(expected) {
-            assert_eq!(plain(result), plain(expected), "{client} by {way}");
+            assert_eq!(plain(result), plain(expected), "{client} by {ingress}");
         }
     }
 }
@@ -100,8 +100,8 @@ async fn python_clients_behave_as_without_sidekey() {
     assert_eq!(direct["websockets"], serde_json::json!([["permessage-deflate"], true, true, true, 1000]));
     assert_eq!(direct["requests"][0]["status"], 200);
     assert_eq!(direct["requests"].as_array().unwrap().last().unwrap()["events"].as_array().unwrap().len(), 3);
-    for (way, settings) in ways(&api, &sidekey) {
-        assert_same(way, &python_clients(&settings).await, &direct);
+    for (ingress, settings) in ingresses(&api, &sidekey) {
+        assert_same(ingress, &python_clients(&settings).await, &direct);
     }
 }
 
@@ -111,7 +111,7 @@ async fn node_clients_behave_as_without_sidekey() {
     let (api, sidekey) = started(&pki).await;
     let direct = node_clients(&directly(&pki, &api)).await;
     assert_eq!(direct["fetch"][0]["status"], 200);
-    for (way, settings) in ways(&api, &sidekey) {
-        assert_same(way, &node_clients(&settings).await, &direct);
+    for (ingress, settings) in ingresses(&api, &sidekey) {
+        assert_same(ingress, &node_clients(&settings).await, &direct);
     }
 }

@@ -16,7 +16,7 @@ async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
 }
 
 /// Every kind of ingress: its name, its settings, and the version of HTTP that is negotiated.
-fn ways(pki: &Pki, api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings, u32)> {
+fn ingresses(pki: &Pki, api: &AiohttpApi, sidekey: &Sidekey) -> Vec<(&'static str, Settings, u32)> {
     let proxy = Some(sidekey.url(""));
     let to = |base: String| Settings { base, ..Settings::default() };
     let ca = sidekey.dir().join("ca.crt").to_str().map(str::to_owned);
@@ -43,8 +43,9 @@ fn directly(pki: &Pki, api: &AiohttpApi) -> Settings {
 async fn java_http_client_behaves_as_without_sidekey() {
     let pki = Pki::new();
     let (api, sidekey) = started(&pki).await;
-    let (direct, ways) = (directly(&pki, &api), ways(&pki, &api, &sidekey));
-    let all: Vec<_> = [&direct].into_iter().chain(ways.iter().map(|(_, settings, _)| settings)).collect();
+    let (direct, ingresses) = (directly(&pki, &api), ingresses(&pki, &api, &sidekey));
+    let all: Vec<_> =
+        [&direct].into_iter().chain(ingresses.iter().map(|(_, settings, _)| settings)).collect();
     let calls = java_calls(&all).await;
     assert_eq!(calls.len(), all.len());
     let direct = &calls[0].0;
@@ -52,9 +53,9 @@ async fn java_http_client_behaves_as_without_sidekey() {
     assert_eq!((&results[0]["status"], results.len()), (&200.into(), 16));
     assert_eq!(results[14]["events"].as_array().unwrap().len(), 3);
     assert_eq!(results[15]["websocket"], true);
-    for ((way, _, version), (through, spoken)) in ways.iter().zip(&calls[1..]) {
-        assert_same(way, through, direct);
-        assert_eq!(spoken, if *version == 2 { "HTTP_2" } else { "HTTP_1_1" }, "{way}");
+    for ((ingress, _, version), (through, spoken)) in ingresses.iter().zip(&calls[1..]) {
+        assert_same(ingress, through, direct);
+        assert_eq!(spoken, if *version == 2 { "HTTP_2" } else { "HTTP_1_1" }, "{ingress}");
     }
 }
 
@@ -67,13 +68,13 @@ async fn go_net_http_behaves_as_without_sidekey() {
     let results = direct["go"].as_array().unwrap();
     assert_eq!((&results[0]["status"], results.len()), (&200.into(), 14));
     assert_eq!(results[13]["events"].as_array().unwrap().len(), 3);
-    let mut ways = ways(&pki, &api, &sidekey);
+    let mut ingresses = ingresses(&pki, &api, &sidekey);
     let socket = sidekey.dir().join("shared.sock").to_str().map(str::to_owned);
     let by_socket = Settings { base: "http://localhost/api".into(), socket, ..Settings::default() };
-    ways.push(("Unix socket", by_socket, 1));
-    for (way, settings, version) in ways {
+    ingresses.push(("Unix socket", by_socket, 1));
+    for (ingress, settings, version) in ingresses {
         let (through, spoken) = client.calls(&settings).await;
-        assert_same(way, &through, &direct);
-        assert_eq!(spoken, if version == 2 { "HTTP/2.0" } else { "HTTP/1.1" }, "{way}");
+        assert_same(ingress, &through, &direct);
+        assert_eq!(spoken, if version == 2 { "HTTP/2.0" } else { "HTTP/1.1" }, "{ingress}");
     }
 }

@@ -1,100 +1,26 @@
 //! `CONNECT`: TLS interception for services; the credential goes to its own upstream or nowhere.
 
-use std::sync::Arc;
-
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::harness::{Answer, Curl, Pki, Sidekey, SidekeyBuilder, Upstream};
-use crate::suite::http::setup::{PATIENCE, RawServer, Wire};
-
-/// Certificate and key of a CA made by `sidekey ca init` for a service at `host`.
-pub async fn ca_for(host: &str) -> (String, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("c.yaml");
-    std::fs::write(&config, format!("services: {{ api: {{ upstream: 'https://{host}' }} }}")).unwrap();
-    let out = dir.path().to_str().unwrap();
-    let made =
-        Sidekey::command(&["ca", "init", "--config", config.to_str().unwrap(), "--out", out], &[]).await;
-    assert!(made.status.success(), "{made:?}");
-    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-    (read("sidekey-ca.crt"), read("sidekey-ca.key"))
-}
-
-/// A Sidekey with `intercept` and a service `api` at `https://localhost:PORT/base`; and the certificate of
-/// its CA.
-pub async fn intercepting(upstream: &Upstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
-    let (cert, key) = ca_for("localhost").await;
-    let config = format!(
-        "listen: 127.0.0.1:0
-admin: 127.0.0.1:0
-log: {{ level: trace, format: json, access: true }}
-intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
-{more}
-services:
-  api:
-    upstream: https://localhost:{}/base
-    hosts: [api.internal]
-    tls: {{ ca_file: '{}' }}
-    auth: {{ type: bearer, token: t0ken }}
-",
-        upstream.address().port(),
-        pki.ca_file(),
-    );
-    (Sidekey::configured(&config).file("ca.crt", &cert).file("ca.key", &key), cert)
-}
-
-/// Sends a CONNECT; returns the status and the connection after the response head.
-pub async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
-    let mut wire = Wire::to(sidekey).await;
-    wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
-    let head = wire.until("\r\n\r\n").await;
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), wire)
-}
-
-/// The TLS handshake of a caller that trusts `ca` and asks for `name`.
-async fn handshake(wire: Wire, ca: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
-    handshake_offering(&[], wire, ca, name).await
-}
-
-/// Like [`handshake`], with these protocols offered by ALPN.
-pub async fn handshake_offering(
-    alpn: &[&[u8]],
-    wire: Wire,
-    ca: &str,
-    name: &str,
-) -> std::io::Result<TlsStream<TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire.into_stream());
-    tokio::time::timeout(PATIENCE, connecting).await.expect("a handshake in time")
-}
+use super::setup::{connect, handshake, handshake_offering, intercepting};
+use crate::harness::{Curl, MockResponse, MockUpstream, Pki, Sidekey, TIMEOUT};
+use crate::suite::http::setup::{RawServer, Wire};
 
 /// One request inside the TLS connection; reads until its end.
 async fn ask(stream: &mut TlsStream<TcpStream>, target: &str, host: &str) -> String {
     let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer").unwrap();
+    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an answer").unwrap();
     String::from_utf8(answer).unwrap()
 }
 
 #[tokio::test]
 async fn connect_intercepts_curl_and_injects_credential() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, _) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let url = format!("https://localhost:{}/base/v1/x?y=1", upstream.address().port());
@@ -117,7 +43,7 @@ async fn connect_intercepts_curl_and_injects_credential() {
 #[tokio::test]
 async fn connect_http2_streams_must_match_the_connect_host() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
@@ -147,7 +73,7 @@ async fn connect_http2_streams_must_match_the_connect_host() {
 #[tokio::test]
 async fn connect_with_plain_http_inside_is_served() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let sidekey = intercepting(&upstream, &pki, "").await.0.start().await;
     let (status, mut wire) = connect(&sidekey, "localhost:80").await;
     assert_eq!(status, 200);
@@ -159,7 +85,7 @@ async fn connect_with_plain_http_inside_is_served() {
 #[tokio::test]
 async fn connect_request_with_mismatched_names_is_rejected() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
@@ -212,7 +138,7 @@ async fn connect_request_with_mismatched_names_is_rejected() {
 
 #[tokio::test]
 async fn connect_without_intercept_is_403_with_advice() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = format!("{{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nunmatched: tunnel\n\
@@ -232,7 +158,7 @@ async fn connect_without_intercept_is_403_with_advice() {
 #[tokio::test]
 async fn connect_to_unmatched_host_needs_tunnels_allowed() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let other = RawServer::new().await;
     let target = other.url().trim_start_matches("http://").to_owned();
 
@@ -274,7 +200,7 @@ async fn connect_to_unmatched_host_needs_tunnels_allowed() {
 async fn tunnel_is_closed_after_idle_timeout() {
     let other = RawServer::new().await;
     let target = other.url().trim_start_matches("http://").to_owned();
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json, access: true }}\nunmatched: tunnel\n\
          tunnel: {{ allow_local: true, idle: 300ms }}\n\
@@ -286,7 +212,7 @@ async fn tunnel_is_closed_after_idle_timeout() {
     let mut server = other.accept().await;
     assert_eq!((wire.rest().await, server.rest().await), (String::new(), String::new()));
     let labels = [("service", ""), ("method", "CONNECT"), ("status_class", "2xx")];
-    crate::harness::assert_eventually(PATIENCE, "the tunnel is counted", async || {
+    crate::harness::assert_eventually(TIMEOUT, "the tunnel is counted", async || {
         sidekey.metric("sidekey_requests_total", &labels).await == Some(1.0)
     })
     .await;
@@ -299,7 +225,7 @@ async fn tunnel_is_closed_after_idle_timeout() {
 
 #[tokio::test]
 async fn service_listener_rejects_tunnels() {
-    let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
+    let (upstream, other) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nunmatched: tunnel\n\
          tunnel: {{ allow_local: true }}\nservices: {{ api: {{ upstream: '{}', listen: '127.0.0.1:0', auth: {{ type: bearer, \
@@ -317,7 +243,7 @@ async fn service_listener_rejects_tunnels() {
 #[tokio::test]
 async fn intercept_certificates_are_short_lived_and_cached() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
@@ -352,12 +278,12 @@ async fn intercept_certificates_are_short_lived_and_cached() {
 #[tokio::test]
 async fn connect_redirect_is_not_rewritten() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
     let location = format!("https://{own}/base/next");
-    upstream.next(Answer::status(302).header("Location", &location));
+    upstream.next(MockResponse::status(302).header("Location", &location));
     let (_, wire) = connect(&sidekey, &own).await;
     let mut stream = handshake(wire, &ca, "localhost").await.unwrap();
     assert!(ask(&mut stream, "/base/x", &own).await.contains(&format!("\r\nLocation: {location}\r\n")));

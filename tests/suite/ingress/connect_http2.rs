@@ -4,16 +4,16 @@ use bytes::Bytes;
 use h2::client::Builder;
 use http::Request;
 
-use super::connect::{ca_for, connect, handshake_offering, intercepting};
-use crate::harness::{Answer, Curl, Gate, Http2, Nghttpd, Pki, Sidekey, Upstream};
-use crate::suite::http::setup::at_rest;
+use super::setup::{ca_for, connect, handshake_offering, intercepting};
+use crate::harness::{Curl, Gate, Http2, MockResponse, MockUpstream, Nghttpd, Pki, Sidekey};
+use crate::suite::http::setup::wait_until_idle;
 
 const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// An upstream with base path `/base`, an intercepting Sidekey, an HTTP/2 connection inside a CONNECT, and
 /// its authority.
-async fn started(pki: &Pki) -> (Upstream, Sidekey, Http2, String) {
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+async fn started(pki: &Pki) -> (MockUpstream, Sidekey, Http2, String) {
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());
@@ -37,7 +37,7 @@ fn get(url: &str) -> Request<()> {
 async fn connect_http2_requests_get_credential_and_pass_bodies() {
     let pki = Pki::new();
     let (upstream, _sidekey, mut caller, own) = started(&pki).await;
-    upstream.next(Answer::status(201).body("made").chunked(2).trailer("X-Sum", "7"));
+    upstream.next(MockResponse::status(201).body("made").chunked(2).trailer("X-Sum", "7"));
     let request =
         Request::post(format!("https://{own}/base/x?y=1")).header("authorization", "Basic ZXZpbA==");
     let mut stream = caller.begin(request.body(()).unwrap()).await;
@@ -86,7 +86,7 @@ async fn connect_http2_rejects_other_authorities() {
     // The connection still works.
     assert_eq!(caller.call(host_alone(&own)).await.status, 200);
     assert_eq!(upstream.only_request().header("authorization"), Some("Bearer t0ken"));
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn connect_http2_rejected_stream_does_not_affect_others() {
     let pki = Pki::new();
     let (upstream, _sidekey, mut caller, own) = started(&pki).await;
     let gate = Gate::closed();
-    upstream.next(Answer::ok("first half, second half").body_held_at(10, &gate));
+    upstream.next(MockResponse::ok("first half, second half").body_held_at(10, &gate));
     let mut first = caller.begin(get(&format!("https://{own}/base/first"))).await;
     first.send(Bytes::new(), true).await;
     upstream.received(1).await;
@@ -126,7 +126,7 @@ async fn connect_http2_confinement_survives_a_reload() {
 #[tokio::test]
 async fn connect_alpn_negotiates_http1_or_fails() {
     let pki = Pki::new();
-    let upstream = Upstream::tls_with(pki.server(&["localhost"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["localhost"])).await;
     let (builder, ca) = intercepting(&upstream, &pki, "").await;
     let sidekey = builder.start().await;
     let own = format!("localhost:{}", upstream.address().port());

@@ -2,25 +2,25 @@
 //! responses are equal byte for byte, except for the fields of one connection. Requests are compared by what
 //! the servers echo of them.
 
-use crate::harness::{Caddy, CurlAnswer, CurlSession, Httpbin, Nginx, Pki, Sidekey};
+use crate::harness::{Caddy, CurlResponse, CurlSession, Httpbin, Nginx, Pki, Sidekey};
 
-use super::setup::{Way, started, ways};
+use super::setup::{Ingress, ingresses, started};
 
 /// Response fields that belong to one connection, or differ between any two responses.
 const OWN: [&str; 4] = ["date", "connection", "keep-alive", "transfer-encoding"];
 
 /// One request, independent of the ingress.
-struct Ask {
+struct TestRequest {
     path: String,
     options: Vec<String>,
     body: Option<Vec<u8>>,
 }
 
-fn get(path: &str) -> Ask {
-    Ask { path: path.into(), options: Vec::new(), body: None }
+fn get(path: &str) -> TestRequest {
+    TestRequest { path: path.into(), options: Vec::new(), body: None }
 }
 
-impl Ask {
+impl TestRequest {
     fn method(mut self, method: &str) -> Self {
         self.options.push(if method == "HEAD" { "head".into() } else { format!("request = \"{method}\"") });
         self
@@ -45,7 +45,7 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(|| fastrand::u8(..)).take(length).collect()
 }
 
-async fn session(asks: &[Ask], base: &str, options: &[String], http2: bool) -> Vec<CurlAnswer> {
+async fn session(asks: &[TestRequest], base: &str, options: &[String], http2: bool) -> Vec<CurlResponse> {
     let mut session = CurlSession::default();
     for ask in asks {
         // A body without a length needs a field in HTTP/1.1, and must not have it in HTTP/2.
@@ -59,7 +59,7 @@ async fn session(asks: &[Ask], base: &str, options: &[String], http2: bool) -> V
 }
 
 /// The responses without Sidekey, to requests with Sidekey's credential.
-async fn directly(asks: &[Ask], pki: &Pki, url: &str, http2: bool) -> Vec<CurlAnswer> {
+async fn directly(asks: &[TestRequest], pki: &Pki, url: &str, http2: bool) -> Vec<CurlResponse> {
     let version = if http2 { "http2" } else { "http1.1" };
     let options = [
         version.to_owned(),
@@ -70,7 +70,7 @@ async fn directly(asks: &[Ask], pki: &Pki, url: &str, http2: bool) -> Vec<CurlAn
 }
 
 /// The part that must be equal: all but the fields in [`OWN`] and the version.
-fn plain(mut answer: CurlAnswer) -> CurlAnswer {
+fn plain(mut answer: CurlResponse) -> CurlResponse {
     answer.headers.retain(|(name, _)| !OWN.contains(&name.as_str()));
     answer.version = String::new();
     // gzip's header has the time (RFC 1952 §2.3.1), and httpbin compresses each response again.
@@ -81,11 +81,12 @@ fn plain(mut answer: CurlAnswer) -> CurlAnswer {
 }
 
 /// The expected response: the direct one, with a `Location` that leads back to Sidekey.
-fn expected(direct: &CurlAnswer, way: &Way, url: &str) -> CurlAnswer {
+fn expected(direct: &CurlResponse, ingress: &Ingress, url: &str) -> CurlResponse {
     let mut expected = plain(direct.clone());
     let created = matches!(expected.status, 201 | 300..=399);
     for (name, value) in &mut expected.headers {
-        if let ("location" | "content-location", Some(prefix), true) = (name.as_str(), way.location, created)
+        if let ("location" | "content-location", Some(prefix), true) =
+            (name.as_str(), ingress.location, created)
         {
             let path = value.strip_prefix(url).unwrap_or(value);
             if path.starts_with('/') {
@@ -101,24 +102,24 @@ async fn compare(
     pki: &Pki,
     url: &str,
     protocol: &str,
-    asks: &[Ask],
+    asks: &[TestRequest],
     http2: bool,
-) -> (Sidekey, Vec<CurlAnswer>) {
+) -> (Sidekey, Vec<CurlResponse>) {
     let sidekey = started(pki, url, protocol).await;
     let by_http1 = directly(asks, pki, url, false).await;
     let by_http2 = if http2 { directly(asks, pki, url, true).await } else { by_http1.clone() };
-    for way in ways(pki, &sidekey, url) {
+    for ingress in ingresses(pki, &sidekey, url) {
         let direct = match protocol {
             "http1" => &by_http1,
             "http2" => &by_http2,
-            _ if way.http2 => &by_http2,
+            _ if ingress.http2 => &by_http2,
             _ => &by_http1,
         };
-        let through = session(asks, &way.base, &way.options, way.http2).await;
+        let through = session(asks, &ingress.base, &ingress.options, ingress.http2).await;
         for ((ask, direct), through) in asks.iter().zip(direct).zip(through) {
-            let what = format!("{} {:?} by {}, {protocol}", ask.path, ask.options, way.name);
-            assert_eq!(through.version, if way.http2 { "2" } else { "1.1" }, "{what}");
-            let (expected, through) = (expected(direct, &way, url), plain(through));
+            let what = format!("{} {:?} by {}, {protocol}", ask.path, ask.options, ingress.name);
+            assert_eq!(through.version, if ingress.http2 { "2" } else { "1.1" }, "{what}");
+            let (expected, through) = (expected(direct, &ingress, url), plain(through));
             let both = format!("{what}:\nthrough  {}\ndirectly {}", shown(&through), shown(&expected));
             assert!(through == expected, "{both}");
         }
@@ -127,7 +128,7 @@ async fn compare(
 }
 
 /// A readable form of the response, without a long body.
-fn shown(answer: &CurlAnswer) -> String {
+fn shown(answer: &CurlResponse) -> String {
     let body = if answer.body.len() > 2000 {
         format!("({} bytes)", answer.body.len())
     } else {
@@ -237,7 +238,7 @@ async fn nginx(pki: &Pki) -> Nginx {
     .await
 }
 
-fn of_nginx() -> Vec<Ask> {
+fn of_nginx() -> Vec<TestRequest> {
     let put = |path: &str, body: Vec<u8>| get(path).method("PUT").body(body);
     let large = noise(1_500_000);
     vec![
@@ -297,8 +298,8 @@ async fn compare_nginx(protocol: &str) {
     let log = nginx.access_log();
     let by_sidekey = log.lines().filter(|line| line.contains("/odd")).collect::<Vec<_>>();
     let http2 = by_sidekey.iter().filter(|line| line.contains("HTTP/2.0")).count();
-    let all = ways(&pki, &sidekey, &nginx.url());
-    let from_http2_callers = all.iter().filter(|way| way.http2).count();
+    let all = ingresses(&pki, &sidekey, &nginx.url());
+    let from_http2_callers = all.iter().filter(|ingress| ingress.http2).count();
     // One request of each version is the direct one.
     let expected = 1 + match protocol {
         "http1" => 0,

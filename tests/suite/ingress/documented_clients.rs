@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::connect::ca_for;
-use crate::harness::{Answer, Pki, Sidekey, Upstream, installed, run, tool};
+use super::setup::ca_for;
+use crate::harness::{MockResponse, MockUpstream, Pki, Sidekey, installed, run, tool};
 
 const DOCUMENT: &str = include_str!("../../../docs/CLIENTS.md");
 const NAMES: [&str; 3] = ["crm.example.com", "api.openai.com", "localhost"];
@@ -16,24 +16,24 @@ const MODELS: &str =
 /// The environment that the document describes, on this machine.
 struct Stage {
     pki: Pki,
-    upstream: Upstream,
+    upstream: MockUpstream,
     sidekey: Sidekey,
 }
 
 impl Stage {
     async fn set() -> Self {
         let pki = Pki::new();
-        let upstream = Upstream::tls_with(pki.server(&NAMES)).await;
-        upstream.answer_with(|request| {
+        let upstream = MockUpstream::tls_with(pki.server(&NAMES)).await;
+        upstream.respond_with(|request| {
             let body = match request.target.as_str() {
                 "/v2/contacts" => CONTACTS,
                 "/v1/models" => MODELS,
-                _ => return Answer::status(404),
+                _ => return MockResponse::status(404),
             };
             if request.header("authorization") != Some("Bearer t0ken") {
-                return Answer::status(401);
+                return MockResponse::status(401);
             }
-            Answer::ok(body).header("Content-Type", "application/json")
+            MockResponse::ok(body).header("Content-Type", "application/json")
         });
         let (cert, key) = ca_for(NAMES[0]).await;
         let files = pki.server_files(&["localhost"]);

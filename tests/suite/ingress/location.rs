@@ -1,17 +1,17 @@
 //! `rewrite_location`: a `Location` inside the upstream leads back to Sidekey, by the ingress that the caller
 //! used.
 
-use crate::harness::{Answer, Call, Curl, Sidekey, Upstream};
-use crate::suite::http::setup::before_url;
+use crate::harness::{Curl, MockResponse, MockUpstream, Request, Sidekey};
+use crate::suite::http::setup::sidekey_for_url;
 
-async fn redirecting(more: &str) -> (Upstream, Sidekey) {
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&format!("{}/v2", upstream.url()), more).await;
+async fn redirecting(more: &str) -> (MockUpstream, Sidekey) {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&format!("{}/v2", upstream.url()), more).await;
     (upstream, sidekey)
 }
 
-fn answer(status: u16, name: &str, value: &str) -> Answer {
-    Answer::status(status).header(name, value)
+fn answer(status: u16, name: &str, value: &str) -> MockResponse {
+    MockResponse::status(status).header(name, value)
 }
 
 #[tokio::test]
@@ -19,9 +19,9 @@ async fn location_is_rewritten_for_prefix_host_and_own_port() {
     let (upstream, sidekey) = redirecting(", hosts: [api.internal], listen: '127.0.0.1:0'").await;
     let location = format!("{}/v2/next?a=b", upstream.url());
     for (call, expected) in [
-        (Call::get(sidekey.url("/api/x")), "/api/next?a=b"),
-        (Call::get(sidekey.url("/x")).header("Host", "api.internal"), "/next?a=b"),
-        (Call::get(sidekey.service_url("api", "/x")), "/next?a=b"),
+        (Request::get(sidekey.url("/api/x")), "/api/next?a=b"),
+        (Request::get(sidekey.url("/x")).header("Host", "api.internal"), "/next?a=b"),
+        (Request::get(sidekey.service_url("api", "/x")), "/next?a=b"),
     ] {
         for (status, name) in
             [(301, "Location"), (302, "location"), (307, "Location"), (201, "Content-Location")]

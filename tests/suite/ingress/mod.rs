@@ -2,7 +2,7 @@
 
 mod clients;
 mod compiled_clients;
-pub mod connect;
+mod connect;
 mod connect_http2;
 mod differential;
 mod documented_clients;

@@ -1,12 +1,20 @@
-//! Every kind of ingress at once: one upstream behind one Sidekey, and curl's options for each.
+//! Shared set-up of the ingress tests: every kind of ingress at once, with curl's options for each, and
+//! interception.
 
 use std::fs::read_to_string;
+use std::sync::Arc;
 
-use super::connect::ca_for;
-use crate::harness::{Pki, Sidekey};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::harness::{MockUpstream, Pki, Sidekey, SidekeyBuilder, TIMEOUT};
+use crate::suite::http::setup::Wire;
 
 /// One kind of ingress, with curl's options for it.
-pub struct Way {
+pub struct Ingress {
     pub name: &'static str,
     /// The URL prefix of the upstream's paths.
     pub base: String,
@@ -61,7 +69,7 @@ pub fn tls_url(sidekey: &Sidekey) -> String {
 }
 
 /// Every kind of ingress.
-pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
+pub fn ingresses(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Ingress> {
     let option = |name: &str, value: &str| format!("{name} = \"{value}\"");
     let file = |name: &str| sidekey.dir().join(name).to_str().unwrap().to_owned();
     let (shared, own) = (sidekey.url(""), sidekey.service_url("api", ""));
@@ -71,7 +79,7 @@ pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
     let (trust, trust_ca) = (option("cacert", &pki.ca_file()), option("cacert", &file("ca.crt")));
     let host = option("header", "Host: api.internal");
     let in_clear = upstream.replacen("https:", "http:", 1);
-    let way = |name, base: &str, options: &[&str], location| Way {
+    let ingress = |name, base: &str, options: &[&str], location| Ingress {
         name,
         base: base.to_owned(),
         options: options.iter().map(|&line| line.to_owned()).collect(),
@@ -83,19 +91,89 @@ pub fn ways(pki: &Pki, sidekey: &Sidekey, upstream: &str) -> Vec<Way> {
     let (by_shared, by_own) =
         (option("unix-socket", &file("shared.sock")), option("unix-socket", &file("own.sock")));
     vec![
-        way("path prefix", &prefix, &[h1], Some("/api")),
-        way("path prefix by h2c", &prefix, &[prior], Some("/api")),
-        way("path prefix, offering h2c", &prefix, &[h2], Some("/api")),
-        way("Host", &shared, &[h1, &host], Some("")),
-        way("own port", &own, &[h1], Some("")),
-        way("own port by h2c", &own, &[prior], Some("")),
-        way("Unix socket", "http://localhost/api", &[h1, &by_shared], Some("/api")),
-        way("own Unix socket", "http://localhost", &[h1, &by_own], Some("")),
-        way("HTTP_PROXY", &in_clear, &[h1, &proxy], Some("")),
-        way("CONNECT", upstream, &[h1, &proxy, &trust_ca], None),
-        way("CONNECT, HTTP/2 inside", upstream, &[h2, &proxy, &trust_ca], None),
-        way("CONNECT, not TLS inside", &in_clear, &[h1, &proxy, "proxytunnel"], Some("")),
-        way("TLS", &over_tls, &[h1, &trust], Some("/api")),
-        way("TLS, HTTP/2", &over_tls, &[h2, &trust], Some("/api")),
+        ingress("path prefix", &prefix, &[h1], Some("/api")),
+        ingress("path prefix by h2c", &prefix, &[prior], Some("/api")),
+        ingress("path prefix, offering h2c", &prefix, &[h2], Some("/api")),
+        ingress("Host", &shared, &[h1, &host], Some("")),
+        ingress("own port", &own, &[h1], Some("")),
+        ingress("own port by h2c", &own, &[prior], Some("")),
+        ingress("Unix socket", "http://localhost/api", &[h1, &by_shared], Some("/api")),
+        ingress("own Unix socket", "http://localhost", &[h1, &by_own], Some("")),
+        ingress("HTTP_PROXY", &in_clear, &[h1, &proxy], Some("")),
+        ingress("CONNECT", upstream, &[h1, &proxy, &trust_ca], None),
+        ingress("CONNECT, HTTP/2 inside", upstream, &[h2, &proxy, &trust_ca], None),
+        ingress("CONNECT, not TLS inside", &in_clear, &[h1, &proxy, "proxytunnel"], Some("")),
+        ingress("TLS", &over_tls, &[h1, &trust], Some("/api")),
+        ingress("TLS, HTTP/2", &over_tls, &[h2, &trust], Some("/api")),
     ]
+}
+
+/// Certificate and key of a CA made by `sidekey ca init` for a service at `host`.
+pub async fn ca_for(host: &str) -> (String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.yaml");
+    std::fs::write(&config, format!("services: {{ api: {{ upstream: 'https://{host}' }} }}")).unwrap();
+    let out = dir.path().to_str().unwrap();
+    let made =
+        Sidekey::command(&["ca", "init", "--config", config.to_str().unwrap(), "--out", out], &[]).await;
+    assert!(made.status.success(), "{made:?}");
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    (read("sidekey-ca.crt"), read("sidekey-ca.key"))
+}
+
+/// A Sidekey with `intercept` and a service `api` at `https://localhost:PORT/base`; and the certificate of
+/// its CA.
+pub async fn intercepting(upstream: &MockUpstream, pki: &Pki, more: &str) -> (SidekeyBuilder, String) {
+    let (cert, key) = ca_for("localhost").await;
+    let config = format!(
+        "listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+log: {{ level: trace, format: json, access: true }}
+intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+{more}
+services:
+  api:
+    upstream: https://localhost:{}/base
+    hosts: [api.internal]
+    tls: {{ ca_file: '{}' }}
+    auth: {{ type: bearer, token: t0ken }}
+",
+        upstream.address().port(),
+        pki.ca_file(),
+    );
+    (Sidekey::configured(&config).file("ca.crt", &cert).file("ca.key", &key), cert)
+}
+
+/// Sends a CONNECT; returns the status and the connection after the response head.
+pub async fn connect(sidekey: &Sidekey, authority: &str) -> (u16, Wire) {
+    let mut wire = Wire::to(sidekey).await;
+    wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
+    let head = wire.until("\r\n\r\n").await;
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), wire)
+}
+
+/// The TLS handshake of a caller that trusts `ca` and asks for `name`.
+pub async fn handshake(wire: Wire, ca: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake_offering(&[], wire, ca, name).await
+}
+
+/// Like [`handshake`], with these protocols offered by ALPN.
+pub async fn handshake_offering(
+    alpn: &[&[u8]],
+    wire: Wire,
+    ca: &str,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire.into_stream());
+    tokio::time::timeout(TIMEOUT, connecting).await.expect("a handshake in time")
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Curl, Pki, Sidekey, Upstream, assert_eventually};
-use crate::suite::http::setup::{PATIENCE, Wire};
+use crate::harness::{Curl, MockUpstream, Pki, Sidekey, TIMEOUT, assert_eventually};
+use crate::suite::http::setup::Wire;
 
 /// A Sidekey whose listener has a certificate for `localhost`, in `$DIR/cert.pem` and `$DIR/key.pem`.
-async fn behind_tls(pki: &Pki, upstream: &Upstream, more: &str) -> Sidekey {
+async fn behind_tls(pki: &Pki, upstream: &MockUpstream, more: &str) -> Sidekey {
     let files = pki.server_files(&["localhost"]);
     let config = format!(
         "listen: {{ address: 127.0.0.1:0, tls: {{ cert: $DIR/cert.pem, key: $DIR/key.pem{more} }} }}
@@ -36,7 +36,7 @@ fn url(sidekey: &Sidekey) -> String {
 
 #[tokio::test]
 async fn tls_listener_serves_curl_with_either_http_version() {
-    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let ca = pki.ca_file();
     for (tls, http, line) in [
@@ -53,7 +53,7 @@ async fn tls_listener_serves_curl_with_either_http_version() {
 
 #[tokio::test]
 async fn tls_listener_requires_configured_client_certificate() {
-    let (pki, other, upstream) = (Pki::new(), Pki::new(), Upstream::plain().await);
+    let (pki, other, upstream) = (Pki::new(), Pki::new(), MockUpstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, ", client_ca: $DIR/ca.pem").await;
     let (own, foreign) = (pki.server_files(&["app"]), other.server_files(&["app"]));
     let call = async |identity: &[&str]| {
@@ -81,21 +81,21 @@ async fn tls_listener_requires_configured_client_certificate() {
 
 #[tokio::test]
 async fn tls_listener_closes_plain_http_without_response() {
-    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let mut wire = Wire::to(&sidekey).await;
     wire.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let mut stream = wire.into_stream();
     let mut answer = Vec::new();
     // A reset would be an error here.
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it closes").unwrap();
+    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("it closes").unwrap();
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
     assert_eq!(upstream.connections(), 0);
 }
 
 #[tokio::test]
 async fn tls_listener_limits_the_handshake_time() {
-    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let mut stream = TcpStream::connect(sidekey.address()).await.unwrap();
     stream.write_all(&[0x16]).await.unwrap();
@@ -106,7 +106,7 @@ async fn tls_listener_limits_the_handshake_time() {
 
 #[tokio::test]
 async fn tls_listener_reloads_valid_certificate_only() {
-    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let (next, ca) = (Pki::new(), pki.ca_file());
 
@@ -115,7 +115,7 @@ async fn tls_listener_reloads_valid_certificate_only() {
         let events = sidekey.events();
         events.into_iter().find(|event| event.to_string().contains("certificate reload rejected"))
     };
-    assert_eventually(PATIENCE, "the broken key is named", async || broken().is_some()).await;
+    assert_eventually(TIMEOUT, "the broken key is named", async || broken().is_some()).await;
     assert_eq!(broken().unwrap()["level"], "ERROR");
     assert!(broken().unwrap().to_string().contains("key.pem"));
     assert!(!sidekey.log().contains("CANARY"));
@@ -131,7 +131,7 @@ async fn tls_listener_reloads_valid_certificate_only() {
 
 #[tokio::test]
 async fn tls_listener_of_a_single_service_works() {
-    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let files = pki.server_files(&["localhost"]);
     let services = format!(
         "api:

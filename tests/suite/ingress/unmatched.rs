@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::harness::{Call, Connection, Sidekey, Upstream, assert_eventually};
-use crate::suite::http::setup::before;
+use crate::harness::{Connection, MockUpstream, Request, Sidekey, assert_eventually};
+use crate::suite::http::setup::sidekey_for;
 
 async fn ask(client: &mut Connection) -> serde_json::Value {
     client.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -15,7 +15,7 @@ async fn ask(client: &mut Connection) -> serde_json::Value {
 
 #[tokio::test]
 async fn unmatched_request_lists_services_for_local_callers_only() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let service = format!("{{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
     let config = format!(
         "listen: [0.0.0.0:0, 'unix:$DIR/s.sock']
@@ -46,16 +46,16 @@ fn outer_address() -> IpAddr {
 
 #[tokio::test]
 async fn forbidden_request_does_not_list_services() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    let answer = Call::new("TRACE", sidekey.url("/api/x")).send().await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    let answer = Request::new("TRACE", sidekey.url("/api/x")).send().await;
     assert_eq!((answer.status, answer.json().get("services")), (403, None));
 }
 
 #[tokio::test]
 async fn rejected_request_is_counted_and_in_the_access_log() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     for (bytes, status, service, method, path, reason) in [
         ("GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n", 404, "", "GET", "", "unknown_service"),
         ("TRACE /api/x HTTP/1.1\r\nHost: x\r\n\r\n", 403, "api", "OTHER", "/api/x", "forbidden"),

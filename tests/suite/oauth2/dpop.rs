@@ -8,14 +8,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::setup::{PATIENCE, service};
+use super::setup::service;
 use crate::harness::{
-    Answer, Call, OidcProvider, Pki, Request, Sidekey, TokenAnswer, TokenEndpoint, Upstream,
-    assert_eventually,
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, OidcProvider, Pki, RecordedRequest,
+    Request, Sidekey, TIMEOUT, assert_eventually,
 };
 
 /// Header and claims of the proof in a request.
-fn proof(request: &Request) -> (Value, Value) {
+fn proof(request: &RecordedRequest) -> (Value, Value) {
     let proof = request.header("dpop").expect("a proof");
     let part = |index| {
         let part = proof.split('.').nth(index).unwrap();
@@ -25,21 +25,22 @@ fn proof(request: &Request) -> (Value, Value) {
 }
 
 async fn logged(sidekey: &Sidekey, text: &str) {
-    assert_eventually(PATIENCE, text, async || sidekey.log().contains(text)).await;
+    assert_eventually(TIMEOUT, text, async || sidekey.log().contains(text)).await;
 }
 
-fn bound() -> TokenAnswer {
-    TokenAnswer::json(&json!({ "access_token": "bound", "token_type": "DPoP", "expires_in": 3600 }))
+fn bound() -> MockTokenResponse {
+    MockTokenResponse::json(&json!({ "access_token": "bound", "token_type": "DPoP", "expires_in": 3600 }))
 }
 
 #[tokio::test]
 async fn dpop_each_request_has_its_own_proof() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(bound());
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     for path in ["/api/v1/things?limit=5", "/api"] {
-        let call = Call::get(sidekey.url(path)).header("DPoP", "mine").header("Authorization", "DPoP mine");
+        let call =
+            Request::get(sidekey.url(path)).header("DPoP", "mine").header("Authorization", "DPoP mine");
         assert_eq!(call.send().await.status, 200);
     }
     let (header, asked) = proof(&endpoint.only_request().http);
@@ -62,31 +63,33 @@ async fn dpop_each_request_has_its_own_proof() {
 
 #[tokio::test]
 async fn dpop_token_request_is_retried_with_nonce_once() {
-    let upstream = Upstream::plain().await;
-    let endpoint = TokenEndpoint::plain().await;
+    let upstream = MockUpstream::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let issued = Arc::new(AtomicUsize::new(0));
     let count = issued.clone();
-    endpoint.server().answer_with(move |request| {
+    endpoint.server().respond_with(move |request| {
         if proof(request).1.get("nonce") == Some(&json!("n-1")) {
             count.fetch_add(1, Ordering::Relaxed);
-            return Answer::json(&json!({ "access_token": "bound", "token_type": "dpop", "expires_in": 2 }));
+            return MockResponse::json(
+                &json!({ "access_token": "bound", "token_type": "dpop", "expires_in": 2 }),
+            );
         }
         let body = json!({ "error": "use_dpop_nonce" }).to_string();
-        Answer::status(400).header("DPoP-Nonce", "n-1").body(body)
+        MockResponse::status(400).header("DPoP-Nonce", "n-1").body(body)
     });
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let _sidekey = Sidekey::serving(&config).start_ready().await;
     let again = async || issued.load(Ordering::Relaxed) >= 2;
-    assert_eventually(PATIENCE, "the token is renewed", again).await;
+    assert_eventually(TIMEOUT, "the token is renewed", again).await;
     assert_eq!(endpoint.request_count(), issued.load(Ordering::Relaxed) + 1, "one retry for the nonce");
 }
 
 #[tokio::test]
 async fn dpop_token_endpoint_with_endless_nonces_is_asked_twice() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.server().answer_with(|_| {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.server().respond_with(|_| {
         let body = json!({ "error": "use_dpop_nonce" }).to_string();
-        Answer::status(400).header("DPoP-Nonce", &format!("n-{}", fastrand::u64(..))).body(body)
+        MockResponse::status(400).header("DPoP-Nonce", &format!("n-{}", fastrand::u64(..))).body(body)
     });
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let sidekey = Sidekey::serving(&config).start().await;
@@ -98,7 +101,7 @@ async fn dpop_token_endpoint_with_endless_nonces_is_asked_twice() {
 #[tokio::test]
 async fn dpop_token_of_wrong_type_is_rejected() {
     let (upstream, endpoint, other) =
-        (Upstream::plain().await, TokenEndpoint::plain().await, TokenEndpoint::plain().await);
+        (MockUpstream::plain().await, MockTokenEndpoint::plain().await, MockTokenEndpoint::plain().await);
     other.always(bound());
     let config = service("unbound", &upstream, &endpoint, "dpop: true,", "")
         + &service("unasked", &upstream, &other, "", "");
@@ -112,8 +115,8 @@ async fn dpop_token_of_wrong_type_is_rejected() {
 }
 
 /// The response of a resource server that requires a nonce in proofs (RFC 9449 §9).
-fn wants_nonce(nonce: &str) -> Answer {
-    Answer::status(401)
+fn wants_nonce(nonce: &str) -> MockResponse {
+    MockResponse::status(401)
         .header("WWW-Authenticate", "DPoP error=\"use_dpop_nonce\"")
         .header("DPoP-Nonce", nonce)
 }
@@ -124,14 +127,14 @@ async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
 
 #[tokio::test]
 async fn dpop_upstream_nonce_causes_one_retry_and_no_refresh() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(bound());
     let wanted = Arc::new(AtomicUsize::new(1));
     let current = wanted.clone();
-    upstream.answer_with(move |request| {
+    upstream.respond_with(move |request| {
         let nonce = format!("r-{}", current.load(Ordering::Relaxed));
         if proof(request).1.get("nonce") == Some(&json!(nonce)) {
-            Answer::ok("granted")
+            MockResponse::ok("granted")
         } else {
             wants_nonce(&nonce)
         }
@@ -145,7 +148,7 @@ async fn dpop_upstream_nonce_causes_one_retry_and_no_refresh() {
     // Another nonce, in the middle of requests with a body.
     wanted.store(2, Ordering::Relaxed);
     for length in [10_000, 10] {
-        let response = Call::post(sidekey.url("/api/upload"), "x".repeat(length)).send().await;
+        let response = Request::post(sidekey.url("/api/upload"), "x".repeat(length)).send().await;
         assert_eq!(response.text(), "granted");
         assert_eq!(upstream.last_request().body.len(), length);
     }
@@ -160,9 +163,9 @@ async fn dpop_upstream_nonce_causes_one_retry_and_no_refresh() {
 
 #[tokio::test]
 async fn dpop_upstream_with_endless_nonces_gets_one_retry() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(bound());
-    upstream.answer_with(|_| wants_nonce(&format!("r-{}", fastrand::u64(..))).body("no"));
+    upstream.respond_with(|_| wants_nonce(&format!("r-{}", fastrand::u64(..))).body("no"));
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     for sent in [2, 4] {
@@ -176,9 +179,9 @@ async fn dpop_upstream_with_endless_nonces_gets_one_retry() {
 
 #[tokio::test]
 async fn dpop_invalid_nonce_is_ignored() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(bound());
-    upstream.answer_with(|_| wants_nonce("a \\ \"b\""));
+    upstream.respond_with(|_| wants_nonce("a \\ \"b\""));
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     // Like any 401 it may mean a revoked token: one retry with a new one.

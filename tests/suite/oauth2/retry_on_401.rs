@@ -4,27 +4,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::setup::{PATIENCE, service};
+use super::setup::service;
 use crate::harness::{
-    Answer, Call, Gate, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+    Gate, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RefusingPort, Request, Sidekey,
+    TIMEOUT, assert_eventually,
 };
 
 /// An upstream that accepts the endpoint's live tokens only, the endpoint, and a ready Sidekey.
-async fn sidekey_with_guarded(auth: &str, more: &str) -> (Upstream, TokenEndpoint, Sidekey) {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    upstream.answer_with(endpoint.guard());
+async fn sidekey_with_guarded(auth: &str, more: &str) -> (MockUpstream, MockTokenEndpoint, Sidekey) {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, auth, more)).start_ready().await;
     (upstream, endpoint, sidekey)
 }
 
 /// Revokes all tokens, later than a `min_refresh_interval` of 1 ms after the last refresh.
-async fn revoke(endpoint: &TokenEndpoint) {
+async fn revoke(endpoint: &MockTokenEndpoint) {
     tokio::time::sleep(Duration::from_millis(5)).await;
     endpoint.revoke_all();
 }
 
 /// Number of requests with `Authorization: Bearer TOKEN`.
-fn sent(upstream: &Upstream, token: &str) -> usize {
+fn sent(upstream: &MockUpstream, token: &str) -> usize {
     let value = format!("Bearer {token}");
     upstream.requests().iter().filter(|request| request.header("authorization") == Some(&value)).count()
 }
@@ -38,12 +39,12 @@ async fn retry_on_401_replaces_revoked_token_transparently() {
     let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     for method in ["GET", "DELETE"] {
         revoke(&endpoint).await;
-        assert_eq!(Call::new(method, sidekey.url("/api/x?a=1")).send().await.text(), "granted");
+        assert_eq!(Request::new(method, sidekey.url("/api/x?a=1")).send().await.text(), "granted");
     }
     for length in [0, 1, 1000, 20_000, 50_000] {
         revoke(&endpoint).await;
         let body = "x".repeat(length);
-        let response = Call::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
+        let response = Request::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
         assert_eq!(response.text(), "granted", "{length}");
         let requests = upstream.requests();
         for request in &requests[requests.len() - 2..] {
@@ -57,7 +58,7 @@ async fn retry_on_401_replaces_revoked_token_transparently() {
 
 #[tokio::test]
 async fn retry_on_401_of_removed_service_restores_no_series() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let configuration = |name: &str| {
         let services = service(name, &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
         format!("reload: {{ interval: 0s }}\n{}", Sidekey::configuration_serving(&services))
@@ -66,8 +67,8 @@ async fn retry_on_401_of_removed_service_restores_no_series() {
     // Longer than the shortest interval between two token requests.
     tokio::time::sleep(Duration::from_millis(5)).await;
     let gate = Gate::closed();
-    upstream.next(Answer::status(401));
-    upstream.next(Answer::ok("granted").held_by(&gate));
+    upstream.next(MockResponse::status(401));
+    upstream.next(MockResponse::ok("granted").delayed_until(&gate));
     let mut caller = sidekey.connect().await;
     caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(2).await;
@@ -82,8 +83,8 @@ async fn retry_on_401_of_removed_service_restores_no_series() {
 
 #[tokio::test]
 async fn retry_on_401_works_with_failover() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    upstream.answer_with(endpoint.guard());
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
     let nobody = RefusingPort::new();
     let urls = format!("upstream: ['http://{}', '{}/base']", nobody.address, upstream.url());
     let one = format!("upstream: '{}'", upstream.url());
@@ -92,7 +93,7 @@ async fn retry_on_401_works_with_failover() {
     for number in 0..6 {
         revoke(&endpoint).await;
         let body = format!("body {number}");
-        let response = Call::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
+        let response = Request::new("POST", sidekey.url("/api/x")).body(body.clone()).send().await;
         assert_eq!((response.status, response.text().as_str()), (200, "granted"), "{number}");
         let requests = upstream.requests();
         for request in &requests[requests.len() - 2..] {
@@ -135,7 +136,7 @@ async fn retry_on_401_of_1000_requests_is_one_token_request() {
     let calls: Vec<_> = (0..1000)
         .map(|_| {
             let url = sidekey.url("/api/");
-            tokio::spawn(async move { Call::get(url).send().await.text() })
+            tokio::spawn(async move { Request::get(url).send().await.text() })
         })
         .collect();
     for call in calls {
@@ -146,9 +147,10 @@ async fn retry_on_401_of_1000_requests_is_one_token_request() {
 
 #[tokio::test]
 async fn retry_on_401_honours_min_refresh_interval() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    upstream
-        .always(Answer::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.always(
+        MockResponse::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"),
+    );
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "min_refresh_interval: 1h,", ""));
     let sidekey = sidekey.start_ready().await;
     for _ in 0..50 {
@@ -163,13 +165,13 @@ async fn retry_on_401_honours_min_refresh_interval() {
 
 #[tokio::test]
 async fn retry_on_401_ignores_403_and_insufficient_scope() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     for (status, challenge) in [
         (403, "Bearer error=\"invalid_token\""),
         (401, "Bearer realm=\"x\", error=\"insufficient_scope\", scope=\"admin\""),
     ] {
-        upstream.next(Answer::status(status).header("WWW-Authenticate", challenge).body("no"));
+        upstream.next(MockResponse::status(status).header("WWW-Authenticate", challenge).body("no"));
         let response = sidekey.get("/api/").await;
         assert_eq!((response.status, response.header("www-authenticate")), (status, Some(challenge)));
     }
@@ -180,9 +182,9 @@ async fn retry_on_401_ignores_403_and_insufficient_scope() {
 async fn retry_on_401_for_old_token_uses_the_current_one() {
     let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     let gate = Gate::closed();
-    upstream.next(Answer::status(401).held_by(&gate));
+    upstream.next(MockResponse::status(401).delayed_until(&gate));
     let url = sidekey.url("/api/slow");
-    let slow = tokio::spawn(async move { Call::get(url).send().await.text() });
+    let slow = tokio::spawn(async move { Request::get(url).send().await.text() });
     upstream.received(1).await;
     revoke(&endpoint).await;
     assert_eq!(sidekey.get("/api/").await.text(), "granted");
@@ -197,14 +199,14 @@ async fn retry_on_401_for_old_token_uses_the_current_one() {
 async fn retry_on_401_needs_a_body_that_fits_the_buffer() {
     let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
     revoke(&endpoint).await;
-    let response = Call::new("POST", sidekey.url("/api/")).body("x".repeat(200_000)).send().await;
+    let response = Request::new("POST", sidekey.url("/api/")).body("x".repeat(200_000)).send().await;
     assert_eq!(response.status, 401);
     endpoint.received(2).await;
     let granted = async || sidekey.get("/api/").await.status == 200;
-    assert_eventually(PATIENCE, "the next one has the new token", granted).await;
+    assert_eventually(TIMEOUT, "the next one has the new token", granted).await;
 
     revoke(&endpoint).await;
-    upstream.next(Answer::status(401).early().close());
+    upstream.next(MockResponse::status(401).early().close());
     let mut connection = sidekey.connect().await;
     connection.send("POST /api/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
     assert_eq!(connection.response().await.status, 401);
@@ -220,7 +222,7 @@ async fn retry_on_401_disabled_passes_401_and_refreshes() {
     assert_eq!(upstream.request_count(), 1);
     endpoint.received(2).await;
     let granted = async || sidekey.get("/api/").await.status == 200;
-    assert_eventually(PATIENCE, "the next one has the new token", granted).await;
+    assert_eventually(TIMEOUT, "the next one has the new token", granted).await;
 }
 
 #[tokio::test]
@@ -238,21 +240,21 @@ async fn retry_on_401_passes_401_if_no_new_token_comes_in_time() {
 
 #[tokio::test]
 async fn retry_on_401_discards_any_body_of_the_first_response() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let config = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     let gate = Gate::closed();
     for refusal in [
-        Answer::status(401).body("x".repeat(100_000)),
-        Answer::status(401).body("abc").chunked(1),
-        Answer::status(401).body("abc").until_closed(),
-        Answer::status(401).body("never whole").body_held_at(3, &gate),
-        Answer::status(401).body("cut").cut_at(1),
+        MockResponse::status(401).body("x".repeat(100_000)),
+        MockResponse::status(401).body("abc").chunked(1),
+        MockResponse::status(401).body("abc").until_closed(),
+        MockResponse::status(401).body("never whole").body_held_at(3, &gate),
+        MockResponse::status(401).body("cut").cut_at(1),
     ] {
         tokio::time::sleep(Duration::from_millis(5)).await;
         upstream.next(refusal);
-        upstream.next(Answer::ok("good"));
-        upstream.next(Answer::ok("next"));
+        upstream.next(MockResponse::ok("good"));
+        upstream.next(MockResponse::ok("next"));
         let mut connection = sidekey.connect().await;
         for expected in ["good", "next"] {
             connection.send("GET /api/ HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -263,8 +265,8 @@ async fn retry_on_401_discards_any_body_of_the_first_response() {
 
 #[tokio::test]
 async fn retry_on_401_does_not_apply_to_static_credentials() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::status(401).body("no"));
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::status(401).body("no"));
     let config = format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n", upstream.url());
     let sidekey = Sidekey::serving(&config).start_ready().await;
     assert_eq!(sidekey.get("/mail/").await.status, 401);
@@ -274,18 +276,18 @@ async fn retry_on_401_does_not_apply_to_static_credentials() {
 
 #[tokio::test]
 async fn expiry_with_1000_requests_in_flight_is_one_token_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.next(TokenAnswer::issue(3));
-    endpoint.always(TokenAnswer::issue(3600));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.next(MockTokenResponse::issue(3));
+    endpoint.always(MockTokenResponse::issue(3600));
     let gate = Gate::closed();
-    upstream.always(Answer::ok("done").held_by(&gate));
+    upstream.always(MockResponse::ok("done").delayed_until(&gate));
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     let done = Arc::new(AtomicUsize::new(0));
     let calls: Vec<_> = (0..1000)
         .map(|_| {
             let (url, done) = (sidekey.url("/api/"), done.clone());
             tokio::spawn(async move {
-                assert_eq!(Call::get(url).send().await.text(), "done");
+                assert_eq!(Request::get(url).send().await.text(), "done");
                 done.fetch_add(1, Ordering::Relaxed);
             })
         })

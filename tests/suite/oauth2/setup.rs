@@ -1,15 +1,16 @@
 //! Shared set-up of the tests of OAuth2 services.
 
-use std::time::Duration;
-
-use crate::harness::{Response, TokenEndpoint, Upstream};
-
-/// Limit of each wait: nothing here takes this long unless something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use crate::harness::{MockTokenEndpoint, MockUpstream, Response};
 
 /// The configuration of one service with this upstream and token endpoint. `auth` and `more` are further keys
 /// of the credential and of the service, each with a comma after it.
-pub fn service(name: &str, upstream: &Upstream, endpoint: &TokenEndpoint, auth: &str, more: &str) -> String {
+pub fn service(
+    name: &str,
+    upstream: &MockUpstream,
+    endpoint: &MockTokenEndpoint,
+    auth: &str,
+    more: &str,
+) -> String {
     format!(
         "{name}: {{ {more} upstream: '{}', auth: {{ {auth} type: oauth2, grant_type: client_credentials, \
          token_url: '{}', client_id: me, client_secret: s3cret }} }}\n",

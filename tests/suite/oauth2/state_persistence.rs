@@ -7,13 +7,15 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::setup::{PATIENCE, service};
-use crate::harness::{Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
+use super::setup::service;
+use crate::harness::{
+    Gate, MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually,
+};
 
 const KEY: &str = "CANARY-key-of-the-state-folder-0123456789";
 
 /// A configuration with one service whose access tokens are kept in this folder.
-fn config(upstream: &Upstream, endpoint: &TokenEndpoint, dir: &Path, key: &str) -> String {
+fn config(upstream: &MockUpstream, endpoint: &MockTokenEndpoint, dir: &Path, key: &str) -> String {
     format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\n\
          state: {{ dir: '{}', key: {key}, access_tokens: true }}\nservices:\n  {}",
@@ -29,9 +31,9 @@ fn state_files(dir: &Path, extension: &str) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn state_restart_reuses_the_stored_token() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    upstream.answer_with(endpoint.guard());
-    endpoint.always(TokenAnswer::issue(3600));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
+    endpoint.always(MockTokenResponse::issue(3600));
     let folder = TempDir::new().unwrap();
     let dir = folder.path().join("made/by/sidekey");
     let config = config(&upstream, &endpoint, &dir, KEY);
@@ -52,7 +54,7 @@ async fn state_restart_reuses_the_stored_token() {
 
 #[tokio::test]
 async fn state_is_not_used_with_another_client_secret() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     let config = config(&upstream, &endpoint, &folder.path().join("state"), KEY);
     Sidekey::configured(&config).start_ready().await.terminate().await;
@@ -62,7 +64,7 @@ async fn state_is_not_used_with_another_client_secret() {
 
 #[tokio::test]
 async fn state_file_of_another_key_is_reported_and_set_aside() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     let dir = folder.path().join("state");
     let first = config(&upstream, &endpoint, &dir, KEY);
@@ -72,7 +74,7 @@ async fn state_file_of_another_key_is_reported_and_set_aside() {
     let sidekey = Sidekey::configured(&other).start_ready().await;
     let written =
         async || sidekey.metric("sidekey_state_writes_total", &[("result", "success")]).await == Some(1.0);
-    assert_eventually(PATIENCE, "the new token is kept", written).await;
+    assert_eventually(TIMEOUT, "the new token is kept", written).await;
     sidekey.logged_like("state file not read: the state file ").await;
     let aside = state_files(&dir, "broken-");
     assert_eq!(aside.len(), 1);
@@ -82,11 +84,11 @@ async fn state_file_of_another_key_is_reported_and_set_aside() {
 
 #[tokio::test]
 async fn state_shutdown_waits_for_pending_token_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     let config = config(&upstream, &endpoint, &folder.path().join("state"), KEY);
     let gate = Gate::closed();
-    endpoint.next(TokenAnswer::issue(3600).held_by(&gate));
+    endpoint.next(MockTokenResponse::issue(3600).delayed_until(&gate));
     let mut sidekey = Sidekey::configured(&config).start().await;
     endpoint.received(1).await;
     sidekey.signal(nix::sys::signal::Signal::SIGTERM);
@@ -101,7 +103,7 @@ async fn state_shutdown_waits_for_pending_token_request() {
 
 #[tokio::test]
 async fn state_folder_open_to_others_fails_the_start() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let config = config(&upstream, &endpoint, folder.path(), KEY);
@@ -121,9 +123,9 @@ fn limit_file_size(sidekey: &Sidekey, bytes: &str) {
 
 #[tokio::test]
 async fn state_write_failure_is_logged_once_and_recovers() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    upstream.answer_with(endpoint.guard());
-    endpoint.always(TokenAnswer::issue(2));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
+    endpoint.always(MockTokenResponse::issue(2));
     let folder = TempDir::new().unwrap();
     let dir = folder.path().join("state");
     let mut sidekey = Sidekey::configured(&config(&upstream, &endpoint, &dir, KEY)).start_ready().await;
@@ -131,12 +133,12 @@ async fn state_write_failure_is_logged_once_and_recovers() {
         sidekey.metric("sidekey_state_writes_total", &[("result", result)]).await.unwrap_or(0.0)
     };
     let errors = || sidekey.events().iter().filter(|event| event["level"] == "ERROR").count();
-    assert_eventually(PATIENCE, "the first token is kept", async || writes("success").await >= 1.0).await;
+    assert_eventually(TIMEOUT, "the first token is kept", async || writes("success").await >= 1.0).await;
 
     for episode in 1..=2 {
         limit_file_size(&sidekey, "0");
         let failed = writes("failure").await;
-        assert_eventually(PATIENCE, "a write fails", async || writes("failure").await > failed).await;
+        assert_eventually(TIMEOUT, "a write fails", async || writes("failure").await > failed).await;
         let files = state_files(&dir, "state");
         assert_eq!((files.len(), state_files(&dir, "new").len()), (1, 0));
         let before = fs::read(&files[0]).unwrap();
@@ -150,7 +152,7 @@ async fn state_write_failure_is_logged_once_and_recovers() {
 
         limit_file_size(&sidekey, "unlimited");
         let at_last = || sidekey.log().matches("state file written: ").count() == episode;
-        assert_eventually(PATIENCE, "it is written, and logged", async || at_last()).await;
+        assert_eventually(TIMEOUT, "it is written, and logged", async || at_last()).await;
         assert_ne!(fs::read(&files[0]).unwrap(), before);
         assert_eq!(state_files(&dir, "broken-"), Vec::<PathBuf>::new());
     }

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use crate::harness::{Answer, Request, Sidekey, Upstream};
+use crate::harness::{MockResponse, MockUpstream, RecordedRequest, Sidekey};
 
 const ROUNDS: usize = 20;
 
@@ -23,7 +23,7 @@ struct Provider {
 }
 
 impl Provider {
-    fn answer(&self, request: &Request) -> Answer {
+    fn answer(&self, request: &RecordedRequest) -> MockResponse {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let mut fields = form_urlencoded::parse(body.as_bytes());
         let token = fields.find(|(name, _)| name == "refresh_token").map(|(_, value)| value.into_owned());
@@ -31,7 +31,7 @@ impl Provider {
         let current = format!("rt-{}", self.issued.load(Ordering::SeqCst));
         if token != current || !self.reused.lock().is_empty() {
             self.reused.lock().push(token);
-            return Answer::status(400)
+            return MockResponse::status(400)
                 .header("Content-Type", "application/json")
                 .body(r#"{"error":"invalid_grant"}"#);
         }
@@ -39,16 +39,16 @@ impl Provider {
         let answer = format!(
             r#"{{"access_token":"at-{next}","token_type":"Bearer","expires_in":3600,"refresh_token":"rt-{next}"}}"#
         );
-        Answer::ok(answer).header("Content-Type", "application/json")
+        MockResponse::ok(answer).header("Content-Type", "application/json")
     }
 }
 
 #[tokio::test]
 async fn state_grant_survives_sigkill() {
-    let (upstream, login) = (Upstream::plain().await, Upstream::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let provider = Arc::new(Provider::default());
     let answering = provider.clone();
-    login.answer_with(move |request: &Request| answering.answer(request));
+    login.respond_with(move |request: &RecordedRequest| answering.answer(request));
     let folder = TempDir::new().unwrap();
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\n\

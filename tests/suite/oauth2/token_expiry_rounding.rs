@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::harness::{Sidekey, TokenAnswer, TokenEndpoint, Upstream, fraction_of_second};
+use crate::harness::{MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, fraction_of_second};
 
 /// The worst case: requested late in a second, the token is nearly a second old when it is issued.
 async fn late_in_a_second() {
@@ -14,9 +14,9 @@ async fn late_in_a_second() {
     sleep(late.checked_sub(fraction_of_second()).unwrap_or_default()).await;
 }
 
-async fn started_late_in_a_second(upstream: &Upstream, login: &TokenEndpoint) -> Sidekey {
-    login.always(TokenAnswer::issue_from_whole_second(3));
-    upstream.answer_with(login.guard());
+async fn started_late_in_a_second(upstream: &MockUpstream, login: &MockTokenEndpoint) -> Sidekey {
+    login.always(MockTokenResponse::issue_from_whole_second(3));
+    upstream.respond_with(login.guard());
     let services = format!(
         "
 api:
@@ -33,7 +33,7 @@ api:
 
 #[tokio::test]
 async fn token_is_refreshed_before_its_earliest_expiry() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = started_late_in_a_second(&upstream, &login).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     while login.request_count() < 3 {
@@ -46,7 +46,7 @@ async fn token_is_refreshed_before_its_earliest_expiry() {
 
 #[tokio::test]
 async fn token_is_not_sent_after_its_earliest_expiry() {
-    let (upstream, login) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = started_late_in_a_second(&upstream, &login).await;
     login.go_down();
     let deadline = Instant::now() + Duration::from_secs(30);

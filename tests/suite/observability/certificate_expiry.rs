@@ -2,7 +2,7 @@
 
 use std::fs::read_to_string;
 
-use crate::harness::{Pki, Sidekey, Upstream, assert_eventually};
+use crate::harness::{MockUpstream, Pki, Sidekey, assert_eventually};
 use std::time::Duration;
 
 const METRIC: &str = "sidekey_certificate_expiry_timestamp_seconds";
@@ -12,7 +12,7 @@ const END: f64 = 67_090_118_400.0;
 
 #[tokio::test]
 async fn certificate_expiry_metric_follows_the_configuration() {
-    let (pki, upstream) = (Pki::new(), Upstream::plain().await);
+    let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let files = pki.server_files(&["localhost"]);
     let (client, client_key) = pki.client_pem("me");
     let config = |listener: &str, services: &str| {

@@ -2,10 +2,9 @@
 
 use std::process::Command;
 
-use crate::harness::{Call, Process, Sidekey, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{MockUpstream, Process, Request, Sidekey, TIMEOUT, assert_eventually};
 
-fn config(upstream: &Upstream, log: &str) -> String {
+fn config(upstream: &MockUpstream, log: &str) -> String {
     format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n{log}\nservices: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }} }}\n",
         upstream.url()
@@ -14,7 +13,7 @@ fn config(upstream: &Upstream, log: &str) -> String {
 
 #[tokio::test]
 async fn log_format_is_json_without_terminal() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     // An empty variable counts as not set.
     let sidekey = Sidekey::configured(&config(&upstream, "")).env("RUST_LOG", "").start().await;
     sidekey.get("/api/?key=QUERY").await;
@@ -26,14 +25,14 @@ async fn log_format_is_json_without_terminal() {
 
 #[tokio::test]
 async fn log_format_text() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("services.yaml");
     std::fs::write(&file, config(&upstream, "log: { format: text }")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
     let sidekey =
         Process::spawn("sidekey", command.arg("run").arg("--config").arg(file).env_remove("RUST_LOG"));
-    assert_eventually(PATIENCE, "it listens", async || sidekey.output().matches(" listening ").count() == 2)
+    assert_eventually(TIMEOUT, "it listens", async || sidekey.output().matches(" listening ").count() == 2)
         .await;
     let log = sidekey.output();
     assert!(!log.contains("\"level\"") && !log.contains('\u{1b}'), "no JSON and no colours: {log}");
@@ -41,9 +40,9 @@ async fn log_format_text() {
 
 #[tokio::test]
 async fn access_log_line_has_no_query_body_or_field() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::configured(&config(&upstream, "log: { access: true }")).start().await;
-    Call::post(sidekey.url("/api/v1/x?key=QUERY"), "BODY").header("X-Field", "FIELD").send().await;
+    Request::post(sidekey.url("/api/v1/x?key=QUERY"), "BODY").header("X-Field", "FIELD").send().await;
     let line = sidekey.logged("request").await;
     assert_eq!(
         [
@@ -63,7 +62,7 @@ async fn access_log_line_has_no_query_body_or_field() {
 
 #[tokio::test]
 async fn log_has_no_lines_of_dependencies() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let log = "log: { level: 'trace,hyper=trace,rustls=trace,pingora_core=trace' }";
     for filter in ["trace", "hyper=trace,reqwest=trace,pingora=trace,rustls=trace,h2=trace,sidekey=trace", ""]
     {

@@ -7,9 +7,10 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Answer, Pki, Sidekey, TokenAnswer, TokenEndpoint, TraceCollector, Upstream, assert_eventually,
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Pki, Sidekey, TIMEOUT, TraceCollector,
+    assert_eventually,
 };
-use crate::suite::oauth2::setup::{PATIENCE, service};
+use crate::suite::oauth2::setup::service;
 
 /// A family's type, and its labels.
 type Families = BTreeMap<String, (String, BTreeSet<String>)>;
@@ -57,7 +58,7 @@ fn exposed(text: &str) -> Families {
 #[tokio::test]
 async fn metrics_page_has_every_family_with_its_type_and_labels() {
     let (pki, state, collector) = (Pki::new(), TempDir::new().unwrap(), TraceCollector::start().await);
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let certificate = pki.server_files(&["localhost"]);
     let services = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "")
         + &format!(
@@ -73,7 +74,7 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
         state.path().join("state").display(),
         Sidekey::configuration_serving(&services)
     );
-    endpoint.always(TokenAnswer::issue(3600));
+    endpoint.always(MockTokenResponse::issue(3600));
     let sidekey = Sidekey::configured(&config)
         .file("cert.pem", &read_to_string(certificate.certificate).unwrap())
         .file("key.pem", &read_to_string(certificate.key).unwrap())
@@ -81,7 +82,7 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
         .await;
     // Longer than the shortest interval between two token requests.
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    upstream.next(Answer::status(401));
+    upstream.next(MockResponse::status(401));
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(sidekey.get("/unknown/x").await.status, 404);
 
@@ -92,7 +93,7 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             documented.keys().filter(|name| !exposed.contains_key(*name)).cloned().collect();
         (exposed, missing)
     };
-    assert_eventually(PATIENCE, "all families have series", async || missing().await.1.is_empty()).await;
+    assert_eventually(TIMEOUT, "all families have series", async || missing().await.1.is_empty()).await;
     let (exposed, missing) = missing().await;
     assert!(missing.is_empty(), "rows of docs/METRICS.md without a family: {missing:?}");
     for (name, family) in &exposed {

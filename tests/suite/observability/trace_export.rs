@@ -1,22 +1,19 @@
 //! Export of traces to a collector that is slow, hangs, rejects or is down: requests are not affected.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::harness::{
-    Answer, Gate, Pki, Response, Sidekey, SidekeyBuilder, TraceCollector, Upstream, assert_eventually,
+    Gate, MockResponse, MockUpstream, Pki, Response, Sidekey, SidekeyBuilder, TIMEOUT, TraceCollector,
+    assert_eventually,
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn configuration(tracing: &str, upstream: &Upstream) -> String {
+fn configuration(tracing: &str, upstream: &MockUpstream) -> String {
     let api = format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
     let config = Sidekey::configuration_serving(&api).replace("level: debug", "level: info");
     if tracing.is_empty() { config } else { format!("tracing: {{ {tracing} }}\n{config}") }
 }
 
-fn sidekey(tracing: &str, upstream: &Upstream) -> SidekeyBuilder {
+fn sidekey(tracing: &str, upstream: &MockUpstream) -> SidekeyBuilder {
     Sidekey::configured(&configuration(tracing, upstream))
 }
 
@@ -46,7 +43,7 @@ async fn count(sidekey: &Sidekey, result: &str) -> usize {
 
 async fn counted(sidekey: &Sidekey, result: &str, expected: usize) {
     let what = format!("{expected} spans {result}");
-    assert_eventually(PATIENCE, &what, async || count(sidekey, result).await >= expected).await;
+    assert_eventually(TIMEOUT, &what, async || count(sidekey, result).await >= expected).await;
     assert_eq!(count(sidekey, result).await, expected, "{result}");
 }
 
@@ -58,9 +55,9 @@ fn lines(sidekey: &Sidekey, start: &str) -> usize {
 
 #[tokio::test]
 async fn trace_export_drops_spans_beyond_queue_if_collector_hangs() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let gate = Gate::closed();
-    collector.server().always(Answer::json(&json!({})).held_by(&gate));
+    collector.server().always(MockResponse::json(&json!({})).delayed_until(&gate));
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
     calls(&sidekey, 1).await;
     collector.server().received(1).await;
@@ -81,7 +78,7 @@ async fn trace_export_drops_spans_beyond_queue_if_collector_hangs() {
 
 #[tokio::test]
 async fn trace_export_sends_full_batch_before_the_interval() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = sidekey(&slow(&collector), &upstream).start().await;
     calls(&sidekey, 512).await;
     counted(&sidekey, "exported", 512).await;
@@ -89,12 +86,12 @@ async fn trace_export_sends_full_batch_before_the_interval() {
 
 #[tokio::test]
 async fn trace_export_retries_temporary_failures() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     for answer in [
-        Answer::status(502),
-        Answer::reset(),
-        Answer::status(429).header("Retry-After", "0"),
-        Answer::status(503).header("Retry-After", "0"),
+        MockResponse::status(502),
+        MockResponse::reset(),
+        MockResponse::status(429).header("Retry-After", "0"),
+        MockResponse::status(503).header("Retry-After", "0"),
     ] {
         collector.server().next(answer);
     }
@@ -110,9 +107,9 @@ async fn trace_export_retries_temporary_failures() {
 
 #[tokio::test]
 async fn trace_export_does_not_retry_rejected_spans() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
-    collector.server().next(Answer::status(401).body("CANARY"));
+    collector.server().next(MockResponse::status(401).body("CANARY"));
     calls(&sidekey, 1).await;
     counted(&sidekey, "failed", 1).await;
     let told = sidekey.logged_like("traces are not exported").await;
@@ -120,18 +117,18 @@ async fn trace_export_does_not_retry_rejected_spans() {
     assert!(!sidekey.log().contains("CANARY"));
     assert_eq!(collector.server().request_count(), 1);
 
-    collector.server().next(Answer::json(&json!({ "partialSuccess": { "rejectedSpans": "1" } })));
+    collector.server().next(MockResponse::json(&json!({ "partialSuccess": { "rejectedSpans": "1" } })));
     calls(&sidekey, 1).await;
     counted(&sidekey, "failed", 2).await;
     // A 200 with an invalid body: the spans count as exported.
-    collector.server().next(Answer::ok(vec![b'x'; 200_000]));
+    collector.server().next(MockResponse::ok(vec![b'x'; 200_000]));
     calls(&sidekey, 1).await;
     counted(&sidekey, "exported", 1).await;
 }
 
 #[tokio::test]
 async fn trace_export_recovers_when_collector_is_back() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     collector.server().set_accepting(false);
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
     calls(&sidekey, 5).await;
@@ -142,20 +139,20 @@ async fn trace_export_recovers_when_collector_is_back() {
 
 #[tokio::test]
 async fn trace_export_flushes_at_shutdown_with_a_limit() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let mut running = sidekey(&slow(&collector), &upstream).start().await;
     calls(&running, 7).await;
     assert!(running.terminate().await.success());
     assert_eq!(collector.request_spans(7).await.len(), 7);
 
-    collector.server().always(Answer::never());
+    collector.server().always(MockResponse::never());
     let mut running = sidekey(&slow(&collector), &upstream).start().await;
     calls(&running, 1).await;
     assert!(running.terminate().await.success());
     assert_eq!(lines(&running, "the last spans could not be exported in time"), 1);
 
     // Nor does it wait for a collector with a long `Retry-After`.
-    collector.server().always(Answer::status(429).header("Retry-After", "100"));
+    collector.server().always(MockResponse::status(429).header("Retry-After", "100"));
     let mut running = sidekey(&quick(&collector), &upstream).start().await;
     calls(&running, 1).await;
     running.logged_like("traces are not exported").await;
@@ -166,7 +163,7 @@ async fn trace_export_flushes_at_shutdown_with_a_limit() {
 #[tokio::test]
 async fn trace_export_follows_reload() {
     let (upstream, one, other) =
-        (Upstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
+        (MockUpstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
     let sidekey = sidekey("", &upstream).start().await;
     // One connection over all reloads.
     let mut connection = sidekey.connect().await;
@@ -199,7 +196,7 @@ async fn trace_export_follows_reload() {
 #[tokio::test]
 async fn trace_export_sends_old_spans_to_the_old_collector() {
     let (upstream, one, other) =
-        (Upstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
+        (MockUpstream::plain().await, TraceCollector::start().await, TraceCollector::start().await);
     let mut sidekey = sidekey(&slow(&one), &upstream).start().await;
     calls(&sidekey, 2).await;
     sidekey.reconfigure(&configuration(&slow(&other), &upstream));
@@ -212,8 +209,8 @@ async fn trace_export_sends_old_spans_to_the_old_collector() {
 
 #[tokio::test]
 async fn trace_export_verifies_tls_and_sends_headers() {
-    let (upstream, pki) = (Upstream::plain().await, Pki::new());
-    let collector = TraceCollector::on(Upstream::tls(&pki).await);
+    let (upstream, pki) = (MockUpstream::plain().await, Pki::new());
+    let collector = TraceCollector::on(MockUpstream::tls(&pki).await);
     let headers = "export_interval: 20ms, headers: { authorization: { file: $DIR/key } }";
     let trusting =
         format!("otlp_endpoint: '{}', {headers}, tls: {{ ca_file: $DIR/ca.pem }}", collector.url());
@@ -239,7 +236,7 @@ async fn trace_export_verifies_tls_and_sends_headers() {
 
 #[tokio::test]
 async fn trace_export_reads_otel_environment_variables() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b".into()),

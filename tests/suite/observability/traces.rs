@@ -6,8 +6,9 @@ use h2::client::Builder;
 use serde_json::json;
 
 use crate::harness::{
-    Answer, Call, Gate, Http2, Http2Upstream, RefusingPort, Response, Sidekey, SidekeyBuilder, TokenAnswer,
-    TokenEndpoint, TraceCollector, Upstream, assert_eventually, get, otlp_decode,
+    Gate, Http2, MockHttp2Upstream, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream,
+    RefusingPort, Request, Response, Sidekey, SidekeyBuilder, TraceCollector, assert_eventually, get,
+    otlp_decode,
 };
 use crate::suite::admin::setup::TOKEN;
 
@@ -26,18 +27,18 @@ fn configuration(collector: &str, more: &str, services: &str) -> String {
     )
 }
 
-fn bearer(upstream: &Upstream) -> String {
+fn bearer(upstream: &MockUpstream) -> String {
     format!("api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t0ken }} }}", upstream.url())
 }
 
 async fn call(sidekey: &Sidekey, path: &str, headers: &[(&str, &str)]) -> Response {
-    let call = Call::get(sidekey.url(path));
+    let call = Request::get(sidekey.url(path));
     headers.iter().fold(call, |call, (name, value)| call.header(name, value)).send().await
 }
 
 #[tokio::test]
 async fn trace_context_is_propagated_to_upstream() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let more = ", service_name: side, resource: { team: crm }";
     let sidekey = tracing(&collector, more, &bearer(&upstream)).start().await;
     let headers = [("Traceparent", PARENT), ("tracestate", "a=1,b=2"), ("X-One", "1")];
@@ -88,7 +89,7 @@ async fn trace_context_is_propagated_to_upstream() {
 
 #[tokio::test]
 async fn traceparent_passes_unchanged_without_tracing() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::serving(&bearer(&upstream)).start().await;
     for value in [PARENT, "garbage", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
         let headers = [("TraceParent", value), ("tracestate", "a=1"), ("Tracestate", "b=2")];
@@ -104,7 +105,7 @@ async fn traceparent_passes_unchanged_without_tracing() {
 
 #[tokio::test]
 async fn traceparent_passes_unchanged_if_not_sampled() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let not_sampled = PARENT.replace("-01", "-00");
     call(&sidekey, "/api/x", &[("Traceparent", &not_sampled), ("Tracestate", "a=1")]).await;
@@ -117,7 +118,7 @@ async fn traceparent_passes_unchanged_if_not_sampled() {
 
 #[tokio::test]
 async fn trace_without_valid_parent_starts_by_sample_ratio() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let later = PARENT.replace("00-4", "01-4") + "-more";
     let cases: [(&[(&str, &str)], bool); 6] = [
@@ -149,7 +150,7 @@ async fn trace_without_valid_parent_starts_by_sample_ratio() {
 
 #[tokio::test]
 async fn trace_records_http2_callers_and_upstreams() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let mut caller = Http2::open_with(sidekey.address(), &Builder::new()).await;
     let mut request = get("/api/x?y");
@@ -160,7 +161,7 @@ async fn trace_records_http2_callers_and_upstreams() {
     assert_eq!(upstream.only_request().header("traceparent"), Some(span.traceparent().as_str()));
     assert_eq!(span.attribute("network.protocol.version").as_deref(), Some("1.1"), "that of the upstream");
 
-    let upstream = Http2Upstream::plain().await;
+    let upstream = MockHttp2Upstream::plain().await;
     let services = format!(
         "api: {{ upstream: '{}', protocol: http2, auth: {{ type: bearer, token: t }} }}",
         upstream.url()
@@ -176,7 +177,7 @@ async fn trace_records_http2_callers_and_upstreams() {
 
 #[tokio::test]
 async fn trace_span_records_the_error_type() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let closed = RefusingPort::new();
     let services = format!(
         "{}\ndown: {{ upstream: 'http://{}', auth: {{ type: bearer, token: t }} }}\n\
@@ -190,15 +191,15 @@ async fn trace_span_records_the_error_type() {
     let sidekey = tracing(&collector, "", &services).start().await;
     let mut spans = Vec::new();
     let last = async |count| collector.request_spans(count).await.pop().unwrap();
-    upstream.next(Answer::status(404));
+    upstream.next(MockResponse::status(404));
     call(&sidekey, "/api/x", &[]).await;
     spans.push(last(1).await);
     call(&sidekey, "/down/x", &[]).await;
     spans.push(last(2).await);
     call(&sidekey, "/dry/x", &[]).await;
     spans.push(last(3).await);
-    upstream.next(Answer::ok("cut short").cut_at(3));
-    let _ = Call::get(sidekey.url("/api/x")).try_send().await;
+    upstream.next(MockResponse::ok("cut short").cut_at(3));
+    let _ = Request::get(sidekey.url("/api/x")).try_send().await;
     spans.push(last(4).await);
     let of = |key: &str| spans.iter().map(|span| span.attribute(key)).collect::<Vec<_>>();
     let some = |text: &str| Some(text.to_owned());
@@ -212,16 +213,16 @@ async fn trace_span_records_the_error_type() {
     assert!(spans[1].0["status"]["message"].as_str().unwrap().contains("connect"), "{:?}", spans[1]);
     // A request that matches no service has no span.
     assert_eq!(call(&sidekey, "/nothing", &[]).await.status, 404);
-    upstream.next(Answer::status(204));
+    upstream.next(MockResponse::status(204));
     assert_eq!(call(&sidekey, "/api/x", &[]).await.status, 204);
     assert_eq!(last(5).await.attribute("http.response.status_code").as_deref(), Some("204"));
 }
 
 #[tokio::test]
 async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
-    let endpoint = TokenEndpoint::plain().await;
-    endpoint.next(TokenAnswer::error(400, "invalid_scope"));
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
+    let endpoint = MockTokenEndpoint::plain().await;
+    endpoint.next(MockTokenResponse::error(400, "invalid_scope"));
     let services = format!(
         "api: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: a, \
          client_secret: b, min_refresh_interval: 1ms }} }}",
@@ -241,7 +242,7 @@ async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
     assert_eq!(outcome(&refused), ("failure".into(), "1".into()));
     assert_eq!(refused.0["status"]["code"], 2);
 
-    let refresh = Call::post(sidekey.admin_url("/api/v1/services/api/refresh"), "{}");
+    let refresh = Request::post(sidekey.admin_url("/api/v1/services/api/refresh"), "{}");
     let refresh = refresh.header("Content-Type", "application/json");
     let refreshed = refresh.header("Authorization", &format!("Bearer {TOKEN}")).send().await;
     assert_eq!(refreshed.status, 200, "{}", refreshed.text());
@@ -255,7 +256,7 @@ async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
     );
     assert_eq!((obtained.text("parentSpanId"), &obtained.0["status"]), ("", &serde_json::Value::Null));
 
-    upstream.next(Answer::status(401));
+    upstream.next(MockResponse::status(401));
     assert_eq!(call(&sidekey, "/api/x", &[("traceparent", PARENT)]).await.status, 200);
     let span = collector.request_spans(1).await.remove(0);
     assert_eq!(
@@ -268,15 +269,15 @@ async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
 }
 
 /// `traceparent` of each request.
-fn sent(upstream: &Upstream) -> Vec<Option<String>> {
+fn sent(upstream: &MockUpstream) -> Vec<Option<String>> {
     upstream.requests().iter().map(|request| request.header("traceparent").map(str::to_owned)).collect()
 }
 
 #[tokio::test]
 async fn trace_span_of_disconnected_caller_is_caller_gone() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
-    upstream.next(Answer::never());
+    upstream.next(MockResponse::never());
     let mut connection = sidekey.connect().await;
     connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;
@@ -289,9 +290,9 @@ async fn trace_span_of_disconnected_caller_is_caller_gone() {
 
 #[tokio::test]
 async fn trace_failover_keeps_the_span() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
-    let (closed, endpoint, gate) = (RefusingPort::new(), TokenEndpoint::plain().await, Gate::closed());
-    endpoint.next(TokenAnswer::issue(3600).held_by(&gate));
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
+    let (closed, endpoint, gate) = (RefusingPort::new(), MockTokenEndpoint::plain().await, Gate::closed());
+    endpoint.next(MockTokenResponse::issue(3600).delayed_until(&gate));
     let services = format!(
         "several: {{ upstream: ['http://{}/other', '{}/base'], auth: {{ type: bearer, token: t }} }}\n\
          waits: {{ upstream: '{}', token_wait: 30s, auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}', \
@@ -312,7 +313,7 @@ async fn trace_failover_keeps_the_span() {
         assert_eq!(span.attribute("http.request.resend_count"), None, "it was sent once");
     }
     let waiting = tokio::spawn({
-        let call = Call::get(sidekey.url("/waits/x")).header("traceparent", PARENT);
+        let call = Request::get(sidekey.url("/waits/x")).header("traceparent", PARENT);
         async move { call.send().await.status }
     });
     endpoint.received(1).await;
@@ -328,11 +329,11 @@ async fn trace_failover_keeps_the_span() {
 
 #[tokio::test]
 async fn trace_span_counts_resends_after_connection_loss() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     assert_eq!(call(&sidekey, "/api/x", &[]).await.status, 200);
     // A reused connection that ends without a response is replaced once.
-    upstream.next(Answer::close_unanswered());
+    upstream.next(MockResponse::close_unanswered());
     assert_eq!(call(&sidekey, "/api/x", &[]).await.status, 200);
     let span = collector.request_spans(2).await.remove(1);
     assert_eq!(span.attribute("http.request.resend_count").as_deref(), Some("1"));
@@ -342,9 +343,9 @@ async fn trace_span_counts_resends_after_connection_loss() {
 
 #[tokio::test]
 async fn trace_span_of_websocket_ends_when_it_closes() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
-    upstream.next(Answer::switch_to_echo("websocket"));
+    upstream.next(MockResponse::switch_to_echo("websocket"));
     let mut connection = sidekey.connect().await;
     connection
         .send("GET /api/ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")

@@ -12,15 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Http2, Sidekey, Upstream, allow_descriptors, assert_eventually, part, post};
-use crate::suite::http::setup::{before_url, one_worker};
+use crate::harness::{Http2, MockUpstream, Sidekey, allow_descriptors, assert_eventually, part, post};
+use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker};
 
 const MIB: usize = 1024 * 1024;
 const GIB: u64 = 1 << 30;
 /// Limit of the memory growth during a transfer, in KiB, however long it is.
 const MAX_GROWTH_KIB: u64 = 16 * 1024;
 /// Limit of each wait: nothing here takes this long unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Resident memory of the program, in KiB.
 fn resident(sidekey: &Sidekey) -> u64 {
@@ -74,8 +74,8 @@ fn upstream(bodies: &'static [(u64, u64)]) -> (SocketAddr, thread::JoinHandle<()
     let address = listener.local_addr().unwrap();
     let serving = thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT)).unwrap();
         for &(request, response) in bodies {
             head(&mut stream);
             read_blocks(&mut stream, request);
@@ -90,12 +90,12 @@ fn upstream(bodies: &'static [(u64, u64)]) -> (SocketAddr, thread::JoinHandle<()
 /// program's memory meanwhile.
 async fn transfer(bodies: &'static [(u64, u64)]) {
     let (address, serving) = upstream(bodies);
-    let sidekey = one_worker(&format!("http://{address}"), "").await;
+    let sidekey = sidekey_with_one_worker(&format!("http://{address}"), "").await;
     let to = sidekey.address();
     let calling = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT)).unwrap();
         let mut call = move |&(request, response): &(u64, u64)| {
             write!(stream, "POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: {request}\r\n\r\n").unwrap();
             write_blocks(&mut stream, request);
@@ -135,12 +135,12 @@ async fn request_of_4_gib_takes_constant_memory() {
 async fn upstream_faster_than_caller_takes_constant_memory() {
     const BODY: u64 = GIB;
     let (address, serving) = upstream(&[(0, BODY)]);
-    let sidekey = before_url(&format!("http://{address}"), "").await;
+    let sidekey = sidekey_for_url(&format!("http://{address}"), "").await;
     let before = resident(&sidekey);
     let to = sidekey.address();
     let mut stream = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(b"GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         head(&mut stream);
         stream
@@ -203,7 +203,7 @@ async fn http2_bodies_take_constant_memory() {
             });
         }
     });
-    let sidekey = one_worker(&format!("http://{address}"), ", protocol: http2").await;
+    let sidekey = sidekey_with_one_worker(&format!("http://{address}"), ", protocol: http2").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut before = 0;
     for length in [WARM, BODY] {
@@ -238,8 +238,8 @@ const MAX_KIB_PER_CONNECTION: u64 = 32;
 async fn idle_connections_10_000_are_kept_and_served() {
     // The program inherits the limit.
     allow_descriptors(IDLE_CONNECTIONS as u64 + 2000);
-    let upstream = Upstream::plain().await;
-    let sidekey = before_url(&upstream.url(), "").await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for_url(&upstream.url(), "").await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     let (memory, files) = (resident(&sidekey), descriptors(&sidekey));
     let mut callers = Vec::with_capacity(IDLE_CONNECTIONS);
@@ -248,7 +248,7 @@ async fn idle_connections_10_000_are_kept_and_served() {
     }
     // Descriptors that were open before may have been closed meanwhile.
     let held = async || descriptors(&sidekey) > IDLE_CONNECTIONS;
-    assert_eventually(PATIENCE, "every connection is accepted", held).await;
+    assert_eventually(TIMEOUT, "every connection is accepted", held).await;
     // Idle like most real connections: after a request.
     let mut answer = [0; 1024];
     for round in 0..2 {
@@ -273,6 +273,6 @@ async fn idle_connections_10_000_are_kept_and_served() {
     drop(callers);
     // Some connections to the upstream may stay open.
     let closed = async || descriptors(&sidekey) <= files + 20;
-    assert_eventually(PATIENCE, "every connection is closed", closed).await;
+    assert_eventually(TIMEOUT, "every connection is closed", closed).await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
 }

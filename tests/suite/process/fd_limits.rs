@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use crate::harness::{Answer, Call, Gate, Sidekey, Upstream, assert_eventually};
-use crate::suite::http::setup::PATIENCE;
+use crate::harness::{Gate, MockResponse, MockUpstream, Request, Sidekey, TIMEOUT, assert_eventually};
 
-fn serving(upstream: &Upstream, more: &str) -> String {
+fn serving(upstream: &MockUpstream, more: &str) -> String {
     let services = format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
     format!("{more}{}", Sidekey::configuration_serving(&services))
 }
 
 #[tokio::test]
 async fn fd_limit_is_raised_to_the_hard_limit() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey =
         Sidekey::configured(&serving(&upstream, "max_connections: 300\n")).open_files(100, 600).start().await;
     let mut callers = Vec::new();
@@ -27,14 +26,14 @@ async fn fd_limit_is_raised_to_the_hard_limit() {
     let open = async || sidekey.metric("sidekey_connections_open", &[("listener", &address)]).await;
     assert_eq!(open().await, Some(300.0));
     drop(callers);
-    assert_eventually(PATIENCE, "connections are counted until they end", async || open().await == Some(0.0))
+    assert_eventually(TIMEOUT, "connections are counted until they end", async || open().await == Some(0.0))
         .await;
     assert!(!sidekey.log().contains("the limit on open files"), "300 of 600 are enough");
 }
 
 #[tokio::test]
 async fn fd_limit_too_low_for_max_connections_is_logged() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey =
         Sidekey::configured(&serving(&upstream, "max_connections: 300\n")).open_files(100, 120).start().await;
     sidekey
@@ -45,7 +44,7 @@ async fn fd_limit_too_low_for_max_connections_is_logged() {
         callers.push(sidekey.connect().await);
     }
     drop(callers);
-    assert_eventually(PATIENCE, "it serves requests again", async || {
+    assert_eventually(TIMEOUT, "it serves requests again", async || {
         let mut caller = sidekey.connect().await;
         caller.try_send("GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.is_ok()
             && caller.response_to("GET").await.is_ok_and(|response| response.status == 200)
@@ -63,7 +62,7 @@ fn ticks(sidekey: &Sidekey) -> u64 {
 
 #[tokio::test]
 async fn fd_limit_reserves_descriptors_for_admin_listener() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::configured(&serving(&upstream, "threads: 1\n")).open_files(100, 120).start().await;
     let mut callers = Vec::new();
     for _ in 0..60 {
@@ -74,17 +73,17 @@ async fn fd_limit_reserves_descriptors_for_admin_listener() {
     }
     let refused = sidekey.connect().await.response().await;
     assert_eq!((refused.status, refused.sidekey_error()), (503, Some("overloaded")));
-    assert_eq!(Call::get(sidekey.admin_url("/healthz")).send().await.status, 200);
-    assert_eq!(Call::get(sidekey.admin_url("/readyz")).send().await.status, 200);
+    assert_eq!(Request::get(sidekey.admin_url("/healthz")).send().await.status, 200);
+    assert_eq!(Request::get(sidekey.admin_url("/readyz")).send().await.status, 200);
     assert_eq!(sidekey.metric("sidekey_accept_failures_total", &[]).await, Some(0.0));
 }
 
 #[tokio::test]
 async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
     const WAITS: &str = "cannot accept a connection";
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let gate = Gate::closed();
-    upstream.always(Answer::ok("held").held_by(&gate));
+    upstream.always(MockResponse::ok("held").delayed_until(&gate));
     let sidekey = Sidekey::configured(&serving(&upstream, "threads: 1\n")).open_files(100, 120).start().await;
     let mut callers = Vec::new();
     for _ in 0..60 {
@@ -95,7 +94,7 @@ async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
     }
     // As many requests as there were descriptors for reach the upstream; the others get an error response at
     // once.
-    assert_eventually(PATIENCE, "all are held or rejected", async || {
+    assert_eventually(TIMEOUT, "all are held or rejected", async || {
         sidekey.log().matches("Too many open files").count() + upstream.request_count() >= 60
     })
     .await;
@@ -104,7 +103,7 @@ async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
     // All descriptors are in use, and this connection waits.
     let mut waiting = sidekey.connect().await;
     waiting.send("GET /api/late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    assert_eventually(PATIENCE, "it is logged", async || sidekey.log().contains(WAITS)).await;
+    assert_eventually(TIMEOUT, "it is logged", async || sidekey.log().contains(WAITS)).await;
     let before = ticks(&sidekey);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let used = ticks(&sidekey) - before;
@@ -126,7 +125,7 @@ async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
     for _ in 0..20 {
         assert_eq!(sidekey.get("/api/again").await.status, 200);
     }
-    assert_eq!(Call::get(sidekey.admin_url("/readyz")).send().await.status, 200);
+    assert_eq!(Request::get(sidekey.admin_url("/readyz")).send().await.status, 200);
     let failures = sidekey.metric("sidekey_accept_failures_total", &[]).await;
     assert!(failures >= Some(2.0), "{failures:?}");
     let errors = sidekey.metric("sidekey_request_errors_total", &[("reason", "upstream_connect")]).await;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Answer, Call, Connection, Gate, Process, Sidekey, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{
+    Connection, Gate, MockResponse, MockUpstream, Process, Request, Sidekey, TIMEOUT, assert_eventually,
+};
 
 /// A Sidekey with one service and further configuration.
-fn serving(upstream: &Upstream, more: &str) -> crate::harness::SidekeyBuilder {
+fn serving(upstream: &MockUpstream, more: &str) -> crate::harness::SidekeyBuilder {
     let service = format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}", upstream.url());
     Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ format: json }}\n{more}\nservices: {{ {service} }}\n"
@@ -76,16 +77,16 @@ async fn address_in_use_exits_1_and_names_it_at_any_log_level() {
 #[tokio::test]
 async fn signal_drains_requests_and_stops_accepting() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let upstream = Upstream::plain().await;
+        let upstream = MockUpstream::plain().await;
         let gate = Gate::closed();
-        upstream.next(Answer::ok("the whole answer").body_held_at(4, &gate));
+        upstream.next(MockResponse::ok("the whole answer").body_held_at(4, &gate));
         let mut sidekey = serving(&upstream, "shutdown: { drain: 30s }").start().await;
         let mut idle = Connection::open(sidekey.address()).await;
         idle.send("GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n").await;
         upstream.received(1).await;
         sidekey.signal(signal);
         let refused = async || Connection::try_open(sidekey.address()).await.is_err();
-        assert_eventually(PATIENCE, "no new connection is accepted", refused).await;
+        assert_eventually(TIMEOUT, "no new connection is accepted", refused).await;
         gate.open();
         let response = idle.response().await;
         assert_eq!(
@@ -99,10 +100,10 @@ async fn signal_drains_requests_and_stops_accepting() {
 
 #[tokio::test]
 async fn drain_timeout_cuts_request_and_exits_0() {
-    let upstream = Upstream::plain().await;
-    upstream.next(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    upstream.next(MockResponse::never());
     let mut sidekey = serving(&upstream, "shutdown: { drain: 100ms }").start().await;
-    let call = tokio::spawn(Call::get(sidekey.url("/api/")).try_send());
+    let call = tokio::spawn(Request::get(sidekey.url("/api/")).try_send());
     upstream.received(1).await;
     assert_eq!(sidekey.terminate().await.code(), Some(0));
     assert!(call.await.unwrap().is_err(), "cut, without a partial response");
@@ -112,10 +113,10 @@ async fn drain_timeout_cuts_request_and_exits_0() {
 
 #[tokio::test]
 async fn second_signal_ends_the_drain() {
-    let upstream = Upstream::plain().await;
-    upstream.next(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    upstream.next(MockResponse::never());
     let mut sidekey = serving(&upstream, "shutdown: { drain: 10m }").start().await;
-    let call = tokio::spawn(Call::get(sidekey.url("/api/")).try_send());
+    let call = tokio::spawn(Request::get(sidekey.url("/api/")).try_send());
     upstream.received(1).await;
     sidekey.signal(Signal::SIGTERM);
     sidekey.logged("draining").await;
@@ -125,7 +126,7 @@ async fn second_signal_ends_the_drain() {
 
 #[tokio::test]
 async fn signal_right_after_start_stops_every_worker() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     for _ in 0..5 {
         let mut sidekey = serving(&upstream, "threads: 64").start().await;
         assert_eq!(sidekey.terminate().await.code(), Some(0));
@@ -134,7 +135,7 @@ async fn signal_right_after_start_stops_every_worker() {
 
 #[tokio::test]
 async fn stale_unix_socket_is_replaced() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("s");
     let config = format!(
@@ -165,7 +166,7 @@ async fn demo_commands_work_as_printed() {
         })
         .collect();
     for demo in &demos {
-        assert_eventually(PATIENCE, "it prints what to try", async || {
+        assert_eventually(TIMEOUT, "it prints what to try", async || {
             demo.output().contains("Press Ctrl-C to stop")
         })
         .await;

@@ -5,10 +5,11 @@ use std::os::unix::net::UnixDatagram;
 use nix::sys::signal::Signal;
 
 use crate::harness::{
-    Load, Sidekey, SidekeyBuilder, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+    Load, MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, SidekeyBuilder, TIMEOUT,
+    assert_eventually,
 };
-use crate::suite::oauth2::setup::{PATIENCE, service};
-use crate::suite::reload::configuration::bearer;
+use crate::suite::oauth2::setup::service;
+use crate::suite::reload::setup::bearer;
 
 /// A configuration with these addresses.
 fn config(listen: &str, admin: &str, services: &str) -> String {
@@ -32,7 +33,7 @@ fn fix_addresses(sidekey: &Sidekey, services: &str) {
 
 #[tokio::test]
 async fn upgrade_under_load_fails_no_request() {
-    let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, tokens) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let services = bearer("api", &upstream, "t") + &service("crm", &upstream, &tokens, "", "");
     let dir = tempfile::tempdir().unwrap();
     let told = UnixDatagram::bind(dir.path().join("notify")).unwrap();
@@ -62,25 +63,25 @@ async fn upgrade_under_load_fails_no_request() {
     let new = i32::try_from(mains[1]).unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(new), Signal::SIGTERM).unwrap();
     let gone = async || nix::sys::signal::kill(nix::unistd::Pid::from_raw(new), None).is_err();
-    assert_eventually(PATIENCE, "the new one ends", gone).await;
+    assert_eventually(TIMEOUT, "the new one ends", gone).await;
 }
 
 #[tokio::test]
 async fn upgrade_failure_keeps_the_old_process() {
-    let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, tokens) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let services = bearer("api", &upstream, "t");
     let sidekey = first(&services).start_ready().await;
     fix_addresses(&sidekey, &services.replace("upstream", "upstrem"));
     sidekey.signal(Signal::SIGUSR2);
     let said = async |part: &str| {
-        assert_eventually(PATIENCE, part, async || sidekey.log().contains(part)).await;
+        assert_eventually(TIMEOUT, part, async || sidekey.log().contains(part)).await;
     };
     said("did you mean `upstream`?").await;
     said("the new process has ended (exit status: 64); this process continues").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
 
     // A new process that is killed while it waits for its first token has the sockets already.
-    tokens.always(TokenAnswer::error(503, "temporarily_unavailable"));
+    tokens.always(MockTokenResponse::error(503, "temporarily_unavailable"));
     fix_addresses(&sidekey, &(services.clone() + &service("crm", &upstream, &tokens, "", "")));
     sidekey.signal(Signal::SIGUSR2);
     said("sockets sent to a new process").await;
@@ -98,7 +99,7 @@ async fn upgrade_failure_keeps_the_old_process() {
 
 #[tokio::test]
 async fn upgrade_without_predecessor_is_an_ordinary_start() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = first(&bearer("api", &upstream, "t")).argument("--upgrade").start_ready().await;
     assert!(sidekey.log().contains("starting without an upgrade"));
     let none = Sidekey::serving(&bearer("api", &upstream, "t")).argument("--upgrade");

@@ -4,22 +4,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
+use crate::harness::{
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually,
+};
+use crate::suite::oauth2::setup::{no_credential, service};
 
 /// Sends requests during an outage that is longer than a token's lifetime, and after it. The upstream itself
 /// knows which tokens are valid and answers 401 to any other.
-async fn outage(fail: impl Fn(&TokenEndpoint)) {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    upstream.answer_with(endpoint.guard());
-    endpoint.always(TokenAnswer::issue(2));
+async fn outage(fail: impl Fn(&MockTokenEndpoint)) {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
+    endpoint.always(MockTokenResponse::issue(2));
     let config = service("api", &upstream, &endpoint, "request_timeout: 300ms,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     assert_eq!(sidekey.get("/api/").await.text(), "granted");
     fail(&endpoint);
     let failed =
         async || sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.is_some();
-    assert_eventually(PATIENCE, "a refresh fails", failed).await;
+    assert_eventually(TIMEOUT, "a refresh fails", failed).await;
 
     let refused = async || {
         let response = sidekey.get("/api/").await;
@@ -30,7 +32,7 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
         assert_eq!(response.text(), "granted");
         false
     };
-    assert_eventually(PATIENCE, "the token expires", refused).await;
+    assert_eventually(TIMEOUT, "the token expires", refused).await;
     let asked = upstream.request_count();
     assert!(!sidekey.is_ready().await);
     no_credential(&sidekey.get("/api/").await);
@@ -48,7 +50,7 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
     let steps = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await;
     endpoint.come_up();
     let served = async || sidekey.get("/api/").await.status == 200;
-    assert_eventually(PATIENCE, "it is served again", served).await;
+    assert_eventually(TIMEOUT, "it is served again", served).await;
     // The attempt in progress when the endpoint recovered may have failed; the next one may not.
     let more = sidekey.metric("sidekey_token_requests_total", &[("result", "failure")]).await.unwrap()
         - steps.unwrap();
@@ -58,22 +60,22 @@ async fn outage(fail: impl Fn(&TokenEndpoint)) {
 
 #[tokio::test]
 async fn outage_longer_than_token_is_503_until_recovery() {
-    outage(TokenEndpoint::go_down).await;
+    outage(MockTokenEndpoint::go_down).await;
 }
 
 #[tokio::test]
 async fn hanging_token_endpoint_is_503_until_recovery() {
-    outage(TokenEndpoint::stall).await;
+    outage(MockTokenEndpoint::stall).await;
 }
 
 #[tokio::test]
 async fn hanging_token_request_is_abandoned_with_short_token() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::issue(3));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::issue(3));
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     endpoint.stall();
     let refused = async || sidekey.get("/api/").await.status == 503;
-    assert_eventually(PATIENCE, "the token expires", refused).await;
+    assert_eventually(TIMEOUT, "the token expires", refused).await;
     endpoint.come_up();
     let served = async || sidekey.get("/api/").await.status == 200;
     assert_eventually(Duration::from_secs(6), "it is served again", served).await;
@@ -81,9 +83,9 @@ async fn hanging_token_request_is_abandoned_with_short_token() {
 
 #[tokio::test]
 async fn token_lifetime_counts_from_the_token_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let late = json!({ "access_token": "late", "expires_in": 20 });
-    endpoint.next(Answer::json(&late).after(Duration::from_millis(1500)));
+    endpoint.next(MockResponse::json(&late).after(Duration::from_millis(1500)));
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     let asked = SystemTime::now() - endpoint.only_request().at.elapsed();
     let asked = asked.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
@@ -94,8 +96,8 @@ async fn token_lifetime_counts_from_the_token_request() {
 
 #[tokio::test]
 async fn token_without_lifetime_gets_default_expires_in() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::issue_saying(Value::Null, json!({})));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::issue_with(Value::Null, json!({})));
     let config = service("api", &upstream, &endpoint, "default_expires_in: 3s,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     endpoint.received(2).await;
@@ -105,5 +107,5 @@ async fn token_without_lifetime_gets_default_expires_in() {
         "not one token request per request"
     );
     let used = async || sidekey.get("/api/").await.status == 200;
-    assert_eventually(PATIENCE, "a token is used", used).await;
+    assert_eventually(TIMEOUT, "a token is used", used).await;
 }

@@ -1,14 +1,17 @@
 //! Promise 4: if Sidekey itself fails, the app gets 502, 503 or 504, never a 401, which would suggest that
 //! its own login is wrong. The upstream's own 401 is passed on.
 
-use crate::harness::{Answer, Connection, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::{PATIENCE, no_credential, service};
+use crate::harness::{
+    Connection, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, TIMEOUT,
+    assert_eventually,
+};
+use crate::suite::oauth2::setup::{no_credential, service};
 
 #[tokio::test]
 async fn token_rejection_is_503_without_challenge() {
     for status in [400, 401, 403, 407] {
-        let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-        let challenge = Answer::status(status)
+        let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+        let challenge = MockResponse::status(status)
             .header("WWW-Authenticate", "Basic realm=\"idp\"")
             .header("Proxy-Authenticate", "Basic realm=\"idp\"")
             .header("Content-Type", "application/json")
@@ -18,7 +21,7 @@ async fn token_rejection_is_503_without_challenge() {
         let sidekey = Sidekey::serving(&config).start().await;
         let refused =
             async || sidekey.metric("sidekey_token_requests_total", &[("reason", "refused")]).await.is_some();
-        assert_eventually(PATIENCE, "the token request is rejected", refused).await;
+        assert_eventually(TIMEOUT, "the token request is rejected", refused).await;
         let response = sidekey.get("/api/").await;
         no_credential(&response);
         assert_eq!(
@@ -31,15 +34,16 @@ async fn token_rejection_is_503_without_challenge() {
 
 #[tokio::test]
 async fn upstream_401_is_passed_on_and_counted() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
-    upstream
-        .always(Answer::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"));
+    upstream.always(
+        MockResponse::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"),
+    );
     let response = sidekey.get("/api/").await;
     assert_eq!((response.status, response.text().as_str()), (401, "no"));
     assert_eq!(response.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
     assert_eq!(response.sidekey_error(), None);
-    upstream.always(Answer::status(403));
+    upstream.always(MockResponse::status(403));
     assert_eq!(sidekey.get("/api/").await.status, 403);
     let counted = sidekey.metric("sidekey_upstream_unauthorized_total", &[("service", "api")]).await;
     // The request was retried with a new token.
@@ -48,7 +52,7 @@ async fn upstream_401_is_passed_on_and_counted() {
 
 #[tokio::test]
 async fn error_responses_have_no_challenge() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let config = format!(
         "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t }}, timeouts: {{ first_byte: 200ms }} }}\n\
          down: {{ upstream: 'http://127.0.0.1:1', auth: {{ type: bearer, token: t }} }}",
@@ -59,9 +63,9 @@ async fn error_responses_have_no_challenge() {
         (None, "GET /down/", 502, "upstream_connect"),
         (None, "GET /nobody/", 404, "unknown_service"),
         (None, "GET /api/../x", 403, "forbidden"),
-        (Some(Answer::never()), "GET /api/", 504, "upstream_timeout"),
-        (Some(Answer::close_unanswered()), "GET /api/", 502, "upstream_protocol"),
-        (Some(Answer::raw("nonsense\r\n\r\n")), "GET /api/", 502, "upstream_protocol"),
+        (Some(MockResponse::never()), "GET /api/", 504, "upstream_timeout"),
+        (Some(MockResponse::close_unanswered()), "GET /api/", 502, "upstream_protocol"),
+        (Some(MockResponse::raw("nonsense\r\n\r\n")), "GET /api/", 502, "upstream_protocol"),
     ] {
         if let Some(answer) = answer {
             upstream.next(answer);
@@ -81,14 +85,14 @@ async fn error_responses_have_no_challenge() {
 
 #[tokio::test]
 async fn retry_after_follows_the_next_token_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::retry_after("1000"));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::retry_after("1000"));
     let config = service("api", &upstream, &endpoint, "", "token_wait: 0s,");
     let sidekey = Sidekey::serving(&config).start().await;
     let limited = async || {
         sidekey.metric("sidekey_token_requests_total", &[("reason", "rate_limited")]).await.is_some()
     };
-    assert_eventually(PATIENCE, "the endpoint asks to wait", limited).await;
+    assert_eventually(TIMEOUT, "the endpoint asks to wait", limited).await;
     let told = async || no_credential(&sidekey.get("/api/").await) > 900;
-    assert_eventually(PATIENCE, "the caller gets the same delay", told).await;
+    assert_eventually(TIMEOUT, "the caller gets the same delay", told).await;
 }

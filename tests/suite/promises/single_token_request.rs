@@ -6,22 +6,23 @@ use std::time::{Duration, SystemTime};
 use sidekey::refresh::schedule::{refresh_in, usable_for};
 
 use crate::harness::{
-    Call, Gate, Sidekey, TokenAnswer, TokenEndpoint, Upstream, allow_descriptors, assert_eventually,
+    Gate, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey, TIMEOUT, allow_descriptors,
+    assert_eventually,
 };
-use crate::suite::oauth2::setup::{PATIENCE, service};
+use crate::suite::oauth2::setup::service;
 
 #[tokio::test]
 async fn start_with_1000_requests_is_one_token_request() {
     // Two thousand sockets exceed the usual limit of a shell.
     allow_descriptors(4096);
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let gate = Gate::closed();
-    endpoint.next(TokenAnswer::issue(3600).held_by(&gate));
+    endpoint.next(MockTokenResponse::issue(3600).delayed_until(&gate));
     let config = service("api", &upstream, &endpoint, "request_timeout: 60s,", "token_wait: 60s,");
     let sidekey = Sidekey::serving(&config).start().await;
-    let calls: Vec<_> = (0..1000).map(|_| tokio::spawn(Call::get(sidekey.url("/api/")).send())).collect();
+    let calls: Vec<_> = (0..1000).map(|_| tokio::spawn(Request::get(sidekey.url("/api/")).send())).collect();
     let all_wait = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(1000.0);
-    assert_eventually(PATIENCE, "a thousand requests are in flight", all_wait).await;
+    assert_eventually(TIMEOUT, "a thousand requests are in flight", all_wait).await;
     gate.open();
     for call in calls {
         assert_eq!(call.await.unwrap().status, 200);
@@ -34,7 +35,7 @@ async fn start_with_1000_requests_is_one_token_request() {
 
 #[tokio::test]
 async fn equal_credentials_share_one_token() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let named = |name: &str, auth: &str| service(name, &upstream, &endpoint, auth, "");
     let config = [
         named("a", ""),
@@ -59,8 +60,8 @@ async fn equal_credentials_share_one_token() {
 
 #[tokio::test]
 async fn token_is_refreshed_once_per_lifetime() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::issue(2));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::issue(2));
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", "")).start_ready().await;
     while endpoint.request_count() < 5 {
         // Requests do not change the schedule.
@@ -76,11 +77,11 @@ async fn token_is_refreshed_once_per_lifetime() {
 
 #[tokio::test]
 async fn retry_after_is_honoured_as_seconds_and_as_date() {
-    let upstream = Upstream::plain().await;
-    let endpoints = [TokenEndpoint::plain().await, TokenEndpoint::plain().await];
-    endpoints[0].next(TokenAnswer::retry_after("2"));
+    let upstream = MockUpstream::plain().await;
+    let endpoints = [MockTokenEndpoint::plain().await, MockTokenEndpoint::plain().await];
+    endpoints[0].next(MockTokenResponse::retry_after("2"));
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(4));
-    endpoints[1].next(TokenAnswer::retry_after(&date));
+    endpoints[1].next(MockTokenResponse::retry_after(&date));
     let config =
         service("a", &upstream, &endpoints[0], "", "") + &service("b", &upstream, &endpoints[1], "", "");
     let started = std::time::Instant::now();

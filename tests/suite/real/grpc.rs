@@ -1,6 +1,6 @@
 //! gRPC, with grpcio at both ends: every kind of call behaves as without Sidekey.
 
-use crate::harness::{Answer, GrpcServer, Pki, Sidekey, Upstream, grpc_calls, httpx_calls};
+use crate::harness::{GrpcServer, MockResponse, MockUpstream, Pki, Sidekey, grpc_calls, httpx_calls};
 
 /// A Sidekey whose service `api` has its own listener, because a path `/package.Service/Method` has no
 /// service prefix.
@@ -39,9 +39,9 @@ async fn grpc_calls_over_tls_need_no_protocol_key() {
 
 #[tokio::test]
 async fn httpx_over_http2_reaches_http1_upstream() {
-    let upstream = Upstream::plain().await;
-    upstream.always(Answer::ok(vec![b'x'; 100_000]));
-    let sidekey = crate::suite::http::setup::before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::ok(vec![b'x'; 100_000]));
+    let sidekey = crate::suite::http::setup::sidekey_for(&upstream).await;
     let seen = httpx_calls(&sidekey.url("/api")).await;
     let answer = |length: usize| serde_json::json!(["HTTP/2", 200, length]);
     let whole = || answer(100_000);

@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use crate::harness::{Answer, Curl, Nghttpd, Pki, Sidekey, Upstream, run, tool};
-use crate::suite::http::setup::{at_rest, before};
+use crate::harness::{Curl, MockResponse, MockUpstream, Nghttpd, Pki, Sidekey, run, tool};
+use crate::suite::http::setup::{sidekey_for, wait_until_idle};
 
 #[tokio::test]
 async fn curl_http2_by_prior_knowledge_is_served() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::status(201).body("made").chunked(2).trailer("X-Sum", "7"));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::status(201).body("made").chunked(2).trailer("X-Sum", "7"));
     let url = sidekey.url("/api/x?y=1");
     let call = ["--http2-prior-knowledge", "--include", "-b", "a=1; b=2", "--data-binary", "@-", &url];
     let response = Curl::call(&call, &b"0123456789".repeat(50_000)).await;
@@ -25,8 +25,8 @@ async fn curl_http2_by_prior_knowledge_is_served() {
 
 #[tokio::test]
 async fn curl_http2_upgrade_offer_is_served_over_http1() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let response = Curl::call(&["--http2", "--include", &sidekey.url("/api/x")], b"").await;
     assert!(response.text().starts_with("HTTP/1.1 200 "), "{}", response.text());
     let seen = upstream.only_request();
@@ -35,9 +35,9 @@ async fn curl_http2_upgrade_offer_is_served_over_http1() {
 
 #[tokio::test]
 async fn nghttp_trailers_pass_both_ways() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
-    upstream.next(Answer::ok("body").chunked(2).trailer("X-Sum", "7"));
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::ok("body").chunked(2).trailer("X-Sum", "7"));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "0123456789").unwrap();
     let mut command = Command::new(tool("nghttp"));
@@ -59,15 +59,15 @@ async fn nghttp_trailers_pass_both_ways() {
 
 #[tokio::test]
 async fn h2load_requests_all_succeed() {
-    let upstream = Upstream::plain().await;
-    let sidekey = before(&upstream).await;
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
     let mut command = Command::new(tool("h2load"));
     command.args(["-n", "1000", "-c", "4", "-m", "32"]).arg(sidekey.url("/api/x"));
     let output = run(command, b"").await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("1000 succeeded, 0 failed, 0 errored, 0 timeout"), "{text}");
     assert_eq!(upstream.request_count(), 1000);
-    at_rest(&sidekey).await;
+    wait_until_idle(&sidekey).await;
 }
 
 #[tokio::test]

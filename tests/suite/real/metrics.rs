@@ -1,13 +1,14 @@
 //! `/metrics` after every kind of event, checked by promtool.
 
 use crate::harness::{
-    Answer, RefusingPort, Sidekey, TokenAnswer, TokenEndpoint, Upstream, promtool_check_metrics,
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RefusingPort, Sidekey,
+    promtool_check_metrics,
 };
 
 #[tokio::test]
 async fn metrics_page_passes_promtool() {
     let (upstream, login, refusing) =
-        (Upstream::plain().await, TokenEndpoint::plain().await, RefusingPort::new());
+        (MockUpstream::plain().await, MockTokenEndpoint::plain().await, RefusingPort::new());
     let oauth2 = |client: &str| {
         let url = login.url();
         format!(
@@ -28,12 +29,12 @@ closed: {{ upstream: 'http://{}', auth: {{ type: bearer, token: t }} }}
     .await;
     promtool_check_metrics(&sidekey.metrics().await).await;
 
-    upstream.next(Answer::status(401));
-    login.next(TokenAnswer::error(400, "invalid_client"));
+    upstream.next(MockResponse::status(401));
+    login.next(MockTokenResponse::error(400, "invalid_client"));
     for path in ["/good/a", "/static/a", "/closed/a", "/nobody/a"] {
         sidekey.get(path).await;
     }
-    upstream.always(Answer::status(500));
+    upstream.always(MockResponse::status(500));
     sidekey.get("/static/a").await;
     let page = sidekey.metrics().await;
     promtool_check_metrics(&page).await;

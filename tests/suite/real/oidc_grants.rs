@@ -117,8 +117,8 @@ async fn oidc_device_code_login_works() {
     );
     let sidekey = serving(&pki, &oidc, &auth).start().await;
     let mut login = Login::start(&sidekey, &["api"]);
-    login.says("and enter the code ").await;
-    login.says("Waiting").await;
+    login.prints("and enter the code ").await;
+    login.prints("Waiting").await;
     let output = login.output();
     let after = |text: &str| output.split(text).nth(1).unwrap().lines().next().unwrap().to_owned();
     let (page, code) = (after("open "), after("enter the code "));

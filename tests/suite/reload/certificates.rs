@@ -14,9 +14,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use crate::harness::{Answer, Call, Mount, Pki, Sidekey, Upstream, Way, assert_eventually};
-use crate::suite::ingress::connect::ca_for;
-use crate::suite::oauth2::setup::PATIENCE;
+use crate::harness::{
+    MockResponse, MockUpstream, Pki, Request, SecretMount, Sidekey, TIMEOUT, UpdateStyle, assert_eventually,
+};
+use crate::suite::ingress::setup::ca_for;
 
 const TOTAL: &str = "sidekey_certificate_reload_total";
 const GOOD: &str = "sidekey_certificate_last_reload_successful";
@@ -102,7 +103,7 @@ impl Load {
             tokio::spawn(async move {
                 let mut failures = Vec::new();
                 while !stop.load(Ordering::Relaxed) && failures.len() < 10 {
-                    match tokio::time::timeout(PATIENCE, caller.call()).await {
+                    match tokio::time::timeout(TIMEOUT, caller.call()).await {
                         Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200 ") => {
                             count.fetch_add(1, Ordering::Relaxed);
                         }
@@ -120,7 +121,7 @@ impl Load {
     async fn answers(&self, more: usize) {
         for count in &self.counts {
             let enough = count.load(Ordering::Relaxed) + more;
-            assert_eventually(PATIENCE, "requests are answered", async || {
+            assert_eventually(TIMEOUT, "requests are answered", async || {
                 count.load(Ordering::Relaxed) >= enough || self.callers.iter().any(JoinHandle::is_finished)
             })
             .await;
@@ -148,7 +149,7 @@ fn pem_files(pki: &Pki) -> (String, String) {
 
 /// Replaces the listener's certificate, the upstream's CA, the client certificate, and the CA of
 /// interception.
-async fn replace_all_kinds_under_load(way: Way) {
+async fn replace_all_kinds_under_load(style: UpdateStyle) {
     let names = &["localhost", "127.0.0.1"];
     let (old_ca, new_ca) = (Pki::named("old servers"), Pki::named("new servers"));
     let (old_clients, new_clients) = (Pki::named("old clients"), Pki::named("new clients"));
@@ -156,8 +157,8 @@ async fn replace_all_kinds_under_load(way: Way) {
     let ((old_cert, old_key), (new_cert, new_key)) = (pem_files(&callers_ca), pem_files(&callers_ca));
     let (old_client, new_client) = (old_clients.client_pem("me"), new_clients.client_pem("me"));
     let (old_authority, new_authority) = (ca_for("localhost").await, ca_for("localhost").await);
-    let mount = Mount::new(
-        way,
+    let mount = SecretMount::new(
+        style,
         &[
             ("cert.pem", &old_cert),
             ("key.pem", &old_key),
@@ -168,9 +169,9 @@ async fn replace_all_kinds_under_load(way: Way) {
             ("authority.key", &old_authority.1),
         ],
     );
-    let upstream = Upstream::tls_with(old_ca.server_for_any(names, &[&old_clients, &new_clients])).await;
+    let upstream = MockUpstream::tls_with(old_ca.server_for_any(names, &[&old_clients, &new_clients])).await;
     // One TLS handshake for each request.
-    upstream.always(Answer::ok("ok").header("Connection", "close"));
+    upstream.always(MockResponse::ok("ok").header("Connection", "close"));
     let config = format!(
         "listen: [127.0.0.1:0, {{ address: 127.0.0.1:0, tls: {{ cert: $M/cert.pem, key: $M/key.pem }} }}]
 admin: 127.0.0.1:0
@@ -206,15 +207,13 @@ services:
         let refused = Mutex::new(metric(TOTAL, "failure").await);
         let half = async || {
             let before = *refused.lock();
-            assert_eventually(
-                PATIENCE,
-                &format!("the partial update of {files:?} is detected"),
-                async || metric(TOTAL, "failure").await > before,
-            )
+            assert_eventually(TIMEOUT, &format!("the partial update of {files:?} is detected"), async || {
+                metric(TOTAL, "failure").await > before
+            })
             .await;
             *refused.lock() = metric(TOTAL, "failure").await;
             assert!(metric(GOOD, "").await < 1.0);
-            let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
+            let services = Request::get(sidekey.admin_url("/api/v1/services")).send().await.json();
             let failing = &services["config"]["certificates_failing"];
             let error = failing["error"].as_str().unwrap_or_default();
             assert!(error.contains(mount.path()), "{services}");
@@ -222,7 +221,7 @@ services:
             load.answers(3).await;
         };
         mount.replace(files, half).await;
-        assert_eventually(PATIENCE, "the new content is in use", async || {
+        assert_eventually(TIMEOUT, "the new content is in use", async || {
             metric(TOTAL, "success").await > taken && metric(GOOD, "").await > 0.0
         })
         .await;
@@ -247,35 +246,35 @@ services:
 
     let failures = load.stop().await;
     assert!(failures.is_empty(), "{failures:?}\n{}", sidekey.log());
-    let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
+    let services = Request::get(sidekey.admin_url("/api/v1/services")).send().await.json();
     assert!(services["config"]["certificates_failing"].is_null(), "{services}");
     assert!(metric("sidekey_config_reload_total", "failure").await < 1.0);
-    assert_eq!(metric(TOTAL, "failure").await > 0.0, way != Way::Symlink, "{}", sidekey.log());
+    assert_eq!(metric(TOTAL, "failure").await > 0.0, style != UpdateStyle::Symlink, "{}", sidekey.log());
     let keys = [&old_key, &new_key, &new_client.1, &new_authority.1];
     assert!(keys.iter().all(|key| !sidekey.log().contains(key.lines().nth(1).unwrap())));
 }
 
 #[tokio::test]
 async fn certificates_reload_by_symlink_swap() {
-    replace_all_kinds_under_load(Way::Symlink).await;
+    replace_all_kinds_under_load(UpdateStyle::Symlink).await;
 }
 
 #[tokio::test]
 async fn certificates_reload_by_rename() {
-    replace_all_kinds_under_load(Way::Rename).await;
+    replace_all_kinds_under_load(UpdateStyle::Rename).await;
 }
 
 #[tokio::test]
 async fn certificates_reload_by_truncate_and_write() {
-    replace_all_kinds_under_load(Way::Truncate).await;
+    replace_all_kinds_under_load(UpdateStyle::Truncate).await;
 }
 
 /// An error in one file does not block the others.
 #[tokio::test]
 async fn certificates_reload_despite_other_broken_files() {
     let (one, two) = (Pki::named("one"), Pki::named("two"));
-    let (first, second) = (Upstream::tls(&one).await, Upstream::tls(&one).await);
-    let service = |name: &str, upstream: &Upstream| {
+    let (first, second) = (MockUpstream::tls(&one).await, MockUpstream::tls(&one).await);
+    let service = |name: &str, upstream: &MockUpstream| {
         format!(
             "  {name}: {{ upstream: '{}', auth: {{ type: bearer, token: t }}, tls: {{ ca_file: $DIR/{name}.pem }} }}\n",
             upstream.url()
@@ -296,12 +295,12 @@ async fn certificates_reload_despite_other_broken_files() {
     second.change_certificate(two.server(&["localhost", "127.0.0.1"]));
     second.cut_connections();
     sidekey.write("second.pem", &two.ca_pem());
-    assert_eventually(PATIENCE, "the new CA is trusted", async || {
+    assert_eventually(TIMEOUT, "the new CA is trusted", async || {
         sidekey.get("/second/x").await.status == 200
     })
     .await;
     assert_eq!(sidekey.get("/first/x").await.status, 200, "its old CA stays in use");
-    let services = Call::get(sidekey.admin_url("/api/v1/services")).send().await.json();
+    let services = Request::get(sidekey.admin_url("/api/v1/services")).send().await.json();
     assert!(services["config"]["failing"].is_object(), "{services}");
     assert!(services["config"]["certificates_failing"].is_object(), "{services}");
 }

@@ -1,11 +1,10 @@
 //! Secrets from a command (`exec`): run again at the interval, and kept if it fails.
 
-use super::configuration::{bearer, config};
-use crate::harness::{Sidekey, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use super::setup::{bearer, config};
+use crate::harness::{MockUpstream, Sidekey, TIMEOUT, assert_eventually};
 
-async fn assert_sends(sidekey: &Sidekey, upstream: &Upstream, token: &str) {
-    assert_eventually(PATIENCE, &format!("{token} is sent"), async || {
+async fn assert_sends(sidekey: &Sidekey, upstream: &MockUpstream, token: &str) {
+    assert_eventually(TIMEOUT, &format!("{token} is sent"), async || {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
         upstream.last_request().header("authorization") == Some(&format!("Bearer {token}"))
     })
@@ -14,7 +13,7 @@ async fn assert_sends(sidekey: &Sidekey, upstream: &Upstream, token: &str) {
 
 #[tokio::test]
 async fn exec_secret_is_refreshed_and_kept_on_failure() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     // Files are not watched: the command's own interval counts.
     let command = "{ exec: [sh, -c, 'echo CANARY-on-stderr >&2; cat $DIR/secret'], refresh_interval: 1s }";
     let sidekey =
@@ -24,7 +23,7 @@ async fn exec_secret_is_refreshed_and_kept_on_failure() {
     assert_sends(&sidekey, &upstream, "two").await;
     std::fs::remove_file(sidekey.dir().join("secret")).unwrap();
     let failures = async || sidekey.metric("sidekey_secret_reload_total", &[("result", "failure")]).await;
-    assert_eventually(PATIENCE, "it fails repeatedly", async || failures().await > Some(1.0)).await;
+    assert_eventually(TIMEOUT, "it fails repeatedly", async || failures().await > Some(1.0)).await;
     assert_sends(&sidekey, &upstream, "two").await;
     let said = |part: &str| {
         let text = |event: &serde_json::Value| event["message"].as_str().unwrap_or_default().to_owned();
@@ -44,7 +43,7 @@ async fn exec_secret_is_refreshed_and_kept_on_failure() {
 
 #[tokio::test]
 async fn exec_secret_is_refreshed_before_it_expires() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let command = "{ exec: [$DIR/secret.sh], format: json, refresh_interval: 1h }";
     let script = "#!/bin/sh\necho run >> $(dirname $0)/runs\n\
                   printf '{\"value\": \"secret%s\", \"expires_at\": %s}' $(wc -l < $(dirname $0)/runs) $(($(date +%s) + 3))\n";
@@ -59,7 +58,7 @@ async fn exec_secret_is_refreshed_before_it_expires() {
 
 #[tokio::test]
 async fn exec_command_is_rerun_by_signal_but_not_by_config_change() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let command = "{ exec: [sh, -c, 'echo run >> $DIR/runs; cat $DIR/secret'] }";
     let text = config(&bearer("api", &upstream, command)).replace("interval: 0s", "interval: 20ms");
     let sidekey = Sidekey::configured(&text).file("secret", "one").start().await;

@@ -6,32 +6,18 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Answer, Gate, Sidekey, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
-
-/// Read again when a test says so, and not before.
-pub fn config(services: &str) -> String {
-    format!("reload: {{ interval: 0s }}\n{}", Sidekey::configuration_serving(services))
-}
-
-/// Looked at all the time.
-pub fn watched(services: &str) -> String {
-    format!("reload: {{ interval: 20ms }}\n{}", Sidekey::configuration_serving(services))
-}
-
-pub fn bearer(name: &str, upstream: &Upstream, token: &str) -> String {
-    format!("{name}: {{ upstream: '{}', auth: {{ type: bearer, token: {token} }} }}\n", upstream.url())
-}
+use super::setup::{bearer, config, watched};
+use crate::harness::{Gate, MockResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually};
 
 /// The credential that the upstream is sent now.
-async fn sent(sidekey: &Sidekey, upstream: &Upstream) -> String {
+async fn sent(sidekey: &Sidekey, upstream: &MockUpstream) -> String {
     let response = sidekey.get("/api/x").await;
     assert_eq!(response.status, 200, "{}", response.text());
     upstream.last_request().header("authorization").unwrap().to_owned()
 }
 
-async fn sends(sidekey: &Sidekey, upstream: &Upstream, credential: &str) {
-    assert_eventually(PATIENCE, &format!("{credential} is sent"), async || {
+async fn sends(sidekey: &Sidekey, upstream: &MockUpstream, credential: &str) {
+    assert_eventually(TIMEOUT, &format!("{credential} is sent"), async || {
         sent(sidekey, upstream).await == credential
     })
     .await;
@@ -39,7 +25,7 @@ async fn sends(sidekey: &Sidekey, upstream: &Upstream, credential: &str) {
 
 #[tokio::test]
 async fn reload_adds_changes_and_removes_services() {
-    let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
+    let (upstream, other) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
     assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
     assert_eq!(sidekey.get("/new/x").await.status, 404);
@@ -59,16 +45,16 @@ async fn reload_adds_changes_and_removes_services() {
     assert_eq!(sidekey.get("/new/x").await.status, 200);
     let metrics = sidekey.metrics().await;
     assert!(!metrics.contains("service=\"api\"") && metrics.contains("service=\"new\""), "{metrics}");
-    assert_eventually(PATIENCE, "its idle connections are closed", async || upstream.open_connections() == 0)
+    assert_eventually(TIMEOUT, "its idle connections are closed", async || upstream.open_connections() == 0)
         .await;
 }
 
 #[tokio::test]
 async fn reload_does_not_affect_requests_in_flight() {
-    let (upstream, other) = (Upstream::plain().await, Upstream::plain().await);
+    let (upstream, other) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let gate = Gate::closed();
     let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
-    upstream.next(Answer::ok("the whole answer").body_held_at(4, &gate));
+    upstream.next(MockResponse::ok("the whole answer").body_held_at(4, &gate));
     let mut caller = sidekey.connect().await;
     caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;
@@ -80,18 +66,17 @@ async fn reload_does_not_affect_requests_in_flight() {
     caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 404, "the next request uses the new configuration");
     assert!(!sidekey.metrics().await.contains("service=\"api\""), "and no series reappears");
-    assert_eventually(PATIENCE, "its connection is not kept", async || upstream.open_connections() == 0)
-        .await;
+    assert_eventually(TIMEOUT, "its connection is not kept", async || upstream.open_connections() == 0).await;
 }
 
 #[tokio::test]
 async fn reload_of_invalid_config_changes_nothing_and_logs_once() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let good = watched(&bearer("api", &upstream, "one"));
     let sidekey = Sidekey::configured(&good).start().await;
     sidekey.reconfigure(&good.replace("upstream", "upstrem"));
     let failures = [("result", "failure")];
-    assert_eventually(PATIENCE, "it is retried", async || {
+    assert_eventually(TIMEOUT, "it is retried", async || {
         sidekey.metric("sidekey_config_reload_total", &failures).await > Some(3.0)
     })
     .await;
@@ -115,7 +100,7 @@ async fn reload_of_invalid_config_changes_nothing_and_logs_once() {
 
 #[tokio::test]
 async fn secret_file_change_is_detected_however_it_is_written() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::configured(&watched(&bearer("api", &upstream, "{ file: $DIR/secret }")))
         .file("secret", "one\n")
         .start()
@@ -128,7 +113,7 @@ async fn secret_file_change_is_detected_however_it_is_written() {
     let file = sidekey.dir().join("secret");
     std::fs::write(&file, "").unwrap();
     let failures = [("result", "failure")];
-    assert_eventually(PATIENCE, "the empty file is rejected", async || {
+    assert_eventually(TIMEOUT, "the empty file is rejected", async || {
         sidekey.metric("sidekey_secret_reload_total", &failures).await == Some(1.0)
     })
     .await;
@@ -137,7 +122,7 @@ async fn secret_file_change_is_detected_however_it_is_written() {
     sends(&sidekey, &upstream, "Bearer three").await;
     // Removed, and created again.
     std::fs::remove_file(&file).unwrap();
-    assert_eventually(PATIENCE, "the missing file is reported", async || {
+    assert_eventually(TIMEOUT, "the missing file is reported", async || {
         sidekey.metric("sidekey_secret_reload_total", &failures).await == Some(2.0)
     })
     .await;
@@ -148,7 +133,7 @@ async fn secret_file_change_is_detected_however_it_is_written() {
 
 #[tokio::test]
 async fn secret_file_change_by_kubernetes_symlink_is_detected() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let mount = tempfile::tempdir().unwrap();
     let at = |name: &str| mount.path().join(name);
     let version = |name: &str, secret: &str| {
@@ -169,12 +154,12 @@ async fn secret_file_change_by_kubernetes_symlink_is_detected() {
 
 #[tokio::test]
 async fn reload_changes_logging_and_reports_restart_only_keys() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let services = bearer("api", &upstream, "one");
     let sidekey = Sidekey::configured(&config(&services)).start().await;
     let lines = || sidekey.events().into_iter().filter(|event| event["message"] == "request").count();
     sidekey.get("/api/x").await;
-    assert_eventually(PATIENCE, "one access log line", async || lines() == 1).await;
+    assert_eventually(TIMEOUT, "one access log line", async || lines() == 1).await;
     let threads = "threads: 7\nadmin: 127.0.0.1:9\n";
     let other =
         config(&services).replace("access: true", "access: false").replace("admin: 127.0.0.1:0\n", threads);
@@ -200,7 +185,7 @@ async fn reload_changes_logging_and_reports_restart_only_keys() {
 async fn ca_file_change_applies_to_the_next_connection() {
     use crate::harness::Pki;
     let (old, new) = (Pki::new(), Pki::new());
-    let upstream = Upstream::tls(&old).await;
+    let upstream = MockUpstream::tls(&old).await;
     let service = format!(
         "api: {{ upstream: '{}', tls: {{ ca_file: $DIR/ca.pem }}, auth: {{ type: bearer, token: t }} }}\n",
         upstream.url()
@@ -209,8 +194,7 @@ async fn ca_file_change_applies_to_the_next_connection() {
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     upstream.change_certificate(new.server(&["localhost"]));
     upstream.cut_connections();
-    assert_eventually(PATIENCE, "it is not trusted", async || sidekey.get("/api/x").await.status == 502)
-        .await;
+    assert_eventually(TIMEOUT, "it is not trusted", async || sidekey.get("/api/x").await.status == 502).await;
     sidekey.write("ca.pem", &new.ca_pem());
-    assert_eventually(PATIENCE, "it is trusted", async || sidekey.get("/api/x").await.status == 200).await;
+    assert_eventually(TIMEOUT, "it is trusted", async || sidekey.get("/api/x").await.status == 200).await;
 }

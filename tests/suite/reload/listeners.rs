@@ -2,22 +2,21 @@
 
 use std::net::TcpListener;
 
-use super::configuration::{bearer, config};
-use crate::harness::{Call, Connection, Sidekey, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use super::setup::{bearer, config};
+use crate::harness::{Connection, MockUpstream, Request, Sidekey, TIMEOUT, assert_eventually};
 
-fn own(name: &str, upstream: &Upstream, listen: &str) -> String {
+fn own(name: &str, upstream: &MockUpstream, listen: &str) -> String {
     bearer(name, upstream, name).replacen('{', &format!("{{ listen: '{listen}',"), 1)
 }
 
-async fn sent(url: String, upstream: &Upstream) -> String {
-    assert_eq!(Call::get(url).send().await.status, 200);
+async fn sent(url: String, upstream: &MockUpstream) -> String {
+    assert_eq!(Request::get(url).send().await.status, 200);
     upstream.last_request().header("authorization").unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn reload_opens_and_closes_listener() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let only = bearer("api", &upstream, "api");
     let sidekey = Sidekey::configured(&config(&only)).start().await;
     sidekey.reconfigure(&config(&(only.clone() + &own("new", &upstream, "127.0.0.1:0"))));
@@ -31,7 +30,7 @@ async fn reload_opens_and_closes_listener() {
 
     sidekey.reconfigure(&config(&only));
     assert!(sidekey.reload().await);
-    assert_eventually(PATIENCE, "the listener is closed", async || {
+    assert_eventually(TIMEOUT, "the listener is closed", async || {
         Connection::try_open(address).await.is_err()
     })
     .await;
@@ -44,7 +43,7 @@ async fn reload_opens_and_closes_listener() {
 
 #[tokio::test]
 async fn reload_moves_listener_between_services() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let own = |name| own(name, &upstream, "unix:$DIR/own.sock");
     let before = own("a") + &bearer("b", &upstream, "b");
     let sidekey = Sidekey::configured(&config(&before)).start().await;
@@ -58,12 +57,12 @@ async fn reload_moves_listener_between_services() {
     assert_eq!(sent().await, "Bearer a");
     sidekey.reconfigure(&config(&(bearer("a", &upstream, "a") + &own("b"))));
     assert!(sidekey.reload().await);
-    assert_eventually(PATIENCE, "the other service has it", async || sent().await == "Bearer b").await;
+    assert_eventually(TIMEOUT, "the other service has it", async || sent().await == "Bearer b").await;
 }
 
 #[tokio::test]
 async fn reload_fails_as_a_whole_if_address_is_in_use() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let only = bearer("api", &upstream, "api");
@@ -85,7 +84,7 @@ async fn reload_fails_as_a_whole_if_address_is_in_use() {
 
 #[tokio::test]
 async fn reload_removes_file_of_closed_unix_socket() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let only = bearer("api", &upstream, "api");
     let with = only.clone() + &own("new", &upstream, "unix:$DIR/new.sock");
     let sidekey = Sidekey::configured(&config(&with)).start().await;

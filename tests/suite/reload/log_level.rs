@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Call, Sidekey};
+use crate::harness::{Request, Sidekey};
 use crate::suite::admin::setup::{TOKEN, get};
 
 fn configuration(level: &str, drain: &str) -> String {
@@ -17,7 +17,7 @@ fn configuration(level: &str, drain: &str) -> String {
 async fn log_level_of_admin_api_survives_unrelated_reload() {
     let sidekey = Sidekey::configured(&configuration("info", "1s")).start().await;
     let level = async || get(&sidekey, "/api/v1/log-level").await["level"].clone();
-    let call = Call::new("PUT", sidekey.admin_url("/api/v1/log-level")).body("{\"level\":\"debug\"}");
+    let call = Request::new("PUT", sidekey.admin_url("/api/v1/log-level")).body("{\"level\":\"debug\"}");
     let call = call.header("Content-Type", "application/json");
     assert_eq!(call.header("Authorization", &format!("Bearer {TOKEN}")).send().await.status, 200);
 

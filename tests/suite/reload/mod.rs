@@ -2,9 +2,10 @@
 
 mod certificates;
 mod commands;
-pub mod configuration;
+mod configuration;
 mod listeners;
 mod log_level;
 mod secrets;
+pub mod setup;
 mod tokens;
 mod under_load;

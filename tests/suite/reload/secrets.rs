@@ -13,11 +13,11 @@ use ring::hmac;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::json;
 
-use super::configuration::watched;
+use super::setup::watched;
 use crate::harness::{
-    Answer, Load, Mount, Request, Sidekey, TokenEndpoint, TokenRequest, Upstream, Way, assert_eventually,
+    Load, MockResponse, MockTokenEndpoint, MockUpstream, RecordedRequest, SecretMount, Sidekey, TIMEOUT,
+    TokenRequest, UpdateStyle, assert_eventually,
 };
-use crate::suite::oauth2::setup::PATIENCE;
 
 const ROUNDS: usize = 2;
 
@@ -129,7 +129,7 @@ fn parts(token: &str) -> (&str, Vec<u8>) {
 }
 
 /// A token that is bound to the public key in the request's proof.
-fn bound_to(request: &Request) -> String {
+fn bound_to(request: &RecordedRequest) -> String {
     let proof = request.header("dpop").expect("a proof");
     let head = BASE64_URL_SAFE_NO_PAD.decode(proof.split('.').next().unwrap()).unwrap();
     let head: serde_json::Value = serde_json::from_slice(&head).unwrap();
@@ -137,7 +137,7 @@ fn bound_to(request: &Request) -> String {
 }
 
 /// The part of a request that contains a static secret.
-fn shown(request: &crate::harness::Request, field: &str) -> String {
+fn shown(request: &crate::harness::RecordedRequest, field: &str) -> String {
     let text =
         if field.is_empty() { request.target.clone() } else { request.header(field).unwrap().to_owned() };
     match text.strip_prefix("Basic ") {
@@ -152,32 +152,35 @@ type Accepted = Arc<Mutex<HashMap<&'static str, Vec<String>>>>;
 type Last = Arc<Mutex<HashMap<&'static str, String>>>;
 
 /// An upstream that accepts the listed secrets, a token with a proof by its key, and any other token.
-fn upstream_accepting(accepted: Accepted, last: Last) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
-    move |request: &Request| {
+fn upstream_accepting(
+    accepted: Accepted,
+    last: Last,
+) -> impl Fn(&RecordedRequest) -> MockResponse + Send + Sync + 'static {
+    move |request: &RecordedRequest| {
         if request.target.starts_with("/dpop") {
             // A proof by another key than the token's is rejected.
             let is_bound = request.header("authorization") == Some(&format!("DPoP {}", bound_to(request)));
-            return if is_bound { Answer::ok("bound") } else { Answer::status(401).body("no") };
+            return if is_bound { MockResponse::ok("bound") } else { MockResponse::status(401).body("no") };
         }
         let Some((name, _, field)) = STATIC.iter().find(|kind| {
             request.target.strip_prefix('/').is_some_and(|rest| rest.split('?').next() == Some(kind.0))
         }) else {
-            return Answer::ok("a token");
+            return MockResponse::ok("a token");
         };
         let shown = shown(request, field);
         let good = accepted.lock()[name].iter().find(|secret| shown.contains(*secret)).cloned();
         match good {
             Some(secret) => {
                 last.lock().insert(name, secret);
-                Answer::ok("granted")
+                MockResponse::ok("granted")
             }
-            None => Answer::status(401).body("no"),
+            None => MockResponse::status(401).body("no"),
         }
     }
 }
 
 #[expect(clippy::needless_range_loop, reason = "a round is one version of each of many secrets")]
-async fn rotate_all_kinds(way: Way) {
+async fn rotate_all_kinds(style: UpdateStyle) {
     let names: Vec<_> = STATIC.iter().map(|kind| kind.0).chain(OAUTH2.iter().map(|kind| kind.0)).collect();
     let versions: HashMap<_, Vec<_>> = names
         .iter()
@@ -186,15 +189,15 @@ async fn rotate_all_kinds(way: Way) {
     let files = |round: usize| -> Vec<_> {
         names.iter().map(|&name| (name, versions[name][round].file.as_str())).collect()
     };
-    let mount = Mount::new(way, &files(0));
-    let upstream = Upstream::plain().await;
+    let mount = SecretMount::new(style, &files(0));
+    let upstream = MockUpstream::plain().await;
     let mut services = String::new();
     let mut endpoints = HashMap::new();
     for (name, auth, _) in STATIC {
         writeln!(services, "{name}: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url()).unwrap();
     }
     for (name, auth, _) in OAUTH2 {
-        let endpoint = TokenEndpoint::plain().await;
+        let endpoint = MockTokenEndpoint::plain().await;
         let client = if name == "google" { "" } else { "client_id: me, " };
         writeln!(
             services,
@@ -204,9 +207,11 @@ async fn rotate_all_kinds(way: Way) {
         )
         .unwrap();
         if name == "dpop" {
-            endpoint.server().answer_with(|request| {
+            endpoint.server().respond_with(|request| {
                 let token = bound_to(request);
-                Answer::json(&json!({ "access_token": token, "token_type": "DPoP", "expires_in": 3600 }))
+                MockResponse::json(
+                    &json!({ "access_token": token, "token_type": "DPoP", "expires_in": 3600 }),
+                )
             });
         }
         endpoints.insert(name, endpoint);
@@ -223,7 +228,7 @@ async fn rotate_all_kinds(way: Way) {
     for (name, ..) in STATIC {
         accepted.lock().insert(name, vec![versions[name][0].file.clone()]);
     }
-    upstream.answer_with(upstream_accepting(accepted.clone(), last.clone()));
+    upstream.respond_with(upstream_accepting(accepted.clone(), last.clone()));
     let text =
         watched(&services).replace("level: debug", "level: info").replace("access: true", "access: false");
     let sidekey = Sidekey::configured(&text).start_ready().await;
@@ -236,7 +241,7 @@ async fn rotate_all_kinds(way: Way) {
             let file = (name, versions[name][round].file.as_str());
             mount.replace(&[file], async || load.answers(3).await).await;
             let now = versions[name][round].file.clone();
-            assert_eventually(PATIENCE, &format!("the new secret is used: {name} {field}"), async || {
+            assert_eventually(TIMEOUT, &format!("the new secret is used: {name} {field}"), async || {
                 last.lock()[name] == now
             })
             .await;
@@ -248,7 +253,7 @@ async fn rotate_all_kinds(way: Way) {
             mount.replace(&[(name, secret.file.as_str())], async || load.answers(3).await).await;
             let made =
                 async || endpoints[name].requests().last().is_some_and(|request| secret.made(request, proof));
-            assert_eventually(PATIENCE, &format!("a token request with the new secret: {name}"), made).await;
+            assert_eventually(TIMEOUT, &format!("a token request with the new secret: {name}"), made).await;
         }
         load.answers(3 * names.len()).await;
     }
@@ -264,10 +269,10 @@ async fn rotate_all_kinds(way: Way) {
 
 #[tokio::test]
 async fn secrets_rotate_by_symlink_swap_under_load() {
-    rotate_all_kinds(Way::Symlink).await;
+    rotate_all_kinds(UpdateStyle::Symlink).await;
 }
 
 #[tokio::test]
 async fn secrets_rotate_by_rename_under_load() {
-    rotate_all_kinds(Way::Rename).await;
+    rotate_all_kinds(UpdateStyle::Rename).await;
 }

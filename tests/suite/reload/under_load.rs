@@ -1,7 +1,7 @@
 //! Reloads under load: no request fails, and unchanged parts are kept.
 
-use super::configuration::{bearer, config};
-use crate::harness::{Answer, Load, Sidekey, TokenEndpoint, Upstream};
+use super::setup::{bearer, config};
+use crate::harness::{Load, MockResponse, MockTokenEndpoint, MockUpstream, Sidekey};
 use crate::suite::oauth2::setup::service;
 
 fn quiet(services: &str) -> String {
@@ -10,7 +10,7 @@ fn quiet(services: &str) -> String {
 
 #[tokio::test]
 async fn reload_100_times_under_load_fails_no_request() {
-    let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, tokens) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let stays = bearer("api", &upstream, "t") + &service("crm", &upstream, &tokens, "", "");
     let sidekey = Sidekey::configured(&quiet(&stays)).start_ready().await;
     let load = Load::start(sidekey.address(), &["/api/x", "/crm/x", "/api/y", "/crm/y"]);
@@ -34,7 +34,7 @@ async fn reload_100_times_under_load_fails_no_request() {
 
 #[tokio::test]
 async fn secrets_rotate_by_reload_under_load() {
-    let (upstream, tokens) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, tokens) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let to = upstream.url();
     let services = format!(
         "basic: {{ upstream: '{to}', auth: {{ type: basic, username: u, password: {{ file: $DIR/secret }} }} }}\n\
@@ -45,9 +45,9 @@ async fn secrets_rotate_by_reload_under_load() {
     ) + &service("oauth2", &upstream, &tokens, "", "")
         .replace("s3cret", "{ file: $DIR/secret }");
     // Echoes the credential for the test; the path names the service.
-    upstream.answer_with(|request| {
+    upstream.respond_with(|request| {
         let field = |name| request.header(name).unwrap_or_default();
-        Answer::ok(format!(
+        MockResponse::ok(format!(
             "{}{}{}{}",
             field("authorization"),
             field("x-key"),

@@ -1,7 +1,8 @@
 //! Upstreams with several URLs: round robin, and failover while one of them is down.
 
-use crate::harness::{Answer, Call, RefusingPort, Sidekey, Upstream, assert_eventually};
-use crate::suite::http::setup::PATIENCE;
+use crate::harness::{
+    MockResponse, MockUpstream, RefusingPort, Request, Sidekey, TIMEOUT, assert_eventually,
+};
 
 async fn sidekey_for(urls: &[String]) -> Sidekey {
     let urls: Vec<_> = urls.iter().map(|url| format!("'{url}'")).collect();
@@ -12,7 +13,7 @@ async fn sidekey_for(urls: &[String]) -> Sidekey {
 
 #[tokio::test]
 async fn failover_round_robin_uses_host_and_base_path_of_each_url() {
-    let (one, two) = (Upstream::plain().await, Upstream::plain().await);
+    let (one, two) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let sidekey = sidekey_for(&[format!("{}/v1", one.url()), format!("{}/mirror/v1", two.url())]).await;
     for _ in 0..4 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
@@ -32,7 +33,7 @@ async fn failover_round_robin_uses_host_and_base_path_of_each_url() {
 
 #[tokio::test]
 async fn failover_urls_each_match_proxy_requests() {
-    let (one, two) = (Upstream::plain().await, Upstream::plain().await);
+    let (one, two) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let sidekey = sidekey_for(&[one.url(), two.url()]).await;
     for upstream in [&one, &two] {
         let mut connection = sidekey.connect().await;
@@ -47,11 +48,11 @@ async fn failover_urls_each_match_proxy_requests() {
 
 #[tokio::test]
 async fn failover_skips_url_that_refuses_connections() {
-    let good = Upstream::plain().await;
+    let good = MockUpstream::plain().await;
     let port = RefusingPort::new();
     let sidekey = sidekey_for(&[format!("http://{}", port.address), good.url()]).await;
     for number in 0..12 {
-        let call = Call::post(sidekey.url("/api/x"), format!("body {number}"));
+        let call = Request::post(sidekey.url("/api/x"), format!("body {number}"));
         assert_eq!(call.send().await.status, 200);
     }
     let bodies: Vec<_> = good.requests().iter().map(|request| request.body.clone()).collect();
@@ -63,8 +64,8 @@ async fn failover_skips_url_that_refuses_connections() {
 
 #[tokio::test]
 async fn failover_skips_url_with_503_until_it_recovers() {
-    let (one, two) = (Upstream::plain().await, Upstream::plain().await);
-    one.always(Answer::status(503));
+    let (one, two) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    one.always(MockResponse::status(503));
     let sidekey = sidekey_for(&[one.url(), two.url()]).await;
     let mut failures = 0;
     for _ in 0..20 {
@@ -72,8 +73,8 @@ async fn failover_skips_url_with_503_until_it_recovers() {
     }
     // The first three 503 are passed on; then the other URL gets the requests.
     assert_eq!((failures, one.request_count(), two.request_count()), (3, 3, 17));
-    one.always(Answer::ok("back"));
-    assert_eventually(PATIENCE, "it is retried and used", async || {
+    one.always(MockResponse::ok("back"));
+    assert_eventually(TIMEOUT, "it is retried and used", async || {
         sidekey.get("/api/x").await.text() == "back"
     })
     .await;

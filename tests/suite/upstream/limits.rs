@@ -1,11 +1,13 @@
 //! Limits of an upstream: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit`, `pool`,
 //! `retry_idempotent`.
 
-use crate::harness::{Answer, Call, ChaosProxy, Gate, Response, Sidekey, Upstream, assert_eventually};
-use crate::suite::http::setup::{PATIENCE, RawServer, before_url};
+use crate::harness::{
+    ChaosProxy, Gate, MockResponse, MockUpstream, Request, Response, Sidekey, TIMEOUT, assert_eventually,
+};
+use crate::suite::http::setup::{RawServer, sidekey_for_url};
 
-async fn sidekey_for(upstream: &Upstream, more: &str) -> Sidekey {
-    before_url(&upstream.url(), &format!(", {more}")).await
+async fn sidekey_for(upstream: &MockUpstream, more: &str) -> Sidekey {
+    sidekey_for_url(&upstream.url(), &format!(", {more}")).await
 }
 
 #[track_caller]
@@ -16,14 +18,14 @@ fn overloaded(response: &Response) -> u64 {
 
 #[tokio::test]
 async fn max_in_flight_rejects_further_requests() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let gate = Gate::closed();
-    upstream.always(Answer::ok("ok").held_by(&gate));
+    upstream.always(MockResponse::ok("ok").delayed_until(&gate));
     let sidekey = sidekey_for(&upstream, "max_in_flight: 2").await;
     let held: Vec<_> = (0..2)
         .map(|_| {
             let url = sidekey.url("/api/x");
-            tokio::spawn(async move { Call::get(url).send().await.status })
+            tokio::spawn(async move { Request::get(url).send().await.status })
         })
         .collect();
     upstream.received(2).await;
@@ -41,21 +43,21 @@ async fn max_in_flight_rejects_further_requests() {
 
 #[tokio::test]
 async fn max_in_flight_slot_is_released_on_disconnect() {
-    let upstream = Upstream::plain().await;
-    upstream.next(Answer::never());
+    let upstream = MockUpstream::plain().await;
+    upstream.next(MockResponse::never());
     let sidekey = sidekey_for(&upstream, "max_in_flight: 1").await;
     let mut gone = sidekey.connect().await;
     gone.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     upstream.received(1).await;
     assert_eq!(overloaded(&sidekey.get("/api/x").await), 1);
     drop(gone);
-    assert_eventually(PATIENCE, "a slot is free again", async || sidekey.get("/api/x").await.status == 200)
+    assert_eventually(TIMEOUT, "a slot is free again", async || sidekey.get("/api/x").await.status == 200)
         .await;
 }
 
 #[tokio::test]
 async fn rate_limit_rejects_further_requests() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream, "rate_limit: { rate: 1/h, burst: 2 }").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(sidekey.get("/api/x").await.status, 200);
@@ -66,9 +68,9 @@ async fn rate_limit_rejects_further_requests() {
 
 #[tokio::test]
 async fn max_request_body_rejects_larger_bodies() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream, "max_request_body: 10").await;
-    let post = |length: usize| Call::post(sidekey.url("/api/x"), "x".repeat(length));
+    let post = |length: usize| Request::post(sidekey.url("/api/x"), "x".repeat(length));
     assert_eq!(post(10).send().await.status, 200);
     assert_eq!(post(10).chunked(3).send().await.status, 200);
     let refused = post(11).send().await;
@@ -82,14 +84,16 @@ async fn max_request_body_rejects_larger_bodies() {
 
 #[tokio::test]
 async fn circuit_opens_after_failures_and_closes_after_success() {
-    let upstream = Upstream::plain().await;
-    let chaos = ChaosProxy::before(upstream.address()).await;
+    let upstream = MockUpstream::plain().await;
+    let chaos = ChaosProxy::in_front_of(upstream.address()).await;
     let url = format!("http://{}", chaos.address());
-    let sidekey = before_url(&url, ", circuit: { failures: 3, open: 2s }").await;
+    let sidekey = sidekey_for_url(&url, ", circuit: { failures: 3, open: 2s }").await;
     let gauge = async |name: &str| sidekey.metric(name, &[("service", "api")]).await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
-    assert_eq!(gauge("sidekey_upstream_connections_idle").await, Some(1.0));
+    // The connection goes back to the pool after the response is sent.
+    let is_idle = async || gauge("sidekey_upstream_connections_idle").await == Some(1.0);
+    assert_eventually(TIMEOUT, "the connection is idle", is_idle).await;
     chaos.cut();
     chaos.refuse();
     for _ in 0..3 {
@@ -107,7 +111,7 @@ async fn circuit_opens_after_failures_and_closes_after_success() {
         .logged("circuit breaker open: the last requests failed, so requests are rejected for a while")
         .await;
     chaos.resume();
-    assert_eventually(PATIENCE, "it closes", async || sidekey.get("/api/x").await.status == 200).await;
+    assert_eventually(TIMEOUT, "it closes", async || sidekey.get("/api/x").await.status == 200).await;
     sidekey.logged("circuit breaker closed: the upstream answers again").await;
     assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));
     for _ in 0..5 {
@@ -117,14 +121,14 @@ async fn circuit_opens_after_failures_and_closes_after_success() {
 
 #[tokio::test]
 async fn retry_idempotent_retries_only_idempotent_requests() {
-    let upstream = Upstream::plain().await;
-    let lost = || upstream.next(Answer::close_unanswered());
+    let upstream = MockUpstream::plain().await;
+    let lost = || upstream.next(MockResponse::close_unanswered());
     let asked = sidekey_for(&upstream, "retry_idempotent: true, pool: { max_idle: 0 }").await;
     lost();
     assert_eq!(asked.get("/api/x").await.status, 200);
     assert_eq!(upstream.request_count(), 2);
     lost();
-    assert_eq!(Call::post(asked.url("/api/x"), "once").send().await.status, 502);
+    assert_eq!(Request::post(asked.url("/api/x"), "once").send().await.status, 502);
     assert_eq!(upstream.request_count(), 3);
     lost();
     lost();
@@ -138,11 +142,11 @@ async fn retry_idempotent_retries_only_idempotent_requests() {
 
 #[tokio::test]
 async fn pool_respects_keep_alive_of_upstream_minus_one_second() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream, "optional: false").await;
     let said = ["timeout=1", "max=5, timeout=1", "timeout=60, max=100", "timeout=60"];
     for (keep_alive, connections) in said.into_iter().zip([1, 2, 3, 3]) {
-        upstream.next(Answer::ok("ok").header("Keep-Alive", keep_alive));
+        upstream.next(MockResponse::ok("ok").header("Keep-Alive", keep_alive));
         assert_eq!(sidekey.get("/api/x").await.header("keep-alive"), None);
         assert_eq!(upstream.connections(), connections, "{keep_alive}");
     }
@@ -150,7 +154,7 @@ async fn pool_respects_keep_alive_of_upstream_minus_one_second() {
 
 #[tokio::test]
 async fn pool_limits_idle_connections() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let none = sidekey_for(&upstream, "pool: { max_idle: 0 }").await;
     for _ in 0..3 {
         assert_eq!(none.get("/api/x").await.status, 200);
@@ -166,8 +170,8 @@ async fn pool_limits_idle_connections() {
 
 #[tokio::test]
 async fn hanging_upstream_does_not_block_another() {
-    let (slow, fast) = (Upstream::plain().await, Upstream::plain().await);
-    slow.always(Answer::never());
+    let (slow, fast) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    slow.always(MockResponse::never());
     // Accepts connections, and never answers the TLS handshake.
     let mute = RawServer::new().await;
     let service = |name: &str, url: &str| {
@@ -185,12 +189,12 @@ async fn hanging_upstream_does_not_block_another() {
     let waiting: Vec<_> = (0..400)
         .map(|number| {
             let url = sidekey.url(if number % 4 == 0 { "/mute/x" } else { "/slow/x" });
-            tokio::spawn(async move { Call::get(url).try_send().await.is_ok() })
+            tokio::spawn(async move { Request::get(url).try_send().await.is_ok() })
         })
         .collect();
     slow.received(300).await;
     let all_wait = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(400.0);
-    assert_eventually(PATIENCE, "four hundred requests are in flight", all_wait).await;
+    assert_eventually(TIMEOUT, "four hundred requests are in flight", all_wait).await;
     for _ in 0..200 {
         assert_eq!(sidekey.get("/fast/x").await.status, 200);
     }
@@ -200,7 +204,7 @@ async fn hanging_upstream_does_not_block_another() {
 
 #[tokio::test]
 async fn max_connections_rejects_further_connections() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nmax_connections: 2\nlog: {{ format: json }}\nservices:\n  \
          api: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n",
@@ -217,8 +221,8 @@ async fn max_connections_rejects_further_connections() {
     assert_eq!(one_too_many.rest().await, b"");
     sidekey.logged("max_connections reached: new connections are rejected").await;
     drop(kept);
-    assert_eventually(PATIENCE, "a slot is free again", async || {
-        let sent = Call::get(sidekey.url("/api/x")).try_send().await;
+    assert_eventually(TIMEOUT, "a slot is free again", async || {
+        let sent = Request::get(sidekey.url("/api/x")).try_send().await;
         sent.is_ok_and(|response| response.status == 200)
     })
     .await;

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use crate::harness::{Http2, Http2Upstream, Pki, Upstream};
-use crate::suite::http::setup::{before_url, one_worker};
+use crate::harness::{Http2, MockHttp2Upstream, MockUpstream, Pki};
+use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker};
 
 /// A proxy that responds to each CONNECT with fixed bytes and connects each tunnel to one target.
 struct Tunnels {
@@ -57,14 +57,14 @@ const OPEN: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\
 async fn proxy_tunnel_carries_tls_and_resolves_the_name() {
     let pki = Pki::new();
     // No name server knows this name: only the proxy can resolve it.
-    let upstream = Upstream::tls_with(pki.server(&["api.internal.invalid"])).await;
+    let upstream = MockUpstream::tls_with(pki.server(&["api.internal.invalid"])).await;
     let proxy = Tunnels::to(upstream.address(), OPEN).await;
     let more = format!(
         ", proxy_url: 'http://{}', proxy_auth: {{ username: me, password: CANARY }}, tls: {{ ca_file: {} }}",
         proxy.address,
         pki.ca_file(),
     );
-    let sidekey = before_url("https://api.internal.invalid/v1", &more).await;
+    let sidekey = sidekey_for_url("https://api.internal.invalid/v1", &more).await;
     for _ in 0..3 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
     }
@@ -84,7 +84,7 @@ async fn proxy_tunnel_carries_tls_and_resolves_the_name() {
 #[tokio::test]
 async fn proxy_tunnel_carries_http2_with_many_requests() {
     let pki = Pki::new();
-    let upstream = Http2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
+    let upstream = MockHttp2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
     for protocol in ["auto", "http2"] {
         let proxy = Tunnels::to(upstream.address(), OPEN).await;
         let more = format!(
@@ -92,7 +92,7 @@ async fn proxy_tunnel_carries_http2_with_many_requests() {
             proxy.address,
             pki.ca_file(),
         );
-        let sidekey = one_worker("https://localhost/v1", &more).await;
+        let sidekey = sidekey_with_one_worker("https://localhost/v1", &more).await;
         let mut caller = Http2::open(sidekey.address()).await;
         let before = upstream.requests().len();
         for _ in 0..3 {
@@ -112,10 +112,10 @@ async fn proxy_tunnel_carries_http2_with_many_requests() {
 #[tokio::test]
 async fn proxy_cannot_impersonate_the_upstream() {
     let (pki, other) = (Pki::new(), Pki::new());
-    let upstream = Upstream::tls(&other).await;
+    let upstream = MockUpstream::tls(&other).await;
     let proxy = Tunnels::to(upstream.address(), OPEN).await;
     let more = format!(", proxy_url: 'http://{}', tls: {{ ca_file: {} }}", proxy.address, pki.ca_file());
-    let sidekey = before_url("https://localhost", &more).await;
+    let sidekey = sidekey_for_url("https://localhost", &more).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_tls"));
     assert_eq!(upstream.request_count(), 0);
 }
@@ -133,7 +133,8 @@ async fn proxy_refusal_of_tunnel_is_logged_with_cause() {
     ] {
         let proxy = Tunnels::to(([127, 0, 0, 1], 1).into(), answer).await;
         let sidekey =
-            before_url("https://api.example.com", &format!(", proxy_url: 'http://{}'", proxy.address)).await;
+            sidekey_for_url("https://api.example.com", &format!(", proxy_url: 'http://{}'", proxy.address))
+                .await;
         assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_connect"));
         let message = format!(
             "request failed: no tunnel to api.example.com:443 through the proxy at {}: {cause}",

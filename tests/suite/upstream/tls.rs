@@ -5,15 +5,15 @@ use std::sync::Arc;
 use rustls::{HandshakeKind, ServerConfig};
 use serde_json::json;
 
-use crate::harness::{Answer, Nginx, Pki, Sidekey, Upstream, assert_eventually};
-use crate::suite::http::setup::{PATIENCE, said};
-use crate::suite::reload::configuration::watched;
+use crate::harness::{MockResponse, MockUpstream, Nginx, Pki, Sidekey, TIMEOUT, assert_eventually};
+use crate::suite::http::setup::said;
+use crate::suite::reload::setup::watched;
 
 const NAMES: &[&str] = &["localhost", "127.0.0.1"];
 
 /// A Sidekey with a service for each name and its keys of `tls`; `client.pem` and `client.key` are those of
 /// `client`.
-async fn services(upstream: &Upstream, client: &(String, String), services: &[(&str, &str)]) -> Sidekey {
+async fn services(upstream: &MockUpstream, client: &(String, String), services: &[(&str, &str)]) -> Sidekey {
     let service = |(name, tls): &(&str, &str)| {
         let url = upstream.url();
         format!("{name}: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}, tls: {{ {tls} }} }}\n")
@@ -25,16 +25,15 @@ async fn services(upstream: &Upstream, client: &(String, String), services: &[(&
         .await
 }
 
-async fn close_connections(upstream: &Upstream) {
+async fn close_connections(upstream: &MockUpstream) {
     upstream.cut_connections();
-    assert_eventually(PATIENCE, "the connections are closed", async || upstream.open_connections() == 0)
-        .await;
+    assert_eventually(TIMEOUT, "the connections are closed", async || upstream.open_connections() == 0).await;
 }
 
 const CLIENT_CERT: &str = "cert_file: $DIR/client.pem, key_file: $DIR/client.key";
 
-async fn upstream_requiring_client_cert(pki: &Pki, clients: &Pki) -> Upstream {
-    Upstream::tls_with(pki.server_for(NAMES, clients)).await
+async fn upstream_requiring_client_cert(pki: &Pki, clients: &Pki) -> MockUpstream {
+    MockUpstream::tls_with(pki.server_for(NAMES, clients)).await
 }
 
 #[tokio::test]
@@ -89,11 +88,11 @@ async fn upstream_tls_reloads_valid_client_certificate_only() {
     let (certificate, key) = new.client_pem("me");
     sidekey.write("client.key", &key);
     sidekey.write("client.pem", &certificate);
-    assert_eventually(PATIENCE, "the new one is used", async || sidekey.get("/api/x").await.status == 200)
+    assert_eventually(TIMEOUT, "the new one is used", async || sidekey.get("/api/x").await.status == 200)
         .await;
 
     sidekey.write("client.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    assert_eventually(PATIENCE, "the log says so", async || {
+    assert_eventually(TIMEOUT, "the log says so", async || {
         sidekey.log().contains("the changed ones are tried again: tls.cert_file: the file")
     })
     .await;
@@ -101,7 +100,7 @@ async fn upstream_tls_reloads_valid_client_certificate_only() {
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let (other, _) = new.client_pem("somebody else");
     sidekey.write("client.pem", &other);
-    assert_eventually(PATIENCE, "the log says so", async || {
+    assert_eventually(TIMEOUT, "the log says so", async || {
         sidekey.log().contains("the key is not that of the first certificate in `cert_file`")
     })
     .await;
@@ -112,7 +111,7 @@ async fn upstream_tls_reloads_valid_client_certificate_only() {
 #[tokio::test]
 async fn upstream_tls_ca_change_ends_session_resumption() {
     let (pki, other) = (Pki::new(), Pki::named("other"));
-    let upstream = Upstream::tls(&pki).await;
+    let upstream = MockUpstream::tls(&pki).await;
     let (url, auth) = (upstream.url(), "auth: { type: bearer, token: t }");
     let sidekey = Sidekey::configured(&watched(&format!(
         "api: {{ upstream: '{url}', {auth}, tls: {{ ca_file: $DIR/ca.pem }} }}"
@@ -123,7 +122,7 @@ async fn upstream_tls_ca_change_ends_session_resumption() {
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     // Distrusted from now on: a session from before must not be resumed.
     sidekey.write("ca.pem", &other.ca_pem());
-    assert_eventually(PATIENCE, "the old CA is not trusted any more", async || {
+    assert_eventually(TIMEOUT, "the old CA is not trusted any more", async || {
         close_connections(&upstream).await;
         sidekey.get("/api/x").await.sidekey_error() == Some("upstream_tls")
     })
@@ -151,7 +150,7 @@ async fn upstream_tls_sessions_are_shared_by_equal_settings_only() {
 }
 
 async fn response_of(server: Arc<ServerConfig>, tls: &str) -> (u16, Sidekey) {
-    let upstream = Upstream::tls_with(server).await;
+    let upstream = MockUpstream::tls_with(server).await;
     let sidekey = services(&upstream, &(String::new(), String::new()), &[("api", tls)]).await;
     (sidekey.get("/api/x").await.status, sidekey)
 }
@@ -187,10 +186,10 @@ async fn upstream_tls_danger_skip_verify_warns() {
 async fn token_endpoint_tls_reloads_client_certificate() {
     let (pki, old, new) = (Pki::new(), Pki::named("old"), Pki::named("new"));
     let endpoint = upstream_requiring_client_cert(&pki, &new).await;
-    endpoint.answer_with(|_| {
-        Answer::json(&json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }))
+    endpoint.respond_with(|_| {
+        MockResponse::json(&json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }))
     });
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let (certificate, key) = old.client_pem("me");
     let sidekey = Sidekey::configured(&watched(&format!(
         "api: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}/token', \
@@ -203,8 +202,7 @@ async fn token_endpoint_tls_reloads_client_certificate() {
     .file("client.key", &key)
     .start()
     .await;
-    assert_eventually(PATIENCE, "the wrong one is rejected", async || !endpoint.handshakes().is_empty())
-        .await;
+    assert_eventually(TIMEOUT, "the wrong one is rejected", async || !endpoint.handshakes().is_empty()).await;
     assert_eq!(endpoint.request_count(), 0);
     let (certificate, key) = new.client_pem("me");
     sidekey.write("client.key", &key);

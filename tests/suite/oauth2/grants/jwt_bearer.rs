@@ -8,8 +8,8 @@ use rcgen::{KeyPair, PublicKeyData as _};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 
-use super::{serving, with_refresh_token, without_refresh_token};
-use crate::harness::{TokenEndpoint, TokenRequest, Upstream};
+use super::setup::{serving, with_refresh_token, without_refresh_token};
+use crate::harness::{MockTokenEndpoint, MockUpstream, TokenRequest};
 
 const SIGNED: &str = "grant_type: jwt_bearer, private_key: { file: $DIR/key.pem }";
 
@@ -39,7 +39,7 @@ fn stable_claims(claims: &Value, lifetime: u64) -> Value {
 
 #[tokio::test]
 async fn jwt_bearer_signs_configured_claims_and_headers() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let key = KeyPair::generate().unwrap();
     let more = format!(
         "{SIGNED}, client_id: consumer, key_id: key-1, scopes: [a, b], assertion_lifetime: 5m, \
@@ -65,7 +65,7 @@ async fn jwt_bearer_signs_configured_claims_and_headers() {
 
 #[tokio::test]
 async fn jwt_bearer_signs_a_new_assertion_for_each_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let key = KeyPair::generate().unwrap();
     endpoint.next(with_refresh_token(1, "not to be used"));
     endpoint.next(without_refresh_token(1));
@@ -85,7 +85,7 @@ async fn jwt_bearer_signs_a_new_assertion_for_each_request() {
 
 #[tokio::test]
 async fn jwt_bearer_reads_a_service_account_file() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let key = KeyPair::generate().unwrap();
     let account = json!({
         "type": "service_account", "project_id": "p", "private_key_id": "0123abcd", "private_key": key.serialize_pem(),

@@ -1,14 +1,13 @@
 //! `grant_type: refresh_token`.
 
-use super::{form, serving, with_refresh_token, without_refresh_token};
-use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use super::setup::{form, serving, with_refresh_token, without_refresh_token};
+use crate::harness::{MockTokenEndpoint, MockTokenResponse, MockUpstream, TIMEOUT, assert_eventually};
 
 const SEEDED: &str = "grant_type: refresh_token, refresh_token: { file: $DIR/seed }";
 
 #[tokio::test]
 async fn refresh_token_grant_starts_with_seed_and_follows_rotation() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.next(with_refresh_token(1, "rotated once"));
     endpoint.next(without_refresh_token(1));
     endpoint.next(with_refresh_token(1, "rotated twice"));
@@ -31,11 +30,11 @@ async fn refresh_token_grant_starts_with_seed_and_follows_rotation() {
 
 #[tokio::test]
 async fn refresh_token_grant_retries_rejected_token_with_back_off() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.next(TokenAnswer::error(400, "invalid_grant"));
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.next(MockTokenResponse::error(400, "invalid_grant"));
     let more = format!("{SEEDED}, client_id: me, client_secret: s3cret, auth_method: client_secret_post");
     let sidekey = serving(&upstream, &endpoint, &more).file("seed", "the-seed").start().await;
-    assert_eventually(PATIENCE, "it recovers", async || sidekey.is_ready().await).await;
+    assert_eventually(TIMEOUT, "it recovers", async || sidekey.is_ready().await).await;
     let requests = endpoint.requests();
     assert_eq!(requests.len(), 2);
     for request in &requests {

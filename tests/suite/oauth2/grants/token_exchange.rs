@@ -2,16 +2,15 @@
 
 use serde_json::json;
 
-use super::{form, serving, without_refresh_token};
-use crate::harness::{TokenAnswer, TokenEndpoint, Upstream, assert_eventually};
-use crate::suite::oauth2::setup::PATIENCE;
+use super::setup::{form, serving, without_refresh_token};
+use crate::harness::{MockTokenEndpoint, MockTokenResponse, MockUpstream, TIMEOUT, assert_eventually};
 
 const SUBJECT: &str = "grant_type: token_exchange, subject_token: { file: $DIR/subject }";
 
 #[tokio::test]
 async fn token_exchange_sends_every_parameter() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::json(&json!({
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::json(&json!({
         "access_token": "for-the-cloud", "token_type": "N_A", "expires_in": 600,
         "issued_token_type": "urn:ietf:params:oauth:token-type:id_token",
     })));
@@ -43,7 +42,7 @@ async fn token_exchange_sends_every_parameter() {
 
 #[tokio::test]
 async fn token_exchange_reads_subject_token_for_each_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(without_refresh_token(2));
     let sidekey = serving(&upstream, &endpoint, SUBJECT).file("subject", "subject-1").start_ready().await;
     let expected = [
@@ -57,21 +56,21 @@ async fn token_exchange_reads_subject_token_for_each_request() {
     let renewed = async || {
         endpoint.requests().iter().any(|request| request.param("subject_token") == Some("subject-2"))
     };
-    assert_eventually(PATIENCE, "the new subject token is sent", renewed).await;
+    assert_eventually(TIMEOUT, "the new subject token is sent", renewed).await;
 }
 
 #[tokio::test]
 async fn token_exchange_without_subject_token_makes_no_request() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(without_refresh_token(1));
     let sidekey = serving(&upstream, &endpoint, SUBJECT).file("subject", "subject-1").start_ready().await;
     std::fs::remove_file(sidekey.dir().join("subject")).unwrap();
     let named = async || sidekey.log().contains("subject_token (file ");
-    assert_eventually(PATIENCE, "the log names the missing file", named).await;
+    assert_eventually(TIMEOUT, "the log names the missing file", named).await;
     let requests = endpoint.request_count();
     let counted = sidekey.metric("sidekey_token_requests_total", &[("reason", "local")]).await;
     assert!(counted.is_some_and(|count| count >= 1.0), "{counted:?}");
-    assert_eventually(PATIENCE, "it is not ready", async || !sidekey.is_ready().await).await;
+    assert_eventually(TIMEOUT, "it is not ready", async || !sidekey.is_ready().await).await;
     assert_eq!(endpoint.request_count(), requests);
     sidekey.write("subject", "subject-2");
     sidekey.ready().await;

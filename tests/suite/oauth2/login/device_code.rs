@@ -4,40 +4,40 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{issued, serving};
-use crate::harness::{Login, TokenAnswer, TokenEndpoint, Upstream};
+use super::setup::{issued, serving};
+use crate::harness::{Login, MockTokenEndpoint, MockTokenResponse, MockUpstream};
 use crate::suite::oauth2::setup::no_credential;
 
-fn grant(endpoint: &TokenEndpoint) -> String {
+fn grant(endpoint: &MockTokenEndpoint) -> String {
     format!(
         "grant_type: device_code, device_authorization_url: '{}/device', scopes: [read]",
         endpoint.server().url()
     )
 }
 
-fn device(change: &Value) -> TokenAnswer {
+fn device(change: &Value) -> MockTokenResponse {
     let mut answer = json!({
         "device_code": "the-device-code", "user_code": "WDJB-MJHT", "expires_in": 60, "interval": 1,
         "verification_uri": "https://example.com/device",
         "verification_uri_complete": "https://example.com/device?user_code=WDJB-MJHT",
     });
     answer.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    TokenAnswer::json(&answer)
+    MockTokenResponse::json(&answer)
 }
 
 #[tokio::test]
 async fn device_code_login_polls_and_slows_down() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.next(device(&json!({})));
-    endpoint.next(TokenAnswer::error(400, "authorization_pending"));
-    endpoint.next(TokenAnswer::error(400, "slow_down"));
+    endpoint.next(MockTokenResponse::error(400, "authorization_pending"));
+    endpoint.next(MockTokenResponse::error(400, "slow_down"));
     endpoint.next(issued(3600, "from-the-device"));
     let sidekey = serving(&upstream, &endpoint, &grant(&endpoint)).start().await;
     no_credential(&sidekey.get("/api/x").await);
     assert_eq!(endpoint.request_count(), 0);
     let mut login = Login::start(&sidekey, &["api"]);
-    login.says("open https://example.com/device\nand enter the code WDJB-MJHT").await;
-    login.says("or open https://example.com/device?user_code=WDJB-MJHT").await;
+    login.prints("open https://example.com/device\nand enter the code WDJB-MJHT").await;
+    login.prints("or open https://example.com/device?user_code=WDJB-MJHT").await;
     assert_eq!(login.ended().await, 0, "{}", login.output());
     sidekey.ready().await;
 
@@ -64,16 +64,25 @@ async fn device_code_login_polls_and_slows_down() {
 
 #[tokio::test]
 async fn device_code_login_fails_on_errors_and_invalid_responses() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = serving(&upstream, &endpoint, &grant(&endpoint)).start().await;
     let short_lived = device(&json!({ "expires_in": 1 }));
     for (answers, reason) in [
-        (vec![device(&json!({})), TokenAnswer::error(400, "access_denied")], "with error access_denied"),
-        (vec![device(&json!({})), TokenAnswer::error(400, "expired_token")], "with error expired_token"),
+        (
+            vec![device(&json!({})), MockTokenResponse::error(400, "access_denied")],
+            "with error access_denied",
+        ),
+        (
+            vec![device(&json!({})), MockTokenResponse::error(400, "expired_token")],
+            "with error expired_token",
+        ),
         (vec![short_lived], "the code has expired before it was entered"),
-        (vec![TokenAnswer::html(404)], "the device authorization endpoint answered 404"),
-        (vec![TokenAnswer::empty()], "the device authorization endpoint sent an empty answer"),
-        (vec![TokenAnswer::error(401, "invalid_client")], "the device authorization endpoint answered 401"),
+        (vec![MockTokenResponse::html(404)], "the device authorization endpoint answered 404"),
+        (vec![MockTokenResponse::empty()], "the device authorization endpoint sent an empty answer"),
+        (
+            vec![MockTokenResponse::error(401, "invalid_client")],
+            "the device authorization endpoint answered 401",
+        ),
         (vec![device(&json!({ "verification_uri": "javascript:x" }))], "no usable verification_uri"),
         (vec![device(&json!({ "device_code": "" }))], "no usable device_code"),
     ] {
@@ -82,7 +91,7 @@ async fn device_code_login_fails_on_errors_and_invalid_responses() {
         }
         let mut login = Login::start(&sidekey, &["api"]);
         assert_eq!(login.ended().await, 1, "{}", login.output());
-        login.says(reason).await;
+        login.prints(reason).await;
         assert!(!login.output().contains("the-device-code"));
     }
     no_credential(&sidekey.get("/api/x").await);

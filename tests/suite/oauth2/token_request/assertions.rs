@@ -7,11 +7,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Sidekey, TokenAnswer, TokenEndpoint, TokenRequest, assert_eventually, jose_verify, openssl,
+    MockTokenEndpoint, MockTokenResponse, Sidekey, TokenRequest, assert_eventually, jose_verify, openssl,
 };
 
 /// The configuration of a service; `auth` are further keys of its credential.
-fn service(endpoint: &TokenEndpoint, auth: &str) -> String {
+fn service(endpoint: &MockTokenEndpoint, auth: &str) -> String {
     format!(
         "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, \
          token_url: '{}', client_id: me, {auth} }} }}",
@@ -32,7 +32,7 @@ fn assertion(request: &TokenRequest) -> (Value, Value) {
 #[tokio::test]
 async fn private_key_jwt_assertion_is_verified_by_jose() {
     let pem = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048").await;
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let auth =
         "auth_method: private_key_jwt, private_key: { file: $DIR/key.pem }, signing_alg: PS256, key_id: k-7";
     let _sidekey = Sidekey::serving(&service(&endpoint, auth)).file("key.pem", &pem).start_ready().await;
@@ -56,7 +56,7 @@ async fn private_key_jwt_assertion_is_verified_by_jose() {
 async fn private_key_jwt_has_audience_and_certificate_thumbprint() {
     let pki = crate::harness::Pki::new();
     let files = pki.server_files(&["me.example"]);
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let (key, certificate) = (files.key.to_str().unwrap(), files.certificate.to_str().unwrap());
     let auth = format!(
         "auth_method: private_key_jwt, private_key: {{ file: '{key}' }}, assertion_audience: 'https://idp.example', \
@@ -75,7 +75,7 @@ async fn private_key_jwt_has_audience_and_certificate_thumbprint() {
 #[tokio::test]
 async fn client_secret_jwt_assertion_does_not_send_the_secret() {
     let secret = "a-shared-secret-of-at-least-thirty-two-bytes";
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let auth = format!("auth_method: client_secret_jwt, client_secret: {secret}");
     let sidekey = Sidekey::serving(&service(&endpoint, &auth)).start_ready().await;
     let request = endpoint.only_request();
@@ -89,13 +89,13 @@ async fn client_secret_jwt_assertion_does_not_send_the_secret() {
 #[tokio::test]
 async fn client_assertion_is_new_for_each_request_and_not_logged() {
     let pem = openssl("ecparam -genkey -noout -name prime256v1").await;
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     // An endpoint that echoes the assertion.
-    endpoint.server().answer_with(|request| {
+    endpoint.server().respond_with(|request| {
         let form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
         let sent = &form.iter().find(|(name, _)| name == "client_assertion").unwrap().1;
         let body = json!({ "error": "invalid_client", "error_description": format!("no: {sent}") });
-        crate::harness::Answer::status(401).body(body.to_string())
+        crate::harness::MockResponse::status(401).body(body.to_string())
     });
     let auth = "auth_method: private_key_jwt, private_key: { env: KEY }";
     let sidekey = Sidekey::serving(&service(&endpoint, auth))
@@ -129,8 +129,8 @@ async fn rejected_client_auth_advises_another_method() {
         ),
         ("client_secret: s3cret-value, auth_method: client_secret_jwt", "look at `signing_alg`"),
     ] {
-        let endpoint = TokenEndpoint::plain().await;
-        endpoint.always(TokenAnswer::error(401, "invalid_client"));
+        let endpoint = MockTokenEndpoint::plain().await;
+        endpoint.always(MockTokenResponse::error(401, "invalid_client"));
         let sidekey = Sidekey::serving(&service(&endpoint, auth)).start().await;
         endpoint.received(2).await;
         let said = async || sidekey.log().contains(advice);

@@ -1,10 +1,10 @@
 //! Client authentication and parameters of token requests, byte for byte where it matters.
 
-use crate::harness::{Sidekey, TokenEndpoint, TokenRequest};
+use crate::harness::{MockTokenEndpoint, Sidekey, TokenRequest};
 
 /// The token request of a credential with these keys.
 async fn sent(auth: &str, query: &str) -> TokenRequest {
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let config = format!(
         "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ {auth} type: oauth2, grant_type: client_credentials, \
          token_url: '{}{query}' }} }}",

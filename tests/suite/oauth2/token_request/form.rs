@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, RefusingPort, Sidekey, TokenEndpoint, TokenRequest, Upstream, assert_eventually,
+    MockResponse, MockTokenEndpoint, MockUpstream, RefusingPort, Sidekey, TIMEOUT, TokenRequest,
+    assert_eventually,
 };
 
 async fn sent(auth: &str) -> TokenRequest {
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let _sidekey = Sidekey::serving(&service(&endpoint.url(), auth))
         .env("API_KEY", "k3y from the environment")
         .start_ready()
@@ -58,14 +59,14 @@ async fn token_request_has_configured_endpoint_headers() {
 
 #[tokio::test]
 async fn token_request_uses_configured_proxy_with_password() {
-    let proxy = Upstream::plain().await;
-    proxy.answer_with(|request| {
+    let proxy = MockUpstream::plain().await;
+    proxy.respond_with(|request| {
         // The endpoint is plain HTTP on loopback, so the proxy gets the whole URL.
         assert!(request.target.starts_with("http://127.0.0.1:"), "{}", request.target);
-        Answer::json(&json!({ "access_token": "proxied", "expires_in": 60 }))
+        MockResponse::json(&json!({ "access_token": "proxied", "expires_in": 60 }))
     });
     let elsewhere = RefusingPort::new();
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let auth = format!("proxy_url: '{}', proxy_username: me, proxy_password: pr0xy", proxy.url());
     let _sidekey = Sidekey::serving(&service(&endpoint.url(), &auth))
         .env("HTTP_PROXY", &format!("http://{}", elsewhere.address))
@@ -78,12 +79,12 @@ async fn token_request_uses_configured_proxy_with_password() {
 
 #[tokio::test]
 async fn token_request_failure_names_unreachable_proxy() {
-    let (nothing, endpoint) = (RefusingPort::new(), TokenEndpoint::plain().await);
+    let (nothing, endpoint) = (RefusingPort::new(), MockTokenEndpoint::plain().await);
     let sidekey =
         Sidekey::serving(&service(&endpoint.url(), &format!("proxy_url: 'http://{}'", nothing.address)))
             .start()
             .await;
     let said = async || sidekey.log().contains("through the proxy of `proxy_url`");
-    assert_eventually(crate::suite::oauth2::setup::PATIENCE, "the log names the proxy", said).await;
+    assert_eventually(TIMEOUT, "the log names the proxy", said).await;
     assert_eq!(endpoint.request_count(), 0);
 }

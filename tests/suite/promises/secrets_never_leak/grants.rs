@@ -2,18 +2,15 @@
 //! endpoints echo whatever they received.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Canary, assert_none_in, everything_shown};
-use crate::harness::{Login, Sidekey, TokenAnswer, TokenEndpoint, assert_eventually};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::harness::{Login, MockTokenEndpoint, MockTokenResponse, Sidekey, TIMEOUT, assert_eventually};
 
 /// An error response that repeats the canary.
-fn echo(canary: &Canary) -> TokenAnswer {
-    TokenAnswer::json(
+fn echo(canary: &Canary) -> MockTokenResponse {
+    MockTokenResponse::json(
         &json!({ "error": "invalid_grant", "error_description": format!("you sent {}", canary.value) }),
     )
 }
@@ -30,7 +27,7 @@ async fn grant_secrets_echoed_by_endpoint_are_not_shown() {
     ];
     let (mut config, mut endpoints, mut canaries) = (String::new(), Vec::new(), Vec::new());
     for (name, grant) in grants {
-        let (endpoint, canary) = (TokenEndpoint::plain().await, Canary::new(name));
+        let (endpoint, canary) = (MockTokenEndpoint::plain().await, Canary::new(name));
         endpoint.always(echo(&canary));
         writeln!(
             config,
@@ -51,7 +48,7 @@ async fn grant_secrets_echoed_by_endpoint_are_not_shown() {
         assert!(endpoint.requests()[0].form.iter().any(|(_, value)| *value == canary.value), "it was sent");
     }
     let refused = async || sidekey.log().matches("with error invalid_grant").count() >= grants.len();
-    assert_eventually(PATIENCE, "every rejection is logged", refused).await;
+    assert_eventually(TIMEOUT, "every rejection is logged", refused).await;
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, &canaries);
     }
@@ -59,7 +56,7 @@ async fn grant_secrets_echoed_by_endpoint_are_not_shown() {
 
 #[tokio::test]
 async fn login_secrets_are_not_shown() {
-    let endpoint = TokenEndpoint::plain().await;
+    let endpoint = MockTokenEndpoint::plain().await;
     let [code, refresh_token, token] = ["the code", "the refresh token", "the token"].map(Canary::new);
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0
@@ -76,7 +73,7 @@ services:
     .start()
     .await;
     endpoint.next(echo(&code));
-    endpoint.next(TokenAnswer::json(&json!({
+    endpoint.next(MockTokenResponse::json(&json!({
         "access_token": token.value, "expires_in": 3600, "refresh_token": refresh_token.value,
         "scope": token.value,
     })));
@@ -84,7 +81,7 @@ services:
     let mut shown = String::new();
     for exit_code in [1, 0] {
         let mut login = Login::start(&sidekey, &["api"]);
-        let page = login.comes_back(&[("code", &code.value)]).await;
+        let page = login.call_back(&[("code", &code.value)]).await;
         assert_eq!(login.ended().await, exit_code, "{}", login.output());
         shown += &(String::from_utf8_lossy(&page.raw_head).into_owned() + &page.text() + &login.output());
     }
@@ -95,7 +92,7 @@ services:
         (code.value.clone(), refresh_token.value.clone())
     );
     let told = async || sidekey.log().contains("the login has ended");
-    assert_eventually(PATIENCE, "the rejection is logged", told).await;
+    assert_eventually(TIMEOUT, "the rejection is logged", told).await;
     let canaries = [&code, &refresh_token, &token];
     assert_none_in("the login", &shown, canaries);
     for verifier in [sent(0, "code_verifier"), sent(1, "code_verifier")] {

@@ -1,11 +1,11 @@
 //! Secrets in callers' requests: no log, no admin page and no error body repeats them.
 
 use super::{Canary, assert_none_in, everything_shown};
-use crate::harness::{Connection, Sidekey, Upstream};
+use crate::harness::{Connection, MockUpstream, Sidekey};
 
 #[tokio::test]
 async fn request_contents_are_not_shown() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let config = format!(
         "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t0ken }}, timeouts: {{ idle: 1s }} }}",
         upstream.url()

@@ -1,7 +1,6 @@
 //! Token endpoints that echo what they received, and what they issue, in every part of the response.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,53 +8,54 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Canary, assert_none_in, everything_shown};
-use crate::harness::{Answer, Call, Request, Sidekey, TokenAnswer, TokenEndpoint, assert_eventually};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::harness::{
+    MockResponse, MockTokenEndpoint, MockTokenResponse, RecordedRequest, Request, Sidekey, TIMEOUT,
+    assert_eventually,
+};
 
 /// A response that echoes `text`.
-type Echo = fn(text: &str, token: &str) -> Answer;
+type Echo = fn(text: &str, token: &str) -> MockResponse;
 
-fn error(members: &Value) -> Answer {
-    Answer::status(400).header("Content-Type", "application/json").body(members.to_string())
+fn error(members: &Value) -> MockResponse {
+    MockResponse::status(400).header("Content-Type", "application/json").body(members.to_string())
 }
 
 const ECHOES: [(&str, Echo); 14] = [
     ("code", |text, _| error(&json!({ "error": text }))),
     ("description", |text, _| error(&json!({ "error": "invalid_client", "error_description": text }))),
-    ("under-200", |text, _| Answer::json(&json!({ "error": "x", "error_description": text }))),
+    ("under-200", |text, _| MockResponse::json(&json!({ "error": "x", "error_description": text }))),
     ("at-the-cut", |text, _| {
         let long = "y".repeat(195) + text;
         error(&json!({ "error": "x", "error_description": long }))
     }),
-    ("type", |text, token| Answer::json(&json!({ "access_token": token, "token_type": text }))),
-    ("type-token", |_, token| Answer::json(&json!({ "access_token": token, "token_type": token }))),
+    ("type", |text, token| MockResponse::json(&json!({ "access_token": token, "token_type": text }))),
+    ("type-token", |_, token| MockResponse::json(&json!({ "access_token": token, "token_type": token }))),
     ("error-token", |_, token| {
         error(&json!({ "access_token": token, "error": token, "error_description": format!("bad {token}") }))
     }),
     ("scope", |text, token| {
-        Answer::json(&json!({ "access_token": token, "expires_in": 1, "scope": text, "note": text }))
+        MockResponse::json(&json!({ "access_token": token, "expires_in": 1, "scope": text, "note": text }))
     }),
     ("html", |text, _| {
-        Answer::status(500).header("Content-Type", "text/html").body(format!("<h1>{text}</h1>"))
+        MockResponse::status(500).header("Content-Type", "text/html").body(format!("<h1>{text}</h1>"))
     }),
     ("header", |text, token| {
         let line = text.replace(['\r', '\n'], " ");
-        Answer::status(429).header("X-Echo", &line).header("Retry-After", &line).body(token)
+        MockResponse::status(429).header("X-Echo", &line).header("Retry-After", &line).body(token)
     }),
     ("redirect", |text, _| {
         let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        Answer::status(302).header("Location", &format!("http://127.0.0.1:9/{encoded}"))
+        MockResponse::status(302).header("Location", &format!("http://127.0.0.1:9/{encoded}"))
     }),
-    ("reason", |text, _| Answer::raw(format!("HTTP/1.1 400 {text}\r\nContent-Length: 0\r\n\r\n"))),
-    ("garbage", |text, _| Answer::raw(format!("{text}\r\n\r\n"))),
+    ("reason", |text, _| MockResponse::raw(format!("HTTP/1.1 400 {text}\r\nContent-Length: 0\r\n\r\n"))),
+    ("garbage", |text, _| MockResponse::raw(format!("{text}\r\n\r\n"))),
     ("broken", |text, token| {
-        Answer::ok(format!("{{\"access_token\":\"{token}\",\"error_description\":\"{text}"))
+        MockResponse::ok(format!("{{\"access_token\":\"{token}\",\"error_description\":\"{text}"))
     }),
 ];
 
 /// Everything an endpoint knows, in every encoding.
-fn known(request: &Request, secret: &str) -> String {
+fn known(request: &RecordedRequest, secret: &str) -> String {
     let authorization = request.header("authorization").unwrap_or_default().to_owned();
     let pair = authorization.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
     let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -77,9 +77,9 @@ async fn token_response_echoes_are_not_shown() {
             let (secret, token) =
                 (Canary::new(format!("{place} {method}")), Canary::new(format!("{place} token")));
             let param = Canary::new(format!("{place} parameter"));
-            let endpoint = TokenEndpoint::plain().await;
+            let endpoint = MockTokenEndpoint::plain().await;
             let (value, issued) = (secret.value.clone(), token.value.clone());
-            endpoint.server().answer_with(move |request| echo(&known(request, &value), &issued));
+            endpoint.server().respond_with(move |request| echo(&known(request, &value), &issued));
             writeln!(
                 configuration,
                 "{place}-{method}: {{ upstream: 'http://127.0.0.1:9', token_wait: 0s, auth: {{ type: oauth2, \
@@ -100,10 +100,10 @@ async fn token_response_echoes_are_not_shown() {
         endpoint.received(1).await;
     }
     let all_processed = async || {
-        let text = Call::get(sidekey.admin_url("/readyz")).send().await.text();
+        let text = Request::get(sidekey.admin_url("/readyz")).send().await.text();
         !text.contains("on its way")
     };
-    assert_eventually(PATIENCE, "every response is processed", all_processed).await;
+    assert_eventually(TIMEOUT, "every response is processed", all_processed).await;
     let mut answers = String::new();
     for (place, _) in ECHOES {
         let response = sidekey.get(&format!("/{place}-client_secret_basic/")).await;
@@ -137,9 +137,9 @@ async fn each_encoding_of_a_secret_is_redacted() {
         .collect();
     let (mut endpoints, mut configuration) = (Vec::new(), String::new());
     for (number, form) in forms.iter().enumerate() {
-        let endpoint = TokenEndpoint::plain().await;
+        let endpoint = MockTokenEndpoint::plain().await;
         // First a token that expires at once, so that the endpoint has one to echo.
-        endpoint.next(TokenAnswer::json(&json!({ "access_token": asked.value, "expires_in": 0.2 })));
+        endpoint.next(MockTokenResponse::json(&json!({ "access_token": asked.value, "expires_in": 0.2 })));
         endpoint.always(error(form));
         writeln!(
             configuration,
@@ -154,10 +154,10 @@ async fn each_encoding_of_a_secret_is_redacted() {
     }
     let sidekey = Sidekey::serving(&configuration).env("RUST_LOG", "trace").start().await;
     let processed = async || {
-        let text = Call::get(sidekey.admin_url("/readyz")).send().await.text();
+        let text = Request::get(sidekey.admin_url("/readyz")).send().await.text();
         text.matches("400 with error invalid_client: ").count() == forms.len()
     };
-    assert_eventually(PATIENCE, "every response is processed", processed).await;
+    assert_eventually(TIMEOUT, "every response is processed", processed).await;
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, [&secret, &param, &asked]);
     }

@@ -1,12 +1,12 @@
 //! Upstreams that echo the credential: their own caller may see it; logs and admin pages may not show it.
 
 use super::{Canary, assert_none_in, everything_shown};
-use crate::harness::{Answer, Sidekey, Upstream};
+use crate::harness::{MockResponse, MockUpstream, Sidekey};
 
 #[tokio::test]
 async fn upstream_response_echoes_are_not_shown() {
     let secret = Canary::new("the service");
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let config = format!(
         "api: {{ upstream: '{}', auth: {{ type: api_key, name: X-Key, value: '{}' }} }}",
         upstream.url(),
@@ -26,15 +26,17 @@ async fn upstream_response_echoes_are_not_shown() {
         (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{value}\r\n"), 502),
         (format!("HTTP/1.1 100 {value}\r\nX: {value}\r\n\r\nHTTP/1.1 {value}\r\n\r\n"), 502),
     ] {
-        upstream.next(Answer::raw(raw.clone()));
-        let Ok(response) = crate::harness::Call::get(sidekey.url("/api/")).try_send().await else { continue };
+        upstream.next(MockResponse::raw(raw.clone()));
+        let Ok(response) = crate::harness::Request::get(sidekey.url("/api/")).try_send().await else {
+            continue;
+        };
         assert_eq!(response.status, status, "{raw}");
         if response.sidekey_error().is_some() {
             let text = String::from_utf8_lossy(&response.raw_head).into_owned() + &response.text();
             assert_none_in("an answer of Sidekey's own", &text, [&secret]);
         }
     }
-    upstream.next(Answer::status(401).header("X-Echo", value).body(value.as_bytes()));
+    upstream.next(MockResponse::status(401).header("X-Echo", value).body(value.as_bytes()));
     assert!(secret.is_in(&sidekey.get("/api/").await.text()), "a response is passed on unchanged");
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, [&secret]);

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{Canary, assert_none_in, everything_shown};
 use crate::harness::{
-    Answer, Call, Request, Sidekey, TokenAnswer, TokenEndpoint, Upstream, assert_eventually,
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RecordedRequest, Request, Sidekey,
+    assert_eventually,
 };
 
 const KINDS: [&str; 7] = ["basic", "bearer", "header", "query", "cookie", "oauth2-basic", "oauth2-post"];
@@ -18,8 +19,8 @@ struct Service {
     /// The secret in the configuration.
     secret: Canary,
     /// Its token endpoint and the token that it issues.
-    token: Option<(TokenEndpoint, Canary)>,
-    upstream: Upstream,
+    token: Option<(MockTokenEndpoint, Canary)>,
+    upstream: MockUpstream,
     /// Members of the token response that were not requested.
     unrequested: Canary,
 }
@@ -30,8 +31,8 @@ impl Service {
         let unrequested = Canary::new(format!("the refresh token of {name}"));
         let token = if kind.starts_with("oauth2") {
             let token = Canary::new(format!("the token of {name}"));
-            let endpoint = TokenEndpoint::plain().await;
-            endpoint.always(TokenAnswer::json(&json!({
+            let endpoint = MockTokenEndpoint::plain().await;
+            endpoint.always(MockTokenResponse::json(&json!({
                 "access_token": token.value, "token_type": "Bearer", "expires_in": 2,
                 "refresh_token": unrequested.value, "id_token": unrequested.value, "scope": "read",
             })));
@@ -40,7 +41,7 @@ impl Service {
             None
         };
         let secret = Canary::new(&name);
-        Self { secret, token, upstream: Upstream::plain().await, unrequested, name }
+        Self { secret, token, upstream: MockUpstream::plain().await, unrequested, name }
     }
 
     fn configuration(&self) -> String {
@@ -75,7 +76,7 @@ impl Service {
     }
 
     /// Hosts that this service talks to, each with the canaries that belong there.
-    fn hosts(&self) -> Vec<(&Upstream, Vec<&Canary>)> {
+    fn hosts(&self) -> Vec<(&MockUpstream, Vec<&Canary>)> {
         match &self.token {
             None => vec![(&self.upstream, vec![&self.secret])],
             Some((endpoint, token)) => {
@@ -89,8 +90,9 @@ impl Service {
     }
 }
 
-fn received(host: &Upstream) -> String {
-    let text = |request: &Request| String::from_utf8_lossy(&request.raw_head).into_owned() + &request.text();
+fn received(host: &MockUpstream) -> String {
+    let text =
+        |request: &RecordedRequest| String::from_utf8_lossy(&request.raw_head).into_owned() + &request.text();
     host.requests().iter().map(text).collect()
 }
 
@@ -126,15 +128,15 @@ async fn secret_is_sent_to_its_own_host_only() {
         let ok = sidekey.get(&path).await;
         assert_eq!((ok.status, ok.text().as_str()), (200, "ok"), "{path}");
         for answer in [
-            Answer::status(401).body("who are you?"),
-            Answer::status(403),
-            Answer::raw("no HTTP at all\r\n\r\n"),
-            Answer::close_unanswered(),
-            Answer::ok("cut short").cut_at(3),
-            Answer::reset(),
+            MockResponse::status(401).body("who are you?"),
+            MockResponse::status(403),
+            MockResponse::raw("no HTTP at all\r\n\r\n"),
+            MockResponse::close_unanswered(),
+            MockResponse::ok("cut short").cut_at(3),
+            MockResponse::reset(),
         ] {
             service.upstream.next(answer);
-            let call = Call::post(sidekey.url(&path), "body")
+            let call = Request::post(sidekey.url(&path), "body")
                 .header("Authorization", &format!("Bearer {}", own.value));
             if let Ok(response) =
                 call.header("X-Key", &own.value).header("Cookie", "x-key=mine").try_send().await

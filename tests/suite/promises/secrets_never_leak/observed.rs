@@ -1,6 +1,6 @@
 //! Everything that the program shows to anybody.
 
-use crate::harness::{Call, Sidekey};
+use crate::harness::{Request, Sidekey};
 
 const PAGES: [&str; 12] = [
     "/",
@@ -22,7 +22,7 @@ pub async fn everything_shown(sidekey: &Sidekey) -> Vec<(String, String)> {
     let mut shown = Vec::new();
     for page in PAGES {
         for method in ["GET", "POST", "OPTIONS", "TRACE"] {
-            let response = Call::new(method, sidekey.admin_url(page)).send().await;
+            let response = Request::new(method, sidekey.admin_url(page)).send().await;
             let text = format!("{}{}", String::from_utf8_lossy(&response.raw_head), response.text());
             shown.push((format!("{method} {page}"), text));
         }

@@ -4,26 +4,27 @@ use std::time::Duration;
 
 use super::{Canary, assert_none_in, everything_shown};
 use crate::harness::{
-    Answer, Call, Request, Sidekey, TokenAnswer, TokenEndpoint, TraceCollector, Upstream, assert_eventually,
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RecordedRequest, Request, Sidekey,
+    TraceCollector, assert_eventually,
 };
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
 async fn trace_spans_contain_no_secret() {
-    let (upstream, collector) = (Upstream::plain().await, TraceCollector::start().await);
-    let (endpoint, refusing) = (TokenEndpoint::plain().await, TokenEndpoint::plain().await);
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
+    let (endpoint, refusing) = (MockTokenEndpoint::plain().await, MockTokenEndpoint::plain().await);
     let names = ["bearer", "query", "password", "client", "refused client", "token", "collector", "caller"];
     let canaries = names.map(Canary::new);
     let of = |name: &str| canaries.iter().find(|canary| canary.place == name).unwrap();
-    endpoint.always(TokenAnswer::json(
+    endpoint.always(MockTokenResponse::json(
         &serde_json::json!({ "access_token": of("token").value, "expires_in": 3600, "scope": of("token").value }),
     ));
-    refusing.always(TokenAnswer::json(&serde_json::json!({
+    refusing.always(MockTokenResponse::json(&serde_json::json!({
         "error": of("refused client").value, "error_description": format!("you sent {}", of("refused client").value),
     })));
     let url = upstream.url();
-    let oauth2 = |endpoint: &TokenEndpoint, secret: &str| {
+    let oauth2 = |endpoint: &MockTokenEndpoint, secret: &str| {
         format!(
             "{{ upstream: '{url}', token_wait: 0s, auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}?k={}', \
              client_id: me, client_secret: {{ file: '$DIR/{secret}' }} }} }}",
@@ -56,14 +57,14 @@ async fn trace_spans_contain_no_secret() {
     let mut count = 0;
     for service in ["bearer", "query", "basic", "token", "refused"] {
         for answer in [
-            Answer::ok("ok"),
-            Answer::status(401)
+            MockResponse::ok("ok"),
+            MockResponse::status(401)
                 .header("WWW-Authenticate", &format!("Bearer error=\"{}\"", of("bearer").value)),
-            Answer::raw(format!("no HTTP: {}\r\n\r\n", of("bearer").value)),
-            Answer::ok("cut short").cut_at(3),
+            MockResponse::raw(format!("no HTTP: {}\r\n\r\n", of("bearer").value)),
+            MockResponse::ok("cut short").cut_at(3),
         ] {
             upstream.next(answer);
-            let call = Call::post(sidekey.url(&format!("/{service}/x?secret={own}")), own.as_str());
+            let call = Request::post(sidekey.url(&format!("/{service}/x?secret={own}")), own.as_str());
             let call = call.header("Authorization", &own).header("X-Key", &own).header("Cookie", &own);
             let call = call.header("traceparent", PARENT).header("tracestate", &format!("a={own}"));
             let _ = call.try_send().await;
@@ -80,8 +81,8 @@ async fn trace_spans_contain_no_secret() {
     }
     assert_none_in("a span", &bodies, &canaries);
     assert_none_in("a request to another host", &others, [of("collector")]);
-    collector.server().always(Answer::status(401).body(of("collector").value.clone()));
-    Call::get(sidekey.url("/bearer/x")).send().await;
+    collector.server().always(MockResponse::status(401).body(of("collector").value.clone()));
+    Request::get(sidekey.url("/bearer/x")).send().await;
     let told = async || sidekey.log().contains("traces are not exported");
     assert_eventually(Duration::from_secs(20), "the rejection is logged", told).await;
     for (what, text) in everything_shown(&sidekey).await {
@@ -89,11 +90,12 @@ async fn trace_spans_contain_no_secret() {
     }
 }
 
-fn heads(server: &Upstream) -> String {
+fn heads(server: &MockUpstream) -> String {
     server.requests().iter().map(|request| String::from_utf8_lossy(&request.raw_head).into_owned()).collect()
 }
 
-fn text(server: &Upstream) -> String {
-    let text = |request: &Request| String::from_utf8_lossy(&request.raw_head).into_owned() + &request.text();
+fn text(server: &MockUpstream) -> String {
+    let text =
+        |request: &RecordedRequest| String::from_utf8_lossy(&request.raw_head).into_owned() + &request.text();
     server.requests().iter().map(text).collect()
 }

@@ -1,7 +1,8 @@
-//! A recording HTTP/2 server. What it answers is in the path:
+//! A recording HTTP/2 server. The path selects the response:
 //!
-//! `/echo` the body, part by part, and the trailers · `/trailers-only` · `/hints` 103 first · `/status/N` · `/reset/N` at once ·
-//! `/half/N` half an answer, then a reset with code N · `/hang` · `/early` an answer without waiting for the body; anything else: `ok`.
+//! `/echo` the body, part by part, and the trailers · `/trailers-only` · `/hints` 103 first · `/status/N` ·
+//! `/reset/N` at once · `/half/N` half a response, then a reset with code N · `/hang` · `/early` a response
+//! before the body is read; otherwise: `ok`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Pki, assert_eventually};
 
-/// The server; stops when dropped.
-pub struct Http2Upstream {
+/// The server. It stops when dropped.
+pub struct MockHttp2Upstream {
     address: SocketAddr,
     tls: bool,
     shared: Arc<Shared>,
@@ -37,10 +38,10 @@ struct Shared {
     accepts: Mutex<Option<Accepts>>,
 }
 
-/// Whether a token is good.
+/// Decides whether a token is accepted.
 type Accepts = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// A request as it came.
+/// A request as it was received.
 #[derive(Debug, Clone)]
 pub struct Http2Request {
     pub connection: usize,
@@ -49,24 +50,24 @@ pub struct Http2Request {
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     pub trailers: HeaderMap,
-    /// It came to its proper end.
+    /// Whether it was received completely.
     pub complete: bool,
-    /// The code that the client ended it with.
+    /// The error code if the client reset the stream.
     pub reset: Option<h2::Reason>,
 }
 
-impl Http2Upstream {
-    /// By prior knowledge.
+impl MockHttp2Upstream {
+    /// A server without TLS, with prior knowledge.
     pub async fn plain() -> Self {
         Self::start(None, None).await
     }
 
-    /// By prior knowledge, with so many streams at a time.
-    pub async fn narrow(streams: u32) -> Self {
+    /// A server without TLS that allows `streams` concurrent streams.
+    pub async fn with_max_streams(streams: u32) -> Self {
         Self::start(None, Some(streams)).await
     }
 
-    /// HTTPS for `localhost`, with these protocols by ALPN.
+    /// An HTTPS server for `localhost` that offers these protocols by ALPN.
     pub async fn tls(pki: &Pki, alpn: &[&str]) -> Self {
         let mut config = ServerConfig::clone(&pki.server(&["localhost"]));
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
@@ -103,12 +104,12 @@ impl Http2Upstream {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// From now on every request whose bearer token is not one of these is answered 401, once its body is read.
+    /// From now on responds 401, after reading the body, to every request whose bearer token is not accepted.
     pub fn guarded(&self, accepts: impl Fn(&str) -> bool + Send + Sync + 'static) {
         *self.shared.accepts.lock() = Some(Box::new(accepts));
     }
 
-    /// Waits until this many requests have come, complete or not.
+    /// Waits until `count` requests have been received, complete or not.
     pub async fn received(&self, count: usize) {
         let what = format!("{count} requests at the upstream");
         assert_eventually(Duration::from_secs(20), &what, async || self.requests().len() >= count).await;
@@ -116,7 +117,7 @@ impl Http2Upstream {
 }
 
 impl Shared {
-    fn lets_in(&self, fields: &HeaderMap) -> bool {
+    fn authorizes(&self, fields: &HeaderMap) -> bool {
         let accepts = self.accepts.lock();
         let Some(accepts) = &*accepts else { return true };
         let value = fields.get("authorization").and_then(|value| value.to_str().ok());
@@ -124,7 +125,7 @@ impl Shared {
     }
 }
 
-impl Drop for Http2Upstream {
+impl Drop for MockHttp2Upstream {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -212,9 +213,10 @@ async fn answer(
     }
     while next(&mut body, index, shared).await.is_some() {}
     finish(&mut body, index, shared).await;
-    if !shared.lets_in(&parts.headers) {
-        let refusal = Response::builder().status(401).header("www-authenticate", "Bearer").body(()).unwrap();
-        return respond.send_response(refusal, true).map(drop).unwrap();
+    if !shared.authorizes(&parts.headers) {
+        let unauthorized =
+            Response::builder().status(401).header("www-authenticate", "Bearer").body(()).unwrap();
+        return respond.send_response(unauthorized, true).map(drop).unwrap();
     }
     match words[0] {
         "hints" => {

@@ -1,4 +1,4 @@
-//! Files that are replaced under a running program, in every way that files are.
+//! Files that are replaced under a running program, in each usual style.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,26 +7,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How files are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// As Kubernetes does it: a folder's symbolic link leads to other files, all at once.
+pub enum UpdateStyle {
+    /// As Kubernetes does: a symbolic link to a folder is switched, which replaces all files at once.
     Symlink,
-    /// As most programs do it: another file under the same name, one after the other.
+    /// As most programs do: a new file is renamed to the same name, one file after the other.
     Rename,
-    /// As `cp` does it: emptied, and filled.
+    /// As `cp` does: truncated and written.
     Truncate,
 }
 
 /// A folder of files that are replaced.
-pub struct Mount {
+pub struct SecretMount {
     dir: tempfile::TempDir,
-    way: Way,
+    style: UpdateStyle,
     versions: AtomicUsize,
 }
 
-impl Mount {
-    pub fn new(way: Way, files: &[(&str, &str)]) -> Self {
-        let mount = Self { dir: tempfile::tempdir().unwrap(), way, versions: AtomicUsize::new(0) };
-        if way == Way::Symlink {
+impl SecretMount {
+    pub fn new(style: UpdateStyle, files: &[(&str, &str)]) -> Self {
+        let mount = Self { dir: tempfile::tempdir().unwrap(), style, versions: AtomicUsize::new(0) };
+        if style == UpdateStyle::Symlink {
             mount.swap(files);
             for (name, _) in files {
                 symlink(format!("..data/{name}"), mount.at(name)).unwrap();
@@ -43,7 +43,7 @@ impl Mount {
         self.dir.path().join(name)
     }
 
-    /// Another version of these files, the others as they are.
+    /// Switches to a new version of these files; the others are unchanged.
     fn swap(&self, files: &[(&str, &str)]) {
         let version = format!("..version{}", self.versions.fetch_add(1, Ordering::Relaxed));
         fs::create_dir(self.at(&version)).unwrap();
@@ -67,24 +67,24 @@ impl Mount {
         self.dir.path().to_str().unwrap()
     }
 
-    /// Replaces files. `seen` waits until the state in the middle, which cannot be used, was noticed.
-    pub async fn replace(&self, files: &[(&str, &str)], seen: impl AsyncFn()) {
-        match self.way {
-            Way::Symlink => self.swap(files),
-            Way::Rename => {
+    /// Replaces files. `detected` waits until the intermediate state, which is unusable, was detected.
+    pub async fn replace(&self, files: &[(&str, &str)], detected: impl AsyncFn()) {
+        match self.style {
+            UpdateStyle::Symlink => self.swap(files),
+            UpdateStyle::Rename => {
                 for (number, (name, content)) in files.iter().enumerate() {
                     if number > 0 {
-                        // Such as a certificate with the key of the one before.
-                        seen().await;
+                        // For example a certificate with the key of the previous one.
+                        detected().await;
                     }
                     fs::write(self.at("new"), content).unwrap();
                     fs::rename(self.at("new"), self.at(name)).unwrap();
                 }
             }
-            Way::Truncate => {
+            UpdateStyle::Truncate => {
                 for (name, content) in files {
                     fs::write(self.at(name), &content[..content.len() / 3]).unwrap();
-                    seen().await;
+                    detected().await;
                     fs::write(self.at(name), content).unwrap();
                 }
             }

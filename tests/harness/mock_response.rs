@@ -1,4 +1,4 @@
-//! What a scripted upstream answers: a response, and how it comes or fails to come.
+//! Scripted responses of [`MockUpstream`](super::MockUpstream): their content, timing and failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use super::http1::{chunked, field};
 
-/// One scripted answer. Built by a constructor, changed by the methods; see [`Upstream`](super::Upstream).
+/// One scripted response. Built by a constructor, modified by the methods.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct MockResponse {
     informational: Vec<Vec<u8>>,
     status: u16,
     headers: Vec<(String, String)>,
@@ -21,7 +21,7 @@ pub struct Answer {
     hold_at: Option<(usize, Gate)>,
     dribble: Option<(usize, Duration)>,
     cut_at: Option<usize>,
-    /// Sent as soon as the head of the request is there.
+    /// Sent as soon as the head of the request has been read.
     pub(super) early: bool,
     pub(super) end: End,
 }
@@ -33,7 +33,7 @@ enum BodyForm {
     UntilClosed,
 }
 
-/// What happens to the connection after the answer.
+/// What happens to the connection after the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     KeepAlive,
@@ -43,7 +43,7 @@ pub(super) enum End {
     Echo,
 }
 
-/// One thing to do on the wire.
+/// One action on the wire.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Send(Vec<u8>),
@@ -51,8 +51,8 @@ pub(super) enum Step {
     Hold(Gate),
 }
 
-impl Answer {
-    /// A status, without a body.
+impl MockResponse {
+    /// A response with this status and no body.
     pub fn status(status: u16) -> Self {
         Self {
             informational: Vec::new(),
@@ -81,12 +81,12 @@ impl Answer {
         Self::ok(value.to_string()).header("Content-Type", "application/json")
     }
 
-    /// These bytes and nothing else, then the connection is closed.
+    /// These bytes and nothing else; then the connection is closed.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { raw: Some(bytes.into()), end: End::Close, ..Self::status(200) }
     }
 
-    /// Reads the request and closes without an answer.
+    /// Reads the request and closes without a response.
     pub fn close_unanswered() -> Self {
         Self::raw("")
     }
@@ -96,12 +96,12 @@ impl Answer {
         Self { end: End::Reset, ..Self::raw("") }
     }
 
-    /// Reads the request and never answers.
+    /// Reads the request and never responds.
     pub fn never() -> Self {
         Self { end: End::Hang, ..Self::raw("") }
     }
 
-    /// 101, then everything that comes is sent back.
+    /// 101; then everything that is received is sent back.
     pub fn switch_to_echo(protocol: &str) -> Self {
         let head =
             format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
@@ -118,74 +118,74 @@ impl Answer {
         self
     }
 
-    /// The body in chunks of this size.
+    /// Sends the body in chunks of this size.
     pub fn chunked(mut self, size: usize) -> Self {
         self.body_form = BodyForm::Chunked(size);
         self
     }
 
-    /// A trailer field, after a chunked body.
+    /// Adds a trailer field, after a chunked body.
     pub fn trailer(mut self, name: &str, value: &str) -> Self {
         self.trailers.push((name.into(), value.into()));
         self
     }
 
-    /// Neither length nor chunks: the body ends with the connection.
+    /// Sends the body without length or chunks: the close of the connection ends it.
     pub fn until_closed(mut self) -> Self {
         self.body_form = BodyForm::UntilClosed;
         self.end = End::Close;
         self
     }
 
-    /// A 1xx response first, such as `"103 Early Hints\r\nLink: </a>"`.
+    /// Sends a 1xx response first, such as `"103 Early Hints\r\nLink: </a>"`.
     pub fn after_informational(mut self, lines: &str) -> Self {
         self.informational.push(format!("HTTP/1.1 {lines}\r\n\r\n").into_bytes());
         self
     }
 
-    /// Sent before the request's body is read.
+    /// Sends the response before the request's body is read.
     pub fn early(mut self) -> Self {
         self.early = true;
         self
     }
 
-    /// Sent only after a while.
+    /// Sends the response after a pause.
     pub fn after(mut self, pause: Duration) -> Self {
         self.before.push(Step::Pause(pause));
         self
     }
 
-    /// Sent only when the gate opens.
-    pub fn held_by(mut self, gate: &Gate) -> Self {
+    /// Sends the response when the gate opens.
+    pub fn delayed_until(mut self, gate: &Gate) -> Self {
         self.before.push(Step::Hold(gate.clone()));
         self
     }
 
-    /// The head and this much of the body at once, the rest when the gate opens.
+    /// Sends the head and `position` bytes of the body at once, and the rest when the gate opens.
     pub fn body_held_at(mut self, position: usize, gate: &Gate) -> Self {
         self.hold_at = Some((position, gate.clone()));
         self
     }
 
-    /// Everything in pieces of this size, with a pause after each.
+    /// Sends everything in pieces of this size, with a pause after each.
     pub fn dribbled(mut self, piece: usize, pause: Duration) -> Self {
         self.dribble = Some((piece, pause));
         self
     }
 
-    /// Only this much of the body, then the connection is closed.
+    /// Sends only `position` bytes of the body, then closes the connection.
     pub fn cut_at(mut self, position: usize) -> Self {
         self.cut_at = Some(position);
         self.end = End::Close;
         self
     }
 
-    /// Closes the connection afterwards, and says so in `Connection`.
+    /// Closes the connection afterwards, announced by `Connection: close`.
     pub fn close(self) -> Self {
         Self { end: End::Close, ..self.header("Connection", "close") }
     }
 
-    /// Closes the connection afterwards without having said so.
+    /// Closes the connection afterwards without announcing it.
     pub fn close_silently(mut self) -> Self {
         self.end = End::Close;
         self
@@ -197,13 +197,13 @@ impl Answer {
         self
     }
 
-    /// Says nothing more afterwards, and keeps the connection.
+    /// Sends nothing more afterwards, and keeps the connection open.
     pub fn then_hang(mut self) -> Self {
         self.end = End::Hang;
         self
     }
 
-    /// The answer as steps, for a request of this method.
+    /// The response as steps, for a request with this method.
     pub(super) fn steps(&self, method: &str) -> Vec<Step> {
         let mut steps = self.before.clone();
         if let Some(raw) = &self.raw {
@@ -264,7 +264,7 @@ impl Answer {
     }
 }
 
-/// Holds an answer back until the test opens it: order without sleeping.
+/// Delays a response until the test opens it: an order of events without sleeping.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<watch::Sender<bool>>);
 
@@ -273,12 +273,12 @@ impl Gate {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Lets everything through that is held, and all that comes.
+    /// Opens the gate, for delayed and later responses.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
-    pub(super) async fn passed(&self) {
+    pub(super) async fn opened(&self) {
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }
 }

@@ -1,17 +1,17 @@
-//! A request as a scripted server received it.
+//! A request as a mock server received it.
 
 use std::time::Instant;
 
 use super::http1::{Fields, Head};
 
-/// One request as it came.
+/// One request as it was received.
 #[derive(Debug, Clone)]
-pub struct Request {
-    /// Which connection it came on, counted from 1.
+pub struct RecordedRequest {
+    /// The number of its connection, counted from 1.
     pub connection: usize,
-    /// The name the client asked for in the TLS handshake.
+    /// The server name in the TLS handshake (SNI).
     pub server_name: Option<String>,
-    /// When the head was complete.
+    /// Time at which the head was complete.
     pub at: Instant,
     pub method: String,
     /// The request target as sent.
@@ -22,13 +22,13 @@ pub struct Request {
     pub raw_head: Vec<u8>,
     pub body: Vec<u8>,
     pub trailers: Fields,
-    /// The body came to its proper end.
+    /// Whether the body was received completely.
     pub complete: bool,
-    /// The client went away while the answer was held back.
+    /// Whether the client disconnected while the response was delayed.
     pub abandoned: bool,
 }
 
-impl Request {
+impl RecordedRequest {
     pub(super) fn new(connection: usize, server_name: Option<String>, head: Head) -> Self {
         let mut words = head.start_line.splitn(3, ' ').map(str::to_owned);
         let mut word = || words.next().unwrap_or_default();
@@ -48,7 +48,7 @@ impl Request {
         }
     }
 
-    /// The value of the only field of that name; two of them are a failure of the test.
+    /// The value of the only field of that name; the test fails if there are two.
     pub fn header(&self, name: &str) -> Option<&str> {
         let all = self.headers.all(name);
         assert!(all.len() < 2, "{name} came more than once: {all:?}");
@@ -59,7 +59,7 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// What stands after `?`, as sent.
+    /// The part after `?`, as sent.
     pub fn query(&self) -> Option<&str> {
         self.target.split_once('?').map(|(_, query)| query)
     }

@@ -1,8 +1,8 @@
-//! A recording HTTP/1.1 server that answers by script, plain or TLS.
+//! A recording HTTP/1.1 server with scripted responses, plain or TLS.
 //!
-//! Answers come from the queue filled by [`Upstream::next`], then from [`Upstream::always`] or
-//! [`Upstream::answer_with`]; without any of them it is `200 ok`. A request is on record as soon as its head is
-//! there, its body grows as it comes.
+//! Responses come from the queue filled by [`MockUpstream::next`], then from [`MockUpstream::always`] or
+//! [`MockUpstream::respond_with`]; otherwise the response is `200 ok`. A request is recorded as soon as its
+//! head was received; its body grows as it is received.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,25 +19,25 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::answer::{Answer, End, Step};
 use super::http1::{Fields, Framing, Reader};
+use super::mock_response::{End, MockResponse, Step};
 use super::pki::Pki;
-use super::request::Request;
+use super::recorded_request::RecordedRequest;
 use super::socket::Socket;
 
-/// The server. Stops, with all its connections, when dropped.
-pub struct Upstream {
+/// The server. It stops, with all its connections, when dropped.
+pub struct MockUpstream {
     address: SocketAddr,
     tls: bool,
     shared: Arc<Shared>,
     task: AbortHandle,
 }
 
-type Respond = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
+type Respond = Arc<dyn Fn(&RecordedRequest) -> MockResponse + Send + Sync>;
 
 struct Shared {
-    requests: Mutex<Vec<Request>>,
-    queue: Mutex<VecDeque<Answer>>,
+    requests: Mutex<Vec<RecordedRequest>>,
+    queue: Mutex<VecDeque<MockResponse>>,
     otherwise: Mutex<Otherwise>,
     tls: Mutex<Option<Arc<ServerConfig>>>,
     accepting: AtomicBool,
@@ -48,22 +48,22 @@ struct Shared {
 }
 
 enum Otherwise {
-    Always(Box<Answer>),
+    Always(Box<MockResponse>),
     With(Respond),
 }
 
-impl Upstream {
-    /// Plain HTTP on loopback.
+impl MockUpstream {
+    /// A plain HTTP server on loopback.
     pub async fn plain() -> Self {
         Self::start(None).await
     }
 
-    /// HTTPS for `localhost` and `127.0.0.1`.
+    /// An HTTPS server for `localhost` and `127.0.0.1`.
     pub async fn tls(pki: &Pki) -> Self {
         Self::start(Some(pki.server(&["localhost", "127.0.0.1"]))).await
     }
 
-    /// HTTPS with a server of the test's own, such as one whose certificate is for another name.
+    /// An HTTPS server with this configuration, such as one whose certificate is for another name.
     pub async fn tls_with(server: Arc<ServerConfig>) -> Self {
         Self::start(Some(server)).await
     }
@@ -74,7 +74,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
             queue: Mutex::default(),
-            otherwise: Mutex::new(Otherwise::Always(Box::new(Answer::ok("ok")))),
+            otherwise: Mutex::new(Otherwise::Always(Box::new(MockResponse::ok("ok")))),
             accepting: AtomicBool::new(true),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
@@ -96,23 +96,23 @@ impl Upstream {
         self.address
     }
 
-    /// Queues an answer for one request.
-    pub fn next(&self, answer: Answer) {
+    /// Queues a response for one request.
+    pub fn next(&self, answer: MockResponse) {
         self.shared.queue.lock().push_back(answer);
     }
 
-    /// The answer to every request that finds the queue empty.
-    pub fn always(&self, answer: Answer) {
+    /// Sets the response for requests that find the queue empty.
+    pub fn always(&self, answer: MockResponse) {
         *self.shared.otherwise.lock() = Otherwise::Always(Box::new(answer));
     }
 
-    /// Computes the answer to every request that finds the queue empty, once its body is there.
-    pub fn answer_with(&self, respond: impl Fn(&Request) -> Answer + Send + Sync + 'static) {
+    /// Computes the response for requests that find the queue empty, after the body was received.
+    pub fn respond_with(&self, respond: impl Fn(&RecordedRequest) -> MockResponse + Send + Sync + 'static) {
         *self.shared.otherwise.lock() = Otherwise::With(Arc::new(respond));
     }
 
-    /// Everything received so far, in the order of arrival.
-    pub fn requests(&self) -> Vec<Request> {
+    /// Every request so far, in the order of arrival.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.requests.lock().clone()
     }
 
@@ -120,42 +120,42 @@ impl Upstream {
         self.shared.requests.lock().len()
     }
 
-    /// The one request there was.
-    pub fn only_request(&self) -> Request {
+    /// The only request; the test fails if there were more or none.
+    pub fn only_request(&self) -> RecordedRequest {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "one request was expected: {requests:#?}");
         requests.into_iter().next().unwrap()
     }
 
     /// The latest request.
-    pub fn last_request(&self) -> Request {
+    pub fn last_request(&self) -> RecordedRequest {
         self.requests().pop().expect("a request")
     }
 
-    /// Waits until this many requests have come, complete or not.
-    pub async fn received(&self, count: usize) -> Vec<Request> {
+    /// Waits until `count` requests have been received, complete or not.
+    pub async fn received(&self, count: usize) -> Vec<RecordedRequest> {
         let what = format!("{count} requests at the upstream");
         super::assert_eventually(Duration::from_secs(20), &what, async || self.request_count() >= count)
             .await;
         self.requests()
     }
 
-    /// Connections accepted so far.
+    /// Number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Connections open now.
+    /// Number of connections open now.
     pub fn open_connections(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
     }
 
-    /// TLS handshakes so far: full, resumed, or why they failed.
+    /// TLS handshakes so far: full, resumed, or the error.
     pub fn handshakes(&self) -> Vec<Result<HandshakeKind, String>> {
         self.shared.handshakes.lock().clone()
     }
 
-    /// From the next connection on, another certificate.
+    /// Changes the certificate from the next connection on.
     pub fn change_certificate(&self, server: Arc<ServerConfig>) {
         *self.shared.tls.lock() = Some(server);
     }
@@ -165,7 +165,7 @@ impl Upstream {
         self.shared.cut.send_replace(());
     }
 
-    /// `false`: every connection is reset as soon as it is made, and those that exist are closed.
+    /// `false`: resets every new connection, and closes the existing ones.
     pub fn set_accepting(&self, accepting: bool) {
         self.shared.accepting.store(accepting, Ordering::SeqCst);
         if !accepting {
@@ -174,7 +174,7 @@ impl Upstream {
     }
 }
 
-impl Drop for Upstream {
+impl Drop for MockUpstream {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -208,7 +208,7 @@ async fn converse(tcp: TcpStream, number: usize, shared: &Shared) -> io::Result<
     while let Some(head) = connection.reader.head(&mut connection.socket).await? {
         let (framing, keep) = (head.request_framing(), head.keeps_alive());
         let continues = head.fields.first("expect").is_some();
-        let request = Request::new(number, server_name.clone(), head);
+        let request = RecordedRequest::new(number, server_name.clone(), head);
         let index = shared.record(request);
         let end = connection.exchange(index, framing, continues).await?;
         match end {
@@ -235,7 +235,7 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Reads one request's body and answers, in the order that the script says.
+    /// Reads one request's body and responds, in the order of the script.
     async fn exchange(&mut self, index: usize, framing: Framing, continues: bool) -> io::Result<End> {
         let early = self.shared.early_answer();
         if let Some(answer) = &early {
@@ -261,7 +261,7 @@ impl Connection<'_> {
         Ok(answer.end)
     }
 
-    async fn play(&mut self, answer: &Answer, index: usize) -> io::Result<()> {
+    async fn play(&mut self, answer: &MockResponse, index: usize) -> io::Result<()> {
         let method = self.shared.requests.lock()[index].method.clone();
         for step in answer.steps(&method) {
             match step {
@@ -271,7 +271,7 @@ impl Connection<'_> {
                 }
                 Step::Pause(pause) => tokio::time::sleep(pause).await,
                 Step::Hold(gate) => tokio::select! {
-                    () = gate.passed() => (),
+                    () = gate.opened() => (),
                     end = self.wait_for_end(index), if !answer.early => return end.and(Err(io::ErrorKind::ConnectionAborted.into())),
                 },
             }
@@ -279,7 +279,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Until the client goes away; what it still sends is put aside.
+    /// Waits until the client disconnects; what it still sends is discarded.
     async fn wait_for_end(&mut self, index: usize) -> io::Result<()> {
         let mut aside = [0; 4096];
         while self.socket.read(&mut aside).await.is_ok_and(|length| length > 0) {}
@@ -313,37 +313,37 @@ impl Shared {
         Ok(Socket::Tls(Box::new(accepted?)))
     }
 
-    fn record(&self, request: Request) -> usize {
+    fn record(&self, request: RecordedRequest) -> usize {
         let mut requests = self.requests.lock();
         requests.push(request);
         requests.len() - 1
     }
 
-    fn update(&self, index: usize, change: impl FnOnce(&mut Request)) -> Request {
+    fn update(&self, index: usize, change: impl FnOnce(&mut RecordedRequest)) -> RecordedRequest {
         let mut requests = self.requests.lock();
         change(&mut requests[index]);
         requests[index].clone()
     }
 
-    /// The answer for the request at hand, if it is to be given before its body is read.
-    fn early_answer(&self) -> Option<Answer> {
+    /// The response for the current request, if it is to be sent before the body is read.
+    fn early_answer(&self) -> Option<MockResponse> {
         let mut queue = self.queue.lock();
         match queue.front() {
             Some(answer) if answer.early => queue.pop_front(),
             Some(_) => None,
             None => match &*self.otherwise.lock() {
-                Otherwise::Always(answer) if answer.early => Some(Answer::clone(answer)),
+                Otherwise::Always(answer) if answer.early => Some(MockResponse::clone(answer)),
                 _ => None,
             },
         }
     }
 
-    fn answer(&self, request: &Request) -> Answer {
+    fn answer(&self, request: &RecordedRequest) -> MockResponse {
         if let Some(answer) = self.queue.lock().pop_front() {
             return answer;
         }
         let respond = match &*self.otherwise.lock() {
-            Otherwise::Always(answer) => return Answer::clone(answer),
+            Otherwise::Always(answer) => return MockResponse::clone(answer),
             Otherwise::With(respond) => respond.clone(),
         };
         respond(request)

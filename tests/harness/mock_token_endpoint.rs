@@ -1,4 +1,4 @@
-//! A scripted OAuth2 token endpoint: issues `tok-1`, `tok-2`, … and can be told to fail in every way one fails.
+//! A mock OAuth2 token endpoint: issues `tok-1`, `tok-2`, …; its responses and failures can be scripted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,33 +9,33 @@ use base64::prelude::BASE64_STANDARD;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Gate};
+use super::mock_response::{Gate, MockResponse};
+use super::mock_upstream::MockUpstream;
 use super::pki::Pki;
-use super::request::Request;
-use super::upstream::Upstream;
+use super::recorded_request::RecordedRequest;
 
-/// The endpoint; its path is `/oauth2/token`, and it answers on every other path as well.
-pub struct TokenEndpoint {
-    server: Upstream,
+/// The endpoint. Its path is `/oauth2/token`, and it responds on every other path as well.
+pub struct MockTokenEndpoint {
+    server: MockUpstream,
     state: Arc<Mutex<State>>,
 }
 
 struct State {
-    queue: VecDeque<TokenAnswer>,
-    default: TokenAnswer,
+    queue: VecDeque<MockTokenResponse>,
+    default: MockTokenResponse,
     issued: Vec<Issued>,
     stalled: bool,
 }
 
 struct Issued {
     token: String,
-    /// `None`: the endpoint did not say, so it never ends here.
+    /// `None`: the response had no lifetime, so the token never expires here.
     expires: Option<Instant>,
 }
 
-/// One scripted answer.
+/// One scripted response.
 #[derive(Debug, Clone)]
-pub struct TokenAnswer {
+pub struct MockTokenResponse {
     kind: Kind,
     gate: Option<Gate>,
 }
@@ -43,11 +43,11 @@ pub struct TokenAnswer {
 #[derive(Debug, Clone)]
 enum Kind {
     Issue { expires_in: Value, valid_for: Option<Duration>, whole_second: bool, extra: Value },
-    Http(Box<Answer>),
+    Http(Box<MockResponse>),
 }
 
-impl TokenAnswer {
-    /// A new token of this many seconds.
+impl MockTokenResponse {
+    /// A new token with a lifetime of `seconds`.
     pub fn issue(seconds: u64) -> Self {
         let kind = Kind::Issue {
             expires_in: json!(seconds),
@@ -58,8 +58,9 @@ impl TokenAnswer {
         Self { kind, gate: None }
     }
 
-    /// The same, but valid from the beginning of the current second, as where the server stamps its tokens with
-    /// whole seconds (`iat` and `exp` of a JWT): it ends up to a second before `expires_in` has passed.
+    /// Like [`issue`](Self::issue), but valid from the start of the current second, like the tokens of
+    /// servers that stamp whole seconds (`iat` and `exp` of a JWT): it expires up to a second before
+    /// `expires_in` has passed.
     pub fn issue_from_whole_second(seconds: u64) -> Self {
         let mut answer = Self::issue(seconds);
         if let Kind::Issue { whole_second, .. } = &mut answer.kind {
@@ -68,47 +69,47 @@ impl TokenAnswer {
         answer
     }
 
-    /// A new token whose answer has this `expires_in` (`Value::Null`: none at all) and these members besides.
-    pub fn issue_saying(expires_in: Value, extra: Value) -> Self {
+    /// A new token whose response has this `expires_in` (`Value::Null`: none at all) and these extra members.
+    pub fn issue_with(expires_in: Value, extra: Value) -> Self {
         Self { kind: Kind::Issue { expires_in, valid_for: None, whole_second: false, extra }, gate: None }
     }
 
-    /// An error of RFC 6749 §5.2.
+    /// An error response of RFC 6749 §5.2.
     pub fn error(status: u16, code: &str) -> Self {
         let body = json!({ "error": code, "error_description": format!("scripted {code}") }).to_string();
-        Answer::status(status).body(body).header("Content-Type", "application/json").into()
+        MockResponse::status(status).body(body).header("Content-Type", "application/json").into()
     }
 
     /// 429 with `Retry-After`.
     pub fn retry_after(value: &str) -> Self {
-        Answer::status(429).header("Retry-After", value).into()
+        MockResponse::status(429).header("Retry-After", value).into()
     }
 
-    /// A web page where a token was expected.
+    /// A web page instead of a token.
     pub fn html(status: u16) -> Self {
         let page = "<!DOCTYPE html><html><body>We are down for maintenance</body></html>";
-        Answer::status(status).body(page).header("Content-Type", "text/html").into()
+        MockResponse::status(status).body(page).header("Content-Type", "text/html").into()
     }
 
-    /// 200 and nothing in it.
+    /// 200 with an empty body.
     pub fn empty() -> Self {
-        Answer::status(200).into()
+        MockResponse::status(200).into()
     }
 
     /// 200 with this JSON.
     pub fn json(value: &Value) -> Self {
-        Answer::json(value).into()
+        MockResponse::json(value).into()
     }
 
-    /// Given only when the gate opens.
-    pub fn held_by(mut self, gate: &Gate) -> Self {
+    /// Sends the response when the gate opens.
+    pub fn delayed_until(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
         self
     }
 }
 
-impl From<Answer> for TokenAnswer {
-    fn from(answer: Answer) -> Self {
+impl From<MockResponse> for MockTokenResponse {
+    fn from(answer: MockResponse) -> Self {
         Self { kind: Kind::Http(Box::new(answer)), gate: None }
     }
 }
@@ -120,12 +121,12 @@ pub struct TokenRequest {
     /// The form's parameters, decoded, in order.
     pub form: Vec<(String, String)>,
     pub authorization: Option<String>,
-    /// All of it.
-    pub http: Request,
+    /// The underlying HTTP request.
+    pub http: RecordedRequest,
 }
 
 impl TokenRequest {
-    fn new(http: Request) -> Self {
+    fn new(http: RecordedRequest) -> Self {
         let form = form_urlencoded::parse(&http.body).into_owned().collect();
         Self { at: http.at, form, authorization: http.header("authorization").map(str::to_owned), http }
     }
@@ -137,34 +138,34 @@ impl TokenRequest {
         all.first().map(|(_, value)| value.as_str())
     }
 
-    /// What stands in `Authorization: Basic`, without Base64 but as encoded below it.
+    /// The value of `Authorization: Basic`, Base64-decoded and otherwise unchanged.
     pub fn basic(&self) -> Option<String> {
         let encoded = self.authorization.as_deref()?.strip_prefix("Basic ")?;
         Some(String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap())
     }
 }
 
-impl TokenEndpoint {
-    /// Plain HTTP; tokens of one hour.
+impl MockTokenEndpoint {
+    /// A plain HTTP endpoint; its tokens last one hour.
     pub async fn plain() -> Self {
-        Self::on(Upstream::plain().await)
+        Self::on(MockUpstream::plain().await)
     }
 
-    /// HTTPS; tokens of one hour.
+    /// An HTTPS endpoint; its tokens last one hour.
     pub async fn tls(pki: &Pki) -> Self {
-        Self::on(Upstream::tls(pki).await)
+        Self::on(MockUpstream::tls(pki).await)
     }
 
-    fn on(server: Upstream) -> Self {
+    fn on(server: MockUpstream) -> Self {
         let state = State {
             queue: VecDeque::new(),
-            default: TokenAnswer::issue(3600),
+            default: MockTokenResponse::issue(3600),
             issued: Vec::new(),
             stalled: false,
         };
         let state = Arc::new(Mutex::new(state));
         let answering = state.clone();
-        server.answer_with(move |_| answering.lock().answer());
+        server.respond_with(move |_| answering.lock().answer());
         Self { server, state }
     }
 
@@ -173,38 +174,38 @@ impl TokenEndpoint {
         self.server.url() + "/oauth2/token"
     }
 
-    /// The server below, for what is not about tokens.
-    pub fn server(&self) -> &Upstream {
+    /// The underlying server.
+    pub fn server(&self) -> &MockUpstream {
         &self.server
     }
 
-    /// Queues an answer for one request.
-    pub fn next(&self, answer: impl Into<TokenAnswer>) {
+    /// Queues a response for one request.
+    pub fn next(&self, answer: impl Into<MockTokenResponse>) {
         self.state.lock().queue.push_back(answer.into());
     }
 
-    /// The answer to every request that finds the queue empty.
-    pub fn always(&self, answer: impl Into<TokenAnswer>) {
+    /// Sets the response for requests that find the queue empty.
+    pub fn always(&self, answer: impl Into<MockTokenResponse>) {
         self.state.lock().default = answer.into();
     }
 
-    /// From now on connections are reset.
+    /// From now on resets connections.
     pub fn go_down(&self) {
         self.server.set_accepting(false);
     }
 
-    /// From now on requests are taken and never answered.
+    /// From now on accepts requests and never responds.
     pub fn stall(&self) {
         self.state.lock().stalled = true;
     }
 
-    /// Ends [`go_down`](Self::go_down) and [`stall`](Self::stall), for the requests to come.
+    /// Ends [`go_down`](Self::go_down) and [`stall`](Self::stall) for later requests.
     pub fn come_up(&self) {
         self.state.lock().stalled = false;
         self.server.set_accepting(true);
     }
 
-    /// Every token request so far whose body has come.
+    /// Every token request so far whose body was received.
     pub fn requests(&self) -> Vec<TokenRequest> {
         self.server.requests().into_iter().filter(|request| request.complete).map(TokenRequest::new).collect()
     }
@@ -239,21 +240,23 @@ impl TokenEndpoint {
         }
     }
 
-    /// Whether a token issued here is live, for [`Http2Upstream::guarded`](super::Http2Upstream::guarded).
+    /// Whether a token issued here is live, for
+    /// [`MockHttp2Upstream::guarded`](super::MockHttp2Upstream::guarded).
     pub fn live(&self) -> impl Fn(&str) -> bool + Send + Sync + 'static {
         let state = self.state.clone();
         move |token| state.lock().is_live(token)
     }
 
-    /// An answer for [`Upstream::answer_with`]: 401 to everything but a live token issued here.
-    pub fn guard(&self) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
+    /// A responder for [`MockUpstream::respond_with`]: 401 unless the request has a live token of this
+    /// endpoint.
+    pub fn guard(&self) -> impl Fn(&RecordedRequest) -> MockResponse + Send + Sync + 'static {
         let state = self.state.clone();
         move |request| {
             let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
             if token.is_some_and(|token| state.lock().is_live(token)) {
-                Answer::ok("granted")
+                MockResponse::ok("granted")
             } else {
-                Answer::status(401)
+                MockResponse::status(401)
                     .header("WWW-Authenticate", "Bearer error=\"invalid_token\"")
                     .body("refused")
             }
@@ -262,9 +265,9 @@ impl TokenEndpoint {
 }
 
 impl State {
-    fn answer(&mut self) -> Answer {
+    fn answer(&mut self) -> MockResponse {
         if self.stalled {
-            return Answer::never();
+            return MockResponse::never();
         }
         let scripted = self.queue.pop_front().unwrap_or_else(|| self.default.clone());
         let answer = match scripted.kind {
@@ -275,12 +278,12 @@ impl State {
             }
         };
         match &scripted.gate {
-            Some(gate) => answer.held_by(gate),
+            Some(gate) => answer.delayed_until(gate),
             None => answer,
         }
     }
 
-    fn issue(&mut self, expires_in: &Value, valid_for: Option<Duration>, extra: Value) -> Answer {
+    fn issue(&mut self, expires_in: &Value, valid_for: Option<Duration>, extra: Value) -> MockResponse {
         let token = format!("tok-{}", self.issued.len() + 1);
         self.issued
             .push(Issued { token: token.clone(), expires: valid_for.map(|time| Instant::now() + time) });
@@ -291,7 +294,7 @@ impl State {
         if let (Some(body), Value::Object(extra)) = (body.as_object_mut(), extra) {
             body.extend(extra);
         }
-        Answer::json(&body).header("Cache-Control", "no-store")
+        MockResponse::json(&body).header("Cache-Control", "no-store")
     }
 
     fn is_live(&self, token: &str) -> bool {
@@ -300,7 +303,7 @@ impl State {
     }
 }
 
-/// How much of the current second has passed.
+/// The elapsed part of the current second.
 pub fn fraction_of_second() -> Duration {
     Duration::from_nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into())
 }
