@@ -246,7 +246,7 @@ async fn answer(
         "half" => {
             let mut out = respond.send_response(ok(10), false).unwrap();
             out.send_data("half".into(), false).unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             out.send_reset(number.into());
         }
         _ if parts.method == Method::HEAD => {

@@ -1,11 +1,14 @@
 //! A child process that cannot outlive its test, with its output in memory.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
@@ -13,21 +16,21 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::assert_eventually;
 
-/// Killed when dropped; when its test is failing, the end of its output is printed.
+/// The process. It is killed when dropped; if its test fails, the end of its output is printed.
 pub struct Process {
     name: String,
     child: Child,
-    output: Arc<Mutex<Vec<u8>>>,
+    output: Arc<Mutex<Captured>>,
 }
 
 impl Process {
-    /// Starts it, with standard output and standard error gathered in one place.
+    /// Starts a command and captures its standard output and standard error together.
     pub fn spawn(name: &str, command: &mut Command) -> Self {
         command.stdin(Stdio::null());
         Self::started(name, command)
     }
 
-    /// The same with a standard input that can be written to.
+    /// Like [`spawn`](Self::spawn), with a standard input that can be written to.
     pub fn spawn_interactive(name: &str, command: &mut Command) -> (Self, ChildStdin) {
         command.stdin(Stdio::piped());
         let mut process = Self::started(name, command);
@@ -38,9 +41,7 @@ impl Process {
     fn started(name: &str, command: &mut Command) -> Self {
         let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
-        let output = Arc::new(Mutex::new(Vec::new()));
-        gather(child.stdout.take().unwrap(), output.clone());
-        gather(child.stderr.take().unwrap(), output.clone());
+        let output = Captured::of([child.stdout.take().unwrap().into(), child.stderr.take().unwrap().into()]);
         Self { name: name.to_owned(), child, output }
     }
 
@@ -48,21 +49,23 @@ impl Process {
         self.child.id()
     }
 
-    /// Everything it has written so far.
+    /// Everything the process has written before this call.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output.lock()).into_owned()
+        let mut output = self.output.lock();
+        output.read_available();
+        String::from_utf8_lossy(&output.bytes).into_owned()
     }
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if the process has ended.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until it ends.
+    /// Waits until the process ends.
     pub async fn ended(&mut self, deadline: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
         assert_eventually(deadline, &what, async || self.exit_status().is_some()).await;
@@ -92,13 +95,54 @@ impl Process {
     }
 }
 
-fn gather(mut pipe: impl Read + Send + 'static, output: Arc<Mutex<Vec<u8>>>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-            output.lock().extend_from_slice(&buffer[..length]);
+/// The output of a process: what was read so far, and the pipes that are still open.
+///
+/// Threads read the pipes so that the process never waits for one. [`Process::output`] reads them as well: otherwise a
+/// test could look at the log before a thread has read what the program wrote just before its response.
+struct Captured {
+    bytes: Vec<u8>,
+    pipes: [Option<File>; 2],
+}
+
+impl Captured {
+    fn of(pipes: [OwnedFd; 2]) -> Arc<Mutex<Self>> {
+        let watched = pipes.each_ref().map(|pipe| pipe.try_clone().unwrap());
+        let pipes = pipes.map(|pipe| Some(File::from(pipe)));
+        let captured = Arc::new(Mutex::new(Self { bytes: Vec::new(), pipes }));
+        for (index, pipe) in watched.into_iter().enumerate() {
+            let captured = captured.clone();
+            thread::spawn(move || {
+                loop {
+                    is_readable(&pipe, PollTimeout::NONE);
+                    let mut captured = captured.lock();
+                    captured.read_available();
+                    if captured.pipes[index].is_none() {
+                        return;
+                    }
+                }
+            });
         }
-    });
+        captured
+    }
+
+    /// Reads what the pipes contain, without waiting.
+    fn read_available(&mut self) {
+        let mut buffer = [0; 8192];
+        for slot in &mut self.pipes {
+            while let Some(pipe) = slot.as_mut().filter(|pipe| is_readable(pipe, PollTimeout::ZERO)) {
+                match pipe.read(&mut buffer) {
+                    Ok(length @ 1..) => self.bytes.extend_from_slice(&buffer[..length]),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                    _ => *slot = None,
+                }
+            }
+        }
+    }
+}
+
+/// Whether a pipe has bytes or is at its end.
+fn is_readable(pipe: &impl AsFd, timeout: PollTimeout) -> bool {
+    poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
 }
 
 /// Runs a command to its end, with `input` on its standard input.

@@ -68,7 +68,7 @@ impl Fleet {
         let crm = endpoint(MockTokenResponse::issue(3600)).await;
         let payments = endpoint(MockTokenResponse::error(401, "invalid_client")).await;
         let calendar = endpoint(MockTokenResponse::issue(3)).await;
-        let tickets = endpoint(MockTokenResponse::issue(20)).await;
+        let tickets = endpoint(MockTokenResponse::issue(3600)).await;
         let reports = endpoint(MockTokenResponse::html(503)).await;
         let archive = endpoint(MockTokenResponse::issue(86_400)).await;
         let mut services = service("crm", &upstream, &crm, "", "");
@@ -80,14 +80,14 @@ impl Fleet {
         ] {
             writeln!(services, "{name}: {{ upstream: '{url}', auth: {{ {auth} }} }}").unwrap();
         }
-        for (name, login, more) in [
-            ("calendar", &calendar, ""),
-            ("tickets", &tickets, ""),
-            ("payments", &payments, "optional: true,"),
-            ("reports", &reports, ""),
-            ("archive", &archive, "optional: true,"),
+        for (name, login, auth, more) in [
+            ("calendar", &calendar, "", ""),
+            ("tickets", &tickets, "min_refresh_interval: 1ms,", ""),
+            ("payments", &payments, "", "optional: true,"),
+            ("reports", &reports, "", ""),
+            ("archive", &archive, "", "optional: true,"),
         ] {
-            services += &service(name, &upstream, login, "", more);
+            services += &service(name, &upstream, login, auth, more);
         }
         let services = services.lines().fold(String::new(), |all, line| all + "  " + line + "\n");
         let sidekey = Sidekey::configured(&format!(
@@ -100,6 +100,11 @@ impl Fleet {
         becomes(&sidekey, "tickets", "ready", "ok").await;
         calendar.always(MockTokenResponse::html(500));
         tickets.always(MockTokenResponse::html(500));
+        // `tickets` fails to refresh a valid token, and stays in that state.
+        let refresh = Request::post(sidekey.admin_url("/api/v1/services/tickets/refresh"), "{}")
+            .header("Content-Type", "application/json")
+            .header("Authorization", &format!("Bearer {TOKEN}"));
+        assert_eq!(refresh.send().await.status, 200);
         for path in ["/crm/a", "/maps/a", "/billing/a"] {
             sidekey.get(path).await;
         }

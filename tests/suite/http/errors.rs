@@ -35,7 +35,7 @@ async fn every_reason(version: Version) {
     let untrusted = MockUpstream::tls(&Pki::new()).await;
     let bearer = "auth: { type: bearer, token: t0ken }";
     let services = format!(
-        "api: {{ upstream: '{0}/base', {bearer}, timeouts: {{ first_byte: 200ms }} }}\n\
+        "api: {{ upstream: '{0}/base', {bearer}, timeouts: {{ first_byte: 1s }} }}\n\
          down: {{ upstream: 'http://{1}', {bearer} }}\n\
          tls: {{ upstream: '{2}', {bearer} }}\n\
          bare: {{ upstream: '{0}', token_wait: 10ms, optional: true, auth: {{ type: oauth2, grant_type: client_credentials, \

@@ -113,10 +113,10 @@ async fn idle_timeout_ignores_a_slow_but_steady_response() {
 #[tokio::test]
 async fn total_timeout_limits_the_whole_request() {
     let upstream = MockUpstream::plain().await;
-    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { total: 300ms }").await;
+    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { total: 1s }").await;
     upstream.next(MockResponse::never());
     assert_timed_out(&sidekey.get("/api/x").await);
-    upstream.next(MockResponse::ok("x".repeat(1000)).dribbled(20, Duration::from_millis(20)));
+    upstream.next(MockResponse::ok("x".repeat(1000)).dribbled(20, Duration::from_millis(40)));
     let response = sidekey.get("/api/x").await;
     // The timeout may come before the head or within the body.
     assert!(response.status == 504 || !response.complete);

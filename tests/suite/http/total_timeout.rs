@@ -12,14 +12,14 @@ async fn total_timeout_includes_failover_between_urls() {
     // Accepts connections, and never answers the TLS handshake.
     let silent = RawServer::new().await;
     let slow = MockUpstream::plain().await;
-    slow.always(MockResponse::ok("late").after(Duration::from_millis(700)));
+    slow.always(MockResponse::ok("late").after(Duration::from_millis(2200)));
     let services = format!(
-        "api: {{ upstream: ['{}', '{}'], auth: {{ type: bearer, token: t }}, timeouts: {{ connect: 600ms, total: 1s }} }}",
+        "api: {{ upstream: ['{}', '{}'], auth: {{ type: bearer, token: t }}, timeouts: {{ connect: 500ms, total: 2500ms }} }}",
         silent.url().replace("http:", "https:"),
         slow.url(),
     );
     let sidekey = Sidekey::serving(&services).start().await;
-    // 600 ms for the first and 700 ms for the second URL are more than the limit.
+    // 500 ms for the first and 2200 ms for the second URL are more than the limit.
     let response = sidekey.get("/api/x").await;
     assert_eq!((response.status, response.sidekey_error()), (504, Some("upstream_timeout")));
     assert_eq!(slow.request_count(), 1);
@@ -43,7 +43,7 @@ async fn total_timeout_by_caller_is_not_an_upstream_failure() {
     for protocol in ["http1", "http2"] {
         let (http1, http2) = (MockUpstream::plain().await, MockHttp2Upstream::plain().await);
         let url = if protocol == "http1" { http1.url() } else { http2.url() };
-        for limit in ["total: 500ms", "idle: 500ms", "idle: 500ms, total: 1h"] {
+        for limit in ["total: 1s", "idle: 500ms", "idle: 500ms, total: 1h"] {
             let more = format!(", timeouts: {{ {limit} }}, {CIRCUIT}, protocol: {protocol}");
             let sidekey = sidekey_for_url(&url, &more).await;
             let plain = async |head: &str| {

@@ -121,8 +121,7 @@ async fn http2_response_reset_maps_error_code_to_caller() {
 #[tokio::test]
 async fn unresponsive_http2_connection_is_replaced() {
     let assert_replaced = async |limit: &str| {
-        let (server, sidekey) =
-            FrameServer::behind_sidekey(&format!(", timeouts: {{ {limit}: 300ms }}")).await;
+        let (server, sidekey) = FrameServer::behind_sidekey(&format!(", timeouts: {{ {limit}: 1s }}")).await;
         let first = call(&sidekey);
         let mut frames = server.accept().await;
         frames.until(Frame::HEADERS).await.unwrap();
@@ -141,7 +140,7 @@ async fn unresponsive_http2_connection_is_replaced() {
 
 #[tokio::test]
 async fn http2_connection_that_acknowledges_ping_is_kept() {
-    let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { first_byte: 300ms }").await;
+    let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { first_byte: 1s }").await;
     let first = call(&sidekey);
     let mut frames = server.accept().await;
     frames.until(Frame::HEADERS).await.unwrap();

@@ -216,7 +216,7 @@ async fn tunnel_is_closed_after_idle_timeout() {
         sidekey.metric("sidekey_requests_total", &labels).await == Some(1.0)
     })
     .await;
-    let line = sidekey.events().into_iter().find(|event| event["target"] == "sidekey::access").unwrap();
+    let line = sidekey.logged("request").await;
     assert_eq!(
         (line["url.path"].as_str(), line["http.request.method"].as_str()),
         (Some(&*target), Some("CONNECT"))

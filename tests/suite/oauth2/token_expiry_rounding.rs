@@ -15,7 +15,7 @@ async fn late_in_a_second() {
 }
 
 async fn started_late_in_a_second(upstream: &MockUpstream, login: &MockTokenEndpoint) -> Sidekey {
-    login.always(MockTokenResponse::issue_from_whole_second(3));
+    login.always(MockTokenResponse::issue_from_whole_second(5));
     upstream.respond_with(login.guard());
     let services = format!(
         "
@@ -39,7 +39,7 @@ async fn token_is_refreshed_before_its_earliest_expiry() {
     while login.request_count() < 3 {
         let response = sidekey.get("/api/x").await;
         assert_eq!(response.status, 200, "{}", response.text());
-        assert!(Instant::now() < deadline, "a token of three seconds is refreshed in time");
+        assert!(Instant::now() < deadline, "a token of five seconds is refreshed in time");
         sleep(Duration::from_millis(5)).await;
     }
 }

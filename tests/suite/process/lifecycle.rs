@@ -108,7 +108,7 @@ async fn drain_timeout_cuts_request_and_exits_0() {
     assert_eq!(sidekey.terminate().await.code(), Some(0));
     assert!(call.await.unwrap().is_err(), "cut, without a partial response");
     let cut = sidekey.events().into_iter().any(|event| event["requests.aborted"] == 1);
-    assert!(cut, "said in the log");
+    assert!(cut, "the log has the number of cut requests");
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn upstream_401_is_passed_on_and_counted() {
 async fn error_responses_have_no_challenge() {
     let upstream = MockUpstream::plain().await;
     let config = format!(
-        "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t }}, timeouts: {{ first_byte: 200ms }} }}\n\
+        "api: {{ upstream: '{}/base', auth: {{ type: bearer, token: t }}, timeouts: {{ first_byte: 1s }} }}\n\
          down: {{ upstream: 'http://127.0.0.1:1', auth: {{ type: bearer, token: t }} }}",
         upstream.url()
     );

@@ -1,6 +1,6 @@
 //! Every method of client authentication against oidc-provider, a certified OAuth2 server.
 
-use crate::harness::{OidcProvider, Pki, Sidekey};
+use crate::harness::{OidcProvider, Pki, Sidekey, TIMEOUT, assert_eventually};
 
 /// A service `api` of this client; `auth` are further keys of its credential.
 fn service(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) -> String {
@@ -52,7 +52,8 @@ async fn oidc_provider_accepts_client_certificates() {
             Sidekey::serving(&service(&pki, &oidc, client, &format!("auth_method: {method}, {tls}")));
         let _sidekey = sidekey.start_ready().await;
     }
-    assert_eq!(oidc.log().matches("POST /token 200").count(), 2, "{}", oidc.log());
+    let both = async || oidc.log().matches("POST /token 200").count() == 2;
+    assert_eventually(TIMEOUT, "both clients have a token", both).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Reloads under load: no request fails, and unchanged parts are kept.
 
 use super::setup::{bearer, config};
-use crate::harness::{Load, MockResponse, MockTokenEndpoint, MockUpstream, Sidekey};
+use crate::harness::{
+    Load, MockResponse, MockTokenEndpoint, MockUpstream, Sidekey, TIMEOUT, assert_eventually,
+};
 use crate::suite::oauth2::setup::service;
 
 fn quiet(services: &str) -> String {
@@ -28,8 +30,12 @@ async fn reload_100_times_under_load_fails_no_request() {
     assert_eq!(outcome.failures, Vec::<String>::new(), "of {}", outcome.answered);
     assert_eq!(tokens.request_count(), 1, "the token stayed");
     assert!(upstream.connections() <= 4, "the connections stayed: {}", upstream.connections());
-    let counted = sidekey.metric("sidekey_requests_total", &[]).await.unwrap();
-    assert_eq!(counted.to_string(), outcome.answered.to_string(), "the series went on counting");
+    // A request is counted after its response is sent.
+    let counted = async || {
+        let count = sidekey.metric("sidekey_requests_total", &[]).await.unwrap();
+        count.to_string() == outcome.answered.to_string()
+    };
+    assert_eventually(TIMEOUT, "every request is counted", counted).await;
 }
 
 #[tokio::test]
