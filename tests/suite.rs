@@ -2,9 +2,9 @@
 //! real peers. Only behaviour on the wire, in the logs and in the metrics is asserted.
 //!
 //! `harness/` has the tools that tests are built from; `suite/` has the tests, a folder for each area. The tests that use
-//! `harness/real/` (those in `suite/real/` and others) need the software that `make test-setup` installs.
+//! `harness/real/` (those in `suite/real/` and others) need the software that `make test-deps` installs.
 
-// A test says what went wrong by where it panics.
+// A failing test is located by where it panics.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 // Everything here is private to this binary; `pub` marks what a module offers to the others.
 #![allow(unreachable_pub, missing_docs)]

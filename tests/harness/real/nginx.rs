@@ -50,7 +50,7 @@ impl Nginx {
         Self::start(pki, "", http, server, prepare).await
     }
 
-    /// The same with HTTP/2 for whoever asks for it by ALPN.
+    /// Like [`https`](Self::https), with HTTP/2 offered by ALPN.
     pub async fn https_and_http2(
         pki: &Pki,
         http: &str,

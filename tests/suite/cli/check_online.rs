@@ -18,7 +18,7 @@ async fn checked(services: &str) -> (i32, String) {
     (output.status.code().expect("an exit code"), printed)
 }
 
-/// An OAuth2 service; `token_url` is a key with its value, `tls` stands in the service and in its `auth`.
+/// An OAuth2 service; `token_url` is a key with its value, `tls` is set in the service and in its `auth`.
 fn oauth2(name: &str, upstream: &str, token_url: &str, tls: &str) -> String {
     let tls = if tls.is_empty() { String::new() } else { format!(", tls: {tls}") };
     format!(

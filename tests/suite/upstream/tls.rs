@@ -92,7 +92,7 @@ async fn upstream_tls_reloads_valid_client_certificate_only() {
         .await;
 
     sidekey.write("client.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    assert_eventually(TIMEOUT, "the log says so", async || {
+    assert_eventually(TIMEOUT, "the log names the cause", async || {
         sidekey.log().contains("the changed ones are tried again: tls.cert_file: the file")
     })
     .await;
@@ -100,7 +100,7 @@ async fn upstream_tls_reloads_valid_client_certificate_only() {
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let (other, _) = new.client_pem("somebody else");
     sidekey.write("client.pem", &other);
-    assert_eventually(TIMEOUT, "the log says so", async || {
+    assert_eventually(TIMEOUT, "the log names the cause", async || {
         sidekey.log().contains("the key is not that of the first certificate in `cert_file`")
     })
     .await;
