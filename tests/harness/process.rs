@@ -97,8 +97,9 @@ impl Process {
 
 /// The output of a process: what was read so far, and the pipes that are still open.
 ///
-/// Threads read the pipes so that the process never waits for one. [`Process::output`] reads them as well: otherwise a
-/// test could look at the log before a thread has read what the program wrote just before its response.
+/// Threads read the pipes so that the process never waits for one. [`Process::output`] reads them as well:
+/// otherwise a test could look at the log before a thread has read what the program wrote just before its
+/// response.
 struct Captured {
     bytes: Vec<u8>,
     pipes: [Option<File>; 2],

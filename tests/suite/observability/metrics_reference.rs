@@ -1,4 +1,5 @@
-//! docs/METRICS.md is the reference of `/metrics`: it has every family, with its type and labels, and no other.
+//! docs/METRICS.md is the reference of `/metrics`: it has every family, with its type and labels, and no
+//! other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;

@@ -1,0 +1,90 @@
+//! The exceptions from the rules. The lists may get shorter, never longer; a test fails on an entry that is
+//! no longer needed.
+
+/// Files that may name pingora. None may be added.
+pub const PINGORA: &[&str] = &["app/accept.rs"];
+
+/// Modules that may read a secret: those that send it.
+pub const EXPOSING: &[&str] = &["credential", "oauth2"];
+
+/// `mod.rs` files with more than module declarations and imports. An entry is removed when the file is a
+/// table of contents; none may be added.
+pub const MODULES_WITH_CODE: &[&str] = &[
+    "admin/mod.rs",
+    "admin/page/mod.rs",
+    "cli/mod.rs",
+    "cli/demo/mod.rs",
+    "cli/login/mod.rs",
+    "diagnose/mod.rs",
+    "logging/mod.rs",
+    "metrics/mod.rs",
+    "oauth2/grants/mod.rs",
+    "otel/mod.rs",
+    "proxy/mod.rs",
+    "proxy/downstream/http2/mod.rs",
+    "reload/mod.rs",
+    "secret/mod.rs",
+];
+
+/// The circles of files that are left. One may get smaller or go; none may be added.
+pub const FILE_CIRCLES: &[&[&str]] = &[
+    &[
+        "admin/actions.rs",
+        "admin/api.rs",
+        "admin/health.rs",
+        "admin/metrics.rs",
+        "admin/mod.rs",
+        "admin/page/mod.rs",
+    ],
+    &[
+        "cli/ca.rs",
+        "cli/check.rs",
+        "cli/demo/mod.rs",
+        "cli/login/browser.rs",
+        "cli/login/device.rs",
+        "cli/login/manual.rs",
+        "cli/login/mod.rs",
+        "cli/mod.rs",
+        "cli/run.rs",
+        "cli/test.rs",
+    ],
+    &[
+        "credential/kinds/api_key.rs",
+        "credential/kinds/basic.rs",
+        "credential/kinds/bearer.rs",
+        "credential/kinds/oauth2.rs",
+        "credential/registry.rs",
+    ],
+    &["credential/outbound.rs", "credential/signer.rs"],
+    &["diagnose/explain.rs", "diagnose/mod.rs", "diagnose/reachability.rs"],
+    &[
+        "proxy/downstream/connect.rs",
+        "proxy/downstream/http1.rs",
+        "proxy/downstream/http2/mod.rs",
+        "proxy/downstream/tls.rs",
+        "proxy/mod.rs",
+        "proxy/request/exchange.rs",
+        "proxy/request/prepare.rs",
+        "proxy/request/refuse.rs",
+        "proxy/request/signed_body.rs",
+        "proxy/request/state.rs",
+    ],
+    &["reload/certificates.rs", "reload/mod.rs", "reload/watcher.rs"],
+];
+
+/// The circles that are left between the files and folders of one folder. One may get smaller or go; none may
+/// be added.
+pub const FOLDER_CIRCLES: &[&[&str]] = &[
+    &["admin/actions", "admin/api", "admin/health", "admin/metrics", "admin/mod.rs", "admin/page"],
+    &["cli/ca", "cli/check", "cli/demo", "cli/login", "cli/mod.rs", "cli/run", "cli/test"],
+    &["cli/login/browser", "cli/login/device", "cli/login/manual", "cli/login/mod.rs"],
+    &["config/listen", "config/model", "config/service"],
+    &["credential/kinds", "credential/registry"],
+    &["credential/outbound", "credential/signer"],
+    &["diagnose/explain", "diagnose/mod.rs", "diagnose/reachability"],
+    &["proxy/downstream", "proxy/mod.rs", "proxy/request"],
+    &["proxy/downstream/connect", "proxy/downstream/http1", "proxy/downstream/http2", "proxy/downstream/tls"],
+    &["proxy/error", "proxy/wire"],
+    &["proxy/request/signed_body", "proxy/request/state"],
+    &["reload/certificates", "reload/mod.rs", "reload/watcher"],
+];
