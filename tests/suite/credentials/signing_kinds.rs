@@ -4,8 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use super::oauth2::service;
-use crate::harness::*;
+use crate::harness::{
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RecordedRequest, Request, Sidekey,
+};
+use crate::suite::oauth2::setup::service;
 
 const KEY: &str = "signing-key-canary";
 
@@ -34,7 +36,7 @@ fn hmac(upstream: &str, more: &str) -> String {
 }
 
 /// The signature that a request should have.
-fn expected(request: &Request) -> String {
+fn expected(request: &RecordedRequest) -> String {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let digest = openssl(&[], &request.body);
     let text =
@@ -44,7 +46,7 @@ fn expected(request: &Request) -> String {
 
 #[tokio::test]
 async fn hmac_signs_what_is_sent() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::serving(&hmac(&upstream.url(), "")).start_ready().await;
     for (method, target, body) in [
         ("GET", "/api/v1/things?b=2&a=%20", String::new()),
@@ -52,7 +54,7 @@ async fn hmac_signs_what_is_sent() {
         ("PUT", "/api/large", "y".repeat(60_000)),
         ("DELETE", "/api", String::new()),
     ] {
-        let call = Call::new(method, sidekey.url(target)).header("X-Signature", "evil").body(body.clone());
+        let call = Request::new(method, sidekey.url(target)).header("X-Signature", "evil").body(body.clone());
         assert_eq!(call.send().await.status, 200, "{method} {target}");
         let request = upstream.last_request();
         assert_eq!(request.body.len(), body.len());
@@ -63,16 +65,16 @@ async fn hmac_signs_what_is_sent() {
 
 #[tokio::test]
 async fn hmac_rejects_a_body_that_is_too_large_to_sign() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::serving(&hmac(&upstream.url(), "")).start_ready().await;
-    let response = Call::new("POST", sidekey.url("/api/x")).body("z".repeat(70_000)).send().await;
+    let response = Request::new("POST", sidekey.url("/api/x")).body("z".repeat(70_000)).send().await;
     assert_eq!(response.status, 413);
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn header_kind_injects_all_fields_and_a_changed_file_is_followed() {
-    let upstream = Upstream::plain().await;
+    let upstream = MockUpstream::plain().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("application-key");
     fs::write(&file, "first").unwrap();
@@ -82,7 +84,7 @@ async fn header_kind_injects_all_fields_and_a_changed_file_is_followed() {
         file.display()
     );
     let sidekey = Sidekey::serving(&services).start_ready().await;
-    let call = Call::new("GET", sidekey.url("/api/x?site=us")).header("dd-api-key", "evil");
+    let call = Request::new("GET", sidekey.url("/api/x?site=us")).header("dd-api-key", "evil");
     assert_eq!(call.send().await.status, 200);
     let request = upstream.last_request();
     assert_eq!(
@@ -94,14 +96,14 @@ async fn header_kind_injects_all_fields_and_a_changed_file_is_followed() {
 
 #[tokio::test]
 async fn dpop_proof_is_made_again_after_a_lost_connection() {
-    let (upstream, endpoint) = (Upstream::plain().await, TokenEndpoint::plain().await);
-    endpoint.always(TokenAnswer::json(
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::json(
         &json!({ "access_token": "bound", "token_type": "DPoP", "expires_in": 3600 }),
     ));
     let config = service("api", &upstream, &endpoint, "dpop: true,", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
-    upstream.next(Answer::close_unanswered());
+    upstream.next(MockResponse::close_unanswered());
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let requests = upstream.requests();
     let proofs: Vec<_> = requests.iter().map(|request| request.header("dpop").unwrap()).collect();
