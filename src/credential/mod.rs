@@ -16,6 +16,7 @@ mod rotation;
 mod sensitive;
 mod signer;
 mod token;
+mod version;
 mod write_head;
 
 pub use credential::Credential;
@@ -26,12 +27,11 @@ pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHand
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{collector_headers, proxy_authorization, token_proxy_authorization};
-pub use registry::{AUTH_KINDS, KINDS, build, keeps_value, kind, refresh};
+pub use registry::{AUTH_KINDS, KINDS, build, keeps_value, kind_named, refresh};
 pub use rotation::Rotating;
-pub use signer::{
-    BodyNeed, CredentialStatus, CredentialVersion, NotReady, Signer, UpstreamResponse, Verdict,
-};
+pub use signer::{BodyNeed, CredentialStatus, NotReady, Signer, UpstreamResponse, Verdict};
 pub use token::Token;
+pub use version::CredentialVersion;
 pub use write_head::{ConnectionFields, write_signed_head};
 
 use sensitive::sensitive;

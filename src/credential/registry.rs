@@ -35,12 +35,12 @@ const fn auth_kinds() -> [AuthKind; KINDS.len()] {
 }
 
 /// The kind of this name.
-pub fn kind(name: &str) -> Option<&'static Entry> {
+pub fn kind_named(name: &str) -> Option<&'static Entry> {
     KINDS.iter().find(|entry| entry.auth.name == name)
 }
 
 fn entry(auth: &Auth) -> &'static Entry {
-    kind(auth.kind()).expect("settings are read by an entry of the registry")
+    kind_named(auth.kind()).expect("settings are read by an entry of the registry")
 }
 
 /// Makes what keeps a value fresh, if credentials of this kind expire.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use httparse::Header;
 
-use super::{Injection, OutboundRequest, Owned};
+use super::{CredentialVersion, Injection, OutboundRequest, Owned};
 use crate::oauth2::TokenStore;
 
 /// A credential that is ready to use. Whatever can fail because of the configuration has failed when it was built.
@@ -72,16 +72,6 @@ pub trait Signer: Send + Sync {
     fn token_store(&self) -> Option<&Arc<TokenStore>> {
         None
     }
-}
-
-/// Which of a credential's successive values signed a request: tells a late rejection of an old one from one of the current.
-/// Opaque to all but the signer that gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CredentialVersion(pub u64);
-
-impl CredentialVersion {
-    /// The version of a credential that never changes.
-    pub const STATIC: Self = Self(0);
 }
 
 /// There is no usable credential at the moment.

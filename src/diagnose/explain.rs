@@ -261,7 +261,7 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
 fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
     let mut suggestions: Vec<String> = Vec::new();
     let asks_for = |scheme: &str| response.challenges.contains(&scheme);
-    let kind = credential::kind(report.credential);
+    let kind = credential::kind_named(report.credential);
     let scheme = kind.and_then(|kind| kind.scheme).unwrap_or_default();
     let sends = report.token.as_ref().map_or(scheme, |token| token.kind.as_str());
     if !sends.is_empty() && !asks_for(sends) {

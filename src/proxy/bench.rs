@@ -1,7 +1,7 @@
 //! Doors for `benches/micro.rs` into what is otherwise private.
 
-use super::ConnectionContext;
 use super::request::prepare;
+use super::session::ConnectionContext;
 use super::wire::framing::{ChunkedDecoder, Framing};
 use super::wire::parse_head;
 use super::wire::parse_head::HeaderBuffer;

@@ -3,7 +3,6 @@
 //!
 //! Never a 401 or 407: an app must not come to think that its own login is wrong.
 
-use super::wire::framing::FramingError;
 pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};
 
@@ -166,14 +165,6 @@ impl From<LimitExceeded> for ProxyError {
         let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1);
         let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
         Self { retry_after, ..Self::new(ErrorReason::Overloaded, refused.cause) }
-    }
-}
-
-impl From<FramingError> for ProxyError {
-    /// Of a request's body.
-    fn from(error: FramingError) -> Self {
-        let reason = if error.is_too_large() { ErrorReason::TooLarge } else { ErrorReason::BadRequest };
-        Self::new(reason, error.to_string())
     }
 }
 

@@ -6,8 +6,8 @@ use crate::credential::{
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
-use crate::proxy::ConnectionContext;
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::session::ConnectionContext;
 use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, RequestMeta};

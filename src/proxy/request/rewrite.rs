@@ -1,8 +1,7 @@
 //! The head of a request that is in flight, written and signed again.
 
 use super::prepare::{Attempt, prepare};
-use super::signed_body::SignedBody;
-use super::state::{Request, whole_body};
+use super::state::{Request, SignedBody, whole_body};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::span::SpanSource;

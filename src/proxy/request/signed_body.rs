@@ -1,7 +1,7 @@
 //! The body of a request whose credential signs it: read as a whole before the head is written.
 
 use super::outcome::{ExchangeError, LATE_BODY};
-use super::state::{Request, whole_body};
+use super::state::{Request, SignedBody, whole_body};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::framing::Segment;
@@ -10,24 +10,6 @@ use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{Io, RelayError};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// A body that is signed.
-pub(crate) struct SignedBody {
-    content: Vec<u8>,
-    is_expect_answered: bool,
-}
-
-impl SignedBody {
-    /// The content, without transfer coding.
-    pub(crate) fn content(&self) -> &[u8] {
-        &self.content
-    }
-
-    /// Whether Sidekey has answered the caller's `Expect: 100-continue` (RFC 9110 §10.1.1) in the upstream's place.
-    pub(crate) fn is_expect_answered(&self) -> bool {
-        self.is_expect_answered
-    }
-}
 
 impl Request<'_> {
     /// Reads the whole body behind the head at the front of `buffer`, `max` bytes of content at most. Nothing is consumed: the

@@ -5,17 +5,16 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::prepare::PreparedRequest;
-use super::signed_body::SignedBody;
 use crate::credential::CredentialVersion;
 use crate::metrics::MethodLabel;
 use crate::proxy::access_log;
 use crate::proxy::error::ProxyError;
+use crate::proxy::session::{ConnectionContext, InFlightGuard};
 use crate::proxy::span::{RequestOutcome, Span};
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::parse_head::RequestMeta;
 use crate::proxy::wire::relay::Body;
 use crate::proxy::wire::timer::ReusableTimer;
-use crate::proxy::{ConnectionContext, InFlightGuard};
 use crate::runtime::route::MatchKind;
 use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, RequestPermit};
@@ -27,6 +26,24 @@ pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body {
         chunks.limit(most);
     }
     Body::new(framing)
+}
+
+/// A body that is signed.
+pub(crate) struct SignedBody {
+    pub(super) content: Vec<u8>,
+    pub(super) is_expect_answered: bool,
+}
+
+impl SignedBody {
+    /// The content, without transfer coding.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// Whether Sidekey has answered the caller's `Expect: 100-continue` (RFC 9110 §10.1.1) in the upstream's place.
+    pub(crate) fn is_expect_answered(&self) -> bool {
+        self.is_expect_answered
+    }
 }
 
 /// A request in flight; counted until it is dropped, however it ends.

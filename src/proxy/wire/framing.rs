@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
+use crate::proxy::error::{ErrorReason, ProxyError};
 
 /// Longest chunk-size line, extensions included, and longest trailer section.
 const MAX_LINE: usize = 4096;
@@ -230,6 +231,14 @@ impl FramingError {
     /// It is well-formed, and there is too much of it.
     pub(crate) fn is_too_large(&self) -> bool {
         self.0 == TOO_LARGE
+    }
+}
+
+impl From<FramingError> for ProxyError {
+    /// Of a request's body.
+    fn from(error: FramingError) -> Self {
+        let reason = if error.is_too_large() { ErrorReason::TooLarge } else { ErrorReason::BadRequest };
+        Self::new(reason, error.to_string())
     }
 }
 

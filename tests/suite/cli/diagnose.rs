@@ -141,7 +141,7 @@ async fn diagnose_explains_connection_failures() {
     let plain_address = plain.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = plain.accept().await {
-            let _ = connection.write_all(b"HTTP/1.1 400 Bad RecordedRequest\r\n\r\n").await;
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
             let _ = connection.read(&mut [0; 4096]).await;
         }
     });

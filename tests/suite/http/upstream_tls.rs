@@ -75,7 +75,7 @@ async fn upstream_tls_to_plain_server_is_upstream_tls_error() {
     let sidekey = sidekey_for_url(&server.url().replace("http://127.0.0.1", "https://localhost"), "").await;
     let answer = async {
         let mut wire = server.accept().await;
-        wire.send("HTTP/1.1 400 Bad RecordedRequest\r\nContent-Length: 0\r\n\r\n").await;
+        wire.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
         wire.rest().await
     };
     let (response, seen) = tokio::join!(sidekey.get("/api/x"), answer);

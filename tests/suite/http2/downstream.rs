@@ -26,7 +26,7 @@ async fn http2_request_head_is_forwarded_with_credential() {
         .header("x-one", "")
         .header("x-latin", "caf\u{e9}")
         .body(());
-    upstream.next(MockResponse::status(201).header("X-MockResponse", "Yes").body("made"));
+    upstream.next(MockResponse::status(201).header("X-Answer", "Yes").body("made"));
     let response = caller.call(request.unwrap()).await;
     assert_eq!((response.status, response.text().as_str()), (201, "made"));
     assert_eq!((response.header("x-answer"), response.header("content-length")), (Some("Yes"), Some("4")));

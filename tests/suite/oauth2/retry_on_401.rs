@@ -31,7 +31,7 @@ fn sent(upstream: &MockUpstream, token: &str) -> usize {
 }
 
 async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
-    sidekey.metric("sidekey_upstream_retries_total", &[("result", result)]).await
+    sidekey.metric("sidekey_upstream_retries_total", &[("reason", "unauthorized"), ("result", result)]).await
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn upstream_http_behind_https_url_is_diagnosed() {
     let sidekey = sidekey_for_url(&server.url().replace("http://127.0.0.1", "https://localhost"), "").await;
     let answer = async {
         let mut wire = server.accept().await;
-        wire.send("HTTP/1.1 400 Bad RecordedRequest\r\nContent-Length: 0\r\n\r\n").await;
+        wire.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
         wire.rest().await
     };
     let (response, _) = tokio::join!(sidekey.get("/api/x"), answer);
