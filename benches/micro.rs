@@ -83,7 +83,7 @@ fn proxy() -> ConnectionContext {
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
         token_wait: config.token_wait,
         rewrite_location: config.rewrite_location,
-        replay_on_401: config.replay_on_401,
+        retry_on_401: config.retry_on_401,
         optional: config.optional,
         metrics: metrics.service(&config.name),
         upstream_url: config.upstream.to_string(),

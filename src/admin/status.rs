@@ -147,7 +147,7 @@ impl StatusInputs {
             (ServiceStatus::Ready | ServiceStatus::Starting, _) => None,
             (ServiceStatus::Unauthorized, _) if self.token.is_some() => Some(
                 "The token is valid, but the upstream rejects it: compare its audience, scopes and environment \
-                 (test or live) with `scopes`, `endpoint_params` and `token_url`.",
+                 (test or live) with `scopes`, `token_request.params` and `token_url`.",
             ),
             (ServiceStatus::Unauthorized, _) => Some(
                 "The password, token or key is wrong, expired or revoked, or belongs to another environment: \

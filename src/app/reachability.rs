@@ -55,11 +55,8 @@ fn token_endpoint_target(
     let (to, proxy) = match &oauth2.request.proxy {
         None => (to, None),
         // A proxy takes `http://` requests themselves, and opens tunnels for TLS.
-        Some(proxy) if !is_tls => (host_and_port(&proxy.url)?, None),
-        Some(proxy) => {
-            let (host, port) = host_and_port(&proxy.url)?;
-            (to, Some((host, port, credential::token_proxy_authorization(proxy))))
-        }
+        Some(proxy) if !is_tls => ((proxy.host.clone(), proxy.port), None),
+        Some(proxy) => (to, Some((proxy.host.clone(), proxy.port, credential::proxy_authorization(proxy)))),
     };
     Ok((role, host, ConnectProbe::new(to, tls, proxy, factory.resolver.clone())))
 }

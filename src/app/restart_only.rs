@@ -5,8 +5,8 @@ use crate::reload::ReloadReport;
 
 /// Adds the settings that differ to the report.
 pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
-    report.settings = (&old.log.level, old.log.access, &old.shutdown, &old.reload, &old.tracing)
-        != (&new.log.level, new.log.access, &new.shutdown, &new.reload, &new.tracing)
+    report.settings = (&old.log.level, old.access_log, &old.shutdown, &old.reload, &old.tracing)
+        != (&new.log.level, new.access_log, &new.shutdown, &new.reload, &new.tracing)
         || old.admin != Admin { listen: old.admin.listen.clone(), ..new.admin.clone() };
     let restart_only = [
         ("admin.listen", old.admin.listen != new.admin.listen),

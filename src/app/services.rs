@@ -146,7 +146,7 @@ impl ServiceFactory {
             upstream,
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
-            replay_on_401: config.replay_on_401,
+            retry_on_401: config.retry_on_401,
             optional: config.optional,
             metrics: self.metrics.service(&config.name),
             upstream_url: config.upstream.to_string(),

@@ -51,7 +51,7 @@ pub(super) fn snapshot(
     Snapshot {
         routes: Routes::new(&config.services),
         services: services.in_order(),
-        access_log: config.log.access,
+        access_log: config.access_log,
         intercept: connect_policy.intercept,
         passthrough: connect_policy.passthrough,
         max_connections: descriptor_limit::max_connections(config),

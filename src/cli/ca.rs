@@ -79,7 +79,7 @@ fn init_ca(init: &Init) -> anyhow::Result<()> {
 {scope}
 
 In the configuration:
-  intercept: {{ ca_cert: {cert}, ca_key: {key} }}
+  intercept: {{ ca_cert_file: {cert}, ca_key_file: {key} }}
 
 docs/CLIENTS.md shows how to make each kind of caller trust it.",
         cert = absolute(&cert_file),

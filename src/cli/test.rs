@@ -14,7 +14,7 @@ use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
 use crate::secret::CommandCache;
 
-/// How long to wait for a token: longer than the default `request_timeout`.
+/// How long to wait for a token: longer than the default `token_request.timeout`.
 const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 
 /// Arguments of `sidekey test`.

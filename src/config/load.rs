@@ -121,8 +121,9 @@ fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
     if let (Some(value), Some(intercept), Some(services)) = (&intercept_value, &intercept, &services) {
         name_constraints::warn_of_hosts_outside(value, intercept, services);
     }
-    let unmatched = intercept::unmatched(&mut mapping);
+    let unmatched = mapping.optional("connect").and_then(|value| intercept::unmatched(&value));
     let log = mapping.optional("log").map_or_else(Log::default, |value| log::read(&value));
+    let access_log = mapping.optional("access_log").and_then(|value| value.boolean());
     let tracing = mapping.optional("tracing").and_then(|value| tracing::read(&value));
     let shutdown = shutdown::read(&mut mapping);
     let state = mapping.optional("state").and_then(|value| state::read(&value));
@@ -138,8 +139,9 @@ fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
         admin,
         services: services?,
         intercept,
-        unmatched,
+        unmatched: unmatched.unwrap_or_default(),
         log,
+        access_log: access_log.unwrap_or_default(),
         tracing,
         shutdown,
         state,

@@ -1,4 +1,4 @@
-//! `log`: level or filter, format, access log.
+//! `log`: level or filter, and format.
 
 use tracing_subscriber::EnvFilter;
 
@@ -14,13 +14,11 @@ pub struct Log {
     pub level: String,
     /// Text or JSON.
     pub format: LogFormat,
-    /// One line per request.
-    pub access: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Auto, access: false }
+        Self { level: "info".into(), format: LogFormat::Auto }
     }
 }
 
@@ -42,13 +40,8 @@ pub(super) fn read(value: &Value<'_>) -> Log {
     let format = mapping.optional("format").and_then(|value| {
         value.one_of(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
     });
-    let access = mapping.optional("access").and_then(|value| value.boolean());
     mapping.reject_unknown_keys();
-    Log {
-        level: level.unwrap_or(default.level),
-        format: format.unwrap_or(default.format),
-        access: access.unwrap_or(default.access),
-    }
+    Log { level: level.unwrap_or(default.level), format: format.unwrap_or(default.format) }
 }
 
 impl Log {

@@ -29,6 +29,8 @@ pub struct Config {
     pub unmatched: Unmatched,
     /// Logging.
     pub log: Log,
+    /// One log line per request.
+    pub access_log: bool,
     /// Where traces are sent to, if anywhere.
     pub tracing: Option<Tracing>,
     /// How the process ends.

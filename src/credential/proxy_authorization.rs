@@ -3,18 +3,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::kinds::basic;
-use crate::config::Username;
 
-/// `Proxy-Authorization` (RFC 9110 §11.7.2) for the proxy of `proxy_url`, where it wants one.
-pub fn proxy_authorization(proxy: &crate::config::ConnectProxy) -> Option<HeaderValue> {
+/// `Proxy-Authorization` (RFC 9110 §11.7.2) for a forward proxy, if its configuration has credentials.
+pub fn proxy_authorization(proxy: &crate::config::ProxyConfig) -> Option<HeaderValue> {
     let (username, password) = proxy.credentials.as_ref()?;
     Some(basic::value(username, password.as_ref()))
-}
-
-/// The same for the proxy on the way to a token endpoint.
-pub fn token_proxy_authorization(proxy: &crate::config::Proxy) -> Option<HeaderValue> {
-    let (username, password) = proxy.login.as_ref()?;
-    Some(basic::value(&Username::Text(username.clone()), Some(password)))
 }
 
 /// The fields that a collector of traces is to know Sidekey by.

@@ -40,10 +40,10 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
                 }
                 Some("unsupported_grant_type") => "The endpoint does not know this `grant_type`.",
                 Some("invalid_target") => {
-                    "The `resource` or `audience` in `endpoint_params` is unknown there."
+                    "The `resource` or `audience` in `token_request.params` is unknown there."
                 }
                 Some("invalid_request") => {
-                    "A parameter is missing or wrong: many providers require `audience` or `resource` in `endpoint_params`, or another `auth_method`."
+                    "A parameter is missing or wrong: many providers require `audience` or `resource` in `token_request.params`, or another `auth_method`."
                 }
                 _ => {
                     "Compare `client_id`, the secret, `auth_method` and `scopes` with what is registered at the provider."
@@ -59,7 +59,7 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
             summary,
             [
                 "Does the host in `token_url` resolve on this machine, and does a firewall allow connections to that port?",
-                "If connections have to go through a proxy, set `proxy_url`: variables such as `HTTPS_PROXY` are not used.",
+                "If connections have to go through a proxy, set `proxy`: variables such as `HTTPS_PROXY` are not used.",
             ],
         ),
         SourceErrorKind::Timeout => diagnosis(
@@ -146,7 +146,7 @@ fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosi
         ConnectError::Proxy { .. } => {
             let whose = if role == Role::Upstream { "the service's" } else { "`auth`'s" };
             format!(
-                "The proxy in {whose} `proxy_url` does not open the connection: does it allow this host and port, and does it require a login?"
+                "The proxy in {whose} `proxy` does not open the connection: does it allow this host and port, and does it require a login?"
             )
         }
         ConnectError::Timeout { .. }

@@ -212,7 +212,7 @@ mod tests {
             options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
             rewrite_location: true,
-            replay_on_401: true,
+            retry_on_401: true,
             optional: false,
         }
     }

@@ -28,7 +28,7 @@ pub struct Service {
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
     /// Whether a request is sent again after a 401, with another credential.
-    pub replay_on_401: bool,
+    pub retry_on_401: bool,
     /// Whether readiness ignores the service.
     pub optional: bool,
     /// The series of its requests.

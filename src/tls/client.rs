@@ -83,7 +83,7 @@ impl TlsClients {
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(versions)
             .expect("ring supports these versions");
-        let builder = if tls.danger_skip_verify {
+        let builder = if tls.insecure_skip_verify {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(super::no_verifier::NoVerifier(
                 self.provider.clone(),
             )))

@@ -21,12 +21,12 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// The files, as configured, whose first certificate is presented to callers, upstreams or token endpoints.
 pub fn files(config: &Config) -> BTreeSet<PathBuf> {
     let listeners = config.listen.iter().chain(config.services.iter().flat_map(|service| &service.listen));
-    let of_listeners = listeners.filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.cert);
+    let of_listeners = listeners.filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.cert_file);
     let of_clients = config.services.iter().flat_map(|service| {
         let endpoint = service.auth.settings::<OAuth2>().and_then(|oauth2| client(&oauth2.tls));
         client(&service.tls).into_iter().chain(endpoint)
     });
-    let of_intercept = config.intercept.iter().map(|intercept| &intercept.ca_cert);
+    let of_intercept = config.intercept.iter().map(|intercept| &intercept.ca_cert_file);
     of_listeners.chain(of_clients).chain(of_intercept).cloned().collect()
 }
 

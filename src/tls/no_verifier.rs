@@ -1,4 +1,4 @@
-//! `danger_skip_verify`: the server only has to prove that it has the key of the certificate it sends.
+//! `insecure_skip_verify`: the server only has to prove that it has the key of the certificate it sends.
 
 use std::sync::Arc;
 

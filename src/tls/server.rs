@@ -57,9 +57,9 @@ mod tests {
         write("cert.pem", &old.cert.pem());
         write("key.pem", &old.signing_key.serialize_pem());
         let config = ListenerTlsConfig {
-            cert: dir.path().join("cert.pem"),
-            key: dir.path().join("key.pem"),
-            client_ca: None,
+            cert_file: dir.path().join("cert.pem"),
+            key_file: dir.path().join("key.pem"),
+            client_ca_file: None,
         };
         let server = ListenerTls::new(config).unwrap();
         let address = ListenAddress::Tcp(([127, 0, 0, 1], 8443).into());

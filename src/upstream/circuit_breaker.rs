@@ -5,7 +5,7 @@
 //! - Half-open: one request is sent, the probe. For all others the breaker is open for another `open_duration`.
 //!   The probe's success closes the breaker.
 //!
-//! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit`:
+//! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit_breaker`:
 //! requests are rejected). It consists of relaxed atomics: a success in the closed state without failures
 //! reads one number.
 

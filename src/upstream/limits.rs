@@ -1,5 +1,5 @@
 //! Limits on the use of an upstream: requests at a time (`max_in_flight`), requests in a time (`rate_limit`),
-//! and the circuit breaker (`circuit`).
+//! and the circuit breaker (`circuit_breaker`).
 //!
 //! They consist of atomics. A service without limits has no [`Limits`].
 
@@ -39,8 +39,10 @@ impl Drop for RequestPermit<'_> {
 impl Limits {
     /// The limits in these options; `None` if there are none.
     pub(super) fn new(options: &UpstreamOptions) -> Option<Box<Self>> {
-        let circuit_breaker =
-            options.circuit.as_ref().map(|circuit| CircuitBreaker::new(circuit.failures, circuit.open));
+        let circuit_breaker = options
+            .circuit_breaker
+            .as_ref()
+            .map(|settings| CircuitBreaker::new(settings.consecutive_failures, settings.open_duration));
         let in_flight = options.max_in_flight.map(|limit| (AtomicUsize::new(0), limit));
         let rate = options.rate_limit.as_ref().map(RateLimiter::new);
         if circuit_breaker.is_none() && in_flight.is_none() && rate.is_none() {

@@ -27,7 +27,7 @@ pub enum PassthroughError {
     /// The name has no address, or no address accepts the connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// `tunnel.connect` has passed.
+    /// `connect.connect_timeout` has passed.
     #[error("the host did not accept the connection in time")]
     Timeout,
 }
@@ -40,12 +40,14 @@ impl PassthroughConnector {
 
     /// Time without traffic after which a tunnel is closed.
     pub fn idle(&self) -> Option<Duration> {
-        self.settings.idle
+        self.settings.idle_timeout
     }
 
     /// Connects to a host.
     pub async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
-        timeout(self.settings.connect, self.open(host, port)).await.map_err(|_| PassthroughError::Timeout)?
+        timeout(self.settings.connect_timeout, self.open(host, port))
+            .await
+            .map_err(|_| PassthroughError::Timeout)?
     }
 
     async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {

@@ -29,7 +29,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// An upstream without connections. `tls` is for each URL, in the order of the configuration;
-    /// `proxy_authorization` is for the proxy of `proxy_url`. `sensitive_headers` names the fields that hold
+    /// `proxy_authorization` is for the proxy of `proxy`. `sensitive_headers` names the fields that hold
     /// the credential: HTTP/2 connections, which callers share, keep their values out of the HPACK table.
     pub fn new(
         service: &ServiceConfig,
@@ -178,7 +178,7 @@ mod tests {
             options: UpstreamOptions { alternatives: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
-            replay_on_401: true,
+            retry_on_401: true,
             optional: false,
         };
         let tls = authorities.iter().map(|_| None).collect();

@@ -72,7 +72,7 @@ impl Sidekey {
     /// The configuration of [`Sidekey::serving`].
     pub fn configuration_serving(services: &str) -> String {
         let mut config = String::from(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: debug, format: json, access: true }\nservices:\n",
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: { level: debug, format: json }\naccess_log: true\nservices:\n",
         );
         for line in services.lines() {
             writeln!(config, "  {line}").unwrap();

@@ -1,4 +1,4 @@
-//! `intercept`, `unmatched` and `tunnel`: what becomes of `CONNECT`, which apps send that have Sidekey in `HTTPS_PROXY`.
+//! `intercept` and `connect`: how a `CONNECT` is answered, which apps send that have Sidekey in `HTTPS_PROXY`.
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use zeroize::Zeroizing;
 use super::tls::{content, path};
 use crate::config::reader::duration;
 use crate::config::reader::report::display_path;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
 
 /// The authority whose certificates callers see instead of a service's upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Intercept {
     /// Its certificate, in a PEM file.
-    pub ca_cert: PathBuf,
+    pub ca_cert_file: PathBuf,
     /// Its private key, in a PEM file.
-    pub ca_key: PathBuf,
+    pub ca_key_file: PathBuf,
 }
 
-/// `unmatched`: what becomes of a `CONNECT` to a host that is no service's.
+/// `connect.unmatched`: how a `CONNECT` to a host of no service is answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Unmatched {
     /// It is refused.
@@ -34,20 +34,24 @@ pub enum Unmatched {
     Tunnel(Tunnel),
 }
 
-/// `tunnel`.
+/// The other keys of `connect`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunnel {
     /// Limit on looking the host up and connecting to it.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// A tunnel is closed when nothing passed for this long.
-    pub idle: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
     /// May lead to this machine and to the link it is on.
     pub allow_local: bool,
 }
 
 impl Default for Tunnel {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), idle: Some(Duration::from_secs(3600)), allow_local: false }
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Some(Duration::from_secs(3600)),
+            allow_local: false,
+        }
     }
 }
 
@@ -66,7 +70,7 @@ impl Hash for InterceptFiles {
 impl Intercept {
     /// Reads the files; the error names the one that cannot be read.
     pub fn read(&self) -> Result<InterceptFiles, String> {
-        Ok(InterceptFiles { cert: content(&self.ca_cert)?, key: content(&self.ca_key)? })
+        Ok(InterceptFiles { cert: content(&self.ca_cert_file)?, key: content(&self.ca_key_file)? })
     }
 
     /// Certificate (and those above it) and key, which belong together; the error names the file and nothing in it.
@@ -76,27 +80,31 @@ impl Intercept {
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
         let failed = |path: &Path, what: &str| format!("the file{} {what}", display_path(path));
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.cert).collect();
-        let chain = chain.map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
+        let chain =
+            chain.map_err(|_| failed(&self.ca_cert_file, "has a certificate that cannot be parsed"))?;
         let Some(first) = chain.first() else {
-            return Err(failed(&self.ca_cert, "has no certificate in it; it takes PEM"));
+            return Err(failed(&self.ca_cert_file, "has no certificate in it; it takes PEM"));
         };
         let key = PrivateKeyDer::from_pem_slice(&files.key)
-            .map_err(|_| failed(&self.ca_key, "has no private key that can be parsed"))?;
+            .map_err(|_| failed(&self.ca_key_file, "has no private key that can be parsed"))?;
         let provider = rustls::crypto::ring::default_provider();
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
-            failed(&self.ca_key, &format!("is not the key of the certificate{}", display_path(&self.ca_cert)))
+            failed(
+                &self.ca_key_file,
+                &format!("is not the key of the certificate{}", display_path(&self.ca_cert_file)),
+            )
         })?;
         let (_, parsed) = x509_parser::parse_x509_certificate(first)
-            .map_err(|_| failed(&self.ca_cert, "has a certificate that cannot be parsed"))?;
+            .map_err(|_| failed(&self.ca_cert_file, "has a certificate that cannot be parsed"))?;
         if !parsed.is_ca() {
             return Err(failed(
-                &self.ca_cert,
+                &self.ca_cert_file,
                 "has a certificate that is not an authority's; `sidekey ca init` makes one",
             ));
         }
         if !parsed.validity().is_valid() {
             return Err(failed(
-                &self.ca_cert,
+                &self.ca_cert_file,
                 "has a certificate that is not valid today; `sidekey ca init` makes a new one",
             ));
         }
@@ -107,17 +115,17 @@ impl Intercept {
 /// Reads `intercept`.
 pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
     let mut mapping = value.mapping()?;
-    let ca_cert = mapping.required("ca_cert").and_then(|value| value.parse(path));
-    let ca_key = mapping.required("ca_key").and_then(|value| value.parse(path));
+    let ca_cert = mapping.required("ca_cert_file").and_then(|value| value.parse(path));
+    let ca_key = mapping.required("ca_key_file").and_then(|value| value.parse(path));
     mapping.reject_unknown_keys();
-    let intercept = Intercept { ca_cert: ca_cert?, ca_key: ca_key? };
-    for file in [&intercept.ca_cert, &intercept.ca_key] {
+    let intercept = Intercept { ca_cert_file: ca_cert?, ca_key_file: ca_key? };
+    for file in [&intercept.ca_cert_file, &intercept.ca_key_file] {
         value.watch(file, FileKind::Certificate);
     }
     let usable = intercept.read().and_then(|files| intercept.authority(&files));
     usable.map_err(|message| value.error(message)).ok()?;
-    if is_readable_by_others(&intercept.ca_key) {
-        value.warn("other users of this machine can read the file of `ca_key`, and whoever has it can be any server to those who trust the CA; chmod 600");
+    if is_readable_by_others(&intercept.ca_key_file) {
+        value.warn("other users of this machine can read the file of `ca_key_file`, and whoever has it can be any server to those who trust the CA; chmod 600");
     }
     Some(intercept)
 }
@@ -127,27 +135,29 @@ fn is_readable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
 }
 
-/// Reads `unmatched` and `tunnel`.
-pub(crate) fn unmatched(mapping: &mut Mapping<'_>) -> Unmatched {
+/// Reads `connect`.
+pub(crate) fn unmatched(value: &Value<'_>) -> Option<Unmatched> {
+    let default = Tunnel::default();
+    let mut mapping = value.mapping()?;
     let is_tunnel = mapping
         .optional("unmatched")
         .and_then(|value| value.one_of(&[("deny", false), ("tunnel", true)]))
         .unwrap_or_default();
-    let settings = mapping.optional("tunnel").and_then(|value| {
+    let mut setting = |key| {
+        let value = mapping.optional(key)?;
         if !is_tunnel {
             value.error("has no effect without `unmatched: tunnel`");
         }
-        tunnel(&value)
-    });
-    if is_tunnel { Unmatched::Tunnel(settings.unwrap_or_default()) } else { Unmatched::Deny }
-}
-
-fn tunnel(value: &Value<'_>) -> Option<Tunnel> {
-    let default = Tunnel::default();
-    let mut mapping = value.mapping()?;
-    let connect = mapping.optional("connect").and_then(|value| duration::positive(&value));
-    let idle = mapping.optional("idle").and_then(|value| duration::positive(&value));
-    let allow_local = mapping.optional("allow_local").and_then(|value| value.boolean()).unwrap_or_default();
+        Some(value)
+    };
+    let connect_timeout = setting("connect_timeout").and_then(|value| duration::positive(&value));
+    let idle_timeout = setting("idle_timeout").and_then(|value| duration::positive(&value));
+    let allow_local = setting("allow_local").and_then(|value| value.boolean());
     mapping.reject_unknown_keys();
-    Some(Tunnel { connect: connect.unwrap_or(default.connect), idle: idle.or(default.idle), allow_local })
+    let tunnel = Tunnel {
+        connect_timeout: connect_timeout.unwrap_or(default.connect_timeout),
+        idle_timeout: idle_timeout.or(default.idle_timeout),
+        allow_local: allow_local.unwrap_or(default.allow_local),
+    };
+    Some(if is_tunnel { Unmatched::Tunnel(tunnel) } else { Unmatched::Deny })
 }

@@ -42,7 +42,7 @@ fn read(value: &Value<'_>, addresses: &mut ListenAddresses) -> Option<ListenerCo
     let address_value = address?;
     let address = address::read(&address_value)?;
     let knows_callers =
-        tls.as_ref().is_some_and(|tls| tls.as_ref().is_none_or(|tls| tls.client_ca.is_some()));
+        tls.as_ref().is_some_and(|tls| tls.as_ref().is_none_or(|tls| tls.client_ca_file.is_some()));
     reserve(&address_value, &address, addresses, knows_callers);
     // A mistake in `tls` is on the report; a listener without TLS must not come of it.
     let tls = match tls {

@@ -25,11 +25,11 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenerTlsConfig {
     /// The certificate, and those between it and its root.
-    pub cert: PathBuf,
+    pub cert_file: PathBuf,
     /// Its private key (PKCS #8, PKCS #1 or SEC 1).
-    pub key: PathBuf,
+    pub key_file: PathBuf,
     /// Callers must show a certificate that one of these issued.
-    pub client_ca: Option<PathBuf>,
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// The files' content as of one moment.
@@ -49,39 +49,39 @@ impl ListenerTlsConfig {
     /// Reads the files; the error names the one that cannot be read.
     pub fn read(&self) -> Result<ListenerTlsFiles, String> {
         Ok(ListenerTlsFiles {
-            cert: content(&self.cert)?.to_vec(),
-            key: content(&self.key)?,
-            client_ca: self.client_ca.as_deref().map(content).transpose()?.map(|pem| pem.to_vec()),
+            cert: content(&self.cert_file)?.to_vec(),
+            key: content(&self.key_file)?,
+            client_ca: self.client_ca_file.as_deref().map(content).transpose()?.map(|pem| pem.to_vec()),
         })
     }
 
     /// Makes a server's TLS of what the files hold; the error names the file, and nothing of its content.
     pub fn server(&self, files: &ListenerTlsFiles) -> Result<ServerConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chain = certificates(&self.cert, &files.cert)?;
+        let chain = certificates(&self.cert_file, &files.cert)?;
         let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(|_| {
-            format!("the file{} has no private key that can be parsed", display_path(&self.key))
+            format!("the file{} has no private key that can be parsed", display_path(&self.key_file))
         })?;
         let identity = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 format!(
                     "the key{} is not the one of the certificate{}",
-                    display_path(&self.key),
-                    display_path(&self.cert)
+                    display_path(&self.key_file),
+                    display_path(&self.cert_file)
                 )
             }
             _ => {
                 format!(
                     "the certificate{} and the key{} cannot be used",
-                    display_path(&self.cert),
-                    display_path(&self.key)
+                    display_path(&self.cert_file),
+                    display_path(&self.key_file)
                 )
             }
         })?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let builder = match (&self.client_ca, &files.client_ca) {
+        let builder = match (&self.client_ca_file, &files.client_ca) {
             (Some(path), Some(pem)) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path, pem)? {
@@ -121,16 +121,17 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 /// Reads a listener's `tls`, and its files once, so that a mistake in them is one of the configuration.
 pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
     let mut mapping = value.mapping()?;
-    let cert = mapping.required("cert").and_then(|value| value.parse(path));
-    let key = mapping.required("key").and_then(|value| value.parse(path));
-    let has_client_ca = mapping.has("client_ca");
-    let client_ca = mapping.optional("client_ca").and_then(|value| value.parse(path));
+    let cert = mapping.required("cert_file").and_then(|value| value.parse(path));
+    let key = mapping.required("key_file").and_then(|value| value.parse(path));
+    let has_client_ca = mapping.has("client_ca_file");
+    let client_ca = mapping.optional("client_ca_file").and_then(|value| value.parse(path));
     mapping.reject_unknown_keys();
     if has_client_ca && client_ca.is_none() {
         return None;
     }
-    let tls = ListenerTlsConfig { cert: cert?, key: key?, client_ca };
-    for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
+    let tls = ListenerTlsConfig { cert_file: cert?, key_file: key?, client_ca_file: client_ca };
+    for file in [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()].into_iter().flatten()
+    {
         value.watch(file, FileKind::Certificate);
     }
     let usable = tls.read().and_then(|files| tls.server(&files));
@@ -160,9 +161,9 @@ mod tests {
             dir.path().join(name)
         };
         let tls = ListenerTlsConfig {
-            cert: write("cert.pem", cert),
-            key: write("key.pem", key),
-            client_ca: client_ca.map(|text| write("ca.pem", text)),
+            cert_file: write("cert.pem", cert),
+            key_file: write("key.pem", key),
+            client_ca_file: client_ca.map(|text| write("ca.pem", text)),
         };
         tls.read().and_then(|files| tls.server(&files)).map(|_| ())
     }

@@ -1,13 +1,11 @@
 //! `type: oauth2`: a token endpoint and everything that shapes the token request.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::client_auth::ClientAuth;
 use super::dpop::Dpop;
 use super::grant::{ClientRequirement, Grant};
 use super::issuer::TokenUrl;
-use super::params::params;
 use super::token_request::TokenRequest;
 use super::{client_auth, dpop, grant, issuer, token_request};
 use crate::config::http_url::UrlPolicy;
@@ -17,7 +15,7 @@ use crate::config::tls::client;
 use crate::config::tls::model::Tls;
 
 /// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OAuth2 {
     /// How a token is obtained.
     pub grant: Grant,
@@ -29,44 +27,15 @@ pub struct OAuth2 {
     pub client_auth: ClientAuth,
     /// Requested scopes; joined by `request.scope_separator`.
     pub scopes: Vec<String>,
-    /// Extra form parameters of the token request, in the order of the file.
-    pub endpoint_params: Vec<(String, String)>,
     /// How the request is sent.
     pub request: TokenRequest,
     /// Tokens are bound to a key.
     pub dpop: Option<Dpop>,
     /// Lifetime of a token whose answer has no `expires_in`.
     pub default_expires_in: Option<Duration>,
-    /// Limit on one token request, from connecting to the last byte; `None` leaves it to the schedule.
-    pub request_timeout: Option<Duration>,
-    /// How long after a forced refresh the next one may be.
-    pub min_refresh_interval: Duration,
     /// TLS toward the token endpoint.
     pub tls: Tls,
 }
-
-/// Without the query of the token URL and the values of `endpoint_params`: some providers want a secret there.
-impl fmt::Debug for OAuth2 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let params: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
-        f.debug_struct("OAuth2")
-            .field("grant", &self.grant)
-            .field("token_url", &self.token_url)
-            .field("client_id", &self.client_id)
-            .field("client_auth", &self.client_auth)
-            .field("scopes", &self.scopes)
-            .field("endpoint_params", &params)
-            .field("request", &self.request)
-            .field("dpop", &self.dpop)
-            .field("default_expires_in", &self.default_expires_in)
-            .field("request_timeout", &self.request_timeout)
-            .field("min_refresh_interval", &self.min_refresh_interval)
-            .field("tls", &self.tls)
-            .finish()
-    }
-}
-
-const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads the keys of `type: oauth2`. Returns `None` only with an error on the report.
 pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
@@ -87,16 +56,10 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
         mapping.value().error("`client_id` is required where the client proves who it is");
     }
     let scopes = mapping.optional("scopes").map_or_else(Vec::new, |value| scopes(&value));
-    let endpoint_params = mapping
-        .optional("endpoint_params")
-        .map_or_else(Vec::new, |value| params(&value, kind.map_or(&[], |kind| kind.writes)));
-    let request = token_request::read(mapping);
+    let request = token_request::read(mapping, kind.map_or(&[], |kind| kind.writes));
     let dpop = dpop::read(mapping);
     let default_expires_in =
         mapping.optional("default_expires_in").and_then(|value| duration::positive(&value));
-    let request_timeout = mapping.optional("request_timeout").and_then(|value| duration::positive(&value));
-    let min_refresh_interval =
-        mapping.optional("min_refresh_interval").and_then(|value| duration::positive(&value));
     let tls = mapping.optional("tls");
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
     let policy = UrlPolicy { plaintext, query: true };
@@ -127,12 +90,9 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes,
-        endpoint_params,
         request,
         dpop,
         default_expires_in,
-        request_timeout,
-        min_refresh_interval: min_refresh_interval.unwrap_or(MIN_REFRESH_INTERVAL),
         tls,
     })
 }

@@ -1,45 +1,77 @@
 //! How a token request is sent, beyond what the grant and the client authentication write into it.
 
-use http::{HeaderName, header};
-use url::Url;
+use std::fmt;
+use std::time::Duration;
 
-use super::client_auth;
-use crate::config::http_url;
-use crate::config::http_url::UrlPolicy;
+use http::{HeaderName, header};
+
+use super::params::params;
+use crate::config::proxy;
+use crate::config::proxy::ProxyConfig;
+use crate::config::reader::duration;
 use crate::config::reader::header as header_reader;
-use crate::config::reader::secret;
-use crate::config::reader::value::Mapping;
+use crate::config::reader::value::{Mapping, Value};
 use crate::secret::Secret;
 
-/// What token endpoints want that no standard says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// How a token request is sent.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenRequest {
-    /// `endpoint_headers`: further fields, which may well be secret.
-    pub headers: Vec<(HeaderName, Secret)>,
-    /// `token_request_format`
+    /// `token_request.format`
     pub format: RequestFormat,
+    /// `token_request.headers`: further header fields, whose values may be secret.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// `token_request.params`: further form parameters, in the order of the file.
+    pub params: Vec<(String, String)>,
+    /// `token_request.timeout`: limit on one request, from connecting to the last byte; `None` leaves it to the schedule.
+    pub timeout: Option<Duration>,
+    /// `token_request.min_interval`: how soon after a forced refresh the next one may follow.
+    pub min_interval: Duration,
     /// `scope_separator`: between the scopes, in the request.
     pub scope_separator: String,
-    /// `proxy_url`: the HTTP proxy on the way to the token endpoint.
-    pub proxy: Option<Proxy>,
+    /// `proxy`: the HTTP proxy on the way to the token endpoint.
+    pub proxy: Option<ProxyConfig>,
 }
 
-/// `token_request_format`
+/// Without the values of `params`: some providers want a secret there.
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("TokenRequest")
+            .field("format", &self.format)
+            .field("headers", &self.headers)
+            .field("params", &params)
+            .field("timeout", &self.timeout)
+            .field("min_interval", &self.min_interval)
+            .field("scope_separator", &self.scope_separator)
+            .field("proxy", &self.proxy)
+            .finish()
+    }
+}
+
+impl Default for TokenRequest {
+    fn default() -> Self {
+        Self {
+            format: RequestFormat::Form,
+            headers: Vec::new(),
+            params: Vec::new(),
+            timeout: None,
+            min_interval: MIN_INTERVAL,
+            scope_separator: " ".into(),
+            proxy: None,
+        }
+    }
+}
+
+/// Default of `min_interval`.
+const MIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// `token_request.format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestFormat {
     /// `application/x-www-form-urlencoded` (RFC 6749 §4.4.2).
     Form,
     /// A JSON object of the same parameters.
     Json,
-}
-
-/// An HTTP proxy: through `CONNECT`, it sees the endpoint's name and nothing of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Proxy {
-    /// `http://`
-    pub url: Url,
-    /// `proxy_username` and `proxy_password`.
-    pub login: Option<(String, Secret)>,
 }
 
 /// Fields that a token request has anyway, or that are the connection's.
@@ -55,19 +87,33 @@ const RESERVED: [HeaderName; 9] = [
     HeaderName::from_static("dpop"),
 ];
 
-pub(crate) fn read(mapping: &mut Mapping<'_>) -> TokenRequest {
-    let headers = mapping
-        .optional("endpoint_headers")
-        .map_or_else(Vec::new, |value| header_reader::fields(&value, &RESERVED));
-    let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
-    let format = mapping.optional("token_request_format").and_then(|value| value.one_of(&formats));
+/// Reads `token_request`, `scope_separator` and `proxy`. `written`: the form parameters that the grant writes.
+pub(crate) fn read(mapping: &mut Mapping<'_>, written: &[&str]) -> TokenRequest {
+    let request = mapping.optional("token_request").and_then(|value| section(&value, written));
+    let request = request.unwrap_or_default();
     let separator = mapping.optional("scope_separator").and_then(|value| value.parse(separator));
-    TokenRequest {
-        headers,
-        format: format.unwrap_or(RequestFormat::Form),
-        scope_separator: separator.unwrap_or_else(|| " ".into()),
-        proxy: proxy(mapping),
-    }
+    let proxy = mapping.optional("proxy").and_then(|value| proxy::read(&value));
+    TokenRequest { scope_separator: separator.unwrap_or(request.scope_separator), proxy, ..request }
+}
+
+fn section(value: &Value<'_>, written: &[&str]) -> Option<TokenRequest> {
+    let default = TokenRequest::default();
+    let mut mapping = value.mapping()?;
+    let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
+    let format = mapping.optional("format").and_then(|value| value.one_of(&formats));
+    let headers = mapping.optional("headers").map(|value| header_reader::fields(&value, &RESERVED));
+    let params = mapping.optional("params").map(|value| params(&value, written));
+    let timeout = mapping.optional("timeout").and_then(|value| duration::positive(&value));
+    let min_interval = mapping.optional("min_interval").and_then(|value| duration::positive(&value));
+    mapping.reject_unknown_keys();
+    Some(TokenRequest {
+        format: format.unwrap_or(default.format),
+        headers: headers.unwrap_or_default(),
+        params: params.unwrap_or_default(),
+        timeout,
+        min_interval: min_interval.unwrap_or(default.min_interval),
+        ..default
+    })
 }
 
 fn separator(text: &str) -> Result<String, String> {
@@ -76,30 +122,4 @@ fn separator(text: &str) -> Result<String, String> {
         _ if text.len() <= 4 && text.chars().all(|c| c == ' ' || c.is_ascii_punctuation()) => Ok(text.into()),
         _ => Err("a separator is a space, a comma or the like".into()),
     }
-}
-
-fn proxy(mapping: &mut Mapping<'_>) -> Option<Proxy> {
-    let url = mapping.optional("proxy_url");
-    let username = client_auth::text(mapping, "proxy_username");
-    let password = mapping.optional("proxy_password").and_then(|value| secret::read(&value));
-    let [has_username, has_password] = ["proxy_username", "proxy_password"].map(|key| mapping.has(key));
-    if has_username != has_password {
-        mapping.value().error("`proxy_username` and `proxy_password` belong together; one is missing");
-    } else if has_username && url.is_none() {
-        mapping.value().error("`proxy_username` without `proxy_url`: there is no proxy to log in to");
-    }
-    Some(Proxy { url: url?.parse(proxy_url)?, login: username.zip(password) })
-}
-
-fn proxy_url(text: &str) -> Result<Url, String> {
-    if !text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
-        return Err(
-            "an HTTP proxy is written `http://HOST:PORT`; what is sent through it has TLS of its own".into(),
-        );
-    }
-    let login = "credentials in the URL of a proxy; they are `proxy_username` and `proxy_password`";
-    if text.contains('@') {
-        return Err(login.into());
-    }
-    http_url::parse(text, &UrlPolicy { plaintext: true, query: false })
 }

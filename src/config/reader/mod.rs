@@ -18,6 +18,7 @@ pub(crate) mod error;
 pub mod header;
 pub(crate) mod interpolate;
 mod location;
+mod renamed;
 pub(crate) mod report;
 pub(crate) mod resolve;
 pub mod secret;

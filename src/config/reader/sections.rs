@@ -8,7 +8,7 @@
 /// panics in debug builds, and so in every test.
 const SECRET_SECTIONS: [(Option<&str>, &str); 6] = [
     (None, "auth"),
-    (None, "proxy_auth"),
+    (None, "proxy"),
     (Some(""), "admin"),
     (Some(""), "credentials"),
     (Some(""), "state"),

@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::interpolate::Environment;
+use super::renamed;
+use super::renamed::RENAMED_KEYS;
 use super::report::{Report, child};
 use super::sections;
 use super::suggest::{ask, list, nearest};
@@ -284,16 +286,26 @@ impl<'a> Mapping<'a> {
 
     /// The value of a required key.
     pub fn required(&mut self, key: &'static str) -> Option<Value<'a>> {
-        if !self.has(key) {
+        if !self.has(key) && !self.has_old_name_of(key) {
             self.value.error(format!("`{key}` is required and is not there"));
         }
         self.optional(key)
+    }
+
+    /// Whether the file has the key under an old name, which [`Self::reject_unknown_keys`] reports.
+    fn has_old_name_of(&self, key: &str) -> bool {
+        RENAMED_KEYS.iter().any(|row| row.new == key && self.has(row.old))
     }
 
     /// Reports every key that no reader asked for.
     pub fn reject_unknown_keys(self) {
         for (key, node) in self.entries {
             if self.known.contains(&key.as_str()) {
+                continue;
+            }
+            if let Some(row) = renamed::find(&self.known, key) {
+                let path = child(self.value.path(), row.old);
+                self.value.report().error(node.location, &path, row.message());
                 continue;
             }
             let known = || self.known.iter().copied();

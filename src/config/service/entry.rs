@@ -48,8 +48,8 @@ pub struct ServiceConfig {
     pub token_wait: Duration,
     /// A `Location` inside the upstream is rewritten to the way the caller came in.
     pub rewrite_location: bool,
-    /// Whether a request is sent once more after a 401, with another credential.
-    pub replay_on_401: bool,
+    /// Whether a request is sent again after a 401, with another credential.
+    pub retry_on_401: bool,
     /// Does not hold readiness back.
     pub optional: bool,
 }
@@ -102,9 +102,9 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
     let rewrite_location =
         mapping.optional("rewrite_location").and_then(|value| value.boolean()).unwrap_or(true);
-    let replay = mapping.optional("replay_on_401");
-    let replay_on_401 = replay.as_ref().and_then(Value::boolean).unwrap_or(true);
-    if let Some(value) = replay.filter(|_| !replay_on_401 && auth.as_ref().is_some_and(Auth::has_previous)) {
+    let retry = mapping.optional("retry_on_401");
+    let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);
+    if let Some(value) = retry.filter(|_| !retry_on_401 && auth.as_ref().is_some_and(Auth::has_previous)) {
         value.error(
             "`previous` in `auth` is for sending a request once more after a 401; leave out one of the two",
         );
@@ -129,7 +129,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         options,
         token_wait,
         rewrite_location,
-        replay_on_401,
+        retry_on_401,
         optional,
     })
 }

@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn finds_hosts_in_a_file_that_is_not_finished() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text = "intercept: { ca_cert: /nonexistent, ca_key: /nonexistent }
+        let text = "intercept: { ca_cert_file: /nonexistent, ca_key_file: /nonexistent }
 services:
   crm: { upstream: https://crm.example.com/v2, hosts: [crm.internal, a..b], auth: { type: none } }
   ip: { upstream: 'https://192.0.2.1:8443', auth: { type: bearer, token: { file: /nonexistent } } }

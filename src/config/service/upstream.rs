@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::upstream_url;
 use super::upstream_url::UpstreamUrl;
-use crate::config::basic_auth;
-use crate::config::basic_auth::Username;
 use crate::config::host::Host;
 use crate::config::http_url::UrlPolicy;
+use crate::config::proxy;
+use crate::config::proxy::ProxyConfig;
 use crate::config::reader::duration;
 use crate::config::reader::value::{Mapping, Value};
-use crate::secret::Secret;
 
 /// How an upstream is reached, and how much of it is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,10 +22,10 @@ pub struct UpstreamOptions {
     pub resolve: Vec<IpAddr>,
     /// `pool`
     pub pool: PoolLimits,
-    /// `proxy_url`, `proxy_auth`
-    pub proxy: Option<ConnectProxy>,
-    /// `circuit`
-    pub circuit: Option<Circuit>,
+    /// `proxy`
+    pub proxy: Option<ProxyConfig>,
+    /// `circuit_breaker`
+    pub circuit_breaker: Option<CircuitBreakerConfig>,
     /// `max_in_flight`: requests at a time.
     pub max_in_flight: Option<usize>,
     /// `rate_limit`
@@ -54,29 +53,18 @@ impl Default for PoolLimits {
     }
 }
 
-/// An HTTP proxy that is asked for a tunnel (RFC 9110 §9.3.6).
+/// `circuit_breaker`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectProxy {
-    /// Its host.
-    pub host: Host,
-    /// Its port.
-    pub port: u16,
-    /// User name and password (RFC 7617).
-    pub credentials: Option<(Username, Option<Secret>)>,
+pub struct CircuitBreakerConfig {
+    /// The number of consecutive failures that opens the circuit breaker.
+    pub consecutive_failures: u32,
+    /// How long it stays open before one request is tried.
+    pub open_duration: Duration,
 }
 
-/// `circuit`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Circuit {
-    /// So many failures in a row open it.
-    pub failures: u32,
-    /// For this long nothing is sent; after that one request tries.
-    pub open: Duration,
-}
-
-impl Default for Circuit {
+impl Default for CircuitBreakerConfig {
     fn default() -> Self {
-        Self { failures: 5, open: Duration::from_secs(10) }
+        Self { consecutive_failures: 5, open_duration: Duration::from_secs(10) }
     }
 }
 
@@ -93,9 +81,9 @@ pub struct RateLimit {
 pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> UpstreamOptions {
     let resolve = mapping.optional("resolve");
     let pool = mapping.optional("pool").and_then(|value| pool(&value)).unwrap_or_default();
-    let proxy_url = mapping.optional("proxy_url");
-    let proxy = proxy(mapping, proxy_url.as_ref());
-    let circuit = mapping.optional("circuit").and_then(|value| circuit(&value));
+    let proxy_value = mapping.optional("proxy");
+    let proxy = proxy_value.as_ref().and_then(proxy::read);
+    let circuit_breaker = mapping.optional("circuit_breaker").and_then(|value| circuit_breaker(&value));
     let max_in_flight = mapping.optional("max_in_flight").and_then(|value| value.number(1..=1_000_000));
     let rate_limit = mapping.optional("rate_limit").and_then(|value| rate_limit(&value));
     let max_request_body = mapping.optional("max_request_body").and_then(|value| size(&value));
@@ -104,8 +92,8 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
         if upstreams.len() > 1 {
             value
                 .error("there are several `upstream` URLs, and these addresses could be of only one of them");
-        } else if proxy_url.is_some() {
-            value.error("with `proxy_url` it is the proxy that looks the upstream's name up");
+        } else if proxy_value.is_some() {
+            value.error("with `proxy` it is the proxy that looks the upstream's name up");
         } else if upstreams.iter().any(|upstream| matches!(upstream.host, Host::Ip(_))) {
             value.error("`upstream` has an address already; there is no name to look up");
         }
@@ -115,7 +103,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
         resolve: resolve.map_or_else(Vec::new, |value| addresses(&value)),
         pool,
         proxy,
-        circuit,
+        circuit_breaker,
         max_in_flight: max_in_flight.and_then(|number| usize::try_from(number).ok()),
         rate_limit,
         max_request_body,
@@ -154,45 +142,17 @@ fn pool(value: &Value<'_>) -> Option<PoolLimits> {
     })
 }
 
-fn proxy(mapping: &mut Mapping<'_>, url: Option<&Value<'_>>) -> Option<ConnectProxy> {
-    let auth = mapping.optional("proxy_auth");
-    let credentials = auth.as_ref().and_then(|value| {
-        let mut mapping = value.mapping()?;
-        let credentials = basic_auth::name_and_password(&mut mapping);
-        mapping.reject_unknown_keys();
-        credentials
-    });
-    if let (Some(auth), None) = (&auth, url) {
-        auth.error("there is no `proxy_url` that these would be for");
-    }
-    let (host, port) = url?.parse(|text| {
-        if text.starts_with("https://") {
-            return Err(
-                "the proxy is spoken to in plain HTTP (`http://`); what goes through it is TLS all the same"
-                    .into(),
-            );
-        }
-        let url = upstream_url::parse(text, &UrlPolicy { plaintext: true, query: false });
-        let url =
-            url.map_err(|message| message.replace("put them under `auth`", "put them under `proxy_auth`"))?;
-        if url.base_path.is_empty() {
-            Ok((url.host, url.port))
-        } else {
-            Err("a proxy has no path; `http://HOST:PORT` is all".to_owned())
-        }
-    })?;
-    Some(ConnectProxy { host, port, credentials })
-}
-
-fn circuit(value: &Value<'_>) -> Option<Circuit> {
-    let default = Circuit::default();
+fn circuit_breaker(value: &Value<'_>) -> Option<CircuitBreakerConfig> {
+    let default = CircuitBreakerConfig::default();
     let mut mapping = value.mapping()?;
-    let failures = mapping.optional("failures").and_then(|value| value.number(1..=10_000));
-    let open = mapping.optional("open").and_then(|value| duration::positive(&value));
+    let failures = mapping.optional("consecutive_failures").and_then(|value| value.number(1..=10_000));
+    let open_duration = mapping.optional("open_duration").and_then(|value| duration::positive(&value));
     mapping.reject_unknown_keys();
-    Some(Circuit {
-        failures: failures.and_then(|number| u32::try_from(number).ok()).unwrap_or(default.failures),
-        open: open.unwrap_or(default.open),
+    Some(CircuitBreakerConfig {
+        consecutive_failures: failures
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(default.consecutive_failures),
+        open_duration: open_duration.unwrap_or(default.open_duration),
     })
 }
 

@@ -112,7 +112,7 @@ services:
       client_secret: { env: CRM_SECRET }
       basic_auth_encoding: raw
       scopes: contacts.read contacts.write
-      endpoint_params: { audience: https://crm.example.com, resource: [b, a] }
+      token_request: { params: { audience: https://crm.example.com, resource: [b, a] } }
       default_expires_in: 1h30m
   post:
     upstream: https://crm.example.com
@@ -123,7 +123,7 @@ services:
       client_id: crm-sync
       client_secret: { env: CRM_SECRET }
       auth_method: client_secret_post
-      request_timeout: 500ms
+      token_request: { timeout: 500ms }
 ",
     );
     let oauth2 = |index: usize| config.services[index].auth.settings::<OAuth2>().unwrap().clone();
@@ -134,13 +134,13 @@ services:
     );
     assert_eq!(crm.scopes, ["contacts.read", "contacts.write"]);
     let params: Vec<_> =
-        crm.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        crm.request.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(params, [("audience", "https://crm.example.com"), ("resource", "b"), ("resource", "a")]);
     assert_eq!(crm.default_expires_in, Some(Duration::from_secs(5400)));
-    assert_eq!(crm.request_timeout, None);
+    assert_eq!(crm.request.timeout, None);
     let post = oauth2(1);
     assert_eq!(post.client_auth.as_str(), "client_secret_post");
-    assert_eq!(post.request_timeout, Some(Duration::from_millis(500)));
+    assert_eq!(post.request.timeout, Some(Duration::from_millis(500)));
 }
 
 #[test]
@@ -159,7 +159,8 @@ services:
     token_wait: 0s
     optional: true
     allow_plaintext: true
-log: { level: 'warn,sidekey=debug', format: json, access: true }
+log: { level: 'warn,sidekey=debug', format: json }
+access_log: true
 shutdown: { drain: 0s }
 threads: 7
 ",
@@ -180,7 +181,8 @@ threads: 7
     };
     assert_eq!(crm.timeouts, timeouts);
     assert!(crm.optional && crm.token_wait.is_zero());
-    assert_eq!(config.log, Log { level: "warn,sidekey=debug".into(), format: LogFormat::Json, access: true });
+    assert_eq!(config.log, Log { level: "warn,sidekey=debug".into(), format: LogFormat::Json });
+    assert!(config.access_log);
     assert!(config.shutdown.drain.is_zero());
     assert_eq!(config.threads, 7);
 }
@@ -255,7 +257,7 @@ services:
       token_url: https://login.example.com/token?key=CANARY
       client_id: crm
       client_secret: CANARY
-      endpoint_params: { password: CANARY }
+      token_request: { params: { password: CANARY } }
   mail: { upstream: https://a.example, auth: { type: bearer, token: CANARY } }
 ",
     );

@@ -36,8 +36,8 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
     let (cert, key) = (mapping.optional("cert_file"), mapping.optional("key_file"));
     let server_name = mapping.optional("server_name").and_then(|value| value.parse(server_name));
     let min_version = mapping.optional("min_version").and_then(|value| min_version(&value));
-    let skip = mapping.optional("danger_skip_verify");
-    let danger_skip_verify = skip.as_ref().and_then(Value::boolean).unwrap_or_default();
+    let skip = mapping.optional("insecure_skip_verify");
+    let insecure_skip_verify = skip.as_ref().and_then(Value::boolean).unwrap_or_default();
     for (there, other, missing) in [(&cert, &key, "key_file"), (&key, &cert, "cert_file")] {
         if let (Some(there), false) = (there, mapping.has(missing)) {
             debug_assert!(other.is_none());
@@ -45,10 +45,10 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
         }
     }
     mapping.reject_unknown_keys();
-    if let Some(skip) = skip.filter(|_| danger_skip_verify) {
+    if let Some(skip) = skip.filter(|_| insecure_skip_verify) {
         if let Some(ca) = &ca {
             ca.error(
-                "`danger_skip_verify` verifies nothing, so there is no use for it; leave one of them out",
+                "`insecure_skip_verify` verifies nothing, so there is no use for it; leave one of them out",
             );
         }
         skip.warn(
@@ -66,7 +66,7 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
         client,
         server_name,
         min_version: min_version.unwrap_or_default(),
-        danger_skip_verify,
+        insecure_skip_verify,
     };
     for file in files(&tls) {
         value.watch(file, FileKind::Certificate);

@@ -14,7 +14,7 @@ pub struct Tls {
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
     /// Any certificate is accepted, for any name: whoever answers gets the credential.
-    pub danger_skip_verify: bool,
+    pub insecure_skip_verify: bool,
 }
 
 /// A client certificate: the chain, leaf first, and the leaf's key, in PEM files that may be one.

@@ -37,7 +37,7 @@ impl Kind for OAuth2 {
         let source =
             grants::source(endpoint, context.services, context.refresh_tokens, context.users, context.traces);
         let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
-        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(settings.min_refresh_interval)));
+        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(settings.request.min_interval)));
         Ok(Some(Refresh::new(source, store)))
     }
 

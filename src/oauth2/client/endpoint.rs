@@ -90,7 +90,7 @@ impl TokenEndpoint {
         &self.scope
     }
 
-    /// Sends a token request with these grant fields; client authentication and `endpoint_params` are added
+    /// Sends a token request with these grant fields; client authentication and `token_request.params` are added
     /// here.
     pub(crate) async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenResponse, SourceError> {
         let sent = ClockReading::now();
@@ -142,7 +142,7 @@ impl TokenEndpoint {
     }
 
     fn time_limit(&self) -> Duration {
-        self.config.request_timeout.unwrap_or_else(|| self.lifetimes.request_timeout())
+        self.config.request.timeout.unwrap_or_else(|| self.lifetimes.request_timeout())
     }
 
     /// Sends these fields to an endpoint of the authorization server, with the client's authentication, and
@@ -181,7 +181,7 @@ impl TokenEndpoint {
             let mut failure = self.http.request_error(&error, WHO);
             if failure.kind == SourceErrorKind::Timeout {
                 let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
-                failure.message = format!("{} (request_timeout: {seconds} s)", failure.message);
+                failure.message = format!("{} (token_request.timeout: {seconds} s)", failure.message);
             }
             failure
         };

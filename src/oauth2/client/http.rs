@@ -7,13 +7,14 @@ use reqwest::Proxy;
 use zeroize::Zeroizing;
 
 use crate::config;
+use crate::config::Username;
 use crate::net::dns::Resolver;
 use crate::net::http_client::{ClientOptions, ReloadingClient};
 use crate::oauth2::sanitize::sanitize;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::tls::client::TlsClient;
 
-/// Limit on the TCP and TLS handshakes, within `request_timeout`.
+/// Limit on the TCP and TLS handshakes, within `token_request.timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum size of an answer, in bytes. A larger one is an attack or an error.
@@ -27,7 +28,7 @@ impl HttpClient {
     pub(crate) fn new(
         tls: Arc<TlsClient>,
         resolver: Resolver,
-        proxy: Option<&config::Proxy>,
+        proxy: Option<&config::ProxyConfig>,
     ) -> reqwest::Result<Self> {
         let proxy = proxy.map(forward_proxy).transpose()?;
         // Requests are minutes apart: an idle connection would be closed before the next one.
@@ -77,8 +78,7 @@ impl HttpClient {
             () if error.is_connect() => (SourceErrorKind::Connect, format!("cannot connect to {who}")),
             () => (SourceErrorKind::Connect, format!("the connection to {who} broke")),
         };
-        let what =
-            if self.0.has_proxy() { format!("{what} (through the proxy of `proxy_url`)") } else { what };
+        let what = if self.0.has_proxy() { format!("{what} (through `proxy`)") } else { what };
         let message = if causes.is_empty() || reason == SourceErrorKind::Timeout {
             what
         } else {
@@ -88,10 +88,16 @@ impl HttpClient {
     }
 }
 
-fn forward_proxy(config: &config::Proxy) -> reqwest::Result<Proxy> {
-    let proxy = Proxy::all(config.url.clone())?;
-    Ok(match &config.login {
-        Some((username, password)) => proxy.basic_auth(username, password.expose()),
+fn forward_proxy(config: &config::ProxyConfig) -> reqwest::Result<Proxy> {
+    let proxy = Proxy::all(format!("http://{}:{}", config.host, config.port))?;
+    Ok(match &config.credentials {
+        Some((username, password)) => {
+            let username = match username {
+                Username::Text(text) => text,
+                Username::Secret(secret) => secret.expose(),
+            };
+            proxy.basic_auth(username, password.as_ref().map_or("", |password| password.expose()))
+        }
         None => proxy,
     })
 }

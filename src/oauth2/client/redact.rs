@@ -10,7 +10,7 @@ use form_urlencoded::byte_serialize;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use crate::config::{ClientAuth, OAuth2, TokenUrl};
+use crate::config::{ClientAuth, OAuth2, TokenUrl, Username};
 
 /// What is shown in place of a redacted text.
 const REDACTED: &str = "****";
@@ -57,15 +57,20 @@ impl Redactor {
         for (_, value) in &config.request.headers {
             redactor = redactor.redact_if_long(value.expose());
         }
-        if let Some((_, password)) = config.request.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
-            redactor = redactor.redact_value(password.expose());
+        if let Some((username, password)) =
+            config.request.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref())
+        {
+            let username = if let Username::Secret(username) = username { Some(username) } else { None };
+            for secret in username.into_iter().chain(password) {
+                redactor = redactor.redact_value(secret.expose());
+            }
         }
         if let TokenUrl::Endpoint(url) = &config.token_url {
             for (_, value) in url.query_pairs() {
                 redactor = redactor.redact_if_long(&value);
             }
         }
-        for (_, value) in &config.endpoint_params {
+        for (_, value) in &config.request.params {
             redactor = redactor.redact_if_long(value);
         }
         redactor

@@ -41,7 +41,7 @@ fn content(
     client: &[(&str, Zeroizing<String>)],
 ) -> (&'static str, Zeroizing<String>) {
     let client = client.iter().map(|(name, value)| (*name, value.as_str()));
-    let more = config.endpoint_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let more = config.request.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let all = fields.iter().copied().chain(client).chain(more);
     match config.request.format {
         RequestFormat::Form => {

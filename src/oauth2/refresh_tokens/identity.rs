@@ -21,7 +21,7 @@ impl Identity {
         for scope in &config.scopes {
             parts.add("scope", scope);
         }
-        for (name, value) in &config.endpoint_params {
+        for (name, value) in &config.request.params {
             parts.add("param", name);
             parts.add("value", value);
         }

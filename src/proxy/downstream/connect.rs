@@ -79,7 +79,7 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
             return Err(refused(
                 ErrorReason::Forbidden,
                 "CONNECT to a service's host without `intercept`",
-                "The host is a service's. For HTTPS by CONNECT, Sidekey needs `intercept: { ca_cert, ca_key }` in its configuration, and the \
+                "The host is a service's. For HTTPS by CONNECT, Sidekey needs `intercept: { ca_cert_file, ca_key_file }` in its configuration, and the \
                  caller must trust that CA; or call the service by http://, which Sidekey turns into https://.",
             ));
         };
@@ -95,7 +95,7 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
         return Err(refused(
             ErrorReason::UnknownService,
             "CONNECT to a host of no service",
-            "The host of this CONNECT is no service's; `unmatched: tunnel` lets others pass.",
+            "The host of this CONNECT is no service's; `connect: { unmatched: tunnel }` lets others pass.",
         ));
     };
     let stream = outside.connect(host, port).await.map_err(|error| {

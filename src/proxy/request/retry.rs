@@ -37,7 +37,7 @@ struct Unauthorized {
 impl Request<'_> {
     /// Whether it may be sent again after a 401. What is read of it is then retained until its response begins.
     pub(super) fn may_retry_after_401(&self) -> bool {
-        self.service.replay_on_401 && self.service.credential.signer().is_refreshable()
+        self.service.retry_on_401 && self.service.credential.signer().is_refreshable()
     }
 
     /// Sends the head in `out` and the body, and reads until the head of the response is complete; returns its length. After a

@@ -38,7 +38,7 @@ pub(crate) struct Connector {
     pub(crate) recent_failures: RecentFailures,
 }
 
-/// The proxy that opens tunnels (`proxy_url`).
+/// The proxy that opens tunnels (`proxy`).
 pub(crate) struct ForwardProxy {
     pub(crate) host: Host,
     pub(crate) port: u16,

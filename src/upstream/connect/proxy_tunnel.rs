@@ -1,4 +1,4 @@
-//! A tunnel through a forward proxy (`proxy_url`): the `CONNECT` request (RFC 9110 §9.3.6) and its response.
+//! A tunnel through a forward proxy (`proxy`): the `CONNECT` request (RFC 9110 §9.3.6) and its response.
 
 use std::io;
 
@@ -26,12 +26,12 @@ pub(crate) async fn open(
     let head = read_head(stream).await?;
     match status(&head) {
         Some(200..=299) => Ok(()),
-        Some(407) if authorization.is_none() => {
-            Err(io::Error::other("the proxy requires credentials (407): set `proxy_auth`"))
-        }
-        Some(407) => Err(io::Error::other("the proxy rejects `proxy_auth` (407)")),
+        Some(407) if authorization.is_none() => Err(io::Error::other(
+            "the proxy requires credentials (407): set `proxy.username` and `proxy.password`",
+        )),
+        Some(407) => Err(io::Error::other("the proxy rejects `proxy.username` and `proxy.password` (407)")),
         Some(status) => Err(io::Error::other(format!("the proxy rejects the tunnel: status {status}"))),
-        None => Err(io::Error::other("the server at `proxy_url` is not an HTTP proxy")),
+        None => Err(io::Error::other("the server at `proxy.url` is not an HTTP proxy")),
     }
 }
 

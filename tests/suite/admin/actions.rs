@@ -63,7 +63,7 @@ impl Two {
 }
 
 async fn post(sidekey: &Sidekey, path: &str, token: Option<&str>, body: &str) -> Response {
-    // Longer than the `min_refresh_interval` of the services that are refreshed several times.
+    // Longer than the `token_request.min_interval` of the services that are refreshed several times.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let url = sidekey.admin_url(&format!("/api/v1/services/{path}"));
     let mut call = Request::post(url, body.to_owned()).header("Content-Type", "application/json");
@@ -79,7 +79,7 @@ fn text<'a>(answer: &'a Value, key: &str) -> &'a str {
 
 #[tokio::test]
 async fn admin_refresh_fetches_a_new_token() {
-    let two = Two::start(MockTokenResponse::issue(3600), "min_refresh_interval: 1ms,").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "token_request: { min_interval: 1ms },").await;
     assert_eq!(two.sidekey.get("/crm/").await.status, 200);
     let good = two.done("crm/refresh", "{}").await;
     assert_eq!(good["ok"], true, "{good:#}");
@@ -111,7 +111,7 @@ async fn admin_refresh_fetches_a_new_token() {
 
 #[tokio::test]
 async fn admin_refresh_honours_min_refresh_interval() {
-    let two = Two::start(MockTokenResponse::issue(3600), "min_refresh_interval: 1h,").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "token_request: { min_interval: 1h },").await;
     becomes(&two.sidekey, "crm", "ready", "ok").await;
     assert_eq!(two.done("crm/refresh", "{}").await["ok"], true);
     assert_eq!(two.login.request_count(), 2);
@@ -126,7 +126,9 @@ async fn admin_refresh_honours_min_refresh_interval() {
     assert_eq!(two.login.request_count(), 2);
 
     // The last failure is repeated in the message.
-    let two = Two::start(MockTokenResponse::error(401, "invalid_client"), "min_refresh_interval: 1h,").await;
+    let two =
+        Two::start(MockTokenResponse::error(401, "invalid_client"), "token_request: { min_interval: 1h },")
+            .await;
     becomes(&two.sidekey, "crm", "refused", "error").await;
     for begins in ["No new token: ", "Not requested again: "] {
         let answer = two.done("crm/refresh", "{}").await;
@@ -137,7 +139,7 @@ async fn admin_refresh_honours_min_refresh_interval() {
 
 #[tokio::test]
 async fn admin_refresh_recovers_service_without_token() {
-    let two = Two::start(MockTokenResponse::html(503), "min_refresh_interval: 1ms,").await;
+    let two = Two::start(MockTokenResponse::html(503), "token_request: { min_interval: 1ms },").await;
     two.login.received(1).await;
     let bad = two.done("crm/refresh", "{}").await;
     assert_eq!(bad["ok"], false);
@@ -215,7 +217,7 @@ async fn admin_test_rejects_path_outside_base_path() {
 
 #[tokio::test]
 async fn admin_action_without_permission_has_no_effect() {
-    let two = Two::start(MockTokenResponse::issue(3600), "min_refresh_interval: 1ms,").await;
+    let two = Two::start(MockTokenResponse::issue(3600), "token_request: { min_interval: 1ms },").await;
     two.login.received(1).await;
     let fixed = two.post("mail/refresh", Some(TOKEN), "{}").await;
     assert_eq!((fixed.status, fixed.header("content-type")), (409, Some("application/problem+json")));
@@ -252,7 +254,7 @@ async fn admin_action_without_permission_has_no_effect() {
 #[tokio::test]
 async fn admin_refresh_reports_login_required() {
     let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
-    let grant = "min_refresh_interval: 1ms, type: oauth2, grant_type: authorization_code, \
+    let grant = "token_request: { min_interval: 1ms }, type: oauth2, grant_type: authorization_code, \
                  authorization_url: 'https://login.example.com/authorize'";
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\

@@ -176,7 +176,7 @@ async fn api_changes_log_level_at_run_time() {
     let upstream = MockUpstream::plain().await;
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\
-         log: {{ level: info, format: json, access: true }}\n\
+         log: {{ level: info, format: json }}\naccess_log: true\n\
          services: {{ mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }} }}\n",
         upstream.url()
     ))

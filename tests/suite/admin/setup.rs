@@ -82,7 +82,7 @@ impl Fleet {
         }
         for (name, login, auth, more) in [
             ("calendar", &calendar, "", ""),
-            ("tickets", &tickets, "min_refresh_interval: 1ms,", ""),
+            ("tickets", &tickets, "token_request: { min_interval: 1ms },", ""),
             ("payments", &payments, "", "optional: true,"),
             ("reports", &reports, "", ""),
             ("archive", &archive, "", "optional: true,"),

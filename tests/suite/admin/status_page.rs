@@ -277,7 +277,7 @@ async fn status_page_reloads_configuration() {
 async fn status_page_refreshes_and_tests_a_service() {
     let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     login.always(MockTokenResponse::issue(3600));
-    let crm = service("crm", &upstream, &login, "min_refresh_interval: 1ms,", "");
+    let crm = service("crm", &upstream, &login, "token_request: { min_interval: 1ms },", "");
     let sidekey = Sidekey::configured(&format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {TOKEN} }}\n\
          log: {{ level: info, format: json }}\nservices:\n  {crm}  \

@@ -49,7 +49,7 @@ impl Ten {
         .unwrap();
         services += &service("payments", &upstream, &refusing, "", "");
         services += &service("calendar", &upstream, &fine, "scopes: [read],", "");
-        services += &service("tickets", &upstream, &hanging, "request_timeout: 1s,", "");
+        services += &service("tickets", &upstream, &hanging, "token_request: { timeout: 1s },", "");
         writeln!(services, "weather: {{ upstream: '{url}/v1', auth: {{ type: bearer, token: u }} }}")
             .unwrap();
         services += &service("archive", &upstream, &fine, "scopes: [write],", "");

@@ -20,7 +20,7 @@ pub async fn sidekey_for_url(url: &str, more: &str) -> Sidekey {
 /// Like [`sidekey_for_url`], with a single worker, so that all requests share one connection pool.
 pub async fn sidekey_with_one_worker(url: &str, more: &str) -> Sidekey {
     let config = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json, access: true }}\nservices:\n  \
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json }}\naccess_log: true\nservices:\n  \
          api: {{ upstream: '{url}', auth: {{ type: bearer, token: t0ken }}{more} }}\n"
     );
     Sidekey::configured(&config).start().await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::setup::{RawServer, sidekey_for_url};
 use crate::harness::{Http2, MockHttp2Upstream, MockResponse, MockUpstream, Request, Sidekey, post};
 
-const CIRCUIT: &str = "circuit: { failures: 2, open: 1h }";
+const CIRCUIT: &str = "circuit_breaker: { consecutive_failures: 2, open_duration: 1h }";
 
 #[tokio::test]
 async fn total_timeout_includes_failover_between_urls() {

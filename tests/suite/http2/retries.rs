@@ -18,7 +18,7 @@ async fn sidekey_with_guarded(upstreams: &[&MockHttp2Upstream]) -> (MockTokenEnd
     let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
     let services = format!(
         "api: {{ upstream: [{}], protocol: http2, auth: {{ type: oauth2, grant_type: client_credentials, \
-         token_url: '{}', client_id: me, client_secret: s3cret, min_refresh_interval: 1ms }} }}",
+         token_url: '{}', client_id: me, client_secret: s3cret, token_request: {{ min_interval: 1ms }} }} }}",
         urls.join(", "),
         endpoint.url(),
     );
@@ -229,7 +229,7 @@ async fn http2_only_unprocessed_requests_are_retried() {
 async fn http2_retry_resends_the_streamed_part_of_the_body() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let sidekey = sidekey_with_one_worker(&url, ", protocol: http2, replay_on_401: false").await;
+    let sidekey = sidekey_with_one_worker(&url, ", protocol: http2, retry_on_401: false").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut stream = caller.begin(post("/api/x")).await;
     let mut frames = Frames::accepted(listener.accept().await.unwrap().0).await;

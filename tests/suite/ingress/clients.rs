@@ -14,7 +14,7 @@ async fn started(pki: &Pki) -> (AiohttpApi, Sidekey) {
         "listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 log: {{ level: debug, format: json }}
-intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+intercept: {{ ca_cert_file: $DIR/ca.crt, ca_key_file: $DIR/ca.key }}
 services:
   api:
     upstream: https://localhost:{}/v2

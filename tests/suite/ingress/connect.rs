@@ -141,15 +141,14 @@ async fn connect_without_intercept_is_403_with_advice() {
     let upstream = MockUpstream::plain().await;
     let service = format!("{{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }}", upstream.url());
     let config = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nunmatched: tunnel\n\
-         tunnel: {{ allow_local: true }}\nservices: {{ api: {service} }}\n"
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nconnect: {{ unmatched: tunnel, allow_local: true }}\nservices: {{ api: {service} }}\n"
     );
     let sidekey = Sidekey::configured(&config).start().await;
     let mut wire = Wire::to(&sidekey).await;
     wire.send(format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", upstream.address())).await;
     let answer = wire.rest().await;
     assert!(
-        answer.starts_with("HTTP/1.1 403 ") && answer.contains("intercept: { ca_cert, ca_key }"),
+        answer.starts_with("HTTP/1.1 403 ") && answer.contains("intercept: { ca_cert_file, ca_key_file }"),
         "{answer}"
     );
     assert_eq!(upstream.connections(), 0);
@@ -167,12 +166,12 @@ async fn connect_to_unmatched_host_needs_tunnels_allowed() {
     // Another port of a service's host is another server.
     assert_eq!(connect(&denying, "localhost:1").await.0, 404);
 
-    let near = intercepting(&upstream, &pki, "unmatched: tunnel").await.0.start().await;
+    let near = intercepting(&upstream, &pki, "connect: { unmatched: tunnel }").await.0.start().await;
     assert_eq!(connect(&near, &target).await.0, 403);
     assert_eq!(connect(&near, "2130706433:80").await.0, 403);
     assert_eq!(connect(&near, "[::ffff:127.0.0.1]:80").await.0, 403);
 
-    let settings = "unmatched: tunnel\ntunnel: { allow_local: true }";
+    let settings = "connect: { unmatched: tunnel, allow_local: true }";
     let sidekey = intercepting(&upstream, &pki, settings).await.0.start().await;
     let (status, mut wire) = connect(&sidekey, &target).await;
     assert_eq!(status, 200);
@@ -202,8 +201,7 @@ async fn tunnel_is_closed_after_idle_timeout() {
     let target = other.url().trim_start_matches("http://").to_owned();
     let upstream = MockUpstream::plain().await;
     let config = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json, access: true }}\nunmatched: tunnel\n\
-         tunnel: {{ allow_local: true, idle: 300ms }}\n\
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\naccess_log: true\nconnect: {{ unmatched: tunnel, allow_local: true, idle_timeout: 300ms }}\n\
          services: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }} }}\n",
         upstream.url()
     );
@@ -227,8 +225,7 @@ async fn tunnel_is_closed_after_idle_timeout() {
 async fn service_listener_rejects_tunnels() {
     let (upstream, other) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let config = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nunmatched: tunnel\n\
-         tunnel: {{ allow_local: true }}\nservices: {{ api: {{ upstream: '{}', listen: '127.0.0.1:0', auth: {{ type: bearer, \
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {{ level: debug, format: json }}\nconnect: {{ unmatched: tunnel, allow_local: true }}\nservices: {{ api: {{ upstream: '{}', listen: '127.0.0.1:0', auth: {{ type: bearer, \
          token: t0ken }} }} }}\n",
         upstream.url()
     );

@@ -155,7 +155,7 @@ async fn connect_http2_works_with_curl_and_nghttpd() {
         "listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 log: {{ level: debug, format: json }}
-intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+intercept: {{ ca_cert_file: $DIR/ca.crt, ca_key_file: $DIR/ca.key }}
 services: {{ api: {{ upstream: 'https://localhost:{}', tls: {{ ca_file: '{}' }}, auth: {{ type: bearer, token: t0ken }} }} }}
 ",
         nghttpd.port(),

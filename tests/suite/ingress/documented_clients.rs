@@ -41,11 +41,11 @@ impl Stage {
         let config = format!(
             "listen:
 - 127.0.0.1:0
-- {{ address: 127.0.0.1:0, tls: {{ cert: '{}', key: '{}' }} }}
+- {{ address: 127.0.0.1:0, tls: {{ cert_file: '{}', key_file: '{}' }} }}
 - unix:$DIR/shared.sock
 admin: 127.0.0.1:0
 log: {{ level: debug, format: json }}
-intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+intercept: {{ ca_cert_file: $DIR/ca.crt, ca_key_file: $DIR/ca.key }}
 credentials: {{ one: {{ type: bearer, token: t0ken }} }}
 services:
   crm:

@@ -38,11 +38,12 @@ pub async fn started_with(pki: &Pki, host: &str, upstream: &str, more: &str) -> 
     let config = format!(
         "listen:
 - 127.0.0.1:0
-- {{ address: 127.0.0.1:0, tls: {{ cert: $DIR/cert.pem, key: $DIR/key.pem }} }}
+- {{ address: 127.0.0.1:0, tls: {{ cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }} }}
 - unix:$DIR/shared.sock
 admin: 127.0.0.1:0
-log: {{ level: debug, format: json, access: true }}
-intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+log: {{ level: debug, format: json }}
+access_log: true
+intercept: {{ ca_cert_file: $DIR/ca.crt, ca_key_file: $DIR/ca.key }}
 services:
   api:
     upstream: '{upstream}'
@@ -128,8 +129,9 @@ pub async fn intercepting(upstream: &MockUpstream, pki: &Pki, more: &str) -> (Si
     let config = format!(
         "listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-log: {{ level: trace, format: json, access: true }}
-intercept: {{ ca_cert: $DIR/ca.crt, ca_key: $DIR/ca.key }}
+log: {{ level: trace, format: json }}
+access_log: true
+intercept: {{ ca_cert_file: $DIR/ca.crt, ca_key_file: $DIR/ca.key }}
 {more}
 services:
   api:

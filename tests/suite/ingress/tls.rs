@@ -13,7 +13,7 @@ use crate::suite::http::setup::Wire;
 async fn behind_tls(pki: &Pki, upstream: &MockUpstream, more: &str) -> Sidekey {
     let files = pki.server_files(&["localhost"]);
     let config = format!(
-        "listen: {{ address: 127.0.0.1:0, tls: {{ cert: $DIR/cert.pem, key: $DIR/key.pem{more} }} }}
+        "listen: {{ address: 127.0.0.1:0, tls: {{ cert_file: $DIR/cert.pem, key_file: $DIR/key.pem{more} }} }}
 admin: 127.0.0.1:0
 reload: {{ interval: 20ms }}
 log: {{ level: debug, format: json }}
@@ -54,7 +54,7 @@ async fn tls_listener_serves_curl_with_either_http_version() {
 #[tokio::test]
 async fn tls_listener_requires_configured_client_certificate() {
     let (pki, other, upstream) = (Pki::new(), Pki::new(), MockUpstream::plain().await);
-    let sidekey = behind_tls(&pki, &upstream, ", client_ca: $DIR/ca.pem").await;
+    let sidekey = behind_tls(&pki, &upstream, ", client_ca_file: $DIR/ca.pem").await;
     let (own, foreign) = (pki.server_files(&["app"]), other.server_files(&["app"]));
     let call = async |identity: &[&str]| {
         let mut command = std::process::Command::new(crate::harness::tool("curl"));
@@ -137,7 +137,7 @@ async fn tls_listener_of_a_single_service_works() {
         "api:
   upstream: '{}'
   auth: {{ type: bearer, token: t0ken }}
-  listen: [{{ address: 127.0.0.1:0, tls: {{ cert: '{}', key: '{}' }} }}]
+  listen: [{{ address: 127.0.0.1:0, tls: {{ cert_file: '{}', key_file: '{}' }} }}]
 ",
         upstream.url(),
         files.certificate.display(),

@@ -1,4 +1,4 @@
-//! `replay_on_401`: the token is refreshed once, and the request is retried if all of it is still buffered.
+//! `retry_on_401`: the token is refreshed once, and the request is retried if all of it is still buffered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,8 @@ async fn replays(sidekey: &Sidekey, result: &str) -> Option<f64> {
 
 #[tokio::test]
 async fn retry_on_401_replaces_revoked_token_transparently() {
-    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
+    let (upstream, endpoint, sidekey) =
+        sidekey_with_guarded("token_request: { min_interval: 1ms },", "").await;
     for method in ["GET", "DELETE"] {
         revoke(&endpoint).await;
         assert_eq!(Request::new(method, sidekey.url("/api/x?a=1")).send().await.text(), "granted");
@@ -60,7 +61,7 @@ async fn retry_on_401_replaces_revoked_token_transparently() {
 async fn retry_on_401_of_removed_service_restores_no_series() {
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let configuration = |name: &str| {
-        let services = service(name, &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
+        let services = service(name, &upstream, &endpoint, "token_request: { min_interval: 1ms },", "");
         format!("reload: {{ interval: 0s }}\n{}", Sidekey::configuration_serving(&services))
     };
     let sidekey = Sidekey::configured(&configuration("api")).start_ready().await;
@@ -88,7 +89,8 @@ async fn retry_on_401_works_with_failover() {
     let nobody = RefusingPort::new();
     let urls = format!("upstream: ['http://{}', '{}/base']", nobody.address, upstream.url());
     let one = format!("upstream: '{}'", upstream.url());
-    let service = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "").replace(&one, &urls);
+    let service = service("api", &upstream, &endpoint, "token_request: { min_interval: 1ms },", "")
+        .replace(&one, &urls);
     let sidekey = Sidekey::serving(&service).start_ready().await;
     for number in 0..6 {
         revoke(&endpoint).await;
@@ -105,7 +107,8 @@ async fn retry_on_401_works_with_failover() {
 
 #[tokio::test]
 async fn retry_on_401_resends_chunked_and_delayed_bodies() {
-    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
+    let (upstream, endpoint, sidekey) =
+        sidekey_with_guarded("token_request: { min_interval: 1ms },", "").await;
     for (head, body) in [
         ("Content-Length: 5", "hello"),
         ("Transfer-Encoding: chunked", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Sum: 1\r\n\r\n"),
@@ -151,7 +154,8 @@ async fn retry_on_401_honours_min_refresh_interval() {
     upstream.always(
         MockResponse::status(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("no"),
     );
-    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "min_refresh_interval: 1h,", ""));
+    let sidekey =
+        Sidekey::serving(&service("api", &upstream, &endpoint, "token_request: { min_interval: 1h },", ""));
     let sidekey = sidekey.start_ready().await;
     for _ in 0..50 {
         let response = sidekey.get("/api/").await;
@@ -180,7 +184,8 @@ async fn retry_on_401_ignores_403_and_insufficient_scope() {
 
 #[tokio::test]
 async fn retry_on_401_for_old_token_uses_the_current_one() {
-    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
+    let (upstream, endpoint, sidekey) =
+        sidekey_with_guarded("token_request: { min_interval: 1ms },", "").await;
     let gate = Gate::closed();
     upstream.next(MockResponse::status(401).delayed_until(&gate));
     let url = sidekey.url("/api/slow");
@@ -197,7 +202,8 @@ async fn retry_on_401_for_old_token_uses_the_current_one() {
 
 #[tokio::test]
 async fn retry_on_401_needs_a_body_that_fits_the_buffer() {
-    let (upstream, endpoint, sidekey) = sidekey_with_guarded("min_refresh_interval: 1ms,", "").await;
+    let (upstream, endpoint, sidekey) =
+        sidekey_with_guarded("token_request: { min_interval: 1ms },", "").await;
     revoke(&endpoint).await;
     let response = Request::new("POST", sidekey.url("/api/")).body("x".repeat(200_000)).send().await;
     assert_eq!(response.status, 401);
@@ -216,7 +222,7 @@ async fn retry_on_401_needs_a_body_that_fits_the_buffer() {
 
 #[tokio::test]
 async fn retry_on_401_disabled_passes_401_and_refreshes() {
-    let (upstream, endpoint, sidekey) = sidekey_with_guarded("", "replay_on_401: false,").await;
+    let (upstream, endpoint, sidekey) = sidekey_with_guarded("", "retry_on_401: false,").await;
     revoke(&endpoint).await;
     assert_eq!(sidekey.get("/api/").await.status, 401);
     assert_eq!(upstream.request_count(), 1);
@@ -241,7 +247,7 @@ async fn retry_on_401_passes_401_if_no_new_token_comes_in_time() {
 #[tokio::test]
 async fn retry_on_401_discards_any_body_of_the_first_response() {
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
-    let config = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "");
+    let config = service("api", &upstream, &endpoint, "token_request: { min_interval: 1ms },", "");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     let gate = Gate::closed();
     for refusal in [

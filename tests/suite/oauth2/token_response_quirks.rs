@@ -67,7 +67,7 @@ async fn refresher_continues_after_any_invalid_response() {
         let endpoint = MockTokenEndpoint::plain().await;
         endpoint.next(MockTokenResponse::issue(1));
         endpoint.next(odd);
-        config += &service(&format!("s{index}"), &upstream, &endpoint, "request_timeout: 3s,", "");
+        config += &service(&format!("s{index}"), &upstream, &endpoint, "token_request: { timeout: 3s },", "");
         endpoints.push((reason, endpoint));
     }
     let sidekey = Sidekey::serving(&config).start().await;

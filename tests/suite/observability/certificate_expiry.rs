@@ -26,7 +26,7 @@ services:
             upstream.url()
         )
     };
-    let tls_listener = "{ address: 127.0.0.1:0, tls: { cert: $DIR/cert.pem, key: $DIR/key.pem } }";
+    let tls_listener = "{ address: 127.0.0.1:0, tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem } }";
     let services = "
   mutual:
     upstream: https://127.0.0.1:1

@@ -41,7 +41,7 @@ async fn log_format_text() {
 #[tokio::test]
 async fn access_log_line_has_no_query_body_or_field() {
     let upstream = MockUpstream::plain().await;
-    let sidekey = Sidekey::configured(&config(&upstream, "log: { access: true }")).start().await;
+    let sidekey = Sidekey::configured(&config(&upstream, "access_log: true")).start().await;
     Request::post(sidekey.url("/api/v1/x?key=QUERY"), "BODY").header("X-Field", "FIELD").send().await;
     let line = sidekey.logged("request").await;
     assert_eq!(

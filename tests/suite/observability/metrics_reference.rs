@@ -61,9 +61,9 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
     let (pki, state, collector) = (Pki::new(), TempDir::new().unwrap(), TraceCollector::start().await);
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let certificate = pki.server_files(&["localhost"]);
-    let services = service("api", &upstream, &endpoint, "min_refresh_interval: 1ms,", "")
+    let services = service("api", &upstream, &endpoint, "token_request: { min_interval: 1ms },", "")
         + &format!(
-            "rotated: {{ upstream: '{}', circuit: {{ failures: 3 }}, auth: {{ type: bearer, token: n3w, previous: 0ld }} }}\n",
+            "rotated: {{ upstream: '{}', circuit_breaker: {{ consecutive_failures: 3 }}, auth: {{ type: bearer, token: n3w, previous: 0ld }} }}\n",
             upstream.url()
         )
         + "tls: { upstream: 'https://127.0.0.1:1', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }, auth: { type: \

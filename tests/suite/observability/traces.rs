@@ -225,7 +225,7 @@ async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
     endpoint.next(MockTokenResponse::error(400, "invalid_scope"));
     let services = format!(
         "api: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}', client_id: a, \
-         client_secret: b, min_refresh_interval: 1ms }} }}",
+         client_secret: b, token_request: {{ min_interval: 1ms }} }} }}",
         upstream.url(),
         endpoint.url()
     );

@@ -17,7 +17,7 @@ fn config(listen: &str, admin: &str, services: &str) -> String {
         .replace("listen: 127.0.0.1:0", &format!("upgrade_sock: $DIR/upgrade.sock\nlisten: {listen}"))
         .replace("admin: 127.0.0.1:0", &format!("admin: {admin}"))
         .replace("level: debug", "level: info")
-        .replace("access: true", "access: false")
+        .replace("access_log: true", "access_log: false")
 }
 
 fn first(services: &str) -> SidekeyBuilder {

@@ -18,7 +18,7 @@ async fn start_with_1000_requests_is_one_token_request() {
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let gate = Gate::closed();
     endpoint.next(MockTokenResponse::issue(3600).delayed_until(&gate));
-    let config = service("api", &upstream, &endpoint, "request_timeout: 60s,", "token_wait: 60s,");
+    let config = service("api", &upstream, &endpoint, "token_request: { timeout: 60s },", "token_wait: 60s,");
     let sidekey = Sidekey::serving(&config).start().await;
     let calls: Vec<_> = (0..1000).map(|_| tokio::spawn(Request::get(sidekey.url("/api/")).send())).collect();
     let all_wait = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(1000.0);
@@ -41,7 +41,7 @@ async fn equal_credentials_share_one_token() {
         named("a", ""),
         named("b", ""),
         named("scope", "scopes: [read],"),
-        named("params", "endpoint_params: { audience: x },"),
+        named("params", "token_request: { params: { audience: x } },"),
         named("method", "auth_method: client_secret_post,"),
         named("secret", "").replace("s3cret", "0ther"),
         named("client", "").replace("client_id: me", "client_id: you"),

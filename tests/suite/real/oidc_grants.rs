@@ -110,7 +110,7 @@ async fn oidc_device_code_login_works() {
     let auth = format!(
         "grant_type: device_code
       issuer: {}
-      endpoint_params: {{ prompt: consent }}
+      token_request: {{ params: {{ prompt: consent }} }}
       client_id: device
       scopes: [openid, offline_access]",
         oidc.issuer()

@@ -93,8 +93,7 @@ async fn oidc_accepts_client_secret_post() {
 async fn oidc_issues_jwt_for_requested_resource_and_scopes() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 600).await;
-    let more =
-        "endpoint_params: { resource: 'https://api.example.test/' }\n    scopes: [api:read, api:write]";
+    let more = "token_request: { params: { resource: 'https://api.example.test/' } }\n    scopes: [api:read, api:write]";
     let services = services(&pki, &oidc, "/jwt", "basic", "client_secret_basic", more);
     let sidekey = Sidekey::serving(&services).file("secret", OidcProvider::SECRET).start_ready().await;
     let response = sidekey.get("/api/x").await;
@@ -106,7 +105,7 @@ async fn oidc_issues_jwt_for_requested_resource_and_scopes() {
 async fn oidc_five_second_tokens_are_refreshed_without_failure() {
     let pki = Pki::new();
     let oidc = OidcProvider::issuing(&pki, 5).await;
-    let more = "endpoint_params: { resource: 'https://api.example.test/' }";
+    let more = "token_request: { params: { resource: 'https://api.example.test/' } }";
     let services = services(&pki, &oidc, "/jwt", "basic", "client_secret_basic", more);
     let sidekey = Sidekey::serving(&services).file("secret", OidcProvider::SECRET).start_ready().await;
     let fetches = || oidc.log().matches("POST /token 200").count();

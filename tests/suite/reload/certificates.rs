@@ -173,11 +173,11 @@ async fn replace_all_kinds_under_load(style: UpdateStyle) {
     // One TLS handshake for each request.
     upstream.always(MockResponse::ok("ok").header("Connection", "close"));
     let config = format!(
-        "listen: [127.0.0.1:0, {{ address: 127.0.0.1:0, tls: {{ cert: $M/cert.pem, key: $M/key.pem }} }}]
+        "listen: [127.0.0.1:0, {{ address: 127.0.0.1:0, tls: {{ cert_file: $M/cert.pem, key_file: $M/key.pem }} }}]
 admin: 127.0.0.1:0
 reload: {{ interval: 20ms }}
 log: {{ level: info, format: json }}
-intercept: {{ ca_cert: $M/authority.pem, ca_key: $M/authority.key }}
+intercept: {{ ca_cert_file: $M/authority.pem, ca_key_file: $M/authority.key }}
 services:
   api:
     upstream: https://localhost:{}

@@ -63,7 +63,7 @@ async fn exec_command_is_rerun_by_signal_but_not_by_config_change() {
     let text = config(&bearer("api", &upstream, command)).replace("interval: 0s", "interval: 20ms");
     let sidekey = Sidekey::configured(&text).file("secret", "one").start().await;
     let runs = || std::fs::read_to_string(sidekey.dir().join("runs")).unwrap().lines().count();
-    sidekey.reconfigure(&text.replace("access: true", "access: false"));
+    sidekey.reconfigure(&text.replace("access_log: true", "access_log: false"));
     sidekey.logged("configuration reloaded").await;
     assert_eq!(runs(), 1);
     sidekey.write("secret", "two");

@@ -161,8 +161,9 @@ async fn reload_changes_logging_and_reports_restart_only_keys() {
     sidekey.get("/api/x").await;
     assert_eventually(TIMEOUT, "one access log line", async || lines() == 1).await;
     let threads = "threads: 7\nadmin: 127.0.0.1:9\n";
-    let other =
-        config(&services).replace("access: true", "access: false").replace("admin: 127.0.0.1:0\n", threads);
+    let other = config(&services)
+        .replace("access_log: true", "access_log: false")
+        .replace("admin: 127.0.0.1:0\n", threads);
     sidekey.reconfigure(&other);
     assert!(sidekey.reload().await);
     let keys: Vec<_> = sidekey

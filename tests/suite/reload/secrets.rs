@@ -229,8 +229,9 @@ async fn rotate_all_kinds(style: UpdateStyle) {
         accepted.lock().insert(name, vec![versions[name][0].file.clone()]);
     }
     upstream.respond_with(upstream_accepting(accepted.clone(), last.clone()));
-    let text =
-        watched(&services).replace("level: debug", "level: info").replace("access: true", "access: false");
+    let text = watched(&services)
+        .replace("level: debug", "level: info")
+        .replace("access_log: true", "access_log: false");
     let sidekey = Sidekey::configured(&text).start_ready().await;
     let paths: Vec<_> = names.iter().map(|name| format!("/{name}/{name}")).collect();
     let load = Load::start(sidekey.address(), &paths.iter().map(String::as_str).collect::<Vec<_>>());

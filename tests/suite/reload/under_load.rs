@@ -7,7 +7,7 @@ use crate::harness::{
 use crate::suite::oauth2::setup::service;
 
 fn quiet(services: &str) -> String {
-    config(services).replace("level: debug", "level: info").replace("access: true", "access: false")
+    config(services).replace("level: debug", "level: info").replace("access_log: true", "access_log: false")
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Limits of an upstream: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit`, `pool`,
+//! Limits of an upstream: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit_breaker`, `pool`,
 //! `retry_idempotent`.
 
 use crate::harness::{
@@ -87,7 +87,8 @@ async fn circuit_opens_after_failures_and_closes_after_success() {
     let upstream = MockUpstream::plain().await;
     let chaos = ChaosProxy::in_front_of(upstream.address()).await;
     let url = format!("http://{}", chaos.address());
-    let sidekey = sidekey_for_url(&url, ", circuit: { failures: 3, open: 2s }").await;
+    let sidekey =
+        sidekey_for_url(&url, ", circuit_breaker: { consecutive_failures: 3, open_duration: 2s }").await;
     let gauge = async |name: &str| sidekey.metric(name, &[("service", "api")]).await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(gauge("sidekey_circuit_breaker_open").await, Some(0.0));

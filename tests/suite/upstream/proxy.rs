@@ -1,4 +1,4 @@
-//! `proxy_url`: upstreams behind a proxy that supports CONNECT.
+//! `proxy`: upstreams behind a proxy that supports CONNECT.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn proxy_tunnel_carries_tls_and_resolves_the_name() {
     let upstream = MockUpstream::tls_with(pki.server(&["api.internal.invalid"])).await;
     let proxy = Tunnels::to(upstream.address(), OPEN).await;
     let more = format!(
-        ", proxy_url: 'http://{}', proxy_auth: {{ username: me, password: CANARY }}, tls: {{ ca_file: {} }}",
+        ", proxy: {{ url: 'http://{}', username: me, password: CANARY }}, tls: {{ ca_file: {} }}",
         proxy.address,
         pki.ca_file(),
     );
@@ -88,7 +88,7 @@ async fn proxy_tunnel_carries_http2_with_many_requests() {
     for protocol in ["auto", "http2"] {
         let proxy = Tunnels::to(upstream.address(), OPEN).await;
         let more = format!(
-            ", protocol: {protocol}, proxy_url: 'http://{}', tls: {{ ca_file: {} }}",
+            ", protocol: {protocol}, proxy: {{ url: 'http://{}' }}, tls: {{ ca_file: {} }}",
             proxy.address,
             pki.ca_file(),
         );
@@ -114,7 +114,8 @@ async fn proxy_cannot_impersonate_the_upstream() {
     let (pki, other) = (Pki::new(), Pki::new());
     let upstream = MockUpstream::tls(&other).await;
     let proxy = Tunnels::to(upstream.address(), OPEN).await;
-    let more = format!(", proxy_url: 'http://{}', tls: {{ ca_file: {} }}", proxy.address, pki.ca_file());
+    let more =
+        format!(", proxy: {{ url: 'http://{}' }}, tls: {{ ca_file: {} }}", proxy.address, pki.ca_file());
     let sidekey = sidekey_for_url("https://localhost", &more).await;
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_tls"));
     assert_eq!(upstream.request_count(), 0);
@@ -125,16 +126,18 @@ async fn proxy_refusal_of_tunnel_is_logged_with_cause() {
     for (answer, cause) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "the proxy requires credentials (407): set `proxy_auth`",
+            "the proxy requires credentials (407): set `proxy.username` and `proxy.password`",
         ),
         ("HTTP/1.1 403 Forbidden\r\nX: CANARY\r\n\r\n", "the proxy rejects the tunnel: status 403"),
-        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "the server at `proxy_url` is not an HTTP proxy"),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "the server at `proxy.url` is not an HTTP proxy"),
         ("", "the proxy closed the connection without a response"),
     ] {
         let proxy = Tunnels::to(([127, 0, 0, 1], 1).into(), answer).await;
-        let sidekey =
-            sidekey_for_url("https://api.example.com", &format!(", proxy_url: 'http://{}'", proxy.address))
-                .await;
+        let sidekey = sidekey_for_url(
+            "https://api.example.com",
+            &format!(", proxy: {{ url: 'http://{}' }}", proxy.address),
+        )
+        .await;
         assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_connect"));
         let message = format!(
             "request failed: no tunnel to api.example.com:443 through the proxy at {}: {cause}",

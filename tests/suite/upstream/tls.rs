@@ -167,14 +167,14 @@ async fn upstream_tls_min_version_rejects_older_versions() {
 }
 
 #[tokio::test]
-async fn upstream_tls_danger_skip_verify_warns() {
+async fn upstream_tls_insecure_skip_verify_warns() {
     let pki = Pki::new();
     let wrong = || pki.expired_server(&["elsewhere.example"]);
-    assert_eq!(response_of(wrong(), "danger_skip_verify: false").await.0, 502);
-    let (status, sidekey) = response_of(wrong(), "danger_skip_verify: true").await;
+    assert_eq!(response_of(wrong(), "insecure_skip_verify: false").await.0, 502);
+    let (status, sidekey) = response_of(wrong(), "insecure_skip_verify: true").await;
     assert_eq!(status, 200);
     let warning = sidekey.events().into_iter().find(|event| {
-        event["level"] == "WARN" && event["config.path"] == "services.api.tls.danger_skip_verify"
+        event["level"] == "WARN" && event["config.path"] == "services.api.tls.insecure_skip_verify"
     });
     assert!(warning.is_some(), "{}", sidekey.log());
     let config = sidekey.dir().join("sidekey.yaml");

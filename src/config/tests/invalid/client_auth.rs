@@ -45,12 +45,12 @@ services:
       token_url: https://login.example/token
       client_id: me
       client_secret: { env: SECRET }
-      endpoint_params: { client_assertion: CANARY }
-      endpoint_headers: { Content-Length: \"3\", \"not a name\": CANARY, X-Lines: { env: TWO_LINES }, X-Accent: CANARYé }
-      token_request_format: xml
+      token_request:
+        params: { client_assertion: CANARY }
+        format: xml
+        headers: { Content-Length: \"3\", \"not a name\": CANARY, X-Lines: { env: TWO_LINES }, X-Accent: CANARYé }
       scope_separator: and
-      proxy_url: https://proxy.example:3128
-      proxy_username: me
+      proxy: { url: https://proxy.example:3128, username: me }
 "),
     ("a proxy with its password in the URL", "
 services:
@@ -62,7 +62,7 @@ services:
       token_url: https://login.example/token
       client_id: me
       client_secret: { env: SECRET }
-      proxy_url: http://me:CANARY@proxy.example:3128
+      proxy: { url: \"http://me:CANARY@proxy.example:3128\" }
 "),
     ("a certificate that is not there", "
 credentials:

@@ -47,10 +47,11 @@ services:
       auth_method: CANARY
       basic_auth_encoding: CANARY
       scopes: [CANARY CANARY]
-      endpoint_params: CANARY
+      token_request: { params: CANARY }
       default_expires_in: CANARY
       tls: { ca_file: CANARY, server_name: CANARY CANARY }
-log: { level: CANARY, format: CANARY, access: CANARY }
+log: { level: CANARY, format: CANARY }
+access_log: CANARY
 threads: CANARY
 ",
     ),
@@ -182,9 +183,10 @@ services:
       auth_method: client_secret_post
       basic_auth_encoding: raw
       scopes: [a b, 5, \"\\\"\"]
-      endpoint_params: { client_secret: CANARY, scope: a, audience: 7, resource: [a, {}], CANARY }
+      token_request:
+        params: { client_secret: CANARY, scope: a, audience: 7, resource: [a, {}], CANARY }
+        timeout: 10
       default_expires_in: 0s
-      request_timeout: 10
 "),
     ("oauth2 client id with a colon", "
 services:

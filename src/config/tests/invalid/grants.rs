@@ -60,7 +60,7 @@ services:
       token_url: https://a.example/token
       username: \"\"
       password: { file: /nonexistent/password }
-      endpoint_params: { password: CANARY, username: a, refresh_token: CANARY }
+      token_request: { params: { password: CANARY, username: a, refresh_token: CANARY } }
 "),
     ("grants that begin with a person", "
 services:
@@ -78,7 +78,7 @@ services:
       authorization_url: http://a.example/CANARY
       redirect_uri: http://a.example/CANARY
       authorization_params: { state: CANARY, code_challenge: CANARY, prompt: 7, response_type: token }
-      endpoint_params: { code_verifier: CANARY }
+      token_request: { params: { code_verifier: CANARY } }
   plain:
     upstream: https://a.example
     auth:
@@ -104,7 +104,7 @@ services:
       claims: { sub: a, exp: 7, level: 1.5, deep: { list: [1.5] } }
       assertion_headers: { alg: none, kid: CANARY }
       assertion_lifetime: 2h
-      endpoint_params: { assertion: CANARY }
+      token_request: { params: { assertion: CANARY } }
   account:
     upstream: https://a.example
     auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /nonexistent/a.json }

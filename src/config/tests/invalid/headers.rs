@@ -15,6 +15,6 @@ services:
       token_url: https://login.example.com/token
       client_id: a
       client_secret: { env: SECRET }
-      endpoint_headers: { x-key: CANARY,CANARY, x-other: CANARY,CANARY:CANARY }
+      token_request: { headers: { x-key: CANARY,CANARY, x-other: CANARY,CANARY:CANARY } }
 ",
 )];

@@ -6,23 +6,23 @@ pub(super) const CASES: Cases = &[
     (
         "files that are not there, and parts that are missing",
         "
-intercept: { ca_cert: /nonexistent/ca.crt, ca_key: /nonexistent/ca.key }
-unmatched: allow
+intercept: { ca_cert_file: /nonexistent/ca.crt, ca_key_file: /nonexistent/ca.key }
+connect: { unmatched: allow }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),
     (
         "files that are something else",
         "
-intercept: { ca_cert: /dev/null, ca_key: /dev/null }
+intercept: { ca_cert_file: /dev/null, ca_key_file: /dev/null }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),
     (
         "a tunnel that nothing leads through",
         "
-intercept: { ca_cert: /nonexistent/ca.crt }
-tunnel: { idle: 5, connect: 0s, alow_local: true }
+intercept: { ca_cert_file: /nonexistent/ca.crt }
+connect: { idle_timeout: 5, connect_timeout: 0s, alow_local: true }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),

@@ -91,7 +91,8 @@ threads: -1
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 "),
     ("log", "
-log: { level: inof, format: jason, access: sometimes }
+log: { level: inof, format: jason }
+access_log: sometimes
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 "),
 ];

@@ -6,7 +6,7 @@ pub(super) const CASES: Cases = &[
     (
         "listener without its parts",
         "
-listen: [{ tls: { cert: /etc/hostname } }, { address: 127.0.0.1:8443, tls: true }, { adress: 127.0.0.1:8444 }]
+listen: [{ tls: { cert_file: /etc/hostname } }, { address: 127.0.0.1:8443, tls: true }, { adress: 127.0.0.1:8444 }]
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),
@@ -14,13 +14,13 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
         "files that are not there or not what they should be",
         "
 listen:
-  - { address: 127.0.0.1:8443, tls: { cert: /nonexistent/cert.pem, key: /nonexistent/key.pem } }
-  - { address: 127.0.0.1:8444, tls: { cert: /dev/null, key: /dev/null } }
+  - { address: 127.0.0.1:8443, tls: { cert_file: /nonexistent/cert.pem, key_file: /nonexistent/key.pem } }
+  - { address: 127.0.0.1:8444, tls: { cert_file: /dev/null, key_file: /dev/null } }
 services:
   mail:
     upstream: https://a.example
     auth: { type: bearer, token: { env: SECRET } }
-    listen: { address: 127.0.0.1:8443, tls: { cert: \"\", key: 5 } }
+    listen: { address: 127.0.0.1:8443, tls: { cert_file: \"\", key_file: 5 } }
 ",
     ),
 ];

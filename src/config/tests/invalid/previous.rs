@@ -18,7 +18,7 @@ services:
 services:
   mail:
     upstream: https://a.example
-    replay_on_401: false
+    retry_on_401: false
     auth: { type: bearer, token: { env: SECRET }, previous: { env: COLON } }
 "),
     ("previous secret of oauth2", "

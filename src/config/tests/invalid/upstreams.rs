@@ -18,12 +18,13 @@ services:
   port: { upstream: https://a.example, auth: { use: shared }, resolve: [\"192.0.2.1:443\"] }
   several: { upstream: [https://a.example, https://b.example], auth: { use: shared }, resolve: 192.0.2.1 }
   no-name: { upstream: https://192.0.2.7, auth: { use: shared }, resolve: 192.0.2.1 }
-  proxied: { upstream: https://a.example, auth: { use: shared }, resolve: 192.0.2.1, proxy_url: \"http://proxy:3128\" }
-  tls: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"https://proxy:3128\" }
-  path: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"http://proxy:3128/CANARY\" }
-  userinfo: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"http://me:CANARY@proxy:3128\" }
-  nobody: { upstream: https://a.example, auth: { use: shared }, proxy_auth: { username: me, password: { env: SECRET } } }
-  half: { upstream: https://a.example, auth: { use: shared }, proxy_url: \"http://proxy:3128\", proxy_auth: { username: me, CANARY: x } }
+  proxied: { upstream: https://a.example, auth: { use: shared }, resolve: 192.0.2.1, proxy: { url: \"http://proxy:3128\" } }
+  tls: { upstream: https://a.example, auth: { use: shared }, proxy: { url: \"https://proxy:3128\" } }
+  path: { upstream: https://a.example, auth: { use: shared }, proxy: { url: \"http://proxy:3128/CANARY\" } }
+  userinfo: { upstream: https://a.example, auth: { use: shared }, proxy: { url: \"http://me:CANARY@proxy:3128\" } }
+  text: { upstream: https://a.example, auth: { use: shared }, proxy: \"http://proxy:3128\" }
+  nobody: { upstream: https://a.example, auth: { use: shared }, proxy: { username: me, password: { env: SECRET } } }
+  half: { upstream: https://a.example, auth: { use: shared }, proxy: { url: \"http://proxy:3128\", username: me, CANARY: x } }
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 "),
@@ -34,7 +35,7 @@ services:
   unit: { upstream: https://a.example, auth: { use: shared }, rate_limit: 100/d }
   burst: { upstream: https://a.example, auth: { use: shared }, rate_limit: { burst: 0 } }
   size: { upstream: https://a.example, auth: { use: shared }, max_request_body: 10 megabytes }
-  circuit: { upstream: https://a.example, auth: { use: shared }, circuit: { failures: 0, open: 10, closed: 1s } }
+  circuit: { upstream: https://a.example, auth: { use: shared }, circuit_breaker: { consecutive_failures: 0, open_duration: 10, closed: 1s } }
   retry: { upstream: https://a.example, auth: { use: shared }, retry_idempotent: 3 }
 credentials:
   shared: { type: bearer, token: { env: SECRET } }

@@ -14,7 +14,8 @@ pub fn serving(upstream: &MockUpstream, endpoint: &MockTokenEndpoint, grant: &st
     let config = format!(
         "listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-log: {{ level: debug, format: json, access: true }}
+log: {{ level: debug, format: json }}
+access_log: true
 state: {{ dir: $DIR/state, key: {{ file: $DIR/key }} }}
 services:
   api: {{ upstream: '{}', token_wait: 0s, auth: {{ type: oauth2, token_url: '{}', client_id: 'my app', {grant} }} }}

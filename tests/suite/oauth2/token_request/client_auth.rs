@@ -42,7 +42,7 @@ async fn client_secret_post_sends_the_secret_in_the_form() {
 #[tokio::test]
 async fn token_request_sends_scopes_parameters_and_url_query() {
     let auth = "client_id: me, client_secret: s, scopes: [contacts.read, 'https://x/y'], \
-                endpoint_params: { audience: 'https://api?a=b', resource: [one, two] },";
+                token_request: { params: { audience: 'https://api?a=b', resource: [one, two] } },";
     let request = sent(auth, "?tenant=a%20b&api-version=1").await;
     assert_eq!(request.http.target, "/oauth2/token?tenant=a%20b&api-version=1");
     assert_eq!(request.param("scope"), Some("contacts.read https://x/y"));

@@ -26,8 +26,8 @@ fn service(url: &str, auth: &str) -> String {
 #[tokio::test]
 async fn token_request_format_json() {
     let request = sent(
-        "token_request_format: json, auth_method: client_secret_post, scopes: [a, b], \
-         endpoint_params: { audience: 'https://api?a=b', resource: [one, two, three] }",
+        "auth_method: client_secret_post, scopes: [a, b], token_request: { format: json, \
+         params: { audience: 'https://api?a=b', resource: [one, two, three] } }",
     )
     .await;
     assert_eq!(request.http.header("content-type"), Some("application/json"));
@@ -49,7 +49,7 @@ async fn token_request_scope_separator_comma() {
 #[tokio::test]
 async fn token_request_has_configured_endpoint_headers() {
     let request =
-        sent("endpoint_headers: { X-Tenant: acme, Ocp-Apim-Key: { env: API_KEY }, accept: application/vnd.acme+json }")
+        sent("token_request: { headers: { X-Tenant: acme, Ocp-Apim-Key: { env: API_KEY }, accept: application/vnd.acme+json } }")
             .await;
     assert_eq!(request.http.header("x-tenant"), Some("acme"));
     assert_eq!(request.http.header("ocp-apim-key"), Some("k3y from the environment"));
@@ -67,7 +67,7 @@ async fn token_request_uses_configured_proxy_with_password() {
     });
     let elsewhere = RefusingPort::new();
     let endpoint = MockTokenEndpoint::plain().await;
-    let auth = format!("proxy_url: '{}', proxy_username: me, proxy_password: pr0xy", proxy.url());
+    let auth = format!("proxy: {{ url: '{}', username: me, password: pr0xy }}", proxy.url());
     let _sidekey = Sidekey::serving(&service(&endpoint.url(), &auth))
         .env("HTTP_PROXY", &format!("http://{}", elsewhere.address))
         .start_ready()
@@ -80,11 +80,13 @@ async fn token_request_uses_configured_proxy_with_password() {
 #[tokio::test]
 async fn token_request_failure_names_unreachable_proxy() {
     let (nothing, endpoint) = (RefusingPort::new(), MockTokenEndpoint::plain().await);
-    let sidekey =
-        Sidekey::serving(&service(&endpoint.url(), &format!("proxy_url: 'http://{}'", nothing.address)))
-            .start()
-            .await;
-    let said = async || sidekey.log().contains("through the proxy of `proxy_url`");
+    let sidekey = Sidekey::serving(&service(
+        &endpoint.url(),
+        &format!("proxy: {{ url: 'http://{}' }}", nothing.address),
+    ))
+    .start()
+    .await;
+    let said = async || sidekey.log().contains("through `proxy`");
     assert_eventually(TIMEOUT, "the log names the proxy", said).await;
     assert_eq!(endpoint.request_count(), 0);
 }

@@ -36,7 +36,7 @@ services:
       client_id: crm
       client_secret: >-
         $SECRET
-      endpoint_params: { key: '$SECRET' }
+      token_request: { params: { key: '$SECRET' } }
   shared: { upstream: https://shared.example.com, auth: { use: warehouse } }
   env: { upstream: https://env.example.com, auth: { type: bearer, token: { env: SECRET } } }
 credentials:

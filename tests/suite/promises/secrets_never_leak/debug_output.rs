@@ -17,12 +17,12 @@ fn debug_of_public_types_contains_no_secret() {
   b: {{ upstream: https://x, auth: {{ type: bearer, token: '{value}' }} }}
   c: {{ upstream: https://x, auth: {{ type: api_key, in: query, name: k, value: '{value}' }} }}
   d: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x?k={}',
-         client_id: me, client_secret: '{value}', endpoint_params: {{ k: '{value}' }} }} }}
+         client_id: me, client_secret: '{value}', token_request: {{ params: {{ k: '{value}' }} }} }} }}
   e: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x',
          client_id: me, client_secret: '{value}', auth_method: client_secret_post }} }}
   f: {{ upstream: https://x, auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'https://x',
          client_id: me, client_secret: '{value}', auth_method: client_secret_jwt,
-         endpoint_headers: {{ X-Key: '{value}' }}, proxy_url: 'http://p', proxy_username: u, proxy_password: '{value}' }} }}
+         token_request: {{ headers: {{ X-Key: '{value}' }} }}, proxy: {{ url: 'http://p', username: u, password: '{value}' }} }} }}
 ",
         form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()
     );

@@ -84,7 +84,7 @@ async fn token_response_echoes_are_not_shown() {
                 configuration,
                 "{place}-{method}: {{ upstream: 'http://127.0.0.1:9', token_wait: 0s, auth: {{ type: oauth2, \
                  grant_type: client_credentials, token_url: '{}?key={}', client_id: me, client_secret: '{}', \
-                 auth_method: {method}, endpoint_params: {{ extra: '{}' }} }} }}",
+                 auth_method: {method}, token_request: {{ params: {{ extra: '{}' }} }} }} }}",
                 endpoint.url(),
                 form_urlencoded::byte_serialize(param.value.as_bytes()).collect::<String>(),
                 secret.value,
@@ -144,7 +144,7 @@ async fn each_encoding_of_a_secret_is_redacted() {
         writeln!(
             configuration,
             "s{number}: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, \
-             token_url: '{}', client_id: me, client_secret: '{}', endpoint_params: {{ extra: '{}' }} }} }}",
+             token_url: '{}', client_id: me, client_secret: '{}', token_request: {{ params: {{ extra: '{}' }} }} }} }}",
             endpoint.url(),
             secret.value,
             param.value

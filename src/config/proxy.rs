@@ -1,0 +1,59 @@
+//! `proxy`: an HTTP proxy on the way to an upstream or to a token endpoint.
+
+use super::basic_auth;
+use super::basic_auth::Username;
+use super::host::Host;
+use super::http_url::UrlPolicy;
+use super::reader::value::Value;
+use super::service::upstream_url;
+use crate::secret::Secret;
+
+/// An HTTP proxy that opens a tunnel (RFC 9110 §9.3.6): it sees the name of the server, and of a TLS connection nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProxyConfig {
+    /// The host of `url`.
+    pub host: Host,
+    /// The port of `url`.
+    pub port: u16,
+    /// `username` and `password` (RFC 7617).
+    pub credentials: Option<(Username, Option<Secret>)>,
+}
+
+/// Reads `proxy`.
+pub(crate) fn read(value: &Value<'_>) -> Option<ProxyConfig> {
+    let mut mapping = value.mapping()?;
+    let url = mapping.required("url");
+    let credentials = if mapping.has("username") || mapping.has("password") {
+        Some(basic_auth::name_and_password(&mut mapping))
+    } else {
+        // Known keys, in the list that an unknown key gets.
+        mapping.optional("username");
+        mapping.optional("password");
+        None
+    };
+    mapping.reject_unknown_keys();
+    let (host, port) = url?.parse(host_and_port)?;
+    let credentials = match credentials {
+        Some(credentials) => Some(credentials?),
+        None => None,
+    };
+    Some(ProxyConfig { host, port, credentials })
+}
+
+fn host_and_port(text: &str) -> Result<(Host, u16), String> {
+    if !text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
+        return Err(
+            "an HTTP proxy is written `http://HOST:PORT`; the connection through it has TLS of its own"
+                .into(),
+        );
+    }
+    if text.contains('@') {
+        return Err("credentials in the URL of a proxy; put them under `username` and `password`".into());
+    }
+    let url = upstream_url::parse(text, &UrlPolicy { plaintext: true, query: false })?;
+    if url.base_path.is_empty() {
+        Ok((url.host, url.port))
+    } else {
+        Err("the URL of a proxy has no path: `http://HOST:PORT`".into())
+    }
+}
