@@ -219,8 +219,7 @@ async fn http2_response_with_wrong_length_is_cut() {
 
 #[tokio::test]
 async fn http2_upstream_that_speaks_http1_is_upstream_protocol() {
-    for says in
-        ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"]
+    for says in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"]
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
