@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt clean lint test-fast test test-deps fuzz perf-check check bench audit image screenshots
+.PHONY: help run build fmt clean lint test-fast test test-deps perf-check check bench audit image screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
@@ -53,9 +53,6 @@ perf-check: ## Count the instructions of a request, and compare with the record 
 	./scripts/instruction-count
 
 check: lint perf-check ## lint and perf-check: what CI runs before the tests
-
-fuzz: ## Fuzz each parser for a bounded time
-	./scripts/fuzz
 
 ##@ Releases
 
