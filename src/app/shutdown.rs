@@ -15,7 +15,7 @@ const SETTLE_TIME: Duration = Duration::from_millis(20);
 
 impl App {
     /// Stops because another process serves on the same sockets. Callers learn it from their next response, and have
-    /// [`UPGRADE_LINGER`] to come with another request.
+    /// `UPGRADE_LINGER` to come with another request.
     pub async fn stop_after_upgrade(&self) {
         self.plane.drain();
         self.close_listeners();
