@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::{HeaderName, header};
 
 use super::params::params;
-use crate::config::proxy;
-use crate::config::proxy::ProxyConfig;
 use crate::config::reader::duration;
 use crate::config::reader::header as header_reader;
 use crate::config::reader::value::{Mapping, Value};
+use crate::config::service::proxy;
+use crate::config::service::proxy::ProxyConfig;
 use crate::secret::Secret;
 
 /// How a token request is sent.

@@ -3,6 +3,7 @@
 pub(super) mod entry;
 pub(super) mod hosts;
 pub(super) mod protocol;
+pub(super) mod proxy;
 pub(super) mod timeouts;
 pub(super) mod upstream;
 pub(super) mod upstream_url;

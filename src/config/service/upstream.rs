@@ -8,10 +8,10 @@ use super::upstream_url;
 use super::upstream_url::UpstreamUrl;
 use crate::config::host::Host;
 use crate::config::http_url::UrlPolicy;
-use crate::config::proxy;
-use crate::config::proxy::ProxyConfig;
 use crate::config::reader::duration;
 use crate::config::reader::value::{Mapping, Value};
+use crate::config::service::proxy;
+use crate::config::service::proxy::ProxyConfig;
 
 /// How an upstream is reached, and how much of it is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

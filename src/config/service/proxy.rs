@@ -1,11 +1,11 @@
 //! `proxy`: an HTTP proxy on the way to an upstream or to a token endpoint.
 
-use super::basic_auth;
-use super::basic_auth::Username;
-use super::host::Host;
-use super::http_url::UrlPolicy;
-use super::reader::value::Value;
-use super::service::upstream_url;
+use super::upstream_url;
+use crate::config::basic_auth;
+use crate::config::basic_auth::Username;
+use crate::config::host::Host;
+use crate::config::http_url::UrlPolicy;
+use crate::config::reader::value::Value;
 use crate::secret::Secret;
 
 /// An HTTP proxy that opens a tunnel (RFC 9110 §9.3.6): it sees the name of the server, and of a TLS connection nothing else.
