@@ -81,7 +81,7 @@ impl std::error::Error for ConfigError {}
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.diagnostics.len();
-        write!(f, "{count} mistake{} in {}:", if count == 1 { "" } else { "s" }, self.file)?;
+        write!(f, "{count} error{} in {}:", if count == 1 { "" } else { "s" }, self.file)?;
         for diagnostic in self.diagnostics.iter().take(SHOWN) {
             write!(f, "\n{}:", self.file)?;
             if diagnostic.line > 0 {
@@ -113,14 +113,14 @@ mod tests {
             ConfigError::new("s.yaml", vec![diagnostic(9, "b"), diagnostic(2, "a"), diagnostic(1, "")]);
         assert_eq!(
             error.to_string(),
-            "3 mistakes in s.yaml:\ns.yaml:1: wrong\ns.yaml:2: a: wrong\ns.yaml:9: b: wrong"
+            "3 errors in s.yaml:\ns.yaml:1: wrong\ns.yaml:2: a: wrong\ns.yaml:9: b: wrong"
         );
     }
 
     #[test]
     fn a_file_as_a_whole_has_no_line() {
         let error = ConfigError::whole("s.yaml", "not there".into());
-        assert_eq!(error.to_string(), "1 mistake in s.yaml:\ns.yaml: not there");
+        assert_eq!(error.to_string(), "1 error in s.yaml:\ns.yaml: not there");
     }
 
     #[test]

@@ -152,7 +152,7 @@ async fn check_and_run_do_not_print_misplaced_secrets() {
         let output = Sidekey::command(&[command, "--config", path.to_str().unwrap()], &[]).await;
         assert_eq!(output.status.code(), Some(64));
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(said.contains("mistakes in"), "{said}");
+        assert!(said.contains("errors in"), "{said}");
         assert_none_in(&format!("`sidekey {command}`"), &said, &secrets);
     }
 }

@@ -192,6 +192,6 @@ async fn secret_is_sent_to_its_own_host_only() {
     let checked = Sidekey::command(&arguments, &[]).await;
     assert_eq!(checked.status.code(), Some(64), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-    assert!(printed.contains("7 mistakes"), "{printed}");
+    assert!(printed.contains("7 errors"), "{printed}");
     assert_none_in("`sidekey check` of a broken file", &printed, canaries.iter().copied());
 }
