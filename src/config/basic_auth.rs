@@ -4,16 +4,16 @@ use super::reader::secret;
 use super::reader::value::Mapping;
 use crate::secret::Secret;
 
-/// `username`: no colon, which would end it early.
+/// `username`. It has no colon, which would end it (RFC 7617 §2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Username {
-    /// As it stands in the file; may be empty.
+    /// Text of the configuration; may be empty.
     Text(String),
-    /// For APIs that take their key as the user name.
+    /// A secret, for APIs whose key is the user name.
     Secret(Secret),
 }
 
-/// The `username` and `password` of `basic` and of a proxy.
+/// Reads `username` and `password`; the password is `None` if the configuration says `""`.
 pub fn name_and_password(mapping: &mut Mapping<'_>) -> Option<(Username, Option<Secret>)> {
     let name = mapping.required("username");
     let username = name.as_ref().and_then(|value| {
@@ -22,30 +22,30 @@ pub fn name_and_password(mapping: &mut Mapping<'_>) -> Option<(Username, Option<
         }
         let secret = secret::read(value)?;
         if secret.first_disallowed(|c| c != ':').is_some() {
-            value.error("a colon ends the user name (RFC 7617 §2), so the secret cannot have one");
+            value.error("a colon would end the user name (RFC 7617 §2), so the secret cannot contain one");
             return None;
         }
         Some(Username::Secret(secret))
     });
     let password = mapping.required("password").and_then(|value| {
-        // In so many words: nothing was forgotten.
+        // An explicit `""` means that there is no password.
         if value.is_empty_text() { Some(None) } else { secret::read(&value).map(Some) }
     });
     let (username, password) = (username?, password?);
     if password.is_none() && username == Username::Text(String::new()) {
-        mapping.value().error("both `username` and `password` are empty; that is no credential");
+        mapping.value().error("`username` and `password` are both empty; set at least one of them");
         return None;
     }
     Some((username, password))
 }
 
-/// Empty is allowed: some APIs want the token as the password of nobody.
+/// Checks a user name. It may be empty: some APIs expect the token as the password of an empty user name.
 fn username(text: &str) -> Result<String, String> {
     if text.contains(':') {
-        return Err("a colon ends the user name (RFC 7617 §2), so it cannot have one".into());
+        return Err("a colon would end the user name (RFC 7617 §2), so it cannot contain one".into());
     }
     if text.chars().any(char::is_control) {
-        return Err("a user name has no control characters".into());
+        return Err("a user name cannot contain control characters".into());
     }
     Ok(text.to_owned())
 }

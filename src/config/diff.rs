@@ -1,10 +1,10 @@
-//! What of two configurations is the same: a reload keeps that.
+//! Compares two configurations: a reload keeps what did not change.
 
 use super::service::entry::ServiceConfig;
 
 impl ServiceConfig {
-    /// Whether requests go to the same upstream in the same way, so that its connections can be kept. What is not named
-    /// here counts.
+    /// Whether requests go to the same upstream in the same way, so that its connections can be kept. All
+    /// fields count but those named here.
     pub fn has_same_upstream(&self, other: &Self) -> bool {
         let Self { name, hosts, listen, auth, token_wait, optional, .. } = other.clone();
         Self { name, hosts, listen, auth, token_wait, optional, ..self.clone() } == *other
@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn the_upstream_is_the_same_whatever_the_credential() {
+    fn has_same_upstream_ignores_the_credential() {
         let one = service("", "client_id: a, client_secret: s");
         let with = |more| service(more, "client_id: b, client_secret: t");
         assert!(one.has_same_upstream(&with(", optional: true, hosts: [b.example], token_wait: 1s")));

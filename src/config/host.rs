@@ -1,4 +1,4 @@
-//! Host names: DNS names in lower-case ASCII, and addresses.
+//! Hosts: DNS names in lower-case ASCII, and IP addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub enum Host {
     /// A DNS name.
     Name(String),
-    /// A literal address.
+    /// An IP address.
     Ip(IpAddr),
 }
 
@@ -22,30 +22,30 @@ impl fmt::Display for Host {
     }
 }
 
-/// A host as the `url` crate understands it, with what a DNS name may not be refused.
+/// Parses a host as the `url` crate does, and rejects what is not a valid DNS name.
 pub(crate) fn parse(text: &str) -> Result<Host, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Ok(ip) = bare.unwrap_or(text).parse::<IpAddr>() {
         return Ok(Host::Ip(ip));
     }
     if text.contains("://") || text.contains('/') {
-        return Err("a URL; give the host name alone".into());
+        return Err("this is a URL; give the host name only".into());
     }
     if text.contains('*') {
-        return Err("a wildcard; every host name is written out".into());
+        return Err("wildcards are not allowed; list every host name".into());
     }
     if let Some((_, port)) = text.rsplit_once(':')
         && port.bytes().all(|byte| byte.is_ascii_digit())
     {
-        return Err("a host name with a port; leave the port out".into());
+        return Err("the host name has a port; remove it".into());
     }
     match url::Host::parse(text) {
         Ok(url::Host::Domain(name)) => Ok(Host::Name(dns_name(name)?)),
-        _ => Err("not a host name".into()),
+        _ => Err("not a valid host name".into()),
     }
 }
 
-/// Holds a name to what DNS takes (RFC 1035 §2.3.4; with `_`, which real names have).
+/// Checks a DNS name (RFC 1035 §2.3.4; `_` is allowed because real names contain it).
 pub(crate) fn dns_name(name: String) -> Result<String, String> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -54,18 +54,18 @@ pub(crate) fn dns_name(name: String) -> Result<String, String> {
             && !label.ends_with('-')
     };
     if name.ends_with('.') {
-        return Err("a host name that ends with a dot; leave the dot out".into());
+        return Err("the host name ends with a dot; remove it".into());
     }
     if name.len() > 253 || !name.split('.').all(label) {
         return Err(
-            "not a host name: letters, digits, `-` and dots, 63 characters at most between dots".into()
+            "not a valid host name: letters, digits, `-` and dots, at most 63 characters between dots".into(),
         );
     }
     Ok(name)
 }
 
 impl Host {
-    /// On this machine: what is sent there crosses no network.
+    /// Whether it is this machine, so that data sent to it crosses no network.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => name == "localhost",
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_names_and_addresses() {
+    fn host_accepts_names_and_addresses() {
         let shown = |text: &str| parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string();
         assert_eq!(shown("CRM.Internal"), "crm.internal");
         assert_eq!(shown("bücher.example"), "xn--bcher-kva.example");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_host_field_has() {
+    fn host_rejects_invalid_names() {
         let long = "a".repeat(64);
         for text in [
             "",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_loopback() {
+    fn loopback_is_by_name_and_by_address() {
         for text in ["localhost", "127.3.2.1", "::1", "::ffff:127.0.0.1"] {
             assert!(parse(text).unwrap().is_loopback(), "{text}");
         }

@@ -1,8 +1,7 @@
-//! URLs of upstreams and token endpoints.
+//! Parses `http://` and `https://` URLs.
 //!
-//! The WHATWG parser forgives what an operator would not want forgiven (`https:host`, `https:///host`, tabs
-//! and backslashes), so the text is looked at before it gets there. No message repeats a URL: it may hold a
-//! password.
+//! The WHATWG parser accepts text that is likely an error (`https:host`, `https:///host`, tabs and
+//! backslashes), so the text is checked first. No message repeats a URL, because it may contain a password.
 
 use rustls::pki_types::ServerName;
 use url::Url;
@@ -10,40 +9,40 @@ use url::Url;
 use super::host;
 use super::host::Host;
 
-/// What one kind of URL may have.
+/// What is allowed in a URL.
 pub(crate) struct UrlPolicy {
-    /// `http://` to a host that is not on this machine.
+    /// Whether `http://` is allowed to a host that is not this machine.
     pub(crate) plaintext: bool,
-    /// `?…`
+    /// Whether a query (`?…`) is allowed.
     pub(crate) query: bool,
 }
 
-/// Reads a URL that stands by the rules.
+/// Parses a URL and checks it against the policy.
 pub(crate) fn parse(text: &str, policy: &UrlPolicy) -> Result<Url, String> {
     let rest = after_scheme(text)?;
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
-        return Err("a URL has no spaces, control characters or backslashes in it".into());
+        return Err("a URL cannot contain spaces, control characters or backslashes".into());
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err("a URL with credentials in it (`user:password@`); put them under `auth`".into());
+        return Err("the URL contains credentials (`user:password@`); put them under `auth`".into());
     }
     if authority.is_empty() || authority.starts_with(':') {
-        return Err("a URL without a host".into());
+        return Err("the URL has no host".into());
     }
-    let url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("not a valid URL: {error}"))?;
     if url.fragment().is_some() {
-        return Err("a URL with a fragment (`#…`), which is never sent; leave it out".into());
+        return Err("the URL has a fragment (`#…`), which is never sent; remove it".into());
     }
     if url.query().is_some() && !policy.query {
-        return Err("a URL with a query (`?…`); every request brings its own".into());
+        return Err("the URL has a query (`?…`); only the queries of requests are sent".into());
     }
     if url.port() == Some(0) {
-        return Err("port 0 cannot be connected to".into());
+        return Err("port 0 is not a valid port".into());
     }
     let host = checked_host(&url)?;
     if url.scheme() == "http" && !policy.plaintext && !host.is_loopback() {
-        return Err("`http://` would send the credential in the clear; use `https://`, or allow it with \
+        return Err("`http://` would send the credential unencrypted; use `https://`, or allow it with \
                     `allow_plaintext: true`"
             .into());
     }
@@ -52,24 +51,24 @@ pub(crate) fn parse(text: &str, policy: &UrlPolicy) -> Result<Url, String> {
 
 fn after_scheme(text: &str) -> Result<&str, String> {
     if text.is_empty() {
-        return Err("empty; give a URL such as https://api.example.com".into());
+        return Err("empty; expected a URL such as https://api.example.com".into());
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err("not a URL: it begins with `https://` and a host".into());
+        return Err("not a valid URL: a URL starts with `https://` and a host".into());
     };
     if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") {
         Ok(rest)
     } else {
-        Err("only `https://` and `http://` URLs can be used".into())
+        Err("only `https://` and `http://` URLs are supported".into())
     }
 }
 
 fn checked_host(url: &Url) -> Result<Host, String> {
-    let host = Host::from(url.host().ok_or("a URL without a host")?);
+    let host = Host::from(url.host().ok_or("the URL has no host")?);
     if let Host::Name(name) = &host {
         host::dns_name(name.clone())?;
         if url.scheme() == "https" && ServerName::try_from(name.as_str()).is_err() {
-            return Err("the host is not a name that TLS can verify".into());
+            return Err("TLS cannot verify this host name".into());
         }
     }
     Ok(host)
@@ -84,7 +83,7 @@ mod tests {
     const STRICT: UrlPolicy = UrlPolicy { plaintext: false, query: false };
 
     #[test]
-    fn refuses_what_the_parser_would_forgive() {
+    fn url_rejects_what_the_parser_accepts() {
         for text in [
             "",
             "api.example.com",
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn allows_what_is_asked_for() {
+    fn url_policy_allows_plaintext_and_query() {
         assert!(parse("http://h/token?tenant=1", &UrlPolicy { plaintext: true, query: true }).is_ok());
     }
 }

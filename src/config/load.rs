@@ -1,4 +1,4 @@
-//! From a path or a text to a [`Config`], or to every mistake in it.
+//! Reads a file or a text into a [`Config`], or reports every error in it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,18 +26,19 @@ use super::watched_files::{FileKind, WatchedFile};
 use super::{log, reload, shutdown, state, tracing};
 use crate::secret::CommandCache;
 
+/// Largest number of worker threads.
 const MAX_THREADS: usize = 256;
 
-/// More than one app has; few enough for the memory of a small container.
-const MAX_CONNECTIONS: usize = 16_384;
+/// Default of `max_connections`: more than one app opens, and few enough for the memory of a small container.
+const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
 
 impl Config {
-    /// Reads a file, and runs its commands.
+    /// Reads a file and runs its commands.
     pub fn load(path: &Path, kinds: AuthKinds) -> Result<Self, ConfigError> {
         Self::load_with(path, &CommandCache::default(), kinds)
     }
 
-    /// Reads a file, and runs the commands in it that `commands` has no answer of.
+    /// Reads a file and runs those of its commands whose output is not in `commands`.
     pub fn load_with(path: &Path, commands: &CommandCache, kinds: AuthKinds) -> Result<Self, ConfigError> {
         let seen = WatchedFile::fingerprint(path, FileKind::Config);
         match Self::load_unseen(path, commands, kinds) {
@@ -59,12 +60,12 @@ impl Config {
         )
     }
 
-    /// Reads a text; `file` is what mistakes call it.
+    /// Reads a text; `file` is its name in error messages.
     pub fn parse(text: &str, file: &str, kinds: AuthKinds) -> Result<Self, ConfigError> {
         Self::parse_with(text, file, &|name| std::env::var_os(name), kinds)
     }
 
-    /// Reads a text, environment variables through a function.
+    /// Reads a text; environment variables come from a function.
     pub fn parse_with(
         text: &str,
         file: &str,
@@ -100,10 +101,11 @@ impl Config {
     }
 }
 
-/// Reads the whole file. `None` only with a mistake on the report; `Some` may have one too.
+/// Reads the file as a whole. `None` means that an error was reported; with `Some` one may have been reported
+/// as well.
 fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
     let mut mapping = root.mapping()?;
-    // Asked for in the order in which they are listed to the operator.
+    // Read in the order in which error messages list them.
     let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));
     let services = mapping.required("services");
     let credentials = mapping.optional("credentials");
@@ -148,22 +150,23 @@ fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
         reload,
         upgrade_sock,
         threads,
-        max_connections: max_connections.unwrap_or(MAX_CONNECTIONS),
+        max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
         warnings: Vec::new(),
         files: Vec::new(),
     })
 }
 
-/// What `sockaddr_un` takes, with room for what is added while the socket is made.
-const LONGEST_SOCKET_PATH: usize = 90;
+/// Longest path of `upgrade_sock`, in bytes: what `sockaddr_un` holds, less the suffix added while the socket
+/// is created.
+const MAX_SOCKET_PATH: usize = 90;
 
 fn socket_path(text: &str) -> Result<PathBuf, String> {
     match text {
         "" => Err("empty".into()),
-        _ if text.contains('\0') => Err("not a path".into()),
-        _ if text.len() > LONGEST_SOCKET_PATH => Err(format!(
-            "longer than {LONGEST_SOCKET_PATH} bytes, which is more than the path of a socket may have"
-        )),
+        _ if text.contains('\0') => Err("not a valid path".into()),
+        _ if text.len() > MAX_SOCKET_PATH => {
+            Err(format!("longer than {MAX_SOCKET_PATH} bytes, the limit for the path of a socket"))
+        }
         _ => Ok(PathBuf::from(text)),
     }
 }

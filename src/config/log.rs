@@ -1,16 +1,17 @@
-//! `log`: level or filter, and format.
+//! `log`: the level and the format of logs.
 
 use tracing_subscriber::EnvFilter;
 
 use super::reader::suggest::did_you_mean;
 use super::reader::value::Value;
 
+/// The levels, from fewest to most events.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// `log`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// A level or a filter in the syntax of `RUST_LOG`, which wins over it.
+    /// A level, or a filter in the syntax of `RUST_LOG`. The environment variable wins.
     pub level: String,
     /// Text or JSON.
     pub format: LogFormat,
@@ -27,9 +28,9 @@ impl Default for Log {
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// Text, for people.
     Text,
-    /// For machines: one object a line.
+    /// JSON, one object per line.
     Json,
 }
 
@@ -45,14 +46,14 @@ pub(super) fn read(value: &Value<'_>) -> Log {
 }
 
 impl Log {
-    /// Whether a text is a level or filter, as `log.level` takes it; if not, why.
+    /// Checks a level or filter by the rules of `log.level`.
     pub fn check_level(text: &str) -> Result<(), String> {
         level(text).map(drop)
     }
 }
 
-/// `info`, or `warn,sidekey=debug`. The filter's own parser takes `inof` for the name of a module, and then
-/// logs nothing else.
+/// Checks a level (`info`) or a filter (`warn,sidekey=debug`). The filter's own parser accepts `inof` as the
+/// name of a module and then logs nothing else.
 fn level(text: &str) -> Result<String, String> {
     for directive in text.split(',') {
         let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();
@@ -67,7 +68,7 @@ fn level(text: &str) -> Result<String, String> {
     }
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("not a filter; such as `warn,sidekey=debug`".into()),
+        Err(_) => Err("not a valid filter; example: `warn,sidekey=debug`".into()),
     }
 }
 
@@ -78,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_levels_and_filters() {
+    fn log_level_accepts_levels_and_filters() {
         for text in ["info", "WARN", "off", "warn,sidekey=debug", "warn,sidekey::token=trace"] {
             assert!(level(text).is_ok(), "{text}");
         }
     }
 
     #[test]
-    fn a_slip_is_not_the_name_of_a_module() {
+    fn log_level_rejects_misspelled_levels() {
         assert!(level("inof").unwrap_err().contains("did you mean `info`?"));
         for text in ["", "info,", "sidekey=loud", "verbose"] {
             assert!(level(text).is_err(), "{text}");

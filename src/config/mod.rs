@@ -1,10 +1,10 @@
-//! The configuration: one YAML file in, one [`Config`] out that cannot hold an error.
+//! The configuration: reads one YAML file into a [`Config`], which is valid by its types.
 //!
-//! [`reader`] parses the file and reports every error at once, each with its line. One file for each section has the type
-//! of the section and its reader: `listen`, `service`, `tls`, `auth` and `oauth2` are folders of them. `load` reads the file
-//! as a whole. Nothing is validated after construction: a value of these types is valid by its type.
+//! [`reader`] parses the file and reports every error at once, each with its line. One file for each section
+//! has the type of the section and its reader: `listen`, `service`, `tls`, `auth` and `oauth2` are folders of
+//! them. `load` reads the file as a whole. Nothing is validated after construction.
 //!
-//! Imports nothing of the program but `secret`.
+//! Imports no other module of the program but `secret`.
 
 pub mod auth;
 mod basic_auth;

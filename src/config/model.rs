@@ -14,39 +14,39 @@ use super::state::State;
 use super::tracing::Tracing;
 use super::watched_files::WatchedFile;
 
-/// Everything the program needs to know, resolved: secrets read, addresses parsed, names unique.
+/// The configuration, resolved: secrets are read, addresses are parsed, names are unique.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where callers reach every service by path prefix or `Host`.
+    /// Listeners on which callers reach every service by path prefix or `Host`.
     pub listen: Vec<ListenerConfig>,
-    /// Health, metrics, status page, JSON API.
+    /// The admin listener: health, metrics, status page, JSON API.
     pub admin: Admin,
     /// Every service, in the order of the file.
     pub services: Vec<ServiceConfig>,
-    /// Answers a `CONNECT` in a service's place; it is refused where there is none.
+    /// The CA for answering a `CONNECT` to a service; without it, such a `CONNECT` is rejected.
     pub intercept: Option<Intercept>,
-    /// What becomes of a `CONNECT` to a host that is no service's.
+    /// How a `CONNECT` to a host of no service is answered.
     pub unmatched: Unmatched,
-    /// Logging.
+    /// The level and the format of logs.
     pub log: Log,
-    /// One log line per request.
+    /// Whether each request is logged.
     pub access_log: bool,
-    /// Where traces are sent to, if anywhere.
+    /// The export of traces, if enabled.
     pub tracing: Option<Tracing>,
-    /// How the process ends.
+    /// Graceful shutdown.
     pub shutdown: Shutdown,
-    /// How changes are noticed.
+    /// Detection of changed files.
     pub reload: Reload,
-    /// Where a new process is handed the sockets, if anywhere.
+    /// The Unix socket on which a new process receives the listening sockets, if enabled.
     pub upgrade_sock: Option<PathBuf>,
-    /// What outlives the process, if anything does.
+    /// Persistence of refresh tokens, if enabled.
     pub state: Option<State>,
-    /// Worker threads of the data plane; by default one per core.
+    /// Number of worker threads of the data plane; by default one per core.
     pub threads: usize,
-    /// Connections of callers at a time, those of all listeners together.
+    /// Largest number of open connections of callers, on all listeners together.
     pub max_connections: usize,
-    /// What is allowed but unwise, such as a secret written into the file; `check` prints them.
+    /// Settings that are allowed but not recommended, such as a secret in plain text; `check` prints them.
     pub warnings: Vec<Warning>,
-    /// Every file that it was read from.
+    /// Every file that the configuration was read from.
     pub files: Vec<WatchedFile>,
 }

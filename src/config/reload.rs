@@ -1,4 +1,4 @@
-//! `reload`: how often the files are looked at.
+//! `reload`: how often files are checked for changes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::reader::value::Value;
 /// `reload`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
-    /// How often the files are looked at; `None` where they are not.
+    /// Time between two checks of the files; `None` turns them off.
     pub interval: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! `shutdown`: how the process ends.
+//! `shutdown`: graceful shutdown.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::reader::value::Mapping;
 /// `shutdown`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {
-    /// How long requests in flight may take to finish after SIGTERM.
+    /// Time that requests in flight have to finish after SIGTERM.
     pub drain: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! `state`: where rotated refresh tokens are kept, and the key they are encrypted with.
+//! `state`: the folder of the encrypted state files, and their key.
 
 use std::path::PathBuf;
 
@@ -6,29 +6,30 @@ use super::reader::secret;
 use super::reader::value::Value;
 use crate::secret::Secret;
 
-/// `state`: refresh tokens that the provider rotates, kept on disk, encrypted.
+/// `state`: rotated refresh tokens are kept on disk, encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// A folder of Sidekey's own; made with mode 0700 where there is none.
+    /// The folder, used by Sidekey only; created with mode 0700 if it does not exist.
     pub dir: PathBuf,
-    /// What the encryption key is derived from.
+    /// The secret that the encryption key is derived from.
     pub key: Secret,
-    /// Whether access tokens are kept as well, so that a restart makes no token request.
+    /// Whether access tokens are kept as well, so that a restart needs no token request.
     pub access_tokens: bool,
 }
 
-/// What `openssl rand -hex 16` writes. A key is not a password: it is never typed.
-const SHORTEST_KEY: usize = 32;
+/// Shortest key, in characters: the output of `openssl rand -hex 16`. A key is never typed, so it can be
+/// long.
+const MIN_KEY_LENGTH: usize = 32;
 
 pub(super) fn read(value: &Value<'_>) -> Option<State> {
     let mut mapping = value.mapping()?;
     let dir = mapping.required("dir").and_then(|value| value.parse(dir));
     let key = mapping.required("key").and_then(|value| {
         let key = secret::read(&value)?;
-        if key.length() < SHORTEST_KEY {
+        if key.length() < MIN_KEY_LENGTH {
             value.error(format!(
-                "the key is shorter than {SHORTEST_KEY} characters, so that what it encrypts could be guessed; \
-                 `openssl rand -base64 32` writes a good one"
+                "the key is shorter than {MIN_KEY_LENGTH} characters and could be guessed; \
+                 `openssl rand -base64 32` prints a good one"
             ));
             return None;
         }
@@ -43,7 +44,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<State> {
 fn dir(text: &str) -> Result<PathBuf, String> {
     match text {
         "" => Err("empty".into()),
-        _ if text.contains('\0') => Err("not a path".into()),
+        _ if text.contains('\0') => Err("not a valid path".into()),
         _ => Ok(PathBuf::from(text)),
     }
 }

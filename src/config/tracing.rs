@@ -1,7 +1,7 @@
-//! `tracing`: where spans of requests and of token requests are sent to, if anywhere.
+//! `tracing`: the export of spans of requests and token requests to an OpenTelemetry collector.
 //!
-//! What is left out is taken from the environment variables that OpenTelemetry has for it. They fill in; without `tracing` in
-//! the configuration none of them turns anything on.
+//! A missing key is replaced by the environment variable that OpenTelemetry defines for it. Without the
+//! section `tracing` no variable has an effect.
 
 use std::time::Duration;
 
@@ -19,14 +19,15 @@ use super::tls::client;
 use super::tls::model::Tls;
 use crate::secret::Secret;
 
-/// The path of traces below the address of a collector (OTLP/HTTP).
-const PATH: &str = "/v1/traces";
+/// The path that is added to the address of a collector (OTLP/HTTP).
+const TRACES_PATH: &str = "/v1/traces";
 
-/// The default of OpenTelemetry's own exporters.
-const INTERVAL: Duration = Duration::from_secs(5);
-const LONGEST_INTERVAL: u64 = 3_600_000;
+/// Default of `export_interval`: that of OpenTelemetry's own exporters.
+const DEFAULT_EXPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest value of `OTEL_BSP_SCHEDULE_DELAY`, in milliseconds.
+const MAX_EXPORT_INTERVAL_MS: u64 = 3_600_000;
 
-/// Fields that an export has anyway, or that are the connection's.
+/// Header fields that an export always has, or that belong to the connection.
 const RESERVED: [HeaderName; 7] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
@@ -40,19 +41,19 @@ const RESERVED: [HeaderName; 7] = [
 /// `tracing`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tracing {
-    /// Where traces are posted to.
+    /// The URL for exports.
     pub url: Url,
-    /// Sent with every export; may well be secret.
+    /// Header fields of every export; their values may be secret.
     pub headers: Vec<(HeaderName, Secret)>,
-    /// From 0 to 1: how many of the requests that bring no trace begin one.
+    /// Ratio, from 0 to 1, of the requests without a trace context that start a trace.
     pub sample_ratio: f64,
     /// `service.name` of the resource.
     pub service_name: String,
     /// Further attributes of the resource.
     pub resource: Vec<(String, String)>,
-    /// How long a span waits for others to be exported with.
+    /// Longest time that a span waits until it is exported.
     pub export_interval: Duration,
-    /// How the collector is verified, and who Sidekey is to it.
+    /// TLS toward the collector.
     pub tls: Tls,
 }
 
@@ -91,7 +92,7 @@ pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
             environment("OTEL_RESOURCE_ATTRIBUTES").and_then(|found| found.read(pairs)).unwrap_or_default()
         }
     };
-    // Attributes from outside may name the whole pod.
+    // Resource attributes from the environment may contain the name.
     let given = || resource.iter().find(|(key, _)| key == "service.name").map(|(_, value)| value.clone());
     let name = match &name {
         Some(value) => value.parse(non_empty),
@@ -102,20 +103,20 @@ pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
     };
     let interval = match &interval {
         Some(value) => duration::positive(value),
-        None => {
-            environment("OTEL_BSP_SCHEDULE_DELAY").map_or(Some(INTERVAL), |found| found.read(milliseconds))
-        }
+        None => environment("OTEL_BSP_SCHEDULE_DELAY")
+            .map_or(Some(DEFAULT_EXPORT_INTERVAL), |found| found.read(milliseconds)),
     };
     let https = url.as_ref().map(|url| url.scheme() == "https");
     let tls = tls.map_or_else(Tls::default, |value| client::read(&value, https));
     if tls.server_name.is_some() {
-        section.error("`tls.server_name` is for upstreams; a collector is verified by the host of its URL");
+        section
+            .error("`tls.server_name` is for upstreams only; a collector is verified by the host of its URL");
     }
     let url = url?;
     let is_near = url.host().is_some_and(|host| Host::from(host).is_loopback());
     if url.scheme() == "http" && !is_near && !fields.is_empty() && !plaintext {
         section.error(
-            "`http://` would send the `headers` in the clear; use `https://`, or allow it with `allow_plaintext: true`",
+            "`http://` would send the `headers` unencrypted; use `https://`, or allow it with `allow_plaintext: true`",
         );
     }
     Some(Tracing {
@@ -137,12 +138,12 @@ fn url_from_environment(section: &Value<'_>) -> Option<Url> {
         return found.read(base);
     }
     section.error(
-        "`otlp_endpoint` is required and is not there, nor is the environment variable OTEL_EXPORTER_OTLP_ENDPOINT set",
+        "`otlp_endpoint` is required, unless the environment variable OTEL_EXPORTER_OTLP_ENDPOINT is set",
     );
     None
 }
 
-/// A variable that is set and filled.
+/// An environment variable that is set and not empty.
 struct Variable<'i, 'a> {
     section: &'i Value<'a>,
     name: String,
@@ -152,43 +153,43 @@ struct Variable<'i, 'a> {
 fn from_environment<'i, 'a>(section: &'i Value<'a>, name: &str) -> Option<Variable<'i, 'a>> {
     let value = section.environment()(name)?.into_string().ok()?;
     let value = value.trim().to_owned();
-    // By the specification an empty one is as good as none.
+    // The specification treats an empty variable as unset.
     (!value.is_empty()).then(|| Variable { section, name: name.to_owned(), value })
 }
 
 impl Variable<'_, '_> {
     fn read<T>(self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let told = |message| self.section.error(format!("{}: {message}", variable(&self.name)));
-        read(&self.value).map_err(told).ok()
+        let report = |message| self.section.error(format!("{}: {message}", variable(&self.name)));
+        read(&self.value).map_err(report).ok()
     }
 }
 
-/// The address of a collector, to which the path of traces is added.
+/// Parses the address of a collector and adds the path of traces.
 fn base(text: &str) -> Result<Url, String> {
     let mut url = whole(text)?;
     let path = url.path().trim_end_matches('/');
-    if !path.ends_with(PATH) {
-        let path = format!("{path}{PATH}");
+    if !path.ends_with(TRACES_PATH) {
+        let path = format!("{path}{TRACES_PATH}");
         url.set_path(&path);
     }
     Ok(url)
 }
 
-/// A URL that is used as it is.
+/// Parses a URL that is used without a further path.
 fn whole(text: &str) -> Result<Url, String> {
     let url = http_url::parse(text, &UrlPolicy { plaintext: true, query: false });
     let url =
         url.map_err(|message| message.replace("put them under `auth`", "put them under `tracing.headers`"))?;
     if url.port() == Some(4317) {
         return Err(
-            "4317 is the port of OTLP over gRPC; OTLP over HTTP, which Sidekey speaks, usually has 4318"
+            "4317 is the port of OTLP over gRPC; Sidekey uses OTLP over HTTP, whose port is usually 4318"
                 .into(),
         );
     }
     Ok(url)
 }
 
-/// `name=value,…` of OTEL_EXPORTER_OTLP_HEADERS. No message repeats any of it.
+/// Parses `name=value,…` of OTEL_EXPORTER_OTLP_HEADERS. No message repeats any of it.
 fn header_list(text: &str) -> Result<Vec<(HeaderName, Secret)>, String> {
     let read = |(name, value): (String, String)| {
         let value = Secret::new(value).map_err(|error| error.to_string())?;
@@ -198,7 +199,7 @@ fn header_list(text: &str) -> Result<Vec<(HeaderName, Secret)>, String> {
     pairs(text)?.into_iter().map(read).collect()
 }
 
-/// `key=value,…` with values in percent-encoding, as in W3C Baggage.
+/// Parses `key=value,…` with percent-encoded values, as in W3C Baggage.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty())?;
@@ -215,9 +216,9 @@ fn fraction(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "not a number from 0 to 1".into())
 }
 
-/// As OpenTelemetry's own variables have it: a number without a unit.
+/// Parses a number of milliseconds without a unit, as OpenTelemetry's variables have it.
 fn milliseconds(text: &str) -> Result<Duration, String> {
-    let number = text.parse().ok().filter(|number| (1..=LONGEST_INTERVAL).contains(number));
+    let number = text.parse().ok().filter(|number| (1..=MAX_EXPORT_INTERVAL_MS).contains(number));
     number.map(Duration::from_millis).ok_or_else(|| "not a number of milliseconds from 1 to 3600000".into())
 }
 
@@ -228,7 +229,7 @@ fn non_empty(text: &str) -> Result<String, String> {
 fn attributes(value: &Value<'_>) -> Vec<(String, String)> {
     let read = |(key, value): &(&str, Value<'_>)| {
         if key.is_empty() {
-            value.error("an attribute without a name");
+            value.error("an attribute has an empty name");
         }
         Some(((*key).to_owned(), value.text()?.to_owned()))
     };
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_enough() {
+    fn tracing_needs_only_an_endpoint() {
         let tracing = parsed("{ otlp_endpoint: 'http://otel.example:4318/base/' }", &[]).unwrap();
         assert_eq!(tracing.url.as_str(), "http://otel.example:4318/base/v1/traces");
         assert_eq!((tracing.sample_ratio, tracing.service_name.as_str()), (1.0, "sidekey"));
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_fills_in_and_the_configuration_wins() {
+    fn tracing_config_overrides_the_environment() {
         let environment = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b,x-other=c"),
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_variable_is_named_and_not_shown() {
+    fn invalid_variable_is_named_but_not_shown() {
         for (name, value) in [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "CANARY"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "CANARY"),
@@ -316,11 +317,11 @@ mod tests {
     }
 
     #[test]
-    fn headers_do_not_go_in_the_clear() {
+    fn tracing_headers_require_tls() {
         let far = |more: &str| {
             parsed(&format!("{{ otlp_endpoint: 'http://otel.example', headers: {{ a: b }} {more} }}"), &[])
         };
-        assert!(far("").unwrap_err().contains("in the clear"));
+        assert!(far("").unwrap_err().contains("unencrypted"));
         assert!(far(", allow_plaintext: true").is_ok());
         assert!(parsed("{ otlp_endpoint: 'http://localhost:4318', headers: { a: b } }", &[]).is_ok());
     }

@@ -1,5 +1,5 @@
-//! The files that a configuration was read from, so that a change to any of them is noticed: by content, because
-//! Kubernetes swaps a symlink two folders up, and editors write a new file under the old name.
+//! The files that a configuration was read from. A change is detected by content, because Kubernetes replaces
+//! a symlink two folders above the file, and editors write a new file under the old name.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// Nothing that a configuration names may be larger.
+/// Number of bytes that the fingerprint covers: no file of a configuration may be larger.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A file, and a fingerprint of what was in it.
+/// A file and a fingerprint of its content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WatchedFile {
     path: PathBuf,
@@ -21,37 +21,38 @@ pub struct WatchedFile {
     content: Option<u64>,
 }
 
-/// Without the path: what was written for one may be a secret in the wrong place.
+/// Without the path: it may be a secret in the wrong place.
 impl fmt::Debug for WatchedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchedFile").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
-/// What a file is to the configuration.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
     /// The configuration itself.
     Config,
     /// A secret.
     Secret,
-    /// A certificate, its key, or roots: what TLS is made of.
+    /// A certificate, a private key, or root certificates.
     Certificate,
 }
 
 impl WatchedFile {
-    /// Looks at a file. To be called before it is read: what changes in between is then found at the next look.
+    /// Takes the fingerprint of a file. Called before the file is read, so that a change in between is found
+    /// by the next scan.
     pub(super) fn fingerprint(path: &Path, kind: FileKind) -> Self {
         Self { path: path.to_owned(), kind, content: content_hash(path) }
     }
 
-    /// Looks again.
+    /// Takes the fingerprint again.
     #[must_use]
     pub fn rescan(&self) -> Self {
         Self::fingerprint(&self.path, self.kind)
     }
 
-    /// These and those of the others that are not among them.
+    /// These files, and those of the others that are not among them.
     #[must_use]
     pub fn union(mut these: Vec<Self>, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut known: HashSet<_> = these.iter().map(|this| (this.path.clone(), this.kind)).collect();
@@ -63,13 +64,13 @@ impl WatchedFile {
         these
     }
 
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> FileKind {
         self.kind
     }
 }
 
-/// `None` for what cannot be read, and for what can be read only once, such as a pipe.
+/// The hash of a file's content; `None` if the file cannot be read, or can be read only once, as a pipe.
 fn content_hash(path: &Path) -> Option<u64> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sees_content_and_not_names_or_times() {
+    fn fingerprint_depends_on_content_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         let missing = WatchedFile::fingerprint(&path, FileKind::Secret);
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_a_pipe_alone() {
+    fn fingerprint_of_a_device_is_none() {
         assert_eq!(WatchedFile::fingerprint(Path::new("/dev/null"), FileKind::Config).content, None);
     }
 }

@@ -1,7 +1,7 @@
 //! `exec`: a secret that a command prints, such as the client of a vault.
 //!
-//! No shell. The command has a process group of its own, which is ended as a whole when its time is up. What it writes to
-//! standard error is thrown away: it may hold the secret.
+//! The command is started without a shell, in its own process group, which is killed as a whole after the
+//! timeout. Its standard error is discarded, because it may contain the secret.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -19,76 +19,78 @@ use zeroize::Zeroizing;
 use super::source::without_newline;
 use super::{InvalidSecret, Secret};
 
-/// No secret is larger than this.
+/// Largest output, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
-/// How often a command that has closed its output is asked whether it has ended.
-const POLL: Duration = Duration::from_millis(5);
+/// Time between two checks whether a command has ended after it closed its output.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A command, and how its answer is read.
+/// A command and the format of its output.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Command {
     /// The program.
     pub program: String,
-    /// What it is given.
+    /// Its arguments.
     pub arguments: Vec<String>,
-    /// It is ended after this long.
+    /// Time after which it is killed.
     pub timeout: Duration,
-    /// It is run again after this long at most.
+    /// Longest time until it is run again.
     pub refresh_interval: Duration,
-    /// The answer is `{"value": …, "expires_at": …}` and not the bare secret.
+    /// Whether the output is `{"value": …, "expires_at": …}` instead of the bare secret.
     pub json: bool,
 }
 
-/// Without the arguments, one of which may be a password.
+/// Without the arguments, because one may be a password.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exec {}", self.program)
     }
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug, Clone)]
 pub struct CommandOutput {
     /// The secret.
     pub secret: Secret,
-    /// When it expires, where the command knows.
+    /// When it expires, if the command says so.
     pub expires_at: Option<SystemTime>,
 }
 
-/// Why there is no secret. Says where and why, never what.
+/// Why a command gave no secret. The text never contains its output.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// No such program, or not one that may be run.
+    /// The program does not exist or cannot be executed.
     #[error("the command cannot be started: {}", plain(.0))]
     Start(io::Error),
-    /// It ended with another exit code than 0, or by a signal.
-    #[error("the command {} (what it wrote to standard error is not shown, it may hold a secret)", ended(*.0))]
+    /// It ended with an exit code other than 0, or by a signal.
+    #[error("the command {} (its standard error is not shown because it may contain a secret)", describe(*.0))]
     Failed(ExitStatus),
-    /// It had not ended, or still held its output open.
-    #[error("the command had not ended after {0:?} and was killed")]
+    /// It did not end or close its output in time.
+    #[error("the command did not end within {0:?} and was killed")]
     Timeout(Duration),
-    /// More than any secret.
+    /// The output is too large.
     #[error("the command wrote more than 64 KiB")]
     TooLarge,
-    /// Not UTF-8.
-    #[error("the command wrote something that is not UTF-8 text")]
+    /// The output is not UTF-8.
+    #[error("the output of the command is not UTF-8 text")]
     NotText,
-    /// With `format: json`.
+    /// With `format: json`: the output has another form.
     #[error("the command did not write JSON of the form {{\"value\": \"…\", \"expires_at\": …}}")]
     NotJson,
-    /// With `format: json`.
-    #[error("the command gave an `expires_at` that is neither an RFC 3339 time nor a Unix time in seconds")]
+    /// With `format: json`: invalid `expires_at`.
+    #[error(
+        "`expires_at` in the output of the command is neither an RFC 3339 time nor a Unix time in seconds"
+    )]
     ExpiresAt,
-    /// With `format: json`.
-    #[error("the command gave a secret that has expired already")]
+    /// With `format: json`: `expires_at` is in the past.
+    #[error("the secret in the output of the command has expired already")]
     Expired,
-    /// What it wrote cannot be a secret.
-    #[error("what the command wrote is no secret: {0}")]
+    /// The output is not a valid secret.
+    #[error("the output of the command is not a valid secret: {0}")]
     Invalid(#[from] InvalidSecret),
 }
 
 impl Command {
-    /// Runs it to its end. Blocks.
+    /// Runs the command until it ends. Blocks.
     pub fn run(&self) -> Result<CommandOutput, CommandError> {
         let output = self.output()?;
         let text = std::str::from_utf8(&output).map_err(|_| CommandError::NotText)?;
@@ -117,7 +119,8 @@ impl Command {
         let mut running = Running { child: child.map_err(CommandError::Start)?, ended: false };
         let stdout = running.child.stdout.take();
         let (sender, receiver) = mpsc::channel();
-        // Ends with the command: its group is killed when the time is up, and nobody else holds the pipe.
+        // The thread ends with the command: its group is killed after the timeout, and no other process has
+        // the pipe.
         thread::spawn(move || {
             let mut output = Zeroizing::new(Vec::new());
             let read = stdout.map(|stdout| stdout.take(MAX_BYTES + 1).read_to_end(&mut output));
@@ -139,12 +142,12 @@ impl Command {
             if left().is_zero() {
                 return Err(CommandError::Timeout(self.timeout));
             }
-            thread::sleep(POLL);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
-/// A command that is killed with its group, and waited for, unless it has ended.
+/// A running command. Dropping it kills its process group and waits for it, unless it has ended.
 struct Running {
     child: Child,
     ended: bool,
@@ -177,15 +180,15 @@ fn moment(value: &serde_json::Value) -> Result<SystemTime, CommandError> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(CommandError::ExpiresAt)
 }
 
-fn ended(status: ExitStatus) -> String {
+fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "did not end well".into(),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "failed".into(),
     }
 }
 
-/// In words alone, without `(os error 2)`.
+/// The text of an I/O error without `(os error 2)`.
 fn plain(error: &io::Error) -> String {
     error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_the_command_prints() {
+    fn command_output_is_the_secret() {
         assert_eq!(shell("echo s3cret", false).run().unwrap().secret.expose(), "s3cret");
         let answer =
             shell(r#"echo '{"value": "s3cret", "expires_at": "2100-01-01T00:00:00+01:00"}'"#, true).run();
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_went_wrong_and_never_what_was_written() {
+    fn command_error_does_not_contain_output() {
         let missing = Command { program: "/nonexistent".into(), ..shell("", false) };
         assert_eq!(
             missing.run().unwrap_err().to_string(),
@@ -232,7 +235,7 @@ mod tests {
         );
         for (script, json, message) in [
             ("echo CANARY; echo CANARY >&2; exit 3", false, "ended with exit code 3"),
-            ("echo CANARY; kill -9 $$", false, "was ended by signal 9"),
+            ("echo CANARY; kill -9 $$", false, "was killed by signal 9"),
             ("printf 'CANARY\\nCANARY'", false, "control character"),
             ("true", false, "empty"),
             ("printf '\\377'", false, "not UTF-8"),
@@ -248,18 +251,18 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_hangs_is_killed_with_all_it_started() {
+    fn hanging_command_is_killed_with_its_children() {
         let dir = tempfile::tempdir().unwrap();
         let pids = dir.path().join("pids");
         let script = format!("sleep 1000 & echo $! $$ > {}; wait", pids.display());
-        // Time enough to write the file, whatever else the machine does.
+        // Long enough to write the file on a busy machine.
         let command = Command { timeout: Duration::from_secs(3), ..shell(&script, false) };
         assert!(matches!(command.run(), Err(CommandError::Timeout(_))));
         let pids = std::fs::read_to_string(pids).unwrap();
         let state = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let own = pids.split_whitespace().last().unwrap();
         assert_eq!(state(own), "", "no zombie of ours");
-        // Its child is the business of init once its parent is gone.
+        // Init reaps the child after its parent has ended.
         let sleeping = pids.split_whitespace().next().unwrap();
         let alive = || {
             !matches!(
@@ -270,7 +273,7 @@ mod tests {
         let end = Instant::now() + Duration::from_secs(20);
         while alive() {
             assert!(Instant::now() < end, "still there: {}", state(sleeping));
-            thread::sleep(POLL);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What commands have said, kept so that reading the configuration again runs none of them, and renewed when it is time.
+//! Caches the output of commands, so that a reload runs none of them, and refreshes it in time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,34 +8,34 @@ use parking_lot::Mutex;
 use super::Secret;
 use super::command::{Command, CommandError, CommandOutput};
 
-/// After a failure the command is run again this soon, or after its `refresh_interval` where that is sooner.
-const RETRY: Duration = Duration::from_secs(15);
-/// Never more often than this, whatever a command says of its secret's life.
-const AT_MOST: Duration = Duration::from_secs(1);
+/// Time until a failed command is run again; its `refresh_interval`, if that is shorter.
+const RETRY_INTERVAL: Duration = Duration::from_secs(15);
+/// Shortest time between two runs, even if a secret expires sooner.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The last answer of every command.
+/// The last output of every command.
 #[derive(Default)]
 pub struct CommandCache(Mutex<HashMap<Command, CacheEntry>>);
 
 struct CacheEntry {
     secret: Secret,
     due: Instant,
-    /// Asked for since the last [`CommandCache::evict_unused`].
+    /// Whether it was used since the last [`CommandCache::evict_unused`].
     used: bool,
     failing: Option<String>,
 }
 
-/// What came of running the commands that were due.
+/// The outcome of a refresh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RefreshOutcome {
-    /// A secret is another now.
+    /// Whether a secret changed.
     pub changed: bool,
-    /// A command failed; the secret it gave before stays.
+    /// Whether a command failed; its previous secret stays in use.
     pub failed: bool,
 }
 
 impl CommandCache {
-    /// The secret of a command, which is run where it has not been yet. Blocks then.
+    /// The secret of a command. Runs the command, and blocks, if it is not in the cache.
     pub fn secret(&self, command: &Command) -> Result<Secret, CommandError> {
         if let Some(entry) = self.0.lock().get_mut(command) {
             entry.used = true;
@@ -49,7 +49,7 @@ impl CommandCache {
         Ok(secret)
     }
 
-    /// Lets go of commands that nobody asked for since the last time.
+    /// Removes the commands that were not used since the last call.
     pub fn evict_unused(&self) {
         self.0.lock().retain(|_, entry| std::mem::take(&mut entry.used));
     }
@@ -59,7 +59,7 @@ impl CommandCache {
         self.0.lock().values().map(|entry| entry.due).min()
     }
 
-    /// Runs those that are due, or all. Blocks.
+    /// Runs the commands that are due, or all of them. Blocks.
     pub fn refresh(&self, all: bool) -> RefreshOutcome {
         let now = Instant::now();
         let is_due = |entry: &CacheEntry| all || entry.due <= now;
@@ -86,7 +86,7 @@ impl CommandCache {
                 }
                 Err(error) => {
                     outcome.failed = true;
-                    entry.due = Instant::now() + RETRY.min(command.refresh_interval);
+                    entry.due = Instant::now() + RETRY_INTERVAL.min(command.refresh_interval);
                     let said = error.to_string();
                     if entry.failing.as_ref() != Some(&said) {
                         tracing::error!(
@@ -102,11 +102,11 @@ impl CommandCache {
     }
 }
 
-/// Well before it expires: at four fifths of its life.
+/// When to run a command again: well before its secret expires, at four fifths of its lifetime.
 fn due(command: &Command, output: &CommandOutput) -> Instant {
     let life = output.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
     let wait = life.map_or(command.refresh_interval, |life| (life * 4 / 5).min(command.refresh_interval));
-    Instant::now() + wait.max(AT_MOST)
+    Instant::now() + wait.max(MIN_INTERVAL)
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_once_and_again_when_it_is_time_and_keeps_what_it_has_through_a_failure() {
+    fn command_runs_once_and_keeps_its_secret_on_failure() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("secret");
         let script = format!("echo >> {0}.runs; cat {0}", file.display());
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(cache.refresh(true), RefreshOutcome { changed: false, failed: true });
         assert_eq!(cache.secret(&command).unwrap().expose(), "two");
         let left = |due: Option<Instant>| due.unwrap().duration_since(Instant::now());
-        assert!(left(cache.next_due()) <= RETRY);
+        assert!(left(cache.next_due()) <= RETRY_INTERVAL);
         cache.evict_unused();
         assert!(cache.next_due().is_some());
         cache.evict_unused();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn is_due_before_the_secret_expires() {
+    fn command_is_due_before_its_secret_expires() {
         let command = Command {
             program: "true".into(),
             arguments: vec![],

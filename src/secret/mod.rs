@@ -1,8 +1,8 @@
-//! One secret value, and the places it can be read from.
+//! Secret values and their sources.
 //!
-//! A [`Secret`] cannot print itself: `Debug` shows `****`, there is no `Display`, and the memory is wiped when it
-//! is dropped. The value comes out through [`Secret::expose`] alone, so that `grep 'expose()'` lists every place
-//! in the program that touches one; a test holds those places to `credential/` and `token/`.
+//! A [`Secret`] cannot be printed: `Debug` shows `****`, there is no `Display`, and the memory is wiped when
+//! it is dropped. [`Secret::expose`] is the only access to the value, so that `grep 'expose()'` lists every
+//! use; a test allows it in `credential/` and `oauth2/` only.
 
 mod command;
 mod command_cache;
@@ -20,13 +20,13 @@ pub use command_cache::{CommandCache, RefreshOutcome};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
 pub use source::{Source, SourceError};
 
-/// A secret value: never empty, never with a control character in it (a newline in a secret is how one header
-/// becomes two), so that everything built from it is a valid header value.
+/// A secret value. It is not empty and contains no control character, so that it is a valid header value: a
+/// newline would turn one header into two.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a value as a secret.
+    /// Makes a secret of a valid value.
     pub fn new(value: String) -> Result<Self, InvalidSecret> {
         let value = Zeroizing::new(value);
         if value.is_empty() {
@@ -38,38 +38,38 @@ impl Secret {
         }
     }
 
-    /// Position, counted from 1, of the first character that is not allowed where the secret is to go. Lets
-    /// `config` hold a secret to a rule without seeing it.
+    /// Position, counted from 1, of the first character that is not allowed. Lets `config` check a secret
+    /// without access to the value.
     pub fn first_disallowed(&self, allowed: fn(char) -> bool) -> Option<usize> {
         self.0.chars().position(|c| !allowed(c)).map(|at| at + 1)
     }
 
-    /// Whether the value begins with a word that does not belong to it, upper or lower case.
+    /// Whether the value starts with a word, in upper or lower case.
     pub fn starts_with_ignore_case(&self, word: &str) -> bool {
         self.0.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     }
 
-    /// How long the value is, in bytes.
+    /// Length of the value, in bytes.
     pub fn length(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it has fewer bytes than this.
+    /// Whether the value has fewer bytes.
     pub fn is_shorter_than(&self, bytes: usize) -> bool {
         self.0.len() < bytes
     }
 
-    /// Whether there is white space at one end, which a header field would lose.
+    /// Whether the value starts or ends with white space, which is not part of a header field's value.
     pub fn has_outer_whitespace(&self) -> bool {
         self.0.trim().len() != self.0.len()
     }
 
-    /// Whether a candidate is the value, in a time that does not depend on how much of it is right.
+    /// Compares a candidate with the value in constant time.
     pub fn ct_eq(&self, candidate: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(candidate).into()
     }
 
-    /// The value itself. Only `credential/` and `token/` may call this.
+    /// The value. Only `credential/` and `oauth2/` may call this.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -81,21 +81,21 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Hashed so that equal credentials can be found and share one token; the hash is never shown.
+/// For finding equal credentials, which share one token. The hash is never shown.
 impl Hash for Secret {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.as_bytes().hash(state);
     }
 }
 
-/// Why a value cannot be a secret. Says where, never what.
+/// Why a value is not a valid secret. The text never contains the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    /// Nothing in it, once one trailing newline is dropped.
+    /// The value is empty, apart from one trailing newline.
     #[error("the secret is empty")]
     Empty,
     /// A newline or another control character.
-    #[error("the secret has a control character (such as a newline) at position {at}")]
+    #[error("the secret contains a control character (such as a newline) at position {at}")]
     Control {
         /// Position of the character, counted from 1.
         at: usize,
@@ -109,13 +109,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn does_not_print_itself() {
+    fn secret_debug_is_masked() {
         let secret = Secret::new("hunter2".into()).unwrap();
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)).matches("hunter2").count(), 0);
     }
 
     #[test]
-    fn can_be_held_to_a_rule_unseen() {
+    fn secret_can_be_checked_without_exposure() {
         let secret = Secret::new("bearer aé ".into()).unwrap();
         assert_eq!(secret.first_disallowed(|c| c.is_ascii()), Some(9));
         assert_eq!(secret.first_disallowed(|_| true), None);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_could_split_a_header() {
+    fn secret_rejects_control_characters() {
         assert_eq!(Secret::new("a\r\nX: y".into()), Err(InvalidSecret::Control { at: 2 }));
         assert_eq!(Secret::new("tail\n".into()), Err(InvalidSecret::Control { at: 5 }));
         assert_eq!(Secret::new("nul\0".into()), Err(InvalidSecret::Control { at: 4 }));

@@ -1,5 +1,5 @@
-//! A key that signs: read from PEM or made from a shared secret, checked against its algorithm once, and from then on
-//! only able to sign. There is no way to get it out again, so nothing has to be trusted not to print it.
+//! Signing keys, read from PEM or made from a shared secret. The algorithm is checked once, when the key is
+//! read. The key cannot be read again, so no code can print it.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -19,7 +19,7 @@ use super::Secret;
 
 /// A signature algorithm of JSON Web Signatures (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the registered names say it")]
+#[expect(missing_docs, reason = "the names are the registered ones")]
 pub enum Algorithm {
     Rs256,
     Rs384,
@@ -54,7 +54,7 @@ impl Algorithm {
         }
     }
 
-    /// Those that take a private key.
+    /// Algorithms with a private key.
     pub const ASYMMETRIC: [Self; 9] = [
         Self::Rs256,
         Self::Rs384,
@@ -67,10 +67,10 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// Those that take a shared secret.
+    /// Algorithms with a shared secret.
     pub const SYMMETRIC: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
 
-    /// What kind of key it takes.
+    /// The kind of key that the algorithm requires.
     fn family(self) -> &'static str {
         match self {
             Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => RSA,
@@ -99,12 +99,13 @@ const P256: &str = "an elliptic curve (P-256)";
 const P384: &str = "an elliptic curve (P-384)";
 const ED25519: &str = "Ed25519";
 
-/// A key that signs with one algorithm. A clone shares the key; equal keys are equal, whatever file they came from.
+/// A signing key for one algorithm. Clones share the key. Keys with the same content are equal, whatever
+/// their source.
 #[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
     pair: Arc<Pair>,
-    /// SHA-256 of what the key was made from: equality and hash without the key.
+    /// SHA-256 hash of the source of the key, for comparing and hashing without the key.
     digest: [u8; 32],
 }
 
@@ -116,7 +117,7 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// Reads a private key from PEM: PKCS#8, PKCS#1 or SEC1, not encrypted. Without an algorithm it is the common one for
+    /// Reads a private key from PEM: PKCS#8, PKCS#1 or SEC1, not encrypted. The default algorithm depends on
     /// the kind of key: RS256, ES256, ES384 or `EdDSA`.
     pub fn from_pem(pem: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
         if pem.contains("ENCRYPTED") {
@@ -141,7 +142,7 @@ impl SigningKey {
             Pair::Ec(key) if key.public_key().as_ref().len() == 65 => (P256, Algorithm::Es256),
             Pair::Ec(_) => (P384, Algorithm::Es384),
             Pair::Ed(_) => (ED25519, Algorithm::EdDsa),
-            Pair::Hmac(_) => unreachable!("a shared secret is no PEM"),
+            Pair::Hmac(_) => unreachable!("a shared secret is not read from PEM"),
         };
         let algorithm = algorithm.unwrap_or(default);
         if algorithm.family() != kind {
@@ -157,19 +158,19 @@ impl SigningKey {
     /// A shared secret as the key of an HMAC (RFC 7518 §3.2).
     ///
     /// # Panics
-    /// With an algorithm that is not one of [`Algorithm::SYMMETRIC`].
+    /// If the algorithm is not one of [`Algorithm::SYMMETRIC`].
     pub fn shared(secret: &Secret, algorithm: Algorithm) -> Self {
         let hash = match algorithm {
             Algorithm::Hs256 => hmac::HMAC_SHA256,
             Algorithm::Hs384 => hmac::HMAC_SHA384,
             Algorithm::Hs512 => hmac::HMAC_SHA512,
-            other => panic!("{} takes a private key", other.as_str()),
+            other => panic!("{} requires a private key", other.as_str()),
         };
         let bytes = secret.0.as_bytes();
         Self { algorithm, pair: Arc::new(Pair::Hmac(hmac::Key::new(hash, bytes))), digest: sha256(bytes) }
     }
 
-    /// A new P-256 key that only this process ever knows.
+    /// Generates a P-256 key that exists in this process only.
     pub fn ephemeral() -> Result<Self, KeyError> {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(EC[0].1, &random).map_err(|_| KeyError::NoRandomness)?;
@@ -179,12 +180,12 @@ impl SigningKey {
         Ok(Self { algorithm: Algorithm::Es256, pair: Arc::new(Pair::Ec(key)), digest })
     }
 
-    /// With what it signs.
+    /// The algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The public half; `None` of a shared secret.
+    /// The public key; `None` for a shared secret.
     pub fn public(&self) -> Option<PublicKey<'_>> {
         match &*self.pair {
             Pair::Rsa(pair) => {
@@ -200,7 +201,8 @@ impl SigningKey {
         }
     }
 
-    /// Signs a message, in the form that JWS wants (ECDSA: both numbers side by side, RFC 7518 §3.4).
+    /// Signs a message; the signature has the form of JWS (for ECDSA both numbers in sequence, RFC 7518
+    /// §3.4).
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         match &*self.pair {
             Pair::Rsa(pair) => {
@@ -220,7 +222,7 @@ impl SigningKey {
     }
 }
 
-/// The numbers of a public key, big-endian, as JWK wants them (RFC 7518 §6).
+/// The numbers of a public key, big-endian, as in JWK (RFC 7518 §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicKey<'a> {
     /// `kty: RSA`
@@ -243,7 +245,7 @@ pub enum PublicKey<'a> {
     Ed25519(&'a [u8]),
 }
 
-/// The algorithm and nothing of the key.
+/// Shows the algorithm and nothing of the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ****", self.algorithm.as_str())
@@ -269,7 +271,8 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Each curve: the beginning of a PKCS#8 document (version, then `id-ecPublicKey` with the curve), and how it signs.
+/// For each curve the start of a PKCS#8 document (version, then `id-ecPublicKey` with the curve), and the
+/// algorithm.
 const EC: [(&[u8], &EcdsaSigningAlgorithm); 2] = [
     (
         b"\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
@@ -303,7 +306,7 @@ fn pair(der: &PrivateKeyDer<'_>) -> Result<Pair, KeyError> {
                 .map(Pair::Rsa)
                 .map_err(|rejected| rsa(rejected).unwrap_or(KeyError::Unusable))
         }
-        // ring reads PKCS#8 alone, which is SEC1 in an envelope (RFC 5915 §4).
+        // ring reads PKCS#8 only, which is SEC1 in an envelope (RFC 5915 §4).
         PrivateKeyDer::Sec1(key) => EC
             .iter()
             .find_map(|(prefix, _)| ec(&envelope(prefix, key.secret_sec1_der())))
@@ -332,7 +335,7 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         [0, long] => &[tag, 0x81, long],
         [high, low] => &[tag, 0x82, high, low],
     };
-    // In one allocation: what a vector leaves behind when it grows is not wiped.
+    // Allocated once, because the memory that a growing vector leaves behind is not wiped.
     let mut out = Vec::with_capacity(head.len() + parts.iter().map(|part| part.len()).sum::<usize>());
     out.extend_from_slice(head);
     for part in parts {
@@ -341,59 +344,59 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Why a text is no key that can sign. Nothing of the text is in it.
+/// Why a text is not a usable signing key. The message contains nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No private key in PEM.
     #[error(
-        "no private key in it; it takes PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
+        "no private key found; expected PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
     )]
     NotPem,
     /// Encrypted with a passphrase.
     #[error(
-        "the private key is encrypted with a passphrase, which Sidekey has no way to ask for; \
+        "the private key is encrypted with a passphrase, which is not supported; \
          decrypt it with `openssl pkey -in KEY -out NEW`"
     )]
     Encrypted,
     /// A certificate.
-    #[error("a certificate and no private key; the key is in a file of its own")]
+    #[error("found a certificate, not a private key; use the file of the key")]
     Certificate,
     /// A public key.
-    #[error("a public key; the private key signs")]
+    #[error("found a public key, not a private key")]
     Public,
-    /// OpenSSH's own format.
-    #[error("a key in the format of OpenSSH; `ssh-keygen -p -m PKCS8 -f KEY` turns it into PEM")]
+    /// The key format of OpenSSH.
+    #[error("the key has the format of OpenSSH; `ssh-keygen -p -m PKCS8 -f KEY` converts it to PEM")]
     OpenSsh,
-    /// A private key that ring does not take.
+    /// A private key that ring does not support.
     #[error(
-        "the private key cannot be used: it is RSA (2048 to 4096 bits), an elliptic curve (P-256, P-384) or Ed25519; \
-         `openssl pkey -in KEY -out NEW` repairs one whose public half is missing"
+        "unsupported private key; supported: RSA (2048 to 4096 bits), elliptic curves (P-256, P-384), Ed25519; \
+         `openssl pkey -in KEY -out NEW` repairs a key without its public half"
     )]
     Unusable,
     /// RSA of less than 2048 bits.
-    #[error("the RSA key is too short: 2048 bits at least")]
+    #[error("the RSA key is too short: at least 2048 bits are required")]
     RsaTooSmall,
     /// RSA of more than 4096 bits.
-    #[error("the RSA key is too long: 4096 bits at most")]
+    #[error("the RSA key is too long: at most 4096 bits are supported")]
     RsaTooLarge,
-    /// The algorithm wants another kind of key.
-    #[error("the private key is of the kind {kind}, and {algorithm} takes {takes}")]
+    /// The algorithm requires another kind of key.
+    #[error("the kind of the private key is {kind}, but {algorithm} requires {takes}")]
     Unsuitable {
-        /// What the key is.
+        /// The kind of the key.
         kind: &'static str,
-        /// What it was to sign with.
+        /// The algorithm.
         algorithm: &'static str,
-        /// What that takes.
+        /// The kind that the algorithm requires.
         takes: &'static str,
     },
-    /// The system gave no random numbers.
-    #[error("this machine gives no random numbers to make a key from")]
+    /// The system has no random numbers.
+    #[error("cannot generate a key: the system provides no random numbers")]
     NoRandomness,
 }
 
-/// The key could not sign: the system gave no random numbers.
+/// Signing failed because the system provides no random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("signing failed: this machine gives no random numbers")]
+#[error("signing failed: the system provides no random numbers")]
 pub struct SigningError;
 
 #[cfg(test)]
@@ -411,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_common_form_and_picks_the_common_algorithm() {
+    fn signing_key_is_read_with_its_default_algorithm() {
         for (arguments, algorithm) in [
             ("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", Algorithm::Rs256),
             ("genrsa -traditional 2048", Algorithm::Rs256),
@@ -432,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_key() {
+    fn signing_key_errors_are_distinguished() {
         let pem = |arguments| SigningKey::from_pem(&openssl(arguments), None).unwrap_err();
         assert_eq!(pem("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024"), KeyError::RsaTooSmall);
         assert_eq!(pem("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521"), KeyError::Unusable);
@@ -451,11 +454,11 @@ mod tests {
         }
         let ed = openssl("genpkey -algorithm ED25519");
         let error = SigningKey::from_pem(&ed, Some(Algorithm::Rs256)).unwrap_err().to_string();
-        assert_eq!(error, "the private key is of the kind Ed25519, and RS256 takes RSA");
+        assert_eq!(error, "the kind of the private key is Ed25519, but RS256 requires RSA");
     }
 
     #[test]
-    fn keys_are_told_apart_and_ephemeral_ones_are_never_the_same() {
+    fn signing_keys_are_equal_only_if_the_same() {
         let secret = |text: &str| Secret::new(text.into()).unwrap();
         let key = |text, algorithm| SigningKey::shared(&secret(text), algorithm);
         assert_eq!(key("a", Algorithm::Hs256), key("a", Algorithm::Hs256));

@@ -1,4 +1,4 @@
-//! Where a secret is read from: an environment variable, a file, or the configuration itself.
+//! Sources of secrets: an environment variable, a file, or the configuration itself.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 
 use super::{Algorithm, InvalidSecret, KeyError, Secret, SigningKey};
 
-/// No secret is larger than this; a larger file is somebody's mistake.
+/// Largest file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// A place a secret is read from, as the configuration names it.
+/// The source of a secret, as the configuration states it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// `{ env: NAME }`
     Env(String),
-    /// `{ file: PATH }`: one trailing newline is dropped.
+    /// `{ file: PATH }`: one trailing newline is removed.
     File(PathBuf),
-    /// A plain string in the configuration: allowed, and `check` warns.
+    /// Plain text in the configuration: allowed, with a warning.
     Plain(String),
 }
 
@@ -30,14 +30,14 @@ impl Source {
         self.read_with(&|name| std::env::var_os(name))
     }
 
-    /// Reads the value, environment variables through a function.
+    /// Reads the value; environment variables come from a function.
     pub fn read_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SourceError> {
         let mut value = self.text_with(environment)?;
         Ok(Secret::new(std::mem::take(&mut value))?)
     }
 
-    /// Reads a private key: text of many lines, of which nothing is left but the key. Where a variable cannot hold lines, `\n`
-    /// may stand between them.
+    /// Reads a private key in PEM and wipes the text. For variables that cannot contain newlines, `\n` may
+    /// separate the lines.
     pub fn signing_key(
         &self,
         algorithm: Option<Algorithm>,
@@ -72,7 +72,7 @@ impl Source {
     }
 }
 
-/// The place, never the value.
+/// Shows the source, never the value.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,7 +83,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Editors and `echo` end a file with a newline that is no part of the secret; exactly one is dropped.
+/// Removes one trailing newline: editors and `echo` end a file with one that is not part of the secret.
 pub(super) fn without_newline(mut value: String) -> Zeroizing<String> {
     if value.ends_with('\n') {
         value.pop();
@@ -94,7 +94,7 @@ pub(super) fn without_newline(mut value: String) -> Zeroizing<String> {
     Zeroizing::new(value)
 }
 
-/// Why a secret could not be read. Says where and why, never what.
+/// Why a secret could not be read. The text never contains the value.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// `env:` names a variable that is not set.
@@ -106,13 +106,13 @@ pub enum SourceError {
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
     Io(io::Error),
-    /// The file is larger than any secret.
+    /// The file is too large.
     #[error("the file is larger than 64 KiB")]
     TooLarge,
-    /// What was read cannot be a secret.
+    /// The value is not a valid secret.
     #[error(transparent)]
     Invalid(#[from] InvalidSecret),
-    /// What was read is no private key that can be used.
+    /// The value is not a usable private key.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_exactly_one_trailing_newline() {
+    fn secret_file_loses_one_trailing_newline() {
         assert_eq!(file(b"s3cret\n").unwrap().expose(), "s3cret");
         assert_eq!(file(b"s3cret\r\n").unwrap().expose(), "s3cret");
         assert_eq!(file(b" s3cret ").unwrap().expose(), " s3cret ");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_file() {
+    fn secret_file_errors_are_distinguished() {
         assert!(matches!(file(b""), Err(SourceError::Invalid(InvalidSecret::Empty))));
         assert!(matches!(file(b"\n"), Err(SourceError::Invalid(InvalidSecret::Empty))));
         assert!(matches!(file(b"\xff\xfe"), Err(SourceError::NotText)));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_names_the_place_and_not_the_value() {
+    fn source_debug_hides_plain_text() {
         assert_eq!(format!("{:?}", Source::Plain("hunter2".into())), "plain");
     }
 }

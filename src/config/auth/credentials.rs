@@ -1,6 +1,6 @@
-//! `auth`: what a service injects, written in place or named with `use`.
+//! `auth` and `credentials`: the credential of a service, inline or by the name of a shared one (`use`).
 //!
-//! One reader per `type`. No message shows a value or an unknown key from here.
+//! No message shows a value or an unknown key of these sections.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use super::settings::{Auth, AuthKinds};
 use crate::config::reader::suggest::{did_you_mean, list};
 use crate::config::reader::value::{Mapping, Value};
 
-/// The named credentials of the file. One that has a mistake is there without a value, so that naming it is
-/// none.
+/// The credentials of `credentials`, by name. An invalid one is kept without a value, so that a `use` of it
+/// is no further error.
 pub(crate) struct Credentials<'a> {
     kinds: AuthKinds,
     named: HashMap<&'a str, Credential<'a>>,
@@ -28,13 +28,14 @@ impl<'a> Credentials<'a> {
         Self { kinds, named: HashMap::new(), order: Vec::new() }
     }
 
+    /// Reads `credentials`.
     pub(crate) fn read(value: &Value<'a>, kinds: AuthKinds) -> Self {
         let mut credentials = Self::none(kinds);
         for (name, value) in value.entries().unwrap_or_default() {
             let auth = value.mapping().and_then(|mapping| {
                 if mapping.has("use") {
                     value.error(
-                        "`use` names a credential in a service's `auth`; a credential does not name another",
+                        "`use` is allowed in a service's `auth` only; a credential cannot refer to another one",
                     );
                     return None;
                 }
@@ -57,14 +58,14 @@ impl<'a> Credentials<'a> {
                 count => format!("`credentials` has {count} others"),
             };
             let between = if question.is_empty() { "; " } else { " " };
-            value.error(format!("no credential of this name{question}{between}{known}"));
+            value.error(format!("no credential has this name{question}{between}{known}"));
             return None;
         };
         credential.used = true;
         credential.auth.clone()
     }
 
-    /// Warns of credentials that no service names.
+    /// Warns of credentials that no service uses.
     pub(crate) fn warn_of_unused(&self) {
         for name in &self.order {
             let credential = &self.named[name];
@@ -82,7 +83,7 @@ pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Opti
         return parse_inline(mapping, credentials.kinds);
     }
     if mapping.has("type") {
-        value.error("both `use` and `type`; a credential is named or written here, not both");
+        value.error("both `use` and `type` are set; use a named credential or an inline one");
         return None;
     }
     let auth = mapping.optional("use").and_then(|name| credentials.take(&name));
@@ -90,12 +91,11 @@ pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Opti
     auth
 }
 
-/// Reads a credential written in place. Without a good `type` the other keys mean nothing, and nothing is
-/// said of them.
+/// Reads an inline credential. If `type` is missing or invalid, the other keys are not checked.
 fn parse_inline(mut mapping: Mapping<'_>, kinds: AuthKinds) -> Option<Auth> {
     if !mapping.has("type") {
         let types = list(kinds.iter().map(|kind| kind.name));
-        mapping.value().error(format!("`type` is required and is not there; one of {types}"));
+        mapping.value().error(format!("`type` is required; allowed: {types}"));
         return None;
     }
     let readers: Vec<_> = kinds.iter().map(|kind| (kind.name, kind.read)).collect();

@@ -3,7 +3,7 @@
 use crate::config::reader::value::Value;
 use crate::secret::Secret;
 
-/// The secret before `current`, the value of `key`, where there is one.
+/// The previous secret, if it differs from the current one, which is the value of `key`.
 pub fn previous_secret(
     previous: Option<(Option<Secret>, Value<'_>)>,
     current: Option<&Secret>,
@@ -11,8 +11,8 @@ pub fn previous_secret(
 ) -> Option<Secret> {
     let (previous, value) = previous?;
     if previous.is_some() && previous.as_ref() == current {
-        // Not a mistake: whoever writes both files may write the second one first.
-        value.warn(format!("the same as `{key}`, and so of no use"));
+        // Not an error: a rotation may write the second of the two files first.
+        value.warn(format!("the same value as `{key}`; it has no effect"));
         return None;
     }
     previous

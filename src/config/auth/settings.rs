@@ -1,4 +1,5 @@
-//! What a service injects, as the configuration knows it: the settings of one kind of credential, and nothing of what they mean.
+//! What a service injects, as the configuration knows it: the settings of one kind of credential, and nothing
+//! of what they mean.
 
 use std::any::Any;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Addresses to listen on, and that no two of them are the same.
+//! Addresses to listen on. No two listeners have the same address.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use crate::config::reader::value::Value;
 
-/// `sun_path` with its closing zero, the smallest of the systems Sidekey runs on.
+/// Longest path of a Unix socket, in bytes: `sun_path` without its closing zero, on the system with the
+/// shortest one.
 const MAX_SOCKET_PATH: usize = 103;
 
 /// An address to listen on.
@@ -21,7 +22,7 @@ pub enum ListenAddress {
 impl std::str::FromStr for ListenAddress {
     type Err = String;
 
-    /// As it is written in the configuration.
+    /// Parses an address as it is written in the configuration.
     fn from_str(text: &str) -> Result<Self, String> {
         parse(text)
     }
@@ -36,7 +37,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Reads one address.
+/// Parses an address.
 pub(crate) fn parse(text: &str) -> Result<ListenAddress, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
@@ -49,10 +50,10 @@ pub(crate) fn parse(text: &str) -> Result<ListenAddress, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(ListenAddress::Tcp(address));
     }
-    Err(wrong(text))
+    Err(explain(text))
 }
 
-/// Reads an address that is a value of the file.
+/// Reads an address.
 pub(crate) fn read(value: &Value<'_>) -> Option<ListenAddress> {
     if value.is_number() {
         value.error(BARE_PORT);
@@ -61,27 +62,27 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ListenAddress> {
     value.parse(parse)
 }
 
-const BARE_PORT: &str = "a port alone; say which address: 127.0.0.1:PORT for this machine, \
+const BARE_PORT: &str = "a port without an address; use 127.0.0.1:PORT for this machine, \
     0.0.0.0:PORT or \"[::]:PORT\" for every network";
 
-/// What is wrong with an address, without repeating it.
-fn wrong(text: &str) -> String {
+/// The error message for an invalid address, without repeating it.
+fn explain(text: &str) -> String {
     if text.parse::<u16>().is_ok() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()) {
         return BARE_PORT.into();
     }
     if text.parse::<IpAddr>().is_ok() || text == "localhost" || (text.starts_with('[') && text.ends_with(']'))
     {
-        return "the port is not there; such as 127.0.0.1:8080 or \"[::1]:8080\"".into();
+        return "the port is missing; example: 127.0.0.1:8080 or \"[::1]:8080\"".into();
     }
     let name = text.rsplit_once(':').map(|(host, _)| host);
     if name.is_some_and(|name| name.parse::<IpAddr>().is_ok()) {
-        return "not a port: a number up to 65535 (an IPv6 address stands in brackets: \"[::1]:8080\")"
+        return "not a valid port: a port is a number up to 65535 (put an IPv6 address in brackets: \"[::1]:8080\")"
             .into();
     }
     if text.starts_with('/') {
         return "a socket path is written unix:/path".into();
     }
-    "not an address to listen on; such as 127.0.0.1:8080, \"[::1]:8080\", localhost:8080 or \
+    "not an address to listen on; example: 127.0.0.1:8080, \"[::1]:8080\", localhost:8080 or \
      unix:/run/sidekey.sock"
         .into()
 }
@@ -106,7 +107,7 @@ impl ListenAddress {
     }
 }
 
-/// The addresses that are spoken for.
+/// The reserved addresses.
 #[derive(Default)]
 pub(crate) struct ListenAddresses {
     taken: Vec<Reserved>,
@@ -118,10 +119,10 @@ struct Reserved {
 }
 
 impl ListenAddresses {
-    /// Takes an address that is a value of the file; a mistake if another listener has it.
+    /// Reserves an address of the file; reports an error if another listener has it.
     pub(crate) fn reserve(&mut self, value: &Value<'_>, listen: &ListenAddress) {
         if let Some(other) = self.taken.iter().find(|claim| overlap(&claim.listen, listen)) {
-            value.error(format!("the same address as {}, or one that includes it", other.by));
+            value.error(format!("the address overlaps that of {}", other.by));
         }
         self.taken.push(Reserved {
             listen: listen.clone(),
@@ -129,17 +130,13 @@ impl ListenAddresses {
         });
     }
 
-    /// Takes an address that stands in the program.
+    /// Reserves the default address of a listener.
     pub(crate) fn reserve_default(&mut self, key: &str, listen: &ListenAddress) {
-        self.taken.push(Reserved {
-            listen: listen.clone(),
-            by: format!("`{key}`, {listen} unless the file says otherwise"),
-        });
+        self.taken.push(Reserved { listen: listen.clone(), by: format!("`{key}` (default {listen})") });
     }
 }
 
-/// Whether the second cannot be bound once the first is. `[::]` takes IPv4 connections as well, as Linux has
-/// it.
+/// Whether the two cannot be bound at the same time. `[::]` accepts IPv4 connections as well, as on Linux.
 fn overlap(a: &ListenAddress, b: &ListenAddress) -> bool {
     match (a, b) {
         (ListenAddress::Tcp(a), ListenAddress::Tcp(b)) => {
@@ -166,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_addresses() {
+    fn address_is_parsed_in_every_form() {
         assert_eq!(read("127.0.0.1:8080").to_string(), "127.0.0.1:8080");
         assert_eq!(read("localhost:8080").to_string(), "127.0.0.1:8080");
         assert_eq!(read("[::1]:0").to_string(), "[::1]:0");
@@ -174,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn says_what_to_write_instead() {
+    fn invalid_address_gets_a_suggestion() {
         let message = |text: &str| parse(text).unwrap_err();
         assert!(message(":8080").contains("0.0.0.0:PORT"));
         assert!(message("8080").contains("0.0.0.0:PORT"));
-        assert!(message("127.0.0.1").contains("port is not there"));
+        assert!(message("127.0.0.1").contains("port is missing"));
         assert!(message("127.0.0.1:70000").contains("65535"));
         assert!(message("::1:80800").contains("brackets"));
         assert!(message("/run/s.sock").contains("unix:"));
@@ -188,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_which_addresses_overlap() {
+    fn overlap_is_symmetric_and_covers_wildcards() {
         let both = |a: &str, b: &str| (overlap(&read(a), &read(b)), overlap(&read(b), &read(a)));
         for (a, b) in [
             ("127.0.0.1:1", "127.0.0.1:1"),

@@ -1,4 +1,4 @@
-//! `admin`: an address, or a mapping that also says who may do what there.
+//! `admin`: the address of the admin listener, or a mapping with the address and the access rules.
 
 use std::net::SocketAddr;
 
@@ -9,33 +9,34 @@ use crate::config::reader::secret;
 use crate::config::reader::value::Value;
 use crate::secret::Secret;
 
-/// `admin`: the listener for health, metrics, the status page and the JSON API, and who may do what there.
+/// `admin`: the listener for health, metrics, the status page and the JSON API, and its access rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// Where it listens.
+    /// The address.
     pub listen: ListenAddress,
-    /// What a request must bring (`Authorization: Bearer …`) to change anything.
+    /// Required (`Authorization: Bearer …`) for requests that change anything.
     pub token: Option<Secret>,
-    /// The JSON API shows nothing without the token either.
+    /// Whether reading through the JSON API requires the token as well.
     pub require_token_to_read: bool,
-    /// Nor do `/metrics` and the body of `/readyz`.
+    /// Whether `/metrics` and the body of `/readyz` require the token as well.
     pub require_token_for_metrics: bool,
-    /// Host names, beside addresses and `localhost`, under which page and API may be reached.
+    /// Allowed host names in requests to the page and the API, besides addresses and `localhost`.
     pub hosts: Vec<String>,
 }
 
 impl Admin {
-    /// Open for reading, closed for changes.
+    /// Defaults at this address: without a token, reading is allowed and changes are not.
     pub fn at(listen: ListenAddress) -> Self {
         let (require_token_to_read, require_token_for_metrics) = (false, false);
         Self { listen, token: None, require_token_to_read, require_token_for_metrics, hosts: Vec::new() }
     }
 }
 
-/// A shorter token could be guessed by whoever reaches the address.
-const SHORTEST_TOKEN: usize = 16;
+/// Shortest token, in bytes. A shorter one could be guessed by anyone who can connect.
+const MIN_TOKEN_LENGTH: usize = 16;
 
-const WRITTEN: &str = "expected an address such as 127.0.0.1:9090, or a mapping with `listen` and `token`";
+/// Error message for a value of another type.
+const EXPECTED: &str = "expected an address such as 127.0.0.1:9090, or a mapping with `listen` and `token`";
 
 pub(crate) fn read(value: Option<Value<'_>>, addresses: &mut ListenAddresses) -> Admin {
     let default = ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9090)));
@@ -44,7 +45,7 @@ pub(crate) fn read(value: Option<Value<'_>>, addresses: &mut ListenAddresses) ->
         return Admin::at(default);
     };
     if value.is_list() {
-        value.error(WRITTEN);
+        value.error(EXPECTED);
         return Admin::at(default);
     }
     if !value.is_map() {
@@ -55,19 +56,19 @@ pub(crate) fn read(value: Option<Value<'_>>, addresses: &mut ListenAddresses) ->
     let token_value = mapping.optional("token");
     let token = token_value.as_ref().and_then(secret::read);
     if let (Some(value), Some(token)) = (&token_value, &token)
-        && (token.is_shorter_than(SHORTEST_TOKEN)
+        && (token.is_shorter_than(MIN_TOKEN_LENGTH)
             || token.first_disallowed(|c| c.is_ascii_graphic()).is_some())
     {
         value.error(format!(
-            "an admin token is at least {SHORTEST_TOKEN} characters, visible ASCII without spaces; \
-             such as what `openssl rand -hex 32` prints"
+            "an admin token has at least {MIN_TOKEN_LENGTH} characters, visible ASCII without spaces; \
+             example: the output of `openssl rand -hex 32`"
         ));
     }
     let mut switch = |key| {
         let value = mapping.optional(key)?;
         let on = value.boolean()?;
         if on && token_value.is_none() {
-            value.error("there is no `token` beside it that could be required");
+            value.error("this has no effect without `token`");
         }
         Some(on)
     };

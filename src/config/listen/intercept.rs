@@ -1,4 +1,4 @@
-//! `intercept` and `connect`: how a `CONNECT` is answered, which apps send that have Sidekey in `HTTPS_PROXY`.
+//! `intercept` and `connect`: how a `CONNECT` is answered. Apps send it if `HTTPS_PROXY` names Sidekey.
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -15,33 +15,33 @@ use crate::config::reader::report::display_path;
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
 
-/// The authority whose certificates callers see instead of a service's upstream.
+/// `intercept`: the CA whose certificates callers see instead of those of a service's upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Intercept {
-    /// Its certificate, in a PEM file.
+    /// PEM file of its certificate.
     pub ca_cert_file: PathBuf,
-    /// Its private key, in a PEM file.
+    /// PEM file of its private key.
     pub ca_key_file: PathBuf,
 }
 
 /// `connect.unmatched`: how a `CONNECT` to a host of no service is answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Unmatched {
-    /// It is refused.
+    /// The request is rejected.
     #[default]
     Deny,
-    /// Bytes pass untouched, without a credential.
+    /// Bytes pass unchanged, without a credential.
     Tunnel(Tunnel),
 }
 
-/// The other keys of `connect`.
+/// Settings of tunnels to hosts of no service: the other keys of `connect`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Limit on looking the host up and connecting to it.
+    /// Time limit for resolving the host and connecting to it.
     pub connect_timeout: Duration,
-    /// A tunnel is closed when nothing passed for this long.
+    /// A tunnel is closed after this time without traffic.
     pub idle_timeout: Option<Duration>,
-    /// May lead to this machine and to the link it is on.
+    /// Whether tunnels may lead to this machine and to link-local addresses.
     pub allow_local: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for Tunnel {
     }
 }
 
-/// The files' content as of one moment.
+/// The content of the files at one point in time.
 pub struct InterceptFiles {
     cert: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
@@ -73,7 +73,8 @@ impl Intercept {
         Ok(InterceptFiles { cert: content(&self.ca_cert_file)?, key: content(&self.ca_key_file)? })
     }
 
-    /// Certificate (and those above it) and key, which belong together; the error names the file and nothing in it.
+    /// The certificate chain and the private key, checked to match. The error names the file and nothing of
+    /// its content.
     pub fn authority(
         &self,
         files: &InterceptFiles,
@@ -81,31 +82,31 @@ impl Intercept {
         let failed = |path: &Path, what: &str| format!("the file{} {what}", display_path(path));
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.cert).collect();
         let chain =
-            chain.map_err(|_| failed(&self.ca_cert_file, "has a certificate that cannot be parsed"))?;
+            chain.map_err(|_| failed(&self.ca_cert_file, "contains a certificate that cannot be parsed"))?;
         let Some(first) = chain.first() else {
-            return Err(failed(&self.ca_cert_file, "has no certificate in it; it takes PEM"));
+            return Err(failed(&self.ca_cert_file, "contains no certificate; expected PEM"));
         };
         let key = PrivateKeyDer::from_pem_slice(&files.key)
-            .map_err(|_| failed(&self.ca_key_file, "has no private key that can be parsed"))?;
+            .map_err(|_| failed(&self.ca_key_file, "contains no private key that can be parsed"))?;
         let provider = rustls::crypto::ring::default_provider();
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
             failed(
                 &self.ca_key_file,
-                &format!("is not the key of the certificate{}", display_path(&self.ca_cert_file)),
+                &format!("does not contain the key of the certificate{}", display_path(&self.ca_cert_file)),
             )
         })?;
         let (_, parsed) = x509_parser::parse_x509_certificate(first)
-            .map_err(|_| failed(&self.ca_cert_file, "has a certificate that cannot be parsed"))?;
+            .map_err(|_| failed(&self.ca_cert_file, "contains a certificate that cannot be parsed"))?;
         if !parsed.is_ca() {
             return Err(failed(
                 &self.ca_cert_file,
-                "has a certificate that is not an authority's; `sidekey ca init` makes one",
+                "contains a certificate that is not a CA certificate; `sidekey ca init` creates one",
             ));
         }
         if !parsed.validity().is_valid() {
             return Err(failed(
                 &self.ca_cert_file,
-                "has a certificate that is not valid today; `sidekey ca init` makes a new one",
+                "contains a certificate that is not valid today; `sidekey ca init` creates a new one",
             ));
         }
         Ok((chain, key))
@@ -125,7 +126,7 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
     let usable = intercept.read().and_then(|files| intercept.authority(&files));
     usable.map_err(|message| value.error(message)).ok()?;
     if is_readable_by_others(&intercept.ca_key_file) {
-        value.warn("other users of this machine can read the file of `ca_key_file`, and whoever has it can be any server to those who trust the CA; chmod 600");
+        value.warn("other users of this machine can read the file of `ca_key_file`, and with it impersonate any server to clients that trust the CA; run chmod 600");
     }
     Some(intercept)
 }

@@ -1,4 +1,4 @@
-//! A listener: an address, or an address with what is spoken there.
+//! A listener: an address, or a mapping with the address and `tls`.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use super::tls;
 use super::tls::ListenerTlsConfig;
 use crate::config::reader::value::Value;
 
-/// An address to listen on, with TLS or without.
+/// A listener of callers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenerConfig {
-    /// Where.
+    /// The address.
     pub address: ListenAddress,
-    /// Callers speak TLS there, and nothing else.
+    /// TLS toward callers; with it, plain HTTP is not accepted.
     pub tls: Option<ListenerTlsConfig>,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for ListenerConfig {
     }
 }
 
-/// Reads one listener or a list of them; their addresses belong to them and to no other.
+/// Reads one listener or a list of them, and reserves their addresses.
 pub(crate) fn read_all(value: &Value<'_>, addresses: &mut ListenAddresses) -> Vec<ListenerConfig> {
     value.one_or_more().iter().filter_map(|value| read(value, addresses)).collect()
 }
@@ -41,10 +41,10 @@ fn read(value: &Value<'_>, addresses: &mut ListenAddresses) -> Option<ListenerCo
     mapping.reject_unknown_keys();
     let address_value = address?;
     let address = address::read(&address_value)?;
-    let knows_callers =
+    let authenticates_callers =
         tls.as_ref().is_some_and(|tls| tls.as_ref().is_none_or(|tls| tls.client_ca_file.is_some()));
-    reserve(&address_value, &address, addresses, knows_callers);
-    // A mistake in `tls` is on the report; a listener without TLS must not come of it.
+    reserve(&address_value, &address, addresses, authenticates_callers);
+    // An error in `tls` was reported; it must not lead to a listener without TLS.
     let tls = match tls {
         Some(None) => return None,
         Some(tls) => tls,
@@ -53,9 +53,14 @@ fn read(value: &Value<'_>, addresses: &mut ListenAddresses) -> Option<ListenerCo
     Some(ListenerConfig { address, tls })
 }
 
-fn reserve(value: &Value<'_>, address: &ListenAddress, addresses: &mut ListenAddresses, knows_callers: bool) {
+fn reserve(
+    value: &Value<'_>,
+    address: &ListenAddress,
+    addresses: &mut ListenAddresses,
+    authenticates_callers: bool,
+) {
     addresses.reserve(value, address);
-    if address.is_public() && !knows_callers {
-        value.warn("other machines can reach this address, and whoever reaches it can use the credentials");
+    if address.is_public() && !authenticates_callers {
+        value.warn("other machines can connect to this address and use the credentials");
     }
 }

@@ -1,4 +1,4 @@
-//! Sections about the side that faces callers: `listen`, its TLS, `intercept`, `admin`.
+//! Sections about callers: `listen` and its TLS, `intercept`, `connect`, `admin`.
 
 pub(super) mod address;
 pub(super) mod admin;

@@ -1,5 +1,5 @@
-//! Which hosts the certificate authority of `intercept` may sign for (RFC 5280 §4.2.1.10). A caller refuses what it has
-//! signed for any other, so that a service added after the authority was made is told of at once.
+//! Checks the name constraints of the CA of `intercept` (RFC 5280 §4.2.1.10). Callers reject certificates for
+//! other hosts, so a service that was added after the CA was created causes a warning.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::config::host::Host;
 use crate::config::reader::value::Value;
 use crate::config::service::entry::ServiceConfig;
 
-/// Warns of the hosts of services that callers would be refused by.
+/// Warns of hosts of services that the name constraints exclude.
 pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, services: &[ServiceConfig]) {
     let Ok((chain, _)) = intercept.read().and_then(|files| intercept.authority(&files)) else { return };
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&chain[0]) else { return };
@@ -27,15 +27,15 @@ pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, se
     outside.dedup();
     if !outside.is_empty() {
         value.warn(format!(
-            "the CA's name constraints leave out {}: callers refuse its certificate there, in a CONNECT; \
-             `sidekey ca init` makes a CA for the hosts of today",
+            "the CA's name constraints exclude {}: callers reject its certificates for these hosts; \
+             `sidekey ca init` creates a CA for the current hosts",
             outside.join(", ")
         ));
     }
 }
 
-/// Whether a certificate for this host passes: no excluded tree has it, and one of the permitted ones of its kind has, if there
-/// are any.
+/// Whether a certificate for this host is permitted: no excluded subtree contains the host, and a permitted
+/// subtree of its kind does, if there is any.
 fn permits(constraints: &NameConstraints<'_>, host: &Host) -> bool {
     let of_kind = |trees: &Option<Vec<GeneralSubtree<'_>>>| -> Vec<bool> {
         trees.iter().flatten().filter_map(|tree| has(&tree.base, host)).collect()
@@ -45,7 +45,7 @@ fn permits(constraints: &NameConstraints<'_>, host: &Host) -> bool {
     !excluded.contains(&true) && (permitted.is_empty() || permitted.contains(&true))
 }
 
-/// Whether a tree has the host in it; `None` for a tree of another kind of name.
+/// Whether a subtree contains the host; `None` if it is for another kind of name.
 fn has(tree: &GeneralName<'_>, host: &Host) -> Option<bool> {
     match (tree, host) {
         (GeneralName::DNSName(tree), Host::Name(name)) => {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_in_the_tree_of_its_own_name_and_of_those_above() {
+    fn subtree_contains_its_name_and_subdomains() {
         let constraints = NameConstraints {
             permitted_subtrees: Some(vec![
                 tree(GeneralName::DNSName("api.example.com")),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_in_the_tree_of_its_network() {
+    fn subtree_contains_addresses_of_its_network() {
         let permitted_subtrees = Some(vec![tree(GeneralName::IPAddress(HERE))]);
         let constraints = NameConstraints { permitted_subtrees, excluded_subtrees: None };
         let permits = |name: &str| permits(&constraints, &host::parse(name).unwrap());

@@ -1,4 +1,4 @@
-//! `tls` of a listener: the certificate that callers see, and the certificates that are asked of them.
+//! `tls` of a listener: the server certificate, and the CA of client certificates.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -17,22 +17,21 @@ use crate::config::reader::report::{display_path, io_error_text};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
 
-/// The CA bundles of whole operating systems are a tenth of this.
+/// Largest file, in bytes: ten times the CA bundle of an operating system.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Where a listener's certificate, its key, and the roots of its callers' certificates stand: PEM files, read again when
-/// they change.
+/// The PEM files of a listener's TLS, read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenerTlsConfig {
-    /// The certificate, and those between it and its root.
+    /// The certificate and its intermediates.
     pub cert_file: PathBuf,
     /// Its private key (PKCS #8, PKCS #1 or SEC 1).
     pub key_file: PathBuf,
-    /// Callers must show a certificate that one of these issued.
+    /// If set, callers must present a certificate issued by one of these CAs.
     pub client_ca_file: Option<PathBuf>,
 }
 
-/// The files' content as of one moment.
+/// The content of the files at one point in time.
 pub struct ListenerTlsFiles {
     cert: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -55,17 +54,17 @@ impl ListenerTlsConfig {
         })
     }
 
-    /// Makes a server's TLS of what the files hold; the error names the file, and nothing of its content.
+    /// Builds the TLS configuration of the server. The error names the file and nothing of its content.
     pub fn server(&self, files: &ListenerTlsFiles) -> Result<ServerConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = certificates(&self.cert_file, &files.cert)?;
         let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(|_| {
-            format!("the file{} has no private key that can be parsed", display_path(&self.key_file))
+            format!("the file{} contains no private key that can be parsed", display_path(&self.key_file))
         })?;
         let identity = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 format!(
-                    "the key{} is not the one of the certificate{}",
+                    "the key{} does not match the certificate{}",
                     display_path(&self.key_file),
                     display_path(&self.cert_file)
                 )
@@ -86,7 +85,10 @@ impl ListenerTlsConfig {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path, pem)? {
                     roots.add(certificate).map_err(|_| {
-                        format!("the file{} has a certificate that cannot be a root", display_path(path))
+                        format!(
+                            "the file{} contains a certificate that cannot be used as a CA",
+                            display_path(path)
+                        )
                     })?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
@@ -98,6 +100,7 @@ impl ListenerTlsConfig {
     }
 }
 
+/// Reads a file; the error names it.
 pub(crate) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |message: &str| format!("the file{}: {message}", display_path(path));
     let mut content = Zeroizing::new(Vec::new());
@@ -111,14 +114,15 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err(format!(
-            "the file{} has no certificate in it; it takes PEM (`-----BEGIN CERTIFICATE-----`)",
+            "the file{} contains no certificate; expected PEM (`-----BEGIN CERTIFICATE-----`)",
             display_path(path)
         )),
-        Err(_) => Err(format!("the file{} has a certificate that cannot be parsed", display_path(path))),
+        Err(_) => Err(format!("the file{} contains a certificate that cannot be parsed", display_path(path))),
     }
 }
 
-/// Reads a listener's `tls`, and its files once, so that a mistake in them is one of the configuration.
+/// Reads a listener's `tls`. The files are read as well, so that an error in them is an error of the
+/// configuration.
 pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
     let mut mapping = value.mapping()?;
     let cert = mapping.required("cert_file").and_then(|value| value.parse(path));
@@ -140,7 +144,11 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
 }
 
 pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') { Err("not a path".into()) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() || text.contains('\0') {
+        Err("not a valid path".into())
+    } else {
+        Ok(PathBuf::from(text))
+    }
 }
 
 #[cfg(test)]
@@ -169,12 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_pair_and_says_what_is_wrong_with_another() {
+    fn listener_tls_accepts_matching_files_only() {
         let ((cert, key), (other, other_key)) = (pair(), pair());
         assert_eq!(server(&cert, &key, None), Ok(()));
         assert_eq!(server(&cert, &key, Some(&other)), Ok(()));
         let wrong = |cert: &str, key: &str, ca: Option<&str>| server(cert, key, ca).unwrap_err();
-        assert!(wrong(&cert, &other_key, None).contains("is not the one of the certificate"));
+        assert!(wrong(&cert, &other_key, None).contains("does not match the certificate"));
         assert!(wrong(&key, &cert, None).contains("no certificate"));
         assert!(wrong(&cert, &cert, None).contains("no private key"));
         assert!(wrong(&cert, &key, Some("")).contains("no certificate"));

@@ -1,4 +1,4 @@
-//! `auth_method`: how the client proves who it is to the token endpoint, and the keys that only some methods have.
+//! `auth_method`: client authentication at the token endpoint, and the keys of each method.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub enum ClientAuth {
     SecretBasic {
         /// Client secret.
         secret: Secret,
-        /// How both parts are written.
+        /// Encoding of client id and secret.
         encoding: BasicEncoding,
     },
     /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
@@ -30,18 +30,18 @@ pub enum ClientAuth {
     },
     /// An assertion signed with the client secret (RFC 7523 §2.2, OpenID Connect Core §9).
     SecretJwt {
-        /// Client secret: the key, but never sent.
+        /// Client secret: the key of the signature, never sent.
         secret: Secret,
-        /// What is signed with it.
+        /// The assertion.
         assertion: Assertion,
     },
     /// An assertion signed with a private key (RFC 7523 §2.2).
     PrivateKeyJwt(Assertion),
-    /// A client certificate that an authority vouches for (RFC 8705 §2.1).
+    /// A client certificate issued by a CA (RFC 8705 §2.1).
     TlsClientAuth,
-    /// A client certificate that is registered itself (RFC 8705 §2.2).
+    /// A self-signed client certificate that is registered (RFC 8705 §2.2).
     SelfSignedTlsClientAuth,
-    /// None: a public client, which says who it is and does not prove it (RFC 6749 §2.1).
+    /// None: a public client, which only sends its identifier (RFC 6749 §2.1).
     None,
 }
 
@@ -59,22 +59,22 @@ impl ClientAuth {
         }
     }
 
-    /// Whether the proof is the certificate of the TLS connection.
+    /// Whether the client authenticates with the certificate of the TLS connection.
     pub fn is_by_certificate(&self) -> bool {
         matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 }
 
-/// A signed client assertion: the key and what the endpoint wants to read in it.
+/// A signed client assertion: the key and the claims that are configured.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Assertion {
-    /// Signs.
+    /// The signing key.
     pub key: SigningKey,
-    /// `kid`: which of the client's registered keys it is.
+    /// `kid`: identifies the key among the registered keys of the client.
     pub key_id: Option<String>,
-    /// `aud`; the token endpoint's URL where nothing is said, the issuer where that is known.
+    /// `aud`; if not set, the issuer if it is known, otherwise the URL of the token endpoint.
     pub audience: Option<String>,
-    /// SHA-256 of the certificate that the key belongs to: `x5t#S256` (Microsoft Entra wants it).
+    /// `x5t#S256`: SHA-256 of the key's certificate (required by Microsoft Entra).
     pub thumbprint: Option<[u8; 32]>,
 }
 
@@ -84,11 +84,11 @@ pub enum BasicEncoding {
     /// As RFC 6749 §2.3.1 says (Keycloak, oidc-provider).
     #[default]
     Rfc6749,
-    /// As they are (eBay, Google).
+    /// Not encoded (eBay, Google).
     Raw,
 }
 
-/// Form parameters that are written here.
+/// Form parameters of client authentication.
 pub(crate) const PARAMETERS: [&str; 4] =
     ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
 
@@ -127,7 +127,7 @@ impl Method {
     }
 }
 
-/// Each key of single methods, and the methods that have it.
+/// The keys that not every method has, with the methods that have them.
 const KEYS: [(&str, &[Method]); 7] = [
     ("client_secret", &[Method::Basic, Method::Post, Method::SecretJwt]),
     ("basic_auth_encoding", &[Method::Basic]),
@@ -138,8 +138,8 @@ const KEYS: [(&str, &[Method]); 7] = [
     ("assertion_certificate", &[Method::PrivateKeyJwt]),
 ];
 
-/// Reads the client authentication. `public`: whether the grant can be used by a client that proves nothing. `of_grant`:
-/// keys that the grant has a use for, whatever the method.
+/// Reads the client authentication. `public`: whether public clients can use the grant. `of_grant`: keys that
+/// the grant uses with any method.
 pub(crate) fn read(
     mapping: &mut Mapping<'_>,
     public: bool,
@@ -153,7 +153,7 @@ pub(crate) fn read(
         Some(value) => chosen(&value, public),
     };
     let Some(method) = method else {
-        // Without a good method these keys mean nothing, and nothing is said of them.
+        // Without a valid method these keys cannot be checked.
         for (key, _) in KEYS {
             mapping.optional(key);
         }
@@ -166,7 +166,7 @@ pub(crate) fn read(
             let others = list(methods.iter().map(|method| method.name()));
             let name = method.name();
             value.error(format!(
-                "`auth_method: {name}` has no use for this key; leave it out, or set `auth_method` to {others}"
+                "this key has no effect with `auth_method: {name}`; remove it, or set `auth_method` to {others}"
             ));
         }
     }
@@ -184,8 +184,7 @@ pub(crate) fn read(
 fn chosen(value: &Value<'_>, public: bool) -> Option<Method> {
     let method = value.one_of(&Method::ALL.map(|method| (method.name(), method)))?;
     if method == Method::None && !public {
-        value
-            .error("with this grant a client must prove who it is (RFC 6749 §4.4); any other method will do");
+        value.error("this grant requires client authentication (RFC 6749 §4.4); use another method");
         return None;
     }
     Some(method)
@@ -202,7 +201,9 @@ fn basic(mapping: &mut Mapping<'_>, client_id: Option<&str>) -> Option<ClientAut
         Some(value) => value.one_of(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
     };
     if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
-        mapping.value().error("a `client_id` with a colon cannot be sent with `basic_auth_encoding: raw`");
+        mapping
+            .value()
+            .error("a `client_id` that contains a colon cannot be sent with `basic_auth_encoding: raw`");
     }
     Some(ClientAuth::SecretBasic { secret: secret?, encoding })
 }
@@ -220,7 +221,7 @@ fn secret_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
     };
     if let Some(value) = value.filter(|_| secret.is_shorter_than(shortest)) {
         let name = algorithm.as_str();
-        value.warn(format!("{name} wants a secret of {shortest} bytes or more (RFC 7518 §3.2); some endpoints refuse a shorter one"));
+        value.warn(format!("{name} requires a secret of at least {shortest} bytes (RFC 7518 §3.2); some endpoints reject a shorter one"));
     }
     let key = SigningKey::shared(&secret, algorithm);
     Some(ClientAuth::SecretJwt { secret, assertion: Assertion { key, key_id, audience, thumbprint: None } })
@@ -232,7 +233,7 @@ fn private_key_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
     let (key_id, audience) = (text(mapping, "key_id"), text(mapping, "assertion_audience"));
     let thumbprint = mapping.optional("assertion_certificate").and_then(|value| {
         value.parse(|path| {
-            // Part of what the configuration says, and so read again with it; nothing is made of the file elsewhere.
+            // Only the thumbprint is used, so the file is read again together with the configuration.
             value.watch(Path::new(path), FileKind::Secret);
             thumbprint(path)
         })
@@ -241,27 +242,27 @@ fn private_key_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
     Some(ClientAuth::PrivateKeyJwt(Assertion { key: key?, key_id, audience, thumbprint }))
 }
 
-/// `signing_alg`
+/// Reads `signing_alg`.
 pub(crate) fn algorithm(mapping: &mut Mapping<'_>, allowed: &[Algorithm]) -> Option<Algorithm> {
     let words: Vec<_> = allowed.iter().map(|algorithm| (algorithm.as_str(), *algorithm)).collect();
     mapping.optional("signing_alg").and_then(|value| value.one_of(&words))
 }
 
-/// Text that may be left out, but is not empty.
+/// Reads an optional text that is not empty.
 pub(crate) fn text(mapping: &mut Mapping<'_>, key: &'static str) -> Option<String> {
     let non_empty = |text: &str| match text {
         "" => Err("empty".into()),
-        _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),
+        _ if text.chars().any(char::is_control) => Err("contains a control character".into()),
         _ => Ok(text.to_owned()),
     };
     mapping.optional(key).and_then(|value| value.parse(non_empty))
 }
 
-/// SHA-256 of the first certificate of a PEM file.
+/// The SHA-256 hash of the first certificate in a PEM file.
 fn thumbprint(text: &str) -> Result<[u8; 32], String> {
     let path = Path::new(text);
     let certificate = CertificateDer::from_pem_file(path).map_err(|_| {
-        format!("cannot read a certificate from the file{}; it takes PEM", display_path(path))
+        format!("cannot read a certificate from the file{}; expected PEM", display_path(path))
     })?;
     Ok(digest(&SHA256, &certificate).as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }

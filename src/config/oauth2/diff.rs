@@ -1,12 +1,12 @@
-//! Whether two settings of `type: oauth2` are of the same client and user.
+//! Compares two settings of `type: oauth2`: whether they belong to the same client and user.
 
 use super::grant::{Grant, Password};
 use super::jwt_bearer::JwtBearer;
 use super::settings::OAuth2;
 
 impl OAuth2 {
-    /// Whether only a secret is another that client or user proves who they are with: a token that was issued under the old
-    /// one is a token of the same client and user still.
+    /// Whether the two differ only in the secret of the client or the user. A token that was issued with the
+    /// old secret belongs to the same client and user.
     pub fn differs_in_secret_only(&self, other: &Self) -> bool {
         let (client_auth, grant) = (other.client_auth.clone(), self.grant.with_secret_of(&other.grant));
         self != other
@@ -16,8 +16,8 @@ impl OAuth2 {
 }
 
 impl Grant {
-    /// With the other's password or signing key, where it is of the same kind. A refresh token is no such secret: it may be
-    /// another user's.
+    /// This grant with the password or signing key of the other one, if they are of the same kind. A refresh
+    /// token is different: it may belong to another user.
     fn with_secret_of(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Password(own), Self::Password(other)) => {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_secret_may_differ() {
+    fn differs_in_secret_only_compares_other_keys() {
         let one = oauth2("client_id: a, client_secret: s");
         assert!(one.differs_in_secret_only(&oauth2("client_id: a, client_secret: t")));
         for other in [

@@ -1,13 +1,13 @@
-//! `dpop`: tokens bound to a key (RFC 9449).
+//! `dpop`: tokens that are bound to a key (RFC 9449).
 
 use crate::config::reader::secret;
 use crate::config::reader::value::{Mapping, Value};
 use crate::secret::{Algorithm, SigningKey};
 
-/// Proof of possession.
+/// `dpop`: proof of possession.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Dpop {
-    /// `dpop_key`; without one the process makes a key of its own.
+    /// `dpop_key`; without it the process generates a key.
     pub key: Option<SigningKey>,
 }
 
@@ -16,7 +16,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Dpop> {
     let value = mapping.optional("dpop_key");
     let key = value.as_ref().and_then(|value| secret::signing_key(value, None));
     if let Some(value) = value.filter(|_| !wanted) {
-        value.error("there is no use for this key without `dpop: true`");
+        value.error("this key has no effect without `dpop: true`");
     }
     debug_assert!(key.as_ref().is_none_or(|key| Algorithm::ASYMMETRIC.contains(&key.algorithm())));
     wanted.then_some(Dpop { key })

@@ -1,4 +1,4 @@
-//! `grant_type`, and the keys that only one grant has: a type and a reader for each.
+//! `grant_type`, and a type and a reader for the keys of each grant.
 
 use std::fmt;
 
@@ -14,18 +14,18 @@ use crate::config::reader::suggest::list;
 use crate::config::reader::value::{Mapping, Value};
 use crate::secret::{Secret, Source};
 
-/// `grant_type`: what a token is asked for with.
+/// `grant_type`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Grant {
     /// RFC 6749 §4.4.
     ClientCredentials,
     /// RFC 6749 §4.3.
     Password(Password),
-    /// RFC 6749 §6: a refresh token that was obtained elsewhere.
+    /// RFC 6749 §6: a refresh token that another program obtained.
     RefreshToken(Secret),
-    /// RFC 6749 §4.1, begun by `sidekey login`.
+    /// RFC 6749 §4.1; started by `sidekey login`.
     AuthorizationCode(Box<AuthorizationCode>),
-    /// RFC 8628, begun by `sidekey login`.
+    /// RFC 8628; started by `sidekey login`.
     DeviceCode(DeviceCode),
     /// RFC 7523 §2.1.
     JwtBearer(Box<JwtBearer>),
@@ -47,7 +47,7 @@ impl Grant {
         }
     }
 
-    /// Whether it begins with a person.
+    /// Whether a user has to log in.
     pub fn needs_login(&self) -> bool {
         match self {
             Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
@@ -59,11 +59,11 @@ impl Grant {
         }
     }
 
-    /// Whether it goes on with refresh tokens that must not be lost or spent twice.
+    /// Whether it uses refresh tokens that must not be lost or used twice.
     pub fn keeps_refresh_token(&self) -> bool {
         match self {
             Self::RefreshToken(_) | Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
-            // The password brings another one.
+            // The password grant can be used again instead.
             Self::ClientCredentials | Self::Password(_) | Self::JwtBearer(_) | Self::TokenExchange(_) => {
                 false
             }
@@ -83,15 +83,15 @@ pub struct Password {
 /// `grant_type: authorization_code`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AuthorizationCode {
-    /// Where the person is sent to; without it, where the issuer says.
+    /// Authorization endpoint; `None` if the metadata of the issuer names it.
     pub authorization_url: Option<Url>,
-    /// Where the person comes back to; by default a free port of this machine (RFC 8252 §7.3).
+    /// Redirect URI; by default a free port of this machine (RFC 8252 §7.3).
     pub redirect_uri: Option<Url>,
-    /// Extra parameters of the authorization request, in the order of the file.
+    /// Further parameters of the authorization request, in the order of the file.
     pub authorization_params: Vec<(String, String)>,
 }
 
-/// Without queries and values: some providers want a key there.
+/// Without queries and values, because some providers expect a key there.
 impl fmt::Debug for AuthorizationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let params: Vec<_> = self.authorization_params.iter().map(|(name, _)| name).collect();
@@ -106,11 +106,11 @@ impl fmt::Debug for AuthorizationCode {
 /// `grant_type: device_code`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DeviceCode {
-    /// Device authorization endpoint (RFC 8628 §3.1); without it, the one that the issuer names.
+    /// Device authorization endpoint (RFC 8628 §3.1); `None` if the metadata of the issuer names it.
     pub device_authorization_url: Option<Url>,
 }
 
-/// Without a query: some providers want a key there.
+/// Without a query, because some providers expect a key there.
 impl fmt::Debug for DeviceCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.device_authorization_url.as_ref().map(without_query);
@@ -125,49 +125,50 @@ fn without_query(url: &Url) -> String {
 /// `grant_type: token_exchange`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenExchange {
-    /// Whom the token is to be for; read again for every request.
+    /// The subject token; its source is read for every request.
     pub subject_token: Source,
-    /// What kind of token that is: a URI (RFC 8693 §3).
+    /// The type of the subject token: a URI (RFC 8693 §3).
     pub subject_token_type: String,
-    /// Who acts for the subject, and what kind of token says so.
+    /// The actor token and its type.
     pub actor_token: Option<(Source, String)>,
-    /// What kind of token is wanted.
+    /// The type of the requested token.
     pub requested_token_type: Option<String>,
-    /// Names of the services the token is for.
+    /// Names of the services that the token is for.
     pub audience: Vec<String>,
-    /// URIs of the services the token is for (RFC 8707).
+    /// URIs of the services that the token is for (RFC 8707).
     pub resource: Vec<String>,
 }
 
 /// Reads the keys of one grant.
 type Reader = fn(&mut Mapping<'_>, &UrlPolicy) -> Option<Grant>;
 
-/// What is known of a grant before its keys are read.
+/// The properties of a grant, known before its keys are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
-    /// Whether the client has an identifier, and whether it may do without a secret.
+    /// Requirement for the client.
     pub(crate) client: ClientRequirement,
     /// The keys that not every grant has.
     keys: &'static [&'static str],
-    /// Keys that some ways of client authentication have as well.
+    /// Keys that some methods of client authentication have as well.
     pub(crate) shares: &'static [&'static str],
-    /// The form parameters that not every grant writes.
+    /// Form parameters that not every grant writes.
     pub(crate) writes: &'static [&'static str],
     /// Reads the keys.
     pub(crate) read: Reader,
 }
 
-/// What a grant needs of the client.
+/// The client that a grant requires (RFC 6749 §2.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientRequirement {
-    /// An identifier and a proof of it.
+    /// A confidential client, which authenticates.
     Confidential,
-    /// An identifier: public clients can use the grant.
+    /// A client identifier; public clients are allowed.
     Public,
-    /// Neither: the grant itself says who asks.
+    /// No client: the grant itself identifies who requests the token.
     Optional,
 }
 
+/// Every grant.
 const KINDS: [(&str, Kind); 7] = [
     (
         "client_credentials",
@@ -241,6 +242,7 @@ const KINDS: [(&str, Kind); 7] = [
     ),
 ];
 
+/// Keys and form parameters of `token_exchange`.
 const EXCHANGE: [&str; 7] = [
     "subject_token",
     "subject_token_type",
@@ -251,7 +253,8 @@ const EXCHANGE: [&str; 7] = [
     "resource",
 ];
 
-/// Which grant it is. Keys of other grants are refused here; without a good `grant_type` nothing is said of them.
+/// Reads `grant_type`. Keys of other grants are rejected; they are not checked if `grant_type` is missing or
+/// invalid.
 pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
     let value = mapping.required("grant_type");
     let kind = value.and_then(|value| value.one_of(&KINDS));
@@ -260,7 +263,7 @@ pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
             if mapping.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
                 let value = mapping.optional(key);
                 if let (Some(value), Some(_)) = (value, kind) {
-                    value.error("this key belongs to another `grant_type`; leave it out");
+                    value.error("this key belongs to another `grant_type`; remove it");
                 }
             }
         }
@@ -268,7 +271,7 @@ pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
     kind
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one of the readers")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a reader")]
 fn client_credentials(_: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     Some(Grant::ClientCredentials)
 }
@@ -301,11 +304,12 @@ fn authorization_code(mapping: &mut Mapping<'_>, policy: &UrlPolicy) -> Option<G
 const AUTHORIZATION: [&str; 5] =
     ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"];
 
-/// `http://` only to this machine (RFC 8252 §7.3, §8.3): the code comes there.
+/// Parses a redirect URI. `http://` is allowed to this machine only (RFC 8252 §7.3, §8.3), because the code
+/// is sent there.
 fn redirect_uri(text: &str) -> Result<Url, String> {
     http_url::parse(text, &UrlPolicy { plaintext: false, query: false }).map_err(|error| {
         if error.starts_with("`http://`") {
-            return "`http://` would send the code in the clear; only this machine (http://127.0.0.1:PORT/…) can have that".into();
+            return "`http://` would send the code unencrypted; it is allowed for this machine only (http://127.0.0.1:PORT/…)".into();
         }
         error
     })
@@ -316,8 +320,9 @@ fn device_code(mapping: &mut Mapping<'_>, policy: &UrlPolicy) -> Option<Grant> {
     Some(Grant::DeviceCode(DeviceCode { device_authorization_url: url? }))
 }
 
-/// An endpoint that the metadata of an `issuer` may name instead. `Some(None)`: it does; `None`: there is a mistake.
-#[expect(clippy::option_option, reason = "a mistake is neither of the two")]
+/// Reads the URL of an endpoint. `Some(None)` means that the metadata of `issuer` names it; `None` means an
+/// error.
+#[expect(clippy::option_option, reason = "an error is neither of the two")]
 fn url(mapping: &mut Mapping<'_>, key: &'static str, policy: &UrlPolicy) -> Option<Option<Url>> {
     if !mapping.has(key) && mapping.has("issuer") {
         return Some(None);
@@ -338,9 +343,9 @@ fn token_exchange(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     let actor_token = mapping.optional("actor_token");
     let actor_token_type = mapping.optional("actor_token_type");
     if let (None, Some(value)) = (&actor_token, &actor_token_type) {
-        value.error("there is no `actor_token` whose type this could be");
+        value.error("this key has no effect without `actor_token`");
     }
-    // One that cannot be read is on the report, and nothing comes of the whole file.
+    // An error here was reported, so that the whole configuration is rejected.
     let actor_token = actor_token.and_then(|value| {
         let kind = actor_token_type.map_or_else(|| Some(urn("jwt")), |value| token_type(&value));
         Some((secret::source(&value)?, kind?))
@@ -358,13 +363,13 @@ fn token_exchange(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     })))
 }
 
-/// The words of RFC 8693 §3 without their common beginning, or any URI.
+/// Reads a token type: one of RFC 8693 §3 without the common prefix, or any URI.
 fn token_type(value: &Value<'_>) -> Option<String> {
     const WORDS: [&str; 6] = ["jwt", "access_token", "refresh_token", "id_token", "saml1", "saml2"];
     value.parse(|text| match text {
         word if WORDS.contains(&word) => Ok(urn(word)),
         uri if uri.contains(':') && uri.chars().all(|c| c.is_ascii_graphic()) => Ok(uri.to_owned()),
-        _ => Err(format!("a token type is {}, or a URI", list(WORDS))),
+        _ => Err(format!("not a token type; allowed: {}, or a URI", list(WORDS))),
     })
 }
 
@@ -379,7 +384,7 @@ fn texts(value: &Value<'_>) -> Vec<String> {
 fn non_empty(text: &str) -> Result<String, String> {
     match text {
         "" => Err("empty".into()),
-        _ if text.chars().any(char::is_control) => Err("it has a control character in it".into()),
+        _ if text.chars().any(char::is_control) => Err("contains a control character".into()),
         _ => Ok(text.to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! Where tokens are asked for: `token_url`, or `issuer`, whose metadata names the endpoint.
+//! The token endpoint: `token_url`, or `issuer`, whose metadata names the endpoint.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use crate::config::reader::value::Mapping;
 pub enum TokenUrl {
     /// The token endpoint.
     Endpoint(Url),
-    /// Whoever says where the token endpoint is.
+    /// The issuer, whose metadata names the token endpoint.
     Issuer(Issuer),
 }
 
 impl TokenUrl {
-    /// As written: whom an assertion is for, and what tells one server from another.
+    /// The text of the configuration: the audience of assertions, and the identity of the server.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Endpoint(url) => url.as_str(),
@@ -26,7 +26,7 @@ impl TokenUrl {
         }
     }
 
-    /// As a person may see it: without the query, in which some providers want a secret.
+    /// The URL for messages: without the query, because some providers expect a secret there.
     pub fn redacted_url(&self) -> String {
         match self {
             Self::Endpoint(url) => {
@@ -39,7 +39,7 @@ impl TokenUrl {
     }
 }
 
-/// Without the query: some providers want a secret there.
+/// Without the query, because some providers expect a secret there.
 impl fmt::Debug for TokenUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,7 +53,8 @@ impl fmt::Debug for TokenUrl {
     }
 }
 
-/// An issuer: its identifier is compared character by character, so it is kept as written (RFC 8414 §3.3).
+/// An issuer. Its identifier is kept as written, because it is compared character by character (RFC 8414
+/// §3.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Issuer {
     identifier: String,
@@ -67,7 +68,8 @@ impl Issuer {
         &self.identifier
     }
 
-    /// Where its metadata may be: as OpenID Connect Discovery §4 has it, which nearly all have, then as RFC 8414 §3.1.
+    /// The URLs of its metadata: that of OpenID Connect Discovery §4, which most issuers have, then that of
+    /// RFC 8414 §3.1.
     pub fn metadata_urls(&self) -> [Url; 2] {
         let path = self.url.path().trim_end_matches('/');
         [
@@ -81,13 +83,13 @@ impl Issuer {
         })
     }
 
-    /// An endpoint that the metadata names, by the rules for `token_url`.
+    /// Parses the URL of an endpoint from the metadata, by the rules of `token_url`.
     pub fn endpoint(&self, text: &str) -> Result<Url, String> {
         http_url::parse(text, &UrlPolicy { plaintext: self.plaintext, query: true })
     }
 }
 
-/// Reads the one of the two keys that is there. The scheme is known even of a URL that has a mistake.
+/// Reads `token_url` or `issuer`.
 pub(crate) fn read(mapping: &mut Mapping<'_>, plaintext: bool) -> Option<TokenUrl> {
     let (token_url, issuer) = (mapping.optional("token_url"), mapping.optional("issuer"));
     match (token_url, issuer) {
@@ -97,15 +99,12 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, plaintext: bool) -> Option<TokenUr
         }
         (None, Some(value)) => value.parse(|text| parse(text, plaintext)).map(TokenUrl::Issuer),
         (Some(_), Some(issuer)) => {
-            issuer
-                .error("both `token_url` and `issuer`; the endpoint is written here or asked for, not both");
+            issuer.error("both `token_url` and `issuer` are set; remove one of them");
             None
         }
         (None, None) => {
             if !mapping.has("token_url") && !mapping.has("issuer") {
-                mapping
-                    .value()
-                    .error("`token_url` is required and is not there; or `issuer`, whose metadata has it");
+                mapping.value().error("`token_url` or `issuer` is required");
             }
             None
         }
@@ -115,7 +114,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, plaintext: bool) -> Option<TokenUr
 fn parse(text: &str, plaintext: bool) -> Result<Issuer, String> {
     let url = http_url::parse(text, &UrlPolicy { plaintext, query: false })?;
     if url.path().contains("/.well-known/") {
-        return Err("the URL of the metadata; the issuer is what stands before `/.well-known/`".into());
+        return Err("this is the URL of the metadata; the issuer is the part before `/.well-known/`".into());
     }
     Ok(Issuer { identifier: text.to_owned(), url, plaintext })
 }
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_is_looked_for_where_both_standards_have_it() {
+    fn issuer_has_metadata_urls_of_both_standards() {
         let urls = |text| parse(text, false).unwrap().metadata_urls().map(|url| url.to_string());
         assert_eq!(
             urls("https://login.example/realms/a/"),
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_not_shown() {
+    fn redacted_url_has_no_query() {
         let endpoint = TokenUrl::Endpoint(Url::parse("https://login.example/t?key=s3cret").unwrap());
         assert_eq!(endpoint.redacted_url(), "https://login.example/t");
         let issuer = TokenUrl::Issuer(parse("https://login.example/a", false).unwrap());
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_held_to_the_rules_of_the_configuration() {
+    fn issuer_endpoint_follows_the_url_policy() {
         let issuer = parse("https://login.example", false).unwrap();
         assert!(issuer.endpoint("https://elsewhere.example/token?tenant=a").is_ok());
         for text in

@@ -1,4 +1,4 @@
-//! Settings of `type: oauth2`: the grant, the client, the token endpoint.
+//! Settings of `type: oauth2`: the grant, the client authentication, the token endpoint.
 
 pub(super) mod client_auth;
 mod diff;

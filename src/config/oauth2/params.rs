@@ -1,26 +1,27 @@
-//! Extra form parameters.
+//! Further form parameters.
 
 use super::client_auth;
 use crate::config::reader::suggest::list;
 use crate::config::reader::value::Value;
 
-/// Form parameters that other keys write.
+/// Form parameters that other keys set.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];
 
-/// A list gives the parameter more than once, as RFC 8707 has it for `resource`.
+/// Reads form parameters. `own`: parameters that the grant sets. A list repeats the parameter, as in RFC 8707
+/// for `resource`.
 pub(crate) fn params(section: &Value<'_>, own: &[&str]) -> Vec<(String, String)> {
     let mut params = Vec::new();
     for (name, value) in section.entries().unwrap_or_default() {
         if RESERVED.contains(&name) || client_auth::PARAMETERS.contains(&name) {
             let names = list(RESERVED.into_iter().chain(client_auth::PARAMETERS));
-            value.error(format!("Sidekey writes {names} itself, from keys of their own"));
+            value.error(format!("Sidekey sets {names} itself, from other keys"));
         } else if own.contains(&name) {
-            value.error("with this grant Sidekey writes the parameter itself, from a key of its own");
+            value.error("Sidekey sets this parameter itself with this grant, from another key");
         } else if name.is_empty() {
-            section.error("a parameter without a name");
+            section.error("a parameter has an empty name");
         } else if value.is_empty() {
-            // The name is not shown: it may be the tail of a secret that was cut at a comma.
-            section.error("a parameter without a value; give it one in quotes, or leave it out");
+            // The name is not shown: it may be part of a secret, cut at a comma.
+            section.error("a parameter without a value; set one (in quotes if it contains a comma), or remove the parameter");
         } else {
             let values = if value.is_list() { value.list().unwrap_or_default() } else { vec![value] };
             params

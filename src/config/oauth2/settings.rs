@@ -1,4 +1,4 @@
-//! `type: oauth2`: a token endpoint and everything that shapes the token request.
+//! `type: oauth2`: the settings of a token and its requests.
 
 use std::time::Duration;
 
@@ -14,24 +14,25 @@ use crate::config::reader::value::{Mapping, Value};
 use crate::config::tls::client;
 use crate::config::tls::model::Tls;
 
-/// Everything that shapes a token request, the secret included. Services whose `OAuth2` are equal share one token.
+/// The settings of a token, secrets included. Services with equal settings share one token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OAuth2 {
-    /// How a token is obtained.
+    /// The grant.
     pub grant: Grant,
-    /// Token endpoint, or who names it.
+    /// The token endpoint, or the issuer that names it.
     pub token_url: TokenUrl,
-    /// Client identifier (RFC 6749 §2.2); empty where the grant itself says who asks (`jwt_bearer`, `token_exchange`).
+    /// Client identifier (RFC 6749 §2.2); may be empty for grants that need no client (`jwt_bearer`,
+    /// `token_exchange`).
     pub client_id: String,
-    /// How the client proves who it is.
+    /// Client authentication.
     pub client_auth: ClientAuth,
     /// Requested scopes; joined by `request.scope_separator`.
     pub scopes: Vec<String>,
-    /// How the request is sent.
+    /// Settings of token requests.
     pub request: TokenRequest,
-    /// Tokens are bound to a key.
+    /// DPoP, if tokens are bound to a key.
     pub dpop: Option<Dpop>,
-    /// Lifetime of a token whose answer has no `expires_in`.
+    /// Lifetime of a token if the response has no `expires_in`.
     pub default_expires_in: Option<Duration>,
     /// TLS toward the token endpoint.
     pub tls: Tls,
@@ -53,7 +54,7 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     );
     if client_id.as_deref() == Some("") && client_auth.as_ref().is_some_and(|auth| *auth != ClientAuth::None)
     {
-        mapping.value().error("`client_id` is required where the client proves who it is");
+        mapping.value().error("`client_id` is required for client authentication");
     }
     let scopes = mapping.optional("scopes").map_or_else(Vec::new, |value| scopes(&value));
     let request = token_request::read(mapping, kind.map_or(&[], |kind| kind.writes));
@@ -77,10 +78,10 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
         if https == Some(false) {
             mapping
                 .value()
-                .error(format!("`auth_method: {method}` is TLS, so `token_url` must be `https://`"));
+                .error(format!("`auth_method: {method}` requires TLS: `token_url` must be `https://`"));
         } else if tls.client.is_none() {
             mapping.value().error(format!(
-                "`auth_method: {method}` needs a client certificate: `tls: {{ cert_file: PATH, key_file: PATH }}`"
+                "`auth_method: {method}` requires a client certificate: `tls: {{ cert_file: PATH, key_file: PATH }}`"
             ));
         }
     }
@@ -102,12 +103,12 @@ fn client_id(text: &str) -> Result<String, String> {
         return Err("empty".into());
     }
     if text.chars().any(char::is_control) {
-        return Err("a client id has no control characters".into());
+        return Err("a client id cannot contain control characters".into());
     }
     Ok(text.to_owned())
 }
 
-/// A list, or one string with spaces between.
+/// Reads `scopes`: a list, or one text with spaces between the scopes.
 fn scopes(value: &Value<'_>) -> Vec<String> {
     let mut scopes = Vec::new();
     if value.is_list() {
@@ -125,7 +126,7 @@ fn scopes(value: &Value<'_>) -> Vec<String> {
     scopes
 }
 
-/// scope-token, RFC 6749 §3.3.
+/// Checks a scope (`scope-token`, RFC 6749 §3.3).
 fn scope(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
     if text.is_empty() || !text.chars().all(allowed) {
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_is_one_word() {
+    fn scope_is_one_word() {
         assert!(scope("https://www.example.com/auth/x.read").is_ok());
         for text in ["", "a b", "a\"", "a\\", "é"] {
             assert!(scope(text).is_err(), "{text}");

@@ -1,4 +1,4 @@
-//! How a token request is sent, beyond what the grant and the client authentication write into it.
+//! `token_request`: settings of token requests, apart from the grant and the client authentication.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::config::service::proxy;
 use crate::config::service::proxy::ProxyConfig;
 use crate::secret::Secret;
 
-/// How a token request is sent.
+/// Settings of token requests.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenRequest {
     /// `token_request.format`
@@ -22,17 +22,18 @@ pub struct TokenRequest {
     pub headers: Vec<(HeaderName, Secret)>,
     /// `token_request.params`: further form parameters, in the order of the file.
     pub params: Vec<(String, String)>,
-    /// `token_request.timeout`: limit on one request, from connecting to the last byte; `None` leaves it to the schedule.
+    /// `token_request.timeout`: limit on one request, from connecting to the last byte; `None` leaves it to
+    /// the schedule.
     pub timeout: Option<Duration>,
-    /// `token_request.min_interval`: how soon after a forced refresh the next one may follow.
+    /// `token_request.min_interval`: shortest time between two forced refreshes.
     pub min_interval: Duration,
-    /// `scope_separator`: between the scopes, in the request.
+    /// `scope_separator`: the text between the scopes in the request.
     pub scope_separator: String,
     /// `proxy`: the HTTP proxy on the way to the token endpoint.
     pub proxy: Option<ProxyConfig>,
 }
 
-/// Without the values of `params`: some providers want a secret there.
+/// Without the values of `params`, because some providers expect a secret there.
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let params: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
@@ -74,7 +75,7 @@ pub enum RequestFormat {
     Json,
 }
 
-/// Fields that a token request has anyway, or that are the connection's.
+/// Header fields that a token request always has, or that belong to the connection.
 const RESERVED: [HeaderName; 9] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
@@ -87,7 +88,8 @@ const RESERVED: [HeaderName; 9] = [
     HeaderName::from_static("dpop"),
 ];
 
-/// Reads `token_request`, `scope_separator` and `proxy`. `written`: the form parameters that the grant writes.
+/// Reads `token_request`, `scope_separator` and `proxy`. `written`: the form parameters that the grant
+/// writes.
 pub(crate) fn read(mapping: &mut Mapping<'_>, written: &[&str]) -> TokenRequest {
     let request = mapping.optional("token_request").and_then(|value| section(&value, written));
     let request = request.unwrap_or_default();
@@ -118,8 +120,8 @@ fn section(value: &Value<'_>, written: &[&str]) -> Option<TokenRequest> {
 
 fn separator(text: &str) -> Result<String, String> {
     match text {
-        "" => Err("empty; scopes without anything between them are one scope".into()),
+        "" => Err("empty; the scopes would become one scope".into()),
         _ if text.len() <= 4 && text.chars().all(|c| c == ' ' || c.is_ascii_punctuation()) => Ok(text.into()),
-        _ => Err("a separator is a space, a comma or the like".into()),
+        _ => Err("a separator has at most 4 characters: spaces and ASCII punctuation".into()),
     }
 }

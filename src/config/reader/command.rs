@@ -6,7 +6,9 @@ use super::duration;
 use super::value::{Mapping, Value};
 use crate::secret::Command;
 
+/// Default of `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Default of `refresh_interval`.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Reads the keys of a secret that has `exec`.
@@ -27,24 +29,24 @@ pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Command> {
 
 fn words(value: &Value<'_>) -> Option<Vec<String>> {
     if !value.is_list() {
-        value.error(
-            "a command is a list, `[COMMAND, ARGUMENT…]`; there is no shell that would take a line apart",
-        );
+        value.error("a command is a list, `[COMMAND, ARGUMENT…]`; no shell splits a line into words");
         return None;
     }
     let items = value.list()?;
     if items.is_empty() {
-        value.error("an empty list; the first entry is the command");
+        value.error("the list is empty; the first entry is the command");
         return None;
     }
     let word = |(index, value): (usize, &Value<'_>)| {
         value.parse(|text| match text {
             "" if index == 0 => Err("empty; the first entry is the command".into()),
-            _ if text.contains('\0') => Err("neither a command nor an argument has a NUL in it".into()),
+            _ if text.contains('\0') => {
+                Err("a command and its arguments cannot contain a NUL character".into())
+            }
             _ => Ok(text.to_owned()),
         })
     };
-    // Every one of them, so that all mistakes are named.
+    // Collected first, so that every error is reported.
     let words: Vec<_> = items.iter().enumerate().map(word).collect();
     words.into_iter().collect()
 }

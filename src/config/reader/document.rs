@@ -1,5 +1,5 @@
-//! From the text of the file to a tree of nodes, each with its place; or to the mistakes that leave no tree
-//! to go on with.
+//! Parses the text of the file into a tree of nodes, each with its location. An error here means that there
+//! is no tree to read, so it is the only one reported.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,57 +14,58 @@ use super::report::io_error_text;
 use super::tree;
 use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
 
-/// No configuration is larger; a larger file is somebody's mistake.
+/// Largest configuration file, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// libyaml takes quadratic time over open brackets, so it is given no more of them than this unless the place
-/// scan has been through the whole text and found them closed.
-const MAX_BRACKETS_UNSEEN: usize = 1000;
+/// Largest number of brackets in a text that the location scan could not read to its end. libyaml takes
+/// quadratic time over open brackets, so it parses more of them only if the scan has found that they are
+/// closed.
+const MAX_UNCHECKED_BRACKETS: usize = 1000;
 
-/// The text of a file.
+/// Reads the text of a file.
 pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let file = path.display().to_string();
-    let refuse = |message: String| ConfigError::whole(&file, message);
+    let error = |message: String| ConfigError::whole(&file, message);
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| refuse(format!("cannot read the file: {}", io_error_text(&error))))?;
+        .map_err(|cause| error(format!("cannot read the file: {}", io_error_text(&cause))))?;
     if bytes.len() > MAX_BYTES {
-        return Err(refuse(TOO_LARGE.into()));
+        return Err(error(TOO_LARGE.into()));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-        refuse(format!("not UTF-8 text; the first byte that is not stands on line {line}"))
+    let text = std::str::from_utf8(&bytes).map_err(|cause| {
+        let line = bytes[..cause.valid_up_to()].split(|byte| *byte == b'\n').count();
+        error(format!("not UTF-8 text: the first invalid byte is on line {line}"))
     })?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-pub(crate) const TOO_LARGE: &str = "larger than 1 MiB, which is more than any configuration";
+pub(crate) const TOO_LARGE: &str = "the file is larger than 1 MiB, the limit for a configuration";
 
 fn brackets(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
-/// Reads the text; the mistakes are those that leave no tree to go on with.
+/// Parses the text into a tree.
 pub(crate) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
     let scan = location::scan(text);
     if let Some(location) = scan.too_deep {
         return Err(vec![too_deep(location)]);
     }
-    if let Some(location) = scan.broken.filter(|_| brackets(text) > MAX_BRACKETS_UNSEEN) {
+    if let Some(location) = scan.broken.filter(|_| brackets(text) > MAX_UNCHECKED_BRACKETS) {
         return Err(vec![at(
             location,
-            format!("not YAML from here on, or nested deeper than {MAX_DEPTH} levels"),
+            format!("not valid YAML from here on, or nested deeper than {MAX_DEPTH} levels"),
         )]);
     }
     if let Some(location) = scan.second_document {
         return Err(vec![at(
             location,
-            "a second document (`---`) begins here; the configuration is one document",
+            "a second document (`---`) starts here; the configuration is one document",
         )]);
     }
     if !scan.tags.is_empty() {
-        let message = "a tag (`!…`) is not allowed; a value that begins with `!` belongs in quotes";
+        let message = "a tag (`!…`) is not allowed; put a value that begins with `!` in quotes";
         return Err(scan.tags.into_iter().map(|location| at(location, message)).collect());
     }
     match tree::build(text) {
@@ -84,7 +85,8 @@ fn too_deep(location: Location) -> Diagnostic {
     at(location, format!("nested deeper than {MAX_DEPTH} levels (or an alias that contains itself)"))
 }
 
-/// Gives every node its place; a node the place scan does not know takes its parent's.
+/// Sets the location of every node. A node that the location scan does not have gets the location of its
+/// parent.
 fn locate_nodes(node: &mut Node, located: Option<&Located>, parent: Location) {
     node.location = located.map_or(parent, |located| located.location);
     let location = node.location;
@@ -104,7 +106,7 @@ fn locate_nodes(node: &mut Node, located: Option<&Located>, parent: Location) {
                 _ => &[],
             };
             for (index, (key, entry)) in entries.iter_mut().enumerate() {
-                // An alias as a key has no text in the scan; its place is right all the same.
+                // An alias as a key has no text in the scan; its location is correct.
                 let known = located.get(index).filter(|(name, _)| name == key || name.is_empty());
                 locate_nodes(entry, known.map(|(_, located)| located), location);
             }
@@ -113,7 +115,7 @@ fn locate_nodes(node: &mut Node, located: Option<&Located>, parent: Location) {
     }
 }
 
-/// The mistake in an error of the YAML parser. Its own text is taken only where it cannot hold a value.
+/// Converts an error of the YAML parser. The parser's own text is used only if it cannot contain a value.
 fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str) -> Diagnostic {
     let location = error
         .location()
@@ -121,36 +123,33 @@ fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str)
     let full = error.to_string();
     let message = match limit {
         Some(LimitExceeded::Nodes) => {
-            return at(
-                location,
-                format!("more than {MAX_NODES} values, with aliases written out; is an alias multiplying?"),
-            );
+            return at(location, format!("more than {MAX_NODES} values after aliases are expanded"));
         }
         Some(LimitExceeded::Depth) => return too_deep(location),
         None if full.starts_with("recursion limit") => return too_deep(location),
         None if full.starts_with("unknown anchor") => {
-            "an alias (`*…`) to an anchor that is not there; a value that begins with `*` belongs in quotes"
+            "an alias (`*…`) to an anchor that does not exist; put a value that begins with `*` in quotes"
                 .into()
         }
-        None if full.starts_with("repetition limit") => "aliases multiply without end".into(),
+        None if full.starts_with("repetition limit") => "too many aliases of aliases".into(),
         None if full.contains("more than one document") => "the configuration is one document".into(),
         None if full.starts_with("EOF while parsing") => return at(Location::START, EMPTY),
         None if full.contains("invalid type") || full.contains("invalid value") => {
-            "a key must be a word, not a list or a mapping".into()
+            "a key must be text, not a list or a mapping".into()
         }
         None if indented_by_tab(text, location.line) => {
-            "not YAML: this line is indented with a tab; YAML takes spaces only".to_owned()
+            "not valid YAML: this line is indented with a tab; YAML allows only spaces".to_owned()
         }
         None => format!(
-            "not YAML: {}; look here and just above (a value with special characters belongs in quotes)",
+            "not valid YAML: {}; check this line and the one above (put values with special characters in quotes)",
             full.split(" at line ").next().unwrap_or_default()
         ),
     };
     at(location, message)
 }
 
-/// What is said of a file with nothing in it.
-pub(crate) const EMPTY: &str = "the file is empty; it needs at least `services` with one service";
+/// Error message for an empty file.
+pub(crate) const EMPTY: &str = "the file is empty; at least `services` with one service is required";
 
 fn indented_by_tab(text: &str, line: usize) -> bool {
     let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
@@ -164,17 +163,17 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> String {
-        parse(text).err().expect("a mistake")[0].message.clone()
+        parse(text).err().expect("an error")[0].message.clone()
     }
 
     #[test]
-    fn keeps_both_entries_of_a_duplicate_key_with_their_lines() {
+    fn duplicate_key_keeps_both_entries_and_lines() {
         let Kind::Map(entries) = parse("a: 1\na: 2\n").ok().unwrap().kind else { panic!("a mapping") };
         assert_eq!(entries.iter().map(|(_, node)| node.location.line).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
-    fn what_an_alias_stands_for_is_placed_at_the_alias() {
+    fn alias_nodes_have_the_location_of_the_alias() {
         let Kind::Map(entries) = parse("a: &x {k: v}\nb: *x\n").ok().unwrap().kind else {
             panic!("a mapping")
         };
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_bounded() {
+    fn document_size_and_depth_are_limited() {
         let wide = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(40_000), "*a,".repeat(40_000));
         assert!(message(&wide).starts_with("more than 50000 values"));
         assert!(message("a: &a [*a]\n").starts_with("nested deeper"));

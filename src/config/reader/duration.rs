@@ -1,31 +1,32 @@
-//! Durations as they are written: `500ms`, `30s`, `5m`, `1h`, `1h30m`.
+//! Reads durations: `500ms`, `30s`, `5m`, `1h`, `1h30m`.
 
 use std::time::Duration;
 
 use super::value::Value;
 
-/// Longer waits are a slip of the unit.
-const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Longest duration: a longer one is likely a wrong unit.
+const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Units from large to small, the order in which they may follow each other.
+/// Units with their milliseconds, from large to small: the order in which they may follow each other.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
+/// The end of an error message.
 const ALLOWED: &str = "a duration is written `500ms`, `30s`, `5m`, `1h` or `1h30m`";
 
-/// A duration above zero.
+/// Reads a duration greater than zero.
 pub fn positive(value: &Value<'_>) -> Option<Duration> {
     let duration = any(value)?;
     if duration.is_zero() {
-        value.error("must be more than zero");
+        value.error("must be greater than zero");
         return None;
     }
     Some(duration)
 }
 
-/// A duration that may be zero.
+/// Reads a duration that may be zero.
 pub fn any(value: &Value<'_>) -> Option<Duration> {
     if value.is_number() {
-        value.error(format!("a number without its unit; {ALLOWED}"));
+        value.error(format!("a number without a unit; {ALLOWED}"));
         return None;
     }
     value.parse(parse)
@@ -33,11 +34,11 @@ pub fn any(value: &Value<'_>) -> Option<Duration> {
 
 fn parse(text: &str) -> Result<Duration, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("a number without its unit; {ALLOWED}"));
+        return Err(format!("a number without a unit; {ALLOWED}"));
     }
     let milliseconds = milliseconds(text).ok_or_else(|| format!("not a duration; {ALLOWED}"))?;
     let duration = Duration::from_millis(milliseconds);
-    if duration > MAX { Err("longer than 30 days (720h)".into()) } else { Ok(duration) }
+    if duration > MAX_DURATION { Err("longer than 30 days (720h)".into()) } else { Ok(duration) }
 }
 
 fn milliseconds(text: &str) -> Option<u64> {
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn duration_is_parsed_in_every_unit() {
         let milliseconds =
             |text: &str| parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).as_millis();
         assert_eq!(milliseconds("500ms"), 500);
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn duration_rejects_other_text() {
         for text in [
             "",
             "s",

@@ -1,22 +1,21 @@
-//! What an operator reads when the configuration is wrong: every mistake at once, each with its line and
-//! path.
+//! The errors and warnings of a configuration: all at once, each with its line and path.
 //!
-//! A message says what is wrong and what is allowed. It never repeats a value from the file, so that a secret
-//! in the wrong place stays where it is.
+//! A message says what is wrong and what is allowed. It never repeats a value of the file, because the value
+//! may be a secret in the wrong place.
 
 use std::fmt;
 
 use crate::config::watched_files::WatchedFile;
 
-/// No terminal is helped by more lines than this; the rest is counted.
-const SHOWN: usize = 200;
+/// Largest number of errors in the text; the others are counted.
+const MAX_SHOWN: usize = 200;
 
-/// One thing that is wrong in the file.
+/// An error in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Line in the file, counted from 1; 0 where there is none, as when the file cannot be read.
+    /// Line in the file, counted from 1; 0 if there is none, for example because the file cannot be read.
     pub line: usize,
-    /// Column in the line, counted from 1; 0 where there is none.
+    /// Column in the line, counted from 1; 0 if there is none.
     pub column: usize,
     /// Path of the node, such as `services.billing.upstream`; empty for the file as a whole.
     pub path: String,
@@ -24,18 +23,18 @@ pub struct Diagnostic {
     pub message: String,
 }
 
-/// Allowed, but unwise.
+/// A setting that is allowed but not recommended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// Line in the file, counted from 1; 0 where it is not known.
+    /// Line in the file, counted from 1; 0 if it is unknown.
     pub line: usize,
     /// Path of the node, such as `services.mail.auth.token`.
     pub path: String,
-    /// What and why.
+    /// What is not recommended, and why.
     pub message: String,
 }
 
-/// The configuration cannot be used.
+/// The configuration is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     file: String,
@@ -49,18 +48,18 @@ impl ConfigError {
         Self { file: file.to_owned(), diagnostics, files: Vec::new() }
     }
 
-    /// With the files that were read before it was clear.
+    /// Adds the files that were read.
     pub(crate) fn with_files(mut self, files: Vec<WatchedFile>) -> Self {
         self.files.extend(files);
         self
     }
 
-    /// Every file that was read: a change to any of them may mend it.
+    /// Every file that was read: a change to any of them may fix the configuration.
     pub fn files(&self) -> &[WatchedFile] {
         &self.files
     }
 
-    /// A mistake of the file as a whole.
+    /// An error of the file as a whole.
     pub(crate) fn whole(file: &str, message: String) -> Self {
         Self::new(file, vec![Diagnostic { line: 0, column: 0, path: String::new(), message }])
     }
@@ -70,7 +69,7 @@ impl ConfigError {
         &self.file
     }
 
-    /// Every mistake, sorted by line; at least one.
+    /// Every error, sorted by line; at least one.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
@@ -82,7 +81,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.diagnostics.len();
         write!(f, "{count} error{} in {}:", if count == 1 { "" } else { "s" }, self.file)?;
-        for diagnostic in self.diagnostics.iter().take(SHOWN) {
+        for diagnostic in self.diagnostics.iter().take(MAX_SHOWN) {
             write!(f, "\n{}:", self.file)?;
             if diagnostic.line > 0 {
                 write!(f, "{}:", diagnostic.line)?;
@@ -92,8 +91,8 @@ impl fmt::Display for ConfigError {
             }
             write!(f, " {}", diagnostic.message)?;
         }
-        if count > SHOWN {
-            write!(f, "\n… and {} more", count - SHOWN)?;
+        if count > MAX_SHOWN {
+            write!(f, "\n… and {} more", count - MAX_SHOWN)?;
         }
         Ok(())
     }
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_and_sorts_by_line() {
+    fn error_text_counts_and_sorts_by_line() {
         let error =
             ConfigError::new("s.yaml", vec![diagnostic(9, "b"), diagnostic(2, "a"), diagnostic(1, "")]);
         assert_eq!(
@@ -118,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_a_whole_has_no_line() {
+    fn error_of_the_whole_file_has_no_line() {
         let error = ConfigError::whole("s.yaml", "not there".into());
         assert_eq!(error.to_string(), "1 error in s.yaml:\ns.yaml: not there");
     }
 
     #[test]
-    fn counts_what_it_does_not_print() {
-        let error = ConfigError::new("s.yaml", vec![diagnostic(1, "a"); SHOWN + 7]);
+    fn error_text_counts_what_it_omits() {
+        let error = ConfigError::new("s.yaml", vec![diagnostic(1, "a"); MAX_SHOWN + 7]);
         assert!(error.to_string().ends_with("\n… and 7 more"));
     }
 }

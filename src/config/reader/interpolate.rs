@@ -1,16 +1,16 @@
-//! `${NAME}` and `${NAME:-default}` in a value, replaced from the environment once the file is parsed.
+//! Replaces `${NAME}` and `${NAME:-default}` in values from the environment, after the file is parsed.
 //!
-//! Only values: a key is what it says. What was put in is never looked at again, so a variable cannot bring
-//! in another one, or any YAML. `$${` stands for `${` itself.
+//! Keys are not changed. A replaced value is not parsed again, so it cannot contain another variable or any
+//! YAML. `$${` stands for `${` itself.
 
 use std::ffi::OsString;
 
-/// Looks a variable up in the environment; [`std::env::var_os`] outside tests.
+/// A function that returns an environment variable; [`std::env::var_os`] outside tests.
 pub type Environment<'e> = dyn Fn(&str) -> Option<OsString> + 'e;
 
-/// Why a value cannot be put together. Says nothing of the value.
+/// Why a variable could not be replaced. The text does not contain the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unreplaced {
+pub(crate) enum InterpolationError {
     #[error(
         "{} is not set; set it, or give a default: `${{NAME:-default}}` (`$${{` stands for `${{` itself)",
         variable(.0)
@@ -18,13 +18,16 @@ pub(crate) enum Unreplaced {
     Unset(String),
     #[error("{} is not UTF-8 text", variable(.0))]
     NotText(String),
-    #[error("`${{` without `}}`; `$${{` stands for `${{` itself")]
+    #[error("`${{` without a closing `}}`; `$${{` stands for `${{` itself")]
     Open,
-    #[error("`${{…}}` takes the name of a variable: letters, digits and `_`; `$${{` stands for `${{` itself")]
+    #[error(
+        "the name of a variable in `${{…}}` has only letters, digits and `_`; `$${{` stands for `${{` itself"
+    )]
     BadName,
 }
 
-/// A variable as it may be shown: what does not look like the name of one may be a secret in the wrong place.
+/// A variable for a message. A text that does not look like the name of a variable may be a secret in the
+/// wrong place, and is not shown.
 pub(crate) fn variable(name: &str) -> String {
     let like_a_name =
         name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
@@ -35,8 +38,11 @@ pub(crate) fn variable(name: &str) -> String {
     }
 }
 
-/// The value with its variables replaced; `None` where there are none.
-pub(crate) fn replace(value: &str, environment: &Environment<'_>) -> Result<Option<String>, Unreplaced> {
+/// The value with its variables replaced; `None` if it has none.
+pub(crate) fn replace(
+    value: &str,
+    environment: &Environment<'_>,
+) -> Result<Option<String>, InterpolationError> {
     if !value.contains("${") {
         return Ok(None);
     }
@@ -51,7 +57,7 @@ pub(crate) fn replace(value: &str, environment: &Environment<'_>) -> Result<Opti
             continue;
         }
         whole.push_str(before);
-        let end = rest.find('}').ok_or(Unreplaced::Open)?;
+        let end = rest.find('}').ok_or(InterpolationError::Open)?;
         whole.push_str(&lookup(&rest[..end], environment)?);
         rest = &rest[end + 1..];
     }
@@ -59,21 +65,21 @@ pub(crate) fn replace(value: &str, environment: &Environment<'_>) -> Result<Opti
     Ok(Some(whole))
 }
 
-/// As in a shell, an empty variable takes the default too.
-fn lookup(inside: &str, environment: &Environment<'_>) -> Result<String, Unreplaced> {
+/// The value of one variable. As in a shell, the default also replaces an empty variable.
+fn lookup(inside: &str, environment: &Environment<'_>) -> Result<String, InterpolationError> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
     };
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     if !first || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(Unreplaced::BadName);
+        return Err(InterpolationError::BadName);
     }
     match (environment(name), default) {
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
-        (Some(value), _) => value.into_string().map_err(|_| Unreplaced::NotText(name.to_owned())),
+        (Some(value), _) => value.into_string().map_err(|_| InterpolationError::NotText(name.to_owned())),
         (None, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(Unreplaced::Unset(name.to_owned())),
+        (None, None) => Err(InterpolationError::Unset(name.to_owned())),
     }
 }
 
@@ -83,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn replaced(value: &str) -> Result<Option<String>, Unreplaced> {
+    fn replaced(value: &str) -> Result<Option<String>, InterpolationError> {
         replace(value, &|name| match name {
             "HOST" => Some("example.com".into()),
             "EMPTY" => Some("".into()),
@@ -97,24 +103,24 @@ mod tests {
     }
 
     #[test]
-    fn replaces_variables_and_defaults() {
+    fn variables_and_defaults_are_replaced() {
         assert_eq!(text("https://${HOST}/${PATH_PREFIX:-v1}"), "https://example.com/v1");
         assert_eq!(text("${EMPTY:-default}${EMPTY}${NONE:-}"), "default");
         assert_eq!(replaced("plain $HOST"), Ok(None));
     }
 
     #[test]
-    fn an_escape_stays_and_a_replaced_value_is_not_looked_at_again() {
+    fn replaced_values_are_not_parsed_again() {
         assert_eq!(text("$${HOST} ${HOST}"), "${HOST} example.com");
         assert_eq!(text("${SNEAKY}"), "${HOST}");
     }
 
     #[test]
-    fn says_what_is_wrong_without_the_value() {
-        assert_eq!(replaced("${NONE}"), Err(Unreplaced::Unset("NONE".into())));
-        assert_eq!(replaced("a${HOST"), Err(Unreplaced::Open));
-        assert_eq!(replaced("${}"), Err(Unreplaced::BadName));
-        assert_eq!(replaced("${a b}"), Err(Unreplaced::BadName));
+    fn interpolation_error_does_not_contain_the_value() {
+        assert_eq!(replaced("${NONE}"), Err(InterpolationError::Unset("NONE".into())));
+        assert_eq!(replaced("a${HOST"), Err(InterpolationError::Open));
+        assert_eq!(replaced("${}"), Err(InterpolationError::BadName));
+        assert_eq!(replaced("${a b}"), Err(InterpolationError::BadName));
         assert!(!replaced("${hunter2}").unwrap_err().to_string().contains("hunter2"));
     }
 }

@@ -1,14 +1,14 @@
-//! Where every node of the file stands: line and column, which `serde_yaml` does not keep.
+//! Finds the line and column of every node, which `serde_yaml` does not keep.
 //!
-//! A second parser walks the same text for places alone. What the file means is never taken from here; where
-//! the two parsers disagree, a mistake is shown at the nearest node both know.
+//! A second parser scans the same text, for locations only. The meaning of the file never depends on it: if
+//! the two parsers disagree, an error is shown at the nearest node that both have.
 
 use saphyr_parser::{Event, Marker, Parser};
 
-/// Nodes nested deeper than this are no configuration, and cost the YAML parser more than linear time.
+/// Deepest nesting. The YAML parser takes more than linear time over deeper nesting.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// A place in the file, both counted from 1.
+/// A position in the file; line and column are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) line: usize,
@@ -23,43 +23,43 @@ impl Location {
     }
 }
 
-/// The place of a node and of the nodes in it, in the order of the file.
+/// The location of a node and of its children, in the order of the file.
 pub(crate) struct Located {
-    /// Of the key for an entry of a mapping, of the node itself otherwise.
+    /// For an entry of a mapping the location of its key, otherwise that of the node.
     pub(crate) location: Location,
     pub(crate) children: Children,
 }
 
-/// What a node holds.
+/// The children of a node.
 pub(crate) enum Children {
-    /// A scalar, or an alias: what it stands for is placed where the alias is.
+    /// A scalar or an alias; nodes that an alias refers to get the location of the alias.
     None,
     List(Vec<Located>),
     Map(Vec<(String, Located)>),
 }
 
-/// What the walk found.
+/// The result of a scan.
 #[derive(Default)]
 pub(crate) struct ScanResult {
     pub(crate) root: Option<Located>,
     /// Every explicit tag (`!x`, `!!str`).
     pub(crate) tags: Vec<Location>,
-    /// Where a second document begins.
+    /// The start of a second document.
     pub(crate) second_document: Option<Location>,
-    /// Where nesting goes past [`MAX_DEPTH`].
+    /// The first node nested deeper than [`MAX_DEPTH`].
     pub(crate) too_deep: Option<Location>,
-    /// Where this parser could not go on, though the other one perhaps can.
+    /// Where this parser failed; the other one may succeed.
     pub(crate) broken: Option<Location>,
 }
 
-/// A list or mapping whose end has not come yet.
+/// A list or mapping whose end was not read yet.
 struct Open {
     location: Location,
     children: Children,
     key: Option<(String, Location)>,
 }
 
-/// Walks the text; stops at the first thing that no configuration has.
+/// Scans the text. Stops at a second document, at nesting that is too deep, and at an error.
 pub(crate) fn scan(text: &str) -> ScanResult {
     let mut walk = Walk::default();
     let mut parser = Parser::new_from_str(text);
@@ -102,7 +102,7 @@ pub(crate) fn scan(text: &str) -> ScanResult {
             break;
         }
     }
-    // After an error the places up to there are still good.
+    // After an error the locations up to there are valid.
     while !walk.open.is_empty() {
         walk.close();
     }
@@ -128,7 +128,8 @@ impl Walk {
         }
     }
 
-    /// A whole node: the key of its parent, the value of that key, an entry of a list, or the root.
+    /// Adds a complete node: as a key of its parent, as the value of that key, as an entry of a list, or as
+    /// the root.
     fn deliver(&mut self, text: String, located: Located) {
         let Some(Open { children, key, .. }) = self.open.last_mut() else {
             self.found.root = Some(located);
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_place_of_keys_and_entries() {
+    fn scan_finds_locations_of_keys_and_entries() {
         let root = scan("a: 1\nb:\n  - x\n  - {c: d}\n").root.unwrap();
         let Children::Map(entries) = root.children else { panic!("a mapping") };
         assert_eq!(entries[0].1.location, Location { line: 1, column: 1 });
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_what_no_configuration_has() {
+    fn scan_stops_at_invalid_documents() {
         assert_eq!(scan("a: !x 1\nb: !!str 2\n").tags.len(), 2);
         assert_eq!(scan("a: 1\n---\nb: 2\n").second_document.unwrap().line, 2);
         assert!(scan(&"- ".repeat(100_000)).too_deep.is_some());

@@ -1,14 +1,16 @@
 //! Reads YAML and reports every error at once, each with its line.
 //!
-//! `document` parses the text into a `tree`; `location` knows the line of every node; `resolve` applies merge keys and
-//! variables (`interpolate`). `mapping` hands out the keys of a mapping, `value` reads one value, `report` collects
-//! errors, `suggest` finds the nearest known key. A section's reader is a function from a `Mapping` to its type:
+//! `document` parses the text into a `tree`; `location` finds the line of every node; `resolve` applies merge
+//! keys and variables (`interpolate`). `value` reads a value, or a mapping key by key; `report` collects
+//! errors; `suggest` finds the most similar known key. `secret`, `duration` and `header` read values of these
+//! kinds; `sections` names the sections that hold secrets, and `renamed` the keys that were renamed. A
+//! section's reader is a function from a `Value` to the section's type:
 //!
 //! ```ignore
-//! let mut table = item.table()?;                       // reports an error if the value is no mapping
-//! let limit = table.optional("max_in_flight");         // remembers the key as known
-//! let limit = limit.and_then(|item| item.parse(...));  // reports an error with the line of the value
-//! table.reject_unknown_keys();                                      // reports every key that nothing asked for
+//! let mut mapping = value.mapping()?;                    // reports an error if the value is not a mapping
+//! let limit = mapping.optional("max_in_flight");         // the key is known from now on
+//! let limit = limit.and_then(|value| value.parse(...));  // reports an error with the line of the value
+//! mapping.reject_unknown_keys();                         // reports every key that the reader did not ask for
 //! ```
 
 mod command;

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn each_old_key_is_refused_with_its_line_and_the_new_name() {
+    fn renamed_key_is_rejected_with_line_and_new_name() {
         for row in &RENAMED_KEYS {
             let text = configuration(row.section).replace("KEY", &format!("{}: CANARY", row.old));
             let line = text.lines().position(|line| line.contains("CANARY")).unwrap() + 1;
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn no_new_name_is_an_old_one_of_its_section() {
+    fn renamed_key_does_not_lead_to_another_one() {
         for row in &RENAMED_KEYS {
             let first = row.new.split('.').next().unwrap();
             assert!(find(&[row.section], first).is_none(), "{}", row.new);

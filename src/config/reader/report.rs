@@ -1,4 +1,5 @@
-//! Everything noted while the file is read: no mistake is final, and each has its place.
+//! Collects errors, warnings and watched files while the configuration is read, so that all errors are
+//! reported at once.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use super::location::Location;
 use crate::config::watched_files::{FileKind, WatchedFile};
 use crate::secret::CommandCache;
 
-/// Everything noted while the file is read.
+/// Errors, warnings and watched files of a configuration.
 pub(crate) struct Report<'e> {
     environment: &'e Environment<'e>,
     commands: &'e CommandCache,
@@ -55,7 +56,7 @@ impl<'e> Report<'e> {
         });
     }
 
-    /// Notes a file that is about to be read; what it held when it was first noted counts.
+    /// Adds a file that is about to be read. Its first fingerprint counts.
     pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
         let mut files = self.files.borrow_mut();
         files.entry((path.to_owned(), kind)).or_insert_with(|| WatchedFile::fingerprint(path, kind));
@@ -67,7 +68,7 @@ impl<'e> Report<'e> {
     }
 }
 
-/// A key as it is shown: no control characters, no page of text.
+/// A key for a message: without control characters, and not longer than 64 characters.
 pub(crate) fn sanitize(key: &str) -> String {
     let mut shown = String::new();
     for c in key.chars().take(64) {
@@ -84,7 +85,8 @@ pub(crate) fn child(path: &str, key: &str) -> String {
     if path.is_empty() { sanitize(key) } else { format!("{path}.{}", sanitize(key)) }
 }
 
-/// A path as it may be shown: what does not look like one may be a secret in the wrong place.
+/// A path for a message, with a space before it. A text that does not look like a path may be a secret in the
+/// wrong place, and is not shown.
 pub(crate) fn display_path(path: &Path) -> String {
     let text = path.to_string_lossy();
     if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
@@ -94,7 +96,7 @@ pub(crate) fn display_path(path: &Path) -> String {
     }
 }
 
-/// An I/O error in words alone, without `(os error 2)`.
+/// The text of an I/O error without `(os error 2)`.
 pub(crate) fn io_error_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()

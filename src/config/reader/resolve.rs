@@ -1,5 +1,5 @@
-//! The tree after the text is parsed and before it is read: duplicate keys refused, merge keys (`<<`) worked
-//! in, variables replaced. What comes out is what the operator meant; nothing later looks at YAML.
+//! Resolves what YAML and the environment leave open in the parsed tree: rejects duplicate keys, applies
+//! merge keys (`<<`), replaces variables. After this, no code depends on YAML.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::report::{Report, child};
 use super::sections;
 use super::tree::{Kind, Node};
 
-/// Settles a node and all in it.
+/// Resolves a node and everything in it.
 pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
     let location = node.location;
     match &mut node.kind {
@@ -20,8 +20,8 @@ pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Repor
                 *value = Zeroizing::new(replaced);
                 *expanded = true;
             }
-            Err(unreplaced) => {
-                report.error(location, path, unreplaced.to_string());
+            Err(error) => {
+                report.error(location, path, error.to_string());
                 node.kind = Kind::Invalid;
             }
         },
@@ -42,7 +42,7 @@ pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Repor
     }
 }
 
-/// The first of two stays, so that the rest of the file is still read.
+/// Reports duplicate keys. The first entry stays, so that the rest of the file is still checked.
 fn drop_duplicates(entries: &mut Vec<(String, Node)>, path: &str, private: bool, report: &Report<'_>) {
     let mut first: HashMap<String, usize> = HashMap::new();
     entries.retain(|(key, node)| {
@@ -50,19 +50,20 @@ fn drop_duplicates(entries: &mut Vec<(String, Node)>, path: &str, private: bool,
             first.insert(key.clone(), node.location.line);
             return true;
         };
-        // `{ password: a,b,b }` makes keys of what is a secret.
+        // `{ password: a,b,b }` makes keys of a part of a secret.
         let path =
             if private && matches!(node.kind, Kind::Null) { path.to_owned() } else { child(path, key) };
         report.error(
             node.location,
             &path,
-            format!("this key is there twice, first on line {line}; one must go"),
+            format!("duplicate key, first on line {line}; remove one of them"),
         );
         false
     });
 }
 
-/// `<<: *other` or a list of them: what stands here wins, then the earlier of the list.
+/// Applies `<<: *other` or a list of aliases. A key of the mapping itself wins, then the earlier entry of the
+/// list.
 fn merge(entries: &mut Vec<(String, Node)>, path: &str, report: &Report<'_>) {
     let Some(at) = entries.iter().position(|(key, _)| key == "<<") else { return };
     let (_, node) = entries.remove(at);
@@ -76,7 +77,11 @@ fn merge(entries: &mut Vec<(String, Node)>, path: &str, report: &Report<'_>) {
         if let Kind::Map(merged) = source.kind {
             entries.extend(merged.into_iter().filter(|(key, _)| known.insert(key.clone())));
         } else {
-            report.error(location, &child(path, "<<"), "`<<` takes an alias to a mapping, or a list of them");
+            report.error(
+                location,
+                &child(path, "<<"),
+                "`<<` must be an alias to a mapping, or a list of such aliases",
+            );
         }
     }
 }

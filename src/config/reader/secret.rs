@@ -37,8 +37,9 @@ pub fn any_value(value: &Value<'_>) -> Option<Secret> {
 /// Reads a private key; without an algorithm it is the usual one for the kind of key.
 pub fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
     let InlineSource::Source(source) = inline_source(value)? else {
-        value
-            .error("a private key has many lines and is not read from a command; let one write it to a file");
+        value.error(
+            "a private key cannot be read from a command; write it to a file and use `{ file: PATH }`",
+        );
         return None;
     };
     if let Source::File(path) = &source {
@@ -51,7 +52,7 @@ pub fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Option<Si
 /// The source of a secret that is read again for each use; it must be readable now.
 pub fn source(value: &Value<'_>) -> Option<Source> {
     let InlineSource::Source(source) = inline_source(value)? else {
-        value.error("read anew for each token request, so no command; one that writes it to a file does it");
+        value.error("read again for each token request, so it cannot be a command; write it to a file and use `{ file: PATH }`");
         return None;
     };
     let secret = source.read_with(value.environment());
@@ -63,7 +64,7 @@ pub fn source(value: &Value<'_>) -> Option<Source> {
 pub fn read_of(value: &Value<'_>, allowed: fn(char) -> bool, place: &str) -> Option<Secret> {
     let secret = read(value)?;
     if let Some(at) = secret.first_disallowed(allowed) {
-        value.error(format!("the character at position {at} of the secret cannot stand in {place}"));
+        value.error(format!("the character at position {at} of the secret is not allowed in {place}"));
         return None;
     }
     Some(secret)
@@ -88,7 +89,7 @@ fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
         }
         let text = value.text()?.to_owned();
         value.warn(
-            "a secret in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration",
+            "the secret is in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration",
         );
         return Some(InlineSource::Source(Source::Plain(text)));
     }
@@ -98,19 +99,19 @@ fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
         let other = ["env", "file"].into_iter().find(|key| mapping.has(key));
         if let Some(other) = other {
             mapping.optional(other);
-            value.error(format!("both `exec` and `{other}`; a secret is read from one place"));
+            value.error(format!("both `exec` and `{other}` are set; a secret has one source"));
         }
         mapping.reject_unknown_keys();
         return command.filter(|_| other.is_none()).map(InlineSource::Command);
     }
-    // Known, and not there.
+    // A known key that is not set.
     mapping.optional("exec");
     let (env, file) = (mapping.has("env"), mapping.has("file"));
     let name = mapping.optional("env").and_then(|value| non_empty(&value));
     let path = mapping.optional("file").and_then(|value| non_empty(&value));
     mapping.reject_unknown_keys();
     match (env, file) {
-        (true, true) => value.error("both `env` and `file`; a secret is read from one place"),
+        (true, true) => value.error("both `env` and `file` are set; a secret has one source"),
         (false, false) => value.error(ALLOWED),
         _ => {}
     }
@@ -124,11 +125,11 @@ fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
 const ALLOWED: &str = "a secret is `{ file: PATH }`, `{ env: NAME }`, `{ exec: [COMMAND, …] }` or text";
 
 fn non_empty(value: &Value<'_>) -> Option<String> {
-    // Neither the environment nor a file system takes these, and the lookup would panic or be cut short.
+    // Neither the environment nor a file system allows these; a lookup would panic or stop early.
     value.parse(|text| match text {
         "" => Err("empty".into()),
-        _ if text.contains(['=', '\0']) && !text.contains('/') => Err("not a name or path".into()),
-        _ if text.contains('\0') => Err("not a name or path".into()),
+        _ if text.contains(['=', '\0']) && !text.contains('/') => Err("not a valid name or path".into()),
+        _ if text.contains('\0') => Err("not a valid name or path".into()),
         _ => Ok(text.to_owned()),
     })
 }

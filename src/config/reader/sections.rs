@@ -1,11 +1,11 @@
 //! The sections that hold secrets.
 
-/// The sections in which the value of a key is a secret: the path of the section above, if only one has such a section, and
-/// the name. Everything below such a section belongs to it.
+/// The sections in which the value of a key is a secret: the path of the section above, if only one has such
+/// a section, and the name. Everything below such a section belongs to it.
 ///
-/// No message shows an unknown key of these sections, because it may be part of a secret: `{ password: a,b }` is a mapping
-/// with the keys `password` and `b`. A section whose reader reads a secret must be listed here; reading a secret elsewhere
-/// panics in debug builds, and so in every test.
+/// No message shows an unknown key of these sections, because it may be part of a secret: `{ password: a,b }`
+/// is a mapping with the keys `password` and `b`. A section whose reader reads a secret must be listed here;
+/// reading a secret elsewhere panics in debug builds, and so in every test.
 const SECRET_SECTIONS: [(Option<&str>, &str); 6] = [
     (None, "auth"),
     (None, "proxy"),

@@ -1,10 +1,11 @@
-//! The known word nearest to an unknown one: "did you mean".
+//! Finds the known word that is most similar to an unknown one: "did you mean".
 
-/// Longer words are no slip of the finger, and more candidates are no list to compare by hand.
+/// Longest word that is compared: a longer one is not a misspelled key.
 const MAX_LENGTH: usize = 64;
+/// Largest number of words that are compared.
 const MAX_CANDIDATES: usize = 1000;
 
-/// The candidate a slip or two away, if there is one.
+/// The most similar candidate, if one differs in a third of the characters at most.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > MAX_LENGTH {
         return None;
@@ -21,24 +22,24 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
         .map(|(_, candidate)| candidate)
 }
 
-/// `; did you mean …?` or nothing.
+/// `; did you mean …?`, or nothing if no word is similar.
 pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     nearest(word, candidates).map_or_else(String::new, |found| format!("; did you mean `{found}`?"))
 }
 
-/// `; did you mean …?` or the full stop in its place.
+/// `; did you mean …?`, or a full stop if no word is similar.
 pub(crate) fn ask<'c>(word: &str, known: impl Iterator<Item = &'c str>) -> String {
     let question = did_you_mean(word, known);
     if question.is_empty() { ".".into() } else { question }
 }
 
-/// Words with commas between them.
+/// The words, separated by commas.
 pub fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let words: Vec<_> = words.into_iter().collect();
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }
 
-/// `client-id` and `Client ID` are `client_id` to a person.
+/// The normal form in which words are compared: `client-id` and `Client ID` are `client_id`.
 fn plain(word: &str) -> String {
     word.chars().map(|c| if matches!(c, '-' | ' ') { '_' } else { c.to_ascii_lowercase() }).collect()
 }
@@ -50,7 +51,7 @@ mod tests {
     const KEYS: [&str; 4] = ["upstream", "auth", "hosts", "client_id"];
 
     #[test]
-    fn finds_slips_and_other_spellings() {
+    fn nearest_finds_typos_and_other_spellings() {
         assert_eq!(nearest("upstrem", KEYS), Some("upstream"));
         assert_eq!(nearest("atuh", KEYS), Some("auth"));
         assert_eq!(nearest("Client-ID", KEYS), Some("client_id"));
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_guess_wildly() {
+    fn nearest_ignores_different_words() {
         assert_eq!(nearest("colour", KEYS), None);
         assert_eq!(nearest("", KEYS), None);
         assert_eq!(nearest(&"a".repeat(1000), KEYS), None);

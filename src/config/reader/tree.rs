@@ -1,8 +1,8 @@
-//! The tree of nodes that a text means, as `serde_yaml` hands it out.
+//! The tree of nodes that `serde_yaml` parses a text into.
 //!
-//! Unlike `serde_yaml`'s own `Value`, it keeps both entries of a duplicate key, so that the mistake can name
-//! both lines and the rest of the file is still read; and it is bounded: aliases that multiply end in an
-//! error, not in memory.
+//! Unlike `serde_yaml`'s own `Value`, it keeps both entries of a duplicate key, so that the error can name
+//! both lines and the rest of the file is still checked. Its size is limited: aliases that refer to aliases
+//! end in an error instead of filling the memory.
 
 use std::cell::Cell;
 use std::fmt;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::location::{Location, MAX_DEPTH};
 
-/// A thousand services with all they can have stay below this; what aliases stand for counts.
+/// Largest number of nodes, after aliases are expanded. A thousand services with all keys have fewer.
 pub(crate) const MAX_NODES: usize = 50_000;
 
 /// A node of the file. No `Debug`: any text may be a secret.
@@ -21,33 +21,33 @@ pub(crate) struct Node {
     pub(crate) location: Location,
 }
 
-/// What a node is.
+/// The kind of a node.
 pub(crate) enum Kind {
     Null,
-    /// Its mistake is reported; nothing more is to be said of it.
+    /// Its error was reported; no further error is reported for it.
     Invalid,
     Bool(bool),
-    /// A whole number from 0 on, or another one that few keys take.
+    /// A whole number; `None` if it is negative or too large.
     Number(Option<u64>),
     /// A number with a fraction.
     Fraction(f64),
     Text {
         value: Zeroizing<String>,
-        /// A variable was replaced in it, so that it may stand for a number or a bool.
+        /// A variable was replaced in it, so it may stand for a number or a bool.
         expanded: bool,
     },
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
 }
 
-/// Builds the tree, or says what stopped it.
+/// Parses the tree; the error comes with the limit that was exceeded, if it was one.
 pub(crate) fn build(text: &str) -> Result<Node, (serde_yaml::Error, Option<LimitExceeded>)> {
     let limits = Limits { nodes: Cell::new(0), exceeded: Cell::new(None) };
     let seed = Builder { limits: &limits, depth: 0 };
     seed.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| (error, limits.exceeded.get()))
 }
 
-/// Why building the tree was given up.
+/// The limit that a tree exceeds.
 #[derive(Clone, Copy)]
 pub(crate) enum LimitExceeded {
     Nodes,
@@ -68,7 +68,7 @@ struct Builder<'l> {
 impl Builder<'_> {
     fn exceeded<E: serde::de::Error>(self, exceeded: LimitExceeded) -> E {
         self.limits.exceeded.set(Some(exceeded));
-        E::custom("given up")
+        E::custom("limit exceeded")
     }
 
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
@@ -155,14 +155,14 @@ impl<'de> Visitor<'de> for Builder<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
         let inner = self.inner()?;
         let mut entries = Vec::new();
-        // Keys are taken as text whatever they look like: a service may be called `404`.
+        // Every key is text: a service may have the name `404`.
         while let Some(key) = access.next_key::<String>()? {
             entries.push((key, access.next_value_seed(inner)?));
         }
         self.node(Kind::Map(entries))
     }
 
-    /// A tag, which the place scan has refused already unless the two parsers disagree.
+    /// A tag. The location scan rejects it first, unless the two parsers disagree.
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Node, A::Error> {
         let (_, variant) = access.variant::<serde::de::IgnoredAny>()?;
         variant.newtype_variant_seed(self)?;

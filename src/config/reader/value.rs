@@ -1,7 +1,7 @@
 //! One value of the file with its path, and a mapping that is read one key at a time.
 //!
-//! A method that returns `None` has added an error to the report. The caller continues with the next key, so that every
-//! error is reported at once.
+//! A method that returns `None` has added an error to the report. The caller continues with the next key, so
+//! that every error is reported at once.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -20,7 +20,8 @@ use crate::config::watched_files::FileKind;
 pub struct Value<'a> {
     node: &'a Node,
     path: String,
-    /// Whether it is in a section that holds a secret (`sections::SECRET_SECTIONS`): no unknown key in it is shown.
+    /// Whether it is in a section that holds a secret (`sections::SECRET_SECTIONS`): no unknown key in it is
+    /// shown.
     in_secret_section: bool,
     report: &'a Report<'a>,
 }
@@ -232,7 +233,7 @@ impl<'a> Value<'a> {
     pub fn one_or_more(&self) -> Vec<Value<'a>> {
         let items = if self.is_list() { self.list().unwrap_or_default() } else { vec![self.clone()] };
         if items.is_empty() {
-            self.error("an empty list; give at least one, or leave the key out");
+            self.error("the list is empty; give at least one entry, or remove the key");
         }
         items
     }
@@ -276,7 +277,7 @@ impl<'a> Mapping<'a> {
         let value = self.value.entry(key, node);
         match node.kind {
             Kind::Null => {
-                value.error("no value; give it one, or leave the key out");
+                value.error("no value; set one, or remove the key");
                 None
             }
             Kind::Invalid => None,
@@ -287,7 +288,7 @@ impl<'a> Mapping<'a> {
     /// The value of a required key.
     pub fn required(&mut self, key: &'static str) -> Option<Value<'a>> {
         if !self.has(key) && !self.has_old_name_of(key) {
-            self.value.error(format!("`{key}` is required and is not there"));
+            self.value.error(format!("`{key}` is required"));
         }
         self.optional(key)
     }
@@ -313,7 +314,7 @@ impl<'a> Mapping<'a> {
             let (path, hidden) = if self.value.is_in_secret_section() && !like_a_key {
                 (
                     self.value.path().to_owned(),
-                    " (not shown, it may be part of a secret; a comma in a value needs quotes)",
+                    " (not shown because it may be part of a secret; put a value that contains a comma in quotes)",
                 )
             } else {
                 (child(self.value.path(), key), "")

@@ -1,4 +1,4 @@
-//! One entry under `services`.
+//! An entry of `services`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,36 +21,37 @@ use crate::config::reader::value::Value;
 use crate::config::tls::client;
 use crate::config::tls::model::Tls;
 
+/// Default of `token_wait`.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
 /// A named upstream with its credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceConfig {
-    /// The entry's name under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, 63 characters at most).
+    /// The key under `services`: a path segment (`[A-Za-z0-9][A-Za-z0-9_.-]*`, at most 63 characters).
     pub name: String,
-    /// Where requests go.
+    /// The URL of the upstream.
     pub upstream: UpstreamUrl,
-    /// Host names (lower case, without port) that also lead here.
+    /// Host names (lower case, without port) that are also routed to this service.
     pub hosts: Vec<String>,
-    /// Addresses of its own that also lead here, without a path prefix.
+    /// Listeners of this service only, on which requests have no path prefix.
     pub listen: Vec<ListenerConfig>,
-    /// What is injected.
+    /// The injected credential.
     pub auth: Auth,
     /// TLS toward the upstream.
     pub tls: Tls,
-    /// The version of HTTP that the upstream is spoken to in.
+    /// The HTTP version toward the upstream.
     pub protocol: Protocol,
-    /// Limits on waiting for the upstream.
+    /// Time limits toward the upstream.
     pub timeouts: Timeouts,
-    /// How the upstream is reached, and how much of it is used.
+    /// Connections to the upstream, and limits.
     pub options: UpstreamOptions,
-    /// How long a request may wait for the very first token.
+    /// Longest time that a request waits for the first token.
     pub token_wait: Duration,
-    /// A `Location` inside the upstream is rewritten to the way the caller came in.
+    /// Whether a `Location` inside the upstream is rewritten to the address that the caller used.
     pub rewrite_location: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
-    /// Does not hold readiness back.
+    /// Whether readiness does not depend on this service.
     pub optional: bool,
 }
 
@@ -61,11 +62,11 @@ impl ServiceConfig {
     }
 }
 
-/// What services share and may not have twice.
+/// What services share, and what no two of them may have.
 pub(crate) struct Shared<'a> {
     pub(crate) credentials: Credentials<'a>,
     pub(crate) addresses: ListenAddresses,
-    /// Host name to the path and line that has it.
+    /// For each host name the path and line of its entry.
     pub(crate) hosts: HashMap<String, String>,
 }
 
@@ -83,12 +84,12 @@ pub(crate) fn read_all(value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Vec
 fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<ServiceConfig> {
     if !is_name(name) {
         value.error(
-            "a service's name is letters, digits and `_.-`, begins with a letter or digit, \
-             and has 63 characters at most",
+            "the name of a service has letters, digits and `_.-`, starts with a letter or digit, \
+             and has at most 63 characters",
         );
     }
     let mut mapping = value.mapping()?;
-    // Asked for in the order in which they are listed to the operator.
+    // Read in the order in which error messages list them.
     let upstream = mapping.required("upstream");
     let auth = mapping.required("auth").and_then(|value| credentials::read(&value, &mut shared.credentials));
     let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value, shared));
@@ -106,7 +107,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
     let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);
     if let Some(value) = retry.filter(|_| !retry_on_401 && auth.as_ref().is_some_and(Auth::has_previous)) {
         value.error(
-            "`previous` in `auth` is for sending a request once more after a 401; leave out one of the two",
+            "`previous` in `auth` has no effect if requests are not retried after a 401; remove one of the two",
         );
     }
     let optional = mapping.optional("optional").and_then(|value| value.boolean()).unwrap_or_default();
@@ -134,20 +135,20 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
     })
 }
 
-/// A path segment that needs no encoding and cannot be `.` or `..`.
+/// Whether a name is a path segment that needs no encoding and is not `.` or `..`.
 fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.as_bytes()[0].is_ascii_alphanumeric()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-/// Host names that lead to this service and to no other.
+/// Reads host names; no other service may have them.
 fn hosts(value: &Value<'_>, shared: &mut Shared<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
     for value in value.list().unwrap_or_default() {
         let Some(host) = value.parse(|text| host::parse(text).map(|host| host.to_string())) else { continue };
         if let Some(other) = shared.hosts.get(&host) {
-            value.error(format!("the same host as {other}; a host leads to one service"));
+            value.error(format!("the same host as {other}; a host belongs to one service"));
             continue;
         }
         shared.hosts.insert(host.clone(), format!("`{}` on line {}", value.path(), value.line()));
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_path_segment() {
+    fn service_name_is_a_path_segment() {
         for name in ["billing", "7", "a.b_c-d", "A", "x".repeat(63).as_str()] {
             assert!(is_name(name), "{name}");
         }

@@ -1,5 +1,5 @@
-//! The hosts of a configuration's services, without holding it to anything else: `sidekey ca init` wants them before the
-//! files are there that the configuration names.
+//! Finds the hosts of a configuration's services without validating the configuration: `sidekey ca init`
+//! needs them before the files exist that the configuration names.
 
 use std::path::Path;
 
@@ -16,7 +16,8 @@ use crate::config::reader::value::Value;
 use crate::secret::CommandCache;
 
 impl Config {
-    /// Every host by which a caller may name a service in a URL; the error is of a file that cannot be read or parsed.
+    /// Every host that callers may use for a service in a URL. Fails if the file cannot be read or is not
+    /// valid YAML.
     pub fn hosts(path: &Path) -> Result<Vec<Host>, ConfigError> {
         let text = document::read_file(path)?;
         let file = path.display().to_string();
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_hosts_in_a_file_that_is_not_finished() {
+    fn hosts_are_found_in_an_invalid_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = "intercept: { ca_cert_file: /nonexistent, ca_key_file: /nonexistent }
 services:

@@ -1,4 +1,4 @@
-//! Sections about one service: its entry, its upstream's URL and options, its hosts.
+//! Sections of a service: its entry, the URL and options of its upstream, its hosts.
 
 pub(super) mod entry;
 pub(super) mod hosts;

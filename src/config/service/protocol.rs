@@ -1,11 +1,11 @@
-//! `protocol`: the version of HTTP that an upstream is spoken to in.
+//! `protocol`: the HTTP version toward an upstream.
 
 use crate::config::reader::value::Value;
 
-/// `protocol`: the version of HTTP toward an upstream.
+/// `protocol`: the HTTP version toward an upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// What came by HTTP/2 goes by HTTP/2 where the upstream's TLS agrees to it; everything else by HTTP/1.1.
+    /// HTTP/2 for requests that arrived by HTTP/2, if the upstream negotiates it in TLS; otherwise HTTP/1.1.
     #[default]
     Auto,
     /// HTTP/1.1.
@@ -14,7 +14,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// Reads one.
+/// Reads `protocol`.
 pub(crate) fn read(value: &Value<'_>) -> Option<Protocol> {
     value.one_of(&[("auto", Protocol::Auto), ("http1", Protocol::Http1), ("http2", Protocol::Http2)])
 }

@@ -8,7 +8,8 @@ use crate::config::http_url::UrlPolicy;
 use crate::config::reader::value::Value;
 use crate::secret::Secret;
 
-/// An HTTP proxy that opens a tunnel (RFC 9110 §9.3.6): it sees the name of the server, and of a TLS connection nothing else.
+/// An HTTP proxy that opens tunnels (RFC 9110 §9.3.6). Of a TLS connection it sees only the name of the
+/// server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProxyConfig {
     /// The host of `url`.
@@ -26,7 +27,7 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ProxyConfig> {
     let credentials = if mapping.has("username") || mapping.has("password") {
         Some(basic_auth::name_and_password(&mut mapping))
     } else {
-        // Known keys, in the list that an unknown key gets.
+        // Known keys, although they are not set.
         mapping.optional("username");
         mapping.optional("password");
         None
@@ -43,12 +44,14 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ProxyConfig> {
 fn host_and_port(text: &str) -> Result<(Host, u16), String> {
     if !text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
         return Err(
-            "an HTTP proxy is written `http://HOST:PORT`; the connection through it has TLS of its own"
+            "the URL of an HTTP proxy is `http://HOST:PORT`; the connection through it has its own TLS"
                 .into(),
         );
     }
     if text.contains('@') {
-        return Err("credentials in the URL of a proxy; put them under `username` and `password`".into());
+        return Err(
+            "the URL of the proxy contains credentials; put them under `username` and `password`".into()
+        );
     }
     let url = upstream_url::parse(text, &UrlPolicy { plaintext: true, query: false })?;
     if url.base_path.is_empty() {

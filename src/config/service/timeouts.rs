@@ -1,22 +1,22 @@
-//! `timeouts`: limits on waiting for an upstream.
+//! `timeouts`: time limits toward an upstream.
 
 use std::time::Duration;
 
 use crate::config::reader::duration;
 use crate::config::reader::value::Mapping;
 
-/// `timeouts`: limits on waiting for an upstream.
+/// `timeouts`: time limits toward an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
-    /// TCP and TLS handshake together.
+    /// Limit for the TCP and TLS handshakes together.
     pub connect: Duration,
-    /// From the end of the request to the first byte of the response.
+    /// Limit from the end of the request to the first byte of the response.
     pub first_byte: Duration,
-    /// Between two reads or writes of a body.
+    /// Limit between two reads or writes of a body.
     pub idle: Duration,
-    /// The whole request, if limited.
+    /// Limit for the whole request, if any.
     pub total: Option<Duration>,
-    /// Between two pieces of anything after the switch to WebSocket, if limited.
+    /// Limit between two reads or writes after the switch to WebSocket, if any.
     pub tunnel_idle: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! The keys of a service that say how its upstream is reached and how much of it is used.
+//! The keys of a service about connections to its upstream and about limits.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -13,12 +13,12 @@ use crate::config::reader::value::{Mapping, Value};
 use crate::config::service::proxy;
 use crate::config::service::proxy::ProxyConfig;
 
-/// How an upstream is reached, and how much of it is used.
+/// Connections to an upstream, and limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpstreamOptions {
     /// The second and further URLs of `upstream`: the same API at other addresses.
     pub alternatives: Vec<UpstreamUrl>,
-    /// `resolve`: addresses of the upstream's name, in place of DNS.
+    /// `resolve`: addresses of the upstream's host, instead of DNS.
     pub resolve: Vec<IpAddr>,
     /// `pool`
     pub pool: PoolLimits,
@@ -26,28 +26,28 @@ pub struct UpstreamOptions {
     pub proxy: Option<ProxyConfig>,
     /// `circuit_breaker`
     pub circuit_breaker: Option<CircuitBreakerConfig>,
-    /// `max_in_flight`: requests at a time.
+    /// `max_in_flight`: largest number of concurrent requests.
     pub max_in_flight: Option<usize>,
     /// `rate_limit`
     pub rate_limit: Option<RateLimit>,
     /// `max_request_body`, in bytes.
     pub max_request_body: Option<u64>,
-    /// `retry_idempotent`: an idempotent request that got no answer is sent once more.
+    /// `retry_idempotent`: whether an idempotent request without a response is sent again.
     pub retry_idempotent: bool,
 }
 
 /// `pool`: idle connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolLimits {
-    /// Idle connections to one URL; without it, 1024 for each worker.
+    /// Largest number of idle connections to one URL; `None` means 1024 for each worker.
     pub max_idle: Option<usize>,
-    /// An idle connection is closed after this long.
+    /// Time after which an idle connection is closed.
     pub idle_timeout: Duration,
 }
 
 impl Default for PoolLimits {
-    /// Shorter than the keep-alive of common servers (nginx has 75 s), so that it is Sidekey that closes, and no request
-    /// runs into a closing connection.
+    /// The idle timeout is shorter than that of common servers (nginx has 75 s), so that Sidekey closes first
+    /// and no request is sent on a connection that the server closes.
     fn default() -> Self {
         Self { max_idle: None, idle_timeout: Duration::from_secs(55) }
     }
@@ -71,9 +71,9 @@ impl Default for CircuitBreakerConfig {
 /// `rate_limit`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimit {
-    /// From one request to the next.
+    /// Time between two requests at the full rate.
     pub interval: Duration,
-    /// Requests that may come at once.
+    /// Number of requests that may be sent at once.
     pub burst: u32,
 }
 
@@ -90,12 +90,11 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
     let retry = mapping.optional("retry_idempotent").and_then(|value| value.boolean());
     if let Some(value) = &resolve {
         if upstreams.len() > 1 {
-            value
-                .error("there are several `upstream` URLs, and these addresses could be of only one of them");
+            value.error("`resolve` is allowed with one `upstream` URL only");
         } else if proxy_value.is_some() {
-            value.error("with `proxy` it is the proxy that looks the upstream's name up");
+            value.error("`resolve` has no effect with `proxy`: the proxy resolves the host");
         } else if upstreams.iter().any(|upstream| matches!(upstream.host, Host::Ip(_))) {
-            value.error("`upstream` has an address already; there is no name to look up");
+            value.error("`resolve` has no effect: the host of `upstream` is an address");
         }
     }
     UpstreamOptions {
@@ -111,14 +110,14 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
     }
 }
 
-/// `upstream`: one URL or several that are one and the same API.
+/// Reads `upstream`: one URL, or several URLs of the same API.
 pub(crate) fn upstreams(value: &Value<'_>, policy: &UrlPolicy) -> Vec<UpstreamUrl> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for value in value.one_or_more() {
         let Some(upstream) = value.parse(|text| upstream_url::parse(text, policy)) else { continue };
         if !seen.insert(upstream.clone()) {
-            value.error("this URL is there twice; one must go");
+            value.error("duplicate URL; remove one of them");
         }
         all.push(upstream);
     }
@@ -156,10 +155,10 @@ fn circuit_breaker(value: &Value<'_>) -> Option<CircuitBreakerConfig> {
     })
 }
 
-/// `100/s`, or `{ rate: 100/s, burst: 20 }`.
+/// Reads `100/s`, or `{ rate: 100/s, burst: 20 }`.
 fn rate_limit(value: &Value<'_>) -> Option<RateLimit> {
     if value.is_number() {
-        value.error(format!("a number without its unit; {RATES}"));
+        value.error(format!("a number without a unit; {RATES}"));
         return None;
     }
     if !value.is_map() {
@@ -176,9 +175,10 @@ fn rate_limit(value: &Value<'_>) -> Option<RateLimit> {
     })
 }
 
+/// The end of an error message.
 const RATES: &str = "a rate is written `100/s`, `600/m` or `5000/h`";
 
-/// The burst is what comes in one second, and at least one.
+/// Parses a rate. The default burst is the number of requests of one second, at least one.
 fn rate(text: &str) -> Result<RateLimit, String> {
     let (number, unit) = text.split_once('/').ok_or(RATES)?;
     let number: u32 = number.trim().parse().map_err(|_| RATES)?;
@@ -189,13 +189,14 @@ fn rate(text: &str) -> Result<RateLimit, String> {
         _ => return Err(RATES.into()),
     };
     if !(1..=1_000_000).contains(&number) {
-        return Err("a rate is from 1 to 1000000".into());
+        return Err("a rate is a number from 1 to 1000000".into());
     }
     let interval = Duration::from_secs(seconds.into()) / number;
     Ok(RateLimit { interval, burst: (number / seconds).max(1) })
 }
 
-/// Bytes: `4096`, `64KiB`, `10MiB`, `2GiB`; `k`, `M`, `G` are powers of ten.
+/// Reads a number of bytes: `4096`, `64KiB`, `10MiB`, `2GiB`; in `kB`, `MB`, `GB` the prefix is a power of
+/// ten.
 fn size(value: &Value<'_>) -> Option<u64> {
     if value.is_number() {
         return value.number(0..=u64::MAX);
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_a_number_and_a_unit() {
+    fn rate_is_a_number_and_a_unit() {
         let of = |text| rate(text).map(|limit| (limit.interval.as_micros(), limit.burst));
         assert_eq!(of("100/s"), Ok((10_000, 100)));
         assert_eq!(of("600/m"), Ok((100_000, 10)));

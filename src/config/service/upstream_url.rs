@@ -1,4 +1,4 @@
-//! The URL of an upstream, taken apart.
+//! The URL of an upstream.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use crate::config::host::Host;
 use crate::config::http_url;
 use crate::config::http_url::UrlPolicy;
 
-/// The base URL a service forwards to, taken apart.
+/// The base URL that a service forwards to, in parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UpstreamUrl {
-    /// `https`, or `http` where `allow_plaintext` or loopback permits it.
+    /// Whether the scheme is `https`. `http` requires `allow_plaintext` or loopback.
     pub tls: bool,
-    /// Host name (lower case, ASCII) or address.
+    /// The host.
     pub host: Host,
     /// TCP port.
     pub port: u16,
-    /// The path every request is put under: empty, or `/…` without a trailing slash.
+    /// The path before the path of every request: empty, or `/…` without a trailing slash.
     pub base_path: String,
 }
 
 impl UpstreamUrl {
-    /// `host` or `host:port` as it stands in a `Host` field: the port is left out where it is the scheme's own.
+    /// `host` or `host:port`, as in a `Host` field: without the default port of the scheme.
     pub fn authority(&self) -> String {
         if self.port == if self.tls { 443 } else { 80 } {
             self.host.to_string()
@@ -36,13 +36,13 @@ impl fmt::Display for UpstreamUrl {
     }
 }
 
-/// The URL of an upstream, taken apart.
+/// Parses the URL of an upstream.
 pub(crate) fn parse(text: &str, policy: &UrlPolicy) -> Result<UpstreamUrl, String> {
     let url = http_url::parse(text, policy)?;
     let tls = url.scheme() == "https";
     Ok(UpstreamUrl {
         tls,
-        host: Host::from(url.host().ok_or("a URL without a host")?),
+        host: Host::from(url.host().ok_or("the URL has no host")?),
         port: url.port().unwrap_or(if tls { 443 } else { 80 }),
         base_path: url.path().trim_end_matches('/').to_owned(),
     })
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_url_apart() {
+    fn upstream_url_is_split_into_parts() {
         assert_eq!(read("https://API.Example.com"), "https://api.example.com");
         assert_eq!(read("HTTPS://api.example.com:443/v2/"), "https://api.example.com/v2");
         assert_eq!(read("https://bücher.example/"), "https://xn--bcher-kva.example");

@@ -1,4 +1,5 @@
-//! What is said of broken files, a page for each subject: `snapshots/invalid_*.snap` list every file with its mistakes.
+//! The errors of invalid files, one page for each subject: `snapshots/invalid_*.snap` list every file with
+//! its errors.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -17,20 +18,20 @@ fn environment(name: &str) -> Option<OsString> {
     }
 }
 
-fn refusal(text: &str) -> ConfigError {
+fn parse_error(text: &str) -> ConfigError {
     match Config::parse_with(text, "services.yaml", &environment, crate::credential::AUTH_KINDS) {
         Err(error) => error,
-        Ok(_) => panic!("this should have a mistake:\n{text}"),
+        Ok(_) => panic!("this file should be invalid:\n{text}"),
     }
 }
 
 #[test]
-fn every_mistake_is_named_with_its_place() {
+fn invalid_files_match_their_snapshots() {
     for (subject, cases) in ALL {
         let mut page = String::new();
         for (name, text) in *cases {
             let text = text.strip_prefix('\n').unwrap_or(text);
-            writeln!(page, "### {name}\n{}\n", refusal(text)).unwrap();
+            writeln!(page, "### {name}\n{}\n", parse_error(text)).unwrap();
             for (index, line) in text.lines().enumerate() {
                 writeln!(page, "{:>4} | {line}", index + 1).unwrap();
             }
@@ -40,7 +41,7 @@ fn every_mistake_is_named_with_its_place() {
     }
     let mut page = String::new();
     for (name, text) in large() {
-        writeln!(page, "### {name}\n{}\n\n   ({} bytes)\n", refusal(&text), text.len()).unwrap();
+        writeln!(page, "### {name}\n{}\n\n   ({} bytes)\n", parse_error(&text), text.len()).unwrap();
     }
     snapshot("large", &page);
 }
@@ -52,31 +53,31 @@ fn snapshot(subject: &str, page: &str) {
 }
 
 #[test]
-fn no_message_holds_a_secret() {
+fn error_messages_contain_no_secret() {
     for (name, text) in all() {
-        let error = refusal(text.strip_prefix('\n').unwrap_or(text));
+        let error = parse_error(text.strip_prefix('\n').unwrap_or(text));
         assert!(!format!("{error}{error:?}").contains("CANARY"), "{name}: {error}");
     }
 }
 
 #[test]
-fn there_are_cases_enough_and_each_has_its_own_name() {
+fn invalid_cases_have_unique_names() {
     let names: std::collections::HashSet<_> = all().map(|(name, _)| name).collect();
     assert_eq!(names.len(), all().count());
     assert!(all().count() >= 50);
 }
 
 #[test]
-fn every_mistake_is_reported_at_once_and_sorted_by_line() {
-    let (_, text) = all().find(|(name, _)| *name == "many mistakes at once").unwrap();
-    let error = refusal(text);
-    let lines: Vec<_> = error.diagnostics().iter().map(|mistake| mistake.line).collect();
+fn errors_are_reported_at_once_sorted_by_line() {
+    let (_, text) = all().find(|(name, _)| *name == "many errors at once").unwrap();
+    let error = parse_error(text);
+    let lines: Vec<_> = error.diagnostics().iter().map(|diagnostic| diagnostic.line).collect();
     assert!(lines.len() >= 8 && lines.is_sorted(), "{error}");
-    assert!(error.diagnostics().iter().all(|mistake| mistake.column > 0));
+    assert!(error.diagnostics().iter().all(|diagnostic| diagnostic.column > 0));
 }
 
 #[test]
-fn a_file_that_cannot_be_read_says_why() {
+fn unreadable_file_error_says_why() {
     let load = |path: &std::path::Path| {
         Config::load(path, crate::credential::AUTH_KINDS).unwrap_err().diagnostics()[0].message.clone()
     };
@@ -85,7 +86,7 @@ fn a_file_that_cannot_be_read_says_why() {
     assert_eq!(load(&file), "cannot read the file: No such file or directory");
     assert_eq!(load(folder.path()), "cannot read the file: Is a directory");
     std::fs::write(&file, b"services:\n  \xff\xfe: {}\n").unwrap();
-    assert_eq!(load(&file), "not UTF-8 text; the first byte that is not stands on line 2");
+    assert_eq!(load(&file), "not UTF-8 text: the first invalid byte is on line 2");
     std::fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).unwrap();
-    assert_eq!(load(&file), "larger than 1 MiB, which is more than any configuration");
+    assert_eq!(load(&file), "the file is larger than 1 MiB, the limit for a configuration");
 }

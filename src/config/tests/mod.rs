@@ -1,4 +1,4 @@
-//! The configuration as a whole: what is read from good files, and what is said of broken ones.
+//! Tests of the configuration as a whole: valid files, and the errors of invalid ones.
 #![allow(clippy::unwrap_used)]
 
 mod diagnostics;

@@ -1,11 +1,11 @@
-//! Every file in `config/` is one that Sidekey reads.
+//! Every sample in `config/` is a valid configuration.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::config::*;
 
-/// Folders that the samples name; the test puts one of its own in their place.
+/// Paths in the samples that the test replaces by its own folder.
 const SECRETS: &str = "/run/secrets";
 const CA: &str = "/etc/sidekey/internal-ca.pem";
 
@@ -14,7 +14,7 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 #[test]
-fn every_sample_is_read_without_a_mistake_or_a_warning() {
+fn samples_have_no_errors_or_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let mut kinds = std::collections::BTreeSet::new();
     let mut count = 0;
@@ -42,7 +42,7 @@ fn every_sample_is_read_without_a_mistake_or_a_warning() {
     assert_eq!(kinds, known);
 }
 
-/// The text with the files it names, made in the folder.
+/// Creates the files that the text names in the folder, and replaces their paths.
 fn with_files(text: &str, folder: &Path) -> String {
     let secrets = folder.display().to_string();
     for word in text.split(|c: char| c.is_whitespace() || c == '}') {

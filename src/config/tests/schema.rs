@@ -1,4 +1,4 @@
-//! `config/schema.json` has the keys that the program reads, each in its place, and no other.
+//! `config/schema.json` has exactly the keys that the program reads, each in its section.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -11,17 +11,17 @@ use crate::config::*;
 const SCHEMA: &str = include_str!("../../../config/schema.json");
 
 thread_local! {
-    /// Path of a mapping, and a key that it was asked for.
+    /// The path of a mapping, and a key that a reader asked it for.
     static ASKED: RefCell<BTreeSet<(String, &'static str)>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Notes that the program asked a mapping for a key.
+/// Records that a reader asked a mapping for a key.
 pub(in crate::config) fn asked(path: &str, key: &'static str) {
     ASKED.with_borrow_mut(|asked| asked.insert((path.to_owned(), key)));
 }
 
 #[test]
-fn every_key_that_the_program_reads_is_in_the_schema_and_no_other() {
+fn schema_has_exactly_the_keys_that_are_read() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let environment = |_: &str| Some("x".into());
     for (_, text) in invalid::all() {
@@ -45,7 +45,7 @@ fn every_key_that_the_program_reads_is_in_the_schema_and_no_other() {
     }
     let asked = ASKED.take();
     let mut missing = BTreeSet::new();
-    // A property is known by where it stands in the schema, not by one of the many paths that lead there.
+    // A property is identified by its node in the schema, because several paths lead to it.
     let mut reached = BTreeSet::new();
     for (path, key) in &asked {
         let places = at(&schema, path);
@@ -68,12 +68,12 @@ fn every_key_that_the_program_reads_is_in_the_schema_and_no_other() {
     });
     assert!(
         unread.is_empty(),
-        "in config/schema.json, but never read in samples and broken files: {unread:#?}"
+        "in config/schema.json, but never read in samples and invalid files: {unread:#?}"
     );
 }
 
 #[test]
-fn it_accepts_every_sample_and_refuses_what_the_program_refuses() {
+fn schema_agrees_with_the_reader() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -104,7 +104,7 @@ fn it_accepts_every_sample_and_refuses_what_the_program_refuses() {
     }
 }
 
-/// What the schema may say of the value at a path: several where there is a choice.
+/// The schemas of the value at a path: several, if there is a choice.
 fn at<'a>(schema: &'a Value, path: &str) -> Vec<&'a Value> {
     let mut places = alternatives(schema, schema);
     for step in path.split('.').filter(|step| !step.is_empty()) {
@@ -125,7 +125,7 @@ fn at<'a>(schema: &'a Value, path: &str) -> Vec<&'a Value> {
     places
 }
 
-/// A schema with what it refers to and chooses between.
+/// A schema, the schemas that it refers to, and its alternatives.
 fn alternatives<'a>(schema: &'a Value, node: &'a Value) -> Vec<&'a Value> {
     let mut all = vec![node];
     if let Some(name) = node["$ref"].as_str() {
@@ -141,7 +141,7 @@ fn alternatives<'a>(schema: &'a Value, node: &'a Value) -> Vec<&'a Value> {
     all
 }
 
-/// Every schema in the schema.
+/// Visits every schema in a schema.
 fn visit<'a>(node: &'a Value, place: &str, each: &mut impl FnMut(&str, &'a Value)) {
     match node {
         Value::Object(entries) => {

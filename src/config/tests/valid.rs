@@ -1,4 +1,4 @@
-//! Good files, and what comes out of them.
+//! Valid files and the resulting configuration.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -31,7 +31,7 @@ services:
 ";
 
 #[test]
-fn a_minimal_file_gets_the_defaults() {
+fn minimal_file_has_the_defaults() {
     let config = read(MINIMAL);
     assert_eq!(config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:8080"]);
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
@@ -51,7 +51,7 @@ fn a_minimal_file_gets_the_defaults() {
 }
 
 #[test]
-fn a_secret_from_before_a_rotation_is_read_and_one_that_is_the_same_is_of_no_use() {
+fn previous_secret_is_read_unless_it_is_the_same() {
     let config = read("
 services:
   basic: { upstream: https://a.example, auth: { type: basic, username: a, password: '', previous: { env: CRM_SECRET } } }
@@ -70,11 +70,11 @@ services:
     assert!(!config.services[3].auth.has_previous());
     let warnings: Vec<_> =
         config.warnings.iter().map(|one| (one.path.as_str(), one.message.as_str())).collect();
-    assert_eq!(warnings, [("services.same.auth.previous", "the same as `token`, and so of no use")]);
+    assert_eq!(warnings, [("services.same.auth.previous", "the same value as `token`; it has no effect")]);
 }
 
 #[test]
-fn every_kind_of_credential_is_read() {
+fn credential_of_every_static_kind_is_read() {
     let config = read("
 services:
   basic: { upstream: https://a.example, auth: { type: basic, username: '', password: { env: CRM_SECRET } } }
@@ -98,7 +98,7 @@ services:
 }
 
 #[test]
-fn an_oauth2_credential_is_read_whole() {
+fn oauth2_credential_is_read() {
     let config = read(
         "
 services:
@@ -144,7 +144,7 @@ services:
 }
 
 #[test]
-fn everything_else_is_read() {
+fn other_keys_are_read() {
     let config = read(
         "
 listen: [127.0.0.1:0, '[::1]:0', 127.0.0.1:0, 'unix:/run/sidekey.sock']
@@ -188,7 +188,7 @@ threads: 7
 }
 
 #[test]
-fn variables_aliases_and_merges_are_worked_in() {
+fn variables_aliases_and_merges_are_resolved() {
     let config = read(
         "
 threads: ${THREADS}
@@ -213,7 +213,7 @@ services:
 }
 
 #[test]
-fn a_shared_credential_is_equal_in_every_service() {
+fn shared_credential_is_equal_in_all_services() {
     let config = read(
         "
 credentials:
@@ -228,7 +228,7 @@ services:
 }
 
 #[test]
-fn what_is_unwise_is_a_warning() {
+fn unwise_settings_cause_warnings() {
     let config = read(
         "
 listen: 0.0.0.0:8080
@@ -245,7 +245,7 @@ credentials:
 }
 
 #[test]
-fn a_configuration_does_not_print_its_secrets() {
+fn config_debug_output_hides_secrets() {
     let config = read(
         "
 services:
@@ -265,7 +265,7 @@ services:
 }
 
 #[test]
-fn admin_is_an_address_or_says_who_may_do_what() {
+fn admin_is_an_address_or_a_mapping() {
     let admin = |text: &str| read(&format!("{MINIMAL}admin: {text}\n")).admin;
     let open = admin("127.0.0.1:9191");
     assert!(open.token.is_none() && !open.require_token_to_read && !open.require_token_for_metrics);

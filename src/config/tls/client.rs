@@ -1,4 +1,4 @@
-//! `tls`: how the other side is verified, and who Sidekey is to it.
+//! Reads `tls` toward a server: how the server is verified, and the client certificate.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,7 @@ use crate::config::host::Host;
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
 
-/// Reads the `tls` that goes with a token endpoint. The name in its URL is the name that is asked for and verified: there is
-/// no other.
+/// Reads `tls` toward a token endpoint. The name in its URL is always the one that is verified.
 pub(crate) fn of_token_endpoint(value: &Value<'_>, https: Option<bool>) -> Tls {
     let mut tls = read(value, https);
     if tls.server_name.take().is_some()
@@ -20,16 +19,16 @@ pub(crate) fn of_token_endpoint(value: &Value<'_>, https: Option<bool>) -> Tls {
         && let Some(value) = mapping.optional("server_name")
     {
         value.error(
-            "a token endpoint is verified by the name in its URL; leave it out, and use that name there",
+            "a token endpoint is verified by the host of its URL; remove this key and use the name there",
         );
     }
     tls
 }
 
-/// Reads the `tls` that goes with a URL: `https` or not, or `None` where the URL has a mistake of its own.
+/// Reads `tls` of a URL. `https`: whether the scheme is `https`; `None` if the URL is invalid.
 pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
     if https == Some(false) {
-        value.error("there is no TLS to an `http://` URL; use `https://`, or leave `tls` out");
+        value.error("`tls` has no effect for an `http://` URL; use `https://`, or remove `tls`");
     }
     let Some(mut mapping) = value.mapping() else { return Tls::default() };
     let ca = mapping.optional("ca_file");
@@ -38,22 +37,20 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
     let min_version = mapping.optional("min_version").and_then(|value| min_version(&value));
     let skip = mapping.optional("insecure_skip_verify");
     let insecure_skip_verify = skip.as_ref().and_then(Value::boolean).unwrap_or_default();
-    for (there, other, missing) in [(&cert, &key, "key_file"), (&key, &cert, "cert_file")] {
-        if let (Some(there), false) = (there, mapping.has(missing)) {
+    for (present, other, missing) in [(&cert, &key, "key_file"), (&key, &cert, "cert_file")] {
+        if let (Some(present), false) = (present, mapping.has(missing)) {
             debug_assert!(other.is_none());
-            there.error(format!("a client certificate is two files, and `{missing}` is not there"));
+            present.error(format!("a client certificate needs both files; `{missing}` is missing"));
         }
     }
     mapping.reject_unknown_keys();
     if let Some(skip) = skip.filter(|_| insecure_skip_verify) {
         if let Some(ca) = &ca {
-            ca.error(
-                "`insecure_skip_verify` verifies nothing, so there is no use for it; leave one of them out",
-            );
+            ca.error("`ca_file` has no effect with `insecure_skip_verify`; remove one of them");
         }
         skip.warn(
-            "NOTHING IS VERIFIED: whoever is in between gets the credential of every request; \
-             `ca_file` trusts a certificate of your own",
+            "THE SERVER IS NOT VERIFIED: an attacker on the network receives the credential of every request; \
+             use `ca_file` to trust your own certificate",
         );
     }
     let path = |value: &Option<Value<'_>>| value.as_ref().and_then(|value| value.parse(path));
@@ -87,7 +84,7 @@ fn files(tls: &Tls) -> impl Iterator<Item = &PathBuf> {
     tls.ca_file.iter().chain(client)
 }
 
-/// What is wrong with the files: one mistake for the roots and one for the client certificate.
+/// The errors of the files: at most one for the CA certificates and one for the client certificate.
 fn unusable(tls: &Tls) -> Vec<UnusableFile> {
     let roots = Tls { ca_file: tls.ca_file.clone(), ..Tls::default() };
     let client = Tls { client: tls.client.clone(), ..Tls::default() };
@@ -99,14 +96,18 @@ fn unusable(tls: &Tls) -> Vec<UnusableFile> {
 
 fn min_version(value: &Value<'_>) -> Option<TlsVersion> {
     if value.is_number() {
-        value.error("a number, which YAML may change; put it in quotes: \"1.2\" or \"1.3\"");
+        value.error("expected text, found a number; put it in quotes: \"1.2\" or \"1.3\"");
         return None;
     }
     value.one_of(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') { Err("not a path".into()) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() || text.contains('\0') {
+        Err("not a valid path".into())
+    } else {
+        Ok(PathBuf::from(text))
+    }
 }
 
 fn server_name(text: &str) -> Result<String, String> {
@@ -117,7 +118,7 @@ fn server_name(text: &str) -> Result<String, String> {
     };
     match ServerName::try_from(name.as_str()) {
         Ok(_) => Ok(name),
-        Err(_) => Err("not a name that TLS can verify".into()),
+        Err(_) => Err("TLS cannot verify this name".into()),
     }
 }
 
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_name_is_one_that_can_be_verified() {
+    fn server_name_must_be_verifiable() {
         assert_eq!(server_name("API.example.com"), Ok("api.example.com".into()));
         assert_eq!(server_name("127.0.0.1"), Ok("127.0.0.1".into()));
         assert!(server_name("https://api.example.com").is_err());

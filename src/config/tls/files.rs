@@ -1,7 +1,7 @@
-//! The files of a `tls`: read, parsed, and held to what they must be. The same when the configuration is read and when a
-//! file has changed under the running program.
+//! Reads, parses and checks the files of a `tls`, both when the configuration is read and when a file has
+//! changed while the program runs.
 //!
-//! No message quotes a file: it may hold a key.
+//! No message quotes a file, because it may contain a key.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -18,10 +18,10 @@ use zeroize::Zeroizing;
 use super::model::Tls;
 use crate::config::reader::report::{display_path, io_error_text};
 
-/// The CA bundles of whole operating systems are a tenth of this.
+/// Largest file, in bytes: ten times the CA bundle of an operating system.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What the files of a `tls` hold, as read.
+/// The content of the files of a `tls`.
 pub struct TlsFiles {
     ca: Option<Content>,
     client: Option<(Content, Content)>,
@@ -35,7 +35,7 @@ type Content = Zeroizing<Vec<u8>>;
 pub struct UnusableFile {
     /// `ca_file`, `cert_file` or `key_file`.
     pub key: &'static str,
-    /// A space and its path, where that may be shown.
+    /// A space and the path, if it may be shown.
     file: String,
     message: String,
 }
@@ -45,7 +45,7 @@ impl UnusableFile {
         Self { key, file: display_path(path), message: message.into() }
     }
 
-    /// Without the key, for a report that names it itself.
+    /// The text without the key, for messages that name the key elsewhere.
     pub(crate) fn text(&self) -> String {
         format!("the file{}: {}", self.file, self.message)
     }
@@ -71,7 +71,7 @@ impl TlsFiles {
         Ok(Self { ca, client })
     }
 
-    /// The roots in `ca_file`; `None` where there is no such key.
+    /// The certificates of `ca_file`; `None` if the key is not set.
     pub fn roots(&self, tls: &Tls) -> Result<Option<RootCertStore>, UnusableFile> {
         let (Some(pem), Some(path)) = (&self.ca, &tls.ca_file) else { return Ok(None) };
         let unusable = |message: String| UnusableFile::new("ca_file", path, message);
@@ -80,12 +80,12 @@ impl TlsFiles {
             let number = roots.len() + 1;
             roots
                 .add(certificate)
-                .map_err(|_| unusable(format!("certificate {number} in it cannot be parsed")))?;
+                .map_err(|_| unusable(format!("certificate {number} in the file cannot be parsed")))?;
         }
         Ok(Some(roots))
     }
 
-    /// The client certificate and its key; `None` where there are no such keys.
+    /// The client certificate and its key; `None` if the keys are not set.
     pub fn client(&self, tls: &Tls, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, UnusableFile> {
         let (Some((cert, key)), Some(paths)) = (&self.client, &tls.client) else { return Ok(None) };
         let chain = certificates(cert)
@@ -93,11 +93,15 @@ impl TlsFiles {
         let unusable = |message: &str| UnusableFile::new("key_file", &paths.key_file, message);
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| unusable(explain_key(key)))?;
         CertifiedKey::from_der(chain, key, provider).map(Some).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => unusable("the key is not that of the first certificate in `cert_file`"),
-            rustls::Error::InvalidCertificate(_) => {
-                UnusableFile::new("cert_file", &paths.cert_file, "certificate 1 in it cannot be parsed")
+            rustls::Error::InconsistentKeys(_) => {
+                unusable("the key does not match the first certificate in `cert_file`")
             }
-            _ => unusable("the key is of a kind that cannot be used; RSA (2048 bits and more), ECDSA (P-256, P-384) and Ed25519 can"),
+            rustls::Error::InvalidCertificate(_) => {
+                UnusableFile::new("cert_file", &paths.cert_file, "certificate 1 in the file cannot be parsed")
+            }
+            _ => unusable(
+                "unsupported kind of key; supported: RSA (2048 bits or more), ECDSA (P-256, P-384), Ed25519",
+            ),
         })
     }
 }
@@ -116,21 +120,21 @@ fn read(key: &'static str, path: &Path) -> Result<Content, UnusableFile> {
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut all = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        // The library's own words may quote the file.
+        // The text of the library may quote the file.
         let number = all.len() + 1;
-        all.push(certificate.map_err(|_| format!("certificate {number} in it cannot be parsed"))?);
+        all.push(certificate.map_err(|_| format!("certificate {number} in the file cannot be parsed"))?);
     }
     if all.is_empty() {
-        return Err("no certificate in it; it takes PEM (`-----BEGIN CERTIFICATE-----`)".into());
+        return Err("no certificate found; expected PEM (`-----BEGIN CERTIFICATE-----`)".into());
     }
     Ok(all)
 }
 
 fn explain_key(pem: &[u8]) -> &'static str {
     if memchr::memmem::find(pem, b"ENCRYPTED").is_some() {
-        "the key is encrypted, and there is nobody to ask for its passphrase; decrypt it (`openssl pkey -in KEY -out NEW`)"
+        "the key is encrypted with a passphrase, which is not supported; decrypt it (`openssl pkey -in KEY -out NEW`)"
     } else {
-        "no private key in it that can be parsed; it takes PEM (`-----BEGIN PRIVATE KEY-----`)"
+        "no private key found that can be parsed; expected PEM (`-----BEGIN PRIVATE KEY-----`)"
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_certificates_and_refuses_broken_ones() {
+    fn ca_file_rejects_invalid_certificates() {
         let pem = || rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem();
         assert_eq!(with(&(pem() + &pem())), Ok(2));
         for broken in [
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_certificate_and_its_key_belong_together() {
+    fn client_certificate_must_match_its_key() {
         let pair = || {
             let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
             (made.cert.pem(), made.signing_key.serialize_pem())

@@ -1,4 +1,4 @@
-//! Sections about TLS toward servers, and the certificate files that they name.
+//! `tls` toward servers, and its certificate files.
 
 pub(super) mod client;
 pub(super) mod files;

@@ -1,23 +1,24 @@
-//! `tls` toward a server, as the program uses it.
+//! `tls` toward a server.
 
 use std::path::PathBuf;
 
 /// `tls`: TLS toward an upstream or token endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
-    /// PEM bundle that replaces the machine's CA roots; read and parsed when the configuration is.
+    /// PEM file of CA certificates that replace those of the machine.
     pub ca_file: Option<PathBuf>,
-    /// `cert_file` and `key_file`: who Sidekey is to the other side (mTLS).
+    /// `cert_file` and `key_file`: the client certificate (mTLS).
     pub client: Option<ClientCertificate>,
-    /// Name to send (SNI) and to verify instead of the URL's host.
+    /// The name to send (SNI) and to verify, instead of the host of the URL.
     pub server_name: Option<String>,
-    /// The oldest version that is spoken.
+    /// The lowest version that is allowed.
     pub min_version: TlsVersion,
-    /// Any certificate is accepted, for any name: whoever answers gets the credential.
+    /// Whether any certificate is accepted for any name: any server that answers receives the credential.
     pub insecure_skip_verify: bool,
 }
 
-/// A client certificate: the chain, leaf first, and the leaf's key, in PEM files that may be one.
+/// A client certificate: PEM files of the chain, leaf first, and of the leaf's key. Both may be the same
+/// file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientCertificate {
     /// `cert_file`
@@ -29,7 +30,7 @@ pub struct ClientCertificate {
 /// `min_version`
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum TlsVersion {
-    /// RFC 5246; what is older is not spoken at all.
+    /// RFC 5246; older versions are never used.
     #[default]
     Tls12,
     /// RFC 8446.

@@ -109,12 +109,12 @@ fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
     value.parse(|text| match place {
         In::Header => header_name(text).map(KeyLocation::Header),
         In::Query if text.is_empty() || text.chars().any(char::is_control) => {
-            Err("the name of a query parameter is not empty and has no control characters".into())
+            Err("the name of a query parameter must not be empty or contain control characters".into())
         }
         In::Query => Ok(KeyLocation::Query(text.to_owned())),
         // A cookie name and a header name are both a token (RFC 9110 §5.6.2), but case counts in a cookie's.
         In::Cookie if HeaderName::try_from(text).is_err() => {
-            Err("not the name of a cookie: letters, digits and `-_.` (RFC 6265 §4.1.1)".into())
+            Err("not a valid cookie name: letters, digits and `-_.` (RFC 6265 §4.1.1)".into())
         }
         In::Cookie => Ok(KeyLocation::Cookie(text.to_owned())),
     })
@@ -123,13 +123,13 @@ fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
 /// A header field that a credential may take for itself.
 pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let Ok(name) = HeaderName::try_from(text) else {
-        return Err("not the name of a header: letters, digits and `-`, such as X-Api-Key".into());
+        return Err("not a valid header name: letters, digits and `-`; example: X-Api-Key".into());
     };
     if name == http::header::COOKIE {
-        return Err("a key in a cookie is written `in: cookie` with the cookie's name".into());
+        return Err("use `in: cookie` with the name of the cookie".into());
     }
     if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
-        return Err("this header carries the request itself and cannot hold a key".into());
+        return Err("this header is part of the request itself and cannot carry a key".into());
     }
     Ok(name)
 }
@@ -137,10 +137,10 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
 fn prefix(text: &str, place: In) -> Result<String, String> {
     let (allowed, _) = characters(place);
     if !text.chars().all(allowed) {
-        return Err("has a character that cannot stand before the key there".into());
+        return Err("contains a character that is not allowed there".into());
     }
     if matches!(place, In::Header) && text.starts_with(' ') {
-        return Err("begins with a space, which a header would lose".into());
+        return Err("starts with a space, which is not part of a header's value".into());
     }
     Ok(text.to_owned())
 }
@@ -149,7 +149,7 @@ fn key(value: &Value<'_>, place: In) -> Option<crate::secret::Secret> {
     let (allowed, name) = characters(place);
     let key = secret::read_of(value, allowed, name)?;
     if matches!(place, In::Header) && key.has_outer_whitespace() {
-        value.error("the key begins or ends with a space, which a header would lose");
+        value.error("the key starts or ends with a space, which is not part of a header's value");
         return None;
     }
     Some(key)

@@ -51,12 +51,12 @@ impl Kind for Bearer {
 fn bearer_token(value: &Value<'_>) -> Option<Secret> {
     let token = secret::read(value)?;
     if token.starts_with_ignore_case("Bearer ") {
-        value.error("the token begins with `Bearer `, which Sidekey writes itself; leave it out");
+        value.error("the token starts with `Bearer `, which Sidekey adds itself; remove it");
         return None;
     }
     if let Some(at) = token.first_disallowed(|c| c.is_ascii_graphic()) {
         value.error(format!(
-            "the character at position {at} of the token cannot stand in a header: \
+            "the character at position {at} of the token is not allowed in a header: \
              visible ASCII without spaces"
         ));
         return None;

@@ -213,7 +213,7 @@ async fn api_changes_log_level_at_run_time() {
     assert_eq!(
         get(&sidekey, "/api/v1/log-level").await,
         json!({ "level": "debug" }),
-        "a mistake changes nothing"
+        "an invalid configuration changes nothing"
     );
 }
 

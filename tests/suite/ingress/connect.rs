@@ -257,7 +257,7 @@ async fn intercept_certificates_are_short_lived_and_cached() {
     assert_eq!(seen[0], seen[1], "the certificate is cached");
     // The CA cannot sign for a host that was not configured when it was made; the log and `check` warn of
     // that.
-    let warning = "the CA's name constraints leave out api.internal: callers refuse its certificate there";
+    let warning = "the CA's name constraints exclude api.internal: callers reject its certificates";
     sidekey.logged_like(&format!("configuration warning: {warning}")).await;
     let config = sidekey.dir().join("sidekey.yaml");
     let checked = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;

@@ -185,7 +185,7 @@ async fn trace_export_follows_reload() {
     one.request_spans(3).await;
     sidekey.reconfigure(&configuration("otlp_endpoint: nonsense", &upstream));
     assert!(!sidekey.reload().await);
-    assert!(call().await, "a mistake changes nothing");
+    assert!(call().await, "an invalid configuration changes nothing");
     one.request_spans(4).await;
     sidekey.reconfigure(&configuration("", &upstream));
     assert!(sidekey.reload().await);

@@ -101,7 +101,7 @@ async fn upstream_tls_reloads_valid_client_certificate_only() {
     let (other, _) = new.client_pem("somebody else");
     sidekey.write("client.pem", &other);
     assert_eventually(TIMEOUT, "the log names the cause", async || {
-        sidekey.log().contains("the key is not that of the first certificate in `cert_file`")
+        sidekey.log().contains("the key does not match the first certificate in `cert_file`")
     })
     .await;
     close_connections(&upstream).await;
@@ -179,7 +179,7 @@ async fn upstream_tls_insecure_skip_verify_warns() {
     assert!(warning.is_some(), "{}", sidekey.log());
     let config = sidekey.dir().join("sidekey.yaml");
     let check = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
-    assert!(String::from_utf8_lossy(&check.stderr).contains("NOTHING IS VERIFIED"), "{check:?}");
+    assert!(String::from_utf8_lossy(&check.stderr).contains("THE SERVER IS NOT VERIFIED"), "{check:?}");
 }
 
 #[tokio::test]

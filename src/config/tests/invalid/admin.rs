@@ -1,4 +1,4 @@
-//! Broken files: the admin listener. Every secret has CANARY in it.
+//! Invalid files: the admin listener. Every secret contains CANARY.
 
 use super::Cases;
 
@@ -11,7 +11,7 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
 ",
     ),
     (
-        "admin with a slip",
+        "admin with misspelled keys",
         "
 admin: { lisen: 127.0.0.1:9090, tokn: { env: SECRET } }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
@@ -32,7 +32,7 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
 ",
     ),
     (
-        "admin token that is not there",
+        "admin token missing",
         "
 admin: { token: { env: NOT_SET } }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
@@ -53,7 +53,7 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
 ",
     ),
     (
-        "admin with text for a switch",
+        "admin with text for a boolean",
         "
 admin: { require_token_to_read: maybe }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }

@@ -1,4 +1,4 @@
-//! Broken files: client authentication and what shapes a token request. Every secret has CANARY in it.
+//! Invalid files: client authentication and token requests. Every secret contains CANARY.
 
 use super::Cases;
 
@@ -35,7 +35,7 @@ credentials:
 services:
   a: { upstream: https://a.example, auth: { use: no-pem } }
 "),
-    ("a token request that cannot be", "
+    ("invalid token request settings", "
 services:
   crm:
     upstream: https://crm.example
@@ -64,7 +64,7 @@ services:
       client_secret: { env: SECRET }
       proxy: { url: \"http://me:CANARY@proxy.example:3128\" }
 "),
-    ("a certificate that is not there", "
+    ("client certificate missing", "
 credentials:
   none: &oauth2
     type: oauth2

@@ -1,4 +1,4 @@
-//! Broken files: credentials. Every secret has CANARY in it.
+//! Invalid files: credentials. Every secret contains CANARY.
 
 use super::Cases;
 
@@ -20,7 +20,7 @@ services:
   more: { upstream: https://a.example, auth: { use: billing, username: CANARY } }
   said-once: { upstream: https://a.example, auth: { use: broken } }
 "),
-    ("a credential where there are none", "
+    ("use without credentials", "
 services:
   mail: { upstream: https://a.example, auth: { use: mail } }
 "),
@@ -55,7 +55,7 @@ access_log: CANARY
 threads: CANARY
 ",
     ),
-    ("secret file is not there", "
+    ("secret file missing", "
 services:
   mail:
     upstream: https://a.example
@@ -108,7 +108,7 @@ services:
       password: |
         CANARY
 "),
-    ("secrets that are no text", "
+    ("secrets that are not text", "
 services:
   number: { upstream: https://a.example, auth: { type: basic, username: 7, password: 123456 } }
   bool: { upstream: https://a.example, auth: { type: bearer, token: true } }

@@ -1,4 +1,4 @@
-//! Broken files: document. Every secret has CANARY in it.
+//! Invalid files: document. Every secret contains CANARY.
 
 use super::Cases;
 

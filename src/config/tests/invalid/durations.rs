@@ -1,4 +1,4 @@
-//! Broken files: durations. Every secret has CANARY in it.
+//! Invalid files: durations. Every secret contains CANARY.
 
 use super::Cases;
 

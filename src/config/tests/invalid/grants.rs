@@ -1,4 +1,4 @@
-//! Grants of OAuth2 and the keys that belong to each.
+//! Invalid files: OAuth2 grants and their keys. Every secret contains CANARY.
 
 use super::Cases;
 
@@ -62,7 +62,7 @@ services:
       password: { file: /nonexistent/password }
       token_request: { params: { password: CANARY, username: a, refresh_token: CANARY } }
 "),
-    ("grants that begin with a person", "
+    ("grants with a user login", "
 services:
   bare: { upstream: https://a.example, auth: { type: oauth2, grant_type: authorization_code, token_url: https://a.example/t } }
   device: { upstream: https://a.example, auth: { type: oauth2, grant_type: device_code, token_url: https://a.example/t, client_id: a } }

@@ -1,9 +1,9 @@
-//! Broken files: headers of token requests and of exports. Every secret has CANARY in it.
+//! Invalid files: headers of token requests and of exports. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[(
-    "values that were cut at a comma",
+    "values cut at a comma",
     "
 tracing: { otlp_endpoint: 'https://otel.example', headers: { authorization: Api-Key CANARY,CANARY } }
 services:

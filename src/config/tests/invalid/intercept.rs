@@ -1,10 +1,10 @@
-//! Broken files: interception and tunnels. Every secret has CANARY in it.
+//! Invalid files: interception and tunnels. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
     (
-        "files that are not there, and parts that are missing",
+        "missing files and keys",
         "
 intercept: { ca_cert_file: /nonexistent/ca.crt, ca_key_file: /nonexistent/ca.key }
 connect: { unmatched: allow }
@@ -12,14 +12,14 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
 ",
     ),
     (
-        "files that are something else",
+        "files with other content",
         "
 intercept: { ca_cert_file: /dev/null, ca_key_file: /dev/null }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),
     (
-        "a tunnel that nothing leads through",
+        "tunnel settings without tunnels",
         "
 intercept: { ca_cert_file: /nonexistent/ca.crt }
 connect: { idle_timeout: 5, connect_timeout: 0s, alow_local: true }

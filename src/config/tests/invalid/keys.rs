@@ -1,9 +1,9 @@
-//! Broken files: keys. Every secret has CANARY in it.
+//! Invalid files: keys. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
-    ("services left out", "listen: 127.0.0.1:8080\n"),
+    ("services missing", "listen: 127.0.0.1:8080\n"),
     ("no services", "services: {}\n"),
     ("services without a value", "services:\n"),
     ("services as a list", "services:\n  - name: mail\n"),
@@ -16,7 +16,7 @@ services:
     upstream: https://a.example
     auth: { type: bearer, token: { env: SECRET } }
 "),
-    ("unknown keys in every table", "
+    ("unknown keys in every section", "
 services:
   mail:
     upstrem: https://a.example
@@ -36,13 +36,13 @@ services:
 log: { levle: info }
 shutdown: { grace: 10s }
 "),
-    ("unknown key that is the tail of a secret", "
+    ("unknown key that is part of a secret", "
 services:
   mail:
     upstream: https://a.example
     auth: { type: basic, username: u, password: CANARY,CANARY tail, CANARY }
 "),
-    ("required keys left out", "
+    ("required keys missing", "
 services:
   empty: {}
   basic: { upstream: https://a.example, auth: { type: basic } }

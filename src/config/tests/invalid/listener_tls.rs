@@ -1,17 +1,17 @@
-//! Broken files: TLS toward callers. Every secret has CANARY in it.
+//! Invalid files: TLS toward callers. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
     (
-        "listener without its parts",
+        "listener without required keys",
         "
 listen: [{ tls: { cert_file: /etc/hostname } }, { address: 127.0.0.1:8443, tls: true }, { adress: 127.0.0.1:8444 }]
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),
     (
-        "files that are not there or not what they should be",
+        "missing files and files with other content",
         "
 listen:
   - { address: 127.0.0.1:8443, tls: { cert_file: /nonexistent/cert.pem, key_file: /nonexistent/key.pem } }

@@ -1,4 +1,4 @@
-//! Broken files: listeners. Every secret has CANARY in it.
+//! Invalid files: listeners. Every secret contains CANARY.
 
 use super::Cases;
 

@@ -1,4 +1,4 @@
-//! Broken files, each with the name of what is broken: a file for each subject, each with a snapshot of its own.
+//! Invalid files, each with the name of its error: one module and one snapshot for each subject.
 
 mod admin;
 mod client_auth;
@@ -23,7 +23,7 @@ mod variables;
 /// Name and text; the first newline is not part of the text.
 pub(super) type Cases = &'static [(&'static str, &'static str)];
 
-/// Subject and its cases.
+/// Every subject and its cases.
 pub(super) const ALL: &[(&str, Cases)] = &[
     ("document", document::CASES),
     ("keys", keys::CASES),
@@ -51,7 +51,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str
     ALL.iter().flat_map(|(_, cases)| *cases)
 }
 
-/// What is too large to write out.
+/// Files that are too large for a snapshot.
 pub(super) fn large() -> Vec<(&'static str, String)> {
     let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
     for level in 1..10 {

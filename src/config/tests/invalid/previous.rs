@@ -1,20 +1,20 @@
-//! The secret before a rotation.
+//! Invalid files: the secret before a rotation. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
-    ("previous secrets that cannot stand there", "
+    ("previous secrets with invalid characters", "
 services:
   crm: { upstream: https://a.example, auth: { type: basic, username: a, password: { env: SECRET }, previous: '' } }
   mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET }, previous: Bearer CANARY } }
   maps: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: k, value: { env: SECRET }, previous: 'CANARY;' } }
   wiki: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET }, previous: { env: TWO_LINES } } }
 "),
-    ("previous secret without what comes after it", "
+    ("previous secret without the current one", "
 services:
   mail: { upstream: https://a.example, auth: { type: bearer, previous: { env: SECRET } } }
 "),
-    ("previous secret where nothing is sent once more", "
+    ("previous secret without retries", "
 services:
   mail:
     upstream: https://a.example

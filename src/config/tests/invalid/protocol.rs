@@ -1,4 +1,4 @@
-//! Broken files: `protocol`. Every secret has CANARY in it.
+//! Invalid files: `protocol`. Every secret contains CANARY.
 
 use super::Cases;
 

@@ -1,10 +1,10 @@
-//! Broken files: state. Every secret has CANARY in it.
+//! Invalid files: state. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
     (
-        "state without its parts",
+        "state without required keys",
         "
 state: {}
 services:
@@ -12,7 +12,7 @@ services:
 ",
     ),
     (
-        "state with a short key and odd values",
+        "state with a short key and invalid values",
         "
 state: { dir: '', key: CANARY-short, access_tokens: 1, path: /var/lib/sidekey }
 services:
@@ -20,7 +20,7 @@ services:
 ",
     ),
     (
-        "state that is no mapping",
+        "state that is not a mapping",
         "
 state: /var/lib/sidekey
 services:

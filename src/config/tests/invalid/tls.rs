@@ -1,4 +1,4 @@
-//! Broken files: tls. Every secret has CANARY in it.
+//! Invalid files: tls. Every secret contains CANARY.
 
 use super::Cases;
 

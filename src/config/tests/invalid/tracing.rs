@@ -1,4 +1,4 @@
-//! Broken files: `tracing`. Every secret has CANARY in it.
+//! Invalid files: `tracing`. Every secret contains CANARY.
 
 use super::Cases;
 
@@ -12,7 +12,7 @@ services:
 ",
     ),
     (
-        "tracing with odd values",
+        "tracing with invalid values",
         "
 tracing:
   endpoint: http://127.0.0.1:4318
@@ -44,7 +44,7 @@ services:
 ",
     ),
     (
-        "tracing with headers in the clear",
+        "tracing with headers over http",
         "
 tracing: { otlp_endpoint: 'http://otel.example:4318', headers: { authorization: Bearer CANARY, x: 'y' }, tls: {} }
 services:
@@ -52,7 +52,7 @@ services:
 ",
     ),
     (
-        "tracing with another server's name",
+        "tracing with a server name",
         "
 tracing: { otlp_endpoint: 'https://otel.example', tls: { server_name: other.example } }
 services:
@@ -60,7 +60,7 @@ services:
 ",
     ),
     (
-        "tracing that is no mapping",
+        "tracing that is not a mapping",
         "
 tracing: http://127.0.0.1:4318
 services:

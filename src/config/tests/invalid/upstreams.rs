@@ -1,4 +1,4 @@
-//! Broken files: how upstreams are reached and how much of them is used. Every secret has CANARY in it.
+//! Invalid files: connections to upstreams, and limits. Every secret contains CANARY.
 
 use super::Cases;
 

@@ -1,9 +1,9 @@
-//! Broken files: urls. Every secret has CANARY in it.
+//! Invalid files: urls. Every secret contains CANARY.
 
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
-    ("upstreams that are no URLs", "
+    ("upstreams that are not URLs", "
 services:
   scheme: { upstream: api.example.com, auth: { use: shared } }
   slashes: { upstream: \"https:api.example.com\", auth: { use: shared } }

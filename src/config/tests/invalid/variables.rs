@@ -1,4 +1,4 @@
-//! Broken files: variables. Every secret has CANARY in it.
+//! Invalid files: variables. Every secret contains CANARY.
 
 use super::Cases;
 
@@ -16,13 +16,13 @@ services:
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 "),
-    ("a variable in a key is no variable", "
+    ("variable in a key", "
 services:
   ${SECRET}:
     upstream: https://a.example
     auth: { type: bearer, token: { env: SECRET } }
 "),
-    ("mistakes in what is merged", "
+    ("errors in merged keys", "
 services:
   mail: &mail
     upstream: https://a.example
@@ -32,7 +32,7 @@ services:
     <<: *mail
     upstrem: https://b.example
 "),
-    ("many mistakes at once", "
+    ("many errors at once", "
 lisen: 127.0.0.1:8080
 admin: 9090
 services:

@@ -186,7 +186,7 @@ async fn secret_is_sent_to_its_own_host_only() {
     let checked = Sidekey::command(&arguments, &environment).await;
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-    assert!(printed.contains("cookie-file") && printed.contains("a secret in plain text"), "{printed}");
+    assert!(printed.contains("cookie-file") && printed.contains("the secret is in plain text"), "{printed}");
     assert_none_in("`sidekey check`", &printed, canaries.iter().copied());
     // Without the variables the configuration is invalid; the messages contain no secret either.
     let checked = Sidekey::command(&arguments, &[]).await;
