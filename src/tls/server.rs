@@ -69,7 +69,7 @@ mod tests {
 
         write("cert.pem", &new.cert.pem());
         let Some(Err(error)) = reload() else { panic!("a certificate with another's key") };
-        assert!(error.contains("not the one of the certificate"), "{error}");
+        assert!(error.contains("does not match the certificate"), "{error}");
         assert!(Arc::ptr_eq(&first, &server.current()));
 
         std::fs::remove_file(dir.path().join("key.pem")).unwrap();
