@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use memchr::memchr2;
+
 use crate::config::ServiceConfig;
 
 /// The routing table. Immutable.
@@ -96,7 +98,7 @@ impl Routes {
             }
         }
         let inner = path.strip_prefix('/')?;
-        let end = inner.find(['/', '?']).unwrap_or(inner.len());
+        let end = memchr2(b'/', b'?', inner.as_bytes()).unwrap_or(inner.len());
         let (name, rest) = inner.split_at(end);
         let &service = self.prefixes.get(name)?;
         Some(Match { service, path_and_query: rest, matched_by: MatchKind::PathPrefix })

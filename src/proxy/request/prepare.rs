@@ -1,5 +1,7 @@
 //! All of a request that needs no waiting: parse, route, sign, and write the head for the upstream.
 
+use memchr::memchr;
+
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
     write_signed_head,
@@ -96,10 +98,7 @@ pub(crate) fn prepare<'p>(
 ) -> Result<PreparedRequest<'p>, Rejection<'p>> {
     let mut header_buffer = HeaderBuffer::new();
     let head = parse_head::request(bytes, &mut header_buffer)?;
-    let path = || {
-        let path = head.path.split('?').next().unwrap_or_default();
-        context.snapshot().access_log.then(|| path.to_owned())
-    };
+    let path = || context.snapshot().access_log.then(|| split_query(head.path).0.to_owned());
     let rejection = |service: &'p str, reason, cause: &str| Rejection {
         error: ProxyError::new(reason, cause),
         service,
@@ -167,8 +166,7 @@ fn sign(
             BodyNeed::Complete { max } => return Err(NotSigned::NeedsBody { max }),
         },
     };
-    let rest = matched.path_and_query;
-    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    let (path, query) = split_query(matched.path_and_query);
     let owned = &**signer.owned();
     let request = OutboundRequest {
         method: head.method,
@@ -201,4 +199,12 @@ fn sign(
         traceparent: traceparent.as_deref(),
     };
     write_signed_head(out.bytes_mut(), signer, &request, connection).map_err(|_| NotSigned::NotReady)
+}
+
+/// Path and query of a request target. Bytes are searched, because this is done for every request.
+fn split_query(target: &str) -> (&str, Option<&str>) {
+    match memchr(b'?', target.as_bytes()) {
+        Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
+        None => (target, None),
+    }
 }

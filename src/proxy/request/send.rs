@@ -67,10 +67,12 @@ impl Request<'_> {
             }
             let unanswered = match self.send_once(io, buffer, out, answer, &mut connection).await {
                 Ok(length) => {
-                    let is_unauthorized = status_of(answer.filled()) == 401;
-                    let result =
-                        if is_unauthorized { RetryResult::Unauthorized } else { RetryResult::Success };
-                    self.record_retry(retry, result);
+                    if retry.is_some() {
+                        let is_unauthorized = status_of(answer.filled()) == 401;
+                        let result =
+                            if is_unauthorized { RetryResult::Unauthorized } else { RetryResult::Success };
+                        self.record_retry(retry, result);
+                    }
                     return Ok((connection, length));
                 }
                 Err(unanswered) => unanswered,
@@ -301,10 +303,12 @@ fn protocol(cause: &str) -> SendError {
     SendError::Proxy(ProxyError::new(ErrorReason::UpstreamProtocol, cause))
 }
 
-/// The three digits after `HTTP/1.x `; 0 for anything else, which the parser then refuses.
+/// The three digits after `HTTP/1.x `; 0 for anything else, which the parser then rejects.
 fn status_of(head: &[u8]) -> u16 {
-    head.get(9..12)
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or(0)
+    match head.get(9..12) {
+        Some(digits) if digits.iter().all(u8::is_ascii_digit) => {
+            digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))
+        }
+        _ => 0,
+    }
 }

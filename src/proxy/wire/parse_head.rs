@@ -171,7 +171,7 @@ fn target_parts<'b>(
     host: &'b str,
 ) -> Result<(&'b str, bool, &'b str), ProxyError> {
     // What is added behind a `#` would never reach a server, the credential included.
-    if target.contains('#') {
+    if memchr(b'#', target.as_bytes()).is_some() {
         return Err(bad("the target has a fragment"));
     }
     if method == "CONNECT" {
