@@ -1,5 +1,6 @@
-//! A request as a span: one for each request that leads to a service, of kind `CLIENT`, because it stands for the call that Sidekey
-//! makes to the upstream. Begun where the head is read, ended where the request is dropped, however that comes.
+//! The span of a request. Each request to a service has one, of kind `CLIENT`, because it represents the call
+//! that Sidekey makes to the upstream. It begins when the head is parsed and ends when the request is
+//! dropped.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -12,29 +13,29 @@ use crate::proto::fields::HeaderClass;
 use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, Stream};
 
-/// No longer path is told, so that a full queue is of a bounded size.
-const LONGEST_PATH: usize = 1024;
+/// The limit on the path in a span, in bytes, so that the size of a full queue is bounded.
+const MAX_PATH_BYTES: usize = 1024;
 
-/// A request that is recorded.
+/// The span of a request that is recorded.
 pub(super) struct Span {
     pub(super) context: Context,
     start: SystemTime,
-    /// Below the upstream's base path; without the query, which may hold a secret.
+    /// The path below the upstream's base path, without the query, which may hold a secret.
     path: String,
-    /// How often the request was sent to an upstream.
-    sent: u32,
+    /// The number of times that the request was sent to an upstream.
+    send_count: u32,
     is_http2: bool,
-    is_replayed: bool,
-    /// Why half an answer is all that the caller got.
-    cut: Option<&'static str>,
+    is_retried: bool,
+    /// Why the response was aborted.
+    abort_reason: Option<&'static str>,
 }
 
-/// Which span a head is written for.
+/// Where the span of a written head comes from.
 #[derive(Clone, Copy)]
 pub(super) enum SpanSource<'s> {
-    /// It is the first head of its request: one is begun, if it is to be recorded.
+    /// The head is the first one of its request. A span is started if the request is recorded.
     Start,
-    /// The one that was begun then, or none.
+    /// The span that the first head started, if it started one.
     Existing(Option<&'s Span>),
 }
 
@@ -44,51 +45,56 @@ pub(super) struct RequestOutcome<'r> {
     pub(super) endpoint: &'r Endpoint,
     pub(super) method: MethodLabel,
     pub(super) address: Option<SocketAddr>,
-    /// What the caller got, if it got anything.
+    /// The status that the caller got, if it got a response.
     pub(super) status: Option<u16>,
-    /// Sidekey's own reason and the cause.
+    /// The reason and the cause of Sidekey's error.
     pub(super) failure: Option<(&'static str, &'r str)>,
     pub(super) took: Duration,
 }
 
 impl Span {
-    /// Begins the span of a request whose head this is, if it is recorded; `rest` is what of path and query is the upstream's.
-    pub(super) fn begin(tracer: &Tracer, head: &RequestHead<'_, '_>, rest: &str) -> Option<Box<Self>> {
+    /// Begins the span of the request with this head, if it is recorded. `path_and_query` is the upstream's
+    /// part of the target.
+    pub(super) fn begin(
+        tracer: &Tracer,
+        head: &RequestHead<'_, '_>,
+        path_and_query: &str,
+    ) -> Option<Box<Self>> {
         let mut parents =
             head.fields.iter().filter(|field| HeaderClass::of(field.name) == HeaderClass::Traceparent);
         let parent = match (parents.next(), parents.next()) {
             (Some(only), None) => Parent::parse(only.value.trim_ascii()),
-            // Of several none can be believed.
+            // More than one field is invalid (W3C Trace Context §3.2).
             _ => None,
         };
         let context = tracer.request(parent.as_ref())?;
-        let mut path = rest.split('?').next().unwrap_or_default();
-        path = &path[..path.floor_char_boundary(LONGEST_PATH)];
+        let mut path = path_and_query.split('?').next().unwrap_or_default();
+        path = &path[..path.floor_char_boundary(MAX_PATH_BYTES)];
         Some(Box::new(Self {
             context,
             start: SystemTime::now(),
             path: path.to_owned(),
-            sent: 0,
+            send_count: 0,
             is_http2: false,
-            is_replayed: false,
-            cut: None,
+            is_retried: false,
+            abort_reason: None,
         }))
     }
 
-    /// The request goes out by this connection.
+    /// Records that the request is sent on `connection`.
     pub(super) fn sent(&mut self, connection: &Connection) {
-        self.sent += 1;
+        self.send_count += 1;
         self.is_http2 = matches!(connection.stream, Stream::Http2(_));
     }
 
-    /// It is sent once more with another credential.
-    pub(super) fn replayed(&mut self) {
-        self.is_replayed = true;
+    /// Records that the request is sent again with another credential.
+    pub(super) fn retried(&mut self) {
+        self.is_retried = true;
     }
 
-    /// The answer was cut short.
-    pub(super) fn cut(&mut self, broken: &RelayError) {
-        self.cut = Some(match broken {
+    /// Records that the response was aborted.
+    pub(super) fn aborted(&mut self, error: &RelayError) {
+        self.abort_reason = Some(match error {
             RelayError::Downstream(_) | RelayError::DownstreamBody(_) | RelayError::DownstreamIdle => {
                 "caller_gone"
             }
@@ -97,12 +103,12 @@ impl Span {
         });
     }
 
-    /// The finished span.
-    pub(super) fn end(self, ended: &RequestOutcome<'_>) -> crate::otel::Span {
-        let RequestOutcome { service, endpoint, method, address, status, failure, took } = ended;
+    /// Returns the finished span.
+    pub(super) fn end(self, outcome: &RequestOutcome<'_>) -> crate::otel::Span {
+        let RequestOutcome { service, endpoint, method, address, status, failure, took } = outcome;
         let method = match *method {
             MethodLabel::OTHER => "_OTHER",
-            known => known.as_str(),
+            method => method.as_str(),
         };
         let (scheme, host, port) = endpoint.server();
         let path = match format!("{}{}", endpoint.base_path, self.path) {
@@ -126,19 +132,20 @@ impl Span {
             attributes.push(("network.peer.address", address.ip().to_string().into()));
             attributes.push(("network.peer.port", address.port().into()));
         }
-        if self.sent > 0 {
+        if self.send_count > 0 {
             attributes.push(("network.protocol.version", if self.is_http2 { "2" } else { "1.1" }.into()));
         }
-        if self.sent > 1 {
-            attributes.push(("http.request.resend_count", (self.sent - 1).into()));
+        if self.send_count > 1 {
+            attributes.push(("http.request.resend_count", (self.send_count - 1).into()));
         }
-        if self.is_replayed {
+        if self.is_retried {
             attributes.push(("sidekey.replayed", true.into()));
         }
-        // (`error.type`, message): by the conventions a client's span has failed where its answer is a 4xx or 5xx.
-        let error = match (failure, self.cut, status) {
+        // `error.type` and message. By the semantic conventions, the span of a client has failed if the
+        // response is a 4xx or 5xx.
+        let error = match (failure, self.abort_reason, status) {
             (Some((reason, cause)), ..) => Some(((*reason).into(), (*cause).to_owned())),
-            (None, Some(cut), _) => Some((cut.into(), String::new())),
+            (None, Some(reason), _) => Some((reason.into(), String::new())),
             (None, None, Some(status)) if *status >= 400 => Some((status.to_string().into(), String::new())),
             (None, None, None) => Some(("caller_gone".into(), String::new())),
             (None, None, Some(_)) => None,

@@ -1,5 +1,5 @@
-//! One request: prepared, sent, its response passed back. Whatever goes wrong before the response has begun becomes one
-//! [`ProxyError`].
+//! The exchange of one request: it is prepared and sent, and its response is passed back. An error before the
+//! response has begun becomes a [`ProxyError`].
 
 use std::time::Instant;
 
@@ -18,7 +18,8 @@ use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{Io, RelayError};
 use crate::proxy::wire::timer::ReusableTimer;
 
-/// Serves the request whose head is the first `length` bytes of `buffer`; `is_http2`: of a caller that speaks HTTP/2.
+/// Serves the request whose head is the first `length` bytes of `buffer`. `is_http2` says whether the
+/// caller's connection is HTTP/2.
 pub(crate) async fn run(
     context: &ConnectionContext,
     io: &mut impl Io,
@@ -42,7 +43,7 @@ pub(crate) async fn run(
     }
     let signed = match signed {
         Ok(_) => Ok(()),
-        // On the heap: every request has room for what it awaits, and few get here.
+        // Boxed: the future of every request reserves space for what it awaits, and few requests get here.
         Err(reason) => Box::pin(request.sign_late(reason, io, buffer, &mut out)).await,
     };
     if request.may_retry_after_401()
@@ -52,32 +53,32 @@ pub(crate) async fn run(
     {
         buffer.retain();
     }
-    let admitted = match signed {
-        Ok(()) => request.admit(buffer, length, &mut out).await.map_err(ExchangeError::from),
+    let ready = match signed {
+        Ok(()) => request.prepare_to_send(buffer, length, &mut out).await.map_err(ExchangeError::from),
         Err(error) => Err(error),
     };
     buffer.consume(length);
-    let outcome = match admitted {
+    let outcome = match ready {
         Ok(()) => request.serve_in_time(io, buffer, &mut out).await,
         Err(error) => Err(error),
     };
     buffer.release_retained();
     match outcome {
-        Ok(after) => after,
+        Ok(disposition) => disposition,
         Err(ExchangeError::Respond(failure)) => request.fail(io, failure, &mut out).await,
-        Err(ExchangeError::Abort(broken)) => {
-            tracing::debug!(sidekey.service = request.service.name, "answer cut short: {broken}");
+        Err(ExchangeError::Abort(error)) => {
+            tracing::debug!(sidekey.service = request.service.name, "response aborted: {error}");
             if let Some(span) = &mut request.span {
-                span.cut(&broken);
+                span.aborted(&error);
             }
-            Disposition::Abort(broken)
+            Disposition::Abort(error)
         }
     }
 }
 
 impl Request<'_> {
-    /// Signs a request that could not be signed at once: reads the body that its credential signs, and waits for the very
-    /// first token.
+    /// Signs a request that could not be signed at once: reads the body if the credential signs it, and waits
+    /// for the first token.
     async fn sign_late(
         &mut self,
         reason: NotSigned,
@@ -96,33 +97,38 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// All that has to be so before a byte is sent: a credential in `out`, a body that is not too large, leave by the
-    /// service's limits, and one of several URLs that takes a connection.
-    async fn admit(&mut self, buffer: &Buffer, length: usize, out: &mut Buffer) -> Result<(), ProxyError> {
+    /// Checks that the head in `out` is signed and that the body is within its limit. Acquires a permit of
+    /// the service's limits and, if the upstream has several URLs, a connection to one of them.
+    async fn prepare_to_send(
+        &mut self,
+        buffer: &Buffer,
+        length: usize,
+        out: &mut Buffer,
+    ) -> Result<(), ProxyError> {
         let upstream = &self.service.upstream;
         if out.is_empty() {
             let failure = ProxyError::new(ErrorReason::CredentialUnavailable, "no usable credential");
             return Err(ProxyError { retry_after: Some(self.service.credential.retry_after()), ..failure });
         }
-        if let (BodyKind::Length(length), Some(most)) = (&self.meta.body, upstream.max_request_body)
-            && *length > most
+        if let (BodyKind::Length(length), Some(max)) = (&self.meta.body, upstream.max_request_body)
+            && *length > max
         {
-            let cause = format!("max_request_body: {length} bytes are more than {most}");
+            let cause = format!("max_request_body: {length} bytes are more than {max}");
             return Err(ProxyError::new(ErrorReason::TooLarge, cause));
         }
         self.permit = upstream.try_acquire()?;
         if upstream.has_alternatives() {
             let began = Instant::now();
-            let reaching = Box::pin(self.connect_any(&buffer.filled()[..length], out, false));
+            let connecting = Box::pin(self.connect_any(&buffer.filled()[..length], out, false));
             match upstream.timeouts.total {
-                None => reaching.await?,
+                None => connecting.await?,
                 Some(total) => {
-                    let Ok(reached) = timeout(total, reaching).await else {
+                    let Ok(connected) = timeout(total, connecting).await else {
                         upstream.record_failure(self.endpoint);
-                        let cause = "no URL of the upstream took a connection within timeouts.total";
+                        let cause = "no URL of the upstream accepted a connection within timeouts.total";
                         return Err(ProxyError::new(ErrorReason::UpstreamTimeout, cause));
                     };
-                    reached?;
+                    connected?;
                 }
             }
             self.connect_time = began.elapsed();
@@ -130,6 +136,7 @@ impl Request<'_> {
         Ok(())
     }
 
+    /// Serves the request within what remains of `timeouts.total`.
     async fn serve_in_time(
         &mut self,
         io: &mut impl Io,
@@ -139,45 +146,47 @@ impl Request<'_> {
         let Some(total) = self.service.upstream.timeouts.total else {
             return self.serve(io, buffer, out).await;
         };
-        let left = total.saturating_sub(self.connect_time);
-        match timeout(left, self.serve(io, buffer, out)).await {
+        let remaining = total.saturating_sub(self.connect_time);
+        match timeout(remaining, self.serve(io, buffer, out)).await {
             Ok(outcome) => outcome,
-            Err(_) if self.status.is_none() => Err(self.over().into()),
+            Err(_) if self.status.is_none() => Err(self.total_timeout_error().into()),
             Err(_) => Err(ExchangeError::Abort(RelayError::Idle)),
         }
     }
 
-    /// `timeouts.total` is over before the answer began: whose doing that was.
-    fn over(&mut self) -> ProxyError {
+    /// Returns the error for a request whose response did not begin within `timeouts.total`. It is the
+    /// caller's error if the body did not arrive, and otherwise the upstream's.
+    fn total_timeout_error(&mut self) -> ProxyError {
         if self.is_sending && self.body.awaits_more() {
             let cause = "the request's body did not arrive within timeouts.total";
             return ProxyError { detail: Some(LATE_BODY), ..ProxyError::new(ErrorReason::BadRequest, cause) };
         }
-        if let Some(doubt) = self.ping.take() {
-            doubt.request_ping();
+        if let Some(ping) = self.ping.take() {
+            ping.request_ping();
         }
         self.service.upstream.record_failure(self.endpoint);
         ProxyError::new(ErrorReason::UpstreamTimeout, "the whole request took longer than timeouts.total")
     }
 
-    /// Sends the head in `out` and the body, and passes the answer back.
+    /// Sends the head in `out` and the body, and passes the response back.
     async fn serve(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
     ) -> Result<Disposition, ExchangeError> {
-        let mut answer = Buffer::acquire();
-        let (connection, length) = self.send_with_retry(io, buffer, out, &mut answer).await?;
-        let plan = self.plan_response(&answer.filled()[..length], out)?;
-        answer.consume(length);
+        let mut response = Buffer::acquire();
+        let (connection, length) = self.send_with_retry(io, buffer, out, &mut response).await?;
+        let plan = self.plan_response(&response.filled()[..length], out)?;
+        response.consume(length);
         self.status = Some(plan.status);
         if plan.status == 101 {
-            return self.tunnel(io, buffer, out, &mut answer, connection).await;
+            return self.tunnel(io, buffer, out, &mut response, connection).await;
         }
         let keep_alive = plan.keep_alive;
-        self.relay_response(io, buffer, out, &mut answer, connection, plan).await?;
-        // A caller whose connection is not kept may have sent more: closed at once, it could lose the answer in a reset.
+        self.relay_response(io, buffer, out, &mut response, connection, plan).await?;
+        // The caller may still be sending. After an immediate close its bytes cause a reset, which can
+        // discard the response.
         Ok(if keep_alive && self.body.is_done() {
             Disposition::KeepAlive
         } else {
@@ -185,11 +194,11 @@ impl Request<'_> {
         })
     }
 
-    /// Tells the caller what went wrong.
+    /// Logs the error and sends it to the caller as the response.
     async fn fail(&mut self, io: &mut impl Io, failure: ProxyError, out: &mut Buffer) -> Disposition {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
         self.service.metrics.error(reason);
-        // The caller's own doing, or what the refresher has said once already: not a line for every request.
+        // Caused by the caller, or logged by the refresher already: no warning for every request.
         if matches!(
             failure.reason,
             ErrorReason::BadRequest

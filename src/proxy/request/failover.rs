@@ -1,4 +1,5 @@
-//! An upstream of several URLs: a connection comes first, because the head that is sent names the URL.
+//! Failover between the URLs of an upstream. The connection is opened before anything is sent, because the
+//! head that is sent names the URL.
 
 use super::state::Request;
 use crate::metrics::{RetryReason, RetryResult};
@@ -7,8 +8,9 @@ use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::upstream::{ConnectError, Endpoint};
 
 impl Request<'_> {
-    /// Connects to the URL that `out` was written for, or to another one, for which `out` is then written again. `head` is the
-    /// caller's. Each URL after the first one counts as a retry; `is_retry` says whether this URL is one already.
+    /// Connects to the URL that `out` was written for. If that fails, writes `out` for another URL and
+    /// connects to that one. `head` is the caller's. Each URL after the first one counts as a retry;
+    /// `is_retry` says whether the first one does.
     pub(super) async fn connect_any(
         &mut self,
         head: &[u8],
@@ -43,8 +45,8 @@ impl Request<'_> {
         }
     }
 
-    /// A connection to another URL, and the request in `out` for that one, where there is none to the URL that was to have it
-    /// once more. What was read of the request is held in `buffer`.
+    /// Connects to another URL and writes the request in `out` for it, after the connection for a retry has
+    /// failed. What was read of the request is retained in `buffer`.
     pub(super) async fn fail_over(
         &mut self,
         error: &ConnectError,
@@ -52,13 +54,13 @@ impl Request<'_> {
         out: &mut Buffer,
     ) -> Result<(), ProxyError> {
         let head =
-            buffer.retained().and_then(|held| held.get(..self.head_length)).unwrap_or_default().to_vec();
+            buffer.retained().and_then(|read| read.get(..self.head_length)).unwrap_or_default().to_vec();
         self.rewrite_for_next_endpoint(error, &head, out, &[self.endpoint])?;
         self.connect_any(&head, out, true).await?;
         self.rewind_body(buffer, out)
     }
 
-    /// Writes the head for another URL than those that have `failed`.
+    /// Writes the head for a URL that is none of `failed`.
     fn rewrite_for_next_endpoint(
         &mut self,
         error: &ConnectError,

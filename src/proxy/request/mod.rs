@@ -1,16 +1,16 @@
 //! One request, from its head to the end of its response. Calls run down this list:
 //!
 //! ```text
-//! exchange     one request: prepared, sent, its response passed back, or an error sent
-//! response     what the head of a response says, and how it is passed back
-//! retry        again after a 401, with another credential
-//! send         sent and waited for; again after a lost connection
-//! failover     another URL of the upstream
-//! rewrite      the head written and signed again
-//! signed_body  the body of a request whose credential signs it
+//! exchange     serves one request: prepares it, sends it, passes its response or an error back
+//! response     decides by the response's head how the response is passed back
+//! retry        sends a request again after a 401, with another credential
+//! send         sends a request and waits for the response; sends it again after a lost connection
+//! failover     connects to another URL of the upstream
+//! rewrite      writes and signs the head again
+//! signed_body  reads the body of a request whose credential signs it
 //! state        the request in flight
-//! refuse       a request that leads nowhere
-//! prepare      parse, route, sign, write the upstream's head: no waiting
+//! refuse       the response to a request that is not forwarded
+//! prepare      parses, routes, signs, writes the upstream's head, without waiting
 //! outcome      how a request ends for the caller's connection
 //! ```
 

@@ -1,4 +1,4 @@
-//! How a request ends for the caller's connection.
+//! The ways in which a request ends for the caller's connection.
 
 use crate::proxy::error::ProxyError;
 use crate::proxy::wire::relay::RelayError;
@@ -6,23 +6,24 @@ use crate::proxy::wire::relay::RelayError;
 /// The problem detail of a request whose body did not arrive.
 pub(crate) const LATE_BODY: &str = "The request's body did not arrive in time.";
 
-/// What is done with the caller's connection.
+/// What happens to the caller's connection after a request.
 pub(crate) enum Disposition {
-    /// The next request is read.
+    /// The connection stays open, and the next request is read.
     KeepAlive,
-    /// It is closed after a moment: the caller may still be sending, and a reset would take the response from it.
+    /// The connection is closed after a delay: the caller may still be sending, and a reset could discard the
+    /// response.
     LingeringClose,
-    /// It is closed at once.
+    /// The connection is closed at once.
     Close,
-    /// It is closed at once, and so that a part of a response is not taken for the whole.
+    /// The connection is closed at once, in a way that marks the response as incomplete.
     Abort(RelayError),
 }
 
 /// Why a request has no complete response of the upstream.
 pub(crate) enum ExchangeError {
-    /// Nothing was sent to the caller yet: it gets a response of Sidekey's own.
+    /// Nothing was sent to the caller yet, so that Sidekey responds with the error.
     Respond(ProxyError),
-    /// The caller is gone, or has a part of the response: its connection is aborted.
+    /// The caller is gone or has a part of the response, so that its connection is aborted.
     Abort(RelayError),
 }
 

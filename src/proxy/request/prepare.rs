@@ -1,4 +1,4 @@
-//! All of a request that needs no waiting: parse, route, sign, and write the head for the upstream.
+//! The steps of a request that do not wait: parse, route, sign, and write the head for the upstream.
 
 use memchr::memchr;
 
@@ -20,13 +20,13 @@ use crate::upstream::Endpoint;
 /// The largest request, in bytes, that is certain to be in the buffer when its response comes.
 const MAX_PROBE_SIZE: u64 = 32 * 1024;
 
-/// What is known before a head is written.
+/// One attempt to send a request: what earlier attempts leave for the head that is written.
 pub(crate) struct Attempt<'a> {
-    /// URLs of the upstream that accept no connection.
+    /// URLs of the upstream to which no connection could be opened.
     pub(crate) failed: &'a [&'a Endpoint],
     /// The version of the credential that the upstream has just rejected.
     pub(crate) after: Option<CredentialVersion>,
-    /// What the request is recorded by.
+    /// The span that records the request.
     pub(crate) span: SpanSource<'a>,
     /// The content of the body, if it was read because the credential signs it.
     pub(crate) body: Option<&'a [u8]>,
@@ -52,7 +52,7 @@ pub(crate) enum NotSigned {
     },
 }
 
-/// What is known of a request once it is routed.
+/// A request that was parsed and routed, and signed if that was possible.
 pub(crate) struct PreparedRequest<'p> {
     pub(crate) service: &'p Service,
     /// The URL that the head was written for.
@@ -61,35 +61,36 @@ pub(crate) struct PreparedRequest<'p> {
     /// The version of the credential that signed the head; nothing was written if it was not signed.
     pub(crate) signed: Result<CredentialVersion, NotSigned>,
     pub(crate) method: MethodLabel,
-    /// Without the query; for the access log, and only where there is one.
+    /// The path without the query, if the access log is on.
     pub(crate) path: Option<String>,
     /// How the caller named the service.
     pub(crate) matched_by: MatchKind,
-    /// What records it, where it is recorded and was not before.
+    /// The span that records the request, if this attempt started it.
     pub(crate) span: Option<Box<Span>>,
 }
 
-/// A request that is led nowhere.
+/// A request that is not forwarded.
 pub(crate) struct Rejection<'p> {
     pub(crate) error: ProxyError,
-    /// The service, where it is known.
+    /// The name of the service; empty if no service matches.
     pub(crate) service: &'p str,
     pub(crate) method: MethodLabel,
-    /// As in [`PreparedRequest`]; none where the request is for no service, because then nothing says what it is made of.
+    /// As in [`PreparedRequest`]. `None` if no service matches, because such a path may hold anything.
     pub(crate) path: Option<Box<str>>,
     pub(crate) is_head: bool,
-    /// The next request can follow: where this one ends is known, and here.
+    /// Whether the next request can follow: this one ends with its head.
     pub(crate) keep_alive: bool,
 }
 
 impl From<ProxyError> for Rejection<'_> {
-    /// Of a head that cannot be read.
+    /// Rejects a head that cannot be parsed.
     fn from(error: ProxyError) -> Self {
         Self { error, service: "", method: MethodLabel::OTHER, path: None, is_head: false, keep_alive: false }
     }
 }
 
-/// Parses and routes a head, signs it, and writes the one for the upstream to `out`. Leaves `out` empty if it was not signed.
+/// Parses and routes a head, signs the request, and writes the upstream's head to `out`. Leaves `out` empty
+/// if the request was not signed.
 pub(crate) fn prepare<'p>(
     context: &'p ConnectionContext,
     bytes: &[u8],
@@ -110,7 +111,7 @@ pub(crate) fn prepare<'p>(
     let snapshot = context.snapshot();
     let (host, absolute) = match context.peer.intercepted() {
         None => (head.host, head.absolute),
-        // The credential is for the host that the caller believes to talk to, and for no other that a request names.
+        // The credential is sent for the host of the `CONNECT` only, whatever host a request inside it names.
         Some(within) if same_authority(&within.authority, head.host) => (within.authority.as_str(), true),
         Some(_) => return Err(rejection("", ErrorReason::Forbidden, "Host is not the one of the CONNECT")),
     };
@@ -119,7 +120,8 @@ pub(crate) fn prepare<'p>(
         .find(context.dedicated_service(), host, absolute, head.path)
         .ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
-    // Its answer is the request as the upstream got it (RFC 9110 §9.3.8): the credential, handed to the caller.
+    // The response to TRACE is the request as the upstream received it (RFC 9110 §9.3.8), the credential
+    // included.
     if head.method == "TRACE" {
         return Err(rejection(&service.name, ErrorReason::Forbidden, "TRACE would send the credential back"));
     }
@@ -133,16 +135,25 @@ pub(crate) fn prepare<'p>(
             "the path leaves the upstream's base path",
         ));
     }
-    let (begun, known) = match (attempt.span, &snapshot.tracer) {
+    let (started, existing) = match (attempt.span, &snapshot.tracer) {
         (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
         (SpanSource::Start, None) => (None, None),
         (SpanSource::Existing(span), _) => (None, span),
     };
-    let signed =
-        sign(service, endpoint, &head, &matched, bytes.len(), attempt, begun.as_deref().or(known), out);
+    let recorded = started.as_deref().or(existing);
+    let signed = sign(service, endpoint, &head, &matched, bytes.len(), attempt, recorded, out);
     let (method, path) = (MethodLabel::of(head.method), path());
     let matched_by = matched.matched_by;
-    Ok(PreparedRequest { service, endpoint, method, path, matched_by, meta: head.meta, signed, span: begun })
+    Ok(PreparedRequest {
+        service,
+        endpoint,
+        method,
+        path,
+        matched_by,
+        meta: head.meta,
+        signed,
+        span: started,
+    })
 }
 
 /// Signs the request as it will be sent, and writes its head to `out`.
@@ -201,7 +212,7 @@ fn sign(
     write_signed_head(out.bytes_mut(), signer, &request, connection).map_err(|_| NotSigned::NotReady)
 }
 
-/// Path and query of a request target. Bytes are searched, because this is done for every request.
+/// Splits a request target into path and query. Searches bytes, because this is done for every request.
 fn split_query(target: &str) -> (&str, Option<&str>) {
     match memchr(b'?', target.as_bytes()) {
         Some(mark) => (&target[..mark], Some(&target[mark + 1..])),

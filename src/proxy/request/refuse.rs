@@ -1,4 +1,4 @@
-//! The response to a request that leads nowhere.
+//! The response to a request that is not forwarded.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::Io;
 use crate::proxy::wire::timer::ReusableTimer;
 
-/// The largest number of services that a 404 lists.
-const MAX_LISTED: usize = 100;
+/// The limit on the services that a 404 lists.
+const MAX_LISTED_SERVICES: usize = 100;
 
-/// The limit for writing the response.
+/// The time limit for writing the response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Answers, counts, and says so in the access log.
+/// Sends the error as the response, counts it, and writes the access log.
 pub(crate) async fn refuse(
     context: &ConnectionContext,
     io: &mut impl Io,
@@ -31,14 +31,15 @@ pub(crate) async fn refuse(
     context.plane.metrics.answered(service, method, status);
     tracing::debug!(sidekey.service = service, sidekey.error = reason, "request refused: {}", error.cause);
     let services: Vec<&str> = if error.reason == ErrorReason::UnknownService && context.peer.is_local() {
-        context.snapshot().services.iter().take(MAX_LISTED).map(|one| one.name.as_str()).collect()
+        let services = context.snapshot().services.iter().take(MAX_LISTED_SERVICES);
+        services.map(|service| service.name.as_str()).collect()
     } else {
         Vec::new()
     };
     access_log::write(&access_log::Entry {
         service,
         method,
-        // Without a service there is no path: it may be anything.
+        // The path stays empty if no service matches, because such a path may hold anything.
         path: path.or_else(|| context.snapshot().access_log.then(Box::default)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,

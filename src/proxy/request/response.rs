@@ -1,4 +1,4 @@
-//! The response: what its head says is decided, and it is passed back to the caller.
+//! The response: its head decides how it is passed back to the caller.
 
 use std::time::Duration;
 
@@ -22,23 +22,23 @@ use crate::runtime::route::MatchKind;
 use crate::upstream::Connection;
 
 impl Request<'_> {
-    /// How the URLs in an answer are to be understood, where they are to be rewritten at all.
+    /// Returns what the `Location` of a response is rewritten with, or `None` if it is not rewritten.
     fn locations(&self, status: u16) -> Option<Locations<'_>> {
         let service = self.service;
-        // Inside TLS by CONNECT the upstream's own URLs are the caller's as well.
-        let is_at_home = self.matched_by == MatchKind::UpstreamUrl
-            && self.context.peer.intercepted().is_some_and(|within| within.is_tls);
-        let is_new = status == 201 || (300..400).contains(&status);
-        (service.rewrite_location && is_new && !is_at_home).then(|| Locations {
+        // In TLS that is intercepted the caller uses the upstream's own URLs.
+        let uses_upstream_urls = self.matched_by == MatchKind::UpstreamUrl
+            && self.context.peer.intercepted().is_some_and(|intercepted| intercepted.is_tls);
+        let is_created_or_redirect = status == 201 || (300..400).contains(&status);
+        (service.rewrite_location && is_created_or_redirect && !uses_upstream_urls).then(|| Locations {
             name: &service.name,
             is_tls: !self.endpoint.is_plain(),
             authority: &self.endpoint.authority,
             base_path: &self.endpoint.base_path,
-            way: self.matched_by,
+            matched_by: self.matched_by,
         })
     }
 
-    /// Shows the head of the response to the credential, unless that has seen it.
+    /// Passes the head of the response to the signer, unless that was done before.
     fn observe(&self, status: u16, fields: &[httparse::Header<'_>]) {
         if !self.is_observed {
             let (origin, is_retry) = (&*self.endpoint.origin, self.rejected.is_some());
@@ -47,7 +47,7 @@ impl Request<'_> {
         }
     }
 
-    /// Decides how the answer is passed back and writes its head into `out`.
+    /// Decides how the response is passed back, and writes its head to `out`.
     pub(super) fn plan_response(&self, bytes: &[u8], out: &mut Buffer) -> Result<ResponsePlan, ProxyError> {
         let mut header_buffer = HeaderBuffer::new();
         let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
@@ -57,17 +57,16 @@ impl Request<'_> {
             if !(self.meta.is_websocket && head.is_websocket) {
                 return Err(ProxyError::new(
                     ErrorReason::UpstreamProtocol,
-                    "the upstream switched to a protocol nobody asked for",
+                    "the upstream switched to a protocol that was not requested",
                 ));
             }
-            if let Some(proof) = &self.expected_ws_accept {
-                let is_it = |field: &httparse::Header<'_>| {
+            if let Some(expected) = &self.expected_ws_accept {
+                let is_expected = |field: &httparse::Header<'_>| {
                     field.name.eq_ignore_ascii_case(SEC_WEBSOCKET_ACCEPT.as_str())
-                        && field.value.trim_ascii() == proof.as_bytes()
+                        && field.value.trim_ascii() == expected.as_bytes()
                 };
-                if !head.fields.iter().any(is_it) {
-                    let cause =
-                        "the upstream's Sec-WebSocket-Accept is not the answer to the key it was sent";
+                if !head.fields.iter().any(is_expected) {
+                    let cause = "the upstream's Sec-WebSocket-Accept does not match the key that was sent";
                     return Err(ProxyError::new(ErrorReason::UpstreamProtocol, cause));
                 }
             }
@@ -79,14 +78,14 @@ impl Request<'_> {
         }
         // A caller that is still sending cannot send its next request on this connection.
         let may_keep = self.meta.keep_alive && self.body.is_done() && !self.context.is_draining();
-        let (relay, keep_alive) =
+        let (transfer_mode, keep_alive) =
             write_head::choose_transfer_mode(&head.framing, self.meta.is_http10, may_keep);
         if head.status != 101 {
             let locations = self.locations(head.status);
             write_head::response(
                 out.bytes_mut(),
                 &head,
-                relay,
+                transfer_mode,
                 keep_alive,
                 self.meta.is_http10,
                 locations.as_ref(),
@@ -97,27 +96,27 @@ impl Request<'_> {
             upstream_keep_alive: head.keep_alive,
             keep_alive_for: head.keep_alive_for,
             framing: head.framing,
-            relay,
+            transfer_mode,
             keep_alive,
         })
     }
 
-    /// Passes the answer back, head first, and gives the upstream's connection back where it can be used again.
+    /// Passes the response back, and releases the upstream's connection to the pool if it can be reused.
     pub(super) async fn relay_response(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
-        answer: &mut Buffer,
+        response: &mut Buffer,
         mut connection: Connection,
         plan: ResponsePlan,
     ) -> Result<(), ExchangeError> {
-        let ResponsePlan { framing, relay, upstream_keep_alive, keep_alive_for, .. } = plan;
+        let ResponsePlan { framing, transfer_mode, upstream_keep_alive, keep_alive_for, .. } = plan;
         let idle = self.service.upstream.timeouts.idle;
         let mut body = Body::new(framing);
-        // Nothing is out yet, so that the caller can still be told.
-        let is_whole = match relay {
-            TransferMode::Passthrough => body.count(answer).map_err(|error| {
+        // Nothing was sent yet, so that Sidekey can still respond with an error.
+        let is_complete = match transfer_mode {
+            TransferMode::Passthrough => body.count(response).map_err(|error| {
                 ProxyError::new(
                     ErrorReason::UpstreamProtocol,
                     format!("the upstream's body is malformed: {error}"),
@@ -125,40 +124,40 @@ impl Request<'_> {
             })?,
             TransferMode::Dechunk | TransferMode::Chunk => false,
         };
-        if is_whole {
-            // Before the caller has its answer, so that its next request finds the connection.
+        if is_complete {
+            // Before the caller has the response, so that its next request can reuse the connection.
             if self.body.is_done() && upstream_keep_alive {
                 self.endpoint.release(connection, keep_alive_for);
             }
-            return relay::write_response_start(io, out, answer, &mut body, self.timer, idle)
+            return relay::write_response_start(io, out, response, &mut body, self.timer, idle)
                 .await
                 .map_err(ExchangeError::Abort);
         }
-        relay::write_response_start(io, out, answer, &mut body, self.timer, idle)
+        relay::write_response_start(io, out, response, &mut body, self.timer, idle)
             .await
             .map_err(ExchangeError::Abort)?;
-        let mut upstream = BodyHalf { io: &mut connection.stream, buffer: answer, body: &mut body };
+        let mut upstream = BodyHalf { io: &mut connection.stream, buffer: response, body: &mut body };
         let mut caller = BodyHalf { io, buffer, body: &mut self.body };
-        let sent = relay::relay_bodies(&mut caller, &mut upstream, relay, self.timer, idle)
+        let sent = relay::relay_bodies(&mut caller, &mut upstream, transfer_mode, self.timer, idle)
             .await
             .map_err(ExchangeError::Abort)?;
-        if sent && upstream_keep_alive && answer.is_empty() {
+        if sent && upstream_keep_alive && response.is_empty() {
             self.endpoint.release(connection, keep_alive_for);
         }
         Ok(())
     }
 
-    /// After the switch to WebSocket: bytes, both ways, until either side ends.
+    /// Moves bytes in both directions after the switch to WebSocket, until both sides end.
     pub(super) async fn tunnel(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
-        answer: &mut Buffer,
+        response: &mut Buffer,
         mut connection: Connection,
     ) -> Result<Disposition, ExchangeError> {
         let timeouts = &self.service.upstream.timeouts;
-        out.bytes_mut().extend_from_slice(answer.filled());
+        out.bytes_mut().extend_from_slice(response.filled());
         relay::write(io, out.filled(), self.timer, timeouts.idle).await.map_err(ExchangeError::Abort)?;
         tunnel::run(io, &mut connection.stream, buffer.filled(), timeouts.tunnel_idle)
             .await
@@ -167,13 +166,13 @@ impl Request<'_> {
     }
 }
 
-/// How an answer is passed back.
+/// How a response is passed back.
 pub(super) struct ResponsePlan {
     pub(super) status: u16,
     framing: Framing,
-    relay: TransferMode,
+    transfer_mode: TransferMode,
     pub(super) keep_alive: bool,
     upstream_keep_alive: bool,
-    /// What the upstream said of how long it keeps the connection.
+    /// How long the upstream keeps the connection open, by its `Keep-Alive` field.
     keep_alive_for: Option<Duration>,
 }

@@ -1,13 +1,15 @@
-//! After a 401: the request is sent again with another credential, if there is one and nothing of the request is lost.
+//! The retry after a 401: the request is sent again with another credential, if there is one and the buffer
+//! still has the whole request.
 //!
-//! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What was read from the
-//! caller stays in the read buffer until the head of the response is there ([`Buffer::retain`]); nothing is copied, and a request
-//! that outgrows the buffer is passed on without a retry.
+//! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What
+//! was read from the caller stays in the read buffer until the head of the response has arrived
+//! ([`Buffer::retain`]). Nothing is copied. A request that is larger than the buffer is passed on without a
+//! retry.
 //!
-//! | step | `buffer` | `out` | `answer` |
+//! | step | `buffer` | `out` | `response` |
 //! |---|---|---|---|
-//! | before a request is sent | the body that is here | head | empty |
-//! | `send` | retained: head and body | head, and the body that was here | head of the response |
+//! | before a request is sent | the body as far as it was read | head | empty |
+//! | `send` | retained: head and body | head, and that part of the body | head of the response |
 //! | retry | rewound to behind the head | head with another signature | empty |
 //! | no retry | released | to be overwritten | head of the response |
 
@@ -26,7 +28,7 @@ use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay::{Body, Io};
 use crate::upstream::{Connection, Endpoint};
 
-/// A response 401 that was read as far as its head.
+/// The head of a 401 response, and what the signer decided about it.
 struct Unauthorized {
     framing: Framing,
     keep_alive: bool,
@@ -35,27 +37,28 @@ struct Unauthorized {
 }
 
 impl Request<'_> {
-    /// Whether it may be sent again after a 401. What is read of it is then retained until its response begins.
+    /// Whether the request may be sent again after a 401. What is read of it is then retained until its
+    /// response begins.
     pub(super) fn may_retry_after_401(&self) -> bool {
         self.service.retry_on_401 && self.service.credential.signer().is_refreshable()
     }
 
-    /// Sends the head in `out` and the body, and reads until the head of the response is complete; returns its length. After a
-    /// 401 for which there is another credential, sends all of it again.
+    /// Sends the head in `out` and the body, and reads until the head of the response is complete; returns
+    /// its length. After a 401 for which there is another credential, sends all of it again.
     pub(super) async fn send_with_retry(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
-        answer: &mut Buffer,
+        response: &mut Buffer,
     ) -> Result<(Connection, usize), ExchangeError> {
         loop {
-            // What of the body is here already goes out with the head.
-            let taken = self.body.take(buffer, out);
-            taken.map_err(ProxyError::from)?;
-            let sent = self.send(io, buffer, out, answer).await;
-            // Whatever is not HTTP is rejected where it is parsed.
-            let is_unauthorized = answer.filled().get(9..12) == Some(b"401");
+            // The part of the body that was read already is sent with the head.
+            let moved = self.body.take(buffer, out);
+            moved.map_err(ProxyError::from)?;
+            let sent = self.send(io, buffer, out, response).await;
+            // What is not HTTP is rejected by the parser later.
+            let is_unauthorized = response.filled().get(9..12) == Some(b"401");
             let is_retry = self.rejected.is_some();
             if is_retry {
                 let result = match (&sent, is_unauthorized) {
@@ -71,26 +74,27 @@ impl Request<'_> {
                 return Ok((connection, length));
             }
             let endpoint = self.endpoint;
-            let unauthorized = self.parse_unauthorized(&answer.filled()[..length], buffer)?;
-            // On the heap: every request has room for what it awaits, and few get here.
+            let unauthorized = self.parse_unauthorized(&response.filled()[..length], buffer)?;
+            // Boxed: the future of every request reserves space for what it awaits, and few requests get
+            // here.
             if !Box::pin(self.prepare_retry(unauthorized.verdict, buffer, out)).await {
                 buffer.release_retained();
                 return Ok((connection, length));
             }
-            answer.consume(length);
-            discard(endpoint, unauthorized, connection, answer);
+            response.consume(length);
+            discard(endpoint, unauthorized, connection, response);
         }
     }
 
-    /// Follows the verdict of the credential. Returns whether the request was written with another signature to `out`; if not,
-    /// the response at hand is passed on.
+    /// Carries out the verdict of the signer. Returns whether the request was written with another signature
+    /// to `out`; if not, the 401 is passed back.
     async fn prepare_retry(&mut self, verdict: Verdict, buffer: &mut Buffer, out: &mut Buffer) -> bool {
         let can_retry = self.can_retry(buffer);
         match verdict {
             Verdict::Pass => return false,
             Verdict::Retry => {}
             Verdict::Refresh => {
-                // Asked for in any case: the next request needs it.
+                // Requested even without a retry: the next request needs the new credential.
                 let limit = if can_retry { self.refresh_wait_limit() } else { Duration::ZERO };
                 if !self.service.credential.signer().refreshed(self.used, limit).await {
                     return false;
@@ -112,17 +116,17 @@ impl Request<'_> {
         buffer.consume(self.head_length);
         std::mem::swap(out, &mut signed);
         if let Some(span) = &mut self.span {
-            span.replayed();
+            span.retried();
         }
         true
     }
 
-    /// Whether all of the request is here, to be sent again.
+    /// Whether the request may be sent again, and the buffer has all of it.
     fn can_retry(&self, buffer: &Buffer) -> bool {
         self.body.is_done() && buffer.retained().is_some() && self.may_retry_after_401()
     }
 
-    /// Reads the head of a response 401, and shows it to the credential.
+    /// Parses the head of a 401 response, and passes it to the signer.
     fn parse_unauthorized(&mut self, bytes: &[u8], buffer: &Buffer) -> Result<Unauthorized, ProxyError> {
         let mut header_buffer = HeaderBuffer::new();
         let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
@@ -133,7 +137,8 @@ impl Request<'_> {
             is_retry: false,
             can_retry: self.can_retry(buffer),
         };
-        // The credential is good and does not suffice: another one of its kind would not either (RFC 6750 §3.1).
+        // The credential is valid, but its scope is not sufficient (RFC 6750 §3.1). A new one would have the
+        // same scope.
         let verdict = if challenge::has_error(head.fields, "insufficient_scope") {
             Verdict::Pass
         } else {
@@ -148,22 +153,22 @@ impl Request<'_> {
         })
     }
 
-    /// How long the response may be held back for a new credential: at most half of what is left of the request's time, so
-    /// that the rest is enough for the second attempt.
+    /// The limit on waiting for a new credential while the response is held back. It is at most half of the
+    /// time that remains for the request, so that the second attempt has the other half.
     fn refresh_wait_limit(&self) -> Duration {
-        let left =
-            self.service.upstream.timeouts.total.map(|total| total.saturating_sub(self.start.elapsed()));
-        left.map_or(self.service.token_wait, |left| self.service.token_wait.min(left / 2))
+        let Some(total) = self.service.upstream.timeouts.total else { return self.service.token_wait };
+        let remaining = total.saturating_sub(self.start.elapsed());
+        self.service.token_wait.min(remaining / 2)
     }
 }
 
-/// Gives the connection back if the whole response is here. Otherwise it is closed, because reading the rest would cost more
-/// than another connection.
-fn discard(endpoint: &Endpoint, unauthorized: Unauthorized, connection: Connection, answer: &mut Buffer) {
+/// Releases the connection to the pool if the whole response was read. Otherwise closes it, because reading
+/// the rest would cost more than another connection.
+fn discard(endpoint: &Endpoint, unauthorized: Unauthorized, connection: Connection, response: &mut Buffer) {
     let mut body = Body::new(unauthorized.framing);
-    let is_read = matches!(body.count(answer), Ok(true));
+    let is_read = matches!(body.count(response), Ok(true));
     if is_read && unauthorized.keep_alive {
         endpoint.release(connection, unauthorized.keep_alive_for);
     }
-    answer.clear();
+    response.clear();
 }

@@ -9,8 +9,8 @@ use crate::proxy::wire::parse_head;
 use crate::upstream::Endpoint;
 
 impl Request<'_> {
-    /// Writes the head for an upstream URL that is none of `failed`, with a new signature, to `out`, which is empty. `head` is
-    /// the caller's. Leaves `out` empty if there is no usable credential.
+    /// Writes the head for an upstream URL that is none of `failed`, with a new signature, to `out`, which is
+    /// empty. `head` is the caller's. Leaves `out` empty if there is no usable credential.
     pub(super) fn write_head(
         &mut self,
         head: &[u8],
@@ -36,7 +36,7 @@ impl Request<'_> {
 
     /// Signs the request in `out` again. What was read of the request is retained in `buffer`.
     pub(super) fn sign_again(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), ProxyError> {
-        let head = buffer.retained().and_then(|held| held.get(..self.head_length)).unwrap_or_default();
+        let head = buffer.retained().and_then(|read| read.get(..self.head_length)).unwrap_or_default();
         let mut signed = Buffer::acquire();
         self.write_head(head, &mut signed, &[])?;
         if signed.is_empty() {
@@ -46,7 +46,8 @@ impl Request<'_> {
         self.rewind_body(buffer, out)
     }
 
-    /// Puts the request in `out` together again, after parts of its body were sent. What was read of it is retained in `buffer`.
+    /// Assembles the request in `out` again, after parts of its body were sent. What was read of it is
+    /// retained in `buffer`.
     pub(super) fn rewind_body(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), ProxyError> {
         let head = parse_head::end(out.filled(), 0).unwrap_or_default();
         out.bytes_mut().truncate(head);

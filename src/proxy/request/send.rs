@@ -1,4 +1,4 @@
-//! Sends a request and waits for the head of its answer.
+//! Sends a request and waits for the head of its response.
 
 use std::io;
 use std::time::Instant;
@@ -20,23 +20,23 @@ use crate::proxy::wire::write_head;
 use crate::upstream::{Connection, is_unprocessed};
 
 impl Request<'_> {
-    /// Sends the request and reads until the head of the final answer is whole; returns its length.
+    /// Sends the request and reads until the head of the final response is complete; returns its length.
     ///
-    /// A kept-alive connection may have been closed by the upstream just as it was taken. Where nothing of an answer came
-    /// and sending the request again cannot do harm, it is sent once more on another connection;
-    /// so is one that the upstream says it has not acted on (HTTP/2).
+    /// An upstream may close an idle connection just as a request is sent on it. The request is retried on
+    /// another connection if no byte of a response came and a retry is safe. It is also retried if the
+    /// upstream did not process it (HTTP/2).
     pub(super) async fn send(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &mut Buffer,
-        answer: &mut Buffer,
+        response: &mut Buffer,
     ) -> Result<(Connection, usize), ExchangeError> {
         let upstream = &self.service.upstream;
         let mut retry = None;
         loop {
             let endpoint = self.endpoint;
-            let is_whole = self.body.is_done();
+            let is_complete = self.body.is_done();
             let idle = || {
                 if retry.is_some() {
                     None
@@ -54,7 +54,8 @@ impl Request<'_> {
                             self.record_retry(retry, RetryResult::Error);
                             return Err(ProxyError::from(error).into());
                         }
-                        // On the heap: few get here.
+                        // Boxed: the future of every request reserves space for what it awaits, and few
+                        // requests get here.
                         Box::pin(self.fail_over(&error, buffer, out)).await?;
                         continue;
                     }
@@ -65,74 +66,77 @@ impl Request<'_> {
             if let Some(span) = &mut self.span {
                 span.sent(&connection);
             }
-            let unanswered = match self.send_once(io, buffer, out, answer, &mut connection).await {
+            let error = match self.send_once(io, buffer, out, response, &mut connection).await {
                 Ok(length) => {
                     if retry.is_some() {
-                        let is_unauthorized = status_of(answer.filled()) == 401;
+                        let is_unauthorized = status_of(response.filled()) == 401;
                         let result =
                             if is_unauthorized { RetryResult::Unauthorized } else { RetryResult::Success };
                         self.record_retry(retry, result);
                     }
                     return Ok((connection, length));
                 }
-                Err(unanswered) => unanswered,
+                Err(error) => error,
             };
             let mut reason = RetryReason::ConnectionLost;
-            let may_repeat = match &unanswered {
+            let may_retry = match &error {
                 SendError::NotSent(_) => true,
                 SendError::NoResponse(error) if is_unprocessed(error) => {
                     reason = RetryReason::Unprocessed;
-                    is_whole || buffer.retained().is_some()
+                    is_complete || buffer.retained().is_some()
                 }
                 SendError::NoResponse(_) => {
                     endpoint.record_lost(&connection);
-                    let is_harmless = is_whole && self.meta.is_idempotent;
-                    is_harmless && (connection.is_reused() || upstream.retry_idempotent)
+                    let is_safe = is_complete && self.meta.is_idempotent;
+                    is_safe && (connection.is_reused() || upstream.retry_idempotent)
                 }
                 SendError::Proxy(_) | SendError::Aborted(_) => false,
             };
-            if unanswered.is_timeout()
-                && let Some(doubt) = self.ping.take()
+            if error.is_timeout()
+                && let Some(ping) = self.ping.take()
             {
-                doubt.request_ping();
+                ping.request_ping();
             }
-            // A signature that is good for one attempt is made again from the caller's head.
-            let may_repeat = may_repeat
+            // A signature that is valid for one attempt is made again from the caller's head.
+            let may_retry = may_retry
                 && (!self.service.credential.signer().is_single_use() || buffer.retained().is_some());
-            if retry.is_some() || !may_repeat {
+            if retry.is_some() || !may_retry {
                 self.record_retry(retry, RetryResult::Error);
-                let trouble = ExchangeError::from(unanswered);
-                if matches!(&trouble, ExchangeError::Respond(failure) if failure.is_of_upstream()) {
+                let error = ExchangeError::from(error);
+                if matches!(&error, ExchangeError::Respond(failure) if failure.is_of_upstream()) {
                     upstream.record_failure(endpoint);
                 }
-                return Err(trouble);
+                return Err(error);
             }
             retry = Some(reason);
-            answer.clear();
+            response.clear();
             if self.service.credential.signer().is_single_use() {
                 self.sign_again(buffer, out)?;
-            } else if !is_whole && !matches!(unanswered, SendError::NotSent(_)) {
+            } else if !is_complete && !matches!(error, SendError::NotSent(_)) {
                 self.rewind_body(buffer, out)?;
             }
         }
     }
 
+    /// Counts the retry for the reason `retry`, if there was one.
     fn record_retry(&self, retry: Option<RetryReason>, result: RetryResult) {
         if let Some(reason) = retry {
             self.service.metrics.retried(reason, result);
         }
     }
 
+    /// Sends the request on `connection` and reads until the head of the final response is complete; returns
+    /// its length. Interim responses are passed to the caller.
     async fn send_once(
         &mut self,
         io: &mut impl Io,
         buffer: &mut Buffer,
         out: &Buffer,
-        answer: &mut Buffer,
+        response: &mut Buffer,
         connection: &mut Connection,
     ) -> Result<usize, SendError> {
         let (stream, timeouts) = (&mut connection.stream, &self.service.upstream.timeouts);
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let written = self.timer.timeout(timeouts.idle, async {
             let first = stream.write(out.filled()).await.map_err(SendError::NotSent)?;
             stream.write_all(&out.filled()[first..]).await.map_err(SendError::NoResponse)?;
@@ -142,22 +146,22 @@ impl Request<'_> {
             Ok(Ok(())) => None,
             Ok(Err(SendError::NoResponse(error))) => Some(error),
             Ok(Err(other)) => return Err(other),
-            Err(_) => return Err(timed_out("the upstream did not take the request in time")),
+            Err(_) => return Err(timed_out("the request could not be written to the upstream in time")),
         };
         let mut sending = !self.body.is_done() && lost.is_none();
-        let mut seen = 0;
+        let mut searched = 0;
         let mut is_first = true;
         let mut is_waiting = false;
         loop {
-            let length = parse_head::end(answer.filled(), seen);
-            seen = answer.filled().len();
-            if length.unwrap_or(seen) > MAX_HEAD {
-                return Err(protocol("the head of the upstream's answer is larger than 64 KiB"));
+            let length = parse_head::end(response.filled(), searched);
+            searched = response.filled().len();
+            if length.unwrap_or(searched) > MAX_HEAD {
+                return Err(protocol_error("the head of the upstream's response is larger than 64 KiB"));
             }
             if let Some(length) = length {
-                if let Some(interim) = self.interim(&answer.filled()[..length])? {
-                    answer.consume(length);
-                    seen = 0;
+                if let Some(interim) = self.interim(&response.filled()[..length])? {
+                    response.consume(length);
+                    searched = 0;
                     is_first = false;
                     is_waiting = false;
                     relay::write(io, interim.filled(), self.timer, timeouts.idle)
@@ -165,14 +169,14 @@ impl Request<'_> {
                         .map_err(SendError::Aborted)?;
                     continue;
                 }
-                let status = status_of(answer.filled());
-                self.service.metrics.upstream_answered(status, asked.elapsed());
+                let status = status_of(response.filled());
+                self.service.metrics.upstream_answered(status, sent_at.elapsed());
                 self.service.upstream.record_response(self.endpoint, status);
                 if status == 400 {
                     diagnostics::warn_if_plain_http_to_tls(
                         &self.service.name,
                         self.endpoint,
-                        answer.filled(),
+                        response.filled(),
                     );
                 }
                 return Ok(length);
@@ -181,9 +185,9 @@ impl Request<'_> {
                 let mut caller = BodyHalf { io, buffer, body: &mut self.body };
                 self.is_sending = true;
                 let sent =
-                    relay::send_request_body(&mut caller, stream, answer, self.timer, timeouts.idle).await;
+                    relay::send_request_body(&mut caller, stream, response, self.timer, timeouts.idle).await;
                 self.is_sending = false;
-                match sent.map_err(SendError::broken)? {
+                match sent.map_err(SendError::from_relay)? {
                     SendOutcome::Complete => sending = false,
                     SendOutcome::EarlyResponse => {}
                     SendOutcome::WriteFailed(error) => {
@@ -193,38 +197,39 @@ impl Request<'_> {
                 }
                 continue;
             }
-            // Not renewed by a head that comes byte by byte.
+            // The limit is for the whole head: it does not start again with each byte.
             if !std::mem::replace(&mut is_waiting, true) {
                 self.timer.reset();
             }
-            let listening = relay::await_response_head(io, buffer, stream, answer);
-            let read = self.timer.timeout_remaining(timeouts.first_byte, listening).await;
+            let reading = relay::await_response_head(io, buffer, stream, response);
+            let read = self.timer.timeout_remaining(timeouts.first_byte, reading).await;
             let read = read.map_err(|_| timed_out("the upstream did not answer in time"))?;
             match read.map_err(SendError::Aborted)? {
                 Ok(1..) => {}
-                Ok(0) | Err(_) if !answer.is_empty() => {
-                    let hint = diagnostics::explain_non_http(self.endpoint, answer.filled());
-                    return Err(protocol(&format!(
-                        "the upstream closed the connection within the head of its answer{hint}"
+                Ok(0) | Err(_) if !response.is_empty() => {
+                    let hint = diagnostics::explain_non_http(self.endpoint, response.filled());
+                    return Err(protocol_error(&format!(
+                        "the upstream closed the connection within the head of its response{hint}"
                     )));
                 }
                 end => {
                     let error = match end {
-                        // What reading says of a stream is more than what writing does.
+                        // The error of reading is more specific than the error of writing.
                         Err(error) if is_unprocessed(&error) => error,
                         end => lost.or(end.err()).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()),
                     };
                     return Err(if is_first {
                         SendError::NoResponse(error)
                     } else {
-                        protocol("the upstream closed the connection after an interim answer")
+                        protocol_error("the upstream closed the connection after an interim response")
                     });
                 }
             }
         }
     }
 
-    /// An interim answer (1xx but 101), rewritten for the caller; empty for one that knows only HTTP/1.0.
+    /// Writes an interim response (1xx except 101) for the caller; empty if the caller speaks HTTP/1.0.
+    /// Returns `None` for a final response.
     fn interim(&self, bytes: &[u8]) -> Result<Option<Buffer>, ProxyError> {
         let status = status_of(bytes);
         if !(100..200).contains(&status) || status == 101 {
@@ -240,13 +245,13 @@ impl Request<'_> {
     }
 }
 
-/// Why there is no answer to pass back.
+/// Why there is no response to pass back.
 enum SendError {
-    /// Not a byte of the request went out.
+    /// No byte of the request was sent.
     NotSent(io::Error),
-    /// The request went out, and not a byte of an answer came back.
+    /// The request was sent, and no byte of a response came.
     NoResponse(io::Error),
-    /// Anything that sending again does not mend.
+    /// An error that a retry does not fix.
     Proxy(ProxyError),
     /// The caller is gone.
     Aborted(RelayError),
@@ -257,16 +262,17 @@ impl SendError {
         matches!(self, Self::Proxy(failure) if failure.reason == ErrorReason::UpstreamTimeout)
     }
 
-    fn broken(broken: RelayError) -> Self {
-        match broken {
+    /// Converts an error from sending the request's body.
+    fn from_relay(error: RelayError) -> Self {
+        match error {
             RelayError::DownstreamBody(error) => Self::Proxy(error.into()),
-            RelayError::Idle => timed_out("the upstream took no more of the request's body for too long"),
+            RelayError::Idle => timed_out("the request's body could not be written to the upstream in time"),
             RelayError::DownstreamIdle => Self::Proxy(ProxyError {
                 detail: Some(LATE_BODY),
-                ..ProxyError::new(ErrorReason::BadRequest, broken.to_string())
+                ..ProxyError::new(ErrorReason::BadRequest, error.to_string())
             }),
             RelayError::Upstream(error) => Self::NoResponse(error),
-            RelayError::Downstream(_) | RelayError::UpstreamBody(_) => Self::Aborted(broken),
+            RelayError::Downstream(_) | RelayError::UpstreamBody(_) => Self::Aborted(error),
         }
     }
 }
@@ -278,19 +284,19 @@ impl From<ProxyError> for SendError {
 }
 
 impl From<SendError> for ExchangeError {
-    fn from(unanswered: SendError) -> Self {
-        match unanswered {
-            // TLS 1.3 refuses a client's certificate after the client thinks that the handshake is done.
+    fn from(error: SendError) -> Self {
+        match error {
+            // A TLS 1.3 server rejects a client certificate after the handshake has ended for the client.
             SendError::NotSent(error) | SendError::NoResponse(error) => {
                 Self::Respond(alert::rejection(&error).unwrap_or_else(|| {
                     ProxyError::new(
                         ErrorReason::UpstreamProtocol,
-                        format!("the upstream closed the connection without an answer: {error}"),
+                        format!("the upstream closed the connection without a response: {error}"),
                     )
                 }))
             }
             SendError::Proxy(failure) => Self::Respond(failure),
-            SendError::Aborted(broken) => Self::Abort(broken),
+            SendError::Aborted(error) => Self::Abort(error),
         }
     }
 }
@@ -299,11 +305,11 @@ fn timed_out(cause: &str) -> SendError {
     SendError::Proxy(ProxyError::new(ErrorReason::UpstreamTimeout, cause))
 }
 
-fn protocol(cause: &str) -> SendError {
+fn protocol_error(cause: &str) -> SendError {
     SendError::Proxy(ProxyError::new(ErrorReason::UpstreamProtocol, cause))
 }
 
-/// The three digits after `HTTP/1.x `; 0 for anything else, which the parser then rejects.
+/// The status after `HTTP/1.x `; 0 for anything else, which the parser rejects later.
 fn status_of(head: &[u8]) -> u16 {
     match head.get(9..12) {
         Some(digits) if digits.iter().all(u8::is_ascii_digit) => {

@@ -1,4 +1,4 @@
-//! The body of a request whose credential signs it: read as a whole before the head is written.
+//! The body of a request whose credential signs it. It is read completely before the head is written.
 
 use super::outcome::{ExchangeError, LATE_BODY};
 use super::state::{Request, SignedBody, whole_body};
@@ -12,8 +12,8 @@ use crate::proxy::wire::relay::{Io, RelayError};
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Request<'_> {
-    /// Reads the whole body behind the head at the front of `buffer`, `max` bytes of content at most. Nothing is consumed: the
-    /// body is sent from the buffer afterwards.
+    /// Reads the whole body behind the head at the front of `buffer`, at most `max` bytes of content. Nothing
+    /// is consumed: the body is sent from the buffer afterwards.
     pub(super) async fn read_body_to_sign(
         &mut self,
         io: &mut impl Io,
@@ -46,7 +46,7 @@ impl Request<'_> {
             if count > 0 {
                 continue;
             }
-            // Chunked coding may be many times as large as its content.
+            // Chunked coding can be many times as large as its content.
             if at > self.head_length + 2 * max + 1024 {
                 return Err(ProxyError::new(
                     ErrorReason::TooLarge,

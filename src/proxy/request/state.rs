@@ -1,5 +1,5 @@
-//! A request in flight: its fields, and what is recorded when it ends. The files beside this one add what is done with it;
-//! `exchange` calls `retry`, which calls `send`, which calls `failover`, which calls `rewrite`.
+//! The state of a request in flight, and what is recorded when it ends. The other files of this module add
+//! its steps: `exchange` calls `retry`, which calls `send`, which calls `failover`, which calls `rewrite`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,16 +19,16 @@ use crate::runtime::route::MatchKind;
 use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, RequestPermit};
 
-/// A request's body before any of it was passed on.
+/// The body of a request before any of it was passed on.
 pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body {
     let mut framing = meta.body.framing(|| service.credential.signer().owned().clone());
-    if let (Framing::Chunked(chunks), Some(most)) = (&mut framing, service.upstream.max_request_body) {
-        chunks.limit(most);
+    if let (Framing::Chunked(decoder), Some(max)) = (&mut framing, service.upstream.max_request_body) {
+        decoder.set_limit(max);
     }
     Body::new(framing)
 }
 
-/// A body that is signed.
+/// A body that was read because the credential signs it.
 pub(crate) struct SignedBody {
     pub(super) content: Vec<u8>,
     pub(super) is_expect_answered: bool,
@@ -40,72 +40,76 @@ impl SignedBody {
         &self.content
     }
 
-    /// Whether Sidekey has answered the caller's `Expect: 100-continue` (RFC 9110 §10.1.1) in the upstream's place.
+    /// Whether Sidekey has answered the caller's `Expect: 100-continue` (RFC 9110 §10.1.1) in the upstream's
+    /// place.
     pub(crate) fn is_expect_answered(&self) -> bool {
         self.is_expect_answered
     }
 }
 
-/// A request in flight; counted until it is dropped, however it ends.
+/// A request in flight. It is counted until it is dropped, in whatever way it ends.
 pub(crate) struct Request<'p> {
     pub(crate) context: &'p ConnectionContext,
-    /// Until all is said of the request: a shutdown exports spans when none is in flight any more.
-    _counted: InFlightGuard<'p>,
+    /// Counts the request as in flight until its span and its log line are written: a shutdown exports spans
+    /// when no request is in flight.
+    _in_flight: InFlightGuard<'p>,
     pub(crate) service: &'p Service,
     /// The URL that the head was written for.
     pub(crate) endpoint: &'p Endpoint,
-    /// Where it comes before the head.
+    /// The connection for the next attempt, if it was opened before the head was written.
     pub(crate) connection: Option<Connection>,
-    /// Where the request was last sent to.
+    /// The address that the request was last sent to.
     pub(crate) address: Option<SocketAddr>,
-    /// Kept until the request is over.
+    /// The permit of the service's limits, kept until the request ends.
     pub(crate) permit: Option<RequestPermit<'p>>,
     pub(crate) meta: RequestMeta,
     pub(crate) protocol_requirements: ProtocolRequirements,
-    /// How much of the caller's bytes the head is.
+    /// The length of the caller's head in bytes.
     pub(crate) head_length: usize,
-    /// The version of the credential that it was sent with.
+    /// The version of the credential that the request was last signed with.
     pub(crate) used: CredentialVersion,
     /// The version before, which the upstream rejected.
     pub(crate) rejected: Option<CredentialVersion>,
     /// The body, if the credential signs it.
     pub(crate) signed_body: Option<SignedBody>,
-    /// Whether the credential has seen the head of the response.
+    /// Whether the head of the response was passed to the signer.
     pub(crate) is_observed: bool,
     pub(crate) method: MethodLabel,
     path: Option<String>,
     pub(crate) matched_by: MatchKind,
     pub(crate) start: Instant,
-    /// Where it is recorded.
+    /// The span of the request, if it is recorded.
     pub(crate) span: Option<Box<Span>>,
-    /// The status that the caller was sent, from the moment the response began.
+    /// The status that was sent to the caller; set when the response begins.
     pub(crate) status: Option<u16>,
     pub(crate) failure: Option<ProxyError>,
     pub(crate) body: Body,
-    /// The body is on its way, and all that has come of it has been passed on but for what `body` counts.
+    /// Whether the body is being sent. What was read of it was then written to the upstream, except for the
+    /// bytes that `body` counts.
     pub(crate) is_sending: bool,
-    /// How long it took to find a URL that takes a connection.
+    /// The time until a connection to one of several URLs was open.
     pub(crate) connect_time: Duration,
-    /// What proves that an upstream switched to the WebSocket that was asked for on behalf of an HTTP/2 caller.
+    /// The `Sec-WebSocket-Accept` that the upstream must send, if the WebSocket is for an HTTP/2 caller.
     pub(crate) expected_ws_accept: Option<String>,
-    /// About the connection that it was last sent by.
+    /// Requests a PING on the connection that the request was last sent by.
     pub(crate) ping: Option<PingHandle>,
     pub(crate) timer: &'p mut ReusableTimer,
 }
 
 impl<'p> Request<'p> {
+    /// Starts to count and to measure a prepared request.
     pub(crate) fn begin(
         context: &'p ConnectionContext,
-        found: PreparedRequest<'p>,
+        prepared: PreparedRequest<'p>,
         head_length: usize,
         is_http2: bool,
         timer: &'p mut ReusableTimer,
     ) -> Self {
-        found.service.metrics.begin();
-        let PreparedRequest { service, endpoint, meta, method, path, signed, matched_by, span } = found;
+        prepared.service.metrics.begin();
+        let PreparedRequest { service, endpoint, meta, method, path, signed, matched_by, span } = prepared;
         Self {
             context,
-            _counted: context.plane.track(),
+            _in_flight: context.plane.track(),
             service,
             endpoint,
             connection: None,

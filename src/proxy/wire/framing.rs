@@ -1,8 +1,8 @@
-//! Where a message body ends (RFC 9112 §6, §7).
+//! The framing of message bodies (RFC 9112 §6, §7): where a body ends.
 //!
-//! A body is passed on byte for byte, chunk sizes, extensions and trailers included; this module only watches it go by
-//! to know its end. It is strict: two parties that disagree on where a request ends can be played against each other
-//! (request smuggling), so what is not exactly chunked coding is refused.
+//! A body is passed on byte for byte, with its chunk sizes, extensions and trailers. This module parses it
+//! only to find its end. The parser is strict: what is not exactly chunked coding is rejected, because two
+//! parties that disagree on the end of a request make request smuggling possible.
 
 use std::sync::Arc;
 
@@ -10,29 +10,30 @@ use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
 use crate::proxy::error::{ErrorReason, ProxyError};
 
-/// Longest chunk-size line, extensions included, and longest trailer section.
-const MAX_LINE: usize = 4096;
-const MAX_TRAILERS: usize = 32 * 1024;
+/// The limit on a chunk-size line with its extensions, in bytes.
+const MAX_CHUNK_LINE_BYTES: usize = 4096;
+/// The limit on a trailer section, in bytes.
+const MAX_TRAILER_BYTES: usize = 32 * 1024;
 
-/// How the end of a body is known, and how much of it is still to come.
+/// The framing of a body, and how much of the body is still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// So many bytes more; 0 is the end.
+    /// The number of bytes that are still to come.
     Length(u64),
     /// Chunked coding.
     Chunked(ChunkedDecoder),
-    /// All until the connection ends (responses only).
+    /// A body that ends with the connection (responses only).
     CloseDelimited,
 }
 
-/// A run of bytes at the front of what was offered.
+/// The first bytes of an input, by what they are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// So many bytes of content.
+    /// This number of bytes is content.
     Content(usize),
-    /// So many bytes of chunked coding around it.
+    /// This number of bytes is chunked coding around content.
     Framing(usize),
-    /// More bytes are needed, or the body is done.
+    /// More bytes are needed, or the body has ended.
     NeedMore,
 }
 
@@ -40,51 +41,52 @@ impl Framing {
     /// No body.
     pub(crate) const NONE: Self = Self::Length(0);
 
-    /// Whether nothing more is to come.
+    /// Whether the body has ended.
     pub(crate) fn is_done(&self) -> bool {
         match self {
-            Self::Length(left) => *left == 0,
-            Self::Chunked(chunks) => chunks.state == State::Done,
+            Self::Length(remaining) => *remaining == 0,
+            Self::Chunked(decoder) => decoder.state == State::Done,
             Self::CloseDelimited => false,
         }
     }
 
-    /// What the front of `bytes` is. Those bytes must then be used up before the next call.
+    /// Returns the segment at the front of `bytes`. The caller consumes its bytes before the next call.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         match self {
-            Self::Length(left) => {
-                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= count as u64;
+            Self::Length(remaining) => {
+                let count = usize::try_from(*remaining).unwrap_or(usize::MAX).min(bytes.len());
+                *remaining -= count as u64;
                 Ok(if count == 0 { Segment::NeedMore } else { Segment::Content(count) })
             }
-            Self::Chunked(chunks) => chunks.next(bytes),
+            Self::Chunked(decoder) => decoder.next(bytes),
             Self::CloseDelimited if bytes.is_empty() => Ok(Segment::NeedMore),
             Self::CloseDelimited => Ok(Segment::Content(bytes.len())),
         }
     }
 
-    /// How many bytes at the front of `bytes` belong to the body, content and coding together.
+    /// Returns the number of bytes at the front of `bytes` that belong to the body, content and coding
+    /// together.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, FramingError> {
-        let mut taken = 0;
+        let mut total = 0;
         loop {
-            match self.next(&bytes[taken..])? {
-                Segment::Content(count) | Segment::Framing(count) => taken += count,
-                Segment::NeedMore => return Ok(taken),
+            match self.next(&bytes[total..])? {
+                Segment::Content(count) | Segment::Framing(count) => total += count,
+                Segment::NeedMore => return Ok(total),
             }
         }
     }
 }
 
-/// Chunked coding, watched.
+/// A decoder of chunked coding (RFC 9112 §7.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChunkedDecoder {
     state: State,
-    /// Bytes of the size line so far.
-    line: usize,
-    /// Where the credential goes: a caller must not slip a field in there as a trailer.
+    /// The number of bytes of the chunk-size line so far.
+    line_bytes: usize,
+    /// The headers that belong to the credential: a caller must not send them as trailers.
     forbidden: Option<Arc<Owned>>,
-    /// Bytes of content that may still come.
-    header_buffer: u64,
+    /// The number of bytes of content that may still come.
+    remaining_limit: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ enum State {
     /// Before the first digit of a size.
     Start,
     Size(u64),
-    /// Space between a size and `;` or the end of the line: nothing else may follow it.
+    /// In the space between a size and `;` or the end of the line. Nothing else may follow it.
     Space(u64),
     Extension(u64),
     SizeLf(u64),
@@ -104,25 +106,26 @@ enum State {
 }
 
 impl ChunkedDecoder {
-    /// Before the first chunk. A trailer field in the slot `forbidden`, or one that frames or routes, is refused.
+    /// Creates a decoder that expects the first chunk. It rejects trailer fields in `forbidden`, and fields
+    /// of framing and routing.
     pub(crate) fn new(forbidden: Option<Arc<Owned>>) -> Self {
-        Self { state: State::Start, line: 0, forbidden, header_buffer: u64::MAX }
+        Self { state: State::Start, line_bytes: 0, forbidden, remaining_limit: u64::MAX }
     }
 
-    /// Takes no more than so many bytes of content.
-    pub(crate) fn limit(&mut self, header_buffer: u64) {
-        self.header_buffer = header_buffer;
+    /// Limits the content to `max` bytes.
+    pub(crate) fn set_limit(&mut self, max: u64) {
+        self.remaining_limit = max;
     }
 
     fn next(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         match self.state {
-            State::Data(left) => {
-                let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+            State::Data(remaining) => {
+                let count = usize::try_from(remaining).unwrap_or(usize::MAX).min(bytes.len());
                 if count == 0 {
                     return Ok(Segment::NeedMore);
                 }
-                let left = left - count as u64;
-                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
+                let remaining = remaining - count as u64;
+                self.state = if remaining == 0 { State::DataCr } else { State::Data(remaining) };
                 Ok(Segment::Content(count))
             }
             State::Trailers => self.trailers(bytes),
@@ -131,12 +134,12 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Walks over coding until content, trailers or the end of `bytes`.
+    /// Decodes coding until content, trailers or the end of `bytes`.
     fn coding(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         for (index, &byte) in bytes.iter().enumerate() {
             self.state = self.step(byte)?;
             if matches!(self.state, State::Data(_) | State::Trailers) {
-                self.line = 0;
+                self.line_bytes = 0;
                 return Ok(Segment::Framing(index + 1));
             }
         }
@@ -144,8 +147,8 @@ impl ChunkedDecoder {
     }
 
     fn step(&mut self, byte: u8) -> Result<State, FramingError> {
-        self.line += 1;
-        if self.line > MAX_LINE {
+        self.line_bytes += 1;
+        if self.line_bytes > MAX_CHUNK_LINE_BYTES {
             return Err(FramingError("a chunk-size line is too long"));
         }
         match (self.state, byte) {
@@ -166,25 +169,29 @@ impl ChunkedDecoder {
             (State::Extension(_), _) => Err(FramingError("a chunk extension has a control character")),
             (State::SizeLf(0), b'\n') => Ok(State::Trailers),
             (State::SizeLf(size), b'\n') => {
-                self.header_buffer = self.header_buffer.checked_sub(size).ok_or(FramingError(TOO_LARGE))?;
+                self.remaining_limit =
+                    self.remaining_limit.checked_sub(size).ok_or(FramingError(TOO_LARGE))?;
                 Ok(State::Data(size))
             }
             (State::DataCr, b'\r') => Ok(State::DataLf),
             (State::DataLf, b'\n') => {
-                self.line = 0;
+                self.line_bytes = 0;
                 Ok(State::Start)
             }
             _ => Err(FramingError("a chunk does not end where its size says")),
         }
     }
 
-    /// The trailer section is looked at whole, so that none of it is passed on before it was found good.
+    /// Parses the trailer section. It must be complete, so that no part of it is passed on before all of it
+    /// was checked.
     fn trailers(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
         let length = match bytes {
             [b'\r', b'\n', ..] => 2,
             _ => match bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 Some(at) => at + 4,
-                None if bytes.len() > MAX_TRAILERS => return Err(FramingError("the trailers are too large")),
+                None if bytes.len() > MAX_TRAILER_BYTES => {
+                    return Err(FramingError("the trailers are too large"));
+                }
                 None => return Ok(Segment::NeedMore),
             },
         };
@@ -212,7 +219,7 @@ impl ChunkedDecoder {
         !matches!(
             HeaderClass::of(name),
             HeaderClass::EndToEnd | HeaderClass::Traceparent | HeaderClass::Tracestate
-        ) || self.forbidden.as_ref().is_some_and(|slot| slot.owns_header(name))
+        ) || self.forbidden.as_ref().is_some_and(|owned| owned.owns_header(name))
     }
 }
 
@@ -220,7 +227,7 @@ fn digit(byte: u8) -> Option<u64> {
     char::from(byte).to_digit(16).map(u64::from)
 }
 
-/// A body that does not keep to its framing.
+/// A violation of the framing of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct FramingError(&'static str);
@@ -228,14 +235,14 @@ pub(crate) struct FramingError(&'static str);
 const TOO_LARGE: &str = "it is larger than max_request_body";
 
 impl FramingError {
-    /// It is well-formed, and there is too much of it.
+    /// Whether the body is well-formed, but larger than its limit.
     pub(crate) fn is_too_large(&self) -> bool {
         self.0 == TOO_LARGE
     }
 }
 
 impl From<FramingError> for ProxyError {
-    /// Of a request's body.
+    /// Converts the error of a request's body.
     fn from(error: FramingError) -> Self {
         let reason = if error.is_too_large() { ErrorReason::TooLarge } else { ErrorReason::BadRequest };
         Self::new(reason, error.to_string())
@@ -251,7 +258,8 @@ mod tests {
         Framing::Chunked(ChunkedDecoder::new(Some(Arc::new(Owned::authorization()))))
     }
 
-    /// Offers `bytes` in portions of `size`, as a connection would; returns the content and how many bytes were used.
+    /// Decodes `bytes` in portions of `size`, as a connection delivers them. Returns the content and the
+    /// number of bytes used.
     fn read(framing: &mut Framing, bytes: &[u8], size: usize) -> Result<(Vec<u8>, usize), FramingError> {
         let (mut content, mut used, mut offered) = (Vec::new(), 0, 0);
         while !framing.is_done() {
@@ -269,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_end_of_chunked_bodies_however_they_arrive() {
+    fn chunked_body_end_is_found_in_every_portion_size() {
         for (body, content) in [
             (&b"0\r\n\r\n"[..], &b""[..]),
             (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
@@ -287,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_that_another_party_might_read_otherwise() {
+    fn ambiguous_chunked_body_is_rejected() {
         for body in [
             &b"\r\n"[..],
             b"x\r\n",
@@ -310,14 +318,14 @@ mod tests {
         ] {
             assert!(read(&mut chunked(), body, body.len()).is_err(), "{:?}", body.escape_ascii().to_string());
         }
-        let endless = [b"5;".to_vec(), vec![b'a'; MAX_LINE]].concat();
+        let endless = [b"5;".to_vec(), vec![b'a'; MAX_CHUNK_LINE_BYTES]].concat();
         assert!(read(&mut chunked(), &endless, 1000).is_err());
-        let trailers = [b"0\r\n".to_vec(), vec![b'a'; MAX_TRAILERS + 1]].concat();
+        let trailers = [b"0\r\n".to_vec(), vec![b'a'; MAX_TRAILER_BYTES + 1]].concat();
         assert!(read(&mut chunked(), &trailers, 1000).is_err());
     }
 
     #[test]
-    fn counts_a_length_and_leaves_the_rest() {
+    fn length_framing_ends_before_following_bytes() {
         let mut framing = Framing::Length(5);
         assert_eq!(framing.take(b"hel"), Ok(3));
         assert_eq!(framing.take(b"loGET /"), Ok(2));
@@ -327,7 +335,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_chunking_is_read_the_same_however_it_is_cut(
+        fn any_chunking_yields_the_same_content(
             chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..50), 0..8),
             size in 1usize..60,
         ) {
@@ -342,9 +350,9 @@ mod tests {
         }
 
         #[test]
-        fn never_panics_and_never_takes_more_than_there_is(bytes: Vec<u8>) {
-            if let Ok(taken) = chunked().take(&bytes) {
-                prop_assert!(taken <= bytes.len());
+        fn any_bytes_are_decoded_without_panic_or_overrun(bytes: Vec<u8>) {
+            if let Ok(count) = chunked().take(&bytes) {
+                prop_assert!(count <= bytes.len());
             }
         }
     }

@@ -1,66 +1,68 @@
-//! `Location` and `Content-Location` (RFC 9110 §8.7, §10.2.2) as the caller writes URLs: what lies inside the service's
-//! upstream becomes a path of the way the caller came in, so that whoever follows it stays with Sidekey and its credential.
-//! Everything else passes as it is.
+//! Rewrites `Location` and `Content-Location` (RFC 9110 §8.7, §10.2.2). A URL below the service's upstream
+//! becomes a path in the form in which the caller named the service, so that a client that follows it uses
+//! Sidekey again. Any other value is unchanged.
 
 use crate::runtime::route::{MatchKind, escapes_base_path};
 
-/// What the rewriting needs to know.
+/// The parameters for rewriting the locations of one response.
 pub(crate) struct Locations<'a> {
-    /// The service's name: the prefix of its paths.
+    /// The name of the service, which is the prefix of its paths.
     pub(crate) name: &'a str,
-    /// The upstream speaks TLS.
+    /// Whether the upstream uses TLS.
     pub(crate) is_tls: bool,
-    /// The upstream's, without a port that is the scheme's own.
+    /// The authority of the upstream, without the default port of its scheme.
     pub(crate) authority: &'a str,
-    /// The upstream's; empty, or without a trailing slash.
+    /// The base path of the upstream; empty, or without a trailing slash.
     pub(crate) base_path: &'a str,
-    pub(crate) way: MatchKind,
+    /// How the caller named the service.
+    pub(crate) matched_by: MatchKind,
 }
 
 impl Locations<'_> {
-    /// The value as the caller writes it; `None` where it stays as it is. A path without a host, which every client
-    /// resolves against the URL it asked for (RFC 9110 §10.2.2).
+    /// Returns the value for the caller, or `None` if it is not rewritten. The result is a path without a
+    /// host, which a client resolves against the URL of its request (RFC 9110 §10.2.2).
     pub(crate) fn rewrite(&self, value: &[u8]) -> Option<String> {
         let value = std::str::from_utf8(value).ok()?;
         let base = self.base_path;
-        let path = self.path(value)?;
-        let rest = path.strip_prefix(base)?;
-        if !(rest.is_empty() || rest.starts_with(['/', '?', '#']))
-            || escapes_base_path(rest.split('#').next()?)
+        let path = self.path_at_upstream(value)?;
+        let below = path.strip_prefix(base)?;
+        if !(below.is_empty() || below.starts_with(['/', '?', '#']))
+            || escapes_base_path(below.split('#').next()?)
         {
             return None;
         }
-        // What begins with two slashes would be read as a host.
-        let is_first = match self.way {
+        // A path that begins with two slashes would be read as a host.
+        let is_first = match self.matched_by {
             MatchKind::PathPrefix => false,
             MatchKind::Host => true,
             MatchKind::UpstreamUrl => base.is_empty(),
         };
-        if is_first && rest.starts_with("//") {
+        if is_first && below.starts_with("//") {
             return None;
         }
-        let root = if rest.starts_with('/') { "" } else { "/" };
-        Some(match self.way {
-            MatchKind::PathPrefix => format!("/{}{rest}", self.name),
-            MatchKind::Host => format!("{root}{rest}"),
-            MatchKind::UpstreamUrl if base.is_empty() => format!("{root}{rest}"),
-            MatchKind::UpstreamUrl => format!("{base}{rest}"),
+        let root = if below.starts_with('/') { "" } else { "/" };
+        Some(match self.matched_by {
+            MatchKind::PathPrefix => format!("/{}{below}", self.name),
+            MatchKind::Host => format!("{root}{below}"),
+            MatchKind::UpstreamUrl if base.is_empty() => format!("{root}{below}"),
+            MatchKind::UpstreamUrl => format!("{base}{below}"),
         })
     }
 
-    /// Path, query and fragment of a URL at the upstream's own server, or of a path from its root.
-    fn path<'v>(&self, value: &'v str) -> Option<&'v str> {
+    /// Returns path, query and fragment of a URL whose server is the upstream, or of an absolute path.
+    fn path_at_upstream<'v>(&self, value: &'v str) -> Option<&'v str> {
         let scheme = if self.is_tls { "https:" } else { "http:" };
         let has_scheme = value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
         let after = if has_scheme { &value[scheme.len()..] } else { value };
         let Some(after) = after.strip_prefix("//") else {
-            // `https:path` is no URL that two clients read alike.
+            // Clients disagree on the meaning of `https:path`.
             return (!has_scheme && value.starts_with('/')).then_some(value);
         };
         let (authority, path) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-        let usual = if self.is_tls { ":443" } else { ":80" };
-        let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_ascii_lowercase();
-        (bare(authority) == bare(self.authority)).then_some(path)
+        let default_port = if self.is_tls { ":443" } else { ":80" };
+        let normalized =
+            |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+        (normalized(authority) == normalized(self.authority)).then_some(path)
     }
 }
 
@@ -68,17 +70,17 @@ impl Locations<'_> {
 mod tests {
     use super::*;
 
-    fn locations(base_path: &str, way: MatchKind) -> Locations<'_> {
-        Locations { name: "crm", is_tls: true, authority: "crm.example.com", base_path, way }
+    fn locations(base_path: &str, matched_by: MatchKind) -> Locations<'_> {
+        Locations { name: "crm", is_tls: true, authority: "crm.example.com", base_path, matched_by }
     }
 
-    fn rewritten(base: &str, way: MatchKind, value: &str) -> Option<String> {
-        locations(base, way).rewrite(value.as_bytes())
+    fn rewritten(base: &str, matched_by: MatchKind, value: &str) -> Option<String> {
+        locations(base, matched_by).rewrite(value.as_bytes())
     }
 
     #[test]
-    fn what_lies_inside_the_upstream_becomes_a_path_of_the_callers_way() {
-        for (base, value, prefix, alias, own) in [
+    fn upstream_url_becomes_path_for_each_match_kind() {
+        for (base, value, by_prefix, by_host, by_url) in [
             ("/v2", "https://crm.example.com/v2/x?y=1#z", "/crm/x?y=1#z", "/x?y=1#z", "/v2/x?y=1#z"),
             ("/v2", "HTTPS://CRM.Example.com:443/v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "//crm.example.com/v2/x", "/crm/x", "/x", "/v2/x"),
@@ -91,13 +93,14 @@ mod tests {
             ("", "/", "/crm/", "/", "/"),
         ] {
             let all = [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl]
-                .map(|way| rewritten(base, way, value));
-            assert_eq!(all, [prefix, alias, own].map(|path| Some(path.to_owned())), "{base} {value}");
+                .map(|matched_by| rewritten(base, matched_by, value));
+            let expected = [by_prefix, by_host, by_url].map(|path| Some(path.to_owned()));
+            assert_eq!(all, expected, "{base} {value}");
         }
     }
 
     #[test]
-    fn everything_else_stays_as_it_is() {
+    fn other_location_is_unchanged() {
         for value in [
             "https://other.example.com/v2/x",
             "http://crm.example.com/v2/x",
@@ -119,8 +122,8 @@ mod tests {
             "?q",
             "",
         ] {
-            for way in [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl] {
-                assert_eq!(rewritten("/v2", way, value), None, "{value}");
+            for matched_by in [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl] {
+                assert_eq!(rewritten("/v2", matched_by, value), None, "{value}");
             }
         }
         assert_eq!(rewritten("", MatchKind::Host, "https://crm.example.com//evil.example/x"), None);

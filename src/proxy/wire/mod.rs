@@ -1,4 +1,5 @@
-//! Bytes of HTTP/1.1: heads parsed and written, framing, bodies and tunnels moved between two connections.
+//! HTTP/1.1 on the wire: parses and writes heads, finds the end of bodies, and moves bytes between two
+//! connections.
 
 pub(super) mod framing;
 pub(super) mod location;

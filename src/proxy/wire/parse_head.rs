@@ -1,7 +1,7 @@
-//! Message heads: from bytes to what the rest of the path needs to know of a request or a response, or a rejection.
+//! Parses the heads of requests and responses.
 //!
-//! Every ambiguity in framing is refused here (RFC 9112 §6.3, §11.2), so that nothing behind this module can disagree
-//! with an upstream on where a message ends.
+//! Every ambiguity in framing is rejected here (RFC 9112 §6.3, §11.2), so that Sidekey and an upstream cannot
+//! disagree on the end of a message.
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::proto::fields::{HeaderClass, has_bare_line_feed, has_token, tokens};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::runtime::route::same_authority;
 
-/// No head is larger.
+/// The limit on the length of a head, in bytes.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
-/// No head has more fields.
+/// The limit on the fields of a head.
 const MAX_FIELDS: usize = 128;
 
-/// HeaderBuffer for the fields of one head, on the stack.
+/// A buffer for the parsed fields of one head, on the stack.
 pub(crate) struct HeaderBuffer<'b>([MaybeUninit<Header<'b>>; MAX_FIELDS]);
 
 impl HeaderBuffer<'_> {
@@ -31,11 +31,11 @@ impl HeaderBuffer<'_> {
     }
 }
 
-/// The length of the head at the front of `bytes`, up to and with its empty line; looks from `from` on, which is where
-/// the last look ended.
+/// Returns the length of the head at the front of `bytes`, including its empty line. `from` is the number of
+/// bytes that were searched before.
 ///
-/// Lines may end in a bare line feed (RFC 9112 §2.2), so that the end is found where the most lenient reader finds it:
-/// what such a head is worth is decided when it is parsed.
+/// Lines may end in a bare line feed (RFC 9112 §2.2), so that the end is found where the most lenient parser
+/// finds it. Such a head is rejected later, when it is parsed.
 pub(crate) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut from = from.saturating_sub(2);
     loop {
@@ -48,32 +48,32 @@ pub(crate) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// A request's head, borrowed from the bytes it came in.
+/// The head of a request, borrowed from the bytes that it was parsed from.
 pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) method: &'b str,
     /// `Host`, or the authority of an absolute-form target.
     pub(crate) host: &'b str,
-    /// The target came in absolute form, as to a context.
+    /// Whether the target has the absolute form, which is for proxies.
     pub(crate) absolute: bool,
     /// Path and query.
     pub(crate) path: &'b str,
     pub(crate) fields: &'h [Header<'b>],
-    /// `Connection` names further fields.
+    /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
     pub(crate) has_connection_options: bool,
     pub(crate) meta: RequestMeta,
 }
 
-/// What is known of a request once its head is gone.
+/// The properties of a request that are kept after its head was consumed.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestMeta {
-    /// HTTP/1.0.
     pub(crate) is_http10: bool,
     pub(crate) is_head: bool,
-    /// RFC 9110 §9.2.2: may be sent again when a connection breaks before an answer.
+    /// Whether the method is idempotent (RFC 9110 §9.2.2): such a request may be retried after a lost
+    /// connection.
     pub(crate) is_idempotent: bool,
     pub(crate) keep_alive: bool,
-    /// `Upgrade: websocket` (RFC 6455): the only upgrade that is passed through, because what comes after it cannot be
-    /// another request without its credential.
+    /// Whether the request has `Upgrade: websocket` (RFC 6455). No other upgrade is passed on: its protocol
+    /// could carry requests without the credential.
     pub(crate) is_websocket: bool,
     pub(crate) wants_trailers: bool,
     pub(crate) body: BodyKind,
@@ -87,7 +87,7 @@ pub(crate) enum BodyKind {
 }
 
 impl BodyKind {
-    /// The framing to watch; a trailer in the slot that `forbidden` gives is refused.
+    /// Returns the framing of the body. Trailer fields in `forbidden` are rejected.
     pub(crate) fn framing(self, forbidden: impl FnOnce() -> Arc<Owned>) -> Framing {
         match self {
             Self::Length(length) => Framing::Length(length),
@@ -96,7 +96,7 @@ impl BodyKind {
     }
 }
 
-/// Takes a request's head apart, into its lines and no further.
+/// Splits the head of a request into its start line and its fields.
 fn parsed<'h, 'b>(
     bytes: &'b [u8],
     header_buffer: &'h mut HeaderBuffer<'b>,
@@ -125,20 +125,19 @@ pub(crate) fn request<'h, 'b>(
         return Err(bad("the head is not complete"));
     };
     let fields: &'h [Header<'b>] = parsed.headers;
-    let known = FramingHeaders::of(fields)?;
+    let framing = FramingHeaders::of(fields)?;
     let is_http10 = minor == 0;
-    let host = match (known.host, is_http10) {
+    let host_field = match (framing.host, is_http10) {
         (Some(host), _) => std::str::from_utf8(host).map_err(|_| bad("Host is not text"))?,
         (None, true) => "",
         (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
     };
-    let named = host;
-    let (host, absolute, path) = target_parts(method, target, host)?;
-    // A credential must not hang on which of the two a reader believes.
-    if absolute && known.host.is_some() && !same_authority(host, named) {
-        return Err(two_servers());
+    let (host, absolute, path) = target_parts(method, target, host_field)?;
+    // The two must agree, so that every party selects the same service and credential.
+    if absolute && framing.host.is_some() && !same_authority(host, host_field) {
+        return Err(host_mismatch());
     }
-    let body = match (known.length, known.is_chunked) {
+    let body = match (framing.length, framing.is_chunked) {
         (Some(_), true) => return Err(bad("both Content-Length and Transfer-Encoding")),
         (None, true) if is_http10 => return Err(bad("Transfer-Encoding in HTTP/1.0")),
         (None, true) => BodyKind::Chunked,
@@ -148,9 +147,9 @@ pub(crate) fn request<'h, 'b>(
         is_http10,
         is_head: method == "HEAD",
         is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"),
-        keep_alive: (!is_http10 || known.keep_alive) && !known.close,
-        is_websocket: known.upgrade && known.is_websocket && !is_http10 && method == "GET",
-        wants_trailers: known.wants_trailers,
+        keep_alive: (!is_http10 || framing.keep_alive) && !framing.close,
+        is_websocket: framing.upgrade && framing.is_websocket && !is_http10 && method == "GET",
+        wants_trailers: framing.wants_trailers,
         body,
     };
     Ok(RequestHead {
@@ -159,18 +158,19 @@ pub(crate) fn request<'h, 'b>(
         absolute,
         path,
         fields,
-        has_connection_options: known.has_connection_options,
+        has_connection_options: framing.has_connection_options,
         meta,
     })
 }
 
-/// Host and path of a request-target (RFC 9112 §3.2); an absolute-form has an authority of its own.
+/// Returns host, absolute form, and path of a request-target (RFC 9112 §3.2). The authority of an absolute
+/// form replaces `host`.
 fn target_parts<'b>(
     method: &str,
     target: &'b str,
     host: &'b str,
 ) -> Result<(&'b str, bool, &'b str), ProxyError> {
-    // What is added behind a `#` would never reach a server, the credential included.
+    // What stands after `#` is never sent to a server. A credential that is added there would be lost.
     if memchr(b'#', target.as_bytes()).is_some() {
         return Err(bad("the target has a fragment"));
     }
@@ -184,22 +184,22 @@ fn target_parts<'b>(
     if !["http", "https"].iter().any(|scheme| target[..scheme_end].eq_ignore_ascii_case(scheme)) {
         return Err(bad("the target is a URL of another scheme"));
     }
-    let rest = &target[scheme_end + 3..];
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let without_scheme = &target[scheme_end + 3..];
+    let end = without_scheme.find(['/', '?']).unwrap_or(without_scheme.len());
+    let (authority, path) = without_scheme.split_at(end);
     if authority.is_empty() || authority.contains('@') {
         return Err(bad("the target's authority is empty or has user information"));
     }
     Ok((authority, true, path))
 }
 
-/// Parses the head of a `CONNECT`: host and port (RFC 9112 §3.2.3). The host as a URL has it, so that no spelling of an
-/// address passes for another.
+/// Parses the head of a `CONNECT` and returns host and port (RFC 9112 §3.2.3). The host is normalized as in a
+/// URL, so that all spellings of an address are equal.
 pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
     let mut header_buffer = HeaderBuffer::new();
     let parsed = parsed(bytes, &mut header_buffer)?;
-    let known = FramingHeaders::of(parsed.headers)?;
-    if known.is_chunked || known.length.is_some_and(|length| length > 0) {
+    let framing = FramingHeaders::of(parsed.headers)?;
+    if framing.is_chunked || framing.length.is_some_and(|length| length > 0) {
         return Err(bad("CONNECT with a body"));
     }
     let target = parsed.path.unwrap_or_default();
@@ -208,12 +208,12 @@ pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
         let port = port.parse().ok().filter(|port| *port > 0 && target.is_ascii())?;
         Some((Host::from(url::Host::parse(host).ok()?), port))
     };
-    let found = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
-    let named = known.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
-    if named.is_some_and(|named| !same_authority(target, named)) {
-        return Err(two_servers());
+    let host_and_port = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
+    let host_field = framing.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
+    if host_field.is_some_and(|host| !same_authority(target, host)) {
+        return Err(host_mismatch());
     }
-    Ok(found)
+    Ok(host_and_port)
 }
 
 /// Whether the head of a request has `Expect: 100-continue` (RFC 9110 §10.1.1).
@@ -225,33 +225,34 @@ pub(crate) fn expects_continue(bytes: &[u8]) -> bool {
     request(bytes, &mut header_buffer).is_ok_and(|head| head.fields.iter().any(is_expect))
 }
 
-/// A response's head, borrowed from the bytes it came in.
+/// The head of a response, borrowed from the bytes that it was parsed from.
 pub(crate) struct ResponseHead<'h, 'b> {
     pub(crate) status: u16,
-    /// As it came; not always text.
+    /// The reason phrase as it was received, which may not be UTF-8.
     pub(crate) reason: &'b [u8],
     pub(crate) fields: &'h [Header<'b>],
-    /// `Connection` names further fields.
+    /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
     pub(crate) has_connection_options: bool,
     pub(crate) framing: Framing,
-    /// The upstream keeps the connection open after this response.
+    /// Whether the upstream keeps the connection open after this response.
     pub(crate) keep_alive: bool,
-    /// `Keep-Alive: timeout=N`: for how long.
+    /// How long the upstream keeps an idle connection open (`Keep-Alive: timeout=N`).
     pub(crate) keep_alive_for: Option<Duration>,
-    /// It says `Upgrade: websocket`.
+    /// Whether the response has `Upgrade: websocket`.
     pub(crate) is_websocket: bool,
 }
 
-/// Parses the head of a response to a request that was `HEAD` or not.
+/// Parses the head of a response. `to_head` says whether the request was a `HEAD`.
 pub(crate) fn response<'h, 'b>(
     bytes: &'b [u8],
     header_buffer: &'h mut HeaderBuffer<'b>,
     to_head: bool,
 ) -> Result<ResponseHead<'h, 'b>, ProxyError> {
     let bad = |cause: String| {
-        ProxyError::new(ErrorReason::UpstreamProtocol, format!("the upstream's answer is malformed: {cause}"))
+        let cause = format!("the upstream's response is malformed: {cause}");
+        ProxyError::new(ErrorReason::UpstreamProtocol, cause)
     };
-    // The parser would skip empty lines.
+    // The parser would skip empty lines before the status line.
     if !bytes.starts_with(b"HTTP/1.") {
         return Err(bad("it does not begin with HTTP/1".into()));
     }
@@ -266,44 +267,41 @@ pub(crate) fn response<'h, 'b>(
         return Err(bad("the head is not complete".into()));
     };
     if !(100..=999).contains(&status) {
-        return Err(bad("its status has no three digits".into()));
+        return Err(bad("its status is not a number of three digits".into()));
     }
     let fields: &'h [Header<'b>] = parsed.headers;
-    let known = FramingHeaders::of(fields).map_err(|failure| bad(failure.cause.into()))?;
-    if known.is_chunked && known.length.is_some() {
+    let headers = FramingHeaders::of(fields).map_err(|failure| bad(failure.cause.into()))?;
+    if headers.is_chunked && headers.length.is_some() {
         return Err(bad("both Content-Length and Transfer-Encoding".into()));
     }
     let framing = match status {
         _ if to_head => Framing::NONE,
         100..=199 | 204 | 304 => Framing::NONE,
-        _ if known.is_chunked => Framing::Chunked(ChunkedDecoder::new(None)),
-        _ => known.length.map_or(Framing::CloseDelimited, Framing::Length),
+        _ if headers.is_chunked => Framing::Chunked(ChunkedDecoder::new(None)),
+        _ => headers.length.map_or(Framing::CloseDelimited, Framing::Length),
     };
-    let keep_alive = (minor == 1 || known.keep_alive) && !known.close && framing != Framing::CloseDelimited;
-    let is_websocket = known.upgrade && known.is_websocket;
-    let has_connection_options = known.has_connection_options;
-    let reason = reason(bytes);
-    let keep_alive_for = known.keep_alive_for;
+    let is_persistent = (minor == 1 || headers.keep_alive) && !headers.close;
     Ok(ResponseHead {
         status,
-        reason,
+        reason: reason(bytes),
         fields,
-        has_connection_options,
+        has_connection_options: headers.has_connection_options,
+        keep_alive: is_persistent && framing != Framing::CloseDelimited,
         framing,
-        keep_alive,
-        keep_alive_for,
-        is_websocket,
+        keep_alive_for: headers.keep_alive_for,
+        is_websocket: headers.upgrade && headers.is_websocket,
     })
 }
 
-/// What stands behind `HTTP/1.x 200 ` in a head that was parsed; the parser keeps none that is not ASCII.
+/// Returns the reason phrase, which follows `HTTP/1.x 200 ` in a head that was parsed. The parser returns
+/// none that is not ASCII.
 fn reason(head: &[u8]) -> &[u8] {
     let line = &head[..memchr(b'\n', head).unwrap_or(head.len())];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.get(13..).unwrap_or_default()
 }
 
-/// The fields that framing and the connection depend on.
+/// The header fields that decide the framing and the reuse of the connection.
 #[derive(Default)]
 struct FramingHeaders<'b> {
     host: Option<&'b [u8]>,
@@ -320,42 +318,43 @@ struct FramingHeaders<'b> {
 
 impl<'b> FramingHeaders<'b> {
     fn of(fields: &[Header<'b>]) -> Result<Self, ProxyError> {
-        let mut known = Self::default();
+        let mut headers = Self::default();
         for field in fields {
             let value = field.value;
             match HeaderClass::of(field.name) {
-                HeaderClass::Host if known.host.replace(value).is_some() => {
+                HeaderClass::Host if headers.host.replace(value).is_some() => {
                     return Err(bad("more than one Host"));
                 }
                 HeaderClass::ContentLength => {
                     let length =
                         content_length(value).ok_or_else(|| bad("Content-Length is not a number"))?;
-                    if known.length.replace(length).is_some() {
+                    if headers.length.replace(length).is_some() {
                         return Err(bad("more than one Content-Length"));
                     }
                 }
                 HeaderClass::TransferEncoding => {
-                    if known.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                    if headers.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                         return Err(bad("Transfer-Encoding is not just chunked"));
                     }
-                    known.is_chunked = true;
+                    headers.is_chunked = true;
                 }
-                HeaderClass::Connection => tokens(value).for_each(|token| known.connection(token)),
+                HeaderClass::Connection => tokens(value).for_each(|token| headers.connection(token)),
                 HeaderClass::Upgrade => {
-                    known.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket");
+                    headers.is_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket");
                 }
                 HeaderClass::HopByHop if field.name.len() == 10 => {
-                    known.keep_alive_for = keep_alive_for(value);
+                    headers.keep_alive_for = keep_alive_for(value);
                 }
-                HeaderClass::Te => known.wants_trailers |= has_token(value, "trailers"),
+                HeaderClass::Te => headers.wants_trailers |= has_token(value, "trailers"),
                 _ => {}
             }
         }
-        Ok(known)
+        Ok(headers)
     }
 
+    /// Records one token of `Connection`.
     fn connection(&mut self, token: &[u8]) {
-        let is = |known: &str| token.eq_ignore_ascii_case(known.as_bytes());
+        let is = |name: &str| token.eq_ignore_ascii_case(name.as_bytes());
         match token.len() {
             2 if is("te") => {}
             5 if is("close") => self.close = true,
@@ -366,7 +365,7 @@ impl<'b> FramingHeaders<'b> {
     }
 }
 
-/// `timeout=N` among the parameters of `Keep-Alive` (RFC 2068 §19.7.1.1; Node, Apache and others write it).
+/// Returns `timeout=N` of a `Keep-Alive` field (RFC 2068 §19.7.1.1; sent by Node, Apache and others).
 fn keep_alive_for(value: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(value).ok()?;
     let seconds = text.split(',').find_map(|parameter| {
@@ -376,7 +375,7 @@ fn keep_alive_for(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_secs(seconds.into()))
 }
 
-/// Digits and nothing else: no sign, no list, no space within.
+/// Parses a `Content-Length`: digits only, without a sign, a list or a space within.
 fn content_length(value: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(value.trim_ascii()).ok()?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -385,7 +384,7 @@ fn content_length(value: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-fn two_servers() -> ProxyError {
+fn host_mismatch() -> ProxyError {
     ProxyError::new(ErrorReason::Forbidden, "Host and the target name different servers")
 }
 
@@ -408,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_ambiguity_in_framing() {
+    fn head_with_ambiguous_framing_is_rejected() {
         for fields in [
             "Content-Length: 5\r\nContent-Length: 5\r\n",
             "Content-Length: 5\r\nContent-Length: 6\r\n",
@@ -440,15 +439,15 @@ mod tests {
     }
 
     #[test]
-    fn reads_bodies_and_connections() {
+    fn framing_and_connection_fields_are_read() {
         assert_eq!(with("Content-Length: 5\r\n").unwrap().body, BodyKind::Length(5));
         assert_eq!(with("Transfer-Encoding: Chunked\r\n").unwrap().body, BodyKind::Chunked);
         assert_eq!(with("").unwrap().body, BodyKind::Length(0));
         assert!(with("").unwrap().keep_alive);
         assert!(!with("Connection: Close\r\n").unwrap().keep_alive);
-        let old = |fields: &str| meta(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
-        assert!(!old(""));
-        assert!(old("Connection: keep-alive\r\n"));
+        let http10 = |fields: &str| meta(&format!("GET /x HTTP/1.0\r\n{fields}\r\n")).unwrap().keep_alive;
+        assert!(!http10(""));
+        assert!(http10("Connection: keep-alive\r\n"));
         let websocket =
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
         assert!(meta(websocket).unwrap().is_websocket);
@@ -456,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_target_apart() {
+    fn request_target_is_split_into_host_and_path() {
         let parts = |target| target_parts("GET", target, "h:1").map_err(|failure| failure.reason);
         assert_eq!(parts("/a?b"), Ok(("h:1", false, "/a?b")));
         assert_eq!(parts("*"), Err(ErrorReason::BadRequest));
@@ -475,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_names_a_host_and_a_port() {
+    fn connect_target_is_host_and_port() {
         let parsed = |target: &str, fields: &str| {
             let head = format!("CONNECT {target} HTTP/1.1\r\n{fields}\r\n");
             connect(head.as_bytes())
@@ -485,7 +484,7 @@ mod tests {
         assert_eq!(parsed("API.example.com:443", ""), Ok("api.example.com 443".into()));
         assert_eq!(parsed("a:443", "Host: a\r\n"), Ok("a 443".into()));
         assert_eq!(parsed("[::1]:8443", "Host: [::1]:8443\r\n"), Ok("[::1] 8443".into()));
-        assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "no disguise for an address");
+        assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "another spelling of an address");
         assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(ErrorReason::Forbidden));
         for target in [
             "a",
@@ -516,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_where_a_response_ends() {
+    fn response_framing_follows_status_and_fields() {
         let length = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         assert_eq!(framing(length, false), Ok((Framing::Length(5), true)));
         assert_eq!(framing(length, true), Ok((Framing::NONE, true)));
@@ -540,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_end_of_a_head_that_comes_in_pieces() {
+    fn head_end_is_found_across_reads() {
         for (head, length) in [
             (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody"[..], 27),
             (b"GET / HTTP/1.1\nHost: a\n\nbody", 24),
@@ -557,7 +556,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(bytes: Vec<u8>, text in "[A-Z]{1,4} /[a-z?#%]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}: ?[ -~]{0,9}\r\n){0,5}\r\n") {
+        fn any_bytes_are_parsed_without_panic(bytes: Vec<u8>, text in "[A-Z]{1,4} /[a-z?#%]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}: ?[ -~]{0,9}\r\n){0,5}\r\n") {
             for bytes in [&bytes[..], text.as_bytes()] {
                 let _ = request(bytes, &mut HeaderBuffer::new());
                 let _ = response(bytes, &mut HeaderBuffer::new(), false);

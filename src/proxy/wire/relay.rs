@@ -1,7 +1,17 @@
-//! Moves bodies: the request's toward the upstream, the response's toward the caller, both at once where they are.
+//! Moves bodies: the request's to the upstream and the response's to the caller, at the same time if both are
+//! sent.
 //!
-//! Nothing is held back: what was read is written before more is read, so memory stays flat and the first byte passes at
-//! once. Hand-written futures, because both directions share the same two connections.
+//! What was read is written before more is read, so that memory stays bounded and each byte passes at once.
+//! The futures are written by hand, because both directions share the same two connections.
+//!
+//! Each direction has a [`Buffer`]. The framing counts which bytes at its front belong to the body:
+//!
+//! ```text
+//! buffer:  | ready: counted, to be written | not counted yet |
+//! ```
+//!
+//! One step either writes bytes that are ready, or counts bytes if none are ready, or reads if nothing is
+//! left to count. Bytes behind the end of the body are never counted: they belong to the next message.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -16,49 +26,52 @@ use super::timer::ReusableTimer;
 use super::write_head::TransferMode;
 use crate::net::buffer::Buffer;
 
-/// So much of a body is copied behind its head: for less, that is cheaper than telling the kernel of two places.
-const MAX_COPIED: usize = 4096;
+/// The limit on the bytes of a body that are copied behind its head. Up to that, a copy costs less than a
+/// vectored write.
+const MAX_COPIED_BYTES: usize = 4096;
 
 /// A duplex connection.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
-/// One side of the exchange with what was read from it and not yet passed on.
+/// One direction: the connection that a body is read from, and what was read and not yet written.
 pub(crate) struct BodyHalf<'a, S> {
     pub(crate) io: &'a mut S,
     pub(crate) buffer: &'a mut Buffer,
     pub(crate) body: &'a mut Body,
 }
 
-/// A body on its way. It outlives the futures that move it: bytes that one of them counted and could not write yet must
-/// not be counted again by the next, or the body would end too early and its rest would be read as another request.
+/// A body that is being moved. It outlives the futures that move it. Bytes that one future has counted but
+/// not written must not be counted again by the next one: the body would end too early, and its remaining
+/// bytes would be read as another request.
 pub(crate) struct Body {
     framing: Framing,
-    /// So many bytes at the front of the buffer were counted and are still to be written.
+    /// The number of bytes at the front of the buffer that were counted and are still to be written.
     ready: usize,
 }
 
 impl Body {
+    /// A body of which nothing was moved yet.
     pub(crate) fn new(framing: Framing) -> Self {
         Self { framing, ready: 0 }
     }
 
-    /// The framing, before any of the body was moved.
+    /// Returns the framing, if nothing was moved yet.
     pub(crate) fn into_framing(self) -> Framing {
         self.framing
     }
 
-    /// Whether all of it was passed on.
+    /// Whether the whole body was written.
     pub(crate) fn is_done(&self) -> bool {
         self.ready == 0 && self.framing.is_done()
     }
 
-    /// Whether all that was read of it was passed on, and more is to come.
+    /// Whether all bytes that are ready were written, and more of the body is to come.
     pub(crate) fn awaits_more(&self) -> bool {
         self.ready == 0 && !self.framing.is_done()
     }
 
-    /// Moves what there is of it in `buffer` to the end of `out`.
+    /// Moves the part of the body that is in `buffer` to the end of `out`.
     pub(crate) fn take(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), FramingError> {
         debug_assert_eq!(self.ready, 0);
         let count = self.framing.take(buffer.filled())?;
@@ -67,7 +80,8 @@ impl Body {
         Ok(())
     }
 
-    /// Counts what there is of it in `buffer`; whether that is all of it, and all that is there.
+    /// Counts the part of the body that is in `buffer`. Returns whether `buffer` has the whole body and
+    /// nothing else.
     pub(crate) fn count(&mut self, buffer: &Buffer) -> Result<bool, FramingError> {
         debug_assert_eq!(self.ready, 0);
         self.ready = self.framing.take(buffer.filled())?;
@@ -78,35 +92,35 @@ impl Body {
 /// Why a body could not be moved on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
-    #[error("the caller's connection broke: {0}")]
+    #[error("the caller's connection failed: {0}")]
     Downstream(io::Error),
-    #[error("the upstream's connection broke: {0}")]
+    #[error("the upstream's connection failed: {0}")]
     Upstream(io::Error),
     #[error("the request's body is malformed: {0}")]
     DownstreamBody(FramingError),
     #[error("the upstream's body is malformed: {0}")]
     UpstreamBody(FramingError),
-    #[error("nothing moved for too long")]
+    #[error("no byte was moved within the idle timeout")]
     Idle,
-    #[error("nothing more of the request's body came for too long")]
+    #[error("no byte of the request's body came within the idle timeout")]
     DownstreamIdle,
 }
 
-/// How sending a request's body ended.
+/// How sending the body of a request ended.
 pub(crate) enum SendOutcome {
-    /// All of it was written.
+    /// The whole body was written.
     Complete,
-    /// The upstream answered before it had all.
+    /// The upstream sent a part of its response before it had the whole body.
     EarlyResponse,
-    /// The upstream takes no more; it may have answered why.
+    /// The upstream accepts no more bytes. It may have sent a response with the reason.
     WriteFailed(io::Error),
 }
 
-/// Sends the request's body until it ends or the upstream says something.
+/// Sends the body of a request until it ends or a part of the response comes.
 pub(crate) async fn send_request_body<C: Io, U: Io>(
     caller: &mut BodyHalf<'_, C>,
     upstream: &mut U,
-    answer: &mut Buffer,
+    response: &mut Buffer,
     timer: &mut ReusableTimer,
     idle: Duration,
 ) -> Result<SendOutcome, RelayError> {
@@ -119,8 +133,8 @@ pub(crate) async fn send_request_body<C: Io, U: Io>(
                 Step::Done => return Poll::Ready(Ok(SendOutcome::Complete)),
                 Step::WriteFailed(error) => return Poll::Ready(Ok(SendOutcome::WriteFailed(error))),
             };
-            // A caller that never pauses must not keep its own answer from itself.
-            return match answer.poll_fill(cx, upstream) {
+            // Polled after every step: a caller that sends without a pause must not delay its own response.
+            return match response.poll_fill(cx, upstream) {
                 Poll::Ready(Ok(0)) => {
                     Poll::Ready(Ok(SendOutcome::WriteFailed(io::ErrorKind::UnexpectedEof.into())))
                 }
@@ -131,10 +145,10 @@ pub(crate) async fn send_request_body<C: Io, U: Io>(
                     continue;
                 }
                 Poll::Pending => {
-                    // What there is was written: it is the caller that is waited for.
-                    let broken =
+                    // If all bytes that are ready were written, the caller is the one that is late.
+                    let error =
                         if caller.body.awaits_more() { RelayError::DownstreamIdle } else { RelayError::Idle };
-                    timer.poll_elapsed(idle, cx).map(|()| Err(broken))
+                    timer.poll_elapsed(idle, cx).map(|()| Err(error))
                 }
             };
         }
@@ -142,16 +156,17 @@ pub(crate) async fn send_request_body<C: Io, U: Io>(
     .await
 }
 
-/// Passes the response's body on, and what is left of the request's the other way. Ends with the response, or with the
-/// caller: one that closes its connection wants no answer. Returns whether the request's body was sent to its end.
+/// Passes the body of the response to the caller, and what remains of the request's body to the upstream.
+/// Ends when the response is complete, or with an error if the caller closes its connection. Returns whether
+/// the whole body of the request was sent.
 pub(crate) async fn relay_bodies<C: Io, U: Io>(
     caller: &mut BodyHalf<'_, C>,
     upstream: &mut BodyHalf<'_, U>,
-    relay: TransferMode,
+    mode: TransferMode,
     timer: &mut ReusableTimer,
     idle: Duration,
 ) -> Result<bool, RelayError> {
-    let mut recoder = Recoder::of(relay);
+    let mut recoder = Recoder::of(mode);
     let mut sending = !caller.body.is_done();
     let mut sent = !sending;
     timer.reset();
@@ -171,7 +186,7 @@ pub(crate) async fn relay_bodies<C: Io, U: Io>(
                 match poll_request_body(caller, upstream.io, cx)? {
                     Step::Moved => moved = true,
                     Step::Done => (sending, sent) = (false, true),
-                    // An upstream that takes no more may still be answering.
+                    // An upstream that accepts no more bytes may still send its response.
                     Step::WriteFailed(_) => sending = false,
                     Step::Waiting => {}
                 }
@@ -187,26 +202,26 @@ pub(crate) async fn relay_bodies<C: Io, U: Io>(
     .await
 }
 
-/// Waits for more of the answer's head, or for the caller to leave.
+/// Reads more of the head of the response. Fails if the caller closes its connection.
 pub(crate) async fn await_response_head<C: Io, U: Io>(
     caller: &mut C,
     buffer: &mut Buffer,
     upstream: &mut U,
-    answer: &mut Buffer,
+    response: &mut Buffer,
 ) -> Result<io::Result<usize>, RelayError> {
-    poll_fn(|cx| match answer.poll_fill(cx, upstream) {
+    poll_fn(|cx| match response.poll_fill(cx, upstream) {
         Poll::Ready(read) => Poll::Ready(Ok(read)),
         Poll::Pending => match poll_downstream_closed(caller, buffer, cx) {
             Ok(()) => Poll::Pending,
-            Err(broken) => Poll::Ready(Err(broken)),
+            Err(error) => Poll::Ready(Err(error)),
         },
     })
     .await
 }
 
-/// Finds out whether a caller that has nothing more to send closed its connection. One that closes its sending half only
-/// is taken for gone too, as other proxies do: the two cannot be told apart, and without it a request whose caller gave
-/// up would keep its upstream busy to the end. What it sends of its next request is kept, up to one buffer of it.
+/// Fails if a caller whose request was read completely has closed its connection. A half-close counts as a
+/// close, as with other proxies: the two look alike, and otherwise the upstream would process an abandoned
+/// request to its end. Bytes of the caller's next request stay in `buffer`, up to its size.
 fn poll_downstream_closed<C: Io>(
     caller: &mut C,
     buffer: &mut Buffer,
@@ -229,7 +244,7 @@ enum Step {
     WriteFailed(io::Error),
 }
 
-/// One step of the request's body: write what is ready, or else find out what is, or else read.
+/// One step of the request's body: writes what is ready, or counts, or reads.
 fn poll_request_body<C: Io, U: Io>(
     caller: &mut BodyHalf<'_, C>,
     upstream: &mut U,
@@ -264,14 +279,14 @@ fn poll_request_body<C: Io, U: Io>(
         Poll::Ready(Ok(_)) => Ok(Step::Moved),
         Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
         Poll::Pending => {
-            // What is in a TLS buffer must not wait for what the caller sends next.
+            // Bytes in the write buffer of TLS must not wait until the caller sends more.
             let _ = Pin::new(upstream).poll_flush(cx);
             Ok(Step::Waiting)
         }
     }
 }
 
-/// One step of the response's body, the same the other way.
+/// One step of the response's body: writes what is ready, or counts, or reads.
 fn poll_response_body<C: Io, U: Io>(
     upstream: &mut BodyHalf<'_, U>,
     caller: &mut C,
@@ -290,17 +305,17 @@ fn poll_response_body<C: Io, U: Io>(
         };
     }
     if upstream.body.is_done() {
-        return flushed(caller, cx);
+        return poll_flush(caller, cx);
     }
     upstream.body.ready =
         upstream.body.framing.take(upstream.buffer.filled()).map_err(RelayError::UpstreamBody)?;
     if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
     }
-    read_down(upstream, caller, cx)
+    poll_read_response(upstream, caller, cx)
 }
 
-/// One step of the response's body in another coding.
+/// One step of the response's body in another coding: writes what was recoded, or recodes, or reads.
 fn poll_recoded_body<C: Io, U: Io>(
     upstream: &mut BodyHalf<'_, U>,
     recoder: &mut Recoder,
@@ -318,18 +333,18 @@ fn poll_recoded_body<C: Io, U: Io>(
             Poll::Pending => Ok(Step::Waiting),
         };
     }
-    if recoder.ended {
-        return flushed(caller, cx);
+    if recoder.is_done {
+        return poll_flush(caller, cx);
     }
-    recoder.take(&mut upstream.body.framing, upstream.buffer).map_err(RelayError::UpstreamBody)?;
-    if recoder.ended || !recoder.out.is_empty() {
+    recoder.recode(&mut upstream.body.framing, upstream.buffer).map_err(RelayError::UpstreamBody)?;
+    if recoder.is_done || !recoder.out.is_empty() {
         return Ok(Step::Moved);
     }
-    read_down(upstream, caller, cx)
+    poll_read_response(upstream, caller, cx)
 }
 
-/// Reads more of the response, and lets what is in the caller's write buffer go meanwhile.
-fn read_down<C: Io, U: Io>(
+/// Reads more of the response. Flushes the caller's connection while none comes.
+fn poll_read_response<C: Io, U: Io>(
     upstream: &mut BodyHalf<'_, U>,
     caller: &mut C,
     cx: &mut Context<'_>,
@@ -342,14 +357,14 @@ fn read_down<C: Io, U: Io>(
         Poll::Ready(Ok(0)) => Err(RelayError::Upstream(io::ErrorKind::UnexpectedEof.into())),
         Poll::Ready(Ok(_)) => Ok(Step::Moved),
         Poll::Ready(Err(error)) => Err(RelayError::Upstream(error)),
-        Poll::Pending => match flushed(caller, cx)? {
+        Poll::Pending => match poll_flush(caller, cx)? {
             Step::Done | Step::Waiting => Ok(Step::Waiting),
             other => Ok(other),
         },
     }
 }
 
-fn flushed<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, RelayError> {
+fn poll_flush<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, RelayError> {
     match Pin::new(caller).poll_flush(cx) {
         Poll::Ready(Ok(())) => Ok(Step::Done),
         Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
@@ -357,28 +372,29 @@ fn flushed<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, RelayErr
     }
 }
 
-/// Writes a response's content in another coding: without chunks, or in chunks of its own.
+/// Writes the content of a response in another coding: without chunks, or in new chunks.
 struct Recoder {
     out: Buffer,
-    chunked: bool,
-    ended: bool,
+    is_chunked: bool,
+    is_done: bool,
 }
 
 impl Recoder {
-    fn of(relay: TransferMode) -> Option<Self> {
-        (relay != TransferMode::Passthrough).then(|| Self {
+    /// Returns a recoder if the transfer mode needs one.
+    fn of(mode: TransferMode) -> Option<Self> {
+        (mode != TransferMode::Passthrough).then(|| Self {
             out: Buffer::acquire(),
-            chunked: relay == TransferMode::Chunk,
-            ended: false,
+            is_chunked: mode == TransferMode::Chunk,
+            is_done: false,
         })
     }
 
-    /// Moves all content from `buffer` to the empty `out`.
-    fn take(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), FramingError> {
+    /// Moves all content from `buffer` to `out`, which is empty, in the other coding.
+    fn recode(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), FramingError> {
         let out = self.out.bytes_mut();
         loop {
             match framing.next(buffer.filled())? {
-                Segment::Content(count) if self.chunked => {
+                Segment::Content(count) if self.is_chunked => {
                     out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
                     out.extend_from_slice(&buffer.filled()[..count]);
                     out.extend_from_slice(b"\r\n");
@@ -393,8 +409,8 @@ impl Recoder {
             }
         }
         if framing.is_done() {
-            self.ended = true;
-            if self.chunked {
+            self.is_done = true;
+            if self.is_chunked {
                 out.extend_from_slice(b"0\r\n\r\n");
             }
         }
@@ -402,7 +418,7 @@ impl Recoder {
     }
 }
 
-/// Writes the head in `out` and what was counted of the body behind it, and flushes.
+/// Writes and flushes the head in `out`, and behind it the bytes of the body that are ready.
 pub(crate) async fn write_response_start<C: Io>(
     caller: &mut C,
     out: &mut Buffer,
@@ -412,7 +428,7 @@ pub(crate) async fn write_response_start<C: Io>(
     idle: Duration,
 ) -> Result<(), RelayError> {
     let ready = std::mem::take(&mut body.ready);
-    if ready <= MAX_COPIED {
+    if ready <= MAX_COPIED_BYTES {
         out.bytes_mut().extend_from_slice(&buffer.filled()[..ready]);
         buffer.consume(ready);
         return write(caller, out.filled(), timer, idle).await;
@@ -420,11 +436,11 @@ pub(crate) async fn write_response_start<C: Io>(
     let (head, content) = (out.filled(), &buffer.filled()[..ready]);
     let written = async {
         let mut slices = [IoSlice::new(head), IoSlice::new(content)];
-        let mut left = &mut slices[..];
-        while !left.is_empty() {
-            match caller.write_vectored(left).await? {
+        let mut unwritten = &mut slices[..];
+        while !unwritten.is_empty() {
+            match caller.write_vectored(unwritten).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => IoSlice::advance_slices(&mut left, count),
+                count => IoSlice::advance_slices(&mut unwritten, count),
             }
         }
         caller.flush().await
@@ -434,7 +450,7 @@ pub(crate) async fn write_response_start<C: Io>(
     Ok(())
 }
 
-/// Writes and flushes to the caller.
+/// Writes `bytes` to the caller and flushes.
 pub(crate) async fn write<C: Io>(
     caller: &mut C,
     bytes: &[u8],
@@ -457,27 +473,30 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn what_was_counted_and_not_written_is_neither_done_nor_counted_again() {
+    async fn counted_bytes_are_not_counted_again_after_early_response() {
         let (mut caller_end, mut caller) = duplex(64);
         let (mut upstream_end, mut upstream) = duplex(4);
         caller_end.write_all(b"0123456789next").await.unwrap();
         upstream_end.write_all(b"HTTP").await.unwrap();
-        let (mut buffer, mut answer) = (Buffer::acquire(), Buffer::acquire());
+        let (mut buffer, mut response) = (Buffer::acquire(), Buffer::acquire());
         let mut timer = ReusableTimer::default();
         let mut body = Body::new(Framing::Length(10));
-        let mut side = BodyHalf { io: &mut caller, buffer: &mut buffer, body: &mut body };
-        let sent = send_request_body(&mut side, &mut upstream, &mut answer, &mut timer, IDLE).await.unwrap();
+        let mut half = BodyHalf { io: &mut caller, buffer: &mut buffer, body: &mut body };
+        let sent =
+            send_request_body(&mut half, &mut upstream, &mut response, &mut timer, IDLE).await.unwrap();
         assert!(matches!(sent, SendOutcome::EarlyResponse));
-        assert!(!side.body.is_done());
+        assert!(!half.body.is_done());
 
         let reading = async {
             let mut read = [0; 10];
             upstream_end.read_exact(&mut read).await.unwrap();
             read
         };
-        let (sent, read) =
-            tokio::join!(send_request_body(&mut side, &mut upstream, &mut answer, &mut timer, IDLE), reading);
-        assert!(matches!(sent, Ok(SendOutcome::Complete)) && side.body.is_done());
+        let (sent, read) = tokio::join!(
+            send_request_body(&mut half, &mut upstream, &mut response, &mut timer, IDLE),
+            reading
+        );
+        assert!(matches!(sent, Ok(SendOutcome::Complete)) && half.body.is_done());
         assert_eq!((&read, buffer.filled()), (b"0123456789", &b"next"[..]));
     }
 }

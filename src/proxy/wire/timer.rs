@@ -1,9 +1,9 @@
-//! A limit on waiting that costs next to nothing where nobody waits.
+//! A timeout that costs almost nothing if nothing waits.
 //!
-//! Most steps of a request are done at once, and of those that wait hardly one reaches its limit. So the clock is read
-//! only when something has to wait, and there is one timer for all the waits of a connection, which is put off again and
-//! again: the runtime does that without a lock. A new timer for every wait takes a lock twice, and on a quiet worker
-//! wakes the event loop up just to be heard.
+//! Most steps of a request are ready at once, and most waits end long before their limit. The clock is
+//! therefore read only if a step waits, and one timer serves all waits of a connection: its deadline is
+//! moved, which the runtime does without a lock. A new timer for each wait would lock twice, and would wake
+//! up the event loop of an idle worker.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -12,19 +12,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Waits for one thing at a time.
+/// A timer that is used again for each wait of a connection, one wait at a time.
 #[derive(Default)]
 pub(crate) struct ReusableTimer {
     timer: Option<Pin<Box<Sleep>>>,
     is_running: bool,
 }
 
-/// The limit was reached.
+/// The error of a wait that reached its limit.
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
 impl ReusableTimer {
-    /// Waits for `future`, but no longer than `limit`.
+    /// Waits for `future`, at most for `limit`.
     pub(crate) async fn timeout<T>(
         &mut self,
         limit: Duration,
@@ -34,7 +34,7 @@ impl ReusableTimer {
         self.timeout_remaining(limit, future).await
     }
 
-    /// The same, with what is left of a limit that is running already.
+    /// Waits for `future`, at most for what remains of a limit that is running already.
     pub(crate) async fn timeout_remaining<T>(
         &mut self,
         limit: Duration,
@@ -48,12 +48,12 @@ impl ReusableTimer {
         .await
     }
 
-    /// The next wait has all of its limit before it.
+    /// Starts the limit again with the next wait.
     pub(crate) fn reset(&mut self) {
         self.is_running = false;
     }
 
-    /// Ready when `limit` is over since the first call after [`renew`](Self::renew).
+    /// Is ready when `limit` has passed since the first call after [`reset`](Self::reset).
     pub(crate) fn poll_elapsed(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let is_running = std::mem::replace(&mut self.is_running, true);
         let timer = match &mut self.timer {
@@ -80,7 +80,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn every_wait_has_all_of_its_limit_whatever_the_one_before() {
+    async fn each_timeout_has_its_full_limit() {
         let mut timer = ReusableTimer::default();
         for limit in [LIMIT, LIMIT / 2, LIMIT * 3, LIMIT / 5] {
             let start = Instant::now();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_on_does_not_begin_anew() {
+    async fn timeout_remaining_does_not_restart_the_limit() {
         let mut timer = ReusableTimer::default();
         let start = Instant::now();
         timer.reset();

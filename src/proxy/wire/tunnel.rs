@@ -1,4 +1,5 @@
-//! Bytes, both ways, that nobody looks at: after the switch to WebSocket, and after a `CONNECT` to a host of no service.
+//! A tunnel: bytes that are passed in both directions without being read. It follows the switch to WebSocket,
+//! and a `CONNECT` that is not intercepted.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -11,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::relay::Io;
 
-/// Moves bytes until both sides have ended, each in its own time; `first` goes to `other` before anything else. Where
-/// there is an `idle` limit, nothing may stand still for longer.
+/// Moves bytes until both sides have ended, each independently. `first` is sent to `other` before anything
+/// else. Fails if no byte is moved for the duration `idle`.
 pub(crate) async fn run(
     caller: &mut impl Io,
     other: &mut impl Io,
@@ -22,41 +23,42 @@ pub(crate) async fn run(
     other.write_all(first).await?;
     other.flush().await?;
     let Some(idle) = idle else { return copy_bidirectional(caller, other).await.map(drop) };
-    let clock = LastActivity { start: Instant::now(), last: AtomicU64::new(0) };
-    let mut caller = ActivityTracked { io: caller, clock: &clock };
-    let mut moving = pin!(copy_bidirectional(&mut caller, other));
+    let activity = LastActivity { start: Instant::now(), millis: AtomicU64::new(0) };
+    let mut caller = ActivityTracked { io: caller, activity: &activity };
+    let mut copying = pin!(copy_bidirectional(&mut caller, other));
     loop {
-        let limit = clock.last() + idle;
-        match timeout_at(limit, &mut moving).await {
-            Ok(moved) => return moved.map(drop),
-            Err(_) if clock.last() + idle > limit => {}
+        let deadline = activity.last() + idle;
+        match timeout_at(deadline, &mut copying).await {
+            Ok(copied) => return copied.map(drop),
+            Err(_) if activity.last() + idle > deadline => {}
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
 
-/// When something last passed.
+/// The time at which a byte was last moved.
 struct LastActivity {
     start: Instant,
-    /// Milliseconds since then.
-    last: AtomicU64,
+    /// That time as milliseconds since `start`.
+    millis: AtomicU64,
 }
 
 impl LastActivity {
     fn last(&self) -> Instant {
-        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
+        self.start + Duration::from_millis(self.millis.load(Ordering::Relaxed))
     }
 
     fn touch(&self) {
-        let passed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(passed, Ordering::Relaxed);
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.millis.store(millis, Ordering::Relaxed);
     }
 }
 
-/// One end of it. All that passes is read from it or written to it, so one is enough.
+/// One end of the tunnel, whose reads and writes are recorded. Every byte is read from this end or written to
+/// it, so that one end is enough.
 struct ActivityTracked<'a, I> {
     io: &'a mut I,
-    clock: &'a LastActivity,
+    activity: &'a LastActivity,
 }
 
 impl<I: Io> AsyncRead for ActivityTracked<'_, I> {
@@ -64,7 +66,7 @@ impl<I: Io> AsyncRead for ActivityTracked<'_, I> {
         let this = self.get_mut();
         let read = Pin::new(&mut *this.io).poll_read(cx, buf);
         if read.is_ready() {
-            this.clock.touch();
+            this.activity.touch();
         }
         read
     }
@@ -75,7 +77,7 @@ impl<I: Io> AsyncWrite for ActivityTracked<'_, I> {
         let this = self.get_mut();
         let written = Pin::new(&mut *this.io).poll_write(cx, buf);
         if written.is_ready() {
-            this.clock.touch();
+            this.activity.touch();
         }
         written
     }
@@ -99,7 +101,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
-    async fn what_stands_still_is_closed_and_what_moves_is_not() {
+    async fn idle_tunnel_is_closed_after_its_limit() {
         for from_caller in [true, false] {
             let (caller_end, mut caller) = duplex(64);
             let (other_end, mut other) = duplex(64);
@@ -122,21 +124,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_side_ends_in_its_own_time() {
+    async fn tunnel_ends_when_both_sides_have_ended() {
         for idle in [None, Some(IDLE)] {
             let (mut caller_end, mut caller) = duplex(64);
             let (mut other_end, mut other) = duplex(64);
             let running = tokio::spawn(async move { run(&mut caller, &mut other, b"first ", idle).await });
             caller_end.write_all(b"second").await.unwrap();
             caller_end.shutdown().await.unwrap();
-            let mut seen = String::new();
-            other_end.read_to_string(&mut seen).await.unwrap();
-            assert_eq!(seen, "first second");
-            other_end.write_all(b"still here").await.unwrap();
+            let mut received = String::new();
+            other_end.read_to_string(&mut received).await.unwrap();
+            assert_eq!(received, "first second");
+            other_end.write_all(b"after the half-close").await.unwrap();
             drop(other_end);
-            seen.clear();
-            caller_end.read_to_string(&mut seen).await.unwrap();
-            assert_eq!(seen, "still here");
+            received.clear();
+            caller_end.read_to_string(&mut received).await.unwrap();
+            assert_eq!(received, "after the half-close");
             running.await.unwrap().unwrap();
         }
     }

@@ -1,5 +1,5 @@
-//! The head of a response as it is passed on: the same as came in, less what belongs to the connection it came by. Fields are
-//! copied byte for byte, in their order and case.
+//! Writes the head of a response for the caller: the upstream's head without the fields that belong to its
+//! connection. The other fields are copied byte for byte, in their order and case.
 
 use httparse::Header;
 
@@ -8,14 +8,15 @@ use super::location::Locations;
 use super::parse_head::ResponseHead;
 use crate::proto::fields::{HeaderClass, has_token};
 
-/// How a response is passed on to its caller.
+/// How the body of a response is passed to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TransferMode {
-    /// As it is.
+    /// The body is passed on byte for byte.
     Passthrough,
-    /// Content without chunked coding, for an HTTP/1.0 caller; ends with the connection.
+    /// The chunked coding is removed for an HTTP/1.0 caller. The body ends with the connection.
     Dechunk,
-    /// A body that ends with the upstream's connection, in chunked coding, so that a broken one can be told from a whole.
+    /// A body that ends with the upstream's connection gets chunked coding, so that the caller can detect an
+    /// incomplete one.
     Chunk,
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn response(
     locations: Option<&Locations<'_>>,
 ) {
     status_line(out, head);
-    let dropped = ConnectionOptions { fields: head.fields, any: head.has_connection_options };
+    let dropped = ConnectionOptions { fields: head.fields, has_any: head.has_connection_options };
     for field in head.fields {
         match HeaderClass::of(field.name) {
             HeaderClass::EndToEnd
@@ -56,7 +57,7 @@ pub(crate) fn response(
                 put_field(out, field);
             }
             HeaderClass::ContentLength | HeaderClass::Host => put_field(out, field),
-            // Says which fields follow chunked content; without that coding none do.
+            // Names the fields that follow chunked content. Without that coding there are none.
             HeaderClass::Trailer if mode == TransferMode::Passthrough && !dropped.contains(field.name) => {
                 put_field(out, field);
             }
@@ -117,15 +118,16 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-/// The fields that `Connection` names as its own (RFC 9110 §7.6.1); in almost every message there are none.
+/// The connection options: the fields that `Connection` names (RFC 9110 §7.6.1). Almost every message has
+/// none.
 struct ConnectionOptions<'h, 'b> {
     fields: &'h [Header<'b>],
-    any: bool,
+    has_any: bool,
 }
 
 impl ConnectionOptions<'_, '_> {
     fn contains(&self, name: &str) -> bool {
-        self.any
+        self.has_any
             && self.fields.iter().any(|field| {
                 HeaderClass::of(field.name) == HeaderClass::Connection && has_token(field.value, name)
             })
@@ -138,33 +140,33 @@ mod tests {
     use crate::proxy::wire::parse_head;
     use crate::proxy::wire::parse_head::HeaderBuffer;
 
-    fn answered(response_head: &str, old: bool) -> String {
+    fn written(response_head: &str, is_http10: bool) -> String {
         let mut header_buffer = HeaderBuffer::new();
         let head = parse_head::response(response_head.as_bytes(), &mut header_buffer, false)
             .map_err(|failure| failure.cause)
             .unwrap();
-        let (how, keep_alive) = choose_transfer_mode(&head.framing, old, true);
+        let (mode, keep_alive) = choose_transfer_mode(&head.framing, is_http10, true);
         let mut out = Vec::new();
-        response(&mut out, &head, how, keep_alive, old, None);
+        response(&mut out, &head, mode, keep_alive, is_http10, None);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn responses_pass_with_their_reason_and_fields() {
+    fn response_head_keeps_reason_and_end_to_end_fields() {
         let head = "HTTP/1.1 299 So So\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: x-b\r\nX-B: 2\r\n\
                     Sidekey-Error: forged\r\nKeep-Alive: timeout=5\r\nWWW-Authenticate: Bearer\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n";
         assert_eq!(
-            answered(head, false),
+            written(head, false),
             "HTTP/1.1 299 So So\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nWWW-Authenticate: Bearer\r\nTrailer: X-Sum\r\n\
              Transfer-Encoding: chunked\r\n\r\n"
         );
-        let old = answered(head, true);
-        assert!(old.ends_with("WWW-Authenticate: Bearer\r\nConnection: close\r\n\r\n"), "{old}");
+        let http10 = written(head, true);
+        assert!(http10.ends_with("WWW-Authenticate: Bearer\r\nConnection: close\r\n\r\n"), "{http10}");
         assert!(
-            answered("HTTP/1.0 200 OK\r\n\r\n", false).ends_with("\r\nTransfer-Encoding: chunked\r\n\r\n")
+            written("HTTP/1.0 200 OK\r\n\r\n", false).ends_with("\r\nTransfer-Encoding: chunked\r\n\r\n")
         );
         assert!(
-            answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true)
+            written("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true)
                 .ends_with("\r\nConnection: keep-alive\r\n\r\n")
         );
     }
