@@ -1,5 +1,10 @@
-//! What an answer says of the URL in the configuration.
+//! What a response, or the end of a TLS connection, says of the configuration.
 
+use std::io;
+
+use rustls::{AlertDescription, Error};
+
+use super::error::{ErrorReason, ProxyError};
 use crate::upstream::Endpoint;
 
 /// How servers put it when they are spoken to without TLS where they want it.
@@ -33,4 +38,26 @@ pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, answ
             "the upstream wants TLS there: is its URL `https://`?"
         );
     }
+}
+
+/// The error for a connection that TLS ended, with a hint if the reason is the client certificate.
+pub(super) fn explain_tls_error(error: &io::Error) -> Option<ProxyError> {
+    let tls = error.get_ref()?.downcast_ref::<Error>()?;
+    let hint = match tls {
+        Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "; it wants a client certificate (`tls.cert_file`, `tls.key_file`)"
+        }
+        Error::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError,
+        ) => "; it does not take the client certificate (`tls.cert_file`), or wants one",
+        _ => "",
+    };
+    Some(ProxyError::new(ErrorReason::UpstreamTls, format!("the upstream ended TLS: {tls}{hint}")))
 }

@@ -102,6 +102,11 @@ impl ProxyError {
         }
     }
 
+    /// The error for a request whose listener has lost its service.
+    pub(super) fn service_removed() -> Self {
+        Self::new(ErrorReason::UnknownService, "the service of this listener was removed")
+    }
+
     /// The whole response. A `HEAD` request gets no body but its length.
     pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
         self.write_listing(out, is_head, keep_alive, &[]);

@@ -4,7 +4,7 @@
 //! downstream        the side that faces callers: accepted connections, TLS, CONNECT, HTTP/1.1, HTTP/2
 //! request           one request, from its head to the end of its response
 //! access_log, span  what is recorded of a request
-//! diagnostics       what a response or a TLS alert says of the configuration
+//! diagnostics       what a response or the end of TLS says of the configuration
 //! session           the state of the data plane, of a listener, of a connection
 //! connection_limit  how many connections callers may have
 //! wire              bytes of HTTP/1.1: heads, framing, bodies, tunnels
@@ -16,7 +16,6 @@
 //! our own, because pingora's HTTP/1 sessions drop trailers and cost more than the job needs (docs/ARCHITECTURE.md).
 
 mod access_log;
-mod alert;
 #[doc(hidden)]
 pub mod bench;
 mod connection_limit;

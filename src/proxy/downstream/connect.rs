@@ -11,20 +11,17 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
-use super::http1::requests;
 use super::prefixed_io::Prefixed;
-use super::tls;
 use crate::config::Host;
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
 use crate::proxy::error::{ErrorReason, ProxyError};
-use crate::proxy::peer::InterceptedBy;
 use crate::proxy::request::prepare::Rejection;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::relay;
-use crate::proxy::wire::relay::Io;
+use crate::proxy::wire::relay::{Io, RelayError};
 use crate::proxy::wire::timer::ReusableTimer;
 use crate::proxy::wire::tunnel;
 use crate::upstream::PassthroughError;
@@ -37,11 +34,13 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What a `CONNECT` leads to.
 pub(crate) struct ConnectTarget {
-    authority: String,
-    route: Route,
+    /// `host:port` as it was asked for.
+    pub(crate) authority: String,
+    pub(crate) route: Route,
 }
 
-enum Route {
+/// The way to the target.
+pub(crate) enum Route {
     /// A service: TLS in its name.
     Intercept(Arc<ServerConfig>),
     /// Anywhere else.
@@ -121,35 +120,20 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
     Ok(Route::Passthrough(stream, outside.idle()))
 }
 
-/// Serves a connection after its `CONNECT`; `rest` is what the caller sent already.
-pub(crate) async fn serve(
-    mut context: ConnectionContext,
-    io: &mut impl Io,
-    rest: Buffer,
-    opened: ConnectTarget,
-) {
-    let mut timer = ReusableTimer::default();
-    if relay::write(io, ESTABLISHED, &mut timer, FIRST_BYTE_TIMEOUT).await.is_err() {
-        return;
-    }
-    match opened.route {
-        Route::Passthrough(stream, idle) => pass(&context, io, &rest, stream, idle, opened.authority).await,
-        Route::Intercept(server) => {
-            let mut inner = Prefixed::new(rest, io);
-            let Ok(Ok(Some(first))) = timer.timeout(FIRST_BYTE_TIMEOUT, inner.first()).await else { return };
-            let is_tls = first == TLS_HANDSHAKE;
-            context.peer.set_intercepted(InterceptedBy { authority: opened.authority, is_tls });
-            if !is_tls {
-                requests(context, &mut inner).await;
-            } else if let Some(mut inner) = tls::accept(server, inner).await {
-                requests(context, &mut inner).await;
-            }
-        }
-    }
+/// Tells the caller that it is connected.
+pub(crate) async fn confirm(io: &mut impl Io) -> Result<(), RelayError> {
+    relay::write(io, ESTABLISHED, &mut ReusableTimer::default(), FIRST_BYTE_TIMEOUT).await
 }
 
-/// Bytes, both ways, until both sides have ended.
-async fn pass(
+/// Whether the caller begins with TLS; `None` if it sends nothing.
+pub(crate) async fn begins_tls(io: &mut Prefixed<'_, impl Io>) -> Option<bool> {
+    let first = ReusableTimer::default().timeout(FIRST_BYTE_TIMEOUT, io.first()).await;
+    let Ok(Ok(Some(first))) = first else { return None };
+    Some(first == TLS_HANDSHAKE)
+}
+
+/// Passes bytes through, both ways, until both sides have ended. `rest` is what the caller sent already.
+pub(crate) async fn pass(
     context: &ConnectionContext,
     io: &mut impl Io,
     rest: &Buffer,

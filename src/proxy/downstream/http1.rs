@@ -1,8 +1,7 @@
-//! One caller's connection: request after request until one side has had enough.
+//! HTTP/1.1 on one caller's connection: request after request until one side has had enough.
 
 use std::future::poll_fn;
 use std::io;
-use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -10,6 +9,8 @@ use tokio::time::timeout;
 use super::connect;
 use super::connect::ConnectTarget;
 use super::http2;
+use super::linger::linger;
+use super::timeouts::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
@@ -21,27 +22,18 @@ use crate::proxy::wire::parse_head::MAX_HEAD;
 use crate::proxy::wire::relay::Io;
 use crate::proxy::wire::timer::ReusableTimer;
 
-/// A caller's connection may be idle for this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(300);
-/// A head that was begun must be whole after this long.
-const HEAD: Duration = Duration::from_secs(30);
-/// A caller that still sends while it has been answered is listened to for this long, so that the answer is not lost
-/// in a reset.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Serves a connection until it ends.
-pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io) {
-    if let Some((context, rest, opened)) = requests(context, io).await {
-        // In a box: most connections are not of this kind, and should not reserve memory for it.
-        Box::pin(connect::serve(context, io, rest, opened)).await;
-    }
+/// What a connection continues with after its requests in HTTP/1.1.
+pub(crate) enum Next {
+    /// Nothing: the connection has ended.
+    Done,
+    /// HTTP/2: the buffer holds the preface, and what followed it.
+    Http2(ConnectionContext, Buffer),
+    /// What a `CONNECT` leads to: the buffer holds what the caller sent after its head.
+    Connect(ConnectionContext, Buffer, ConnectTarget),
 }
 
-/// Serves requests until the connection ends, or until a `CONNECT` makes something else of it.
-pub(crate) async fn requests(
-    mut context: ConnectionContext,
-    io: &mut impl Io,
-) -> Option<(ConnectionContext, Buffer, ConnectTarget)> {
+/// Serves requests until the connection ends, or until its bytes make something else of it.
+pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -> Next {
     let mut left = None;
     let mut is_first = true;
     // One between requests and one within, because a timer that is always put off by the same time costs least.
@@ -49,10 +41,10 @@ pub(crate) async fn requests(
     loop {
         let buffer = match left.take() {
             Some(buffer) => Ok(Ok(Some(buffer))),
-            None => between.timeout(KEEP_ALIVE, first_bytes(io)).await,
+            None => between.timeout(KEEP_ALIVE_TIMEOUT, first_bytes(io)).await,
         };
         let Ok(Ok(Some(mut buffer))) = buffer else { break };
-        let head = match within.timeout(HEAD, read_head(io, &mut buffer)).await {
+        let head = match within.timeout(HEAD_TIMEOUT, read_head(io, &mut buffer)).await {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) => {
                 let failure = ProxyError::new(ErrorReason::TooLarge, "the head is larger than 64 KiB");
@@ -67,21 +59,19 @@ pub(crate) async fn requests(
             }
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
-            // In a box, likewise.
-            Box::pin(http2::serve(context, io, buffer, HEAD, KEEP_ALIVE)).await;
-            return None;
+            return Next::Http2(context, buffer);
         }
         is_first = false;
         context.refresh();
         if context.is_service_removed() {
-            refuse::refuse(&context, io, removed().into(), &mut within).await;
+            refuse::refuse(&context, io, ProxyError::service_removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
         if connect::is_connect(buffer.filled()) {
             let opened = connect::open(&context, &buffer.filled()[..head]).await;
             buffer.consume(head);
             match opened {
-                Ok(opened) => return Some((context, buffer, opened)),
+                Ok(opened) => return Next::Connect(context, buffer, opened),
                 Err(rejection) => refuse::refuse(&context, io, rejection, &mut within).await,
             };
             break linger(io, &mut buffer).await;
@@ -93,13 +83,8 @@ pub(crate) async fn requests(
         }
     }
     // Flushes first, which a caller that reads nothing would hold up for ever.
-    let _ = timeout(LINGER, io.shutdown()).await;
-    None
-}
-
-/// What a caller is told whose listener has lost its service.
-pub(crate) fn removed() -> ProxyError {
-    ProxyError::new(ErrorReason::UnknownService, "the service of this listener was removed")
+    let _ = timeout(LINGER_TIMEOUT, io.shutdown()).await;
+    Next::Done
 }
 
 /// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
@@ -133,22 +118,10 @@ async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<u
     }
 }
 
-/// Says that nothing more comes, and takes in what the caller still sends for a moment.
-pub(crate) async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
-    let discard = async {
-        io.shutdown().await?;
-        while {
-            buffer.clear();
-            buffer.fill(io).await? > 0
-        } {}
-        io::Result::Ok(())
-    };
-    let _ = timeout(LINGER, discard).await;
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use prometheus::Registry;
     use tokio::io::{AsyncReadExt, BufStream, duplex};
@@ -180,7 +153,7 @@ mod tests {
         let (mut client, mut server) = duplex(64 * 1024);
         let start = Instant::now();
         let serving = tokio::spawn(async move {
-            serve(proxy(), &mut server).await;
+            requests(proxy(), &mut server).await;
             start.elapsed()
         });
         for piece in pieces {
@@ -199,14 +172,14 @@ mod tests {
     async fn a_head_that_comes_byte_by_byte_is_not_waited_for_for_ever() {
         let (answer, took) = served(&["G"; 100], Duration::from_secs(10)).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-        assert!(took <= Duration::from_secs(10) + HEAD + LINGER, "{took:?}");
+        assert!(took <= Duration::from_secs(10) + HEAD_TIMEOUT + LINGER_TIMEOUT, "{took:?}");
         let (_, took) = served(&["\r\n"; 100], Duration::from_secs(10)).await;
-        assert!(took <= Duration::from_secs(10) + HEAD + LINGER, "{took:?}");
+        assert!(took <= Duration::from_secs(10) + HEAD_TIMEOUT + LINGER_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_is_closed_in_silence() {
-        assert_eq!(served(&[], Duration::ZERO).await, (String::new(), KEEP_ALIVE));
+        assert_eq!(served(&[], Duration::ZERO).await, (String::new(), KEEP_ALIVE_TIMEOUT));
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,7 +189,7 @@ mod tests {
         let (answer, took) = served(&pieces, Duration::from_millis(100)).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
-        assert!(took <= Duration::from_millis(200) + LINGER, "{took:?}");
+        assert!(took <= Duration::from_millis(200) + LINGER_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -224,9 +197,11 @@ mod tests {
         let (mut client, server) = duplex(16);
         // With a write buffer, as a real connection has: closing it means writing first.
         let mut server = BufStream::new(server);
-        let serving = tokio::spawn(async move { serve(proxy(), &mut server).await });
+        let serving = tokio::spawn(async move {
+            requests(proxy(), &mut server).await;
+        });
         client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        timeout(2 * HEAD, serving).await.expect("the connection ends").unwrap();
+        timeout(2 * HEAD_TIMEOUT, serving).await.expect("the connection ends").unwrap();
     }
 
     #[tokio::test(start_paused = true)]

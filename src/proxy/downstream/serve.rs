@@ -1,11 +1,18 @@
-//! One accepted connection, to its end.
+//! One accepted connection, to its end: TLS if the listener has it, then the protocols that the connection speaks, one after the
+//! other. The protocols do not call each other; each returns what comes next.
 
 use std::sync::Arc;
 
-use super::{http1, tls};
+use rustls::ServerConfig;
+
+use super::connect::{ConnectTarget, Route};
+use super::http1::Next;
+use super::prefixed_io::Prefixed;
+use super::{connect, http1, http2, tls};
+use crate::net::buffer::Buffer;
 use crate::proxy::connection_limit;
 use crate::proxy::error::ErrorReason;
-use crate::proxy::peer::{Peer, PeerSocket};
+use crate::proxy::peer::{InterceptedBy, Peer, PeerSocket};
 use crate::proxy::session::{ConnectionContext, DataPlane, ListenerContext};
 use crate::proxy::wire::relay::Io;
 use crate::tls::server::ListenerTls;
@@ -29,7 +36,7 @@ pub(crate) async fn serve<S: Io>(
     };
     let _open = listener.connections.track();
     match &listener.tls {
-        None => http1::serve(context, &mut stream).await,
+        None => serve_protocols(context, &mut stream).await,
         // In a box: without TLS there should be no room for it.
         Some(tls) => Box::pin(serve_tls(context, stream, tls)).await,
     }
@@ -38,7 +45,55 @@ pub(crate) async fn serve<S: Io>(
 /// Shakes hands, and serves the connection if that went well.
 async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &ListenerTls) {
     if let Some(mut stream) = tls::accept(tls.current(), stream).await {
-        http1::serve(context, &mut stream).await;
+        serve_protocols(context, &mut stream).await;
+    }
+}
+
+/// Serves requests in HTTP/1.1, and what the connection continues with after them.
+async fn serve_protocols(context: ConnectionContext, io: &mut impl Io) {
+    // In boxes: most connections continue with nothing, and should not reserve memory for it.
+    match http1::requests(context, io).await {
+        Next::Done => {}
+        Next::Http2(context, read) => Box::pin(http2::serve(context, io, read)).await,
+        Next::Connect(context, read, target) => Box::pin(serve_connect(context, io, read, target)).await,
+    }
+}
+
+/// Serves a connection after its `CONNECT`; `rest` is what the caller sent already.
+async fn serve_connect(context: ConnectionContext, io: &mut impl Io, rest: Buffer, target: ConnectTarget) {
+    if connect::confirm(io).await.is_err() {
+        return;
+    }
+    let ConnectTarget { authority, route } = target;
+    match route {
+        Route::Passthrough(stream, idle) => connect::pass(&context, io, &rest, stream, idle, authority).await,
+        Route::Intercept(server) => intercept(context, Prefixed::new(rest, io), server, authority).await,
+    }
+}
+
+/// Serves the inside of a `CONNECT` to a service's host, in TLS if the caller begins with it.
+async fn intercept<I: Io>(
+    mut context: ConnectionContext,
+    mut inner: Prefixed<'_, I>,
+    server: Arc<ServerConfig>,
+    authority: String,
+) {
+    let Some(is_tls) = connect::begins_tls(&mut inner).await else { return };
+    context.peer.set_intercepted(InterceptedBy { authority, is_tls });
+    if !is_tls {
+        serve_intercepted(context, &mut inner).await;
+    } else if let Some(mut inner) = tls::accept(server, inner).await {
+        serve_intercepted(context, &mut inner).await;
+    }
+}
+
+/// Serves the protocols inside a `CONNECT`. A function of its own, because the type of a connection within `serve_protocols` would
+/// contain itself.
+async fn serve_intercepted(context: ConnectionContext, io: &mut impl Io) {
+    match http1::requests(context, io).await {
+        Next::Http2(context, read) => Box::pin(http2::serve(context, io, read)).await,
+        // `connect::open` rejects a `CONNECT` within a `CONNECT`.
+        Next::Done | Next::Connect(..) => {}
     }
 }
 

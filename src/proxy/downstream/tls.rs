@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::http1;
+use super::linger::linger;
 use crate::net::buffer::Buffer;
 use crate::proxy::wire::relay::Io;
 
@@ -24,7 +24,7 @@ pub(crate) async fn accept<I: Io>(config: Arc<ServerConfig>, io: I) -> Option<Tl
         Ok(Err((error, mut io))) => {
             tracing::debug!("TLS handshake with a caller failed: {error}");
             // So that one that does not speak TLS sees a close and no reset.
-            http1::linger(&mut io, &mut Buffer::acquire()).await;
+            linger(&mut io, &mut Buffer::acquire()).await;
             None
         }
         Err(_) => {

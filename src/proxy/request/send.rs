@@ -9,7 +9,6 @@ use super::outcome::{ExchangeError, LATE_BODY};
 use super::state::Request;
 use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
-use crate::proxy::alert;
 use crate::proxy::diagnostics;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::parse_head;
@@ -288,7 +287,7 @@ impl From<SendError> for ExchangeError {
         match error {
             // A TLS 1.3 server rejects a client certificate after the handshake has ended for the client.
             SendError::NotSent(error) | SendError::NoResponse(error) => {
-                Self::Respond(alert::rejection(&error).unwrap_or_else(|| {
+                Self::Respond(diagnostics::explain_tls_error(&error).unwrap_or_else(|| {
                     ProxyError::new(
                         ErrorReason::UpstreamProtocol,
                         format!("the upstream closed the connection without a response: {error}"),

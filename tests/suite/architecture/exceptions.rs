@@ -19,7 +19,6 @@ pub const MODULES_WITH_CODE: &[&str] = &[
     "metrics/mod.rs",
     "oauth2/grants/mod.rs",
     "otel/mod.rs",
-    "proxy/downstream/http2/mod.rs",
     "secret/mod.rs",
 ];
 
@@ -46,12 +45,6 @@ pub const FILE_CIRCLES: &[&[&str]] = &[
         "cli/test.rs",
     ],
     &["diagnose/explain.rs", "diagnose/mod.rs", "diagnose/reachability.rs"],
-    &[
-        "proxy/downstream/connect.rs",
-        "proxy/downstream/http1.rs",
-        "proxy/downstream/http2/mod.rs",
-        "proxy/downstream/tls.rs",
-    ],
     &["reload/certificates.rs", "reload/reloader.rs", "reload/watcher.rs"],
 ];
 
@@ -63,6 +56,5 @@ pub const FOLDER_CIRCLES: &[&[&str]] = &[
     &["cli/login/browser", "cli/login/device", "cli/login/manual", "cli/login/mod.rs"],
     &["config/listen", "config/model", "config/service"],
     &["diagnose/explain", "diagnose/mod.rs", "diagnose/reachability"],
-    &["proxy/downstream/connect", "proxy/downstream/http1", "proxy/downstream/http2", "proxy/downstream/tls"],
     &["reload/certificates", "reload/reloader", "reload/watcher"],
 ];
