@@ -9,8 +9,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::Admin;
 use super::problem::Problem;
+use super::state::Admin;
 use super::view::{RefreshView, ServiceView};
 use crate::diagnose;
 use crate::diagnose::TestReport;
@@ -25,22 +25,12 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a test waits for the first token.
 const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 
-/// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.
-pub(super) fn find(admin: &Admin, name: &str) -> Result<Arc<Service>, Problem> {
-    let snapshot = admin.runtime.current();
-    let service = snapshot.services.iter().find(|service| service.name == name);
-    service.cloned().ok_or_else(|| {
-        let detail = "There is no service of that name; GET /api/v1/services lists them.";
-        Problem::new(StatusCode::NOT_FOUND, detail)
-    })
-}
-
 /// Requests a new token now, and waits for it. If there is none, the request succeeds and says so.
 pub(super) async fn refresh(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<RefreshView>, Problem> {
-    let service = find(&admin, &name)?;
+    let service = admin.find_service(&name)?;
     let store = service.credential.store().ok_or_else(|| {
         let detail = "There is nothing to refresh: the credential is static. A reload reads it again.";
         Problem::new(StatusCode::CONFLICT, detail)
@@ -103,7 +93,7 @@ pub(super) async fn test(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<TestReport>, Problem> {
-    let service = find(&admin, &name)?;
+    let service = admin.find_service(&name)?;
     let path = path(&body)?;
     tracing::info!(sidekey.service = name, "test requested through the admin API");
     Ok(Json(diagnose::test_service(&service, &path, TOKEN_LIMIT).await))

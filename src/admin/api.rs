@@ -12,9 +12,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::Admin;
 use super::actions;
 use super::problem::Problem;
+use super::state::Admin;
 use super::view::{AccessView, ReloadView, ServiceView, ServicesView};
 use crate::logging;
 use crate::reload::ReloadError;
@@ -71,7 +71,7 @@ async fn service(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceView>, Problem> {
-    let service = actions::find(&admin, &name)?;
+    let service = admin.find_service(&name)?;
     Ok(Json(ServiceView::of(&service, &admin.histories.of(&name))))
 }
 

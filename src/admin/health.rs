@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::Admin;
 use super::readiness::{self, CredentialReadiness};
+use super::state::Admin;
 
 pub(super) fn router() -> Router<Arc<Admin>> {
     Router::new().route("/livez", get(live)).route("/healthz", get(live)).route("/readyz", get(ready))

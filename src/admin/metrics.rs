@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::TextEncoder;
 
-use super::Admin;
+use super::state::Admin;
 use crate::metrics::{ServiceState, ServiceStates, TokenState};
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::Runtime;

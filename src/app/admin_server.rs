@@ -1,5 +1,6 @@
 //! The admin listener, served on the control thread.
 
+use crate::admin;
 use crate::admin::Admin;
 use crate::net::listener::{BoundListener, TokioListener};
 
@@ -12,7 +13,7 @@ pub(super) struct AdminServer {
 impl AdminServer {
     /// Starts a task that serves requests for as long as the process lives.
     pub(super) fn serve(self) -> anyhow::Result<()> {
-        let router = self.admin.router();
+        let router = admin::router(self.admin);
         match self.listener.into_tokio()? {
             TokioListener::Tcp(socket) => tokio::spawn(async move { axum::serve(socket, router).await }),
             TokioListener::Unix(socket) => tokio::spawn(async move { axum::serve(socket, router).await }),

@@ -1,0 +1,54 @@
+//! The state behind the admin listener.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::http::StatusCode;
+use prometheus::Registry;
+
+use super::access::AccessPolicy;
+use super::history::Histories;
+use super::problem::Problem;
+use crate::config;
+use crate::reload::Reloader;
+use crate::runtime::service::Service;
+use crate::runtime::snapshot::Runtime;
+
+/// The admin API and the status page, over what runs.
+pub struct Admin {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) registry: Registry,
+    pub(super) reloader: Reloader,
+    pub(super) access: Arc<AccessPolicy>,
+    pub(super) histories: Arc<Histories>,
+    pub(super) started: SystemTime,
+}
+
+impl Admin {
+    /// An admin API for the services of `runtime`, under the access rules of `config`. `/metrics` shows `registry`, and a reload
+    /// is requested from `reloader`.
+    pub fn new(
+        config: &config::Admin,
+        runtime: Arc<Runtime>,
+        registry: Registry,
+        reloader: Reloader,
+    ) -> Self {
+        let (access, histories) = (Arc::new(AccessPolicy::new(config)), Arc::new(Histories::default()));
+        Self { runtime, registry, reloader, access, histories, started: SystemTime::now() }
+    }
+
+    /// The access policy, which a reload may change.
+    pub fn access(&self) -> Arc<AccessPolicy> {
+        self.access.clone()
+    }
+
+    /// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.
+    pub(super) fn find_service(&self, name: &str) -> Result<Arc<Service>, Problem> {
+        let snapshot = self.runtime.current();
+        let service = snapshot.services.iter().find(|service| service.name == name);
+        service.cloned().ok_or_else(|| {
+            let detail = "There is no service of that name; GET /api/v1/services lists them.";
+            Problem::new(StatusCode::NOT_FOUND, detail)
+        })
+    }
+}
