@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use super::apply::ApplyConfig;
-use super::reloader::{ReloadFailure, ReloadStatus};
+use super::status::{ReloadFailure, ReloadStatus};
 use crate::metrics::ReloadMetrics;
 use crate::tls::reloadable::Reloaded;
 

@@ -2,10 +2,12 @@
 //! and read again if one has changed, if a signal says so, or if the admin API is asked to.
 //!
 //! ```text
-//! apply         what applies a configuration, and what it reports
 //! reloader      the handle: requests a reload, reads the status
 //! watcher       the loop that compares files and reads the configuration
 //! certificates  the outcome of reloading certificate files
+//! apply         what applies a configuration
+//! outcome       the outcome of one reload
+//! status        the state of reloading
 //! ```
 //!
 //! A configuration is validated as a whole, with its secrets, and applied as a whole. One that cannot be used changes nothing:
@@ -16,9 +18,13 @@
 
 mod apply;
 mod certificates;
+mod outcome;
 mod reloader;
+mod status;
 mod watcher;
 
-pub use apply::{ApplyConfig, ReloadReport};
-pub use reloader::{ReloadError, ReloadFailure, ReloadStatus, Reloader, new};
+pub use apply::ApplyConfig;
+pub use outcome::{ReloadError, ReloadReport};
+pub use reloader::{Reloader, new};
+pub use status::{ReloadFailure, ReloadStatus};
 pub use watcher::{ConfigSource, Watcher};

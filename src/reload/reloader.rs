@@ -6,43 +6,10 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::apply::ReloadReport;
+use super::outcome::{ReloadError, ReloadReport};
+use super::status::ReloadStatus;
 use super::watcher::Watcher;
 use crate::metrics::ReloadMetrics;
-
-/// Why a reload changed nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReloadError {
-    /// The configuration has errors; the text lists them, without any value.
-    #[error("{0}")]
-    Invalid(String),
-    /// The configuration is valid and cannot be applied, for example because an address is in use.
-    #[error("{0}")]
-    Rejected(String),
-    /// The process is ending.
-    #[error("Sidekey is stopping")]
-    Stopping,
-}
-
-/// The state of reloading.
-#[derive(Debug, Clone)]
-pub struct ReloadStatus {
-    /// When the configuration in use was read.
-    pub last_success: SystemTime,
-    /// Why the configuration on disk is not the one in use, if it is not.
-    pub failing: Option<ReloadFailure>,
-    /// Why certificate files on disk are not those in use, if they are not.
-    pub certificates: Option<ReloadFailure>,
-}
-
-/// Why what is on disk is not what is in use.
-#[derive(Debug, Clone)]
-pub struct ReloadFailure {
-    /// The cause; no secret, possibly many lines.
-    pub error: String,
-    /// When it was first seen.
-    pub since: SystemTime,
-}
 
 /// Requests reloads, and knows the outcome of the last one; clones share it.
 #[derive(Clone)]

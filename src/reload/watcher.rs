@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use super::apply::{ApplyConfig, ReloadReport};
+use super::apply::ApplyConfig;
 use super::certificates::Certificates;
-use super::reloader::{ReloadError, ReloadFailure, ReloadStatus};
+use super::outcome::{ReloadError, ReloadReport};
+use super::status::{ReloadFailure, ReloadStatus};
 use crate::config::{Config, ConfigError, FileKind, WatchedFile};
 use crate::metrics::ReloadMetrics;
 use crate::secret::{CommandCache, RefreshOutcome};

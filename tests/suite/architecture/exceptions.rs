@@ -35,7 +35,6 @@ pub const FILE_CIRCLES: &[&[&str]] = &[
         "cli/test.rs",
     ],
     &["diagnose/explain.rs", "diagnose/mod.rs", "diagnose/reachability.rs"],
-    &["reload/certificates.rs", "reload/reloader.rs", "reload/watcher.rs"],
 ];
 
 /// The circles that are left between the files and folders of one folder. One may get smaller or go; none may
@@ -45,5 +44,4 @@ pub const FOLDER_CIRCLES: &[&[&str]] = &[
     &["cli/login/browser", "cli/login/device", "cli/login/manual", "cli/login/mod.rs"],
     &["config/listen", "config/model", "config/service"],
     &["diagnose/explain", "diagnose/mod.rs", "diagnose/reachability"],
-    &["reload/certificates", "reload/reloader", "reload/watcher"],
 ];

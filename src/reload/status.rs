@@ -1,0 +1,23 @@
+//! The state of reloading, over many reloads.
+
+use std::time::SystemTime;
+
+/// The state of reloading.
+#[derive(Debug, Clone)]
+pub struct ReloadStatus {
+    /// When the configuration in use was read.
+    pub last_success: SystemTime,
+    /// Why the configuration on disk is not the one in use, if it is not.
+    pub failing: Option<ReloadFailure>,
+    /// Why certificate files on disk are not those in use, if they are not.
+    pub certificates: Option<ReloadFailure>,
+}
+
+/// Why what is on disk is not what is in use.
+#[derive(Debug, Clone)]
+pub struct ReloadFailure {
+    /// The cause; no secret, possibly many lines.
+    pub error: String,
+    /// When it was first seen.
+    pub since: SystemTime,
+}
