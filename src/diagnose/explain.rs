@@ -2,19 +2,14 @@
 
 use std::time::Duration;
 
-use super::{ProbeError, ResponseHead, Role, TestReport};
+use super::probe::{ProbeError, ResponseHead};
+use super::report::{Diagnosis, TestReport};
+use super::role::Role;
 use crate::credential;
 use crate::credential::Kind;
 use crate::credential::kinds::oauth2::OAuth2;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
-
-/// What happened, in one sentence, and what to look at or change.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Diagnosis {
-    pub(crate) summary: String,
-    pub(crate) suggestions: Vec<String>,
-}
 
 fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N]) -> Diagnosis {
     Diagnosis { summary: summary.into(), suggestions: suggestions.map(str::to_owned).to_vec() }

@@ -5,45 +5,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::explain;
+use super::role::Role;
 use crate::upstream::ConnectProbe;
 
 /// The number of servers probed at a time.
 const MAX_CONCURRENT_PROBES: usize = 16;
-
-/// The part that a server plays for a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// `upstream`
-    Upstream,
-    /// `token_url`
-    TokenEndpoint,
-    /// `issuer`
-    Issuer,
-    /// `tracing.otlp_endpoint`
-    Collector,
-}
-
-impl Role {
-    /// The name of the role, for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Upstream => "upstream",
-            Self::TokenEndpoint => "token endpoint",
-            Self::Issuer => "issuer",
-            Self::Collector => "collector",
-        }
-    }
-
-    /// The configuration key that names the server.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::Upstream => "upstream",
-            Self::TokenEndpoint => "token_url",
-            Self::Issuer => "issuer",
-            Self::Collector => "otlp_endpoint",
-        }
-    }
-}
 
 /// A server to probe: one of a service, or that of `tracing`.
 pub struct ProbeTarget {

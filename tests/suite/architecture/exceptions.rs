@@ -13,7 +13,6 @@ pub const MODULES_WITH_CODE: &[&str] = &[
     "cli/mod.rs",
     "cli/demo/mod.rs",
     "cli/login/mod.rs",
-    "diagnose/mod.rs",
     "metrics/mod.rs",
     "oauth2/grants/mod.rs",
     "otel/mod.rs",
@@ -34,7 +33,6 @@ pub const FILE_CIRCLES: &[&[&str]] = &[
         "cli/run.rs",
         "cli/test.rs",
     ],
-    &["diagnose/explain.rs", "diagnose/mod.rs", "diagnose/reachability.rs"],
 ];
 
 /// The circles that are left between the files and folders of one folder. One may get smaller or go; none may
@@ -43,5 +41,4 @@ pub const FOLDER_CIRCLES: &[&[&str]] = &[
     &["cli/ca", "cli/check", "cli/demo", "cli/login", "cli/mod.rs", "cli/run", "cli/test"],
     &["cli/login/browser", "cli/login/device", "cli/login/manual", "cli/login/mod.rs"],
     &["config/listen", "config/model", "config/service"],
-    &["diagnose/explain", "diagnose/mod.rs", "diagnose/reachability"],
 ];

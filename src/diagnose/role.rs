@@ -1,0 +1,36 @@
+//! What a server is to a service.
+
+/// The part that a server plays for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `upstream`
+    Upstream,
+    /// `token_url`
+    TokenEndpoint,
+    /// `issuer`
+    Issuer,
+    /// `tracing.otlp_endpoint`
+    Collector,
+}
+
+impl Role {
+    /// The name of the role, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::TokenEndpoint => "token endpoint",
+            Self::Issuer => "issuer",
+            Self::Collector => "collector",
+        }
+    }
+
+    /// The configuration key that names the server.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::TokenEndpoint => "token_url",
+            Self::Issuer => "issuer",
+            Self::Collector => "otlp_endpoint",
+        }
+    }
+}

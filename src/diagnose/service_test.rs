@@ -1,0 +1,71 @@
+//! A test of one service: obtains its credential, calls its upstream once, and explains the outcome.
+
+use std::time::{Duration, Instant};
+
+use super::report::{Diagnosis, TestReport, TokenReport};
+use super::{explain, probe};
+use crate::oauth2::claims;
+use crate::runtime::service::Service;
+
+/// Tests a service: waits for its credential, `token_limit` at most, and requests `path` (which begins with `/`) below the path
+/// of its upstream.
+pub async fn test_service(service: &Service, path: &str, token_limit: Duration) -> TestReport {
+    let bare_path = path.split('?').next().unwrap_or_default();
+    let to = service.upstream.pick();
+    let mut report = TestReport {
+        service: service.name.clone(),
+        credential: service.kind,
+        token: None,
+        method: "GET",
+        url: to.url() + bare_path,
+        status: None,
+        duration_ms: None,
+        challenges: Vec::new(),
+        ok: false,
+        summary: String::new(),
+        suggestions: Vec::new(),
+    };
+    if let Err(diagnosis) = await_credential(service, token_limit).await {
+        return report.with(diagnosis);
+    }
+    report.token = token(service);
+    let start = Instant::now();
+    match probe::get(service, to, path).await {
+        Ok(answer) => {
+            report.status = Some(answer.status);
+            report.duration_ms = u64::try_from(start.elapsed().as_millis()).ok();
+            report.ok = answer.status < 400;
+            report.challenges.clone_from(&answer.challenges);
+            let diagnosis = explain::responded(&answer, &report);
+            report.with(diagnosis)
+        }
+        Err(error) => report.with(explain::request_failed(&error)),
+    }
+}
+
+/// Waits for a usable credential, or for the first failure to obtain one.
+async fn await_credential(service: &Service, token_limit: Duration) -> Result<(), Diagnosis> {
+    let Some(store) = service.credential.store() else { return Ok(()) };
+    let is_decided = || service.credential.is_ready() || store.status().last_error.is_some();
+    // If the limit is reached, neither is the case.
+    let _ = tokio::time::timeout(token_limit, store.wait_until(is_decided)).await;
+    if service.credential.is_ready() {
+        return Ok(());
+    }
+    match store.status().last_error {
+        Some(error) => Err(explain::token_refused(&error)),
+        None => Err(explain::token_missing(token_limit)),
+    }
+}
+
+fn token(service: &Service) -> Option<TokenReport> {
+    let current = service.credential.store()?.current()?;
+    let token = current.as_ref()?;
+    Some(TokenReport {
+        kind: token.scheme().to_owned(),
+        expires_in_seconds: token.expiry.remaining().as_secs(),
+        lifetime_seconds: token.expiry.lifetime().as_secs(),
+        scope: token.scope.clone(),
+        claims: claims::public_claims(token),
+    })
+}
