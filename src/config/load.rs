@@ -8,7 +8,7 @@ use super::auth::credentials::Credentials;
 use super::auth::settings::AuthKinds;
 use super::listen::address::{ListenAddress, ListenAddresses};
 use super::listen::listener::ListenerConfig;
-use super::listen::{admin, intercept, listener, name_constraints};
+use super::listen::{admin, intercept, listener};
 use super::log::Log;
 use super::model::Config;
 use super::reader::document;
@@ -23,7 +23,7 @@ use super::reload::Reload;
 use super::service::entry;
 use super::service::entry::Shared;
 use super::watched_files::{FileKind, WatchedFile};
-use super::{log, reload, shutdown, state, tracing};
+use super::{log, name_constraints, reload, shutdown, state, tracing};
 use crate::secret::CommandCache;
 
 /// Largest number of worker threads.

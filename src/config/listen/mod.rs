@@ -4,5 +4,4 @@ pub(super) mod address;
 pub(super) mod admin;
 pub(super) mod intercept;
 pub(super) mod listener;
-pub(super) mod name_constraints;
 pub(super) mod tls;

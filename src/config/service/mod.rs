@@ -1,7 +1,6 @@
-//! Sections of a service: its entry, the URL and options of its upstream, its hosts.
+//! Sections of a service: its entry, the URL and options of its upstream.
 
 pub(super) mod entry;
-pub(super) mod hosts;
 pub(super) mod protocol;
 pub(super) mod proxy;
 pub(super) mod timeouts;

@@ -40,5 +40,4 @@ pub const FILE_CIRCLES: &[&[&str]] = &[
 pub const FOLDER_CIRCLES: &[&[&str]] = &[
     &["cli/ca", "cli/check", "cli/demo", "cli/login", "cli/mod.rs", "cli/run", "cli/test"],
     &["cli/login/browser", "cli/login/device", "cli/login/manual", "cli/login/mod.rs"],
-    &["config/listen", "config/model", "config/service"],
 ];

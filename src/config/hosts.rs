@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use super::upstream_url;
-use crate::config::host;
-use crate::config::host::Host;
-use crate::config::http_url::UrlPolicy;
-use crate::config::model::Config;
-use crate::config::reader::document;
-use crate::config::reader::error::ConfigError;
-use crate::config::reader::report::Report;
-use crate::config::reader::resolve::resolve;
-use crate::config::reader::value::Value;
+use super::host;
+use super::host::Host;
+use super::http_url::UrlPolicy;
+use super::model::Config;
+use super::reader::document;
+use super::reader::error::ConfigError;
+use super::reader::report::Report;
+use super::reader::resolve::resolve;
+use super::reader::value::Value;
+use super::service::upstream_url;
 use crate::secret::CommandCache;
 
 impl Config {

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
 
-use super::intercept::Intercept;
-use crate::config::host;
-use crate::config::host::Host;
-use crate::config::reader::value::Value;
-use crate::config::service::entry::ServiceConfig;
+use super::host;
+use super::host::Host;
+use super::listen::intercept::Intercept;
+use super::reader::value::Value;
+use super::service::entry::ServiceConfig;
 
 /// Warns of hosts of services that the name constraints exclude.
 pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, services: &[ServiceConfig]) {
