@@ -14,7 +14,7 @@ use rcgen::{
     GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 
-use super::ConfigArg;
+use super::config_arg::ConfigArg;
 use crate::config::{Config, Host};
 
 /// Long enough not to be a burden, short enough that a stolen key becomes useless.

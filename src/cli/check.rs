@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{ConfigArg, load};
+use super::config_arg::{ConfigArg, load};
 use crate::app;
 use crate::config::{Config, ServiceConfig};
 use crate::diagnose;

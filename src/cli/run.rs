@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::config_arg::{ConfigArg, load};
+use super::exit::cannot_start;
+use super::serve;
 use super::serve::Server;
-use super::{ConfigArg, cannot_start, load, serve};
 use crate::app;
 use crate::config::Config;
 use crate::credential::AUTH_KINDS;

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::{ConfigArg, EXIT_USAGE, cannot_start, load};
+use super::config_arg::{ConfigArg, load};
+use super::exit::{EXIT_USAGE, cannot_start};
 use crate::app::build_standalone;
 use crate::config::{Config, Grant, OAuth2};
 use crate::diagnose;

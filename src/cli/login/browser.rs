@@ -1,8 +1,9 @@
 //! Authorization code with a browser on this machine, which is redirected to a listener on loopback (RFC 8252 §7.3).
 
-use super::LoginStore;
+use super::authorization;
 use super::page::Page;
 use super::redirect::CallbackServer;
+use super::store::LoginStore;
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::{AuthorizationError, AuthorizationRequest};
@@ -16,8 +17,9 @@ pub(super) async fn login(
     store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let mut redirect = CallbackServer::bind(grant.redirect_uri.as_ref()).await?;
-    let url = super::authorization_url(grant, endpoint).await?;
-    let request = AuthorizationRequest::new(config, grant, url, redirect.uri(), super::issuer(config));
+    let url = authorization::authorization_url(grant, endpoint).await?;
+    let request =
+        AuthorizationRequest::new(config, grant, url, redirect.uri(), authorization::issuer(config));
     println!("Open this address in a browser on this machine:\n\n{}\n", request.url());
     println!("Waiting on {} (Ctrl-C to give up; --no-browser works with any browser) …", redirect.uri());
     loop {
@@ -29,7 +31,7 @@ pub(super) async fn login(
                 continue;
             }
             Err(error) => Err(error.into()),
-            Ok(code) => super::finish(&request, endpoint, &code, store).await,
+            Ok(code) => authorization::finish(&request, endpoint, &code, store).await,
         };
         callback.show(if outcome.is_ok() { Page::LoggedIn } else { Page::NotLoggedIn });
         redirect.close().await;

@@ -1,6 +1,6 @@
 //! Device code: the user enters a short code on any other machine (RFC 8628).
 
-use super::LoginStore;
+use super::store::LoginStore;
 use crate::config::DeviceCode;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::DeviceAuthorization;

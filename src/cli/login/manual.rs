@@ -5,7 +5,8 @@ use std::io::{BufRead, Read};
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use super::LoginStore;
+use super::authorization;
+use super::store::LoginStore;
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::AuthorizationRequest;
@@ -23,8 +24,8 @@ pub(super) async fn login(
     store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let redirect_uri = grant.redirect_uri.as_ref().map_or(FALLBACK_REDIRECT_URI, url::Url::as_str);
-    let url = super::authorization_url(grant, endpoint).await?;
-    let request = AuthorizationRequest::new(config, grant, url, redirect_uri, super::issuer(config));
+    let url = authorization::authorization_url(grant, endpoint).await?;
+    let request = AuthorizationRequest::new(config, grant, url, redirect_uri, authorization::issuer(config));
     println!("Open this address in any browser:\n\n{}\n", request.url());
     println!(
         "In the end the browser goes to an address that begins with {redirect_uri}, which it may be unable to show.\n\
@@ -32,7 +33,7 @@ pub(super) async fn login(
     );
     let line = line().await?;
     let code = request.code(query(&line)?)?;
-    super::finish(&request, endpoint, &code, store).await
+    authorization::finish(&request, endpoint, &code, store).await
 }
 
 async fn line() -> anyhow::Result<Zeroizing<String>> {

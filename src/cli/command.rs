@@ -1,0 +1,58 @@
+//! The subcommands, and the way to each of them.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::exit::EXIT_USAGE;
+use super::{ca, check, demo, login, probe, run, schema, test};
+
+/// Sidekey holds a program's API credentials so that the program does not have to.
+#[derive(Debug, Parser)]
+#[command(name = "sidekey", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy.
+    Run(run::Args),
+    /// Check the configuration: report every error in it, and list its services.
+    Check(check::Args),
+    /// Test a service: obtain its credential, call its upstream once, and explain the outcome.
+    Test(test::Args),
+    /// Manage the certificate authority for interception.
+    #[command(subcommand)]
+    Ca(ca::Ca),
+    /// Log in to a service whose grant needs a user: authorization code, or device code.
+    Login(login::Args),
+    /// Start a demo on loopback: an echo upstream, a token endpoint and one service of each kind.
+    Demo(demo::Args),
+    /// Ask a running Sidekey whether it is ready, for the health check of a container.
+    Probe(probe::Args),
+    /// Print the JSON Schema of the services file, for editors.
+    Schema,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Test(args) => test::test(&args),
+        Command::Ca(command) => ca::ca(&command),
+        Command::Login(args) => login::login(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Probe(args) => probe::probe(&args),
+        Command::Schema => schema::schema(),
+    }
+}

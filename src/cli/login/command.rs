@@ -1,0 +1,142 @@
+//! The command: finds the service, chooses the way to log in, and prints the outcome.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::store::LoginStore;
+use super::{browser, device, manual};
+use crate::cli::config_arg::{ConfigArg, load};
+use crate::cli::exit::EXIT_USAGE;
+use crate::config::{Config, Grant, OAuth2, ServiceConfig};
+use crate::net::dns::Resolver;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::refresh_tokens::{Identity, StateDir};
+use crate::secret::CommandCache;
+use crate::tls::client::TlsClients;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The service, by its name under `services`.
+    service: String,
+    /// Ask for the address that the browser ends at, instead of waiting for a browser on this machine (authorization code).
+    #[arg(long)]
+    no_browser: bool,
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    wait: u64,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Logs in, or reports why not.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
+pub(in crate::cli) fn login(args: &Args) -> ExitCode {
+    let config = match load(&args.config.config, &CommandCache::default()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let login = match Login::new(&config, args) {
+        Ok(login) => login,
+        Err(error) => {
+            eprintln!("cannot log in: {error:#}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(login.run());
+        // Does not wait for a user who is still typing.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(scope) => {
+            let scope = scope.map(|scope| format!(" Granted scope: {scope}.")).unwrap_or_default();
+            println!("Logged in: Sidekey refreshes the tokens of `{}` from here on.{scope}", args.service);
+            println!("A Sidekey that runs with this configuration uses the login within seconds.");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("not logged in: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A login that is possible.
+struct Login {
+    config: Box<OAuth2>,
+    store: LoginStore,
+    no_browser: bool,
+    wait: Duration,
+}
+
+impl Login {
+    fn new(config: &Config, args: &Args) -> anyhow::Result<Self> {
+        let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
+            let names: Vec<_> = config.services.iter().filter_map(needs_login).collect();
+            bail!("no service has the name `{}`. {}", args.service, list(&names));
+        };
+        let Some(oauth2) = service.auth.settings::<OAuth2>() else {
+            bail!(
+                "`{}` has a credential of `type: {}`, which needs no login",
+                service.name,
+                service.auth.kind()
+            )
+        };
+        if needs_login(service).is_none() {
+            bail!("`{}` has `grant_type: {}`, which needs no login", service.name, oauth2.grant.as_str())
+        }
+        let oauth2 = Box::new(oauth2.clone());
+        let Some(state) = &config.state else {
+            bail!(
+                "the configuration has no `state`, which is where a login is stored; add `state: {{ dir: …, key: … }}`"
+            )
+        };
+        let file = StateDir::open(state)?.file(&Identity::of(&oauth2));
+        Ok(Self {
+            config: oauth2,
+            store: LoginStore::new(file),
+            no_browser: args.no_browser,
+            wait: Duration::from_secs(args.wait),
+        })
+    }
+
+    /// Logs in. Returns the scope that was granted, if the provider states it.
+    async fn run(&self) -> anyhow::Result<Option<String>> {
+        let tls = TlsClients::new().client(&self.config.tls)?;
+        let resolver =
+            Resolver::from_system().context("cannot read this machine's resolver configuration")?;
+        let endpoint = TokenEndpoint::new(&self.config, tls, resolver)?;
+        let work = async {
+            match &self.config.grant {
+                Grant::AuthorizationCode(grant) if self.no_browser => {
+                    manual::login(&self.config, grant, &endpoint, &self.store).await
+                }
+                Grant::AuthorizationCode(grant) => {
+                    browser::login(&self.config, grant, &endpoint, &self.store).await
+                }
+                Grant::DeviceCode(grant) => device::login(grant, &endpoint, &self.store).await,
+                other => bail!("`grant_type: {}` needs no login", other.as_str()),
+            }
+        };
+        match tokio::time::timeout(self.wait, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("the login was not completed within {} seconds", self.wait.as_secs()),
+        }
+    }
+}
+
+fn needs_login(service: &ServiceConfig) -> Option<&str> {
+    let oauth2 = service.auth.settings::<OAuth2>()?;
+    oauth2.grant.needs_login().then_some(service.name.as_str())
+}
+
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => "No service of this configuration needs a login".into(),
+        names => format!("Those that need a login: {}", names.join(", ")),
+    }
+}

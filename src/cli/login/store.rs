@@ -1,0 +1,31 @@
+//! Where a login is stored.
+
+use anyhow::{Context, bail};
+
+use crate::oauth2::TokenResponse;
+use crate::oauth2::refresh_tokens::{StateFile, StateRecord};
+
+/// Where the refresh token is stored.
+pub(super) struct LoginStore {
+    file: StateFile,
+}
+
+impl LoginStore {
+    /// A store in the file of a credential.
+    pub(super) fn new(file: StateFile) -> Self {
+        Self { file }
+    }
+
+    /// Writes the refresh token. The access token is not stored.
+    pub(super) async fn save(&self, issued: &TokenResponse) -> anyhow::Result<()> {
+        let Some(refresh_token) = issued.refresh_token.clone() else {
+            bail!(
+                "the provider issued no refresh token, so the login would end with its first token. How to request one depends \
+                 on the provider: the scope `offline_access`, or `authorization_params` such as \
+                 `access_type: offline` or `prompt: consent`"
+            );
+        };
+        let lock = self.file.lock().await?;
+        self.file.save(&lock, &StateRecord::login(refresh_token)).context("cannot store the login")
+    }
+}
