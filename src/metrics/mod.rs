@@ -8,6 +8,7 @@
 //! requests       one service's requests, and the closed sets of their labels
 //! token          one service's token requests
 //! connections    callers' connections by listener
+//! result_label   the values of a label `result`
 //! reload certificates traces
 //! ```
 //!
@@ -21,6 +22,7 @@ mod instance;
 mod per_service;
 mod reload;
 mod requests;
+mod result_label;
 mod service_state;
 mod token;
 mod traces;
@@ -34,8 +36,3 @@ pub use requests::{CLASSES, MethodLabel, RequestTotals, RetryReason, RetryResult
 pub use service_state::{ServiceState, ServiceStates, TokenState};
 pub use token::{SharedTokenMetrics, TokenMetrics};
 pub use traces::TraceMetrics;
-
-/// The value of a label `result`.
-fn result(success: bool) -> &'static str {
-    if success { "success" } else { "failure" }
-}

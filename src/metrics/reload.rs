@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry};
 
-use super::result;
+use super::result_label::result;
 
 /// The series of reloading.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use prometheus::Histogram;
 
 use super::families::Families;
 use super::per_service::Owner;
-use super::result;
+use super::result_label::result;
 
 /// One service's token series.
 #[derive(Clone)]

@@ -1,0 +1,50 @@
+//! The source of access tokens for a configured grant, with everything around it.
+
+use std::sync::Arc;
+
+use super::client_credentials::ClientCredentials;
+use super::jwt_bearer::JwtBearerGrant;
+use super::password::PasswordGrant;
+use super::refresh_token::RefreshTokenGrant;
+use super::token_exchange::ExchangeGrant;
+use super::user_login::UserLoginGrant;
+use crate::config::Grant;
+use crate::metrics::SharedTokenMetrics;
+use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
+use crate::oauth2::source::access_token_source::AccessTokenSource;
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::source::with_metrics::WithMetrics;
+use crate::oauth2::source::with_tracing::WithTracing;
+use crate::oauth2::token::AccessToken;
+use crate::otel::Current;
+use crate::refresh::Source;
+
+/// The source of access tokens for a configured grant: with traces, with metrics for each service that shares
+/// the token, and with the refresh tokens of the credential. `names` are those services, for the log; the
+/// first one is named in messages that ask for a login.
+pub fn source(
+    endpoint: TokenEndpoint,
+    names: &[&str],
+    refresh_tokens: &RefreshTokenRegistry,
+    metrics: &SharedTokenMetrics,
+    traces: &Arc<Current>,
+) -> Arc<dyn Source<AccessToken>> {
+    let config = endpoint.config().clone();
+    let dpop_key = endpoint.dpop_key().cloned();
+    let grant: Arc<dyn TokenSource> = match config.grant.clone() {
+        Grant::ClientCredentials => Arc::new(ClientCredentials::new(endpoint)),
+        Grant::Password(owner) => Arc::new(PasswordGrant::new(endpoint, owner)),
+        Grant::RefreshToken(seed) => Arc::new(RefreshTokenGrant::new(endpoint, seed)),
+        Grant::AuthorizationCode(_) | Grant::DeviceCode(_) => {
+            Arc::new(UserLoginGrant::new(endpoint, names.first().copied().unwrap_or_default().to_owned()))
+        }
+        Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
+        Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
+    };
+    let name = names.join(", ");
+    let source = WithTracing::new(grant, &config, name.clone(), traces.clone());
+    let source = WithMetrics::new(source, metrics.clone());
+    let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
+    Arc::new(AccessTokenSource::new(source, dpop_key))
+}
