@@ -10,10 +10,3 @@ pub const EXPOSING: &[&str] = &["credential", "oauth2"];
 /// `mod.rs` files with more than module declarations and imports. An entry is removed when the file is a
 /// table of contents; none may be added.
 pub const MODULES_WITH_CODE: &[&str] = &["otel/mod.rs", "secret/mod.rs"];
-
-/// The circles of files that are left. One may get smaller or go; none may be added.
-pub const FILE_CIRCLES: &[&[&str]] = &[];
-
-/// The circles that are left between the files and folders of one folder. One may get smaller or go; none may
-/// be added.
-pub const FOLDER_CIRCLES: &[&[&str]] = &[];
