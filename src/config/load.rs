@@ -22,8 +22,9 @@ use super::reader::value::{Mapping, Value};
 use super::reload::Reload;
 use super::service::entry;
 use super::service::entry::Shared;
+use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
-use super::{log, name_constraints, reload, shutdown, state, tracing};
+use super::{log, name_constraints, reload, shutdown, state};
 use crate::secret::CommandCache;
 
 /// Largest number of worker threads.

@@ -59,5 +59,5 @@ pub use shutdown::Shutdown;
 pub use state::State;
 pub use tls::files::{TlsFiles, UnusableFile};
 pub use tls::model::{ClientCertificate, Tls, TlsVersion};
-pub use tracing::Tracing;
+pub use tracing::settings::Tracing;
 pub use watched_files::{FileKind, WatchedFile};

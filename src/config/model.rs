@@ -11,7 +11,7 @@ use super::reload::Reload;
 use super::service::entry::ServiceConfig;
 use super::shutdown::Shutdown;
 use super::state::State;
-use super::tracing::Tracing;
+use super::tracing::settings::Tracing;
 use super::watched_files::WatchedFile;
 
 /// The configuration, resolved: secrets are read, addresses are parsed, names are unique.

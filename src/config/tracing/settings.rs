@@ -1,32 +1,24 @@
-//! `tracing`: the export of spans of requests and token requests to an OpenTelemetry collector.
-//!
-//! A missing key is replaced by the environment variable that OpenTelemetry defines for it. Without the
-//! section `tracing` no variable has an effect.
+//! The section `tracing`, as a whole.
 
 use std::time::Duration;
 
 use http::{HeaderName, header};
-use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::host::Host;
-use super::http_url;
-use super::http_url::UrlPolicy;
-use super::reader::interpolate::variable;
-use super::reader::value::Value;
-use super::reader::{duration, header as header_reader};
-use super::tls::client;
-use super::tls::model::Tls;
+use super::environment::{fraction, header_list, milliseconds, pairs};
+use super::{endpoint, environment};
+use crate::config::host::Host;
+use crate::config::reader::value::Value;
+use crate::config::reader::{duration, header as header_reader};
+use crate::config::tls::client;
+use crate::config::tls::model::Tls;
 use crate::secret::Secret;
-
-/// The path that is added to the address of a collector (OTLP/HTTP).
-const TRACES_PATH: &str = "/v1/traces";
 
 /// Default of `export_interval`: that of OpenTelemetry's own exporters.
 const DEFAULT_EXPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// Longest value of `OTEL_BSP_SCHEDULE_DELAY`, in milliseconds.
-const MAX_EXPORT_INTERVAL_MS: u64 = 3_600_000;
 
+/// Variables that stand for `headers`.
+const HEADER_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 /// Header fields that an export always has, or that belong to the connection.
 const RESERVED: [HeaderName; 7] = [
     header::CONTENT_TYPE,
@@ -57,7 +49,8 @@ pub struct Tracing {
     pub tls: Tls,
 }
 
-pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
+/// Reads the section.
+pub(crate) fn read(section: &Value<'_>) -> Option<Tracing> {
     let mut mapping = section.mapping()?;
     let url = mapping.optional("otlp_endpoint");
     let fields = mapping.optional("headers");
@@ -69,17 +62,12 @@ pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
     mapping.reject_unknown_keys();
 
-    let environment = |name: &str| from_environment(section, name);
-    let url = match &url {
-        Some(value) => value.parse(base),
-        None => url_from_environment(section),
-    };
+    let environment = |name: &str| environment::variable(section, name);
+    let url = endpoint::read(url.as_ref(), section);
     let fields = match fields {
         Some(value) => header_reader::fields(&value, &RESERVED),
-        None => ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]
-            .into_iter()
-            .find_map(environment)
-            .and_then(|found| found.read(header_list))
+        None => environment::first(section, &HEADER_VARIABLES)
+            .and_then(|found| found.read(|text| header_list(text, &RESERVED)))
             .unwrap_or_default(),
     };
     let ratio = match &ratio {
@@ -97,7 +85,7 @@ pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
     let name = match &name {
         Some(value) => value.parse(non_empty),
         None => environment("OTEL_SERVICE_NAME")
-            .map(|found| found.value)
+            .and_then(|found| found.read(|text| Ok(text.to_owned())))
             .or_else(given)
             .or(Some("sidekey".into())),
     };
@@ -128,98 +116,6 @@ pub(super) fn read(section: &Value<'_>) -> Option<Tracing> {
         export_interval: interval?,
         tls,
     })
-}
-
-fn url_from_environment(section: &Value<'_>) -> Option<Url> {
-    if let Some(found) = from_environment(section, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-        return found.read(whole);
-    }
-    if let Some(found) = from_environment(section, "OTEL_EXPORTER_OTLP_ENDPOINT") {
-        return found.read(base);
-    }
-    section.error(
-        "`otlp_endpoint` is required, unless the environment variable OTEL_EXPORTER_OTLP_ENDPOINT is set",
-    );
-    None
-}
-
-/// An environment variable that is set and not empty.
-struct Variable<'i, 'a> {
-    section: &'i Value<'a>,
-    name: String,
-    value: String,
-}
-
-fn from_environment<'i, 'a>(section: &'i Value<'a>, name: &str) -> Option<Variable<'i, 'a>> {
-    let value = section.environment()(name)?.into_string().ok()?;
-    let value = value.trim().to_owned();
-    // The specification treats an empty variable as unset.
-    (!value.is_empty()).then(|| Variable { section, name: name.to_owned(), value })
-}
-
-impl Variable<'_, '_> {
-    fn read<T>(self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let report = |message| self.section.error(format!("{}: {message}", variable(&self.name)));
-        read(&self.value).map_err(report).ok()
-    }
-}
-
-/// Parses the address of a collector and adds the path of traces.
-fn base(text: &str) -> Result<Url, String> {
-    let mut url = whole(text)?;
-    let path = url.path().trim_end_matches('/');
-    if !path.ends_with(TRACES_PATH) {
-        let path = format!("{path}{TRACES_PATH}");
-        url.set_path(&path);
-    }
-    Ok(url)
-}
-
-/// Parses a URL that is used without a further path.
-fn whole(text: &str) -> Result<Url, String> {
-    let url = http_url::parse(text, &UrlPolicy { plaintext: true, query: false });
-    let url =
-        url.map_err(|message| message.replace("put them under `auth`", "put them under `tracing.headers`"))?;
-    if url.port() == Some(4317) {
-        return Err(
-            "4317 is the port of OTLP over gRPC; Sidekey uses OTLP over HTTP, whose port is usually 4318"
-                .into(),
-        );
-    }
-    Ok(url)
-}
-
-/// Parses `name=value,…` of OTEL_EXPORTER_OTLP_HEADERS. No message repeats any of it.
-fn header_list(text: &str) -> Result<Vec<(HeaderName, Secret)>, String> {
-    let read = |(name, value): (String, String)| {
-        let value = Secret::new(value).map_err(|error| error.to_string())?;
-        header_reader::value(&value)?;
-        Ok((header_reader::name(&name, &RESERVED)?, value))
-    };
-    pairs(text)?.into_iter().map(read).collect()
-}
-
-/// Parses `key=value,…` with percent-encoded values, as in W3C Baggage.
-fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
-    let pair = |pair: &str| {
-        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty())?;
-        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-        Some((key.trim().to_owned(), value.into_owned()))
-    };
-    let written = text.split(',').filter(|pair| !pair.trim().is_empty());
-    let read = |text| pair(text).ok_or_else(|| "not a list of the form `key=value,key=value`".to_owned());
-    written.map(read).collect()
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
-    number.ok_or_else(|| "not a number from 0 to 1".into())
-}
-
-/// Parses a number of milliseconds without a unit, as OpenTelemetry's variables have it.
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    let number = text.parse().ok().filter(|number| (1..=MAX_EXPORT_INTERVAL_MS).contains(number));
-    number.map(Duration::from_millis).ok_or_else(|| "not a number of milliseconds from 1 to 3600000".into())
 }
 
 fn non_empty(text: &str) -> Result<String, String> {
