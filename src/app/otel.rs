@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::config::{Config, Tracing};
 use crate::credential;
 use crate::metrics::TraceMetrics;
-use crate::otel::{Collector, Export, Tracer};
+use crate::otel::{Collector, ExporterHandle, OtlpClient, SpanOptions, Tracer};
 
 use super::services::ServiceFactory;
 
@@ -18,13 +20,13 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct TraceExport {
     current: Option<ActiveExport>,
     /// Exports of earlier configurations: requests that began under them may still be in flight.
-    old: Vec<Export>,
+    old: Vec<ExporterHandle>,
 }
 
 struct ActiveExport {
     config: Tracing,
     tracer: Arc<Tracer>,
-    export: Export,
+    exporter: ExporterHandle,
 }
 
 /// The export that a configuration asks for; everything that can fail is done.
@@ -34,7 +36,7 @@ pub(super) enum PreparedExport {
     /// No export.
     Off,
     /// Another export.
-    New(Box<(Tracing, Collector)>),
+    New(Box<(Tracing, OtlpClient)>),
 }
 
 impl TraceExport {
@@ -49,42 +51,47 @@ impl TraceExport {
             None => PreparedExport::Off,
             configured if configured.as_ref() == running => PreparedExport::Unchanged,
             Some(configured) => {
-                let (tls, headers) =
-                    (factory.tls.client(&configured.tls)?, credential::collector_headers(configured));
-                let collector =
-                    Collector::new(configured.url.clone(), headers, tls, factory.resolver.clone());
-                PreparedExport::New(Box::new((configured.clone(), collector)))
+                let collector = Collector {
+                    url: configured.url.clone(),
+                    protocol: configured.protocol,
+                    headers: credential::collector_headers(configured),
+                    resource: resource(configured),
+                };
+                let tls = factory.tls.client(&configured.tls)?;
+                let client = OtlpClient::new(collector, tls, factory.resolver.clone())
+                    .context("cannot build the exporter of traces")?;
+                PreparedExport::New(Box::new((configured.clone(), client)))
             }
         })
     }
 
     /// Puts a prepared export in place. Returns the tracer that records from now on, if any.
     pub(super) fn apply(&mut self, prepared: PreparedExport, metrics: &TraceMetrics) -> Option<Arc<Tracer>> {
-        self.old.retain(|export| !export.is_over());
+        self.old.retain(|exporter| !exporter.is_finished());
         match prepared {
             PreparedExport::Unchanged => {}
             PreparedExport::Off => self.retire(),
             PreparedExport::New(new) => {
                 self.retire();
-                let (config, collector) = *new;
-                let interval = config.export_interval;
-                let (tracer, export) =
-                    Export::start(config.sample_ratio, resource(&config), interval, collector, metrics);
-                self.current = Some(ActiveExport { config, tracer, export });
+                let (config, client) = *new;
+                let options =
+                    SpanOptions { sample_ratio: config.sample_ratio, interval: config.export_interval };
+                let (tracer, exporter) = ExporterHandle::start(options, client, metrics);
+                self.current = Some(ActiveExport { config, tracer, exporter });
             }
         }
         self.current.as_ref().map(|running| running.tracer.clone())
     }
 
     fn retire(&mut self) {
-        self.old.extend(self.current.take().map(|running| running.export));
+        self.old.extend(self.current.take().map(|running| running.exporter));
     }
 
     /// Exports the spans that are recorded, within [`FLUSH_TIMEOUT`].
     pub(super) async fn end(self) {
-        let current = self.current.map(|running| running.export);
+        let current = self.current.map(|running| running.exporter);
         let all = self.old.into_iter().chain(current);
-        let ending: Vec<_> = all.map(|export| tokio::spawn(export.end(FLUSH_TIMEOUT))).collect();
+        let ending: Vec<_> = all.map(|exporter| tokio::spawn(exporter.end(FLUSH_TIMEOUT))).collect();
         for ended in ending {
             let _ = ended.await;
         }

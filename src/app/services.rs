@@ -33,7 +33,7 @@ pub(super) struct ServiceFactory {
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
     pub(super) refresh_tokens: Arc<RefreshTokenRegistry>,
-    pub(super) traces: Arc<otel::Current>,
+    pub(super) traces: Arc<otel::CurrentTracer>,
 }
 
 /// The services that run.

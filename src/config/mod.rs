@@ -59,5 +59,6 @@ pub use shutdown::Shutdown;
 pub use state::State;
 pub use tls::files::{TlsFiles, UnusableFile};
 pub use tls::model::{ClientCertificate, Tls, TlsVersion};
+pub use tracing::protocol::OtlpProtocol;
 pub use tracing::settings::Tracing;
 pub use watched_files::{FileKind, WatchedFile};

@@ -14,7 +14,7 @@ use crate::config::{Auth, AuthKind};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
-use crate::otel::Current;
+use crate::otel::CurrentTracer;
 use crate::refresh::{Expiring, Source, Store, refresher};
 use crate::tls::client::TlsClients;
 
@@ -98,7 +98,7 @@ pub struct SourceContext<'a> {
     /// Metrics of token requests.
     pub users: &'a SharedTokenMetrics,
     /// Traces of token requests.
-    pub traces: &'a Arc<Current>,
+    pub traces: &'a Arc<CurrentTracer>,
 }
 
 /// A store, and the refresher that keeps it fresh once it is started.

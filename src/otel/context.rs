@@ -77,8 +77,8 @@ impl Context {
         Self { trace_id, span_id, parent: None, flags: SAMPLED }
     }
 
-    /// A part of what sent the request.
-    pub(crate) fn below(parent: &Parent, span_id: SpanId) -> Self {
+    /// A child of the span that sent the request.
+    pub(crate) fn child(parent: &Parent, span_id: SpanId) -> Self {
         // Flags that are not known are not passed on (§3.2.2.5).
         let flags = (parent.flags & RANDOM) | SAMPLED;
         Self { trace_id: parent.trace_id, span_id, parent: Some(parent.span_id), flags }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn is_continued_with_another_span_and_the_flags_that_are_known() {
         let parent = parse(&GOOD.replace("-01", "-ff")).unwrap();
-        let context = Context::below(&parent, SpanId([0xab; 8]));
+        let context = Context::child(&parent, SpanId([0xab; 8]));
         assert_eq!(context.to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-abababababababab-03");
         assert_eq!(context.parent, Some(parent.span_id));
     }

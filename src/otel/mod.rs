@@ -1,45 +1,35 @@
-//! Traces: spans of requests and of token requests, sent to an OpenTelemetry collector by OTLP over HTTP.
+//! Traces: spans of requests and of token requests, exported to an OpenTelemetry collector by OTLP over HTTP.
 //!
 //! ```text
-//! context    `traceparent` (W3C Trace Context): read and written
-//! span       what is known of a finished operation
-//! tracer     what is recorded: identifiers, sampling, the bounded queue
-//! exporter   the task that empties the queue: batches, back-off, the end
-//! collector  one export: the HTTP request, and what its answer means
-//! encode     spans as OTLP/JSON
+//! context        `traceparent` (W3C Trace Context): read and written
+//! span           a finished operation
+//! tracer         identifiers, sampling, the bounded queue
+//! current        the tracer of the current configuration
+//! span_data      a span as a record of OpenTelemetry's SDK
+//! export_error   the cause of a failed export, for the log
+//! batch_progress the attempts at one batch
+//! transport      one HTTP request of the SDK's exporter, sent by Sidekey's client
+//! otlp_client    the SDK's exporter for one collector: protocol, resource, retries
+//! exporter       the task that empties the queue, batch by batch
 //! ```
 //!
-//! There is a [`Tracer`] only where the configuration has `tracing`; without one nothing of this is ever reached.
+//! A request records a [`Span`] and puts it into the queue. The SDK begins in the exporter's task, so a request never runs
+//! its code. There is a [`Tracer`] only if the configuration has `tracing`.
 
-mod collector;
+mod batch_progress;
 mod context;
-mod encode;
+mod current;
+mod export_error;
 mod exporter;
+mod otlp_client;
 mod span;
+mod span_data;
 mod tracer;
+mod transport;
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwapOption;
-
-pub use collector::{CONNECT_TIMEOUT, Collector};
 pub use context::{Context, Parent, SpanId, TraceId};
-pub use exporter::Export;
+pub use current::CurrentTracer;
+pub use exporter::{ExporterHandle, SpanOptions};
+pub use otlp_client::{CONNECT_TIMEOUT, Collector, OtlpClient};
 pub use span::{Span, Value};
 pub use tracer::Tracer;
-
-/// The tracer of now, for what goes on over a reload: the refreshers. A request finds it in its snapshot.
-#[derive(Default)]
-pub struct Current(ArcSwapOption<Tracer>);
-
-impl Current {
-    /// The tracer, where traces are on.
-    pub fn get(&self) -> Option<Arc<Tracer>> {
-        self.0.load_full()
-    }
-
-    /// From now on this one, or none.
-    pub fn set(&self, tracer: Option<Arc<Tracer>>) {
-        self.0.store(tracer);
-    }
-}

@@ -1,4 +1,4 @@
-//! What is known of a finished operation.
+//! A span: what is known of a finished operation.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -9,28 +9,28 @@ use super::context::Context;
 /// no header, no body.
 #[derive(Debug, Clone)]
 pub struct Span {
-    /// Where it stands.
+    /// Its place in a trace.
     pub context: Context,
-    /// What kind of operation: one of a few.
+    /// The kind of operation: one of a few.
     pub name: &'static str,
-    /// When it began.
+    /// Its beginning.
     pub start: SystemTime,
-    /// How long it took, by the monotonic clock.
+    /// Its duration by the monotonic clock.
     pub took: Duration,
-    /// What else is known, by the names of the OpenTelemetry semantic conventions, or `sidekey.…`.
+    /// Attributes by the names of the OpenTelemetry semantic conventions, or `sidekey.…`.
     pub attributes: Vec<(&'static str, Value)>,
-    /// Why it failed, if it did; may be empty where an attribute says it.
+    /// The cause, if it failed; empty if an attribute says it.
     pub error: Option<String>,
 }
 
-/// What an attribute says.
+/// The value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Text.
     Text(Cow<'static, str>),
     /// A whole number.
     Number(i64),
-    /// Yes or no.
+    /// A truth value.
     Bool(bool),
 }
 

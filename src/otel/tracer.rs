@@ -1,4 +1,4 @@
-//! What is recorded: identifiers, sampling, and the queue that the exporter empties.
+//! The tracer: identifiers, sampling, and the queue that the exporter empties.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -10,41 +10,42 @@ use super::context::{Context, Parent, SpanId, TraceId};
 use super::span::Span;
 use crate::metrics::TraceMetrics;
 
-/// So many spans wait at most; those beyond it are dropped and counted.
-const QUEUE: usize = 4096;
-/// An export has so many at most, and begins as soon as there are so many.
-pub(crate) const BATCH: usize = 512;
+/// Limit on the spans that wait for their export. Further spans are dropped and counted.
+const QUEUE_CAPACITY: usize = 4096;
+/// Limit on the spans of one export. An export begins as soon as this many wait.
+pub(super) const BATCH_SIZE: usize = 512;
 
-/// Records spans. Never waits: a queue that is full drops what comes.
+/// Records spans. It never waits: if the queue is full, a span is dropped.
 pub struct Tracer {
     ids: Ids,
     sample_ratio: f64,
     queue: mpsc::Sender<Span>,
-    /// Told when a batch is there.
-    due: Arc<Notify>,
+    /// Notified when a whole batch waits.
+    batch_ready: Arc<Notify>,
     metrics: TraceMetrics,
 }
 
-/// What the exporter gets of a tracer.
-pub(crate) struct Queued {
-    pub(crate) spans: mpsc::Receiver<Span>,
-    pub(crate) due: Arc<Notify>,
+/// The exporter's end of a tracer's queue.
+pub(super) struct SpanReceiver {
+    pub(super) spans: mpsc::Receiver<Span>,
+    pub(super) batch_ready: Arc<Notify>,
 }
 
 impl Tracer {
-    /// `sample_ratio` of the requests that come without a trace begin one.
-    pub(crate) fn new(sample_ratio: f64, metrics: TraceMetrics) -> (Self, Queued) {
-        let (queue, spans) = mpsc::channel(QUEUE);
-        let due = Arc::new(Notify::new());
-        let tracer = Self { ids: Ids::default(), sample_ratio, queue, due: due.clone(), metrics };
-        (tracer, Queued { spans, due })
+    /// A tracer, and the other end of its queue. `sample_ratio` is the ratio of the requests without a trace context that
+    /// start a trace.
+    pub(super) fn new(sample_ratio: f64, metrics: TraceMetrics) -> (Self, SpanReceiver) {
+        let (queue, spans) = mpsc::channel(QUEUE_CAPACITY);
+        let batch_ready = Arc::new(Notify::new());
+        let receiver = SpanReceiver { spans, batch_ready: batch_ready.clone() };
+        (Self { ids: Ids::default(), sample_ratio, queue, batch_ready, metrics }, receiver)
     }
 
-    /// Where a request stands that brought this `traceparent`, if a valid one; `None` where it is not recorded. Whoever sent it
-    /// has decided that already; a request without a valid one is sampled here.
+    /// The context of a request with this `traceparent`; `None` if it is not recorded. A valid `traceparent` says whether it is;
+    /// a request without one is sampled here.
     pub fn request(&self, parent: Option<&Parent>) -> Option<Context> {
         match parent {
-            Some(parent) if parent.is_sampled() => Some(Context::below(parent, self.ids.span())),
+            Some(parent) if parent.is_sampled() => Some(Context::child(parent, self.ids.span())),
             Some(_) => None,
             None => {
                 let is_sampled = self.sample_ratio >= 1.0 || self.ids.fraction() < self.sample_ratio;
@@ -53,19 +54,19 @@ impl Tracer {
         }
     }
 
-    /// The first operation of a new trace, which is recorded.
+    /// The context of the first operation of a new trace, which is recorded.
     pub fn root(&self) -> Context {
         Context::root(self.ids.trace(), self.ids.span())
     }
 
-    /// Takes a span that has ended.
+    /// Queues a span that has ended.
     pub fn record(&self, span: Span) {
         if self.queue.try_send(span).is_err() {
             self.metrics.dropped(1);
             return;
         }
-        if self.queue.max_capacity() - self.queue.capacity() >= BATCH {
-            self.due.notify_one();
+        if self.queue.max_capacity() - self.queue.capacity() >= BATCH_SIZE {
+            self.batch_ready.notify_one();
         }
     }
 }
@@ -103,7 +104,7 @@ impl Ids {
         }
     }
 
-    /// From 0 to less than 1.
+    /// A random number from 0 to less than 1.
     fn fraction(&self) -> f64 {
         let high = u32::try_from(self.number() >> 32).unwrap_or_default();
         f64::from(high) / (f64::from(u32::MAX) + 1.0)
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
-    fn tracer(ratio: f64) -> (Tracer, Queued, Registry) {
+    fn tracer(ratio: f64) -> (Tracer, SpanReceiver, Registry) {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap().traces();
         let (tracer, queued) = Tracer::new(ratio, metrics);
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_and_counts() {
         let (tracer, queued, registry) = tracer(1.0);
-        for _ in 0..QUEUE + 3 {
+        for _ in 0..QUEUE_CAPACITY + 3 {
             tracer.record(Span {
                 context: tracer.root(),
                 name: "GET",
@@ -170,7 +171,7 @@ mod tests {
                 error: None,
             });
         }
-        assert_eq!(queued.spans.len(), QUEUE);
+        assert_eq!(queued.spans.len(), QUEUE_CAPACITY);
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         assert!(text.contains(r#"sidekey_trace_spans_total{result="dropped"} 3"#), "{text}");
     }

@@ -1,7 +1,7 @@
-"""Decodes OTLP/JSON exports with OpenTelemetry's own protobuf messages, and says what it understood.
+"""Decodes OTLP exports with OpenTelemetry's own protobuf messages, and says what it understood.
 
-In: a list of `ExportTraceServiceRequest` in JSON. A name or a type that the messages do not have is an error. Out: every
-resource's attributes and spans.
+In: a list of exports, each with its `Content-Type` and its body in Base64. A name or a type that the messages do not have is
+an error. Out: every resource's attributes and spans.
 """
 
 import base64
@@ -34,9 +34,16 @@ def attributes(pairs):
     return {pair.key: value_of(pair.value) for pair in pairs}
 
 
+def export(kind, body):
+    if kind == "application/x-protobuf":
+        return ExportTraceServiceRequest.FromString(body)
+    assert kind == "application/json", kind
+    return json_format.ParseDict(with_base64_ids(json.loads(body)), ExportTraceServiceRequest())
+
+
 understood = []
-for document in json.load(sys.stdin):
-    request = json_format.ParseDict(with_base64_ids(document), ExportTraceServiceRequest())
+for exported in json.load(sys.stdin):
+    request = export(exported["type"], base64.b64decode(exported["body"]))
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
@@ -49,6 +56,7 @@ for document in json.load(sys.stdin):
                         "span_id": span.span_id.hex(),
                         "parent_span_id": span.parent_span_id.hex(),
                         "name": span.name,
+                        "flags": span.flags,
                         "kind": Span.SpanKind.Name(span.kind),
                         "start": span.start_time_unix_nano,
                         "end": span.end_time_unix_nano,

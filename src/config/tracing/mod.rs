@@ -5,4 +5,5 @@
 
 mod endpoint;
 mod environment;
+pub(super) mod protocol;
 pub(super) mod settings;

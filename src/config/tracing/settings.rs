@@ -6,7 +6,8 @@ use http::{HeaderName, header};
 use url::Url;
 
 use super::environment::{fraction, header_list, milliseconds, pairs};
-use super::{endpoint, environment};
+use super::protocol::OtlpProtocol;
+use super::{endpoint, environment, protocol};
 use crate::config::host::Host;
 use crate::config::reader::value::Value;
 use crate::config::reader::{duration, header as header_reader};
@@ -35,6 +36,8 @@ const RESERVED: [HeaderName; 7] = [
 pub struct Tracing {
     /// The URL for exports.
     pub url: Url,
+    /// The encoding of exports.
+    pub protocol: OtlpProtocol,
     /// Header fields of every export; their values may be secret.
     pub headers: Vec<(HeaderName, Secret)>,
     /// Ratio, from 0 to 1, of the requests without a trace context that start a trace.
@@ -53,6 +56,7 @@ pub struct Tracing {
 pub(crate) fn read(section: &Value<'_>) -> Option<Tracing> {
     let mut mapping = section.mapping()?;
     let url = mapping.optional("otlp_endpoint");
+    let encoding = mapping.optional("protocol");
     let fields = mapping.optional("headers");
     let ratio = mapping.optional("sample_ratio");
     let name = mapping.optional("service_name");
@@ -64,6 +68,7 @@ pub(crate) fn read(section: &Value<'_>) -> Option<Tracing> {
 
     let environment = |name: &str| environment::variable(section, name);
     let url = endpoint::read(url.as_ref(), section);
+    let protocol = protocol::read(encoding.as_ref(), section);
     let fields = match fields {
         Some(value) => header_reader::fields(&value, &RESERVED),
         None => environment::first(section, &HEADER_VARIABLES)
@@ -109,6 +114,7 @@ pub(crate) fn read(section: &Value<'_>) -> Option<Tracing> {
     }
     Some(Tracing {
         url,
+        protocol: protocol?,
         headers: fields,
         sample_ratio: ratio?,
         service_name: name?,
@@ -156,6 +162,7 @@ mod tests {
         assert_eq!(tracing.url.as_str(), "http://otel.example:4318/base/v1/traces");
         assert_eq!((tracing.sample_ratio, tracing.service_name.as_str()), (1.0, "sidekey"));
         assert!(tracing.headers.is_empty() && tracing.resource.is_empty());
+        assert_eq!(tracing.protocol, OtlpProtocol::HttpProtobuf);
         let whole = "{ otlp_endpoint: 'https://otel.example/v1/traces', sample_ratio: 0.25 }";
         let whole = parsed(whole, &[]).unwrap();
         assert_eq!((whole.url.as_str(), whole.sample_ratio), ("https://otel.example/v1/traces", 0.25));
@@ -196,6 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn tracing_protocol_is_that_of_the_key_or_a_variable() {
+        const ALL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+        const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
+        let read = |keys: &str, environment: &[(&str, &str)]| {
+            parsed(&format!("{{ otlp_endpoint: 'http://127.0.0.1:4318' {keys} }}"), environment)
+        };
+        let protocol = |keys: &str, environment: &[(&str, &str)]| read(keys, environment).unwrap().protocol;
+        assert_eq!(protocol(", protocol: http/json", &[]), OtlpProtocol::HttpJson);
+        assert_eq!(protocol("", &[(ALL, "http/json")]), OtlpProtocol::HttpJson);
+        assert_eq!(protocol("", &[(ALL, "HTTP/JSON")]), OtlpProtocol::HttpJson);
+        assert_eq!(protocol("", &[(ALL, " ")]), OtlpProtocol::HttpProtobuf);
+        let traces_first = [(ALL, "http/json"), (TRACES, "http/protobuf")];
+        assert_eq!(protocol("", &traces_first), OtlpProtocol::HttpProtobuf);
+        assert_eq!(protocol(", protocol: http/json", &[(ALL, "grpc")]), OtlpProtocol::HttpJson);
+        let error = read("", &[(ALL, "grpc")]).unwrap_err();
+        assert!(error.contains(ALL) && error.contains("http/protobuf"), "{error}");
+    }
+
+    #[test]
     fn invalid_variable_is_named_but_not_shown() {
         for (name, value) in [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "CANARY"),
@@ -204,6 +230,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "x=CANARY%0a"),
             ("OTEL_TRACES_SAMPLER_ARG", "2CANARY"),
             ("OTEL_BSP_SCHEDULE_DELAY", "CANARY"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "CANARY"),
             ("OTEL_RESOURCE_ATTRIBUTES", "=CANARY"),
         ] {
             let environment = [(name, value), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")];

@@ -17,7 +17,7 @@ use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::source::with_metrics::WithMetrics;
 use crate::oauth2::source::with_tracing::WithTracing;
 use crate::oauth2::token::AccessToken;
-use crate::otel::Current;
+use crate::otel::CurrentTracer;
 use crate::refresh::Source;
 
 /// The source of access tokens for a configured grant: with traces, with metrics for each service that shares
@@ -28,7 +28,7 @@ pub fn source(
     names: &[&str],
     refresh_tokens: &RefreshTokenRegistry,
     metrics: &SharedTokenMetrics,
-    traces: &Arc<Current>,
+    traces: &Arc<CurrentTracer>,
 ) -> Arc<dyn Source<AccessToken>> {
     let config = endpoint.config().clone();
     let dpop_key = endpoint.dpop_key().cloned();

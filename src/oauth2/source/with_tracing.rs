@@ -13,14 +13,14 @@ use url::Url;
 use crate::config::OAuth2;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
-use crate::otel::{Current, Span, Tracer, Value};
+use crate::otel::{CurrentTracer, Span, Tracer, Value};
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A source whose requests are recorded while tracing is enabled.
 pub struct WithTracing<S> {
     inner: S,
-    traces: Arc<Current>,
+    traces: Arc<CurrentTracer>,
     /// The services that use the token.
     services: String,
     grant: &'static str,
@@ -32,7 +32,7 @@ pub struct WithTracing<S> {
 
 impl<S> WithTracing<S> {
     /// Wraps the source of a configuration.
-    pub fn new(inner: S, config: &OAuth2, services: String, traces: Arc<Current>) -> Self {
+    pub fn new(inner: S, config: &OAuth2, services: String, traces: Arc<CurrentTracer>) -> Self {
         let server = Url::parse(config.token_url.as_str()).ok();
         Self { inner, traces, services, grant: config.grant.as_str(), server, failures: AtomicU32::new(0) }
     }

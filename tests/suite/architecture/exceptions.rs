@@ -9,4 +9,4 @@ pub const EXPOSING: &[&str] = &["credential", "oauth2"];
 
 /// `mod.rs` files with more than module declarations and imports. An entry is removed when the file is a
 /// table of contents; none may be added.
-pub const MODULES_WITH_CODE: &[&str] = &["otel/mod.rs", "secret/mod.rs"];
+pub const MODULES_WITH_CODE: &[&str] = &["secret/mod.rs"];

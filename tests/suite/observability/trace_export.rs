@@ -57,7 +57,8 @@ fn lines(sidekey: &Sidekey, start: &str) -> usize {
 async fn trace_export_drops_spans_beyond_queue_if_collector_hangs() {
     let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
     let gate = Gate::closed();
-    collector.server().always(MockResponse::json(&json!({})).delayed_until(&gate));
+    // A body of no bytes is a response that rejects nothing.
+    collector.server().always(MockResponse::ok("").delayed_until(&gate));
     let sidekey = sidekey(&quick(&collector), &upstream).start().await;
     calls(&sidekey, 1).await;
     collector.server().received(1).await;
@@ -66,11 +67,7 @@ async fn trace_export_drops_spans_beyond_queue_if_collector_hangs() {
     counted(&sidekey, "dropped", 10).await;
     gate.open();
     counted(&sidekey, "exported", 4097).await;
-    let mut sizes: Vec<_> = collector
-        .exports()
-        .iter()
-        .map(|export| export["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len())
-        .collect();
+    let mut sizes = collector.batch_sizes();
     // Not the first export, which waited at the gate.
     sizes.retain(|size| *size > 1);
     assert_eq!(sizes, [512; 8]);
@@ -117,13 +114,26 @@ async fn trace_export_does_not_retry_rejected_spans() {
     assert!(!sidekey.log().contains("CANARY"));
     assert_eq!(collector.server().request_count(), 1);
 
-    collector.server().next(MockResponse::json(&json!({ "partialSuccess": { "rejectedSpans": "1" } })));
+    collector.next_rejects(1, false);
     calls(&sidekey, 1).await;
     counted(&sidekey, "failed", 2).await;
     // A 200 with an invalid body: the spans count as exported.
     collector.server().next(MockResponse::ok(vec![b'x'; 200_000]));
     calls(&sidekey, 1).await;
     counted(&sidekey, "exported", 1).await;
+}
+
+#[tokio::test]
+async fn trace_export_counts_spans_rejected_in_json() {
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
+    let json = format!("{}, protocol: http/json", slow(&collector));
+    let mut sidekey = sidekey(&json, &upstream).start().await;
+    collector.next_rejects(2, true);
+    calls(&sidekey, 512).await;
+    counted(&sidekey, "failed", 2).await;
+    counted(&sidekey, "exported", 510).await;
+    assert_eq!(collector.server().only_request().header("content-type"), Some("application/json"));
+    assert!(sidekey.terminate().await.success());
 }
 
 #[tokio::test]
@@ -251,11 +261,20 @@ async fn trace_export_reads_otel_environment_variables() {
     calls(&running, 1).await;
     collector.request_spans(1).await;
     assert_eq!(collector.server().only_request().header("x-key"), Some("a b"));
-    let service = &collector.exports()[0]["resourceSpans"][0]["resource"]["attributes"][0];
-    assert_eq!(*service, json!({ "key": "service.name", "value": { "stringValue": "beside-billing" } }));
+    let attributes = collector.exports()[0]["resourceSpans"][0]["resource"]["attributes"].clone();
+    let service = json!({ "key": "service.name", "value": { "stringValue": "beside-billing" } });
+    assert!(attributes.as_array().unwrap().contains(&service), "{attributes}");
+    // The configuration's headers replace those of the environment.
+    let own = config.replace("tracing: {}", "tracing: { headers: { x-own: c } }");
+    running.reconfigure(&own);
+    assert!(running.reload().await);
+    calls(&running, 1).await;
+    collector.request_spans(2).await;
+    let request = collector.server().last_request();
+    assert_eq!((request.header("x-own"), request.header("x-key")), (Some("c"), None));
     // The variables alone do not enable tracing.
     let mut running = with(sidekey("", &upstream)).start().await;
     calls(&running, 1).await;
     assert!(running.terminate().await.success());
-    assert_eq!(collector.spans().len(), 1);
+    assert_eq!(collector.spans().len(), 2);
 }

@@ -39,8 +39,7 @@ async fn call(sidekey: &Sidekey, path: &str, headers: &[(&str, &str)]) -> Respon
 #[tokio::test]
 async fn trace_context_is_propagated_to_upstream() {
     let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
-    let more = ", service_name: side, resource: { team: crm }";
-    let sidekey = tracing(&collector, more, &bearer(&upstream)).start().await;
+    let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     let headers = [("Traceparent", PARENT), ("tracestate", "a=1,b=2"), ("X-One", "1")];
     call(&sidekey, "/api/v1/things?key=s3cret", &headers).await;
 
@@ -50,13 +49,34 @@ async fn trace_context_is_propagated_to_upstream() {
     assert_eq!(request.header("traceparent"), Some(span.traceparent().as_str()));
     assert_eq!(request.header("tracestate"), Some("a=1,b=2"));
     assert_eq!(request.header("x-one"), Some("1"));
+    let exported = async || sidekey.metric("sidekey_trace_spans_total", &[("result", "exported")]).await;
+    assert_eventually(Duration::from_secs(20), "the span is counted", async || exported().await == Some(1.0))
+        .await;
+}
 
-    // As decoded by OpenTelemetry's own messages.
-    let understood = otlp_decode(&collector.exports()).await;
-    let [understood] = understood.as_slice() else { panic!("{understood:#?}") };
+#[tokio::test]
+async fn trace_span_in_protobuf_is_read_by_opentelemetry() {
+    assert_read_by_opentelemetry("", "application/x-protobuf").await;
+}
+
+#[tokio::test]
+async fn trace_span_in_json_is_read_by_opentelemetry() {
+    assert_read_by_opentelemetry(", protocol: http/json", "application/json").await;
+}
+
+/// Decodes a span with OpenTelemetry's own messages.
+async fn assert_read_by_opentelemetry(protocol: &str, content_type: &str) {
+    let (upstream, collector) = (MockUpstream::plain().await, TraceCollector::start().await);
+    let more = format!(", service_name: side, resource: {{ team: crm }} {protocol}");
+    let sidekey = tracing(&collector, &more, &bearer(&upstream)).start().await;
+    call(&sidekey, "/api/v1/things?key=s3cret", &[("Traceparent", PARENT)]).await;
+    let span = collector.request_spans(1).await.remove(0);
+
+    let decoded = otlp_decode(&collector.requests()).await;
+    let [decoded] = decoded.as_slice() else { panic!("{decoded:#?}") };
     let port = upstream.address().port();
     assert_eq!(
-        understood["attributes"],
+        decoded["attributes"],
         json!({
             "http.request.method": "GET",
             "http.response.status_code": 200,
@@ -72,19 +92,23 @@ async fn trace_context_is_propagated_to_upstream() {
             "url.scheme": "http",
         })
     );
-    assert_eq!((&understood["trace_id"], &understood["name"]), (&json!(TRACE), &json!("GET")));
-    let (kind, status) = (&understood["kind"], &understood["status"]);
+    assert_eq!(
+        (&decoded["trace_id"], &decoded["parent_span_id"]),
+        (&json!(TRACE), &json!("00f067aa0ba902b7"))
+    );
+    assert_eq!((&decoded["span_id"], &decoded["name"]), (&json!(span.text("spanId")), &json!("GET")));
+    // Sampled; the parent's place is known, and it is another process.
+    assert_eq!((&decoded["flags"], &decoded["scope"]), (&json!(0x301), &json!("sidekey")));
+    let (kind, status) = (&decoded["kind"], &decoded["status"]);
     assert_eq!((kind, status), (&json!("SPAN_KIND_CLIENT"), &json!("STATUS_CODE_UNSET")));
-    assert!(understood["start"].as_u64().unwrap() <= understood["end"].as_u64().unwrap());
-    let resource = &understood["resource"];
+    assert!(decoded["start"].as_u64().unwrap() <= decoded["end"].as_u64().unwrap());
+    let resource = &decoded["resource"];
     assert_eq!((&resource["service.name"], &resource["team"]), (&json!("side"), &json!("crm")));
     assert_eq!(resource["telemetry.sdk.name"], "sidekey");
     let posted = collector.server().only_request();
     assert_eq!((posted.method.as_str(), posted.target.as_str()), ("POST", "/v1/traces"));
-    assert_eq!(posted.header("content-type"), Some("application/json"));
-    let exported = async || sidekey.metric("sidekey_trace_spans_total", &[("result", "exported")]).await;
-    assert_eventually(Duration::from_secs(20), "the span is counted", async || exported().await == Some(1.0))
-        .await;
+    assert_eq!(posted.header("content-type"), Some(content_type));
+    assert!(posted.header("user-agent").is_some_and(|agent| agent.starts_with("sidekey/")));
 }
 
 #[tokio::test]
@@ -208,7 +232,7 @@ async fn trace_span_records_the_error_type() {
     assert_eq!(of("http.response.status_code"), ["404", "502", "503", "200"].map(some));
     assert_eq!(of("network.protocol.version"), [some("1.1"), None, None, some("1.1")]);
     for span in &spans {
-        assert_eq!(span.0["status"]["code"], 2, "{span:?}");
+        assert_eq!(span.status_code(), 2, "{span:?}");
     }
     assert!(spans[1].0["status"]["message"].as_str().unwrap().contains("connect"), "{:?}", spans[1]);
     // A request that matches no service has no span.
@@ -240,7 +264,7 @@ async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
     assert_eq!(of(&refused, "sidekey.token.error_code"), "invalid_scope");
     assert_eq!(of(&refused, "error.type"), "refused");
     assert_eq!(outcome(&refused), ("failure".into(), "1".into()));
-    assert_eq!(refused.0["status"]["code"], 2);
+    assert_eq!(refused.status_code(), 2);
 
     let refresh = Request::post(sidekey.admin_url("/api/v1/services/api/refresh"), "{}");
     let refresh = refresh.header("Content-Type", "application/json");
@@ -254,7 +278,7 @@ async fn trace_retry_is_one_span_and_token_requests_have_their_own() {
         (of(&obtained, "server.address"), of(&obtained, "sidekey.service")),
         ("127.0.0.1".into(), "api".into())
     );
-    assert_eq!((obtained.text("parentSpanId"), &obtained.0["status"]), ("", &serde_json::Value::Null));
+    assert_eq!((obtained.text("parentSpanId"), obtained.status_code()), ("", 0));
 
     upstream.next(MockResponse::status(401));
     assert_eq!(call(&sidekey, "/api/x", &[("traceparent", PARENT)]).await.status, 200);
@@ -285,7 +309,7 @@ async fn trace_span_of_disconnected_caller_is_caller_gone() {
     let span = collector.request_spans(1).await.remove(0);
     assert_eq!(span.attribute("error.type").as_deref(), Some("caller_gone"));
     assert_eq!(span.attribute("http.response.status_code"), None);
-    assert_eq!(span.0["status"]["code"], 2);
+    assert_eq!(span.status_code(), 2);
 }
 
 #[tokio::test]

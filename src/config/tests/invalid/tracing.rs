@@ -17,6 +17,7 @@ services:
 tracing:
   endpoint: http://127.0.0.1:4318
   otlp_endpoint: otel.example:4318
+  protocol: grpc
   headers: { content-type: x, 'a b': x, authorization: { env: MISSING }, x-key: \"CANARY é\" }
   sample_ratio: 1.5
   service_name: ''
