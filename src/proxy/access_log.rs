@@ -1,15 +1,16 @@
-//! One line per request, where it is asked for. Never the query, a header or a body: any of them may hold a secret.
+//! The access log: one line for each request, if it is on. A line has neither query, header nor body, because
+//! each of them may hold a secret.
 
 use std::time::Duration;
 
 use super::error::ProxyError;
 use crate::metrics::MethodLabel;
 
-/// What is known of a finished request.
+/// A finished request, as the access log records it.
 pub(super) struct Entry<'a> {
     pub(super) service: &'a str,
     pub(super) method: MethodLabel,
-    /// Path as the caller wrote it, without the query; `None` where the access log is off.
+    /// The path as the caller sent it, without the query. `None` if the access log is off.
     pub(super) path: Option<&'a str>,
     pub(super) status: Option<u16>,
     pub(super) took: Duration,

@@ -1,4 +1,4 @@
-//! Doors for `benches/micro.rs` into what is otherwise private.
+//! Entry points for `benches/micro.rs` to code that is otherwise private.
 
 use super::request::prepare;
 use super::session::ConnectionContext;
@@ -7,7 +7,7 @@ use super::wire::parse_head;
 use super::wire::parse_head::HeaderBuffer;
 use crate::net::buffer::Buffer;
 
-/// Parses the head of a request; returns how many fields it has.
+/// Parses the head of a request; returns the number of its fields.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> usize {
     let mut header_buffer = HeaderBuffer::new();
@@ -22,7 +22,7 @@ pub fn prepare(context: &ConnectionContext, bytes: &[u8]) -> usize {
     out.filled().len()
 }
 
-/// Walks over a body in chunked coding; returns its length.
+/// Decodes a body in chunked coding; returns its length on the wire.
 #[must_use]
 pub fn chunked(bytes: &[u8]) -> usize {
     Framing::Chunked(ChunkedDecoder::new(None)).take(bytes).unwrap_or(0)

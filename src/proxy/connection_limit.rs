@@ -1,4 +1,4 @@
-//! How many connections callers have, and what becomes of one too many.
+//! The limit on downstream connections (`max_connections`), and the response to a connection above it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,34 +9,34 @@ use tokio::time::timeout;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::relay::Io;
 
-/// A caller takes a rejection within this time or not at all.
+/// The time limit for writing the response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connections that are open.
+/// Counts open connections.
 #[derive(Default)]
 pub(crate) struct ConnectionLimit {
     open: AtomicUsize,
-    /// The log has been told.
+    /// Whether it was logged that the limit is reached.
     is_full: AtomicBool,
 }
 
-/// One of them; counted until it is dropped.
+/// The permit of one connection, which counts as open until the permit is dropped.
 pub(crate) struct ConnectionPermit<'c>(&'c ConnectionLimit);
 
 impl ConnectionLimit {
-    /// A place among at most so many.
-    pub(crate) fn try_acquire(&self, most: usize) -> Option<ConnectionPermit<'_>> {
+    /// Returns a permit if fewer than `max` connections are open.
+    pub(crate) fn try_acquire(&self, max: usize) -> Option<ConnectionPermit<'_>> {
         let permit = ConnectionPermit(self);
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        if before < most {
-            // Not at once, or a connection_limit that comes and goes at the limit would fill the log.
-            if before <= most / 2 && self.is_full.swap(false, Ordering::Relaxed) {
+        if before < max {
+            // Logged at half of the limit only, so that a count around the limit does not fill the log.
+            if before <= max / 2 && self.is_full.swap(false, Ordering::Relaxed) {
                 tracing::info!("below max_connections again");
             }
             return Some(permit);
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
-            tracing::warn!(connections.limit = most, "max_connections reached: new connections are rejected");
+            tracing::warn!(connections.limit = max, "max_connections reached: new connections are rejected");
         }
         None
     }
@@ -48,14 +48,14 @@ impl Drop for ConnectionPermit<'_> {
     }
 }
 
-/// Tells the caller, without having read a request, and closes.
+/// Sends the response for a connection above the limit, without reading a request, and closes.
 pub(crate) async fn refuse(io: &mut impl Io) {
     let failure = ProxyError::new(ErrorReason::Overloaded, "max_connections");
     let failure = ProxyError { retry_after: Some(1), ..failure };
-    let mut answer = Vec::new();
-    failure.write(&mut answer, false, false);
+    let mut response = Vec::new();
+    failure.write(&mut response, false, false);
     let _ = timeout(WRITE_TIMEOUT, async {
-        io.write_all(&answer).await?;
+        io.write_all(&response).await?;
         io.shutdown().await
     })
     .await;
@@ -66,12 +66,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_given_back() {
-        let connection_limit = ConnectionLimit::default();
-        let (one, _two) =
-            (connection_limit.try_acquire(2).unwrap(), connection_limit.try_acquire(2).unwrap());
-        assert!(connection_limit.try_acquire(2).is_none() && connection_limit.try_acquire(2).is_none());
+    fn dropped_permit_admits_another_connection() {
+        let limit = ConnectionLimit::default();
+        let (one, _two) = (limit.try_acquire(2).unwrap(), limit.try_acquire(2).unwrap());
+        assert!(limit.try_acquire(2).is_none() && limit.try_acquire(2).is_none());
         drop(one);
-        assert!(connection_limit.try_acquire(2).is_some());
+        assert!(limit.try_acquire(2).is_some());
     }
 }

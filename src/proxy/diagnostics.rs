@@ -1,4 +1,4 @@
-//! What a response, or the end of a TLS connection, says of the configuration.
+//! Hints at errors in the configuration, found in a response or in the end of a TLS connection.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustls::{AlertDescription, Error};
 use super::error::{ErrorReason, ProxyError};
 use crate::upstream::Endpoint;
 
-/// How servers put it when they are spoken to without TLS where they want it.
+/// The messages of servers that require TLS and got plain HTTP.
 const PLAIN_HTTP_TO_TLS_MESSAGES: [&str; 4] = [
     // nginx
     "plain HTTP request was sent to HTTPS port",
@@ -19,19 +19,21 @@ const PLAIN_HTTP_TO_TLS_MESSAGES: [&str; 4] = [
     "This combination of host and port requires TLS",
 ];
 
-/// Where what came is no HTTP but a TLS alert.
-pub(super) fn explain_non_http(endpoint: &Endpoint, answer: &[u8]) -> &'static str {
-    if endpoint.is_plain() && answer.starts_with(&[0x15, 0x03]) {
+/// Returns a hint if bytes that are not HTTP are a TLS alert; otherwise an empty text.
+pub(super) fn explain_non_http(endpoint: &Endpoint, bytes: &[u8]) -> &'static str {
+    if endpoint.is_plain() && bytes.starts_with(&[0x15, 0x03]) {
         "; what came is a TLS alert, so the upstream wants TLS there: is its URL `https://`?"
     } else {
         ""
     }
 }
 
-/// Tells the log, once, where a 400 is about TLS. `answer` is what of it is here.
-pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, answer: &[u8]) {
-    let says = |words: &&str| memchr::memmem::find(answer, words.as_bytes()).is_some();
-    if endpoint.is_plain() && PLAIN_HTTP_TO_TLS_MESSAGES.iter().any(says) && endpoint.warn_plain_http_once() {
+/// Logs a warning, once for each endpoint, if a 400 response says that the server requires TLS. `response` is
+/// the part that was read.
+pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, response: &[u8]) {
+    let is_in = |message: &&str| memchr::memmem::find(response, message.as_bytes()).is_some();
+    if endpoint.is_plain() && PLAIN_HTTP_TO_TLS_MESSAGES.iter().any(is_in) && endpoint.warn_plain_http_once()
+    {
         tracing::warn!(
             sidekey.service = service,
             upstream.url = endpoint.authority,
@@ -40,7 +42,7 @@ pub(super) fn warn_if_plain_http_to_tls(service: &str, endpoint: &Endpoint, answ
     }
 }
 
-/// The error for a connection that TLS ended, with a hint if the reason is the client certificate.
+/// Returns the error for a connection that TLS ended, with a hint if the reason is the client certificate.
 pub(super) fn explain_tls_error(error: &io::Error) -> Option<ProxyError> {
     let tls = error.get_ref()?.downcast_ref::<Error>()?;
     let hint = match tls {
@@ -56,7 +58,7 @@ pub(super) fn explain_tls_error(error: &io::Error) -> Option<ProxyError> {
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::AccessDenied
             | AlertDescription::DecryptError,
-        ) => "; it does not take the client certificate (`tls.cert_file`), or wants one",
+        ) => "; it rejects the client certificate (`tls.cert_file`), or requires one",
         _ => "",
     };
     Some(ProxyError::new(ErrorReason::UpstreamTls, format!("the upstream ended TLS: {tls}{hint}")))

@@ -1,13 +1,13 @@
-//! The one map from what went wrong to what the caller gets: status, `Sidekey-Error`, `application/problem+json`
-//! (RFC 9457). The caller gets a short fixed text; the cause goes to the log, once.
+//! The one map from an error to the response that the caller gets: status, `Sidekey-Error`,
+//! `application/problem+json` (RFC 9457). The response has a short fixed text; the cause is logged once.
 //!
-//! Never a 401 or 407: an app must not come to think that its own login is wrong.
+//! The status is never 401 or 407: an app would take that for an error of its own login.
 
 pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};
 
 impl ErrorReason {
-    /// The status code's own words: `title`, and the reason phrase.
+    /// The name of the status code, which is `title` and the reason phrase.
     fn title(self) -> &'static str {
         match self {
             Self::UnknownService => "Not Found",
@@ -48,7 +48,7 @@ impl ErrorReason {
         }
     }
 
-    /// `detail`: what happened and whose it is to mend, in words that hold nothing of the request.
+    /// The text of `detail`: what happened, and who can fix it. It contains nothing of the request.
     fn detail(self) -> &'static str {
         match self {
             Self::UnknownService => {
@@ -64,10 +64,10 @@ impl ErrorReason {
             Self::UpstreamTls => "The TLS handshake with the service's upstream failed.",
             Self::UpstreamTimeout => "The service's upstream did not answer in time.",
             Self::UpstreamProtocol => {
-                "The service's upstream closed the connection without an answer, or its answer is not HTTP."
+                "The service's upstream closed the connection without a response, or its response is not HTTP."
             }
             Self::BadRequest => "Sidekey cannot read this request as HTTP.",
-            Self::TooLarge => "The request's head or body is larger than Sidekey takes.",
+            Self::TooLarge => "The request's head or body is larger than Sidekey accepts.",
             Self::Overloaded => {
                 "A limit on requests is reached, or the service's upstream has failed several times in a row; nothing was forwarded."
             }
@@ -75,23 +75,23 @@ impl ErrorReason {
     }
 }
 
-/// One failed request.
+/// The error of one request.
 #[derive(Debug, Clone)]
 pub struct ProxyError {
-    /// What the caller is told.
+    /// The reason, which decides the response.
     pub reason: ErrorReason,
-    /// Seconds, where a later try may help.
+    /// The value of `Retry-After` in seconds, if a later request may succeed.
     pub retry_after: Option<u64>,
-    /// What the log is told.
+    /// The cause for the log. It is not part of the response.
     pub cause: Box<str>,
-    /// What the caller is told instead of the reason's own words, where more can be said.
+    /// The text of `detail`, if it says more than the text of the reason.
     pub detail: Option<&'static str>,
-    /// The `error` parameter of `Proxy-Status`, if more is known than the reason says (RFC 9209 §2.3).
+    /// The `error` parameter of `Proxy-Status`, if it says more than that of the reason (RFC 9209 §2.3).
     pub proxy_error_type: Option<&'static str>,
 }
 
 impl ProxyError {
-    /// A failure without `Retry-After`.
+    /// An error without `Retry-After`.
     pub fn new(reason: ErrorReason, cause: impl Into<String>) -> Self {
         Self {
             reason,
@@ -102,17 +102,17 @@ impl ProxyError {
         }
     }
 
-    /// The error for a request whose listener has lost its service.
+    /// The error for a request on a listener whose service was removed.
     pub(super) fn service_removed() -> Self {
         Self::new(ErrorReason::UnknownService, "the service of this listener was removed")
     }
 
-    /// The whole response. A `HEAD` request gets no body but its length.
+    /// Writes the whole response. The response to `HEAD` has the length of the body, and no body.
     pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
         self.write_listing(out, is_head, keep_alive, &[]);
     }
 
-    /// The same, with the services there are as a further member of the problem document.
+    /// Writes the response with the names of services as a further member of the problem document.
     pub(super) fn write_listing(
         &self,
         out: &mut Vec<u8>,
@@ -166,15 +166,15 @@ impl From<ConnectError> for ProxyError {
 }
 
 impl From<LimitExceeded> for ProxyError {
-    fn from(refused: LimitExceeded) -> Self {
-        let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1);
+    fn from(exceeded: LimitExceeded) -> Self {
+        let seconds = exceeded.retry_after.as_millis().div_ceil(1000).max(1);
         let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
-        Self { retry_after, ..Self::new(ErrorReason::Overloaded, refused.cause) }
+        Self { retry_after, ..Self::new(ErrorReason::Overloaded, exceeded.cause) }
     }
 }
 
 impl ProxyError {
-    /// Whether it is the upstream that failed.
+    /// Whether the upstream is the cause.
     pub(super) fn is_of_upstream(&self) -> bool {
         self.reason.is_of_upstream()
     }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_a_valid_problem_document_and_never_the_apps_fault_to_log_in() {
+    fn every_reason_is_a_problem_document_without_401() {
         for reason in ErrorReason::ALL {
             let (head, body) = written(&ProxyError::new(reason, "cause"), false);
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_stays_in_the_log() {
+    fn error_response_omits_the_cause() {
         let failure = ProxyError {
             retry_after: Some(7),
             ..ProxyError::new(ErrorReason::CredentialUnavailable, "CAUSE")

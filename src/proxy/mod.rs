@@ -4,16 +4,17 @@
 //! downstream        the side that faces callers: accepted connections, TLS, CONNECT, HTTP/1.1, HTTP/2
 //! request           one request, from its head to the end of its response
 //! access_log, span  what is recorded of a request
-//! diagnostics       what a response or the end of TLS says of the configuration
+//! diagnostics       hints at errors in the configuration, from a response or the end of TLS
 //! session           the state of the data plane, of a listener, of a connection
-//! connection_limit  how many connections callers may have
-//! wire              bytes of HTTP/1.1: heads, framing, bodies, tunnels
+//! connection_limit  the limit on downstream connections
+//! wire              HTTP/1.1 on the wire: heads, framing, bodies, tunnels
 //! error             the one map from error to response
-//! peer              the other end of a caller's connection
+//! peer              the peer of a downstream connection
 //! ```
 //!
-//! pingora accepts the connections (`app::accept`); the path of a request between two sockets is straight-line code of
-//! our own, because pingora's HTTP/1 sessions drop trailers and cost more than the job needs (docs/ARCHITECTURE.md).
+//! pingora accepts the connections (`app::accept`). The path of a request between two sockets is code of this
+//! module, because pingora's HTTP/1 sessions drop trailers and cost more than is needed here
+//! (docs/ARCHITECTURE.md).
 
 mod access_log;
 #[doc(hidden)]

@@ -1,37 +1,37 @@
-//! Who a connection is from, as far as that is known.
+//! The peer of a downstream connection: its address, and the `CONNECT` that it came through.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The other end of an accepted connection.
+/// The socket of an accepted connection.
 pub trait PeerSocket: Send + Sync {
-    /// The address of that end. Asks the system the first time.
+    /// Returns the address of the peer. The first call is a system call.
     fn address(&self) -> PeerAddress;
 }
 
-/// The address of the other end of a connection.
+/// The address of the peer of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerAddress {
     /// A TCP connection from this address.
     Ip(IpAddr),
     /// A Unix socket.
     Unix,
-    /// The system does not know it, or not any more.
+    /// The system has no address for the connection, or no longer has one.
     Unknown,
 }
 
-/// The other end of a caller's connection.
+/// The peer of a downstream connection.
 #[derive(Default, Clone)]
 pub(super) struct Peer {
     socket: Option<Arc<dyn PeerSocket>>,
     intercepted_by: Option<Arc<InterceptedBy>>,
 }
 
-/// The inside of a `CONNECT`.
+/// The `CONNECT` in which a connection is intercepted.
 pub(super) struct InterceptedBy {
-    /// `host:port` as it was asked for.
+    /// The target of the `CONNECT`: `host:port`.
     pub(super) authority: String,
-    /// The caller speaks TLS inside.
+    /// Whether the caller uses TLS inside the `CONNECT`.
     pub(super) is_tls: bool,
 }
 
@@ -40,17 +40,18 @@ impl Peer {
         Self { socket, intercepted_by: None }
     }
 
-    /// From now on everything comes from within a `CONNECT`.
-    pub(super) fn set_intercepted(&mut self, within: InterceptedBy) {
-        self.intercepted_by = Some(Arc::new(within));
+    /// Records that all later requests come through a `CONNECT`.
+    pub(super) fn set_intercepted(&mut self, intercepted_by: InterceptedBy) {
+        self.intercepted_by = Some(Arc::new(intercepted_by));
     }
 
-    /// The `CONNECT` that everything comes from within.
+    /// Returns the `CONNECT` that the requests come through, if there is one.
     pub(super) fn intercepted(&self) -> Option<&InterceptedBy> {
         self.intercepted_by.as_deref()
     }
 
-    /// On this machine: by loopback or by a Unix socket. Asked of the system the first time, which is for refusals only.
+    /// Whether the peer is on this machine: connected by loopback or by a Unix socket. Used only for requests
+    /// that are rejected, because the first call is a system call.
     pub(super) fn is_local(&self) -> bool {
         match self.socket.as_ref().map(|socket| socket.address()) {
             Some(PeerAddress::Ip(ip)) => ip.to_canonical().is_loopback(),

@@ -11,7 +11,7 @@ use crate::metrics::{Metrics, OpenConnections};
 use crate::runtime::snapshot::{Runtime, Snapshot, SnapshotReader};
 use crate::tls::server::ListenerTls;
 
-/// What all connections share.
+/// The state that all connections share.
 pub struct DataPlane {
     pub(super) runtime: Arc<Runtime>,
     pub(super) metrics: Arc<Metrics>,
@@ -38,24 +38,24 @@ impl DataPlane {
         }
     }
 
-    /// From now on every connection is closed after the request it is busy with.
+    /// Starts to drain: every connection is closed after the requests that are in flight on it.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
         self.drain.notify_waiters();
     }
 
-    /// Requests read and not yet answered whole.
+    /// The number of requests that were read and not answered completely.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Something that [`in_flight`](Self::in_flight) counts until it is dropped.
+    /// Returns a guard that [`in_flight`](Self::in_flight) counts until it is dropped.
     pub(super) fn track(&self) -> InFlightGuard<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlightGuard(self)
     }
 
-    /// Waits until no request is in flight. Only to be called after [`drain`](Self::drain).
+    /// Waits until no request is in flight. Must be called after [`drain`](Self::drain).
     pub async fn idle(&self) {
         loop {
             let idle = self.idle.notified();
@@ -67,9 +67,9 @@ impl DataPlane {
     }
 }
 
-/// A listener's door to the data plane.
+/// The state that the connections of one listener share.
 pub struct ListenerContext {
-    /// The service that everything coming in by it is for, if it belongs to one.
+    /// The service that the listener is dedicated to, if it is.
     pub(super) dedicated: Option<String>,
     pub(super) tls: Option<Arc<ListenerTls>>,
     pub(super) connections: Arc<OpenConnections>,
@@ -78,8 +78,9 @@ pub struct ListenerContext {
 }
 
 impl ListenerContext {
-    /// A door; `dedicated` is the name of the service that everything coming in by it is for, if it belongs to one. Where there
-    /// is `tls`, nothing else is spoken. `connections` counts those that it accepts.
+    /// The context of a listener. `dedicated` is the name of the service that the listener is dedicated to,
+    /// if it is. If there is `tls`, every connection must use it. `connections` counts the connections that
+    /// the listener accepts.
     pub fn new(
         dedicated: Option<String>,
         tls: Option<Arc<ListenerTls>>,
@@ -88,93 +89,100 @@ impl ListenerContext {
         Self { dedicated, tls, connections, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
-    /// From now on every connection that came in by it is closed after the request it is busy with.
+    /// Starts to close the listener's connections: each one is closed after the requests that are in flight
+    /// on it.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
         self.close.notify_waiters();
     }
 }
 
-/// Is counted.
+/// A guard that counts as one request in flight until it is dropped.
 pub(super) struct InFlightGuard<'p>(&'p DataPlane);
 
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        // Sequentially consistent with `drain` and `idle`: either this sees that the plane drains, or `idle` sees the count.
+        // Sequentially consistent with `drain` and `idle`: either this load returns that the plane drains, or
+        // `idle` loads the new count.
         if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.draining.load(Ordering::SeqCst) {
             self.0.idle.notify_waiters();
         }
     }
 }
 
-/// The proxy as one connection sees it.
+/// The state of one connection: the data plane, its listener, and the snapshot that its requests use.
 pub struct ConnectionContext {
     pub(super) plane: Arc<DataPlane>,
     pub(super) listener: Arc<ListenerContext>,
     pub(super) reader: SnapshotReader,
-    pub(super) own: ListenerService,
+    pub(super) listener_service: ListenerService,
     pub(super) peer: Peer,
 }
 
-/// Where the service of a listener of its own stands in the snapshot.
+/// The service that a listener is dedicated to, as an index in the snapshot.
 #[derive(Clone, Copy)]
 pub(super) enum ListenerService {
-    /// The listener belongs to no service.
+    /// The listener is not dedicated to a service.
     Shared,
+    /// The index of the service.
     Dedicated(usize),
-    /// A reload removed it.
+    /// The service was removed by a reload.
     Removed,
 }
 
 impl ConnectionContext {
-    /// For one connection.
+    /// The context of a new connection, with the current snapshot.
     pub fn new(plane: Arc<DataPlane>, listener: Arc<ListenerContext>) -> Self {
         let reader = plane.runtime.reader();
-        let own = Self::resolve_dedicated(&listener, reader.snapshot());
-        Self { plane, listener, reader, own, peer: Peer::default() }
+        let listener_service = Self::resolve_dedicated(&listener, reader.snapshot());
+        Self { plane, listener, reader, listener_service, peer: Peer::default() }
     }
 
-    /// Goes on to the current snapshot: between requests only.
+    /// Moves to the current snapshot. Must be called between requests.
     pub(super) fn refresh(&mut self) {
         if self.reader.refresh() {
-            self.own = Self::resolve_dedicated(&self.listener, self.reader.snapshot());
+            self.listener_service = Self::resolve_dedicated(&self.listener, self.reader.snapshot());
         }
     }
 
-    /// The same connection with the current snapshot, where that is another one by now.
+    /// Returns the same connection with the current snapshot, or `None` if it has that one already.
     pub(super) fn with_current_snapshot(&self) -> Option<Self> {
         let renew =
             || Self { peer: self.peer.clone(), ..Self::new(self.plane.clone(), self.listener.clone()) };
         (!self.reader.is_current()).then(renew)
     }
 
+    /// Finds the service of a dedicated listener in a snapshot.
     pub(super) fn resolve_dedicated(listener: &ListenerContext, snapshot: &Snapshot) -> ListenerService {
         let Some(name) = &listener.dedicated else { return ListenerService::Shared };
         let index = snapshot.services.iter().position(|service| service.name == *name);
         index.map_or(ListenerService::Removed, ListenerService::Dedicated)
     }
 
+    /// The snapshot that requests use.
     pub(super) fn snapshot(&self) -> &Snapshot {
         self.reader.snapshot()
     }
 
-    /// The service that every request of this connection is for, if it came in by a listener of its own.
+    /// The index of the service that the listener is dedicated to, if it is.
     pub(super) fn dedicated_service(&self) -> Option<usize> {
-        match self.own {
+        match self.listener_service {
             ListenerService::Dedicated(index) => Some(index),
             ListenerService::Shared | ListenerService::Removed => None,
         }
     }
 
+    /// Whether the listener is dedicated to a service that was removed.
     pub(super) fn is_service_removed(&self) -> bool {
-        matches!(self.own, ListenerService::Removed)
+        matches!(self.listener_service, ListenerService::Removed)
     }
 
+    /// Whether the connection is closed after the requests that are in flight on it.
     pub(super) fn is_draining(&self) -> bool {
         self.plane.draining.load(Ordering::Relaxed) || self.listener.closing.load(Ordering::Relaxed)
     }
 
-    /// Waits until this connection is to end after the requests that it is busy with.
+    /// Waits until the process drains or the listener closes.
     pub(super) async fn draining(&self) {
         let (drain, close) = (self.plane.drain.notified(), self.listener.close.notified());
         if !self.is_draining() {

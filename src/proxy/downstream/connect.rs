@@ -1,8 +1,9 @@
-//! `CONNECT` (RFC 9110 §9.3.6), as apps send it that have Sidekey in `HTTPS_PROXY`.
+//! `CONNECT` (RFC 9110 §9.3.6), which an app sends if Sidekey is its `HTTPS_PROXY`.
 //!
-//! To a service's host: Sidekey answers in its place, with a certificate of the configured authority, and serves what comes
-//! like any other request. The credential goes where it always goes, to the service's own upstream, and only for requests
-//! whose `Host` and TLS name are the ones of the `CONNECT`. To any other host: refused, or bytes that nobody looks at.
+//! - A `CONNECT` to the host of a service is intercepted: Sidekey does the TLS handshake with a certificate of the configured
+//!   CA, and serves the requests inside. The credential is sent to the service's upstream, and only for requests whose `Host`
+//!   and TLS name are the host of the `CONNECT`.
+//! - A `CONNECT` to any other host is rejected, or becomes a tunnel.
 
 use std::io;
 use std::sync::Arc;
@@ -27,32 +28,32 @@ use crate::proxy::wire::tunnel;
 use crate::upstream::PassthroughError;
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
-/// A caller that asked for a connection begins to use it within this time.
+/// The time limit for the first byte after a `CONNECT`, and for writing the response to it.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// What a `CONNECT` leads to.
+/// The target of a `CONNECT`.
 pub(crate) struct ConnectTarget {
-    /// `host:port` as it was asked for.
+    /// Host and port: `host:port`.
     pub(crate) authority: String,
     pub(crate) route: Route,
 }
 
-/// The way to the target.
+/// What Sidekey does with the bytes that follow a `CONNECT`.
 pub(crate) enum Route {
-    /// A service: TLS in its name.
+    /// The host is a service's: Sidekey does the TLS handshake with this configuration.
     Intercept(Arc<ServerConfig>),
-    /// Anywhere else.
+    /// The host is no service's: a connection to it, and the idle timeout of the tunnel.
     Passthrough(TcpStream, Option<Duration>),
 }
 
-/// Whether a head is the one of a `CONNECT`.
+/// Whether a head is that of a `CONNECT`.
 pub(crate) fn is_connect(head: &[u8]) -> bool {
     head.starts_with(b"CONNECT ")
 }
 
-/// Decides on a `CONNECT`; what leads outside is connected then.
+/// Parses and routes a `CONNECT`. For a tunnel it also connects to the host.
 pub(crate) async fn open(
     context: &ConnectionContext,
     bytes: &[u8],
@@ -67,7 +68,7 @@ pub(crate) async fn open(
 }
 
 async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Route, ProxyError> {
-    let refused =
+    let rejected =
         |reason, cause: &str, detail| ProxyError { detail: Some(detail), ..ProxyError::new(reason, cause) };
     if context.peer.intercepted().is_some() {
         return Err(ProxyError::new(ErrorReason::BadRequest, "CONNECT within CONNECT"));
@@ -75,7 +76,7 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
     let snapshot = context.snapshot();
     if snapshot.routes.is_service(context.dedicated_service(), &host.to_string(), port) {
         let Some(authority) = &snapshot.intercept else {
-            return Err(refused(
+            return Err(rejected(
                 ErrorReason::Forbidden,
                 "CONNECT to a service's host without `intercept`",
                 "The host is a service's. For HTTPS by CONNECT, Sidekey needs `intercept: { ca_cert_file, ca_key_file }` in its configuration, and the \
@@ -88,65 +89,66 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
         })?;
         return Ok(Route::Intercept(server));
     }
-    // A listener of one service's own leads nowhere else.
-    let Some(outside) = snapshot.passthrough.as_ref().filter(|_| context.dedicated_service().is_none())
+    // A dedicated listener serves its own service only.
+    let Some(connector) = snapshot.passthrough.as_ref().filter(|_| context.dedicated_service().is_none())
     else {
-        return Err(refused(
+        return Err(rejected(
             ErrorReason::UnknownService,
             "CONNECT to a host of no service",
-            "The host of this CONNECT is no service's; `connect: { unmatched: tunnel }` lets others pass.",
+            "The host of this CONNECT is no service's. `connect: { unmatched: tunnel }` allows tunnels to other hosts.",
         ));
     };
-    let stream = outside.connect(host, port).await.map_err(|error| {
+    let stream = connector.connect(host, port).await.map_err(|error| {
         let cause = format!("CONNECT: {error}");
         match error {
-            PassthroughError::Local => refused(
+            PassthroughError::Local => rejected(
                 ErrorReason::Forbidden,
                 &cause,
-                "A tunnel leads to Sidekey's own machine or link only where `tunnel.allow_local` is true.",
+                "A tunnel to Sidekey's own machine or link is allowed only if `tunnel.allow_local` is true.",
             ),
-            PassthroughError::Connect(_) => refused(
+            PassthroughError::Connect(_) => rejected(
                 ErrorReason::UpstreamConnect,
                 &cause,
                 "Sidekey cannot connect to the host of this CONNECT.",
             ),
-            PassthroughError::Timeout => refused(
+            PassthroughError::Timeout => rejected(
                 ErrorReason::UpstreamTimeout,
                 &cause,
                 "The host of this CONNECT did not answer in time.",
             ),
         }
     })?;
-    Ok(Route::Passthrough(stream, outside.idle()))
+    Ok(Route::Passthrough(stream, connector.idle()))
 }
 
-/// Tells the caller that it is connected.
+/// Sends the 200 response to a `CONNECT`.
 pub(crate) async fn confirm(io: &mut impl Io) -> Result<(), RelayError> {
     relay::write(io, ESTABLISHED, &mut ReusableTimer::default(), FIRST_BYTE_TIMEOUT).await
 }
 
-/// Whether the caller begins with TLS; `None` if it sends nothing.
+/// Whether the caller begins a TLS handshake; `None` if it sends nothing in time.
 pub(crate) async fn begins_tls(io: &mut Prefixed<'_, impl Io>) -> Option<bool> {
     let first = ReusableTimer::default().timeout(FIRST_BYTE_TIMEOUT, io.first()).await;
     let Ok(Ok(Some(first))) = first else { return None };
     Some(first == TLS_HANDSHAKE)
 }
 
-/// Passes bytes through, both ways, until both sides have ended. `rest` is what the caller sent already.
+/// Passes bytes in both directions until both sides have ended. `read` has the bytes that the caller sent
+/// after its `CONNECT`.
 pub(crate) async fn pass(
     context: &ConnectionContext,
     io: &mut impl Io,
-    rest: &Buffer,
+    read: &Buffer,
     mut stream: TcpStream,
     idle: Option<Duration>,
     authority: String,
 ) {
     // A shutdown waits for a tunnel as long as it waits for requests.
-    let (start, _counted) = (Instant::now(), context.plane.track());
-    let ended = tunnel::run(io, &mut stream, rest.filled(), idle).await;
+    let (start, _in_flight) = (Instant::now(), context.plane.track());
+    let result = tunnel::run(io, &mut stream, read.filled(), idle).await;
     tracing::debug!(
         "tunnel ended: {}",
-        ended.err().map_or("by both sides".into(), |error: io::Error| error.to_string())
+        result.err().map_or("by both sides".into(), |error: io::Error| error.to_string())
     );
     context.plane.metrics.answered("", MethodLabel::CONNECT, 200);
     access_log::write(&access_log::Entry {

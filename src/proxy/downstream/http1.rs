@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one caller's connection: request after request until one side has had enough.
+//! HTTP/1.1 on a downstream connection: serves one request after the other until the connection is closed.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,24 +22,25 @@ use crate::proxy::wire::parse_head::MAX_HEAD;
 use crate::proxy::wire::relay::Io;
 use crate::proxy::wire::timer::ReusableTimer;
 
-/// What a connection continues with after its requests in HTTP/1.1.
+/// The protocol that a connection continues with after its requests in HTTP/1.1.
 pub(crate) enum Next {
-    /// Nothing: the connection has ended.
+    /// None: the connection has ended.
     Done,
-    /// HTTP/2: the buffer holds the preface, and what followed it.
+    /// HTTP/2. The buffer has the preface and the bytes after it.
     Http2(ConnectionContext, Buffer),
-    /// What a `CONNECT` leads to: the buffer holds what the caller sent after its head.
+    /// The target of a `CONNECT`. The buffer has the bytes that the caller sent after the head.
     Connect(ConnectionContext, Buffer, ConnectTarget),
 }
 
-/// Serves requests until the connection ends, or until its bytes make something else of it.
+/// Serves requests until the connection ends or continues with another protocol.
 pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -> Next {
-    let mut left = None;
+    let mut next_request = None;
     let mut is_first = true;
-    // One between requests and one within, because a timer that is always put off by the same time costs least.
+    // One timer for the time between requests and one for the time within: resetting a timer by a constant
+    // duration costs least.
     let (mut between, mut within) = (ReusableTimer::default(), ReusableTimer::default());
     loop {
-        let buffer = match left.take() {
+        let buffer = match next_request.take() {
             Some(buffer) => Ok(Ok(Some(buffer))),
             None => between.timeout(KEEP_ALIVE_TIMEOUT, first_bytes(io)).await,
         };
@@ -53,7 +54,7 @@ pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -
             }
             Ok(Err(_)) => break,
             Err(_) => {
-                let failure = ProxyError::new(ErrorReason::BadRequest, "the head was not whole in time");
+                let failure = ProxyError::new(ErrorReason::BadRequest, "the head was not complete in time");
                 refuse::refuse(&context, io, failure.into(), &mut within).await;
                 break;
             }
@@ -68,26 +69,27 @@ pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -
             break linger(io, &mut buffer).await;
         }
         if connect::is_connect(buffer.filled()) {
-            let opened = connect::open(&context, &buffer.filled()[..head]).await;
+            let target = connect::open(&context, &buffer.filled()[..head]).await;
             buffer.consume(head);
-            match opened {
-                Ok(opened) => return Next::Connect(context, buffer, opened),
+            match target {
+                Ok(target) => return Next::Connect(context, buffer, target),
                 Err(rejection) => refuse::refuse(&context, io, rejection, &mut within).await,
             };
             break linger(io, &mut buffer).await;
         }
         match exchange::run(&context, io, &mut buffer, head, false, &mut within).await {
-            Disposition::KeepAlive => left = Some(buffer).filter(|buffer| !buffer.is_empty()),
+            Disposition::KeepAlive => next_request = Some(buffer).filter(|buffer| !buffer.is_empty()),
             Disposition::LingeringClose => break linger(io, &mut buffer).await,
             Disposition::Close | Disposition::Abort(_) => break,
         }
     }
-    // Flushes first, which a caller that reads nothing would hold up for ever.
+    // A shutdown flushes first, which never ends if the caller reads nothing.
     let _ = timeout(LINGER_TIMEOUT, io.shutdown()).await;
     Next::Done
 }
 
-/// Waits for a request to begin; the connection holds no buffer until then. `None` at the end of the connection.
+/// Waits for the first bytes of a request. The connection has no buffer until then. `None` at the end of the
+/// connection.
 async fn first_bytes(io: &mut impl Io) -> io::Result<Option<Buffer>> {
     poll_fn(|cx| {
         let mut buffer = Buffer::acquire();
@@ -96,20 +98,20 @@ async fn first_bytes(io: &mut impl Io) -> io::Result<Option<Buffer>> {
     .await
 }
 
-/// Reads until the head is whole and returns its length; `None` where it is too large.
+/// Reads until the head is complete and returns its length; `None` if it is too large.
 async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<usize>> {
-    let mut seen = 0;
+    let mut searched = 0;
     loop {
-        // An empty line before a request is tolerated (RFC 9112 §2.2).
+        // An empty line before a request is ignored (RFC 9112 §2.2).
         while buffer.filled().starts_with(b"\r\n") {
             buffer.consume(2);
-            seen = 0;
+            searched = 0;
         }
-        if let Some(length) = parse_head::end(buffer.filled(), seen) {
+        if let Some(length) = parse_head::end(buffer.filled(), searched) {
             return Ok((length <= MAX_HEAD).then_some(length));
         }
-        seen = buffer.filled().len();
-        if seen > MAX_HEAD {
+        searched = buffer.filled().len();
+        if searched > MAX_HEAD {
             return Ok(None);
         }
         if buffer.fill(io).await? == 0 {
@@ -148,7 +150,8 @@ mod tests {
         ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None, Arc::default())))
     }
 
-    /// What a caller gets that sends `pieces` with `pause` before each, and when the connection is over.
+    /// Sends `pieces` with `pause` before each. Returns the response, and the time until the connection has
+    /// ended.
     async fn served(pieces: &[&str], pause: Duration) -> (String, Duration) {
         let (mut client, mut server) = duplex(64 * 1024);
         let start = Instant::now();
@@ -162,40 +165,40 @@ mod tests {
                 break;
             }
         }
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
         drop(client);
-        (answer, serving.await.unwrap())
+        (response, serving.await.unwrap())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_comes_byte_by_byte_is_not_waited_for_for_ever() {
-        let (answer, took) = served(&["G"; 100], Duration::from_secs(10)).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    async fn head_timeout_ends_a_head_sent_byte_by_byte() {
+        let (response, took) = served(&["G"; 100], Duration::from_secs(10)).await;
+        assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
         assert!(took <= Duration::from_secs(10) + HEAD_TIMEOUT + LINGER_TIMEOUT, "{took:?}");
         let (_, took) = served(&["\r\n"; 100], Duration::from_secs(10)).await;
         assert!(took <= Duration::from_secs(10) + HEAD_TIMEOUT + LINGER_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_is_closed_in_silence() {
+    async fn idle_connection_is_closed_without_response() {
         assert_eq!(served(&[], Duration::ZERO).await, (String::new(), KEEP_ALIVE_TIMEOUT));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_caller_that_goes_on_sending_is_listened_to_for_a_moment_only() {
+    async fn rejected_caller_that_keeps_sending_is_read_briefly() {
         let mut pieces = vec!["POST /unknown HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n"];
         pieces.extend(["more"; 100]);
-        let (answer, took) = served(&pieces, Duration::from_millis(100)).await;
-        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
+        let (response, took) = served(&pieces, Duration::from_millis(100)).await;
+        assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
+        assert_eq!(response.matches("HTTP/1.1 ").count(), 1);
         assert!(took <= Duration::from_millis(200) + LINGER_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_caller_that_reads_nothing_holds_nothing_up() {
+    async fn rejected_caller_that_reads_nothing_is_closed() {
         let (mut client, server) = duplex(16);
-        // With a write buffer, as a real connection has: closing it means writing first.
+        // With a write buffer, as a real connection has: a shutdown writes it first.
         let mut server = BufStream::new(server);
         let serving = tokio::spawn(async move {
             requests(proxy(), &mut server).await;
@@ -205,8 +208,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answer_to_a_refused_head_has_no_body() {
-        let (answer, _) = served(&["HEAD /unknown HTTP/1.1\r\nHost: x\r\n\r\n"], Duration::ZERO).await;
-        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    async fn response_to_rejected_head_request_has_no_body() {
+        let (response, _) = served(&["HEAD /unknown HTTP/1.1\r\nHost: x\r\n\r\n"], Duration::ZERO).await;
+        assert!(response.starts_with("HTTP/1.1 404 ") && response.ends_with("\r\n\r\n"), "{response}");
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a connection whose caller may still be sending.
+//! The lingering close of a connection whose caller may still be sending.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use super::timeouts::LINGER_TIMEOUT;
 use crate::net::buffer::Buffer;
 use crate::proxy::wire::relay::Io;
 
-/// Says that nothing more comes, and takes in what the caller still sends for a moment.
+/// Shuts the sending side down, and discards what the caller still sends for [`LINGER_TIMEOUT`]. An immediate
+/// close would cause a reset, which can discard the response.
 pub(crate) async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
     let discard = async {
         io.shutdown().await?;

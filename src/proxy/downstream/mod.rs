@@ -1,14 +1,14 @@
 //! The side that faces callers: their connections, TLS, `CONNECT`, HTTP/1.1 and HTTP/2.
 //!
 //! ```text
-//! serve        one accepted connection: the protocols that it speaks, one after the other
+//! serve        one accepted connection: its protocols, one after the other
 //! http1        requests in HTTP/1.1
 //! http2        requests in HTTP/2
-//! connect      where a CONNECT leads, and the tunnel to it
-//! tls          the handshake
-//! linger       the end of a connection whose caller may still be sending
-//! prefixed_io  a connection with the bytes that were read of it already
-//! timeouts     limits for a connection
+//! connect      the route of a CONNECT, and the tunnel to its target
+//! tls          the TLS handshake
+//! linger       the lingering close of a connection whose caller may still be sending
+//! prefixed_io  a connection whose first bytes were read already
+//! timeouts     time limits of a connection
 //! ```
 
 pub(super) mod connect;

@@ -1,4 +1,4 @@
-//! A connection of which the first bytes were read already.
+//! A connection whose first bytes were read already.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,7 +11,7 @@ use crate::net::buffer::Buffer;
 use crate::net::delegate::delegate_write;
 use crate::proxy::wire::relay::Io;
 
-/// Gives the bytes that were read first, then those that come.
+/// A connection that is read from its buffer first, and then from its socket.
 pub(crate) struct Prefixed<'a, I> {
     read: Buffer,
     io: &'a mut I,
@@ -22,7 +22,7 @@ impl<'a, I: Io> Prefixed<'a, I> {
         Self { read, io }
     }
 
-    /// The first byte, which is still to be read then; `None` at the end.
+    /// Returns the first byte without consuming it; `None` at the end of the connection.
     pub(crate) async fn first(&mut self) -> io::Result<Option<u8>> {
         if self.read.is_empty() {
             poll_fn(|cx| self.read.poll_fill(cx, self.io)).await?;

@@ -1,5 +1,5 @@
-//! One accepted connection, to its end: TLS if the listener has it, then the protocols that the connection speaks, one after the
-//! other. The protocols do not call each other; each returns what comes next.
+//! Serves one accepted connection: TLS if the listener has it, then the connection's protocols, one after the
+//! other. The protocols do not call each other; each one returns the next one.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::proxy::session::{ConnectionContext, DataPlane, ListenerContext};
 use crate::proxy::wire::relay::Io;
 use crate::tls::server::ListenerTls;
 
-/// Serves one connection of a listener, to its end.
+/// Serves one connection of a listener until it ends.
 pub(crate) async fn serve<S: Io>(
     plane: &Arc<DataPlane>,
     listener: &Arc<ListenerContext>,
@@ -27,7 +27,7 @@ pub(crate) async fn serve<S: Io>(
     let peer = Peer::new(socket);
     let context = ConnectionContext { peer, ..ConnectionContext::new(plane.clone(), listener.clone()) };
     let Some(_permit) = plane.connection_limit.try_acquire(context.snapshot().max_connections) else {
-        // One that wants TLS would have to be shaken hands with first, which is more than it is worth.
+        // With TLS there is no response, because a handshake would cost too much.
         if listener.tls.is_none() {
             connection_limit::refuse(&mut stream).await;
         }
@@ -37,12 +37,12 @@ pub(crate) async fn serve<S: Io>(
     let _open = listener.connections.track();
     match &listener.tls {
         None => serve_protocols(context, &mut stream).await,
-        // In a box: without TLS there should be no room for it.
+        // Boxed, so that a connection without TLS does not reserve memory for it.
         Some(tls) => Box::pin(serve_tls(context, stream, tls)).await,
     }
 }
 
-/// Shakes hands, and serves the connection if that went well.
+/// Does the TLS handshake, and serves the connection if it succeeds.
 async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &ListenerTls) {
     if let Some(mut stream) = tls::accept(tls.current(), stream).await {
         serve_protocols(context, &mut stream).await;
@@ -51,7 +51,7 @@ async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &ListenerTl
 
 /// Serves requests in HTTP/1.1, and what the connection continues with after them.
 async fn serve_protocols(context: ConnectionContext, io: &mut impl Io) {
-    // In boxes: most connections continue with nothing, and should not reserve memory for it.
+    // Boxed: most connections have no other protocol, and should not reserve memory for one.
     match http1::requests(context, io).await {
         Next::Done => {}
         Next::Http2(context, read) => Box::pin(http2::serve(context, io, read)).await,
@@ -59,15 +59,15 @@ async fn serve_protocols(context: ConnectionContext, io: &mut impl Io) {
     }
 }
 
-/// Serves a connection after its `CONNECT`; `rest` is what the caller sent already.
-async fn serve_connect(context: ConnectionContext, io: &mut impl Io, rest: Buffer, target: ConnectTarget) {
+/// Serves a connection after its `CONNECT`. `read` has the bytes that the caller sent after it.
+async fn serve_connect(context: ConnectionContext, io: &mut impl Io, read: Buffer, target: ConnectTarget) {
     if connect::confirm(io).await.is_err() {
         return;
     }
     let ConnectTarget { authority, route } = target;
     match route {
-        Route::Passthrough(stream, idle) => connect::pass(&context, io, &rest, stream, idle, authority).await,
-        Route::Intercept(server) => intercept(context, Prefixed::new(rest, io), server, authority).await,
+        Route::Passthrough(stream, idle) => connect::pass(&context, io, &read, stream, idle, authority).await,
+        Route::Intercept(server) => intercept(context, Prefixed::new(read, io), server, authority).await,
     }
 }
 
@@ -87,8 +87,8 @@ async fn intercept<I: Io>(
     }
 }
 
-/// Serves the protocols inside a `CONNECT`. A function of its own, because the type of a connection within `serve_protocols` would
-/// contain itself.
+/// Serves the protocols inside a `CONNECT`. It is separate from `serve_protocols`, because the type of that
+/// future would contain itself.
 async fn serve_intercepted(context: ConnectionContext, io: &mut impl Io) {
     match http1::requests(context, io).await {
         Next::Http2(context, read) => Box::pin(http2::serve(context, io, read)).await,

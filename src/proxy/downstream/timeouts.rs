@@ -1,11 +1,11 @@
-//! Limits for a caller's connection, whatever it speaks.
+//! Time limits of a downstream connection, for all protocols.
 
 use std::time::Duration;
 
-/// The time that a connection may be idle.
+/// The time for which a connection may be idle.
 pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The time from the first byte of a head to its end.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The time for the end of a connection: a caller that is still sending when it has been answered is read for this long,
-/// so that the answer is not lost in a reset.
+/// The time for a lingering close: a caller that is still sending after the response is read for this time,
+/// so that no reset discards the response.
 pub(crate) const LINGER_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! TLS of a caller, which comes before everything else of its connection.
+//! The TLS handshake of a downstream connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::linger::linger;
 use crate::net::buffer::Buffer;
 use crate::proxy::wire::relay::Io;
 
-/// A caller that takes longer over the handshake does not want to talk.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The time limit of the handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The handshake; `None` where there is nobody to talk to afterwards. Not a line in the log at a level that is on: anyone
-/// may knock.
+/// Does the handshake; `None` if it fails. A failure is logged at level debug only, because any client can
+/// cause it.
 pub(crate) async fn accept<I: Io>(config: Arc<ServerConfig>, io: I) -> Option<TlsStream<I>> {
     let accepting = TlsAcceptor::from(config).accept(io).into_fallible();
-    match timeout(HANDSHAKE, accepting).await {
+    match timeout(HANDSHAKE_TIMEOUT, accepting).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err((error, mut io))) => {
             tracing::debug!("TLS handshake with a caller failed: {error}");
-            // So that one that does not speak TLS sees a close and no reset.
+            // So that a client without TLS gets a close instead of a reset.
             linger(&mut io, &mut Buffer::acquire()).await;
             None
         }

@@ -1,4 +1,4 @@
-//! RecordedRequest smuggling: a request that two parties might read differently is rejected; nothing of it
+//! Request smuggling: a request that two parties might read differently is rejected; nothing of it
 //! reaches an upstream.
 
 use super::setup::{Wire, sidekey_for};

@@ -1,4 +1,5 @@
-//! One connection and its streams. All streams of a connection are one task, so that what many of them say goes out in one write.
+//! One connection and its streams. All streams of a connection run in one task, so that one write sends the
+//! frames of several streams.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -24,52 +25,53 @@ use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::relay::{Io, RelayError};
 use crate::proxy::wire::timer::ReusableTimer;
 
-/// What a caller's first bytes are, as far as they look like a head.
+/// The part of the connection preface that has the form of an HTTP/1.1 head (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
-/// Requests of one connection at a time.
-const STREAMS: u32 = 128;
+/// The limit on concurrent streams of one connection.
+const MAX_CONCURRENT_STREAMS: u32 = 128;
 
-/// Serves the streams of a connection until it ends. `buffer` holds what was read of it already.
+/// Serves the streams of a connection until it ends. `buffer` has the bytes that were read already.
 pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: Buffer) {
     let mut timer = ReusableTimer::default();
-    let opening = limits::server_builder(STREAMS).handshake::<_, Bytes>(Prefixed::new(buffer, io));
-    let Ok(Ok(mut connection)) = timer.timeout(HEAD_TIMEOUT, opening).await else { return };
-    let ended = run(Arc::new(context), &mut connection, &mut timer).await;
-    if let Err(error) = ended {
-        tracing::debug!("a caller's HTTP/2 connection broke: {error}");
+    let builder = limits::server_builder(MAX_CONCURRENT_STREAMS);
+    let handshake = builder.handshake::<_, Bytes>(Prefixed::new(buffer, io));
+    let Ok(Ok(mut connection)) = timer.timeout(HEAD_TIMEOUT, handshake).await else { return };
+    if let Err(error) = run(Arc::new(context), &mut connection, &mut timer).await {
+        tracing::debug!("a caller's HTTP/2 connection failed: {error}");
     }
     connection.abrupt_shutdown(Reason::NO_ERROR);
     let _ = timer.timeout(LINGER_TIMEOUT, poll_fn(|cx| connection.poll_closed(cx))).await;
 }
 
+/// Serves streams until the connection ends, is idle for too long, or has drained.
 async fn run<I: Io>(
     context: Arc<ConnectionContext>,
     connection: &mut Connection<Prefixed<'_, I>, Bytes>,
     timer: &mut ReusableTimer,
 ) -> Result<(), h2::Error> {
     let mut streams = FuturesUnordered::new();
-    // One timer for each stream that there is at a time.
-    let mut spare = Vec::new();
+    // The timers of streams that have ended, for the next ones.
+    let mut unused_timers = Vec::new();
     let mut current = context.clone();
     let mut draining = pin!(context.draining());
     let mut is_draining = false;
-    // Counts while the last answers of a connection that is to end are still going out.
-    let mut leaving = None;
+    // Counts as in flight until the last responses of a draining connection were written.
+    let mut last_responses = None;
     poll_fn(|cx| {
         if !is_draining && draining.as_mut().poll(cx).is_ready() {
             is_draining = true;
-            leaving = (!streams.is_empty()).then(|| context.plane.track());
+            last_responses = (!streams.is_empty()).then(|| context.plane.track());
             connection.graceful_shutdown();
         }
-        // Writes as well: everything that the streams said since the last time, at once.
+        // Also writes all frames that the streams have queued since the last call.
         while let Poll::Ready(accepted) = connection.poll_accept(cx) {
             match accepted {
                 Some(Ok((request, respond))) => {
                     if let Some(renewed) = current.with_current_snapshot() {
                         current = Arc::new(renewed);
                     }
-                    let timer = spare.pop().unwrap_or_default();
-                    streams.push(answer(current.clone(), request, respond, timer));
+                    let timer = unused_timers.pop().unwrap_or_default();
+                    streams.push(serve_stream(current.clone(), request, respond, timer));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
@@ -77,7 +79,7 @@ async fn run<I: Io>(
         }
         loop {
             match streams.poll_next_unpin(cx) {
-                Poll::Ready(Some(timer)) => spare.push(timer),
+                Poll::Ready(Some(timer)) => unused_timers.push(timer),
                 Poll::Ready(None) => {
                     let limit = if is_draining { LINGER_TIMEOUT } else { KEEP_ALIVE_TIMEOUT };
                     return timer.poll_elapsed(limit, cx).map(Ok);
@@ -92,8 +94,8 @@ async fn run<I: Io>(
     .await
 }
 
-/// Serves one stream; gives its timer back.
-async fn answer(
+/// Serves one stream; returns its timer.
+async fn serve_stream(
     context: Arc<ConnectionContext>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
@@ -111,31 +113,32 @@ async fn answer(
     }
     match exchange::run(&context, &mut stream, &mut buffer, length, true, &mut timer).await {
         Disposition::KeepAlive => {}
-        // What was answered before all of the request came ends with NO_ERROR, without a word of ours.
+        // The `h2` crate resets a stream with NO_ERROR if its response is complete and its request is not
+        // (RFC 9113 §8.1).
         Disposition::LingeringClose | Disposition::Close => {
             let _ = timer.timeout(LINGER_TIMEOUT, stream.linger()).await;
         }
-        Disposition::Abort(broken) => {
-            // What was taken before goes out before: a reset drops what waits.
+        Disposition::Abort(error) => {
+            // A reset drops queued frames, so those are written first.
             tokio::task::yield_now().await;
-            stream.reset(reason(&broken));
+            stream.reset(reset_reason(&error));
         }
     }
     timer
 }
 
-/// What a caller is told of an answer that ends before its time (RFC 9113 §7).
-fn reason(broken: &RelayError) -> Reason {
-    let (RelayError::Downstream(error) | RelayError::Upstream(error)) = broken else {
-        return match broken {
+/// The error code for a response that is aborted (RFC 9113 §7).
+fn reset_reason(error: &RelayError) -> Reason {
+    let (RelayError::Downstream(source) | RelayError::Upstream(source)) = error else {
+        return match error {
             RelayError::DownstreamBody(_) => Reason::PROTOCOL_ERROR,
             _ => Reason::INTERNAL_ERROR,
         };
     };
-    let told =
-        error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
-    match told {
-        // What the upstream said of the stream is the caller's to know; what it said of its connection is not.
+    let reason =
+        source.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
+    match reason {
+        // Codes of the upstream's stream are passed on. Codes of its connection do not concern the caller.
         Some(reason @ (Reason::CANCEL | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM)) => reason,
         Some(Reason::NO_ERROR) => Reason::CANCEL,
         _ => Reason::INTERNAL_ERROR,

@@ -1,5 +1,5 @@
-//! What a gRPC client is told when Sidekey itself cannot serve: a status of its own protocol, because many show nothing of
-//! an HTTP error's body.
+//! Errors of Sidekey for gRPC clients: a gRPC status in the head, because many clients do not show the body
+//! of an HTTP error.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -8,20 +8,20 @@ const ERROR: HeaderName = HeaderName::from_static("sidekey-error");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether a request is a gRPC call (`application/grpc`, `application/grpc+proto` and their like; not gRPC-Web).
+/// Whether a request is a gRPC call (`application/grpc`, `application/grpc+proto` and so on; not gRPC-Web).
 pub(crate) fn is_call(fields: &HeaderMap) -> bool {
     let kind = fields.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    kind.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]))
+    kind.strip_prefix(b"application/grpc").is_some_and(|suffix| matches!(suffix, [] | [b'+' | b';', ..]))
 }
 
-/// Turns an answer of Sidekey's own into one without body whose head says it all ("Trailers-Only"); leaves an upstream's
-/// as it is. Only Sidekey's own have `Sidekey-Error`.
-pub(crate) fn explain(answer: &mut Response<()>) -> bool {
-    let Some(reason) = answer.headers().get(&ERROR).cloned() else { return false };
+/// Turns an error response of Sidekey into a gRPC response without a body ("Trailers-Only"). Returns whether
+/// it did: a response of the upstream, which has no `Sidekey-Error`, is unchanged.
+pub(crate) fn explain(response: &mut Response<()>) -> bool {
+    let Some(reason) = response.headers().get(&ERROR).cloned() else { return false };
     let status = status(reason.as_bytes());
     let message = [b"sidekey: ", reason.as_bytes()].concat();
-    *answer.status_mut() = StatusCode::OK;
-    let fields = answer.headers_mut();
+    *response.status_mut() = StatusCode::OK;
+    let fields = response.headers_mut();
     fields.remove(CONTENT_LENGTH);
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     fields.insert(STATUS, HeaderValue::from_static(status));
@@ -37,9 +37,9 @@ fn status(reason: &[u8]) -> &'static str {
         b"unknown_service" => "12", // UNIMPLEMENTED
         b"forbidden" => "7",        // PERMISSION_DENIED
         b"bad_request" => "13",     // INTERNAL
-        b"upstream_timeout" => "4", // DEADLINE_EXCEEDED: so it may here
+        b"upstream_timeout" => "4", // DEADLINE_EXCEEDED: the call may have been processed
         b"too_large" => "8",        // RESOURCE_EXHAUSTED
-        _ => "14",                  // UNAVAILABLE, as gRPC itself says of a connection that breaks
+        _ => "14",                  // UNAVAILABLE, as for a lost connection in gRPC
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_a_call_by_its_content_type() {
+    fn is_call_depends_on_content_type() {
         let is = |kind: &'static str| {
             is_call(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]))
         };
@@ -57,23 +57,27 @@ mod tests {
     }
 
     #[test]
-    fn an_upstreams_answer_stays_as_it_is() {
-        let mut answer = Response::builder().status(503).body(()).unwrap();
-        assert!(!explain(&mut answer));
-        assert_eq!(answer.status(), 503);
+    fn upstream_response_is_unchanged() {
+        let mut response = Response::builder().status(503).body(()).unwrap();
+        assert!(!explain(&mut response));
+        assert_eq!(response.status(), 503);
     }
 
     #[test]
-    fn sidekeys_own_says_it_all_in_its_head() {
-        let mut answer = Response::builder()
+    fn error_response_becomes_trailers_only_grpc_status() {
+        let mut response = Response::builder()
             .status(503)
             .header(ERROR, "credential_unavailable")
-            .header("retry-after", "5");
-        answer = answer.header(CONTENT_LENGTH, "99");
-        let mut answer = answer.body(()).unwrap();
-        assert!(explain(&mut answer));
-        assert_eq!((answer.status(), &answer.headers()[STATUS]), (StatusCode::OK, &"14".parse().unwrap()));
-        assert_eq!(answer.headers()[MESSAGE], "sidekey: credential_unavailable");
-        assert!(answer.headers().get(CONTENT_LENGTH).is_none() && answer.headers()["retry-after"] == "5");
+            .header("retry-after", "5")
+            .header(CONTENT_LENGTH, "99")
+            .body(())
+            .unwrap();
+        assert!(explain(&mut response));
+        assert_eq!(
+            (response.status(), &response.headers()[STATUS]),
+            (StatusCode::OK, &"14".parse().unwrap())
+        );
+        assert_eq!(response.headers()[MESSAGE], "sidekey: credential_unavailable");
+        assert!(response.headers().get(CONTENT_LENGTH).is_none() && response.headers()["retry-after"] == "5");
     }
 }

@@ -1,7 +1,7 @@
-//! Callers that speak HTTP/2 (RFC 9113): by prior knowledge, or because TLS said so.
+//! HTTP/2 on a downstream connection (RFC 9113), with prior knowledge or negotiated by TLS (ALPN).
 //!
-//! Each stream is one request of [`exchange`](crate::proxy::request::exchange), read and written as HTTP/1.1: one set of rules for
-//! both versions.
+//! Each stream is one request of [`exchange`](crate::proxy::request::exchange). It is read and written as
+//! HTTP/1.1, so that one set of rules holds for both versions.
 
 mod connection;
 mod grpc;
