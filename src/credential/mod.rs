@@ -1,5 +1,5 @@
-//! Credentials: what Sidekey writes into a request. Errors of the configuration are found when a credential
-//! is built. A request only calls [`Signer::sign`], which never uses an expired token.
+//! What Sidekey writes into a request. Everything that can fail because of the configuration fails when a credential is built;
+//! per request there is only [`Signer::sign`], which cannot send a token that has expired.
 
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;
@@ -15,6 +15,7 @@ mod registry;
 mod rotation;
 mod sensitive;
 mod signer;
+mod strip_url;
 mod token;
 mod version;
 mod write_head;

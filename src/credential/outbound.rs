@@ -1,5 +1,5 @@
-//! The request as it will be sent, without its credential: what a [`Signer`](super::Signer) signs, and what
-//! the head writer writes. Both see the same fields, because both iterate over [`ForwardedFields`].
+//! The request as it will be sent, without its credential: what a [`Signer`](super::Signer) signs, and what the head writer
+//! writes. Both see the same fields, because both iterate over [`ForwardedFields`].
 
 use std::borrow::Cow;
 
@@ -43,37 +43,39 @@ impl OutboundRequest<'_> {
     }
 }
 
-/// The body of a request, as far as it is known when the head is signed.
+/// A request's body, as far as it is known when the head is signed.
 #[derive(Clone, Copy)]
 pub enum OutboundBody<'a> {
-    /// The request has no body.
+    /// There is none.
     Empty,
-    /// The whole content, without transfer coding.
+    /// All of its content, without transfer coding.
     Complete(&'a [u8]),
-    /// The body is passed on as it arrives, after the head was written.
+    /// It is passed on as it comes.
     Streaming,
 }
 
-/// The caller's header fields that are passed on. Fields of the connection (RFC 9110 §7.6.1), fields that
-/// belong to the credential, and fields that Sidekey writes itself are not passed on.
+/// The caller's header fields, less those that are not passed on: fields of the connection (RFC 9110 §7.6.1), fields that
+/// belong to the credential, and fields that are written anew.
 #[derive(Clone, Copy)]
 pub struct ForwardedFields<'a> {
     /// All fields, as the caller sent them.
     pub all: &'a [Header<'a>],
-    /// The parts of the request that belong to the credential.
+    /// What belongs to the credential.
     pub owned: &'a Owned,
-    /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
+    /// Whether `Connection` names further fields.
     pub has_connection_options: bool,
-    /// Whether Sidekey's `traceparent` replaces the caller's.
+    /// Whether a `traceparent` of Sidekey's own takes the place of the caller's.
     pub replaces_traceparent: bool,
     /// Whether the caller's `tracestate` is dropped, because it belongs to another trace.
     pub drops_tracestate: bool,
     /// Whether `Expect` was answered by Sidekey and is not passed on.
     pub drops_expect: bool,
+    /// The value that takes the place of the caller's `Destination`: the URL as the upstream writes it.
+    pub destination: Option<&'a [u8]>,
 }
 
 impl<'a> ForwardedFields<'a> {
-    /// The fields of a request that Sidekey makes itself.
+    /// Fields of a request that Sidekey makes itself.
     pub fn of(all: &'a [Header<'a>], owned: &'a Owned) -> Self {
         Self {
             all,
@@ -82,15 +84,22 @@ impl<'a> ForwardedFields<'a> {
             replaces_traceparent: false,
             drops_tracestate: false,
             drops_expect: false,
+            destination: None,
         }
     }
 
-    /// The fields that are passed on unchanged, in their order and case.
-    pub fn iter(&self) -> impl Iterator<Item = &'a Header<'a>> {
-        self.all.iter().filter(|field| self.is_forwarded(field.name))
+    /// The fields that are passed on, in their order and case.
+    pub fn iter(&self) -> impl Iterator<Item = Header<'a>> {
+        self.all.iter().filter(|field| self.is_forwarded(field.name)).map(|field| match self.destination {
+            Some(value) if HeaderClass::of(field.name) == HeaderClass::Destination => {
+                Header { name: field.name, value }
+            }
+            _ => *field,
+        })
     }
 
-    /// Whether the caller's cookies are joined into one field, because the credential may own some of them.
+    /// The cookies that are left if the credential owns a part of the query or of the cookies: they are then joined into
+    /// one field.
     pub(super) fn joins_cookies(&self) -> bool {
         self.owned.has_query_or_cookie()
     }
@@ -101,10 +110,14 @@ impl<'a> ForwardedFields<'a> {
             HeaderClass::Tracestate if self.drops_tracestate => false,
             HeaderClass::EndToEnd
             | HeaderClass::Authorization
+            | HeaderClass::Destination
+            | HeaderClass::Link
             | HeaderClass::Location
+            | HeaderClass::Refresh
             | HeaderClass::Traceparent
             | HeaderClass::Tracestate
-            | HeaderClass::Trailer => {
+            | HeaderClass::Trailer
+            | HeaderClass::UrlValue => {
                 let is_answered = self.drops_expect && name.eq_ignore_ascii_case("expect");
                 !is_answered && !self.owned.owns_header(name) && !self.is_connection_option(name)
             }
@@ -120,7 +133,7 @@ impl<'a> ForwardedFields<'a> {
         }
     }
 
-    /// Whether `Connection` names the field (RFC 9110 §7.6.1). In almost every message it names none.
+    /// Whether `Connection` names the field (RFC 9110 §7.6.1); in almost every message it names none.
     fn is_connection_option(&self, name: &str) -> bool {
         self.has_connection_options
             && self.all.iter().any(|field| {

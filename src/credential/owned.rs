@@ -1,9 +1,11 @@
-//! The parts of a request that belong to a credential. What a caller sends in them is never passed on.
+//! The parts of a request that belong to a credential, and the rule that what a caller writes there is never passed on.
 
 use std::borrow::Cow;
 
 use http::{HeaderName, header};
 use percent_encoding::percent_decode_str;
+
+use super::strip_url;
 
 /// The parts of a request that belong to a credential: header fields, query parameters and cookies, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,32 +44,33 @@ impl Owned {
         &self.headers
     }
 
+    /// Whether a query parameter is owned.
+    pub fn has_query(&self) -> bool {
+        !self.query.is_empty()
+    }
+
     /// Whether a part of the query or of the cookies is owned.
     pub fn has_query_or_cookie(&self) -> bool {
         !self.query.is_empty() || !self.cookies.is_empty()
     }
 
-    /// Whether a header field of a caller belongs to the credential. `X_Key` counts as `X-Key`: CGI, WSGI and
-    /// their like read both as the variable `HTTP_X_KEY`.
+    /// Whether a header field of a caller belongs to the credential. `X_Key` counts as `X-Key`: CGI, WSGI and their like
+    /// read both as the variable `HTTP_X_KEY`.
     pub fn owns_header(&self, name: &str) -> bool {
         let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-        let is_equal = |owned: &HeaderName| {
-            let owned = owned.as_str();
-            owned.len() == name.len() && owned.bytes().map(fold).eq(name.bytes().map(fold))
+        let is = |own: &HeaderName| {
+            let own = own.as_str();
+            own.len() == name.len() && own.bytes().map(fold).eq(name.bytes().map(fold))
         };
-        self.headers.iter().any(is_equal)
+        self.headers.iter().any(is)
     }
 
-    /// Returns the query without the parameters that belong to the credential, in any encoding of their name.
+    /// The query without the parameters that belong to the credential, however a caller encoded their name.
     pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
             return Cow::Borrowed(query);
         }
-        let is_own = |pair: &str| {
-            let name = pair.split('=').next().unwrap_or_default();
-            let is_encoded = name.contains(['%', '+']);
-            self.query.iter().any(|own| name == own || is_encoded && decoded(name) == own.as_bytes())
-        };
+        let is_own = |pair: &str| self.owns_parameter(pair.split('=').next().unwrap_or_default());
         // Some servers still split at `;` as well.
         if !query.split(['&', ';']).any(is_own) {
             return Cow::Borrowed(query);
@@ -76,7 +79,19 @@ impl Owned {
         Cow::Owned(kept.join("&"))
     }
 
-    /// Returns the `Cookie` value without the cookies that belong to the credential; empty if none remain.
+    /// The URL without the parameters that belong to the credential: in its query, in its fragment, and in encoded URLs that
+    /// its parameters hold. `None` if it has none of them.
+    pub fn strip_url(&self, url: &str) -> Option<String> {
+        if self.query.is_empty() { None } else { strip_url::strip(url, &|name| self.owns_parameter(name)) }
+    }
+
+    /// Whether a query parameter belongs to the credential, by its name as it is encoded in the URL.
+    fn owns_parameter(&self, name: &str) -> bool {
+        let is_encoded = name.contains(['%', '+']);
+        self.query.iter().any(|own| name == own || is_encoded && decoded(name) == own.as_bytes())
+    }
+
+    /// The `Cookie` value without the cookies that belong to the credential; empty if nothing is left.
     pub fn strip_cookie<'a>(&self, cookies: &'a [u8]) -> Cow<'a, [u8]> {
         if self.cookies.is_empty() {
             return Cow::Borrowed(cookies);
@@ -94,7 +109,7 @@ impl Owned {
     }
 }
 
-/// Decodes a parameter name as a server does: `+` is a space, `%XX` a byte.
+/// A parameter name as a server reads it: `+` is a space, `%XX` a byte.
 fn decoded(name: &str) -> Vec<u8> {
     percent_decode_str(&name.replace('+', " ")).collect()
 }
@@ -105,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn query_parameter_is_stripped_in_every_encoding() {
+    fn strips_a_parameter_however_its_name_is_written() {
         let owned = Owned::default().with_query("api key");
         for (query, left) in [
             ("a=1&b=2", "a=1&b=2"),
@@ -124,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn owned_header_matches_every_spelling() {
+    fn owns_its_field_in_every_spelling() {
         let owned = Owned::default().with_header(HeaderName::from_static("x-api-key"));
         for name in ["x-api-key", "X-API-Key", "X_Api_Key", "x_api-key"] {
             assert!(owned.owns_header(name), "{name}");
@@ -135,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn owned_cookie_is_stripped_and_others_are_kept() {
+    fn strips_a_cookie_and_leaves_the_others() {
         let owned = Owned::default().with_cookie("session");
         for (cookies, left) in [
             ("a=1; b=2", "a=1; b=2"),
@@ -150,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_query_loses_the_owned_parameter(query in "[a-k=&;%0-9+]{0,40}") {
+        fn no_own_parameter_survives(query in "[a-k=&;%0-9+]{0,40}") {
             let owned = Owned::default().with_query("key");
             let left = owned.strip_query(&query).into_owned();
             for pair in left.split(['&', ';']) {

@@ -21,7 +21,7 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Hmac>(),
 ];
 
-/// The part of each kind that the configuration uses.
+/// The kinds, as the configuration knows them.
 pub const AUTH_KINDS: AuthKinds = &auth_kinds();
 
 const fn auth_kinds() -> [AuthKind; KINDS.len()] {
@@ -43,11 +43,11 @@ fn entry(auth: &Auth) -> &'static Entry {
     kind_named(auth.kind()).expect("settings are read by an entry of the registry")
 }
 
-/// Builds the store and the refresher of a credential that expires; `None` if it does not.
+/// Makes what keeps a value fresh, if credentials of this kind expire.
 ///
 /// # Errors
 ///
-/// If the source cannot be built, for example because a certificate file cannot be read.
+/// What keeps the source from being made, such as a certificate file that cannot be read.
 pub fn refresh(
     auth: &Auth,
     context: &SourceContext<'_>,
@@ -56,7 +56,7 @@ pub fn refresh(
     (entry(auth).refresh)(auth, context, reuse)
 }
 
-/// Whether a value obtained with `old` settings stays in use until there is one with `new` settings.
+/// Whether a value obtained with `old` settings stays in use until the first one with `new` settings is there.
 pub fn keeps_value(old: &Auth, new: &Auth) -> bool {
     old.kind() == new.kind() && (entry(old).keeps_value)(old, new)
 }
@@ -78,8 +78,7 @@ mod tests {
     const SAMPLES: &str = include_str!("../../config/services.yaml");
     const DOCS: &str = include_str!("../../docs/CONFIGURATION.md");
 
-    /// The first `auth` of this kind among the samples, every secret of which is read from the variable
-    /// `CANARY`.
+    /// The first `auth` of this kind among the samples, every secret of which is read from the variable `CANARY`.
     fn sample(kind: &str) -> Value {
         let samples: Value = serde_yaml::from_str(SAMPLES).unwrap();
         let services = samples["services"].as_object().unwrap().values();
@@ -127,8 +126,8 @@ mod tests {
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
             assert!(one == same && one != other, "{name}");
-            let debug = format!("{one:?} {one:#?}");
-            assert!(!debug.contains("CANARY"), "{name}: {debug}");
+            let shown = format!("{one:?} {one:#?}");
+            assert!(!shown.contains("CANARY"), "{name}: {shown}");
             assert_eq!(one.kind(), *name);
         }
     }

@@ -138,6 +138,13 @@ impl ServiceMetrics {
         }
     }
 
+    /// Counts URLs in a response from which a part of the credential was removed.
+    pub fn urls_stripped(&self, count: u64) {
+        if let Some(series) = self.families.response_urls_stripped_total.series(&self.owner, &[]) {
+            series.inc_by(count);
+        }
+    }
+
     /// Counts a request that Sidekey itself could not serve.
     pub fn error(&self, reason: &str) {
         let create = || self.families.request_errors_total.series(&self.owner, &[reason]);

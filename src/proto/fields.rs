@@ -1,5 +1,5 @@
 //! Classes of header fields (RFC 9110 §7.6, RFC 9112 §7, §9.6): fields of one connection, which are never
-//! passed on, fields that frame the message, and fields that other modules handle.
+//! passed on, fields that frame the message, and fields that other modules look for.
 
 use memchr::memchr_iter;
 
@@ -16,12 +16,18 @@ pub enum HeaderClass {
     ContentLength,
     /// `Cookie`
     Cookie,
+    /// `Destination` of a request (RFC 4918 §10.3): names another resource of the upstream.
+    Destination,
     /// `Host`: replaced by the upstream's authority.
     Host,
     /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`, `Proxy-Authenticate`: not passed on.
     HopByHop,
+    /// `Link` (RFC 8288): its targets may name the upstream.
+    Link,
     /// `Location`, `Content-Location`: may name the upstream.
     Location,
+    /// `Refresh`: a number of seconds and a URL, which may name the upstream.
+    Refresh,
     /// `Sidekey-Error`: written by Sidekey only, so one from an upstream is removed.
     SidekeyError,
     /// `TE`: not passed on, but `TE: trailers` is written again.
@@ -34,6 +40,8 @@ pub enum HeaderClass {
     Trailer,
     /// `Transfer-Encoding`
     TransferEncoding,
+    /// A field whose value is a URL that clients use as it stands, such as `Operation-Location`.
+    UrlValue,
     /// `Upgrade`: not passed on, unless the upgrade is one that Sidekey supports.
     Upgrade,
 }
@@ -46,13 +54,16 @@ impl HeaderClass {
         match name.len() {
             2 if is("te") => Self::Te,
             4 if is("host") => Self::Host,
+            4 if is("link") => Self::Link,
             6 if is("cookie") => Self::Cookie,
+            7 if is("refresh") => Self::Refresh,
             7 if is("trailer") => Self::Trailer,
             7 if is("upgrade") => Self::Upgrade,
             8 if is("location") => Self::Location,
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::HopByHop,
             10 if is("tracestate") => Self::Tracestate,
+            11 if is("destination") => Self::Destination,
             11 if is("traceparent") => Self::Traceparent,
             13 if is("authorization") => Self::Authorization,
             13 if is("sidekey-error") => Self::SidekeyError,
@@ -60,8 +71,12 @@ impl HeaderClass {
             16 if is("content-location") => Self::Location,
             16 if is("proxy-connection") => Self::HopByHop,
             17 if is("transfer-encoding") => Self::TransferEncoding,
+            17 if is("x-goog-upload-url") => Self::UrlValue,
+            18 if is("operation-location") => Self::UrlValue,
             18 if is("proxy-authenticate") => Self::HopByHop,
             19 if is("proxy-authorization") => Self::HopByHop,
+            20 if is("azure-asyncoperation") => Self::UrlValue,
+            25 if is("x-goog-upload-control-url") => Self::UrlValue,
             _ => Self::EndToEnd,
         }
     }

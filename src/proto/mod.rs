@@ -1,5 +1,4 @@
-//! HTTP as a protocol: classes of header fields, `WWW-Authenticate`, `Retry-After`, HTTP/2 streams as
-//! HTTP/1.1 messages.
+//! HTTP as a protocol: the class of each header field, HTTP/2 streams as HTTP/1.1 messages, `Retry-After`.
 
 pub mod challenge;
 pub mod fields;

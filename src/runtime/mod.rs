@@ -1,8 +1,8 @@
-//! The configuration in the form in which requests use it.
+//! What a request sees of the configuration.
 //!
 //! ```text
 //! snapshot  the configuration as one value, and how a reload replaces it
-//! route     finds the service of a request
+//! route     which service a request is for
 //! service   one service: credential, upstream, metrics
 //! ```
 

@@ -11,19 +11,19 @@ use crate::upstream::Upstream;
 
 /// One entry under `services`, ready to serve.
 pub struct Service {
-    /// The name of the service.
+    /// Its name.
     pub name: String,
-    /// The kind of its credential, such as `oauth2`.
+    /// `basic`, `bearer`, `api_key`, `oauth2`.
     pub kind: &'static str,
-    /// The credential that is injected into requests.
+    /// Injected into requests.
     pub credential: Credential,
-    /// The upstream that requests are sent to.
+    /// Where requests go.
     pub upstream: Arc<Upstream>,
     /// The upstream's URL, which holds no secret.
     pub upstream_url: String,
     /// The token endpoint, without secrets; `None` for a static credential.
     pub token_endpoint: Option<String>,
-    /// Time for which a request may wait for the first token.
+    /// Time for which a request may wait for the very first token.
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
@@ -44,7 +44,7 @@ pub struct LastFailure(Mutex<Option<RequestFailure>>);
 /// A request that Sidekey itself could not serve.
 #[derive(Debug, Clone)]
 pub struct RequestFailure {
-    /// The time of the failure.
+    /// When it failed.
     pub at: SystemTime,
     /// The reason, as in `Sidekey-Error`.
     pub reason: &'static str,

@@ -220,7 +220,7 @@ async fn answer(
     }
     match words[0] {
         "hints" => {
-            let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();
+            let hints = Response::builder().status(103).header("link", "<a>").body(()).unwrap();
             respond.send_informational(hints).unwrap();
             let mut out = respond.send_response(ok(4), false).unwrap();
             out.send_data("late".into(), true).unwrap();

@@ -137,7 +137,7 @@ impl MockResponse {
         self
     }
 
-    /// Sends a 1xx response first, such as `"103 Early Hints\r\nLink: </a>"`.
+    /// Sends a 1xx response first, such as `"103 Early Hints\r\nLink: <a>"`.
     pub fn after_informational(mut self, lines: &str) -> Self {
         self.informational.push(format!("HTTP/1.1 {lines}\r\n\r\n").into_bytes());
         self

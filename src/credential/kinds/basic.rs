@@ -12,17 +12,17 @@ use crate::config::{Username, name_and_password};
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
-/// The kind `basic`.
+/// The kind.
 pub struct Basic;
 
-/// The settings of basic authentication.
+/// The settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// The user name.
+    /// User name.
     pub username: Username,
-    /// The password; `None` if it is configured as `""`.
+    /// Password; `None` if `""` says that there is none.
     pub password: Option<Secret>,
-    /// The previous password of a rotation.
+    /// The password before a rotation, for as long as the upstream rejects the new one.
     pub previous: Option<Secret>,
 }
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn value_matches_the_examples_of_rfc_7617() {
+    fn is_written_as_in_rfc_7617() {
         let secret = |text: &str| Secret::new(text.into()).unwrap();
         let name = |text: &str| Username::Text(text.into());
         let value = |name, password: &str| value(&name, Some(&secret(password)));

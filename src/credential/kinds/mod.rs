@@ -1,4 +1,4 @@
-//! The kinds of credentials: one file for each.
+//! One file for each kind of credential.
 
 pub mod api_key;
 pub mod basic;

@@ -8,12 +8,16 @@
 //! failover     connects to another URL of the upstream
 //! rewrite      writes and signs the head again
 //! signed_body  reads the body of a request whose credential signs it
+//! caller_urls  how the URLs in a response are rewritten
 //! state        the request in flight
 //! refuse       the response to a request that is not forwarded
 //! prepare      parses, routes, signs, writes the upstream's head, without waiting
+//! destination  rewrites the `Destination` of a request
 //! outcome      how a request ends for the caller's connection
 //! ```
 
+mod caller_urls;
+mod destination;
 pub(super) mod exchange;
 mod failover;
 pub(super) mod outcome;

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::destination::{DestinationContext, LeavesBasePath};
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
     write_signed_head,
@@ -13,7 +14,8 @@ use crate::proxy::session::ConnectionContext;
 use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, RequestMeta};
-use crate::runtime::route::{Match, MatchKind, escapes_base_path, same_authority};
+use crate::proxy::wire::response_urls::CallerAuthority;
+use crate::runtime::route::{MatchKind, escapes_base_path, same_authority};
 use crate::runtime::service::Service;
 use crate::upstream::Endpoint;
 
@@ -65,6 +67,8 @@ pub(crate) struct PreparedRequest<'p> {
     pub(crate) path: Option<String>,
     /// How the caller named the service.
     pub(crate) matched_by: MatchKind,
+    /// The authority that the caller used, for URLs in the response.
+    pub(crate) caller_authority: CallerAuthority,
     /// The span that records the request, if this attempt started it.
     pub(crate) span: Option<Box<Span>>,
 }
@@ -135,13 +139,32 @@ pub(crate) fn prepare<'p>(
             "the path leaves the upstream's base path",
         ));
     }
+    let destination = match head.destination.filter(|_| service.rewrite_location) {
+        None => None,
+        Some(value) => {
+            let destination = DestinationContext {
+                routes: &snapshot.routes,
+                dedicated: context.dedicated_service(),
+                authority: host,
+                matched_by: matched.matched_by,
+                service: matched.service,
+                endpoint,
+            };
+            let leaves = |LeavesBasePath| {
+                let cause = "the Destination leaves the upstream's base path";
+                rejection(&service.name, ErrorReason::Forbidden, cause)
+            };
+            destination.rewrite(value).map_err(leaves)?
+        }
+    };
     let (started, existing) = match (attempt.span, &snapshot.tracer) {
         (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
         (SpanSource::Start, None) => (None, None),
         (SpanSource::Existing(span), _) => (None, span),
     };
     let recorded = started.as_deref().or(existing);
-    let signed = sign(service, endpoint, &head, &matched, bytes.len(), attempt, recorded, out);
+    let rewritten = Rewritten { path_and_query: matched.path_and_query, destination: destination.as_deref() };
+    let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
     let (method, path) = (MethodLabel::of(head.method), path());
     let matched_by = matched.matched_by;
     Ok(PreparedRequest {
@@ -150,10 +173,22 @@ pub(crate) fn prepare<'p>(
         method,
         path,
         matched_by,
+        caller_authority: if service.rewrite_location {
+            CallerAuthority::of(host)
+        } else {
+            CallerAuthority::default()
+        },
         meta: head.meta,
         signed,
         span: started,
     })
+}
+
+/// The parts of the caller's request that are rewritten for the upstream.
+#[derive(Clone, Copy)]
+struct Rewritten<'a> {
+    path_and_query: &'a str,
+    destination: Option<&'a str>,
 }
 
 /// Signs the request as it will be sent, and writes its head to `out`.
@@ -162,7 +197,7 @@ fn sign(
     service: &Service,
     endpoint: &Endpoint,
     head: &RequestHead<'_, '_>,
-    matched: &Match<'_>,
+    rewritten: Rewritten<'_>,
     head_length: usize,
     attempt: &Attempt<'_>,
     span: Option<&Span>,
@@ -177,7 +212,7 @@ fn sign(
             BodyNeed::Complete { max } => return Err(NotSigned::NeedsBody { max }),
         },
     };
-    let (path, query) = split_query(matched.path_and_query);
+    let (path, query) = split_query(rewritten.path_and_query);
     let owned = &**signer.owned();
     let request = OutboundRequest {
         method: head.method,
@@ -193,6 +228,7 @@ fn sign(
             replaces_traceparent: span.is_some(),
             drops_tracestate: span.is_some_and(|span| span.context.parent.is_none()),
             drops_expect: attempt.is_expect_answered,
+            destination: rewritten.destination.map(str::as_bytes),
         },
         body,
         after: attempt.after,

@@ -10,7 +10,6 @@ use crate::credential::UpstreamResponse;
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::framing::Framing;
-use crate::proxy::wire::location::Locations;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay;
@@ -18,26 +17,9 @@ use crate::proxy::wire::relay::{Body, BodyHalf, Io, RelayError};
 use crate::proxy::wire::tunnel;
 use crate::proxy::wire::write_head;
 use crate::proxy::wire::write_head::TransferMode;
-use crate::runtime::route::MatchKind;
 use crate::upstream::Connection;
 
 impl Request<'_> {
-    /// Returns what the `Location` of a response is rewritten with, or `None` if it is not rewritten.
-    fn locations(&self, status: u16) -> Option<Locations<'_>> {
-        let service = self.service;
-        // In TLS that is intercepted the caller uses the upstream's own URLs.
-        let uses_upstream_urls = self.matched_by == MatchKind::UpstreamUrl
-            && self.context.peer.intercepted().is_some_and(|intercepted| intercepted.is_tls);
-        let is_created_or_redirect = status == 201 || (300..400).contains(&status);
-        (service.rewrite_location && is_created_or_redirect && !uses_upstream_urls).then(|| Locations {
-            name: &service.name,
-            is_tls: !self.endpoint.is_plain(),
-            authority: &self.endpoint.authority,
-            base_path: &self.endpoint.base_path,
-            matched_by: self.matched_by,
-        })
-    }
-
     /// Passes the head of the response to the signer, unless that was done before.
     fn observe(&self, status: u16, fields: &[httparse::Header<'_>]) {
         if !self.is_observed {
@@ -53,6 +35,7 @@ impl Request<'_> {
         let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
         self.observe(head.status, head.fields);
         out.clear();
+        let urls = self.response_urls();
         if head.status == 101 {
             if !(self.meta.is_websocket && head.is_websocket) {
                 return Err(ProxyError::new(
@@ -70,7 +53,7 @@ impl Request<'_> {
                     return Err(ProxyError::new(ErrorReason::UpstreamProtocol, cause));
                 }
             }
-            write_head::informational(out.bytes_mut(), &head);
+            write_head::informational(out.bytes_mut(), &head, &urls);
         } else if self.expected_ws_accept.is_some() && (200..300).contains(&head.status) {
             // Any 2xx would open the WebSocket in HTTP/2 (RFC 8441 §5).
             let cause = format!("the upstream answered {} and did not switch to WebSocket", head.status);
@@ -81,16 +64,16 @@ impl Request<'_> {
         let (transfer_mode, keep_alive) =
             write_head::choose_transfer_mode(&head.framing, self.meta.is_http10, may_keep);
         if head.status != 101 {
-            let locations = self.locations(head.status);
             write_head::response(
                 out.bytes_mut(),
                 &head,
                 transfer_mode,
                 keep_alive,
                 self.meta.is_http10,
-                locations.as_ref(),
+                &urls,
             );
         }
+        self.record_stripped(&urls);
         Ok(ResponsePlan {
             status: head.status,
             upstream_keep_alive: head.keep_alive,

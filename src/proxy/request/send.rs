@@ -238,7 +238,9 @@ impl Request<'_> {
         let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
         let mut out = Buffer::acquire();
         if !self.meta.is_http10 {
-            write_head::informational(out.bytes_mut(), &head);
+            let urls = self.response_urls();
+            write_head::informational(out.bytes_mut(), &head, &urls);
+            self.record_stripped(&urls);
         }
         Ok(Some(out))
     }

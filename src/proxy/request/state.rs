@@ -14,6 +14,7 @@ use crate::proxy::span::{RequestOutcome, Span};
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::parse_head::RequestMeta;
 use crate::proxy::wire::relay::Body;
+use crate::proxy::wire::response_urls::CallerAuthority;
 use crate::proxy::wire::timer::ReusableTimer;
 use crate::runtime::route::MatchKind;
 use crate::runtime::service::Service;
@@ -77,6 +78,8 @@ pub(crate) struct Request<'p> {
     pub(crate) method: MethodLabel,
     path: Option<String>,
     pub(crate) matched_by: MatchKind,
+    /// The authority that the caller used, for URLs in the response.
+    pub(crate) caller_authority: CallerAuthority,
     pub(crate) start: Instant,
     /// The span of the request, if it is recorded.
     pub(crate) span: Option<Box<Span>>,
@@ -106,7 +109,17 @@ impl<'p> Request<'p> {
         timer: &'p mut ReusableTimer,
     ) -> Self {
         prepared.service.metrics.begin();
-        let PreparedRequest { service, endpoint, meta, method, path, signed, matched_by, span } = prepared;
+        let PreparedRequest {
+            service,
+            endpoint,
+            meta,
+            method,
+            path,
+            signed,
+            matched_by,
+            caller_authority,
+            span,
+        } = prepared;
         Self {
             context,
             _in_flight: context.plane.track(),
@@ -129,6 +142,7 @@ impl<'p> Request<'p> {
             method,
             path,
             matched_by,
+            caller_authority,
             start: Instant::now(),
             span,
             status: None,

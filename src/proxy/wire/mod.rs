@@ -2,9 +2,11 @@
 //! connections.
 
 pub(super) mod framing;
+mod link;
 pub(super) mod location;
 pub(super) mod parse_head;
 pub(super) mod relay;
+pub(super) mod response_urls;
 pub(super) mod timer;
 pub(super) mod tunnel;
 pub(super) mod write_head;

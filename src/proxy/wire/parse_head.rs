@@ -60,6 +60,8 @@ pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) fields: &'h [Header<'b>],
     /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
     pub(crate) has_connection_options: bool,
+    /// The value of `Destination` (RFC 4918 §10.3).
+    pub(crate) destination: Option<&'b [u8]>,
     pub(crate) meta: RequestMeta,
 }
 
@@ -159,6 +161,7 @@ pub(crate) fn request<'h, 'b>(
         path,
         fields,
         has_connection_options: framing.has_connection_options,
+        destination: framing.destination,
         meta,
     })
 }
@@ -305,6 +308,7 @@ fn reason(head: &[u8]) -> &[u8] {
 #[derive(Default)]
 struct FramingHeaders<'b> {
     host: Option<&'b [u8]>,
+    destination: Option<&'b [u8]>,
     length: Option<u64>,
     is_chunked: bool,
     close: bool,
@@ -331,6 +335,9 @@ impl<'b> FramingHeaders<'b> {
                     if headers.length.replace(length).is_some() {
                         return Err(bad("more than one Content-Length"));
                     }
+                }
+                HeaderClass::Destination if headers.destination.replace(value).is_some() => {
+                    return Err(bad("more than one Destination"));
                 }
                 HeaderClass::TransferEncoding => {
                     if headers.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {

@@ -4,8 +4,8 @@
 use httparse::Header;
 
 use super::framing::Framing;
-use super::location::Locations;
 use super::parse_head::ResponseHead;
+use super::response_urls::ResponseUrls;
 use crate::proto::fields::{HeaderClass, has_token};
 
 /// How the body of a response is passed to the caller.
@@ -41,7 +41,7 @@ pub(crate) fn response(
     mode: TransferMode,
     keep_alive: bool,
     downstream_is_http10: bool,
-    locations: Option<&Locations<'_>>,
+    urls: &ResponseUrls<'_>,
 ) {
     status_line(out, head);
     let dropped = ConnectionOptions { fields: head.fields, has_any: head.has_connection_options };
@@ -50,6 +50,7 @@ pub(crate) fn response(
             HeaderClass::EndToEnd
             | HeaderClass::Authorization
             | HeaderClass::Cookie
+            | HeaderClass::Destination
             | HeaderClass::Traceparent
             | HeaderClass::Tracestate
                 if !dropped.contains(field.name) =>
@@ -61,11 +62,13 @@ pub(crate) fn response(
             HeaderClass::Trailer if mode == TransferMode::Passthrough && !dropped.contains(field.name) => {
                 put_field(out, field);
             }
-            HeaderClass::Location if !dropped.contains(field.name) => {
-                match locations.and_then(|locations| locations.rewrite(field.value)) {
-                    Some(value) => put(out, &[field.name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
-                    None => put_field(out, field),
-                }
+            class @ (HeaderClass::Link
+            | HeaderClass::Location
+            | HeaderClass::Refresh
+            | HeaderClass::UrlValue)
+                if !dropped.contains(field.name) =>
+            {
+                put_url_field(out, field, class, urls);
             }
             _ => {}
         }
@@ -83,17 +86,20 @@ pub(crate) fn response(
 }
 
 /// Writes a 1xx head: an interim response, or the switch to WebSocket.
-pub(crate) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
+pub(crate) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, urls: &ResponseUrls<'_>) {
     status_line(out, head);
     for field in head.fields {
-        if matches!(
-            HeaderClass::of(field.name),
-            HeaderClass::EndToEnd
-                | HeaderClass::Location
-                | HeaderClass::Traceparent
-                | HeaderClass::Tracestate
-        ) {
-            put_field(out, field);
+        match HeaderClass::of(field.name) {
+            HeaderClass::EndToEnd | HeaderClass::Traceparent | HeaderClass::Tracestate => {
+                put_field(out, field);
+            }
+            class @ (HeaderClass::Link
+            | HeaderClass::Location
+            | HeaderClass::Refresh
+            | HeaderClass::UrlValue) => {
+                put_url_field(out, field, class, urls);
+            }
+            _ => {}
         }
     }
     if head.status == 101 {
@@ -106,6 +112,14 @@ fn status_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     let digits = [head.status / 100, head.status / 10 % 10, head.status % 10];
     let digits = digits.map(|digit| b"0123456789"[usize::from(digit)]);
     put(out, &[b"HTTP/1.1 ", &digits, b" ", head.reason, b"\r\n"]);
+}
+
+/// Writes a field whose value has URLs.
+fn put_url_field(out: &mut Vec<u8>, field: &Header<'_>, class: HeaderClass, urls: &ResponseUrls<'_>) {
+    match urls.rewrite(class, field.value) {
+        Some(value) => put(out, &[field.name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]),
+        None => put_field(out, field),
+    }
 }
 
 fn put_field(out: &mut Vec<u8>, field: &Header<'_>) {
@@ -136,9 +150,13 @@ impl ConnectionOptions<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::credential::Owned;
     use crate::proxy::wire::parse_head;
     use crate::proxy::wire::parse_head::HeaderBuffer;
+    use crate::proxy::wire::response_urls::CallerAuthority;
 
     fn written(response_head: &str, is_http10: bool) -> String {
         let mut header_buffer = HeaderBuffer::new();
@@ -147,7 +165,16 @@ mod tests {
             .unwrap();
         let (mode, keep_alive) = choose_transfer_mode(&head.framing, is_http10, true);
         let mut out = Vec::new();
-        response(&mut out, &head, mode, keep_alive, is_http10, None);
+        let owned = Owned::authorization();
+        let caller_authority = CallerAuthority::default();
+        let urls = ResponseUrls {
+            locations: None,
+            is_caller_tls: false,
+            caller_authority: &caller_authority,
+            owned: &owned,
+            stripped: Cell::new(0),
+        };
+        response(&mut out, &head, mode, keep_alive, is_http10, &urls);
         String::from_utf8(out).unwrap()
     }
 

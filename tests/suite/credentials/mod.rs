@@ -2,6 +2,7 @@
 
 mod basic;
 mod many_services;
+mod query_echo;
 mod sample_flows;
 mod secret_rotation;
 mod signing_kinds;

@@ -64,7 +64,7 @@ fn answers() -> Vec<MockResponse> {
         MockResponse::ok(vec![0, 1, 2, 255]).header("Content-Encoding", "gzip").header("Vary", "*"),
         MockResponse::ok("in chunks, with a sum").chunked(4).trailer("X-Sum", "1").trailer("x-sum", "2"),
         MockResponse::ok("").chunked(4),
-        MockResponse::ok("late").after_informational("103 Early Hints\r\nLink: </a>"),
+        MockResponse::ok("late").after_informational("103 Early Hints\r\nLink: <a>"),
         MockResponse::status(500).header("X-Empty", "").body("broken").close(),
     ]
 }

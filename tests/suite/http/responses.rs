@@ -110,14 +110,14 @@ async fn interim_responses_pass_to_http11_callers() {
     let sidekey = sidekey_for(&upstream).await;
     upstream.next(
         MockResponse::ok("done")
-            .after_informational("103 Early Hints\r\nLink: </a>; rel=preload\r\nlink: </b>")
+            .after_informational("103 Early Hints\r\nLink: <a>; rel=preload\r\nlink: <b>")
             .after_informational("102 Processing"),
     );
     let response = sidekey.get("/api/x").await;
     assert_eq!(response.text(), "done");
     let lines: Vec<_> = response.informational.iter().map(|(line, _)| line.as_str()).collect();
     assert_eq!(lines, ["HTTP/1.1 103 Early Hints", "HTTP/1.1 102 Processing"]);
-    assert_eq!(response.informational[0].1.all("link"), ["</a>; rel=preload", "</b>"]);
+    assert_eq!(response.informational[0].1.all("link"), ["<a>; rel=preload", "<b>"]);
 
     // A caller of HTTP/1.0 does not know interim responses.
     upstream.next(MockResponse::ok("done").after_informational("103 Early Hints"));

@@ -103,11 +103,11 @@ async fn http2_bodyless_and_interim_responses_pass() {
             (status, Some("\"e\""), 0)
         );
     }
-    upstream.next(MockResponse::ok("late").after_informational("103 Early Hints\r\nLink: </a>"));
+    upstream.next(MockResponse::ok("late").after_informational("103 Early Hints\r\nLink: <a>"));
     let mut stream = caller.begin(get("/api/x")).await;
     stream.send(Bytes::new(), true).await;
     let interim = stream.interim().await;
-    assert_eq!((interim.status().as_u16(), &interim.headers()["link"]), (103, &"</a>".parse().unwrap()));
+    assert_eq!((interim.status().as_u16(), &interim.headers()["link"]), (103, &"<a>".parse().unwrap()));
     assert_eq!(stream.response().await.text(), "late");
     // A body that is ended by the close of the upstream's connection.
     upstream.next(MockResponse::ok("until closed").until_closed());

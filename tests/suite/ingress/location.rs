@@ -1,5 +1,5 @@
-//! `rewrite_location`: a `Location` inside the upstream leads back to Sidekey, by the ingress that the caller
-//! used.
+//! `rewrite_location`: URLs in response fields that lie inside the upstream lead back to Sidekey, by the ingress that the
+//! caller used; `Destination` of a request is rewritten in the other direction.
 
 use crate::harness::{Curl, MockResponse, MockUpstream, Request, Sidekey};
 use crate::suite::http::setup::sidekey_for_url;
@@ -47,18 +47,72 @@ async fn location_is_rewritten_for_proxy_requests() {
 #[tokio::test]
 async fn location_outside_upstream_is_unchanged() {
     let (upstream, sidekey) = redirecting("").await;
-    let inside = format!("{}/v2/next", upstream.url());
     let outside = format!("{}/v3/next", upstream.url());
-    for (status, location) in [
-        (302, "https://elsewhere.example/v2/x"),
-        (302, &outside),
-        (302, "next"),
-        (200, &inside),
-        (404, &inside),
-    ] {
+    for (status, location) in
+        [(302, "https://elsewhere.example/v2/x"), (302, &outside), (302, "next"), (202, &outside)]
+    {
         upstream.next(answer(status, "Location", location));
         assert_eq!(sidekey.get("/api/x").await.header("location"), Some(location), "{status}");
     }
+}
+
+#[tokio::test]
+async fn location_is_rewritten_whatever_the_status() {
+    let (upstream, sidekey) = redirecting("").await;
+    let inside = format!("{}/v2/next", upstream.url());
+    for status in [200, 202, 303, 308, 404, 503] {
+        upstream.next(answer(status, "Location", &inside));
+        assert_eq!(sidekey.get("/api/x").await.header("location"), Some("/api/next"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn link_keeps_the_scheme_and_host_of_the_caller() {
+    let (upstream, sidekey) = redirecting(", hosts: [api.internal], listen: '127.0.0.1:0'").await;
+    let link = format!(
+        r#"<{0}/v2/x?page=2>; rel="next", </v2/x?page=9>; rel="last", <https://cdn.example/a>"#,
+        upstream.url()
+    );
+    let (own, service) = (sidekey.url(""), sidekey.service_url("api", ""));
+    for (call, base) in [
+        (Request::get(sidekey.url("/api/x")), format!("{own}/api")),
+        (Request::get(sidekey.url("/x")).header("Host", "api.internal"), "http://api.internal".to_owned()),
+        (Request::get(sidekey.service_url("api", "/x")), service),
+    ] {
+        upstream.next(answer(200, "Link", &link));
+        let expected = format!(
+            r#"<{base}/x?page=2>; rel="next", <{base}/x?page=9>; rel="last", <https://cdn.example/a>"#
+        );
+        assert_eq!(call.send().await.header("link"), Some(expected.as_str()));
+    }
+    let operation = format!("{}/v2/operations/1", upstream.url());
+    upstream.next(answer(202, "Operation-Location", &operation));
+    let response = sidekey.get("/api/x").await;
+    assert_eq!(response.header("operation-location"), Some(format!("{own}/api/operations/1").as_str()));
+    upstream.next(answer(200, "Refresh", &format!("1; url={operation}")));
+    assert_eq!(sidekey.get("/api/x").await.header("refresh"), Some("1; url=/api/operations/1"));
+}
+
+#[tokio::test]
+async fn destination_becomes_a_url_of_the_upstream() {
+    let (upstream, sidekey) = redirecting(", hosts: [api.internal], listen: '127.0.0.1:0'").await;
+    let copy = |url: String, destination: &str| Request::new("COPY", url).header("Destination", destination);
+    let inside = format!("{}/v2/b%20c", upstream.url());
+    for call in [
+        copy(sidekey.url("/api/a"), &sidekey.url("/api/b%20c")),
+        copy(sidekey.url("/api/a"), "/api/b%20c"),
+        copy(sidekey.url("/a"), "http://api.internal/b%20c").header("Host", "api.internal"),
+        copy(sidekey.service_url("api", "/a"), &sidekey.service_url("api", "/b%20c")),
+    ] {
+        assert_eq!(call.send().await.status, 200);
+        assert_eq!(upstream.requests().last().unwrap().header("destination"), Some(inside.as_str()));
+    }
+    for elsewhere in ["https://elsewhere.example/api/b", "/other/b", inside.as_str()] {
+        assert_eq!(copy(sidekey.url("/api/a"), elsewhere).send().await.status, 200);
+        assert_eq!(upstream.requests().last().unwrap().header("destination"), Some(elsewhere));
+    }
+    let response = copy(sidekey.url("/api/a"), &sidekey.url("/api/../admin")).send().await;
+    assert_eq!((response.status, response.header("sidekey-error")), (403, Some("forbidden")));
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             "rotated: {{ upstream: '{}', circuit_breaker: {{ consecutive_failures: 3 }}, auth: {{ type: bearer, token: n3w, previous: 0ld }} }}\n",
             upstream.url()
         )
+        + &format!(
+            "maps: {{ upstream: '{}', auth: {{ type: api_key, in: query, name: key, value: k }} }}\n",
+            upstream.url()
+        )
         + "tls: { upstream: 'https://127.0.0.1:1', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }, auth: { type: \
            bearer, token: t } }\n";
     let config = format!(
@@ -86,6 +90,8 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
     upstream.next(MockResponse::status(401));
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(sidekey.get("/unknown/x").await.status, 404);
+    upstream.next(MockResponse::status(302).header("Location", "/x?key=k"));
+    assert_eq!(sidekey.get("/maps/x").await.status, 302);
 
     let documented = documented();
     let missing = async || {
