@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Signer;
 use crate::oauth2::TokenStore;
 
-/// What signs the requests of one service.
+/// The credential of one service: the signer of its requests.
 pub struct Credential(Box<dyn Signer>);
 
 impl Credential {
@@ -15,17 +15,17 @@ impl Credential {
         Self(signer)
     }
 
-    /// What signs requests.
+    /// The signer of requests.
     pub fn signer(&self) -> &dyn Signer {
         &*self.0
     }
 
-    /// Whether there is a usable credential right now.
+    /// Whether requests can be signed now.
     pub fn is_ready(&self) -> bool {
         self.0.status().is_ready
     }
 
-    /// In how many seconds a caller should try again, at least 1.
+    /// The number of seconds after which a caller should retry, at least 1.
     pub fn retry_after(&self) -> u64 {
         self.0.status().retry_after
     }
@@ -40,7 +40,7 @@ impl Credential {
         self.0.token_store()
     }
 
-    /// Waits for the very first token; returns at once for any other reason of not being ready.
+    /// Waits for the first token. Returns at once if there was a token before.
     pub async fn wait_for_first(&self, limit: Duration) {
         self.0.wait_for_first(limit).await;
     }

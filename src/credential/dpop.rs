@@ -15,7 +15,7 @@ use crate::oauth2::TokenStore;
 use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
 use crate::proto::challenge;
 
-/// `DPoP`, as a place that signatures can refer to.
+/// The field name `DPoP`. It is a static, because an injection borrows names.
 static PROOF: HeaderName = PROOF_HEADER;
 
 /// Sends a token with a proof for this very request (RFC 9449 §7).
@@ -31,7 +31,8 @@ impl Dpop {
         Self { token, owned: Arc::new(owned) }
     }
 
-    /// Takes the nonce that an upstream wants to see in the next proof (RFC 9449 §9). Returns whether it is a new one.
+    /// Records the nonce that an upstream supplies for the next proof (RFC 9449 §9). Returns whether it is a
+    /// new one.
     fn record_nonce(&self, origin: &str, nonce: &[u8]) -> bool {
         let current = self.token.current();
         let binding = current.as_ref().and_then(|token| token.binding.as_ref());
@@ -59,7 +60,7 @@ impl Signer for Dpop {
     ) -> Result<CredentialVersion, NotReady> {
         let current = self.token.current().ok_or(NotReady)?;
         let binding = current.binding.as_ref().ok_or(NotReady)?;
-        // Without a proof the token is worth nothing: as if there were none.
+        // A token without a proof would be rejected, so the request is not sent.
         let proof =
             binding.proof(request.method, request.origin, &request.full_path()).map_err(|_| NotReady)?;
         injection.field(&header::AUTHORIZATION, current.header.clone());
@@ -71,7 +72,7 @@ impl Signer for Dpop {
         let nonce =
             response.fields.iter().find(|field| field.name.eq_ignore_ascii_case(NONCE_HEADER.as_str()));
         let is_new = nonce.is_some_and(|nonce| self.record_nonce(response.origin, nonce.value));
-        // The token is good, and its proof lacked a nonce that is known now (RFC 9449 §9).
+        // The token is valid; its proof lacked the nonce that this response supplies (RFC 9449 §9).
         if response.status == 401 && is_new && challenge::has_error(response.fields, "use_dpop_nonce") {
             return if response.is_retry { Verdict::Pass } else { Verdict::Retry };
         }

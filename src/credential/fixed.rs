@@ -15,26 +15,26 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Header fields.
+    /// A credential in these header fields.
     pub fn fields(fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
         let fields: Box<[_]> = fields.into_iter().collect();
         let owned = fields.iter().fold(Owned::default(), |owned, (name, _)| owned.with_header(name.clone()));
         Self { owned: Arc::new(owned), fields, query: None, cookie: None }
     }
 
-    /// `Authorization`.
+    /// A credential in `Authorization`.
     pub fn authorization(value: HeaderValue) -> Self {
         Self::fields([(http::header::AUTHORIZATION, value)])
     }
 
-    /// Query parameters in place of those there were: their names, and all of them encoded.
+    /// Replaces the query parameters: `names`, and the encoded `pairs`.
     #[must_use]
     pub fn with_query(self, names: impl IntoIterator<Item = String>, pairs: HeaderValue) -> Self {
         let owned = names.into_iter().fold((*self.owned).clone(), Owned::with_query);
         Self { owned: Arc::new(owned), query: Some(pairs), ..self }
     }
 
-    /// A cookie: its name, and `name=value`.
+    /// Replaces the cookie: its `name`, and the `pair` `name=value`.
     #[must_use]
     pub fn with_cookie(self, name: String, pair: HeaderValue) -> Self {
         let owned = (*self.owned).clone().with_cookie(name);

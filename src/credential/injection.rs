@@ -3,8 +3,8 @@
 use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-/// Header fields, query parameters and cookies that a [`Signer`](super::Signer) adds to a request. They are written last,
-/// after everything that a caller sent in their place was removed.
+/// Header fields, query parameters and cookies that a [`Signer`](super::Signer) adds to a request. They are
+/// written last, after everything that a caller sent in their place was removed.
 #[derive(Default)]
 pub struct Injection<'s> {
     pub(super) fields: SmallVec<[(&'s HeaderName, HeaderValue); 2]>,

@@ -1,4 +1,4 @@
-//! What a kind of credential implements, and the registry's entry for it.
+//! The trait that a kind of credential implements, and its entry in the registry.
 
 use std::any::Any;
 use std::error::Error;
@@ -26,20 +26,21 @@ pub trait Kind: 'static {
     const SCHEME: Option<&'static str> = None;
     /// What `sidekey test` suggests after a 401.
     const SUGGESTIONS_401: &'static [&'static str] = &[];
-    /// The settings as read. Equal settings share what is made of them, over services and over reloads. `Debug` shows no secret.
+    /// The settings as read. Services with equal settings share what is built from them, also over a reload.
+    /// `Debug` shows no secret.
     type Settings: Debug + Eq + Hash + Send + Sync + 'static;
 
     /// Reads the settings. Returns `None` only with an error on the report.
     fn read(mapping: &mut Mapping<'_>) -> Option<Self::Settings>;
 
-    /// Whether there is a secret from before a rotation.
+    /// Whether there is a previous secret.
     fn has_previous(settings: &Self::Settings) -> bool {
         let _ = settings;
         false
     }
 
-    /// Makes what keeps a value fresh, if this kind has a value that expires. `reuse` is the store of settings whose value is
-    /// kept ([`Kind::keeps_value`]).
+    /// Builds the store and the refresher of a value that expires; `None` if the kind has no such value.
+    /// `reuse` is the store of settings whose value is kept ([`Kind::keeps_value`]).
     fn refresh(
         settings: &Self::Settings,
         context: &SourceContext<'_>,
@@ -49,27 +50,27 @@ pub trait Kind: 'static {
         Ok(None)
     }
 
-    /// Whether a value obtained with `old` settings stays in use until the first one with `new` settings is there.
+    /// Whether a value obtained with `old` settings stays in use until there is one with `new` settings.
     fn keeps_value(old: &Self::Settings, new: &Self::Settings) -> bool {
         let _ = (old, new);
         false
     }
 
-    /// Makes what signs requests. Whatever can fail has failed before.
+    /// Builds the signer. It cannot fail: `read` and `refresh` have checked the settings.
     fn build(settings: &Self::Settings, build: &Build<'_>) -> Box<dyn Signer>;
 }
 
 /// Why a credential cannot be built, although its configuration is valid.
 pub type BuildError = Box<dyn Error + Send + Sync>;
 
-/// A [`Store`] of some type of value.
+/// A [`Store`] whose type of value is erased.
 pub type StoreHandle = Arc<dyn Any + Send + Sync>;
 
-/// What a signer is built with.
+/// The inputs for building a signer.
 pub struct Build<'a> {
     /// The name of the service.
     pub service: &'a str,
-    /// The store that a refresher keeps fresh, if the kind has one.
+    /// The store that a refresher fills, if the kind has one.
     pub store: Option<&'a StoreHandle>,
 }
 
@@ -78,20 +79,20 @@ impl Build<'_> {
     ///
     /// # Panics
     ///
-    /// If [`Kind::refresh`] gave none, or one for another type of value.
+    /// If [`Kind::refresh`] returned no store, or one for another type of value.
     pub fn store<T: Expiring>(&self) -> Arc<Store<T>> {
         let store = self.store.cloned().and_then(|store| store.downcast().ok());
-        store.expect("a kind that asks for a store has given one of the same type")
+        store.expect("a kind that uses a store has returned one of the same type from `refresh`")
     }
 }
 
-/// What sources are made with.
+/// The inputs for building a source.
 pub struct SourceContext<'a> {
     /// The services that share the value, for the log.
     pub services: &'a [&'a str],
     /// TLS configurations toward servers.
     pub tls: &'a TlsClients,
-    /// Names to addresses.
+    /// Resolves host names.
     pub resolver: &'a Resolver,
     /// Rotated refresh tokens.
     pub refresh_tokens: &'a Arc<RefreshTokenRegistry>,
@@ -101,7 +102,7 @@ pub struct SourceContext<'a> {
     pub traces: &'a Arc<CurrentTracer>,
 }
 
-/// A store, and the refresher that keeps it fresh once it is started.
+/// A store, and the refresher that fills it once it is started.
 pub struct Refresh {
     /// The store.
     pub store: StoreHandle,
@@ -122,14 +123,14 @@ impl Refresh {
     }
 }
 
-/// [`Kind::refresh`], for settings of a type that is not known.
+/// [`Kind::refresh`], with the type of the settings erased.
 pub(super) type RefreshFn =
     fn(&Auth, &SourceContext<'_>, Option<StoreHandle>) -> Result<Option<Refresh>, BuildError>;
 
 /// A kind in the registry.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    /// What the configuration knows of it.
+    /// The part that the configuration uses: the name and the reader.
     pub auth: AuthKind,
     /// [`Kind::SCHEME`].
     pub scheme: Option<&'static str>,
@@ -167,7 +168,7 @@ fn settings<K: Kind>(auth: &Auth) -> &K::Settings {
     auth.settings().expect("an entry is found by the name of its kind")
 }
 
-/// A credential, with the one before a rotation if there is one.
+/// A signer with the new secret, which rotates if there is a previous one.
 pub fn with_previous<S: Signer + 'static>(build: &Build<'_>, new: S, previous: Option<S>) -> Box<dyn Signer> {
     match previous {
         None => Box::new(new),

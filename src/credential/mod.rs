@@ -1,5 +1,5 @@
-//! What Sidekey writes into a request. Everything that can fail because of the configuration fails when a credential is built;
-//! per request there is only [`Signer::sign`], which cannot send a token that has expired.
+//! Credentials: what Sidekey writes into a request. Errors of the configuration are found when a credential
+//! is built. A request only calls [`Signer::sign`], which never uses an expired token.
 
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;

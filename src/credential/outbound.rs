@@ -1,5 +1,5 @@
-//! The request as it will be sent, without its credential: what a [`Signer`](super::Signer) signs, and what the head writer
-//! writes. Both see the same fields, because both iterate over [`ForwardedFields`].
+//! The request as it will be sent, without its credential: what a [`Signer`](super::Signer) signs, and what
+//! the head writer writes. Both see the same fields, because both iterate over [`ForwardedFields`].
 
 use std::borrow::Cow;
 
@@ -43,28 +43,28 @@ impl OutboundRequest<'_> {
     }
 }
 
-/// A request's body, as far as it is known when the head is signed.
+/// The body of a request, as far as it is known when the head is signed.
 #[derive(Clone, Copy)]
 pub enum OutboundBody<'a> {
-    /// There is none.
+    /// The request has no body.
     Empty,
-    /// All of its content, without transfer coding.
+    /// The whole content, without transfer coding.
     Complete(&'a [u8]),
-    /// It is passed on as it comes.
+    /// The body is passed on as it arrives, after the head was written.
     Streaming,
 }
 
-/// The caller's header fields, less those that are not passed on: fields of the connection (RFC 9110 §7.6.1), fields that
-/// belong to the credential, and fields that are written anew.
+/// The caller's header fields that are passed on. Fields of the connection (RFC 9110 §7.6.1), fields that
+/// belong to the credential, and fields that Sidekey writes itself are not passed on.
 #[derive(Clone, Copy)]
 pub struct ForwardedFields<'a> {
     /// All fields, as the caller sent them.
     pub all: &'a [Header<'a>],
-    /// What belongs to the credential.
+    /// The parts of the request that belong to the credential.
     pub owned: &'a Owned,
-    /// Whether `Connection` names further fields.
+    /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
     pub has_connection_options: bool,
-    /// Whether a `traceparent` of Sidekey's own takes the place of the caller's.
+    /// Whether Sidekey's `traceparent` replaces the caller's.
     pub replaces_traceparent: bool,
     /// Whether the caller's `tracestate` is dropped, because it belongs to another trace.
     pub drops_tracestate: bool,
@@ -75,7 +75,7 @@ pub struct ForwardedFields<'a> {
 }
 
 impl<'a> ForwardedFields<'a> {
-    /// Fields of a request that Sidekey makes itself.
+    /// The fields of a request that Sidekey makes itself.
     pub fn of(all: &'a [Header<'a>], owned: &'a Owned) -> Self {
         Self {
             all,
@@ -98,8 +98,7 @@ impl<'a> ForwardedFields<'a> {
         })
     }
 
-    /// The cookies that are left if the credential owns a part of the query or of the cookies: they are then joined into
-    /// one field.
+    /// Whether the caller's cookies are joined into one field, because the credential may own some of them.
     pub(super) fn joins_cookies(&self) -> bool {
         self.owned.has_query_or_cookie()
     }
@@ -133,7 +132,7 @@ impl<'a> ForwardedFields<'a> {
         }
     }
 
-    /// Whether `Connection` names the field (RFC 9110 §7.6.1); in almost every message it names none.
+    /// Whether `Connection` names the field (RFC 9110 §7.6.1). In almost every message it names none.
     fn is_connection_option(&self, name: &str) -> bool {
         self.has_connection_options
             && self.all.iter().any(|field| {

@@ -1,4 +1,4 @@
-//! The parts of a request that belong to a credential, and the rule that what a caller writes there is never passed on.
+//! The parts of a request that belong to a credential. What a caller sends in them is never passed on.
 
 use std::borrow::Cow;
 
@@ -54,18 +54,18 @@ impl Owned {
         !self.query.is_empty() || !self.cookies.is_empty()
     }
 
-    /// Whether a header field of a caller belongs to the credential. `X_Key` counts as `X-Key`: CGI, WSGI and their like
-    /// read both as the variable `HTTP_X_KEY`.
+    /// Whether a header field of a caller belongs to the credential. `X_Key` counts as `X-Key`: CGI, WSGI and
+    /// their like read both as the variable `HTTP_X_KEY`.
     pub fn owns_header(&self, name: &str) -> bool {
         let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-        let is = |own: &HeaderName| {
-            let own = own.as_str();
-            own.len() == name.len() && own.bytes().map(fold).eq(name.bytes().map(fold))
+        let is_equal = |owned: &HeaderName| {
+            let owned = owned.as_str();
+            owned.len() == name.len() && owned.bytes().map(fold).eq(name.bytes().map(fold))
         };
-        self.headers.iter().any(is)
+        self.headers.iter().any(is_equal)
     }
 
-    /// The query without the parameters that belong to the credential, however a caller encoded their name.
+    /// Returns the query without the parameters that belong to the credential, in any encoding of their name.
     pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
             return Cow::Borrowed(query);
@@ -79,8 +79,9 @@ impl Owned {
         Cow::Owned(kept.join("&"))
     }
 
-    /// The URL without the parameters that belong to the credential: in its query, in its fragment, and in encoded URLs that
-    /// its parameters hold. `None` if it has none of them.
+    /// Returns the URL without the parameters that belong to the credential, or `None` if it has none of
+    /// them. They are removed from its query, from its fragment, and from encoded URLs that its parameters
+    /// contain.
     pub fn strip_url(&self, url: &str) -> Option<String> {
         if self.query.is_empty() { None } else { strip_url::strip(url, &|name| self.owns_parameter(name)) }
     }
@@ -91,7 +92,7 @@ impl Owned {
         self.query.iter().any(|own| name == own || is_encoded && decoded(name) == own.as_bytes())
     }
 
-    /// The `Cookie` value without the cookies that belong to the credential; empty if nothing is left.
+    /// Returns the `Cookie` value without the cookies that belong to the credential; empty if none remain.
     pub fn strip_cookie<'a>(&self, cookies: &'a [u8]) -> Cow<'a, [u8]> {
         if self.cookies.is_empty() {
             return Cow::Borrowed(cookies);
@@ -109,7 +110,7 @@ impl Owned {
     }
 }
 
-/// A parameter name as a server reads it: `+` is a space, `%XX` a byte.
+/// Decodes a parameter name as a server does: `+` is a space, `%XX` a byte.
 fn decoded(name: &str) -> Vec<u8> {
     percent_decode_str(&name.replace('+', " ")).collect()
 }
@@ -120,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn strips_a_parameter_however_its_name_is_written() {
+    fn query_parameter_is_stripped_in_every_encoding() {
         let owned = Owned::default().with_query("api key");
         for (query, left) in [
             ("a=1&b=2", "a=1&b=2"),
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn owns_its_field_in_every_spelling() {
+    fn owned_header_matches_every_spelling() {
         let owned = Owned::default().with_header(HeaderName::from_static("x-api-key"));
         for name in ["x-api-key", "X-API-Key", "X_Api_Key", "x_api-key"] {
             assert!(owned.owns_header(name), "{name}");
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_a_cookie_and_leaves_the_others() {
+    fn owned_cookie_is_stripped_and_others_are_kept() {
         let owned = Owned::default().with_cookie("session");
         for (cookies, left) in [
             ("a=1; b=2", "a=1; b=2"),
@@ -165,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_own_parameter_survives(query in "[a-k=&;%0-9+]{0,40}") {
+        fn any_query_loses_the_owned_parameter(query in "[a-k=&;%0-9+]{0,40}") {
             let owned = Owned::default().with_query("key");
             let left = owned.strip_query(&query).into_owned();
             for pair in left.split(['&', ';']) {

@@ -1,4 +1,4 @@
-//! Header fields that Sidekey itself is known by: to forward proxies and to the collector of traces.
+//! Header fields that authenticate Sidekey itself: to forward proxies, and to the collector of traces.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -10,10 +10,10 @@ pub fn proxy_authorization(proxy: &crate::config::ProxyConfig) -> Option<HeaderV
     Some(basic::value(username, password.as_ref()))
 }
 
-/// The fields that a collector of traces is to know Sidekey by.
+/// The header fields for a collector of traces (`tracing.headers`).
 pub fn collector_headers(tracing: &crate::config::Tracing) -> HeaderMap {
     let field = |(name, value): &(HeaderName, crate::secret::Secret)| {
-        // The configuration has held it to what a header takes.
+        // The configuration has checked that the value is valid in a header.
         let mut value = HeaderValue::from_str(value.expose()).ok()?;
         value.set_sensitive(true);
         Some((name.clone(), value))

@@ -21,7 +21,7 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Hmac>(),
 ];
 
-/// The kinds, as the configuration knows them.
+/// The part of each kind that the configuration uses.
 pub const AUTH_KINDS: AuthKinds = &auth_kinds();
 
 const fn auth_kinds() -> [AuthKind; KINDS.len()] {
@@ -43,11 +43,11 @@ fn entry(auth: &Auth) -> &'static Entry {
     kind_named(auth.kind()).expect("settings are read by an entry of the registry")
 }
 
-/// Makes what keeps a value fresh, if credentials of this kind expire.
+/// Builds the store and the refresher of a credential that expires; `None` if it does not.
 ///
 /// # Errors
 ///
-/// What keeps the source from being made, such as a certificate file that cannot be read.
+/// If the source cannot be built, for example because a certificate file cannot be read.
 pub fn refresh(
     auth: &Auth,
     context: &SourceContext<'_>,
@@ -56,7 +56,7 @@ pub fn refresh(
     (entry(auth).refresh)(auth, context, reuse)
 }
 
-/// Whether a value obtained with `old` settings stays in use until the first one with `new` settings is there.
+/// Whether a value obtained with `old` settings stays in use until there is one with `new` settings.
 pub fn keeps_value(old: &Auth, new: &Auth) -> bool {
     old.kind() == new.kind() && (entry(old).keeps_value)(old, new)
 }
@@ -78,7 +78,8 @@ mod tests {
     const SAMPLES: &str = include_str!("../../config/services.yaml");
     const DOCS: &str = include_str!("../../docs/CONFIGURATION.md");
 
-    /// The first `auth` of this kind among the samples, every secret of which is read from the variable `CANARY`.
+    /// The first `auth` of this kind among the samples, every secret of which is read from the variable
+    /// `CANARY`.
     fn sample(kind: &str) -> Value {
         let samples: Value = serde_yaml::from_str(SAMPLES).unwrap();
         let services = samples["services"].as_object().unwrap().values();
@@ -126,8 +127,8 @@ mod tests {
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
             assert!(one == same && one != other, "{name}");
-            let shown = format!("{one:?} {one:#?}");
-            assert!(!shown.contains("CANARY"), "{name}: {shown}");
+            let debug = format!("{one:?} {one:#?}");
+            assert!(!debug.contains("CANARY"), "{name}: {debug}");
             assert_eq!(one.kind(), *name);
         }
     }

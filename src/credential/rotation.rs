@@ -1,16 +1,17 @@
-//! Rotation as a decorator: two secrets, the new one and the previous one for as long as the upstream rejects the new one.
+//! Rotation as a decorator with two secrets: the new one, and the previous one while the upstream rejects the
+//! new one.
 //!
 //! | state | request is signed with | event | next state |
 //! |---|---|---|---|
 //! | new in use | new | 401 to the new one, then the previous one is accepted in its place | previous in use |
 //! | new in use | new | both rejected | new in use; for [`BOTH_REJECTED_INTERVAL`] a 401 is passed on without a second attempt |
-//! | previous in use | previous | the interval is over, and the request can be sent again | one request probes the new one |
+//! | previous in use | previous | [`PROBE_INTERVAL`] has passed, and the request can be sent again | one request probes the new one |
 //! | previous in use | previous | 401 to the previous one, then the new one is accepted in its place | new in use |
 //! | probe | new | accepted | new in use |
 //! | probe | new | 401: sent again with the previous one | previous in use, next probe after [`PROBE_INTERVAL`] |
 //!
-//! Only a response to a request that asked the question counts: what was in flight while another request switched says nothing
-//! about the present.
+//! The state changes only on the response to a retry or to a probe. Any other response may belong to a
+//! request that was sent before the last change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,9 @@ use super::{
 };
 use crate::net::deadline::{AtomicDeadline, Tick};
 
-/// How often one request probes the new secret while the previous one is in use.
+/// The time between two probes of the new secret while the previous one is in use.
 const PROBE_INTERVAL: Duration = Duration::from_secs(30);
-/// How often one request is sent with both secrets while both are rejected.
+/// The time between two requests that are sent with both secrets while both are rejected.
 const BOTH_REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The new secret.
@@ -42,7 +43,8 @@ pub struct Rotating {
 }
 
 impl Rotating {
-    /// Signs with `new`, or with `previous` while the upstream rejects the new one. Both go to the same places.
+    /// Signs with `new`, or with `previous` while the upstream rejects the new one. Both own the same parts
+    /// of a request.
     pub fn new(service: &str, new: Box<dyn Signer>, previous: Box<dyn Signer>) -> Self {
         Self { service: service.to_owned(), new, previous, state: RotationState::new() }
     }
@@ -97,7 +99,7 @@ impl Signer for Rotating {
         match (response.status, response.is_retry) {
             (401, true) => self.state.both_rejected(),
             (401, false) if response.can_retry && self.state.may_try_other(used) => return Verdict::Retry,
-            // An upstream that is overloaded or broken may not have looked at the credential.
+            // An upstream that is overloaded or fails may not have checked the credential.
             (401 | 429 | 500..=599, _) => {}
             (_, is_retry) => {
                 if let Some(event) = self.state.accepted(used, is_retry) {
@@ -116,15 +118,15 @@ impl Signer for Rotating {
     }
 }
 
-/// Which of two secrets is in use.
+/// The state of a rotation: which of the two secrets is in use.
 struct RotationState {
-    /// When the new secret is probed next. Off while the new one is in use.
+    /// The time of the next probe of the new secret. Off while the new one is in use.
     probe_at: AtomicDeadline,
-    /// When a request is sent with both secrets next. Off until both were rejected.
+    /// The time of the next request that is sent with both secrets. Off until both were rejected.
     both_at: AtomicDeadline,
 }
 
-/// From this event on the other secret is in use.
+/// A change of the secret that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RotationEvent {
     /// The upstream rejects the new one and accepts the previous one.
@@ -138,8 +140,8 @@ impl RotationState {
         Self { probe_at: AtomicDeadline::off(), both_at: AtomicDeadline::off() }
     }
 
-    /// Which secret signs a request: the other one than the upstream has just rejected (`after`), or the new one in a probe if
-    /// the request `may_probe`.
+    /// Chooses the secret for a request. After a rejection of `after` it is the other one. If `may_probe` is
+    /// set, it can be the new one as a probe.
     fn choose(&self, after: Option<CredentialVersion>, may_probe: bool) -> CredentialVersion {
         self.choose_at(after, may_probe, Tick::now)
     }
@@ -163,21 +165,21 @@ impl RotationState {
         PREVIOUS
     }
 
-    /// Whether the other secret is tried, after the one that was `used` was rejected.
+    /// Whether the other secret is tried after the rejection of `used`.
     fn may_try_other(&self, used: CredentialVersion) -> bool {
         self.may_try_other_at(used, Tick::now)
     }
 
     fn may_try_other_at(&self, used: CredentialVersion, now: impl Fn() -> Tick) -> bool {
         let Some(at) = self.both_at.get() else { return true };
-        // A probe has not yet been signed with the secret that is in use.
+        // A rejected probe is always retried with the secret that is in use.
         if used == PROBE {
             return true;
         }
         at <= now() && self.both_at.replace(Some(at), now() + BOTH_REJECTED_INTERVAL)
     }
 
-    /// The upstream rejected one after the other.
+    /// Records that the upstream rejected both secrets, one after the other.
     fn both_rejected(&self) {
         self.both_rejected_at(Tick::now);
     }
@@ -186,7 +188,7 @@ impl RotationState {
         self.both_at.set(now() + BOTH_REJECTED_INTERVAL);
     }
 
-    /// The upstream accepted the secret that was `used`.
+    /// Records that the upstream accepted the secret `used`. Returns the change that this causes.
     fn accepted(&self, used: CredentialVersion, is_retry: bool) -> Option<RotationEvent> {
         self.accepted_at(used, is_retry, Tick::now)
     }
@@ -246,9 +248,9 @@ mod tests {
         let rotation = rotation();
         assert_eq!(chosen(&rotation, None, true, 0), NEW);
         assert_eq!(chosen(&rotation, Some(NEW), true, 0), PREVIOUS);
-        assert_eq!(chosen(&rotation, None, true, 1), NEW, "nobody has said that the previous one is good");
+        assert_eq!(chosen(&rotation, None, true, 1), NEW, "the previous one was not accepted yet");
         assert_eq!(accepted(&rotation, PREVIOUS, true, 1), Some(RotationEvent::ToPrevious));
-        assert_eq!(accepted(&rotation, PREVIOUS, true, 1), None, "said once");
+        assert_eq!(accepted(&rotation, PREVIOUS, true, 1), None, "one event for one change");
         assert!(rotation.is_previous_in_use());
         assert_eq!(chosen(&rotation, None, true, 30), PREVIOUS);
     }
@@ -284,10 +286,10 @@ mod tests {
     fn rotation_limits_second_attempts_if_both_are_rejected() {
         let rotation = rotation();
         let may = |used, second| rotation.may_try_other_at(used, || at(second));
-        assert!(may(NEW, 0) && may(NEW, 0), "nobody has said that the other one is refused");
+        assert!(may(NEW, 0) && may(NEW, 0), "the other one was not rejected yet");
         rotation.both_rejected_at(|| at(1));
         assert!(!may(NEW, 1) && !may(PREVIOUS, 5));
-        assert!(may(PROBE, 5) && may(PROBE, 5), "it was this one that was tried");
+        assert!(may(PROBE, 5) && may(PROBE, 5), "the limit is not for probes");
         assert!(may(NEW, 6));
         assert!(!may(NEW, 6) && !may(NEW, 10));
         assert!(may(PREVIOUS, 11));

@@ -1,8 +1,9 @@
-//! Header values that are made of secrets.
+//! Header values that contain secrets.
 
 use http::HeaderValue;
 
-/// A value built from secrets, which are free of control characters by their type. Its `Debug` output shows nothing.
+/// Returns a sensitive value. Secrets have no control characters by their type. The value's `Debug` output
+/// shows nothing.
 pub(super) fn sensitive(value: &str) -> HeaderValue {
     let mut value = HeaderValue::from_bytes(value.as_bytes()).expect("a secret has no control characters");
     value.set_sensitive(true);

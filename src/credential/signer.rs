@@ -1,4 +1,4 @@
-//! The seam between the request path and credentials: all that the data plane knows of a credential is a [`Signer`].
+//! The seam between the request path and credentials: the data plane uses a credential only as a [`Signer`].
 
 use std::future::ready;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use httparse::Header;
 use super::{CredentialVersion, Injection, OutboundRequest, Owned};
 use crate::oauth2::TokenStore;
 
-/// A credential that is ready to use. Whatever can fail because of the configuration has failed when it was built.
+/// A credential that is ready to use. Errors of the configuration were found when it was built.
 pub trait Signer: Send + Sync {
-    /// The parts of a request that belong to this credential alone. What a caller sends there is removed, in heads and in
-    /// trailers.
+    /// The parts of a request that belong to this credential. What a caller sends in them is removed, in
+    /// heads and in trailers.
     fn owned(&self) -> &Arc<Owned>;
 
-    /// What must be known of the body before the head is written.
+    /// What the signer needs of the body before the head is written.
     fn body(&self) -> BodyNeed {
         BodyNeed::None
     }
 
-    /// Whether a signature is good for one attempt only, because it holds a time or an identifier: each further attempt
-    /// then signs again.
+    /// Whether a signature is valid for one attempt only, because it contains a time or an identifier. Each
+    /// further attempt is then signed again.
     fn is_single_use(&self) -> bool {
         false
     }
@@ -32,7 +32,7 @@ pub trait Signer: Send + Sync {
         false
     }
 
-    /// Signs exactly what `request` is. Never waits and never does I/O.
+    /// Signs `request`, which is exactly what is sent. Never waits and never does I/O.
     ///
     /// # Errors
     ///
@@ -43,21 +43,21 @@ pub trait Signer: Send + Sync {
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady>;
 
-    /// Learns from the head of the response to a request that was signed with the version `used`: acceptance, rotation,
-    /// nonces. Called once for each response that is not retried by other means.
+    /// Evaluates the head of the response to a request that was signed with the version `used`: acceptance,
+    /// rotation, nonces. Called once for each final response.
     fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
         let _ = (used, response);
         Verdict::Pass
     }
 
-    /// After [`Verdict::Refresh`]: asks for a credential newer than `used` and waits for it, `limit` at most. Returns whether
-    /// there is one.
+    /// Requests a credential newer than `used` and waits for it, at most for `limit`. Called after
+    /// [`Verdict::Refresh`]. Returns whether there is one.
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
         let _ = (used, limit);
         Box::pin(ready(false))
     }
 
-    /// Waits for the very first credential, `limit` at most. Returns at once if there ever was one.
+    /// Waits for the first credential, at most for `limit`. Returns at once if there was one before.
     fn wait_for_first(&self, limit: Duration) -> BoxFuture<'_, ()> {
         let _ = limit;
         Box::pin(ready(()))
@@ -74,26 +74,26 @@ pub trait Signer: Send + Sync {
     }
 }
 
-/// There is no usable credential at the moment.
+/// The error of a request that cannot be signed, because there is no usable credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no usable credential")]
 pub struct NotReady;
 
-/// What a signer must know of a request's body.
+/// What a signer needs of the body of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyNeed {
-    /// Nothing: the body is passed on as it comes.
+    /// Nothing: the body is passed on as it arrives.
     None,
-    /// All of it, up to `max` bytes, before the head is written. A larger body is rejected with 413.
+    /// The whole body before the head is written. A body larger than `max` is rejected with 413.
     Complete {
         /// The limit in bytes.
         max: usize,
     },
 }
 
-/// The head of an upstream's response, as far as a signer may look at it.
+/// The part of an upstream's response that a signer evaluates.
 pub struct UpstreamResponse<'a> {
-    /// Scheme and authority of the URL that answered.
+    /// Scheme and authority of the URL that the response came from.
     pub origin: &'a str,
     /// The status code.
     pub status: u16,
@@ -105,14 +105,14 @@ pub struct UpstreamResponse<'a> {
     pub can_retry: bool,
 }
 
-/// What is to be done with a response.
+/// What the data plane does with a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is passed on.
+    /// The response is passed on.
     Pass,
-    /// The request is sent again at once: signed again, it may be accepted.
+    /// The request is signed again and sent again at once.
     Retry,
-    /// Another credential is asked for, and the request is sent again if there is one.
+    /// Another credential is requested, and the request is sent again if there is one.
     Refresh,
 }
 
@@ -121,9 +121,9 @@ pub enum Verdict {
 pub struct CredentialStatus {
     /// Whether a request can be signed now.
     pub is_ready: bool,
-    /// In how many seconds a caller should try again, at least 1.
+    /// The number of seconds after which a caller should retry, at least 1.
     pub retry_after: u64,
-    /// Whether requests have the previous one of two secrets. `None` if there is only one.
+    /// Whether requests are signed with the previous one of two secrets. `None` if there is only one.
     pub is_previous_in_use: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! The current token of a store that a refresher keeps fresh, in `Authorization` (RFC 6750 §2.1).
+//! The current token of a store, in `Authorization` (RFC 6750 §2.1). A refresher fills the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::{
 use crate::oauth2::{AccessToken, TokenStore};
 use crate::refresh::{RefreshDecision, RefreshReason, Versioned};
 
-/// Sends the current token; none if it has expired.
+/// A signer that sends the current token, unless it has expired.
 pub struct Token {
     store: Arc<TokenStore>,
     owned: Arc<Owned>,
@@ -32,14 +32,14 @@ impl Token {
     }
 }
 
-/// A token that may be sent: held by the store until this is dropped.
+/// A token that may be sent. The guard keeps it alive until it is dropped.
 pub(super) struct CurrentToken(Guard<Option<Arc<Versioned<AccessToken>>>>);
 
 impl std::ops::Deref for CurrentToken {
     type Target = Versioned<AccessToken>;
 
     fn deref(&self) -> &Versioned<AccessToken> {
-        self.0.as_ref().expect("the store gives a guard only with a token in it")
+        self.0.as_ref().expect("the store returns a guard only with a token in it")
     }
 }
 
@@ -67,7 +67,7 @@ impl Signer for Token {
     }
 
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
-        // Asked for at once, whether or not anybody waits.
+        // Requested when the method is called, even if the future is never polled.
         let decision = self.store.refresh_now(RefreshReason::Rejected(used.0));
         Box::pin(async move {
             let is_new = match decision {
@@ -86,7 +86,7 @@ impl Signer for Token {
     fn status(&self) -> CredentialStatus {
         CredentialStatus {
             is_ready: self.store.current().is_some(),
-            // Rounded up: a caller that comes back on time finds the next token request made.
+            // Rounded up, so that the next token request was made when the caller retries.
             retry_after: self.store.status().next_attempt_in().as_secs() + 1,
             is_previous_in_use: None,
         }

@@ -1,7 +1,7 @@
-//! Which value of a credential signed a request.
+//! The version of a credential that signed a request.
 
-/// Which of a credential's successive values signed a request: tells a late rejection of an old one from one of the current.
-/// Opaque to all but the signer that gave it.
+/// The version of a credential that signed a request. It distinguishes a late rejection of an old value from
+/// a rejection of the current one. Only the signer that returned it interprets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CredentialVersion(pub u64);
 

@@ -1,23 +1,23 @@
 //! The one writer of an upstream's request head: no head is written without a credential.
 //!
-//! Fields are copied byte for byte, in their order and case. The credential is written last, after everything that a caller
-//! sent in its place was left out.
+//! Fields are copied byte for byte, in their order and case. The credential is written last, and what a
+//! caller sent in its place is omitted.
 
 use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Signer};
 use crate::proto::fields::HeaderClass;
 
-/// Fields of the upstream's connection, and others that Sidekey writes anew.
+/// The fields that Sidekey writes itself: those of the upstream's connection, and `traceparent`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionFields<'a> {
-    /// The body has chunked coding.
+    /// Whether the body has chunked coding.
     pub is_chunked: bool,
-    /// The request asks for a WebSocket (RFC 6455).
+    /// Whether the request is for a WebSocket (RFC 6455).
     pub is_websocket: bool,
-    /// The caller accepts trailers.
+    /// Whether the caller accepts trailers.
     pub wants_trailers: bool,
-    /// The connection is closed after the response.
+    /// Whether the connection is closed after the response.
     pub is_last: bool,
-    /// The `traceparent` that takes the place of the caller's.
+    /// The `traceparent` that replaces the caller's.
     pub traceparent: Option<&'a str>,
 }
 
@@ -25,7 +25,7 @@ pub struct ConnectionFields<'a> {
 ///
 /// # Errors
 ///
-/// [`NotReady`] if there is no usable credential; `out` is then as it was.
+/// [`NotReady`] if there is no usable credential; `out` is then unchanged.
 pub fn write_signed_head(
     out: &mut Vec<u8>,
     signer: &dyn Signer,
@@ -79,14 +79,15 @@ fn target(out: &mut Vec<u8>, request: &OutboundRequest<'_>, injection: &Injectio
     }
 }
 
-/// Writes one `Cookie` field with the caller's cookies, less those that belong to the credential, and the credential.
+/// Writes one `Cookie` field: the caller's cookies without those that belong to the credential, and the
+/// credential's cookie.
 fn cookies(out: &mut Vec<u8>, request: &OutboundRequest<'_>, own: Option<&[u8]>) {
     let mut separator: &[u8] = b"Cookie: ";
     for field in request.fields.all.iter().filter(|field| HeaderClass::of(field.name) == HeaderClass::Cookie)
     {
-        let left = request.fields.owned.strip_cookie(field.value);
-        if !left.is_empty() {
-            put(out, &[separator, &left]);
+        let stripped = request.fields.owned.strip_cookie(field.value);
+        if !stripped.is_empty() {
+            put(out, &[separator, &stripped]);
             separator = b"; ";
         }
     }

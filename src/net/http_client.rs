@@ -12,8 +12,8 @@ use crate::tls::client::TlsClient;
 
 /// A client toward one server. It is rebuilt when the files of its TLS configuration change.
 ///
-/// It follows no redirect, because a credential is for its own server alone. For the same reason it uses no proxy
-/// of the environment: `HTTP_PROXY` is for the app, and may name Sidekey itself.
+/// It follows no redirect, because a credential is for its own server alone. For the same reason it uses no
+/// proxy of the environment: `HTTP_PROXY` is for the app, and may name Sidekey itself.
 pub(crate) struct ReloadingClient {
     tls: Arc<TlsClient>,
     resolver: Resolver,
@@ -26,7 +26,7 @@ pub(crate) struct ReloadingClient {
 pub(crate) struct ClientOptions {
     /// Limit on the TCP and TLS handshakes.
     pub(crate) connect_timeout: Duration,
-    /// Time for which one idle connection is kept; `None`: a connection carries one request.
+    /// Time for which one idle connection is kept; `None` if a connection carries one request only.
     pub(crate) keep_idle: Option<Duration>,
     /// A forward proxy.
     pub(crate) proxy: Option<Proxy>,

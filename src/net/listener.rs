@@ -24,7 +24,7 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// An address cannot be bound.
+/// The error of binding an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
@@ -101,7 +101,7 @@ pub struct InheritedSockets {
     must_be_claimed: bool,
 }
 
-/// Sockets were passed to this process, and no listener of the configuration accepts connections on them.
+/// The error for sockets that were passed to this process and belong to no listener of the configuration.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the service manager passed a socket for {}, and no listener of the configuration has that address, so \
@@ -138,7 +138,8 @@ impl InheritedSockets {
     /// Checks that no required socket is left. Must be called when every listener has its socket.
     pub fn ensure_all_claimed(&self) -> Result<(), UnclaimedSockets> {
         if self.must_be_claimed && !self.is_empty() {
-            return Err(UnclaimedSockets(self.listeners.iter().map(|one| one.address.clone()).collect()));
+            let unclaimed = self.listeners.iter().map(|listener| listener.address.clone());
+            return Err(UnclaimedSockets(unclaimed.collect()));
         }
         Ok(())
     }
@@ -155,9 +156,9 @@ impl AsFd for BoundListener {
 
 /// A socket registered with the current runtime.
 pub enum TokioListener {
-    /// TCP
+    /// A TCP socket.
     Tcp(tokio::net::TcpListener),
-    /// Unix
+    /// A Unix socket.
     Unix(tokio::net::UnixListener),
 }
 

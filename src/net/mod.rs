@@ -6,7 +6,7 @@
 //! fd_transfer        sockets handed to the next process in an upgrade
 //! keepalive          TCP keep-alive
 //! buffer             the pool of read buffers
-//! read_ahead         fewer system calls for a reader that asks for little at a time
+//! read_ahead         fewer system calls for a reader that reads few bytes at a time
 //! delegate           AsyncWrite for a type that changes only how a connection is read
 //! dns/               host names to addresses
 //! http_client        the HTTP client for Sidekey's own requests

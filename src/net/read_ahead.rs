@@ -1,8 +1,7 @@
-//! Reads as much as a socket has, for a reader that asks for little at a time.
+//! Reads as much as a socket has, for a reader that reads few bytes at a time.
 //!
 //! rustls reads 4 KiB at a time and buffers one record at most: 16 system calls for a response of 64 KB, for
-//! which one or two are enough. The buffer comes from the worker's pool, and is held only while there is
-//! something in it.
+//! which one or two are enough. The buffer comes from the worker's pool, and is returned when it is empty.
 
 use std::io;
 use std::pin::Pin;

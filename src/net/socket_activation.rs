@@ -34,7 +34,7 @@ fn listener(passed: &mut ListenFd, index: usize) -> io::Result<BoundListener> {
         listening(OwnedFd::from(socket)).and_then(BoundListener::inherit_tcp)
     } else {
         let socket = passed.take_unix_listener(index).map_err(|error| unusable(&error))?;
-        let socket = socket.ok_or_else(|| unusable(&"it was taken before"))?;
+        let socket = socket.ok_or_else(|| unusable(&"it was used before"))?;
         listening(OwnedFd::from(socket)).and_then(BoundListener::inherit_unix)
     };
     listener.map_err(|error| unusable(&error))

@@ -5,7 +5,7 @@ use httparse::Header;
 /// One challenge of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// The authentication scheme, as it came.
+    /// The authentication scheme, as it was received.
     pub scheme: String,
     /// The parameters in their order: names in lower case, values without quotes.
     pub parameters: Vec<(String, String)>,
@@ -14,7 +14,7 @@ pub struct Challenge {
 impl Challenge {
     /// The value of the first parameter of this name, in lower case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.parameters.iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -31,16 +31,16 @@ pub fn has_error(fields: &[Header<'_>], code: &str) -> bool {
         .any(|challenge| challenge.parameter("error").is_some_and(|error| error.eq_ignore_ascii_case(code)))
 }
 
-/// Parses one field value. What cannot be a part of a challenge is skipped: servers are lenient with each other here, and a
-/// quoted string is never taken for anything but the value of its parameter.
+/// Parses one field value. What is not a part of a challenge is skipped. A quoted string is always the value
+/// of a parameter.
 fn parse(value: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     for element in elements(value) {
-        let (word, rest) = split_token(element);
+        let (word, after) = split_token(element);
         if word.is_empty() {
             continue;
         }
-        let is_parameter = rest.trim_start().starts_with('=');
+        let is_parameter = after.trim_start().starts_with('=');
         if is_parameter && let Some(challenge) = challenges.last_mut() {
             challenge.parameters.extend(parameter(element));
             continue;
@@ -48,7 +48,7 @@ fn parse(value: &str) -> Vec<Challenge> {
         if is_parameter {
             continue;
         }
-        let parameters = parameter(rest.trim()).into_iter().collect();
+        let parameters = parameter(after.trim()).into_iter().collect();
         challenges.push(Challenge { scheme: word.to_owned(), parameters });
     }
     challenges
@@ -70,10 +70,11 @@ fn elements(value: &str) -> impl Iterator<Item = &str> {
     value.split(split).map(str::trim)
 }
 
-/// `name BWS = BWS value`, the value a token or a quoted string. `None` for a `token68`, and for anything else.
+/// Parses `name BWS = BWS value`, where the value is a token or a quoted string. `None` for a `token68` or
+/// any other text.
 fn parameter(text: &str) -> Option<(String, String)> {
-    let (name, rest) = split_token(text);
-    let value = rest.trim_start().strip_prefix('=')?.trim();
+    let (name, after) = split_token(text);
+    let value = after.trim_start().strip_prefix('=')?.trim();
     if name.is_empty() || value.is_empty() || value.starts_with('=') {
         return None;
     }
@@ -84,7 +85,7 @@ fn parameter(text: &str) -> Option<(String, String)> {
     Some((name.to_ascii_lowercase(), value))
 }
 
-/// The content of a quoted string (RFC 9110 §5.6.4) whose first quote is gone.
+/// Returns the content of a quoted string (RFC 9110 §5.6.4) without its first quote.
 fn unquote(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -98,7 +99,7 @@ fn unquote(text: &str) -> String {
     value
 }
 
-/// A token (RFC 9110 §5.6.2) at the front, and what follows it.
+/// Splits off the token (RFC 9110 §5.6.2) at the front of `text`.
 fn split_token(text: &str) -> (&str, &str) {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     text.split_at(text.find(|c| !is_token(c)).unwrap_or(text.len()))

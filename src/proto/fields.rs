@@ -1,5 +1,5 @@
 //! Classes of header fields (RFC 9110 §7.6, RFC 9112 §7, §9.6): fields of one connection, which are never
-//! passed on, fields that frame the message, and fields that other modules look for.
+//! passed on, fields that frame the message, and fields that other modules handle.
 
 use memchr::memchr_iter;
 

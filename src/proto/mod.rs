@@ -1,4 +1,5 @@
-//! HTTP as a protocol: the class of each header field, HTTP/2 streams as HTTP/1.1 messages, `Retry-After`.
+//! HTTP as a protocol: classes of header fields, `WWW-Authenticate`, `Retry-After`, HTTP/2 streams as
+//! HTTP/1.1 messages.
 
 pub mod challenge;
 pub mod fields;

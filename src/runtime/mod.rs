@@ -1,8 +1,8 @@
-//! What a request sees of the configuration.
+//! The configuration in the form in which requests use it.
 //!
 //! ```text
 //! snapshot  the configuration as one value, and how a reload replaces it
-//! route     which service a request is for
+//! route     finds the service of a request
 //! service   one service: credential, upstream, metrics
 //! ```
 

@@ -99,9 +99,9 @@ impl Routes {
         }
         let inner = path.strip_prefix('/')?;
         let end = memchr2(b'/', b'?', inner.as_bytes()).unwrap_or(inner.len());
-        let (name, rest) = inner.split_at(end);
+        let (name, path_and_query) = inner.split_at(end);
         let &service = self.prefixes.get(name)?;
-        Some(Match { service, path_and_query: rest, matched_by: MatchKind::PathPrefix })
+        Some(Match { service, path_and_query, matched_by: MatchKind::PathPrefix })
     }
 
     /// Whether a `CONNECT` to this host and port is for a service: the port is that of its upstream, or 80,
@@ -134,11 +134,11 @@ impl Routes {
         let bases = self.upstreams.get(authority);
         let bases = bases.or_else(|| self.upstreams.get(host).filter(|_| is_default_port))?;
         bases.iter().filter(|(_, service)| is_allowed(*service)).find_map(|(base, service)| {
-            let rest = path.strip_prefix(&**base)?;
-            let is_under = rest.is_empty() || rest.starts_with(['/', '?']);
-            is_under.then_some(Match {
+            let path_and_query = path.strip_prefix(&**base)?;
+            let is_below = path_and_query.is_empty() || path_and_query.starts_with(['/', '?']);
+            is_below.then_some(Match {
                 service: *service,
-                path_and_query: rest,
+                path_and_query,
                 matched_by: MatchKind::UpstreamUrl,
             })
         })

@@ -11,19 +11,19 @@ use crate::upstream::Upstream;
 
 /// One entry under `services`, ready to serve.
 pub struct Service {
-    /// Its name.
+    /// The name of the service.
     pub name: String,
-    /// `basic`, `bearer`, `api_key`, `oauth2`.
+    /// The kind of its credential, such as `oauth2`.
     pub kind: &'static str,
-    /// Injected into requests.
+    /// The credential that is injected into requests.
     pub credential: Credential,
-    /// Where requests go.
+    /// The upstream that requests are sent to.
     pub upstream: Arc<Upstream>,
     /// The upstream's URL, which holds no secret.
     pub upstream_url: String,
     /// The token endpoint, without secrets; `None` for a static credential.
     pub token_endpoint: Option<String>,
-    /// Time for which a request may wait for the very first token.
+    /// Time for which a request may wait for the first token.
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
@@ -44,7 +44,7 @@ pub struct LastFailure(Mutex<Option<RequestFailure>>);
 /// A request that Sidekey itself could not serve.
 #[derive(Debug, Clone)]
 pub struct RequestFailure {
-    /// When it failed.
+    /// The time of the failure.
     pub at: SystemTime,
     /// The reason, as in `Sidekey-Error`.
     pub reason: &'static str,

@@ -43,7 +43,7 @@ struct Signer {
     issued: Mutex<HashMap<Host, (Instant, Arc<ServerConfig>)>>,
 }
 
-/// The CA cannot be used, or a certificate cannot be issued.
+/// The error of a CA that cannot be used, or of a certificate that cannot be issued.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InterceptionCaError(String);
@@ -148,11 +148,11 @@ struct SingleHostResolver {
 
 impl ResolvesServerCert for SingleHostResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let is_asked_for = match (&self.host, hello.server_name()) {
+        let is_requested = match (&self.host, hello.server_name()) {
             (_, None) => true,
             (Host::Name(own), Some(name)) => name.eq_ignore_ascii_case(own),
             (Host::Ip(_), Some(_)) => false,
         };
-        is_asked_for.then(|| self.identity.clone())
+        is_requested.then(|| self.identity.clone())
     }
 }

@@ -15,7 +15,7 @@ pub struct ListenerTls {
     server: Reloadable<ServerConfig>,
 }
 
-/// A certificate, key or client CA cannot be used.
+/// The error of a certificate, key or client CA that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ListenerTlsError(String);

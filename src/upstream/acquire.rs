@@ -17,9 +17,9 @@ use crate::proto::http2::{ALPN_HTTP1, ALPN_HTTP2};
 /// The properties of a request that determine its HTTP version.
 #[derive(Debug, Clone, Copy)]
 pub struct ProtocolRequirements {
-    /// The caller uses HTTP/2.
+    /// Whether the caller uses HTTP/2.
     pub downstream_http2: bool,
-    /// The request is for a WebSocket, which needs HTTP/1.1.
+    /// Whether the request is for a WebSocket, which needs HTTP/1.1.
     pub websocket: bool,
 }
 
@@ -35,8 +35,8 @@ impl Endpoint {
     fn alpn(&self, requirements: ProtocolRequirements) -> Alpn {
         match self.protocol {
             Protocol::Http2 => Alpn::H2,
-            // A request that came by HTTP/2 may need it (gRPC does). One that came by HTTP/1.1 stays as it
-            // is.
+            // A request that came by HTTP/2 may need it (gRPC does). A request that came by HTTP/1.1 is sent
+            // by HTTP/1.1.
             Protocol::Auto
                 if requirements.downstream_http2 && !requirements.websocket && !self.is_plain() =>
             {
@@ -52,8 +52,8 @@ impl Endpoint {
         self.alpn(requirements) != Alpn::H1
     }
 
-    /// A connection that is already open, if there is one. For a request that must not be sent twice, only
-    /// one that the upstream is not likely to be closing.
+    /// Returns a connection that is already open, if there is one. A request that must not be sent twice gets
+    /// none that the upstream is likely to be closing.
     pub fn idle(&self, requirements: ProtocolRequirements, is_idempotent: bool) -> Option<Connection> {
         match self.alpn(requirements) {
             Alpn::H1 => self.idle_http1(is_idempotent),
@@ -68,7 +68,8 @@ impl Endpoint {
         Some(Connection { stream, address, idle: Some(idle), is_shared: false })
     }
 
-    /// A new connection within `limit`, or a stream of one that another request has opened meanwhile.
+    /// Opens a connection within `limit`, or returns a stream of one that another request has opened
+    /// meanwhile.
     pub async fn connect(
         &self,
         requirements: ProtocolRequirements,

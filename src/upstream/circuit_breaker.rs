@@ -5,9 +5,9 @@
 //! - Half-open: one request is sent, the probe. For all others the breaker is open for another `open_duration`.
 //!   The probe's success closes the breaker.
 //!
-//! It is used for one of several endpoints (an open one is passed over) and for a whole service (`circuit_breaker`:
-//! requests are rejected). It consists of relaxed atomics: a success in the closed state without failures
-//! reads one number.
+//! It is used for one of several endpoints (an open one is passed over) and for a whole service
+//! (`circuit_breaker`: requests are rejected). It consists of relaxed atomics: a success in the closed state
+//! without failures reads one number.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

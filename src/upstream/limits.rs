@@ -18,7 +18,7 @@ pub(super) struct Limits {
     pub(super) circuit_breaker: Option<CircuitBreaker>,
 }
 
-/// A request is not sent because of a limit.
+/// The error of a request that is not sent because of a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitExceeded {
     /// The limit, for the log.
@@ -27,7 +27,7 @@ pub struct LimitExceeded {
     pub retry_after: Duration,
 }
 
-/// Permission to send one request; returned when it is dropped.
+/// The permit of one request. It gives back its place in `max_in_flight` when it is dropped.
 pub struct RequestPermit<'l>(&'l AtomicUsize);
 
 impl Drop for RequestPermit<'_> {
@@ -51,7 +51,7 @@ impl Limits {
         Some(Box::new(Self { in_flight, rate, circuit_breaker }))
     }
 
-    /// Acquires permission to send one request.
+    /// Acquires the permit to send one request; `None` if no limit counts requests in flight.
     pub(super) fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
         let permit = match &self.in_flight {
             None => None,
@@ -105,11 +105,11 @@ impl RateLimiter {
     }
 
     fn try_acquire_at(&self, now: u64) -> Result<(), Duration> {
-        let taken = self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
+        let updated = self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
             let due = due.max(now);
             (due - now <= self.tolerance).then_some(due + self.interval)
         });
-        taken.map(drop).map_err(|due| Duration::from_nanos(due.saturating_sub(now + self.tolerance)))
+        updated.map(drop).map_err(|due| Duration::from_nanos(due.saturating_sub(now + self.tolerance)))
     }
 }
 

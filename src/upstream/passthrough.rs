@@ -18,10 +18,10 @@ pub struct PassthroughConnector {
     settings: Tunnel,
 }
 
-/// A tunnel cannot be opened.
+/// The error of opening a tunnel.
 #[derive(Debug, thiserror::Error)]
 pub enum PassthroughError {
-    /// Every address of the host is one of this machine or of its link.
+    /// Every address of the host belongs to this machine or to its link.
     #[error("the host is this machine or its link")]
     Local,
     /// The name has no address, or no address accepts the connection.

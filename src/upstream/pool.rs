@@ -257,7 +257,7 @@ mod tests {
         assert!(pool.take(true).is_some() && pool.take(true).is_none());
         let (stream, _server) = pair().await;
         put(&pool, stream, Some(Duration::from_secs(1))).await;
-        assert!(pool.take(true).is_none(), "one second, less one to spare");
+        assert!(pool.take(true).is_none(), "the timeout less one second is zero");
         let (stream, _server) = pair().await;
         put(&pool, stream, Some(Duration::from_secs(5))).await;
         assert!(pool.take(true).is_some());

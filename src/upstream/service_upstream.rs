@@ -14,16 +14,16 @@ use crate::net::dns::Resolver;
 /// The upstream of one service.
 pub struct Upstream {
     pub(super) endpoints: Box<[Endpoint]>,
-    /// The turn of the next request, modulo the number of endpoints.
+    /// The number of picks so far. Modulo the number of endpoints it is the index of the next one.
     next: AtomicUsize,
     limits: Option<Box<Limits>>,
     name: String,
     sensitive_headers: Arc<[HeaderName]>,
-    /// Time limits.
+    /// The time limits of requests.
     pub timeouts: Timeouts,
-    /// `max_request_body`
+    /// The limit on the body of a request in bytes (`max_request_body`).
     pub max_request_body: Option<u64>,
-    /// `retry_idempotent`
+    /// Whether an idempotent request is retried even if the lost connection was new (`retry_idempotent`).
     pub retry_idempotent: bool,
 }
 
@@ -71,14 +71,14 @@ impl Upstream {
         &self.endpoints
     }
 
-    /// The endpoint whose turn it is. One whose circuit breaker is open is passed over; if all are open, none
-    /// is.
+    /// Picks the next endpoint in turn. An endpoint whose circuit breaker is open is passed over, unless the
+    /// circuit breakers of all endpoints are open.
     pub fn pick(&self) -> &Endpoint {
         let [only] = &*self.endpoints else { return self.pick_among(&[]) };
         only
     }
 
-    /// An endpoint other than these, which have just failed; `None` if none is left.
+    /// Picks an endpoint that is none of `failed`; `None` if there is no other.
     pub fn pick_another(&self, failed: &[&Endpoint]) -> Option<&Endpoint> {
         (failed.len() < self.endpoints.len()).then(|| self.pick_among(failed))
     }
@@ -93,7 +93,7 @@ impl Upstream {
         candidates.find(|endpoint| endpoint.is_available()).or(fallback).unwrap_or(&self.endpoints[0])
     }
 
-    /// Acquires permission to send one request; the permit is `None` if no limit counts requests in flight.
+    /// Acquires the permit to send one request; `None` if no limit counts requests in flight.
     pub fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
         self.limits.as_ref().map_or(Ok(None), |limits| limits.try_acquire())
     }
@@ -198,7 +198,7 @@ mod tests {
         assert!(std::ptr::eq(upstream.pick_another(&[a, b]).unwrap(), c));
         assert!(
             std::ptr::eq(upstream.pick_another(&[a, c]).unwrap(), b),
-            "one that failed is better than none"
+            "an ejected endpoint is used if there is no other"
         );
         assert!(upstream.pick_another(&[a, b, c]).is_none());
         for _ in 0..3 {

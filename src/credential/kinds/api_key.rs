@@ -10,10 +10,10 @@ use crate::config::reader::value::{Mapping, Value};
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
-/// The kind.
+/// The kind `api_key`.
 pub struct ApiKey;
 
-/// The settings.
+/// The settings of an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Where the key goes: `in` and `name`.
@@ -22,16 +22,16 @@ pub struct Settings {
     pub prefix: String,
     /// The key.
     pub value: Secret,
-    /// The key before a rotation.
+    /// The previous key of a rotation.
     pub previous: Option<Secret>,
 }
 
-/// Where an API key goes.
+/// The location of an API key in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyLocation {
     /// A request header.
     Header(HeaderName),
-    /// A parameter of the query, its name as written (encoded when it is sent).
+    /// A query parameter: its name without encoding, which is added when it is sent.
     Query(String),
     /// A cookie (a token by RFC 6265 §4.1.1).
     Cookie(String),
@@ -40,7 +40,7 @@ pub enum KeyLocation {
 impl Kind for ApiKey {
     const NAME: &'static str = "api_key";
     const SUGGESTIONS_401: &'static [&'static str] = &[
-        "Is the key looked for where it is sent? Compare `in`, `name` and `prefix` with the API's documentation.",
+        "Does the API expect the key where it is sent? Compare `in`, `name` and `prefix` with its documentation.",
         "The key may have been revoked, or be one for another environment.",
     ];
     type Settings = Settings;
@@ -66,9 +66,9 @@ enum In {
     Cookie,
 }
 
-/// Headers that frame the message, choose where it goes, or belong to one connection: a key in one of them
-/// would break the request or let it mean something else to the next server.
-const RESERVED: [&str; 12] = [
+/// The headers that frame the message, route it, or belong to one connection. A key in one of them would
+/// break the request or change its meaning for the next server.
+const RESERVED_HEADERS: [&str; 12] = [
     "host",
     "content-length",
     "content-encoding",
@@ -120,7 +120,7 @@ fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
     })
 }
 
-/// A header field that a credential may take for itself.
+/// Parses the name of a header field that a credential may use.
 pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let Ok(name) = HeaderName::try_from(text) else {
         return Err("not a valid header name: letters, digits and `-`; example: X-Api-Key".into());
@@ -128,7 +128,7 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     if name == http::header::COOKIE {
         return Err("use `in: cookie` with the name of the cookie".into());
     }
-    if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+    if RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
         return Err("this header is part of the request itself and cannot carry a key".into());
     }
     Ok(name)
@@ -155,7 +155,7 @@ fn key(value: &Value<'_>, place: In) -> Option<crate::secret::Secret> {
     Some(key)
 }
 
-/// What may be in a key, by where it goes, and what that place is called.
+/// The characters that a key may have in a location, and the description of the location in messages.
 fn characters(place: In) -> (fn(char) -> bool, &'static str) {
     match place {
         In::Header => (|c| c == ' ' || c.is_ascii_graphic(), "a header: visible ASCII and spaces"),
@@ -168,7 +168,7 @@ fn characters(place: In) -> (fn(char) -> bool, &'static str) {
     }
 }
 
-/// The key in its place.
+/// The signer that sends the key at its location.
 fn signer(location: &KeyLocation, prefix: &str, key: &Secret) -> Fixed {
     let value = value(location, prefix, key);
     match location {
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_goes_into_a_header_of_its_own() {
+    fn header_name_rejects_reserved_headers() {
         assert_eq!(header_name("X-Api-Key").unwrap(), "x-api-key");
         assert_eq!(header_name("Authorization").unwrap(), "authorization");
         for name in [
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_can_stand_where_it_goes() {
+    fn prefix_allows_characters_of_its_location() {
         assert_eq!(prefix("Token ", In::Header), Ok("Token ".into()));
         assert!(prefix(" Token", In::Header).is_err());
         assert!(prefix("a\n", In::Header).is_err());
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn goes_where_it_is_told_to() {
+    fn value_is_encoded_for_its_location() {
         assert_eq!(written(&KeyLocation::Header(http::HeaderName::from_static("x-api-key")), ""), "k&y=1 ü");
         assert_eq!(written(&KeyLocation::Header(http::header::AUTHORIZATION), "Token "), "Token k&y=1 ü");
         assert_eq!(written(&KeyLocation::Query("api key".into()), ""), "api+key=k%26y%3D1+%C3%BC");

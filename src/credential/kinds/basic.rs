@@ -12,17 +12,17 @@ use crate::config::{Username, name_and_password};
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
-/// The kind.
+/// The kind `basic`.
 pub struct Basic;
 
-/// The settings.
+/// The settings of basic authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// User name.
+    /// The user name.
     pub username: Username,
-    /// Password; `None` if `""` says that there is none.
+    /// The password; `None` if it is configured as `""`.
     pub password: Option<Secret>,
-    /// The password before a rotation, for as long as the upstream rejects the new one.
+    /// The previous password of a rotation.
     pub previous: Option<Secret>,
 }
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_in_rfc_7617() {
+    fn value_matches_the_examples_of_rfc_7617() {
         let secret = |text: &str| Secret::new(text.into()).unwrap();
         let name = |text: &str| Username::Text(text.into());
         let value = |name, password: &str| value(&name, Some(&secret(password)));

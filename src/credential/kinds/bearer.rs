@@ -1,4 +1,4 @@
-//! `type: bearer`: a token that somebody else issued and Sidekey is given (RFC 6750 §2.1).
+//! `type: bearer`: a token from the configuration (RFC 6750 §2.1).
 
 use http::HeaderValue;
 use zeroize::Zeroizing;
@@ -9,15 +9,15 @@ use crate::config::reader::value::{Mapping, Value};
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
-/// The kind.
+/// The kind `bearer`.
 pub struct Bearer;
 
-/// The settings.
+/// The settings of a bearer token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// The bare token; Sidekey writes `Bearer ` itself.
+    /// The token without the scheme: Sidekey writes `Bearer ` itself.
     pub token: Secret,
-    /// The token before a rotation, for as long as the upstream rejects the new one.
+    /// The previous token of a rotation.
     pub previous: Option<Secret>,
 }
 
@@ -25,8 +25,8 @@ impl Kind for Bearer {
     const NAME: &'static str = "bearer";
     const SCHEME: Option<&'static str> = Some("Bearer");
     const SUGGESTIONS_401: &'static [&'static str] = &[
-        "The token may have ended or been revoked, or be one for another environment.",
-        "Some APIs want it as `api_key` in a header of their own, or with another word than `Bearer`.",
+        "The token may have expired or been revoked, or be for another environment.",
+        "Some APIs require it as `api_key` in another header, or with another word than `Bearer`.",
     ];
     type Settings = Settings;
 
@@ -64,7 +64,7 @@ fn bearer_token(value: &Value<'_>) -> Option<Secret> {
     Some(token)
 }
 
-/// The value of `Authorization`: the configuration has the bare token.
+/// The value of `Authorization`.
 fn value(token: &Secret) -> HeaderValue {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_the_scheme_itself() {
+    fn value_has_the_bearer_scheme() {
         let value = value(&Secret::new("mF_9.B5f-4.1JqM".into()).unwrap());
         assert_eq!(value, "Bearer mF_9.B5f-4.1JqM");
         assert!(value.is_sensitive());

@@ -1,5 +1,5 @@
-//! `type: header`: several header fields and query parameters at once, each with a fixed value or a secret, such as the two
-//! keys of one API, or a key and the version of the API that it is for.
+//! `type: header`: several header fields and query parameters, each with a fixed value or a secret. Examples
+//! are an API with two keys, or a key and the version of the API.
 
 use form_urlencoded::Serializer;
 use http::{HeaderName, HeaderValue};
@@ -11,13 +11,13 @@ use crate::config::reader::value::{Mapping, Value};
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive};
 use crate::secret::Secret;
 
-/// The largest number of header fields, and of query parameters.
+/// The limit on the header fields, and on the query parameters.
 const MAX_ENTRIES: usize = 16;
 
-/// The kind.
+/// The kind `header`.
 pub struct Header;
 
-/// The settings.
+/// The settings: names and values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     headers: Vec<(HeaderName, Secret)>,
@@ -27,8 +27,8 @@ pub struct Settings {
 impl Kind for Header {
     const NAME: &'static str = "header";
     const SUGGESTIONS_401: &'static [&'static str] = &[
-        "Are all fields that the API wants in `headers` and `query`, under the names of its documentation?",
-        "One of the keys may have been revoked, or be one for another environment.",
+        "Are all fields that the API requires in `headers` and `query`, with the names in its documentation?",
+        "One of the keys may have been revoked, or be for another environment.",
     ];
     type Settings = Settings;
 
@@ -39,7 +39,7 @@ impl Kind for Header {
         let query = query.map_or(Some(Vec::new()), |value| entries(&value, parameter, of_query));
         let settings = Settings { headers: headers?, query: query? };
         if settings.headers.is_empty() && settings.query.is_empty() {
-            mapping.value().error("neither `headers` nor `query`; that is no credential");
+            mapping.value().error("`headers` and `query` are both empty; at least one entry is required");
             return None;
         }
         if !has_secret {
@@ -69,7 +69,7 @@ fn header_value(value: &Secret) -> HeaderValue {
     sensitive(value.expose())
 }
 
-/// Whether a value is read from a source.
+/// Whether one of the values is read from a source.
 fn has_secret(value: &Value<'_>) -> bool {
     value.is_map() && value.entries().unwrap_or_default().iter().any(|(_, value)| value.is_map())
 }
@@ -89,8 +89,8 @@ fn entries<N: PartialEq>(
     let mut is_valid = true;
     for (text, value) in &entries {
         match name(text) {
-            Ok(name) if read_entries.iter().any(|(known, _)| *known == name) => {
-                value.error("named twice");
+            Ok(name) if read_entries.iter().any(|(other, _)| *other == name) => {
+                value.error("the same name is used twice");
                 is_valid = false;
             }
             Ok(name) => match read(value) {
@@ -110,12 +110,12 @@ fn of_header(value: &Value<'_>) -> Option<Secret> {
     let secret = secret::any_value(value)?;
     if let Some(at) = secret.first_disallowed(|c| c == ' ' || c.is_ascii_graphic()) {
         value.error(format!(
-            "the character at position {at} cannot stand in a header: visible ASCII and spaces"
+            "the character at position {at} is not allowed in a header: visible ASCII and spaces"
         ));
         return None;
     }
     if secret.has_outer_whitespace() {
-        value.error("begins or ends with a space, which a header would lose");
+        value.error("begins or ends with a space, which is not part of a header's value");
         return None;
     }
     Some(secret)
@@ -127,7 +127,7 @@ fn of_query(value: &Value<'_>) -> Option<Secret> {
 
 fn parameter(text: &str) -> Result<String, String> {
     if text.is_empty() || text.chars().any(char::is_control) {
-        return Err("the name of a query parameter is not empty and has no control characters".into());
+        return Err("the name of a query parameter must not be empty or contain control characters".into());
     }
     Ok(text.to_owned())
 }
@@ -140,7 +140,7 @@ mod tests {
     };
 
     #[test]
-    fn header_kind_writes_all_fields_and_parameters_and_owns_them() {
+    fn header_kind_owns_and_writes_all_fields_and_parameters() {
         let auth = "{ type: header, headers: { DD-API-KEY: a, DD-APPLICATION-KEY: b, anthropic-version: 2023-06-01 }, \
                     query: { 'api key': 'x&y', site: eu } }";
         let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {auth} }} }}");

@@ -1,7 +1,8 @@
 //! `type: hmac`: a keyed hash over parts of the request (RFC 2104), in a header field.
 //!
-//! The parts are a closed list, joined by line feeds in the configured order. They are what is sent: the path has the
-//! upstream's base path, and the query is the caller's. A signature with a time is made again for each attempt.
+//! The parts are a closed list. They are joined by line feeds in the configured order. They are signed as
+//! they are sent: the path includes the upstream's base path, and the query is the caller's. A signature with
+//! a time is made again for each attempt.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,18 +22,18 @@ use crate::credential::{
 };
 use crate::secret::Secret;
 
-/// The largest body, in bytes, that is read to be signed.
-const MAX_BODY: usize = 64 * 1024;
+/// The limit on a body that is read to be signed, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The kind.
+/// The kind `hmac`.
 pub struct Hmac;
 
-/// The settings.
+/// The settings of a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// The key.
     key: Secret,
-    /// The key before a rotation.
+    /// The previous key of a rotation.
     previous: Option<Secret>,
     key_encoding: KeyEncoding,
     algorithm: Algorithm,
@@ -40,9 +41,9 @@ pub struct Settings {
     encoding: Encoding,
     /// The header field of the signature.
     header: HeaderName,
-    /// Written before the signature, such as `sha256=`.
+    /// The text before the signature, such as `sha256=`.
     prefix: String,
-    /// The header field of the time, which is there if `parts` has `timestamp`.
+    /// The header field of the time, if `parts` has `timestamp`.
     timestamp_header: Option<HeaderName>,
 }
 
@@ -87,9 +88,9 @@ enum Encoding {
 impl Kind for Hmac {
     const NAME: &'static str = "hmac";
     const SUGGESTIONS_401: &'static [&'static str] = &[
-        "Are `parts` in the order that the API's documentation gives, and joined by line feeds there too?",
+        "Are `parts` in the order of the API's documentation, and does the API join them by line feeds?",
         "Is the key used as text (`key_encoding: utf8`), or decoded first (`hex`, `base64`)?",
-        "A clock that is off makes a signature with `timestamp` look too old: compare this machine's time.",
+        "If this machine's clock is wrong, a signature with `timestamp` may count as expired.",
     ];
     type Settings = Settings;
 
@@ -122,9 +123,9 @@ impl Kind for Hmac {
         let timestamp_header = timestamp.as_ref().map(|value| value.parse(header_name));
         let (parts, header) = (parts?, header?);
         match (parts.contains(&Part::Timestamp), &timestamp) {
-            (true, None) => mapping.value().error(
-                "`parts` has `timestamp`, so the upstream must be told the time: `timestamp_header: NAME`",
-            ),
+            (true, None) => mapping
+                .value()
+                .error("`parts` has `timestamp`, so the time must be sent as well: `timestamp_header: NAME`"),
             (false, Some(value)) => {
                 value.error("`parts` has no `timestamp`, so this time would not be signed");
             }
@@ -164,7 +165,7 @@ impl Kind for Hmac {
     }
 }
 
-/// Reads a key, and sees that it can be decoded.
+/// Reads a key, and checks that it can be decoded.
 fn key(value: &Value<'_>, encoding: KeyEncoding) -> Option<Secret> {
     let key = secret::read(value)?;
     if encoding.decode(&key).is_none() {
@@ -182,7 +183,7 @@ fn parts(value: &Value<'_>) -> Option<Vec<Part>> {
     let parts: Vec<_> = values.iter().map(|value| value.one_of(&PARTS)).collect::<Option<_>>()?;
     for (index, part) in parts.iter().enumerate() {
         if parts[..index].contains(part) {
-            values[index].error("named twice");
+            values[index].error("the same part is used twice");
             return None;
         }
     }
@@ -191,7 +192,7 @@ fn parts(value: &Value<'_>) -> Option<Vec<Part>> {
 
 fn prefix(text: &str) -> Result<String, String> {
     if !text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) || text.starts_with(' ') {
-        return Err("visible ASCII, and no space in front, which a header would lose".into());
+        return Err("only visible ASCII and spaces are allowed, and no space at the start".into());
     }
     Ok(text.to_owned())
 }
@@ -228,7 +229,7 @@ impl Encoding {
     }
 }
 
-/// Signs with one key.
+/// A signer with one key.
 struct HmacSigner {
     key: hmac::Key,
     digest: &'static digest::Algorithm,
@@ -248,7 +249,7 @@ impl HmacSigner {
             Algorithm::Sha512 => (hmac::HMAC_SHA512, &digest::SHA512),
         };
         let bytes =
-            settings.key_encoding.decode(key).expect("the configuration has held the key to its encoding");
+            settings.key_encoding.decode(key).expect("the configuration has checked the encoding of the key");
         let owned = Owned::default().with_header(settings.header.clone());
         let owned = settings.timestamp_header.iter().cloned().fold(owned, Owned::with_header);
         Self {
@@ -299,7 +300,7 @@ impl Signer for HmacSigner {
     }
 
     fn body(&self) -> BodyNeed {
-        if self.has(Part::BodyDigest) { BodyNeed::Complete { max: MAX_BODY } } else { BodyNeed::None }
+        if self.has(Part::BodyDigest) { BodyNeed::Complete { max: MAX_BODY_BYTES } } else { BodyNeed::None }
     }
 
     fn is_single_use(&self) -> bool {
@@ -311,7 +312,7 @@ impl Signer for HmacSigner {
         request: &OutboundRequest<'_>,
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady> {
-        // A body that was not read is not signed as if it were empty.
+        // A body that was not read must not be signed as an empty one.
         if self.has(Part::BodyDigest) && matches!(request.body, OutboundBody::Streaming) {
             return Err(NotReady);
         }
@@ -416,7 +417,8 @@ mod tests {
         let of = |content| signed(&body, "GET", "/x", OutboundBody::Complete(content));
         assert_ne!(of(b"a"), of(b"b"));
         assert_eq!(of(b""), signed(&body, "GET", "/x", OutboundBody::Empty));
-        // printf 'what do ya want for nothing?' | openssl dgst -sha256 -hmac Jefe (RFC 4231, case 2), as a method.
+        // printf 'what do ya want for nothing?' | openssl dgst -sha256 -hmac Jefe (RFC 4231, case 2), as a
+        // method.
         let method =
             signed(&settings(&[Part::Method]), "what do ya want for nothing?", "/", OutboundBody::Empty);
         assert_eq!(method, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");

@@ -1,4 +1,4 @@
-//! One file for each kind of credential.
+//! The kinds of credentials: one file for each.
 
 pub mod api_key;
 pub mod basic;

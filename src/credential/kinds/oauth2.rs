@@ -1,4 +1,5 @@
-//! `type: oauth2`: a token from a token endpoint (RFC 6749), kept fresh by a refresher; with `dpop` bound to a key (RFC 9449).
+//! `type: oauth2`: a token from a token endpoint (RFC 6749), which a refresher replaces before it expires.
+//! With `dpop` it is bound to a key (RFC 9449).
 
 use std::sync::Arc;
 
@@ -9,17 +10,17 @@ use crate::credential::{Build, BuildError, Dpop, Kind, Refresh, Signer, SourceCo
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::{TokenStore, grants};
 
-/// The kind.
+/// The kind `oauth2`.
 pub struct OAuth2;
 
 impl Kind for OAuth2 {
     const NAME: &'static str = "oauth2";
     const SCHEME: Option<&'static str> = Some("Bearer");
     const SUGGESTIONS_401: &'static [&'static str] = &[
-        "The token is good at its endpoint, and the upstream does not accept it: is it for this API? Compare `aud` and `iss` above \
-         with what it wants; `audience` or `resource` in `token_request.params` ask for another.",
+        "The token endpoint issued the token, but the upstream rejects it: is it for this API? Compare `aud` and `iss` above with \
+         what the API requires; `audience` or `resource` in `token_request.params` request another.",
         "Is `token_url` that of the same environment (test or live, same tenant) as `upstream`?",
-        "A clock that is off makes tokens look expired, or not yet good: compare `iat` and `exp` above with the time.",
+        "If a clock is wrong, a token may count as expired or as not yet valid: compare `iat` and `exp` above with the time.",
     ];
     type Settings = Settings;
 
@@ -41,8 +42,8 @@ impl Kind for OAuth2 {
         Ok(Some(Refresh::new(source, store)))
     }
 
-    /// A token that was issued under an old secret is a token of the same client and user. One that is bound to a key cannot be
-    /// used with another key.
+    /// A token that was issued with an old secret is for the same client and user, so it stays in use. A
+    /// token that is bound to a key cannot be used with another key.
     fn keeps_value(old: &Settings, new: &Settings) -> bool {
         new.dpop.is_none() && old.differs_in_secret_only(new)
     }

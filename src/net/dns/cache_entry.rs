@@ -44,7 +44,7 @@ pub(crate) enum CacheState {
     Fresh(Arc<[IpAddr]>),
     /// Valid, and due for a refresh. Only one caller per answer gets this state.
     Aging(Arc<[IpAddr]>),
-    /// Expired; a new answer is worth waiting for a moment.
+    /// Expired. A caller waits for a new answer for a short time.
     Stale(Arc<[IpAddr]>),
     /// Expired, and the name servers have just failed.
     Failing(Arc<[IpAddr]>),

@@ -67,7 +67,8 @@ impl Drop for NameServer {
     }
 }
 
-/// RFC 1035 §4: the header, the question as it came, and an answer for each address of the type asked for.
+/// Writes a reply (RFC 1035 §4): the header, the question, and an answer for each address of the queried
+/// type.
 fn answer(query: &[u8], reply: &Reply) -> Option<Vec<u8>> {
     let name = 12 + query[12..].iter().position(|&byte| byte == 0)? + 1;
     let question = &query[12..name + 4];
@@ -84,7 +85,7 @@ fn answer(query: &[u8], reply: &Reply) -> Option<Vec<u8>> {
     out.extend([0x81, 0x80 | code, 0, 1, 0, u8::try_from(addresses.len()).unwrap(), 0, 0, 0, 0]);
     out.extend(question);
     for address in addresses {
-        // A pointer to the question's name; type and class as asked.
+        // A pointer to the name of the question, and its type and class.
         out.extend([0xc0, 12, 0, question[question.len() - 3], 0, 1]);
         out.extend(ttl.to_be_bytes());
         match address {

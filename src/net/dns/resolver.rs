@@ -46,7 +46,7 @@ impl Resolver {
     }
 
     fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> io::Result<Self> {
-        // This module is the cache: a second one below it would serve the answer that is to be replaced.
+        // This module is the cache. A second cache below it would return the answer that is being replaced.
         builder.options_mut().cache_size = 0;
         let dns = builder.build().map_err(io::Error::other)?;
         Ok(Self(Arc::new(Inner { dns, entries: Mutex::default() })))
@@ -113,7 +113,7 @@ impl Resolver {
         }
         self.0.dns.clear_cache();
         let answer = self.0.dns.lookup_ip(entry.name()).await;
-        let answer = answer.map(|found| (found.iter().collect::<Arc<[_]>>(), found.valid_until()));
+        let answer = answer.map(|lookup| (lookup.iter().collect::<Arc<[_]>>(), lookup.valid_until()));
         match answer {
             Ok((ips, until)) if !ips.is_empty() => {
                 guard.store(ips.clone(), until);
@@ -130,7 +130,7 @@ fn no_such_host(name: &str) -> String {
     format!("no such host: {name}")
 }
 
-/// For the HTTP client of token endpoints and collectors.
+/// Resolves names for the HTTP client of token endpoints and collectors.
 impl reqwest::dns::Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         let resolver = self.clone();

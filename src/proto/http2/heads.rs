@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn read_response_knows_which_have_a_body() {
+    fn read_response_coding_depends_on_status_and_method() {
         let coding = |line: &str, to_head| {
             let bytes = format!("HTTP/1.1 {line}\r\nContent-Length: 7\r\n\r\n");
             read_response(bytes.as_bytes(), to_head).unwrap().coding

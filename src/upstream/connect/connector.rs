@@ -124,8 +124,8 @@ impl Connector {
         }
         let (host, port) =
             self.proxy.as_ref().map_or((&self.host, self.port), |proxy| (&proxy.host, proxy.port));
-        let found = self.resolver.addresses(host, port).await;
-        found.map_err(|source| ConnectError::Dns { name: host.to_string(), source })
+        let addresses = self.resolver.addresses(host, port).await;
+        addresses.map_err(|source| ConnectError::Dns { name: host.to_string(), source })
     }
 
     async fn secure(&self, alpn: &[&[u8]], tcp: TcpStream) -> io::Result<Stream> {
@@ -141,7 +141,7 @@ impl Connector {
         Ok(Stream::Tls(Box::new(connector.connect(name.clone(), ReadAhead::new(tcp)).await?)))
     }
 
-    /// The text of the error: each address that was tried, with its error.
+    /// Returns the text of the error: each address that was tried, with its error.
     fn failures(&self, attempts: &Attempts) -> String {
         let mut text = self.host.to_string();
         if let Some(proxy) = &self.proxy {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A connection cannot be opened. The message says what was tried, how far it got, and what failed.
+/// The error of opening a connection. The message says what was tried, and which step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The name has no address.
@@ -88,7 +88,7 @@ fn seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
-/// What an error of the TLS handshake often means; empty if there is nothing to say.
+/// Returns a hint at the usual cause of an error of the TLS handshake; empty if there is none.
 pub(crate) fn tls_hint(error: &io::Error) -> &'static str {
     use rustls::{CertificateError, Error, InvalidMessage};
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else { return "" };

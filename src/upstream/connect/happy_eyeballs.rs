@@ -87,8 +87,8 @@ mod tests {
         let good = listener.local_addr().unwrap();
         let (_one, refused) = refusing();
         let mut attempts = Attempts::default();
-        let found = connect(&[refused, good], |_| (), &mut attempts).await;
-        assert_eq!(found.unwrap().1, good);
+        let connected = connect(&[refused, good], |_| (), &mut attempts).await;
+        assert_eq!(connected.unwrap().1, good);
         assert_eq!(attempts.tried.len(), 2);
         assert!(attempts.tried[0].1.is_some() && attempts.tried[1].1.is_none());
         let mut attempts = Attempts::default();
@@ -111,8 +111,8 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         let mut attempts = Attempts::default();
-        let found = connect(&[silent, good], |_| (), &mut attempts).await;
-        assert_eq!(found.unwrap().1, good);
+        let connected = connect(&[silent, good], |_| (), &mut attempts).await;
+        assert_eq!(connected.unwrap().1, good);
         assert_eq!(attempts.tried[0].0, silent);
         assert!(attempts.tried[0].1.is_none(), "it neither accepted nor failed");
     }

@@ -6,8 +6,8 @@ use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Size of the largest response head that is accepted.
-const MAX_HEAD: usize = 16 * 1024;
+/// The limit on the head of the proxy's response, in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Opens a tunnel to `authority`; afterwards `stream` is a connection to the upstream.
 pub(crate) async fn open(
@@ -39,7 +39,7 @@ pub(crate) async fn open(
 async fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(256);
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
-        if head.len() == MAX_HEAD {
+        if head.len() == MAX_HEAD_BYTES {
             return Err(io::Error::other("the proxy's response is too long"));
         }
         match stream.read_u8().await {

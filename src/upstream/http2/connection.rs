@@ -75,7 +75,7 @@ impl SharedConnection {
         !matches!(self.send.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
     }
 
-    /// Whether the connection may carry one more request.
+    /// Whether the connection may carry another request.
     pub(super) fn has_capacity(&self) -> bool {
         !self.liveness.is_unconfirmed()
             && self.active.load(Ordering::Relaxed) < self.send.current_max_send_streams()
@@ -112,8 +112,8 @@ impl SharedConnection {
     }
 }
 
-/// Drives the connection until it ends: the upstream closes it, nothing holds it any more, or a PING stays
-/// unanswered.
+/// Drives the connection until it ends: the upstream closes it, no request and no pool refers to it, or a
+/// PING is not acknowledged.
 ///
 /// A PING is sent only after a request on the connection got no response: some upstreams treat frequent pings
 /// as an attack.

@@ -1,4 +1,4 @@
-//! Whether an HTTP/2 connection is known to be alive.
+//! The liveness of an HTTP/2 connection.
 //!
 //! If a request on a connection gets no response, a PING is sent (RFC 9113 §6.7). Until it is acknowledged,
 //! the connection gets no new request.
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 /// The liveness of one connection.
 #[derive(Default)]
 pub(super) struct Liveness {
-    /// A PING was requested, and is not acknowledged yet.
+    /// Whether a PING was requested and is not acknowledged yet.
     unconfirmed: AtomicBool,
     ping_requested: Notify,
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! connections  the connections of one endpoint: a stream of one that has capacity, or of a new one
 //! connection   one connection: the handshake, its state, the task that drives it
-//! liveness     a connection gets no new request while a PING is unanswered
+//! liveness     whether a PING is not acknowledged yet: the connection then gets no new request
 //! stream       one stream, as a connection that carries one request
 //! ```
 

@@ -132,7 +132,7 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// The connection's task has what was written, and sends it.
+    /// Does nothing: the connection's task sends what was written.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
