@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt clean lint test-fast test test-deps perf-check check bench audit image screenshots
+.PHONY: help run build fmt schema clean lint test-fast test test-deps perf-check check bench audit image screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
@@ -37,6 +37,9 @@ lint: ## Format, clippy and documentation
 
 fmt: ## Format the code
 	cargo fmt --all
+
+schema: ## Write config/schema.json from the tables of keys
+	SIDEKEY_WRITE=1 cargo test --lib -- schema_file_is_what_the_program_prints
 
 clean: ## Remove what was built
 	cargo clean

@@ -1,8 +1,16 @@
 //! `username` and `password` of `type: basic` and of proxies (RFC 7617).
 
+use super::reader::mapping::Mapping;
 use super::reader::secret;
-use super::reader::value::Mapping;
+use super::reader::secret::{SECRET, VALUE};
+use super::reader::table::Key;
 use crate::secret::Secret;
+
+/// The key `username`.
+pub const USERNAME: Key =
+    Key::depends("username", VALUE, "User name (RFC 7617), without a colon; may be a secret.");
+/// The key `password`.
+pub const PASSWORD: Key = Key::depends("password", SECRET, "Password; `\"\"` if there is none.");
 
 /// `username`. It has no colon, which would end it (RFC 7617 §2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,6 +3,15 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::reader::table::{Definition, Format};
+
+/// The format of a host.
+pub(crate) const HOST: Format = Format::Defined(&Definition {
+    name: "host",
+    description: "A host name or an IP address, without a port.",
+    format: Format::Text,
+});
+
 /// A host in a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {

@@ -11,9 +11,14 @@ use super::reader::document;
 use super::reader::error::ConfigError;
 use super::reader::report::Report;
 use super::reader::resolve::resolve;
+use super::reader::table::{Format, Key};
 use super::reader::value::Value;
+use super::service::entry::SERVICES;
 use super::service::upstream_url;
 use crate::secret::CommandCache;
+
+/// The format of the file, as far as it is read here.
+const FILE: Format = Format::Keys(&[&[Key::required("services", SERVICES, "Every service by its name.")]]);
 
 impl Config {
     /// Every host that callers may use for a service in a URL. Fails if the file cannot be read or is not
@@ -26,7 +31,7 @@ impl Config {
         let commands = CommandCache::default();
         let report = Report::new(&environment, &commands);
         resolve(&mut root, "", false, &report);
-        let mut hosts = found(&Value::root(&root, &report)).unwrap_or_default();
+        let mut hosts = found(&Value::root(&root, &report, FILE)).unwrap_or_default();
         hosts.sort_by_key(ToString::to_string);
         hosts.dedup();
         Ok(hosts)
@@ -36,9 +41,9 @@ impl Config {
 fn found(root: &Value<'_>) -> Option<Vec<Host>> {
     let mut hosts = Vec::new();
     let policy = UrlPolicy { plaintext: true, query: false };
-    for (_, service) in root.mapping()?.optional("services")?.entries()? {
+    for (_, service) in root.mapping()?.required("services")?.entries()? {
         let Some(mut mapping) = service.mapping() else { continue };
-        for value in mapping.optional("upstream").iter().flat_map(Value::one_or_more) {
+        for value in mapping.required("upstream").iter().flat_map(Value::one_or_more) {
             hosts
                 .extend(value.parse(|text| upstream_url::parse(text, &policy)).map(|upstream| upstream.host));
         }

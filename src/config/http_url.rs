@@ -8,6 +8,14 @@ use url::Url;
 
 use super::host;
 use super::host::Host;
+use super::reader::table::{Definition, Format};
+
+/// The format of a URL.
+pub(crate) const HTTP_URL: Format = Format::Defined(&Definition {
+    name: "url",
+    description: "A URL that starts with https:// or http:// and has a host.",
+    format: Format::Pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#:]"),
+});
 
 /// What is allowed in a URL.
 pub(crate) struct UrlPolicy {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::auth::credentials::Credentials;
+use super::auth::credentials::{CREDENTIALS, Credentials};
 use super::auth::settings::AuthKinds;
 use super::listen::address::{ListenAddress, ListenAddresses};
-use super::listen::listener::ListenerConfig;
+use super::listen::admin::ADMIN;
+use super::listen::listener::{LISTENERS, ListenerConfig};
 use super::listen::{admin, intercept, listener};
 use super::log::Log;
 use super::model::Config;
@@ -15,17 +16,65 @@ use super::reader::document;
 use super::reader::document::{EMPTY, MAX_BYTES, TOO_LARGE};
 use super::reader::error::ConfigError;
 use super::reader::interpolate::Environment;
+use super::reader::mapping::Mapping;
 use super::reader::report::Report;
 use super::reader::resolve::resolve;
+use super::reader::table::{Format, Key, Keys};
 use super::reader::tree::Kind;
-use super::reader::value::{Mapping, Value};
+use super::reader::value::Value;
 use super::reload::Reload;
 use super::service::entry;
-use super::service::entry::Shared;
+use super::service::entry::{SERVICES, Shared};
 use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
 use super::{log, name_constraints, reload, shutdown, state};
 use crate::secret::CommandCache;
+
+/// The tables of the file as a whole.
+pub(super) const FILE: &[Keys] = &[KEYS];
+
+const KEYS: Keys = &[
+    Key::optional(
+        "listen",
+        LISTENERS,
+        "Where callers reach every service by path prefix or Host. Default: 127.0.0.1:8080.",
+    ),
+    Key::optional("admin", ADMIN, "Health, metrics, status page, JSON API. Default: 127.0.0.1:9090."),
+    Key::required("services", SERVICES, "Every service by its name, which is the first segment of the path."),
+    Key::optional(
+        "credentials",
+        CREDENTIALS,
+        "Credentials that several services share; named with `auth: { use: NAME }`.",
+    ),
+    Key::optional(
+        "intercept",
+        Format::Keys(&[intercept::INTERCEPT]),
+        "The CA in whose name a `CONNECT` to a service is answered.",
+    ),
+    Key::optional(
+        "connect",
+        Format::Keys(&[intercept::CONNECT]),
+        "How a `CONNECT` to a host of no service is answered.",
+    ),
+    Key::optional("log", Format::Keys(&[log::KEYS]), "Logging."),
+    Key::optional("access_log", Format::Bool, "One log line for each request.").or("false"),
+    Key::optional(
+        "tracing",
+        Format::Keys(&[tracing::KEYS]),
+        "Spans of requests and token requests, sent to an OpenTelemetry collector by OTLP over HTTP.",
+    ),
+    Key::optional("shutdown", Format::Keys(&[shutdown::KEYS]), "How the process ends."),
+    Key::optional("state", Format::Keys(&[state::KEYS]), "Tokens on disk, encrypted."),
+    Key::optional("reload", Format::Keys(&[reload::KEYS]), "How changes are noticed."),
+    Key::optional("upgrade_sock", Format::Text, "Path of the Unix socket at which a new process takes over."),
+    Key::optional(
+        "threads",
+        Format::Number(1, MAX_THREADS as u64),
+        "Worker threads of the data plane. Default: one for each core.",
+    ),
+    Key::optional("max_connections", Format::Number(1, 1_000_000), "Limit on downstream connections.")
+        .or("16384"),
+];
 
 /// Largest number of worker threads.
 const MAX_THREADS: usize = 256;
@@ -92,7 +141,7 @@ impl Config {
         }
         let report = Report::new(environment, commands);
         resolve(&mut root, "", false, &report);
-        let config = read(&Value::root(&root, &report), kinds);
+        let config = read(&Value::root(&root, &report, Format::Keys(FILE)), kinds);
         let (diagnostics, mut warnings, files) = report.into_parts();
         warnings.sort_by_key(|warning| warning.line);
         match config {
@@ -133,7 +182,7 @@ fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
     let reload = mapping.optional("reload").map_or_else(Reload::default, |value| reload::read(&value));
     let upgrade_sock = mapping.optional("upgrade_sock").and_then(|value| value.parse(socket_path));
     let threads = threads(&mut mapping);
-    let max_connections = mapping.optional("max_connections").and_then(|value| value.number(1..=1_000_000));
+    let max_connections = mapping.optional("max_connections").and_then(|value| value.number());
     let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
     mapping.reject_unknown_keys();
     shared.credentials.warn_of_unused();
@@ -187,7 +236,7 @@ fn listen(value: Option<Value<'_>>, addresses: &mut ListenAddresses) -> Vec<List
 
 fn threads(mapping: &mut Mapping<'_>) -> usize {
     let value = mapping.optional("threads");
-    let number = value.and_then(|value| value.number(1..=MAX_THREADS as u64));
+    let number = value.and_then(|value| value.number());
     match number.and_then(|number| usize::try_from(number).ok()) {
         Some(number) => number,
         None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),

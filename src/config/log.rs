@@ -3,10 +3,26 @@
 use tracing_subscriber::EnvFilter;
 
 use super::reader::suggest::did_you_mean;
+use super::reader::table::{Format, Key, Keys};
 use super::reader::value::Value;
 
 /// The levels, from fewest to most events.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The keys of `log`.
+pub(super) const KEYS: Keys = &[
+    Key::optional(
+        "level",
+        Format::Text,
+        "A level, or a filter in the syntax of RUST_LOG, which wins over it.",
+    )
+    .or("info"),
+    Key::optional("format", Format::Words(&FORMATS), "Text on a terminal and JSON otherwise, or always one.")
+        .or("auto"),
+];
+
+const FORMATS: [(&str, LogFormat); 3] =
+    [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// `log`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +54,7 @@ pub(super) fn read(value: &Value<'_>) -> Log {
     let default = Log::default();
     let Some(mut mapping) = value.mapping() else { return default };
     let level = mapping.optional("level").and_then(|value| value.parse(level));
-    let format = mapping.optional("format").and_then(|value| {
-        value.one_of(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
-    });
+    let format = mapping.optional("format").and_then(|value| value.one_of(&FORMATS));
     mapping.reject_unknown_keys();
     Log { level: level.unwrap_or(default.level), format: format.unwrap_or(default.format) }
 }

@@ -3,7 +3,17 @@
 use std::time::Duration;
 
 use super::reader::duration;
+use super::reader::duration::DURATION;
+use super::reader::table::{Key, Keys};
 use super::reader::value::Value;
+
+/// The keys of `reload`.
+pub(super) const KEYS: Keys = &[Key::optional(
+    "interval",
+    DURATION,
+    "How often this file and the files that it names are checked for changes; 0s: never.",
+)
+.or("5s")];
 
 /// `reload`.
 #[derive(Debug, Clone, PartialEq, Eq)]

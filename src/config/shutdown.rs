@@ -3,7 +3,17 @@
 use std::time::Duration;
 
 use super::reader::duration;
-use super::reader::value::Mapping;
+use super::reader::duration::DURATION;
+use super::reader::mapping::Mapping;
+use super::reader::table::{Key, Keys};
+
+/// The keys of `shutdown`.
+pub(super) const KEYS: Keys = &[Key::optional(
+    "drain",
+    DURATION,
+    "How long requests in flight may take to finish after SIGTERM; may be 0s.",
+)
+.or("10s")];
 
 /// `shutdown`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,22 @@
 use std::path::PathBuf;
 
 use super::reader::secret;
+use super::reader::secret::SECRET;
+use super::reader::table::{Format, Key, Keys};
 use super::reader::value::Value;
 use crate::secret::Secret;
+
+/// The keys of `state`.
+pub(super) const KEYS: Keys = &[
+    Key::required("dir", Format::Text, "Folder for state files."),
+    Key::required("key", SECRET, "What the files are encrypted with: at least 32 characters."),
+    Key::optional(
+        "access_tokens",
+        Format::Bool,
+        "Access tokens are kept as well, so that a restart requests none.",
+    )
+    .or("false"),
+];
 
 /// `state`: rotated refresh tokens are kept on disk, encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::{Rotating, Signer};
-use crate::config::reader::value::Mapping;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::schema::Schema;
+use crate::config::reader::table::Keys;
 use crate::config::{Auth, AuthKind};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
@@ -22,6 +24,8 @@ use crate::tls::client::TlsClients;
 pub trait Kind: 'static {
     /// The value of `type`; also a label, a span attribute and a word in tables.
     const NAME: &'static str;
+    /// The keys beside `type`, with what the schema says of them.
+    const KEYS: Keys;
     /// The authentication scheme that requests are signed with, if it is a registered one.
     const SCHEME: Option<&'static str> = None;
     /// What `sidekey test` suggests after a 401.
@@ -32,6 +36,11 @@ pub trait Kind: 'static {
 
     /// Reads the settings. Returns `None` only with an error on the report.
     fn read(mapping: &mut Mapping<'_>) -> Option<Self::Settings>;
+
+    /// Makes the kind's part of the schema: a mapping with [`Self::KEYS`], and whatever a table cannot say of them.
+    fn schema(schema: &mut Schema) -> serde_json::Value {
+        schema.mapping(&[Self::KEYS])
+    }
 
     /// Whether there is a previous secret.
     fn has_previous(settings: &Self::Settings) -> bool {
@@ -145,7 +154,7 @@ impl Entry {
     /// The entry of a kind.
     pub const fn of<K: Kind>() -> Self {
         Self {
-            auth: AuthKind { name: K::NAME, read: read::<K> },
+            auth: AuthKind { name: K::NAME, keys: K::KEYS, schema: K::schema, read: read::<K> },
             scheme: K::SCHEME,
             suggestions_401: K::SUGGESTIONS_401,
             refresh: |auth, context, reuse| K::refresh(settings::<K>(auth), context, reuse),

@@ -72,9 +72,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config;
     use crate::config::Config;
 
-    const SCHEMA: &str = include_str!("../../config/schema.json");
     const SAMPLES: &str = include_str!("../../config/services.yaml");
     const DOCS: &str = include_str!("../../docs/CONFIGURATION.md");
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn kinds_have_schema_sample_and_docs() {
-        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let schema = config::schema(AUTH_KINDS);
         let listed = schema["$defs"]["credential"]["oneOf"].as_array().unwrap();
         assert_eq!(listed.len(), KINDS.len());
         for Entry { auth: AuthKind { name, .. }, .. } in KINDS {

@@ -5,8 +5,21 @@
 use std::collections::HashMap;
 
 use super::settings::{Auth, AuthKinds};
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::suggest::{did_you_mean, list};
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::table::{Format, Key, Keys, Names};
+use crate::config::reader::value::Value;
+
+/// The format of `credentials`.
+pub(crate) const CREDENTIALS: Format = Format::Names(&Names::of(Format::Credential));
+
+/// The format of `auth`.
+pub(crate) const AUTH: Format = Format::AnyOf(&[Format::Credential, Format::Keys(&[USE])]);
+
+const USE: Keys = &[Key::required("use", Format::Text, "Name of an entry under `credentials`.")];
+
+/// The key that every credential has; its kind has the others.
+const TYPE: Keys = &[Key::required("type", Format::CredentialKind, "The kind of credential.")];
 
 /// The credentials of `credentials`, by name. An invalid one is kept without a value, so that a `use` of it
 /// is no further error.
@@ -86,7 +99,8 @@ pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Opti
         value.error("both `use` and `type` are set; use a named credential or an inline one");
         return None;
     }
-    let auth = mapping.optional("use").and_then(|name| credentials.take(&name));
+    mapping.allow(USE);
+    let auth = mapping.required("use").and_then(|name| credentials.take(&name));
     mapping.reject_unknown_keys();
     auth
 }
@@ -98,9 +112,11 @@ fn parse_inline(mut mapping: Mapping<'_>, kinds: AuthKinds) -> Option<Auth> {
         mapping.value().error(format!("`type` is required; allowed: {types}"));
         return None;
     }
-    let readers: Vec<_> = kinds.iter().map(|kind| (kind.name, kind.read)).collect();
-    let read = mapping.optional("type")?.one_of(&readers)?;
-    let auth = read(&mut mapping);
+    mapping.allow(TYPE);
+    let named: Vec<_> = kinds.iter().map(|kind| (kind.name, kind)).collect();
+    let kind = mapping.required("type")?.one_of(&named)?;
+    mapping.allow(kind.keys);
+    let auth = (kind.read)(&mut mapping);
     mapping.reject_unknown_keys();
     auth
 }

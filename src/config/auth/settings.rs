@@ -6,7 +6,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::config::reader::value::Mapping;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::schema::Schema;
+use crate::config::reader::table::Keys;
 
 /// The settings of a credential. Equal settings share what is made of them, over services and over reloads.
 #[derive(Clone)]
@@ -21,6 +23,10 @@ pub struct Auth {
 pub struct AuthKind {
     /// The value of `type`.
     pub name: &'static str,
+    /// The keys beside `type`, so far as they are known before any of them is read.
+    pub keys: Keys,
+    /// Its part of the schema: a mapping with the keys beside `type`.
+    pub schema: fn(&mut Schema) -> serde_json::Value,
     /// Reads the other keys of `auth`. Returns `None` only with an error on the report.
     pub read: fn(&mut Mapping<'_>) -> Option<Auth>,
 }

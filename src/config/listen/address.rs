@@ -4,7 +4,15 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::config::reader::table::{Definition, Format};
 use crate::config::reader::value::Value;
+
+/// The format of an address.
+pub(crate) const ADDRESS: Format = Format::Defined(&Definition {
+    name: "address",
+    description: "IP:PORT, localhost:PORT or unix:PATH",
+    format: Format::Text,
+});
 
 /// Longest path of a Unix socket, in bytes: `sun_path` without its closing zero, on the system with the
 /// shortest one.

@@ -3,11 +3,31 @@
 use std::net::SocketAddr;
 
 use super::address;
-use super::address::{ListenAddress, ListenAddresses};
+use super::address::{ADDRESS, ListenAddress, ListenAddresses};
 use crate::config::host;
+use crate::config::host::HOST;
 use crate::config::reader::secret;
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::secret::Secret;
+
+/// The format of `admin`.
+pub(crate) const ADMIN: Format = Format::AnyOf(&[ADDRESS, Format::Keys(&[KEYS])]);
+
+const KEYS: Keys = &[
+    Key::optional("listen", ADDRESS, "Address for health, metrics, status page and JSON API.")
+        .or("127.0.0.1:9090"),
+    Key::optional("token", SECRET, "What a request needs to change anything: at least 16 characters."),
+    Key::optional("require_token_to_read", Format::Bool, "Reading the JSON API needs the token too.")
+        .or("false"),
+    Key::optional("require_token_for_metrics", Format::Bool, "`/metrics` needs the token too.").or("false"),
+    Key::optional(
+        "hosts",
+        Format::List(&HOST),
+        "Host names at which page and API answer, beside IP addresses and localhost.",
+    ),
+];
 
 /// `admin`: the listener for health, metrics, the status page and the JSON API, and its access rules.
 #[derive(Debug, Clone, PartialEq, Eq)]

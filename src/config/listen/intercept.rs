@@ -11,9 +11,33 @@ use zeroize::Zeroizing;
 
 use super::tls::{content, path};
 use crate::config::reader::duration;
+use crate::config::reader::duration::DURATION;
 use crate::config::reader::report::display_path;
+use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
+
+/// The keys of `intercept`.
+pub(crate) const INTERCEPT: Keys = &[
+    Key::required("ca_cert_file", Format::Text, "PEM file: the CA certificate."),
+    Key::required("ca_key_file", Format::Text, "PEM file: its private key."),
+];
+
+/// The keys of `connect`.
+pub(crate) const CONNECT: Keys = &[
+    Key::optional(
+        "unmatched",
+        Format::Words(&UNMATCHED),
+        "How a `CONNECT` to a host of no service is answered.",
+    )
+    .or("deny"),
+    Key::optional("connect_timeout", DURATION, "Limit on resolving the host and connecting to it.").or("5s"),
+    Key::optional("idle_timeout", DURATION, "A tunnel is closed after this time without traffic.").or("1h"),
+    Key::optional("allow_local", Format::Bool, "Tunnels may lead to this machine and its link.").or("false"),
+];
+
+/// `unmatched`: whether it is a tunnel.
+const UNMATCHED: [(&str, bool); 2] = [("deny", false), ("tunnel", true)];
 
 /// `intercept`: the CA whose certificates callers see instead of those of a service's upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -140,10 +164,8 @@ fn is_readable_by_others(path: &Path) -> bool {
 pub(crate) fn unmatched(value: &Value<'_>) -> Option<Unmatched> {
     let default = Tunnel::default();
     let mut mapping = value.mapping()?;
-    let is_tunnel = mapping
-        .optional("unmatched")
-        .and_then(|value| value.one_of(&[("deny", false), ("tunnel", true)]))
-        .unwrap_or_default();
+    let is_tunnel =
+        mapping.optional("unmatched").and_then(|value| value.one_of(&UNMATCHED)).unwrap_or_default();
     let mut setting = |key| {
         let value = mapping.optional(key)?;
         if !is_tunnel {

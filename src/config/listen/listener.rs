@@ -3,10 +3,23 @@
 use std::fmt;
 
 use super::address;
-use super::address::{ListenAddress, ListenAddresses};
+use super::address::{ADDRESS, ListenAddress, ListenAddresses};
 use super::tls;
 use super::tls::ListenerTlsConfig;
+use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
+
+/// The format of one listener, or a list of them.
+pub(crate) const LISTENERS: Format = Format::OneOrMore(&Format::Defined(&Definition {
+    name: "listener",
+    description: "An address, or a mapping with the address and `tls`.",
+    format: Format::AnyOf(&[ADDRESS, Format::Keys(&[KEYS])]),
+}));
+
+const KEYS: Keys = &[
+    Key::required("address", ADDRESS, "The address to listen on."),
+    Key::optional("tls", Format::Keys(&[tls::KEYS]), "TLS toward callers."),
+];
 
 /// A listener of callers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -14,8 +14,20 @@ use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::config::reader::report::{display_path, io_error_text};
+use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
+
+/// The keys of `tls` of a listener.
+pub(crate) const KEYS: Keys = &[
+    Key::required("cert_file", Format::Text, "PEM file: the certificate, followed by the intermediate ones."),
+    Key::required("key_file", Format::Text, "PEM file: its private key."),
+    Key::optional(
+        "client_ca_file",
+        Format::Text,
+        "PEM file: CA certificates; a caller must show a certificate of one of them.",
+    ),
+];
 
 /// Largest file, in bytes: ten times the CA bundle of an operating system.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;

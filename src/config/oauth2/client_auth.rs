@@ -6,10 +6,13 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
 use crate::config::reader::secret;
+use crate::config::reader::secret::SECRET;
 use crate::config::reader::suggest::list;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::table::{Format, Key, Keys, Words};
+use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, Secret, SigningKey};
 
@@ -92,8 +95,49 @@ pub enum BasicEncoding {
 pub(crate) const PARAMETERS: [&str; 4] =
     ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
 
+/// The key `auth_method`.
+pub(crate) const AUTH_METHOD: Key =
+    Key::optional("auth_method", Format::Words(&METHODS), "How the OAuth client authenticates.");
+
+const CLIENT_SECRET: Key = Key::required("client_secret", SECRET, "Client secret.");
+const BASIC_AUTH_ENCODING: Key = Key::optional(
+    "basic_auth_encoding",
+    Format::Words(&ENCODINGS),
+    "Whether client id and secret are form-encoded before Base64.",
+)
+.or("rfc6749");
+pub(crate) const PRIVATE_KEY: Key =
+    Key::depends("private_key", SECRET, "A private key in PEM, which signs assertions.");
+pub(crate) const SIGNING_ALG: Key = Key::optional(
+    "signing_alg",
+    Format::AnyOf(&[Format::Words(&Algorithm::ASYMMETRIC), Format::Words(&Algorithm::SYMMETRIC)]),
+    "Signature algorithm of assertions. Default: by the key.",
+);
+pub(crate) const KEY_ID: Key =
+    Key::optional("key_id", Format::Text, "`kid` of assertions: which of the registered keys it is.");
+const ASSERTION_AUDIENCE: Key = Key::optional(
+    "assertion_audience",
+    Format::Text,
+    "`aud` of client assertions. Default: `token_url` or `issuer`.",
+);
+const ASSERTION_CERTIFICATE: Key = Key::optional(
+    "assertion_certificate",
+    Format::Text,
+    "PEM file of the key's certificate, sent as `x5t#S256`.",
+);
+
+const ENCODINGS: [(&str, BasicEncoding); 2] =
+    [("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)];
+
+impl<const N: usize> Words for [Algorithm; N] {
+    fn words(&self) -> Vec<&'static str> {
+        self.iter().map(|algorithm| algorithm.as_str()).collect()
+    }
+}
+
+/// A method of client authentication, before its keys are read.
 #[derive(Clone, Copy, PartialEq)]
-enum Method {
+pub(crate) enum Method {
     Basic,
     Post,
     SecretJwt,
@@ -103,17 +147,22 @@ enum Method {
     None,
 }
 
-impl Method {
-    const ALL: [Self; 7] = [
-        Self::Basic,
-        Self::Post,
-        Self::SecretJwt,
-        Self::PrivateKeyJwt,
-        Self::Tls,
-        Self::SelfSignedTls,
-        Self::None,
-    ];
+/// Every method.
+pub(crate) const METHODS: [(&str, Method); 7] = [
+    named(Method::Basic),
+    named(Method::Post),
+    named(Method::SecretJwt),
+    named(Method::PrivateKeyJwt),
+    named(Method::Tls),
+    named(Method::SelfSignedTls),
+    named(Method::None),
+];
 
+const fn named(method: Method) -> (&'static str, Method) {
+    (method.name(), method)
+}
+
+impl Method {
     const fn name(self) -> &'static str {
         match self {
             Self::Basic => "client_secret_basic",
@@ -125,25 +174,31 @@ impl Method {
             Self::None => "none",
         }
     }
-}
 
-/// The keys that not every method has, with the methods that have them.
-const KEYS: [(&str, &[Method]); 7] = [
-    ("client_secret", &[Method::Basic, Method::Post, Method::SecretJwt]),
-    ("basic_auth_encoding", &[Method::Basic]),
-    ("private_key", &[Method::PrivateKeyJwt]),
-    ("signing_alg", &[Method::PrivateKeyJwt, Method::SecretJwt]),
-    ("key_id", &[Method::PrivateKeyJwt, Method::SecretJwt]),
-    ("assertion_audience", &[Method::PrivateKeyJwt, Method::SecretJwt]),
-    ("assertion_certificate", &[Method::PrivateKeyJwt]),
-];
+    /// The keys that not every method has.
+    pub(crate) const fn keys(self) -> Keys {
+        match self {
+            Self::Basic => &[CLIENT_SECRET, BASIC_AUTH_ENCODING],
+            Self::Post => &[CLIENT_SECRET],
+            Self::SecretJwt => &[CLIENT_SECRET, SIGNING_ALG, KEY_ID, ASSERTION_AUDIENCE],
+            Self::PrivateKeyJwt => {
+                &[PRIVATE_KEY, SIGNING_ALG, KEY_ID, ASSERTION_AUDIENCE, ASSERTION_CERTIFICATE]
+            }
+            Self::Tls | Self::SelfSignedTls | Self::None => &[],
+        }
+    }
+
+    fn has(self, key: &Key) -> bool {
+        self.keys().iter().any(|own| own.name == key.name)
+    }
+}
 
 /// Reads the client authentication. `public`: whether public clients can use the grant. `of_grant`: keys that
 /// the grant uses with any method.
 pub(crate) fn read(
     mapping: &mut Mapping<'_>,
     public: bool,
-    of_grant: &[&str],
+    of_grant: Keys,
     client_id: Option<&str>,
 ) -> Option<ClientAuth> {
     let method = match mapping.optional("auth_method") {
@@ -154,21 +209,23 @@ pub(crate) fn read(
     };
     let Some(method) = method else {
         // Without a valid method these keys cannot be checked.
-        for (key, _) in KEYS {
-            mapping.optional(key);
+        for (_, method) in METHODS {
+            mapping.allow_unread(method.keys());
         }
         return None;
     };
-    let of_others =
-        KEYS.iter().filter(|(key, methods)| !methods.contains(&method) && !of_grant.contains(key));
-    for (key, methods) in of_others.filter(|(key, _)| mapping.has(key)).collect::<Vec<_>>() {
-        if let Some(value) = mapping.optional(key) {
-            let others = list(methods.iter().map(|method| method.name()));
-            let name = method.name();
-            value.error(format!(
+    mapping.allow(method.keys());
+    let is_of_grant = |key: &Key| of_grant.iter().any(|own| own.name == key.name);
+    let of_others = METHODS.iter().flat_map(|(_, other)| other.keys());
+    for key in of_others.filter(|key| !method.has(key) && !is_of_grant(key)) {
+        let others = METHODS.iter().filter(|(_, other)| other.has(key)).map(|(name, _)| *name);
+        let (name, others) = (method.name(), list(others));
+        mapping.forbid(
+            key,
+            format!(
                 "this key has no effect with `auth_method: {name}`; remove it, or set `auth_method` to {others}"
-            ));
-        }
+            ),
+        );
     }
     match method {
         Method::Basic => basic(mapping, client_id),
@@ -182,7 +239,7 @@ pub(crate) fn read(
 }
 
 fn chosen(value: &Value<'_>, public: bool) -> Option<Method> {
-    let method = value.one_of(&Method::ALL.map(|method| (method.name(), method)))?;
+    let method = value.one_of(&METHODS)?;
     if method == Method::None && !public {
         value.error("this grant requires client authentication (RFC 6749 §4.4); use another method");
         return None;
@@ -198,7 +255,7 @@ fn basic(mapping: &mut Mapping<'_>, client_id: Option<&str>) -> Option<ClientAut
     let secret = secret_of(mapping);
     let encoding = match mapping.optional("basic_auth_encoding") {
         None => BasicEncoding::default(),
-        Some(value) => value.one_of(&[("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)])?,
+        Some(value) => value.one_of(&ENCODINGS)?,
     };
     if encoding == BasicEncoding::Raw && client_id.is_some_and(|id| id.contains(':')) {
         mapping

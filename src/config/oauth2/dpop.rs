@@ -1,8 +1,18 @@
 //! `dpop`: tokens that are bound to a key (RFC 9449).
 
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::secret::{Algorithm, SigningKey};
+
+/// The keys of proof of possession.
+pub(crate) const KEYS: Keys = &[
+    Key::optional("dpop", Format::Bool, "Tokens are bound to a key and sent with a proof of it (RFC 9449).")
+        .or("false"),
+    Key::optional("dpop_key", SECRET, "That key, in PEM. Default: one that the process generates."),
+];
 
 /// `dpop`: proof of possession.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -6,12 +6,15 @@ use url::Url;
 
 use super::jwt_bearer;
 use super::jwt_bearer::JwtBearer;
-use super::params::params;
+use super::params::{PARAMS, params};
 use crate::config::http_url;
-use crate::config::http_url::UrlPolicy;
+use crate::config::http_url::{HTTP_URL, UrlPolicy};
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
+use crate::config::reader::secret::SECRET;
 use crate::config::reader::suggest::list;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::secret::{Secret, Source};
 
 /// `grant_type`
@@ -148,9 +151,9 @@ pub(crate) struct Kind {
     /// Requirement for the client.
     pub(crate) client: ClientRequirement,
     /// The keys that not every grant has.
-    keys: &'static [&'static str],
+    pub(crate) keys: Keys,
     /// Keys that some methods of client authentication have as well.
-    pub(crate) shares: &'static [&'static str],
+    pub(crate) shares: Keys,
     /// Form parameters that not every grant writes.
     pub(crate) writes: &'static [&'static str],
     /// Reads the keys.
@@ -168,8 +171,12 @@ pub(crate) enum ClientRequirement {
     Optional,
 }
 
+/// The key `grant_type`.
+pub(crate) const GRANT_TYPE: Key =
+    Key::required("grant_type", Format::Words(&KINDS), "What a token is requested with (RFC 6749).");
+
 /// Every grant.
-const KINDS: [(&str, Kind); 7] = [
+pub(crate) const KINDS: [(&str, Kind); 7] = [
     (
         "client_credentials",
         Kind {
@@ -184,7 +191,10 @@ const KINDS: [(&str, Kind); 7] = [
         "password",
         Kind {
             client: ClientRequirement::Public,
-            keys: &["username", "password"],
+            keys: &[
+                Key::required("username", Format::Text, "Resource owner's user name (grant `password`)."),
+                Key::required("password", SECRET, "Resource owner's password (grant `password`)."),
+            ],
             shares: &[],
             writes: &["username", "password", "refresh_token"],
             read: password,
@@ -194,7 +204,11 @@ const KINDS: [(&str, Kind); 7] = [
         "refresh_token",
         Kind {
             client: ClientRequirement::Public,
-            keys: &["refresh_token"],
+            keys: &[Key::required(
+                "refresh_token",
+                SECRET,
+                "The first refresh token (grant `refresh_token`); from then on its own successors are used.",
+            )],
             shares: &[],
             writes: &["refresh_token"],
             read: refresh_token,
@@ -204,7 +218,23 @@ const KINDS: [(&str, Kind); 7] = [
         "authorization_code",
         Kind {
             client: ClientRequirement::Public,
-            keys: &["authorization_url", "redirect_uri", "authorization_params"],
+            keys: &[
+                Key::depends(
+                    "authorization_url",
+                    HTTP_URL,
+                    "Authorization endpoint (grant `authorization_code`); with `issuer`, its metadata may name it.",
+                ),
+                Key::optional(
+                    "redirect_uri",
+                    HTTP_URL,
+                    "Where the browser comes back to. Default: a free port of this machine.",
+                ),
+                Key::optional(
+                    "authorization_params",
+                    PARAMS,
+                    "Further parameters of the authorization request.",
+                ),
+            ],
             shares: &[],
             writes: &["code", "code_verifier", "redirect_uri", "refresh_token"],
             read: authorization_code,
@@ -214,7 +244,11 @@ const KINDS: [(&str, Kind); 7] = [
         "device_code",
         Kind {
             client: ClientRequirement::Public,
-            keys: &["device_authorization_url"],
+            keys: &[Key::depends(
+                "device_authorization_url",
+                HTTP_URL,
+                "Device authorization endpoint (RFC 8628); with `issuer`, its metadata may name it.",
+            )],
             shares: &[],
             writes: &["device_code", "refresh_token"],
             read: device_code,
@@ -224,8 +258,8 @@ const KINDS: [(&str, Kind); 7] = [
         "jwt_bearer",
         Kind {
             client: ClientRequirement::Optional,
-            keys: &jwt_bearer::KEYS,
-            shares: &jwt_bearer::SHARED,
+            keys: jwt_bearer::KEYS,
+            shares: jwt_bearer::SHARED,
             writes: &["assertion"],
             read: jwt_bearer,
         },
@@ -234,23 +268,43 @@ const KINDS: [(&str, Kind); 7] = [
         "token_exchange",
         Kind {
             client: ClientRequirement::Optional,
-            keys: &EXCHANGE,
+            keys: EXCHANGE,
             shares: &[],
-            writes: &EXCHANGE,
+            writes: &[
+                "subject_token",
+                "subject_token_type",
+                "actor_token",
+                "actor_token_type",
+                "requested_token_type",
+                "audience",
+                "resource",
+            ],
             read: token_exchange,
         },
     ),
 ];
 
-/// Keys and form parameters of `token_exchange`.
-const EXCHANGE: [&str; 7] = [
-    "subject_token",
-    "subject_token_type",
-    "actor_token",
-    "actor_token_type",
-    "requested_token_type",
-    "audience",
-    "resource",
+/// The keys of `token_exchange`.
+const EXCHANGE: Keys = &[
+    Key::required(
+        "subject_token",
+        SECRET,
+        "The token that is exchanged (RFC 8693); it is read again for each token request.",
+    ),
+    Key::optional("subject_token_type", Format::Text, "Its type: a word such as jwt, or a URI.").or("jwt"),
+    Key::optional("actor_token", SECRET, "The party that acts for the subject (RFC 8693)."),
+    Key::optional("actor_token_type", Format::Text, "Its type: a word such as jwt, or a URI.").or("jwt"),
+    Key::optional("requested_token_type", Format::Text, "The type of token that is requested."),
+    Key::optional(
+        "audience",
+        Format::OneOrMore(&Format::Text),
+        "Name of the service that the token is for, or a list.",
+    ),
+    Key::optional(
+        "resource",
+        Format::OneOrMore(&Format::Text),
+        "URI of the service that the token is for, or a list.",
+    ),
 ];
 
 /// Reads `grant_type`. Keys of other grants are rejected; they are not checked if `grant_type` is missing or
@@ -259,13 +313,12 @@ pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
     let value = mapping.required("grant_type");
     let kind = value.and_then(|value| value.one_of(&KINDS));
     for (_, other) in KINDS {
-        for key in other.keys {
-            if mapping.has(key) && kind.is_none_or(|kind| !kind.keys.contains(key)) {
-                let value = mapping.optional(key);
-                if let (Some(value), Some(_)) = (value, kind) {
-                    value.error("this key belongs to another `grant_type`; remove it");
-                }
-            }
+        let Some(kind) = kind else {
+            mapping.allow_unread(other.keys);
+            continue;
+        };
+        for key in other.keys.iter().filter(|key| kind.keys.iter().all(|own| own.name != key.name)) {
+            mapping.forbid(key, "this key belongs to another `grant_type`; remove it");
         }
     }
     kind

@@ -5,8 +5,19 @@ use std::fmt;
 use url::Url;
 
 use crate::config::http_url;
-use crate::config::http_url::UrlPolicy;
-use crate::config::reader::value::Mapping;
+use crate::config::http_url::{HTTP_URL, UrlPolicy};
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::{Key, Keys};
+
+/// The keys of the token endpoint: one of the two must be there.
+pub(crate) const KEYS: Keys = &[
+    Key::depends("token_url", HTTP_URL, "Token endpoint; may have a query."),
+    Key::depends(
+        "issuer",
+        HTTP_URL,
+        "Issuer of the tokens, instead of `token_url`: its metadata (RFC 8414) names the token endpoint.",
+    ),
+];
 
 /// `token_url` or `issuer`
 #[derive(Clone, PartialEq, Eq, Hash)]

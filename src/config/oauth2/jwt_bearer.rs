@@ -9,8 +9,11 @@ use serde_json::Map;
 use zeroize::Zeroizing;
 
 use super::client_auth;
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::{display_path, io_error_text};
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::table::{Format, Key, Keys, Names};
+use crate::config::reader::value::Value;
 use crate::config::reader::{duration, secret};
 use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, SigningKey};
@@ -61,10 +64,20 @@ struct ServiceAccount {
 }
 
 /// Keys that only this grant has.
-pub(crate) const KEYS: [&str; 4] =
-    ["service_account_file", "claims", "assertion_headers", "assertion_lifetime"];
+pub(crate) const KEYS: Keys = &[
+    Key::optional(
+        "service_account_file",
+        Format::Text,
+        "Key file from Google: the private key, its `kid`, and `iss`.",
+    ),
+    Key::optional("claims", OBJECT, "Claims of the assertion."),
+    Key::optional("assertion_headers", OBJECT, "Further fields of the assertion's header."),
+    Key::optional("assertion_lifetime", DURATION, "From `iat` to `exp`, up to 1h.").or("3m"),
+];
 /// Keys that client authentication has as well: the client may authenticate with the same key.
-pub(crate) const SHARED: [&str; 3] = ["private_key", "signing_alg", "key_id"];
+pub(crate) const SHARED: Keys = &[client_auth::PRIVATE_KEY, client_auth::SIGNING_ALG, client_auth::KEY_ID];
+
+const OBJECT: Format = Format::Names(&Names::of(Format::Json));
 
 /// Reads the keys of the grant.
 pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<JwtBearer> {

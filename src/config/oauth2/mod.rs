@@ -7,5 +7,6 @@ pub(super) mod grant;
 pub(super) mod issuer;
 pub(super) mod jwt_bearer;
 mod params;
+pub(super) mod schema;
 pub(super) mod settings;
 pub(super) mod token_request;

@@ -2,7 +2,12 @@
 
 use super::client_auth;
 use crate::config::reader::suggest::list;
+use crate::config::reader::table::{Format, Names};
 use crate::config::reader::value::Value;
+
+/// The format of further parameters.
+pub(crate) const PARAMS: Format =
+    Format::Names(&Names::of(Format::AnyOf(&[Format::Text, Format::List(&Format::Text)])));
 
 /// Form parameters that other keys set.
 const RESERVED: [&str; 2] = ["grant_type", "scope"];

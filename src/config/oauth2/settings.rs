@@ -10,9 +10,36 @@ use super::token_request::TokenRequest;
 use super::{client_auth, dpop, grant, issuer, token_request};
 use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::config::tls::client;
+use crate::config::tls::client::TLS;
 use crate::config::tls::model::Tls;
+
+/// The keys that say which others there are.
+pub const KEYS: Keys = &[
+    grant::GRANT_TYPE,
+    Key::depends("client_id", Format::Text, "Client identifier (RFC 6749 §2.2)."),
+    client_auth::AUTH_METHOD,
+];
+
+/// The tables of the keys that every grant and every method of client authentication have.
+pub(crate) const TOKEN: &[Keys] = &[SCOPES, token_request::KEYS, dpop::KEYS, ENDPOINT, issuer::KEYS];
+
+const SCOPES: Keys = &[Key::optional(
+    "scopes",
+    Format::AnyOf(&[Format::Text, Format::List(&Format::Text)]),
+    "Requested scopes: a list, or one text with spaces between.",
+)];
+
+const ENDPOINT: Keys = &[
+    Key::optional("default_expires_in", DURATION, "Lifetime of a token whose response has no `expires_in`."),
+    Key::optional("tls", TLS, "TLS toward the token endpoint."),
+    Key::optional("allow_plaintext", Format::Bool, "`token_url` may be http:// to another machine.")
+        .or("false"),
+];
 
 /// The settings of a token, secrets included. Services with equal settings share one token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,6 +83,9 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     {
         mapping.value().error("`client_id` is required for client authentication");
     }
+    for keys in TOKEN {
+        mapping.allow(keys);
+    }
     let scopes = mapping.optional("scopes").map_or_else(Vec::new, |value| scopes(&value));
     let request = token_request::read(mapping, kind.map_or(&[], |kind| kind.writes));
     let dpop = dpop::read(mapping);
@@ -64,7 +94,11 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     let tls = mapping.optional("tls");
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
     let policy = UrlPolicy { plaintext, query: true };
-    let mut grant = kind.and_then(|kind| (kind.read)(mapping, &policy));
+    let mut grant = kind.and_then(|kind| {
+        mapping.allow(kind.keys);
+        mapping.allow(kind.shares);
+        (kind.read)(mapping, &policy)
+    });
     if let (Some(Grant::JwtBearer(grant)), Some(client_id)) = (&mut grant, &client_id) {
         grant.complete(mapping, client_id, &scopes);
     }

@@ -5,13 +5,39 @@ use std::time::Duration;
 
 use http::{HeaderName, header};
 
-use super::params::params;
+use super::params::{PARAMS, params};
 use crate::config::reader::duration;
+use crate::config::reader::duration::DURATION;
 use crate::config::reader::header as header_reader;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::header::FIELDS;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::config::service::proxy;
-use crate::config::service::proxy::ProxyConfig;
+use crate::config::service::proxy::{PROXY, ProxyConfig};
 use crate::secret::Secret;
+
+/// The keys that are read here.
+pub(crate) const KEYS: Keys = &[
+    Key::optional("token_request", Format::Keys(&[TOKEN_REQUEST]), "How a token request is sent."),
+    Key::optional(
+        "scope_separator",
+        Format::Text,
+        "Text between the scopes in the request. Default: a space.",
+    ),
+    Key::optional("proxy", PROXY, "Forward proxy to the token endpoint."),
+];
+
+const TOKEN_REQUEST: Keys = &[
+    Key::optional("format", Format::Words(&FORMATS), "Encoding of the parameters.").or("form"),
+    Key::optional("headers", FIELDS, "Further header fields; a value is text or a secret."),
+    Key::optional("params", PARAMS, "Further parameters: text, or a list to send one several times."),
+    Key::optional("timeout", DURATION, "Limit on the duration of one token request."),
+    Key::optional("min_interval", DURATION, "Shortest time between two refreshes before their time.")
+        .or("5s"),
+];
+
+const FORMATS: [(&str, RequestFormat); 2] = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
 
 /// Settings of token requests.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -101,8 +127,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, written: &[&str]) -> TokenRequest 
 fn section(value: &Value<'_>, written: &[&str]) -> Option<TokenRequest> {
     let default = TokenRequest::default();
     let mut mapping = value.mapping()?;
-    let formats = [("form", RequestFormat::Form), ("json", RequestFormat::Json)];
-    let format = mapping.optional("format").and_then(|value| value.one_of(&formats));
+    let format = mapping.optional("format").and_then(|value| value.one_of(&FORMATS));
     let headers = mapping.optional("headers").map(|value| header_reader::fields(&value, &RESERVED));
     let params = mapping.optional("params").map(|value| params(&value, written));
     let timeout = mapping.optional("timeout").and_then(|value| duration::positive(&value));

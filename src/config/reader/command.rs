@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::duration;
-use super::value::{Mapping, Value};
+use super::duration::DURATION;
+use super::mapping::Mapping;
+use super::table::{Format, Key, Keys};
+use super::value::Value;
 use crate::secret::Command;
 
 /// Default of `timeout`.
@@ -11,12 +14,36 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Default of `refresh_interval`.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
+/// The command itself, which is what makes a secret one that a command prints.
+pub(super) const EXEC: Key = Key::depends(
+    "exec",
+    Format::NonEmptyList(&Format::Text),
+    "Command and arguments, run without a shell; what it prints is the secret.",
+);
+
+/// The keys of a secret that has `exec`.
+pub(super) const KEYS: Keys = &[
+    EXEC.and_required(),
+    Key::optional("timeout", DURATION, "The command is killed after this long.").or("10s"),
+    Key::optional("refresh_interval", DURATION, "The command is run again after this long.").or("5m"),
+    Key::optional(
+        "format",
+        Format::Words(&FORMATS),
+        "The bare secret, or a JSON object with `value` and `expires_at`.",
+    )
+    .or("text"),
+];
+
+/// `format`: whether it is JSON.
+const FORMATS: [(&str, bool); 2] = [("text", false), ("json", true)];
+
 /// Reads the keys of a secret that has `exec`.
 pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Command> {
-    let words = mapping.optional("exec").and_then(|value| words(&value));
+    mapping.allow(KEYS);
+    let words = mapping.required("exec").and_then(|value| words(&value));
     let timeout = mapping.optional("timeout").map(|value| duration::positive(&value));
     let refresh_interval = mapping.optional("refresh_interval").map(|value| duration::positive(&value));
-    let json = mapping.optional("format").map(|value| value.one_of(&[("text", false), ("json", true)]));
+    let json = mapping.optional("format").map(|value| value.one_of(&FORMATS));
     let mut words = words?.into_iter();
     Some(Command {
         program: words.next()?,

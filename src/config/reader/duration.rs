@@ -2,7 +2,16 @@
 
 use std::time::Duration;
 
+use super::table::{Definition, Format};
 use super::value::Value;
+
+/// The format of a duration.
+pub const DURATION: Format = Format::Defined(&Definition {
+    name: "duration",
+    description: "500ms, 30s, 5m, 1h or 1h30m",
+    // At least one unit, each at most once, from large to small.
+    format: Format::Pattern("^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"),
+});
 
 /// Longest duration: a longer one is likely a wrong unit.
 const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -25,6 +34,7 @@ pub fn positive(value: &Value<'_>) -> Option<Duration> {
 
 /// Reads a duration that may be zero.
 pub fn any(value: &Value<'_>) -> Option<Duration> {
+    value.check_format("a duration", |format| format.is_defined_as("duration"));
     if value.is_number() {
         value.error(format!("a number without a unit; {ALLOWED}"));
         return None;

@@ -3,8 +3,13 @@
 use http::HeaderName;
 
 use super::secret;
+use super::secret::VALUE;
+use super::table::{Format, Names};
 use super::value::Value;
 use crate::secret::Secret;
+
+/// The format of a mapping of header fields.
+pub const FIELDS: Format = Format::Names(&Names::of(VALUE));
 
 /// Reads a mapping of header fields, whose values may be secret. `reserved`: fields that Sidekey sets itself.
 pub fn fields(section: &Value<'_>, reserved: &[HeaderName]) -> Vec<(HeaderName, Secret)> {

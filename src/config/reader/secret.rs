@@ -5,9 +5,39 @@ use std::path::PathBuf;
 use super::command;
 use super::interpolate::variable;
 use super::report::{display_path, io_error_text};
+use super::table::{Definition, Format, Key, Keys};
 use super::value::Value;
 use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, Command, Secret, SigningKey, Source, SourceError};
+
+/// The format of a secret.
+pub const SECRET: Format = Format::Defined(&Definition {
+    name: "secret",
+    description: "One secret value, and where it is read from.",
+    format: Format::AnyOf(&[
+        Format::Keys(&[&[FILE.and_required()]]),
+        Format::Keys(&[&[ENV.and_required()]]),
+        Format::Keys(&[command::KEYS]),
+        Format::Defined(&Definition {
+            name: "plain_secret",
+            description: "The secret itself: allowed, and `sidekey check` warns.",
+            format: Format::Text,
+        }),
+    ]),
+});
+
+/// The format of a value that need not be a secret.
+pub const VALUE: Format = Format::AnyOf(&[Format::Text, SECRET]);
+
+const FILE: Key = Key::depends(
+    "file",
+    Format::Text,
+    "Path of a file that holds the secret; one newline at its end is not part of it.",
+);
+const ENV: Key = Key::depends("env", Format::Text, "Name of the environment variable.");
+
+/// The keys that say where a secret is read from: a secret has one of them.
+const SOURCES: Keys = &[command::EXEC, ENV, FILE];
 
 /// Reads a secret.
 pub fn read(value: &Value<'_>) -> Option<Secret> {
@@ -77,6 +107,7 @@ enum InlineSource {
 }
 
 fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
+    value.check_format("a secret", |format| format.is_defined_as("secret"));
     debug_assert!(
         value.is_in_secret_section(),
         "{} is in no section of `sections::SECRET_SECTIONS`",
@@ -96,16 +127,15 @@ fn inline_source(value: &Value<'_>) -> Option<InlineSource> {
     let mut mapping = value.mapping()?;
     if mapping.has("exec") {
         let command = command::read(&mut mapping);
-        let other = ["env", "file"].into_iter().find(|key| mapping.has(key));
-        if let Some(other) = other {
-            mapping.optional(other);
-            value.error(format!("both `exec` and `{other}` are set; a secret has one source"));
+        let other = SOURCES[1..].iter().find(|key| mapping.has(key.name));
+        if let Some(key) = other {
+            mapping.allow_unread(std::slice::from_ref(key));
+            value.error(format!("both `exec` and `{}` are set; a secret has one source", key.name));
         }
         mapping.reject_unknown_keys();
         return command.filter(|_| other.is_none()).map(InlineSource::Command);
     }
-    // A known key that is not set.
-    mapping.optional("exec");
+    mapping.allow(SOURCES);
     let (env, file) = (mapping.has("env"), mapping.has("file"));
     let name = mapping.optional("env").and_then(|value| non_empty(&value));
     let path = mapping.optional("file").and_then(|value| non_empty(&value));

@@ -1,4 +1,4 @@
-//! One value of the file with its path, and a mapping that is read one key at a time.
+//! One value of the file with its path and its format.
 //!
 //! A method that returns `None` has added an error to the report. The caller continues with the next key, so
 //! that every error is reported at once.
@@ -7,29 +7,30 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::interpolate::Environment;
-use super::renamed;
-use super::renamed::RENAMED_KEYS;
 use super::report::{Report, child};
 use super::sections;
-use super::suggest::{ask, list, nearest};
+use super::suggest::{ask, list};
+use super::table::Format;
 use super::tree::{Kind, Node};
 use crate::config::watched_files::FileKind;
 
 /// A value of the file with its path.
 #[derive(Clone)]
 pub struct Value<'a> {
-    node: &'a Node,
+    pub(super) node: &'a Node,
     path: String,
     /// Whether it is in a section that holds a secret (`sections::SECRET_SECTIONS`): no unknown key in it is
     /// shown.
     in_secret_section: bool,
+    /// What its row in a table says.
+    pub(super) format: Format,
     report: &'a Report<'a>,
 }
 
 impl<'a> Value<'a> {
     /// The file as a whole.
-    pub(crate) fn root(node: &'a Node, report: &'a Report<'a>) -> Self {
-        Self { node, path: String::new(), in_secret_section: false, report }
+    pub(crate) fn root(node: &'a Node, report: &'a Report<'a>, format: Format) -> Self {
+        Self { node, path: String::new(), in_secret_section: false, format, report }
     }
 
     /// Its path, such as `services.billing.upstream`; empty for the file as a whole.
@@ -72,8 +73,17 @@ impl<'a> Value<'a> {
         self.report.watch(path, kind);
     }
 
+    /// Panics in debug builds, and so in every test, if the value has another format than its reader reads.
+    pub(super) fn check_format(&self, what: &str, is_it: impl Fn(&Format) -> bool) {
+        debug_assert!(
+            self.format.alternatives().iter().any(is_it),
+            "{}: read as {what}, and its row in the table says something else",
+            self.path
+        );
+    }
+
     /// Reports that the value has another type.
-    fn expected(&self, what: &str) {
+    pub(super) fn expected(&self, what: &str) {
         let found = match &self.node.kind {
             Kind::Invalid => return,
             Kind::Null => "nothing",
@@ -113,6 +123,12 @@ impl<'a> Value<'a> {
 
     /// Text. A number or bool is an error: it needs quotes, because YAML may have changed how it is written.
     pub fn text(&self) -> Option<&'a str> {
+        self.check_format("text", Format::is_text);
+        self.any_text()
+    }
+
+    /// Text of any format.
+    fn any_text(&self) -> Option<&'a str> {
         match &self.node.kind {
             Kind::Text { value, .. } => return Some(value.as_str()),
             Kind::Number(_) | Kind::Fraction(_) | Kind::Bool(_) => {
@@ -130,7 +146,14 @@ impl<'a> Value<'a> {
 
     /// One of the allowed words.
     pub fn one_of<T: Copy>(&self, allowed: &[(&'static str, T)]) -> Option<T> {
-        let text = self.text()?;
+        self.check_format("one of other words", |format| match format {
+            Format::Words(words) => {
+                let words = words.words();
+                allowed.iter().all(|(word, _)| words.contains(word))
+            }
+            _ => matches!(format, Format::CredentialKind),
+        });
+        let text = self.any_text()?;
         let found = allowed.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let words = || allowed.iter().map(|(word, _)| *word);
@@ -141,6 +164,7 @@ impl<'a> Value<'a> {
 
     /// `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
+        self.check_format("true or false", |format| matches!(format, Format::Bool));
         match &self.node.kind {
             Kind::Bool(value) => return Some(*value),
             Kind::Text { value, expanded: true } if value.as_str() == "true" => return Some(true),
@@ -152,21 +176,27 @@ impl<'a> Value<'a> {
 
     /// Any value as JSON. Numbers are whole numbers, 0 or more.
     pub fn json(&self) -> Option<serde_json::Value> {
+        self.check_format("JSON", |format| matches!(format, Format::Json));
         match &self.node.kind {
             Kind::Bool(value) => Some((*value).into()),
-            Kind::Number(_) | Kind::Fraction(_) => self.number(0..=u64::MAX).map(Into::into),
+            Kind::Number(_) | Kind::Fraction(_) => self.number_in(0..=u64::MAX).map(Into::into),
             Kind::List(_) => self.list()?.iter().map(Self::json).collect(),
             Kind::Map(_) => {
                 let entries = self.entries()?;
                 let member = |(name, value): &(&str, Self)| Some(((*name).to_owned(), value.json()?));
                 entries.iter().map(member).collect()
             }
-            _ => self.text().map(Into::into),
+            _ => self.any_text().map(Into::into),
         }
     }
 
-    /// A whole number in a range.
-    pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    /// A whole number in the range of its format.
+    pub fn number(&self) -> Option<u64> {
+        self.check_format("a number", |format| matches!(format, Format::Number(..)));
+        self.number_in(self.format.range())
+    }
+
+    fn number_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match &self.node.kind {
             Kind::Number(number) => *number,
             Kind::Fraction(_) => None,
@@ -185,6 +215,7 @@ impl<'a> Value<'a> {
 
     /// A number from 0 to 1.
     pub fn fraction(&self) -> Option<f64> {
+        self.check_format("a fraction", |format| matches!(format, Format::Fraction));
         let number = match &self.node.kind {
             Kind::Number(number) => number.and_then(|number| u32::try_from(number).ok()).map(f64::from),
             Kind::Fraction(number) => Some(*number),
@@ -201,37 +232,36 @@ impl<'a> Value<'a> {
         number
     }
 
-    /// A mapping whose keys are known to the program.
-    pub fn mapping(&self) -> Option<Mapping<'a>> {
-        let Kind::Map(entries) = &self.node.kind else {
-            self.expected("a mapping (`key: value`)");
-            return None;
-        };
-        Some(Mapping::new(self.clone(), entries))
-    }
-
     /// The entries of a mapping whose keys are names the operator chose.
     pub fn entries(&self) -> Option<Vec<(&'a str, Value<'a>)>> {
+        self.check_format("names and values", |format| matches!(format, Format::Names(_) | Format::Json));
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`name: …`)");
             return None;
         };
-        Some(entries.iter().map(|(key, node)| (key.as_str(), self.entry(key, node))).collect())
+        let format = self.format.of_names();
+        Some(entries.iter().map(|(key, node)| (key.as_str(), self.entry(key, node, format))).collect())
     }
 
     /// The entries of a list.
     pub fn list(&self) -> Option<Vec<Value<'a>>> {
+        self.check_format("a list", Format::is_list);
         let Kind::List(nodes) = &self.node.kind else {
             self.expected("a list (`[a, b]`)");
             return None;
         };
-        let value = |(index, node)| Value { node, path: format!("{}[{index}]", self.path), ..self.clone() };
+        let format = self.format.of_items();
+        let value = |(index, node)| {
+            let path = format!("{}[{index}]", self.path);
+            Value { node, path, format, ..self.clone() }
+        };
         Some(nodes.iter().enumerate().map(value).collect())
     }
 
     /// The entries of a list, or the one value that stands for a list of one.
     pub fn one_or_more(&self) -> Vec<Value<'a>> {
-        let items = if self.is_list() { self.list().unwrap_or_default() } else { vec![self.clone()] };
+        let only = || vec![Value { format: self.format.of_items(), ..self.clone() }];
+        let items = if self.is_list() { self.list().unwrap_or_default() } else { only() };
         if items.is_empty() {
             self.error("the list is empty; give at least one entry, or remove the key");
         }
@@ -239,88 +269,8 @@ impl<'a> Value<'a> {
     }
 
     /// The value of a key in this mapping.
-    fn entry(&self, key: &str, node: &'a Node) -> Value<'a> {
+    pub(super) fn entry(&self, key: &str, node: &'a Node, format: Format) -> Value<'a> {
         let in_secret_section = self.in_secret_section || sections::holds_secret(&self.path, key);
-        Value { node, path: child(&self.path, key), in_secret_section, report: self.report }
-    }
-}
-
-/// A mapping that is read key by key. The keys that a reader asks for are the known keys;
-/// [`Mapping::reject_unknown_keys`] reports all others, each with the most similar known key.
-pub struct Mapping<'a> {
-    value: Value<'a>,
-    entries: &'a [(String, Node)],
-    known: Vec<&'static str>,
-}
-
-impl<'a> Mapping<'a> {
-    fn new(value: Value<'a>, entries: &'a [(String, Node)]) -> Self {
-        Self { value, entries, known: Vec::new() }
-    }
-
-    /// The mapping itself, for errors that do not belong to one key.
-    pub fn value(&self) -> &Value<'a> {
-        &self.value
-    }
-
-    /// Whether the file has a key.
-    pub fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(name, _)| name == key)
-    }
-
-    /// The value of an optional key.
-    pub fn optional(&mut self, key: &'static str) -> Option<Value<'a>> {
-        self.known.push(key);
-        #[cfg(test)]
-        crate::config::tests::asked(self.value.path(), key);
-        let (_, node) = self.entries.iter().find(|(name, _)| name == key)?;
-        let value = self.value.entry(key, node);
-        match node.kind {
-            Kind::Null => {
-                value.error("no value; set one, or remove the key");
-                None
-            }
-            Kind::Invalid => None,
-            _ => Some(value),
-        }
-    }
-
-    /// The value of a required key.
-    pub fn required(&mut self, key: &'static str) -> Option<Value<'a>> {
-        if !self.has(key) && !self.has_old_name_of(key) {
-            self.value.error(format!("`{key}` is required"));
-        }
-        self.optional(key)
-    }
-
-    /// Whether the file has the key under an old name, which [`Self::reject_unknown_keys`] reports.
-    fn has_old_name_of(&self, key: &str) -> bool {
-        RENAMED_KEYS.iter().any(|row| row.new == key && self.has(row.old))
-    }
-
-    /// Reports every key that no reader asked for.
-    pub fn reject_unknown_keys(self) {
-        for (key, node) in self.entries {
-            if self.known.contains(&key.as_str()) {
-                continue;
-            }
-            if let Some(row) = renamed::find(&self.known, key) {
-                let path = child(self.value.path(), row.old);
-                self.value.report().error(node.location, &path, row.message());
-                continue;
-            }
-            let known = || self.known.iter().copied();
-            let like_a_key = key.len() >= 4 && nearest(key, known()).is_some();
-            let (path, hidden) = if self.value.is_in_secret_section() && !like_a_key {
-                (
-                    self.value.path().to_owned(),
-                    " (not shown because it may be part of a secret; put a value that contains a comma in quotes)",
-                )
-            } else {
-                (child(self.value.path(), key), "")
-            };
-            let message = format!("unknown key{hidden}{} Allowed here: {}", ask(key, known()), list(known()));
-            self.value.report().error(node.location, &path, message);
-        }
+        Value { node, path: child(&self.path, key), in_secret_section, format, report: self.report }
     }
 }

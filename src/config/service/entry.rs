@@ -3,23 +3,71 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::protocol::Protocol;
+use super::protocol::{PROTOCOL, Protocol};
 use super::timeouts::Timeouts;
 use super::upstream::UpstreamOptions;
 use super::upstream_url::UpstreamUrl;
 use super::{protocol, timeouts, upstream};
 use crate::config::auth::credentials;
-use crate::config::auth::credentials::Credentials;
+use crate::config::auth::credentials::{AUTH, Credentials};
 use crate::config::auth::settings::Auth;
 use crate::config::host;
-use crate::config::http_url::UrlPolicy;
+use crate::config::host::HOST;
+use crate::config::http_url::{HTTP_URL, UrlPolicy};
 use crate::config::listen::address::ListenAddresses;
 use crate::config::listen::listener;
-use crate::config::listen::listener::ListenerConfig;
+use crate::config::listen::listener::{LISTENERS, ListenerConfig};
 use crate::config::reader::duration;
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::table::{Definition, Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::config::tls::client;
+use crate::config::tls::client::TLS;
 use crate::config::tls::model::Tls;
+
+/// The format of `services`.
+pub(crate) const SERVICES: Format = Format::Names(&Names {
+    pattern: Some("^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"),
+    min: 1,
+    ..Names::of(SERVICE)
+});
+
+const SERVICE: Format = Format::Defined(&Definition {
+    name: "service",
+    description: "An upstream with its credential.",
+    format: Format::Keys(&[KEYS, upstream::KEYS]),
+});
+
+const KEYS: Keys = &[
+    Key::required(
+        "upstream",
+        Format::Distinct(&HTTP_URL),
+        "The base URL that requests go to, or a list of URLs of the same API.",
+    ),
+    Key::required("auth", AUTH, "What is injected into requests."),
+    Key::optional("hosts", Format::List(&HOST), "Host names that also lead here."),
+    Key::optional("listen", LISTENERS, "Addresses that also lead here, without a path prefix."),
+    Key::optional("tls", TLS, "TLS toward the upstream."),
+    Key::optional("protocol", PROTOCOL, "Version of HTTP toward the upstream.").or("auto"),
+    Key::optional("timeouts", Format::Keys(&[timeouts::KEYS]), "Limits on waiting for the upstream."),
+    Key::optional("token_wait", DURATION, "How long a request may wait for the very first token; may be 0s.")
+        .or("5s"),
+    Key::optional(
+        "rewrite_location",
+        Format::Bool,
+        "A `Location` inside the upstream is rewritten to the address that the caller used.",
+    )
+    .or("true"),
+    Key::optional(
+        "retry_on_401",
+        Format::Bool,
+        "After a 401, a request is sent again with another credential.",
+    )
+    .or("true"),
+    Key::optional("optional", Format::Bool, "Readiness does not wait for this service.").or("false"),
+    Key::optional("allow_plaintext", Format::Bool, "`upstream` may be http:// to another machine.")
+        .or("false"),
+];
 
 /// Default of `token_wait`.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);

@@ -1,6 +1,13 @@
 //! `protocol`: the HTTP version toward an upstream.
 
+use crate::config::reader::table::Format;
 use crate::config::reader::value::Value;
+
+/// The format of `protocol`.
+pub(crate) const PROTOCOL: Format = Format::Words(&PROTOCOLS);
+
+const PROTOCOLS: [(&str, Protocol); 3] =
+    [("auto", Protocol::Auto), ("http1", Protocol::Http1), ("http2", Protocol::Http2)];
 
 /// `protocol`: the HTTP version toward an upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,5 +23,5 @@ pub enum Protocol {
 
 /// Reads `protocol`.
 pub(crate) fn read(value: &Value<'_>) -> Option<Protocol> {
-    value.one_of(&[("auto", Protocol::Auto), ("http1", Protocol::Http1), ("http2", Protocol::Http2)])
+    value.one_of(&PROTOCOLS)
 }

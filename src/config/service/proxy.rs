@@ -2,11 +2,21 @@
 
 use super::upstream_url;
 use crate::config::basic_auth;
-use crate::config::basic_auth::Username;
+use crate::config::basic_auth::{PASSWORD, USERNAME, Username};
 use crate::config::host::Host;
-use crate::config::http_url::UrlPolicy;
+use crate::config::http_url::{HTTP_URL, UrlPolicy};
+use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::secret::Secret;
+
+/// The format of `proxy`.
+pub(crate) const PROXY: Format = Format::Defined(&Definition {
+    name: "proxy",
+    description: "A forward proxy that opens tunnels.",
+    format: Format::Keys(&[KEYS]),
+});
+
+const KEYS: Keys = &[Key::required("url", HTTP_URL, "`http://HOST:PORT` of the proxy."), USERNAME, PASSWORD];
 
 /// An HTTP proxy that opens tunnels (RFC 9110 §9.3.6). Of a TLS connection it sees only the name of the
 /// server.
@@ -27,9 +37,6 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ProxyConfig> {
     let credentials = if mapping.has("username") || mapping.has("password") {
         Some(basic_auth::name_and_password(&mut mapping))
     } else {
-        // Known keys, although they are not set.
-        mapping.optional("username");
-        mapping.optional("password");
         None
     };
     mapping.reject_unknown_keys();

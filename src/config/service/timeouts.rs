@@ -3,7 +3,23 @@
 use std::time::Duration;
 
 use crate::config::reader::duration;
-use crate::config::reader::value::Mapping;
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::{Key, Keys};
+
+/// The keys of `timeouts`.
+pub(crate) const KEYS: Keys = &[
+    Key::optional("connect", DURATION, "Name lookup, TCP and TLS handshake together.").or("5s"),
+    Key::optional("first_byte", DURATION, "From the end of the request to the first byte of the response.")
+        .or("60s"),
+    Key::optional("idle", DURATION, "Between two reads or writes of a body.").or("60s"),
+    Key::optional("total", DURATION, "The whole request; no limit by default."),
+    Key::optional(
+        "tunnel_idle",
+        DURATION,
+        "Between two pieces of data in either direction, after the switch to WebSocket; no limit by default.",
+    ),
+];
 
 /// `timeouts`: time limits toward an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,86 @@ use super::upstream_url::UpstreamUrl;
 use crate::config::host::Host;
 use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::{Definition, Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::config::service::proxy;
-use crate::config::service::proxy::ProxyConfig;
+use crate::config::service::proxy::{PROXY, ProxyConfig};
+
+/// The keys of a service that are read here.
+pub(crate) const KEYS: Keys = &[
+    Key::optional(
+        "resolve",
+        Format::OneOrMore(&Format::Text),
+        "IP address or list of them, used instead of DNS.",
+    ),
+    Key::optional("pool", Format::Keys(&[POOL]), "Idle connections."),
+    Key::optional("proxy", PROXY, "Forward proxy that opens tunnels to the upstream."),
+    Key::optional(
+        "circuit_breaker",
+        Format::Keys(&[CIRCUIT_BREAKER]),
+        "Rejects requests for a time after consecutive failures.",
+    ),
+    Key::optional(
+        "max_in_flight",
+        Format::Number(1, 1_000_000),
+        "Limit on concurrent requests to the upstream.",
+    ),
+    Key::optional(
+        "rate_limit",
+        Format::AnyOf(&[RATE, Format::Keys(&[RATE_LIMIT])]),
+        "Limit on the rate of requests to the upstream.",
+    ),
+    Key::optional(
+        "max_request_body",
+        Format::AnyOf(&[Format::Number(0, u64::MAX), SIZE]),
+        "Limit on the body of a request.",
+    ),
+    Key::optional(
+        "retry_idempotent",
+        Format::Bool,
+        "An idempotent request that got no response is sent again.",
+    )
+    .or("false"),
+];
+
+const POOL: Keys = &[
+    Key::optional(
+        "max_idle",
+        Format::Number(0, 1_000_000),
+        "Limit on idle connections to each endpoint; 0 keeps none. Default: 1024 for each worker.",
+    ),
+    Key::optional("idle_timeout", DURATION, "How long a connection may be idle before it is closed.")
+        .or("55s"),
+];
+
+const CIRCUIT_BREAKER: Keys = &[
+    Key::optional("consecutive_failures", Format::Number(1, 10_000), "Number of failures that open it.")
+        .or("5"),
+    Key::optional("open_duration", DURATION, "How long it is open: every request is rejected.").or("10s"),
+];
+
+const RATE_LIMIT: Keys = &[
+    Key::required("rate", RATE, "Limit per second, minute or hour."),
+    Key::optional(
+        "burst",
+        Format::Number(1, 1_000_000),
+        "Number of requests that may come at once. Default: those of one second.",
+    ),
+];
+
+const RATE: Format = Format::Defined(&Definition {
+    name: "rate",
+    description: "100/s, 600/m or 5000/h",
+    format: Format::Text,
+});
+
+const SIZE: Format = Format::Defined(&Definition {
+    name: "size",
+    description: "65536, 64KiB, 10MiB, 10MB or 2GiB",
+    format: Format::Text,
+});
 
 /// Connections to an upstream, and limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,7 +161,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
     let proxy_value = mapping.optional("proxy");
     let proxy = proxy_value.as_ref().and_then(proxy::read);
     let circuit_breaker = mapping.optional("circuit_breaker").and_then(|value| circuit_breaker(&value));
-    let max_in_flight = mapping.optional("max_in_flight").and_then(|value| value.number(1..=1_000_000));
+    let max_in_flight = mapping.optional("max_in_flight").and_then(|value| value.number());
     let rate_limit = mapping.optional("rate_limit").and_then(|value| rate_limit(&value));
     let max_request_body = mapping.optional("max_request_body").and_then(|value| size(&value));
     let retry = mapping.optional("retry_idempotent").and_then(|value| value.boolean());
@@ -132,7 +209,7 @@ fn addresses(value: &Value<'_>) -> Vec<IpAddr> {
 fn pool(value: &Value<'_>) -> Option<PoolLimits> {
     let default = PoolLimits::default();
     let mut mapping = value.mapping()?;
-    let max_idle = mapping.optional("max_idle").and_then(|value| value.number(0..=1_000_000));
+    let max_idle = mapping.optional("max_idle").and_then(|value| value.number());
     let idle_timeout = mapping.optional("idle_timeout").and_then(|value| duration::positive(&value));
     mapping.reject_unknown_keys();
     Some(PoolLimits {
@@ -144,7 +221,7 @@ fn pool(value: &Value<'_>) -> Option<PoolLimits> {
 fn circuit_breaker(value: &Value<'_>) -> Option<CircuitBreakerConfig> {
     let default = CircuitBreakerConfig::default();
     let mut mapping = value.mapping()?;
-    let failures = mapping.optional("consecutive_failures").and_then(|value| value.number(1..=10_000));
+    let failures = mapping.optional("consecutive_failures").and_then(|value| value.number());
     let open_duration = mapping.optional("open_duration").and_then(|value| duration::positive(&value));
     mapping.reject_unknown_keys();
     Some(CircuitBreakerConfig {
@@ -166,7 +243,7 @@ fn rate_limit(value: &Value<'_>) -> Option<RateLimit> {
     }
     let mut mapping = value.mapping()?;
     let limit = mapping.required("rate").and_then(|value| value.parse(rate));
-    let burst = mapping.optional("burst").and_then(|value| value.number(1..=1_000_000));
+    let burst = mapping.optional("burst").and_then(|value| value.number());
     mapping.reject_unknown_keys();
     let limit = limit?;
     Some(RateLimit {
@@ -199,7 +276,7 @@ fn rate(text: &str) -> Result<RateLimit, String> {
 /// ten.
 fn size(value: &Value<'_>) -> Option<u64> {
     if value.is_number() {
-        return value.number(0..=u64::MAX);
+        return value.number();
     }
     value.parse(|text| {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();

@@ -9,6 +9,14 @@ use crate::config::*;
 const SECRETS: &str = "/run/secrets";
 const CA: &str = "/etc/sidekey/internal-ca.pem";
 
+/// Every sample, with its name.
+pub(super) fn all() -> Vec<(String, String)> {
+    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config")).unwrap();
+    let paths = folder.map(|entry| entry.unwrap().path());
+    let samples = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    samples.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
 fn environment(name: &str) -> Option<OsString> {
     matches!(name, "MAIL_TOKEN" | "REPORTS_PASSWORD").then(|| "from-the-environment".into())
 }
@@ -18,21 +26,11 @@ fn samples_have_no_errors_or_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let mut kinds = std::collections::BTreeSet::new();
     let mut count = 0;
-    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "yaml") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
+    for (name, text) in all() {
         let text = with_files(&text, folder.path());
-        let config = Config::parse_with(
-            &text,
-            &path.display().to_string(),
-            &environment,
-            crate::credential::AUTH_KINDS,
-        );
+        let config = Config::parse_with(&text, &name, &environment, crate::credential::AUTH_KINDS);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(config.warnings, [], "{}", path.display());
+        assert_eq!(config.warnings, [], "{name}");
         kinds.extend(config.services.iter().map(|service| service.auth.kind()));
         count += 1;
     }

@@ -1,14 +1,80 @@
-//! `config/schema.json` has exactly the keys that the program reads, each in its section.
+//! `config/schema.json`: it is what the program prints, it has nothing that no reader reads, and it says what the readers do.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::invalid;
-use crate::config::*;
+use super::{invalid, samples};
+use crate::config::{self, Config};
+use crate::credential::AUTH_KINDS;
 
-const SCHEMA: &str = include_str!("../../../config/schema.json");
+/// Files that have every mapping with a default in it.
+const MAPPINGS: &[&str] = &[
+    "
+admin: { token: { env: TOKEN } }
+connect: { unmatched: tunnel }
+log: {}
+reload: {}
+shutdown: {}
+state: { dir: /x, key: { env: TOKEN } }
+tracing: { otlp_endpoint: 'https://collector.example' }
+services:
+  a:
+    upstream: https://a.example
+    auth: { type: api_key, name: X-Key, value: { env: TOKEN } }
+    circuit_breaker: {}
+    pool: {}
+    timeouts: {}
+    tls: {}
+",
+    "services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { exec: [echo, token] } } } }",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth: { type: hmac, key: { env: TOKEN }, parts: [method], header: X-Signature }
+",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://a.example/token
+      client_id: a
+      client_secret: { env: TOKEN }
+      token_request: {}
+",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: token_exchange
+      token_url: https://a.example/token
+      subject_token: { env: TOKEN }
+      actor_token: { env: TOKEN }
+",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: jwt_bearer
+      token_url: https://a.example/token
+      private_key: { env: PRIVATE_KEY }
+      claims: { iss: a, sub: b }
+",
+];
+
+/// The value of the environment variable `PRIVATE_KEY`.
+static PRIVATE_KEY: LazyLock<String> = LazyLock::new(|| rcgen::KeyPair::generate().unwrap().serialize_pem());
 
 thread_local! {
     /// The path of a mapping, and a key that a reader asked it for.
@@ -20,73 +86,207 @@ pub(in crate::config) fn asked(path: &str, key: &'static str) {
     ASKED.with_borrow_mut(|asked| asked.insert((path.to_owned(), key)));
 }
 
+fn parse(text: &str) -> Result<Config, config::ConfigError> {
+    let environment = |name: &str| match name {
+        "PRIVATE_KEY" => Some(PRIVATE_KEY.as_str().into()),
+        _ if name.starts_with("OTEL_") => None,
+        _ => Some("from-the-environment-with-a-long-secret".into()),
+    };
+    Config::parse_with(text, "a.yaml", &environment, AUTH_KINDS)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn validator() -> jsonschema::Validator {
+    jsonschema::validator_for(&config::schema(AUTH_KINDS)).unwrap()
+}
+
+#[track_caller]
+fn assert_valid(schema: &jsonschema::Validator, value: &Value, name: &str) {
+    let errors: Vec<_> =
+        schema.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path)).collect();
+    assert!(errors.is_empty(), "{name}: {errors:#?}");
+}
+
+/// With `SIDEKEY_WRITE=1` the file is written instead (`make schema`).
 #[test]
-fn schema_has_exactly_the_keys_that_are_read() {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let environment = |_: &str| Some("x".into());
+fn schema_file_is_what_the_program_prints() {
+    let path = root().join("config/schema.json");
+    let printed = format!("{:#}\n", config::schema(AUTH_KINDS));
+    if std::env::var_os("SIDEKEY_WRITE").is_some() {
+        std::fs::write(&path, &printed).unwrap();
+    }
+    let file = std::fs::read_to_string(path).unwrap();
+    assert!(file == printed, "config/schema.json is not made from the tables any more; run `make schema`");
+}
+
+#[test]
+fn schema_has_no_key_that_no_reader_asks_for() {
     for (_, text) in invalid::all() {
-        let _ = Config::parse_with(
-            text.strip_prefix('\n').unwrap_or(text),
-            "a.yaml",
-            &environment,
-            crate::credential::AUTH_KINDS,
-        );
+        let _ = parse(text.strip_prefix('\n').unwrap_or(text));
     }
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    for sample in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if sample.extension().is_some_and(|extension| extension == "yaml") {
-            let _ = Config::parse_with(
-                &std::fs::read_to_string(sample).unwrap(),
-                "a.yaml",
-                &environment,
-                crate::credential::AUTH_KINDS,
-            );
-        }
+    for (_, text) in samples::all() {
+        let _ = parse(&text);
     }
-    let asked = ASKED.take();
-    let mut missing = BTreeSet::new();
+    let (asked, schema) = (ASKED.take(), config::schema(AUTH_KINDS));
     // A property is identified by its node in the schema, because several paths lead to it.
     let mut reached = BTreeSet::new();
     for (path, key) in &asked {
-        let places = at(&schema, path);
-        let have: Vec<_> = places.iter().filter(|place| place["properties"].get(key).is_some()).collect();
-        if have.is_empty() && !places.is_empty() {
-            missing.insert(format!("{path}: {key}"));
-        }
-        reached
-            .extend(have.iter().map(|place| (std::ptr::from_ref::<Value>(place).addr(), (*key).to_owned())));
+        let places = at(&schema, path).into_iter().filter(|place| place["properties"].get(key).is_some());
+        reached.extend(places.map(|place| (std::ptr::from_ref::<Value>(place).addr(), (*key).to_owned())));
     }
-    assert!(missing.is_empty(), "read, but not in config/schema.json: {missing:#?}");
     let mut unread = BTreeSet::new();
     visit(&schema, "", &mut |place, node| {
-        for key in node["properties"].as_object().into_iter().flat_map(serde_json::Map::keys) {
+        for (key, value) in node["properties"].as_object().into_iter().flatten() {
             let is_read = reached.contains(&(std::ptr::from_ref(node).addr(), key.clone()));
-            if !is_read {
+            // Conditions name keys of the mapping that they are in.
+            let is_condition = value.is_boolean() || place.ends_with("/if");
+            if !is_read && !is_condition {
                 unread.insert(format!("{place}: {key}"));
             }
         }
     });
-    assert!(
-        unread.is_empty(),
-        "in config/schema.json, but never read in samples and invalid files: {unread:#?}"
-    );
+    assert!(unread.is_empty(), "in a table, but never read in samples and invalid files: {unread:#?}");
 }
 
 #[test]
-fn schema_agrees_with_the_reader() {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let mut samples = 0;
-    for sample in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if sample.extension().is_some_and(|extension| extension == "yaml") {
-            let value: Value = serde_yaml::from_str(&std::fs::read_to_string(&sample).unwrap()).unwrap();
-            let diagnostics: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
-            assert!(diagnostics.is_empty(), "{}: {diagnostics:#?}", sample.display());
-            samples += 1;
+fn samples_and_documented_snippets_match_the_schema() {
+    let schema = validator();
+    for (name, text) in samples::all() {
+        assert_valid(&schema, &serde_yaml::from_str(&text).unwrap(), &name);
+    }
+    let map: Value = serde_yaml::from_str(
+        &std::fs::read_to_string(root().join("deploy/kubernetes/configmap.yaml")).unwrap(),
+    )
+    .unwrap();
+    let deployed = map["data"]["services.yaml"].as_str().unwrap();
+    assert_valid(&schema, &serde_yaml::from_str(deployed).unwrap(), "configmap.yaml");
+    for text in MAPPINGS {
+        assert_valid(&schema, &serde_yaml::from_str(text).unwrap(), text);
+    }
+    let mut snippets = 0;
+    for page in ["README.md", "docs/CONFIGURATION.md"] {
+        let page = std::fs::read_to_string(root().join(page)).unwrap();
+        for snippet in page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            let whole = whole(serde_yaml::from_str(snippet).unwrap());
+            assert_valid(&schema, &whole, snippet);
+            snippets += 1;
         }
     }
-    assert!(samples >= 2, "{samples} samples");
+    assert!(snippets > 20, "{snippets} snippets");
+}
+
+/// A file with the keys of a snippet, each where it belongs.
+fn whole(snippet: Map<String, Value>) -> Value {
+    let schema = config::schema(AUTH_KINDS);
+    let has =
+        |path: &str, key: &str| at(&schema, path).iter().any(|place| !place["properties"][key].is_null());
+    let mut file = json!({ "services": { "a": { "upstream": "https://a.example", "auth": {
+        "type": "oauth2", "grant_type": "client_credentials", "token_url": "https://a.example", "client_id": "a",
+    } } } });
+    for (key, value) in snippet {
+        let place = ["", "/services/a", "/services/a/auth"]
+            .into_iter()
+            .find(|place| has(&place.replacen('/', "", 1).replace('/', "."), &key))
+            .unwrap_or_else(|| panic!("a snippet has the key `{key}`"));
+        file.pointer_mut(place).unwrap()[key] = value;
+    }
+    file
+}
+
+/// What only the program rejects: a change of the schema that makes the list longer makes the schema worse.
+#[test]
+fn schema_rejects_what_it_can_of_the_invalid_files() {
+    let schema = validator();
+    let mut accepted = Vec::new();
+    for (subject, cases) in invalid::ALL {
+        for (name, text) in *cases {
+            // What is no YAML has no schema.
+            let Ok(value) = serde_yaml::from_str::<Value>(text) else { continue };
+            if schema.is_valid(&value) {
+                accepted.push(format!("{subject}: {name}"));
+            }
+        }
+    }
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!("schema_accepts", accepted.join("\n"));
+    });
+}
+
+#[test]
+fn schema_defaults_are_those_of_the_readers() {
+    let schema = config::schema(AUTH_KINDS);
+    let (mut checked, mut wrong) = (BTreeSet::new(), Vec::new());
+    for text in MAPPINGS {
+        let sample: Value = serde_yaml::from_str(text).unwrap();
+        parse(text).unwrap_or_else(|error| panic!("{error}"));
+        for path in mappings(&sample) {
+            for place in at(&schema, &path) {
+                for (key, property) in place["properties"].as_object().into_iter().flatten() {
+                    let Some(default) = property.get("default") else { continue };
+                    let config = |value: Option<&Value>| {
+                        let mut changed = sample.clone();
+                        let mapping = changed.pointer_mut(&pointer(&path)).unwrap().as_object_mut().unwrap();
+                        mapping.remove(key);
+                        mapping.extend(value.map(|value| (key.clone(), value.clone())));
+                        parse(&changed.to_string()).map(|config| format!("{config:#?}"))
+                    };
+                    // The key may belong to another kind, or need another key.
+                    let (Ok(without), Ok(written)) = (config(None), config(Some(default))) else { continue };
+                    if without != written {
+                        wrong.push(format!("{path}: {key}: {default}"));
+                    }
+                    checked.insert(std::ptr::from_ref(property).addr());
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the reader has another default: {wrong:#?}");
+    let mut unchecked = Vec::new();
+    visit(&schema, "", &mut |place, node| {
+        for (key, property) in node["properties"].as_object().into_iter().flatten() {
+            if property.get("default").is_some() && !checked.contains(&std::ptr::from_ref(property).addr()) {
+                unchecked.push(format!("{place}: {key}"));
+            }
+        }
+    });
+    assert!(unchecked.is_empty(), "defaults that no sample shows: {unchecked:#?}");
+}
+
+/// The path of every mapping in a value.
+fn mappings(value: &Value) -> Vec<String> {
+    let mut paths = vec![String::new()];
+    for (key, inner) in value.as_object().into_iter().flatten().filter(|(_, inner)| inner.is_object()) {
+        let below = mappings(inner).into_iter();
+        paths.extend(below.map(|path| if path.is_empty() { key.clone() } else { format!("{key}.{path}") }));
+    }
+    paths
+}
+
+fn pointer(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("/{}", path.replace('.', "/")) }
+}
+
+#[test]
+fn documentation_has_every_key_of_the_schema() {
+    let page = std::fs::read_to_string(root().join("docs/CONFIGURATION.md")).unwrap();
+    let mut missing = BTreeSet::new();
+    visit(&config::schema(AUTH_KINDS), "", &mut |place, node| {
+        for key in node["properties"].as_object().into_iter().flat_map(Map::keys) {
+            let rows = [format!("`{key}`"), format!("`{key}."), format!(".{key}`"), format!(" {key}: ")];
+            if !rows.iter().any(|row| page.contains(row)) {
+                missing.insert(format!("{place}: {key}"));
+            }
+        }
+    });
+    assert!(missing.is_empty(), "docs/CONFIGURATION.md has no {missing:#?}");
+}
+
+#[test]
+fn schema_rejects_wrong_keys_words_and_types() {
+    let schema = validator();
     for text in [
         "{}",
         "services: {}",
@@ -97,10 +297,17 @@ fn schema_agrees_with_the_reader() {
         "services: { a: { upstream: 'https://a', auth: { type: bearer, token: { files: x } } } }",
         "services: { a: { upstream: 'https://a', auth: { type: bearer, token: t }, timeouts: { total: 5 } } }",
         "services: { a: { upstream: 'https://a', auth: { type: bearer, token: t }, timeout: {} } }",
+        "services: { a: { upstream: 'https://a', auth: { type: header } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: oauth2, grant_type: password, token_url: 'https://a', \
+         client_id: a, username: a } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: oauth2, grant_type: client_credentials, \
+         token_url: 'https://a', client_id: a, client_secret: s, username: a } } }",
+        "services: { a: { upstream: 'https://a', auth: { type: oauth2, grant_type: client_credentials, \
+         client_id: a, client_secret: s } } }",
     ] {
         let value: Value = serde_yaml::from_str(text).unwrap();
         assert!(!schema.is_valid(&value), "{text}");
-        assert!(Config::parse(text, "a.yaml", crate::credential::AUTH_KINDS).is_err(), "{text}");
+        assert!(Config::parse(text, "a.yaml", AUTH_KINDS).is_err(), "{text}");
     }
 }
 
@@ -141,7 +348,7 @@ fn alternatives<'a>(schema: &'a Value, node: &'a Value) -> Vec<&'a Value> {
     all
 }
 
-/// Visits every schema in a schema.
+/// Visits every schema of a mapping in a schema.
 fn visit<'a>(node: &'a Value, place: &str, each: &mut impl FnMut(&str, &'a Value)) {
     match node {
         Value::Object(entries) => {

@@ -8,8 +8,32 @@ use super::files::{TlsFiles, UnusableFile};
 use super::model::{ClientCertificate, Tls, TlsVersion};
 use crate::config::host;
 use crate::config::host::Host;
+use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
+
+/// The format of `tls` toward a server.
+pub(crate) const TLS: Format = Format::Defined(&Definition {
+    name: "tls",
+    description: "TLS toward a server.",
+    format: Format::Keys(&[KEYS]),
+});
+
+const KEYS: Keys = &[
+    Key::optional("ca_file", Format::Text, "PEM file: CA certificates that replace the machine's roots."),
+    Key::optional("cert_file", Format::Text, "PEM file: a client certificate (mTLS), leaf first."),
+    Key::optional("key_file", Format::Text, "PEM file: its private key; may be the same file."),
+    Key::optional(
+        "server_name",
+        Format::Text,
+        "Name to send (SNI) and to verify, instead of the URL's host; for upstreams only.",
+    ),
+    Key::optional("min_version", Format::Words(&VERSIONS), "Oldest TLS version, in quotes.").or("1.2"),
+    Key::optional("insecure_skip_verify", Format::Bool, "Any certificate is accepted for any name.")
+        .or("false"),
+];
+
+const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 
 /// Reads `tls` toward a token endpoint. The name in its URL is always the one that is verified.
 pub(crate) fn of_token_endpoint(value: &Value<'_>, https: Option<bool>) -> Tls {
@@ -99,7 +123,7 @@ fn min_version(value: &Value<'_>) -> Option<TlsVersion> {
         value.error("expected text, found a number; put it in quotes: \"1.2\" or \"1.3\"");
         return None;
     }
-    value.one_of(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
+    value.one_of(&VERSIONS)
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

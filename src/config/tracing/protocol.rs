@@ -13,7 +13,7 @@ pub enum OtlpProtocol {
     HttpJson,
 }
 
-const WORDS: [(&str, OtlpProtocol); 2] =
+pub(super) const WORDS: [(&str, OtlpProtocol); 2] =
     [("http/protobuf", OtlpProtocol::HttpProtobuf), ("http/json", OtlpProtocol::HttpJson)];
 
 /// Reads `protocol`, or the variables that stand for it.

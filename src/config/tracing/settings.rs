@@ -9,11 +9,49 @@ use super::environment::{fraction, header_list, milliseconds, pairs};
 use super::protocol::OtlpProtocol;
 use super::{endpoint, environment, protocol};
 use crate::config::host::Host;
+use crate::config::http_url::HTTP_URL;
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::header::FIELDS;
+use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::config::reader::{duration, header as header_reader};
 use crate::config::tls::client;
+use crate::config::tls::client::TLS;
 use crate::config::tls::model::Tls;
 use crate::secret::Secret;
+
+/// The keys of `tracing`.
+pub(crate) const KEYS: Keys = &[
+    Key::optional(
+        "otlp_endpoint",
+        HTTP_URL,
+        "The collector's address for OTLP over HTTP, such as http://127.0.0.1:4318; /v1/traces is added. Without it, \
+         OTEL_EXPORTER_OTLP_ENDPOINT.",
+    ),
+    Key::optional(
+        "protocol",
+        Format::Words(&protocol::WORDS),
+        "The encoding of exports. Without it, OTEL_EXPORTER_OTLP_PROTOCOL.",
+    )
+    .or("http/protobuf"),
+    Key::optional("headers", FIELDS, "Header fields of every export; a value is text or a secret."),
+    Key::optional(
+        "sample_ratio",
+        Format::Fraction,
+        "The share of the requests without a traceparent that is recorded.",
+    )
+    .or("1"),
+    Key::optional("service_name", Format::Text, "`service.name` of the resource.").or("sidekey"),
+    Key::optional("resource", Format::Names(&Names::of(Format::Text)), "Further attributes of the resource."),
+    Key::optional("export_interval", DURATION, "How long a span waits to be exported with others.").or("5s"),
+    Key::optional("tls", TLS, "TLS toward the collector."),
+    Key::optional(
+        "allow_plaintext",
+        Format::Bool,
+        "`headers` may go to an http:// collector on another machine.",
+    )
+    .or("false"),
+];
 
 /// Default of `export_interval`: that of OpenTelemetry's own exporters.
 const DEFAULT_EXPORT_INTERVAL: Duration = Duration::from_secs(5);

@@ -5,8 +5,11 @@ use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::config::auth::previous::previous_secret;
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
@@ -39,6 +42,17 @@ pub enum KeyLocation {
 
 impl Kind for ApiKey {
     const NAME: &'static str = "api_key";
+    const KEYS: Keys = &[
+        Key::optional("in", Format::Words(&PLACES), "Where the key goes.").or("header"),
+        Key::required("name", Format::Text, "Name of the header, query parameter or cookie."),
+        Key::optional("prefix", Format::Text, "Text before the key, such as `Token `."),
+        Key::required("value", SECRET, "The key."),
+        Key::optional(
+            "previous",
+            SECRET,
+            "The key before a rotation, used while the upstream rejects the new one.",
+        ),
+    ];
     const SUGGESTIONS_401: &'static [&'static str] = &[
         "Does the API expect the key where it is sent? Compare `in`, `name` and `prefix` with its documentation.",
         "The key may have been revoked, or be one for another environment.",
@@ -66,6 +80,8 @@ enum In {
     Cookie,
 }
 
+const PLACES: [(&str, In); 3] = [("header", In::Header), ("query", In::Query), ("cookie", In::Cookie)];
+
 /// The headers that frame the message, route it, or belong to one connection. A key in one of them would
 /// break the request or change its meaning for the next server.
 const RESERVED_HEADERS: [&str; 12] = [
@@ -86,7 +102,7 @@ const RESERVED_HEADERS: [&str; 12] = [
 fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
     let place = match mapping.optional("in") {
         None => Some(In::Header),
-        Some(value) => value.one_of(&[("header", In::Header), ("query", In::Query), ("cookie", In::Cookie)]),
+        Some(value) => value.one_of(&PLACES),
     };
     let name = mapping.required("name");
     let prefix = mapping.optional("prefix");

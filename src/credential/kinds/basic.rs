@@ -6,9 +6,11 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::config::auth::previous::previous_secret;
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
-use crate::config::reader::value::Mapping;
-use crate::config::{Username, name_and_password};
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Key, Keys};
+use crate::config::{PASSWORD, USERNAME, Username, name_and_password};
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
@@ -28,6 +30,15 @@ pub struct Settings {
 
 impl Kind for Basic {
     const NAME: &'static str = "basic";
+    const KEYS: Keys = &[
+        USERNAME.and_required(),
+        PASSWORD.and_required(),
+        Key::optional(
+            "previous",
+            SECRET,
+            "The password before a rotation, used while the upstream rejects the new one.",
+        ),
+    ];
     const SCHEME: Option<&'static str> = Some("Basic");
     const SUGGESTIONS_401: &'static [&'static str] =
         &["Are `username` and `password` right, and for this environment (test or live)?"];

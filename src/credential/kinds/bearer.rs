@@ -4,8 +4,11 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::config::auth::previous::previous_secret;
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Key, Keys};
+use crate::config::reader::value::Value;
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
@@ -23,6 +26,14 @@ pub struct Settings {
 
 impl Kind for Bearer {
     const NAME: &'static str = "bearer";
+    const KEYS: Keys = &[
+        Key::required("token", SECRET, "The bare token; Sidekey writes `Bearer ` itself (RFC 6750)."),
+        Key::optional(
+            "previous",
+            SECRET,
+            "The token before a rotation, used while the upstream rejects the new one.",
+        ),
+    ];
     const SCHEME: Option<&'static str> = Some("Bearer");
     const SUGGESTIONS_401: &'static [&'static str] = &[
         "The token may have expired or been revoked, or be for another environment.",

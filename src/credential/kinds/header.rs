@@ -6,13 +6,20 @@ use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::api_key::header_name;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::schema::Schema;
 use crate::config::reader::secret;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::secret::VALUE;
+use crate::config::reader::table::{Format, Key, Keys, Names};
+use crate::config::reader::value::Value;
 use crate::credential::{Build, Fixed, Kind, Signer, sensitive};
 use crate::secret::Secret;
 
 /// The limit on the header fields, and on the query parameters.
 const MAX_ENTRIES: usize = 16;
+
+/// The format of names and values.
+const ENTRIES: Format = Format::Names(&Names { min: 1, max: Some(MAX_ENTRIES), ..Names::of(VALUE) });
 
 /// The kind `header`.
 pub struct Header;
@@ -26,6 +33,10 @@ pub struct Settings {
 
 impl Kind for Header {
     const NAME: &'static str = "header";
+    const KEYS: Keys = &[
+        Key::optional("headers", ENTRIES, "Header fields by name: text for a fixed value, or a secret."),
+        Key::optional("query", ENTRIES, "Query parameters by name: text for a fixed value, or a secret."),
+    ];
     const SUGGESTIONS_401: &'static [&'static str] = &[
         "Are all fields that the API requires in `headers` and `query`, with the names in its documentation?",
         "One of the keys may have been revoked, or be for another environment.",
@@ -48,6 +59,12 @@ impl Kind for Header {
             );
         }
         Some(settings)
+    }
+
+    fn schema(schema: &mut Schema) -> serde_json::Value {
+        let mut part = schema.mapping(&[Self::KEYS]);
+        part["anyOf"] = serde_json::json!([{ "required": ["headers"] }, { "required": ["query"] }]);
+        part
     }
 
     fn build(settings: &Settings, _: &Build<'_>) -> Box<dyn Signer> {

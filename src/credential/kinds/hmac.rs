@@ -14,8 +14,11 @@ use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
 use super::api_key::header_name;
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
-use crate::config::reader::value::{Mapping, Value};
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::credential::{
     BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
     Signer, with_previous,
@@ -65,6 +68,14 @@ const PARTS: [(&str, Part); 5] = [
     ("body_digest", Part::BodyDigest),
 ];
 
+const KEY_ENCODINGS: [(&str, KeyEncoding); 3] =
+    [("utf8", KeyEncoding::Utf8), ("hex", KeyEncoding::Hex), ("base64", KeyEncoding::Base64)];
+
+const ALGORITHMS: [(&str, Algorithm); 3] =
+    [("sha256", Algorithm::Sha256), ("sha384", Algorithm::Sha384), ("sha512", Algorithm::Sha512)];
+
+const ENCODINGS: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Algorithm {
     Sha256,
@@ -87,6 +98,34 @@ enum Encoding {
 
 impl Kind for Hmac {
     const NAME: &'static str = "hmac";
+    const KEYS: Keys = &[
+        Key::optional("key_encoding", Format::Words(&KEY_ENCODINGS), "How the key is written.").or("utf8"),
+        Key::required("key", SECRET, "The key."),
+        Key::optional(
+            "previous",
+            SECRET,
+            "The key before a rotation, used while the upstream rejects the new one.",
+        ),
+        Key::optional("algorithm", Format::Words(&ALGORITHMS), "The hash function.").or("sha256"),
+        Key::required(
+            "parts",
+            Format::Distinct(&Format::Words(&PARTS)),
+            "What is signed, joined by line feeds in this order.",
+        ),
+        Key::optional(
+            "encoding",
+            Format::Words(&ENCODINGS),
+            "How the signature and the body's digest are written.",
+        )
+        .or("hex"),
+        Key::required("header", Format::Text, "Name of the header field that holds the signature."),
+        Key::optional("prefix", Format::Text, "Text before the signature, such as `sha256=`."),
+        Key::optional(
+            "timestamp_header",
+            Format::Text,
+            "Name of the header field that holds the time, in seconds since 1970; with `timestamp` in `parts`.",
+        ),
+    ];
     const SUGGESTIONS_401: &'static [&'static str] = &[
         "Are `parts` in the order of the API's documentation, and does the API join them by line feeds?",
         "Is the key used as text (`key_encoding: utf8`), or decoded first (`hex`, `base64`)?",
@@ -95,28 +134,18 @@ impl Kind for Hmac {
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
-        let key_encoding = mapping.optional("key_encoding").map_or(Some(KeyEncoding::Utf8), |value| {
-            value.one_of(&[
-                ("utf8", KeyEncoding::Utf8),
-                ("hex", KeyEncoding::Hex),
-                ("base64", KeyEncoding::Base64),
-            ])
-        });
+        let key_encoding = mapping
+            .optional("key_encoding")
+            .map_or(Some(KeyEncoding::Utf8), |value| value.one_of(&KEY_ENCODINGS));
         let key = mapping.required("key").and_then(|value| key(&value, key_encoding?));
         let previous = mapping
             .optional("previous")
             .map(|value| key_encoding.and_then(|encoding| self::key(&value, encoding)));
-        let algorithm = mapping.optional("algorithm").map_or(Some(Algorithm::Sha256), |value| {
-            value.one_of(&[
-                ("sha256", Algorithm::Sha256),
-                ("sha384", Algorithm::Sha384),
-                ("sha512", Algorithm::Sha512),
-            ])
-        });
+        let algorithm =
+            mapping.optional("algorithm").map_or(Some(Algorithm::Sha256), |value| value.one_of(&ALGORITHMS));
         let parts = mapping.required("parts").and_then(|value| parts(&value));
-        let encoding = mapping.optional("encoding").map_or(Some(Encoding::Hex), |value| {
-            value.one_of(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)])
-        });
+        let encoding =
+            mapping.optional("encoding").map_or(Some(Encoding::Hex), |value| value.one_of(&ENCODINGS));
         let header = mapping.required("header").and_then(|value| value.parse(header_name));
         let prefix = mapping.optional("prefix").map_or(Some(String::new()), |value| value.parse(prefix));
         let timestamp = mapping.optional("timestamp_header");

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use crate::config::OAuth2 as Settings;
-use crate::config::read_oauth2;
-use crate::config::reader::value::Mapping;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::schema::Schema;
+use crate::config::reader::table::Keys;
+use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
 use crate::credential::{Build, BuildError, Dpop, Kind, Refresh, Signer, SourceContext, StoreHandle, Token};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::{TokenStore, grants};
@@ -15,6 +17,8 @@ pub struct OAuth2;
 
 impl Kind for OAuth2 {
     const NAME: &'static str = "oauth2";
+    /// The grant and the client authentication have keys of their own, which the reader allows.
+    const KEYS: Keys = OAUTH2_KEYS;
     const SCHEME: Option<&'static str> = Some("Bearer");
     const SUGGESTIONS_401: &'static [&'static str] = &[
         "The token endpoint issued the token, but the upstream rejects it: is it for this API? Compare `aud` and `iss` above with \
@@ -26,6 +30,10 @@ impl Kind for OAuth2 {
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
         read_oauth2(mapping)
+    }
+
+    fn schema(schema: &mut Schema) -> serde_json::Value {
+        oauth2_schema(schema)
     }
 
     fn refresh(
