@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::problem::Problem;
 use crate::config;
-use crate::config::ListenAddress;
+use crate::config::{Authority, ListenAddress};
 use crate::secret::Secret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -124,8 +124,7 @@ impl AccessRules {
     }
 
     fn host(&self, head: &HeaderMap) -> Result<(), Problem> {
-        let host = text(head, &HOST).map(str::to_ascii_lowercase);
-        if host.as_deref().is_some_and(|host| self.is_own(host)) {
+        if text(head, &HOST).is_some_and(|host| self.is_own(host)) {
             return Ok(());
         }
         Err(Problem::new(
@@ -136,14 +135,9 @@ impl AccessRules {
     }
 
     fn is_own(&self, host: &str) -> bool {
-        let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((name, port)) => (name, port.strip_prefix(':').or(port.is_empty().then_some(""))),
-            None => host.split_once(':').map_or((host, Some("")), |(name, port)| (name, Some(port))),
-        };
-        port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
-            && (name.parse::<IpAddr>().is_ok()
-                || name == "localhost"
-                || self.hosts.iter().any(|own| own == name))
+        let Some(Authority { host, .. }) = Authority::parse(host) else { return false };
+        let address = host.trim_matches(['[', ']']);
+        address.parse::<IpAddr>().is_ok() || host == "localhost" || self.hosts.iter().any(|own| *own == host)
     }
 }
 
@@ -221,6 +215,8 @@ mod tests {
             "localhost:9090",
             "LOCALHOST",
             "admin.internal:80",
+            "Admin.Internal.",
+            "localhost.:9090",
             "10.1.2.3:1",
         ] {
             assert_eq!(page(host), 200, "{host}");
@@ -232,7 +228,6 @@ mod tests {
             "127.0.0.1@evil.example",
             "evil.example@127.0.0.1",
             "[::1].evil.example",
-            "admin.internal.",
             "sub.admin.internal",
             "",
         ] {

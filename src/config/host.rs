@@ -35,7 +35,7 @@ impl fmt::Display for Host {
 pub(crate) fn parse(text: &str) -> Result<Host, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Ok(ip) = bare.unwrap_or(text).parse::<IpAddr>() {
-        return Ok(Host::Ip(ip));
+        return Ok(Host::Ip(ip).into_canonical());
     }
     if text.contains("://") || text.contains('/') {
         return Err("this is a URL; give the host name only".into());
@@ -74,6 +74,32 @@ pub(crate) fn dns_name(name: String) -> Result<String, String> {
 }
 
 impl Host {
+    /// Parses a host as URLs have it, and returns the one form that all of its spellings have; `None` if it is not valid.
+    ///
+    /// A name is in lower case, in ASCII (IDNA), and without the dot at its end. An IPv4 address has four decimal numbers. An
+    /// IPv6 address that contains an IPv4 address (RFC 4291 §2.5.5.2) is that address. An address with a zone (RFC 6874) is
+    /// not valid.
+    pub(crate) fn canonical(text: &str) -> Option<Self> {
+        match Self::from(url::Host::parse(text).ok()?) {
+            Self::Name(mut name) => {
+                if name.ends_with('.') {
+                    name.pop();
+                }
+                (!name.split('.').any(str::is_empty)).then_some(Self::Name(name))
+            }
+            address @ Self::Ip(_) => Some(address.into_canonical()),
+        }
+    }
+
+    /// The canonical form of a host that was read from the configuration.
+    #[must_use]
+    pub fn into_canonical(self) -> Self {
+        match self {
+            Self::Name(_) => self,
+            Self::Ip(ip) => Self::Ip(ip.to_canonical()),
+        }
+    }
+
     /// Whether it is this machine, so that data sent to it crosses no network.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
@@ -108,6 +134,7 @@ mod tests {
         assert_eq!(shown("127.0.0.1"), "127.0.0.1");
         assert_eq!(shown("::1"), "[::1]");
         assert_eq!(shown("[::1]"), "[::1]");
+        assert_eq!(shown("[::FFFF:192.0.2.1]"), "192.0.2.1");
     }
 
     #[test]

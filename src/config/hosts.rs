@@ -44,8 +44,8 @@ fn found(root: &Value<'_>) -> Option<Vec<Host>> {
     for (_, service) in root.mapping()?.required("services")?.entries()? {
         let Some(mut mapping) = service.mapping() else { continue };
         for value in mapping.required("upstream").iter().flat_map(Value::one_or_more) {
-            hosts
-                .extend(value.parse(|text| upstream_url::parse(text, &policy)).map(|upstream| upstream.host));
+            let upstream = value.parse(|text| upstream_url::parse(text, &policy));
+            hosts.extend(upstream.map(|upstream| upstream.host.into_canonical()));
         }
         for value in mapping.optional("hosts").iter().flat_map(Value::one_or_more) {
             hosts.extend(value.parse(host::parse));

@@ -7,6 +7,7 @@
 //! Imports no other module of the program but `secret`.
 
 pub mod auth;
+mod authority;
 mod basic_auth;
 mod diff;
 mod host;
@@ -31,6 +32,7 @@ mod tracing;
 mod watched_files;
 
 pub use auth::settings::{Auth, AuthKind, AuthKinds};
+pub use authority::{Authority, port};
 pub use basic_auth::{PASSWORD, USERNAME, Username, name_and_password};
 pub use host::Host;
 pub use listen::address::ListenAddress;

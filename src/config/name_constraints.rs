@@ -16,7 +16,10 @@ pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, se
     let Ok((chain, _)) = intercept.read().and_then(|files| intercept.authority(&files)) else { return };
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&chain[0]) else { return };
     let Ok(Some(constraints)) = certificate.name_constraints() else { return };
-    let upstreams = services.iter().flat_map(ServiceConfig::upstreams).map(|upstream| upstream.host.clone());
+    let upstreams = services
+        .iter()
+        .flat_map(ServiceConfig::upstreams)
+        .map(|upstream| upstream.host.clone().into_canonical());
     let names = services.iter().flat_map(|service| &service.hosts).filter_map(|name| host::parse(name).ok());
     let mut outside: Vec<_> = upstreams
         .chain(names)

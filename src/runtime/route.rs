@@ -6,14 +6,22 @@ use std::collections::HashMap;
 
 use memchr::memchr2;
 
-use crate::config::ServiceConfig;
+use crate::config::{Authority, ServiceConfig};
 
 /// The routing table. Immutable.
 pub struct Routes {
     prefixes: HashMap<Box<str>, usize>,
+    /// Canonical hosts to services.
     hosts: HashMap<Box<str>, usize>,
-    /// `host` and `host:port` to base paths and services, the longest base path first.
-    upstreams: HashMap<Box<str>, Vec<(Box<str>, usize)>>,
+    /// Canonical hosts to the upstreams there, the longest base path first.
+    upstreams: HashMap<Box<str>, Vec<UpstreamRoute>>,
+}
+
+/// The URL of an upstream without its host, and its service.
+struct UpstreamRoute {
+    port: u16,
+    base_path: Box<str>,
+    service: usize,
 }
 
 /// The service of a request, and the part of path and query that goes to its upstream.
@@ -50,18 +58,17 @@ impl Routes {
             }
             table
         };
-        let mut upstreams: HashMap<Box<str>, Vec<(Box<str>, usize)>> = HashMap::new();
-        for (index, service) in services.iter().enumerate() {
-            for url in service.upstreams() {
-                for key in [url.host.to_string(), format!("{}:{}", url.host, url.port)] {
-                    let base = url.base_path.clone().into_boxed_str();
-                    upstreams.entry(key.into_boxed_str()).or_default().push((base, index));
-                }
+        let mut upstreams: HashMap<Box<str>, Vec<UpstreamRoute>> = HashMap::new();
+        for (service, config) in services.iter().enumerate() {
+            for url in config.upstreams() {
+                let host = url.host.clone().into_canonical().to_string().into_boxed_str();
+                let base_path = url.base_path.clone().into_boxed_str();
+                upstreams.entry(host).or_default().push(UpstreamRoute { port: url.port, base_path, service });
             }
         }
         // The sort is stable: of two services with the same URL the first one in the file is found.
-        for bases in upstreams.values_mut() {
-            bases.sort_by_key(|(base, _)| Reverse(base.len()));
+        for routes in upstreams.values_mut() {
+            routes.sort_by_key(|route| Reverse(route.base_path.len()));
         }
         Self {
             prefixes: by(|service| vec![service.name.clone()]),
@@ -86,15 +93,15 @@ impl Routes {
             return Some(Match { service, path_and_query: path, matched_by: MatchKind::Host });
         }
         if absolute || !self.hosts.is_empty() {
-            let authority = host.to_ascii_lowercase();
-            let host = without_port(&authority);
+            let authority = Authority::parse(host);
             // A dedicated listener accepts absolute-form requests for its own service only.
             let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
-            if let Some(&service) = self.hosts.get(host).filter(|service| is_allowed(**service)) {
+            let by_host = authority.as_ref().and_then(|authority| self.hosts.get(&*authority.host));
+            if let Some(&service) = by_host.filter(|service| is_allowed(**service)) {
                 return Some(Match { service, path_and_query: path, matched_by: MatchKind::Host });
             }
             if absolute {
-                return self.by_upstream(&authority, host, path, is_allowed);
+                return self.by_upstream(&authority?, path, is_allowed);
             }
         }
         let inner = path.strip_prefix('/')?;
@@ -106,57 +113,36 @@ impl Routes {
 
     /// Whether a `CONNECT` to this host and port is for a service: the port is that of its upstream, or 80,
     /// because Sidekey translates plain HTTP to what the upstream uses. `dedicated` as in
-    /// [`find`](Self::find).
+    /// [`find`](Self::find). The host is canonical.
     pub fn is_service(&self, dedicated: Option<usize>, host: &str, port: u16) -> bool {
         let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
-        let at = |key: &str| {
-            self.upstreams.get(key).is_some_and(|bases| bases.iter().any(|(_, service)| is_allowed(*service)))
-        };
-        self.hosts
-            .get(host.trim_matches(['[', ']']))
-            .or_else(|| self.hosts.get(host))
-            .is_some_and(|service| is_allowed(*service))
-            || at(&format!("{host}:{port}"))
-            || (port == 80 && at(host))
+        let is_upstream =
+            |route: &UpstreamRoute| (port == 80 || port == route.port) && is_allowed(route.service);
+        self.hosts.get(host).is_some_and(|service| is_allowed(*service))
+            || self.upstreams.get(host).is_some_and(|routes| routes.iter().any(is_upstream))
     }
 
     /// The service whose base URL contains the caller's URL.
     fn by_upstream<'a>(
         &self,
-        authority: &str,
-        host: &str,
+        authority: &Authority<'_>,
         path: &'a str,
         is_allowed: impl Fn(usize) -> bool,
     ) -> Option<Match<'a>> {
-        // A default port is ignored: an app writes `http://` even if the upstream is `https://`.
-        let port = authority[host.len()..].trim_start_matches(':');
-        let is_default_port = matches!(port, "" | "80" | "443");
-        let bases = self.upstreams.get(authority);
-        let bases = bases.or_else(|| self.upstreams.get(host).filter(|_| is_default_port))?;
-        bases.iter().filter(|(_, service)| is_allowed(*service)).find_map(|(base, service)| {
-            let path_and_query = path.strip_prefix(&**base)?;
+        let routes = self.upstreams.get(&*authority.host)?;
+        let port = match authority.port {
+            Some(port) if routes.iter().any(|route| route.port == port) => Some(port),
+            // A default port is ignored: an app writes `http://` even if the upstream is `https://`.
+            None | Some(80 | 443) => None,
+            Some(_) => return None,
+        };
+        let at_port = routes.iter().filter(|route| port.is_none_or(|port| route.port == port));
+        at_port.filter(|route| is_allowed(route.service)).find_map(|route| {
+            let path_and_query = path.strip_prefix(&*route.base_path)?;
             let is_below = path_and_query.is_empty() || path_and_query.starts_with(['/', '?']);
-            is_below.then_some(Match {
-                service: *service,
-                path_and_query,
-                matched_by: MatchKind::UpstreamUrl,
-            })
+            let matched_by = MatchKind::UpstreamUrl;
+            is_below.then_some(Match { service: route.service, path_and_query, matched_by })
         })
-    }
-}
-
-/// Whether two authorities name the same host, in any case, and the same port, unless one of them has none.
-pub fn same_authority(one: &str, other: &str) -> bool {
-    let split = |authority: &'_ str| without_port(authority).len();
-    let ((one, one_port), (other, other_port)) = (one.split_at(split(one)), other.split_at(split(other)));
-    one.eq_ignore_ascii_case(other) && (one_port == other_port || one_port.len() < 2 || other_port.len() < 2)
-}
-
-fn without_port(authority: &str) -> &str {
-    // `[::1]:8080`: a colon inside the brackets does not begin a port.
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
-        _ => authority,
     }
 }
 
@@ -222,7 +208,7 @@ mod tests {
     fn routes() -> Routes {
         Routes::new(&[
             service("billing", "billing.example.com", &[]),
-            service("crm", "crm.example.com", &["crm.internal", "::1"]),
+            service("crm", "crm.example.com", &["crm.internal", "[::1]"]),
         ])
     }
 
@@ -252,7 +238,12 @@ mod tests {
             routes.find(None, host, absolute, "/billing/x").map(|found| (found.service, found.path_and_query))
         };
         assert_eq!(find("CRM.internal:8080", false), Some((1, "/billing/x")));
-        assert_eq!(find("[::1]:8080", false), Some((0, "/x")));
+        assert_eq!(find("crm.internal.", false), Some((1, "/billing/x")), "a dot at the end");
+        assert_eq!(find("[::1]:8080", false), Some((1, "/billing/x")));
+        assert_eq!(find("[0:0::1]", false), Some((1, "/billing/x")));
+        assert_eq!(find("not a host", false), Some((0, "/x")));
+        assert_eq!(find("not a host", true), None);
+        assert_eq!(find("CRM.example.com.:0443", true), Some((1, "/billing/x")));
         assert_eq!(
             find("crm.example.com", false),
             Some((0, "/x")),
@@ -284,6 +275,8 @@ mod tests {
         assert_eq!(find("127.0.0.1:7001"), Some(0));
         assert_eq!(find("127.0.0.1"), Some(0));
         assert_eq!(find("127.0.0.1:443"), Some(2));
+        assert_eq!(find("[::ffff:127.0.0.1]:7002"), Some(1), "another spelling of the address");
+        assert!(routes.is_service(None, "127.0.0.1", 7002) && !routes.is_service(None, "127.0.0.1", 7003));
         assert_eq!(find("127.0.0.1:7003"), None);
     }
 
@@ -308,18 +301,6 @@ mod tests {
         assert_eq!(find("/c/x"), Some((2, "/x")));
         for outside in ["/", "", "/ax", "/A/x", "//a/x", "/d"] {
             assert_eq!(find(outside), None, "{outside}");
-        }
-    }
-
-    #[test]
-    fn same_authority_ignores_case_and_missing_port() {
-        for (one, other) in
-            [("a", "A"), ("a:443", "a"), ("a:80", "a:80"), ("[::1]:80", "[::1]"), ("a:", "a:80")]
-        {
-            assert!(same_authority(one, other) && same_authority(other, one), "{one} {other}");
-        }
-        for (one, other) in [("a", "b"), ("a:80", "a:443"), ("[::1]", "[::2]"), ("a", ""), ("a.b", "a")] {
-            assert!(!same_authority(one, other) && !same_authority(other, one), "{one} {other}");
         }
     }
 

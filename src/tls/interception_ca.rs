@@ -150,7 +150,8 @@ impl ResolvesServerCert for SingleHostResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let is_requested = match (&self.host, hello.server_name()) {
             (_, None) => true,
-            (Host::Name(own), Some(name)) => name.eq_ignore_ascii_case(own),
+            // `own` is canonical. Some callers send the dot at the end of a name.
+            (Host::Name(own), Some(name)) => name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(own),
             (Host::Ip(_), Some(_)) => false,
         };
         is_requested.then(|| self.identity.clone())

@@ -1,7 +1,8 @@
 //! `Destination` (RFC 4918 §10.3) of WebDAV's COPY and MOVE: a URL with Sidekey's host and the service's prefix, which the
 //! upstream must get as a URL of its own.
 
-use crate::runtime::route::{MatchKind, Routes, escapes_base_path, same_authority};
+use crate::config::Authority;
+use crate::runtime::route::{MatchKind, Routes, escapes_base_path};
 use crate::upstream::Endpoint;
 
 /// The request that a `Destination` belongs to.
@@ -26,7 +27,9 @@ impl DestinationContext<'_> {
     pub(super) fn rewrite(&self, value: &[u8]) -> Result<Option<String>, LeavesBasePath> {
         let Ok(value) = std::str::from_utf8(value) else { return Ok(None) };
         let (authority, path) = match parts(value) {
-            Some((Some(authority), path)) if same_authority(authority, self.authority) => (authority, path),
+            Some((Some(authority), path)) if Authority::is_same(authority, self.authority) => {
+                (authority, path)
+            }
             Some((None, path)) => (self.authority, path),
             _ => return Ok(None),
         };

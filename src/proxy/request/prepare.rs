@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use super::destination::{DestinationContext, LeavesBasePath};
+use crate::config::Authority;
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
     write_signed_head,
@@ -15,7 +16,7 @@ use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, RequestMeta};
 use crate::proxy::wire::response_urls::CallerAuthority;
-use crate::runtime::route::{MatchKind, escapes_base_path, same_authority};
+use crate::runtime::route::{MatchKind, escapes_base_path};
 use crate::runtime::service::Service;
 use crate::upstream::Endpoint;
 
@@ -116,7 +117,7 @@ pub(crate) fn prepare<'p>(
     let (host, absolute) = match context.peer.intercepted() {
         None => (head.host, head.absolute),
         // The credential is sent for the host of the `CONNECT` only, whatever host a request inside it names.
-        Some(within) if same_authority(&within.authority, head.host) => (within.authority.as_str(), true),
+        Some(within) if Authority::is_same(&within.authority, head.host) => (within.authority.as_str(), true),
         Some(_) => return Err(rejection("", ErrorReason::Forbidden, "Host is not the one of the CONNECT")),
     };
     let matched = snapshot

@@ -2,6 +2,7 @@
 //! becomes a path in the form in which the caller named the service, so that a client that follows it uses
 //! Sidekey again. Any other value is unchanged.
 
+use crate::config::Authority;
 use crate::runtime::route::{MatchKind, escapes_base_path};
 
 /// The parameters for rewriting the locations of one response.
@@ -58,10 +59,8 @@ impl Locations<'_> {
             return (!has_scheme && value.starts_with('/')).then_some(value);
         };
         let (authority, path) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-        let default_port = if self.is_tls { ":443" } else { ":80" };
-        let normalized =
-            |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
-        (normalized(authority) == normalized(self.authority)).then_some(path)
+        let default_port = if self.is_tls { 443 } else { 80 };
+        Authority::is_same_server(authority, self.authority, default_port).then_some(path)
     }
 }
 
@@ -82,6 +81,8 @@ mod tests {
         for (base, value, by_prefix, by_host, by_url) in [
             ("/v2", "https://crm.example.com/v2/x?y=1#z", "/crm/x?y=1#z", "/x?y=1#z", "/v2/x?y=1#z"),
             ("/v2", "HTTPS://CRM.Example.com:443/v2/x", "/crm/x", "/x", "/v2/x"),
+            ("/v2", "https://crm.example.com./v2/x", "/crm/x", "/x", "/v2/x"),
+            ("/v2", "https://crm.example.com.:0443/v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "//crm.example.com/v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "/v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "/v2", "/crm", "/", "/v2"),

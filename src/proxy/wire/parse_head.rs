@@ -11,11 +11,10 @@ use httparse::{Header, ParserConfig, Status};
 use memchr::memchr;
 
 use super::framing::{ChunkedDecoder, Framing};
-use crate::config::Host;
+use crate::config::{Authority, Host, port};
 use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed, has_token, tokens};
 use crate::proxy::error::{ErrorReason, ProxyError};
-use crate::runtime::route::same_authority;
 
 /// The limit on the length of a head, in bytes.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -136,7 +135,7 @@ pub(crate) fn request<'h, 'b>(
     };
     let (host, absolute, path) = target_parts(method, target, host_field)?;
     // The two must agree, so that every party selects the same service and credential.
-    if absolute && framing.host.is_some() && !same_authority(host, host_field) {
+    if absolute && framing.host.is_some() && !Authority::is_same(host, host_field) {
         return Err(host_mismatch());
     }
     let body = match (framing.length, framing.is_chunked) {
@@ -196,8 +195,8 @@ fn target_parts<'b>(
     Ok((authority, true, path))
 }
 
-/// Parses the head of a `CONNECT` and returns host and port (RFC 9112 §3.2.3). The host is normalized as in a
-/// URL, so that all spellings of an address are equal.
+/// Parses the head of a `CONNECT` and returns host and port (RFC 9112 §3.2.3). The host is canonical, so that
+/// all spellings of it are equal.
 pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
     let mut header_buffer = HeaderBuffer::new();
     let parsed = parsed(bytes, &mut header_buffer)?;
@@ -207,13 +206,13 @@ pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
     }
     let target = parsed.path.unwrap_or_default();
     let authority = || {
-        let (host, port) = target.rsplit_once(':')?;
-        let port = port.parse().ok().filter(|port| *port > 0 && target.is_ascii())?;
-        Some((Host::from(url::Host::parse(host).ok()?), port))
+        let (host, digits) = target.rsplit_once(':')?;
+        let port = port(digits).filter(|port| *port > 0 && target.is_ascii())?;
+        Some((Host::canonical(host)?, port))
     };
     let host_and_port = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
     let host_field = framing.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
-    if host_field.is_some_and(|host| !same_authority(target, host)) {
+    if host_field.is_some_and(|host| !Authority::is_same(target, host)) {
         return Err(host_mismatch());
     }
     Ok(host_and_port)
@@ -492,6 +491,16 @@ mod tests {
         assert_eq!(parsed("a:443", "Host: a\r\n"), Ok("a 443".into()));
         assert_eq!(parsed("[::1]:8443", "Host: [::1]:8443\r\n"), Ok("[::1] 8443".into()));
         assert_eq!(parsed("0x7f.1:80", ""), Ok("127.0.0.1 80".into()), "another spelling of an address");
+        assert_eq!(
+            parsed("[::FFFF:127.0.0.1]:80", ""),
+            Ok("127.0.0.1 80".into()),
+            "another spelling of an address"
+        );
+        assert_eq!(
+            parsed("LocalHost.:0443", "Host: localhost\r\n"),
+            Ok("localhost 443".into()),
+            "a dot at the end"
+        );
         assert_eq!(parsed("a:443", "Host: b:443\r\n"), Err(ErrorReason::Forbidden));
         for target in [
             "a",
@@ -506,6 +515,10 @@ mod tests {
             "a/b:443",
             "a b:443",
             "a:443/x",
+            "a:+443",
+            "a..:443",
+            ".:443",
+            "[fe80::1%25eth0]:443",
         ] {
             assert_eq!(parsed(target, ""), Err(ErrorReason::BadRequest), "{target}");
         }

@@ -6,6 +6,7 @@ mod connect;
 mod connect_http2;
 mod differential;
 mod documented_clients;
+mod host_spellings;
 mod location;
 pub mod setup;
 mod tls;
