@@ -25,7 +25,10 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a test waits for the first token.
 const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 
-/// Requests a new token now, and waits for it. If there is none, the request succeeds and says so.
+/// Requests a new token now, and waits for it.
+///
+/// Waits for the token request, 30 s at most. The response has `ok: false` if it failed, or if it was not made because the last one
+/// was requested a moment ago (`token_request.min_interval`); the current token stays in use.
 pub(super) async fn refresh(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
@@ -76,9 +79,11 @@ fn no_token_message(service: &Service, store: &TokenStore) -> String {
     format!("No new token: {why}.{meanwhile}")
 }
 
+/// What a test requests.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Test {
+    /// The path to GET, below the path of `upstream`. A path that is known to work gives the clearest result.
     #[serde(default = "root")]
     path: String,
 }
@@ -88,6 +93,8 @@ fn root() -> String {
 }
 
 /// Calls the upstream once with the service's credential, as `sidekey test` does.
+///
+/// The call is one GET. If the upstream rejects it, the response has `ok: false`.
 pub(super) async fn test(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,

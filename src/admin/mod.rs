@@ -4,8 +4,12 @@
 //! router     the routes, and the header fields of every response
 //! access     who may read and change what
 //! page       the status page
-//! api        the JSON API
+//! api        the routes of the JSON API
+//! openapi    the document that describes it
+//! services   the services with their state
 //! actions    what the API does with one service
+//! log_level  the level of the log
+//! reload     the reload that the API requests
 //! view       the documents of the API
 //! status     a service's state, its severity, and what to do about it
 //! history    the last minutes of traffic
@@ -21,11 +25,15 @@ mod actions;
 mod api;
 mod health;
 mod history;
+mod log_level;
 mod metrics;
+mod openapi;
 mod page;
 mod problem;
 mod readiness;
+mod reload;
 mod router;
+mod services;
 mod state;
 mod status;
 mod view;

@@ -1,0 +1,29 @@
+//! The services with their state.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::problem::Problem;
+use super::state::Admin;
+use super::view::{AccessView, ServiceView, ServicesView};
+
+/// Lists every service with its state.
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
+    let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
+    let snapshot = admin.runtime.current();
+    let views =
+        snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
+    let access = AccessView { read_requires_token, write_requires_token };
+    Json(ServicesView::new(admin.started, access, &admin.reloader.status(), views.collect()))
+}
+
+/// Returns one service with its state.
+pub(super) async fn one(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<Json<ServiceView>, Problem> {
+    let service = admin.find_service(&name)?;
+    Ok(Json(ServiceView::of(&service, &admin.histories.of(&name))))
+}

@@ -1,0 +1,182 @@
+//! One service.
+
+use serde::Serialize;
+
+use super::timestamp::Timestamp;
+use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
+use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
+use crate::oauth2::TokenStore;
+use crate::refresh::RefreshStatus;
+use crate::runtime::service::{RequestFailure, Service};
+
+/// One service.
+#[derive(Serialize)]
+pub(in crate::admin) struct ServiceView {
+    /// The name in the configuration.
+    name: String,
+    /// The kind of credential: `type` in the configuration, such as `oauth2`.
+    kind: &'static str,
+    /// The URL that requests go to.
+    upstream: String,
+    /// Whether readiness ignores the service.
+    optional: bool,
+    /// Whether there is a usable credential right now, which `/readyz` checks.
+    ready: bool,
+    state: ServiceStatus,
+    pub(super) severity: Severity,
+    /// The state in plain words.
+    summary: String,
+    /// What to do about it; empty if there is nothing to do.
+    suggestions: Vec<&'static str>,
+    /// The token; `null` for a static credential.
+    token: Option<TokenView>,
+    /// The last error, if there was no success since.
+    last_error: Option<ErrorView>,
+    traffic: TrafficView,
+}
+
+/// A service's current token, expired or not, and its refreshes.
+#[derive(Serialize)]
+struct TokenView {
+    /// Where it comes from: `token_url` without its query, or `issuer`.
+    endpoint: Option<String>,
+    /// When it was issued; `null` before the first token.
+    issued: Option<Timestamp>,
+    /// When it expires.
+    expires: Option<Timestamp>,
+    /// Its lifetime when it was issued.
+    lifetime_seconds: Option<f64>,
+    /// When a token was last obtained.
+    last_refresh: Option<Timestamp>,
+    /// When the next token request is due.
+    next_refresh: Option<Timestamp>,
+    /// Token requests that failed since the last success.
+    consecutive_failures: u32,
+    /// When the first of them failed.
+    failing_since: Option<Timestamp>,
+}
+
+/// The last error of a service.
+#[derive(Serialize)]
+struct ErrorView {
+    source: Source,
+    /// For the token endpoint, the `reason` of `sidekey_token_requests_total`; for the upstream, the `Sidekey-Error`, or
+    /// `unauthorized` for a 401.
+    reason: &'static str,
+    /// The error in plain words.
+    message: String,
+    /// When it occurred, if known.
+    at: Option<Timestamp>,
+}
+
+/// Where an error came from.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Source {
+    TokenEndpoint,
+    Upstream,
+}
+
+/// The traffic of the last ten minutes, oldest first.
+#[derive(Serialize)]
+struct TrafficView {
+    /// Requests in flight.
+    in_flight: i64,
+    /// The request rate over the last minute.
+    requests_per_second: f64,
+    /// The time between two samples.
+    interval_seconds: u64,
+    /// Requests in each sample.
+    requests: Vec<u64>,
+    /// Responses 5xx, and responses 401 of the upstream, in each sample.
+    errors: Vec<u64>,
+    /// The mean latency in each sample; `null` if it has no request.
+    latency_ms: Vec<Option<f64>>,
+}
+
+impl ServiceView {
+    pub(in crate::admin) fn of(service: &Service, history: &History) -> Self {
+        let store = service.credential.store();
+        let status = store.map(|store| store.status());
+        let upstream_status = history.upstream_status(&service.metrics.totals());
+        let failure =
+            service.last_failure.get().filter(|_| matches!(upstream_status, UpstreamStatus::Unreachable(_)));
+        let inputs = StatusInputs {
+            token: store.zip(status.as_ref()).map(|(store, status)| TokenInputs {
+                usable: service.credential.is_ready(),
+                issued: store.expiry().is_some(),
+                last_error: status.last_error.clone(),
+            }),
+            upstream_status,
+            cause: failure.as_ref().map(|failure| failure.cause.clone()),
+        };
+        let (state, severity) = (inputs.state(), inputs.severity());
+        Self {
+            name: service.name.clone(),
+            kind: service.kind,
+            upstream: service.upstream_url.clone(),
+            optional: service.optional,
+            ready: service.credential.is_ready(),
+            state,
+            severity,
+            summary: inputs.summary(),
+            suggestions: inputs.suggestion().into_iter().collect(),
+            token: store
+                .zip(status.as_ref())
+                .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
+            last_error: ErrorView::of(state, status, failure),
+            traffic: TrafficView::of(service, history),
+        }
+    }
+}
+
+impl TokenView {
+    fn of(endpoint: Option<String>, store: &TokenStore, status: &RefreshStatus) -> Self {
+        let expiry = store.expiry();
+        Self {
+            endpoint,
+            issued: expiry.map(|expiry| Timestamp(expiry.wall() - expiry.lifetime())),
+            expires: expiry.map(|expiry| Timestamp(expiry.wall())),
+            lifetime_seconds: expiry.map(|expiry| expiry.lifetime().as_secs_f64()),
+            last_refresh: status.last_success.map(Timestamp),
+            next_refresh: status.next_attempt_wall().map(Timestamp),
+            consecutive_failures: status.failures,
+            failing_since: status.failing_since.map(Timestamp),
+        }
+    }
+}
+
+impl ErrorView {
+    fn of(
+        state: ServiceStatus,
+        status: Option<RefreshStatus>,
+        failure: Option<RequestFailure>,
+    ) -> Option<Self> {
+        if let (ServiceStatus::Unreachable, Some(failure)) = (state, failure) {
+            let RequestFailure { at, reason, cause } = failure;
+            return Some(Self { source: Source::Upstream, reason, message: cause, at: Some(Timestamp(at)) });
+        }
+        if state == ServiceStatus::Unauthorized {
+            let message = "the upstream answered 401".into();
+            return Some(Self { source: Source::Upstream, reason: "unauthorized", message, at: None });
+        }
+        let status = status?;
+        let error = status.last_error?;
+        let at = status.failing_since.map(Timestamp);
+        Some(Self { source: Source::TokenEndpoint, reason: error.kind.as_str(), message: error.message, at })
+    }
+}
+
+impl TrafficView {
+    fn of(service: &Service, history: &History) -> Self {
+        let milliseconds = |latency: std::time::Duration| (latency.as_secs_f64() * 1e5).round() / 1e2;
+        Self {
+            in_flight: service.metrics.in_flight(),
+            requests_per_second: (history.rate() * 100.0).round() / 100.0,
+            interval_seconds: SAMPLE_INTERVAL.as_secs(),
+            requests: history.samples().map(|sample| sample.requests).collect(),
+            errors: history.samples().map(|sample| sample.errors).collect(),
+            latency_ms: history.samples().map(|sample| sample.latency.map(milliseconds)).collect(),
+        }
+    }
+}

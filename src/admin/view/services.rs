@@ -1,0 +1,112 @@
+//! All services, and the state of Sidekey.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::service::ServiceView;
+use super::timestamp::Timestamp;
+use crate::admin::status::Severity;
+use crate::reload::{ReloadFailure, ReloadStatus};
+
+/// The services, and the state of Sidekey.
+#[derive(Serialize)]
+pub(in crate::admin) struct ServicesView {
+    /// The time of this response. The page counts from it rather than from the clock of the browser.
+    now: Timestamp,
+    /// The version of Sidekey.
+    version: &'static str,
+    /// When the process started.
+    started: Timestamp,
+    /// The requests that require the admin token.
+    access: AccessView,
+    config: ConfigView,
+    /// The number of services of each severity.
+    counts: Counts,
+    /// The services in the order of the configuration.
+    services: Vec<ServiceView>,
+}
+
+/// The requests that require the admin token.
+#[derive(Serialize)]
+pub(in crate::admin) struct AccessView {
+    /// Whether reading requires it.
+    pub(in crate::admin) read_requires_token: bool,
+    /// Whether changing something requires it; `null` if nothing can be changed at this address.
+    pub(in crate::admin) write_requires_token: Option<bool>,
+}
+
+/// The configuration in use.
+#[derive(Serialize)]
+struct ConfigView {
+    /// When the configuration in use was read.
+    loaded: Timestamp,
+    /// Why the configuration on disk is not in use, if it cannot be used.
+    failing: Option<FailingView>,
+    /// Why certificate files on disk are not in use, if they cannot be used.
+    certificates_failing: Option<FailingView>,
+}
+
+/// Files on disk that cannot be used, so that their previous content stays in use.
+#[derive(Serialize)]
+struct FailingView {
+    /// Since when.
+    since: Timestamp,
+    /// What is wrong; no secret, possibly several lines.
+    error: String,
+}
+
+impl ConfigView {
+    fn of(status: &ReloadStatus) -> Self {
+        let view = |failing: &Option<ReloadFailure>| {
+            let failing = failing.as_ref();
+            failing
+                .map(|failing| FailingView { since: Timestamp(failing.since), error: failing.error.clone() })
+        };
+        Self {
+            loaded: Timestamp(status.last_success),
+            failing: view(&status.failing),
+            certificates_failing: view(&status.certificates),
+        }
+    }
+}
+
+/// The number of services of each severity.
+#[derive(Serialize, Default)]
+struct Counts {
+    total: usize,
+    error: usize,
+    warning: usize,
+    starting: usize,
+    ok: usize,
+}
+
+impl ServicesView {
+    pub(in crate::admin) fn new(
+        started: SystemTime,
+        access: AccessView,
+        reload: &ReloadStatus,
+        services: Vec<ServiceView>,
+    ) -> Self {
+        let config = ConfigView::of(reload);
+        let mut counts = Counts { total: services.len(), ..Counts::default() };
+        for service in &services {
+            match service.severity {
+                Severity::Error => counts.error += 1,
+                Severity::Warning => counts.warning += 1,
+                Severity::Starting => counts.starting += 1,
+                Severity::Ok => counts.ok += 1,
+            }
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        Self {
+            now: Timestamp(SystemTime::now()),
+            version,
+            started: Timestamp(started),
+            access,
+            config,
+            counts,
+            services,
+        }
+    }
+}

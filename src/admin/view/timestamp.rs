@@ -1,0 +1,31 @@
+//! A point in time.
+
+use std::time::SystemTime;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+/// A point in time, written as RFC 3339 in UTC with milliseconds.
+pub(super) struct Timestamp(pub(super) SystemTime);
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = DateTime::<Utc>::from(self.0).to_rfc3339_opts(SecondsFormat::Millis, true);
+        serializer.serialize_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn timestamp_is_rfc_3339() {
+        let shown = |time| serde_json::to_string(&Timestamp(time)).unwrap();
+        assert_eq!(
+            shown(UNIX_EPOCH + Duration::from_millis(1_709_210_096_789)),
+            "\"2024-02-29T12:34:56.789Z\""
+        );
+    }
+}
