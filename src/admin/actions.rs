@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::state::Admin;
@@ -29,6 +30,17 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(15);
 ///
 /// Waits for the token request, 30 s at most. The response has `ok: false` if it failed, or if it was not made because the last one
 /// was requested a moment ago (`token_request.min_interval`); the current token stays in use.
+#[utoipa::path(
+    post,
+    path = "/api/v1/services/{name}/refresh",
+    operation_id = "refreshService",
+    params(("name" = String, Path, description = "The service's name in the configuration.")),
+    responses(
+        (status = 200, description = "The outcome.", body = RefreshView),
+        (status = 404, description = "There is no service of that name."),
+        (status = 409, description = "Its credential is static: there is nothing to refresh."),
+    ),
+)]
 pub(super) async fn refresh(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
@@ -80,11 +92,12 @@ fn no_token_message(service: &Service, store: &TokenStore) -> String {
 }
 
 /// What a test requests.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Test {
     /// The path to GET, below the path of `upstream`. A path that is known to work gives the clearest result.
     #[serde(default = "root")]
+    #[schema(pattern = "^/[!-~]*$", default = "/")]
     path: String,
 }
 
@@ -95,6 +108,18 @@ fn root() -> String {
 /// Calls the upstream once with the service's credential, as `sidekey test` does.
 ///
 /// The call is one GET. If the upstream rejects it, the response has `ok: false`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/services/{name}/test",
+    operation_id = "testService",
+    params(("name" = String, Path, description = "The service's name in the configuration.")),
+    request_body(content = inline(Test)),
+    responses(
+        (status = 200, description = "The outcome.", body = TestReport),
+        (status = 400, description = "The body does not name a path below the service's `upstream`."),
+        (status = 404, description = "There is no service of that name."),
+    ),
+)]
 pub(super) async fn test(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,

@@ -1,4 +1,4 @@
-//! The routes of the JSON API, `/api/v1/…`.
+//! The routes of the JSON API, `/api/v1/…`. Each handler describes itself; `openapi` makes one document of that. The handlers describe themselves; `openapi` puts their descriptions together.
 
 use std::sync::Arc;
 

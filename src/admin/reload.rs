@@ -18,6 +18,15 @@ const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Reads the configuration and every file that it names, now.
 ///
 /// A configuration that cannot be used changes nothing: the response is 200 with `ok: false` and every error.
+#[utoipa::path(
+    post,
+    path = "/api/v1/reload",
+    operation_id = "reload",
+    responses(
+        (status = 200, description = "The outcome.", body = ReloadView),
+        (status = 503, description = "Sidekey is stopping, or the reload did not end in time."),
+    ),
+)]
 pub(super) async fn reload(State(admin): State<Arc<Admin>>) -> Result<Json<ReloadView>, Problem> {
     let outcome = tokio::time::timeout(RELOAD_TIMEOUT, admin.reloader.reload_now()).await.map_err(|_| {
         let detail = "The reload did not end in time; GET /api/v1/services will show its outcome.";

@@ -10,6 +10,12 @@ use super::state::Admin;
 use super::view::{AccessView, ServiceView, ServicesView};
 
 /// Lists every service with its state.
+#[utoipa::path(
+    get,
+    path = "/api/v1/services",
+    operation_id = "listServices",
+    responses((status = 200, description = "The services in the order of the configuration.", body = ServicesView)),
+)]
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
     let snapshot = admin.runtime.current();
@@ -20,6 +26,16 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<ServicesView> 
 }
 
 /// Returns one service with its state.
+#[utoipa::path(
+    get,
+    path = "/api/v1/services/{name}",
+    operation_id = "getService",
+    params(("name" = String, Path, description = "The service's name in the configuration.")),
+    responses(
+        (status = 200, description = "The service.", body = ServiceView),
+        (status = 404, description = "There is no service of that name."),
+    ),
+)]
 pub(super) async fn one(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,

@@ -1,45 +1,50 @@
 //! The status of a service, its severity, and a summary and suggestion in plain words. Pure functions.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::history::UpstreamStatus;
 use crate::refresh::{SourceError, SourceErrorKind};
 
-/// The status of a service: the first that applies, from bad to good. A closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The status of a service, the first that applies:
+///
+/// - `refused`: the token endpoint refused the client or the grant; waiting does not help.
+/// - `login_required`: a user must log in first.
+/// - `expired`: the token has expired and no new one could be obtained.
+/// - `unavailable`: no token was ever issued, and the last token request failed.
+/// - `unauthorized`: the upstream answers 401 to the credential.
+/// - `unreachable`: the upstream cannot be reached or understood.
+/// - `degraded`: the last refresh failed; the current token is still valid.
+/// - `starting`: the first token was requested and is not there yet.
+/// - `ready`: the service works.
+// A list in place of comments on the variants, because the API's document has the comment of the type only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = State)]
 pub(super) enum ServiceStatus {
-    /// The token endpoint refused the client or the grant: waiting does not help.
     Refused,
-    /// A user must log in first.
     LoginRequired,
-    /// The token has expired and no new one could be obtained.
     Expired,
-    /// No token was ever issued, and the last token request failed.
     Unavailable,
-    /// The upstream answers 401 to the credential.
     Unauthorized,
-    /// The upstream cannot be reached or understood.
     Unreachable,
-    /// The last refresh failed; the current token is still valid.
     Degraded,
-    /// The first token was requested and is not there yet.
     Starting,
-    /// The service works.
     Ready,
 }
 
-/// The severity of a status. A closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// The severity of a status:
+///
+/// - `error`: requests fail now.
+/// - `warning`: requests work now, and will fail soon.
+/// - `starting`: the first token was requested and is not there yet.
+/// - `ok`: nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Severity {
-    /// Requests fail now.
     Error,
-    /// Requests work now, and will fail soon.
     Warning,
-    /// The first token was requested and is not there yet.
     Starting,
-    /// Nothing to do.
     Ok,
 }
 

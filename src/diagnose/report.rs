@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// The outcome of a test.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Report)]
 pub struct TestReport {
     /// The service's name.
     pub service: String,
@@ -31,7 +33,8 @@ pub struct TestReport {
 }
 
 /// The parts of a token that are not secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReportedToken)]
 pub struct TokenReport {
     /// `Bearer`.
     #[serde(rename = "type")]
@@ -43,6 +46,7 @@ pub struct TokenReport {
     /// The scope that was granted, if the token endpoint states it.
     pub scope: Option<String>,
     /// The claims of a JWT that identify no person. They are not verified.
+    #[schema(value_type = Option<Object>)]
     pub claims: Option<Map<String, Value>>,
 }
 

@@ -1,12 +1,14 @@
 //! The outcomes of actions.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::service::ServiceView;
 use crate::reload::{ReloadError, ReloadReport};
 
 /// The outcome of a reload.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reload)]
 pub(in crate::admin) struct ReloadView {
     /// Whether the configuration on disk is in use now.
     ok: bool,
@@ -53,7 +55,8 @@ impl ReloadView {
 }
 
 /// The outcome of a refresh.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refresh)]
 pub(in crate::admin) struct RefreshView {
     /// Whether there is a new token.
     pub(in crate::admin) ok: bool,

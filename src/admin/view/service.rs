@@ -1,6 +1,7 @@
 //! One service.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
@@ -10,7 +11,8 @@ use crate::refresh::RefreshStatus;
 use crate::runtime::service::{RequestFailure, Service};
 
 /// One service.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Service)]
 pub(in crate::admin) struct ServiceView {
     /// The name in the configuration.
     name: String,
@@ -36,7 +38,8 @@ pub(in crate::admin) struct ServiceView {
 }
 
 /// A service's current token, expired or not, and its refreshes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
 struct TokenView {
     /// Where it comes from: `token_url` without its query, or `issuer`.
     endpoint: Option<String>,
@@ -57,7 +60,8 @@ struct TokenView {
 }
 
 /// The last error of a service.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
 struct ErrorView {
     source: Source,
     /// For the token endpoint, the `reason` of `sidekey_token_requests_total`; for the upstream, the `Sidekey-Error`, or
@@ -70,15 +74,17 @@ struct ErrorView {
 }
 
 /// Where an error came from.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ErrorSource)]
 enum Source {
     TokenEndpoint,
     Upstream,
 }
 
 /// The traffic of the last ten minutes, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Traffic)]
 struct TrafficView {
     /// Requests in flight.
     in_flight: i64,

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::service::ServiceView;
 use super::timestamp::Timestamp;
@@ -10,7 +11,8 @@ use crate::admin::status::Severity;
 use crate::reload::{ReloadFailure, ReloadStatus};
 
 /// The services, and the state of Sidekey.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Services)]
 pub(in crate::admin) struct ServicesView {
     /// The time of this response. The page counts from it rather than from the clock of the browser.
     now: Timestamp,
@@ -28,7 +30,8 @@ pub(in crate::admin) struct ServicesView {
 }
 
 /// The requests that require the admin token.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Access)]
 pub(in crate::admin) struct AccessView {
     /// Whether reading requires it.
     pub(in crate::admin) read_requires_token: bool,
@@ -37,7 +40,8 @@ pub(in crate::admin) struct AccessView {
 }
 
 /// The configuration in use.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Config)]
 struct ConfigView {
     /// When the configuration in use was read.
     loaded: Timestamp,
@@ -48,7 +52,8 @@ struct ConfigView {
 }
 
 /// Files on disk that cannot be used, so that their previous content stays in use.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Failing)]
 struct FailingView {
     /// Since when.
     since: Timestamp,
@@ -72,7 +77,7 @@ impl ConfigView {
 }
 
 /// The number of services of each severity.
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, ToSchema)]
 struct Counts {
     total: usize,
     error: usize,

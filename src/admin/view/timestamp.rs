@@ -4,8 +4,11 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A point in time, written as RFC 3339 in UTC with milliseconds.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = DateTime)]
 pub(super) struct Timestamp(pub(super) SystemTime);
 
 impl Serialize for Timestamp {
