@@ -3,15 +3,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use crate::secret::read_file;
 
-/// Number of bytes that the fingerprint covers: no file of a configuration may be larger.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Largest file, in bytes: no file of a configuration may be larger.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A file and a fingerprint of its content.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,20 +68,12 @@ impl WatchedFile {
     }
 }
 
-/// The hash of a file's content; `None` if the file cannot be read, or can be read only once, as a pipe.
+/// The hash of a file's content; `None` if the file cannot be read.
 fn content_hash(path: &Path) -> Option<u64> {
-    if !std::fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut file = File::open(path).ok()?.take(MAX_BYTES + 1);
-    let mut piece = Zeroizing::new([0; 8 * 1024]);
+    let content = read_file(path, MAX_BYTES).ok()?;
     let mut hasher = DefaultHasher::new();
-    loop {
-        match file.read(piece.as_mut_slice()).ok()? {
-            0 => return Some(hasher.finish()),
-            read => hasher.write(&piece[..read]),
-        }
-    }
+    hasher.write(&content);
+    Some(hasher.finish())
 }
 
 #[cfg(test)]

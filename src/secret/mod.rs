@@ -6,6 +6,8 @@
 
 mod command;
 mod command_cache;
+mod file;
+mod in_time;
 mod signing_key;
 mod source;
 
@@ -17,6 +19,8 @@ use zeroize::Zeroizing;
 
 pub use command::{Command, CommandError, CommandOutput};
 pub use command_cache::{CommandCache, RefreshOutcome};
+pub use file::{FileError, file_metadata, read_file, read_to_end};
+pub use in_time::in_time;
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
 pub use source::{Source, SourceError};
 

@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::{Algorithm, InvalidSecret, KeyError, Secret, SigningKey};
+use super::{Algorithm, FileError, InvalidSecret, KeyError, Secret, SigningKey, read_file};
 
 /// Largest file, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The source of a secret, as the configuration states it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -61,11 +59,12 @@ impl Source {
                 Ok(without_newline(value))
             }
             Self::File(path) => {
-                let mut value = String::new();
-                File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut value)?;
-                if value.len() as u64 > MAX_BYTES {
-                    return Err(SourceError::TooLarge);
-                }
+                let mut bytes = read_file(path, MAX_BYTES)?;
+                // The same memory: no copy is left behind.
+                let value = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+                    bytes = Zeroizing::new(error.into_bytes());
+                    SourceError::NotText
+                })?;
                 Ok(without_newline(value))
             }
         }
@@ -105,22 +104,13 @@ pub enum SourceError {
     NotText,
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
-    Io(io::Error),
-    /// The file is too large.
-    #[error("the file is larger than 64 KiB")]
-    TooLarge,
+    File(#[from] FileError),
     /// The value is not a valid secret.
     #[error(transparent)]
     Invalid(#[from] InvalidSecret),
     /// The value is not a usable private key.
     #[error(transparent)]
     Key(#[from] KeyError),
-}
-
-impl From<io::Error> for SourceError {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::InvalidData { Self::NotText } else { Self::Io(error) }
-    }
 }
 
 #[cfg(test)]
@@ -148,8 +138,11 @@ mod tests {
         assert!(matches!(file(b""), Err(SourceError::Invalid(InvalidSecret::Empty))));
         assert!(matches!(file(b"\n"), Err(SourceError::Invalid(InvalidSecret::Empty))));
         assert!(matches!(file(b"\xff\xfe"), Err(SourceError::NotText)));
-        assert!(matches!(file(&vec![b'x'; 70_000]), Err(SourceError::TooLarge)));
-        assert!(matches!(Source::File("/nonexistent".into()).read(), Err(SourceError::Io(_))));
+        assert!(matches!(file(&vec![b'x'; 70_000]), Err(SourceError::File(FileError::TooLarge(_)))));
+        assert!(matches!(
+            Source::File("/nonexistent".into()).read(),
+            Err(SourceError::File(FileError::Io(_)))
+        ));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! old one is resumed.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::reloadable::{Reloadable, Reloaded};
 use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
+use crate::secret::in_time;
 
 /// Builds client configurations, and rebuilds them. Equal settings share one.
 pub struct TlsClients {
@@ -31,11 +33,19 @@ impl TlsClients {
     /// Loads the machine's CA roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` respected).
     pub fn new() -> Self {
         let mut machine_roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        for error in found.errors {
-            tracing::warn!(error = %error, "a CA root of this machine cannot be read");
+        // `SSL_CERT_FILE` may name a FIFO, or a file on a file system that does not answer.
+        let path = std::env::var_os("SSL_CERT_FILE").map_or_else(|| "/etc/ssl".into(), PathBuf::from);
+        match in_time(&path, |_| rustls_native_certs::load_native_certs()) {
+            Ok(found) => {
+                for error in found.errors {
+                    tracing::warn!(error = %error, "a CA root of this machine cannot be read");
+                }
+                machine_roots.add_parsable_certificates(found.certs);
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error = %error, "the CA roots of this machine cannot be read");
+            }
         }
-        machine_roots.add_parsable_certificates(found.certs);
         if machine_roots.is_empty() {
             tracing::warn!(
                 "this machine has no CA roots: every TLS connection without `tls.ca_file` will fail"

@@ -3,20 +3,18 @@
 //! watches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use crate::config::{Config, OAuth2, Tls};
 use crate::metrics::CertificateMetrics;
+use crate::secret::read_file;
 
 /// Size of the largest certificate file that is read.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The files, as configured, whose first certificate is presented to callers, upstreams or token endpoints.
 pub fn files(config: &Config) -> BTreeSet<PathBuf> {
@@ -67,9 +65,7 @@ fn read(files: &BTreeSet<PathBuf>, mut known: BTreeMap<String, f64>) -> BTreeMap
 
 /// The `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, as Unix time in seconds.
 fn not_after(file: &Path) -> Option<f64> {
-    // Wiped, because the key may be in the same file.
-    let mut content = Zeroizing::new(Vec::new());
-    File::open(file).ok()?.take(MAX_BYTES).read_to_end(&mut content).ok()?;
+    let content = read_file(file, MAX_BYTES).ok()?;
     let first = CertificateDer::from_pem_slice(&content).ok()?;
     let (_, certificate) = x509_parser::parse_x509_certificate(&first).ok()?;
     #[expect(clippy::cast_precision_loss, reason = "exact until long after the year 9999")]

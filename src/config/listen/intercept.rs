@@ -16,6 +16,7 @@ use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
+use crate::secret::file_metadata;
 
 /// The keys of `intercept`.
 pub(crate) const INTERCEPT: Keys = &[
@@ -157,7 +158,7 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
 
 fn is_readable_by_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
+    file_metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
 }
 
 /// Reads `connect`.

@@ -1,8 +1,6 @@
 //! `tls` of a listener: the server certificate, and the CA of client certificates.
 
-use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,10 +11,11 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
-use crate::config::reader::report::{display_path, io_error_text};
+use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
+use crate::secret::read_file;
 
 /// The keys of `tls` of a listener.
 pub(crate) const KEYS: Keys = &[
@@ -30,7 +29,7 @@ pub(crate) const KEYS: Keys = &[
 ];
 
 /// Largest file, in bytes: ten times the CA bundle of an operating system.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The PEM files of a listener's TLS, read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -114,11 +113,7 @@ impl ListenerTlsConfig {
 
 /// Reads a file; the error names it.
 pub(crate) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |message: &str| format!("the file{}: {message}", display_path(path));
-    let mut content = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(|error| failed(&io_error_text(&error)))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| failed(&io_error_text(&error)))?;
-    if content.len() as u64 > MAX_BYTES { Err(failed("larger than 4 MiB")) } else { Ok(content) }
+    read_file(path, MAX_BYTES).map_err(|error| format!("the file{}: {error}", display_path(path)))
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -14,7 +14,7 @@ use crate::config::reader::suggest::list;
 use crate::config::reader::table::{Format, Key, Keys, Words};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
-use crate::secret::{Algorithm, Secret, SigningKey};
+use crate::secret::{Algorithm, Secret, SigningKey, read_file};
 
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -90,6 +90,9 @@ pub enum BasicEncoding {
     /// Not encoded (eBay, Google).
     Raw,
 }
+
+/// Largest file of `assertion_certificate`, in bytes.
+const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
 
 /// Form parameters of client authentication.
 pub(crate) const PARAMETERS: [&str; 4] =
@@ -318,7 +321,9 @@ pub(crate) fn text(mapping: &mut Mapping<'_>, key: &'static str) -> Option<Strin
 /// The SHA-256 hash of the first certificate in a PEM file.
 fn thumbprint(text: &str) -> Result<[u8; 32], String> {
     let path = Path::new(text);
-    let certificate = CertificateDer::from_pem_file(path).map_err(|_| {
+    let content = read_file(path, MAX_CERTIFICATE_BYTES)
+        .map_err(|error| format!("cannot read the file{}: {error}", display_path(path)))?;
+    let certificate = CertificateDer::from_pem_slice(&content).map_err(|_| {
         format!("cannot read a certificate from the file{}; expected PEM", display_path(path))
     })?;
     Ok(digest(&SHA256, &certificate).as_ref().try_into().expect("SHA-256 has 32 bytes"))

@@ -11,19 +11,19 @@ use zeroize::Zeroizing;
 use super::client_auth;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::report::{display_path, io_error_text};
+use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::config::reader::{duration, secret};
 use crate::config::watched_files::FileKind;
-use crate::secret::{Algorithm, SigningKey};
+use crate::secret::{Algorithm, SigningKey, read_file};
 
 /// Default of `assertion_lifetime`: long enough for a slow connection, and accepted by Salesforce.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(180);
 /// Longest `assertion_lifetime`: the limit of Google, which is the highest of all providers.
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 /// Largest key file, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// Claims that Sidekey sets in every assertion.
 const OWN_CLAIMS: [&str; 2] = ["iat", "exp"];
 
@@ -143,18 +143,8 @@ fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
     let path = value.text()?;
     let path = Path::new(path);
     value.watch(path, FileKind::Secret);
-    let read = || -> std::io::Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::new());
-        std::io::Read::read_to_end(
-            &mut std::io::Read::take(std::fs::File::open(path)?, MAX_BYTES),
-            &mut bytes,
-        )?;
-        Ok(bytes)
-    };
-    let bytes = read()
-        .map_err(|error| {
-            value.error(format!("cannot read the file{}: {}", display_path(path), io_error_text(&error)));
-        })
+    let bytes = read_file(path, MAX_BYTES)
+        .map_err(|error| value.error(format!("cannot read the file{}: {error}", display_path(path))))
         .ok()?;
     // The message repeats nothing of the file, because the file contains the key.
     serde_json::from_slice(&bytes)

@@ -1,8 +1,6 @@
 //! Parses the text of the file into a tree of nodes, each with its location. An error here means that there
 //! is no tree to read, so it is the only one reported.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -10,9 +8,9 @@ use zeroize::Zeroizing;
 use super::error::{ConfigError, Diagnostic};
 use super::location;
 use super::location::{Children, Located, Location, MAX_DEPTH};
-use super::report::io_error_text;
 use super::tree;
 use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
+use crate::secret::{FileError, read_file as read_bytes};
 
 /// Largest configuration file, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -26,13 +24,10 @@ const MAX_UNCHECKED_BRACKETS: usize = 1000;
 pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let file = path.display().to_string();
     let error = |message: String| ConfigError::whole(&file, message);
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|cause| error(format!("cannot read the file: {}", io_error_text(&cause))))?;
-    if bytes.len() > MAX_BYTES {
-        return Err(error(TOO_LARGE.into()));
-    }
+    let bytes = read_bytes(path, MAX_BYTES).map_err(|cause| match cause {
+        FileError::TooLarge(_) => error(TOO_LARGE.into()),
+        cause => error(format!("cannot read the file: {cause}")),
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|cause| {
         let line = bytes[..cause.valid_up_to()].split(|byte| *byte == b'\n').count();
         error(format!("not UTF-8 text: the first invalid byte is on line {line}"))

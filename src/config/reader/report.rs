@@ -95,9 +95,3 @@ pub(crate) fn display_path(path: &Path) -> String {
         " named here (relative to the working directory)".into()
     }
 }
-
-/// The text of an I/O error without `(os error 2)`.
-pub(crate) fn io_error_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}

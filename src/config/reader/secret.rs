@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::command;
 use super::interpolate::variable;
-use super::report::{display_path, io_error_text};
+use super::report::display_path;
 use super::table::{Definition, Format, Key, Keys};
 use super::value::Value;
 use crate::config::watched_files::FileKind;
@@ -168,8 +168,8 @@ fn explain(source: &Source, error: &SourceError) -> String {
     match (source, error) {
         (Source::Env(name), SourceError::EnvMissing) => format!("{} is not set", variable(name)),
         (Source::Env(name), error) => format!("{}: {error}", variable(name)),
-        (Source::File(path), SourceError::Io(error)) => {
-            format!("cannot read the file{}: {}", display_path(path), io_error_text(error))
+        (Source::File(path), SourceError::File(error)) => {
+            format!("cannot read the file{}: {error}", display_path(path))
         }
         (Source::File(path), error) => format!("the file{}: {error}", display_path(path)),
         (Source::Plain(_), error) => error.to_string(),

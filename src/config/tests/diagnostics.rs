@@ -84,7 +84,7 @@ fn unreadable_file_error_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("services.yaml");
     assert_eq!(load(&file), "cannot read the file: No such file or directory");
-    assert_eq!(load(folder.path()), "cannot read the file: Is a directory");
+    assert_eq!(load(folder.path()), "cannot read the file: it is a directory, not a regular file");
     std::fs::write(&file, b"services:\n  \xff\xfe: {}\n").unwrap();
     assert_eq!(load(&file), "not UTF-8 text: the first invalid byte is on line 2");
     std::fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).unwrap();

@@ -3,9 +3,7 @@
 //!
 //! No message quotes a file, because it may contain a key.
 
-use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::Read;
 use std::path::Path;
 
 use rustls::RootCertStore;
@@ -16,10 +14,11 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::model::Tls;
-use crate::config::reader::report::{display_path, io_error_text};
+use crate::config::reader::report::display_path;
+use crate::secret::read_file;
 
 /// Largest file, in bytes: ten times the CA bundle of an operating system.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The content of the files of a `tls`.
 pub struct TlsFiles {
@@ -107,13 +106,7 @@ impl TlsFiles {
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Content, UnusableFile> {
-    let mut content = Zeroizing::new(Vec::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content));
-    read.map_err(|error| UnusableFile::new(key, path, io_error_text(&error)))?;
-    if content.len() as u64 > MAX_BYTES {
-        return Err(UnusableFile::new(key, path, "larger than 4 MiB"));
-    }
-    Ok(content)
+    read_file(path, MAX_BYTES).map_err(|error| UnusableFile::new(key, path, error.to_string()))
 }
 
 /// Every certificate of a PEM text; at least one.

@@ -10,7 +10,7 @@
 //! newer one. The kernel releases the lock when its process dies.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::identity::Identity;
 use super::record::StateRecord;
 use super::seal::{Keys, Unreadable};
+use crate::secret::{FileError, read_file};
 
 /// Maximum size of a state file, which has two tokens at most.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Interval between two attempts to take a lock that another process holds.
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum time to wait for a lock: longer than any token request during which it is held.
@@ -121,16 +122,17 @@ impl StateFile {
     /// Reads the record that was last saved; `None` if there is none. A refresh token that was read without
     /// the lock must not be spent.
     pub fn load(&self) -> Result<Option<StateRecord>, StateError> {
-        let mut bytes = Vec::new();
-        let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.failed("read", error)),
-        }
+        let unreadable = |why| StateError::Unreadable { path: self.path.clone(), why };
+        let bytes = match read_file(&self.path, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(FileError::Io(error)) => return Err(self.failed("read", error)),
+            Err(FileError::TooLarge(_)) => return Err(unreadable(Unreadable::Damaged)),
+            Err(error) => return Err(self.failed("read", io::Error::other(error))),
+        };
         let content = self.keys.open(self.identity.as_bytes(), &bytes);
         let saved = content.and_then(|content| StateRecord::from_json(&content).ok_or(Unreadable::Damaged));
-        saved.map(Some).map_err(|why| StateError::Unreadable { path: self.path.clone(), why })
+        saved.map(Some).map_err(unreadable)
     }
 
     /// Replaces the record atomically. It is on disk when this returns. A file that cannot be read is

@@ -1,7 +1,7 @@
 //! Further rules: what the configuration imports, where pingora, secrets and printing are allowed, and the
 //! form of modules.
 
-use super::exceptions::{EXPOSING, MODULES_WITH_CODE, PINGORA};
+use super::exceptions::{EXPOSING, MODULES_WITH_CODE, OPENING, PINGORA};
 use super::program::{File, Program};
 use super::words::{Kind, places};
 
@@ -23,6 +23,25 @@ fn prints(kind: Kind, word: &str) -> bool {
     kind == Kind::Macro && ["print", "println", "eprint", "eprintln"].contains(&word)
 }
 
+/// Ways to open a file or to read it as a whole, which do not end if the file is a FIFO.
+const OPENS: [&str; 8] = [
+    "File::open",
+    "File::options",
+    "fs::File",
+    "fs::OpenOptions",
+    "OpenOptions::new",
+    "fs::read",
+    "fs::read_to_string",
+    "fs::open",
+];
+
+/// Methods of `PemObject` that open a file.
+const OPENS_PEM: [&str; 2] = ["from_pem_file", "pem_file_iter"];
+
+fn opens_file(kind: Kind, word: &str) -> bool {
+    kind == Kind::Path && OPENS.contains(&word) || kind == Kind::Call && OPENS_PEM.contains(&word)
+}
+
 /// The places in files where a rule does not allow what it is about.
 fn outside(program: &Program, is_allowed: impl Fn(&File) -> bool, is_meant: Rule) -> Vec<String> {
     let files = program.files.iter().filter(|file| !is_allowed(file));
@@ -31,6 +50,10 @@ fn outside(program: &Program, is_allowed: impl Fn(&File) -> bool, is_meant: Rule
 
 fn is_in_pingora_files(file: &File) -> bool {
     PINGORA.contains(&file.path.as_str())
+}
+
+fn is_opening(file: &File) -> bool {
+    OPENING.contains(&file.path.as_str())
 }
 
 fn is_exposing(file: &File) -> bool {
@@ -94,6 +117,18 @@ fn secrets_are_exposed_only_where_they_are_sent() {
 }
 
 #[test]
+fn files_are_opened_only_in_the_listed_files() {
+    let program = Program::sidekey();
+    let found = outside(&program, is_opening, opens_file);
+    assert_none("files are read by `secret::read_file`, which is bounded in time and size", &found);
+    for path in OPENING {
+        let file = program.files.iter().find(|file| file.path == *path);
+        let opens = file.is_some_and(|file| !places(file, opens_file).is_empty());
+        assert!(opens, "src/{path} opens no file: remove it from the list");
+    }
+}
+
+#[test]
 fn printing_is_done_only_by_the_command_line() {
     let program = Program::sidekey();
     assert_none("only cli prints", &outside(&program, is_cli, prints));
@@ -140,7 +175,7 @@ fn config_rule_detects_other_imports() {
 #[test]
 fn word_rules_detect_names_calls_macros_and_texts() {
     let found = |text, rule| !outside(&with_code(text), |_| false, rule).is_empty();
-    let rules: [(Rule, &str, &[&str], &[&str]); 3] = [
+    let rules: [(Rule, &str, &[&str], &[&str]); 4] = [
         (
             names_pingora,
             "pingora",
@@ -152,6 +187,20 @@ fn word_rules_detect_names_calls_macros_and_texts() {
             "expose",
             &["fn f() { s.expose() }", "fn f() { m.map(Secret::expose) }", "fn f() { g!(s.expose()) }"],
             &["fn expose() {}", "fn f() { g(\"s.expose()\") }"],
+        ),
+        (
+            opens_file,
+            "open",
+            &[
+                "use std::fs::File;",
+                "use std::{fs::{self, OpenOptions}, io};",
+                "use std::fs::read as load;",
+                "fn f() { std::fs::File::open(p) }",
+                "fn f() { fs::read_to_string(p) }",
+                "fn f() { g!(fs::read(p)) }",
+                "fn f() { CertificateDer::from_pem_file(p) }",
+            ],
+            &["use std::fs::{self, read_dir};", "fn f() { secret::read(v); s.open(p); fs::metadata(p) }"],
         ),
         (
             prints,

@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, ExprMethodCall, ImplItemFn, Item, Lit, Macro, Path};
+use syn::{Attribute, ExprMethodCall, Ident, ImplItemFn, Item, Lit, Macro, Path, UsePath, UseTree};
 
 use super::program::{File, attributes, is_test, line_of};
 
@@ -11,6 +11,8 @@ pub enum Kind {
     Identifier,
     /// The method of a call, or the last segment of a path.
     Call,
+    /// The last two segments of a path or an import, such as `fs::read`.
+    Path,
     Macro,
     /// A word of a text.
     Text,
@@ -46,6 +48,12 @@ impl Words {
                 TokenTree::Group(group) => self.add_tokens(group.stream()),
                 TokenTree::Ident(ident) => {
                     self.add(Kind::Identifier, ident, line);
+                    if let (Some(TokenTree::Ident(of)), true) = (
+                        tokens.get(index.wrapping_sub(3)),
+                        is_punct(tokens.get(index.wrapping_sub(1)), &[':']),
+                    ) {
+                        self.add(Kind::Path, &format!("{of}::{ident}"), line);
+                    }
                     if is_punct(tokens.get(index.wrapping_sub(1)), &['.', ':']) {
                         self.add(Kind::Call, ident, line);
                     }
@@ -73,7 +81,7 @@ impl Visit<'_> for Words {
         }
     }
 
-    fn visit_ident(&mut self, ident: &syn::Ident) {
+    fn visit_ident(&mut self, ident: &Ident) {
         self.add(Kind::Identifier, ident, line_of(ident));
     }
 
@@ -85,8 +93,17 @@ impl Visit<'_> for Words {
     fn visit_path(&mut self, path: &Path) {
         if let (Some(last), true) = (path.segments.last(), path.segments.len() > 1) {
             self.add(Kind::Call, &last.ident, line_of(&last.ident));
+            let of = &path.segments[path.segments.len() - 2].ident;
+            self.add(Kind::Path, &format!("{of}::{}", last.ident), line_of(&last.ident));
         }
         visit::visit_path(self, path);
+    }
+
+    fn visit_use_path(&mut self, import: &UsePath) {
+        for item in imported(&import.tree) {
+            self.add(Kind::Path, &format!("{}::{item}", import.ident), line_of(item));
+        }
+        visit::visit_use_path(self, import);
     }
 
     fn visit_macro(&mut self, invocation: &Macro) {
@@ -105,4 +122,15 @@ impl Visit<'_> for Words {
 
     /// Documentation is an attribute.
     fn visit_attribute(&mut self, _: &Attribute) {}
+}
+
+/// The first identifiers of the trees below an import's path.
+fn imported(tree: &UseTree) -> Vec<&Ident> {
+    match tree {
+        UseTree::Path(path) => vec![&path.ident],
+        UseTree::Name(name) => vec![&name.ident],
+        UseTree::Rename(rename) => vec![&rename.ident],
+        UseTree::Glob(_) => Vec::new(),
+        UseTree::Group(group) => group.items.iter().flat_map(imported).collect(),
+    }
 }

@@ -7,5 +7,6 @@ mod listeners;
 mod log_level;
 mod secrets;
 pub mod setup;
+mod special_files;
 mod tokens;
 mod under_load;

@@ -71,13 +71,19 @@ services:
 services:
   mail:
     upstream: https://a.example
-    auth: { type: bearer, token: { file: /dev/null } }
+    auth: { type: bearer, token: { file: ./src/config/tests/fixtures/empty.txt } }
 "),
     ("secret file is a folder", "
 services:
   mail:
     upstream: https://a.example
     auth: { type: bearer, token: { file: / } }
+"),
+    ("secret file is a device", "
+services:
+  mail:
+    upstream: https://a.example
+    auth: { type: bearer, token: { file: /dev/null } }
 "),
     ("secret file with two lines", "
 services:
@@ -115,7 +121,7 @@ services:
   list: { upstream: https://a.example, auth: { type: bearer, token: [CANARY] } }
   braces: { upstream: https://a.example, auth: { type: bearer, token: {CANARY} } }
   nothing: { upstream: https://a.example, auth: { type: bearer, token: {} } }
-  two: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET, file: /dev/null } } }
+  two: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET, file: ./src/config/tests/fixtures/empty.txt } } }
 "),
     ("commands", "
 services:

@@ -110,10 +110,10 @@ services:
     auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /nonexistent/a.json }
   no-account:
     upstream: https://a.example
-    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /dev/null }
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: ./src/config/tests/fixtures/empty.txt }
   both:
     upstream: https://a.example
-    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: /dev/null, private_key: CANARY }
+    auth: { type: oauth2, grant_type: jwt_bearer, token_url: https://a.example/token, service_account_file: ./src/config/tests/fixtures/empty.txt, private_key: CANARY }
 "),
     ("token exchange", "
 services:

@@ -14,7 +14,7 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
     (
         "files with other content",
         "
-intercept: { ca_cert_file: /dev/null, ca_key_file: /dev/null }
+intercept: { ca_cert_file: ./src/config/tests/fixtures/empty.txt, ca_key_file: ./src/config/tests/fixtures/empty.txt }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),

@@ -15,7 +15,7 @@ services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { 
         "
 listen:
   - { address: 127.0.0.1:8443, tls: { cert_file: /nonexistent/cert.pem, key_file: /nonexistent/key.pem } }
-  - { address: 127.0.0.1:8444, tls: { cert_file: /dev/null, key_file: /dev/null } }
+  - { address: 127.0.0.1:8444, tls: { cert_file: ./src/config/tests/fixtures/empty.txt, key_file: ./src/config/tests/fixtures/empty.txt } }
 services:
   mail:
     upstream: https://a.example

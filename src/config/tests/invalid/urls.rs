@@ -48,7 +48,7 @@ services:
 services:
   plain: { upstream: http://127.0.0.1, auth: { use: shared }, tls: { server_name: a.example } }
   missing: { upstream: https://a.example, auth: { use: shared }, tls: { ca_file: /nonexistent/ca.pem } }
-  no-pem: { upstream: https://a.example, auth: { use: shared }, tls: { ca_file: /dev/null } }
+  no-pem: { upstream: https://a.example, auth: { use: shared }, tls: { ca_file: ./src/config/tests/fixtures/empty.txt } }
   name: { upstream: https://a.example, auth: { use: shared }, tls: { server_name: \"https://a.example\" } }
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
