@@ -4,7 +4,7 @@ use super::reader::mapping::Mapping;
 use super::reader::secret;
 use super::reader::secret::{SECRET, VALUE};
 use super::reader::table::Key;
-use crate::secret::Secret;
+use crate::secret::{Character, Secret};
 
 /// The key `username`.
 pub const USERNAME: Key =
@@ -52,8 +52,8 @@ fn username(text: &str) -> Result<String, String> {
     if text.contains(':') {
         return Err("a colon would end the user name (RFC 7617 §2), so it cannot contain one".into());
     }
-    if text.chars().any(char::is_control) {
-        return Err("a user name cannot contain control characters".into());
+    if let Some(found) = Character::first_unseen(text) {
+        return Err(format!("the user name contains {found}"));
     }
     Ok(text.to_owned())
 }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use http::header::InvalidHeaderValue;
 
 use super::dpop_key;
 use super::dpop_key::DpopKey;
 use crate::refresh::{Expiring, Expiry, Store};
-use crate::secret::{InvalidSecret, Secret, SigningError};
+use crate::secret::{Secret, SigningError};
 
 /// Where requests read the current access token of a credential.
 pub type TokenStore = Store<AccessToken>;
@@ -50,11 +51,10 @@ pub struct KeyBinding {
 impl AccessToken {
     /// The access token of a response, bound to `key` if there is one. Fails if the token cannot be sent in a
     /// header.
-    pub fn new(response: &TokenResponse, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidSecret> {
+    pub fn new(response: &TokenResponse, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidHeaderValue> {
         let token = response.access_token.expose();
         let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
-        let mut header = HeaderValue::try_from(format!("{scheme} {token}"))
-            .map_err(|_| InvalidSecret::Control { at: 0 })?;
+        let mut header = HeaderValue::try_from(format!("{scheme} {token}"))?;
         header.set_sensitive(true);
         let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
         Ok(Self { header, expiry: response.expiry, scope: response.scope.clone(), binding })

@@ -4,7 +4,7 @@
 //! timeout. Its standard error is discarded, because it may contain the secret.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -16,11 +16,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
-use super::source::without_newline;
-use super::{InvalidSecret, Secret};
+use super::{InvalidSecret, NotText, Secret, SecretText, read_to_end};
 
 /// Largest output, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// Time between two checks whether a command has ended after it closed its output.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -71,8 +70,8 @@ pub enum CommandError {
     #[error("the command wrote more than 64 KiB")]
     TooLarge,
     /// The output is not UTF-8.
-    #[error("the output of the command is not UTF-8 text")]
-    NotText,
+    #[error("the output of the command is {0}")]
+    NotText(#[from] NotText),
     /// With `format: json`: the output has another form.
     #[error("the command did not write JSON of the form {{\"value\": \"…\", \"expires_at\": …}}")]
     NotJson,
@@ -93,13 +92,12 @@ impl Command {
     /// Runs the command until it ends. Blocks.
     pub fn run(&self) -> Result<CommandOutput, CommandError> {
         let output = self.output()?;
-        let text = std::str::from_utf8(&output).map_err(|_| CommandError::NotText)?;
         if !self.json {
-            let secret = Secret::new(without_newline(text.to_owned()).to_string())?;
+            let secret = SecretText::of_content(output)?.into_secret()?;
             return Ok(CommandOutput { secret, expires_at: None });
         }
-        let answer: Json = serde_json::from_str(text).map_err(|_| CommandError::NotJson)?;
-        let secret = Secret::new(answer.value)?;
+        let answer: Json = serde_json::from_slice(&output).map_err(|_| CommandError::NotJson)?;
+        let secret = SecretText::verbatim(answer.value).into_secret()?;
         let expires_at = answer.expires_at.as_ref().map(moment).transpose()?;
         if expires_at.is_some_and(|at| at <= SystemTime::now()) {
             return Err(CommandError::Expired);
@@ -122,18 +120,14 @@ impl Command {
         // The thread ends with the command: its group is killed after the timeout, and no other process has
         // the pipe.
         thread::spawn(move || {
-            let mut output = Zeroizing::new(Vec::new());
-            let read = stdout.map(|stdout| stdout.take(MAX_BYTES + 1).read_to_end(&mut output));
-            let _ = sender.send(read.transpose().map(|_| output));
+            let mut stdout = stdout.expect("standard output is piped");
+            let _ = sender.send(read_to_end(&mut stdout, 0, MAX_BYTES));
         });
         let left = || deadline.saturating_duration_since(Instant::now());
         let output = match receiver.recv_timeout(left()) {
-            Ok(read) => read.map_err(CommandError::Start)?,
+            Ok(read) => read.map_err(CommandError::Start)?.ok_or(CommandError::TooLarge)?,
             Err(_) => return Err(CommandError::Timeout(self.timeout)),
         };
-        if output.len() as u64 > MAX_BYTES {
-            return Err(CommandError::TooLarge);
-        }
         loop {
             if let Some(status) = running.child.try_wait().map_err(CommandError::Start)? {
                 running.ended = true;
@@ -164,7 +158,7 @@ impl Drop for Running {
 
 #[derive(serde::Deserialize)]
 struct Json {
-    value: String,
+    value: Zeroizing<String>,
     expires_at: Option<serde_json::Value>,
 }
 

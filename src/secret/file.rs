@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::in_time::in_time;
+use super::invisible::begins_with_byte_order_mark;
 
 /// The first buffer for content whose size is not known.
 const FIRST_BYTES: usize = 4 * 1024;
@@ -22,6 +23,10 @@ pub enum FileError {
     /// The path leads to something else: a FIFO, a device, a socket, a folder.
     #[error("it is {0}, not a regular file")]
     NotRegular(&'static str),
+    /// A PEM file begins with the byte order mark of UTF-8. A parser would not find what stands first in it, and
+    /// go on with what comes next.
+    #[error("it begins with a byte order mark (U+FEFF); save it as UTF-8 without one")]
+    ByteOrderMark,
     /// The file is larger than the limit, in bytes.
     #[error("larger than {}", Size(*.0))]
     TooLarge(usize),
@@ -34,6 +39,12 @@ pub enum FileError {
 /// seconds if the file system does not answer.
 pub fn read_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
     in_time(path, move |path| read_regular(path, max))?
+}
+
+/// Reads a PEM file as [`read_file`] does.
+pub fn read_pem_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let content = read_file(path, max)?;
+    if begins_with_byte_order_mark(&content) { Err(FileError::ByteOrderMark) } else { Ok(content) }
 }
 
 /// The metadata of a file. Fails within seconds if the file system does not answer.
@@ -145,6 +156,15 @@ mod tests {
         fs::write(file.path(), vec![b'x'; MAX + 1]).unwrap();
         assert_eq!(error(file.path()), "larger than 64 KiB");
         assert_eq!(FileError::TooLarge(4 << 20).to_string(), "larger than 4 MiB");
+    }
+
+    #[test]
+    fn pem_file_with_a_byte_order_mark_is_rejected() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "\u{feff}-----BEGIN CERTIFICATE-----").unwrap();
+        let error = read_pem_file(file.path(), MAX).unwrap_err().to_string();
+        assert_eq!(error, "it begins with a byte order mark (U+FEFF); save it as UTF-8 without one");
+        assert!(read_file(file.path(), MAX).is_ok());
     }
 
     #[test]

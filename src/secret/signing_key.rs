@@ -15,7 +15,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::Secret;
+use super::invisible::{Character, is_invisible};
+use super::{Secret, SecretText};
 
 /// A signature algorithm of JSON Web Signatures (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,9 +118,28 @@ enum Pair {
 }
 
 impl SigningKey {
+    /// Reads a private key from the PEM text of a source. For variables that cannot contain newlines, `\n` may
+    /// separate the lines.
+    pub fn from_text(text: &SecretText, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let text = text.as_str();
+        if text.contains('\n') {
+            return Self::from_pem(text, algorithm);
+        }
+        // Allocated once, because the memory that a growing string leaves behind is not wiped.
+        let mut lines = Zeroizing::new(String::with_capacity(text.len() + 1));
+        for line in text.split("\\n") {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+        Self::from_pem(&lines, algorithm)
+    }
+
     /// Reads a private key from PEM: PKCS#8, PKCS#1 or SEC1, not encrypted. The default algorithm depends on
     /// the kind of key: RS256, ES256, ES384 or `EdDSA`.
     pub fn from_pem(pem: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        if let Some(found) = Character::first(pem, is_invisible) {
+            return Err(KeyError::Character(found));
+        }
         if pem.contains("ENCRYPTED") {
             return Err(KeyError::Encrypted);
         }
@@ -352,6 +372,9 @@ pub enum KeyError {
         "no private key found; expected PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
     )]
     NotPem,
+    /// A byte order mark, or another character that nobody can see.
+    #[error("the private key contains {0}")]
+    Character(Character),
     /// Encrypted with a passphrase.
     #[error(
         "the private key is encrypted with a passphrase, which is not supported; \
@@ -432,6 +455,18 @@ mod tests {
             assert_eq!(key, SigningKey::from_pem(&format!("a comment\n{pem}"), Some(algorithm)).unwrap());
             assert_eq!(format!("{key:?}"), format!("{} ****", algorithm.as_str()));
         }
+    }
+
+    #[test]
+    fn signing_key_text_may_have_escaped_newlines() {
+        let pem = openssl("genpkey -algorithm ED25519");
+        let key =
+            |text: &str| SigningKey::from_text(&SecretText::verbatim(Zeroizing::new(text.to_owned())), None);
+        assert_eq!(key(&pem).unwrap(), key(pem.trim_end().replace('\n', "\\n").as_str()).unwrap());
+        assert_eq!(
+            key(&format!("\u{feff}{pem}")).unwrap_err().to_string(),
+            "the private key contains the invisible character U+FEFF (byte order mark) at position 1"
+        );
     }
 
     #[test]

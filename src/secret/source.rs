@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::{Algorithm, FileError, InvalidSecret, KeyError, Secret, SigningKey, read_file};
+use super::{
+    Algorithm, FileError, InvalidSecret, KeyError, NotText, Secret, SecretText, SigningKey, read_file,
+};
 
 /// Largest file, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -30,43 +33,26 @@ impl Source {
 
     /// Reads the value; environment variables come from a function.
     pub fn read_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SourceError> {
-        let mut value = self.text_with(environment)?;
-        Ok(Secret::new(std::mem::take(&mut value))?)
+        Ok(self.text_with(environment)?.into_secret()?)
     }
 
-    /// Reads a private key in PEM and wipes the text. For variables that cannot contain newlines, `\n` may
-    /// separate the lines.
+    /// Reads a private key in PEM and wipes the text.
     pub fn signing_key(
         &self,
         algorithm: Option<Algorithm>,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<SigningKey, SourceError> {
-        let text = self.text_with(environment)?;
-        let lines =
-            Zeroizing::new(if text.contains('\n') { String::new() } else { text.replace("\\n", "\n") });
-        Ok(SigningKey::from_pem(if lines.is_empty() { &text } else { &lines }, algorithm)?)
+        Ok(SigningKey::from_text(&self.text_with(environment)?, algorithm)?)
     }
 
-    fn text_with(
-        &self,
-        environment: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Zeroizing<String>, SourceError> {
+    fn text_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<SecretText, SourceError> {
         match self {
-            Self::Plain(value) => Ok(Zeroizing::new(value.clone())),
+            Self::Plain(value) => Ok(SecretText::verbatim(Zeroizing::new(value.clone()))),
             Self::Env(name) => {
                 let value = environment(name).ok_or(SourceError::EnvMissing)?;
-                let value = value.into_string().map_err(|_| SourceError::NotText)?;
-                Ok(without_newline(value))
+                Ok(SecretText::of_content(Zeroizing::new(value.into_vec()))?)
             }
-            Self::File(path) => {
-                let mut bytes = read_file(path, MAX_BYTES)?;
-                // The same memory: no copy is left behind.
-                let value = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
-                    bytes = Zeroizing::new(error.into_bytes());
-                    SourceError::NotText
-                })?;
-                Ok(without_newline(value))
-            }
+            Self::File(path) => Ok(SecretText::of_content(read_file(path, MAX_BYTES)?)?),
         }
     }
 }
@@ -82,17 +68,6 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Removes one trailing newline: editors and `echo` end a file with one that is not part of the secret.
-pub(super) fn without_newline(mut value: String) -> Zeroizing<String> {
-    if value.ends_with('\n') {
-        value.pop();
-        if value.ends_with('\r') {
-            value.pop();
-        }
-    }
-    Zeroizing::new(value)
-}
-
 /// Why a secret could not be read. The text never contains the value.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -100,8 +75,8 @@ pub enum SourceError {
     #[error("the environment variable is not set")]
     EnvMissing,
     /// The value is not UTF-8.
-    #[error("the value is not UTF-8 text")]
-    NotText,
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
     File(#[from] FileError),
@@ -126,18 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn secret_file_loses_one_trailing_newline() {
-        assert_eq!(file(b"s3cret\n").unwrap().expose(), "s3cret");
-        assert_eq!(file(b"s3cret\r\n").unwrap().expose(), "s3cret");
-        assert_eq!(file(b" s3cret ").unwrap().expose(), " s3cret ");
-        assert!(matches!(file(b"s3cret\n\n"), Err(SourceError::Invalid(InvalidSecret::Control { at: 7 }))));
-    }
-
-    #[test]
     fn secret_file_errors_are_distinguished() {
         assert!(matches!(file(b""), Err(SourceError::Invalid(InvalidSecret::Empty))));
         assert!(matches!(file(b"\n"), Err(SourceError::Invalid(InvalidSecret::Empty))));
-        assert!(matches!(file(b"\xff\xfe"), Err(SourceError::NotText)));
+        assert!(matches!(file(b"\xff\xfe"), Err(SourceError::NotText(NotText::Utf16))));
         assert!(matches!(file(&vec![b'x'; 70_000]), Err(SourceError::File(FileError::TooLarge(_)))));
         assert!(matches!(
             Source::File("/nonexistent".into()).read(),

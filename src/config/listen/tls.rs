@@ -15,7 +15,7 @@ use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
-use crate::secret::read_file;
+use crate::secret::read_pem_file;
 
 /// The keys of `tls` of a listener.
 pub(crate) const KEYS: Keys = &[
@@ -113,7 +113,7 @@ impl ListenerTlsConfig {
 
 /// Reads a file; the error names it.
 pub(crate) fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    read_file(path, MAX_BYTES).map_err(|error| format!("the file{}: {error}", display_path(path)))
+    read_pem_file(path, MAX_BYTES).map_err(|error| format!("the file{}: {error}", display_path(path)))
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

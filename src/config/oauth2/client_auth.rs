@@ -14,7 +14,7 @@ use crate::config::reader::suggest::list;
 use crate::config::reader::table::{Format, Key, Keys, Words};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
-use crate::secret::{Algorithm, Secret, SigningKey, read_file};
+use crate::secret::{Algorithm, Character, Secret, SigningKey, read_pem_file};
 
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -310,10 +310,10 @@ pub(crate) fn algorithm(mapping: &mut Mapping<'_>, allowed: &[Algorithm]) -> Opt
 
 /// Reads an optional text that is not empty.
 pub(crate) fn text(mapping: &mut Mapping<'_>, key: &'static str) -> Option<String> {
-    let non_empty = |text: &str| match text {
-        "" => Err("empty".into()),
-        _ if text.chars().any(char::is_control) => Err("contains a control character".into()),
-        _ => Ok(text.to_owned()),
+    let non_empty = |text: &str| match Character::first_unseen(text) {
+        Some(found) => Err(format!("contains {found}")),
+        None if text.is_empty() => Err("empty".into()),
+        None => Ok(text.to_owned()),
     };
     mapping.optional(key).and_then(|value| value.parse(non_empty))
 }
@@ -321,7 +321,7 @@ pub(crate) fn text(mapping: &mut Mapping<'_>, key: &'static str) -> Option<Strin
 /// The SHA-256 hash of the first certificate in a PEM file.
 fn thumbprint(text: &str) -> Result<[u8; 32], String> {
     let path = Path::new(text);
-    let content = read_file(path, MAX_CERTIFICATE_BYTES)
+    let content = read_pem_file(path, MAX_CERTIFICATE_BYTES)
         .map_err(|error| format!("cannot read the file{}: {error}", display_path(path)))?;
     let certificate = CertificateDer::from_pem_slice(&content).map_err(|_| {
         format!("cannot read a certificate from the file{}; expected PEM", display_path(path))

@@ -15,7 +15,7 @@ use crate::config::reader::secret::SECRET;
 use crate::config::reader::suggest::list;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
-use crate::secret::{Secret, Source};
+use crate::secret::{Character, Secret, Source};
 
 /// `grant_type`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -435,9 +435,9 @@ fn texts(value: &Value<'_>) -> Vec<String> {
 }
 
 fn non_empty(text: &str) -> Result<String, String> {
-    match text {
-        "" => Err("empty".into()),
-        _ if text.chars().any(char::is_control) => Err("contains a control character".into()),
-        _ => Ok(text.to_owned()),
+    match Character::first_unseen(text) {
+        Some(found) => Err(format!("contains {found}")),
+        None if text.is_empty() => Err("empty".into()),
+        None => Ok(text.to_owned()),
     }
 }

@@ -16,7 +16,7 @@ use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::config::reader::{duration, secret};
 use crate::config::watched_files::FileKind;
-use crate::secret::{Algorithm, SigningKey, read_file};
+use crate::secret::{Algorithm, FileError, SigningKey, begins_with_byte_order_mark, read_file};
 
 /// Default of `assertion_lifetime`: long enough for a slow connection, and accepted by Salesforce.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(180);
@@ -146,6 +146,10 @@ fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
     let bytes = read_file(path, MAX_BYTES)
         .map_err(|error| value.error(format!("cannot read the file{}: {error}", display_path(path))))
         .ok()?;
+    if begins_with_byte_order_mark(&bytes) {
+        value.error(format!("the file{}: {}", display_path(path), FileError::ByteOrderMark));
+        return None;
+    }
     // The message repeats nothing of the file, because the file contains the key.
     serde_json::from_slice(&bytes)
         .map_err(|_| {

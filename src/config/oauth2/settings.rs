@@ -17,6 +17,7 @@ use crate::config::reader::value::Value;
 use crate::config::tls::client;
 use crate::config::tls::client::TLS;
 use crate::config::tls::model::Tls;
+use crate::secret::Character;
 
 /// The keys that say which others there are.
 pub const KEYS: Keys = &[
@@ -136,10 +137,10 @@ fn client_id(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("empty".into());
     }
-    if text.chars().any(char::is_control) {
-        return Err("a client id cannot contain control characters".into());
+    match Character::first_unseen(text) {
+        Some(found) => Err(format!("the client id contains {found}")),
+        None => Ok(text.to_owned()),
     }
-    Ok(text.to_owned())
 }
 
 /// Reads `scopes`: a list, or one text with spaces between the scopes.

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 use super::command;
 use super::interpolate::variable;
 use super::report::display_path;
 use super::table::{Definition, Format, Key, Keys};
 use super::value::Value;
 use crate::config::watched_files::FileKind;
-use crate::secret::{Algorithm, Command, Secret, SigningKey, Source, SourceError};
+use crate::secret::{Algorithm, Command, Secret, SecretText, SigningKey, Source, SourceError};
 
 /// The format of a secret.
 pub const SECRET: Format = Format::Defined(&Definition {
@@ -61,7 +63,8 @@ pub fn any_value(value: &Value<'_>) -> Option<Secret> {
     if value.is_map() {
         return read(value);
     }
-    value.parse(|text| Secret::new(text.to_owned()).map_err(|error| error.to_string()))
+    let text = SecretText::verbatim(Zeroizing::new(value.text()?.to_owned()));
+    text.into_secret().map_err(|error| value.error(error.to_string())).ok()
 }
 
 /// Reads a private key; without an algorithm it is the usual one for the kind of key.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::model::Tls;
 use crate::config::reader::report::display_path;
-use crate::secret::read_file;
+use crate::secret::read_pem_file;
 
 /// Largest file, in bytes: ten times the CA bundle of an operating system.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -106,7 +106,7 @@ impl TlsFiles {
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Content, UnusableFile> {
-    read_file(path, MAX_BYTES).map_err(|error| UnusableFile::new(key, path, error.to_string()))
+    read_pem_file(path, MAX_BYTES).map_err(|error| UnusableFile::new(key, path, error.to_string()))
 }
 
 /// Every certificate of a PEM text; at least one.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use http::HeaderName;
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
 use crate::config::reader::header as header_reader;
 use crate::config::reader::interpolate;
 use crate::config::reader::value::Value;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretText};
 
 /// Longest value of `OTEL_BSP_SCHEDULE_DELAY`, in milliseconds.
 const MAX_EXPORT_INTERVAL_MS: u64 = 3_600_000;
@@ -45,7 +46,8 @@ impl Variable<'_, '_> {
 /// Parses `name=value,…` of OTEL_EXPORTER_OTLP_HEADERS. No message repeats any of it.
 pub(super) fn header_list(text: &str, reserved: &[HeaderName]) -> Result<Vec<(HeaderName, Secret)>, String> {
     let read = |(name, value): (String, String)| {
-        let value = Secret::new(value).map_err(|error| error.to_string())?;
+        let text = SecretText::verbatim(Zeroizing::new(value));
+        let value = text.into_secret().map_err(|error| error.to_string())?;
         header_reader::value(&value)?;
         Ok((header_reader::name(&name, reserved)?, value))
     };

@@ -10,7 +10,3 @@ pub const EXPOSING: &[&str] = &["credential", "oauth2"];
 /// Files that may open files by themselves: the one that reads those of the configuration, for all others, and
 /// those that write. None may be added.
 pub const OPENING: &[&str] = &["cli/ca.rs", "oauth2/refresh_tokens/state_file.rs", "secret/file.rs"];
-
-/// `mod.rs` files with more than module declarations and imports. An entry is removed when the file is a
-/// table of contents; none may be added.
-pub const MODULES_WITH_CODE: &[&str] = &["secret/mod.rs"];
