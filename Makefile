@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt schema clean lint test-fast test test-deps perf-check check bench audit image screenshots
+.PHONY: help run build fmt schema clean lint test-fast test test-deps perf-check check fuzz bench audit image screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
@@ -14,6 +14,9 @@ REAL_SOFTWARE := real:: deploy:: \
 	jws::tests client_secret_jwt_assertion_does_not_send_the_secret dpop_proofs_are_accepted_by_oidc_provider \
 	private_key_jwt_assertion_is_verified_by_jose trace_context_is_propagated_to_upstream \
 	upstream_https_behind_http_url_is_diagnosed upstream_tls_client_certificate_is_accepted_by_nginx
+
+# How long `make fuzz` runs each target.
+FUZZ_SECONDS ?= 10
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +57,9 @@ test-deps: ## Install the software that the tests need (Debian, npm, PyPI)
 
 perf-check: ## Count the instructions of a request, and compare with the record (installs valgrind)
 	./scripts/instruction-count
+
+fuzz: ## Each fuzz target for FUZZ_SECONDS (10) seconds, or TARGET alone (needs a C++ compiler; installs cargo-fuzz)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) ./scripts/fuzz $(TARGET)
 
 check: lint perf-check ## lint and perf-check: what CI runs before the tests
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 6  main, cli
-//! 5  app                                  the only module that sees all others
+//! 5  app · fuzzing                        app is the only module that sees all others; fuzzing is in no normal build
 //! 4  proxy · admin
 //! 3  reload · diagnose → runtime
 //! 2  credential
@@ -19,6 +19,8 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod diagnose;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod logging;
 pub mod metrics;
 pub mod net;

@@ -8,6 +8,8 @@ pub mod bench;
 pub mod claims;
 pub mod client;
 pub mod dpop_key;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod grants;
 mod jws;
 pub mod refresh_tokens;

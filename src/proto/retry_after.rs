@@ -8,9 +8,10 @@ use http::{HeaderMap, header};
 /// passed. The caller sets a limit: the value is the server's.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    // A sign is no digit, though `parse` accepts one.
     match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
+        Ok(seconds) if !value.starts_with('+') => Some(Duration::from_secs(seconds)),
+        _ => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
     }
 }
 
@@ -42,7 +43,9 @@ mod tests {
 
     #[test]
     fn retry_after_that_is_past_or_malformed_is_ignored() {
-        for value in ["Wed, 31 Dec 2025 00:00:00 GMT", "soon", "", "-1", "1.5", "99999999999999999999999"] {
+        for value in
+            ["Wed, 31 Dec 2025 00:00:00 GMT", "soon", "", "-1", "+1", "1.5", "99999999999999999999999"]
+        {
             assert_eq!(seconds(value), None, "{value}");
         }
     }

@@ -23,6 +23,8 @@ mod connection_limit;
 mod diagnostics;
 mod downstream;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod peer;
 mod request;
 mod session;

@@ -29,7 +29,7 @@ pub(crate) mod report;
 pub(crate) mod resolve;
 pub mod schema;
 pub mod secret;
-mod sections;
+pub(crate) mod sections;
 pub mod suggest;
 pub mod table;
 pub(crate) mod tree;

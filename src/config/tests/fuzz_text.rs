@@ -1,39 +1,23 @@
-//! Reading any text ends with a configuration or with errors.
+//! Reading any text ends with a configuration or with errors ([`configuration`]).
 
 use proptest::prelude::*;
 
 use super::invalid::all;
-use crate::config::*;
+use crate::fuzzing::configuration;
 
 const VALID: &str = include_str!("../../../config/services.yaml");
-
-fn read(text: &str) -> Result<(), TestCaseError> {
-    let environment = |name: &str| (name.len().is_multiple_of(2)).then(|| "value".into());
-    match Config::parse_with(text, "any.yaml", &environment, crate::credential::AUTH_KINDS) {
-        Ok(config) => prop_assert!(!config.services.is_empty() && !config.listen.is_empty()),
-        Err(error) => {
-            prop_assert!(!error.diagnostics().is_empty());
-            let lines = text.split('\n').count();
-            prop_assert!(
-                error.diagnostics().iter().all(|diagnostic| diagnostic.line <= lines + 1),
-                "{error}"
-            );
-        }
-    }
-    Ok(())
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn parse_ends_on_arbitrary_text(text in any::<String>()) {
-        read(&text)?;
+        configuration(text.as_bytes());
     }
 
     #[test]
     fn parse_ends_on_yaml_punctuation(text in "[-a-c:{}\\[\\],&*!|>'\"%@#?$ \n\t<~0-9.]{0,80}") {
-        read(&text)?;
+        configuration(text.as_bytes());
     }
 
     /// A valid file from which a part was removed, and into which a part of another file was inserted.
@@ -53,7 +37,7 @@ proptest! {
             .chain(other.iter().skip(start).take(patch))
             .chain(valid.iter().skip(from + length))
             .collect();
-        read(&text)?;
+        configuration(text.as_bytes());
     }
 
     /// A valid file in which one line was moved.
@@ -65,6 +49,6 @@ proptest! {
         let mut lines: Vec<_> = VALID.lines().collect();
         let line = lines.remove(from.index(lines.len()));
         lines.insert(to.index(lines.len()), line);
-        read(&lines.join("\n"))?;
+        configuration(lines.join("\n").as_bytes());
     }
 }

@@ -104,7 +104,12 @@ impl Redactor {
 
     /// Adds a value that may or may not be a secret, unless it is short or a URL.
     pub(crate) fn redact_if_long(self, value: &str) -> Self {
-        if value.len() < MIN_SECRET_LENGTH || value.contains("://") { self } else { self.redact_value(value) }
+        if value.contains("://") { self } else { self.redact_token(value) }
+    }
+
+    /// Adds a token, unless it is short.
+    pub(crate) fn redact_token(self, value: &str) -> Self {
+        if value.len() < MIN_SECRET_LENGTH { self } else { self.redact_value(value) }
     }
 
     /// The text, redacted if it contains a secret.

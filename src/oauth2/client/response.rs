@@ -165,7 +165,7 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
 fn with_tokens(redactor: &Redactor, fields: Option<&Map<String, Value>>) -> Redactor {
     let named = |name| fields.and_then(|fields| fields.get(name)).and_then(Value::as_str);
     let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named);
-    tokens.fold(redactor.clone(), Redactor::redact_if_long)
+    tokens.fold(redactor.clone(), Redactor::redact_token)
 }
 
 /// The `token_type` if it is not the expected one, compared case-insensitively, or missing. Any other type
@@ -493,6 +493,16 @@ mod tests {
         let answer = raw(400, HeaderMap::new(), body.as_bytes(), redactor);
         let error = parse(TokenType::Bearer, &answer).unwrap_err();
         assert!(!error.message.contains("CAN"), "{}", error.message);
+    }
+
+    #[test]
+    fn token_response_tokens_are_redacted_whatever_they_look_like() {
+        for token in ["CANARY-token", "CANARY://token"] {
+            let body =
+                format!(r#"{{"access_token":"{token}","error":"x","error_description":"of {token}"}}"#);
+            let (_, message) = failure(400, &[], &body);
+            assert!(!message.contains("CANARY"), "{message}");
+        }
     }
 
     proptest! {

@@ -39,7 +39,9 @@ impl DestinationContext<'_> {
             return Ok(None);
         };
         let Endpoint { origin, base_path, .. } = self.endpoint;
-        if !base_path.is_empty() && escapes_base_path(matched.path_and_query) {
+        // Some URL parsers remove tabs first, and then find dot segments.
+        let escapes = |path: &str| path.contains('\t') || escapes_base_path(path);
+        if !base_path.is_empty() && escapes(matched.path_and_query) {
             return Err(LeavesBasePath);
         }
         Ok(Some(format!("{origin}{base_path}{}", matched.path_and_query)))

@@ -140,6 +140,14 @@ pub(crate) fn prepare<'p>(
             "the path leaves the upstream's base path",
         ));
     }
+    // The target `*` has no query (RFC 9112 §3.2.4).
+    if head.path == "*" && service.credential.signer().owned().has_query() {
+        return Err(rejection(
+            &service.name,
+            ErrorReason::Forbidden,
+            "the credential is sent in the query, which `*` has not",
+        ));
+    }
     let destination = match head.destination.filter(|_| service.rewrite_location) {
         None => None,
         Some(value) => {
@@ -254,5 +262,36 @@ fn split_query(target: &str) -> (&str, Option<&str>) {
     match memchr(b'?', target.as_bytes()) {
         Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
         None => (target, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::services::connections;
+
+    /// Whether a request at the listener of a service is accepted.
+    fn accepts(service: &str, head: &str) -> bool {
+        let (_, context) = connections().into_iter().find(|(known, _)| known.name == service).unwrap();
+        let mut out = Buffer::acquire();
+        let is_accepted = prepare(&context, head.as_bytes(), &mut out, &Attempt::FIRST).is_ok();
+        assert_eq!(is_accepted, !out.is_empty());
+        is_accepted
+    }
+
+    #[test]
+    fn options_asterisk_without_place_for_key_is_rejected() {
+        let head = "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert!(accepts("header", head));
+        assert!(!accepts("query", head));
+        assert!(!accepts("bearer", head), "the whole server is outside of the base path");
+    }
+
+    #[test]
+    fn destination_with_tab_in_dot_segment_is_rejected() {
+        let head = |path| format!("COPY /x HTTP/1.1\r\nHost: a\r\nDestination: {path}\r\n\r\n");
+        assert!(accepts("bearer", &head("/y")));
+        assert!(!accepts("bearer", &head("/../y")));
+        assert!(!accepts("bearer", &head("/.\t./y")));
     }
 }

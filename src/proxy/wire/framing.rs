@@ -188,11 +188,10 @@ impl ChunkedDecoder {
         let length = match bytes {
             [b'\r', b'\n', ..] => 2,
             _ => match bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                Some(at) => at + 4,
-                None if bytes.len() > MAX_TRAILER_BYTES => {
-                    return Err(FramingError("the trailers are too large"));
-                }
-                None => return Ok(Segment::NeedMore),
+                Some(at) if at + 4 <= MAX_TRAILER_BYTES => at + 4,
+                None if bytes.len() <= MAX_TRAILER_BYTES => return Ok(Segment::NeedMore),
+                // The limit holds however they arrive.
+                _ => return Err(FramingError("the trailers are too large")),
             },
         };
         if length > 2 {
@@ -322,6 +321,21 @@ mod tests {
         assert!(read(&mut chunked(), &endless, 1000).is_err());
         let trailers = [b"0\r\n".to_vec(), vec![b'a'; MAX_TRAILER_BYTES + 1]].concat();
         assert!(read(&mut chunked(), &trailers, 1000).is_err());
+    }
+
+    #[test]
+    fn trailers_over_the_limit_are_rejected_however_they_arrive() {
+        for (length, is_accepted) in [(MAX_TRAILER_BYTES, true), (MAX_TRAILER_BYTES + 1, false)] {
+            let field = [&b"X: "[..], &vec![b'a'; length - 7], b"\r\n\r\n"].concat();
+            let body = [&b"0\r\n"[..], &field].concat();
+            for size in [1000, body.len()] {
+                assert_eq!(
+                    read(&mut chunked(), &body, size).is_ok(),
+                    is_accepted,
+                    "{length} in pieces of {size}"
+                );
+            }
+        }
     }
 
     #[test]

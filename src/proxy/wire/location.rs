@@ -23,6 +23,10 @@ impl Locations<'_> {
     /// Returns a URL for the caller, or `None` if it is not rewritten. The result is a path without a
     /// host, which a client resolves against the URL of its request (RFC 9110 §10.2.2).
     pub(crate) fn rewrite(&self, value: &str) -> Option<String> {
+        // To the URL Standard `\` is `/` and a tab is nothing (§4.4): what follows would be read as another path, or a host.
+        if value.contains(['\\', '\t']) {
+            return None;
+        }
         let base = self.base_path;
         let path = self.path_at_upstream(value)?;
         let below = path.strip_prefix(base)?;
@@ -96,6 +100,17 @@ mod tests {
                 .map(|matched_by| rewritten(base, matched_by, value));
             let expected = [by_prefix, by_host, by_url].map(|path| Some(path.to_owned()));
             assert_eq!(all, expected, "{base} {value}");
+        }
+    }
+
+    #[test]
+    fn location_that_browsers_read_otherwise_is_not_rewritten() {
+        for value in
+            ["https://crm.example.com/\\evil.example/x", "/\t/evil.example/x", "/.\t./x", "/x\\..\\..\\y"]
+        {
+            for way in [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl] {
+                assert_eq!(rewritten("", way, value), None, "{value}");
+            }
         }
     }
 

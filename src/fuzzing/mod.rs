@@ -1,0 +1,55 @@
+//! Properties of everything that reads input from outside, for any input. A property is a function that panics on an
+//! input for which it does not hold.
+//!
+//! ```text
+//! request_head    a caller's request head
+//! forwarded_head  what is sent to the upstream for it
+//! response_head   an upstream's response head, and the head that is sent to the caller for it
+//! chunked_body    chunked coding
+//! http2_body      bodies sent by HTTP/2 streams
+//! http2_heads     heads of HTTP/2 streams as heads of HTTP/1.1
+//! response_urls   URLs in the fields of a response
+//! token_response  the answer of a token endpoint
+//! configuration   the configuration file
+//! route           the service and the path of a request
+//! upstream_url    the URL of an upstream, and URLs in a response that are inside it
+//! field_value     values of header fields: challenges, Retry-After, traceparent, claims
+//! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
+//! path_readings   the ways in which servers read a path
+//! services        services for requests to go to
+//! seeds           runs every property on the files in `fuzz/seeds/`
+//! ```
+//!
+//! The module exists in tests and in the builds of `cargo fuzz` (`cfg(fuzzing)`), and in no other build. The programs
+//! in `fuzz/fuzz_targets/` hand what the fuzzer makes up to these functions.
+#![allow(clippy::missing_panics_doc, reason = "a property that does not hold panics")]
+
+mod chunked_body;
+mod configuration;
+mod field_value;
+mod forwarded_head;
+mod http2_body;
+mod http2_heads;
+mod path_readings;
+mod plain_head;
+mod request_head;
+mod response_head;
+mod response_urls;
+mod route;
+#[cfg(test)]
+mod seeds;
+pub(crate) mod services;
+mod token_response;
+mod upstream_url;
+
+pub use chunked_body::chunked_body;
+pub use configuration::configuration;
+pub use field_value::field_value;
+pub use http2_body::http2_body;
+pub use http2_heads::http2_heads;
+pub use request_head::request_head;
+pub use response_head::response_head;
+pub use response_urls::response_urls;
+pub use route::route;
+pub use token_response::token_response;
+pub use upstream_url::upstream_url;

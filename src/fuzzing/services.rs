@@ -1,0 +1,67 @@
+//! Services for requests to go to: one for each place in which a credential is sent.
+
+use std::sync::Arc;
+
+use prometheus::Registry;
+
+use crate::config::{Config, ServiceConfig};
+use crate::credential::{AUTH_KINDS, build};
+use crate::metrics::Metrics;
+use crate::net::dns::Resolver;
+use crate::proxy::{ConnectionContext, DataPlane, ListenerContext};
+use crate::runtime::route::Routes;
+use crate::runtime::service::{LastFailure, Service};
+use crate::runtime::snapshot::{Runtime, Snapshot};
+use crate::upstream::Upstream;
+
+/// The secret of every credential.
+pub(super) const CREDENTIAL: &str = "CREDENTIAL";
+
+const CONFIG: &str = "services:
+  bearer: { upstream: 'https://up.example.com/api', auth: { type: bearer, token: CREDENTIAL } }
+  header: { upstream: 'https://up.example.com', auth: { type: api_key, name: X-Api-Key, value: CREDENTIAL } }
+  query: { upstream: 'https://up.example.com', auth: { type: api_key, in: query, name: key, value: CREDENTIAL } }
+  cookie: { upstream: 'https://up.example.com/a/b', auth: { type: api_key, in: cookie, name: sid, value: CREDENTIAL } }
+";
+
+/// Connections from callers, each at a listener that is dedicated to one service.
+pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
+    let config = configuration(CONFIG);
+    let metrics = Arc::new(Metrics::new(&Registry::new()).expect("metrics with unique names"));
+    let resolver = Resolver::from_system().expect("the resolver configuration of this machine");
+    let service = |config: &ServiceConfig| Service {
+        name: config.name.clone(),
+        kind: config.auth.kind(),
+        credential: build(&config.auth, &config.name, None),
+        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
+        upstream_url: config.upstream.to_string(),
+        token_endpoint: None,
+        token_wait: config.token_wait,
+        rewrite_location: config.rewrite_location,
+        retry_on_401: config.retry_on_401,
+        optional: config.optional,
+        metrics: metrics.service(&config.name),
+        last_failure: LastFailure::default(),
+    };
+    let snapshot = Snapshot {
+        routes: Routes::new(&config.services),
+        services: config.services.iter().map(|config| Arc::new(service(config))).collect(),
+        access_log: false,
+        intercept: None,
+        passthrough: None,
+        max_connections: 1,
+        tracer: None,
+    };
+    let plane = Arc::new(DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics));
+    let context = |service: &ServiceConfig| {
+        let listener = ListenerContext::new(Some(service.name.clone()), None, Arc::default());
+        ConnectionContext::new(plane.clone(), Arc::new(listener))
+    };
+    let contexts: Vec<_> = config.services.iter().map(context).collect();
+    config.services.into_iter().zip(contexts).collect()
+}
+
+/// Reads a configuration that has no error.
+pub(super) fn configuration(text: &str) -> Config {
+    Config::parse_with(text, "fuzzing.yaml", &|_| None, AUTH_KINDS).unwrap_or_else(|error| panic!("{error}"))
+}

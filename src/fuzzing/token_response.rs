@@ -1,0 +1,118 @@
+//! The property of answers of token endpoints: an answer is a token with a sane lifetime, or one error for which nothing in
+//! the answer that may be a secret is shown.
+//!
+//! An input is a status, fields, an empty line, and the body: `400\nretry-after: 5\n\n{"error":"invalid_grant"}`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::oauth2::fuzzing::{ParsedResponse, RawResponse, Redactor, TokenType, parse_response};
+use crate::oauth2::{AccessToken, TokenResponse};
+use crate::refresh::schedule::{Failure, refresh_in, retry_in, usable_for};
+use crate::refresh::{ClockReading, Expiry, SourceError};
+
+/// A secret that was sent to the endpoint.
+const SENT: &str = "CANARY-client-secret";
+/// A word in the tokens of the seeds. A token that contains it is looked for in what is shown; any other might be in there
+/// by chance.
+const CANARY: &str = "CANARY";
+/// Shortest token that is redacted.
+const MIN_TOKEN_LENGTH: usize = 8;
+/// Longest lifetime.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+/// Longest wait after a failure: an hour, and a tenth more.
+const MAX_WAIT: Duration = Duration::from_secs(3600 + 360);
+/// Longest message: two texts of the answer and what is around them.
+const MAX_MESSAGE: usize = 700;
+/// 2026-01-01T00:00:00Z
+const NOW: Duration = Duration::from_secs(1_767_225_600);
+
+/// Checks the property on an answer.
+pub fn token_response(input: &[u8]) {
+    let Some((status, headers, body)) = split(input) else { return };
+    for kind in [TokenType::Bearer, TokenType::Dpop] {
+        let raw = RawResponse {
+            status,
+            headers: headers.clone(),
+            body: Zeroizing::new(body.to_vec()),
+            sent_at: UNIX_EPOCH + NOW,
+            redactor: Redactor::default().redact_value(SENT),
+        };
+        match parse_response(kind, &raw) {
+            Ok(response) => check_response(response, body),
+            Err(error) => check_error(&error, body),
+        }
+    }
+}
+
+fn split(input: &[u8]) -> Option<(StatusCode, HeaderMap, &[u8])> {
+    let end = input.windows(2).position(|window| window == b"\n\n")?;
+    let (head, body) = (&input[..end], &input[end + 2..]);
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let status = StatusCode::from_bytes(lines.next()?).ok()?;
+    let field = |line: &[u8]| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
+    };
+    Some((status, lines.filter_map(field).collect(), body))
+}
+
+fn check_response(response: ParsedResponse, body: &[u8]) {
+    assert!(response.access_token.first_disallowed(|c| c.is_ascii_graphic()).is_none());
+    assert_shows_no_secret(&format!("{response:?}"), body);
+    let lifetime = response.lifetime.unwrap_or(MAX_LIFETIME);
+    assert!(lifetime <= MAX_LIFETIME, "a token that lives for {lifetime:?}");
+    assert!(usable_for(lifetime) <= lifetime);
+    for random in [0.0, 0.5, 1.0] {
+        assert!(refresh_in(lifetime, random) <= lifetime.max(Duration::from_millis(500)));
+    }
+    let expiry = Expiry::after(ClockReading::now(), usable_for(lifetime));
+    assert!(expiry.remaining() <= lifetime && expiry.wall() >= UNIX_EPOCH);
+    let token = TokenResponse {
+        access_token: response.access_token,
+        expiry,
+        scope: response.scope,
+        refresh_token: response.refresh_token,
+    };
+    let access_token = AccessToken::new(&token, None).expect("a token that can be sent");
+    assert!(access_token.header.is_sensitive());
+    assert_shows_no_secret(&format!("{token:?} {access_token:?} {:?}", access_token.header), body);
+}
+
+fn check_error(error: &SourceError, body: &[u8]) {
+    assert_shows_no_secret(&format!("{error} {error:?}"), body);
+    assert!(!error.message.chars().any(char::is_control), "a control character in a message");
+    assert!(error.message.len() <= MAX_MESSAGE, "a message of {} bytes", error.message.len());
+    let failure =
+        Failure { count: 1, refused: false, retry_after: error.retry_after, lifetime: None, remaining: None };
+    assert!(retry_in(failure, 1.0) <= MAX_WAIT);
+    assert!(SystemTime::now().checked_add(retry_in(failure, 1.0)).is_some());
+}
+
+/// Asserts that a text has neither the secret that was sent nor a token of the answer.
+fn assert_shows_no_secret(text: &str, body: &[u8]) {
+    assert!(!text.to_lowercase().contains(&SENT.to_lowercase()), "the secret that was sent is shown");
+    for token in tokens(body) {
+        assert!(!text.contains(&token), "a token of the answer is shown");
+    }
+}
+
+/// The tokens in an answer, as a second reader finds them.
+fn tokens(body: &[u8]) -> Vec<String> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_else(|_| {
+        let pairs = form_urlencoded::parse(body);
+        pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect()
+    });
+    let is_token = |name: &str| ["access_token", "refresh_token", "id_token"].contains(&name);
+    let values =
+        members.into_iter().filter(|(name, _)| is_token(name)).filter_map(|(_, value)| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        });
+    values.filter(|token| token.len() >= MIN_TOKEN_LENGTH && token.contains(CANARY)).collect()
+}
