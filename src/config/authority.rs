@@ -8,7 +8,7 @@ use memchr::memrchr;
 
 use super::host::Host;
 
-/// Host and port of an authority. The host is canonical, as [`Host::canonical`] has it.
+/// Host and port of an authority. The host is canonical, as `Host::canonical` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority<'a> {
     /// The host: a DNS name, an IPv4 address, or an IPv6 address in brackets.
