@@ -1,5 +1,5 @@
 //! A time limit for work on a file. A file system that does not answer, such as a network file system whose
-//! server is gone, holds a thread for as long as it likes: the thread is left behind, and the caller goes on.
+//! server is gone, may hold a thread without end: the thread is left behind, and the caller continues.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -47,7 +47,7 @@ fn within<T: Send + 'static>(
     thread.spawn(move || {
         let done = work(&of_thread);
         let mut hanging = HANGING.lock();
-        // Nobody waits any more.
+        // The caller has stopped waiting.
         if sender.send(done).is_err() {
             hanging.remove(&of_thread);
         }
@@ -56,7 +56,7 @@ fn within<T: Send + 'static>(
         Ok(done) => Ok(done),
         Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("reading it failed")),
         Err(RecvTimeoutError::Timeout) => {
-            // Under the lock: the thread sends under it, so that it has sent by now or finds nobody waiting.
+            // Under the lock: the thread sends under it, so that it has sent by now or finds the receiver dropped.
             let mut hanging = HANGING.lock();
             if let Ok(done) = receiver.try_recv() {
                 return Ok(done);

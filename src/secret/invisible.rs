@@ -1,4 +1,4 @@
-//! Characters that nobody can see and that a secret may not contain. They come with a file that an editor saved
+//! Invisible characters, which a secret may not contain. They come with a file that an editor saved
 //! with a byte order mark, or with text that was copied from a web page. A server that compares the secret finds
 //! another one, and nothing on the screen shows why.
 
@@ -60,7 +60,7 @@ pub struct Character {
 }
 
 impl Character {
-    /// The first character of a text that nobody can see: a control character, or an invisible one.
+    /// The first control character or invisible character of a text.
     pub fn first_unseen(text: &str) -> Option<Self> {
         Self::first(text, |character| character.is_control() || is_invisible(character))
     }
@@ -84,7 +84,7 @@ impl fmt::Display for Character {
     }
 }
 
-/// Whether nobody can see a character, or tell it from a space. A password has no white space but the space
+/// Whether a character is displayed as nothing, or as a space. A password has no white space but the space
 /// itself (RFC 8265 §4.2.2 replaces the others).
 pub(super) fn is_invisible(character: char) -> bool {
     let is_noncharacter = u32::from(character) & 0xfffe == 0xfffe;

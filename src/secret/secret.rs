@@ -86,7 +86,7 @@ pub enum InvalidSecret {
     /// The value is empty, apart from one trailing newline.
     #[error("the secret is empty")]
     Empty,
-    /// A newline or another control character, or a character that nobody can see.
+    /// A newline or another control character, or an invisible character.
     #[error("the secret contains {0}")]
     Character(Character),
 }

@@ -372,7 +372,7 @@ pub enum KeyError {
         "no private key found; expected PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
     )]
     NotPem,
-    /// A byte order mark, or another character that nobody can see.
+    /// A byte order mark, or another invisible character.
     #[error("the private key contains {0}")]
     Character(Character),
     /// Encrypted with a passphrase.

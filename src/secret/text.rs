@@ -40,7 +40,7 @@ impl SecretText {
     }
 
     /// The secret that the text is. This is the one rule for secrets that an operator gives, from every source
-    /// and for every kind: no control character, and none that nobody can see.
+    /// and for every kind: no control character, and no invisible one.
     pub fn into_secret(mut self) -> Result<Secret, InvalidSecret> {
         match Character::first_unseen(&self.0) {
             Some(found) => Err(InvalidSecret::Character(found)),
