@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::state::Admin;
-use super::view::{RefreshView, ServiceView};
+use super::view::RefreshView;
 use crate::diagnose;
 use crate::diagnose::TestReport;
 use crate::oauth2::TokenStore;
@@ -68,8 +68,7 @@ pub(super) async fn refresh(
             )
         }
     };
-    let service = ServiceView::of(&service, &admin.histories.of(&name));
-    Ok(Json(RefreshView { ok, message, service }))
+    Ok(Json(RefreshView { ok, message, service: admin.view(&service) }))
 }
 
 fn new_token_message(store: &TokenStore) -> String {

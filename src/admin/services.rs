@@ -19,8 +19,7 @@ use super::view::{AccessView, ServiceView, ServicesView};
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
     let snapshot = admin.runtime.current();
-    let views =
-        snapshot.services.iter().map(|service| ServiceView::of(service, &admin.histories.of(&service.name)));
+    let views = snapshot.services.iter().map(|service| admin.view(service));
     let access = AccessView { read_requires_token, write_requires_token };
     Json(ServicesView::new(admin.started, access, &admin.reloader.status(), views.collect()))
 }
@@ -40,6 +39,5 @@ pub(super) async fn one(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceView>, Problem> {
-    let service = admin.find_service(&name)?;
-    Ok(Json(ServiceView::of(&service, &admin.histories.of(&name))))
+    Ok(Json(admin.view(&*admin.find_service(&name)?)))
 }

@@ -9,6 +9,7 @@ use prometheus::Registry;
 use super::access::AccessPolicy;
 use super::history::Histories;
 use super::problem::Problem;
+use super::view::ServiceView;
 use crate::config;
 use crate::reload::Reloader;
 use crate::runtime::service::Service;
@@ -40,6 +41,11 @@ impl Admin {
     /// The access policy, which a reload may change.
     pub fn access(&self) -> Arc<AccessPolicy> {
         self.access.clone()
+    }
+
+    /// The view of a service, with its history.
+    pub(super) fn view(&self, service: &Service) -> ServiceView {
+        ServiceView::of(service, &self.histories.of(&service.name))
     }
 
     /// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.

@@ -36,6 +36,11 @@ impl<'a> Authority<'a> {
         Some(Self { host, port })
     }
 
+    /// Splits what follows `//` in a URL into the authority and the rest (RFC 3986 §3.2).
+    pub fn split(after_slashes: &str) -> (&str, &str) {
+        after_slashes.split_at(after_slashes.find(['/', '?', '#']).unwrap_or(after_slashes.len()))
+    }
+
     /// Whether two authorities name the same host, and the same port unless one of them has none.
     pub fn is_same(one: &str, other: &str) -> bool {
         let (Some(one), Some(other)) = (Authority::parse(one), Authority::parse(other)) else { return false };

@@ -47,6 +47,11 @@ pub enum HeaderClass {
 }
 
 impl HeaderClass {
+    /// Whether values of the class hold URLs that may name the upstream.
+    pub fn has_url(self) -> bool {
+        matches!(self, Self::Link | Self::Location | Self::Refresh | Self::UrlValue)
+    }
+
     /// The class of a field name, in any case.
     pub fn of(name: &str) -> Self {
         let is = |known: &str| known.eq_ignore_ascii_case(name);

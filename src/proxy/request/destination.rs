@@ -59,7 +59,7 @@ fn parts(value: &str) -> Option<(Option<&str>, &str)> {
     match after_scheme {
         None => value.starts_with('/').then_some((None, value)),
         Some(rest) => {
-            let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            let (authority, path) = Authority::split(rest);
             Some((Some(authority), path))
         }
     }

@@ -62,7 +62,7 @@ impl Locations<'_> {
             // Clients disagree on the meaning of `https:path`.
             return (!has_scheme && value.starts_with('/')).then_some(value);
         };
-        let (authority, path) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
+        let (authority, path) = Authority::split(after);
         let default_port = if self.is_tls { 443 } else { 80 };
         Authority::is_same_server(authority, self.authority, default_port).then_some(path)
     }

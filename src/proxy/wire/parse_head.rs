@@ -186,9 +186,7 @@ fn target_parts<'b>(
     if !["http", "https"].iter().any(|scheme| target[..scheme_end].eq_ignore_ascii_case(scheme)) {
         return Err(bad("the target is a URL of another scheme"));
     }
-    let without_scheme = &target[scheme_end + 3..];
-    let end = without_scheme.find(['/', '?']).unwrap_or(without_scheme.len());
-    let (authority, path) = without_scheme.split_at(end);
+    let (authority, path) = Authority::split(&target[scheme_end + 3..]);
     if authority.is_empty() || authority.contains('@') {
         return Err(bad("the target's authority is empty or has user information"));
     }

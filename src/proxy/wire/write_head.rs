@@ -62,12 +62,7 @@ pub(crate) fn response(
             HeaderClass::Trailer if mode == TransferMode::Passthrough && !dropped.contains(field.name) => {
                 put_field(out, field);
             }
-            class @ (HeaderClass::Link
-            | HeaderClass::Location
-            | HeaderClass::Refresh
-            | HeaderClass::UrlValue)
-                if !dropped.contains(field.name) =>
-            {
+            class if class.has_url() && !dropped.contains(field.name) => {
                 put_url_field(out, field, class, urls);
             }
             _ => {}
@@ -93,12 +88,7 @@ pub(crate) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, urls
             HeaderClass::EndToEnd | HeaderClass::Traceparent | HeaderClass::Tracestate => {
                 put_field(out, field);
             }
-            class @ (HeaderClass::Link
-            | HeaderClass::Location
-            | HeaderClass::Refresh
-            | HeaderClass::UrlValue) => {
-                put_url_field(out, field, class, urls);
-            }
+            class if class.has_url() => put_url_field(out, field, class, urls),
             _ => {}
         }
     }
