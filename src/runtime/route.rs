@@ -168,7 +168,10 @@ pub fn escapes_base_path(path: &str) -> bool {
         // To servers with path parameters `..;x` is `..`, and `;x` is empty.
         let parts = || segment.split('\\').map(|part| part.split(';').next().unwrap_or_default());
         let up: i32 = parts().map(|part| i32::from(part == "..")).sum();
-        let down = i32::from(up == 0 && parts().any(|part| !matches!(part, "" | ".")));
+        let is_step = |part: &str| !matches!(part, "" | ".");
+        // To a server that does not separate at `\`, parameters are all of the segment from its first `;`.
+        let is_down = up == 0 && segment.split(';').next().is_some_and(is_step) && parts().any(is_step);
+        let down = i32::from(is_down);
         depth += down - up;
         if depth < 0 {
             return true;
@@ -323,6 +326,9 @@ mod tests {
             "/;x/..",
             "/..%3bx",
             "/a//../..",
+            "/;\\x/..;/y",
+            "/;%5cx/..;/y",
+            "/;%2fx/..;/y",
             "*",
         ] {
             assert!(escapes_base_path(path), "{path}");
