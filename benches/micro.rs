@@ -17,7 +17,7 @@ use sidekey::config::Config;
 use sidekey::credential::{self, Owned, StoreHandle};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
-use sidekey::oauth2::{AccessToken, TokenResponse, TokenStore, bench as bench_token};
+use sidekey::oauth2::{AccessToken, IssuedToken, TokenStore, bench as bench_token};
 use sidekey::proxy::{ConnectionContext, DataPlane, ListenerContext, bench};
 use sidekey::refresh::{ClockReading, Expiry, Source, SourceError, refresher, schedule};
 use sidekey::runtime::route::Routes;
@@ -35,10 +35,10 @@ struct Issuer;
 #[async_trait]
 impl Source<AccessToken> for Issuer {
     async fn fetch(&self) -> Result<AccessToken, SourceError> {
-        let access_token = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
+        let value = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(ClockReading::now(), Duration::from_secs(3600));
-        let response = TokenResponse { access_token, expiry, scope: None, refresh_token: None };
-        Ok(AccessToken::new(&response, None).unwrap())
+        let issued = IssuedToken { value, expiry, scope: None };
+        Ok(AccessToken::new(&issued, None).unwrap())
     }
 }
 

@@ -8,7 +8,7 @@ use super::role::Role;
 use crate::credential;
 use crate::credential::Kind;
 use crate::credential::kinds::oauth2::OAuth2;
-use crate::refresh::{SourceError, SourceErrorKind};
+use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
 
 fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N]) -> Diagnosis {
@@ -20,24 +20,24 @@ pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
     let summary = format!("No token, so the upstream was not called: {}.", error.message);
     match error.kind {
         SourceErrorKind::Refused => {
-            let suggestions = match error.code.as_deref() {
-                Some("invalid_client") => {
+            let suggestions = match &error.code {
+                Some(ErrorCode::InvalidClient) => {
                     "The client is unknown there, or its authentication is wrong: compare `client_id` and the secret or key."
                 }
-                Some("invalid_scope") => {
+                Some(ErrorCode::InvalidScope) => {
                     "A scope in `scopes` is unknown there, or not granted to this client; `scope_separator` may matter."
                 }
-                Some("invalid_grant") => {
+                Some(ErrorCode::InvalidGrant) => {
                     "The grant has expired or was revoked: a new refresh token, password or login is needed."
                 }
-                Some("unauthorized_client") => {
+                Some(ErrorCode::UnauthorizedClient) => {
                     "The client may not use this `grant_type`: allow it at the provider."
                 }
-                Some("unsupported_grant_type") => "The endpoint does not know this `grant_type`.",
-                Some("invalid_target") => {
+                Some(ErrorCode::UnsupportedGrantType) => "The endpoint does not know this `grant_type`.",
+                Some(ErrorCode::InvalidTarget) => {
                     "The `resource` or `audience` in `token_request.params` is unknown there."
                 }
-                Some("invalid_request") => {
+                Some(ErrorCode::InvalidRequest) => {
                     "A parameter is missing or wrong: many providers require `audience` or `resource` in `token_request.params`, or another `auth_method`."
                 }
                 _ => {
@@ -256,7 +256,7 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
 fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
     let mut suggestions: Vec<String> = Vec::new();
     let asks_for = |scheme: &str| response.challenges.contains(&scheme);
-    let kind = credential::kind_named(report.credential);
+    let kind = credential::kind_named(&report.credential);
     let scheme = kind.and_then(|kind| kind.scheme).unwrap_or_default();
     let sends = report.token.as_ref().map_or(scheme, |token| token.kind.as_str());
     if !sends.is_empty() && !asks_for(sends) {

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::oauth2::fuzzing::{ParsedResponse, RawResponse, Redactor, TokenType, parse_response};
-use crate::oauth2::{AccessToken, TokenResponse};
+use crate::oauth2::fuzzing::{Expected, ParsedResponse, RawResponse, Redactor, TokenType, parse_response};
+use crate::oauth2::{AccessToken, IssuedToken};
 use crate::refresh::schedule::{Failure, refresh_in, retry_in, usable_for};
 use crate::refresh::{ClockReading, Expiry, SourceError};
 
@@ -41,7 +41,7 @@ pub fn token_response(input: &[u8]) {
             sent_at: UNIX_EPOCH + NOW,
             redactor: Redactor::default().redact_value(SENT),
         };
-        match parse_response(kind, &raw) {
+        match parse_response(Expected { token_type: kind, accepted: None }, &raw) {
             Ok(response) => check_response(response, body),
             Err(error) => check_error(&error, body),
         }
@@ -62,9 +62,14 @@ fn split(input: &[u8]) -> Option<(StatusCode, HeaderMap, &[u8])> {
 }
 
 fn check_response(response: ParsedResponse, body: &[u8]) {
-    assert!(response.access_token.first_disallowed(|c| c.is_ascii_graphic()).is_none());
     assert_shows_no_secret(&format!("{response:?}"), body);
-    let lifetime = response.lifetime.unwrap_or(MAX_LIFETIME);
+    let access = match response.access {
+        Ok(access) => access,
+        Err(error) => return check_error(&error, body),
+    };
+    assert!(access.value.first_disallowed(|c| c.is_ascii_graphic()).is_none());
+    let stated = access.end.stated.map_or(MAX_LIFETIME, |(left, _)| left);
+    let lifetime = access.end.own.map_or(stated, |own| own.min(stated));
     assert!(lifetime <= MAX_LIFETIME, "a token that lives for {lifetime:?}");
     assert!(usable_for(lifetime) <= lifetime);
     for random in [0.0, 0.5, 1.0] {
@@ -72,12 +77,7 @@ fn check_response(response: ParsedResponse, body: &[u8]) {
     }
     let expiry = Expiry::after(ClockReading::now(), usable_for(lifetime));
     assert!(expiry.remaining() <= lifetime && expiry.wall() >= UNIX_EPOCH);
-    let token = TokenResponse {
-        access_token: response.access_token,
-        expiry,
-        scope: response.scope,
-        refresh_token: response.refresh_token,
-    };
+    let token = IssuedToken { value: access.value, expiry, scope: access.scope };
     let access_token = AccessToken::new(&token, None).expect("a token that can be sent");
     assert!(access_token.header.is_sensitive());
     assert_shows_no_secret(&format!("{token:?} {access_token:?} {:?}", access_token.header), body);

@@ -5,9 +5,11 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 use zeroize::Zeroizing;
 
+use super::client::raw_response::RawResponse;
 use super::client::redact::Redactor;
 use super::client::response;
-use super::client::response::{RawResponse, TokenType};
+use super::client::response::Expected;
+use super::client::token_type::TokenType;
 use crate::refresh::SourceError;
 
 /// Parses a token response. Returns the length of its token.
@@ -19,5 +21,6 @@ pub fn parse_answer(body: &[u8]) -> Result<usize, SourceError> {
         sent_at: SystemTime::UNIX_EPOCH,
         redactor: Redactor::default(),
     };
-    Ok(response::parse(TokenType::Bearer, &answer)?.access_token.expose().len())
+    let expected = Expected { token_type: TokenType::Bearer, accepted: None };
+    Ok(response::parse(expected, &answer)?.access?.value.expose().len())
 }

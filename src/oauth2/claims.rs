@@ -4,7 +4,8 @@
 //! Never shown are the token, its signature, and any claim that identifies a person (`sub`, `email`, names).
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use super::sanitize::sanitize;
@@ -27,6 +28,14 @@ const PUBLIC_CLAIMS: [&str; 13] = [
     "token_use",
 ];
 
+/// Base64url with or without padding, which some issuers add.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// The claims that may be shown, in a fixed order; `None` if the token is not a JWT. The signature is not
 /// verified: only the upstream decides whether it accepts the token.
 pub fn public_claims(token: &AccessToken) -> Option<Map<String, Value>> {
@@ -42,7 +51,7 @@ pub fn public_claims(token: &AccessToken) -> Option<Map<String, Value>> {
 pub(crate) fn decode(token: &str) -> Option<Map<String, Value>> {
     let mut parts = token.split('.');
     let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    serde_json::from_slice(&BASE64URL.decode(claims).ok()?).ok()
 }
 
 /// A claim that is a number, a text or a list of texts, sanitized; `None` for any other.
@@ -61,18 +70,18 @@ fn public_value(value: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth2::token::TokenResponse;
+    use crate::oauth2::token::IssuedToken;
     use crate::refresh::{ClockReading, Expiry};
     use crate::secret::Secret;
+    use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
     use serde_json::json;
     use std::time::Duration;
 
     fn claims_of(value: String) -> Option<Map<String, Value>> {
-        let issued = TokenResponse {
-            access_token: Secret::new(value).unwrap(),
+        let issued = IssuedToken {
+            value: Secret::new(value).unwrap(),
             expiry: Expiry::after(ClockReading::now(), Duration::from_secs(60)),
             scope: None,
-            refresh_token: None,
         };
         public_claims(&AccessToken::new(&issued, None).unwrap())
     }
@@ -88,6 +97,14 @@ mod tests {
         let expected =
             json!({ "iss": "https://login.example", "aud": ["a", "b"], "exp": 1, "scope": "read?[31m" });
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn claims_may_be_padded() {
+        let claims = json!({ "exp": 1, "a": "" }).to_string();
+        for encoded in [URL_SAFE.encode(&claims), URL_SAFE_NO_PAD.encode(&claims)] {
+            assert_eq!(decode(&format!("e30.{encoded}.x")).unwrap()["exp"], 1, "{encoded}");
+        }
     }
 
     #[test]

@@ -22,4 +22,4 @@ pub use sanitize::sanitize;
 pub use source::token_source::TokenSource;
 pub use source::with_metrics::WithMetrics;
 pub use source::with_tracing::WithTracing;
-pub use token::{AccessToken, KeyBinding, TokenResponse, TokenStore};
+pub use token::{AccessToken, IssuedToken, KeyBinding, TokenResponse, TokenStore};

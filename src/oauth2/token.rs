@@ -8,7 +8,7 @@ use http::header::InvalidHeaderValue;
 
 use super::dpop_key;
 use super::dpop_key::DpopKey;
-use crate::refresh::{Expiring, Expiry, Store};
+use crate::refresh::{Expiring, Expiry, SourceError, Store};
 use crate::secret::{Secret, SigningError};
 
 /// Where requests read the current access token of a credential.
@@ -17,16 +17,34 @@ pub type TokenStore = Store<AccessToken>;
 /// A token response (RFC 6749 §5.1).
 #[derive(Debug)]
 pub struct TokenResponse {
+    /// The access token, or why that of the response cannot be used. It is an error only beside a refresh
+    /// token: the one that was sent may be spent, so that the new one must be kept.
+    pub access: Result<IssuedToken, SourceError>,
+    /// The refresh token to use next: that of the response, or the one that was sent if the response has none
+    /// (RFC 6749 §6).
+    pub refresh_token: Option<Secret>,
+}
+
+/// An access token as it was issued.
+#[derive(Debug)]
+pub struct IssuedToken {
     /// The access token.
-    pub access_token: Secret,
+    pub value: Secret,
     /// The expiry of the access token. Its lifetime counts from when the request was sent, so that it is
     /// never too long, however slow the answer.
     pub expiry: Expiry,
     /// The granted scope, if the response has one.
     pub scope: Option<String>,
-    /// The refresh token to use next: that of the response, or the one that was sent if the response has none
-    /// (RFC 6749 §6).
-    pub refresh_token: Option<Secret>,
+}
+
+impl TokenResponse {
+    /// Why a token request has led to no access token, if it has not.
+    pub fn failure(outcome: &Result<Self, SourceError>) -> Option<&SourceError> {
+        match outcome {
+            Ok(response) => response.access.as_ref().err(),
+            Err(error) => Some(error),
+        }
+    }
 }
 
 /// An access token as the request path uses it.
@@ -49,15 +67,15 @@ pub struct KeyBinding {
 }
 
 impl AccessToken {
-    /// The access token of a response, bound to `key` if there is one. Fails if the token cannot be sent in a
+    /// An access token that was issued, bound to `key` if there is one. Fails if the token cannot be sent in a
     /// header.
-    pub fn new(response: &TokenResponse, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidHeaderValue> {
-        let token = response.access_token.expose();
+    pub fn new(issued: &IssuedToken, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidHeaderValue> {
+        let token = issued.value.expose();
         let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
         let mut header = HeaderValue::try_from(format!("{scheme} {token}"))?;
         header.set_sensitive(true);
         let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
-        Ok(Self { header, expiry: response.expiry, scope: response.scope.clone(), binding })
+        Ok(Self { header, expiry: issued.expiry, scope: issued.scope.clone(), binding })
     }
 
     /// The authentication scheme: `Bearer` or `DPoP`.
@@ -103,30 +121,29 @@ mod tests {
     use crate::refresh::ClockReading;
     use std::time::Duration;
 
-    fn response() -> TokenResponse {
-        TokenResponse {
-            access_token: Secret::new("CANARY".into()).unwrap(),
+    fn issued() -> IssuedToken {
+        IssuedToken {
+            value: Secret::new("CANARY".into()).unwrap(),
             expiry: Expiry::after(ClockReading::now(), Duration::from_secs(10)),
             scope: Some("read write".into()),
-            refresh_token: None,
         }
     }
 
     #[test]
     fn access_token_is_sensitive_and_does_not_print_itself() {
-        let token = AccessToken::new(&response(), None).unwrap();
+        let token = AccessToken::new(&issued(), None).unwrap();
         assert!(token.header.is_sensitive());
-        assert!(!format!("{token:?} {:?} {:?}", token.header, response()).contains("CANARY"));
+        assert!(!format!("{token:?} {:?} {:?}", token.header, issued()).contains("CANARY"));
     }
 
     #[test]
     fn access_token_of_a_key_has_the_dpop_scheme_and_proofs() {
         let key = Arc::new(DpopKey::new(None).unwrap());
-        let token = AccessToken::new(&response(), Some(&key)).unwrap();
+        let token = AccessToken::new(&issued(), Some(&key)).unwrap();
         assert_eq!((token.scheme(), token.scope_count()), ("DPoP", Some(2)));
         let binding = token.binding.unwrap();
         assert!(binding.proof("GET", "https://api.example", "/").unwrap().is_sensitive());
-        let bearer = AccessToken::new(&response(), None).unwrap();
+        let bearer = AccessToken::new(&issued(), None).unwrap();
         assert_eq!((bearer.scheme(), bearer.binding.is_none()), ("Bearer", true));
     }
 }

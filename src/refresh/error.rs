@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::error_code::ErrorCode;
+
 /// Why a value could not be obtained, classified once. Nothing in it can hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -12,19 +14,21 @@ pub struct SourceError {
     pub message: String,
     /// How long the server asked to wait (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// The error code of the server's answer, such as that of RFC 6749 §5.2; fit for a log.
-    pub code: Option<String>,
+    /// The error code of the server's answer, if it has one.
+    pub code: Option<ErrorCode>,
+    /// The status of the server's answer, if there is an answer.
+    pub status: Option<u16>,
 }
 
 impl SourceError {
-    /// A failure without `Retry-After` and without a code.
+    /// A failure without `Retry-After`, code and status.
     pub fn new(kind: SourceErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, code: None }
+        Self { kind, message: message.into(), retry_after: None, code: None, status: None }
     }
 
     /// Whether the server answered with this error code.
-    pub fn has_code(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
+    pub fn has_code(&self, code: &ErrorCode) -> bool {
+        self.code.as_ref() == Some(code)
     }
 }
 

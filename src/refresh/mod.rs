@@ -5,6 +5,7 @@
 //! signed JWT could be others. A source knows no schedule, a store no network, and the schedule no clock.
 
 mod error;
+mod error_code;
 mod expiry;
 pub mod refresher;
 pub mod schedule;
@@ -12,6 +13,7 @@ mod source;
 mod store;
 
 pub use error::{SourceError, SourceErrorKind};
+pub use error_code::ErrorCode;
 pub use expiry::{ClockReading, Expiring, Expiry};
 pub use source::Source;
 pub use store::{Attempt, RefreshDecision, RefreshReason, RefreshStatus, Store, Versioned};

@@ -17,8 +17,7 @@ pub(super) async fn finish(
     store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let issued = request.exchange(endpoint, code).await?;
-    store.save(&issued).await?;
-    Ok(issued.scope)
+    store.save(issued).await
 }
 
 /// The URL that the user is sent to.

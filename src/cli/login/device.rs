@@ -18,6 +18,5 @@ pub(super) async fn login(
     }
     println!("\nThe code is valid for {} minutes. Waiting …", device.expires_in.as_secs().div_ceil(60));
     let issued = device.poll_token(endpoint).await?;
-    store.save(&issued).await?;
-    Ok(issued.scope)
+    store.save(issued).await
 }

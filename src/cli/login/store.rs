@@ -16,9 +16,10 @@ impl LoginStore {
         Self { file }
     }
 
-    /// Writes the refresh token. The access token is not stored.
-    pub(super) async fn save(&self, issued: &TokenResponse) -> anyhow::Result<()> {
-        let Some(refresh_token) = issued.refresh_token.clone() else {
+    /// Writes the refresh token. The access token is not stored. Returns the scope that was granted, if the
+    /// provider states it.
+    pub(super) async fn save(&self, response: TokenResponse) -> anyhow::Result<Option<String>> {
+        let Some(refresh_token) = response.refresh_token else {
             bail!(
                 "the provider issued no refresh token, so the login would end with its first token. How to request one depends \
                  on the provider: the scope `offline_access`, or `authorization_params` such as \
@@ -26,6 +27,8 @@ impl LoginStore {
             );
         };
         let lock = self.file.lock().await?;
-        self.file.save(&lock, &StateRecord::login(refresh_token)).context("cannot store the login")
+        self.file.save(&lock, &StateRecord::login(refresh_token)).context("cannot store the login")?;
+        let issued = response.access.context("the login is stored, but its access token cannot be used")?;
+        Ok(issued.scope)
     }
 }

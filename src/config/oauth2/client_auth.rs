@@ -310,12 +310,16 @@ pub(crate) fn algorithm(mapping: &mut Mapping<'_>, allowed: &[Algorithm]) -> Opt
 
 /// Reads an optional text that is not empty.
 pub(crate) fn text(mapping: &mut Mapping<'_>, key: &'static str) -> Option<String> {
-    let non_empty = |text: &str| match Character::first_unseen(text) {
+    mapping.optional(key).and_then(|value| value.parse(non_empty))
+}
+
+/// Checks a text that is not empty.
+pub(crate) fn non_empty(text: &str) -> Result<String, String> {
+    match Character::first_unseen(text) {
         Some(found) => Err(format!("contains {found}")),
         None if text.is_empty() => Err("empty".into()),
         None => Ok(text.to_owned()),
-    };
-    mapping.optional(key).and_then(|value| value.parse(non_empty))
+    }
 }
 
 /// The SHA-256 hash of the first certificate in a PEM file.

@@ -36,7 +36,8 @@ const SCOPES: Keys = &[Key::optional(
 )];
 
 const ENDPOINT: Keys = &[
-    Key::optional("default_expires_in", DURATION, "Lifetime of a token whose response has no `expires_in`."),
+    Key::optional("default_expires_in", DURATION, "Lifetime of a token whose response states none."),
+    Key::optional("accept_token_type", Format::Text, "A `token_type` that is accepted for a bearer token."),
     Key::optional("tls", TLS, "TLS toward the token endpoint."),
     Key::optional("allow_plaintext", Format::Bool, "`token_url` may be http:// to another machine.")
         .or("false"),
@@ -60,8 +61,10 @@ pub struct OAuth2 {
     pub request: TokenRequest,
     /// DPoP, if tokens are bound to a key.
     pub dpop: Option<Dpop>,
-    /// Lifetime of a token if the response has no `expires_in`.
+    /// Lifetime of a token if the response states none that is understood.
     pub default_expires_in: Option<Duration>,
+    /// A `token_type` of responses that is accepted for a bearer token.
+    pub accept_token_type: Option<String>,
     /// TLS toward the token endpoint.
     pub tls: Tls,
 }
@@ -92,6 +95,7 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     let dpop = dpop::read(mapping);
     let default_expires_in =
         mapping.optional("default_expires_in").and_then(|value| duration::positive(&value));
+    let accept_token_type = accept_token_type(mapping, dpop.is_some());
     let tls = mapping.optional("tls");
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
     let policy = UrlPolicy { plaintext, query: true };
@@ -129,7 +133,23 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
         request,
         dpop,
         default_expires_in,
+        accept_token_type,
         tls,
+    })
+}
+
+/// Reads `accept_token_type`.
+fn accept_token_type(mapping: &mut Mapping<'_>, is_dpop: bool) -> Option<String> {
+    let value = mapping.optional("accept_token_type")?;
+    if is_dpop {
+        value.error("this key has no effect with `dpop: true`, whose tokens are of type DPoP");
+        return None;
+    }
+    value.parse(|text| match text {
+        _ if text.eq_ignore_ascii_case("dpop") => {
+            Err("a DPoP token requires proofs: set `dpop: true`".into())
+        }
+        _ => client_auth::non_empty(text),
     })
 }
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::content_coding;
 use super::http::HttpClient;
 use crate::config::Issuer;
 use crate::oauth2::sanitize::sanitize;
@@ -161,6 +162,7 @@ async fn read(issuer: &Issuer, http: &HttpClient, limit: Duration) -> Result<Met
     for url in issuer.metadata_urls() {
         let client = http.client().map_err(|error| http.request_error(&error, WHO))?;
         let request = client.get(url).timeout(limit).header("accept", "application/json");
+        let request = request.header("accept-encoding", content_coding::ACCEPTED);
         let mut answer = request.send().await.map_err(|error| http.request_error(&error, WHO))?;
         status = answer.status();
         if status.is_success() {

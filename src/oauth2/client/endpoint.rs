@@ -13,17 +13,19 @@ use super::auth::ClientAuthentication;
 use super::discovery::{Discovery, LoginEndpoint};
 use super::http::HttpClient;
 use super::lifetime::LifetimeMemory;
+use super::raw_response::RawResponse;
 use super::redact::Redactor;
 use super::request::PreparedRequest;
 use super::response;
-use super::response::{RawResponse, TokenType};
+use super::response::{Expected, ParsedToken};
+use super::token_type::TokenType;
 use crate::config::{OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::dpop_key;
 use crate::oauth2::dpop_key::DpopKey;
-use crate::oauth2::token::TokenResponse;
+use crate::oauth2::token::{IssuedToken, TokenResponse};
 use crate::refresh::schedule;
-use crate::refresh::{ClockReading, Expiry};
+use crate::refresh::{ClockReading, ErrorCode, Expiry};
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::{KeyError, Secret, SigningError};
 use crate::tls::client::TlsClient;
@@ -95,20 +97,31 @@ impl TokenEndpoint {
     pub(crate) async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenResponse, SourceError> {
         let sent = ClockReading::now();
         let url = self.token_url().await?;
-        let kind = if self.dpop_key.is_some() { TokenType::Dpop } else { TokenType::Bearer };
-        let answer = self.post(&url, grant, |answer| response::parse(kind, answer)).await;
+        let token_type = if self.dpop_key.is_some() { TokenType::Dpop } else { TokenType::Bearer };
+        let expected = Expected { token_type, accepted: self.config.accept_token_type.as_deref() };
+        let answer = self.post(&url, grant, |answer| response::parse(expected, answer)).await;
         if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
             discovery.invalidate_if_stale(error);
         }
         let answer = answer?;
-        *self.last_token.lock() = Some(answer.access_token.clone());
-        let lifetime = self.lifetimes.resolve(&answer, self.config.default_expires_in);
+        let access = answer.access.and_then(|token| self.issued(token, sent));
+        match (access, answer.refresh_token) {
+            (Err(error), None) => Err(error),
+            (access, refresh_token) => Ok(TokenResponse { access, refresh_token }),
+        }
+    }
+
+    /// The token of an answer to a request that was sent at this time.
+    fn issued(&self, token: ParsedToken, sent: ClockReading) -> Result<IssuedToken, SourceError> {
+        *self.last_token.lock() = Some(token.value.clone());
+        let lifetime = self.lifetimes.resolve(&token.end, self.config.default_expires_in);
+        let lifetime =
+            lifetime.map_err(|error| SourceError::new(SourceErrorKind::Malformed, error.to_string()))?;
         self.lifetimes.record(lifetime, sent.elapsed());
-        Ok(TokenResponse {
-            access_token: answer.access_token,
+        Ok(IssuedToken {
+            value: token.value,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),
-            scope: answer.scope,
-            refresh_token: answer.refresh_token,
+            scope: token.scope,
         })
     }
 
@@ -157,7 +170,7 @@ impl TokenEndpoint {
         let mut result = parse(&answer);
         // The endpoint requires a nonce in the proof, and has supplied it (RFC 9449 §8): one retry, with that
         // nonce.
-        if has_new_nonce && matches!(&result, Err(error) if error.has_code("use_dpop_nonce")) {
+        if has_new_nonce && matches!(&result, Err(error) if error.has_code(&ErrorCode::UseDpopNonce)) {
             let (answer, _) = self.send(url, fields).await?;
             result = parse(&answer);
         }
@@ -208,7 +221,7 @@ impl TokenEndpoint {
 
     /// Adds what to try if the endpoint does not know the client.
     fn with_advice(&self, mut error: SourceError) -> SourceError {
-        if error.has_code("invalid_client") {
+        if error.has_code(&ErrorCode::InvalidClient) {
             let method = self.config.client_auth.as_str();
             let advice = auth::invalid_client_advice(&self.config.client_auth);
             let _ = write!(error.message, " (sent with `auth_method: {method}`: {advice})");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Proxy;
 use zeroize::Zeroizing;
 
+use super::content_coding;
 use crate::config;
 use crate::config::Username;
 use crate::net::dns::Resolver;
@@ -43,22 +44,27 @@ impl HttpClient {
         self.0.current()
     }
 
-    /// Reads the body of an answer, 1 MiB at most. `who` names the server in messages, such as `the token
-    /// endpoint`.
+    /// Reads the body of an answer, 1 MiB at most, and removes its content coding. `who` names the server in
+    /// messages, such as `the token endpoint`.
     pub(crate) async fn body(
         &self,
         answer: &mut reqwest::Response,
         who: &str,
     ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+        let status = Some(answer.status().as_u16());
+        let malformed = |what: &str| SourceError {
+            status,
+            ..SourceError::new(SourceErrorKind::Malformed, format!("{who}'s answer {what}"))
+        };
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.request_error(&error, who))? {
             if body.len() + chunk.len() > MAX_BODY_SIZE {
-                let message = format!("{who}'s answer is larger than 1 MiB");
-                return Err(SourceError::new(SourceErrorKind::Malformed, message));
+                return Err(malformed("is larger than 1 MiB"));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        content_coding::decode(answer.headers(), body, MAX_BODY_SIZE)
+            .map_err(|error| malformed(&error.to_string()))
     }
 
     /// Classifies a request that got no complete answer. The message has no URL, because its query may hold a

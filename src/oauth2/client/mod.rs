@@ -1,10 +1,18 @@
 //! The OAuth 2.0 client: one HTTP request to a token endpoint, authenticated, and its response classified.
 
 pub(super) mod auth;
+mod content_coding;
 pub(super) mod discovery;
+mod duration_text;
 pub mod endpoint;
 pub(super) mod http;
 mod lifetime;
+pub(super) mod raw_response;
 pub(super) mod redact;
 mod request;
 pub(super) mod response;
+mod response_error;
+pub(super) mod response_members;
+pub(super) mod stated_end;
+mod timestamp;
+pub(super) mod token_type;

@@ -2,7 +2,8 @@
 //! issued never is.
 //!
 //! Endpoints repeat what they were sent: verbatim, decoded, or encoded differently. A text that contains a
-//! secret in any such form is redacted as a whole, so that no part of the secret is left.
+//! secret in any such form is redacted as a whole, so that no part of the secret is left. No decision depends
+//! on a redacted text: a secret may be a part of any word.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -14,9 +15,10 @@ use crate::config::{ClientAuth, OAuth2, TokenUrl, Username};
 
 /// What is shown in place of a redacted text.
 const REDACTED: &str = "****";
-/// A value of fewer bytes is a word or a number, not a secret. Redacting it would redact half of all
-/// messages.
+/// A value of fewer bytes is found as a whole word only: as a part of one it is in half of all messages.
 const MIN_SECRET_LENGTH: usize = 8;
+/// A value of fewer bytes is not redacted: it is found by trying.
+const MIN_WORD_LENGTH: usize = 4;
 
 /// Form fields whose values are not secrets. The values of all others are redacted in what is shown of the
 /// answer.
@@ -40,6 +42,8 @@ const NON_SECRET_FIELDS: [&str; 12] = [
 pub(crate) struct Redactor {
     /// The values, as [`normalize`] changes a text.
     values: Vec<Zeroizing<String>>,
+    /// Values that are found as whole words only.
+    words: Vec<Zeroizing<String>>,
     /// Parts of the values in Base64 that are the same at any position in the encoded text.
     encoded: Vec<Zeroizing<String>>,
 }
@@ -84,6 +88,13 @@ impl Redactor {
 
     /// Adds a secret.
     pub(crate) fn redact_value(mut self, value: &str) -> Self {
+        if value.len() < MIN_SECRET_LENGTH {
+            if value.len() >= MIN_WORD_LENGTH {
+                self.words.push(normalize(value));
+                self.words.push(Zeroizing::new(value.to_lowercase()));
+            }
+            return self;
+        }
         let form = Zeroizing::new(byte_serialize(value.as_bytes()).collect::<String>());
         for value in [value, &form] {
             for alignment in 0..3 {
@@ -117,10 +128,23 @@ impl Redactor {
         let (decoded, lower) = (normalize(text), Zeroizing::new(text.to_lowercase()));
         let contains_secret =
             |value: &Zeroizing<String>| decoded.contains(value.as_str()) || lower.contains(value.as_str());
+        let contains_word =
+            |word: &Zeroizing<String>| has_word(&decoded, word.as_str()) || has_word(&lower, word.as_str());
         let has_secret = self.values.iter().any(contains_secret)
+            || self.words.iter().any(contains_word)
             || self.encoded.iter().any(|value| text.contains(value.as_str()));
         if has_secret { REDACTED } else { text }
     }
+}
+
+/// Whether the text has the word, with no letter, digit or underscore beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    !word.is_empty()
+        && text.match_indices(word).any(|(at, _)| {
+            !text[..at].chars().next_back().is_some_and(is_part)
+                && !text[at + word.len()..].chars().next().is_some_and(is_part)
+        })
 }
 
 /// The text in lower case and without percent-encoding.
@@ -158,9 +182,26 @@ mod tests {
     }
 
     #[test]
+    fn redactor_finds_a_short_secret_as_a_whole_word_only() {
+        let redactor = Redactor::default().redact_value("hunter2").redact_value("grant").redact_value("no");
+        for text in ["hunter2", "wrong: hunter2", "\"Hunter2\" is wrong", "the grant", "x=grant&y"] {
+            assert_eq!(redactor.apply(text), REDACTED, "{text}");
+        }
+        for text in ["invalid_grant", "granted", "hunter22", "no", "no client", ""] {
+            assert_eq!(redactor.apply(text), text);
+        }
+    }
+
+    #[test]
+    fn redactor_with_an_empty_value_redacts_nothing() {
+        let redactor = Redactor::default().redact_value("").redact_value(" ");
+        assert_eq!(redactor.apply("the client is unknown"), "the client is unknown");
+    }
+
+    #[test]
     fn redactor_leaves_texts_without_secrets() {
         let redactor = Redactor::default()
-            .redact_value("hunter2")
+            .redact_value("hunter22")
             .redact_if_long("read")
             .redact_if_long("https://crm.example.com");
         for text in

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::auth::ClientAuthentication;
+use super::content_coding;
 use crate::config::{OAuth2, RequestFormat};
 
 /// What is sent to an endpoint of the authorization server.
@@ -21,6 +22,7 @@ impl PreparedRequest {
         let (content_type, content) = content(config, fields, client.form_fields());
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(content_coding::ACCEPTED));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         for (name, value) in &config.request.headers {
             let mut value = HeaderValue::from_str(value.expose()).expect("visible ASCII and spaces");

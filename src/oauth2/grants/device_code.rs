@@ -9,10 +9,11 @@ use url::Url;
 
 use crate::oauth2::client::discovery::LoginEndpoint;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::client::response::{number, parse_object};
+use crate::oauth2::client::response_members::parse_object;
+use crate::oauth2::client::stated_end::number;
 use crate::oauth2::sanitize::sanitize;
 use crate::oauth2::token::TokenResponse;
-use crate::refresh::{SourceError, SourceErrorKind};
+use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// Polling interval if the answer has none (RFC 8628 §3.2).
@@ -107,9 +108,9 @@ impl DeviceAuthorization {
 
 /// The interval until the next request (RFC 8628 §3.5); `None` if the error is final.
 fn next_interval(interval: Duration, error: &SourceError) -> Option<Duration> {
-    let next = match error.code.as_deref() {
-        Some("authorization_pending") => interval,
-        Some("slow_down") => interval + SLOW_DOWN_INCREMENT,
+    let next = match error.code {
+        Some(ErrorCode::AuthorizationPending) => interval,
+        Some(ErrorCode::SlowDown) => interval + SLOW_DOWN_INCREMENT,
         _ => match error.kind {
             SourceErrorKind::Connect | SourceErrorKind::Timeout | SourceErrorKind::ServerError => {
                 interval * 2
@@ -184,7 +185,8 @@ mod tests {
     #[test]
     fn device_polling_slows_down_and_ends_at_a_final_error() {
         let next = |reason, code: Option<&str>| {
-            let error = SourceError { code: code.map(str::to_owned), ..SourceError::new(reason, "") };
+            let code = code.map(|code| ErrorCode::read(code, str::to_owned));
+            let error = SourceError { code, ..SourceError::new(reason, "") };
             next_interval(Duration::from_secs(5), &error).map(|next| next.as_secs())
         };
         assert_eq!(next(Refused, Some("authorization_pending")), Some(5));

@@ -9,7 +9,7 @@ use crate::config::Password;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
-use crate::refresh::SourceError;
+use crate::refresh::{ErrorCode, SourceError};
 use crate::secret::Secret;
 
 /// The password grant at one endpoint.
@@ -30,7 +30,7 @@ impl TokenSource for PasswordGrant {
     async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         if let Some(refresh_token) = refresh_token {
             match refresh(&self.endpoint, refresh_token, None).await {
-                Err(error) if error.has_code("invalid_grant") => {}
+                Err(error) if error.has_code(&ErrorCode::InvalidGrant) => {}
                 outcome => return outcome,
             }
         }

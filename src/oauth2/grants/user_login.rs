@@ -7,7 +7,7 @@ use super::refresh_token::refresh;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
-use crate::refresh::{SourceError, SourceErrorKind};
+use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A source that uses the refresh token of a login.
@@ -31,7 +31,7 @@ impl TokenSource for UserLoginGrant {
             return Err(SourceError::new(SourceErrorKind::LoginRequired, message));
         };
         refresh(&self.endpoint, refresh_token, None).await.map_err(|mut error| {
-            if error.has_code("invalid_grant") {
+            if error.has_code(&ErrorCode::InvalidGrant) {
                 error.message.push_str("; the login has ended: run `sidekey login ");
                 error.message.push_str(&self.service);
                 error.message.push('`');

@@ -39,8 +39,9 @@ impl<S: TokenSource> PersistedSource<S> {
         {
             return None;
         }
-        let issued = token.to_response();
-        (issued.expiry.remaining() > token.lifetime / 4).then_some(issued)
+        let issued = token.to_issued();
+        let is_fresh = issued.expiry.remaining() > token.lifetime / 4;
+        is_fresh.then_some(TokenResponse { access: Ok(issued), refresh_token: None })
     }
 
     /// Logs a failed write, and tries it again until it succeeds.
@@ -93,8 +94,9 @@ impl<S: TokenSource> PersistedSource<S> {
         }
         let refresh_token = state.record.refresh_token.clone();
         let issued = self.inner.request_token(refresh_token.as_ref()).await?;
-        let access_token =
-            self.request_fingerprint.as_ref().map(|request| AccessTokenRecord::of(&issued, request));
+        let request = self.request_fingerprint.as_ref();
+        let access_token = request.zip(issued.access.as_ref().ok());
+        let access_token = access_token.map(|(request, issued)| AccessTokenRecord::of(issued, request));
         if access_token.is_none() && issued.refresh_token == refresh_token {
             return Ok(issued);
         }

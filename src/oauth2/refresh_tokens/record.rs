@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::identity::hex;
-use crate::oauth2::token::TokenResponse;
+use crate::oauth2::client::stated_end::own_end;
+use crate::oauth2::token::IssuedToken;
 use crate::refresh::Expiry;
 use crate::secret::Secret;
 
@@ -95,9 +96,9 @@ impl StateRecord {
 
 impl AccessTokenRecord {
     /// The record of a new access token. `request` is the fingerprint of its request.
-    pub fn of(issued: &TokenResponse, request: &str) -> Self {
+    pub fn of(issued: &IssuedToken, request: &str) -> Self {
         Self {
-            value: issued.access_token.clone(),
+            value: issued.value.clone(),
             expires: issued.expiry.wall(),
             lifetime: issued.expiry.lifetime(),
             scope: issued.scope.clone(),
@@ -105,13 +106,13 @@ impl AccessTokenRecord {
         }
     }
 
-    /// The token as it was issued.
-    pub fn to_response(&self) -> TokenResponse {
-        TokenResponse {
-            access_token: self.value.clone(),
-            expiry: Expiry::until(self.expires, self.lifetime),
+    /// The token as it was issued. A file of an older version may have a later end than the token itself.
+    pub fn to_issued(&self) -> IssuedToken {
+        let expires = own_end(self.value.expose()).map_or(self.expires, |end| end.min(self.expires));
+        IssuedToken {
+            value: self.value.clone(),
+            expiry: Expiry::until(expires, self.lifetime),
             scope: self.scope.clone(),
-            refresh_token: None,
         }
     }
 }

@@ -24,8 +24,8 @@ impl<S> AccessTokenSource<S> {
 #[async_trait]
 impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
     async fn fetch(&self) -> Result<AccessToken, SourceError> {
-        let response = self.inner.fetch().await?;
-        AccessToken::new(&response, self.dpop_key.as_ref()).map_err(|_| {
+        let issued = self.inner.fetch().await?.access?;
+        AccessToken::new(&issued, self.dpop_key.as_ref()).map_err(|_| {
             SourceError::new(SourceErrorKind::Malformed, "the access token cannot be sent in a header")
         })
     }

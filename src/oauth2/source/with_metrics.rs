@@ -28,7 +28,7 @@ impl<S: TokenSource> TokenSource for WithMetrics<S> {
     async fn request_token(&self, refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
         let start = Instant::now();
         let result = self.inner.request_token(refresh_token).await;
-        let reason = result.as_ref().err().map(|error| error.kind);
+        let reason = TokenResponse::failure(&result).map(|error| error.kind);
         if reason == Some(SourceErrorKind::LoginRequired) {
             // No request was sent.
             return result;

@@ -55,16 +55,17 @@ impl<S> WithTracing<S> {
             attributes.extend(host.map(|host| ("server.address", host.into())));
             attributes.extend(server.port_or_known_default().map(|port| ("server.port", port.into())));
         }
-        match result {
-            Ok(issued) => {
+        match result.as_ref().map(|response| &response.access) {
+            Ok(Ok(issued)) => {
                 let lifetime = i64::try_from(issued.expiry.remaining().as_secs()).unwrap_or(i64::MAX);
                 attributes.push(("sidekey.token.result", "success".into()));
                 attributes.push(("sidekey.token.lifetime_s", Value::Number(lifetime)));
             }
-            Err(error) => {
+            Ok(Err(error)) | Err(error) => {
                 attributes.push(("sidekey.token.result", "failure".into()));
                 attributes.push(("error.type", error.kind.as_str().into()));
-                attributes.extend(error.code.clone().map(|code| ("sidekey.token.error_code", code.into())));
+                let code = error.code.as_ref().map(|code| code.as_str().to_owned());
+                attributes.extend(code.map(|code| ("sidekey.token.error_code", code.into())));
             }
         }
         attributes
@@ -83,7 +84,7 @@ impl<S> WithTracing<S> {
             start: began.0,
             took: began.1.elapsed(),
             attributes: self.attributes(result, attempt),
-            error: result.as_ref().err().map(|error| error.message.clone()),
+            error: TokenResponse::failure(result).map(|error| error.message.clone()),
         });
     }
 }
@@ -97,9 +98,9 @@ impl<S: TokenSource> TokenSource for WithTracing<S> {
             // No request was sent.
             return result;
         }
-        let attempt = match &result {
-            Ok(_) => self.failures.swap(0, Ordering::Relaxed),
-            Err(_) => self.failures.fetch_add(1, Ordering::Relaxed),
+        let attempt = match TokenResponse::failure(&result) {
+            None => self.failures.swap(0, Ordering::Relaxed),
+            Some(_) => self.failures.fetch_add(1, Ordering::Relaxed),
         };
         if let Some(tracer) = self.traces.get() {
             self.record(&tracer, began, &result, attempt.saturating_add(1));

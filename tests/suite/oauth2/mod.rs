@@ -9,6 +9,8 @@ mod retry_on_401;
 pub mod setup;
 mod state_persistence;
 mod state_survives_kill;
+mod token_ends;
 mod token_expiry_rounding;
 mod token_request;
+mod token_response_forms;
 mod token_response_quirks;

@@ -70,6 +70,12 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             "maps: {{ upstream: '{}', auth: {{ type: api_key, in: query, name: key, value: k }} }}\n",
             upstream.url()
         )
+        + &format!(
+            "kept: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: refresh_token, refresh_token: r, client_id: me, \
+             token_url: '{}' }} }}\n",
+            upstream.url(),
+            endpoint.url()
+        )
         + "tls: { upstream: 'https://127.0.0.1:1', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }, auth: { type: \
            bearer, token: t } }\n";
     let config = format!(

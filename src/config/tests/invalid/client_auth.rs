@@ -52,6 +52,27 @@ services:
       scope_separator: and
       proxy: { url: https://proxy.example:3128, username: me }
 "),
+    ("types of tokens", "
+credentials:
+  bound: &oauth2
+    type: oauth2
+    grant_type: client_credentials
+    token_url: https://login.example/token
+    client_id: me
+    client_secret: { env: SECRET }
+    accept_token_type: DPoP
+  proofs: { <<: *oauth2, dpop: true, accept_token_type: bot }
+  empty: { <<: *oauth2, accept_token_type: '' }
+services:
+  a: { upstream: https://a.example, auth: { use: bound } }
+"),
+    ("an empty secret that has to be a key", "
+services:
+  crm:
+    upstream: https://crm.example
+    auth: { type: oauth2, grant_type: client_credentials, token_url: https://login.example/token, client_id: me,
+      auth_method: client_secret_jwt, client_secret: '' }
+"),
     ("a proxy with its password in the URL", "
 services:
   crm:

@@ -12,6 +12,7 @@ use crate::oauth2::refresh_tokens::identity::Identity;
 use crate::oauth2::refresh_tokens::record::StateRecord;
 use crate::oauth2::refresh_tokens::registry::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::state_dir::StateDir;
+use crate::oauth2::token::IssuedToken;
 use crate::refresh::{ClockReading, Expiry};
 use crate::secret::Secret;
 
@@ -23,7 +24,8 @@ fn secret(text: &str) -> Secret {
 
 fn issued(access_token: &str, refresh_token: Option<Secret>) -> TokenResponse {
     let expiry = Expiry::after(ClockReading::now(), HOUR);
-    TokenResponse { access_token: secret(access_token), expiry, scope: None, refresh_token }
+    let access = Ok(IssuedToken { value: secret(access_token), expiry, scope: None });
+    TokenResponse { access, refresh_token }
 }
 
 /// Rotates refresh tokens, and revokes the grant if a spent one is used again.
@@ -106,7 +108,7 @@ fn file(folder: &TempDir) -> StateFile {
 }
 
 fn value(issued: &TokenResponse) -> &str {
-    issued.access_token.expose()
+    issued.access.as_ref().unwrap().value.expose()
 }
 
 #[tokio::test]

@@ -184,10 +184,10 @@ fn kept_access_token_lives_no_longer_than_issued() {
         expires: SystemTime::now() + Duration::from_secs(seconds),
         ..saved("x").access_token.unwrap()
     };
-    let left = token(600).to_response().expiry.remaining();
+    let left = token(600).to_issued().expiry.remaining();
     assert!((595..=600).contains(&left.as_secs()), "{left:?}");
     // The wall clock was set back meanwhile.
-    assert!(token(86_400).to_response().expiry.remaining() <= Duration::from_secs(3600));
+    assert!(token(86_400).to_issued().expiry.remaining() <= Duration::from_secs(3600));
     let over = AccessTokenRecord { expires: SystemTime::now() - Duration::from_secs(1), ..token(0) };
-    assert!(over.to_response().expiry.is_past());
+    assert!(over.to_issued().expiry.is_past());
 }
