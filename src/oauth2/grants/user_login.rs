@@ -1,9 +1,11 @@
 //! What the grants that begin with a person (`authorization_code`, `device_code`) do after the login: they
 //! use the refresh token that it left. Without one, no request is made.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 
-use super::refresh_token::refresh;
+use super::refresh_token::{is_about_refresh_token, refresh};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
@@ -31,10 +33,10 @@ impl TokenSource for UserLoginGrant {
             return Err(SourceError::new(SourceErrorKind::LoginRequired, message));
         };
         refresh(&self.endpoint, refresh_token, None).await.map_err(|mut error| {
-            if error.has_code(&ErrorCode::InvalidGrant) {
-                error.message.push_str("; the login has ended: run `sidekey login ");
-                error.message.push_str(&self.service);
-                error.message.push('`');
+            if is_about_refresh_token(&error) {
+                let verb = if error.has_code(&ErrorCode::InvalidGrant) { "has" } else { "may have" };
+                let _ =
+                    write!(error.message, "; the login {verb} ended: run `sidekey login {}`", self.service);
             }
             error
         })

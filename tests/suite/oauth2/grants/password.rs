@@ -1,9 +1,12 @@
 //! `grant_type: password`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::setup::{form, serving, with_refresh_token, without_refresh_token};
-use crate::harness::{MockTokenEndpoint, MockTokenResponse, MockUpstream, TIMEOUT, assert_eventually};
+use crate::harness::{
+    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually,
+};
 
 const OWNER: &str = "grant_type: password, username: 'alice@example.com', password: { file: $DIR/password }";
 const PASSWORD: &str = "wonder land+&é";
@@ -76,6 +79,119 @@ async fn password_grant_falls_back_if_refresh_token_is_rejected() {
     assert_eventually(TIMEOUT, "it is ready again", async || sidekey.is_ready().await).await;
     let (last, before) = (&endpoint.requests()[3], &endpoint.requests()[2]);
     assert!(last.at - before.at < Duration::from_secs(3), "immediately, without a back-off");
+}
+
+/// The `grant_type` of each token request.
+fn grants(endpoint: &MockTokenEndpoint) -> Vec<String> {
+    endpoint.requests().iter().map(|request| request.param("grant_type").unwrap().to_owned()).collect()
+}
+
+/// How providers refuse a refresh token: with other codes than the standard's, with a status, with nothing.
+fn refusals() -> Vec<(&'static str, MockTokenResponse)> {
+    let json = |status: u16, body: &str| -> MockTokenResponse {
+        MockResponse::status(status).header("Content-Type", "application/json").body(body).into()
+    };
+    vec![
+        ("invalid_grant", MockTokenResponse::error(400, "invalid_grant")),
+        ("invalid_request", MockTokenResponse::error(400, "invalid_request")),
+        ("invalid_token", MockTokenResponse::error(401, "invalid_token")),
+        ("access_denied", MockTokenResponse::error(403, "access_denied")),
+        ("unsupported", MockTokenResponse::error(400, "unsupported_grant_type")),
+        ("own-code", MockTokenResponse::error(400, "refresh_token_expired")),
+        ("upper-case", MockTokenResponse::error(400, "INVALID_GRANT")),
+        ("object", json(400, r#"{"error":{"code":400,"message":"Token expired"}}"#)),
+        ("no-error", json(400, r#"{"message":"refresh token not found"}"#)),
+        ("under-200", json(200, r#"{"error":"bad_refresh_token"}"#)),
+        ("no-token", json(200, r#"{"ok":false}"#)),
+        ("empty-400", MockResponse::status(400).into()),
+        ("empty-401", MockResponse::status(401).into()),
+        ("empty-403", MockResponse::status(403).into()),
+        ("gone", MockResponse::status(410).into()),
+        ("page-400", MockTokenResponse::html(400)),
+        ("page-401", MockTokenResponse::html(401)),
+        ("challenge", MockResponse::status(401).header("WWW-Authenticate", "Bearer").into()),
+    ]
+}
+
+#[tokio::test]
+async fn password_grant_falls_back_after_any_refusal() {
+    let upstream = MockUpstream::plain().await;
+    let (mut config, mut endpoints) = (String::new(), Vec::new());
+    for (name, refusal) in refusals() {
+        let endpoint = MockTokenEndpoint::plain().await;
+        endpoint.next(with_refresh_token(2, "a-refresh-token"));
+        endpoint.next(refusal);
+        writeln!(
+            config,
+            "{name}: {{ upstream: '{}', auth: {{ type: oauth2, token_url: '{}', client_id: me, \
+             client_secret: s3cret, grant_type: password, username: alice, password: wonderland }} }}",
+            upstream.url(),
+            endpoint.url()
+        )
+        .unwrap();
+        endpoints.push((name, endpoint));
+    }
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    for (name, endpoint) in &endpoints {
+        endpoint.received(3).await;
+        assert_eq!(grants(endpoint), ["password", "refresh_token", "password"], "{name}");
+    }
+    sidekey.ready().await;
+    for (name, endpoint) in &endpoints {
+        assert_eq!(sidekey.get(&format!("/{name}/")).await.status, 200, "{name}");
+        assert_eq!(upstream.last_request().header("authorization"), Some("Bearer tok-2"), "{name}");
+        assert_eq!(endpoint.request_count(), 3, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn password_grant_is_not_sent_after_other_failures() {
+    for failure in [
+        MockTokenResponse::error(401, "invalid_client"),
+        MockTokenResponse::error(401, "unauthorized_client"),
+        MockTokenResponse::error(400, "temporarily_unavailable"),
+        MockTokenResponse::html(500),
+        MockTokenResponse::retry_after("1"),
+        MockResponse::close_unanswered().into(),
+    ] {
+        let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+        endpoint.next(with_refresh_token(2, "a-refresh-token"));
+        endpoint.next(failure);
+        let more = format!("{OWNER}, client_id: me, client_secret: s3cret");
+        let _sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
+        endpoint.received(3).await;
+        assert_eq!(grants(&endpoint), ["password", "refresh_token", "refresh_token"]);
+    }
+}
+
+#[tokio::test]
+async fn rejected_refresh_token_is_not_sent_again() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.next(with_refresh_token(2, "a-refresh-token"));
+    endpoint.next(MockResponse::status(400));
+    endpoint.next(MockTokenResponse::html(503));
+    let more = format!("{OWNER}, client_id: me, client_secret: s3cret");
+    let _sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
+    endpoint.received(4).await;
+    assert_eq!(grants(&endpoint), ["password", "refresh_token", "password", "password"]);
+}
+
+/// A secret may be a part of any word: what it is a part of still decides.
+#[tokio::test]
+async fn error_code_decides_although_it_contains_the_secret() {
+    let upstream = MockUpstream::plain().await;
+    for secret in ["grant", "temp", "invalid_grant", "temporarily"] {
+        let endpoint = MockTokenEndpoint::plain().await;
+        endpoint.next(with_refresh_token(2, "a-refresh-token"));
+        endpoint.next(MockTokenResponse::error(400, "temporarily_unavailable"));
+        endpoint.next(MockTokenResponse::error(400, "invalid_grant"));
+        let more = format!("{OWNER}, client_id: me, client_secret: {secret}");
+        let sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
+        endpoint.received(4).await;
+        assert_eq!(grants(&endpoint), ["password", "refresh_token", "refresh_token", "password"], "{secret}");
+        let failed = [("reason", "server_error")];
+        assert_eq!(sidekey.metric("sidekey_token_requests_total", &failed).await, Some(1.0), "{secret}");
+    }
 }
 
 #[tokio::test]
