@@ -2,6 +2,7 @@
 //! signed proof. A stolen token is useless without the key.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
@@ -18,6 +19,8 @@ pub const PROOF_HEADER: HeaderName = HeaderName::from_static("dpop");
 pub const NONCE_HEADER: HeaderName = HeaderName::from_static("dpop-nonce");
 /// Maximum length of a nonce, in bytes. A longer one is an error, or an attempt to inflate requests.
 const MAX_NONCE_LENGTH: usize = 512;
+/// How long a proof is expected to be accepted: what Keycloak accepts by default, and the least that is known.
+const PROOF_LIFETIME: Duration = Duration::from_secs(10);
 /// Maximum number of servers whose nonce is kept: the token endpoint, and the upstreams that share a token.
 const MAX_ORIGINS: usize = 256;
 
@@ -95,8 +98,7 @@ impl DpopKey {
         claims.insert("jti".into(), jws::random_id()?.into());
         claims.insert("htm".into(), method.into());
         claims.insert("htu".into(), url.into());
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since 1970")]
-        claims.insert("iat".into(), (ClockReading::now().unix_seconds() as u64).into());
+        claims.insert("iat".into(), jws::issued_at(ClockReading::now(), PROOF_LIFETIME).into());
         if let Some(ath) = ath {
             claims.insert("ath".into(), ath.into());
         }

@@ -1,6 +1,8 @@
 //! Compact JWS (RFC 7515 §3.1) with a JSON payload, for client assertions, authorization grants and DPoP
 //! proofs. Sidekey only signs; it verifies no JWS of others.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
@@ -8,6 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use crate::refresh::ClockReading;
 use crate::secret::{PublicKey, SigningError, SigningKey};
 
 /// Signs `claims`. `header` may have any field except `alg`, which the key determines.
@@ -26,6 +29,17 @@ pub(crate) fn sign(
     let signed = Zeroizing::new(format!("{}.{}", part(&fields), part(claims)));
     let signature = key.sign(signed.as_bytes())?;
     Ok(Zeroizing::new(format!("{}.{}", *signed, base64url(&signature))))
+}
+
+/// Maximum time by which `iat` lies in the past.
+const MAX_BACKDATING: Duration = Duration::from_secs(60);
+
+/// `iat` of a JWT that is valid for `lifetime`: a quarter of that ago, a minute at most. A server whose clock
+/// is behind would reject a time in its future (RFC 7523 §3 leaves the leeway to it), and one whose clock is
+/// ahead has to find three quarters left.
+pub(crate) fn issued_at(now: ClockReading, lifetime: Duration) -> u64 {
+    let seconds = now.unix_seconds() - (lifetime / 4).min(MAX_BACKDATING).as_secs_f64();
+    Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs()
 }
 
 /// A unique value for `jti`: 128 random bits.
@@ -102,6 +116,16 @@ mod tests {
         let output = node.wait_with_output().unwrap();
         assert!(output.status.success(), "jose rejects a token");
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    #[test]
+    fn issued_at_is_a_quarter_of_the_lifetime_ago() {
+        let now = ClockReading::now();
+        for (lifetime, ago) in [(0, 0), (60, 15), (180, 45), (3600, 60)] {
+            let issued = issued_at(now, Duration::from_secs(lifetime));
+            let expected = Duration::from_secs_f64(now.unix_seconds()).as_secs() - ago;
+            assert_eq!(issued, expected, "{lifetime} s");
+        }
     }
 
     #[test]

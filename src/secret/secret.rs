@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::invisible::Character;
 
-/// A secret value. It is not empty and contains no control character, so that it is a valid header value: a
-/// newline would turn one header into two.
+/// A secret value. It contains no control character, so that it is a valid header value: a newline would turn
+/// one header into two. It is not empty, unless it was made by [`Secret::empty`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub(super) Zeroizing<String>);
 
@@ -28,6 +28,11 @@ impl Secret {
             Some(found) => Err(InvalidSecret::Character(found)),
             None => Ok(Self(value)),
         }
+    }
+
+    /// The empty secret, for the places where a standard allows one.
+    pub fn empty() -> Self {
+        Self(Zeroizing::new(String::new()))
     }
 
     /// Position, counted from 1, of the first character that is not allowed. Lets `config` check a secret

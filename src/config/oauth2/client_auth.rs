@@ -21,14 +21,14 @@ use crate::secret::{Algorithm, Character, Secret, SigningKey, read_pem_file};
 pub enum ClientAuth {
     /// HTTP Basic (RFC 6749 §2.3.1).
     SecretBasic {
-        /// Client secret.
+        /// Client secret; may be empty.
         secret: Secret,
         /// Encoding of client id and secret.
         encoding: BasicEncoding,
     },
     /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
     SecretPost {
-        /// Client secret.
+        /// Client secret; may be empty.
         secret: Secret,
     },
     /// An assertion signed with the client secret (RFC 7523 §2.2, OpenID Connect Core §9).
@@ -102,7 +102,8 @@ pub(crate) const PARAMETERS: [&str; 4] =
 pub(crate) const AUTH_METHOD: Key =
     Key::optional("auth_method", Format::Words(&METHODS), "How the OAuth client authenticates.");
 
-const CLIENT_SECRET: Key = Key::required("client_secret", SECRET, "Client secret.");
+const CLIENT_SECRET: Key =
+    Key::required("client_secret", SECRET, "Client secret; `\"\"` if it is an empty one.");
 const BASIC_AUTH_ENCODING: Key = Key::optional(
     "basic_auth_encoding",
     Format::Words(&ENCODINGS),
@@ -250,8 +251,11 @@ fn chosen(value: &Value<'_>, public: bool) -> Option<Method> {
     Some(method)
 }
 
+/// Reads `client_secret`. `""` is a secret that is empty, which is legal (RFC 6749 §2.3.1, Appendix A.2). A
+/// file or a variable that is empty is an error, because it may be about to be written.
 fn secret_of(mapping: &mut Mapping<'_>) -> Option<Secret> {
-    mapping.required("client_secret").and_then(|value| secret::read(&value))
+    let value = mapping.required("client_secret")?;
+    if value.is_empty_text() { Some(Secret::empty()) } else { secret::read(&value) }
 }
 
 fn basic(mapping: &mut Mapping<'_>, client_id: Option<&str>) -> Option<ClientAuth> {

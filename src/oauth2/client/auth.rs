@@ -1,7 +1,7 @@
 //! Client authentication at a token endpoint (RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2). Only the
 //! configured method is used; no other one is tried.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Assertion, BasicEncoding, ClientAuth};
 use crate::oauth2::jws;
+use crate::refresh::ClockReading;
 use crate::secret::SigningError;
 
 /// What client authentication adds to a token request: a header field or form fields.
@@ -32,8 +33,9 @@ impl ClientAuthentication {
     }
 }
 
-/// Lifetime of an assertion: long enough for a slow connection, and the longest that Keycloak accepts.
-const ASSERTION_SECONDS: u64 = 60;
+/// Time from `iat` to `exp` of an assertion: long enough for a slow connection, and the longest for which
+/// Keycloak accepts its `iat`.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The authentication for one request. `audience` is the audience of an assertion if the configuration has
 /// none.
@@ -83,14 +85,13 @@ fn basic(client_id: &str, secret: &str, encoding: BasicEncoding) -> HeaderValue 
     header
 }
 
-/// A client assertion with the claims of RFC 7523 §3. It has no `nbf`, which would fail if this machine's
-/// clock were a second ahead.
+/// A client assertion with the claims of RFC 7523 §3. It has no `nbf`: `iat` says as much.
 fn signed_assertion(
     client_id: &str,
     assertion: &Assertion,
     audience: &str,
 ) -> Result<Zeroizing<String>, SigningError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let issued = jws::issued_at(ClockReading::now(), ASSERTION_LIFETIME);
     let mut header = vec![("typ", json!("JWT"))];
     header.extend(assertion.key_id.iter().map(|id| ("kid", json!(id))));
     header.extend(assertion.thumbprint.iter().map(|digest| ("x5t#S256", json!(jws::base64url(digest)))));
@@ -100,8 +101,8 @@ fn signed_assertion(
         ("sub", json!(client_id)),
         ("aud", json!(assertion.audience.as_deref().unwrap_or(audience))),
         ("jti", json!(jws::random_id()?)),
-        ("iat", json!(now)),
-        ("exp", json!(now + ASSERTION_SECONDS)),
+        ("iat", json!(issued)),
+        ("exp", json!(issued + ASSERTION_LIFETIME.as_secs())),
     ] {
         claims.insert(name.into(), value);
     }
@@ -170,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn empty_client_secret_is_sent_as_such() {
+        let auth = ClientAuth::SecretBasic { secret: Secret::empty(), encoding: BasicEncoding::Rfc6749 };
+        let Ok(ClientAuthentication::Header(value)) = authenticate("me", &auth, "") else {
+            panic!("a header")
+        };
+        assert_eq!(value, format!("Basic {}", STANDARD.encode("me:")));
+        let post = authenticate("me", &ClientAuth::SecretPost { secret: Secret::empty() }, "")
+            .unwrap_or_else(|_| panic!());
+        let fields: Vec<_> = post.form_fields().iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(fields, [("client_id", "me"), ("client_secret", "")]);
+    }
+
+    #[test]
     fn assertion_has_the_claims_of_rfc_7523_and_a_unique_jti() {
         let key = SigningKey::ephemeral().unwrap();
         let assertion =
@@ -188,6 +202,10 @@ mod tests {
         assert_eq!((&claims["iss"], &claims["sub"]), (&json!("me"), &json!("me")));
         assert_eq!(claims["aud"], "https://login.example.com/token");
         assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+        let now = ClockReading::now().unix_seconds();
+        assert!(
+            claims["iat"].as_f64().unwrap() <= now - 10.0 && claims["exp"].as_f64().unwrap() >= now + 30.0
+        );
         assert_ne!(claims["jti"], read().1["jti"]);
     }
 }

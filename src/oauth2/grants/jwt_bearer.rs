@@ -1,8 +1,6 @@
 //! `jwt_bearer` (RFC 7523 §2.1): a JWT signed with a key is the grant. Used by Google service accounts,
 //! Salesforce, DocuSign and Box.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -11,7 +9,7 @@ use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::jws;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
-use crate::refresh::{SourceError, SourceErrorKind};
+use crate::refresh::{ClockReading, SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// The JWT bearer grant at one endpoint.
@@ -33,7 +31,7 @@ impl TokenSource for JwtBearerGrant {
         let local =
             |error: crate::secret::SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
         let JwtBearer { key, key_id, headers, claims, lifetime } = &*self.grant;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let issued = jws::issued_at(ClockReading::now(), *lifetime);
         let mut header = vec![("typ", json!("JWT"))];
         header.retain(|(name, _)| !headers.contains_key(*name));
         header.extend(key_id.iter().map(|id| ("kid", json!(id))));
@@ -41,8 +39,8 @@ impl TokenSource for JwtBearerGrant {
         let mut claims = claims.clone();
         claims.entry("aud").or_insert_with(|| json!(self.endpoint.config().token_url.as_str()));
         claims.entry("jti").or_insert(json!(jws::random_id().map_err(local)?));
-        claims.insert("iat".into(), json!(now));
-        claims.insert("exp".into(), json!(now + lifetime.as_secs()));
+        claims.insert("iat".into(), json!(issued));
+        claims.insert("exp".into(), json!(issued + lifetime.as_secs()));
         let assertion = jws::sign(key, &header, &claims).map_err(local)?;
         let mut fields = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
@@ -52,7 +50,7 @@ impl TokenSource for JwtBearerGrant {
         if !scope.is_empty() {
             fields.push(("scope", scope));
         }
-        let issued = self.endpoint.request(&fields).await?;
-        Ok(TokenResponse { refresh_token: None, ..issued })
+        let response = self.endpoint.request(&fields).await?;
+        Ok(TokenResponse { refresh_token: None, ..response })
     }
 }

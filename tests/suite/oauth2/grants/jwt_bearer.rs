@@ -33,6 +33,7 @@ fn stable_claims(claims: &Value, lifetime: u64) -> Value {
     assert_eq!(claims.remove("exp").unwrap().as_u64().unwrap(), issued + lifetime);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert!(now.abs_diff(issued) < 120, "{issued} is now ({now})");
+    assert!(issued + lifetime / 8 <= now, "{issued} is a little before now ({now})");
     assert!(claims.remove("jti").unwrap().as_str().unwrap().len() >= 20);
     claims.into()
 }

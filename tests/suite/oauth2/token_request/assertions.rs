@@ -1,6 +1,6 @@
 //! Signed client assertions on the wire, each verified with `jose`, an independent library.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -50,6 +50,21 @@ async fn private_key_jwt_assertion_is_verified_by_jose() {
     let verified = jose_verify(token, &pem, "PS256", &options).await;
     assert_eq!(verified["header"], json!({ "alg": "PS256", "typ": "JWT", "kid": "k-7" }));
     assert!(verified["claims"]["exp"].as_u64() > verified["claims"]["iat"].as_u64());
+}
+
+/// An endpoint whose clock is a little behind rejects what was issued in its future.
+#[tokio::test]
+async fn client_assertion_is_dated_a_little_back() {
+    let endpoint = MockTokenEndpoint::plain().await;
+    let auth = "auth_method: client_secret_jwt, client_secret: a-shared-secret-of-at-least-thirty-two-bytes";
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let _sidekey = Sidekey::serving(&service(&endpoint, auth)).start_ready().await;
+    let claims = assertion(&endpoint.only_request()).1;
+    let after = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let (issued, expires) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+    assert!(issued + 10 <= after, "{issued} is not long enough before {after}");
+    assert!(issued + 20 >= before && expires >= before + 30, "{issued} is too long before {before}");
+    assert!(claims.get("nbf").is_none_or(|not_before| not_before.as_u64() <= Some(issued)), "{claims}");
 }
 
 #[tokio::test]

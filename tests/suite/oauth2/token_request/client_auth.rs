@@ -40,6 +40,31 @@ async fn client_secret_post_sends_the_secret_in_the_form() {
 }
 
 #[tokio::test]
+async fn client_secret_may_be_empty() {
+    let basic = sent("client_id: me, client_secret: '',", "").await;
+    assert_eq!(basic.basic().as_deref(), Some("me:"));
+    let raw = sent("client_id: me, client_secret: \"\", basic_auth_encoding: raw,", "").await;
+    assert_eq!(raw.basic().as_deref(), Some("me:"));
+    let post = sent("client_id: me, client_secret: '', auth_method: client_secret_post,", "").await;
+    assert_eq!(post.http.text(), "grant_type=client_credentials&client_id=me&client_secret=");
+}
+
+/// An empty value is no reason to redact what the endpoint says.
+#[tokio::test]
+async fn client_secret_that_is_empty_redacts_nothing() {
+    let endpoint = MockTokenEndpoint::plain().await;
+    endpoint.always(crate::harness::MockTokenResponse::error(401, "invalid_client"));
+    let config = format!(
+        "api: {{ upstream: 'http://127.0.0.1:9', auth: {{ type: oauth2, grant_type: client_credentials, client_id: me, \
+         client_secret: '', token_url: '{}' }} }}",
+        endpoint.url()
+    );
+    let sidekey = Sidekey::serving(&config).start().await;
+    let said = sidekey.logged_like("token refused: ").await;
+    assert!(said["message"].as_str().unwrap().contains("invalid_client: scripted invalid_client"), "{said}");
+}
+
+#[tokio::test]
 async fn token_request_sends_scopes_parameters_and_url_query() {
     let auth = "client_id: me, client_secret: s, scopes: [contacts.read, 'https://x/y'], \
                 token_request: { params: { audience: 'https://api?a=b', resource: [one, two] } },";
