@@ -71,7 +71,7 @@ fn proxy() -> ConnectionContext {
     let store = Arc::new(TokenStore::new(Duration::from_secs(5)));
     runtime.block_on(async {
         tokio::spawn(refresher::run("oauth2".into(), Arc::new(Issuer), store.clone()));
-        store.wait_for_first(Duration::from_secs(5)).await;
+        store.wait_until_usable(Duration::from_secs(5)).await;
     });
     let handle: StoreHandle = store.clone();
     let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());

@@ -40,8 +40,8 @@ impl Credential {
         self.0.token_store()
     }
 
-    /// Waits for the first token. Returns at once if there was a token before.
-    pub async fn wait_for_first(&self, limit: Duration) {
-        self.0.wait_for_first(limit).await;
+    /// Waits for a token that is being obtained; returns at once for any other reason of not being ready.
+    pub async fn wait_until_ready(&self, limit: Duration) {
+        self.0.wait_until_ready(limit).await;
     }
 }

@@ -83,8 +83,8 @@ impl Signer for Dpop {
         self.token.refreshed(used, limit)
     }
 
-    fn wait_for_first(&self, limit: Duration) -> BoxFuture<'_, ()> {
-        self.token.wait_for_first(limit)
+    fn wait_until_ready(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        self.token.wait_until_ready(limit)
     }
 
     fn status(&self) -> CredentialStatus {

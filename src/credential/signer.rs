@@ -57,8 +57,8 @@ pub trait Signer: Send + Sync {
         Box::pin(ready(false))
     }
 
-    /// Waits for the first credential, at most for `limit`. Returns at once if there was one before.
-    fn wait_for_first(&self, limit: Duration) -> BoxFuture<'_, ()> {
+    /// Waits until a credential can be sent, `limit` at most, and only while one may be obtained by then.
+    fn wait_until_ready(&self, limit: Duration) -> BoxFuture<'_, ()> {
         let _ = limit;
         Box::pin(ready(()))
     }

@@ -79,8 +79,8 @@ impl Signer for Token {
         })
     }
 
-    fn wait_for_first(&self, limit: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(self.store.wait_for_first(limit))
+    fn wait_until_ready(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.store.wait_until_usable(limit))
     }
 
     fn status(&self) -> CredentialStatus {

@@ -10,10 +10,12 @@ mod expiry;
 pub mod refresher;
 pub mod schedule;
 mod source;
+mod status;
 mod store;
 
 pub use error::{SourceError, SourceErrorKind};
 pub use error_code::ErrorCode;
 pub use expiry::{ClockReading, Expiring, Expiry};
 pub use source::Source;
-pub use store::{Attempt, RefreshDecision, RefreshReason, RefreshStatus, Store, Versioned};
+pub use status::RefreshStatus;
+pub use store::{Attempt, RefreshDecision, RefreshReason, Store, Versioned};

@@ -11,7 +11,7 @@ const JITTER_FRACTION: f64 = 0.05;
 /// Minimum time between refresh and expiry, for clocks that differ. For a short lifetime it is a tenth of it.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
 /// Minimum time between two refreshes, however short the lifetime: two per second at most.
-const MIN_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// First step of the back-off after a transient failure.
 const TRANSIENT_BASE: Duration = Duration::from_secs(1);
@@ -58,6 +58,19 @@ pub fn refresh_in(lifetime: Duration, random: f64) -> Duration {
     let aim = lifetime.mul_f64(REFRESH_FRACTION + JITTER_FRACTION * (2.0 * random - 1.0));
     let latest = lifetime.saturating_sub(CLOCK_MARGIN.min(lifetime / 10));
     aim.min(latest).max(MIN_INTERVAL)
+}
+
+/// Time until the refresh of a value with this lifetime, if a request is expected to take `expected`: early
+/// enough that the new value is there before this one expires. The request may take a quarter longer.
+pub fn refresh_in_time(lifetime: Duration, expected: Duration, random: f64) -> Duration {
+    let needed = expected + expected / 4 + CLOCK_MARGIN.min(lifetime / 10);
+    refresh_in(lifetime, random).min(lifetime.saturating_sub(needed)).max(MIN_INTERVAL)
+}
+
+/// The expected duration of a request after one that took `took`: the longest of late. A long one counts for
+/// less with each shorter one that follows.
+pub fn expected_duration(before: Duration, took: Duration) -> Duration {
+    took.max(before * 3 / 4)
 }
 
 /// What is known after a failed attempt.
@@ -183,6 +196,35 @@ mod tests {
         assert_eq!(retry_in(asked(120), 0.0).as_secs(), 120);
         assert_eq!(retry_in(asked(120), 1.0).as_secs(), 132);
         assert_eq!(retry_in(asked(u64::MAX), 0.0), RETRY_AFTER_CAP);
+    }
+
+    #[test]
+    fn refresh_leaves_time_for_a_slow_request() {
+        let after = |lifetime: u64, took: u64, random| {
+            let (lifetime, took) = (Duration::from_millis(lifetime), Duration::from_millis(took));
+            let due = refresh_in_time(lifetime, took, random);
+            (due.as_millis(), lifetime.saturating_sub(due).as_millis())
+        };
+        for random in [0.0, 0.5, 1.0] {
+            // A token of eight seconds from an endpoint that takes 1.3 s, and one of ten from one that takes 2 s.
+            for (lifetime, took) in [(5700, 1300), (7000, 2000), (3_600_000, 9000)] {
+                let (due, left) = after(lifetime, took, random);
+                assert!(left > u128::from(took), "{left} ms are left for {took} ms");
+                assert!(due >= u128::from(lifetime) / 3, "{due} ms of {lifetime}");
+            }
+            let hour = Duration::from_secs(3600);
+            assert_eq!(refresh_in_time(hour, Duration::from_millis(50), random), refresh_in(hour, random));
+        }
+        assert_eq!(after(1000, 2000, 0.5).0, MIN_INTERVAL.as_millis(), "slower than the value lives");
+    }
+
+    #[test]
+    fn expected_duration_is_the_longest_of_late() {
+        let mut expected = Duration::ZERO;
+        for (took, millis) in [(1000, 1000), (100, 750), (2000, 2000), (0, 1500), (0, 1125)] {
+            expected = expected_duration(expected, Duration::from_millis(took));
+            assert_eq!(expected.as_millis(), millis);
+        }
     }
 
     proptest! {

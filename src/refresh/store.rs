@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::SourceError;
-use super::expiry;
 use super::expiry::{Expiring, Expiry};
+use super::schedule::MIN_INTERVAL;
+use super::status::RefreshStatus;
 
 /// The current value, and what is known of the next refresh.
 pub struct Store<T> {
@@ -50,31 +51,13 @@ struct Progress {
     attempts: u64,
 }
 
-/// What the refresher did last and will do next. Readiness, metrics, the status page and error responses read
-/// it.
-#[derive(Debug, Clone, Default)]
-pub struct RefreshStatus {
-    /// Number of consecutive failed attempts.
-    pub failures: u32,
-    /// The error of the last attempt, if it failed.
-    pub last_error: Option<SourceError>,
-    /// Time of the first of the consecutive failures.
-    pub failing_since: Option<SystemTime>,
-    /// Time of the last success.
-    pub last_success: Option<SystemTime>,
-    /// When the next attempt is due.
-    pub next_attempt: Option<Instant>,
-    /// Whether an attempt is in progress.
-    pub in_flight: bool,
-    /// Time of the last forced refresh.
-    last_forced: Option<Instant>,
-}
-
 /// Why a value is to be refreshed before it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshReason {
     /// The upstream rejected the value of this generation.
     Rejected(u64),
+    /// The value has expired although no refresh is due: the wall clock was set forward, or the machine slept.
+    Expired,
     /// An operator requested it.
     Requested,
     /// What the value is obtained with has changed: a secret, a login. Neither the back-off nor the interval
@@ -123,12 +106,43 @@ impl<T: Expiring> Store<T> {
         }
     }
 
-    /// Waits for the first value, `limit` at most. Returns at once if there ever was one.
-    pub async fn wait_for_first(&self, limit: Duration) {
+    /// Waits until there is a value that has not expired, `limit` at most, and only while the outcome of an
+    /// attempt may be known by then ([`RefreshStatus::may_succeed_by`]). If the value has expired although no
+    /// refresh is due, requests one.
+    ///
+    /// The first value is waited for over several attempts: its source may be starting, too. For a later one
+    /// the wait ends with the first attempt that began after the call and failed, so that requests do not pile
+    /// up during an outage.
+    pub async fn wait_until_usable(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
         let mut progress = self.progress.subscribe();
-        let first = progress.wait_for(|progress| progress.generation > 0);
-        // Whatever the outcome, the caller reads `current` again.
-        let _ = tokio::time::timeout(limit, first).await;
+        if self.expiry().is_some_and(|expiry| expiry.is_past()) {
+            self.refresh_now(RefreshReason::Expired);
+        }
+        let (status, began) = (self.status(), *progress.borrow_and_update());
+        let patience = u64::from(status.in_flight) + 1;
+        let mut now = began;
+        loop {
+            let is_usable = self.current().is_some();
+            let is_over = now.generation > 0 && self.has_failed(now.attempts - began.attempts, patience);
+            if is_usable || is_over || !self.is_expected_by(deadline) {
+                return;
+            }
+            // Whatever the outcome, the caller reads `current` again.
+            if tokio::time::timeout_at(deadline, progress.changed()).await.is_err() {
+                return;
+            }
+            now = *progress.borrow_and_update();
+        }
+    }
+
+    /// Whether the last of this many attempts has failed, and no fewer than `patience` were made.
+    fn has_failed(&self, attempts: u64, patience: u64) -> bool {
+        attempts >= patience && self.status.lock().failures > 0
+    }
+
+    fn is_expected_by(&self, deadline: Instant) -> bool {
+        *self.refresh_requested.borrow() || self.status.lock().may_succeed_by(deadline)
     }
 
     /// Whether no value was ever obtained.
@@ -142,10 +156,12 @@ impl<T: Expiring> Store<T> {
     /// |---|---|---|---|---|
     /// | `Rejected`, an old value | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` | `AlreadyNewer` |
     /// | `Rejected`, the current value | joins it | `Throttled` | `Throttled` | starts one |
+    /// | `Expired` | joins it | starts one | `Throttled` | starts one |
     /// | `Requested` | joins it | `Throttled` | starts one | starts one |
     /// | `InputChanged` | starts another one after it | starts one | starts one | starts one |
     ///
     /// The first column that applies decides. "Joins" and "starts" are both [`RefreshDecision::Pending`].
+    /// `Expired` starts no attempt within the schedule's shortest interval.
     ///
     /// Does not wait; callable from any thread.
     pub fn refresh_now(&self, reason: RefreshReason) -> RefreshDecision {
@@ -160,14 +176,18 @@ impl<T: Expiring> Store<T> {
             return RefreshDecision::Pending(attempt);
         }
         let is_too_soon = status.last_forced.is_some_and(|last| last.elapsed() < self.min_interval);
+        let is_scheduled = status.last_started.is_some_and(|last| last.elapsed() < MIN_INTERVAL);
         match reason {
             RefreshReason::Rejected(_) if is_too_soon || status.failures > 0 => {
                 return RefreshDecision::Throttled;
             }
+            RefreshReason::Expired if is_scheduled || status.failures > 0 => {
+                return RefreshDecision::Throttled;
+            }
             RefreshReason::Requested if is_too_soon => return RefreshDecision::Throttled,
-            _ => {}
+            RefreshReason::Expired => {}
+            _ => status.last_forced = Some(Instant::now()),
         }
-        status.last_forced = Some(Instant::now());
         self.refresh_requested.send_replace(true);
         // An attempt in progress may have been made with the old input: the one after it counts.
         let attempts = attempts + u64::from(status.in_flight);
@@ -205,6 +225,7 @@ impl<T: Expiring> Store<T> {
     pub(super) fn attempt_started(&self) {
         let mut status = self.status.lock();
         status.in_flight = true;
+        status.last_started = Some(Instant::now());
         self.refresh_requested.send_replace(false);
     }
 
@@ -226,15 +247,16 @@ impl<T: Expiring> Store<T> {
             .send_modify(|progress| *progress = Progress { generation, attempts: progress.attempts + 1 });
     }
 
-    /// Records a failed attempt and returns the number of consecutive failures. The current value stays.
-    pub(super) fn attempt_failed(&self, error: SourceError) -> u32 {
+    /// Records a failed attempt, and that the next one is due after `wait`. The current value stays.
+    pub(super) fn attempt_failed(&self, error: SourceError, wait: Duration) {
         let mut status = self.status.lock();
         status.failures = status.failures.saturating_add(1);
         status.last_error = Some(error);
         status.failing_since.get_or_insert_with(SystemTime::now);
         status.in_flight = false;
+        // Set together with the failure: who waits decides by it whether to wait any longer.
+        status.next_attempt = Some(Instant::now() + wait);
         self.progress.send_modify(|progress| progress.attempts += 1);
-        status.failures
     }
 
     /// Records when the next attempt is due.
@@ -258,188 +280,5 @@ impl<T: Expiring> Store<T> {
     }
 }
 
-impl RefreshStatus {
-    /// Time until the next attempt, for `Retry-After`.
-    pub fn next_attempt_in(&self) -> Duration {
-        self.next_attempt.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
-    }
-
-    /// `next_attempt` on the wall clock.
-    pub fn next_attempt_wall(&self) -> Option<SystemTime> {
-        self.next_attempt.map(|_| SystemTime::now() + self.next_attempt_in())
-    }
-
-    /// Time since the first of the consecutive failures.
-    pub fn failing_for(&self) -> Option<Duration> {
-        Some(SystemTime::now().duration_since(self.failing_since?).unwrap_or_default())
-    }
-
-    /// `next_attempt` as Unix time.
-    pub fn next_attempt_unix_seconds(&self) -> Option<f64> {
-        self.next_attempt_wall().map(expiry::unix_seconds)
-    }
-
-    /// `last_success` as Unix time.
-    pub fn last_success_unix_seconds(&self) -> Option<f64> {
-        self.last_success.map(expiry::unix_seconds)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::refresh::error::SourceErrorKind;
-    use crate::refresh::expiry::ClockReading;
-
-    const INTERVAL: Duration = Duration::from_secs(5);
-
-    /// The simplest value that expires.
-    #[derive(Debug)]
-    struct Ticket {
-        text: &'static str,
-        expiry: Expiry,
-    }
-
-    impl Expiring for Ticket {
-        const NAME: &'static str = "ticket";
-
-        fn expiry(&self) -> Expiry {
-            self.expiry
-        }
-    }
-
-    fn ticket(text: &'static str, lifetime: u64) -> Ticket {
-        Ticket { text, expiry: Expiry::after(ClockReading::now(), Duration::from_secs(lifetime)) }
-    }
-
-    fn empty() -> Store<Ticket> {
-        Store::new(INTERVAL)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn store_hands_out_a_value_until_its_expiry_despite_failures() {
-        let store = empty();
-        assert!(store.current().is_none());
-        store.store_value(ticket("one", 10));
-        tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(store.attempt_failed(SourceError::new(SourceErrorKind::Timeout, "slow")), 1);
-        assert_eq!(store.current().unwrap().as_ref().unwrap().text, "one");
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(store.current().is_none());
-        store.store_value(ticket("two", 10));
-        assert_eq!(store.current().unwrap().as_ref().unwrap().generation, 2);
-        assert_eq!(store.status().failures, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn store_wakes_all_waiters_for_the_first_value() {
-        let store = Arc::new(empty());
-        let waiting: Vec<_> = (0..1000)
-            .map(|_| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    store.wait_for_first(Duration::from_secs(5)).await;
-                    store.current().is_some()
-                })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        store.store_value(ticket("one", 10));
-        for request in waiting {
-            assert!(request.await.unwrap());
-        }
-        let empty = empty();
-        empty.wait_for_first(Duration::from_secs(5)).await;
-        assert!(empty.current().is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn store_joins_concurrent_rejections_and_ignores_late_ones() {
-        let store = Arc::new(empty());
-        store.store_value(ticket("one", 3600));
-        let waiting: Vec<_> = (0..1000)
-            .map(|_| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    let RefreshDecision::Pending(attempt) = store.refresh_now(RefreshReason::Rejected(1))
-                    else {
-                        panic!("pending")
-                    };
-                    store.wait_for(attempt, INTERVAL).await
-                })
-            })
-            .collect();
-        store.refresh_requested().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        store.attempt_started();
-        assert!(!*store.refresh_requested.borrow(), "one attempt serves all");
-        store.store_value(ticket("two", 3600));
-        for request in waiting {
-            assert!(request.await.unwrap());
-        }
-        assert_eq!(store.refresh_now(RefreshReason::Rejected(1)), RefreshDecision::AlreadyNewer);
-        assert!(!*store.refresh_requested.borrow(), "a late rejection requests nothing");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn store_throttles_forced_refreshes_and_respects_back_off() {
-        let store = empty();
-        let forced = |reason, issue: Option<&'static str>| {
-            let refresh = store.refresh_now(reason);
-            if *store.refresh_requested.borrow() {
-                store.attempt_started();
-                match issue {
-                    Some(value) => store.store_value(ticket(value, 3600)),
-                    None => drop(store.attempt_failed(SourceError::new(SourceErrorKind::Connect, "down"))),
-                }
-            }
-            matches!(refresh, RefreshDecision::Pending(_))
-        };
-        store.store_value(ticket("one", 3600));
-        assert!(forced(RefreshReason::Rejected(1), Some("two")));
-        assert!(
-            !forced(RefreshReason::Rejected(2), Some("three"))
-                && !forced(RefreshReason::Requested, Some("three"))
-        );
-        tokio::time::sleep(INTERVAL).await;
-        assert!(forced(RefreshReason::Rejected(2), None));
-        tokio::time::sleep(INTERVAL).await;
-        assert!(!forced(RefreshReason::Rejected(2), Some("three")), "the back-off is not over");
-        assert!(forced(RefreshReason::Requested, None));
-        assert!(forced(RefreshReason::InputChanged, Some("three")), "a changed input is never throttled");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn store_starts_another_attempt_for_a_change_during_one() {
-        let store = empty();
-        store.attempt_started();
-        let RefreshDecision::Pending(first) = store.refresh_now(RefreshReason::Requested) else {
-            panic!("pending")
-        };
-        let RefreshDecision::Pending(second) = store.refresh_now(RefreshReason::InputChanged) else {
-            panic!("pending")
-        };
-        store.store_value(ticket("one", 3600));
-        assert!(store.wait_for(first, INTERVAL).await);
-        assert!(*store.refresh_requested.borrow());
-        store.attempt_started();
-        store.store_value(ticket("two", 3600));
-        assert!(store.wait_for(second, INTERVAL).await);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn store_ends_a_wait_at_its_limit_or_at_a_failure() {
-        let store = Arc::new(empty());
-        store.store_value(ticket("one", 3600));
-        let RefreshDecision::Pending(attempt) = store.refresh_now(RefreshReason::Rejected(1)) else {
-            panic!("pending")
-        };
-        let start = Instant::now();
-        assert!(!store.wait_for(attempt, Duration::from_secs(2)).await);
-        assert_eq!(start.elapsed(), Duration::from_secs(2));
-        store.attempt_started();
-        store.attempt_failed(SourceError::new(SourceErrorKind::Connect, "down"));
-        assert!(!store.wait_for(attempt, Duration::from_secs(600)).await);
-        assert_eq!(start.elapsed(), Duration::from_secs(2));
-    }
-}
+mod tests;

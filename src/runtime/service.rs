@@ -23,7 +23,7 @@ pub struct Service {
     pub upstream_url: String,
     /// The token endpoint, without secrets; `None` for a static credential.
     pub token_endpoint: Option<String>,
-    /// Time for which a request may wait for the first token.
+    /// Time for which a request may wait for a token that is being obtained.
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,

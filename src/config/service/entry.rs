@@ -50,8 +50,7 @@ const KEYS: Keys = &[
     Key::optional("tls", TLS, "TLS toward the upstream."),
     Key::optional("protocol", PROTOCOL, "Version of HTTP toward the upstream.").or("auto"),
     Key::optional("timeouts", Format::Keys(&[timeouts::KEYS]), "Limits on waiting for the upstream."),
-    Key::optional("token_wait", DURATION, "How long a request may wait for the very first token; may be 0s.")
-        .or("5s"),
+    Key::optional("token_wait", DURATION, "How long a request may wait for a token; may be 0s.").or("5s"),
     Key::optional(
         "rewrite_location",
         Format::Bool,

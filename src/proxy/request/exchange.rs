@@ -78,7 +78,7 @@ pub(crate) async fn run(
 
 impl Request<'_> {
     /// Signs a request that could not be signed at once: reads the body if the credential signs it, and waits
-    /// for the first token.
+    /// for a token that is being obtained.
     async fn sign_late(
         &mut self,
         reason: NotSigned,
@@ -91,7 +91,7 @@ impl Request<'_> {
             self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
         }
         if out.is_empty() {
-            self.service.credential.wait_for_first(self.service.token_wait).await;
+            self.service.credential.wait_until_ready(self.service.token_wait).await;
             self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
         }
         Ok(())

@@ -14,3 +14,4 @@ mod token_expiry_rounding;
 mod token_request;
 mod token_response_forms;
 mod token_response_quirks;
+mod waiting;

@@ -1,0 +1,65 @@
+//! Requests that find no usable token: they wait while one may come, and not a moment longer.
+
+use super::setup::{no_credential, service};
+use crate::harness::{
+    Gate, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey, TIMEOUT,
+    assert_eventually,
+};
+
+/// The wait of these tests: longer than a test may take.
+const PATIENT: &str = "token_wait: 10m,";
+
+#[tokio::test]
+async fn request_does_not_wait_after_a_refused_token_request() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::error(400, "invalid_client"));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", PATIENT)).start().await;
+    no_credential(&sidekey.get("/api/").await);
+    no_credential(&sidekey.get("/api/").await);
+    assert_eq!(upstream.request_count(), 0);
+}
+
+#[tokio::test]
+async fn request_does_not_wait_if_the_next_token_request_is_due_later() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockResponse::status(503).header("Retry-After", "258"));
+    let config = service("api", &upstream, &endpoint, "", "token_wait: 2m,");
+    let sidekey = Sidekey::serving(&config).start().await;
+    assert!(no_credential(&sidekey.get("/api/").await) >= 258);
+    assert_eq!((upstream.request_count(), endpoint.request_count()), (0, 1));
+}
+
+#[tokio::test]
+async fn request_waits_for_a_renewal_in_progress() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
+    let gate = Gate::closed();
+    endpoint.next(MockTokenResponse::issue(2));
+    endpoint.next(MockTokenResponse::issue(3600).delayed_until(&gate));
+    let config = service("api", &upstream, &endpoint, "token_request: { timeout: 10m },", PATIENT);
+    let sidekey = Sidekey::serving(&config).start_ready().await;
+    endpoint.received(2).await;
+    assert_eventually(TIMEOUT, "the first token expires", async || !sidekey.is_ready().await).await;
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(Request::get(sidekey.url("/api/")).send())).collect();
+    let all_wait = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(20.0);
+    assert_eventually(TIMEOUT, "all requests wait", all_wait).await;
+    gate.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().text(), "granted");
+    }
+    assert_eq!(endpoint.request_count(), 2);
+}
+
+/// A service whose token has expired answers during an outage, although token requests are due all the time.
+#[tokio::test]
+async fn request_does_not_wait_through_an_outage() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.next(MockTokenResponse::issue(2));
+    endpoint.always(MockTokenResponse::html(502));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, "", PATIENT)).start_ready().await;
+    assert_eventually(TIMEOUT, "the token expires", async || !sidekey.is_ready().await).await;
+    for _ in 0..3 {
+        no_credential(&sidekey.get("/api/").await);
+    }
+    assert_eq!(upstream.request_count(), 0);
+}
