@@ -44,6 +44,7 @@ fn state(service: &Service) -> ServiceState {
             expiry: store.expiry_unix_seconds(),
             last_success: status.last_success_unix_seconds(),
             next_refresh: status.next_attempt_unix_seconds(),
+            is_state_write_failing: store.is_at_risk(),
         }
     });
     ServiceState {

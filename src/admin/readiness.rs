@@ -1,5 +1,6 @@
-//! The readiness of Sidekey: it is ready if every service that is not optional has a usable credential. Decided by the state of
-//! the tokens, never by whether a task is alive.
+//! The readiness of Sidekey: it is ready if every service that is not optional has a usable credential, and none whose next
+//! token is in doubt because its refresh token cannot be kept. Decided by the state of the tokens, never by whether a task is
+//! alive.
 
 use std::fmt::Write;
 
@@ -17,13 +18,14 @@ pub(super) struct CredentialReadiness<'a> {
 
 impl<'a> CredentialReadiness<'a> {
     pub(super) fn of(service: &'a Service) -> Self {
-        let is_ready = service.credential.is_ready();
-        let cause =
-            service.credential.store().filter(|_| !is_ready).map(|store| match store.status().last_error {
-                Some(error) => error.message,
-                None => "the first token is on its way".into(),
-            });
-        Self { service: &service.name, optional: service.optional, is_ready, cause }
+        let (is_usable, store) = (service.credential.is_ready(), service.credential.store());
+        let risk = store.and_then(|store| store.risk());
+        let is_ready = is_usable && risk.is_none();
+        let cause = store.filter(|_| !is_usable).map(|store| match store.status().last_error {
+            Some(error) => error.message,
+            None => "the first token is on its way".into(),
+        });
+        Self { service: &service.name, optional: service.optional, is_ready, cause: cause.or(risk) }
     }
 }
 

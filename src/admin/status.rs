@@ -14,6 +14,7 @@ use crate::refresh::{SourceError, SourceErrorKind};
 /// - `unavailable`: no token was ever issued, and the last token request failed.
 /// - `unauthorized`: the upstream answers 401 to the credential.
 /// - `unreachable`: the upstream cannot be reached or understood.
+/// - `at_risk`: the refresh token cannot be written to `state.dir`; the current token is still valid.
 /// - `degraded`: the last refresh failed; the current token is still valid.
 /// - `starting`: the first token was requested and is not there yet.
 /// - `ready`: the service works.
@@ -28,6 +29,7 @@ pub(super) enum ServiceStatus {
     Unavailable,
     Unauthorized,
     Unreachable,
+    AtRisk,
     Degraded,
     Starting,
     Ready,
@@ -65,6 +67,8 @@ pub(super) struct TokenInputs {
     /// Whether a token was ever issued, expired or not.
     pub(super) issued: bool,
     pub(super) last_error: Option<SourceError>,
+    /// What may make the next token unobtainable.
+    pub(super) risk: Option<String>,
 }
 
 impl StatusInputs {
@@ -83,12 +87,11 @@ impl StatusInputs {
         match self.upstream_status {
             UpstreamStatus::Unauthorized => ServiceStatus::Unauthorized,
             UpstreamStatus::Unreachable(_) => ServiceStatus::Unreachable,
-            UpstreamStatus::Healthy
-                if self.token.as_ref().is_some_and(|token| token.last_error.is_some()) =>
-            {
-                ServiceStatus::Degraded
-            }
-            UpstreamStatus::Healthy => ServiceStatus::Ready,
+            UpstreamStatus::Healthy => match &self.token {
+                Some(TokenInputs { risk: Some(_), .. }) => ServiceStatus::AtRisk,
+                Some(TokenInputs { last_error: Some(_), .. }) => ServiceStatus::Degraded,
+                _ => ServiceStatus::Ready,
+            },
         }
     }
 
@@ -105,7 +108,7 @@ impl StatusInputs {
             | ServiceStatus::Unavailable
             | ServiceStatus::Unauthorized
             | ServiceStatus::Unreachable => Severity::Error,
-            ServiceStatus::Degraded => Severity::Warning,
+            ServiceStatus::AtRisk | ServiceStatus::Degraded => Severity::Warning,
             ServiceStatus::Starting => Severity::Starting,
             ServiceStatus::Ready => Severity::Ok,
         }
@@ -134,6 +137,14 @@ impl StatusInputs {
                 Some(cause) => format!("The upstream cannot be reached: {cause}."),
                 None => "The upstream cannot be reached.".into(),
             },
+            ServiceStatus::AtRisk => {
+                let risk = self.token.as_ref().and_then(|token| token.risk.as_deref()).unwrap_or_default();
+                let mut risk = risk.to_owned();
+                if let Some(first) = risk.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                format!("{risk}. Requests work until the current token expires.")
+            }
             ServiceStatus::Degraded => {
                 format!("The last refresh failed: {why}. Requests work until the current token expires.")
             }
@@ -150,6 +161,10 @@ impl StatusInputs {
         let error = self.token.as_ref().and_then(|token| token.last_error.as_ref());
         match (self.state(), self.upstream_status) {
             (ServiceStatus::Ready | ServiceStatus::Starting, _) => None,
+            (ServiceStatus::AtRisk, _) => Some(
+                "Free space in `state.dir`, or make it writable again. Sidekey writes the file as soon as it can; do not end it \
+                 before.",
+            ),
             (ServiceStatus::Unauthorized, _) if self.token.is_some() => Some(
                 "The token is valid, but the upstream rejects it: compare its audience, scopes and environment \
                  (test or live) with `scopes`, `token_request.params` and `token_url`.",
@@ -228,7 +243,14 @@ mod tests {
         upstream_status: UpstreamStatus,
     ) -> StatusInputs {
         let last_error = error.map(|reason| SourceError::new(reason, "it said no"));
-        StatusInputs { token: Some(TokenInputs { usable, issued, last_error }), upstream_status, cause: None }
+        let token = TokenInputs { usable, issued, last_error, risk: None };
+        StatusInputs { token: Some(token), upstream_status, cause: None }
+    }
+
+    fn at_risk(mut inputs: StatusInputs) -> StatusInputs {
+        let token = inputs.token.as_mut().unwrap();
+        token.risk = Some("the disk is full".into());
+        inputs
     }
 
     #[test]
@@ -252,6 +274,13 @@ mod tests {
             (token(false, false, None, fine), ServiceStatus::Starting, Severity::Starting),
             (token(false, false, Some(ServerError), fine), ServiceStatus::Unavailable, Severity::Error),
             (token(true, true, Some(ServerError), fine), ServiceStatus::Degraded, Severity::Warning),
+            (at_risk(token(true, true, None, fine)), ServiceStatus::AtRisk, Severity::Warning),
+            (
+                at_risk(token(true, true, Some(SourceErrorKind::Local), fine)),
+                ServiceStatus::AtRisk,
+                Severity::Warning,
+            ),
+            (at_risk(token(false, true, Some(ServerError), fine)), ServiceStatus::Expired, Severity::Error),
             (token(false, true, Some(ServerError), fine), ServiceStatus::Expired, Severity::Error),
             (token(false, true, None, fine), ServiceStatus::Expired, Severity::Error),
             (token(false, false, Some(Refused), fine), ServiceStatus::Refused, Severity::Error),

@@ -4,10 +4,13 @@
 //! command     the subcommands, and the way to each of them
 //! run serve upgrade sd_notify
 //! check test login ca demo probe schema
+//! running_test  a test that the process which runs makes
+//! admin_client  requests to the admin address of that process
 //! config_arg  the argument that names the services file
 //! exit        exit codes, and why the program did not start
 //! ```
 
+mod admin_client;
 mod ca;
 mod check;
 mod command;
@@ -17,6 +20,7 @@ mod exit;
 mod login;
 mod probe;
 mod run;
+mod running_test;
 mod schema;
 mod sd_notify;
 mod serve;

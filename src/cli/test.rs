@@ -9,14 +9,16 @@ use serde_json::Value;
 
 use super::config_arg::{ConfigArg, load};
 use super::exit::{EXIT_USAGE, cannot_start};
+use super::running_test::{RunningTest, admin_address, test_by_running_process};
 use crate::app::build_standalone;
-use crate::config::{Config, Grant, OAuth2};
+use crate::config::{Config, Grant, OAuth2, ServiceConfig};
 use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
 use crate::secret::CommandCache;
 
-/// How long to wait for a token: longer than the default `token_request.timeout`.
-const TOKEN_LIMIT: Duration = Duration::from_secs(15);
+/// How long to wait for a token: longer than the wait for the lock of a state file, and the default
+/// `token_request.timeout` after it.
+const TOKEN_LIMIT: Duration = Duration::from_secs(45);
 
 /// Arguments of `sidekey test`.
 #[derive(Debug, clap::Args)]
@@ -40,24 +42,41 @@ pub(super) fn test(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(message) = validate(args, &config, &args.config.config) {
-        eprintln!("{message}");
-        return ExitCode::from(EXIT_USAGE);
-    }
-    let report = match report(args, &config) {
-        Ok(report) => report,
-        Err(error) => return cannot_start(&error),
+    let service = match validate(args, &config, &args.config.config) {
+        Ok(service) => service,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let (report, by) = match test_by_running_process(&config, service, &args.path) {
+        RunningTest::Made(report) => (*report, Some(admin_address(&config))),
+        not_made => {
+            if let RunningTest::Declined(why) = not_made {
+                let address = admin_address(&config);
+                eprintln!(
+                    "the Sidekey that runs at {address} did not make the test: {why}. It is made here."
+                );
+            }
+            match report(args, &config) {
+                Ok(report) => (report, None),
+                Err(error) => return cannot_start(&error),
+            }
+        }
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report).expect("a report is text and numbers"));
     } else {
+        if let Some(address) = by {
+            println!("tested by   the Sidekey that runs at {address}, with its own token");
+        }
         print!("{}", text(&report));
     }
     if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Checks that the test is possible and does no harm.
-fn validate(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
+/// Checks that the test is possible and does no harm. Returns the service.
+fn validate<'c>(args: &Args, config: &'c Config, file: &Path) -> Result<&'c ServiceConfig, String> {
     let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
         let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
         return Err(format!(
@@ -81,7 +100,7 @@ fn validate(args: &Args, config: &Config, file: &Path) -> Result<(), String> {
             args.service
         ));
     }
-    Ok(())
+    Ok(service)
 }
 
 fn report(args: &Args, config: &Config) -> anyhow::Result<TestReport> {
@@ -96,7 +115,7 @@ fn report(args: &Args, config: &Config) -> anyhow::Result<TestReport> {
 
 /// The report as text: what was done, then what it means.
 fn text(report: &TestReport) -> String {
-    let mut rows = vec![("service", report.service.clone()), ("credential", report.credential.to_owned())];
+    let mut rows = vec![("service", report.service.clone()), ("credential", report.credential.clone())];
     if let Some(token) = &report.token {
         rows.push(("token", describe(token)));
         for (name, value) in token.claims.iter().flatten() {

@@ -27,7 +27,7 @@ pub use injection::Injection;
 pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, with_previous};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
-pub use proxy_authorization::{collector_headers, proxy_authorization};
+pub use proxy_authorization::{admin_authorization, collector_headers, proxy_authorization};
 pub use registry::{AUTH_KINDS, KINDS, build, keeps_value, kind_named, refresh};
 pub use rotation::Rotating;
 pub use signer::{BodyNeed, CredentialStatus, NotReady, Signer, UpstreamResponse, Verdict};

@@ -1,21 +1,21 @@
 //! The report of a test. Nothing in it is secret.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// The outcome of a test.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Report)]
 pub struct TestReport {
     /// The service's name.
     pub service: String,
     /// `basic`, `bearer`, `api_key`, `oauth2`.
-    pub credential: &'static str,
+    pub credential: String,
     /// The token, for a credential that has one.
     pub token: Option<TokenReport>,
     /// Always `GET`, which changes nothing.
-    pub method: &'static str,
+    pub method: String,
     /// The URL that was requested, or would have been, without the query.
     pub url: String,
     /// The status of the upstream's response.
@@ -23,7 +23,7 @@ pub struct TestReport {
     /// Milliseconds from the first byte sent to the end of the response head.
     pub duration_ms: Option<u64>,
     /// The known authentication schemes and error codes (RFC 6750, RFC 9449) in `WWW-Authenticate`.
-    pub challenges: Vec<&'static str>,
+    pub challenges: Vec<String>,
     /// Whether the upstream accepted the request.
     pub ok: bool,
     /// What happened, in one sentence.
@@ -33,7 +33,7 @@ pub struct TestReport {
 }
 
 /// The parts of a token that are not secret.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ReportedToken)]
 pub struct TokenReport {
     /// `Bearer`.

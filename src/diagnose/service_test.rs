@@ -14,9 +14,9 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
     let to = service.upstream.pick();
     let mut report = TestReport {
         service: service.name.clone(),
-        credential: service.kind,
+        credential: service.kind.to_owned(),
         token: None,
-        method: "GET",
+        method: "GET".into(),
         url: to.url() + bare_path,
         status: None,
         duration_ms: None,
@@ -35,7 +35,7 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
             report.status = Some(answer.status);
             report.duration_ms = u64::try_from(start.elapsed().as_millis()).ok();
             report.ok = answer.status < 400;
-            report.challenges.clone_from(&answer.challenges);
+            report.challenges = answer.challenges.iter().map(|word| (*word).to_owned()).collect();
             let diagnosis = explain::responded(&answer, &report);
             report.with(diagnosis)
         }

@@ -33,6 +33,8 @@ pub struct TokenState {
     pub last_success: Option<f64>,
     /// When the next token request is due.
     pub next_refresh: Option<f64>,
+    /// Whether the refresh token cannot be written to disk; `None` if it is not kept there.
+    pub is_state_write_failing: Option<bool>,
 }
 
 /// One gauge; a service for which `value` is `None` has no series. A 0 in its place would read as 1970: an alert on it would
@@ -43,7 +45,7 @@ struct Gauge {
     value: fn(&ServiceState) -> Option<f64>,
 }
 
-const GAUGES: [Gauge; 8] = [
+const GAUGES: [Gauge; 9] = [
     Gauge {
         name: "sidekey_credential_ready",
         help: "Whether the service has a usable credential right now.",
@@ -83,6 +85,11 @@ const GAUGES: [Gauge; 8] = [
         name: "sidekey_token_next_refresh_timestamp_seconds",
         help: "When the next token request is due, as Unix time.",
         value: |state| state.token?.next_refresh,
+    },
+    Gauge {
+        name: "sidekey_state_write_failing",
+        help: "Whether the service's refresh token cannot be written to `state.dir`, so that its grant is in danger.",
+        value: |state| state.token?.is_state_write_failing.map(number),
     },
 ];
 
@@ -154,6 +161,7 @@ mod tests {
                 token: Some(TokenState {
                     consecutive_failures: 2,
                     next_refresh: Some(9.5),
+                    is_state_write_failing: Some(true),
                     ..Default::default()
                 }),
                 ..Default::default()
@@ -172,6 +180,7 @@ mod tests {
                 r#"sidekey_circuit_breaker_open{service="oauth2"} 1"#,
                 r#"sidekey_credential_ready{service="oauth2"} 0"#,
                 r#"sidekey_credential_ready{service="static"} 1"#,
+                r#"sidekey_state_write_failing{service="oauth2"} 1"#,
                 r#"sidekey_token_next_refresh_timestamp_seconds{service="oauth2"} 9.5"#,
                 r#"sidekey_token_request_consecutive_failures{service="oauth2"} 2"#,
                 r#"sidekey_upstream_connections_idle{service="oauth2"} 0"#,

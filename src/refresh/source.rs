@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::error::SourceError;
+use super::risk::Risk;
 
 /// Obtains a value that expires. One refresher uses it, and makes one call at a time.
 #[async_trait]
@@ -17,6 +18,11 @@ pub trait Source<T>: Send + Sync {
     async fn changed(&self) {
         std::future::pending::<()>().await;
     }
+
+    /// What may make the next value unobtainable, if the source knows of anything that can.
+    fn risk(&self) -> Option<Arc<Risk>> {
+        None
+    }
 }
 
 #[async_trait]
@@ -27,5 +33,9 @@ impl<T: Send + 'static, S: Source<T> + ?Sized> Source<T> for Arc<S> {
 
     async fn changed(&self) {
         (**self).changed().await;
+    }
+
+    fn risk(&self) -> Option<Arc<Risk>> {
+        (**self).risk()
     }
 }

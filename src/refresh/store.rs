@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::error::SourceError;
 use super::expiry::{Expiring, Expiry};
+use super::risk::Risk;
 use super::schedule::MIN_INTERVAL;
 use super::status::RefreshStatus;
 
@@ -23,6 +24,8 @@ pub struct Store<T> {
     /// Minimum interval between two forced refreshes.
     min_interval: Duration,
     status: Mutex<RefreshStatus>,
+    /// What may make the next value unobtainable.
+    risk: Mutex<Option<Arc<Risk>>>,
 }
 
 /// A value with its number.
@@ -94,6 +97,7 @@ impl<T: Expiring> Store<T> {
             refresh_requested: watch::Sender::new(false),
             min_interval,
             status: Mutex::default(),
+            risk: Mutex::default(),
         }
     }
 
@@ -107,7 +111,7 @@ impl<T: Expiring> Store<T> {
     }
 
     /// Waits until there is a value that has not expired, `limit` at most, and only while the outcome of an
-    /// attempt may be known by then ([`RefreshStatus::may_succeed_by`]). If the value has expired although no
+    /// attempt may be known by then (`RefreshStatus::may_succeed_by`). If the value has expired although no
     /// refresh is due, requests one.
     ///
     /// The first value is waited for over several attempts: its source may be starting, too. For a later one
@@ -267,6 +271,21 @@ impl<T: Expiring> Store<T> {
     /// A copy of the status.
     pub fn status(&self) -> RefreshStatus {
         self.status.lock().clone()
+    }
+
+    /// Replaces what the store shows as a risk.
+    pub fn watch_risk(&self, risk: Option<Arc<Risk>>) {
+        *self.risk.lock() = risk;
+    }
+
+    /// What may make the next value unobtainable, in plain words.
+    pub fn risk(&self) -> Option<String> {
+        self.risk.lock().as_ref().and_then(|risk| risk.get())
+    }
+
+    /// Whether there is anything that may make the next value unobtainable; `None` if nothing can.
+    pub fn is_at_risk(&self) -> Option<bool> {
+        self.risk.lock().as_ref().map(|risk| risk.get().is_some())
     }
 
     /// Expiry of the current value, expired or not.

@@ -7,6 +7,7 @@ const RANK = { error: 0, warning: 1, starting: 2, ok: 3 };
 const WORDS = {
   ready: 'Ready', starting: 'Starting', degraded: 'Refresh failing', refused: 'Refused', login_required: 'Login required',
   expired: 'Expired', unavailable: 'No token', unauthorized: 'Unauthorized (401)', unreachable: 'Unreachable',
+  at_risk: 'State not written',
 };
 const SVG = 'http://www.w3.org/2000/svg';
 

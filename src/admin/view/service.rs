@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
+use crate::admin::readiness::CredentialReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::oauth2::TokenStore;
 use crate::refresh::RefreshStatus;
@@ -22,7 +23,7 @@ pub(in crate::admin) struct ServiceView {
     upstream: String,
     /// Whether readiness ignores the service.
     optional: bool,
-    /// Whether there is a usable credential right now, which `/readyz` checks.
+    /// Whether there is a usable credential right now and the next one is not in doubt, which `/readyz` checks.
     ready: bool,
     state: ServiceStatus,
     pub(super) severity: Severity,
@@ -112,6 +113,7 @@ impl ServiceView {
                 usable: service.credential.is_ready(),
                 issued: store.expiry().is_some(),
                 last_error: status.last_error.clone(),
+                risk: store.risk(),
             }),
             upstream_status,
             cause: failure.as_ref().map(|failure| failure.cause.clone()),
@@ -122,7 +124,7 @@ impl ServiceView {
             kind: service.kind,
             upstream: service.upstream_url.clone(),
             optional: service.optional,
-            ready: service.credential.is_ready(),
+            ready: CredentialReadiness::of(service).is_ready,
             state,
             severity,
             summary: inputs.summary(),

@@ -106,6 +106,7 @@ impl Login {
 
     /// Logs in. Returns the scope that was granted, if the provider states it.
     async fn run(&self) -> anyhow::Result<Option<String>> {
+        self.store.probe().await?;
         let tls = TlsClients::new().client(&self.config.tls)?;
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;

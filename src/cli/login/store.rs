@@ -16,6 +16,14 @@ impl LoginStore {
         Self { file }
     }
 
+    /// Checks that there is space for a refresh token, before a person is asked for anything.
+    pub(super) async fn probe(&self) -> anyhow::Result<()> {
+        let lock = self.file.lock().await?;
+        self.file.reserve(&lock).context("a login could not be stored")?;
+        self.file.release(&lock);
+        Ok(())
+    }
+
     /// Writes the refresh token. The access token is not stored. Returns the scope that was granted, if the
     /// provider states it.
     pub(super) async fn save(&self, response: TokenResponse) -> anyhow::Result<Option<String>> {

@@ -1,17 +1,18 @@
 //! A source of token responses that uses the refresh token which was issued last, and keeps the next one.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::record::AccessTokenRecord;
-use super::state_file::{StateError, StateFile};
+use super::state_file::{Lock, StateError, StateFile};
 use super::tokens::{RefreshTokenState, RefreshTokens, log_recovered_write};
 use crate::metrics::SharedTokenMetrics;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
-use crate::refresh::{Source, SourceError, SourceErrorKind};
+use crate::refresh::{Risk, Source, SourceError, SourceErrorKind};
 
 /// How often a failed write is tried again.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -63,6 +64,27 @@ impl<S: TokenSource> PersistedSource<S> {
         });
     }
 
+    /// Reserves space for the refresh token that will be issued. Without it none is spent: its successor would
+    /// be lost with the process. If that has happened already, the file is stale in any case, and refreshes go
+    /// on from memory.
+    async fn reserve<'l>(
+        &self,
+        file: &StateFile,
+        lock: &'l Arc<Lock>,
+        state: &RefreshTokenState,
+    ) -> Result<Option<&'l Arc<Lock>>, SourceError> {
+        if state.is_unwritten {
+            return Ok(None);
+        }
+        let reserved = self.refresh_tokens.reserve(file, lock).await;
+        reserved.map(|()| Some(lock)).map_err(|error| {
+            self.metrics.state_written(false);
+            local(&format_args!(
+                "{error}; its refresh token is not spent, because the next one could not be kept"
+            ))
+        })
+    }
+
     async fn fetch_with_file(
         &self,
         file: &StateFile,
@@ -70,9 +92,12 @@ impl<S: TokenSource> PersistedSource<S> {
     ) -> Result<TokenResponse, SourceError> {
         // Without the current refresh token the grant could only spend an older one, and the provider would
         // revoke it.
-        let lock = match file.lock().await {
-            Ok(lock) => Some(Arc::new(lock)),
-            Err(error) if self.requires_refresh_token => return Err(local(&error)),
+        let lock = match state.lock(file).await {
+            Ok(lock) => Some(lock),
+            Err(error) if self.requires_refresh_token => {
+                self.refresh_tokens.lock_failed(&error);
+                return Err(local(&error));
+            }
             Err(error) => {
                 tracing::warn!(sidekey.service = self.service, "token not kept: {error}");
                 None
@@ -92,12 +117,23 @@ impl<S: TokenSource> PersistedSource<S> {
             state.last_used = Some(state.record.serial);
             return Ok(response);
         }
+        let reserved = match &lock {
+            Some(lock) if self.requires_refresh_token => self.reserve(file, lock, state).await?,
+            _ => None,
+        };
         let refresh_token = state.record.refresh_token.clone();
-        let issued = self.inner.request_token(refresh_token.as_ref()).await?;
+        let issued = self.inner.request_token(refresh_token.as_ref()).await;
+        if let (Err(_), Some(lock)) = (&issued, reserved) {
+            self.refresh_tokens.release(file, lock).await;
+        }
+        let issued = issued?;
         let request = self.request_fingerprint.as_ref();
         let access_token = request.zip(issued.access.as_ref().ok());
         let access_token = access_token.map(|(request, issued)| AccessTokenRecord::of(issued, request));
         if access_token.is_none() && issued.refresh_token == refresh_token {
+            if let Some(lock) = reserved {
+                self.refresh_tokens.release(file, lock).await;
+            }
             return Ok(issued);
         }
         state.record.refresh_token.clone_from(&issued.refresh_token);
@@ -108,7 +144,7 @@ impl<S: TokenSource> PersistedSource<S> {
         // Before the access token is used: whatever happens next, the successor of the spent refresh token is
         // on disk.
         let was_written = !state.is_unwritten;
-        let written = self.refresh_tokens.write(file, &lock, state).await;
+        let written = self.refresh_tokens.write(file, &lock, state, self.requires_refresh_token).await;
         self.metrics.state_written(written.is_ok());
         match written {
             Err(error) if was_written => self.retry_write_in_background(&error),
@@ -121,6 +157,11 @@ impl<S: TokenSource> PersistedSource<S> {
 
 #[async_trait]
 impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
+    fn risk(&self) -> Option<Arc<Risk>> {
+        let is_kept = self.requires_refresh_token && self.refresh_tokens.file().is_some();
+        is_kept.then(|| self.refresh_tokens.risk().clone())
+    }
+
     async fn changed(&self) {
         match self.refresh_tokens.file() {
             Some(file) if self.requires_refresh_token => {
@@ -152,7 +193,7 @@ impl<S: TokenSource> Source<TokenResponse> for PersistedSource<S> {
     }
 }
 
-fn local(error: &StateError) -> SourceError {
+fn local(error: &impl Display) -> SourceError {
     SourceError::new(SourceErrorKind::Local, error.to_string())
 }
 

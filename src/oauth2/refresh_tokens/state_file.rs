@@ -7,7 +7,10 @@
 //! A process that makes a token request with a stored refresh token holds the lock file of the credential
 //! from before the token is read until its successor is written. A second process (`sidekey login`, `sidekey
 //! test`, a replica on the same machine) therefore neither spends the same refresh token nor overwrites a
-//! newer one. The kernel releases the lock when its process dies.
+//! newer one. While the successor cannot be written, the lock stays held: the refresh token in the file is
+//! spent, and a second use of it may end the grant. The kernel releases the lock when its process dies.
+//!
+//! Space for the successor is reserved before a refresh token is spent.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -23,6 +26,9 @@ use crate::secret::{FileError, read_file};
 
 /// Maximum size of a state file, which has two tokens at most.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Space that is reserved for a new record beyond the size of the last one. Tokens of one provider have
+/// similar sizes.
+const RESERVE_BYTES: usize = 4096;
 /// Interval between two attempts to take a lock that another process holds.
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum time to wait for a lock: longer than any token request during which it is held.
@@ -58,7 +64,10 @@ pub enum StateError {
         why: Unreadable,
     },
     /// Another process holds the credential's lock for too long.
-    #[error("another process has held {path} for more than 30 s")]
+    #[error(
+        "another process has held {path} for more than 30 s, as a Sidekey does that cannot write its newest refresh \
+         token; see its log"
+    )]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -135,21 +144,34 @@ impl StateFile {
         saved.map(Some).map_err(unreadable)
     }
 
-    /// Replaces the record atomically. It is on disk when this returns. A file that cannot be read is
-    /// quarantined first, never overwritten.
+    /// Writes as much as the next record may need, and flushes it, so that [`StateFile::save`] finds the space.
+    pub fn reserve(&self, _lock: &Lock) -> Result<(), StateError> {
+        let last = fs::metadata(&self.path).map_or(0, |file| file.len());
+        let size = usize::try_from(last).unwrap_or(MAX_BYTES).min(MAX_BYTES) + RESERVE_BYTES;
+        let new = self.new_path();
+        let reserved = || {
+            remove_if_present(&new)?;
+            write_new(&new, &vec![0; size])
+        };
+        reserved().map_err(|error| self.failed("write", error))
+    }
+
+    /// Gives the reserved space back, if nothing is to be written.
+    pub fn release(&self, _lock: &Lock) {
+        let _ = remove_if_present(&self.new_path());
+    }
+
+    /// Replaces the record atomically, in the reserved space if there is one. It is on disk when this returns.
+    /// A file that cannot be read is quarantined first, never overwritten.
     pub fn save(&self, _lock: &Lock, saved: &StateRecord) -> Result<(), StateError> {
         if let Err(StateError::Unreadable { .. }) = self.load() {
             self.quarantine()?;
         }
         let sealed = self.keys.seal(self.identity.as_bytes(), &saved.to_json());
-        let new = self.path.with_extension("new");
+        let new = self.new_path();
         let written = || {
-            // A process that was killed may have left it; the holder of the lock may remove it.
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            write_new(&new, &sealed)?;
+            // What a process that was killed has left there may be overwritten by the holder of the lock.
+            write_over(&new, &sealed)?;
             fs::rename(&new, &self.path)?;
             // The name is part of the folder, which has to be flushed as well.
             File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
@@ -172,8 +194,30 @@ impl StateFile {
         FileVersion(metadata.and_then(|file| Some((file.ino(), file.modified().ok()?, file.len()))))
     }
 
+    /// The path of the file that the next record is written to, before it gets its name.
+    fn new_path(&self) -> PathBuf {
+        self.path.with_extension("new")
+    }
+
     fn failed(&self, what: &'static str, error: io::Error) -> StateError {
         StateError::Io { what, path: self.path.clone(), error }
+    }
+}
+
+/// Overwrites a file in place, or writes a new one. It is complete and on disk when this returns.
+fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let written = file.write_all(bytes).and_then(|()| file.set_len(size)).and_then(|()| file.sync_all());
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
+fn remove_if_present(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

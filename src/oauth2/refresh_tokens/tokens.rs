@@ -6,10 +6,12 @@
 //!
 //! Memory and file can differ after a failed write, or after another process has written:
 //!
+//! After a failed write the lock of the file stays held, if the refresh token in it must not be spent again.
+//!
 //! | file | last write succeeded | last write failed |
 //! |---|---|---|
 //! | same serial as last read or written here | file and memory are equal | memory is used, and written later |
-//! | another serial: another process wrote it | the file is used | the file is used: it is a new login |
+//! | another serial: another process wrote it | the file is used | the file is used: it was not locked |
 //! | missing | memory is used | memory is used, and written later |
 //! | damaged | quarantined, then as if missing | quarantined, then as if missing |
 //! | of another key or a newer version | an error | an error |
@@ -23,6 +25,7 @@ use tokio::sync::MutexGuard;
 
 use super::record::StateRecord;
 use super::state_file::{FileVersion, Lock, StateError, StateFile};
+use crate::refresh::Risk;
 
 /// How often the file is checked for changes by another process, such as `sidekey login`.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,6 +39,8 @@ pub struct RefreshTokens {
     last_version: Mutex<Option<FileVersion>>,
     /// Whether no token request may start any more.
     is_shut_down: AtomicBool,
+    /// Set while the file cannot be written.
+    risk: Arc<Risk>,
 }
 
 /// The current tokens in memory, compared with the file.
@@ -49,6 +54,18 @@ pub(super) struct RefreshTokenState {
     pub(super) is_unwritten: bool,
     /// The serial of the last access token that was handed out.
     pub(super) last_used: Option<u64>,
+    /// The lock of the file, while `record` is not written and the refresh token in the file is spent.
+    held: Option<Arc<Lock>>,
+}
+
+impl RefreshTokenState {
+    /// The lock of the file: the one that is held, or taken now.
+    pub(super) async fn lock(&self, file: &StateFile) -> Result<Arc<Lock>, StateError> {
+        match &self.held {
+            Some(held) => Ok(held.clone()),
+            None => file.lock().await.map(Arc::new),
+        }
+    }
 }
 
 impl RefreshTokens {
@@ -58,7 +75,13 @@ impl RefreshTokens {
             state: tokio::sync::Mutex::default(),
             last_version: Mutex::default(),
             is_shut_down: AtomicBool::new(false),
+            risk: Arc::default(),
         }
+    }
+
+    /// What may end the grant: a file that cannot be written.
+    pub(super) fn risk(&self) -> &Arc<Risk> {
+        &self.risk
     }
 
     /// The state file, if the configuration has `state`.
@@ -123,20 +146,59 @@ impl RefreshTokens {
             state.serial_on_disk = found.serial;
             state.record = found;
             state.is_unwritten = false;
+            state.held = None;
         }
         Ok(())
     }
 
-    /// Writes the state to the file. The caller holds the lock of the file.
+    /// Records that the file cannot be locked. Another process that holds the lock is no risk by itself.
+    pub(super) fn lock_failed(&self, error: &StateError) {
+        if matches!(error, StateError::Io { .. }) {
+            self.risk.set(Some(format!(
+                "state.dir cannot be used, so that no refresh token may be spent: {error}"
+            )));
+        }
+    }
+
+    /// Reserves space for the next record. The caller holds the lock of the file.
+    pub(super) async fn reserve(&self, file: &StateFile, lock: &Arc<Lock>) -> Result<(), StateError> {
+        let lock = lock.clone();
+        let reserved = blocking(file, move |file| file.reserve(&lock)).await;
+        self.risk.set(reserved.as_ref().err().map(|error| {
+            format!("state.dir cannot be written, so that no refresh token may be spent: {error}")
+        }));
+        reserved
+    }
+
+    /// Gives the space that was reserved back.
+    pub(super) async fn release(&self, file: &StateFile, lock: &Arc<Lock>) {
+        let lock = lock.clone();
+        let _ = blocking(file, move |file| {
+            file.release(&lock);
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Writes the state to the file. The caller holds the lock of the file. `keeps_lock`: whether the lock
+    /// stays held after a failure, because the refresh token in the file must not be spent again.
     pub(super) async fn write(
         &self,
         file: &StateFile,
         lock: &Arc<Lock>,
         state: &mut RefreshTokenState,
+        keeps_lock: bool,
     ) -> Result<(), StateError> {
-        let (record, lock) = (state.record.clone(), lock.clone());
+        let record = state.record.clone();
         state.is_unwritten = true;
-        blocking(file, move |file| file.save(&lock, &record)).await?;
+        state.held = keeps_lock.then(|| lock.clone());
+        let holding = lock.clone();
+        let saved = blocking(file, move |file| file.save(&holding, &record)).await;
+        self.risk.set(saved.as_ref().err().map(|error| {
+            format!("the newest refresh token is in memory only, and is lost if Sidekey ends: {error}")
+        }));
+        saved?;
+        state.held = None;
         state.is_unwritten = false;
         state.serial_on_disk = state.record.serial;
         *self.last_version.lock() = Some(file.version());
@@ -150,10 +212,10 @@ impl RefreshTokens {
         if !state.is_unwritten {
             return Ok(());
         }
-        let lock = Arc::new(file.lock().await?);
+        let (lock, keeps_lock) = (state.lock(file).await?, state.held.is_some());
         self.reload_from_disk(file, &mut state, name).await?;
         if state.is_unwritten {
-            self.write(file, &lock, &mut state).await?;
+            self.write(file, &lock, &mut state, keeps_lock).await?;
             log_recovered_write(name, file);
         }
         Ok(())

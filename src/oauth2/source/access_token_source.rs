@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::oauth2::dpop_key::DpopKey;
 use crate::oauth2::token::{AccessToken, TokenResponse};
-use crate::refresh::{Source, SourceError, SourceErrorKind};
+use crate::refresh::{Risk, Source, SourceError, SourceErrorKind};
 
 /// A source of access tokens, bound to a key if there is one.
 pub(crate) struct AccessTokenSource<S> {
@@ -32,5 +32,9 @@ impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
 
     async fn changed(&self) {
         self.inner.changed().await;
+    }
+
+    fn risk(&self) -> Option<Arc<Risk>> {
+        self.inner.risk()
     }
 }

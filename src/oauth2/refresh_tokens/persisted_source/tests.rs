@@ -41,6 +41,8 @@ struct ProviderState {
     spent: HashSet<String>,
     is_revoked: bool,
     requests: u32,
+    /// What takes the place of the file that is to be written, while a request is answered.
+    in_the_way: Option<PathBuf>,
 }
 
 impl Provider {
@@ -52,6 +54,16 @@ impl Provider {
 
     fn requests(&self) -> u32 {
         self.state.lock().requests
+    }
+
+    /// From now on nothing can be written after a request; before it, there is space.
+    fn fill_disk_during_requests(&self, folder: &TempDir) {
+        self.state.lock().in_the_way = Some(file(folder).path().with_extension("new"));
+    }
+
+    fn free_disk(&self) {
+        let path = self.state.lock().in_the_way.take().unwrap();
+        fs::remove_dir(path).unwrap();
     }
 }
 
@@ -68,6 +80,10 @@ impl TokenSource for Grant {
         let sent = refresh_token.map_or("seed", Secret::expose).to_owned();
         let mut state = self.provider.state.lock();
         state.requests += 1;
+        if let Some(path) = &state.in_the_way {
+            let _ = fs::remove_file(path);
+            let _ = fs::create_dir(path);
+        }
         if state.spent.contains(&sent) {
             state.is_revoked = true;
         }
@@ -149,28 +165,76 @@ async fn refresh_token_that_was_not_written_is_written_later() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let process = process(&folder, &provider);
     process.fetch().await.unwrap();
-    let in_the_way: PathBuf = file(&folder).path().with_extension("new");
-    fs::create_dir(&in_the_way).unwrap();
+    let risk = process.risk().unwrap();
+    provider.fill_disk_during_requests(&folder);
     for number in 2..=4 {
         assert_eq!(value(&process.fetch().await.unwrap()), format!("access-{number}"));
+        assert!(risk.get().unwrap().contains("in memory only"), "{risk:?}");
     }
     let saved = file(&folder).load().unwrap().unwrap();
     assert_eq!(saved.refresh_token, Some(secret("refresh-1")), "the file is unchanged");
-    fs::remove_dir(&in_the_way).unwrap();
+    provider.free_disk();
     process.refresh_tokens.retry_write("crm").await.unwrap();
     let saved = file(&folder).load().unwrap().unwrap();
-    assert_eq!(saved.refresh_token, Some(secret("refresh-4")));
+    assert_eq!((saved.refresh_token, risk.get()), (Some(secret("refresh-4")), None));
 }
 
 #[tokio::test]
-async fn refresh_token_of_a_new_login_wins_over_an_unwritten_one() {
+async fn refresh_token_is_not_spent_without_space_for_the_next() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let process = process(&folder, &provider);
+    process.fetch().await.unwrap();
+    let in_the_way = file(&folder).path().with_extension("new");
+    fs::create_dir(&in_the_way).unwrap();
+    let error = process.fetch().await.unwrap_err();
+    assert_eq!(error.kind, SourceErrorKind::Local);
+    assert!(
+        error.message.contains("cannot write the state file") && error.message.contains("not spent"),
+        "{error}"
+    );
+    assert_eq!(provider.requests(), 1);
+    let risk = process.risk().unwrap();
+    assert!(risk.get().unwrap().contains("state.dir cannot be written"), "{risk:?}");
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(value(&process.fetch().await.unwrap()), "access-2");
+    assert_eq!(risk.get(), None);
+}
+
+#[tokio::test]
+async fn reserved_space_is_given_back_after_a_failed_request() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("another"));
+    let process = process(&folder, &provider);
+    assert_eq!(process.fetch().await.unwrap_err().kind, SourceErrorKind::Refused);
+    assert!(!file(&folder).path().with_extension("new").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lock_is_held_while_a_refresh_token_is_unwritten() {
+    let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
+    let (running, other) = (process(&folder, &provider), process(&folder, &provider));
+    running.fetch().await.unwrap();
+    provider.fill_disk_during_requests(&folder);
+    running.fetch().await.unwrap();
+    let error = other.fetch().await.unwrap_err();
+    assert!(error.message.contains("another process has held"), "{error}");
+    assert_eq!(provider.requests(), 2, "the spent refresh token on disk is not sent");
+    assert_eq!(value(&running.fetch().await.unwrap()), "access-3", "its holder continues");
+    provider.free_disk();
+    running.refresh_tokens.retry_write("crm").await.unwrap();
+    assert_eq!(value(&other.fetch().await.unwrap()), "access-4");
+    assert_eq!(value(&running.fetch().await.unwrap()), "access-5");
+    assert!(!provider.state.lock().is_revoked);
+}
+
+#[tokio::test]
+async fn new_login_is_used_after_a_refresh_token_was_unwritten() {
     let (folder, provider) = (TempDir::new().unwrap(), Provider::starting_with("seed"));
     let running = process(&folder, &provider);
     running.fetch().await.unwrap();
-    let in_the_way = file(&folder).path().with_extension("new");
-    fs::create_dir(&in_the_way).unwrap();
+    provider.fill_disk_during_requests(&folder);
     running.fetch().await.unwrap();
-    fs::remove_dir(&in_the_way).unwrap();
+    provider.free_disk();
+    running.refresh_tokens.retry_write("crm").await.unwrap();
 
     let waiting = tokio::time::timeout(Duration::from_secs(2), running.changed());
     assert!(waiting.await.is_err(), "its own write is not a login");

@@ -140,6 +140,30 @@ async fn state_file_is_unchanged_after_a_failed_write() {
     assert_eq!(file.load().unwrap(), Some(saved("one")));
 }
 
+#[tokio::test]
+async fn reserved_space_is_what_the_next_record_is_written_to() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = TempDir::new().unwrap();
+    let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
+    let (lock, new) = (file.lock().await.unwrap(), file.path().with_extension("new"));
+    file.reserve(&lock).unwrap();
+    let reserved = fs::metadata(&new).unwrap();
+    assert!(reserved.len() >= RESERVE_BYTES as u64);
+    file.save(&lock, &saved("one")).unwrap();
+    assert_eq!((fs::metadata(file.path()).unwrap().ino(), new.exists()), (reserved.ino(), false));
+    assert_eq!(file.load().unwrap(), Some(saved("one")));
+
+    let size = fs::metadata(file.path()).unwrap().len();
+    file.reserve(&lock).unwrap();
+    assert_eq!(fs::metadata(&new).unwrap().len(), size + RESERVE_BYTES as u64, "more than the last one");
+    file.release(&lock);
+    assert!(!new.exists());
+    // What a process that was killed has left there is overwritten.
+    fs::write(&new, vec![b'x'; 100_000]).unwrap();
+    file.save(&lock, &saved("two")).unwrap();
+    assert_eq!(file.load().unwrap(), Some(saved("two")));
+}
+
 #[test]
 fn state_dir_open_to_others_or_not_a_folder_is_an_error() {
     let folder = TempDir::new().unwrap();
