@@ -78,7 +78,7 @@ fn proxy() -> ConnectionContext {
     let resolver = Resolver::from_system().unwrap();
     let service = |config: &sidekey::config::ServiceConfig| Service {
         name: config.name.clone(),
-        kind: config.auth.kind(),
+        auth: config.auth.clone(),
         credential: credential::build(&config.auth, &config.name, Some(&handle)),
         upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
         token_wait: config.token_wait,

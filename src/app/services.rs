@@ -141,7 +141,7 @@ impl ServiceFactory {
         };
         let service = Service {
             name: config.name.clone(),
-            kind: config.auth.kind(),
+            auth: config.auth.clone(),
             credential,
             upstream,
             token_wait: config.token_wait,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::{Rotating, Signer};
+use super::{Rejection, Rotating, Signer};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
@@ -26,10 +26,6 @@ pub trait Kind: 'static {
     const NAME: &'static str;
     /// The keys beside `type`, with what the schema says of them.
     const KEYS: Keys;
-    /// The authentication scheme that requests are signed with, if it is a registered one.
-    const SCHEME: Option<&'static str> = None;
-    /// What `sidekey test` suggests after a 401.
-    const SUGGESTIONS_401: &'static [&'static str] = &[];
     /// The settings as read. Services with equal settings share what is built from them, also over a reload.
     /// `Debug` shows no secret.
     type Settings: Debug + Eq + Hash + Send + Sync + 'static;
@@ -67,6 +63,10 @@ pub trait Kind: 'static {
 
     /// Builds the signer. It cannot fail: `read` and `refresh` have checked the settings.
     fn build(settings: &Self::Settings, build: &Build<'_>) -> Box<dyn Signer>;
+
+    /// Explains a 401 to the operator, for `sidekey test`: what to look at and what to change, most likely first. No sentence
+    /// has a value of the settings.
+    fn explain_401(settings: &Self::Settings, rejection: &Rejection<'_>) -> Vec<String>;
 }
 
 /// Why a credential cannot be built, although its configuration is valid.
@@ -142,13 +142,10 @@ pub(super) type RefreshFn =
 pub struct Entry {
     /// The part that the configuration uses: the name and the reader.
     pub auth: AuthKind,
-    /// [`Kind::SCHEME`].
-    pub scheme: Option<&'static str>,
-    /// [`Kind::SUGGESTIONS_401`].
-    pub suggestions_401: &'static [&'static str],
     pub(super) refresh: RefreshFn,
     pub(super) keeps_value: fn(&Auth, &Auth) -> bool,
     pub(super) build: fn(&Auth, &Build<'_>) -> Box<dyn Signer>,
+    pub(super) explain_401: fn(&Auth, &Rejection<'_>) -> Vec<String>,
 }
 
 impl Entry {
@@ -156,14 +153,13 @@ impl Entry {
     pub const fn of<K: Kind>() -> Self {
         Self {
             auth: AuthKind { name: K::NAME, keys: K::KEYS, schema: K::schema, read: read::<K> },
-            scheme: K::SCHEME,
-            suggestions_401: K::SUGGESTIONS_401,
             refresh: |auth, context, reuse| K::refresh(settings::<K>(auth), context, reuse),
             keeps_value: |old, new| match (old.settings(), new.settings()) {
                 (Some(old), Some(new)) => K::keeps_value(old, new),
                 _ => false,
             },
             build: |auth, build| K::build(settings::<K>(auth), build),
+            explain_401: |auth, rejection| K::explain_401(settings::<K>(auth), rejection),
         }
     }
 }

@@ -12,6 +12,7 @@ mod outbound;
 mod owned;
 mod proxy_authorization;
 mod registry;
+mod rejection;
 mod rotation;
 mod sensitive;
 mod signer;
@@ -28,7 +29,8 @@ pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHand
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{admin_authorization, collector_headers, proxy_authorization};
-pub use registry::{AUTH_KINDS, KINDS, build, keeps_value, kind_named, refresh};
+pub use registry::{AUTH_KINDS, KINDS, build, explain_401, keeps_value, refresh};
+pub use rejection::Rejection;
 pub use rotation::Rotating;
 pub use signer::{BodyNeed, CredentialStatus, NotReady, Signer, UpstreamResponse, Verdict};
 pub use token::Token;

@@ -7,7 +7,7 @@ use super::kinds::bearer::Bearer;
 use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
 use super::kinds::oauth2::OAuth2;
-use super::{Credential, Signer};
+use super::{Credential, Rejection, Signer};
 use crate::config::{Auth, AuthKind, AuthKinds};
 
 /// The kinds, in the order in which messages list them. A kind is one file in `kinds/` and one line here.
@@ -34,13 +34,9 @@ const fn auth_kinds() -> [AuthKind; KINDS.len()] {
     kinds
 }
 
-/// The kind of this name.
-pub fn kind_named(name: &str) -> Option<&'static Entry> {
-    KINDS.iter().find(|entry| entry.auth.name == name)
-}
-
 fn entry(auth: &Auth) -> &'static Entry {
-    kind_named(auth.kind()).expect("settings are read by an entry of the registry")
+    let entry = KINDS.iter().find(|entry| entry.auth.name == auth.kind());
+    entry.expect("settings are read by an entry of the registry")
 }
 
 /// Builds the store and the refresher of a credential that expires; `None` if it does not.
@@ -65,6 +61,11 @@ pub fn keeps_value(old: &Auth, new: &Auth) -> bool {
 pub fn build(auth: &Auth, service: &str, store: Option<&StoreHandle>) -> Credential {
     let signer: Box<dyn Signer> = (entry(auth).build)(auth, &Build { service, store });
     Credential::new(signer)
+}
+
+/// Explains a 401 of the upstream: what to look at and what to change, most likely first.
+pub fn explain_401(auth: &Auth, rejection: &Rejection<'_>) -> Vec<String> {
+    (entry(auth).explain_401)(auth, rejection)
 }
 
 #[cfg(test)]
@@ -117,6 +118,36 @@ mod tests {
     }
 
     #[test]
+    fn explanation_of_a_401_depends_on_the_settings() {
+        let explained = |auth: &str, challenges: &[&'static str]| {
+            let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {{ {auth} }} }} }}");
+            let config = Config::parse_with(&text, "a.yaml", &|_| None, AUTH_KINDS);
+            let auth = config.unwrap_or_else(|error| panic!("{error}")).services.remove(0).auth;
+            explain_401(&auth, &Rejection { challenges, token_scheme: None }).join("\n")
+        };
+        let hmac = |parts: &str| explained(&format!("type: hmac, header: X-Signature, {parts}"), &[]);
+        assert!(hmac("key: k, parts: [timestamp], timestamp_header: X-Time").contains("clock"));
+        assert!(!hmac("key: k, parts: [method]").contains("clock"));
+        assert!(hmac("parts: [method], key_encoding: hex, key: aa").contains("`key_encoding: utf8`"));
+        let key = |prefix: &str| {
+            explained(
+                &format!("type: api_key, name: Authorization, value: k, prefix: '{prefix}'"),
+                &["Bearer"],
+            )
+        };
+        assert!(key("").contains("`type: bearer`") && !key("Token ").contains("`type: bearer`"));
+        let oauth2 = |keys: &str| {
+            let client = "type: oauth2, grant_type: client_credentials, client_id: a, client_secret: s";
+            explained(&format!("{client}, {keys}"), &["Basic"])
+        };
+        assert!(oauth2("token_url: 'https://t.example'").contains("`token_url`"));
+        assert!(oauth2("issuer: 'https://t.example'").contains("Is `issuer`"));
+        assert!(
+            oauth2("issuer: 'https://t.example'").contains("asks for Basic, and this service sends Bearer")
+        );
+    }
+
+    #[test]
     fn kinds_show_no_secret_and_share_equal_settings() {
         for Entry { auth: AuthKind { name, .. }, .. } in KINDS {
             let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(name) } } });
@@ -127,7 +158,10 @@ mod tests {
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
             assert!(one == same && one != other, "{name}");
-            let debug = format!("{one:?} {one:#?}");
+            let rejection = Rejection { challenges: &["Basic", "Bearer"], token_scheme: None };
+            let explained = explain_401(&one, &rejection);
+            assert!(!explained.is_empty(), "{name}");
+            let debug = format!("{one:?} {one:#?} {explained:?}");
             assert!(!debug.contains("CANARY"), "{name}: {debug}");
             assert_eq!(one.kind(), *name);
         }

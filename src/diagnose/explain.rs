@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::probe::{ProbeError, ResponseHead};
 use super::report::{Diagnosis, TestReport};
 use super::role::Role;
-use crate::credential;
-use crate::credential::Kind;
-use crate::credential::kinds::oauth2::OAuth2;
+use crate::config::Auth;
+use crate::credential::{Rejection, explain_401};
 use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 use crate::upstream::ConnectError;
 
@@ -200,7 +199,7 @@ fn tls_failed(summary: String, cause: &str, role: Role) -> Diagnosis {
 }
 
 /// The upstream responded.
-pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnosis {
+pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
     let status = response.status;
     match status {
         200..=299 => diagnosis(format!("It works: the upstream answered {status}."), []),
@@ -213,7 +212,7 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
                 "If it leads to the same path with or without a slash, or to `https`, write `upstream` like that.",
             ],
         ),
-        401 => unauthorized(response, report),
+        401 => unauthorized(response, auth, report),
         403 => forbidden(response, report),
         400 => diagnosis(
             "400: the upstream could not understand the request. The credential is probably not the cause.",
@@ -253,33 +252,16 @@ pub(crate) fn responded(response: &ResponseHead, report: &TestReport) -> Diagnos
     }
 }
 
-fn unauthorized(response: &ResponseHead, report: &TestReport) -> Diagnosis {
-    let mut suggestions: Vec<String> = Vec::new();
-    let asks_for = |scheme: &str| response.challenges.contains(&scheme);
-    let kind = credential::kind_named(&report.credential);
-    let scheme = kind.and_then(|kind| kind.scheme).unwrap_or_default();
-    let sends = report.token.as_ref().map_or(scheme, |token| token.kind.as_str());
-    if !sends.is_empty() && !asks_for(sends) {
-        let others = ["Basic", "Bearer", "DPoP", "Digest", "Negotiate", "NTLM"]
-            .into_iter()
-            .filter(|scheme| asks_for(scheme));
-        let others = others.collect::<Vec<_>>().join(", ");
-        if !others.is_empty() {
-            suggestions.push(format!(
-                "The upstream asks for {others}, and this service sends {sends}: set another `type` in `auth`."
-            ));
-        }
-    }
-    let more = kind.map_or(&[][..], |kind| kind.suggestions_401);
-    suggestions.extend(more.iter().map(|line| (*line).to_owned()));
+fn unauthorized(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
+    let token_scheme = report.token.as_ref().map(|token| token.kind.as_str());
+    let suggestions = explain_401(auth, &Rejection { challenges: &response.challenges, token_scheme });
     Diagnosis { summary: "401: the upstream rejects this credential.".into(), suggestions }
 }
 
 fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {
     let mut suggestions: Vec<String> = Vec::new();
-    if report.credential == OAuth2::NAME {
-        let granted = report.token.as_ref().and_then(|token| token.scope.as_deref());
-        suggestions.push(match granted {
+    if let Some(token) = &report.token {
+        suggestions.push(match &token.scope {
             Some(scope) => format!("The token has the scope `{scope}`; add what is missing to `scopes`."),
             None => "A scope may be missing: name it in `scopes`.".into(),
         });

@@ -14,7 +14,7 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
     let to = service.upstream.pick();
     let mut report = TestReport {
         service: service.name.clone(),
-        credential: service.kind.to_owned(),
+        credential: service.auth.kind().to_owned(),
         token: None,
         method: "GET".into(),
         url: to.url() + bare_path,
@@ -36,7 +36,7 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
             report.duration_ms = u64::try_from(start.elapsed().as_millis()).ok();
             report.ok = answer.status < 400;
             report.challenges = answer.challenges.iter().map(|word| (*word).to_owned()).collect();
-            let diagnosis = explain::responded(&answer, &report);
+            let diagnosis = explain::responded(&answer, &service.auth, &report);
             report.with(diagnosis)
         }
         Err(error) => report.with(explain::request_failed(&error)),

@@ -123,7 +123,7 @@ impl Span {
             ("url.full", format!("{}{path}", endpoint.origin).into()),
             ("url.path", path.into()),
             ("sidekey.service", service.name.clone().into()),
-            ("sidekey.credential", service.kind.into()),
+            ("sidekey.credential", service.auth.kind().into()),
         ];
         if let Some(status) = status {
             attributes.push(("http.response.status_code", (*status).into()));

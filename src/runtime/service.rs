@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
+use crate::config::Auth;
 use crate::credential::Credential;
 use crate::metrics::ServiceMetrics;
 use crate::upstream::Upstream;
@@ -13,8 +14,8 @@ use crate::upstream::Upstream;
 pub struct Service {
     /// The name of the service.
     pub name: String,
-    /// The kind of its credential, such as `oauth2`.
-    pub kind: &'static str,
+    /// The settings of its credential.
+    pub auth: Auth,
     /// The credential that is injected into requests.
     pub credential: Credential,
     /// The upstream that requests are sent to.

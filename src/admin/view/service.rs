@@ -121,7 +121,7 @@ impl ServiceView {
         let (state, severity) = (inputs.state(), inputs.severity());
         Self {
             name: service.name.clone(),
-            kind: service.kind,
+            kind: service.auth.kind(),
             upstream: service.upstream_url.clone(),
             optional: service.optional,
             ready: CredentialReadiness::of(service).is_ready,

@@ -37,6 +37,14 @@ impl TokenUrl {
         }
     }
 
+    /// The key of the configuration.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Endpoint(_) => "token_url",
+            Self::Issuer(_) => "issuer",
+        }
+    }
+
     /// The URL for messages: without the query, because some providers expect a secret there.
     pub fn redacted_url(&self) -> String {
         match self {

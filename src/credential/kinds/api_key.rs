@@ -10,7 +10,7 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
+use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
 /// The kind `api_key`.
@@ -53,10 +53,6 @@ impl Kind for ApiKey {
             "The key before a rotation, used while the upstream rejects the new one.",
         ),
     ];
-    const SUGGESTIONS_401: &'static [&'static str] = &[
-        "Does the API expect the key where it is sent? Compare `in`, `name` and `prefix` with its documentation.",
-        "The key may have been revoked, or be one for another environment.",
-    ];
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -70,6 +66,23 @@ impl Kind for ApiKey {
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         let signer = |key| signer(&settings.location, &settings.prefix, key);
         with_previous(build, signer(&settings.value), settings.previous.as_ref().map(signer))
+    }
+
+    fn explain_401(settings: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
+        let is_authorization =
+            matches!(&settings.location, KeyLocation::Header(name) if *name == http::header::AUTHORIZATION);
+        let needs_bearer = is_authorization && settings.prefix.is_empty() && rejection.has("Bearer");
+        let bearer = "The upstream asks for Bearer, and this service sends the bare key in Authorization: use `type: bearer`.";
+        let bearer = Some(bearer.to_owned()).filter(|_| needs_bearer);
+        let keys = match settings.location {
+            KeyLocation::Header(_) => "`in`, `name` and `prefix`",
+            KeyLocation::Query(_) | KeyLocation::Cookie(_) => "`in` and `name`",
+        };
+        let others = [
+            format!("Does the API expect the key where it is sent? Compare {keys} with its documentation."),
+            "The key may have been revoked, or be one for another environment.".to_owned(),
+        ];
+        bearer.into_iter().chain(others).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Key, Keys};
 use crate::config::{PASSWORD, USERNAME, Username, name_and_password};
-use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
+use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
 /// The kind `basic`.
@@ -39,9 +39,6 @@ impl Kind for Basic {
             "The password before a rotation, used while the upstream rejects the new one.",
         ),
     ];
-    const SCHEME: Option<&'static str> = Some("Basic");
-    const SUGGESTIONS_401: &'static [&'static str] =
-        &["Are `username` and `password` right, and for this environment (test or live)?"];
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -60,6 +57,13 @@ impl Kind for Basic {
         let signer = |password| Fixed::authorization(value(&settings.username, password));
         let previous = settings.previous.as_ref().map(|previous| signer(Some(previous)));
         with_previous(build, signer(settings.password.as_ref()), previous)
+    }
+
+    fn explain_401(_: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
+        let scheme = rejection.of_scheme("Basic");
+        let values =
+            "Are `username` and `password` right, and for this environment (test or live)?".to_owned();
+        scheme.into_iter().chain([values]).collect()
     }
 }
 

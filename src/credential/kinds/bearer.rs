@@ -9,7 +9,7 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::{Build, Fixed, Kind, Signer, sensitive, with_previous};
+use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
 /// The kind `bearer`.
@@ -34,11 +34,6 @@ impl Kind for Bearer {
             "The token before a rotation, used while the upstream rejects the new one.",
         ),
     ];
-    const SCHEME: Option<&'static str> = Some("Bearer");
-    const SUGGESTIONS_401: &'static [&'static str] = &[
-        "The token may have expired or been revoked, or be for another environment.",
-        "Some APIs require it as `api_key` in another header, or with another word than `Bearer`.",
-    ];
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -56,6 +51,15 @@ impl Kind for Bearer {
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         let signer = |token| Fixed::authorization(value(token));
         with_previous(build, signer(&settings.token), settings.previous.as_ref().map(signer))
+    }
+
+    fn explain_401(_: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
+        let scheme = rejection.of_scheme("Bearer");
+        let others = [
+            "The token may have expired or been revoked, or be for another environment.",
+            "Some APIs require it as `api_key` in another header, or with another word than `Bearer`.",
+        ];
+        scheme.into_iter().chain(others.map(str::to_owned)).collect()
     }
 }
 

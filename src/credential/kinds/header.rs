@@ -12,7 +12,7 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::VALUE;
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
-use crate::credential::{Build, Fixed, Kind, Signer, sensitive};
+use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive};
 use crate::secret::Secret;
 
 /// The limit on the header fields, and on the query parameters.
@@ -36,10 +36,6 @@ impl Kind for Header {
     const KEYS: Keys = &[
         Key::optional("headers", ENTRIES, "Header fields by name: text for a fixed value, or a secret."),
         Key::optional("query", ENTRIES, "Query parameters by name: text for a fixed value, or a secret."),
-    ];
-    const SUGGESTIONS_401: &'static [&'static str] = &[
-        "Are all fields that the API requires in `headers` and `query`, with the names in its documentation?",
-        "One of the keys may have been revoked, or be for another environment.",
     ];
     type Settings = Settings;
 
@@ -79,6 +75,14 @@ impl Kind for Header {
         }
         let names = settings.query.iter().map(|(name, _)| name.clone());
         Box::new(fixed.with_query(names, sensitive(&Zeroizing::new(pairs.finish()))))
+    }
+
+    fn explain_401(_: &Settings, _: &Rejection<'_>) -> Vec<String> {
+        let sentences = [
+            "Are all fields that the API requires in `headers` and `query`, with the names in its documentation?",
+            "One of the keys may have been revoked, or be for another environment.",
+        ];
+        sentences.map(str::to_owned).to_vec()
     }
 }
 

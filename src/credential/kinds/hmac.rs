@@ -21,7 +21,7 @@ use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::credential::{
     BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
-    Signer, with_previous,
+    Rejection, Signer, with_previous,
 };
 use crate::secret::Secret;
 
@@ -126,11 +126,6 @@ impl Kind for Hmac {
             "Name of the header field that holds the time, in seconds since 1970; with `timestamp` in `parts`.",
         ),
     ];
-    const SUGGESTIONS_401: &'static [&'static str] = &[
-        "Are `parts` in the order of the API's documentation, and does the API join them by line feeds?",
-        "Is the key used as text (`key_encoding: utf8`), or decoded first (`hex`, `base64`)?",
-        "If this machine's clock is wrong, a signature with `timestamp` may count as expired.",
-    ];
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -191,6 +186,22 @@ impl Kind for Hmac {
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         let signer = |key| HmacSigner::new(settings, key);
         with_previous(build, signer(&settings.key), settings.previous.as_ref().map(signer))
+    }
+
+    fn explain_401(settings: &Settings, _: &Rejection<'_>) -> Vec<String> {
+        let order =
+            "Are `parts` in the order of the API's documentation, and does the API join them by line feeds?";
+        let key = match settings.key_encoding {
+            KeyEncoding::Utf8 => {
+                "The key is used as text: does the API decode it first (`key_encoding: hex` or `base64`)?"
+            }
+            KeyEncoding::Hex | KeyEncoding::Base64 => {
+                "The key is decoded first: does the API use it as text (`key_encoding: utf8`)?"
+            }
+        };
+        let clock = "If this machine's clock is wrong, a signature with `timestamp` may count as expired.";
+        let clock = Some(clock).filter(|_| settings.parts.contains(&Part::Timestamp));
+        [order, key].into_iter().chain(clock).map(str::to_owned).collect()
     }
 }
 

@@ -8,7 +8,9 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
 use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
-use crate::credential::{Build, BuildError, Dpop, Kind, Refresh, Signer, SourceContext, StoreHandle, Token};
+use crate::credential::{
+    Build, BuildError, Dpop, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::{TokenStore, grants};
 
@@ -19,13 +21,6 @@ impl Kind for OAuth2 {
     const NAME: &'static str = "oauth2";
     /// The grant and the client authentication have keys of their own, which the reader allows.
     const KEYS: Keys = OAUTH2_KEYS;
-    const SCHEME: Option<&'static str> = Some("Bearer");
-    const SUGGESTIONS_401: &'static [&'static str] = &[
-        "The token endpoint issued the token, but the upstream rejects it: is it for this API? Compare `aud` and `iss` above with \
-         what the API requires; `audience` or `resource` in `token_request.params` request another.",
-        "Is `token_url` that of the same environment (test or live, same tenant) as `upstream`?",
-        "If a clock is wrong, a token may count as expired or as not yet valid: compare `iat` and `exp` above with the time.",
-    ];
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -59,5 +54,28 @@ impl Kind for OAuth2 {
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         let token = Token::new(build.store());
         if settings.dpop.is_some() { Box::new(Dpop::new(token)) } else { Box::new(token) }
+    }
+
+    fn explain_401(settings: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
+        let scheme = rejection.of_scheme(rejection.token_scheme.unwrap_or("Bearer"));
+        let has_api = |(name, _): &(String, String)| matches!(name.as_str(), "audience" | "resource");
+        let params = if settings.request.params.iter().any(has_api) {
+            "are `audience` and `resource` in `token_request.params` right?"
+        } else {
+            "`audience` or `resource` in `token_request.params` request another."
+        };
+        let others = [
+            format!(
+                "The token endpoint issued the token, but the upstream rejects it: is it for this API? Compare `aud` and `iss` \
+                 above with what the API requires; {params}"
+            ),
+            format!(
+                "Is `{}` that of the same environment (test or live, same tenant) as `upstream`?",
+                settings.token_url.key()
+            ),
+            "If a clock is wrong, a token may count as expired or as not yet valid: compare `iat` and `exp` above with the time."
+                .to_owned(),
+        ];
+        scheme.into_iter().chain(others).collect()
     }
 }
