@@ -21,7 +21,7 @@ use sidekey::oauth2::{AccessToken, IssuedToken, TokenStore, bench as bench_token
 use sidekey::proxy::{ConnectionContext, DataPlane, ListenerContext, bench};
 use sidekey::refresh::{ClockReading, Expiry, Source, SourceError, refresher, schedule};
 use sidekey::runtime::route::Routes;
-use sidekey::runtime::service::{LastFailure, Service};
+use sidekey::runtime::service::Service;
 use sidekey::runtime::snapshot::{Runtime, Snapshot};
 use sidekey::secret::Secret;
 use sidekey::upstream::Upstream;
@@ -76,19 +76,10 @@ fn proxy() -> ConnectionContext {
     let handle: StoreHandle = store.clone();
     let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
     let resolver = Resolver::from_system().unwrap();
-    let service = |config: &sidekey::config::ServiceConfig| Service {
-        name: config.name.clone(),
-        auth: config.auth.clone(),
-        credential: credential::build(&config.auth, &config.name, Some(&handle)),
-        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
-        token_wait: config.token_wait,
-        rewrite_location: config.rewrite_location,
-        retry_on_401: config.retry_on_401,
-        optional: config.optional,
-        metrics: metrics.service(&config.name),
-        upstream_url: config.upstream.to_string(),
-        token_endpoint: None,
-        last_failure: LastFailure::default(),
+    let service = |config: &sidekey::config::ServiceConfig| {
+        let credential = credential::build(&config.auth, &config.name, Some(&handle));
+        let upstream = Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![]));
+        Service::new(config, credential, upstream, metrics.service(&config.name))
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
     let snapshot = Snapshot {

@@ -12,7 +12,7 @@ use http::HeaderName;
 use prometheus::Registry;
 
 use crate::config;
-use crate::config::{Auth, Config, OAuth2};
+use crate::config::{Auth, Config};
 use crate::credential;
 use crate::credential::{Refresh, SourceContext, StoreHandle};
 use crate::metrics::{Metrics, SharedTokenMetrics};
@@ -21,7 +21,7 @@ use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::StateDir;
 use crate::otel;
 use crate::reload::ReloadReport;
-use crate::runtime::service::{LastFailure, Service};
+use crate::runtime::service::Service;
 use crate::tls::client::{TlsClients, server_name};
 use crate::upstream::{EndpointTls, Upstream};
 
@@ -139,20 +139,8 @@ impl ServiceFactory {
             Some(old) => old.service.upstream.clone(),
             None => Arc::new(self.upstream(config, sensitive_headers)?),
         };
-        let service = Service {
-            name: config.name.clone(),
-            auth: config.auth.clone(),
-            credential,
-            upstream,
-            token_wait: config.token_wait,
-            rewrite_location: config.rewrite_location,
-            retry_on_401: config.retry_on_401,
-            optional: config.optional,
-            metrics: self.metrics.service(&config.name),
-            upstream_url: config.upstream.to_string(),
-            token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),
-            last_failure: LastFailure::default(),
-        };
+        let metrics = self.metrics.service(&config.name);
+        let service = Service::new(config, credential, upstream, metrics);
         Ok(Entry { config: config.clone(), service: Arc::new(service) })
     }
 

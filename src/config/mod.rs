@@ -55,6 +55,7 @@ pub use reader::interpolate::Environment;
 pub use reload::Reload;
 pub use schema::schema;
 pub use service::entry::ServiceConfig;
+pub use service::headers::HeaderChanges;
 pub use service::protocol::Protocol;
 pub use service::proxy::ProxyConfig;
 pub use service::timeouts::Timeouts;

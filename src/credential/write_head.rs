@@ -83,9 +83,10 @@ fn target(out: &mut Vec<u8>, request: &OutboundRequest<'_>, injection: &Injectio
 /// credential's cookie.
 fn cookies(out: &mut Vec<u8>, request: &OutboundRequest<'_>, own: Option<&[u8]>) {
     let mut separator: &[u8] = b"Cookie: ";
-    for field in request.fields.all.iter().filter(|field| HeaderClass::of(field.name) == HeaderClass::Cookie)
-    {
-        let stripped = request.fields.owned.strip_cookie(field.value);
+    let fields = &request.fields;
+    let is_passed_on = |name| HeaderClass::of(name) == HeaderClass::Cookie && !fields.owned.owns_header(name);
+    for field in fields.all.iter().filter(|field| is_passed_on(field.name)) {
+        let stripped = fields.owned.strip_cookie(field.value);
         if !stripped.is_empty() {
             put(out, &[separator, &stripped]);
             separator = b"; ";

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
 use crate::proxy::{ConnectionContext, DataPlane, ListenerContext};
 use crate::runtime::route::Routes;
-use crate::runtime::service::{LastFailure, Service};
+use crate::runtime::service::Service;
 use crate::runtime::snapshot::{Runtime, Snapshot};
 use crate::upstream::Upstream;
 
@@ -29,19 +29,9 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
     let config = configuration(CONFIG);
     let metrics = Arc::new(Metrics::new(&Registry::new()).expect("metrics with unique names"));
     let resolver = Resolver::from_system().expect("the resolver configuration of this machine");
-    let service = |config: &ServiceConfig| Service {
-        name: config.name.clone(),
-        kind: config.auth.kind(),
-        credential: build(&config.auth, &config.name, None),
-        upstream: Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![])),
-        upstream_url: config.upstream.to_string(),
-        token_endpoint: None,
-        token_wait: config.token_wait,
-        rewrite_location: config.rewrite_location,
-        retry_on_401: config.retry_on_401,
-        optional: config.optional,
-        metrics: metrics.service(&config.name),
-        last_failure: LastFailure::default(),
+    let service = |config: &ServiceConfig| {
+        let upstream = Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![]));
+        Service::new(config, build(&config.auth, &config.name, None), upstream, metrics.service(&config.name))
     };
     let snapshot = Snapshot {
         routes: Routes::new(&config.services),

@@ -197,6 +197,7 @@ mod tests {
             hosts: hosts.iter().map(ToString::to_string).collect(),
             listen: vec![],
             auth: Auth::new("bearer", ()),
+            headers: crate::config::HeaderChanges::default(),
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

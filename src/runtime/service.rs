@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
-use crate::config::Auth;
-use crate::credential::Credential;
+use crate::config::{Auth, OAuth2, ServiceConfig};
+use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
 use crate::upstream::Upstream;
 
@@ -18,6 +18,9 @@ pub struct Service {
     pub auth: Auth,
     /// The credential that is injected into requests.
     pub credential: Credential,
+    /// The parts of a caller's request that are not passed on: those that belong to the credential, and the
+    /// header fields of `headers.remove`.
+    pub removed: Arc<Owned>,
     /// The upstream that requests are sent to.
     pub upstream: Arc<Upstream>,
     /// The upstream's URL, which holds no secret.
@@ -36,6 +39,36 @@ pub struct Service {
     pub metrics: ServiceMetrics,
     /// The last request that Sidekey itself could not serve.
     pub last_failure: LastFailure,
+}
+
+impl Service {
+    /// The service of this configuration.
+    pub fn new(
+        config: &ServiceConfig,
+        credential: Credential,
+        upstream: Arc<Upstream>,
+        metrics: ServiceMetrics,
+    ) -> Self {
+        let owned = credential.signer().owned().clone();
+        let removed = config.headers.remove.iter().fold(owned, |removed, name| {
+            Arc::new(Arc::unwrap_or_clone(removed).with_header(name.clone()))
+        });
+        Self {
+            name: config.name.clone(),
+            auth: config.auth.clone(),
+            credential,
+            removed,
+            upstream,
+            upstream_url: config.upstream.to_string(),
+            token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),
+            token_wait: config.token_wait,
+            rewrite_location: config.rewrite_location,
+            retry_on_401: config.retry_on_401,
+            optional: config.optional,
+            metrics,
+            last_failure: LastFailure::default(),
+        }
+    }
 }
 
 /// The last request that Sidekey itself could not serve, for the status page.

@@ -172,6 +172,7 @@ mod tests {
             hosts: vec![],
             listen: vec![],
             auth: Auth::new("bearer", ()),
+            headers: crate::config::HeaderChanges::default(),
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::headers::HeaderChanges;
 use super::protocol::{PROTOCOL, Protocol};
 use super::timeouts::Timeouts;
 use super::upstream::UpstreamOptions;
 use super::upstream_url::UpstreamUrl;
-use super::{protocol, timeouts, upstream};
+use super::{headers, protocol, timeouts, upstream};
 use crate::config::auth::credentials;
 use crate::config::auth::credentials::{AUTH, Credentials};
 use crate::config::auth::settings::Auth;
@@ -47,6 +48,7 @@ const KEYS: Keys = &[
     Key::required("auth", AUTH, "What is injected into requests."),
     Key::optional("hosts", Format::List(&HOST), "Host names that also lead here."),
     Key::optional("listen", LISTENERS, "Addresses that also lead here, without a path prefix."),
+    Key::optional("headers", Format::Keys(&[headers::KEYS]), "Changes to the header fields of requests."),
     Key::optional("tls", TLS, "TLS toward the upstream."),
     Key::optional("protocol", PROTOCOL, "Version of HTTP toward the upstream.").or("auto"),
     Key::optional("timeouts", Format::Keys(&[timeouts::KEYS]), "Limits on waiting for the upstream."),
@@ -84,6 +86,8 @@ pub struct ServiceConfig {
     pub listen: Vec<ListenerConfig>,
     /// The injected credential.
     pub auth: Auth,
+    /// Changes to the header fields of requests.
+    pub headers: HeaderChanges,
     /// TLS toward the upstream.
     pub tls: Tls,
     /// The HTTP version toward the upstream.
@@ -143,6 +147,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
     let listen = mapping
         .optional("listen")
         .map_or_else(Vec::new, |value| listener::read_all(&value, &mut shared.addresses));
+    let headers = headers::read(&mut mapping);
     let tls = mapping.optional("tls");
     let protocol = mapping.optional("protocol").and_then(|value| protocol::read(&value)).unwrap_or_default();
     let timeouts = timeouts::read(&mut mapping);
@@ -171,6 +176,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         hosts,
         listen,
         auth: auth?,
+        headers,
         tls,
         protocol,
         timeouts,

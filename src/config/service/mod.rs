@@ -1,6 +1,7 @@
 //! Sections of a service: its entry, the URL and options of its upstream.
 
 pub(super) mod entry;
+pub(super) mod headers;
 pub(super) mod protocol;
 pub(super) mod proxy;
 pub(super) mod timeouts;

@@ -222,7 +222,7 @@ fn sign(
         },
     };
     let (path, query) = split_query(rewritten.path_and_query);
-    let owned = &**signer.owned();
+    let owned = &*service.removed;
     let request = OutboundRequest {
         method: head.method,
         origin: &endpoint.origin,

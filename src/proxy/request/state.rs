@@ -22,7 +22,7 @@ use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, Re
 
 /// The body of a request before any of it was passed on.
 pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body {
-    let mut framing = meta.body.framing(|| service.credential.signer().owned().clone());
+    let mut framing = meta.body.framing(|| service.removed.clone());
     if let (Framing::Chunked(decoder), Some(max)) = (&mut framing, service.upstream.max_request_body) {
         decoder.set_limit(max);
     }

@@ -5,8 +5,13 @@ use crate::harness::{Connection, MockUpstream, RecordedRequest, Request, Sidekey
 /// The requests that the upstream receives from an HTTP/1.1 caller and from an HTTP/2 caller (without
 /// `Connection`).
 async fn received(auth: &str, target: &str, fields: &str) -> [RecordedRequest; 2] {
+    received_with(auth, "", target, fields).await
+}
+
+/// Like [`received`], with further keys of the service.
+async fn received_with(auth: &str, more: &str, target: &str, fields: &str) -> [RecordedRequest; 2] {
     let upstream = MockUpstream::plain().await;
-    let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }} }}", upstream.url());
+    let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }}{more} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start().await;
     let mut client = Connection::open(sidekey.address()).await;
     client.send(format!("GET /api{target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
@@ -78,6 +83,46 @@ async fn trailer_in_credential_slot_is_rejected() {
     let sidekey = Sidekey::serving(&services).start().await;
     for name in ["X-API-KEY", "x_api_key", "Authorization", "Cookie"] {
         let call = Request::post(sidekey.url("/api/x"), "body").chunked(4).trailer(name, "evil");
+        assert_eq!(call.clone().send().await.sidekey_error(), Some("bad_request"), "{name}");
+        assert!(call.over_http2().send().await.status != 200, "{name}");
+    }
+    assert!(upstream.requests().iter().all(|request| !request.complete));
+}
+
+#[tokio::test]
+async fn removed_header_is_not_passed_on_in_any_spelling() {
+    let key = "type: api_key, in: header, name: X-Api-Key, value: k3y";
+    let remove = ", headers: { remove: [Authorization, X-Dummy-Key, Cookie] }";
+    let fields = "aUTHORIZATION: Bearer dummy\r\nX_Dummy_Key: dummy\r\nx-dummy-key: dummy\r\nCookie: a=1\r\n\
+                  X-Dummy-Keys: fine\r\nX-Api-Key: evil\r\n";
+    for request in received_with(key, remove, "/x", fields).await {
+        assert_eq!(request.header("x-api-key"), Some("k3y"));
+        let names = request.headers.names();
+        for name in ["authorization", "x-dummy-key", "x_dummy_key", "cookie"] {
+            assert!(!names.contains(&name.to_owned()), "{name}: {names:?}");
+        }
+        assert!(names.contains(&"x-dummy-keys".to_owned()));
+    }
+    // A credential in a cookie or in `Authorization` itself stays.
+    let cookie = "type: api_key, in: cookie, name: sid, value: k3y";
+    for request in received_with(cookie, remove, "/x", fields).await {
+        assert_eq!((request.header("cookie"), request.header("authorization")), (Some("sid=k3y"), None));
+    }
+    for request in received_with("type: bearer, token: t0ken", remove, "/x", fields).await {
+        assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+    }
+}
+
+#[tokio::test]
+async fn trailer_with_name_of_removed_header_is_rejected() {
+    let upstream = MockUpstream::plain().await;
+    let services = format!(
+        "api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }}, headers: {{ remove: X-Dummy-Key }} }}",
+        upstream.url()
+    );
+    let sidekey = Sidekey::serving(&services).start().await;
+    for name in ["X-Dummy-Key", "x_dummy_key"] {
+        let call = Request::post(sidekey.url("/api/x"), "body").chunked(4).trailer(name, "dummy");
         assert_eq!(call.clone().send().await.sidekey_error(), Some("bad_request"), "{name}");
         assert!(call.over_http2().send().await.status != 200, "{name}");
     }

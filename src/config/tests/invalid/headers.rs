@@ -3,6 +3,18 @@
 use super::Cases;
 
 pub(super) const CASES: Cases = &[(
+    "headers that cannot be removed",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth: { type: bearer, token: { env: SECRET } }
+    headers: { remove: [Host, content_length, Transfer-Encoding, TE, Proxy-Authorization, 'a b', '', X-Fine, Authorization] }
+  b: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } }, headers: { remove: [] } }
+  c: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } }, headers: { add: { X-A: b } } }
+  d: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } }, headers: Authorization }
+",
+), (
     "values cut at a comma",
     "
 tracing: { otlp_endpoint: 'https://otel.example', headers: { authorization: Api-Key CANARY,CANARY } }
