@@ -36,7 +36,7 @@ services:
     auth: {{ type: oauth2, grant_type: client_credentials, token_url: 'http://{upstream}/token', client_id: a, client_secret: b }}
 "
         ),
-        "bench.yaml", sidekey::credential::AUTH_KINDS)
+        "bench.yaml", sidekey::credential::READERS)
     .unwrap_or_else(|error| panic!("{error}"));
     let app = runtime.block_on(async { App::start(&config) }).unwrap();
     let ListenAddress::Tcp(address) = app.listeners()[0].address else { panic!("a TCP listener") };

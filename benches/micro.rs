@@ -61,8 +61,7 @@ fn config(others: usize) -> Config {
         )
         .unwrap();
     }
-    Config::parse(&text, "bench.yaml", sidekey::credential::AUTH_KINDS)
-        .unwrap_or_else(|error| panic!("{error}"))
+    Config::parse(&text, "bench.yaml", sidekey::credential::READERS).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn proxy() -> ConnectionContext {

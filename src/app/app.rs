@@ -21,7 +21,7 @@ use crate::reload;
 use crate::reload::{Reloader, Watcher};
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::Runtime;
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 use crate::tls::expiry;
 
 use super::admin_server::AdminServer;
@@ -173,20 +173,15 @@ impl App {
     }
 
     /// Applies what `source` returns, from now on, whenever the files behind the configuration change or a reload is requested.
-    /// `commands` holds the values of its secrets that come from commands.
-    pub fn watch(
-        self: &Arc<Self>,
-        source: reload::ConfigSource,
-        commands: Arc<CommandCache>,
-        log: LogControl,
-    ) {
+    /// `secrets` is what the sources gave that are polled.
+    pub fn watch(self: &Arc<Self>, source: reload::ConfigSource, secrets: Arc<SecretCache>, log: LogControl) {
         let _ = self.log.set(log);
         let (files, interval) = {
             let state = self.state.lock();
             (state.config.files.clone(), state.config.reload.interval)
         };
         if let Some(watcher) = self.watcher.lock().take() {
-            tokio::spawn(watcher.run(source, self.clone(), commands, files, interval));
+            tokio::spawn(watcher.run(source, self.clone(), secrets, files, interval));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::app;
 use crate::config::{Config, ServiceConfig};
 use crate::diagnose;
 use crate::diagnose::ProbeResult;
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +24,7 @@ pub(super) struct Args {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn check(args: &Args) -> ExitCode {
     let path: &Path = &args.config.config;
-    let config = match load(path, &CommandCache::default()) {
+    let config = match load(path, &SecretCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::exit::EXIT_USAGE;
 use crate::config::Config;
-use crate::credential::AUTH_KINDS;
-use crate::secret::CommandCache;
+use crate::credential::READERS;
+use crate::secret::SecretCache;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfigArg {
@@ -17,8 +17,8 @@ pub(super) struct ConfigArg {
 
 /// Reads the configuration. Prints its errors and returns the exit code if it is wrong.
 #[expect(clippy::print_stderr, reason = "an operator reads it")]
-pub(super) fn load(path: &Path, commands: &CommandCache) -> Result<Config, ExitCode> {
-    Config::load_with(path, commands, AUTH_KINDS).map_err(|error| {
+pub(super) fn load(path: &Path, secrets: &SecretCache) -> Result<Config, ExitCode> {
+    Config::load_with(path, secrets, READERS).map_err(|error| {
         eprintln!("{error}");
         ExitCode::from(EXIT_USAGE)
     })

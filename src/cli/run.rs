@@ -9,10 +9,10 @@ use super::serve;
 use super::serve::Server;
 use crate::app;
 use crate::config::Config;
-use crate::credential::AUTH_KINDS;
+use crate::credential::READERS;
 use crate::logging;
 use crate::net::socket_activation;
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,25 +25,25 @@ pub(super) struct Args {
 
 /// Serves until SIGTERM or SIGINT, and reloads the configuration when its files change.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let commands = Arc::new(CommandCache::default());
-    let config = match load(&args.config.config, &commands) {
+    let secrets = Arc::new(SecretCache::default());
+    let config = match load(&args.config.config, &secrets) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match run_server(args, &config, commands) {
+    match run_server(args, &config, secrets) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),
     }
 }
 
-fn run_server(args: &Args, config: &Config, commands: Arc<CommandCache>) -> anyhow::Result<()> {
+fn run_server(args: &Args, config: &Config, secrets: Arc<SecretCache>) -> anyhow::Result<()> {
     let log = logging::init(&config.log, app::ACCEPT_LOG)?;
     // Before there are threads: it removes variables from the environment.
     let passed = socket_activation::passed()?;
     serve::block_on(async {
         let server = Server::start(config, passed, args.upgrade).await?;
-        let (path, cache) = (args.config.config.clone(), commands.clone());
-        server.app.watch(Box::new(move || Config::load_with(&path, &cache, AUTH_KINDS)), commands, log);
+        let (path, cache) = (args.config.config.clone(), secrets.clone());
+        server.app.watch(Box::new(move || Config::load_with(&path, &cache, READERS)), secrets, log);
         server.run().await;
         Ok(())
     })

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use crate::config;
-use crate::credential::AUTH_KINDS;
+use crate::credential::READERS;
 
 /// Prints the schema, which is published as `config/schema.json`.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn schema() -> ExitCode {
-    println!("{:#}", config::schema(AUTH_KINDS));
+    println!("{:#}", config::schema(READERS));
     ExitCode::SUCCESS
 }

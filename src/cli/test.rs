@@ -14,7 +14,7 @@ use crate::app::build_standalone;
 use crate::config::{Config, Grant, OAuth2, ServiceConfig};
 use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 
 /// How long to wait for a token: longer than the wait for the lock of a state file, and the default
 /// `token_request.timeout` after it.
@@ -38,7 +38,7 @@ pub(super) struct Args {
 /// Obtains the credential, calls the upstream once, and prints the report.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn test(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config, &CommandCache::default()) {
+    let config = match load(&args.config.config, &SecretCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -21,7 +21,7 @@ mod tests {
             "services: {{ a: {{ upstream: 'https://a.example/v1', auth: {{ type: oauth2, token_url: 'https://t.example', \
              grant_type: client_credentials, {auth} }}{more} }} }}"
         );
-        Config::parse(&text, "test", crate::credential::AUTH_KINDS)
+        Config::parse(&text, "test", crate::credential::READERS)
             .unwrap_or_else(|error| panic!("{error}"))
             .services
             .remove(0)

@@ -15,7 +15,7 @@ use super::reader::table::{Format, Key};
 use super::reader::value::Value;
 use super::service::entry::SERVICES;
 use super::service::upstream_url;
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 
 /// The format of the file, as far as it is read here.
 const FILE: Format = Format::Keys(&[&[Key::required("services", SERVICES, "Every service by its name.")]]);
@@ -28,10 +28,10 @@ impl Config {
         let file = path.display().to_string();
         let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
         let environment = |name: &str| std::env::var_os(name);
-        let commands = CommandCache::default();
-        let report = Report::new(&environment, &commands);
+        let secrets = SecretCache::default();
+        let report = Report::new(&environment, &secrets);
         resolve(&mut root, "", false, &report);
-        let mut hosts = found(&Value::root(&root, &report, FILE)).unwrap_or_default();
+        let mut hosts = found(&Value::root(&root, &report, FILE, &[])).unwrap_or_default();
         hosts.sort_by_key(ToString::to_string);
         hosts.dedup();
         Ok(hosts)

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::auth::credentials::{CREDENTIALS, Credentials};
-use super::auth::settings::AuthKinds;
 use super::listen::address::{ListenAddress, ListenAddresses};
 use super::listen::admin::ADMIN;
 use super::listen::listener::{LISTENERS, ListenerConfig};
@@ -22,13 +21,14 @@ use super::reader::resolve::resolve;
 use super::reader::table::{Format, Key, Keys};
 use super::reader::tree::Kind;
 use super::reader::value::Value;
+use super::readers::Readers;
 use super::reload::Reload;
 use super::service::entry;
 use super::service::entry::{SERVICES, Shared};
 use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
 use super::{log, name_constraints, reload, shutdown, state};
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 
 /// The tables of the file as a whole.
 pub(super) const FILE: &[Keys] = &[KEYS];
@@ -83,15 +83,15 @@ const MAX_THREADS: usize = 256;
 const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
 
 impl Config {
-    /// Reads a file and runs its commands.
-    pub fn load(path: &Path, kinds: AuthKinds) -> Result<Self, ConfigError> {
-        Self::load_with(path, &CommandCache::default(), kinds)
+    /// Reads a file, and fetches its secrets.
+    pub fn load(path: &Path, readers: Readers) -> Result<Self, ConfigError> {
+        Self::load_with(path, &SecretCache::default(), readers)
     }
 
-    /// Reads a file and runs those of its commands whose output is not in `commands`.
-    pub fn load_with(path: &Path, commands: &CommandCache, kinds: AuthKinds) -> Result<Self, ConfigError> {
+    /// Reads a file. Secrets from sources that are polled are those in `secrets`, or fetched if it has none.
+    pub fn load_with(path: &Path, secrets: &SecretCache, readers: Readers) -> Result<Self, ConfigError> {
         let seen = WatchedFile::fingerprint(path, FileKind::Config);
-        match Self::load_unseen(path, commands, kinds) {
+        match Self::load_unseen(path, secrets, readers) {
             Ok(mut config) => {
                 config.files.push(seen);
                 Ok(config)
@@ -100,19 +100,19 @@ impl Config {
         }
     }
 
-    fn load_unseen(path: &Path, commands: &CommandCache, kinds: AuthKinds) -> Result<Self, ConfigError> {
+    fn load_unseen(path: &Path, secrets: &SecretCache, readers: Readers) -> Result<Self, ConfigError> {
         Self::parse_all(
             &document::read_file(path)?,
             &path.display().to_string(),
             &|name| std::env::var_os(name),
-            commands,
-            kinds,
+            secrets,
+            readers,
         )
     }
 
     /// Reads a text; `file` is its name in error messages.
-    pub fn parse(text: &str, file: &str, kinds: AuthKinds) -> Result<Self, ConfigError> {
-        Self::parse_with(text, file, &|name| std::env::var_os(name), kinds)
+    pub fn parse(text: &str, file: &str, readers: Readers) -> Result<Self, ConfigError> {
+        Self::parse_with(text, file, &|name| std::env::var_os(name), readers)
     }
 
     /// Reads a text; environment variables come from a function.
@@ -120,17 +120,17 @@ impl Config {
         text: &str,
         file: &str,
         environment: &Environment<'_>,
-        kinds: AuthKinds,
+        readers: Readers,
     ) -> Result<Self, ConfigError> {
-        Self::parse_all(text, file, environment, &CommandCache::default(), kinds)
+        Self::parse_all(text, file, environment, &SecretCache::default(), readers)
     }
 
     fn parse_all(
         text: &str,
         file: &str,
         environment: &Environment<'_>,
-        commands: &CommandCache,
-        kinds: AuthKinds,
+        secrets: &SecretCache,
+        readers: Readers,
     ) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::whole(file, TOO_LARGE.into()));
@@ -139,9 +139,9 @@ impl Config {
         if matches!(root.kind, Kind::Null) {
             return Err(ConfigError::whole(file, EMPTY.into()));
         }
-        let report = Report::new(environment, commands);
+        let report = Report::new(environment, secrets);
         resolve(&mut root, "", false, &report);
-        let config = read(&Value::root(&root, &report, Format::Keys(FILE)), kinds);
+        let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);
         let (diagnostics, mut warnings, files) = report.into_parts();
         warnings.sort_by_key(|warning| warning.line);
         match config {
@@ -153,15 +153,17 @@ impl Config {
 
 /// Reads the file as a whole. `None` means that an error was reported; with `Some` one may have been reported
 /// as well.
-fn read(root: &Value<'_>, kinds: AuthKinds) -> Option<Config> {
+fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
     let mut mapping = root.mapping()?;
     // Read in the order in which error messages list them.
     let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));
     let services = mapping.required("services");
     let credentials = mapping.optional("credentials");
     let mut shared = Shared {
-        credentials: credentials
-            .map_or_else(|| Credentials::none(kinds), |value| Credentials::read(&value, kinds)),
+        credentials: credentials.map_or_else(
+            || Credentials::none(readers.kinds),
+            |value| Credentials::read(&value, readers.kinds),
+        ),
         addresses: ListenAddresses::default(),
         hosts: HashMap::new(),
     };

@@ -2,16 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::auth::settings::{AuthKind, AuthKinds};
+use super::auth::settings::AuthKind;
 use super::load::FILE;
 use super::reader::schema::Schema;
+use super::reader::value::SourceKinds;
+use super::readers::Readers;
 
-/// The schema, with these kinds of credentials.
-pub fn schema(kinds: AuthKinds) -> Value {
+/// The schema, with these kinds of credentials and sources of secrets.
+pub fn schema(readers: Readers) -> Value {
     let mut schema = Schema::default();
     let mut whole = schema.mapping(FILE);
-    let kinds: Vec<_> =
-        kinds.iter().map(|kind| schema.refer(kind.name, |schema| credential(kind, schema))).collect();
+    let kind = |kind: &AuthKind| schema.refer(kind.name, |schema| credential(kind, schema));
+    let kinds: Vec<_> = readers.kinds.iter().map(kind).collect();
+    schema.refer("secret", |schema| secret(readers.sources, schema));
     schema.refer("credential", |_| {
         json!({
             "description": "What is injected into requests.",
@@ -34,4 +37,13 @@ fn credential(kind: &AuthKind, schema: &mut Schema) -> Value {
     let required = part["required"].as_array().cloned().unwrap_or_default();
     part["required"] = std::iter::once(json!("type")).chain(required).collect();
     part
+}
+
+/// A secret: text, or the keys of one source.
+fn secret(sources: SourceKinds, schema: &mut Schema) -> Value {
+    let mut forms: Vec<_> = sources.iter().map(|source| schema.mapping(&[source.keys])).collect();
+    forms.push(schema.refer("plain_secret", |_| {
+        json!({ "type": "string", "description": "The secret itself: allowed, and `sidekey check` warns." })
+    }));
+    json!({ "description": "One secret value, and where it is read from.", "anyOf": forms })
 }

@@ -7,8 +7,9 @@ use super::kinds::bearer::Bearer;
 use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
 use super::kinds::oauth2::OAuth2;
+use super::sources::SOURCES;
 use super::{Credential, Rejection, Signer};
-use crate::config::{Auth, AuthKind, AuthKinds};
+use crate::config::{Auth, AuthKind, Readers};
 
 /// The kinds, in the order in which messages list them. A kind is one file in `kinds/` and one line here.
 #[rustfmt::skip]
@@ -21,8 +22,8 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Hmac>(),
 ];
 
-/// The part of each kind that the configuration uses.
-pub const AUTH_KINDS: AuthKinds = &auth_kinds();
+/// The kinds, and the sources of secrets, as the configuration knows them.
+pub const READERS: Readers = Readers { kinds: &auth_kinds(), sources: SOURCES };
 
 const fn auth_kinds() -> [AuthKind; KINDS.len()] {
     let mut kinds = [KINDS[0].auth; KINDS.len()];
@@ -93,7 +94,7 @@ mod tests {
     fn replace_sources(value: &mut Value) {
         let Some(map) = value.as_object_mut() else { return };
         for inner in map.values_mut() {
-            if inner.get("file").is_some() || inner.get("env").is_some() || inner.get("exec").is_some() {
+            if SOURCES.iter().any(|source| inner.get(source.name()).is_some()) {
                 *inner = serde_json::json!({ "env": "CANARY" });
             } else {
                 replace_sources(inner);
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn kinds_have_schema_sample_and_docs() {
-        let schema = config::schema(AUTH_KINDS);
+        let schema = config::schema(READERS);
         let listed = schema["$defs"]["credential"]["oneOf"].as_array().unwrap();
         assert_eq!(listed.len(), KINDS.len());
         for Entry { auth: AuthKind { name, .. }, .. } in KINDS {
@@ -121,7 +122,7 @@ mod tests {
     fn explanation_of_a_401_depends_on_the_settings() {
         let explained = |auth: &str, challenges: &[&'static str]| {
             let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {{ {auth} }} }} }}");
-            let config = Config::parse_with(&text, "a.yaml", &|_| None, AUTH_KINDS);
+            let config = Config::parse_with(&text, "a.yaml", &|_| None, READERS);
             let auth = config.unwrap_or_else(|error| panic!("{error}")).services.remove(0).auth;
             explain_401(&auth, &Rejection { challenges, token_scheme: None }).join("\n")
         };
@@ -153,7 +154,7 @@ mod tests {
             let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(name) } } });
             let read = |secret: &'static str| {
                 let config =
-                    Config::parse_with(&text.to_string(), "a.yaml", &|_| Some(secret.into()), AUTH_KINDS);
+                    Config::parse_with(&text.to_string(), "a.yaml", &|_| Some(secret.into()), READERS);
                 config.unwrap_or_else(|error| panic!("{name}: {error}")).services.remove(0).auth
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use crate::config::reader::tree::{Kind, Node};
 use crate::config::reader::{document, sections};
 use crate::config::{Config, ConfigError};
-use crate::credential::AUTH_KINDS;
+use crate::credential::READERS;
 
 /// The secret in the seeds, and the value of the environment variable `SECRET`.
 const CANARY: &str = "canary-hunter2";
@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 1024 * 1024;
 pub fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     // Commands are not run in a build of `cargo fuzz`; a file may be read.
-    let parse = || Config::parse_with(text, "fuzzing.yaml", &environment, AUTH_KINDS);
+    let parse = || Config::parse_with(text, "fuzzing.yaml", &environment, READERS);
     let may_show = document::parse(text).is_ok_and(|root| may_show(&root, "", false));
     let shown = match parse() {
         Ok(config) => {

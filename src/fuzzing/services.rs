@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 
 use crate::config::{Config, ServiceConfig};
-use crate::credential::{AUTH_KINDS, build};
+use crate::credential::{READERS, build};
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
 use crate::proxy::{ConnectionContext, DataPlane, ListenerContext};
@@ -53,5 +53,5 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
 
 /// Reads a configuration that has no error.
 pub(super) fn configuration(text: &str) -> Config {
-    Config::parse_with(text, "fuzzing.yaml", &|_| None, AUTH_KINDS).unwrap_or_else(|error| panic!("{error}"))
+    Config::parse_with(text, "fuzzing.yaml", &|_| None, READERS).unwrap_or_else(|error| panic!("{error}"))
 }

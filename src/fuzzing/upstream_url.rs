@@ -6,7 +6,7 @@
 use url::Url;
 
 use crate::config::{Config, UpstreamUrl};
-use crate::credential::AUTH_KINDS;
+use crate::credential::READERS;
 use crate::proxy::fuzzing::{HeaderBuffer, Locations, parse_request};
 use crate::runtime::route::MatchKind;
 
@@ -31,7 +31,7 @@ fn parse(text: &str) -> Option<UpstreamUrl> {
     // A variable stands for another text.
     let quoted = serde_json::to_string(text).ok().filter(|text| !text.contains('$'))?;
     let config = format!("services: {{ crm: {{ upstream: {quoted}, auth: {{ type: bearer, token: t }} }} }}");
-    Config::parse_with(&config, "url.yaml", &|_| None, AUTH_KINDS)
+    Config::parse_with(&config, "url.yaml", &|_| None, READERS)
         .ok()
         .map(|config| config.services[0].upstream.clone())
 }

@@ -13,7 +13,7 @@ use super::outcome::{ReloadError, ReloadReport};
 use super::status::{ReloadFailure, ReloadStatus};
 use crate::config::{Config, ConfigError, FileKind, WatchedFile};
 use crate::metrics::ReloadMetrics;
-use crate::secret::{CommandCache, RefreshOutcome};
+use crate::secret::{RefreshOutcome, SecretCache};
 
 /// A file that has just changed may be half written: it is compared again after this time, until it no longer changes.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ impl Watcher {
         mut self,
         mut source: ConfigSource,
         target: Arc<dyn ApplyConfig>,
-        commands: Arc<CommandCache>,
+        secrets: Arc<SecretCache>,
         mut seen: Vec<WatchedFile>,
         mut interval: Option<Duration>,
     ) {
@@ -59,9 +59,9 @@ impl Watcher {
                     None => return,
                 },
                 () = sleep_for(interval) => None,
-                () = sleep_until(commands.next_due()) => None,
+                () = sleep_until(secrets.next_due()) => None,
             };
-            let refreshed = refresh(&commands, reply.is_some()).await;
+            let refreshed = refresh(&secrets, reply.is_some()).await;
             if refreshed.failed && !refreshed.changed {
                 self.metrics.secret_reloaded(false);
             }
@@ -105,7 +105,7 @@ impl Watcher {
             let certificates = self.certificates.reload(&target).await;
             if let Ok(report) = &mut outcome {
                 report.certificates = certificates;
-                commands.evict_unused();
+                secrets.evict_unused();
             }
             let secret_changed = refreshed.changed || changed.contains(&FileKind::Secret);
             self.record(&outcome, secret_changed, start.elapsed());
@@ -185,11 +185,11 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Runs the commands that are due, off the event loop.
-async fn refresh(commands: &Arc<CommandCache>, all: bool) -> RefreshOutcome {
-    let commands = commands.clone();
-    let refresh = move || commands.refresh(all);
-    tokio::task::spawn_blocking(refresh).await.expect("running a command does not panic")
+/// Fetches the secrets that are due, off the event loop.
+async fn refresh(secrets: &Arc<SecretCache>, all: bool) -> RefreshOutcome {
+    let secrets = secrets.clone();
+    let refresh = move || secrets.refresh(all);
+    tokio::task::spawn_blocking(refresh).await.expect("fetching a secret does not panic")
 }
 
 /// Compares the files; if one has changed and `settle` is set, until they no longer change. Returns what was seen before and

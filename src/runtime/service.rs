@@ -50,9 +50,10 @@ impl Service {
         metrics: ServiceMetrics,
     ) -> Self {
         let owned = credential.signer().owned().clone();
-        let removed = config.headers.remove.iter().fold(owned, |removed, name| {
-            Arc::new(Arc::unwrap_or_clone(removed).with_header(name.clone()))
-        });
+        let removed =
+            config.headers.remove.iter().fold(owned, |removed, name| {
+                Arc::new(Arc::unwrap_or_clone(removed).with_header(name.clone()))
+            });
         Self {
             name: config.name.clone(),
             auth: config.auth.clone(),

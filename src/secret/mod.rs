@@ -5,29 +5,30 @@
 //! text         what a source gave, before it is a secret or a key
 //! invisible    characters that a secret may not contain
 //! signing_key  a key made of such a text
-//! source       where secrets are read from
-//! command, command_cache
+//! source       what a place that secrets are read from implements; the places are in `credential/sources/`
+//! plain        the configuration itself, as such a place
+//! cache        what sources that are polled gave, and when they are due
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
 //! ```
 
-mod command;
-mod command_cache;
+mod cache;
 mod file;
 mod in_time;
 mod invisible;
+mod plain;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
 mod secret;
 mod signing_key;
 mod source;
 mod text;
 
-pub use command::{Command, CommandError, CommandOutput};
-pub use command_cache::{CommandCache, RefreshOutcome};
+pub use cache::{RefreshOutcome, SecretCache};
 pub use file::{FileError, file_metadata, read_file, read_pem_file, read_to_end};
 pub use in_time::in_time;
 pub use invisible::{Character, begins_with_byte_order_mark};
+pub use plain::Plain;
 pub use secret::{InvalidSecret, Secret};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
-pub use source::{Source, SourceError};
+pub use source::{Fetched, SecretSource, Source, SourceError, WatchHint};
 pub use text::{NotText, SecretText};

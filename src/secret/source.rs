@@ -1,119 +1,159 @@
-//! Sources of secrets: an environment variable, a file, or the configuration itself.
+//! Where secrets are read from.
 
-use std::ffi::OsString;
+use std::any::{Any, TypeId};
 use std::fmt;
-use std::os::unix::ffi::OsStringExt;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use zeroize::Zeroizing;
+use super::{Algorithm, Secret, SecretText, SigningKey};
 
-use super::{
-    Algorithm, FileError, InvalidSecret, KeyError, NotText, Secret, SecretText, SigningKey, read_file,
-};
+/// A place that secrets are read from: an environment variable, a file, a command.
+///
+/// Neither `Debug` nor `Display` shows the value. `Debug` identifies the source in the log. `Display` is the place
+/// in a message about the configuration, such as `the file /run/secrets/token`. It leaves out what may be a secret
+/// in the wrong place.
+///
+/// Sources are equal if they read from the same place in the same way. Equal ones share what they fetched.
+pub trait SecretSource: fmt::Debug + fmt::Display + Eq + Hash + Send + Sync + 'static {
+    /// Reads the value now. May block, for a bounded time, and is never called where that would delay requests.
+    fn fetch(&self) -> Result<Fetched, SourceError>;
 
-/// Largest file, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
-
-/// The source of a secret, as the configuration states it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Source {
-    /// `{ env: NAME }`
-    Env(String),
-    /// `{ file: PATH }`: one trailing newline is removed.
-    File(PathBuf),
-    /// Plain text in the configuration: allowed, with a warning.
-    Plain(String),
+    /// What says that the value may have changed.
+    fn watch(&self) -> WatchHint;
 }
+
+/// What a source gave.
+pub struct Fetched {
+    /// The value.
+    pub value: SecretText,
+    /// When it expires, if the source says so. Counts for sources that are polled.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// What says that the value of a source may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchHint {
+    /// It cannot change while the process runs.
+    Constant,
+    /// It changes when the content of this file does. It is fetched whenever the configuration is read.
+    ContentOf(PathBuf),
+    /// It may change at any time. It is fetched again after this time, or well before it expires if that is
+    /// sooner, and not when the configuration is read.
+    Poll(Duration),
+}
+
+/// Why a source gave no secret. The text names the place, and never contains the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(String);
+
+impl SourceError {
+    /// An error with this text.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// A source of any type. Clones share it.
+#[derive(Clone)]
+pub struct Source(Arc<dyn AnySource>);
 
 impl Source {
-    /// Reads the value.
-    pub fn read(&self) -> Result<Secret, SourceError> {
-        self.read_with(&|name| std::env::var_os(name))
+    /// A source of one type.
+    pub fn new(source: impl SecretSource) -> Self {
+        Self(Arc::new(source))
     }
 
-    /// Reads the value; environment variables come from a function.
-    pub fn read_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SourceError> {
-        Ok(self.text_with(environment)?.into_secret()?)
+    /// Reads the value now. Blocks.
+    pub fn fetch(&self) -> Result<Fetched, SourceError> {
+        self.0.fetch()
     }
 
-    /// Reads a private key in PEM and wipes the text.
-    pub fn signing_key(
+    /// Reads a secret now. Blocks.
+    pub fn secret(&self) -> Result<Secret, SourceError> {
+        self.secret_of(self.fetch()?.value)
+    }
+
+    /// The secret that a text of this source is.
+    pub fn secret_of(&self, text: SecretText) -> Result<Secret, SourceError> {
+        text.into_secret().map_err(|error| self.error(error))
+    }
+
+    /// The private key that a text of this source is.
+    pub fn signing_key_of(
         &self,
+        text: &SecretText,
         algorithm: Option<Algorithm>,
-        environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<SigningKey, SourceError> {
-        Ok(SigningKey::from_text(&self.text_with(environment)?, algorithm)?)
+        SigningKey::from_text(text, algorithm).map_err(|error| self.error(error))
     }
 
-    fn text_with(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<SecretText, SourceError> {
-        match self {
-            Self::Plain(value) => Ok(SecretText::verbatim(Zeroizing::new(value.clone()))),
-            Self::Env(name) => {
-                let value = environment(name).ok_or(SourceError::EnvMissing)?;
-                Ok(SecretText::of_content(Zeroizing::new(value.into_vec()))?)
-            }
-            Self::File(path) => Ok(SecretText::of_content(read_file(path, MAX_BYTES)?)?),
-        }
+    /// What says that the value may have changed.
+    pub fn watch(&self) -> WatchHint {
+        self.0.watch()
+    }
+
+    fn error(&self, error: impl fmt::Display) -> SourceError {
+        SourceError(format!("{self}: {error}"))
     }
 }
 
-/// Shows the source, never the value.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env {name}"),
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Plain(_) => f.write_str("plain"),
-        }
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
-/// Why a secret could not be read. The text never contains the value.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// `env:` names a variable that is not set.
-    #[error("the environment variable is not set")]
-    EnvMissing,
-    /// The value is not UTF-8.
-    #[error(transparent)]
-    NotText(#[from] NotText),
-    /// The file cannot be read.
-    #[error("cannot read the file: {0}")]
-    File(#[from] FileError),
-    /// The value is not a valid secret.
-    #[error(transparent)]
-    Invalid(#[from] InvalidSecret),
-    /// The value is not a usable private key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_equal(other.0.as_any())
+    }
+}
 
-    use super::*;
+impl Eq for Source {}
 
-    fn file(content: &[u8]) -> Result<Secret, SourceError> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), content).unwrap();
-        Source::File(file.path().to_owned()).read()
+impl Hash for Source {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash_into(state);
+    }
+}
+
+/// What [`Source`] needs of a source whose type it does not know.
+trait AnySource: fmt::Debug + fmt::Display + Send + Sync {
+    fn fetch(&self) -> Result<Fetched, SourceError>;
+    fn watch(&self) -> WatchHint;
+    fn as_any(&self) -> &dyn Any;
+    fn is_equal(&self, other: &dyn Any) -> bool;
+    fn hash_into(&self, state: &mut dyn Hasher);
+}
+
+impl<S: SecretSource> AnySource for S {
+    fn fetch(&self) -> Result<Fetched, SourceError> {
+        SecretSource::fetch(self)
     }
 
-    #[test]
-    fn secret_file_errors_are_distinguished() {
-        assert!(matches!(file(b""), Err(SourceError::Invalid(InvalidSecret::Empty))));
-        assert!(matches!(file(b"\n"), Err(SourceError::Invalid(InvalidSecret::Empty))));
-        assert!(matches!(file(b"\xff\xfe"), Err(SourceError::NotText(NotText::Utf16))));
-        assert!(matches!(file(&vec![b'x'; 70_000]), Err(SourceError::File(FileError::TooLarge(_)))));
-        assert!(matches!(
-            Source::File("/nonexistent".into()).read(),
-            Err(SourceError::File(FileError::Io(_)))
-        ));
+    fn watch(&self) -> WatchHint {
+        SecretSource::watch(self)
     }
 
-    #[test]
-    fn source_debug_hides_plain_text() {
-        assert_eq!(format!("{:?}", Source::Plain("hunter2".into())), "plain");
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn is_equal(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<S>() == Some(self)
+    }
+
+    fn hash_into(&self, mut state: &mut dyn Hasher) {
+        TypeId::of::<S>().hash(&mut state);
+        self.hash(&mut state);
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::exit::cannot_start;
 use crate::cli::serve;
 use crate::cli::serve::Server;
 use crate::config::Config;
-use crate::credential::AUTH_KINDS;
+use crate::credential::READERS;
 use crate::logging;
 use crate::net::listener::{BindError, InheritedSockets};
 
@@ -38,7 +38,7 @@ fn run(args: &Args, echo: SocketAddr, tokens: SocketAddr) -> anyhow::Result<()> 
     let config = || {
         let text = services(available(args.listen), available(args.admin), echo, tokens);
         // Secrets in plain text are intended in a demo.
-        anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo", AUTH_KINDS)? })
+        anyhow::Ok(Config { warnings: Vec::new(), ..Config::parse(&text, "demo", READERS)? })
     };
     logging::init(&config()?.log, ACCEPT_LOG)?;
     match run_server(&config()?) {

@@ -13,7 +13,7 @@ use crate::config::{Config, Grant, OAuth2, ServiceConfig};
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::refresh_tokens::{Identity, StateDir};
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 use crate::tls::client::TlsClients;
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Args {
 /// Logs in, or reports why not.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
 pub(in crate::cli) fn login(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config, &CommandCache::default()) {
+    let config = match load(&args.config.config, &SecretCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };

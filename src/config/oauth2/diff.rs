@@ -44,7 +44,7 @@ mod tests {
             "services: {{ a: {{ upstream: 'https://a.example/v1', auth: {{ type: oauth2, token_url: 'https://t.example', \
              grant_type: {grant}, {auth} }} }} }}"
         );
-        let mut config = Config::parse(&text, "test", crate::credential::AUTH_KINDS)
+        let mut config = Config::parse(&text, "test", crate::credential::READERS)
             .unwrap_or_else(|error| panic!("{error}"));
         config.services.remove(0).auth.settings::<OAuth2>().unwrap().clone()
     }

@@ -8,26 +8,20 @@ use super::table::{Format, Key, Keys, Presence};
 use super::tree::{Kind, Node};
 use super::value::Value;
 
+pub use super::value::Mapping;
+
 impl<'a> Value<'a> {
     /// A mapping with the keys of its tables.
     pub fn mapping(&self) -> Option<Mapping<'a>> {
-        self.check_format("a mapping", |format| matches!(format, Format::Keys(_) | Format::Credential));
+        self.check_format("a mapping", |format| {
+            matches!(format, Format::Keys(_) | Format::Credential | Format::Secret)
+        });
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`key: value`)");
             return None;
         };
         Some(Mapping::new(self.clone(), entries))
     }
-}
-
-/// A mapping that is read key by key. Its tables are the keys that are allowed; [`Mapping::reject_unknown_keys`]
-/// reports all others, each with the most similar key that is allowed.
-pub struct Mapping<'a> {
-    value: Value<'a>,
-    entries: &'a [(String, Node)],
-    allowed: Vec<&'static Key>,
-    /// The keys that the reader asked for. Only these are accepted: a row that no reader reads is no key.
-    asked: Vec<&'static str>,
 }
 
 impl<'a> Mapping<'a> {
@@ -174,7 +168,7 @@ mod tests {
     use crate::config::reader::table::{Format, Key, Keys};
     use crate::config::reader::value::Value;
     use crate::config::reader::{document, mapping};
-    use crate::secret::CommandCache;
+    use crate::secret::SecretCache;
 
     const KEYS: Keys = &[
         Key::required("name", Format::Text, "A name."),
@@ -184,10 +178,10 @@ mod tests {
     /// Reads a text with the table; returns what a reader read, and the errors.
     fn read<T>(text: &str, reader: impl FnOnce(mapping::Mapping<'_>) -> T) -> (T, Vec<String>) {
         let mut root = document::parse(text).ok().unwrap();
-        let (environment, commands): (&Environment<'_>, _) = (&|_| None, CommandCache::default());
-        let report = Report::new(environment, &commands);
+        let (environment, secrets): (&Environment<'_>, _) = (&|_| None, SecretCache::default());
+        let report = Report::new(environment, &secrets);
         resolve(&mut root, "", false, &report);
-        let read = reader(Value::root(&root, &report, Format::Keys(&[KEYS])).mapping().unwrap());
+        let read = reader(Value::root(&root, &report, Format::Keys(&[KEYS]), &[]).mapping().unwrap());
         let (errors, ..) = report.into_parts();
         (read, errors.into_iter().map(|error| error.message).collect())
     }

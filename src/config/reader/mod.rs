@@ -16,7 +16,6 @@
 //! mapping.reject_unknown_keys();                         // reports every key that the reader did not ask for
 //! ```
 
-mod command;
 pub(crate) mod document;
 pub mod duration;
 pub(crate) mod error;

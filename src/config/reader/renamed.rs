@@ -108,7 +108,7 @@ mod tests {
         for row in &RENAMED_KEYS {
             let text = configuration(row.section).replace("KEY", &format!("{}: CANARY", row.old));
             let line = text.lines().position(|line| line.contains("CANARY")).unwrap() + 1;
-            let error = Config::parse(&text, "a.yaml", crate::credential::AUTH_KINDS).unwrap_err();
+            let error = Config::parse(&text, "a.yaml", crate::credential::READERS).unwrap_err();
             let of_key: Vec<_> =
                 error.diagnostics().iter().filter(|diagnostic| diagnostic.message == row.message()).collect();
             assert_eq!(of_key.len(), 1, "{}: {error}", row.old);

@@ -9,22 +9,22 @@ use super::error::{Diagnostic, Warning};
 use super::interpolate::Environment;
 use super::location::Location;
 use crate::config::watched_files::{FileKind, WatchedFile};
-use crate::secret::CommandCache;
+use crate::secret::SecretCache;
 
 /// Errors, warnings and watched files of a configuration.
 pub(crate) struct Report<'e> {
     environment: &'e Environment<'e>,
-    commands: &'e CommandCache,
+    secrets: &'e SecretCache,
     diagnostics: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Warning>>,
     files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
 }
 
 impl<'e> Report<'e> {
-    pub(crate) fn new(environment: &'e Environment<'e>, commands: &'e CommandCache) -> Self {
+    pub(crate) fn new(environment: &'e Environment<'e>, secrets: &'e SecretCache) -> Self {
         Self {
             environment,
-            commands,
+            secrets,
             diagnostics: RefCell::default(),
             warnings: RefCell::default(),
             files: RefCell::default(),
@@ -35,8 +35,8 @@ impl<'e> Report<'e> {
         self.environment
     }
 
-    pub(crate) fn commands(&self) -> &'e CommandCache {
-        self.commands
+    pub(crate) fn secrets(&self) -> &'e SecretCache {
+        self.secrets
     }
 
     pub(crate) fn error(&self, location: Location, path: &str, message: impl Into<String>) {

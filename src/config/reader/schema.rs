@@ -98,8 +98,9 @@ impl Schema {
                 json!({ "anyOf": formats })
             }
             Format::Defined(definition) => self.defined(definition),
-            // The whole schema has the kinds.
+            // The whole schema has the kinds, and the sources.
             Format::Credential => json!({ "$ref": "#/$defs/credential" }),
+            Format::Secret => json!({ "$ref": "#/$defs/secret" }),
             Format::CredentialKind => json!({ "type": "string" }),
             Format::Json => json!({}),
         }

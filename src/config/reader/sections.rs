@@ -47,7 +47,7 @@ mod tests {
                 Some("") => format!("{section}\nservices: {{}}"),
                 Some(above) => format!("{above}: {{ {section} }}\nservices: {{}}"),
             };
-            let error = Config::parse(&text, "a.yaml", crate::credential::AUTH_KINDS).unwrap_err();
+            let error = Config::parse(&text, "a.yaml", crate::credential::READERS).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
         }
     }

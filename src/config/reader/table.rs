@@ -114,6 +114,8 @@ pub enum Format {
     Credential,
     /// The name of a kind of credential.
     CredentialKind,
+    /// A secret: text, or a mapping with the keys of one source, which the reader allows.
+    Secret,
     /// Anything that can be written in JSON.
     Json,
 }
@@ -182,7 +184,7 @@ impl Format {
 
     /// Whether a value of this format may be text that a reader parses.
     pub(super) fn is_text(&self) -> bool {
-        matches!(self, Self::Text | Self::Pattern(_) | Self::Json)
+        matches!(self, Self::Text | Self::Pattern(_) | Self::Secret | Self::Json)
     }
 
     /// Whether it is the definition of this name.
@@ -202,7 +204,7 @@ impl Format {
     pub(super) fn tables(self) -> &'static [Keys] {
         let mut mappings = self.alternatives().into_iter().filter_map(|format| match format {
             Self::Keys(tables) => Some(tables),
-            Self::Credential => Some(&[][..]),
+            Self::Credential | Self::Secret => Some(&[][..]),
             _ => None,
         });
         match (mappings.next(), mappings.next()) {

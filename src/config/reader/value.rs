@@ -1,4 +1,5 @@
-//! One value of the file with its path and its format.
+//! One value of the file with its path and its format, and the types of a mapping and of a source of secrets, which
+//! are made of values.
 //!
 //! A method that returns `None` has added an error to the report. The caller continues with the next key, so
 //! that every error is reported at once.
@@ -10,9 +11,10 @@ use super::interpolate::Environment;
 use super::report::{Report, child};
 use super::sections;
 use super::suggest::{ask, list};
-use super::table::Format;
+use super::table::{Format, Key, Keys};
 use super::tree::{Kind, Node};
 use crate::config::watched_files::FileKind;
+use crate::secret::Source;
 
 /// A value of the file with its path.
 #[derive(Clone)]
@@ -25,12 +27,44 @@ pub struct Value<'a> {
     /// What its row in a table says.
     pub(super) format: Format,
     report: &'a Report<'a>,
+    sources: SourceKinds,
+}
+
+/// A mapping that is read key by key. Its tables are the keys that are allowed; [`Mapping::reject_unknown_keys`]
+/// reports all others, each with the most similar key that is allowed.
+pub struct Mapping<'a> {
+    pub(super) value: Value<'a>,
+    pub(super) entries: &'a [(String, Node)],
+    pub(super) allowed: Vec<&'static Key>,
+    /// The keys that the reader asked for. Only these are accepted: a row that no reader reads is no key.
+    pub(super) asked: Vec<&'static str>,
+}
+
+/// A source of secrets, as far as the configuration must know it.
+#[derive(Clone, Copy)]
+pub struct SourceKind {
+    /// How it is written, for messages.
+    pub form: &'static str,
+    /// Its keys. The first one names it, and is required.
+    pub keys: Keys,
+    /// Reads its keys. Returns `None` only with an error on the report.
+    pub read: fn(&mut Mapping<'_>) -> Option<Source>,
+}
+
+/// All sources of secrets.
+pub type SourceKinds = &'static [SourceKind];
+
+impl SourceKind {
+    /// The key that names it.
+    pub const fn name(&self) -> &'static str {
+        self.keys[0].name
+    }
 }
 
 impl<'a> Value<'a> {
     /// The file as a whole.
-    pub(crate) fn root(node: &'a Node, report: &'a Report<'a>, format: Format) -> Self {
-        Self { node, path: String::new(), in_secret_section: false, format, report }
+    pub(crate) fn root(node: &'a Node, report: &'a Report<'a>, format: Format, sources: SourceKinds) -> Self {
+        Self { node, path: String::new(), in_secret_section: false, format, report, sources }
     }
 
     /// Its path, such as `services.billing.upstream`; empty for the file as a whole.
@@ -51,6 +85,11 @@ impl<'a> Value<'a> {
     /// The report of the file.
     pub(crate) fn report(&self) -> &'a Report<'a> {
         self.report
+    }
+
+    /// The sources that a secret may have.
+    pub(super) fn sources(&self) -> SourceKinds {
+        self.sources
     }
 
     /// Whether it is in a section that holds a secret.
@@ -271,6 +310,7 @@ impl<'a> Value<'a> {
     /// The value of a key in this mapping.
     pub(super) fn entry(&self, key: &str, node: &'a Node, format: Format) -> Value<'a> {
         let in_secret_section = self.in_secret_section || sections::holds_secret(&self.path, key);
-        Value { node, path: child(&self.path, key), in_secret_section, format, report: self.report }
+        let (path, report, sources) = (child(&self.path, key), self.report, self.sources);
+        Value { node, path, in_secret_section, format, report, sources }
     }
 }

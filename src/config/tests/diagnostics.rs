@@ -19,7 +19,7 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn parse_error(text: &str) -> ConfigError {
-    match Config::parse_with(text, "services.yaml", &environment, crate::credential::AUTH_KINDS) {
+    match Config::parse_with(text, "services.yaml", &environment, crate::credential::READERS) {
         Err(error) => error,
         Ok(_) => panic!("this file should be invalid:\n{text}"),
     }
@@ -79,7 +79,7 @@ fn errors_are_reported_at_once_sorted_by_line() {
 #[test]
 fn unreadable_file_error_says_why() {
     let load = |path: &std::path::Path| {
-        Config::load(path, crate::credential::AUTH_KINDS).unwrap_err().diagnostics()[0].message.clone()
+        Config::load(path, crate::credential::READERS).unwrap_err().diagnostics()[0].message.clone()
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("services.yaml");

@@ -28,7 +28,7 @@ fn samples_have_no_errors_or_warnings() {
     let mut count = 0;
     for (name, text) in all() {
         let text = with_files(&text, folder.path());
-        let config = Config::parse_with(&text, &name, &environment, crate::credential::AUTH_KINDS);
+        let config = Config::parse_with(&text, &name, &environment, crate::credential::READERS);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.warnings, [], "{name}");
         kinds.extend(config.services.iter().map(|service| service.auth.kind()));
@@ -36,14 +36,14 @@ fn samples_have_no_errors_or_warnings() {
     }
     assert!(count >= 2);
     let known: std::collections::BTreeSet<_> =
-        crate::credential::AUTH_KINDS.iter().map(|kind| kind.name).collect();
+        crate::credential::READERS.kinds.iter().map(|kind| kind.name).collect();
     assert_eq!(kinds, known);
 }
 
 /// Creates the files that the text names in the folder, and replaces their paths.
 fn with_files(text: &str, folder: &Path) -> String {
     let secrets = folder.display().to_string();
-    for word in text.split(|c: char| c.is_whitespace() || c == '}') {
+    for word in text.split(|c: char| c.is_whitespace() || "},]".contains(c)) {
         if let Some(name) = word.strip_prefix("/run/secrets/") {
             std::fs::write(folder.join(name), "from-a-file-with-a-long-secret\n").unwrap();
         }

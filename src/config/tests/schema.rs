@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{invalid, samples};
 use crate::config::{self, Config};
-use crate::credential::AUTH_KINDS;
+use crate::credential::READERS;
 
 /// Files that have every mapping with a default in it.
 const MAPPINGS: &[&str] = &[
@@ -92,7 +92,7 @@ fn parse(text: &str) -> Result<Config, config::ConfigError> {
         _ if name.starts_with("OTEL_") => None,
         _ => Some("from-the-environment-with-a-long-secret".into()),
     };
-    Config::parse_with(text, "a.yaml", &environment, AUTH_KINDS)
+    Config::parse_with(text, "a.yaml", &environment, READERS)
 }
 
 fn root() -> PathBuf {
@@ -100,7 +100,7 @@ fn root() -> PathBuf {
 }
 
 fn validator() -> jsonschema::Validator {
-    jsonschema::validator_for(&config::schema(AUTH_KINDS)).unwrap()
+    jsonschema::validator_for(&config::schema(READERS)).unwrap()
 }
 
 #[track_caller]
@@ -114,7 +114,7 @@ fn assert_valid(schema: &jsonschema::Validator, value: &Value, name: &str) {
 #[test]
 fn schema_file_is_what_the_program_prints() {
     let path = root().join("config/schema.json");
-    let printed = format!("{:#}\n", config::schema(AUTH_KINDS));
+    let printed = format!("{:#}\n", config::schema(READERS));
     if std::env::var_os("SIDEKEY_WRITE").is_some() {
         std::fs::write(&path, &printed).unwrap();
     }
@@ -130,7 +130,7 @@ fn schema_has_no_key_that_no_reader_asks_for() {
     for (_, text) in samples::all() {
         let _ = parse(&text);
     }
-    let (asked, schema) = (ASKED.take(), config::schema(AUTH_KINDS));
+    let (asked, schema) = (ASKED.take(), config::schema(READERS));
     // A property is identified by its node in the schema, because several paths lead to it.
     let mut reached = BTreeSet::new();
     for (path, key) in &asked {
@@ -180,7 +180,7 @@ fn samples_and_documented_snippets_match_the_schema() {
 
 /// A file with the keys of a snippet, each where it belongs.
 fn whole(snippet: Map<String, Value>) -> Value {
-    let schema = config::schema(AUTH_KINDS);
+    let schema = config::schema(READERS);
     let has =
         |path: &str, key: &str| at(&schema, path).iter().any(|place| !place["properties"][key].is_null());
     let mut file = json!({ "services": { "a": { "upstream": "https://a.example", "auth": {
@@ -217,7 +217,7 @@ fn schema_rejects_what_it_can_of_the_invalid_files() {
 
 #[test]
 fn schema_defaults_are_those_of_the_readers() {
-    let schema = config::schema(AUTH_KINDS);
+    let schema = config::schema(READERS);
     let (mut checked, mut wrong) = (BTreeSet::new(), Vec::new());
     for text in MAPPINGS {
         let sample: Value = serde_yaml::from_str(text).unwrap();
@@ -273,7 +273,7 @@ fn pointer(path: &str) -> String {
 fn documentation_has_every_key_of_the_schema() {
     let page = std::fs::read_to_string(root().join("docs/CONFIGURATION.md")).unwrap();
     let mut missing = BTreeSet::new();
-    visit(&config::schema(AUTH_KINDS), "", &mut |place, node| {
+    visit(&config::schema(READERS), "", &mut |place, node| {
         for key in node["properties"].as_object().into_iter().flat_map(Map::keys) {
             let rows = [format!("`{key}`"), format!("`{key}."), format!(".{key}`"), format!(" {key}: ")];
             if !rows.iter().any(|row| page.contains(row)) {
@@ -307,7 +307,7 @@ fn schema_rejects_wrong_keys_words_and_types() {
     ] {
         let value: Value = serde_yaml::from_str(text).unwrap();
         assert!(!schema.is_valid(&value), "{text}");
-        assert!(Config::parse(text, "a.yaml", AUTH_KINDS).is_err(), "{text}");
+        assert!(Config::parse(text, "a.yaml", READERS).is_err(), "{text}");
     }
 }
 

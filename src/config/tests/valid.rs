@@ -19,7 +19,7 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn read(text: &str) -> Config {
-    Config::parse_with(text, "services.yaml", &environment, crate::credential::AUTH_KINDS)
+    Config::parse_with(text, "services.yaml", &environment, crate::credential::READERS)
         .unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -189,7 +189,7 @@ mod tests {
         );
         let value =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        Config::parse_with(&text, "a.yaml", &value, crate::credential::AUTH_KINDS)
+        Config::parse_with(&text, "a.yaml", &value, crate::credential::READERS)
             .map(|config| config.tracing.unwrap())
             .map_err(|error| error.to_string())
     }

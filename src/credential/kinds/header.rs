@@ -157,7 +157,7 @@ fn parameter(text: &str) -> Result<String, String> {
 mod tests {
     use crate::config::Config;
     use crate::credential::{
-        AUTH_KINDS, ForwardedFields, OutboundBody, OutboundRequest, build, write_signed_head,
+        ForwardedFields, OutboundBody, OutboundRequest, READERS, build, write_signed_head,
     };
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         let auth = "{ type: header, headers: { DD-API-KEY: a, DD-APPLICATION-KEY: b, anthropic-version: 2023-06-01 }, \
                     query: { 'api key': 'x&y', site: eu } }";
         let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {auth} }} }}");
-        let config = Config::parse(&text, "a.yaml", AUTH_KINDS).unwrap();
+        let config = Config::parse(&text, "a.yaml", READERS).unwrap();
         let credential = build(&config.services[0].auth, "a", None);
         let signer = credential.signer();
         let fields = [httparse::Header { name: "dd_api_key", value: b"evil" }];

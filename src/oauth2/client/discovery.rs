@@ -191,7 +191,7 @@ mod tests {
     fn issuer() -> Issuer {
         let text = "services: { a: { upstream: https://a.example, auth: { type: oauth2, grant_type: client_credentials, \
                     issuer: 'https://login.example/a', client_id: me, client_secret: s } } }";
-        let config = Config::parse(text, "services.yaml", crate::credential::AUTH_KINDS).unwrap();
+        let config = Config::parse(text, "services.yaml", crate::credential::READERS).unwrap();
         let oauth2 = config.services[0].auth.settings::<crate::config::OAuth2>().unwrap();
         let TokenUrl::Issuer(issuer) = &oauth2.token_url else { panic!("an issuer") };
         issuer.clone()

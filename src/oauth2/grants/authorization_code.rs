@@ -144,7 +144,7 @@ services:
       scopes: [read, write]
       authorization_params: { prompt: consent }
 ";
-        let config = crate::config::Config::parse(config, "test", crate::credential::AUTH_KINDS).unwrap();
+        let config = crate::config::Config::parse(config, "test", crate::credential::READERS).unwrap();
         let oauth2 = config.services[0].auth.settings::<crate::config::OAuth2>().unwrap();
         let crate::config::Grant::AuthorizationCode(grant) = &oauth2.grant else { panic!() };
         let url = grant.authorization_url.clone().unwrap();

@@ -1,6 +1,6 @@
 //! `token_exchange` (RFC 8693): exchanges one token for another, such as a projected Kubernetes
 //! service-account token for one of a cloud (workload identity federation). The subject token is read again
-//! for each request, because its lifetime is short.
+//! for each request, because its lifetime is short. A command is run again for each request as well.
 
 use async_trait::async_trait;
 
@@ -55,13 +55,13 @@ impl TokenSource for ExchangeGrant {
     }
 }
 
-/// Reads a token on a thread for blocking calls, because a file may be on a slow disk.
+/// Fetches a token on a thread for blocking calls: a file may be on a slow disk, and a command takes its time.
 async fn read(key: &'static str, source: &Source) -> Result<Secret, SourceError> {
     let reading = source.clone();
     let unreadable = |why: &dyn std::fmt::Display| {
         SourceError::new(SourceErrorKind::Local, format!("{key} ({source:?}) cannot be read: {why}"))
     };
-    match tokio::task::spawn_blocking(move || reading.read()).await {
+    match tokio::task::spawn_blocking(move || reading.secret()).await {
         Ok(read) => read.map_err(|error| unreadable(&error)),
         Err(error) => Err(unreadable(&error)),
     }

@@ -30,15 +30,34 @@ async fn exec_secret_is_refreshed_and_kept_on_failure() {
         sidekey.events().iter().filter(|event| text(event).contains(part)).count()
     };
     assert_eq!(
-        said("secret command failed, the previous secret stays in use: the command ended with exit code 1"),
+        said("secret source failed, the previous secret stays in use: the command ended with exit code 1"),
         1,
         "{}",
         sidekey.log()
     );
     sidekey.write("secret", "three");
     assert_sends(&sidekey, &upstream, "three").await;
-    assert_eq!(said("secret command succeeded again"), 1);
+    assert_eq!(said("secret source succeeded again"), 1);
+    let failed = sidekey.logged_like("secret source failed").await;
+    assert_eq!(failed["secret.source"], "exec sh");
     assert!(!sidekey.log().contains("CANARY"));
+}
+
+#[tokio::test]
+async fn exec_secret_that_is_unusable_is_not_taken() {
+    let upstream = MockUpstream::plain().await;
+    let command = "{ exec: [cat, $DIR/secret], refresh_interval: 1s }";
+    let text = config(&bearer("api", &upstream, command)).replace("interval: 0s", "interval: 20ms");
+    let sidekey = Sidekey::configured(&text).file("secret", "one").start().await;
+    assert_sends(&sidekey, &upstream, "one").await;
+    sidekey.write("secret", "two\nlines");
+    sidekey.logged_like("secret source failed").await;
+    // The rest of the configuration can still be changed.
+    sidekey.reconfigure(&text.replace("access_log: true", "access_log: false"));
+    sidekey.logged("configuration reloaded").await;
+    assert_sends(&sidekey, &upstream, "one").await;
+    sidekey.write("secret", "three");
+    assert_sends(&sidekey, &upstream, "three").await;
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ const STATIC: [(&str, &str, &str); 7] = [
 ];
 
 /// OAuth2 credentials: name, keys of `auth` with `$S` for the secret, and how a request shows the secret.
-const OAUTH2: [(&str, &str, Proof); 9] = [
+const OAUTH2: [(&str, &str, Proof); 10] = [
     ("in_basic", "grant_type: client_credentials, client_secret: $S", Proof::InBasic),
     (
         "in_form",
@@ -65,6 +65,12 @@ const OAUTH2: [(&str, &str, Proof); 9] = [
         "dpop",
         "grant_type: client_credentials, client_secret: s3cret, dpop: true, dpop_key: $S",
         Proof::OfPossession,
+    ),
+    (
+        "exec_key",
+        "grant_type: client_credentials, private_key: { exec: [cat, $M/exec_key], refresh_interval: 1s }, \
+         auth_method: private_key_jwt",
+        Proof::Signed("client_assertion"),
     ),
     ("google", "grant_type: jwt_bearer, service_account_file: $M/google", Proof::Signed("assertion")),
 ];

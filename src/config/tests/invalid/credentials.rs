@@ -136,6 +136,8 @@ services:
   expired: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, '{\"value\":\"CANARY\",\"expires_at\":1}'], format: json } } }
   two: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, CANARY], env: SECRET } } }
   keys: { upstream: https://a.example, auth: { type: bearer, token: { exec: [echo, a], timeout: 0s, refresh_interval: 5, format: yaml, retries: 3 } } }
+  key: { upstream: https://a.example, auth: { type: oauth2, grant_type: client_credentials, token_url: https://a.example/t, client_id: a, auth_method: private_key_jwt, private_key: { exec: [echo, CANARY] } } }
+  subject: { upstream: https://a.example, auth: { type: oauth2, grant_type: token_exchange, token_url: https://a.example/t, subject_token: { exec: [echo, \"CANARY\\nCANARY\"] } } }
   keys-of-another: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET, timeout: 1s } } }
 "),
     ("user names", "

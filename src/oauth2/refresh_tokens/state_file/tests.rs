@@ -24,7 +24,7 @@ fn oauth2(client_id: &str) -> OAuth2 {
         "services: {{ a: {{ upstream: 'https://a.example', auth: {{ type: oauth2, grant_type: client_credentials, \
          token_url: 'https://login.example.com/token', client_id: '{client_id}', client_secret: CANARY, scopes: [read] }} }} }}"
     );
-    let config = config::Config::parse(&text, "test", crate::credential::AUTH_KINDS).unwrap();
+    let config = config::Config::parse(&text, "test", crate::credential::READERS).unwrap();
     config.services[0].auth.settings::<config::OAuth2>().unwrap().clone()
 }
 

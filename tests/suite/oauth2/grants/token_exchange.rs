@@ -60,6 +60,26 @@ async fn token_exchange_reads_subject_token_for_each_request() {
 }
 
 #[tokio::test]
+async fn token_exchange_runs_its_command_for_each_request() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(without_refresh_token(2));
+    let command = "grant_type: token_exchange, \
+                   subject_token: { exec: [sh, -c, 'echo run >> $DIR/runs; cat $DIR/subject'] }";
+    let sidekey = serving(&upstream, &endpoint, command).file("subject", "subject-1").start_ready().await;
+    assert_eq!(endpoint.requests()[0].param("subject_token"), Some("subject-1"));
+    sidekey.write("subject", "subject-2");
+    let renewed = async || {
+        endpoint.requests().iter().any(|request| request.param("subject_token") == Some("subject-2"))
+    };
+    assert_eventually(TIMEOUT, "the new subject token is sent", renewed).await;
+    // A reload checks nothing that was checked before: the command runs for token requests, and once at the start.
+    assert!(sidekey.reload().await);
+    let runs = std::fs::read_to_string(sidekey.dir().join("runs")).unwrap().lines().count();
+    let requests = endpoint.request_count();
+    assert!((requests..=requests + 2).contains(&runs), "{runs} runs, {requests} requests");
+}
+
+#[tokio::test]
 async fn token_exchange_without_subject_token_makes_no_request() {
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     endpoint.always(without_refresh_token(1));

@@ -53,7 +53,7 @@ fn file(secrets: &[Canary]) -> String {
 /// Everything that an operator is shown of a configuration.
 fn shown(text: &str, environment: &Canary) -> String {
     let lookup = |name: &str| (name == "SECRET").then(|| OsString::from(&environment.value));
-    match Config::parse_with(text, "services.yaml", &lookup, sidekey::credential::AUTH_KINDS) {
+    match Config::parse_with(text, "services.yaml", &lookup, sidekey::credential::READERS) {
         Ok(config) => format!("{config:?}\n{:?}", config.warnings),
         Err(error) => format!("{error}\n{error:?}\n{error:#?}"),
     }

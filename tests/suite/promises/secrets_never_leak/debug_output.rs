@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use sidekey::config::{ClientAuth, Config, OAuth2};
-use sidekey::secret::{Secret, Source};
+use sidekey::secret::{Plain, Secret, SecretText, Source};
+use zeroize::Zeroizing;
 
 use super::{Canary, assert_none_in};
 
@@ -26,7 +27,7 @@ fn debug_of_public_types_contains_no_secret() {
 ",
         form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()
     );
-    let config = Config::parse(&config, "services.yaml", sidekey::credential::AUTH_KINDS).unwrap();
+    let config = Config::parse(&config, "services.yaml", sidekey::credential::READERS).unwrap();
     let mut printed = format!("{config:?}{config:#?}");
     for service in &config.services {
         write!(printed, "{service:?}{:?}", service.auth).unwrap();
@@ -42,7 +43,7 @@ fn debug_of_public_types_contains_no_secret() {
         }
     }
     let own = Secret::new(value.clone()).unwrap();
-    let source = Source::Plain(value.clone());
-    write!(printed, "{own:?}{:?}{source:?}{:?}", Some(&own), source.read()).unwrap();
+    let source = Source::new(Plain(SecretText::verbatim(Zeroizing::new(value.clone()))));
+    write!(printed, "{own:?}{:?}{source:?}{source}{:?}", Some(&own), source.secret()).unwrap();
     assert_none_in("Debug", &printed, [&secret]);
 }

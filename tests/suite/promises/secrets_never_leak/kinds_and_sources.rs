@@ -97,6 +97,9 @@ fn received(host: &MockUpstream) -> String {
 }
 
 async fn services() -> Vec<Service> {
+    for source in sidekey::credential::SOURCES {
+        assert!(SOURCES.contains(&source.name()), "this test has no secret from `{}`", source.name());
+    }
     let mut services = Vec::new();
     for kind in KINDS {
         for source in SOURCES {

@@ -1,0 +1,8 @@
+//! One file for each source of secrets, and the table of them.
+
+mod env;
+mod exec;
+mod file;
+mod registry;
+
+pub use registry::SOURCES;
