@@ -18,7 +18,7 @@ use sidekey::credential::{self, Owned, StoreHandle};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
 use sidekey::oauth2::{AccessToken, IssuedToken, TokenStore, bench as bench_token};
-use sidekey::proxy::{ConnectionContext, DataPlane, ListenerContext, bench};
+use sidekey::proxy::{ConnectionContext, DataPlane, Exposure, ListenerContext, bench};
 use sidekey::refresh::{ClockReading, Expiry, Source, SourceError, refresher, schedule};
 use sidekey::runtime::route::Routes;
 use sidekey::runtime::service::Service;
@@ -87,11 +87,15 @@ fn proxy() -> ConnectionContext {
         access_log: false,
         intercept: None,
         passthrough: None,
+        browser_origins: Box::default(),
         max_connections: 1,
         tracer: None,
     };
     let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-    ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None, Arc::default())))
+    ConnectionContext::new(
+        Arc::new(plane),
+        Arc::new(ListenerContext::new(None, Exposure::Loopback, None, Arc::default())),
+    )
 }
 
 fn route(c: &mut Criterion) {

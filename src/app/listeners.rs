@@ -8,7 +8,7 @@ use crate::config;
 use crate::config::{Config, ListenAddress};
 use crate::metrics::ConnectionMetrics;
 use crate::net::listener::{BindError, BoundListener, InheritedSockets};
-use crate::proxy::ListenerContext;
+use crate::proxy::{Exposure, ListenerContext};
 use crate::tls::server::ListenerTls;
 
 /// An open listener, as it is logged and reported.
@@ -165,7 +165,12 @@ impl ActiveListener {
         };
         let tls = spec.listen.tls.clone().map(ListenerTls::new).transpose()?.map(Arc::new);
         let connections = metrics.listener(socket.address.to_string());
-        let context = Arc::new(ListenerContext::new(spec.service.clone(), tls.clone(), connections));
+        let context = Arc::new(ListenerContext::new(
+            spec.service.clone(),
+            Exposure::of(&spec.listen.address),
+            tls.clone(),
+            connections,
+        ));
         Ok(Self { socket, info, context, tls, stop: watch::Sender::new(false), spec })
     }
 

@@ -5,9 +5,17 @@ use crate::reload::ReloadReport;
 
 /// Adds the settings that differ to the report.
 pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
-    report.settings = (&old.log.level, old.access_log, &old.shutdown, &old.reload, &old.tracing)
-        != (&new.log.level, new.access_log, &new.shutdown, &new.reload, &new.tracing)
-        || old.admin != Admin { listen: old.admin.listen.clone(), ..new.admin.clone() };
+    report.settings =
+        (&old.log.level, old.access_log, &old.browser_origins, &old.shutdown, &old.reload, &old.tracing)
+            != (
+                &new.log.level,
+                new.access_log,
+                &new.browser_origins,
+                &new.shutdown,
+                &new.reload,
+                &new.tracing,
+            )
+            || old.admin != Admin { listen: old.admin.listen.clone(), ..new.admin.clone() };
     let restart_only = [
         ("admin.listen", old.admin.listen != new.admin.listen),
         ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),

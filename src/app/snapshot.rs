@@ -54,6 +54,7 @@ pub(super) fn snapshot(
         access_log: config.access_log,
         intercept: connect_policy.intercept,
         passthrough: connect_policy.passthrough,
+        browser_origins: config.browser_origins.clone().into_boxed_slice(),
         max_connections: descriptor_limit::max_connections(config),
         tracer,
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::auth::credentials::{CREDENTIALS, Credentials};
+use super::http_url::HTTP_URL;
 use super::listen::address::{ListenAddress, ListenAddresses};
 use super::listen::admin::ADMIN;
 use super::listen::listener::{LISTENERS, ListenerConfig};
@@ -27,7 +28,7 @@ use super::service::entry;
 use super::service::entry::{SERVICES, Shared};
 use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
-use super::{log, name_constraints, reload, shutdown, state};
+use super::{browser_origins, log, name_constraints, reload, shutdown, state};
 use crate::secret::SecretCache;
 
 /// The tables of the file as a whole.
@@ -55,6 +56,11 @@ const KEYS: Keys = &[
         "connect",
         Format::Keys(&[intercept::CONNECT]),
         "How a `CONNECT` to a host of no service is answered.",
+    ),
+    Key::optional(
+        "browser_origins",
+        Format::OneOrMore(&HTTP_URL),
+        "Origins whose web pages may send requests.",
     ),
     Key::optional("log", Format::Keys(&[log::KEYS]), "Logging."),
     Key::optional("access_log", Format::Bool, "One log line for each request.").or("false"),
@@ -176,6 +182,7 @@ fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
         name_constraints::warn_of_hosts_outside(value, intercept, services);
     }
     let unmatched = mapping.optional("connect").and_then(|value| intercept::unmatched(&value));
+    let browser_origins = browser_origins::read(&mut mapping);
     let log = mapping.optional("log").map_or_else(Log::default, |value| log::read(&value));
     let access_log = mapping.optional("access_log").and_then(|value| value.boolean());
     let tracing = mapping.optional("tracing").and_then(|value| tracing::read(&value));
@@ -194,6 +201,7 @@ fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
         services: services?,
         intercept,
         unmatched: unmatched.unwrap_or_default(),
+        browser_origins,
         log,
         access_log: access_log.unwrap_or_default(),
         tracing,

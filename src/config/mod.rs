@@ -9,6 +9,7 @@
 pub mod auth;
 mod authority;
 mod basic_auth;
+mod browser_origins;
 mod diff;
 mod host;
 mod hosts;

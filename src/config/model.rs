@@ -27,6 +27,8 @@ pub struct Config {
     pub intercept: Option<Intercept>,
     /// How a `CONNECT` to a host of no service is answered.
     pub unmatched: Unmatched,
+    /// The origins whose web pages may send requests, as browsers write them.
+    pub browser_origins: Vec<String>,
     /// The level and the format of logs.
     pub log: Log,
     /// Whether each request is logged.

@@ -6,8 +6,8 @@ use super::services;
 use crate::config::ServiceConfig;
 use crate::proxy::ConnectionContext;
 use crate::proxy::fuzzing::{
-    BodyKind, HeaderBuffer, MAX_HEAD, end_of_head, expects_continue, parse_connect, parse_request,
-    upstream_head,
+    BodyKind, ConnectHead, HeaderBuffer, MAX_HEAD, end_of_head, expects_continue, parse_connect,
+    parse_request, upstream_head,
 };
 
 thread_local! {
@@ -70,10 +70,10 @@ fn assert_end_is_found_in_pieces(input: &[u8], length: usize) {
 
 /// The target of a `CONNECT` that is accepted means itself.
 fn check_connect(bytes: &[u8]) {
-    let Ok((host, port)) = parse_connect(bytes) else { return };
+    let Ok(ConnectHead { host, port, .. }) = parse_connect(bytes) else { return };
     PlainHead::read(bytes).assert_fields_are_clean();
     let again = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
     let again =
         parse_connect(again.as_bytes()).unwrap_or_else(|error| panic!("{host}:{port}: {}", error.cause));
-    assert_eq!(again, (host, port));
+    assert_eq!((again.host, again.port), (host, port));
 }

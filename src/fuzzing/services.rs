@@ -8,7 +8,7 @@ use crate::config::{Config, ServiceConfig};
 use crate::credential::{READERS, build};
 use crate::metrics::Metrics;
 use crate::net::dns::Resolver;
-use crate::proxy::{ConnectionContext, DataPlane, ListenerContext};
+use crate::proxy::{ConnectionContext, DataPlane, Exposure, ListenerContext};
 use crate::runtime::route::Routes;
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::{Runtime, Snapshot};
@@ -39,12 +39,14 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
         access_log: false,
         intercept: None,
         passthrough: None,
+        browser_origins: Box::default(),
         max_connections: 1,
         tracer: None,
     };
     let plane = Arc::new(DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics));
     let context = |service: &ServiceConfig| {
-        let listener = ListenerContext::new(Some(service.name.clone()), None, Arc::default());
+        let listener =
+            ListenerContext::new(Some(service.name.clone()), Exposure::Network, None, Arc::default());
         ConnectionContext::new(plane.clone(), Arc::new(listener))
     };
     let contexts: Vec<_> = config.services.iter().map(context).collect();

@@ -6,7 +6,7 @@ pub(crate) use super::wire::parse_head::connect as parse_connect;
 pub(crate) use super::wire::parse_head::end as end_of_head;
 pub(crate) use super::wire::parse_head::request as parse_request;
 pub(crate) use super::wire::parse_head::response as parse_response;
-pub(crate) use super::wire::parse_head::{BodyKind, HeaderBuffer, MAX_HEAD, expects_continue};
+pub(crate) use super::wire::parse_head::{BodyKind, ConnectHead, HeaderBuffer, MAX_HEAD, expects_continue};
 pub(crate) use super::wire::response_urls::{CallerAuthority, ResponseUrls};
 pub(crate) use super::wire::write_head::informational as write_informational;
 pub(crate) use super::wire::write_head::response as write_response;

@@ -34,4 +34,4 @@ mod wire;
 pub(crate) use downstream::serve::serve;
 pub use error::{ErrorReason, ProxyError};
 pub use peer::{PeerAddress, PeerSocket};
-pub use session::{ConnectionContext, DataPlane, ListenerContext};
+pub use session::{ConnectionContext, DataPlane, Exposure, ListenerContext};

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::connection_limit::ConnectionLimit;
 use super::peer::Peer;
+use crate::config::ListenAddress;
 use crate::metrics::{Metrics, OpenConnections};
 use crate::runtime::snapshot::{Runtime, Snapshot, SnapshotReader};
 use crate::tls::server::ListenerTls;
@@ -67,10 +68,33 @@ impl DataPlane {
     }
 }
 
+/// Who can connect to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// Programs on this machine that may open the Unix socket; no web page.
+    Unix,
+    /// Programs on this machine, and every web page in a browser on it.
+    Loopback,
+    /// Other machines as well.
+    Network,
+}
+
+impl Exposure {
+    /// Who can connect to an address.
+    pub fn of(address: &ListenAddress) -> Self {
+        match address {
+            ListenAddress::Unix(_) => Self::Unix,
+            ListenAddress::Tcp(address) if address.ip().to_canonical().is_loopback() => Self::Loopback,
+            ListenAddress::Tcp(_) => Self::Network,
+        }
+    }
+}
+
 /// The state that the connections of one listener share.
 pub struct ListenerContext {
     /// The service that the listener is dedicated to, if it is.
     pub(super) dedicated: Option<String>,
+    pub(super) exposure: Exposure,
     pub(super) tls: Option<Arc<ListenerTls>>,
     pub(super) connections: Arc<OpenConnections>,
     pub(super) closing: AtomicBool,
@@ -79,14 +103,15 @@ pub struct ListenerContext {
 
 impl ListenerContext {
     /// The context of a listener. `dedicated` is the name of the service that the listener is dedicated to,
-    /// if it is. If there is `tls`, every connection must use it. `connections` counts the connections that
+    /// if it is. `exposure` says who can connect to it. If there is `tls`, every connection must use it. `connections` counts the connections that
     /// the listener accepts.
     pub fn new(
         dedicated: Option<String>,
+        exposure: Exposure,
         tls: Option<Arc<ListenerTls>>,
         connections: Arc<OpenConnections>,
     ) -> Self {
-        Self { dedicated, tls, connections, closing: AtomicBool::new(false), close: Notify::new() }
+        Self { dedicated, exposure, tls, connections, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
     /// Starts to close the listener's connections: each one is closed after the requests that are in flight

@@ -111,6 +111,11 @@ impl Routes {
         Some(Match { service, path_and_query, matched_by: MatchKind::PathPrefix })
     }
 
+    /// Whether a host is one of `hosts`. The host is canonical.
+    pub fn has_host(&self, host: &str) -> bool {
+        self.hosts.contains_key(host)
+    }
+
     /// Whether a `CONNECT` to this host and port is for a service: the port is that of its upstream, or 80,
     /// because Sidekey translates plain HTTP to what the upstream uses. `dedicated` as in
     /// [`find`](Self::find). The host is canonical.

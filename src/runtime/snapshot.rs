@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub intercept: Option<Arc<InterceptionCa>>,
     /// Connects a `CONNECT` to a host without a service; `None`: such a request is rejected.
     pub passthrough: Option<Arc<PassthroughConnector>>,
+    /// The origins whose web pages may send requests, as browsers write them.
+    pub browser_origins: Box<[String]>,
     /// Limit on connections of callers. Further ones are rejected with a response.
     pub max_connections: usize,
     /// Records requests; `None` without `tracing`.
@@ -106,6 +108,7 @@ mod tests {
             access_log,
             intercept: None,
             passthrough: None,
+            browser_origins: Box::default(),
             max_connections: 1,
             tracer: None,
         }

@@ -94,14 +94,14 @@ impl Http2 {
     }
 }
 
-/// `GET` of a path at the authority `sidekey`.
+/// `GET` of a path at the authority `localhost`.
 pub fn get(path: &str) -> Request<()> {
-    Request::get(format!("http://sidekey{path}")).body(()).unwrap()
+    Request::get(format!("http://localhost{path}")).body(()).unwrap()
 }
 
-/// `POST` to a path at the authority `sidekey`.
+/// `POST` to a path at the authority `localhost`.
 pub fn post(path: &str) -> Request<()> {
-    Request::post(format!("http://sidekey{path}")).body(()).unwrap()
+    Request::post(format!("http://localhost{path}")).body(()).unwrap()
 }
 
 impl Http2Stream {

@@ -31,7 +31,7 @@ impl Load {
         let caller = |path: &&str| {
             tokio::spawn(call(
                 address,
-                format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"),
+                format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
                 answered.clone(),
                 stop.clone(),
             ))

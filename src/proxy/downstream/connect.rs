@@ -18,9 +18,12 @@ use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::request::page;
+use crate::proxy::request::page::CalledAddress;
 use crate::proxy::request::prepare::Rejection;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::parse_head;
+use crate::proxy::wire::parse_head::ConnectHead;
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{Io, RelayError};
 use crate::proxy::wire::timer::ReusableTimer;
@@ -58,9 +61,15 @@ pub(crate) async fn open(
     context: &ConnectionContext,
     bytes: &[u8],
 ) -> Result<ConnectTarget, Rejection<'static>> {
-    let (host, port) = parse_head::connect(bytes)?;
+    let ConnectHead { host, port, page } = parse_head::connect(bytes)?;
     let authority = format!("{host}:{port}");
-    let route = match route(context, &host, port).await {
+    let called = CalledAddress { authority: &authority, is_tls: true, is_target: true };
+    let allowed = page::check(context, &called, page, None);
+    let route = match allowed {
+        Ok(()) => route(context, &host, port).await,
+        Err(failure) => Err(failure),
+    };
+    let route = match route {
         Ok(route) => route,
         Err(failure) => return Err(Rejection { method: MethodLabel::CONNECT, ..Rejection::from(failure) }),
     };

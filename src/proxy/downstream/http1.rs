@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
-    use crate::proxy::{DataPlane, ListenerContext};
+    use crate::proxy::{DataPlane, Exposure, ListenerContext};
     use crate::runtime::route::Routes;
     use crate::runtime::snapshot::{Runtime, Snapshot};
 
@@ -143,11 +143,15 @@ mod tests {
             access_log: false,
             intercept: None,
             passthrough: None,
+            browser_origins: Box::default(),
             max_connections: 1,
             tracer: None,
         };
         let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
-        ConnectionContext::new(Arc::new(plane), Arc::new(ListenerContext::new(None, None, Arc::default())))
+        ConnectionContext::new(
+            Arc::new(plane),
+            Arc::new(ListenerContext::new(None, Exposure::Unix, None, Arc::default())),
+        )
     }
 
     /// Sends `pieces` with `pause` before each. Returns the response, and the time until the connection has

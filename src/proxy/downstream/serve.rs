@@ -116,6 +116,7 @@ mod tests {
             access_log: false,
             intercept: None,
             passthrough: None,
+            browser_origins: Box::default(),
             max_connections: 1,
             tracer: None,
         };

@@ -21,6 +21,7 @@ mod destination;
 pub(super) mod exchange;
 mod failover;
 pub(super) mod outcome;
+pub(super) mod page;
 pub(super) mod prepare;
 pub(super) mod refuse;
 mod response;

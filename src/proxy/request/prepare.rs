@@ -3,6 +3,8 @@
 use memchr::memchr;
 
 use super::destination::{DestinationContext, LeavesBasePath};
+use super::page;
+use super::page::CalledAddress;
 use crate::config::Authority;
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
@@ -114,16 +116,25 @@ pub(crate) fn prepare<'p>(
         keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
     };
     let snapshot = context.snapshot();
-    let (host, absolute) = match context.peer.intercepted() {
+    let within = context.peer.intercepted();
+    let (host, absolute) = match within {
         None => (head.host, head.absolute),
         // The credential is sent for the host of the `CONNECT` only, whatever host a request inside it names.
         Some(within) if Authority::is_same(&within.authority, head.host) => (within.authority.as_str(), true),
         Some(_) => return Err(rejection("", ErrorReason::Forbidden, "Host is not the one of the CONNECT")),
     };
-    let matched = snapshot
-        .routes
-        .find(context.dedicated_service(), host, absolute, head.path)
-        .ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
+    let matched = snapshot.routes.find(context.dedicated_service(), host, absolute, head.path);
+    let service = matched.as_ref().map(|matched| &*snapshot.services[matched.service]);
+    let called = CalledAddress {
+        authority: host,
+        is_tls: within.map_or(context.listener.tls.is_some(), |within| within.is_tls),
+        is_target: absolute,
+    };
+    page::check(context, &called, head.page, service.map(|service| &*service.upstream)).map_err(|error| {
+        let name = service.map_or("", |service| service.name.as_str());
+        Rejection { error, ..rejection(name, ErrorReason::Forbidden, "") }
+    })?;
+    let matched = matched.ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
     // The response to TRACE is the request as the upstream received it (RFC 9110 §9.3.8), the credential
     // included.

@@ -61,7 +61,29 @@ pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) has_connection_options: bool,
     /// The value of `Destination` (RFC 4918 §10.3).
     pub(crate) destination: Option<&'b [u8]>,
+    pub(crate) page: PageFields<'b>,
     pub(crate) meta: RequestMeta,
+}
+
+/// The fields in which a browser describes the page that a request comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PageFields<'b> {
+    /// `Sec-Fetch-Site` (Fetch Metadata, §2.3); empty if there are several.
+    pub(crate) fetch_site: Option<&'b [u8]>,
+    /// `Origin` (RFC 6454 §7); empty if there are several.
+    pub(crate) origin: Option<&'b [u8]>,
+}
+
+impl<'b> PageFields<'b> {
+    fn read(&mut self, field: &Header<'b>) {
+        let place = match field.name.len() {
+            6 if field.name.eq_ignore_ascii_case("origin") => &mut self.origin,
+            14 if field.name.eq_ignore_ascii_case("sec-fetch-site") => &mut self.fetch_site,
+            _ => return,
+        };
+        let is_first = place.is_none();
+        *place = Some(if is_first { field.value.trim_ascii() } else { b"" });
+    }
 }
 
 /// The properties of a request that are kept after its head was consumed.
@@ -161,6 +183,7 @@ pub(crate) fn request<'h, 'b>(
         fields,
         has_connection_options: framing.has_connection_options,
         destination: framing.destination,
+        page: framing.page,
         meta,
     })
 }
@@ -193,9 +216,16 @@ fn target_parts<'b>(
     Ok((authority, true, path))
 }
 
-/// Parses the head of a `CONNECT` and returns host and port (RFC 9112 §3.2.3). The host is canonical, so that
+/// The head of a `CONNECT`.
+pub(crate) struct ConnectHead<'b> {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) page: PageFields<'b>,
+}
+
+/// Parses the head of a `CONNECT` with host and port (RFC 9112 §3.2.3). The host is canonical, so that
 /// all spellings of it are equal.
-pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
+pub(crate) fn connect(bytes: &[u8]) -> Result<ConnectHead<'_>, ProxyError> {
     let mut header_buffer = HeaderBuffer::new();
     let parsed = parsed(bytes, &mut header_buffer)?;
     let framing = FramingHeaders::of(parsed.headers)?;
@@ -208,12 +238,12 @@ pub(crate) fn connect(bytes: &[u8]) -> Result<(Host, u16), ProxyError> {
         let port = port(digits).filter(|port| *port > 0 && target.is_ascii())?;
         Some((Host::canonical(host)?, port))
     };
-    let host_and_port = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
+    let (host, port) = authority().ok_or_else(|| bad("the target of a CONNECT is not host:port"))?;
     let host_field = framing.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
     if host_field.is_some_and(|host| !Authority::is_same(target, host)) {
         return Err(host_mismatch());
     }
-    Ok(host_and_port)
+    Ok(ConnectHead { host, port, page: framing.page })
 }
 
 /// Whether the head of a request has `Expect: 100-continue` (RFC 9110 §10.1.1).
@@ -306,6 +336,7 @@ fn reason(head: &[u8]) -> &[u8] {
 struct FramingHeaders<'b> {
     host: Option<&'b [u8]>,
     destination: Option<&'b [u8]>,
+    page: PageFields<'b>,
     length: Option<u64>,
     is_chunked: bool,
     close: bool,
@@ -349,6 +380,7 @@ impl<'b> FramingHeaders<'b> {
                 HeaderClass::HopByHop if field.name.len() == 10 => {
                     headers.keep_alive_for = keep_alive_for(value);
                 }
+                HeaderClass::EndToEnd => headers.page.read(field),
                 HeaderClass::Te => headers.wants_trailers |= has_token(value, "trailers"),
                 _ => {}
             }
@@ -482,7 +514,7 @@ mod tests {
         let parsed = |target: &str, fields: &str| {
             let head = format!("CONNECT {target} HTTP/1.1\r\n{fields}\r\n");
             connect(head.as_bytes())
-                .map(|(host, port)| format!("{host} {port}"))
+                .map(|head| format!("{} {}", head.host, head.port))
                 .map_err(|failure| failure.reason)
         };
         assert_eq!(parsed("API.example.com:443", ""), Ok("api.example.com 443".into()));

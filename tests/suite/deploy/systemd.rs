@@ -54,7 +54,7 @@ async fn socket_activation_serves_on_passed_sockets() {
     let answer = Request::get(format!("http://{proxy}/api/x")).send().await;
     assert_eq!(answer.status, 200, "{}", process.output());
     let mut caller = Connection::open_unix(&socket).await;
-    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 200);
     assert_eq!(Request::get(format!("http://{admin}/readyz")).send().await.status, 200);
 }

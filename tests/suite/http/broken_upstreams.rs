@@ -89,7 +89,7 @@ async fn upstream_reset_of_unframed_body_is_not_a_clean_end() {
     let sidekey = sidekey_for(&upstream).await;
     upstream.next(MockResponse::ok("half of it").until_closed().then_reset());
     let mut client = Wire::to(&sidekey).await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let answer = client.rest().await;
     assert!(!answer.contains("\r\n0\r\n\r\n"), "{answer}");
 }
@@ -114,10 +114,10 @@ async fn unreachable_upstream_closes_downstream_with_unread_body() {
     let port = RefusingPort::new();
     let sidekey = sidekey_for_url(&format!("http://{}", port.address), "").await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n").await;
     let head = client.until("\r\n\r\n").await;
     assert!(head.contains("Sidekey-Error: upstream_connect") && head.contains("Connection: close"), "{head}");
-    client.send("GET /api/smuggled HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(!client.rest().await.contains("HTTP/1.1"));
 }
 
@@ -126,7 +126,7 @@ async fn upstream_reset_during_upload_is_upstream_protocol() {
     let server = RawServer::new().await;
     let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n12345").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n12345").await;
     let (upstream, _) = server.accept_request().await;
     upstream.reset();
     let head = client.until("\r\n\r\n").await;
@@ -146,7 +146,7 @@ async fn unreachable_upstream_does_not_affect_another_service() {
     let sidekey = Sidekey::serving(&services).start().await;
     let mut client = sidekey.connect().await;
     for (service, status) in [("bad", 502), ("good", 200), ("bad", 502), ("good", 200)] {
-        client.send(format!("GET /{service}/x HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        client.send(format!("GET /{service}/x HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!(client.response().await.status, status);
     }
 }

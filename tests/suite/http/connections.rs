@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url};
 use crate::harness::{MockResponse, MockUpstream, Request, TIMEOUT, assert_eventually};
 
-const GET: &str = "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n";
+const GET: &str = "GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[tokio::test]
@@ -15,7 +15,9 @@ async fn connections_of_both_sides_are_reused() {
     let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
     for method in ["GET", "HEAD", "POST", "GET"] {
-        client.send(format!("{method} /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")).await;
+        client
+            .send(format!("{method} /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"))
+            .await;
         assert_eq!(client.response_to(method).await.unwrap().header("connection"), None);
     }
     for answer in [
@@ -49,7 +51,7 @@ async fn connection_close_on_one_side_keeps_the_other() {
     upstream.next(MockResponse::ok("bye").close());
     client.send(GET).await;
     assert_eq!(client.response().await.header("connection"), None);
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert_eq!(client.response().await.header("connection"), Some("close"));
     assert_eq!(client.rest().await, b"");
     assert_eq!(sidekey.get("/api/x").await.status, 200);
@@ -135,7 +137,7 @@ async fn upstream_connection_with_body_after_head_is_closed() {
     let server = RawServer::new().await;
     let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("HEAD /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("HEAD /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let (mut upstream, _) = server.accept_request().await;
     upstream.send(OK).await;
     assert!(!client.until("\r\n\r\n").await.contains("close"));
@@ -154,8 +156,10 @@ async fn pipelining_after_connection_close_still_gets_response() {
     for _ in 0..10 {
         upstream.next(MockResponse::ok(body.clone()));
         let mut client = sidekey.connect().await;
-        let more = "GET /api/ignored HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
-        client.send(format!("GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n{more}")).await;
+        let more = "GET /api/ignored HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+        client
+            .send(format!("GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n{more}"))
+            .await;
         let response = client.response().await;
         assert!(response.complete && response.text() == body);
     }
@@ -192,7 +196,7 @@ async fn connections_with_unfinished_request_body_are_closed() {
     let server = RawServer::new().await;
     let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345").await;
     let (mut upstream, _) = server.accept_request().await;
     upstream.until("12345").await;
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf").await;

@@ -17,9 +17,10 @@ const OWN: [&str; 9] = [
 ];
 
 fn requests() -> Vec<(&'static str, String)> {
-    let get = |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    let get =
+        |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     let with = |method: &str, fields: &str, body: &str| {
-        format!("{method} /x HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}")
+        format!("{method} /x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}")
     };
     vec![
         ("GET", get("/", "")),

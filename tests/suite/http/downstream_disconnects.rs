@@ -16,7 +16,7 @@ async fn disconnect_during_request_body_closes_upstream() {
     let sidekey = sidekey_for(&upstream).await;
     for by_reset in [false, true] {
         let mut client = Wire::to(&sidekey).await;
-        client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
+        client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345").await;
         let requests = upstream.received(1 + usize::from(by_reset)).await;
         assert!(!requests.last().unwrap().complete);
         if by_reset {
@@ -35,9 +35,9 @@ async fn disconnect_while_waiting_for_response_closes_upstream() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     for (number, request) in [
-        "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-        "POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /api/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ]
     .iter()
     .enumerate()
@@ -61,7 +61,7 @@ async fn disconnect_during_response_body_closes_upstream() {
     let sidekey = sidekey_for(&upstream).await;
     upstream.next(MockResponse::ok(vec![b'x'; 50_000_000]));
     let mut client = Wire::to(&sidekey).await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.until("\r\n\r\n").await;
     drop(client);
     upstream_connections_closed(&upstream).await;
@@ -73,7 +73,7 @@ async fn disconnect_between_stream_events_closes_upstream() {
     let server = RawServer::new().await;
     let sidekey = sidekey_for_url(&server.url(), "").await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let (mut upstream, _) = server.accept_request().await;
     upstream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
     client.until("data: 1\n\n").await;
@@ -89,9 +89,9 @@ async fn pipelining_while_waiting_gets_both_responses() {
     let gate = Gate::closed();
     upstream.next(MockResponse::ok("1").delayed_until(&gate));
     let mut client = sidekey.connect().await;
-    client.send("GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(1).await;
-    client.send("POST /api/2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi").await;
+    client.send("POST /api/2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi").await;
     gate.open();
     assert_eq!(client.response().await.text(), "1");
     assert_eq!(client.response().await.text(), "ok");
@@ -104,7 +104,7 @@ async fn caller_that_does_not_read_is_closed_after_idle_timeout() {
     let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 300ms }").await;
     upstream.next(MockResponse::ok(vec![b'x'; 50_000_000]));
     let mut client = Wire::to(&sidekey).await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.until("\r\n\r\n").await;
     upstream_connections_closed(&upstream).await;
     wait_until_idle(&sidekey).await;

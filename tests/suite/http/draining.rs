@@ -13,10 +13,10 @@ async fn drain_completes_requests_in_flight() {
     upstream.next(MockResponse::ok("first half, second half").body_held_at(10, &gate));
     upstream.next(MockResponse::ok("late").delayed_until(&gate));
     let mut streaming = sidekey.connect().await;
-    streaming.send("GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    streaming.send("GET /api/1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(1).await;
     let mut waiting = sidekey.connect().await;
-    waiting.send("GET /api/2 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    waiting.send("GET /api/2 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(2).await;
 
     sidekey.signal(Signal::SIGTERM);
@@ -34,7 +34,7 @@ async fn drain_completes_upload_in_flight() {
     let upstream = MockUpstream::plain().await;
     let mut sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello").await;
     upstream.received(1).await;
     sidekey.signal(Signal::SIGTERM);
     sidekey.logged("draining").await;
@@ -49,7 +49,7 @@ async fn drain_closes_idle_connections_and_listener() {
     let upstream = MockUpstream::plain().await;
     let mut sidekey = sidekey_for(&upstream).await;
     let mut idle = sidekey.connect().await;
-    idle.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    idle.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     idle.response().await;
     let address = sidekey.address();
     assert_eq!(sidekey.terminate().await.code(), Some(0));
@@ -67,7 +67,7 @@ async fn drain_timeout_cuts_endless_stream() {
     );
     let mut sidekey = Sidekey::configured(&config).start().await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let (mut upstream, _) = server.accept_request().await;
     upstream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
     client.until("data: 1\n\n").await;
@@ -81,7 +81,7 @@ async fn drain_ends_on_second_signal() {
     let mut sidekey = sidekey_for_url(&upstream.url(), "").await;
     upstream.next(MockResponse::never());
     let mut client = sidekey.connect().await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(1).await;
     sidekey.signal(Signal::SIGTERM);
     sidekey.logged("draining").await;

@@ -92,7 +92,7 @@ async fn error_response_to_head_has_no_body() {
     upstream.always(MockResponse::close_unanswered());
     for path in ["/unknown/x", "/api/x"] {
         let mut client = Wire::to(&sidekey).await;
-        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await;
         let answer = client.rest().await;
         assert!(answer.contains("\r\nSidekey-Error: ") && answer.ends_with("\r\n\r\n"), "{answer}");
     }

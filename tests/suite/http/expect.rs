@@ -4,7 +4,8 @@ use super::setup::sidekey_for;
 use crate::harness::{MockResponse, MockUpstream, assert_eventually};
 use std::time::Duration;
 
-const HEAD: &str = "POST /api/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+const HEAD: &str =
+    "POST /api/x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
 
 #[tokio::test]
 async fn expect_continue_passes_100_to_caller() {
@@ -49,7 +50,7 @@ async fn early_response_reaches_caller_during_upload() {
     let sidekey = sidekey_for(&upstream).await;
     upstream.next(MockResponse::status(413).body("too large").early().close());
     let mut client = sidekey.connect().await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n").await;
     let response = async { client.response_to("POST").await.unwrap() }.await;
     assert_eq!((response.status, response.text().as_str()), (413, "too large"));
 }

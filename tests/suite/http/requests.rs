@@ -10,7 +10,7 @@ async fn request_head_passes_except_host_and_credential() {
     let mut client = sidekey.connect().await;
     client
         .send(
-            "GET /api/v1/x HTTP/1.1\r\nX-ONE: 1\r\nhOsT: x\r\nx-one:  two \r\nX-Empty:\r\nX-One: a,b\r\nRange: bytes=0-1\r\n\
+            "GET /api/v1/x HTTP/1.1\r\nX-ONE: 1\r\nhOsT: localhost\r\nx-one:  two \r\nX-Empty:\r\nX-One: a,b\r\nRange: bytes=0-1\r\n\
              If-None-Match: \"e\"\r\nAccept-Encoding: gzip, br;q=0.1\r\nX-Latin: caf\u{e9}\r\nCookie: b=2\r\nCookie: a=1\r\n\
              User-Agent: \r\nTrailer: x\r\n\r\n",
         )
@@ -135,7 +135,7 @@ async fn request_hop_by_hop_fields_are_removed() {
     let mut client = sidekey.connect().await;
     client
         .send(
-            "GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: X-Hop, upgrade, HTTP2-Settings\r\nX-Hop: 1\r\nx-hop: 2\r\nKeep-Alive: 5\r\n\
+            "GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: X-Hop, upgrade, HTTP2-Settings\r\nX-Hop: 1\r\nx-hop: 2\r\nKeep-Alive: 5\r\n\
              Proxy-Connection: keep-alive\r\nProxy-Authorization: Basic evil\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\
              TE: trailers, gzip\r\nX-Stays: 1\r\n\r\n",
         )
@@ -195,7 +195,7 @@ async fn request_body_passes_with_its_framing() {
             "5;name=\"v;\\\" \";x\r\nhello\r\n00A \r\n0123456789\r\n0;last\r\nX-Sum: 1\r\nx-SUM:2\r\nX_odd: \r\n\r\n",
         ),
     ] {
-        client.send(format!("PUT /api/x HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}")).await;
+        client.send(format!("PUT /api/x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}")).await;
         if upstream.is_none() {
             upstream = Some(server.accept().await);
         }
@@ -220,9 +220,9 @@ async fn pipelined_requests_get_responses_in_order() {
     let mut client = sidekey.connect().await;
     client
         .send(
-            "GET /api/1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /api/2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc\
-             POST /api/3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nd\r\n0\r\nX: y\r\n\r\n\
-             GET /api/4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            "GET /api/1 HTTP/1.1\r\nHost: localhost\r\n\r\nPOST /api/2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc\
+             POST /api/3 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nd\r\n0\r\nX: y\r\n\r\n\
+             GET /api/4 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         )
         .await;
     for expected in ["/1 ", "/2 abc", "/3 d", "/4 "] {

@@ -28,7 +28,7 @@ fn answer(request: &RecordedRequest) -> MockResponse {
 
 fn request(caller: usize, round: usize) -> (String, String) {
     let (path, body) = (format!("/{caller}/{round}"), format!("body-{caller}-{round}"));
-    let head = |rest: &str| format!("POST /api{path} HTTP/1.1\r\nHost: x\r\n{rest}");
+    let head = |rest: &str| format!("POST /api{path} HTTP/1.1\r\nHost: localhost\r\n{rest}");
     let bytes = if fastrand::bool() {
         head(&format!("Content-Length: {}\r\n\r\n{body}", body.len()))
     } else {

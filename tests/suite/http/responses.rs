@@ -15,8 +15,8 @@ async fn response_bytes(request: &str, answer: &[u8]) -> String {
     client.rest().await
 }
 
-const GET: &str = "GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-const HEAD: &str = "HEAD /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+const GET: &str = "GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const HEAD: &str = "HEAD /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const OLD: &str = "GET /api/x HTTP/1.0\r\n\r\n";
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn ambiguous_request_head_is_rejected() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     let post = |fields: &str, body: &str| {
-        format!("POST /api/x HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}").into_bytes()
+        format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}").into_bytes()
     };
     let start = |lines: &str| format!("{lines}\r\nContent-Length: 0\r\n\r\n").into_bytes();
     let cases = [
@@ -65,20 +65,20 @@ async fn ambiguous_request_head_is_rejected() {
         post("Host: b\r\n", ""),
         post("host: a\r\n", ""),
         start("GET /api/x HTTP/1.1"),
-        start("GET /api/x HTTP/2.0\r\nHost: a"),
-        start("GET /api/x HTTP/1.2\r\nHost: a"),
-        start("GET /api/x http/1.1\r\nHost: a"),
-        start("GET /api/x\r\nHost: a"),
-        start("GET  /api/x HTTP/1.1\r\nHost: a"),
-        start("GET /api/x  HTTP/1.1\r\nHost: a"),
-        start("GET /api/ x HTTP/1.1\r\nHost: a"),
-        start("GET /api/x#frag HTTP/1.1\r\nHost: a"),
-        start("GET /api/\0 HTTP/1.1\r\nHost: a"),
-        start("G(T /api/x HTTP/1.1\r\nHost: a"),
-        start(" GET /api/x HTTP/1.1\r\nHost: a"),
-        start("GET api/x HTTP/1.1\r\nHost: a"),
-        start("GET ftp://a/api/x HTTP/1.1\r\nHost: a"),
-        start("GET http://u:p@a/api/x HTTP/1.1\r\nHost: a"),
+        start("GET /api/x HTTP/2.0\r\nHost: localhost"),
+        start("GET /api/x HTTP/1.2\r\nHost: localhost"),
+        start("GET /api/x http/1.1\r\nHost: localhost"),
+        start("GET /api/x\r\nHost: localhost"),
+        start("GET  /api/x HTTP/1.1\r\nHost: localhost"),
+        start("GET /api/x  HTTP/1.1\r\nHost: localhost"),
+        start("GET /api/ x HTTP/1.1\r\nHost: localhost"),
+        start("GET /api/x#frag HTTP/1.1\r\nHost: localhost"),
+        start("GET /api/\0 HTTP/1.1\r\nHost: localhost"),
+        start("G(T /api/x HTTP/1.1\r\nHost: localhost"),
+        start(" GET /api/x HTTP/1.1\r\nHost: localhost"),
+        start("GET api/x HTTP/1.1\r\nHost: localhost"),
+        start("GET ftp://a/api/x HTTP/1.1\r\nHost: localhost"),
+        start("GET http://u:p@a/api/x HTTP/1.1\r\nHost: localhost"),
         start("POST /api/x HTTP/1.0\r\nTransfer-Encoding: chunked"),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(),
     ];
@@ -95,12 +95,12 @@ async fn request_head_with_bare_line_feeds_is_rejected() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     for head in [
-        "GET /api/x HTTP/1.1\nHost: a\n\n",
-        "GET /api/x HTTP/1.1\r\nHost: a\n\n",
-        "GET /api/x HTTP/1.1\r\nHost: a\r\n\n",
-        "GET /api/x HTTP/1.1\r\nHost: a\n\r\n",
-        "GET /api/x HTTP/1.1\r\nHost: a\n\nGET /api/y HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /api/x HTTP/1.1\nHost: a\r\n\r\n",
+        "GET /api/x HTTP/1.1\nHost: localhost\n\n",
+        "GET /api/x HTTP/1.1\r\nHost: localhost\n\n",
+        "GET /api/x HTTP/1.1\r\nHost: localhost\r\n\n",
+        "GET /api/x HTTP/1.1\r\nHost: localhost\n\r\n",
+        "GET /api/x HTTP/1.1\r\nHost: localhost\n\nGET /api/y HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /api/x HTTP/1.1\nHost: localhost\r\n\r\n",
     ] {
         assert_eq!(assert_rejected(&sidekey, head.as_bytes()).await.sidekey_error(), Some("bad_request"));
     }
@@ -140,10 +140,10 @@ async fn malformed_chunked_body_is_rejected() {
         "0\r\nX: a\r\n folded\r\n\r\n",
         "0\r\nno colon\r\n\r\n",
         "0\r\nBad Name: x\r\n\r\n",
-        "0\r\nX: a\n\r\nGET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "0\r\nX: a\n\r\nGET /api/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
         &long,
     ] {
-        let request = format!("POST /api/x HTTP/1.1\r\nHost: a\r\n{CHUNKED}\r\n{body}");
+        let request = format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{CHUNKED}\r\n{body}");
         assert_eq!(
             assert_rejected(&sidekey, request.as_bytes()).await.sidekey_error(),
             Some("bad_request"),
@@ -158,9 +158,9 @@ async fn malformed_later_chunk_never_completes_upstream_request() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
-    client.send(format!("POST /api/x HTTP/1.1\r\nHost: a\r\n{CHUNKED}\r\n3\r\nabc\r\n")).await;
+    client.send(format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{CHUNKED}\r\n3\r\nabc\r\n")).await;
     upstream.received(1).await;
-    client.send("zz\r\nGET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.send("zz\r\nGET /api/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(client.response().await.sidekey_error(), Some("bad_request"));
     assert!(!upstream.only_request().complete);
 }
@@ -169,10 +169,10 @@ async fn malformed_later_chunk_never_completes_upstream_request() {
 async fn oversized_request_head_is_413() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
-    let start = "GET /api/x HTTP/1.1\r\nHost: a\r\n";
+    let start = "GET /api/x HTTP/1.1\r\nHost: localhost\r\n";
     for head in [
         format!("{start}X: {}\r\n\r\n", "x".repeat(70_000)),
-        format!("GET /api/{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)),
+        format!("GET /api/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(70_000)),
         format!("{start}X: {}", "x".repeat(70_000)),
         format!("{start}{}\r\n", "X: y\r\n".repeat(200)),
     ] {
@@ -188,7 +188,7 @@ async fn request_after_rejected_request_is_not_served() {
     let sidekey = sidekey_for(&upstream).await;
     let mut client = Wire::to(&sidekey).await;
     client
-        .send("GET /api/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\nGET /api/y HTTP/1.1\r\nHost: a\r\n\r\n")
+        .send("GET /api/x HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\nGET /api/y HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     let answers = client.rest().await;
     assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
@@ -200,6 +200,6 @@ async fn empty_lines_before_request_are_accepted() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     let mut client = sidekey.connect().await;
-    client.send("\r\n\r\nGET /api/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.send("\r\n\r\nGET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(client.response().await.status, 200);
 }

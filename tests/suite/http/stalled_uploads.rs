@@ -55,7 +55,7 @@ async fn read_until(reading: &mut OwnedReadHalf, end: &str) -> String {
 async fn stalled_upload_is_complete_after_interim_response() {
     let server = RawServer::with_small_buffers();
     let sidekey = sidekey_for_url(&server.url(), "").await;
-    let head = format!("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let head = format!("POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n");
     let wire = Wire::to(&sidekey).await;
     let ((mut upstream, _), (mut reading, upload)) =
         tokio::join!(server.accept_request(), stalled_upload(wire, &head));
@@ -68,7 +68,7 @@ async fn stalled_upload_is_complete_after_interim_response() {
 
     // The next request on both connections is read as a request, not as a rest of the upload.
     let mut writing = upload.await.unwrap();
-    writing.write_all(b"GET /api/next HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    writing.write_all(b"GET /api/next HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let head = tokio::time::timeout(Duration::from_secs(20), upstream.until("\r\n\r\n")).await.unwrap();
     assert!(head.starts_with("GET /next "), "{head}");
 }
@@ -77,7 +77,7 @@ async fn stalled_upload_is_complete_after_interim_response() {
 async fn final_response_to_stalled_upload_closes_connections() {
     let server = RawServer::with_small_buffers();
     let sidekey = sidekey_for_url(&server.url(), "").await;
-    let head = format!("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let head = format!("POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n");
     let wire = Wire::to(&sidekey).await;
     let ((mut upstream, _), (mut reading, _upload)) =
         tokio::join!(server.accept_request(), stalled_upload(wire, &head));

@@ -21,7 +21,7 @@ async fn response_stream_passes_each_event_at_once() {
         let position = if format!("{first:?}").contains("Chunked") { 14 } else { 9 };
         upstream.next(first.body_held_at(position, &gate));
         let mut client = Wire::to(&sidekey).await;
-        client.send("GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         client.until("data: 1\n\n").await;
         gate.open();
         assert!(client.rest().await.contains("data: 2\n\n"));
@@ -37,7 +37,7 @@ async fn request_body_is_streamed_to_upstream() {
         ("Transfer-Encoding: chunked", "5\r\nhello\r\n", "5\r\nworld\r\n0\r\n\r\n"),
     ] {
         let mut client = sidekey.connect().await;
-        client.send(format!("POST /api/x HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).await;
+        client.send(format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n")).await;
         client.send(first).await;
         let there = async || upstream.requests().last().is_some_and(|request| request.text() == "hello");
         assert_eventually(TIMEOUT, "the first half is there", there).await;
@@ -58,7 +58,7 @@ async fn response_may_start_before_request_ends() {
         let sidekey = sidekey_for_url(&server.url(), "").await;
         let mut client = Wire::to(&sidekey).await;
         client
-            .send("POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+            .send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             .await;
         let (mut upstream, _) = server.accept_request().await;
         upstream.until("one\r\n").await;
@@ -98,7 +98,7 @@ async fn large_bodies_pass_both_ways_in_constant_memory() {
     let before = resident_megabytes(&sidekey);
     let (mut reading, mut writing) = client.into_stream().into_split();
     let upload = async {
-        let head = format!("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n");
+        let head = format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n");
         writing.write_all(head.as_bytes()).await.unwrap();
         let piece = vec![b'x'; 256 * 1024];
         for _ in 0..LENGTH / piece.len() {
@@ -137,7 +137,7 @@ async fn response_reaches_caller_during_endless_upload() {
     let client = Wire::to(&sidekey).await.into_stream();
     let (mut reading, mut writing) = client.into_split();
     writing
-        .write_all(b"POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .write_all(b"POST /api/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await
         .unwrap();
     let (mut upstream, _) = server.accept_request().await;

@@ -14,7 +14,7 @@ async fn received_with(auth: &str, more: &str, target: &str, fields: &str) -> [R
     let services = format!("api: {{ upstream: '{}', auth: {{ {auth} }}{more} }}", upstream.url());
     let sidekey = Sidekey::serving(&services).start().await;
     let mut client = Connection::open(sidekey.address()).await;
-    client.send(format!("GET /api{target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
+    client.send(format!("GET /api{target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).await;
     assert_eq!(client.response().await.status, 200);
     let mut call = Request::get(sidekey.url(&format!("/api{target}"))).over_http2();
     for (name, value) in fields.lines().map(|line| line.split_once(':').unwrap()) {

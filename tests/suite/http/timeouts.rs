@@ -37,7 +37,7 @@ async fn first_byte_timeout_restarts_on_each_interim_response() {
     let server = RawServer::new().await;
     let sidekey = sidekey_for_url(&server.url(), ", timeouts: { first_byte: 2s, idle: 10s }").await;
     let mut client = Wire::to(&sidekey).await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n").await;
     let (mut upstream, _) = server.accept_request().await;
     tokio::time::sleep(Duration::from_millis(2100)).await;
     client.send("hi").await;
@@ -64,7 +64,7 @@ async fn idle_timeout_cuts_a_stalled_response() {
     }
     upstream.next(MockResponse::raw("HTTP/1.1 200 OK\r\n\r\n1234").then_hang());
     let mut client = Wire::to(&sidekey).await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(client.rest().await.ends_with("\r\n4\r\n1234\r\n"));
     wait_until_idle(&sidekey).await;
 }
@@ -74,7 +74,7 @@ async fn idle_timeout_of_stalled_upload_is_400() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 200ms }").await;
     let mut client = sidekey.connect().await;
-    client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345").await;
+    client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345").await;
     let response = client.response().await;
     // The caller has stalled, not the upstream.
     assert_eq!((response.status, response.sidekey_error()), (400, Some("bad_request")));
@@ -94,7 +94,7 @@ async fn idle_timeout_of_upstream_that_does_not_read_is_504() {
         wire
     };
     let sending = async {
-        client.send("POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n").await;
+        client.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554432\r\n\r\n").await;
         // More than all buffers on the way hold; the response may come before all of it is sent.
         let _ = client.try_send(vec![b'x'; 32 * 1024 * 1024]).await;
     };

@@ -48,7 +48,7 @@ async fn total_timeout_by_caller_is_not_an_upstream_failure() {
             let sidekey = sidekey_for_url(&url, &more).await;
             let plain = async |head: &str| {
                 let mut caller = sidekey.connect().await;
-                caller.send(format!("POST /api/x HTTP/1.1\r\nHost: x\r\n{head}")).await;
+                caller.send(format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{head}")).await;
                 let response = caller.response().await;
                 assert_eq!(
                     (response.status, response.sidekey_error()),

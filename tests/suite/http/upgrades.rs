@@ -3,7 +3,7 @@
 use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url, wait_until_idle};
 use crate::harness::{MockResponse, MockUpstream, TIMEOUT, assert_eventually};
 
-const UPGRADE: &str = "GET /api/chat HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+const UPGRADE: &str = "GET /api/chat HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
                        Authorization: Bearer evil\r\n\r\n";
 
@@ -22,7 +22,7 @@ async fn websocket_gets_credential_and_passes_bytes_both_ways() {
     assert_eq!(request.header("upgrade").map(str::to_lowercase).as_deref(), Some("websocket"));
     assert_eq!(request.header("sec-websocket-version"), Some("13"));
     // From here on bytes are not parsed as requests.
-    for message in ["hello", "GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n", "\u{1}\0\r\n"] {
+    for message in ["hello", "GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n", "\u{1}\0\r\n"] {
         client.send(message).await;
         assert_eq!(client.until(message).await, message);
     }
@@ -79,7 +79,7 @@ async fn websocket_rejected_by_upstream_is_an_ordinary_response() {
     let mut client = sidekey.connect().await;
     client.send(UPGRADE).await;
     assert_eq!(client.response().await.status, 426);
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(client.response().await.status, 200);
     assert_eq!(upstream.last_request().header("authorization"), Some("Bearer t0ken"));
 }
@@ -95,7 +95,7 @@ async fn upgrade_to_other_protocols_is_not_forwarded() {
         "Upgrade: websocket\r\n",
     ] {
         let mut client = sidekey.connect().await;
-        client.send(format!("GET /api/x HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
+        client.send(format!("GET /api/x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).await;
         assert_eq!(client.response().await.status, 200);
         let names = upstream.last_request().headers.names();
         assert!(

@@ -17,7 +17,7 @@ async fn http2_request_head_is_forwarded_with_credential() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
-    let request = Request::put("http://sidekey/api/v1/x?a=%20&b")
+    let request = Request::put("http://localhost/api/v1/x?a=%20&b")
         .header("x-one", "1")
         .header("cookie", "a=1")
         .header("authorization", "Basic ZXZpbA==")
@@ -89,7 +89,7 @@ async fn http2_bodyless_and_interim_responses_pass() {
     let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
     upstream.next(MockResponse::ok("12345"));
-    let head = Request::head("http://sidekey/api/x").body(()).unwrap();
+    let head = Request::head("http://localhost/api/x").body(()).unwrap();
     let response = caller.call(head).await;
     assert_eq!(
         (response.status, response.header("content-length"), response.body.len()),
@@ -190,7 +190,7 @@ async fn http2_late_small_body_is_read_without_reset() {
         let head = [
             (":method", "POST"),
             (":scheme", "http"),
-            (":authority", "sidekey"),
+            (":authority", "localhost"),
             (":path", path),
             ("content-length", "4"),
         ];
@@ -213,7 +213,7 @@ async fn http2_error_response_is_a_problem_document() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     let mut caller = Http2::open(sidekey.address()).await;
-    let trace = Request::builder().method("TRACE").uri("http://sidekey/api/x").body(()).unwrap();
+    let trace = Request::builder().method("TRACE").uri("http://localhost/api/x").body(()).unwrap();
     let tunnel = Request::connect("upstream:443").body(()).unwrap();
     let mut two_hosts = get("/api/x");
     two_hosts.headers_mut().insert("host", "other".parse().unwrap());
@@ -333,7 +333,7 @@ async fn http2_drain_sends_goaway_and_completes_streams() {
     upstream.next(MockResponse::ok("first half, second half").body_held_at(10, &gate));
     let mut sidekey = sidekey_for(&upstream).await;
     let mut frames = Frames::open(sidekey.address()).await;
-    let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
+    let head = [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/api/x")];
     frames.send(Frame::HEADERS, 5, 1, &fields(&head)).await.unwrap();
     frames.until(Frame::DATA).await.unwrap();
     let idle = Http2::open(sidekey.address()).await;
@@ -350,7 +350,7 @@ async fn http2_drain_sends_goaway_and_completes_streams() {
 async fn http2_preface_is_detected_in_pieces_of_any_size() {
     let upstream = MockUpstream::plain().await;
     let sidekey: Sidekey = sidekey_for(&upstream).await;
-    let head = [(":method", "GET"), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
+    let head = [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/api/x")];
     let all = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
         crate::harness::frame(Frame::SETTINGS, 0, 0, b""),
@@ -367,7 +367,7 @@ async fn http2_preface_is_detected_in_pieces_of_any_size() {
     }
     // After the first request a preface is not a valid request.
     let mut client = sidekey.connect().await;
-    client.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(client.response().await.status, 200);
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert_eq!(client.response().await.status, 400);

@@ -10,7 +10,7 @@ const END_HEADERS: u8 = 4;
 
 /// An HPACK block with the pseudo-header fields of a request to the service, and further fields.
 fn head(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
-    let pseudo = [(":method", method), (":scheme", "http"), (":authority", "sidekey"), (":path", "/api/x")];
+    let pseudo = [(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", "/api/x")];
     fields(&[&pseudo, more].concat())
 }
 

@@ -45,7 +45,7 @@ async fn http2_request_is_retried_with_new_token_after_401() {
         let body = "x".repeat(length);
         for has_length in [true, false] {
             revoke(&endpoint).await;
-            let mut request = http::Request::post("http://sidekey/api/x");
+            let mut request = http::Request::post("http://localhost/api/x");
             if has_length {
                 request = request.header("content-length", length);
             }

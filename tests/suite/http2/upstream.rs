@@ -32,7 +32,7 @@ async fn http2_upstream_gets_the_same_request_from_both_versions() {
         .body("hello");
     assert_eq!(call.send().await.text(), "ok");
     let mut caller = Http2::open(sidekey.address()).await;
-    let request = http::Request::patch("http://sidekey/api/x?y=%20&z")
+    let request = http::Request::patch("http://localhost/api/x?y=%20&z")
         .header("x-one", "1")
         .header("cookie", "a=1")
         .header("te", "trailers")
@@ -110,7 +110,7 @@ async fn http2_upstream_bodyless_and_interim_responses_pass() {
     let mut caller = Http2::open(sidekey.address()).await;
     let mut plain = sidekey.connect().await;
     for status in [200, 204, 304, 404, 599] {
-        plain.send(format!("GET /api/status/{status} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        plain.send(format!("GET /api/status/{status} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         let response = plain.response().await;
         assert_eq!(
             (response.status, response.header("etag"), response.body.len()),
@@ -123,10 +123,10 @@ async fn http2_upstream_bodyless_and_interim_responses_pass() {
         );
         assert_eq!(response.header("content-length"), None);
     }
-    plain.send("HEAD /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    plain.send("HEAD /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let response = plain.response_to("HEAD").await.unwrap();
     assert_eq!((response.status, response.header("content-length")), (200, Some("2")));
-    plain.send("GET /api/hints HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    plain.send("GET /api/hints HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let response = plain.response().await;
     assert_eq!((response.text().as_str(), response.informational.len()), ("late", 1));
     assert_eq!(response.informational[0].1.first("link"), Some("<a>"));
@@ -196,7 +196,8 @@ async fn http2_upstream_protocol_key_overrides_alpn() {
 async fn http2_upstream_websocket_needs_http1() {
     let upstream = MockUpstream::plain().await;
     upstream.always(MockResponse::switch_to_echo("websocket"));
-    let switch = "GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let switch =
+        "GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     let sidekey = sidekey_for_url(&upstream.url(), "").await;
     let mut client = sidekey.connect().await;
     client.send(switch).await;
@@ -246,7 +247,7 @@ async fn http2_upstream_stream_is_cancelled_on_disconnect() {
     let upstream = MockHttp2Upstream::plain().await;
     let sidekey = sidekey_with_one_worker(&upstream.url(), HTTP2).await;
     let mut leaving = sidekey.connect().await;
-    leaving.send("GET /api/hang HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    leaving.send("GET /api/hang HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let mut cancelled = caller.begin(get("/api/hang")).await;
     cancelled.send(Bytes::new(), true).await;
@@ -271,6 +272,6 @@ async fn http2_upstream_early_response_ends_the_upload() {
     let response = stream.response().await;
     assert_eq!((response.text().as_str(), response.reset), ("early", None));
     let mut client = sidekey.connect().await;
-    client.send("POST /api/early HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nsome").await;
+    client.send("POST /api/early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nsome").await;
     assert_eq!(client.response().await.text(), "early");
 }

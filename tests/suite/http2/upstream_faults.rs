@@ -112,7 +112,7 @@ async fn http2_response_reset_maps_error_code_to_caller() {
         assert_eq!((response.status, response.text().as_str(), response.reset), (200, "half", Some(told)));
     }
     let mut client = sidekey.connect().await;
-    client.send("GET /api/half/8 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /api/half/8 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let response = client.response().await;
     assert_eq!((response.text().as_str(), response.complete), ("half", false));
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");

@@ -17,7 +17,7 @@ use crate::suite::http::setup::{
 
 /// An extended CONNECT request for this protocol; `more` are further fields.
 fn connect(protocol: &'static str, path: &str, more: &[(&'static str, &'static str)]) -> Request<()> {
-    let mut request = Request::builder().method(Method::CONNECT).uri(format!("http://sidekey{path}"));
+    let mut request = Request::builder().method(Method::CONNECT).uri(format!("http://localhost{path}"));
     for (name, value) in more {
         request = request.header(*name, *value);
     }

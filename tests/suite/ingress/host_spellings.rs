@@ -106,7 +106,7 @@ async fn request_to_host_in_any_spelling_is_routed() {
     for host in ["api.internal..", ".api.internal", "api.internal:x", "[::ffff:192.0.2.1%25lo]"] {
         let mut wire = Wire::to(&sidekey).await;
         wire.send(format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
-        assert!(wire.rest().await.starts_with("HTTP/1.1 404 "), "{host}");
+        assert!(wire.rest().await.starts_with("HTTP/1.1 403 "), "{host}");
     }
     assert_eq!(upstream.request_count(), count);
 }

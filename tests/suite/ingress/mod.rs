@@ -11,3 +11,4 @@ mod location;
 pub mod setup;
 mod tls;
 mod unmatched;
+mod web_pages;

@@ -84,7 +84,7 @@ async fn tls_listener_closes_plain_http_without_response() {
     let (pki, upstream) = (Pki::new(), MockUpstream::plain().await);
     let sidekey = behind_tls(&pki, &upstream, "").await;
     let mut wire = Wire::to(&sidekey).await;
-    wire.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    wire.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut stream = wire.into_stream();
     let mut answer = Vec::new();
     // A reset would be an error here.

@@ -7,7 +7,7 @@ use crate::harness::{Connection, MockUpstream, Request, Sidekey, assert_eventual
 use crate::suite::http::setup::sidekey_for;
 
 async fn ask(client: &mut Connection) -> serde_json::Value {
-    client.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let answer = client.response().await;
     assert_eq!((answer.status, answer.sidekey_error()), (404, Some("unknown_service")));
     answer.json()
@@ -57,8 +57,15 @@ async fn rejected_request_is_counted_and_in_the_access_log() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
     for (bytes, status, service, method, path, reason) in [
-        ("GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: x\r\n\r\n", 404, "", "GET", "", "unknown_service"),
-        ("TRACE /api/x HTTP/1.1\r\nHost: x\r\n\r\n", 403, "api", "OTHER", "/api/x", "forbidden"),
+        (
+            "GET /nowhere?secret=CANARY HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            404,
+            "",
+            "GET",
+            "",
+            "unknown_service",
+        ),
+        ("TRACE /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n", 403, "api", "OTHER", "/api/x", "forbidden"),
         ("GET /api/x HTTP/1.1\r\n\r\n", 400, "", "OTHER", "", "bad_request"),
         ("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n", 403, "", "OTHER", "", "forbidden"),
     ] {

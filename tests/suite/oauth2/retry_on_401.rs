@@ -71,7 +71,7 @@ async fn retry_on_401_of_removed_service_restores_no_series() {
     upstream.next(MockResponse::status(401));
     upstream.next(MockResponse::ok("granted").delayed_until(&gate));
     let mut caller = sidekey.connect().await;
-    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(2).await;
     assert!(sidekey.metrics().await.contains("service=\"api\""));
     sidekey.reconfigure(&configuration("other"));
@@ -115,7 +115,7 @@ async fn retry_on_401_resends_chunked_and_delayed_bodies() {
     ] {
         revoke(&endpoint).await;
         let mut connection = sidekey.connect().await;
-        connection.send(&format!("PUT /api/x HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n")).await;
+        connection.send(&format!("PUT /api/x HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n")).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let (first, rest) = body.split_at(4);
         connection.send(first).await;
@@ -127,7 +127,7 @@ async fn retry_on_401_resends_chunked_and_delayed_bodies() {
             assert_eq!(request.body, b"hello");
         }
         // The next request on the same connection is read as a request.
-        connection.send("GET /api/next HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        connection.send("GET /api/next HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(connection.response().await.text(), "granted");
     }
 }
@@ -214,7 +214,9 @@ async fn retry_on_401_needs_a_body_that_fits_the_buffer() {
     revoke(&endpoint).await;
     upstream.next(MockResponse::status(401).early().close());
     let mut connection = sidekey.connect().await;
-    connection.send("POST /api/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
+    connection
+        .send("POST /api/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        .await;
     assert_eq!(connection.response().await.status, 401);
     endpoint.received(3).await;
     assert_eq!(upstream.requests().iter().filter(|request| request.method == "POST").count(), 2, "each once");
@@ -263,7 +265,7 @@ async fn retry_on_401_discards_any_body_of_the_first_response() {
         upstream.next(MockResponse::ok("next"));
         let mut connection = sidekey.connect().await;
         for expected in ["good", "next"] {
-            connection.send("GET /api/ HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            connection.send("GET /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
             assert_eq!(connection.response().await.text(), expected);
         }
     }

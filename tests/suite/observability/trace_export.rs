@@ -30,7 +30,7 @@ fn slow(collector: &TraceCollector) -> String {
 async fn calls(sidekey: &Sidekey, count: usize) {
     let mut connection = sidekey.connect().await;
     for _ in 0..count {
-        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        connection.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         let response: Response = connection.response().await;
         assert_eq!(response.status, 200);
     }
@@ -178,7 +178,7 @@ async fn trace_export_follows_reload() {
     // One connection over all reloads.
     let mut connection = sidekey.connect().await;
     let mut call = async || {
-        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        connection.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(connection.response().await.status, 200);
         upstream.last_request().header("traceparent").is_some()
     };

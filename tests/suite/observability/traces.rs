@@ -303,7 +303,7 @@ async fn trace_span_of_disconnected_caller_is_caller_gone() {
     let sidekey = tracing(&collector, "", &bearer(&upstream)).start().await;
     upstream.next(MockResponse::never());
     let mut connection = sidekey.connect().await;
-    connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    connection.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(1).await;
     drop(connection);
     let span = collector.request_spans(1).await.remove(0);
@@ -372,7 +372,7 @@ async fn trace_span_of_websocket_ends_when_it_closes() {
     upstream.next(MockResponse::switch_to_echo("websocket"));
     let mut connection = sidekey.connect().await;
     connection
-        .send("GET /api/ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        .send("GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         .await;
     assert_eq!(connection.head().await.0, 101);
     connection.send("hello").await;

@@ -97,7 +97,8 @@ async fn transfer(bodies: &'static [(u64, u64)]) {
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_write_timeout(Some(TIMEOUT)).unwrap();
         let mut call = move |&(request, response): &(u64, u64)| {
-            write!(stream, "POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: {request}\r\n\r\n").unwrap();
+            write!(stream, "POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {request}\r\n\r\n")
+                .unwrap();
             write_blocks(&mut stream, request);
             let head = head(&mut stream);
             assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -141,7 +142,7 @@ async fn upstream_faster_than_caller_takes_constant_memory() {
     let mut stream = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(to).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        stream.write_all(b"GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.write_all(b"GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         head(&mut stream);
         stream
     })
@@ -254,7 +255,7 @@ async fn idle_connections_10_000_are_kept_and_served() {
     for round in 0..2 {
         // First all of them, and then every hundredth after it was idle.
         for caller in callers.iter_mut().step_by(if round == 0 { 1 } else { 100 }) {
-            caller.write_all(b"GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            caller.write_all(b"GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
             let mut count = 0;
             while !answer[..count].ends_with(b"\r\n\r\nok") {
                 let read = caller.read(&mut answer[count..]).await.unwrap();

@@ -19,7 +19,7 @@ async fn fd_limit_is_raised_to_the_hard_limit() {
         callers.push(sidekey.connect().await);
     }
     for caller in &mut callers {
-        caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(caller.response().await.status, 200);
     }
     let address = sidekey.address().to_string();
@@ -46,7 +46,7 @@ async fn fd_limit_too_low_for_max_connections_is_logged() {
     drop(callers);
     assert_eventually(TIMEOUT, "it serves requests again", async || {
         let mut caller = sidekey.connect().await;
-        caller.try_send("GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.is_ok()
+        caller.try_send("GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.is_ok()
             && caller.response_to("GET").await.is_ok_and(|response| response.status == 200)
     })
     .await;
@@ -67,7 +67,7 @@ async fn fd_limit_reserves_descriptors_for_admin_listener() {
     let mut callers = Vec::new();
     for _ in 0..60 {
         let mut caller = sidekey.connect().await;
-        caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(caller.response().await.status, 200);
         callers.push(caller);
     }
@@ -90,7 +90,7 @@ async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
         callers.push(sidekey.connect().await);
     }
     for caller in &mut callers {
-        caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     }
     // As many requests as there were descriptors for reach the upstream; the others get an error response at
     // once.
@@ -102,7 +102,7 @@ async fn fd_exhaustion_rejects_or_delays_callers_and_recovers() {
     assert!((1..60).contains(&held), "{held}");
     // All descriptors are in use, and this connection waits.
     let mut waiting = sidekey.connect().await;
-    waiting.send("GET /api/late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    waiting.send("GET /api/late HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert_eventually(TIMEOUT, "it is logged", async || sidekey.log().contains(WAITS)).await;
     let before = ticks(&sidekey);
     tokio::time::sleep(Duration::from_secs(3)).await;

@@ -82,7 +82,7 @@ async fn signal_drains_requests_and_stops_accepting() {
         upstream.next(MockResponse::ok("the whole answer").body_held_at(4, &gate));
         let mut sidekey = serving(&upstream, "shutdown: { drain: 30s }").start().await;
         let mut idle = Connection::open(sidekey.address()).await;
-        idle.send("GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        idle.send("GET /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         upstream.received(1).await;
         sidekey.signal(signal);
         let refused = async || Connection::try_open(sidekey.address()).await.is_err();
@@ -151,7 +151,7 @@ async fn stale_unix_socket_is_replaced() {
     first.ended().await;
     let _second = Sidekey::configured(&config).start().await;
     let mut connection = Connection::open_unix(&socket).await;
-    connection.send("GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    connection.send("GET /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(connection.response().await.status, 200);
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o002, 0, "not every user of the machine may use the credentials: {mode:o}");

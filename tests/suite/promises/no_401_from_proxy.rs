@@ -71,7 +71,7 @@ async fn error_responses_have_no_challenge() {
             upstream.next(answer);
         }
         let mut connection = Connection::open(sidekey.address()).await;
-        connection.send(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        connection.send(format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         let response = connection.response().await;
         assert_eq!((response.status, response.sidekey_error()), (status, Some(reason)), "{request}");
         assert_eq!(response.header("content-type"), Some("application/problem+json"));

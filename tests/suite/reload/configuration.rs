@@ -56,14 +56,14 @@ async fn reload_does_not_affect_requests_in_flight() {
     let sidekey = Sidekey::configured(&config(&bearer("api", &upstream, "one"))).start().await;
     upstream.next(MockResponse::ok("the whole answer").body_held_at(4, &gate));
     let mut caller = sidekey.connect().await;
-    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(1).await;
     sidekey.reconfigure(&config(&bearer("new", &other, "n")));
     assert!(sidekey.reload().await);
     gate.open();
     let response = caller.response().await;
     assert_eq!((response.status, response.text().as_str()), (200, "the whole answer"));
-    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 404, "the next request uses the new configuration");
     assert!(!sidekey.metrics().await.contains("service=\"api\""), "and no series reappears");
     assert_eventually(TIMEOUT, "its connection is not kept", async || upstream.open_connections() == 0).await;

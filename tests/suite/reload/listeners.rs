@@ -25,7 +25,7 @@ async fn reload_opens_and_closes_listener() {
     assert_eq!(sent(format!("http://{address}/x"), &upstream).await, "Bearer new");
     // A connection that stays open over the reload.
     let mut caller = Connection::open(address).await;
-    caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 200);
 
     sidekey.reconfigure(&config(&only));
@@ -34,7 +34,7 @@ async fn reload_opens_and_closes_listener() {
         Connection::try_open(address).await.is_err()
     })
     .await;
-    caller.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let response = caller.response().await;
     assert_eq!((response.status, response.sidekey_error()), (404, Some("unknown_service")));
     assert!(caller.rest().await.is_empty(), "and the connection ends");
@@ -50,7 +50,7 @@ async fn reload_moves_listener_between_services() {
     let path = sidekey.dir().join("own.sock");
     let sent = async || {
         let mut caller = Connection::open_unix(&path).await;
-        caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        caller.send("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(caller.response().await.status, 200);
         upstream.last_request().header("authorization").unwrap().to_owned()
     };
@@ -90,7 +90,7 @@ async fn reload_removes_file_of_closed_unix_socket() {
     let sidekey = Sidekey::configured(&config(&with)).start().await;
     let path = sidekey.dir().join("new.sock");
     let mut caller = Connection::open_unix(&path).await;
-    caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 200);
     sidekey.reconfigure(&config(&only));
     assert!(sidekey.reload().await);
@@ -98,6 +98,6 @@ async fn reload_removes_file_of_closed_unix_socket() {
     sidekey.reconfigure(&config(&with));
     assert!(sidekey.reload().await);
     let mut caller = Connection::open_unix(&path).await;
-    caller.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    caller.send("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(caller.response().await.status, 200);
 }

@@ -47,7 +47,7 @@ async fn max_in_flight_slot_is_released_on_disconnect() {
     upstream.next(MockResponse::never());
     let sidekey = sidekey_for(&upstream, "max_in_flight: 1").await;
     let mut gone = sidekey.connect().await;
-    gone.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    gone.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     upstream.received(1).await;
     assert_eq!(overloaded(&sidekey.get("/api/x").await), 1);
     drop(gone);
@@ -214,7 +214,7 @@ async fn max_connections_rejects_further_connections() {
     let sidekey = Sidekey::configured(&config).start().await;
     let mut kept = [sidekey.connect().await, sidekey.connect().await];
     for connection in &mut kept {
-        connection.send("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        connection.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(connection.response().await.status, 200);
     }
     let mut one_too_many = sidekey.connect().await;

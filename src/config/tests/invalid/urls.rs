@@ -53,4 +53,9 @@ services:
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 "),
+    ("origins", "
+browser_origins: [https://app.example/, https://app.example/path, app.example, 'null', '*', https://a.example?q, http://app.example:8080]
+services:
+  a: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+"),
 ];

@@ -13,12 +13,13 @@ async fn request_contents_are_not_shown() {
     let sidekey = Sidekey::serving(&config).env("RUST_LOG", "trace").start().await;
     let secret = Canary::new("a caller");
     let value = &secret.value;
-    let with =
-        |line: &str, fields: &str| format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
+    let with = |line: &str, fields: &str| {
+        format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n")
+    };
     for request in [
         format!("{value}\r\n\r\n"),
-        format!("{value} / HTTP/1.1\r\nHost: x\r\n\r\n"),
-        format!("GET /api/ {value}\r\nHost: x\r\n\r\n"),
+        format!("{value} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("GET /api/ {value}\r\nHost: localhost\r\n\r\n"),
         format!("GET /api/ HTTP/1.1\r\nHost: {value}\r\nConnection: close\r\n\r\n"),
         with("GET /api/", &format!("{value}\r\n")),
         with("GET /api/", &format!("Authorization: Bearer {value}\r\n")),
