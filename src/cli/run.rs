@@ -30,18 +30,20 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match run_server(args, &config, secrets) {
+    match run_server(args, config, secrets) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),
     }
 }
 
-fn run_server(args: &Args, config: &Config, secrets: Arc<SecretCache>) -> anyhow::Result<()> {
+fn run_server(args: &Args, config: Config, secrets: Arc<SecretCache>) -> anyhow::Result<()> {
     let log = logging::init(&config.log, app::ACCEPT_LOG)?;
     // Before there are threads: it removes variables from the environment.
     let passed = socket_activation::passed()?;
-    serve::block_on(async {
-        let server = Server::start(config, passed, args.upgrade).await?;
+    serve::block_on(async move {
+        let server = Server::start(&config, passed, args.upgrade).await?;
+        // Its secrets stay in memory otherwise, also after a reload has replaced them.
+        drop(config);
         let (path, cache) = (args.config.config.clone(), secrets.clone());
         server.app.watch(Box::new(move || Config::load_with(&path, &cache, READERS)), secrets, log);
         server.run().await;

@@ -49,13 +49,15 @@ pub(crate) struct Buffer {
     start: usize,
     /// The first byte that is retained.
     retained: Option<usize>,
+    /// The number of bytes at the front that hold a secret, and are wiped before the memory is used again.
+    secret: usize,
 }
 
 impl Buffer {
     /// Takes an empty buffer from the thread's pool, or allocates one.
     pub(crate) fn acquire() -> Self {
         let data = POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(READ_SIZE));
-        Self { data, start: 0, retained: None }
+        Self { data, start: 0, retained: None, secret: 0 }
     }
 
     /// The bytes that were read and not consumed.
@@ -101,6 +103,7 @@ impl Buffer {
 
     /// Removes all bytes, retained ones as well.
     pub(crate) fn clear(&mut self) {
+        self.wipe();
         self.data.clear();
         self.start = 0;
         self.retained = None;
@@ -109,6 +112,20 @@ impl Buffer {
     /// The data, to append to. Only meaningful while nothing was consumed.
     pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.data
+    }
+
+    /// Says that what was appended so far holds a secret. A buffer to which a secret was written is not read into.
+    pub(crate) fn mark_secret(&mut self) {
+        self.secret = self.data.len();
+    }
+
+    /// Wipes what holds a secret. The memory stays in use, so that the compiler does not leave the writes out.
+    fn wipe(&mut self) {
+        if self.secret > 0 {
+            let end = self.secret.min(self.data.len());
+            self.data[..end].fill(0);
+            self.secret = 0;
+        }
     }
 
     /// Reads once; returns 0 at the end of the stream. No byte is lost if the future is dropped before it is
@@ -130,7 +147,7 @@ impl Buffer {
 
     /// Returns the memory to the pool; the buffer stays usable, and is empty.
     pub(crate) fn recycle(&mut self) {
-        drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, retained: None }));
+        drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, retained: None, secret: 0 }));
     }
 
     /// Makes room for the next read, if there is little left.
@@ -151,6 +168,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        self.wipe();
         let mut data = std::mem::take(&mut self.data);
         data.clear();
         if data.capacity() > 2 * READ_SIZE || data.capacity() == 0 {
@@ -210,6 +228,16 @@ mod tests {
             }
             assert!(buffer.data.capacity() <= 2 * READ_SIZE);
         }
+    }
+
+    #[test]
+    fn wiped_buffer_has_its_secret_no_more() {
+        let mut buffer = Buffer::acquire();
+        buffer.bytes_mut().extend_from_slice(b"secret");
+        buffer.mark_secret();
+        buffer.bytes_mut().extend_from_slice(b" and body");
+        buffer.wipe();
+        assert_eq!(buffer.data, b"\0\0\0\0\0\0 and body");
     }
 
     #[test]

@@ -265,7 +265,9 @@ fn sign(
         is_last: false,
         traceparent: traceparent.as_deref(),
     };
-    write_signed_head(out.bytes_mut(), signer, &request, connection).map_err(|_| NotSigned::NotReady)
+    let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
+    out.mark_secret();
+    written.map_err(|_| NotSigned::NotReady)
 }
 
 /// Splits a request target into path and query. Searches bytes, because this is done for every request.
