@@ -67,6 +67,8 @@ pub(super) struct TokenInputs {
     /// Whether a token was ever issued, expired or not.
     pub(super) issued: bool,
     pub(super) last_error: Option<SourceError>,
+    /// What to do about the last error.
+    pub(super) advice: Vec<String>,
     /// What may make the next token unobtainable.
     pub(super) risk: Option<String>,
 }
@@ -156,18 +158,17 @@ impl StatusInputs {
         }
     }
 
-    /// What to do about it; `None` if there is nothing to do.
-    pub(super) fn suggestion(&self) -> Option<&'static str> {
-        let error = self.token.as_ref().and_then(|token| token.last_error.as_ref());
-        match (self.state(), self.upstream_status) {
+    /// What to do about it; nothing if there is nothing to do.
+    pub(super) fn suggestions(&self) -> Vec<String> {
+        let suggestion = match (self.state(), self.upstream_status) {
             (ServiceStatus::Ready | ServiceStatus::Starting, _) => None,
             (ServiceStatus::AtRisk, _) => Some(
                 "Free space in `state.dir`, or make it writable again. Sidekey writes the file as soon as it can; do not end it \
                  before.",
             ),
             (ServiceStatus::Unauthorized, _) if self.token.is_some() => Some(
-                "The token is valid, but the upstream rejects it: compare its audience, scopes and environment \
-                 (test or live) with `scopes`, `token_request.params` and `token_url`.",
+                "The token is valid, but the upstream rejects it: compare its audience and scopes with `scopes` and \
+                 `token_request.params`. Is the identity provider that of the same environment (test or live)?",
             ),
             (ServiceStatus::Unauthorized, _) => Some(
                 "The password, token or key is wrong, expired or revoked, or belongs to another environment: \
@@ -176,8 +177,9 @@ impl StatusInputs {
             (ServiceStatus::Unreachable, UpstreamStatus::Unreachable(reason)) => {
                 Some(upstream_suggestion(reason))
             }
-            _ => error.map(|error| token_suggestion(error.kind)),
-        }
+            _ => return self.token.as_ref().map(|token| token.advice.clone()).unwrap_or_default(),
+        };
+        suggestion.map(str::to_owned).into_iter().collect()
     }
 }
 
@@ -198,40 +200,6 @@ fn upstream_suggestion(reason: &str) -> &'static str {
     }
 }
 
-fn token_suggestion(reason: SourceErrorKind) -> &'static str {
-    match reason {
-        SourceErrorKind::Connect => {
-            "Check that the host name in `token_url` resolves from here and that this machine may connect to its port. \
-             Sidekey keeps trying."
-        }
-        SourceErrorKind::Tls => {
-            "Check the token endpoint's certificate: its expiry, its names, and the CA in `auth.tls.ca_file`."
-        }
-        SourceErrorKind::Timeout => {
-            "The identity provider is slow or a firewall drops connections: check its status page. Sidekey keeps trying."
-        }
-        SourceErrorKind::RateLimited => {
-            "The identity provider limits token requests. Sidekey waits as long as it asks for; look for other programs with \
-             the same client id."
-        }
-        SourceErrorKind::ServerError => {
-            "The identity provider has an internal error: check its status page. Sidekey keeps trying."
-        }
-        SourceErrorKind::Malformed => {
-            "The response is not that of a token endpoint: check `token_url`, and whether a proxy or a login page answers instead."
-        }
-        SourceErrorKind::Local => {
-            "The token request could not be made: something that it needs, such as a file, is missing or unusable on this \
-             machine."
-        }
-        SourceErrorKind::LoginRequired => "Run `sidekey login SERVICE` with the same configuration.",
-        SourceErrorKind::Refused => {
-            "Correct `client_id`, `client_secret`, `auth_method` or `scopes` in the configuration, or the client at the \
-             identity provider; a secret may have expired there."
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +211,8 @@ mod tests {
         upstream_status: UpstreamStatus,
     ) -> StatusInputs {
         let last_error = error.map(|reason| SourceError::new(reason, "it said no"));
-        let token = TokenInputs { usable, issued, last_error, risk: None };
+        let advice = last_error.iter().map(|_| "Ask it again.".to_owned()).collect();
+        let token = TokenInputs { usable, issued, last_error, advice, risk: None };
         StatusInputs { token: Some(token), upstream_status, cause: None }
     }
 
@@ -298,7 +267,7 @@ mod tests {
         ] {
             assert_eq!((inputs.state(), inputs.severity()), (state, severity), "{inputs:?}");
             assert_eq!(
-                inputs.suggestion().is_none(),
+                inputs.suggestions().is_empty(),
                 matches!(state, ServiceStatus::Ready | ServiceStatus::Starting)
                     || inputs
                         .token

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::probe::{ProbeError, ResponseHead};
 use super::report::{Diagnosis, TestReport};
 use super::role::Role;
-use crate::config::Auth;
+use crate::config::{Auth, OAuth2};
 use crate::credential::{Rejection, explain_401};
-use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
+use crate::oauth2::advice;
+use crate::refresh::SourceError;
 use crate::upstream::ConnectError;
 
 fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N]) -> Diagnosis {
@@ -15,69 +16,10 @@ fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N])
 }
 
 /// The token endpoint issued no token, so the upstream was not called.
-pub(crate) fn token_refused(error: &SourceError) -> Diagnosis {
+pub(crate) fn token_refused(error: &SourceError, auth: &Auth) -> Diagnosis {
     let summary = format!("No token, so the upstream was not called: {}.", error.message);
-    match error.kind {
-        SourceErrorKind::Refused => {
-            let suggestions = match &error.code {
-                Some(ErrorCode::InvalidClient) => {
-                    "The client is unknown there, or its authentication is wrong: compare `client_id` and the secret or key."
-                }
-                Some(ErrorCode::InvalidScope) => {
-                    "A scope in `scopes` is unknown there, or not granted to this client; `scope_separator` may matter."
-                }
-                Some(ErrorCode::InvalidGrant) => {
-                    "The grant has expired or was revoked: a new refresh token, password or login is needed."
-                }
-                Some(ErrorCode::UnauthorizedClient) => {
-                    "The client may not use this `grant_type`: allow it at the provider."
-                }
-                Some(ErrorCode::UnsupportedGrantType) => "The endpoint does not know this `grant_type`.",
-                Some(ErrorCode::InvalidTarget) => {
-                    "The `resource` or `audience` in `token_request.params` is unknown there."
-                }
-                Some(ErrorCode::InvalidRequest) => {
-                    "A parameter is missing or wrong: many providers require `audience` or `resource` in `token_request.params`, or another `auth_method`."
-                }
-                _ => {
-                    "Compare `client_id`, the secret, `auth_method` and `scopes` with what is registered at the provider."
-                }
-            };
-            diagnosis(summary, [suggestions])
-        }
-        SourceErrorKind::Tls => diagnosis(
-            summary,
-            [PRIVATE_CA, "This is about `tls` under `auth`; that of the service is for the upstream."],
-        ),
-        SourceErrorKind::Connect => diagnosis(
-            summary,
-            [
-                "Does the host in `token_url` resolve on this machine, and does a firewall allow connections to that port?",
-                "If connections have to go through a proxy, set `proxy`: variables such as `HTTPS_PROXY` are not used.",
-            ],
-        ),
-        SourceErrorKind::Timeout => diagnosis(
-            summary,
-            ["The endpoint is slow, or a firewall drops packets: try curl from this machine."],
-        ),
-        SourceErrorKind::RateLimited => diagnosis(
-            summary,
-            [
-                "The provider limits token requests: there were too many, perhaps from other programs with the same client.",
-            ],
-        ),
-        SourceErrorKind::ServerError => {
-            diagnosis(summary, ["The provider has an internal error; a running Sidekey keeps trying."])
-        }
-        SourceErrorKind::Malformed => {
-            diagnosis(summary, ["Is `token_url` the token endpoint itself, and not a login page or the API?"])
-        }
-        SourceErrorKind::Local => diagnosis(
-            summary,
-            ["The cause is on this machine: a file or a secret that cannot be read or written."],
-        ),
-        SourceErrorKind::LoginRequired => diagnosis(summary, ["Run `sidekey login` for this service first."]),
-    }
+    let suggestions = auth.settings::<OAuth2>().map(|oauth2| advice(error, oauth2)).unwrap_or_default();
+    Diagnosis { summary, suggestions }
 }
 
 /// The token endpoint has not responded in time.

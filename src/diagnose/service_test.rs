@@ -53,7 +53,7 @@ async fn await_credential(service: &Service, token_limit: Duration) -> Result<()
         return Ok(());
     }
     match store.status().last_error {
-        Some(error) => Err(explain::token_refused(&error)),
+        Some(error) => Err(explain::token_refused(&error, &service.auth)),
         None => Err(explain::token_missing(token_limit)),
     }
 }

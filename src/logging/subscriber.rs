@@ -1,5 +1,6 @@
 //! Format and filter of the log.
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
@@ -32,7 +33,9 @@ pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError
     let layer = if json {
         base.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {
-        base.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
+        let no_color = std::env::var_os("NO_COLOR");
+        let has_color = has_color(io::stderr().is_terminal(), no_color.as_deref());
+        base.with_ansi(has_color).with_target(false).boxed()
     };
     tracing_subscriber::registry()
         .with(layer.with_filter(FilterFn::new(is_own)).with_filter(filter))
@@ -40,6 +43,11 @@ pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError
     let _ = FILTER.set(handle.clone());
     accept_errors::init(accept_log);
     Ok(LogControl { filter: (!is_fixed).then_some(handle) })
+}
+
+/// Whether the log has colours: on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
+fn has_color(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 fn configured(log: &Log) -> EnvFilter {
@@ -79,4 +87,16 @@ pub fn set_level(level: &str) -> Result<(), String> {
 fn is_own(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     target == "sidekey" || target.starts_with("sidekey::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_has_colors_on_a_terminal_without_no_color() {
+        assert!(has_color(true, None) && has_color(true, Some(OsStr::new(""))));
+        assert!(!has_color(true, Some(OsStr::new("1"))) && !has_color(true, Some(OsStr::new("0"))));
+        assert!(!has_color(false, None));
+    }
 }

@@ -3,6 +3,7 @@
 //! [`grants::source`] wraps the source of a grant: traces and metrics first, then the refresh token that was
 //! issued last.
 
+mod advice;
 #[doc(hidden)]
 pub mod bench;
 pub mod claims;
@@ -17,6 +18,7 @@ mod sanitize;
 pub mod source;
 mod token;
 
+pub use advice::advice;
 pub use client::discovery::LoginEndpoint;
 pub use sanitize::sanitize;
 pub use source::token_source::TokenSource;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
+pub use super::failure_log::FailureLog;
 use crate::config::{Auth, OAuth2, ServiceConfig};
 use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
@@ -39,6 +40,8 @@ pub struct Service {
     pub metrics: ServiceMetrics,
     /// The last request that Sidekey itself could not serve.
     pub last_failure: LastFailure,
+    /// Which failed requests are logged as warnings.
+    pub failure_log: FailureLog,
 }
 
 impl Service {
@@ -68,6 +71,7 @@ impl Service {
             optional: config.optional,
             metrics,
             last_failure: LastFailure::default(),
+            failure_log: FailureLog::default(),
         }
     }
 }

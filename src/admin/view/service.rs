@@ -7,8 +7,9 @@ use super::timestamp::Timestamp;
 use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
 use crate::admin::readiness::CredentialReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
-use crate::oauth2::TokenStore;
-use crate::refresh::RefreshStatus;
+use crate::config::OAuth2;
+use crate::oauth2::{TokenStore, advice};
+use crate::refresh::{RefreshStatus, SourceError};
 use crate::runtime::service::{RequestFailure, Service};
 
 /// One service.
@@ -30,7 +31,7 @@ pub(in crate::admin) struct ServiceView {
     /// The state in plain words.
     summary: String,
     /// What to do about it; empty if there is nothing to do.
-    suggestions: Vec<&'static str>,
+    suggestions: Vec<String>,
     /// The token; `null` for a static credential.
     token: Option<TokenView>,
     /// The last error, if there was no success since.
@@ -108,11 +109,14 @@ impl ServiceView {
         let upstream_status = history.upstream_status(&service.metrics.totals());
         let failure =
             service.last_failure.get().filter(|_| matches!(upstream_status, UpstreamStatus::Unreachable(_)));
+        let oauth2 = service.auth.settings::<OAuth2>();
+        let advice = |error: &SourceError| oauth2.map(|oauth2| advice(error, oauth2)).unwrap_or_default();
         let inputs = StatusInputs {
             token: store.zip(status.as_ref()).map(|(store, status)| TokenInputs {
                 usable: service.credential.is_ready(),
                 issued: store.expiry().is_some(),
                 last_error: status.last_error.clone(),
+                advice: status.last_error.as_ref().map(advice).unwrap_or_default(),
                 risk: store.risk(),
             }),
             upstream_status,
@@ -128,7 +132,7 @@ impl ServiceView {
             state,
             severity,
             summary: inputs.summary(),
-            suggestions: inputs.suggestion().into_iter().collect(),
+            suggestions: inputs.suggestions(),
             token: store
                 .zip(status.as_ref())
                 .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),

@@ -318,10 +318,22 @@ pub(crate) fn kind(mapping: &mut Mapping<'_>) -> Option<Kind> {
             continue;
         };
         for key in other.keys.iter().filter(|key| kind.keys.iter().all(|own| own.name != key.name)) {
-            mapping.forbid(key, "this key belongs to another `grant_type`; remove it");
+            mapping.forbid(key, of_another_grant(key.name));
         }
     }
     kind
+}
+
+/// The message about a key of another grant.
+fn of_another_grant(key: &str) -> String {
+    match key {
+        // Parameters that many providers want in requests of every grant.
+        "audience" | "resource" => format!(
+            "this key belongs to `grant_type: token_exchange`; for another grant write \
+             `token_request: {{ params: {{ {key}: … }} }}`"
+        ),
+        _ => "this key belongs to another `grant_type`; remove it".into(),
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a reader")]

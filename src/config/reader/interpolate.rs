@@ -24,6 +24,14 @@ pub(crate) enum InterpolationError {
         "the name of a variable in `${{…}}` has only letters, digits and `_`; `$${{` stands for `${{` itself"
     )]
     BadName,
+    /// A shell would replace it. It would be sent as it stands.
+    #[error(
+        "`$NAME` is not replaced; write `${{NAME}}`, or for a secret `{{ env: NAME }}` (a value that is really this text can come \
+         from a variable or a file)"
+    )]
+    ShellVariable,
+    #[error("`$(…)` is not run; for a secret write `{{ exec: [COMMAND, …] }}`")]
+    ShellCommand,
 }
 
 /// A variable for a message. A text that does not look like the name of a variable may be a secret in the
@@ -44,7 +52,7 @@ pub(crate) fn replace(
     environment: &Environment<'_>,
 ) -> Result<Option<String>, InterpolationError> {
     if !value.contains("${") {
-        return Ok(None);
+        return if let Some(error) = of_shell(value) { Err(error) } else { Ok(None) };
     }
     let mut whole = String::with_capacity(value.len());
     let mut rest = value;
@@ -63,6 +71,19 @@ pub(crate) fn replace(
     }
     whole.push_str(rest);
     Ok(Some(whole))
+}
+
+/// The error about a value that is a variable or a command to a shell, and nothing else: `$NAME`, `$(…)`. Lower-case letters may
+/// be a password.
+fn of_shell(value: &str) -> Option<InterpolationError> {
+    let name = value.trim().strip_prefix('$')?;
+    if name.starts_with('(') && name.ends_with(')') {
+        return Some(InterpolationError::ShellCommand);
+    }
+    let is_name = name.len() > 1
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    is_name.then_some(InterpolationError::ShellVariable)
 }
 
 /// The value of one variable. As in a shell, the default also replaces an empty variable.
@@ -113,6 +134,17 @@ mod tests {
     fn replaced_values_are_not_parsed_again() {
         assert_eq!(text("$${HOST} ${HOST}"), "${HOST} example.com");
         assert_eq!(text("${SNEAKY}"), "${HOST}");
+    }
+
+    #[test]
+    fn what_a_shell_would_replace_is_an_error() {
+        for text in ["$HOST", "$GITHUB_TOKEN", " $A1 ", "$_X"] {
+            assert_eq!(replaced(text), Err(InterpolationError::ShellVariable), "{text}");
+        }
+        assert_eq!(replaced("$(cat /run/token)"), Err(InterpolationError::ShellCommand));
+        for text in ["$", "$A", "$1A", "$ecret", "$HOST/x", "a$HOST", "US$", "$HOST $PORT"] {
+            assert_eq!(replaced(text), Ok(None), "{text}");
+        }
     }
 
     #[test]

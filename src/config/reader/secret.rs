@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::table::Format;
+use super::tree::Kind;
 use super::value::{SourceKinds, Value};
 use crate::config::watched_files::FileKind;
 use crate::secret::{Algorithm, Plain, Secret, SecretText, SigningKey, Source, SourceError, WatchHint};
@@ -99,10 +100,20 @@ fn stated(value: &Value<'_>) -> Option<Stated> {
         return None;
     }
     let text = Zeroizing::new(value.text()?.to_owned());
+    if matches!(value.node.kind, Kind::Text { expanded: false, .. }) && is_placeholder(&text) {
+        value.error(format!("a placeholder stands here, not the secret; {}", allowed(kinds)));
+        return None;
+    }
     value.warn(
         "the secret is in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration",
     );
     Some(Stated::Text(SecretText::verbatim(text)))
+}
+
+/// Whether a text stands for a secret that someone forgot to put in its place: `<your-token>`, `{{ token }}`.
+fn is_placeholder(text: &str) -> bool {
+    let is_within = |open, close| text.len() > 2 && text.starts_with(open) && text.ends_with(close);
+    is_within("<", ">") || is_within("{{", "}}")
 }
 
 fn from_source(value: &Value<'_>, kinds: SourceKinds) -> Option<Source> {

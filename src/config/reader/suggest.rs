@@ -5,16 +5,52 @@ const MAX_LENGTH: usize = 64;
 /// Largest number of words that are compared.
 const MAX_CANDIDATES: usize = 1000;
 
-/// The most similar candidate, if one differs in a third of the characters at most.
+/// What other programs call a key.
+const SYNONYMS: [(&str, &str); 27] = [
+    ("user", "username"),
+    ("login", "username"),
+    ("pass", "password"),
+    ("passwd", "password"),
+    ("pwd", "password"),
+    ("id", "client_id"),
+    ("app_id", "client_id"),
+    ("secret", "client_secret"),
+    ("app_secret", "client_secret"),
+    ("access_token", "token"),
+    ("bearer", "token"),
+    ("bearer_token", "token"),
+    ("value", "token"),
+    ("api_key", "value"),
+    ("apikey", "value"),
+    ("key", "value"),
+    ("token", "value"),
+    ("kind", "type"),
+    ("grant", "grant_type"),
+    ("token_endpoint", "token_url"),
+    ("scope", "scopes"),
+    ("url", "upstream"),
+    ("base_url", "upstream"),
+    ("target", "upstream"),
+    ("backend", "upstream"),
+    ("credentials", "auth"),
+    ("authentication", "auth"),
+];
+
+/// The candidate that other programs call so, or the most similar one, if one differs in a third of the characters at
+/// most.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > MAX_LENGTH {
         return None;
     }
     let word = plain(word);
+    let candidates: Vec<_> = candidates.into_iter().take(MAX_CANDIDATES).collect();
+    let mut meant = SYNONYMS.iter().filter(|(other, _)| *other == word).map(|(_, key)| *key);
+    if let Some(found) = meant.find_map(|key| candidates.iter().copied().find(|known| *known == key)) {
+        return Some(found);
+    }
     let allowed = word.chars().count().div_ceil(3);
     candidates
         .into_iter()
-        .take(MAX_CANDIDATES)
         .filter(|candidate| candidate.len() <= MAX_LENGTH)
         .map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -56,6 +92,17 @@ mod tests {
         assert_eq!(nearest("atuh", KEYS), Some("auth"));
         assert_eq!(nearest("Client-ID", KEYS), Some("client_id"));
         assert_eq!(nearest("host", KEYS), Some("hosts"));
+    }
+
+    #[test]
+    fn nearest_knows_what_other_programs_call_a_key() {
+        let basic = ["type", "username", "password"];
+        assert_eq!(nearest("user", basic), Some("username"));
+        assert_eq!(nearest("Pass", basic), Some("password"));
+        assert_eq!(nearest("key", ["in", "name", "value"]), Some("value"));
+        assert_eq!(nearest("key", ["key", "kye"]), Some("key"));
+        assert_eq!(nearest("url", KEYS), Some("upstream"));
+        assert_eq!(nearest("user", KEYS), None);
     }
 
     #[test]

@@ -228,6 +228,28 @@ services:
 }
 
 #[test]
+fn secret_without_quotes_is_what_the_file_says_or_an_error() {
+    let read = |secret: &str| {
+        let text = format!(
+            "services: {{ a: {{ upstream: 'https://a.example', auth: {{ type: basic, username: u, password: {secret} }} }} }}"
+        );
+        Config::parse(&text, "a.yaml", crate::credential::READERS).ok()
+    };
+    let of = |secret: &str| read(&format!("'{secret}'")).unwrap().services.remove(0).auth;
+    for text in
+        ["012345", "00", "0123456789012345678901234567890", "1_000", "12:30", "2024-01-01", "yes", "no", "on"]
+    {
+        assert!(read(text).unwrap().services.remove(0).auth == of(text), "{text}");
+    }
+    for other in
+        ["123456", "1e5", "1.50", "0x1f", "0o17", "0b1", "-7", "+7", ".inf", "true", "False", "null", "~"]
+    {
+        assert!(read(other).is_none(), "{other}");
+        read(&format!("'{other}'")).unwrap();
+    }
+}
+
+#[test]
 fn unwise_settings_cause_warnings() {
     let config = read(
         "

@@ -48,13 +48,13 @@ pub(super) fn of_status(answer: &RawResponse) -> SourceError {
         408 | 425 | 500.. => (SourceErrorKind::ServerError, ""),
         300..=399 => (
             SourceErrorKind::Malformed,
-            ": a redirect, which is never followed; token_url must be the endpoint itself",
+            ": a redirect, which is never followed; the configuration must have the URL of the endpoint itself",
         ),
         401 => (SourceErrorKind::Refused, ", without saying why"),
         // Not an OAuth error: it comes from something before the endpoint, such as a firewall, and may be
         // transient.
         400 | 403 => (SourceErrorKind::Malformed, " without an OAuth error: is something in between?"),
-        _ => (SourceErrorKind::Malformed, ": is token_url the token endpoint?"),
+        _ => (SourceErrorKind::Malformed, ", which is no answer of a token endpoint"),
     };
     let message = format!("the token endpoint answered {status}{note}");
     SourceError { kind, message, retry_after, code: None, status: Some(status) }

@@ -194,35 +194,46 @@ impl Request<'_> {
         })
     }
 
-    /// Logs the error and sends it to the caller as the response.
-    async fn fail(&mut self, io: &mut impl Io, failure: ProxyError, out: &mut Buffer) -> Disposition {
+    /// Logs a failed request: a warning, unless it is the caller's fault, was logged by the refresher, or is one of many.
+    fn log_failure(&self, failure: &ProxyError) {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
-        self.service.metrics.error(reason);
-        // Caused by the caller, or logged by the refresher already: no warning for every request.
-        if matches!(
+        let is_quiet = matches!(
             failure.reason,
             ErrorReason::BadRequest
                 | ErrorReason::CredentialUnavailable
                 | ErrorReason::TooLarge
                 | ErrorReason::Overloaded
-        ) {
-            tracing::debug!(
-                sidekey.service = name,
-                sidekey.error = reason,
-                "request refused: {}",
-                failure.cause
-            );
-        } else {
+        );
+        let mut earlier = None;
+        if !is_quiet {
             self.service.last_failure.set(reason, &failure.cause);
-            let address = self.address.map(tracing::field::display);
+            earlier = self.service.failure_log.admit(reason);
+        }
+        let address = self.address.map(tracing::field::display);
+        if let Some(earlier) = earlier {
             tracing::warn!(
                 sidekey.service = name,
                 upstream.address = address,
                 sidekey.error = reason,
+                suppressed = earlier,
                 "request failed: {}",
                 failure.cause
             );
+        } else {
+            tracing::debug!(
+                sidekey.service = name,
+                upstream.address = address,
+                sidekey.error = reason,
+                "request refused or failed: {}",
+                failure.cause
+            );
         }
+    }
+
+    /// Logs the error and sends it to the caller as the response.
+    async fn fail(&mut self, io: &mut impl Io, failure: ProxyError, out: &mut Buffer) -> Disposition {
+        self.service.metrics.error(failure.reason.as_str());
+        self.log_failure(&failure);
         let keep_alive = self.meta.keep_alive
             && !self.meta.is_http10
             && self.body.is_done()

@@ -36,7 +36,7 @@ async fn api_shows_each_service_state_with_cause_and_advice() {
     assert_eq!(find("mail")["token"], Value::Null);
     for (name, key, expected) in [
         ("payments", "summary", "invalid_client"),
-        ("payments", "suggestions", "client_secret"),
+        ("payments", "suggestions", "`auth_method` and the secret"),
         ("billing", "summary", "refused"),
         ("billing", "suggestions", "resolves"),
         ("maps", "summary", "401"),

@@ -109,7 +109,7 @@ async fn status_page_shows_which_services_are_broken_and_why() {
             "payments",
             "The identity provider refuses to issue a token: ",
             "invalid_client",
-            "What to do: Correct client_id, client_secret",
+            "What to do: The client is unknown there",
         ),
         (
             "tickets",

@@ -61,6 +61,27 @@ async fn access_log_line_has_no_query_body_or_field() {
 }
 
 #[tokio::test]
+async fn failing_requests_are_logged_once_in_a_period() {
+    let upstream = MockUpstream::plain().await;
+    // No server listens there.
+    let config = config(&upstream, "log: { level: debug }").replace(&upstream.url(), "http://127.0.0.1:1");
+    let sidekey = Sidekey::configured(&config).start().await;
+    for _ in 0..50 {
+        assert_eq!(sidekey.get("/api/").await.status, 502);
+    }
+    let failures = || {
+        let events = sidekey.events().into_iter();
+        events.filter(|event| event["sidekey.error"] == "upstream_connect").collect::<Vec<_>>()
+    };
+    assert_eventually(TIMEOUT, "all are logged", async || failures().len() == 50).await;
+    let warnings: Vec<_> = failures().into_iter().filter(|event| event["level"] == "WARN").collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0]["suppressed"], 0);
+    let labels = [("reason", "upstream_connect")];
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &labels).await, Some(50.0));
+}
+
+#[tokio::test]
 async fn log_has_no_lines_of_dependencies() {
     let upstream = MockUpstream::plain().await;
     let log = "log: { level: 'trace,hyper=trace,rustls=trace,pingora_core=trace' }";

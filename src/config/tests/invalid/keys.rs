@@ -16,6 +16,18 @@ services:
     upstream: https://a.example
     auth: { type: bearer, token: { env: SECRET } }
 "),
+    ("keys as other programs call them", "
+services:
+  mail: { url: https://a.example, auth: { type: basic, user: a, pass: CANARY } }
+  crm: { upstream: https://a.example, auth: { kind: bearer, value: CANARY } }
+  maps: { upstream: https://a.example, auth: { type: api_key, name: X-Key, key: CANARY } }
+  graph:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: client_credentials, token_endpoint: https://a.example/t, id: a, secret: CANARY }
+  auth0:
+    upstream: https://a.example
+    auth: { type: oauth2, grant_type: client_credentials, token_url: https://a.example/t, client_id: a, client_secret: CANARY, audience: b, resource: c }
+"),
     ("unknown keys in every section", "
 services:
   mail:

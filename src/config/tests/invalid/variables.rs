@@ -16,6 +16,13 @@ services:
 credentials:
   shared: { type: bearer, token: { env: SECRET } }
 "),
+    ("shell and templates", "
+services:
+  variable: { upstream: https://a.example, auth: { type: bearer, token: $CANARY_TOKEN } }
+  command: { upstream: https://a.example, auth: { type: bearer, token: $(cat CANARY) } }
+  user: { upstream: https://a.example, auth: { type: basic, username: $CANARY_USER, password: \"{{ CANARY }}\" } }
+  placeholder: { upstream: https://a.example, auth: { type: bearer, token: <CANARY-here> } }
+"),
     ("variable in a key", "
 services:
   ${SECRET}:
