@@ -71,7 +71,7 @@ impl Caller {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_nodelay(true).unwrap();
         let method = if body > 0 { "POST" } else { "GET" };
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {body}\r\n\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {body}\r\n\r\n");
         Self { socket, request: [head.into_bytes(), vec![b'x'; body]].concat(), buffer: vec![0; 256 * 1024] }
     }
 

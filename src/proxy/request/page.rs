@@ -53,8 +53,7 @@ pub(crate) fn check(
 /// Whether `Host` is one that no page can have as its own: an address, a loopback name (RFC 6761 §6.3), or a configured host.
 /// Any other name may have been made to resolve to this machine by its owner (DNS rebinding).
 fn is_own(snapshot: &Snapshot, called: &CalledAddress<'_>) -> bool {
-    // Browsers always send `Host`. HTTP/1.0 programs may not.
-    if called.authority.is_empty() {
+    if is_plainly_own(called.authority) {
         return true;
     }
     let Some(Authority { host, .. }) = Authority::parse(called.authority) else { return false };
@@ -64,6 +63,20 @@ fn is_own(snapshot: &Snapshot, called: &CalledAddress<'_>) -> bool {
         || host.ends_with(".localhost")
         || snapshot.routes.has_host(&host)
         || snapshot.browser_origins.iter().any(|origin| is_called(origin, called))
+}
+
+/// Whether an authority in its usual spelling is an IPv4 address or `localhost`, or is missing: browsers always send `Host`,
+/// and HTTP/1.0 programs may not. This is decided for every request. A host of digits and dots alone is an address, or no host.
+fn is_plainly_own(authority: &str) -> bool {
+    let bytes = authority.as_bytes();
+    match bytes.first() {
+        None => true,
+        Some(b'0'..=b'9') => bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b':')),
+        Some(b'l') => {
+            authority.strip_prefix("localhost").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        }
+        Some(_) => false,
+    }
 }
 
 fn is_allowed(snapshot: &Snapshot, origin: &[u8]) -> bool {
