@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::logging;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
+use crate::net::exhaustion;
 use crate::net::listener::{BoundListener, InheritedSockets};
 use crate::proxy::DataPlane;
 use crate::reload;
@@ -206,7 +207,8 @@ impl App {
 
 async fn sweep_idle_connections(runtime: Arc<Runtime>) {
     loop {
-        tokio::time::sleep(SWEEP_INTERVAL).await;
+        // At once if no descriptor is left: idle connections give theirs back.
+        let _ = tokio::time::timeout(SWEEP_INTERVAL, exhaustion::recorded()).await;
         for service in &runtime.current().services {
             service.upstream.sweep();
         }

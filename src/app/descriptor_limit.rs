@@ -8,10 +8,17 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::config::Config;
 
-/// Descriptors for Sidekey's own use: logs, event loops, the admin listener, secret files being read.
+/// Descriptors for Sidekey's own use: logs, event loops, the admin listener, token requests, files being read.
 const OWN_DESCRIPTORS: u64 = 100;
-/// One descriptor in this many is reserved for upstream connections. Idle callers, which are most of a large number, need none.
-const UPSTREAM_SHARE: u64 = 8;
+/// The share of a small limit that they are at most.
+const OWN_SHARE: u64 = 4;
+/// One descriptor in this many is reserved for upstreams at most: a caller that is waiting for a response needs a second one, for
+/// the connection to the upstream.
+const MAX_UPSTREAM_SHARE: u64 = 2;
+/// One in this many at least. Idle callers, which are most of a large number, need no second one.
+const MIN_UPSTREAM_SHARE: u64 = 8;
+/// The number that is reserved between the two.
+const UPSTREAM_DESCRIPTORS: u64 = 1024;
 
 /// Raises the soft limit on open files to the hard limit.
 pub fn raise_descriptor_limit() {
@@ -44,10 +51,12 @@ pub(super) fn max_connections(config: &Config) -> usize {
     available
 }
 
-/// The descriptors that a limit leaves for connections of callers: never less than half of it.
+/// The descriptors that a limit leaves for connections of callers.
 fn available(limit: u64, listeners: u64) -> u64 {
-    let reserve = (limit / UPSTREAM_SHARE).saturating_add(OWN_DESCRIPTORS).saturating_add(listeners);
-    limit - reserve.min(limit / 2)
+    let own = OWN_DESCRIPTORS.min(limit / OWN_SHARE).saturating_add(listeners);
+    let left = limit.saturating_sub(own);
+    let reserve = UPSTREAM_DESCRIPTORS.max(left / MIN_UPSTREAM_SHARE).min(left / MAX_UPSTREAM_SHARE);
+    (left - reserve).max(1)
 }
 
 #[cfg(test)]
@@ -56,9 +65,10 @@ mod tests {
 
     #[test]
     fn available_descriptors_leave_a_reserve() {
-        assert_eq!(available(1024, 3), 1024 - 128 - 103);
-        assert_eq!(available(20_000, 3), 17_397);
-        assert_eq!((available(120, 3), available(2, 3), available(0, 3)), (60, 1, 0));
-        assert!(available(u64::MAX, 3) > u64::MAX / 2);
+        assert_eq!(available(1024, 4), (1024 - 104) / 2);
+        assert_eq!(available(4096, 4), 4096 - 104 - 1024);
+        assert_eq!(available(16_104, 4), 14_000);
+        assert_eq!((available(120, 4), available(8, 4), available(0, 4)), (43, 1, 1));
+        assert!(available(u64::MAX, 4) > u64::MAX / 2);
     }
 }

@@ -85,6 +85,9 @@ fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosi
                 "The proxy in {whose} `proxy` does not open the connection: does it allow this host and port, and does it require a login?"
             )
         }
+        ConnectError::Exhausted { .. } => {
+            "This process may open no more files: raise the limit (ulimit -Hn, LimitNOFILE).".to_owned()
+        }
         ConnectError::Timeout { .. }
         | ConnectError::Version { .. }
         | ConnectError::Http2 { .. }

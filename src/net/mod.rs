@@ -10,6 +10,7 @@
 //! delegate           AsyncWrite for a type that changes only how a connection is read
 //! dns/               host names to addresses
 //! http_client        the HTTP client for Sidekey's own requests
+//! exhaustion         no file descriptor is left
 //! deadline           a deadline that threads share without a lock
 //! ```
 
@@ -17,6 +18,7 @@ pub(crate) mod buffer;
 pub(crate) mod deadline;
 pub(crate) mod delegate;
 pub mod dns;
+pub mod exhaustion;
 pub mod fd_transfer;
 pub(crate) mod http_client;
 pub mod keepalive;

@@ -149,8 +149,20 @@ impl ProxyError {
     }
 }
 
+/// The problem detail of a request for which no connection can be opened.
+pub(super) const NO_DESCRIPTOR: &str =
+    "Sidekey has no file descriptor left for a connection to the upstream; nothing was forwarded.";
+
 impl From<ConnectError> for ProxyError {
     fn from(error: ConnectError) -> Self {
+        if !error.is_of_upstream() {
+            return Self {
+                retry_after: Some(1),
+                detail: Some(NO_DESCRIPTOR),
+                proxy_error_type: Some("proxy_internal_error"),
+                ..Self::new(ErrorReason::Overloaded, error.to_string())
+            };
+        }
         let (reason, error_type) = match error {
             ConnectError::Dns { .. } => (ErrorReason::UpstreamConnect, "dns_error"),
             ConnectError::Tcp(_) => (ErrorReason::UpstreamConnect, "connection_refused"),
@@ -159,6 +171,7 @@ impl From<ConnectError> for ProxyError {
             ConnectError::Version { .. } | ConnectError::Http2 { .. } | ConnectError::Upgrade => {
                 (ErrorReason::UpstreamProtocol, "http_protocol_error")
             }
+            ConnectError::Exhausted { .. } => (ErrorReason::Overloaded, "proxy_internal_error"),
             ConnectError::Timeout { .. } => (ErrorReason::UpstreamTimeout, "connection_timeout"),
         };
         Self { proxy_error_type: Some(error_type), ..Self::new(reason, error.to_string()) }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::config::{Host, Tunnel};
 use crate::net::dns::Resolver;
+use crate::net::exhaustion;
 use crate::net::keepalive::enable_keepalive;
 
 /// Opens connections to hosts without a service.
@@ -27,9 +28,22 @@ pub enum PassthroughError {
     /// The name has no address, or no address accepts the connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
+    /// This process or this machine has no descriptor left for the connection.
+    #[error("no connection: {0}")]
+    Exhausted(io::Error),
     /// `connect.connect_timeout` has passed.
     #[error("the host did not accept the connection in time")]
     Timeout,
+}
+
+impl From<io::Error> for PassthroughError {
+    fn from(error: io::Error) -> Self {
+        if exhaustion::is_exhaustion(&error) {
+            exhaustion::record(&error);
+            return Self::Exhausted(error);
+        }
+        Self::Connect(error)
+    }
 }
 
 impl PassthroughConnector {
@@ -51,7 +65,7 @@ impl PassthroughConnector {
     }
 
     async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
-        let addresses = self.resolver.addresses(host, port).await.map_err(PassthroughError::Connect)?;
+        let addresses = self.resolver.addresses(host, port).await.map_err(PassthroughError::from)?;
         // After the name is resolved: the owner of any name can make it resolve to any address.
         let allowed: Vec<SocketAddr> = addresses
             .into_iter()
@@ -65,7 +79,7 @@ impl PassthroughConnector {
                     enable_keepalive(&stream);
                     return Ok(stream);
                 }
-                Err(error) => last = PassthroughError::Connect(error),
+                Err(error) => last = PassthroughError::from(error),
             }
         }
         Err(last)

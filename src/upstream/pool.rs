@@ -23,6 +23,7 @@ use super::stream::Stream;
 use super::worker::{SHARDS, shard};
 use crate::config::PoolLimits;
 use crate::net::deadline::{AtomicDeadline, Tick, millis};
+use crate::net::exhaustion;
 
 /// Idle connections that one worker keeps to one endpoint; further ones are closed.
 const MAX_IDLE_PER_WORKER: usize = 1024;
@@ -87,7 +88,7 @@ impl Pool {
         // The upstream's timeout began when it wrote the response.
         let announced = keep_alive.map(|timeout| timeout.saturating_sub(Duration::from_secs(1)));
         let timeout = announced.map_or(self.idle_timeout, |announced| announced.min(self.idle_timeout));
-        if timeout.is_zero() {
+        if timeout.is_zero() || exhaustion::is_recent() {
             return;
         }
         if let Some((count, max_idle)) = &self.count
@@ -120,7 +121,7 @@ impl Pool {
         for shard in &self.shards {
             let mut shard = shard.lock();
             let before = shard.len();
-            shard.retain_mut(|idle| self.is_alive(idle, idle.since.elapsed()));
+            shard.retain_mut(|idle| !exhaustion::is_recent() && self.is_alive(idle, idle.since.elapsed()));
             self.release_slots(before - shard.len());
         }
     }

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::config::ResolverConfig;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use parking_lot::Mutex;
 
 use super::cache_entry::{CacheEntry, CacheState};
 use crate::config::Host;
+use crate::net::exhaustion;
 
 /// Time to wait for a new answer if there is a stale one.
 const STALE_WAIT: Duration = Duration::from_secs(1);
@@ -121,8 +123,22 @@ impl Resolver {
             }
             Ok(_) => Err(guard.failed(&no_such_host(entry.name()))),
             Err(error) if error.is_no_records_found() => Err(guard.failed(&no_such_host(entry.name()))),
-            Err(error) => Err(guard.failed(&format!("cannot resolve {}: {error}", entry.name()))),
+            // An exhaustion says nothing about the name, so the next request asks again.
+            Err(error) => Err(exhaustion_behind(&error)
+                .unwrap_or_else(|| guard.failed(&format!("cannot resolve {}: {error}", entry.name())))),
         }
+    }
+}
+
+/// The exhaustion that is the cause of an error, if it is. The resolver passes on some causes, and hides others behind
+/// `NoConnections`.
+fn exhaustion_behind(error: &NetError) -> Option<io::Error> {
+    match error {
+        NetError::Io(error) if exhaustion::is_exhaustion(&**error) => {
+            Some(error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error))
+        }
+        NetError::NoConnections => exhaustion::current(),
+        _ => None,
     }
 }
 

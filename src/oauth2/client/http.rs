@@ -10,6 +10,7 @@ use super::content_coding;
 use crate::config;
 use crate::config::Username;
 use crate::net::dns::Resolver;
+use crate::net::exhaustion;
 use crate::net::http_client::{ClientOptions, ReloadingClient};
 use crate::oauth2::sanitize::sanitize;
 use crate::refresh::{SourceError, SourceErrorKind};
@@ -72,6 +73,10 @@ impl HttpClient {
     pub(crate) fn request_error(&self, error: &reqwest::Error, who: &str) -> SourceError {
         let mut causes = String::new();
         let mut is_tls = false;
+        let is_exhaustion = exhaustion::is_exhaustion(error);
+        if is_exhaustion {
+            exhaustion::record(error);
+        }
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
             is_tls |= is_tls_error(cause);
@@ -79,6 +84,9 @@ impl HttpClient {
             source = cause.source();
         }
         let (reason, what) = match () {
+            () if is_exhaustion => {
+                (SourceErrorKind::Local, format!("no descriptor is left to connect to {who}"))
+            }
             () if error.is_timeout() => (SourceErrorKind::Timeout, format!("{who} did not answer in time")),
             () if is_tls => (SourceErrorKind::Tls, format!("TLS to {who} failed")),
             () if error.is_connect() => (SourceErrorKind::Connect, format!("cannot connect to {who}")),

@@ -17,7 +17,7 @@ use crate::config::Host;
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
-use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::error::{ErrorReason, NO_DESCRIPTOR, ProxyError};
 use crate::proxy::request::page;
 use crate::proxy::request::page::CalledAddress;
 use crate::proxy::request::prepare::Rejection;
@@ -120,6 +120,10 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
                 &cause,
                 "Sidekey cannot connect to the host of this CONNECT.",
             ),
+            PassthroughError::Exhausted(_) => ProxyError {
+                retry_after: Some(1),
+                ..rejected(ErrorReason::Overloaded, &cause, NO_DESCRIPTOR)
+            },
             PassthroughError::Timeout => rejected(
                 ErrorReason::UpstreamTimeout,
                 &cause,

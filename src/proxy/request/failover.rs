@@ -35,6 +35,10 @@ impl Request<'_> {
                 }
                 Err(error) => error,
             };
+            if !error.is_of_upstream() {
+                // Another URL would need a descriptor as well.
+                return Err(error.into());
+            }
             upstream.record_failure(self.endpoint);
             failed.push(self.endpoint);
             if failed.len() == upstream.endpoints().len() {

@@ -48,8 +48,13 @@ impl Request<'_> {
                 None => match endpoint.connect(self.protocol_requirements, upstream.timeouts.connect).await {
                     Ok(connection) => connection,
                     Err(error) => {
-                        upstream.record_failure(endpoint);
-                        if !upstream.has_alternatives() || buffer.retained().is_none() {
+                        if error.is_of_upstream() {
+                            upstream.record_failure(endpoint);
+                        }
+                        if !error.is_of_upstream()
+                            || !upstream.has_alternatives()
+                            || buffer.retained().is_none()
+                        {
                             self.record_retry(retry, RetryResult::Error);
                             return Err(ProxyError::from(error).into());
                         }

@@ -21,6 +21,7 @@ use super::happy_eyeballs::Attempts;
 use super::proxy_tunnel;
 use crate::config::Host;
 use crate::net::dns::Resolver;
+use crate::net::exhaustion;
 use crate::net::keepalive::enable_keepalive;
 use crate::net::read_ahead::ReadAhead;
 use crate::tls::client::TlsClient;
@@ -84,14 +85,17 @@ impl Connector {
         };
         let connected = happy_eyeballs::connect(&addresses, on_attempt, &mut attempts).await;
         let chosen = connected.as_ref().map(|(_, address)| *address);
-        for (address, _) in &attempts.tried {
+        for (address, error) in &attempts.tried {
             if Some(*address) == chosen {
                 self.recent_failures.remove(address.ip());
-            } else {
+            } else if !error.as_ref().is_some_and(|error| exhaustion::is_exhaustion(error)) {
                 self.recent_failures.add(address.ip());
             }
         }
         let Some((mut tcp, address)) = connected else {
+            if let Some(source) = attempts.take_exhaustion() {
+                return Err(self.exhausted(source));
+            }
             return Err(ConnectError::Tcp(self.failures(&attempts)));
         };
         tcp.set_nodelay(true).map_err(|error| ConnectError::Tcp(format!("{address}: {error}")))?;
@@ -125,7 +129,18 @@ impl Connector {
         let (host, port) =
             self.proxy.as_ref().map_or((&self.host, self.port), |proxy| (&proxy.host, proxy.port));
         let addresses = self.resolver.addresses(host, port).await;
-        addresses.map_err(|source| ConnectError::Dns { name: host.to_string(), source })
+        addresses.map_err(|source| {
+            if exhaustion::is_exhaustion(&source) {
+                return self.exhausted(source);
+            }
+            ConnectError::Dns { name: host.to_string(), source }
+        })
+    }
+
+    /// The error of a connection for which no descriptor is left.
+    fn exhausted(&self, source: io::Error) -> ConnectError {
+        exhaustion::record(&source);
+        ConnectError::Exhausted { name: self.host.to_string(), source }
     }
 
     async fn secure(&self, alpn: &[&[u8]], tcp: TcpStream) -> io::Result<Stream> {

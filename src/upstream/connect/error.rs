@@ -18,6 +18,14 @@ pub enum ConnectError {
     /// No address accepted the connection.
     #[error("cannot connect to {0}")]
     Tcp(String),
+    /// This process or this machine has no descriptor left for the connection. The upstream was not asked.
+    #[error("no connection to {name}: {source}")]
+    Exhausted {
+        /// The upstream's host.
+        name: String,
+        /// The cause.
+        source: io::Error,
+    },
     /// The proxy opened no tunnel.
     #[error("no tunnel to {to} through the proxy at {proxy}: {source}")]
     Proxy {
@@ -72,13 +80,18 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the upstream has failed, and not this machine.
+    pub fn is_of_upstream(&self) -> bool {
+        !matches!(self, Self::Exhausted { .. })
+    }
+
     /// Whether a retry, perhaps at another address, may succeed: the connection failed, and nothing rejected
     /// it.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Tcp(_) => true,
             Self::Tls { source, .. } => source.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>()),
-            Self::Dns { .. } | Self::Proxy { .. } | Self::Timeout { .. } => false,
+            Self::Dns { .. } | Self::Exhausted { .. } | Self::Proxy { .. } | Self::Timeout { .. } => false,
             Self::Version { .. } | Self::Http2 { .. } | Self::Upgrade => false,
         }
     }

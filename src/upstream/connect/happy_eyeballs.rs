@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::net::exhaustion;
+
 /// The "Connection Attempt Delay" of RFC 8305 §8.
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
@@ -18,6 +20,12 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// Takes the error of an attempt for which no descriptor was left.
+    pub(crate) fn take_exhaustion(&mut self) -> Option<io::Error> {
+        let mut errors = self.tried.iter_mut().map(|(_, error)| error);
+        errors.find_map(|error| error.take_if(|error| exhaustion::is_exhaustion(error)))
+    }
+
     fn failed(&mut self, address: SocketAddr, error: io::Error) {
         if let Some(attempt) = self.tried.iter_mut().find(|(tried, _)| *tried == address) {
             attempt.1 = Some(error);
