@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
+use super::not_http::TLS_HANDSHAKE;
 use super::prefixed_io::Prefixed;
 use crate::config::Host;
 use crate::metrics::MethodLabel;
@@ -33,8 +34,6 @@ use crate::upstream::PassthroughError;
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// The time limit for the first byte after a `CONNECT`, and for writing the response to it.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The first byte of a TLS handshake (RFC 8446 §5.1).
-const TLS_HANDSHAKE: u8 = 0x16;
 
 /// The target of a `CONNECT`.
 pub(crate) struct ConnectTarget {

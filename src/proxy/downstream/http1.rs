@@ -10,6 +10,7 @@ use super::connect;
 use super::connect::ConnectTarget;
 use super::http2;
 use super::linger::linger;
+use super::not_http::NotHttp;
 use super::timeouts::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -46,9 +47,8 @@ pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -
         };
         let Ok(Ok(Some(mut buffer))) = buffer else { break };
         let head = match within.timeout(HEAD_TIMEOUT, read_head(io, &mut buffer)).await {
-            Ok(Ok(Some(length))) => length,
-            Ok(Ok(None)) => {
-                let failure = ProxyError::new(ErrorReason::TooLarge, "the head is larger than 64 KiB");
+            Ok(Ok(Ok(length))) => length,
+            Ok(Ok(Err(failure))) => {
                 refuse::refuse(&context, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
@@ -98,8 +98,8 @@ async fn first_bytes(io: &mut impl Io) -> io::Result<Option<Buffer>> {
     .await
 }
 
-/// Reads until the head is complete and returns its length; `None` if it is too large.
-async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<usize>> {
+/// Reads until the head is complete and returns its length, or the error if it is too large or no head.
+async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Result<usize, ProxyError>> {
     let mut searched = 0;
     loop {
         // An empty line before a request is ignored (RFC 9112 §2.2).
@@ -107,17 +107,24 @@ async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Option<u
             buffer.consume(2);
             searched = 0;
         }
+        if let Some(protocol) = NotHttp::of(buffer.filled()) {
+            return Ok(Err(protocol.error()));
+        }
         if let Some(length) = parse_head::end(buffer.filled(), searched) {
-            return Ok((length <= MAX_HEAD).then_some(length));
+            return Ok(if length <= MAX_HEAD { Ok(length) } else { Err(too_large()) });
         }
         searched = buffer.filled().len();
         if searched > MAX_HEAD {
-            return Ok(None);
+            return Ok(Err(too_large()));
         }
         if buffer.fill(io).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+fn too_large() -> ProxyError {
+    ProxyError::new(ErrorReason::TooLarge, "the head is larger than 64 KiB")
 }
 
 #[cfg(test)]

@@ -25,7 +25,15 @@ impl<'a, I: Io> Prefixed<'a, I> {
     /// Returns the first byte without consuming it; `None` at the end of the connection.
     pub(crate) async fn first(&mut self) -> io::Result<Option<u8>> {
         if self.read.is_empty() {
-            poll_fn(|cx| self.read.poll_fill(cx, self.io)).await?;
+            poll_fn(|cx| {
+                let polled = self.read.poll_fill(cx, self.io);
+                if polled.is_pending() {
+                    // A connection that waits has no buffer.
+                    self.read.recycle();
+                }
+                polled
+            })
+            .await?;
         }
         Ok(self.read.filled().first().copied())
     }

@@ -7,14 +7,18 @@ use rustls::ServerConfig;
 
 use super::connect::{ConnectTarget, Route};
 use super::http1::Next;
+use super::linger::linger;
+use super::not_http::{NotHttp, TLS_HANDSHAKE};
 use super::prefixed_io::Prefixed;
 use super::{connect, http1, http2, tls};
 use crate::net::buffer::Buffer;
 use crate::proxy::connection_limit;
 use crate::proxy::error::ErrorReason;
 use crate::proxy::peer::{InterceptedBy, Peer, PeerSocket};
+use crate::proxy::request::refuse;
 use crate::proxy::session::{ConnectionContext, DataPlane, ListenerContext};
 use crate::proxy::wire::relay::Io;
+use crate::proxy::wire::timer::ReusableTimer;
 use crate::tls::server::ListenerTls;
 
 /// Serves one connection of a listener until it ends.
@@ -42,11 +46,26 @@ pub(crate) async fn serve<S: Io>(
     }
 }
 
-/// Does the TLS handshake, and serves the connection if it succeeds.
-async fn serve_tls(context: ConnectionContext, stream: impl Io, tls: &ListenerTls) {
-    if let Some(mut stream) = tls::accept(tls.current(), stream).await {
-        serve_protocols(context, &mut stream).await;
+/// Does the TLS handshake, and serves the connection if it succeeds. A caller that does not begin with TLS gets an
+/// error without it.
+async fn serve_tls(context: ConnectionContext, mut stream: impl Io, tls: &ListenerTls) {
+    let mut stream = Prefixed::new(Buffer::acquire(), &mut stream);
+    let mut timer = ReusableTimer::default();
+    let Ok(Ok(Some(first))) = timer.timeout(tls::HANDSHAKE_TIMEOUT, stream.first()).await else { return };
+    if first == TLS_HANDSHAKE {
+        if let Some(mut stream) = tls::accept(tls.current(), stream).await {
+            serve_protocols(context, &mut stream).await;
+        }
+        return;
     }
+    let protocol = NotHttp::on_tls(first);
+    let error = protocol.error();
+    if protocol == NotHttp::PlainHttp {
+        refuse::refuse(&context, &mut stream, error.into(), &mut timer).await;
+    } else {
+        context.plane.metrics.error("", error.reason.as_str());
+    }
+    linger(&mut stream, &mut Buffer::acquire()).await;
 }
 
 /// Serves requests in HTTP/1.1, and what the connection continues with after them.

@@ -12,8 +12,8 @@ use super::linger::linger;
 use crate::net::buffer::Buffer;
 use crate::proxy::wire::relay::Io;
 
-/// The time limit of the handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit of the handshake, and of the first byte before it.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Does the handshake; `None` if it fails. A failure is logged at level debug only, because any client can
 /// cause it.

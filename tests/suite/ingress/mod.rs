@@ -8,6 +8,7 @@ mod differential;
 mod documented_clients;
 mod host_spellings;
 mod location;
+mod not_http;
 pub mod setup;
 mod tls;
 mod unmatched;
