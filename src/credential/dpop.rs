@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderName, header};
 
+use super::owned::AUTHORIZATION;
 use super::token::Token;
 use super::{
     CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
@@ -14,9 +14,6 @@ use super::{
 use crate::oauth2::TokenStore;
 use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
 use crate::proto::challenge;
-
-/// The field name `DPoP`. It is a static, because an injection borrows names.
-static PROOF: HeaderName = PROOF_HEADER;
 
 /// Sends a token with a proof for this very request (RFC 9449 §7).
 pub struct Dpop {
@@ -63,8 +60,8 @@ impl Signer for Dpop {
         // A token without a proof would be rejected, so the request is not sent.
         let proof =
             binding.proof(request.method, request.origin, &request.full_path()).map_err(|_| NotReady)?;
-        injection.field(&header::AUTHORIZATION, current.header.clone());
-        injection.field(&PROOF, proof);
+        injection.field(AUTHORIZATION, current.header.clone());
+        injection.field("DPoP", proof);
         Ok(CredentialVersion(current.generation))
     }
 

@@ -1,30 +1,38 @@
 //! A credential that is the same for every request.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
+use super::owned::AUTHORIZATION;
 use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer};
+use crate::proto::FieldName;
 
 /// Header fields, query parameters and cookies that never change.
 pub struct Fixed {
     owned: Arc<Owned>,
-    fields: Box<[(HeaderName, HeaderValue)]>,
+    fields: Box<[(Cow<'static, str>, HeaderValue)]>,
     query: Option<HeaderValue>,
     cookie: Option<HeaderValue>,
 }
 
 impl Fixed {
     /// A credential in these header fields.
-    pub fn fields(fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
-        let fields: Box<[_]> = fields.into_iter().collect();
-        let owned = fields.iter().fold(Owned::default(), |owned, (name, _)| owned.with_header(name.clone()));
-        Self { owned: Arc::new(owned), fields, query: None, cookie: None }
+    pub fn fields(fields: impl IntoIterator<Item = (FieldName, HeaderValue)>) -> Self {
+        let mut owned = Owned::default();
+        let mut written = Vec::new();
+        for (name, value) in fields {
+            owned = owned.with_header(name.name().clone());
+            written.push((name.as_written().to_owned().into(), value));
+        }
+        Self { owned: Arc::new(owned), fields: written.into(), query: None, cookie: None }
     }
 
     /// A credential in `Authorization`.
     pub fn authorization(value: HeaderValue) -> Self {
-        Self::fields([(http::header::AUTHORIZATION, value)])
+        let fields = [(AUTHORIZATION.into(), value)].into();
+        Self { owned: Arc::new(Owned::authorization()), fields, query: None, cookie: None }
     }
 
     /// Replaces the query parameters: `names`, and the encoded `pairs`.

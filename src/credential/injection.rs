@@ -1,13 +1,13 @@
 //! What a credential adds to one request.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use smallvec::SmallVec;
 
 /// Header fields, query parameters and cookies that a [`Signer`](super::Signer) adds to a request. They are
 /// written last, after everything that a caller sent in their place was removed.
 #[derive(Default)]
 pub struct Injection<'s> {
-    pub(super) fields: SmallVec<[(&'s HeaderName, HeaderValue); 2]>,
+    pub(super) fields: SmallVec<[(&'s str, HeaderValue); 2]>,
     pub(super) query: Option<HeaderValue>,
     pub(super) cookie: Option<HeaderValue>,
 }
@@ -18,8 +18,8 @@ impl<'s> Injection<'s> {
         self.fields.is_empty() && self.query.is_none() && self.cookie.is_none()
     }
 
-    /// Adds a header field.
-    pub fn field(&mut self, name: &'s HeaderName, value: HeaderValue) {
+    /// Adds a header field, with its name as it is written in HTTP/1.1.
+    pub fn field(&mut self, name: &'s str, value: HeaderValue) {
         self.fields.push((name, value));
     }
 

@@ -7,6 +7,9 @@ use percent_encoding::percent_decode_str;
 
 use super::strip_url;
 
+/// `Authorization`, as it is written in HTTP/1.1.
+pub(super) const AUTHORIZATION: &str = "Authorization";
+
 /// The parts of a request that belong to a credential: header fields, query parameters and cookies, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owned {

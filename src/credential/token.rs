@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use futures_util::future::BoxFuture;
-use http::header;
 
+use super::owned::AUTHORIZATION;
 use super::{
     CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
     UpstreamResponse, Verdict,
@@ -58,7 +58,7 @@ impl Signer for Token {
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady> {
         let current = self.current().ok_or(NotReady)?;
-        injection.field(&header::AUTHORIZATION, current.header.clone());
+        injection.field(AUTHORIZATION, current.header.clone());
         Ok(CredentialVersion(current.generation))
     }
 

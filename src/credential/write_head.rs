@@ -55,7 +55,7 @@ pub fn write_signed_head(
         put(out, &[b"traceparent: ", traceparent.as_bytes(), b"\r\n"]);
     }
     for (name, value) in &injection.fields {
-        put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        put(out, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
     if request.fields.joins_cookies() {
         cookies(out, request, injection.cookie.as_ref().map(http::HeaderValue::as_bytes));
@@ -109,11 +109,12 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
     use httparse::Header;
 
     use super::*;
     use crate::credential::{Fixed, ForwardedFields, OutboundBody};
+    use crate::proto::FieldName;
 
     /// The head that is written for a caller's head, for an upstream at `https://up.example.com:8443/api`.
     fn passed(head: &str, rest: &str, signer: &Fixed) -> String {
@@ -158,19 +159,19 @@ mod tests {
         assert_eq!(
             passed(head, "/x", &bearer()),
             "POST /api/x HTTP/1.1\r\nHost: up.example.com:8443\r\nX-ONE: 1\r\nContent-Length: 3\r\nCookie: a=1\r\n\
-             X-One: again\r\nTE: trailers\r\nConnection: TE\r\nauthorization: Bearer t\r\n\r\n"
+             X-One: again\r\nTE: trailers\r\nConnection: TE\r\nAuthorization: Bearer t\r\n\r\n"
         );
     }
 
     #[test]
     fn head_has_only_the_credentials_own_field() {
-        let name = HeaderName::from_static("x-api-key");
+        let name = FieldName::try_from("X-API-key").unwrap();
         let signer = Fixed::fields([(name, HeaderValue::from_static("mine"))]);
         let head = "GET / HTTP/1.1\r\nHost: a\r\nX-API-KEY: evil\r\nx-api-key: evil\r\nAuthorization: kept\r\nConnection: x-api-key\r\n\r\n";
         let passed_on = passed(head, "", &signer);
         assert_eq!(
             passed_on,
-            "GET /api HTTP/1.1\r\nHost: up.example.com:8443\r\nAuthorization: kept\r\nx-api-key: mine\r\n\r\n"
+            "GET /api HTTP/1.1\r\nHost: up.example.com:8443\r\nAuthorization: kept\r\nX-API-key: mine\r\n\r\n"
         );
     }
 

@@ -63,6 +63,10 @@ fn build(tls: &ClientConfig, resolver: &Resolver, options: &ClientOptions) -> re
         .tls_backend_preconfigured(tls.clone())
         .dns_resolver(Arc::new(resolver.clone()))
         .redirect(redirect::Policy::none())
+        // As the data plane does with responses: `Name : value` is read as `Name: value`.
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        // `Authorization`, not `authorization`: some servers are wrong about case.
+        .http1_title_case_headers()
         .no_proxy()
         .connect_timeout(options.connect_timeout)
         .pool_max_idle_per_host(usize::from(options.keep_idle.is_some()))

@@ -2,6 +2,9 @@
 //! HTTP/1.1 messages.
 
 pub mod challenge;
+mod field_name;
 pub mod fields;
 pub mod http2;
 pub mod retry_after;
+
+pub use field_name::FieldName;

@@ -91,7 +91,7 @@ services:
         assert_eq!(key.previous, None);
         (key.location.clone(), key.prefix.clone(), key.value.expose().to_owned())
     };
-    let header = http::HeaderName::from_static("x-api-key");
+    let header = crate::proto::FieldName::try_from("X-Api-Key").unwrap();
     assert_eq!(key(auth[1]), (KeyLocation::Header(header), "Token ".into(), "maps-key".into()));
     assert_eq!(key(auth[2]), (KeyLocation::Query("api key".into()), String::new(), "maps-key".into()));
     assert_eq!(key(auth[3]), (KeyLocation::Cookie("Session".into()), String::new(), "maps-key".into()));

@@ -1,7 +1,7 @@
 //! `type: api_key`: a key in a header field, a query parameter or a cookie, after an optional prefix.
 
 use form_urlencoded::Serializer;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use crate::config::auth::previous::previous_secret;
@@ -11,6 +11,7 @@ use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive, with_previous};
+use crate::proto::FieldName;
 use crate::secret::Secret;
 
 /// The kind `api_key`.
@@ -33,7 +34,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyLocation {
     /// A request header.
-    Header(HeaderName),
+    Header(FieldName),
     /// A query parameter: its name without encoding, which is added when it is sent.
     Query(String),
     /// A cookie (a token by RFC 6265 §4.1.1).
@@ -69,8 +70,7 @@ impl Kind for ApiKey {
     }
 
     fn explain_401(settings: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
-        let is_authorization =
-            matches!(&settings.location, KeyLocation::Header(name) if *name == http::header::AUTHORIZATION);
+        let is_authorization = matches!(&settings.location, KeyLocation::Header(name) if *name.name() == http::header::AUTHORIZATION);
         let needs_bearer = is_authorization && settings.prefix.is_empty() && rejection.has("Bearer");
         let bearer = "The upstream asks for Bearer, and this service sends the bare key in Authorization: use `type: bearer`.";
         let bearer = Some(bearer.to_owned()).filter(|_| needs_bearer);
@@ -150,17 +150,18 @@ fn location(value: &Value<'_>, place: In) -> Option<KeyLocation> {
 }
 
 /// Parses the name of a header field that a credential may use.
-pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
-    let Ok(name) = HeaderName::try_from(text) else {
+pub(super) fn header_name(text: &str) -> Result<FieldName, String> {
+    let Ok(field) = FieldName::try_from(text) else {
         return Err("not a valid header name: letters, digits and `-`; example: X-Api-Key".into());
     };
-    if name == http::header::COOKIE {
+    let name = field.name();
+    if name == header::COOKIE {
         return Err("use `in: cookie` with the name of the cookie".into());
     }
     if RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
         return Err("this header is part of the request itself and cannot carry a key".into());
     }
-    Ok(name)
+    Ok(field)
 }
 
 fn prefix(text: &str, place: In) -> Result<String, String> {
@@ -225,8 +226,8 @@ mod tests {
 
     #[test]
     fn header_name_rejects_reserved_headers() {
-        assert_eq!(header_name("X-Api-Key").unwrap(), "x-api-key");
-        assert_eq!(header_name("Authorization").unwrap(), "authorization");
+        assert_eq!(header_name("X-API-Key").unwrap().as_written(), "X-API-Key");
+        assert_eq!(header_name("Authorization").unwrap().name(), header::AUTHORIZATION);
         for name in [
             "Host",
             "content-length",
@@ -260,8 +261,9 @@ mod tests {
 
     #[test]
     fn value_is_encoded_for_its_location() {
-        assert_eq!(written(&KeyLocation::Header(http::HeaderName::from_static("x-api-key")), ""), "k&y=1 ü");
-        assert_eq!(written(&KeyLocation::Header(http::header::AUTHORIZATION), "Token "), "Token k&y=1 ü");
+        let header = |name| KeyLocation::Header(header_name(name).unwrap());
+        assert_eq!(written(&header("x-api-key"), ""), "k&y=1 ü");
+        assert_eq!(written(&header("Authorization"), "Token "), "Token k&y=1 ü");
         assert_eq!(written(&KeyLocation::Query("api key".into()), ""), "api+key=k%26y%3D1+%C3%BC");
         assert_eq!(written(&KeyLocation::Cookie("sid".into()), "v1."), "sid=v1.k&y=1 ü");
     }

@@ -2,7 +2,7 @@
 //! are an API with two keys, or a key and the version of the API.
 
 use form_urlencoded::Serializer;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::api_key::header_name;
@@ -13,6 +13,7 @@ use crate::config::reader::secret::VALUE;
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive};
+use crate::proto::FieldName;
 use crate::secret::Secret;
 
 /// The limit on the header fields, and on the query parameters.
@@ -27,7 +28,7 @@ pub struct Header;
 /// The settings: names and values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
-    headers: Vec<(HeaderName, Secret)>,
+    headers: Vec<(FieldName, Secret)>,
     query: Vec<(String, Secret)>,
 }
 
@@ -42,8 +43,9 @@ impl Kind for Header {
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
         let (headers, query) = (mapping.optional("headers"), mapping.optional("query"));
         let has_secret = [&headers, &query].into_iter().flatten().any(has_secret);
-        let headers = headers.map_or(Some(Vec::new()), |value| entries(&value, header_name, of_header));
-        let query = query.map_or(Some(Vec::new()), |value| entries(&value, parameter, of_query));
+        let headers =
+            headers.map_or(Some(Vec::new()), |value| entries(&value, header_name, is_same_header, of_header));
+        let query = query.map_or(Some(Vec::new()), |value| entries(&value, parameter, String::eq, of_query));
         let settings = Settings { headers: headers?, query: query? };
         if settings.headers.is_empty() && settings.query.is_empty() {
             mapping.value().error("`headers` and `query` are both empty; at least one entry is required");
@@ -96,9 +98,10 @@ fn has_secret(value: &Value<'_>) -> bool {
 }
 
 /// The entries of a mapping from names to values.
-fn entries<N: PartialEq>(
+fn entries<N>(
     value: &Value<'_>,
     name: fn(&str) -> Result<N, String>,
+    is_same: fn(&N, &N) -> bool,
     read: fn(&Value<'_>) -> Option<Secret>,
 ) -> Option<Vec<(N, Secret)>> {
     let entries = value.entries()?;
@@ -110,7 +113,7 @@ fn entries<N: PartialEq>(
     let mut is_valid = true;
     for (text, value) in &entries {
         match name(text) {
-            Ok(name) if read_entries.iter().any(|(other, _)| *other == name) => {
+            Ok(name) if read_entries.iter().any(|(other, _)| is_same(other, &name)) => {
                 value.error("the same name is used twice");
                 is_valid = false;
             }
@@ -125,6 +128,11 @@ fn entries<N: PartialEq>(
         }
     }
     is_valid.then_some(read_entries)
+}
+
+/// Whether two names are the same header field, in any case.
+fn is_same_header(one: &FieldName, other: &FieldName) -> bool {
+    one.name() == other.name()
 }
 
 fn of_header(value: &Value<'_>) -> Option<Secret> {
@@ -186,7 +194,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "GET /x?q=1&api+key=x%26y&site=eu HTTP/1.1\r\nHost: a.example\r\ndd-api-key: a\r\ndd-application-key: b\r\n\
+            "GET /x?q=1&api+key=x%26y&site=eu HTTP/1.1\r\nHost: a.example\r\nDD-API-KEY: a\r\nDD-APPLICATION-KEY: b\r\n\
              anthropic-version: 2023-06-01\r\n\r\n"
         );
     }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
@@ -23,6 +23,7 @@ use crate::credential::{
     BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
     Rejection, Signer, with_previous,
 };
+use crate::proto::FieldName;
 use crate::secret::Secret;
 
 /// The limit on a body that is read to be signed, in bytes.
@@ -43,11 +44,11 @@ pub struct Settings {
     parts: Vec<Part>,
     encoding: Encoding,
     /// The header field of the signature.
-    header: HeaderName,
+    header: FieldName,
     /// The text before the signature, such as `sha256=`.
     prefix: String,
     /// The header field of the time, if `parts` has `timestamp`.
-    timestamp_header: Option<HeaderName>,
+    timestamp_header: Option<FieldName>,
 }
 
 /// A part of the request that is signed.
@@ -156,7 +157,7 @@ impl Kind for Hmac {
             _ => {}
         }
         if let (Some(value), Some(Some(name))) = (&timestamp, &timestamp_header)
-            && *name == header
+            && name.name() == header.name()
         {
             value.error("the same header as `header`");
         }
@@ -275,9 +276,9 @@ struct HmacSigner {
     digest: &'static digest::Algorithm,
     parts: Vec<Part>,
     encoding: Encoding,
-    header: HeaderName,
+    header: FieldName,
     prefix: String,
-    timestamp_header: Option<HeaderName>,
+    timestamp_header: Option<FieldName>,
     owned: Arc<Owned>,
 }
 
@@ -290,8 +291,9 @@ impl HmacSigner {
         };
         let bytes =
             settings.key_encoding.decode(key).expect("the configuration has checked the encoding of the key");
-        let owned = Owned::default().with_header(settings.header.clone());
-        let owned = settings.timestamp_header.iter().cloned().fold(owned, Owned::with_header);
+        let owned = Owned::default().with_header(settings.header.name().clone());
+        let timestamp = settings.timestamp_header.iter().map(|field| field.name().clone());
+        let owned = timestamp.fold(owned, Owned::with_header);
         Self {
             key: hmac::Key::new(algorithm, &bytes),
             digest,
@@ -361,9 +363,9 @@ impl Signer for HmacSigner {
         let mut signature = HeaderValue::from_str(&self.signature(request, &time)).map_err(|_| NotReady)?;
         signature.set_sensitive(true);
         if let Some(name) = &self.timestamp_header {
-            injection.field(name, HeaderValue::from_str(&time).map_err(|_| NotReady)?);
+            injection.field(name.as_written(), HeaderValue::from_str(&time).map_err(|_| NotReady)?);
         }
-        injection.field(&self.header, signature);
+        injection.field(self.header.as_written(), signature);
         Ok(CredentialVersion::STATIC)
     }
 }
@@ -381,7 +383,7 @@ mod tests {
             algorithm: Algorithm::Sha256,
             parts: parts.to_vec(),
             encoding: Encoding::Hex,
-            header: HeaderName::from_static("x-signature"),
+            header: header_name("X-Signature").unwrap(),
             prefix: String::new(),
             timestamp_header: None,
         }

@@ -1,6 +1,7 @@
 //! Static credentials: each kind, many services, and rotation of a secret.
 
 mod basic;
+mod field_names;
 mod invisible_characters;
 mod many_services;
 mod query_echo;

@@ -33,7 +33,7 @@ async fn http2_request_head_is_forwarded_with_credential() {
     let head = String::from_utf8(upstream.only_request().raw_head).unwrap();
     let expected = format!(
         "PUT /v1/x?a=%20&b HTTP/1.1\r\nHost: {}\r\nx-one: 1\r\nx-one: \r\nx-latin: caf\u{e9}\r\ncookie: a=1; b=2; c=3\r\n\
-         content-length: 0\r\nTE: trailers\r\nConnection: TE\r\nauthorization: Bearer t0ken\r\n\r\n",
+         content-length: 0\r\nTE: trailers\r\nConnection: TE\r\nAuthorization: Bearer t0ken\r\n\r\n",
         upstream.address()
     );
     assert_eq!(head, expected);
