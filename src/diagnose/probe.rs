@@ -133,9 +133,11 @@ enum Parsed {
 fn parse(bytes: &[u8], observe: &Observe<'_>) -> Result<Parsed, ProbeError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(length) = head.parse(bytes).map_err(|_| ProbeError::NotHttp)? else {
-        return Ok(Parsed::Partial);
-    };
+    let mut parser = httparse::ParserConfig::default();
+    // As the data plane does.
+    parser.allow_spaces_after_header_name_in_responses(true);
+    let parsed = parser.parse_response(&mut head, bytes).map_err(|_| ProbeError::NotHttp)?;
+    let httparse::Status::Complete(length) = parsed else { return Ok(Parsed::Partial) };
     let challenges = challenge::challenges(head.headers).iter().flat_map(known).collect();
     let status = head.code.ok_or(ProbeError::NotHttp)?;
     let verdict = if status < 200 { Verdict::Pass } else { observe(status, head.headers) };
@@ -180,6 +182,11 @@ mod tests {
                     error_description=\"CANARY\"\r\nwww-authenticate: basic\r\nX: Digest\r\n\r\n";
         let response = whole(head);
         assert_eq!((response.status, response.challenges), (401, vec!["Bearer", "invalid_token", "Basic"]));
+    }
+
+    #[test]
+    fn space_before_colon_is_not_part_of_the_name() {
+        assert_eq!(whole("HTTP/1.1 401 No\r\nWWW-Authenticate : Bearer\r\n\r\n").challenges, ["Bearer"]);
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Buffer {
         &self.data[self.start..]
     }
 
+    /// The same bytes, to change them in place.
+    pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.data[self.start..]
+    }
+
     /// Consumes `count` bytes at the front.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;

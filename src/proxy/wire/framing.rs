@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::trailers;
 use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -64,12 +65,32 @@ impl Framing {
         }
     }
 
+    /// Like [`next`](Self::next), for the body of a response. Whitespace between the name of a trailer field and
+    /// its colon is moved first, so that it is not passed on.
+    pub(crate) fn next_of_response(&mut self, bytes: &mut [u8]) -> Result<Segment, FramingError> {
+        if matches!(self, Self::Chunked(decoder) if decoder.state == State::Trailers) {
+            trailers::close_up_names(bytes);
+        }
+        self.next(bytes)
+    }
+
     /// Returns the number of bytes at the front of `bytes` that belong to the body, content and coding
     /// together.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, FramingError> {
         let mut total = 0;
         loop {
             match self.next(&bytes[total..])? {
+                Segment::Content(count) | Segment::Framing(count) => total += count,
+                Segment::NeedMore => return Ok(total),
+            }
+        }
+    }
+
+    /// Like [`take`](Self::take), for the body of a response.
+    pub(crate) fn take_of_response(&mut self, bytes: &mut [u8]) -> Result<usize, FramingError> {
+        let mut total = 0;
+        loop {
+            match self.next_of_response(&mut bytes[total..])? {
                 Segment::Content(count) | Segment::Framing(count) => total += count,
                 Segment::NeedMore => return Ok(total),
             }
@@ -185,14 +206,11 @@ impl ChunkedDecoder {
     /// Parses the trailer section. It must be complete, so that no part of it is passed on before all of it
     /// was checked.
     fn trailers(&mut self, bytes: &[u8]) -> Result<Segment, FramingError> {
-        let length = match bytes {
-            [b'\r', b'\n', ..] => 2,
-            _ => match bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                Some(at) if at + 4 <= MAX_TRAILER_BYTES => at + 4,
-                None if bytes.len() <= MAX_TRAILER_BYTES => return Ok(Segment::NeedMore),
-                // The limit holds however they arrive.
-                _ => return Err(FramingError("the trailers are too large")),
-            },
+        let length = match trailers::length(bytes) {
+            Some(length) if length <= MAX_TRAILER_BYTES => length,
+            None if bytes.len() <= MAX_TRAILER_BYTES => return Ok(Segment::NeedMore),
+            // The limit holds however they arrive.
+            _ => return Err(FramingError("the trailers are too large")),
         };
         if length > 2 {
             if has_bare_line_feed(&bytes[..length]) {
@@ -336,6 +354,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn space_before_colon_in_a_trailer_is_for_responses_only() {
+        let body = b"1\r\nx\r\n0\r\nX-Sum : 1\r\n\r\n";
+        assert!(read(&mut chunked(), body, body.len()).is_err());
+        let (mut response, mut bytes) = (Framing::Chunked(ChunkedDecoder::new(None)), body.to_vec());
+        assert_eq!(response.take_of_response(&mut bytes), Ok(body.len()));
+        assert_eq!(bytes, b"1\r\nx\r\n0\r\nX-Sum:  1\r\n\r\n");
+        let mut forbidden = b"0\r\nContent-Length : 5\r\n\r\n".to_vec();
+        let mut response = Framing::Chunked(ChunkedDecoder::new(None));
+        assert!(response.take_of_response(&mut forbidden).is_err());
     }
 
     #[test]

@@ -8,5 +8,6 @@ pub(super) mod parse_head;
 pub(super) mod relay;
 pub(super) mod response_urls;
 pub(super) mod timer;
+mod trailers;
 pub(super) mod tunnel;
 pub(super) mod write_head;

@@ -287,8 +287,11 @@ pub(crate) fn response<'h, 'b>(
         return Err(bad("it does not begin with HTTP/1".into()));
     }
     let mut parsed = httparse::Response::new(&mut []);
-    match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut header_buffer.0)
-    {
+    let mut parser = ParserConfig::default();
+    // A proxy removes whitespace between a field's name and its colon from a response, and rejects it in a
+    // request (RFC 9112 §5.1). The parser leaves it out of the name, so that such a field frames as any other.
+    parser.allow_spaces_after_header_name_in_responses(true);
+    match parser.parse_response_with_uninit_headers(&mut parsed, bytes, &mut header_buffer.0) {
         Ok(Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(bad("the head does not end where its lines end".into())),
         Err(error) => return Err(bad(error.to_string())),
@@ -460,6 +463,8 @@ mod tests {
             "Transfer-Encoding: xchunked\r\n",
             "Transfer-Encoding:\r\n",
             "Transfer-Encoding : chunked\r\n",
+            "X : a\r\n",
+            "X\t: a\r\n",
             "X: a\r\n Content-Length: 5\r\n",
             "Host: b\r\n",
             "Bad Name: x\r\n",
@@ -576,9 +581,17 @@ mod tests {
             framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false),
             Ok((Framing::Length(5), false))
         );
+        for spaced in ["Content-Length : 5", "Content-Length\t :5"] {
+            let head = format!("HTTP/1.1 200 OK\r\n{spaced}\r\nConnection : close\r\n\r\n");
+            assert_eq!(framing(&head, false), Ok((Framing::Length(5), false)));
+        }
         for bad in [
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length : 5\r\nContent-Length: 6\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length : 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent Length: 5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
             "HTTP/1.1 099 OK\r\n\r\n",
             "HTP/1.1 200 OK\r\n\r\n",

@@ -80,11 +80,11 @@ impl Body {
         Ok(())
     }
 
-    /// Counts the part of the body that is in `buffer`. Returns whether `buffer` has the whole body and
-    /// nothing else.
-    pub(crate) fn count(&mut self, buffer: &Buffer) -> Result<bool, FramingError> {
+    /// Counts the part of a response's body that is in `buffer`. Returns whether `buffer` has the whole body
+    /// and nothing else.
+    pub(crate) fn count(&mut self, buffer: &mut Buffer) -> Result<bool, FramingError> {
         debug_assert_eq!(self.ready, 0);
-        self.ready = self.framing.take(buffer.filled())?;
+        self.ready = self.framing.take_of_response(buffer.filled_mut())?;
         Ok(self.framing.is_done() && self.ready == buffer.filled().len())
     }
 }
@@ -307,8 +307,11 @@ fn poll_response_body<C: Io, U: Io>(
     if upstream.body.is_done() {
         return poll_flush(caller, cx);
     }
-    upstream.body.ready =
-        upstream.body.framing.take(upstream.buffer.filled()).map_err(RelayError::UpstreamBody)?;
+    upstream.body.ready = upstream
+        .body
+        .framing
+        .take_of_response(upstream.buffer.filled_mut())
+        .map_err(RelayError::UpstreamBody)?;
     if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
     }
@@ -393,7 +396,7 @@ impl Recoder {
     fn recode(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), FramingError> {
         let out = self.out.bytes_mut();
         loop {
-            match framing.next(buffer.filled())? {
+            match framing.next_of_response(buffer.filled_mut())? {
                 Segment::Content(count) if self.is_chunked => {
                     out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
                     out.extend_from_slice(&buffer.filled()[..count]);

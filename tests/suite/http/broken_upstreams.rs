@@ -32,9 +32,10 @@ async fn upstream_malformed_response_head_is_502() {
         MockResponse::raw(format!("{ok}X: a\r\n folded\r\n\r\n")),
         MockResponse::raw(format!("{ok}X: a\0b\r\n\r\n")),
         MockResponse::raw(format!("{ok}no colon\r\n\r\n")),
-        MockResponse::raw(format!("{ok}X : y\r\n\r\n")),
-        MockResponse::raw(format!("{ok}X: {}\r\n\r\n", "x".repeat(100_000))),
-        MockResponse::raw(format!("{ok}{}\r\n", "X: y\r\n".repeat(200))),
+        MockResponse::raw(format!("{ok}X y: z\r\n\r\n")),
+        MockResponse::raw(format!("{ok} X: y\r\n\r\n")),
+        MockResponse::raw(format!("{ok}X: {}\r\n\r\n", "x".repeat(150_000))),
+        MockResponse::raw(format!("{ok}{}\r\n", "X: y\r\n".repeat(1200))),
         MockResponse::raw(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         ),

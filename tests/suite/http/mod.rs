@@ -8,6 +8,7 @@ mod downstream_disconnects;
 mod draining;
 mod errors;
 mod expect;
+mod field_whitespace;
 mod requests;
 mod response_mixups;
 mod responses;
