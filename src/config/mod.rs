@@ -58,6 +58,7 @@ pub use reader::value::{SourceKind, SourceKinds};
 pub use readers::Readers;
 pub use reload::Reload;
 pub use schema::schema;
+pub use service::ResponseHeadLimits;
 pub use service::entry::ServiceConfig;
 pub use service::headers::HeaderChanges;
 pub use service::protocol::Protocol;

@@ -40,7 +40,7 @@ pub fn http2_body(input: &[u8]) {
 
 /// Sends the body of a request in pieces of this size, and waits for the response.
 async fn send(io: DuplexStream, body: &[u8], size: usize) {
-    let (client, connection) = limits::client_builder().handshake(io).await.expect("a connection");
+    let (client, connection) = limits::client_builder(64 * 1024).handshake(io).await.expect("a connection");
     let exchange = async {
         let mut client = client.ready().await.expect("a stream");
         let request = Request::post("https://up.example.com/").body(()).expect("a request");

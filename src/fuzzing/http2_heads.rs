@@ -10,7 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 
 use super::plain_head::{PlainFraming, PlainHead, assert_is_one_head};
 use crate::proto::http2::{heads, websocket};
-use crate::proxy::fuzzing::{BodyKind, Framing, HeaderBuffer, parse_request, parse_response};
+use crate::proxy::fuzzing::{
+    BodyKind, Framing, HeaderBuffer, MAX_RESPONSE_FIELDS, parse_request, parse_response,
+};
 
 /// Fields that both versions express in their own way.
 const TRANSLATED: [&str; 7] =
@@ -134,7 +136,7 @@ fn check_response(response: &Response<()>, has_body: bool, to_head: bool) {
     let plain = PlainHead::read(head);
     plain.assert_fields_are_clean();
     let mut header_buffer = HeaderBuffer::new();
-    let Ok(parsed) = parse_response(head, &mut header_buffer, to_head) else { return };
+    let Ok(parsed) = parse_response(head, &mut header_buffer, to_head, MAX_RESPONSE_FIELDS) else { return };
     assert_eq!(parsed.status, response.status().as_u16());
     assert_same_fields(response.headers(), &plain);
     match parsed.framing {

@@ -6,8 +6,8 @@ use super::response_urls::parameters;
 use crate::credential::Owned;
 use crate::proto::http2::heads;
 use crate::proxy::fuzzing::{
-    CallerAuthority, Framing, HeaderBuffer, MAX_HEAD, TransferMode, choose_transfer_mode, end_of_head,
-    parse_response, write_informational, write_response,
+    CallerAuthority, Framing, HeaderBuffer, MAX_HEAD, MAX_RESPONSE_FIELDS, TransferMode,
+    choose_transfer_mode, end_of_head, parse_response, write_informational, write_response,
 };
 use crate::runtime::route::MatchKind;
 
@@ -42,7 +42,9 @@ pub fn response_head(input: &[u8]) {
     let bytes = &input[..length];
     for to_head in [false, true] {
         let mut header_buffer = HeaderBuffer::new();
-        let Ok(head) = parse_response(bytes, &mut header_buffer, to_head) else { continue };
+        let Ok(head) = parse_response(bytes, &mut header_buffer, to_head, MAX_RESPONSE_FIELDS) else {
+            continue;
+        };
         let upstream = PlainHead::read(bytes);
         upstream.assert_fields_are_clean();
         assert_eq!(std::str::from_utf8(&upstream.start[9..12]).ok(), Some(&*head.status.to_string()));
@@ -108,8 +110,8 @@ fn assert_passed_on(upstream: &PlainHead<'_>, sent: &[u8], to_head: bool) -> (Fr
         assert!(came.any(|came| came == field), "a field that did not come, or not in this order");
     }
     let mut header_buffer = HeaderBuffer::new();
-    let parsed =
-        parse_response(sent, &mut header_buffer, to_head).unwrap_or_else(|error| panic!("{}", error.cause));
+    let parsed = parse_response(sent, &mut header_buffer, to_head, MAX_RESPONSE_FIELDS)
+        .unwrap_or_else(|error| panic!("{}", error.cause));
     assert_same_in_http2(&caller, sent, to_head);
     (parsed.framing, parsed.keep_alive)
 }

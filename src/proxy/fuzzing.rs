@@ -16,6 +16,9 @@ use super::request::prepare;
 use super::session::ConnectionContext;
 use crate::net::buffer::Buffer;
 
+/// The limit on the fields of a response's head.
+pub(crate) const MAX_RESPONSE_FIELDS: usize = 128;
+
 /// The head that is sent to the upstream for a caller's head; `None` if the request is rejected.
 pub(crate) fn upstream_head(context: &ConnectionContext, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Buffer::acquire();

@@ -71,7 +71,11 @@ impl Endpoint {
             },
             pool: Pool::new(&options.pool),
             protocol: service.protocol,
-            http2: http2::Connections::new(options.pool.idle_timeout, sensitive_headers),
+            http2: http2::Connections::new(
+                options.pool.idle_timeout,
+                sensitive_headers,
+                options.max_response_head.list_size(),
+            ),
             prefers_http1: AtomicBool::new(false),
             circuit_breaker: CircuitBreaker::new(CONSECUTIVE_FAILURES, EJECTION_TIME),
             warned_plain_http: AtomicBool::new(false),

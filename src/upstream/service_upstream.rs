@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use super::circuit_breaker::Transition;
 use super::endpoint::{Endpoint, EndpointTls};
 use super::limits::{LimitExceeded, Limits, RequestPermit};
-use crate::config::{ServiceConfig, Timeouts};
+use crate::config::{ResponseHeadLimits, ServiceConfig, Timeouts};
 use crate::net::dns::Resolver;
 
 /// The upstream of one service.
@@ -23,6 +23,8 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// The limit on the body of a request in bytes (`max_request_body`).
     pub max_request_body: Option<u64>,
+    /// The limits on the head of a response (`max_response_head`).
+    pub max_response_head: ResponseHeadLimits,
     /// Whether an idempotent request is retried even if the lost connection was new (`retry_idempotent`).
     pub retry_idempotent: bool,
 }
@@ -52,6 +54,7 @@ impl Upstream {
             sensitive_headers,
             timeouts: service.timeouts.clone(),
             max_request_body: service.options.max_request_body,
+            max_response_head: service.options.max_response_head,
             retry_idempotent: service.options.retry_idempotent,
         }
     }

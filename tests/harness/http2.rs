@@ -121,8 +121,13 @@ impl Http2Stream {
 
     /// Reads the next interim response.
     pub async fn interim(&mut self) -> Response<()> {
+        self.next_interim().await.expect("an interim one")
+    }
+
+    /// Reads the next interim response; `None` if the final one comes first.
+    pub async fn next_interim(&mut self) -> Option<Response<()>> {
         let next = poll_fn(|cx| self.answer.poll_informational(cx));
-        timeout(TIMEOUT, next).await.expect("an answer in time").expect("an interim one").unwrap()
+        timeout(TIMEOUT, next).await.expect("an answer in time").map(Result::unwrap)
     }
 
     /// Reads the head only; an error if the stream was reset.

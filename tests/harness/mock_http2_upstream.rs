@@ -220,10 +220,18 @@ async fn answer(
     }
     match words[0] {
         "hints" => {
-            let hints = Response::builder().status(103).header("link", "<a>").body(()).unwrap();
-            respond.send_informational(hints).unwrap();
-            let mut out = respond.send_response(ok(4), false).unwrap();
-            out.send_data("late".into(), true).unwrap();
+            for _ in 0..number.max(1) {
+                let hints = Response::builder().status(103).header("link", "<a>").body(()).unwrap();
+                if respond.send_informational(hints).is_err() {
+                    return;
+                }
+            }
+            let Ok(mut out) = respond.send_response(ok(4), false) else { return };
+            let _ = out.send_data("late".into(), true);
+        }
+        "large" => {
+            let answer = Response::builder().header("x-large", "x".repeat(number as usize)).body(()).unwrap();
+            let _ = respond.send_response(answer, true);
         }
         "status" => {
             let status = u16::try_from(number).unwrap();

@@ -4,6 +4,9 @@ pub(super) mod entry;
 pub(super) mod headers;
 pub(super) mod protocol;
 pub(super) mod proxy;
+mod response_head;
 pub(super) mod timeouts;
 pub(super) mod upstream;
 pub(super) mod upstream_url;
+
+pub use response_head::ResponseHeadLimits;

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::response_head;
+use super::response_head::ResponseHeadLimits;
 use super::upstream_url;
 use super::upstream_url::UpstreamUrl;
 use crate::config::host::Host;
@@ -11,6 +13,8 @@ use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
+use crate::config::reader::size;
+use crate::config::reader::size::SIZE;
 use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::service::proxy;
@@ -45,6 +49,8 @@ pub(crate) const KEYS: Keys = &[
         Format::AnyOf(&[Format::Number(0, u64::MAX), SIZE]),
         "Limit on the body of a request.",
     ),
+    Key::optional("max_response_head", response_head::FORMAT, "Limits on the head of a response.")
+        .or("128KiB"),
     Key::optional(
         "retry_idempotent",
         Format::Bool,
@@ -84,12 +90,6 @@ const RATE: Format = Format::Defined(&Definition {
     format: Format::Text,
 });
 
-const SIZE: Format = Format::Defined(&Definition {
-    name: "size",
-    description: "65536, 64KiB, 10MiB, 10MB or 2GiB",
-    format: Format::Text,
-});
-
 /// Connections to an upstream, and limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpstreamOptions {
@@ -109,6 +109,8 @@ pub struct UpstreamOptions {
     pub rate_limit: Option<RateLimit>,
     /// `max_request_body`, in bytes.
     pub max_request_body: Option<u64>,
+    /// `max_response_head`
+    pub max_response_head: ResponseHeadLimits,
     /// `retry_idempotent`: whether an idempotent request without a response is sent again.
     pub retry_idempotent: bool,
 }
@@ -163,7 +165,11 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
     let circuit_breaker = mapping.optional("circuit_breaker").and_then(|value| circuit_breaker(&value));
     let max_in_flight = mapping.optional("max_in_flight").and_then(|value| value.number());
     let rate_limit = mapping.optional("rate_limit").and_then(|value| rate_limit(&value));
-    let max_request_body = mapping.optional("max_request_body").and_then(|value| size(&value));
+    let max_request_body = mapping.optional("max_request_body").and_then(|value| size::read(&value));
+    let max_response_head = mapping
+        .optional("max_response_head")
+        .and_then(|value| response_head::read(&value))
+        .unwrap_or_default();
     let retry = mapping.optional("retry_idempotent").and_then(|value| value.boolean());
     if let Some(value) = &resolve {
         if upstreams.len() > 1 {
@@ -183,6 +189,7 @@ pub(crate) fn read(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl]) -> Upst
         max_in_flight: max_in_flight.and_then(|number| usize::try_from(number).ok()),
         rate_limit,
         max_request_body,
+        max_response_head,
         retry_idempotent: retry.unwrap_or_default(),
     }
 }
@@ -270,32 +277,6 @@ fn rate(text: &str) -> Result<RateLimit, String> {
     }
     let interval = Duration::from_secs(seconds.into()) / number;
     Ok(RateLimit { interval, burst: (number / seconds).max(1) })
-}
-
-/// Reads a number of bytes: `4096`, `64KiB`, `10MiB`, `2GiB`; in `kB`, `MB`, `GB` the prefix is a power of
-/// ten.
-fn size(value: &Value<'_>) -> Option<u64> {
-    if value.is_number() {
-        return value.number();
-    }
-    value.parse(|text| {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let factor = match unit.trim() {
-            "" | "B" => 1,
-            "kB" | "KB" => 1000,
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            _ => 0,
-        };
-        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        bytes
-            .filter(|_| factor > 0)
-            .ok_or_else(|| "a size is written `65536`, `64KiB`, `10MiB`, `10MB` or `2GiB`".to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ services:
     upstream: https://a.example
     auth: { type: api_key, name: X-Key, value: { env: TOKEN } }
     circuit_breaker: {}
+    max_response_head: {}
     pool: {}
     timeouts: {}
     tls: {}

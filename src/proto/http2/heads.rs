@@ -16,7 +16,8 @@ use super::coding::{Coding, malformed};
 use super::websocket;
 use crate::proto::fields::HeaderClass;
 
-/// Number of fields in one head: those that the data plane passes on, and some that it writes itself.
+/// Number of fields that are parsed on the stack: those of a request that the data plane passes on, and some that
+/// it writes itself.
 const MAX_FIELDS: usize = 160;
 
 /// Writes the head of a request. `has_body`: the stream continues after the head. A request for a WebSocket
@@ -131,8 +132,16 @@ pub struct Head<T> {
 pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()>>> {
     let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
     let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut large_header_buffer;
     let mut parsed = httparse::Response::new(&mut header_buffer);
-    match parsed.parse(&bytes[..length]) {
+    let mut outcome = parsed.parse(&bytes[..length]);
+    if outcome == Err(httparse::Error::TooManyHeaders) {
+        let lines = memchr::memchr_iter(b'\n', &bytes[..length]).count();
+        large_header_buffer = vec![httparse::EMPTY_HEADER; lines];
+        parsed = httparse::Response::new(&mut large_header_buffer);
+        outcome = parsed.parse(&bytes[..length]);
+    }
+    match outcome {
         Ok(httparse::Status::Complete(read)) if read == length => {}
         _ => return Err(malformed("not a head")),
     }

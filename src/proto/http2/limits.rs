@@ -15,7 +15,8 @@ pub const CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub const SEND_BUFFER: usize = 64 * 1024;
 /// Size of the largest frame that is accepted.
 pub const MAX_FRAME: u32 = 32 * 1024;
-/// Size of the largest head that is accepted: names, values and 32 bytes for each field (RFC 9113 §6.5.2).
+/// Size of the largest head of a request that is accepted: names, values and 32 bytes for each field (RFC 9113
+/// §6.5.2).
 pub const MAX_HEAD: u32 = 64 * 1024;
 /// A peer that causes this side to refuse or reset more streams than this in the life of a connection is
 /// disconnected.
@@ -36,7 +37,6 @@ macro_rules! set_limits {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
-            .max_header_list_size(MAX_HEAD)
             .header_table_size(HEADER_TABLE_SIZE)
             .max_send_buffer_size(SEND_BUFFER)
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
@@ -46,17 +46,20 @@ macro_rules! set_limits {
     };
 }
 
-/// A builder of connections to an upstream. Until the upstream's settings have arrived, no stream may be
-/// opened.
-pub fn client_builder() -> client::Builder {
+/// A builder of connections to an upstream, whose heads have at most the size `max_head`, counted as
+/// [`MAX_HEAD`] is. Until the upstream's settings have arrived, no stream may be opened.
+pub fn client_builder(max_head: u32) -> client::Builder {
     let mut builder = client::Builder::new();
-    set_limits!(builder).enable_push(false).initial_max_send_streams(0);
+    set_limits!(builder).max_header_list_size(max_head).enable_push(false).initial_max_send_streams(0);
     builder
 }
 
 /// A builder of connections from callers, with `max_streams` requests at a time, and WebSocket (RFC 8441).
 pub fn server_builder(max_streams: u32) -> server::Builder {
     let mut builder = server::Builder::new();
-    set_limits!(builder).max_concurrent_streams(max_streams).enable_connect_protocol();
+    set_limits!(builder)
+        .max_header_list_size(MAX_HEAD)
+        .max_concurrent_streams(max_streams)
+        .enable_connect_protocol();
     builder
 }

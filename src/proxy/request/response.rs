@@ -29,10 +29,16 @@ impl Request<'_> {
         }
     }
 
+    /// The limit on the fields of the upstream's head.
+    pub(super) fn max_response_fields(&self) -> usize {
+        self.service.upstream.max_response_head.fields
+    }
+
     /// Decides how the response is passed back, and writes its head to `out`.
     pub(super) fn plan_response(&self, bytes: &[u8], out: &mut Buffer) -> Result<ResponsePlan, ProxyError> {
         let mut header_buffer = HeaderBuffer::new();
-        let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
+        let head =
+            parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
         self.observe(head.status, head.fields);
         out.clear();
         let urls = self.response_urls();

@@ -129,7 +129,8 @@ impl Request<'_> {
     /// Parses the head of a 401 response, and passes it to the signer.
     fn parse_unauthorized(&mut self, bytes: &[u8], buffer: &Buffer) -> Result<Unauthorized, ProxyError> {
         let mut header_buffer = HeaderBuffer::new();
-        let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
+        let head =
+            parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
         let response = UpstreamResponse {
             origin: &self.endpoint.origin,
             status: head.status,

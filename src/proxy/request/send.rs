@@ -12,11 +12,18 @@ use crate::net::buffer::Buffer;
 use crate::proxy::diagnostics;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::parse_head;
-use crate::proxy::wire::parse_head::{HeaderBuffer, MAX_HEAD};
+use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{BodyHalf, Io, RelayError, SendOutcome};
 use crate::proxy::wire::write_head;
 use crate::upstream::{Connection, is_unprocessed};
+
+/// The limit on the interim responses to one request: more than any use of them needs, and few enough that an
+/// upstream cannot send them without end.
+const MAX_INTERIM_RESPONSES: u32 = 100;
+/// 102: the upstream needs more time (RFC 2518 §10.1). The other interim responses do not extend
+/// `timeouts.first_byte`.
+const PROCESSING: u16 = 102;
 
 impl Request<'_> {
     /// Sends the request and reads until the head of the final response is complete; returns its length.
@@ -139,31 +146,37 @@ impl Request<'_> {
         response: &mut Buffer,
         connection: &mut Connection,
     ) -> Result<usize, SendError> {
-        let (stream, timeouts) = (&mut connection.stream, &self.service.upstream.timeouts);
         let sent_at = Instant::now();
-        let written = self.timer.timeout(timeouts.idle, async {
-            let first = stream.write(out.filled()).await.map_err(SendError::NotSent)?;
-            stream.write_all(&out.filled()[first..]).await.map_err(SendError::NoResponse)?;
-            stream.flush().await.map_err(SendError::NoResponse)
-        });
-        let mut lost = match written.await {
-            Ok(Ok(())) => None,
-            Ok(Err(SendError::NoResponse(error))) => Some(error),
-            Ok(Err(other)) => return Err(other),
-            Err(_) => return Err(timed_out("the request could not be written to the upstream in time")),
-        };
+        let mut lost = self.write_request(out, connection).await?;
+        let (stream, timeouts) = (&mut connection.stream, &self.service.upstream.timeouts);
         let mut sending = !self.body.is_done() && lost.is_none();
         let mut searched = 0;
         let mut is_first = true;
         let mut is_waiting = false;
+        let mut interim_responses = 0;
+        // When the request was complete, and how long its response may take from now on.
+        let (mut complete_at, mut head_limit) = (sent_at, timeouts.first_byte);
         loop {
             let length = parse_head::end(response.filled(), searched);
             searched = response.filled().len();
-            if length.unwrap_or(searched) > MAX_HEAD {
-                return Err(protocol_error("the head of the upstream's response is larger than 64 KiB"));
+            let max_head = self.service.upstream.max_response_head.size;
+            if length.unwrap_or(searched) > max_head {
+                return Err(protocol_error(&format!(
+                    "the head of the upstream's response is larger than {max_head} bytes (max_response_head)"
+                )));
             }
             if let Some(length) = length {
                 if let Some(interim) = self.interim(&response.filled()[..length])? {
+                    interim_responses += 1;
+                    if interim_responses > MAX_INTERIM_RESPONSES {
+                        return Err(protocol_error(&format!(
+                            "the upstream sent more than {MAX_INTERIM_RESPONSES} interim responses"
+                        )));
+                    }
+                    if status_of(response.filled()) == PROCESSING {
+                        complete_at = Instant::now();
+                    }
+                    head_limit = timeouts.first_byte.saturating_sub(complete_at.elapsed());
                     response.consume(length);
                     searched = 0;
                     is_first = false;
@@ -192,7 +205,10 @@ impl Request<'_> {
                     relay::send_request_body(&mut caller, stream, response, self.timer, timeouts.idle).await;
                 self.is_sending = false;
                 match sent.map_err(SendError::from_relay)? {
-                    SendOutcome::Complete => sending = false,
+                    SendOutcome::Complete => {
+                        sending = false;
+                        (complete_at, head_limit) = (Instant::now(), timeouts.first_byte);
+                    }
                     SendOutcome::EarlyResponse => {}
                     SendOutcome::WriteFailed(error) => {
                         sending = false;
@@ -206,7 +222,7 @@ impl Request<'_> {
                 self.timer.reset();
             }
             let reading = relay::await_response_head(io, buffer, stream, response);
-            let read = self.timer.timeout_remaining(timeouts.first_byte, reading).await;
+            let read = self.timer.timeout_remaining(head_limit, reading).await;
             let read = read.map_err(|_| timed_out("the upstream did not answer in time"))?;
             match read.map_err(SendError::Aborted)? {
                 Ok(1..) => {}
@@ -232,17 +248,39 @@ impl Request<'_> {
         }
     }
 
-    /// Writes an interim response (1xx except 101) for the caller; empty if the caller speaks HTTP/1.0.
-    /// Returns `None` for a final response.
+    /// Writes the head, and what is here of the body. Returns the error that ended the connection after a part was written:
+    /// the upstream may have answered before it closed.
+    async fn write_request(
+        &mut self,
+        out: &Buffer,
+        connection: &mut Connection,
+    ) -> Result<Option<io::Error>, SendError> {
+        let stream = &mut connection.stream;
+        let written = self.timer.timeout(self.service.upstream.timeouts.idle, async {
+            let first = stream.write(out.filled()).await.map_err(SendError::NotSent)?;
+            stream.write_all(&out.filled()[first..]).await.map_err(SendError::NoResponse)?;
+            stream.flush().await.map_err(SendError::NoResponse)
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(SendError::NoResponse(error))) => Ok(Some(error)),
+            Ok(Err(other)) => Err(other),
+            Err(_) => Err(timed_out("the request could not be written to the upstream in time")),
+        }
+    }
+
+    /// Writes an interim response (1xx except 101) for the caller; empty if the caller speaks HTTP/1.0, or
+    /// sent a `CONNECT` (RFC 8441), which expects nothing before its 200. Returns `None` for a final response.
     fn interim(&self, bytes: &[u8]) -> Result<Option<Buffer>, ProxyError> {
         let status = status_of(bytes);
         if !(100..200).contains(&status) || status == 101 {
             return Ok(None);
         }
         let mut header_buffer = HeaderBuffer::new();
-        let head = parse_head::response(bytes, &mut header_buffer, self.meta.is_head)?;
+        let head =
+            parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
         let mut out = Buffer::acquire();
-        if !self.meta.is_http10 {
+        if !self.meta.is_http10 && self.expected_ws_accept.is_none() {
             let urls = self.response_urls();
             write_head::informational(out.bytes_mut(), &head, &urls);
             self.record_stripped(&urls);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httparse::{Header, ParserConfig, Status};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::framing::{ChunkedDecoder, Framing};
 use crate::config::{Authority, Host, port};
@@ -18,15 +18,18 @@ use crate::proxy::error::{ErrorReason, ProxyError};
 
 /// The limit on the length of a head, in bytes.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
-/// The limit on the fields of a head.
+/// The limit on the fields of a request's head.
 const MAX_FIELDS: usize = 128;
 
-/// A buffer for the parsed fields of one head, on the stack.
-pub(crate) struct HeaderBuffer<'b>([MaybeUninit<Header<'b>>; MAX_FIELDS]);
+/// A buffer for the parsed fields of one head: on the stack, unless a response has a great many.
+pub(crate) struct HeaderBuffer<'b> {
+    stack: [MaybeUninit<Header<'b>>; MAX_FIELDS],
+    heap: Vec<MaybeUninit<Header<'b>>>,
+}
 
 impl HeaderBuffer<'_> {
     pub(crate) const fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; MAX_FIELDS])
+        Self { stack: [const { MaybeUninit::uninit() }; MAX_FIELDS], heap: Vec::new() }
     }
 }
 
@@ -128,7 +131,7 @@ fn parsed<'h, 'b>(
         return Err(bad("a line of the head ends in a bare line feed"));
     }
     let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(bytes, &mut header_buffer.0) {
+    match parsed.parse_with_uninit_headers(bytes, &mut header_buffer.stack) {
         Ok(Status::Complete(length)) if length == bytes.len() => Ok(parsed),
         Ok(_) => Err(bad("the head does not end where its lines end")),
         Err(httparse::Error::TooManyHeaders) => {
@@ -272,11 +275,13 @@ pub(crate) struct ResponseHead<'h, 'b> {
     pub(crate) is_websocket: bool,
 }
 
-/// Parses the head of a response. `to_head` says whether the request was a `HEAD`.
+/// Parses the head of a response, of at most `max_fields` fields. `to_head` says whether the request was a
+/// `HEAD`.
 pub(crate) fn response<'h, 'b>(
     bytes: &'b [u8],
     header_buffer: &'h mut HeaderBuffer<'b>,
     to_head: bool,
+    max_fields: usize,
 ) -> Result<ResponseHead<'h, 'b>, ProxyError> {
     let bad = |cause: String| {
         let cause = format!("the upstream's response is malformed: {cause}");
@@ -291,10 +296,22 @@ pub(crate) fn response<'h, 'b>(
     // A proxy removes whitespace between a field's name and its colon from a response, and rejects it in a
     // request (RFC 9112 §5.1). The parser leaves it out of the name, so that such a field frames as any other.
     parser.allow_spaces_after_header_name_in_responses(true);
-    match parser.parse_response_with_uninit_headers(&mut parsed, bytes, &mut header_buffer.0) {
+    let HeaderBuffer { stack, heap } = header_buffer;
+    let mut outcome = parser.parse_response_with_uninit_headers(&mut parsed, bytes, stack);
+    if outcome == Err(httparse::Error::TooManyHeaders) && max_fields > MAX_FIELDS {
+        let lines = memchr_iter(b'\n', bytes).count();
+        heap.resize_with(lines.min(max_fields), MaybeUninit::uninit);
+        parsed = httparse::Response::new(&mut []);
+        outcome = parser.parse_response_with_uninit_headers(&mut parsed, bytes, heap);
+    }
+    match outcome {
         Ok(Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(bad("the head does not end where its lines end".into())),
+        Err(httparse::Error::TooManyHeaders) => return Err(bad(too_many_fields(max_fields))),
         Err(error) => return Err(bad(error.to_string())),
+    }
+    if parsed.headers.len() > max_fields {
+        return Err(bad(too_many_fields(max_fields)));
     }
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
         return Err(bad("the head is not complete".into()));
@@ -324,6 +341,10 @@ pub(crate) fn response<'h, 'b>(
         keep_alive_for: headers.keep_alive_for,
         is_websocket: headers.upgrade && headers.is_websocket,
     })
+}
+
+fn too_many_fields(max: usize) -> String {
+    format!("its head has more than {max} fields (max_response_head.fields)")
 }
 
 /// Returns the reason phrase, which follows `HTTP/1.x 200 ` in a head that was parsed. The parser returns
@@ -565,7 +586,7 @@ mod tests {
     fn framing(head: &str, to_head: bool) -> Result<(Framing, bool), ErrorReason> {
         let mut header_buffer = HeaderBuffer::new();
         let parsed =
-            response(head.as_bytes(), &mut header_buffer, to_head).map_err(|failure| failure.reason)?;
+            response(head.as_bytes(), &mut header_buffer, to_head, 200).map_err(|failure| failure.reason)?;
         Ok((parsed.framing, parsed.keep_alive))
     }
 
@@ -602,6 +623,28 @@ mod tests {
     }
 
     #[test]
+    fn response_fields_are_limited_by_their_number() {
+        let with = |fields| format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(fields));
+        for (fields, max, is_accepted) in [
+            (5, 5, true),
+            (6, 5, false),
+            (128, 128, true),
+            (129, 128, false),
+            (200, 200, true),
+            (201, 200, false),
+        ] {
+            let head = with(fields);
+            let mut header_buffer = HeaderBuffer::new();
+            let parsed = response(head.as_bytes(), &mut header_buffer, false, max);
+            assert_eq!(
+                parsed.is_ok_and(|parsed| parsed.fields.len() == fields),
+                is_accepted,
+                "{fields} {max}"
+            );
+        }
+    }
+
+    #[test]
     fn head_end_is_found_across_reads() {
         for (head, length) in [
             (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody"[..], 27),
@@ -622,7 +665,7 @@ mod tests {
         fn any_bytes_are_parsed_without_panic(bytes: Vec<u8>, text in "[A-Z]{1,4} /[a-z?#%]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}: ?[ -~]{0,9}\r\n){0,5}\r\n") {
             for bytes in [&bytes[..], text.as_bytes()] {
                 let _ = request(bytes, &mut HeaderBuffer::new());
-                let _ = response(bytes, &mut HeaderBuffer::new(), false);
+                let _ = response(bytes, &mut HeaderBuffer::new(), false, 1000);
             }
         }
     }

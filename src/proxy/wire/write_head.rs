@@ -150,7 +150,7 @@ mod tests {
 
     fn written(response_head: &str, is_http10: bool) -> String {
         let mut header_buffer = HeaderBuffer::new();
-        let head = parse_head::response(response_head.as_bytes(), &mut header_buffer, false)
+        let head = parse_head::response(response_head.as_bytes(), &mut header_buffer, false, 100)
             .map_err(|failure| failure.cause)
             .unwrap();
         let (mode, keep_alive) = choose_transfer_mode(&head.framing, is_http10, true);

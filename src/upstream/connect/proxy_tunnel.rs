@@ -6,7 +6,7 @@ use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The limit on the head of the proxy's response, in bytes.
+/// The limit on the head of the proxy's response and the interim responses before it, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Opens a tunnel to `authority`; afterwards `stream` is a connection to the upstream.
@@ -23,8 +23,7 @@ pub(crate) async fn open(
     }
     request.extend_from_slice(b"\r\n");
     stream.write_all(&request).await?;
-    let head = read_head(stream).await?;
-    match status(&head) {
+    match read_status(stream).await? {
         Some(200..=299) => Ok(()),
         Some(407) if authorization.is_none() => Err(io::Error::other(
             "the proxy requires credentials (407): set `proxy.username` and `proxy.password`",
@@ -35,15 +34,31 @@ pub(crate) async fn open(
     }
 }
 
-/// Reads the response head byte by byte, because the bytes after it come from the upstream.
-async fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+/// Reads the head of the final response and returns its status; `None` if it is not HTTP. Interim responses may
+/// come before it (RFC 9110 §15.2).
+async fn read_status(stream: &mut TcpStream) -> io::Result<Option<u16>> {
+    let mut left = MAX_HEAD_BYTES;
+    loop {
+        match status(&read_head(stream, &mut left).await?) {
+            Some(100 | 102..=199) => {}
+            status => return Ok(status),
+        }
+    }
+}
+
+/// Reads one response head byte by byte, because the bytes after it come from the upstream. `left` is the number
+/// of bytes that are accepted.
+async fn read_head(stream: &mut TcpStream, left: &mut usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(256);
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
-        if head.len() == MAX_HEAD_BYTES {
+        if *left == 0 {
             return Err(io::Error::other("the proxy's response is too long"));
         }
         match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
+            Ok(byte) => {
+                *left -= 1;
+                head.push(byte);
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(io::Error::other("the proxy closed the connection without a response"));
             }

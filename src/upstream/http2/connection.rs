@@ -45,8 +45,9 @@ impl SharedConnection {
         scheme: Scheme,
         address: SocketAddr,
         sensitive_headers: Arc<[HeaderName]>,
+        max_head: u32,
     ) -> io::Result<Arc<Self>> {
-        let handshake = limits::client_builder().handshake::<_, Bytes>(io);
+        let handshake = limits::client_builder(max_head).handshake::<_, Bytes>(io);
         let (send, mut connection) = handshake.await.map_err(io::Error::other)?;
         // The upstream's settings come first. They say how many streams it accepts at a time.
         poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {

@@ -25,6 +25,8 @@ pub(in crate::upstream) struct Connections {
     idle_timeout: Duration,
     /// Names of the fields that hold the service's credential.
     sensitive_headers: Arc<[HeaderName]>,
+    /// The largest head of a response, as HTTP/2 counts its size.
+    max_head: u32,
 }
 
 #[derive(Default)]
@@ -35,8 +37,13 @@ struct Shard {
 }
 
 impl Connections {
-    pub(in crate::upstream) fn new(idle_timeout: Duration, sensitive_headers: Arc<[HeaderName]>) -> Self {
-        Self { shards: std::array::from_fn(|_| Shard::default()), idle_timeout, sensitive_headers }
+    pub(in crate::upstream) fn new(
+        idle_timeout: Duration,
+        sensitive_headers: Arc<[HeaderName]>,
+        max_head: u32,
+    ) -> Self {
+        let shards = std::array::from_fn(|_| Shard::default());
+        Self { shards, idle_timeout, sensitive_headers, max_head }
     }
 
     /// A stream of a connection that has capacity for one.
@@ -59,8 +66,9 @@ impl Connections {
         scheme: Scheme,
         address: SocketAddr,
     ) -> io::Result<Stream> {
-        let connection = SharedConnection::open(io, scheme, address, self.sensitive_headers.clone());
-        let connection = connection.await?;
+        let sensitive_headers = self.sensitive_headers.clone();
+        let connection =
+            SharedConnection::open(io, scheme, address, sensitive_headers, self.max_head).await?;
         self.shards[shard()].open.lock().push(connection.clone());
         Ok(Stream::new(connection))
     }

@@ -86,7 +86,10 @@ async fn http2_websocket_gets_credential_and_passes_bytes() {
         assert_eq!(field(&head, "sec-websocket-extensions"), ["permessage-deflate"]);
         assert!(field(&head, "transfer-encoding").is_empty() && field(&head, "content-length").is_empty());
         keys.push(field(&head, "sec-websocket-key").concat());
+        // A `CONNECT` expects nothing before its 200.
+        wire.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await;
         switch(&mut wire, &head, "welcome").await;
+        assert!(stream.next_interim().await.is_none());
         let answer = stream.head().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");

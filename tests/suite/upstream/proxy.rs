@@ -19,14 +19,15 @@ struct Tunnels {
 }
 
 impl Tunnels {
-    async fn to(target: SocketAddr, answer: &'static str) -> Self {
+    async fn to(target: SocketAddr, answer: &str) -> Self {
+        let answer: Arc<str> = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = requests.clone();
         let task = tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let seen = seen.clone();
+                let (seen, answer) = (seen.clone(), answer.clone());
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
@@ -34,7 +35,7 @@ impl Tunnels {
                     }
                     seen.lock().push(String::from_utf8(head).unwrap());
                     client.write_all(answer.as_bytes()).await.unwrap();
-                    if answer.starts_with("HTTP/1.1 200") {
+                    if answer.contains("HTTP/1.1 200") {
                         let mut server = TcpStream::connect(target).await.unwrap();
                         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                     }
@@ -82,6 +83,22 @@ async fn proxy_tunnel_carries_tls_and_resolves_the_name() {
 }
 
 #[tokio::test]
+async fn proxy_interim_responses_before_the_200_are_skipped() {
+    let pki = Pki::new();
+    let upstream = MockUpstream::tls(&pki).await;
+    for answer in [
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ] {
+        let proxy = Tunnels::to(upstream.address(), answer).await;
+        let more =
+            format!(", proxy: {{ url: 'http://{}' }}, tls: {{ ca_file: {} }}", proxy.address, pki.ca_file());
+        let sidekey = sidekey_for_url("https://localhost/v1", &more).await;
+        assert_eq!(sidekey.get("/api/x").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn proxy_tunnel_carries_http2_with_many_requests() {
     let pki = Pki::new();
     let upstream = MockHttp2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
@@ -123,12 +140,14 @@ async fn proxy_cannot_impersonate_the_upstream() {
 
 #[tokio::test]
 async fn proxy_refusal_of_tunnel_is_logged_with_cause() {
+    let flood = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
     for (answer, cause) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             "the proxy requires credentials (407): set `proxy.username` and `proxy.password`",
         ),
         ("HTTP/1.1 403 Forbidden\r\nX: CANARY\r\n\r\n", "the proxy rejects the tunnel: status 403"),
+        (&flood, "the proxy's response is too long"),
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "the server at `proxy.url` is not an HTTP proxy"),
         ("", "the proxy closed the connection without a response"),
     ] {
