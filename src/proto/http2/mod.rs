@@ -8,6 +8,7 @@
 //! inbound    what a stream brings -> bytes of a body, its trailers included
 //! outbound   bytes of a body -> frames, as the peer's flow-control window allows
 //! coding     the coding of those bytes: a length, chunked coding, or none
+//! well_formed  what the `h2` crate does not check of a request
 //! websocket  CONNECT with `:protocol` <-> GET with `Upgrade`
 //! limits     window and frame sizes, reset limits, builders of connections
 //! alpn       names of the versions in a TLS handshake
@@ -23,8 +24,10 @@ mod inbound;
 pub mod limits;
 mod outbound;
 pub mod websocket;
+mod well_formed;
 
 pub use alpn::{ALPN_HTTP1, ALPN_HTTP2, alpn_protocols};
 pub use coding::Coding;
 pub use inbound::InboundBody;
 pub use outbound::OutboundBody;
+pub use well_formed::is_well_formed;

@@ -154,7 +154,7 @@ pub(crate) fn request<'h, 'b>(
     let framing = FramingHeaders::of(fields)?;
     let is_http10 = minor == 0;
     let host_field = match (framing.host, is_http10) {
-        (Some(host), _) => std::str::from_utf8(host).map_err(|_| bad("Host is not text"))?,
+        (Some(host), _) => authority(host).ok_or_else(|| bad("Host is not a host and a port"))?,
         (None, true) => "",
         (None, false) => return Err(bad("an HTTP/1.1 request has no Host")),
     };
@@ -189,6 +189,27 @@ pub(crate) fn request<'h, 'b>(
         page: framing.page,
         meta,
     })
+}
+
+/// Returns the value of `Host`, if it has no character that an authority without user information cannot have
+/// (RFC 3986 §3.2, RFC 9112 §3.2).
+fn authority(host: &[u8]) -> Option<&str> {
+    const IS_ALLOWED: [bool; 256] = {
+        let mut allowed = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            allowed[byte] = byte > 0x20 && byte != 0x7f;
+            byte += 1;
+        }
+        let mut excluded: &[u8] = b"\"#/<>?@\\^`{|}";
+        while let [first, rest @ ..] = excluded {
+            allowed[*first as usize] = false;
+            excluded = rest;
+        }
+        allowed
+    };
+    let is_authority = host.iter().all(|byte| IS_ALLOWED[usize::from(*byte)]);
+    if is_authority { std::str::from_utf8(host).ok() } else { None }
 }
 
 /// Returns host, absolute form, and path of a request-target (RFC 9112 §3.2). The authority of an absolute
@@ -495,6 +516,12 @@ mod tests {
         }
         assert!(meta("POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
         assert!(meta("GET /x HTTP/1.1\r\n\r\n").is_err());
+        for host in ["u@a", "u:p@a", "a b", "a/b", "a?b", "a#b", "a, b", "<a>", "a\\b"] {
+            assert!(meta(&format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n")).is_err(), "{host}");
+        }
+        for host in ["", "a", "a:1", "[::1]:80", "a_b.c-d", "xn--b.example", "b\u{fc}cher.example", "a."] {
+            assert!(meta(&format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n")).is_ok(), "{host}");
+        }
         assert!(meta("GET /x HTTP/2.0\r\nHost: a\r\n\r\n").is_err());
         assert!(meta("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
         assert_eq!(with(&"X: y\r\n".repeat(200)).unwrap_err(), ErrorReason::TooLarge);

@@ -27,6 +27,8 @@ pub struct Stream {
     head: Vec<u8>,
     /// The number of bytes of `head` that were read.
     head_read: usize,
+    /// The final response, while the end of a body that it says to be empty has not come.
+    awaits_end: Option<(http::response::Parts, h2::RecvStream)>,
     /// The body of the final response.
     body: Option<InboundBody>,
 }
@@ -40,7 +42,7 @@ struct Request {
 impl Stream {
     pub(super) fn new(connection: Arc<SharedConnection>) -> Self {
         connection.request_started();
-        Self { connection, request: None, head: Vec::new(), head_read: 0, body: None }
+        Self { connection, request: None, head: Vec::new(), head_read: 0, awaits_end: None, body: None }
     }
 
     /// The peer of its connection.
@@ -69,6 +71,14 @@ impl Stream {
         let Some(request) = &mut self.request else { return Poll::Pending };
         self.head.clear();
         self.head_read = 0;
+        if let Some((_, body)) = &mut self.awaits_end {
+            while let Some(data) = ready!(body.poll_data(cx)) {
+                // The `h2` crate lets no content through.
+                data.map_err(io::Error::other)?;
+            }
+            let (parts, body) = self.awaits_end.take().expect("it was there a moment ago");
+            return Poll::Ready(self.begin_response(parts, body));
+        }
         if let Some(interim) = ready!(request.response.poll_informational(cx)) {
             let interim = interim.map_err(io::Error::other)?;
             heads::write_response(&mut self.head, &interim, false, false);
@@ -76,12 +86,24 @@ impl Stream {
         }
         let response = ready!(Pin::new(&mut request.response).poll(cx)).map_err(io::Error::other)?;
         let (parts, body) = response.into_parts();
+        if heads::length(&parts.headers) == Some(0) && !body.is_end_stream() {
+            // A response whose content contradicts its length must not be passed on (RFC 9113 §8.1.1).
+            self.awaits_end = Some((parts, body));
+            return self.poll_head(cx);
+        }
+        Poll::Ready(self.begin_response(parts, body))
+    }
+
+    /// Writes the head of the final response, and begins its body.
+    fn begin_response(&mut self, parts: http::response::Parts, body: h2::RecvStream) -> io::Result<()> {
+        let request =
+            self.request.as_ref().ok_or_else(|| io::Error::other("a response without a request"))?;
         let length = heads::length(&parts.headers);
         let has_body = !body.is_end_stream();
         let response = http::Response::from_parts(parts, ());
         heads::write_response(&mut self.head, &response, has_body, request.is_head);
         self.body = Some(InboundBody::new(body, if has_body { length } else { Some(0) }));
-        Poll::Ready(Ok(()))
+        Ok(())
     }
 }
 

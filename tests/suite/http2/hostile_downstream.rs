@@ -14,99 +14,120 @@ fn head(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
     fields(&[&pseudo, more].concat())
 }
 
-#[tokio::test]
-async fn http2_malformed_request_is_protocol_error() {
+/// The parts of a request that differ from those of a good one.
+struct Parts<'a> {
+    method: &'a str,
+    scheme: &'a str,
+    authority: &'a str,
+    path: &'a str,
+}
+
+/// A good request to the service.
+const GOOD: Parts<'static> = Parts { method: "GET", scheme: "http", authority: "localhost", path: "/api/x" };
+
+impl Parts<'_> {
+    fn block(&self) -> Vec<u8> {
+        fields(&[
+            (":method", self.method),
+            (":scheme", self.scheme),
+            (":authority", self.authority),
+            (":path", self.path),
+        ])
+    }
+}
+
+/// Sends each head in a connection of its own. None may be answered or forwarded.
+async fn assert_protocol_error(cases: impl IntoIterator<Item = (&str, Vec<u8>)>) {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
-    let whole = |fields: &[(&str, &str)]| fields_of(fields);
-    let cases = [
-        ("Transfer-Encoding", head("POST", &[("transfer-encoding", "chunked")])),
-        ("Connection", head("GET", &[("connection", "x-one")])),
-        ("Upgrade", head("GET", &[("upgrade", "websocket")])),
-        ("Proxy-Connection", head("GET", &[("proxy-connection", "close")])),
-        ("TE", head("GET", &[("te", "gzip")])),
-        ("upper case", head("GET", &[("X-Upper", "1")])),
-        ("space in a name", head("GET", &[("x one", "1")])),
-        ("line feed in a value", head("GET", &[("x-one", "1\r\nx-two: 2")])),
-        ("zero in a value", head("GET", &[("x-one", "1\0")])),
-        ("no method", whole(&[(":scheme", "http"), (":path", "/api/x"), (":authority", "a")])),
-        ("no path", whole(&[(":method", "GET"), (":scheme", "http"), (":authority", "a")])),
-        ("two paths", head("GET", &[(":path", "/other")])),
-        ("unknown pseudo field", head("GET", &[(":evil", "1")])),
-        ("a response's", head("GET", &[(":status", "200")])),
-        (
-            "pseudo field after others",
-            whole(&[(":method", "GET"), ("x", "1"), (":path", "/"), (":scheme", "http")]),
-        ),
-        (
-            "line feed in the path",
-            whole(&[
-                (":method", "GET"),
-                (":scheme", "http"),
-                (":authority", "a"),
-                (":path", "/api/x\r\nx: 1"),
-            ]),
-        ),
-        (
-            "space in the path",
-            whole(&[
-                (":method", "GET"),
-                (":scheme", "http"),
-                (":authority", "a"),
-                (":path", "/api/x HTTP/1.1"),
-            ]),
-        ),
-        (
-            "line feed in the method",
-            whole(&[
-                (":method", "GET / HTTP/1.1\r\n"),
-                (":scheme", "http"),
-                (":authority", "a"),
-                (":path", "/"),
-            ]),
-        ),
-        (
-            "line feed in the authority",
-            whole(&[
-                (":method", "GET"),
-                (":scheme", "http"),
-                (":authority", "a\r\nx: 1"),
-                (":path", "/api/x"),
-            ]),
-        ),
-        ("a protocol without CONNECT", head("GET", &[(":protocol", "websocket")])),
-        (
-            "a WebSocket that leads nowhere",
-            whole(&[
-                (":method", "CONNECT"),
-                (":scheme", "http"),
-                (":authority", "a"),
-                (":protocol", "websocket"),
-            ]),
-        ),
-        ("two protocols", head("CONNECT", &[(":protocol", "websocket"), (":protocol", "websocket")])),
-        ("a length without a body", head("POST", &[("content-length", "5")])),
-        ("a length that is none", head("POST", &[("content-length", "+0")])),
-    ];
     for (what, block) in cases {
         let mut frames = Frames::open(sidekey.address()).await;
         frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &block).await.unwrap();
-        loop {
-            let frame = frames.next().await.unwrap_or_else(|| panic!("{what}: closed without an error"));
-            match frame.kind {
-                Frame::RESET | Frame::GOAWAY => {
-                    break assert_eq!(frame.reason(), Reason::PROTOCOL_ERROR, "{what}");
-                }
-                Frame::HEADERS => panic!("{what}: it was answered"),
-                _ => {}
-            }
-        }
+        assert_ends_with_protocol_error(&mut frames, what).await;
     }
     assert_eq!(upstream.request_count(), 0);
 }
 
-fn fields_of(all: &[(&str, &str)]) -> Vec<u8> {
-    fields(all)
+/// Reads until the stream or the connection ends with an error.
+async fn assert_ends_with_protocol_error(frames: &mut Frames, what: &str) {
+    loop {
+        let frame = frames.next().await.unwrap_or_else(|| panic!("{what}: closed without an error"));
+        match frame.kind {
+            Frame::RESET | Frame::GOAWAY => {
+                break assert_eq!(frame.reason(), Reason::PROTOCOL_ERROR, "{what}");
+            }
+            Frame::HEADERS => panic!("{what}: it was answered"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn http2_malformed_fields_are_protocol_error() {
+    assert_protocol_error([
+        ("Transfer-Encoding", head("POST", &[("transfer-encoding", "chunked")])),
+        ("Connection", head("GET", &[("connection", "x-one")])),
+        ("Upgrade", head("GET", &[("upgrade", "websocket")])),
+        ("Proxy-Connection", head("GET", &[("proxy-connection", "close")])),
+        ("Keep-Alive", head("GET", &[("keep-alive", "timeout=5")])),
+        ("TE", head("GET", &[("te", "gzip")])),
+        ("TE with more than trailers", head("GET", &[("te", "trailers, gzip")])),
+        ("upper case", head("GET", &[("X-Upper", "1")])),
+        ("space in a name", head("GET", &[("x one", "1")])),
+        ("space before a value", head("GET", &[("x-one", " 1")])),
+        ("space behind a value", head("GET", &[("x-one", "1 ")])),
+        ("tab behind a value", head("GET", &[("x-one", "1\t")])),
+        ("a value of spaces", head("GET", &[("x-one", " ")])),
+        ("line feed in a value", head("GET", &[("x-one", "1\r\nx-two: 2")])),
+        ("zero in a value", head("GET", &[("x-one", "1\0")])),
+        ("a length without a body", head("POST", &[("content-length", "5")])),
+        ("a length that is none", head("POST", &[("content-length", "+0")])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn http2_malformed_pseudo_fields_are_protocol_error() {
+    let (method, scheme) = ((":method", "GET"), (":scheme", "http"));
+    let (authority, path) = ((":authority", "localhost"), (":path", "/api/x"));
+    assert_protocol_error([
+        ("two methods", head("GET", &[(":method", "POST")])),
+        ("two authorities", head("GET", &[(":authority", "other")])),
+        ("two schemes", head("GET", &[(":scheme", "https")])),
+        ("two paths", head("GET", &[(":path", "/other")])),
+        ("no method", fields(&[scheme, path, authority])),
+        ("no scheme", fields(&[method, path, authority])),
+        ("no path", fields(&[method, scheme, authority])),
+        ("no path, and Host in place of an authority", fields(&[method, scheme, ("host", "localhost")])),
+        ("unknown pseudo field", head("GET", &[(":evil", "1")])),
+        ("a response's", head("GET", &[(":status", "200")])),
+        ("pseudo field after others", fields(&[method, ("x", "1"), path, scheme])),
+        ("a protocol without CONNECT", head("GET", &[(":protocol", "websocket")])),
+        (
+            "a WebSocket that leads nowhere",
+            fields(&[(":method", "CONNECT"), scheme, authority, (":protocol", "websocket")]),
+        ),
+        ("two protocols", head("CONNECT", &[(":protocol", "websocket"), (":protocol", "websocket")])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn http2_malformed_request_target_is_protocol_error() {
+    let path = |path| Parts { path, ..GOOD }.block();
+    let authority = |authority| Parts { authority, ..GOOD }.block();
+    assert_protocol_error([
+        ("a path without a slash", path("api/x")),
+        ("a URL as the path", path("http://a/api/x")),
+        ("an asterisk without OPTIONS", path("*")),
+        ("an empty path", path("")),
+        ("line feed in the path", path("/api/x\r\nx: 1")),
+        ("space in the path", path("/api/x HTTP/1.1")),
+        ("user information in the authority", authority("user@sidekey")),
+        ("line feed in the authority", authority("a\r\nx: 1")),
+        ("line feed in the method", Parts { method: "GET / HTTP/1.1\r\n", ..GOOD }.block()),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -120,6 +141,47 @@ async fn http2_body_with_wrong_length_is_never_completed() {
         frames.send(Frame::DATA, END_STREAM, 1, body).await.unwrap();
         let reset = frames.until(Frame::RESET).await.expect("a reset");
         assert_eq!(reset.reason(), Reason::PROTOCOL_ERROR);
+    }
+    wait_until_idle(&sidekey).await;
+    assert!(upstream.requests().iter().all(|request| !request.complete));
+}
+
+#[tokio::test]
+async fn http2_body_against_a_length_of_zero_is_not_forwarded() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    for end in [0, END_STREAM] {
+        let mut frames = Frames::open(sidekey.address()).await;
+        let block = head("POST", &[("content-length", "0")]);
+        frames.send(Frame::HEADERS, END_HEADERS, 1, &block).await.unwrap();
+        frames.send(Frame::DATA, end, 1, b"hello").await.unwrap();
+        assert_eq!(frames.until(Frame::RESET).await.expect("a reset").reason(), Reason::PROTOCOL_ERROR);
+    }
+    assert_eq!(upstream.request_count(), 0);
+    // The end of the stream may come in a frame of its own.
+    let mut caller = Http2::open(sidekey.address()).await;
+    let mut request = crate::harness::post("/api/x");
+    request.headers_mut().insert("content-length", "0".parse().unwrap());
+    let mut stream = caller.begin(request).await;
+    stream.send("", true).await;
+    assert_eq!(stream.response().await.status, 200);
+    assert_eq!(upstream.only_request().header("content-length"), Some("0"));
+}
+
+#[tokio::test]
+async fn http2_malformed_trailers_are_not_forwarded() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    for (what, trailers) in [
+        ("upper case", ("X-Upper", "1")),
+        ("Connection", ("connection", "close")),
+        ("line feed in a value", ("x-one", "1\nx: 2")),
+    ] {
+        let mut frames = Frames::open(sidekey.address()).await;
+        frames.send(Frame::HEADERS, END_HEADERS, 1, &head("POST", &[])).await.unwrap();
+        frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
+        frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &fields(&[trailers])).await.unwrap();
+        assert_ends_with_protocol_error(&mut frames, what).await;
     }
     wait_until_idle(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete));

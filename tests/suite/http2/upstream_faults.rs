@@ -234,3 +234,23 @@ async fn http2_upstream_that_speaks_http1_is_upstream_protocol() {
         assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")), "{says:?}");
     }
 }
+
+#[tokio::test]
+async fn http2_response_content_against_a_length_of_zero_is_502() {
+    let (server, sidekey) = FrameServer::behind_sidekey("").await;
+    let first = call(&sidekey);
+    let mut frames = server.accept().await;
+    frames.until(Frame::HEADERS).await.unwrap();
+    let head = fields(&[(":status", "200"), ("content-length", "0")]);
+    frames.send(Frame::HEADERS, END_HEADERS, 1, &head).await.unwrap();
+    frames.send(Frame::DATA, END_STREAM, 1, b"smuggled").await.unwrap();
+    let response = first.await.unwrap();
+    assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")));
+    // The end of the stream may come in a frame of its own.
+    let second = call(&sidekey);
+    frames.until(Frame::HEADERS).await.unwrap();
+    frames.send(Frame::HEADERS, END_HEADERS, 3, &head).await.unwrap();
+    frames.send(Frame::DATA, END_STREAM, 3, b"").await.unwrap();
+    let response = second.await.unwrap();
+    assert_eq!((response.status, response.header("content-length")), (200, Some("0")));
+}

@@ -14,10 +14,10 @@ use http::Request;
 
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
-use crate::proto::http2::{heads, limits};
+use crate::proto::http2::{heads, is_well_formed, limits};
 use crate::proxy::downstream::prefixed_io::Prefixed;
 use crate::proxy::downstream::timeouts::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT};
-use crate::proxy::error::ProxyError;
+use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
 use crate::proxy::request::outcome::Disposition;
 use crate::proxy::request::refuse;
@@ -101,7 +101,16 @@ async fn serve_stream(
     respond: SendResponse<Bytes>,
     mut timer: ReusableTimer,
 ) -> ReusableTimer {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
+    if !is_well_formed(&parts) {
+        return reject(&context, respond, timer);
+    }
+    // The upstream would have the whole request before anything is known of a body that must not be there.
+    if heads::length(&parts.headers) == Some(0)
+        && !matches!(timer.timeout(HEAD_TIMEOUT, is_empty(&mut body)).await, Ok(true))
+    {
+        return reject(&context, respond, timer);
+    }
     let mut buffer = Buffer::acquire();
     heads::write_request(buffer.bytes_mut(), &parts, !body.is_end_stream());
     let length = buffer.filled().len();
@@ -124,6 +133,28 @@ async fn serve_stream(
             stream.reset(reset_reason(&error));
         }
     }
+    timer
+}
+
+/// Whether a body ends without content.
+async fn is_empty(body: &mut RecvStream) -> bool {
+    while let Some(data) = body.data().await {
+        if !data.is_ok_and(|data| data.is_empty()) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Resets the stream of a malformed request (RFC 9113 §8.1.1); returns its timer.
+fn reject(
+    context: &ConnectionContext,
+    mut respond: SendResponse<Bytes>,
+    timer: ReusableTimer,
+) -> ReusableTimer {
+    context.plane.metrics.error("", ErrorReason::BadRequest.as_str());
+    tracing::debug!("a request in HTTP/2 is malformed");
+    respond.send_reset(Reason::PROTOCOL_ERROR);
     timer
 }
 
