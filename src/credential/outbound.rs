@@ -7,6 +7,7 @@ use httparse::Header;
 
 use super::{CredentialVersion, Owned};
 use crate::proto::fields::{HeaderClass, has_token};
+use crate::proto::max_forwards;
 
 /// One request as it will be sent.
 pub struct OutboundRequest<'a> {
@@ -70,6 +71,8 @@ pub struct ForwardedFields<'a> {
     pub drops_tracestate: bool,
     /// Whether `Expect` was answered by Sidekey and is not passed on.
     pub drops_expect: bool,
+    /// Whether a `Max-Forwards` of Sidekey's own takes the place of the caller's.
+    pub replaces_max_forwards: bool,
     /// The value that takes the place of the caller's `Destination`: the URL as the upstream writes it.
     pub destination: Option<&'a [u8]>,
 }
@@ -84,6 +87,7 @@ impl<'a> ForwardedFields<'a> {
             replaces_traceparent: false,
             drops_tracestate: false,
             drops_expect: false,
+            replaces_max_forwards: false,
             destination: None,
         }
     }
@@ -118,7 +122,11 @@ impl<'a> ForwardedFields<'a> {
             | HeaderClass::Trailer
             | HeaderClass::UrlValue => {
                 let is_answered = self.drops_expect && name.eq_ignore_ascii_case("expect");
-                !is_answered && !self.owned.owns_header(name) && !self.is_connection_option(name)
+                let is_replaced = self.replaces_max_forwards && max_forwards::is_name(name);
+                !is_answered
+                    && !is_replaced
+                    && !self.owned.owns_header(name)
+                    && !self.is_connection_option(name)
             }
             HeaderClass::ContentLength => true,
             HeaderClass::Cookie => !self.joins_cookies() && !self.owned.owns_header(name),

@@ -19,6 +19,8 @@ pub struct ConnectionFields<'a> {
     pub is_last: bool,
     /// The `traceparent` that replaces the caller's.
     pub traceparent: Option<&'a str>,
+    /// The `Max-Forwards` that takes the place of the caller's.
+    pub max_forwards: Option<u64>,
 }
 
 /// Signs a request and writes its head to the end of `out`.
@@ -53,6 +55,11 @@ pub fn write_signed_head(
         connection.traceparent.filter(|_| !request.fields.owned.owns_header("traceparent"))
     {
         put(out, &[b"traceparent: ", traceparent.as_bytes(), b"\r\n"]);
+    }
+    if let Some(number) =
+        connection.max_forwards.filter(|_| !request.fields.owned.owns_header("max-forwards"))
+    {
+        put(out, &[b"Max-Forwards: ", number.to_string().as_bytes(), b"\r\n"]);
     }
     for (name, value) in &injection.fields {
         put(out, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);

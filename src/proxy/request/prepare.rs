@@ -12,6 +12,7 @@ use crate::credential::{
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
+use crate::proto::max_forwards;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::span::{Span, SpanSource};
@@ -78,7 +79,7 @@ pub(crate) struct PreparedRequest<'p> {
 
 /// A request that is not forwarded.
 pub(crate) struct Rejection<'p> {
-    pub(crate) error: ProxyError,
+    pub(crate) reply: Reply,
     /// The name of the service; empty if no service matches.
     pub(crate) service: &'p str,
     pub(crate) method: MethodLabel,
@@ -89,10 +90,34 @@ pub(crate) struct Rejection<'p> {
     pub(crate) keep_alive: bool,
 }
 
+/// The response to a request that is not forwarded.
+pub(crate) enum Reply {
+    Error(ProxyError),
+    /// The response to an `OPTIONS` request that is for Sidekey itself (RFC 9110 §7.6.2).
+    Options,
+}
+
+impl Rejection<'_> {
+    /// Converts the rejection of a request that was accepted before.
+    pub(crate) fn into_error(self) -> ProxyError {
+        match self.reply {
+            Reply::Error(error) => error,
+            Reply::Options => ProxyError::new(ErrorReason::BadRequest, "Max-Forwards is 0"),
+        }
+    }
+}
+
 impl From<ProxyError> for Rejection<'_> {
     /// Rejects a head that cannot be parsed.
     fn from(error: ProxyError) -> Self {
-        Self { error, service: "", method: MethodLabel::OTHER, path: None, is_head: false, keep_alive: false }
+        Self {
+            reply: Reply::Error(error),
+            service: "",
+            method: MethodLabel::OTHER,
+            path: None,
+            is_head: false,
+            keep_alive: false,
+        }
     }
 }
 
@@ -108,7 +133,7 @@ pub(crate) fn prepare<'p>(
     let head = parse_head::request(bytes, &mut header_buffer)?;
     let path = || context.snapshot().access_log.then(|| split_query(head.path).0.to_owned());
     let rejection = |service: &'p str, reason, cause: &str| Rejection {
-        error: ProxyError::new(reason, cause),
+        reply: Reply::Error(ProxyError::new(reason, cause)),
         service,
         method: MethodLabel::of(head.method),
         path: if service.is_empty() { None } else { path().map(String::into_boxed_str) },
@@ -132,32 +157,30 @@ pub(crate) fn prepare<'p>(
     };
     page::check(context, &called, head.page, service.map(|service| &*service.upstream)).map_err(|error| {
         let name = service.map_or("", |service| service.name.as_str());
-        Rejection { error, ..rejection(name, ErrorReason::Forbidden, "") }
+        Rejection { reply: Reply::Error(error), ..rejection(name, ErrorReason::Forbidden, "") }
     })?;
     let matched = matched.ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
+    let forbidden = |cause| rejection(&service.name, ErrorReason::Forbidden, cause);
     // The response to TRACE is the request as the upstream received it (RFC 9110 §9.3.8), the credential
     // included.
     if head.method == "TRACE" {
-        return Err(rejection(&service.name, ErrorReason::Forbidden, "TRACE would send the credential back"));
+        return Err(forbidden("TRACE would send the credential back"));
+    }
+    let max_forwards = if head.method == "OPTIONS" { max_forwards::of(head.fields) } else { None };
+    if max_forwards == Some(0) {
+        let rejection = rejection(&service.name, ErrorReason::BadRequest, "");
+        return Err(Rejection { reply: Reply::Options, ..rejection });
     }
     let upstream = &service.upstream;
     let endpoint = if attempt.failed.is_empty() { None } else { upstream.pick_another(attempt.failed) };
     let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
     if !endpoint.base_path.is_empty() && escapes_base_path(matched.path_and_query) {
-        return Err(rejection(
-            &service.name,
-            ErrorReason::Forbidden,
-            "the path leaves the upstream's base path",
-        ));
+        return Err(forbidden("the path leaves the upstream's base path"));
     }
     // The target `*` has no query (RFC 9112 §3.2.4).
     if head.path == "*" && service.credential.signer().owned().has_query() {
-        return Err(rejection(
-            &service.name,
-            ErrorReason::Forbidden,
-            "the credential is sent in the query, which `*` has not",
-        ));
+        return Err(forbidden("the credential is sent in the query, which `*` has not"));
     }
     let destination = match head.destination.filter(|_| service.rewrite_location) {
         None => None,
@@ -170,10 +193,7 @@ pub(crate) fn prepare<'p>(
                 service: matched.service,
                 endpoint,
             };
-            let leaves = |LeavesBasePath| {
-                let cause = "the Destination leaves the upstream's base path";
-                rejection(&service.name, ErrorReason::Forbidden, cause)
-            };
+            let leaves = |LeavesBasePath| forbidden("the Destination leaves the upstream's base path");
             destination.rewrite(value).map_err(leaves)?
         }
     };
@@ -183,7 +203,11 @@ pub(crate) fn prepare<'p>(
         (SpanSource::Existing(span), _) => (None, span),
     };
     let recorded = started.as_deref().or(existing);
-    let rewritten = Rewritten { path_and_query: matched.path_and_query, destination: destination.as_deref() };
+    let rewritten = Rewritten {
+        path_and_query: matched.path_and_query,
+        destination: destination.as_deref(),
+        max_forwards: max_forwards.map(|number| number.saturating_sub(1)),
+    };
     let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
     let (method, path) = (MethodLabel::of(head.method), path());
     let matched_by = matched.matched_by;
@@ -209,6 +233,8 @@ pub(crate) fn prepare<'p>(
 struct Rewritten<'a> {
     path_and_query: &'a str,
     destination: Option<&'a str>,
+    /// The caller's `Max-Forwards`, less one.
+    max_forwards: Option<u64>,
 }
 
 /// Signs the request as it will be sent, and writes its head to `out`.
@@ -248,6 +274,7 @@ fn sign(
             replaces_traceparent: span.is_some(),
             drops_tracestate: span.is_some_and(|span| span.context.parent.is_none()),
             drops_expect: attempt.is_expect_answered,
+            replaces_max_forwards: rewritten.max_forwards.is_some(),
             destination: rewritten.destination.map(str::as_bytes),
         },
         body,
@@ -264,6 +291,7 @@ fn sign(
         wants_trailers: head.meta.wants_trailers,
         is_last: false,
         traceparent: traceparent.as_deref(),
+        max_forwards: rewritten.max_forwards,
     };
     let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
     out.mark_secret();

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::outcome::Disposition;
-use super::prepare::Rejection;
+use super::prepare::{Rejection, Reply};
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
-use crate::proxy::error::ErrorReason;
+use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::Io;
@@ -18,24 +18,33 @@ const MAX_LISTED_SERVICES: usize = 100;
 /// The time limit for writing the response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends the error as the response, counts it, and writes the access log.
+/// The methods that Sidekey forwards, whatever the upstream makes of them.
+const OPTIONS_FIELDS: &str = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nContent-Length: 0\r\n";
+
+/// Sends the response, counts it, and writes the access log.
 pub(crate) async fn refuse(
     context: &ConnectionContext,
     io: &mut impl Io,
     rejection: Rejection<'_>,
     timer: &mut ReusableTimer,
 ) -> Disposition {
-    let Rejection { error, service, method, path, is_head, keep_alive } = rejection;
-    let (status, reason) = (error.reason.status(), error.reason.as_str());
-    context.plane.metrics.error(service, reason);
-    context.plane.metrics.answered(service, method, status);
-    tracing::debug!(sidekey.service = service, sidekey.error = reason, "request refused: {}", error.cause);
-    let services: Vec<&str> = if error.reason == ErrorReason::UnknownService && context.peer.is_local() {
-        let services = context.snapshot().services.iter().take(MAX_LISTED_SERVICES);
-        services.map(|service| service.name.as_str()).collect()
-    } else {
-        Vec::new()
+    let Rejection { reply, service, method, path, is_head, keep_alive } = rejection;
+    let error = match &reply {
+        Reply::Error(error) => Some(error),
+        Reply::Options => None,
     };
+    let status = error.map_or(200, |error| error.reason.status());
+    context.plane.metrics.answered(service, method, status);
+    if let Some(error) = error {
+        let reason = error.reason.as_str();
+        context.plane.metrics.error(service, reason);
+        tracing::debug!(
+            sidekey.service = service,
+            sidekey.error = reason,
+            "request refused: {}",
+            error.cause
+        );
+    }
     access_log::write(&access_log::Entry {
         service,
         method,
@@ -43,14 +52,32 @@ pub(crate) async fn refuse(
         path: path.or_else(|| context.snapshot().access_log.then(Box::default)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,
-        failure: Some(&error),
+        failure: error,
     });
     let keep_alive = keep_alive && !context.is_draining();
     let mut out = Buffer::acquire();
-    error.write_listing(out.bytes_mut(), is_head, keep_alive, &services);
+    match &reply {
+        Reply::Error(error) => {
+            error.write_listing(out.bytes_mut(), is_head, keep_alive, &listed_services(context, error));
+        }
+        Reply::Options => {
+            let connection = if keep_alive { "" } else { "Connection: close\r\n" };
+            let head = format!("HTTP/1.1 200 OK\r\n{OPTIONS_FIELDS}{connection}\r\n");
+            out.bytes_mut().extend_from_slice(head.as_bytes());
+        }
+    }
     match relay::write(io, out.filled(), timer, WRITE_TIMEOUT).await {
         Err(_) => Disposition::Close,
         Ok(()) if keep_alive => Disposition::KeepAlive,
         Ok(()) => Disposition::LingeringClose,
     }
+}
+
+/// The services that the response lists: a caller on this machine sees which ones there are.
+fn listed_services<'c>(context: &'c ConnectionContext, error: &ProxyError) -> Vec<&'c str> {
+    if error.reason != ErrorReason::UnknownService || !context.peer.is_local() {
+        return Vec::new();
+    }
+    let services = context.snapshot().services.iter().take(MAX_LISTED_SERVICES);
+    services.map(|service| service.name.as_str()).collect()
 }

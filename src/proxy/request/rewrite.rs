@@ -1,6 +1,6 @@
 //! The head of a request that is in flight, written and signed again.
 
-use super::prepare::{Attempt, prepare};
+use super::prepare::{Attempt, Rejection, prepare};
 use super::state::{Request, SignedBody, whole_body};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -25,7 +25,7 @@ impl Request<'_> {
             body: body.map(SignedBody::content),
             is_expect_answered: body.is_some_and(SignedBody::is_expect_answered),
         };
-        let prepared = prepare(self.context, head, out, &attempt).map_err(|rejection| rejection.error)?;
+        let prepared = prepare(self.context, head, out, &attempt).map_err(Rejection::into_error)?;
         debug_assert!(std::ptr::eq(prepared.service, self.service));
         self.endpoint = prepared.endpoint;
         if let Ok(version) = prepared.signed {

@@ -10,6 +10,7 @@ mod errors;
 mod expect;
 mod field_whitespace;
 mod interim_responses;
+mod max_forwards;
 mod requests;
 mod response_heads;
 mod response_mixups;
