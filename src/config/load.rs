@@ -47,6 +47,7 @@ const KEYS: Keys = &[
         CREDENTIALS,
         "Credentials that several services share; named with `auth: { use: NAME }`.",
     ),
+    Key::optional("via", Format::Bool, "`Via` is added to forwarded messages.").or("false"),
     Key::optional(
         "intercept",
         Format::Keys(&[intercept::INTERCEPT]),
@@ -165,6 +166,7 @@ fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
     let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));
     let services = mapping.required("services");
     let credentials = mapping.optional("credentials");
+    let via = mapping.optional("via").and_then(|value| value.boolean());
     let mut shared = Shared {
         credentials: credentials.map_or_else(
             || Credentials::none(readers.kinds),
@@ -172,6 +174,7 @@ fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
         ),
         addresses: ListenAddresses::default(),
         hosts: HashMap::new(),
+        via: via.unwrap_or_default(),
     };
     let listen = self::listen(listen, &mut shared.addresses);
     let admin = admin::read(admin_value, &mut shared.addresses);

@@ -21,6 +21,8 @@ pub struct ConnectionFields<'a> {
     pub traceparent: Option<&'a str>,
     /// The `Max-Forwards` that takes the place of the caller's.
     pub max_forwards: Option<u64>,
+    /// The value that is added to `Via`.
+    pub via: Option<&'a str>,
 }
 
 /// Signs a request and writes its head to the end of `out`.
@@ -60,6 +62,9 @@ pub fn write_signed_head(
         connection.max_forwards.filter(|_| !request.fields.owned.owns_header("max-forwards"))
     {
         put(out, &[b"Max-Forwards: ", number.to_string().as_bytes(), b"\r\n"]);
+    }
+    if let Some(via) = connection.via.filter(|_| !request.fields.owned.owns_header("via")) {
+        put(out, &[b"Via: ", via.as_bytes(), b"\r\n"]);
     }
     for (name, value) in &injection.fields {
         put(out, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);

@@ -69,14 +69,14 @@ pub fn response_head(input: &[u8]) {
         let urls = parameters(&owned, &caller_authority, MatchKind::PathPrefix);
         if (100..200).contains(&head.status) {
             let mut sent = Vec::new();
-            write_informational(&mut sent, &head, &urls);
+            write_informational(&mut sent, &head, &urls, None);
             assert_passed_on(&upstream, &sent, to_head);
             continue;
         }
         for is_http10 in [false, true] {
             let (mode, keep_alive) = choose_transfer_mode(&head.framing, is_http10, head.keep_alive);
             let mut sent = Vec::new();
-            write_response(&mut sent, &head, mode, keep_alive, is_http10, &urls);
+            write_response(&mut sent, &head, mode, keep_alive, is_http10, &urls, None);
             let (found, stays_open) = assert_passed_on(&upstream, &sent, to_head);
             match mode {
                 TransferMode::Passthrough => assert_eq!(found, head.framing, "the caller finds another body"),

@@ -7,5 +7,6 @@ pub mod fields;
 pub mod http2;
 pub mod max_forwards;
 pub mod retry_after;
+pub mod via;
 
 pub use field_name::FieldName;

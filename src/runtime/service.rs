@@ -32,6 +32,8 @@ pub struct Service {
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
+    /// Whether `Via` is added to what is forwarded.
+    pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
     /// Whether readiness ignores the service.
@@ -67,6 +69,7 @@ impl Service {
             token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
+            via: config.via,
             retry_on_401: config.retry_on_401,
             optional: config.optional,
             metrics,

@@ -182,6 +182,7 @@ mod tests {
             options: UpstreamOptions { alternatives: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
+            via: false,
             retry_on_401: true,
             optional: false,
         };

@@ -60,6 +60,11 @@ const KEYS: Keys = &[
     )
     .or("true"),
     Key::optional(
+        "via",
+        Format::Bool,
+        "`Via` is added to forwarded messages. Default: that of the top level.",
+    ),
+    Key::optional(
         "retry_on_401",
         Format::Bool,
         "After a 401, a request is sent again with another credential.",
@@ -100,6 +105,8 @@ pub struct ServiceConfig {
     pub token_wait: Duration,
     /// Whether a `Location` inside the upstream is rewritten to the address that the caller used.
     pub rewrite_location: bool,
+    /// Whether `Via` is added to what is forwarded (RFC 9110 §7.6.3).
+    pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
     /// Whether readiness does not depend on this service.
@@ -119,6 +126,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) addresses: ListenAddresses,
     /// For each host name the path and line of its entry.
     pub(crate) hosts: HashMap<String, String>,
+    /// `via` of services that do not set it.
+    pub(crate) via: bool,
 }
 
 /// Reads every service, in the order of the file.
@@ -155,6 +164,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
     let rewrite_location =
         mapping.optional("rewrite_location").and_then(|value| value.boolean()).unwrap_or(true);
+    let via = mapping.optional("via").and_then(|value| value.boolean()).unwrap_or(shared.via);
     let retry = mapping.optional("retry_on_401");
     let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);
     if let Some(value) = retry.filter(|_| !retry_on_401 && auth.as_ref().is_some_and(Auth::has_previous)) {
@@ -183,6 +193,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         options,
         token_wait,
         rewrite_location,
+        via,
         retry_on_401,
         optional,
     })

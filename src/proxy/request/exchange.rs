@@ -29,7 +29,8 @@ pub(crate) async fn run(
     timer: &mut ReusableTimer,
 ) -> Disposition {
     let mut out = Buffer::acquire();
-    let prepared = match prepare(context, &buffer.filled()[..length], &mut out, &Attempt::FIRST) {
+    let attempt = Attempt { is_http2, ..Attempt::FIRST };
+    let prepared = match prepare(context, &buffer.filled()[..length], &mut out, &attempt) {
         Ok(prepared) => prepared,
         Err(rejection) => {
             buffer.consume(length);

@@ -12,7 +12,7 @@ use crate::credential::{
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
-use crate::proto::max_forwards;
+use crate::proto::{max_forwards, via};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::span::{Span, SpanSource};
@@ -38,12 +38,20 @@ pub(crate) struct Attempt<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Whether Sidekey has answered `Expect: 100-continue`.
     pub(crate) is_expect_answered: bool,
+    /// Whether the caller's connection is HTTP/2.
+    pub(crate) is_http2: bool,
 }
 
 impl Attempt<'_> {
     /// The first attempt of a request.
-    pub(crate) const FIRST: Self =
-        Self { failed: &[], after: None, span: SpanSource::Start, body: None, is_expect_answered: false };
+    pub(crate) const FIRST: Self = Self {
+        failed: &[],
+        after: None,
+        span: SpanSource::Start,
+        body: None,
+        is_expect_answered: false,
+        is_http2: false,
+    };
 }
 
 /// Why a head was not signed and not written.
@@ -292,6 +300,7 @@ fn sign(
         is_last: false,
         traceparent: traceparent.as_deref(),
         max_forwards: rewritten.max_forwards,
+        via: service.via.then(|| via::value(head.meta.is_http10, attempt.is_http2)),
     };
     let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
     out.mark_secret();

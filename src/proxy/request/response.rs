@@ -8,10 +8,11 @@ use super::outcome::{Disposition, ExchangeError};
 use super::state::Request;
 use crate::credential::UpstreamResponse;
 use crate::net::buffer::Buffer;
+use crate::proto::via;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::parse_head;
-use crate::proxy::wire::parse_head::HeaderBuffer;
+use crate::proxy::wire::parse_head::{HeaderBuffer, ResponseHead};
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{Body, BodyHalf, Io, RelayError};
 use crate::proxy::wire::tunnel;
@@ -32,6 +33,11 @@ impl Request<'_> {
     /// The limit on the fields of the upstream's head.
     pub(super) fn max_response_fields(&self) -> usize {
         self.service.upstream.max_response_head.fields
+    }
+
+    /// The value that is added to the response's `Via`.
+    pub(super) fn response_via(&self, head: &ResponseHead<'_, '_>) -> Option<&'static str> {
+        self.service.via.then(|| via::value(head.is_http10, self.is_upstream_http2))
     }
 
     /// Decides how the response is passed back, and writes its head to `out`.
@@ -59,7 +65,7 @@ impl Request<'_> {
                     return Err(ProxyError::new(ErrorReason::UpstreamProtocol, cause));
                 }
             }
-            write_head::informational(out.bytes_mut(), &head, &urls);
+            write_head::informational(out.bytes_mut(), &head, &urls, self.response_via(&head));
         } else if self.expected_ws_accept.is_some() && (200..300).contains(&head.status) {
             // Any 2xx would open the WebSocket in HTTP/2 (RFC 8441 §5).
             let cause = format!("the upstream answered {} and did not switch to WebSocket", head.status);
@@ -77,6 +83,7 @@ impl Request<'_> {
                 keep_alive,
                 self.meta.is_http10,
                 &urls,
+                self.response_via(&head),
             );
         }
         self.record_stripped(&urls);

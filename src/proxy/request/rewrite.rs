@@ -24,6 +24,7 @@ impl Request<'_> {
             span: SpanSource::Existing(self.span.as_deref()),
             body: body.map(SignedBody::content),
             is_expect_answered: body.is_some_and(SignedBody::is_expect_answered),
+            is_http2: self.protocol_requirements.downstream_http2,
         };
         let prepared = prepare(self.context, head, out, &attempt).map_err(Rejection::into_error)?;
         debug_assert!(std::ptr::eq(prepared.service, self.service));

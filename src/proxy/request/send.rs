@@ -74,6 +74,7 @@ impl Request<'_> {
             };
             self.address = Some(connection.address);
             self.ping = connection.ping_handle();
+            self.is_upstream_http2 = self.ping.is_some();
             if let Some(span) = &mut self.span {
                 span.sent(&connection);
             }
@@ -282,7 +283,7 @@ impl Request<'_> {
         let mut out = Buffer::acquire();
         if !self.meta.is_http10 && self.expected_ws_accept.is_none() {
             let urls = self.response_urls();
-            write_head::informational(out.bytes_mut(), &head, &urls);
+            write_head::informational(out.bytes_mut(), &head, &urls, self.response_via(&head));
             self.record_stripped(&urls);
         }
         Ok(Some(out))

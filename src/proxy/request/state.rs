@@ -94,6 +94,8 @@ pub(crate) struct Request<'p> {
     pub(crate) connect_time: Duration,
     /// The `Sec-WebSocket-Accept` that the upstream must send, if the WebSocket is for an HTTP/2 caller.
     pub(crate) expected_ws_accept: Option<String>,
+    /// Whether the request was last sent by HTTP/2.
+    pub(crate) is_upstream_http2: bool,
     /// Requests a PING on the connection that the request was last sent by.
     pub(crate) ping: Option<PingHandle>,
     pub(crate) timer: &'p mut ReusableTimer,
@@ -150,6 +152,7 @@ impl<'p> Request<'p> {
             is_sending: false,
             connect_time: Duration::ZERO,
             expected_ws_accept: None,
+            is_upstream_http2: false,
             ping: None,
             timer,
         }

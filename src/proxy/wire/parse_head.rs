@@ -294,6 +294,7 @@ pub(crate) struct ResponseHead<'h, 'b> {
     pub(crate) keep_alive_for: Option<Duration>,
     /// Whether the response has `Upgrade: websocket`.
     pub(crate) is_websocket: bool,
+    pub(crate) is_http10: bool,
 }
 
 /// Parses the head of a response, of at most `max_fields` fields. `to_head` says whether the request was a
@@ -361,6 +362,7 @@ pub(crate) fn response<'h, 'b>(
         framing,
         keep_alive_for: headers.keep_alive_for,
         is_websocket: headers.upgrade && headers.is_websocket,
+        is_http10: minor == 0,
     })
 }
 

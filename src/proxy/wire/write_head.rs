@@ -42,6 +42,7 @@ pub(crate) fn response(
     keep_alive: bool,
     downstream_is_http10: bool,
     urls: &ResponseUrls<'_>,
+    via: Option<&str>,
 ) {
     status_line(out, head);
     let dropped = ConnectionOptions { fields: head.fields, has_any: head.has_connection_options };
@@ -72,6 +73,7 @@ pub(crate) fn response(
     if is_chunked || mode == TransferMode::Chunk {
         put(out, &[b"Transfer-Encoding: chunked\r\n"]);
     }
+    put_via(out, via);
     match (keep_alive, downstream_is_http10) {
         (false, _) => put(out, &[b"Connection: close\r\n"]),
         (true, true) => put(out, &[b"Connection: keep-alive\r\n"]),
@@ -81,7 +83,12 @@ pub(crate) fn response(
 }
 
 /// Writes a 1xx head: an interim response, or the switch to WebSocket.
-pub(crate) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, urls: &ResponseUrls<'_>) {
+pub(crate) fn informational(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    urls: &ResponseUrls<'_>,
+    via: Option<&str>,
+) {
     status_line(out, head);
     for field in head.fields {
         match HeaderClass::of(field.name) {
@@ -92,10 +99,18 @@ pub(crate) fn informational(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, urls
             _ => {}
         }
     }
+    put_via(out, via);
     if head.status == 101 {
         put(out, &[b"Connection: upgrade\r\nUpgrade: websocket\r\n"]);
     }
     put(out, &[b"\r\n"]);
+}
+
+/// Writes the value that is added to `Via`, behind those that the response has.
+fn put_via(out: &mut Vec<u8>, via: Option<&str>) {
+    if let Some(via) = via {
+        put(out, &[b"Via: ", via.as_bytes(), b"\r\n"]);
+    }
 }
 
 fn status_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
@@ -164,7 +179,7 @@ mod tests {
             owned: &owned,
             stripped: Cell::new(0),
         };
-        response(&mut out, &head, mode, keep_alive, is_http10, &urls);
+        response(&mut out, &head, mode, keep_alive, is_http10, &urls, None);
         String::from_utf8(out).unwrap()
     }
 

@@ -24,3 +24,4 @@ mod timeouts;
 mod total_timeout;
 mod upgrades;
 mod upstream_tls;
+mod via;
