@@ -130,6 +130,11 @@ impl ServiceMetrics {
         }
     }
 
+    /// Counts a gRPC call whose credential the upstream did not accept. A 401 is counted with its head.
+    pub fn grpc_unauthenticated(&self) {
+        self.upstream_unauthorized.inc();
+    }
+
     /// Counts a request that was sent to an upstream again.
     pub fn retried(&self, reason: RetryReason, result: RetryResult) {
         let labels = [reason.as_str(), result.as_str()];

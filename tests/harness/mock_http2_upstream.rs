@@ -1,6 +1,8 @@
 //! A recording HTTP/2 server. The path selects the response:
 //!
-//! `/echo` the body, part by part, and the trailers · `/trailers-only` · `/hints` 103 first · `/status/N` ·
+//! `/echo` the body, part by part, and the trailers · `/trailers-only` · `/hints/N` N × 103 first, one without N ·
+//! `/grpc/head`, `/grpc/trailers`, `/grpc/late` gRPC's UNAUTHENTICATED in the head, in trailers, behind a message ·
+//! `/large/N` a field of N bytes · `/status/N` ·
 //! `/reset/N` at once · `/half/N` half a response, then a reset with code N · `/hang` · `/early` a response
 //! before the body is read; otherwise: `ok`.
 
@@ -213,6 +215,10 @@ async fn answer(
     }
     while next(&mut body, index, shared).await.is_some() {}
     finish(&mut body, index, shared).await;
+    if words[0] == "grpc" {
+        let is_authorized = shared.authorizes(&parts.headers);
+        return grpc(respond, words.get(1).copied().unwrap_or_default(), is_authorized);
+    }
     if !shared.authorizes(&parts.headers) {
         let unauthorized =
             Response::builder().status(401).header("www-authenticate", "Bearer").body(()).unwrap();
@@ -265,6 +271,21 @@ async fn answer(
             let _ = out.send_data("ok".into(), true);
         }
     }
+}
+
+/// Responds to a gRPC call.
+fn grpc(mut respond: SendResponse<Bytes>, place: &str, is_authorized: bool) {
+    let head = || Response::builder().header("content-type", "application/grpc");
+    let status = |code: &str| HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]);
+    if !is_authorized && place == "head" {
+        let head = head().header("grpc-status", "16").header("grpc-message", "no");
+        return respond.send_response(head.body(()).unwrap(), true).map(drop).unwrap();
+    }
+    let mut out = respond.send_response(head().body(()).unwrap(), false).unwrap();
+    if is_authorized || place == "late" {
+        out.send_data("message".into(), false).unwrap();
+    }
+    out.send_trailers(status(if is_authorized { "0" } else { "16" })).unwrap();
 }
 
 async fn next(body: &mut RecvStream, index: usize, shared: &Shared) -> Option<Bytes> {

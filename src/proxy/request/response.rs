@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::header::SEC_WEBSOCKET_ACCEPT;
 
 use super::outcome::{Disposition, ExchangeError};
+use super::retry::UNAUTHORIZED;
 use super::state::Request;
 use crate::credential::UpstreamResponse;
 use crate::net::buffer::Buffer;
@@ -45,7 +46,12 @@ impl Request<'_> {
         let mut header_buffer = HeaderBuffer::new();
         let head =
             parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
-        self.observe(head.status, head.fields);
+        let is_unauthenticated = self.meta.is_grpc && head.is_grpc_unauthenticated;
+        if is_unauthenticated && !self.is_grpc_unauthenticated {
+            self.service.metrics.grpc_unauthenticated();
+        }
+        let is_unauthenticated = is_unauthenticated || self.is_grpc_unauthenticated;
+        self.observe(if is_unauthenticated { UNAUTHORIZED } else { head.status }, head.fields);
         out.clear();
         let urls = self.response_urls();
         if head.status == 101 {
@@ -125,6 +131,10 @@ impl Request<'_> {
             if self.body.is_done() && upstream_keep_alive {
                 self.endpoint.release(connection, keep_alive_for);
             }
+            if self.has_unauthenticated_trailers(&body) {
+                // Boxed: the future of every request reserves space for what it awaits.
+                Box::pin(self.refresh_after_trailers()).await;
+            }
             return relay::write_response_start(io, out, response, &mut body, self.timer, idle)
                 .await
                 .map_err(ExchangeError::Abort);
@@ -137,10 +147,19 @@ impl Request<'_> {
         let sent = relay::relay_bodies(&mut caller, &mut upstream, transfer_mode, self.timer, idle)
             .await
             .map_err(ExchangeError::Abort)?;
+        if self.has_unauthenticated_trailers(&body) {
+            Box::pin(self.refresh_after_trailers()).await;
+        }
         if sent && upstream_keep_alive && response.is_empty() {
             self.endpoint.release(connection, keep_alive_for);
         }
         Ok(())
+    }
+
+    /// Whether the trailers of a gRPC call say that the credential was not accepted. The call was passed on; the
+    /// next one needs another credential.
+    fn has_unauthenticated_trailers(&self, body: &Body) -> bool {
+        self.meta.is_grpc && body.is_grpc_unauthenticated() && !self.is_grpc_unauthenticated
     }
 
     /// Moves bytes in both directions after the switch to WebSocket, until both sides end.

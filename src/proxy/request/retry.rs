@@ -1,7 +1,8 @@
 //! The retry after a 401: the request is sent again with another credential, if there is one and the buffer
 //! still has the whole request.
 //!
-//! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. What
+//! A 401 means that the request was not processed (RFC 9110 §15.5.2), so any method may be sent again. So does
+//! gRPC's UNAUTHENTICATED, if no message came before it. What
 //! was read from the caller stays in the read buffer until the head of the response has arrived
 //! ([`Buffer::retain`]). Nothing is copied. A request that is larger than the buffer is passed on without a
 //! retry.
@@ -22,11 +23,14 @@ use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
 use crate::proto::challenge;
 use crate::proxy::error::ProxyError;
-use crate::proxy::wire::framing::Framing;
+use crate::proxy::wire::framing::{Framing, Segment};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay::{Body, Io};
 use crate::upstream::{Connection, Endpoint};
+
+/// The status that a signer sees for gRPC's UNAUTHENTICATED as well.
+pub(super) const UNAUTHORIZED: u16 = 401;
 
 /// The head of a 401 response, and what the signer decided about it.
 struct Unauthorized {
@@ -57,8 +61,10 @@ impl Request<'_> {
             let moved = self.body.take(buffer, out);
             moved.map_err(ProxyError::from)?;
             let sent = self.send(io, buffer, out, response).await;
-            // What is not HTTP is rejected by the parser later.
-            let is_unauthorized = response.filled().get(9..12) == Some(b"401");
+            let is_unauthorized = match &sent {
+                Ok((_, length)) => self.is_unauthorized(response, *length),
+                Err(_) => false,
+            };
             let is_retry = self.rejected.is_some();
             if is_retry {
                 let result = match (&sent, is_unauthorized) {
@@ -83,6 +89,53 @@ impl Request<'_> {
             }
             response.consume(length);
             discard(endpoint, unauthorized, connection, response);
+        }
+    }
+
+    /// Whether the response, whose head has this length, says that the credential was not accepted.
+    fn is_unauthorized(&mut self, response: &mut Buffer, length: usize) -> bool {
+        self.is_grpc_unauthenticated = self.meta.is_grpc
+            && self.service.credential.signer().is_refreshable()
+            && self.is_unauthenticated_call(response, length);
+        if self.is_grpc_unauthenticated {
+            self.service.metrics.grpc_unauthenticated();
+        }
+        // What is not HTTP is rejected by the parser later.
+        self.is_grpc_unauthenticated || response.filled().get(9..12) == Some(b"401")
+    }
+
+    /// Whether the response is gRPC's UNAUTHENTICATED without a message before it: in the head ("Trailers-Only"),
+    /// or in trailers that came with the head.
+    fn is_unauthenticated_call(&self, response: &mut Buffer, length: usize) -> bool {
+        let (head, mut rest) = response.filled_mut().split_at_mut(length);
+        let mut header_buffer = HeaderBuffer::new();
+        let max_fields = self.max_response_fields();
+        let Ok(head) = parse_head::response(head, &mut header_buffer, self.meta.is_head, max_fields) else {
+            return false;
+        };
+        if head.is_grpc_unauthenticated {
+            return true;
+        }
+        let mut framing = head.framing;
+        while let Ok(Segment::Framing(count)) = framing.next_of_response(rest) {
+            rest = &mut rest[count..];
+        }
+        framing.is_grpc_unauthenticated()
+    }
+
+    /// Asks for another credential for the next call, after trailers with gRPC's UNAUTHENTICATED were passed on.
+    pub(super) async fn refresh_after_trailers(&self) {
+        self.service.metrics.grpc_unauthenticated();
+        let signer = self.service.credential.signer();
+        let response = UpstreamResponse {
+            origin: &self.endpoint.origin,
+            status: UNAUTHORIZED,
+            fields: &[],
+            is_retry: self.rejected.is_some(),
+            can_retry: false,
+        };
+        if signer.is_refreshable() && signer.observe(self.used, &response) == Verdict::Refresh {
+            signer.refreshed(self.used, Duration::ZERO).await;
         }
     }
 
@@ -133,7 +186,7 @@ impl Request<'_> {
             parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
         let response = UpstreamResponse {
             origin: &self.endpoint.origin,
-            status: head.status,
+            status: UNAUTHORIZED,
             fields: head.fields,
             is_retry: false,
             can_retry: self.can_retry(buffer),

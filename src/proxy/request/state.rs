@@ -73,6 +73,8 @@ pub(crate) struct Request<'p> {
     pub(crate) rejected: Option<CredentialVersion>,
     /// The body, if the credential signs it.
     pub(crate) signed_body: Option<SignedBody>,
+    /// Whether the response is gRPC's for a credential that is not accepted, and came whole with its head.
+    pub(crate) is_grpc_unauthenticated: bool,
     /// Whether the head of the response was passed to the signer.
     pub(crate) is_observed: bool,
     pub(crate) method: MethodLabel,
@@ -140,6 +142,7 @@ impl<'p> Request<'p> {
             used: signed.unwrap_or(CredentialVersion::STATIC),
             rejected: None,
             signed_body: None,
+            is_grpc_unauthenticated: false,
             is_observed: false,
             method,
             path,

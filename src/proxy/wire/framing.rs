@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::trailers;
 use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
+use crate::proto::grpc;
 use crate::proxy::error::{ErrorReason, ProxyError};
 
 /// The limit on a chunk-size line with its extensions, in bytes.
@@ -49,6 +50,11 @@ impl Framing {
             Self::Chunked(decoder) => decoder.state == State::Done,
             Self::CloseDelimited => false,
         }
+    }
+
+    /// Whether the trailers, which have been read, have `grpc-status: 16`.
+    pub(crate) fn is_grpc_unauthenticated(&self) -> bool {
+        matches!(self, Self::Chunked(decoder) if decoder.is_grpc_unauthenticated)
     }
 
     /// Returns the segment at the front of `bytes`. The caller consumes its bytes before the next call.
@@ -108,6 +114,8 @@ pub(crate) struct ChunkedDecoder {
     forbidden: Option<Arc<Owned>>,
     /// The number of bytes of content that may still come.
     remaining_limit: u64,
+    /// Whether the trailers have `grpc-status: 16`.
+    is_grpc_unauthenticated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +138,13 @@ impl ChunkedDecoder {
     /// Creates a decoder that expects the first chunk. It rejects trailer fields in `forbidden`, and fields
     /// of framing and routing.
     pub(crate) fn new(forbidden: Option<Arc<Owned>>) -> Self {
-        Self { state: State::Start, line_bytes: 0, forbidden, remaining_limit: u64::MAX }
+        Self {
+            state: State::Start,
+            line_bytes: 0,
+            forbidden,
+            remaining_limit: u64::MAX,
+            is_grpc_unauthenticated: false,
+        }
     }
 
     /// Limits the content to `max` bytes.
@@ -224,6 +238,7 @@ impl ChunkedDecoder {
                             "a trailer has the name of a field that frames, routes or authenticates",
                         ));
                     }
+                    self.is_grpc_unauthenticated = fields.iter().any(grpc::is_unauthenticated);
                 }
                 _ => return Err(FramingError("the trailers are malformed")),
             }

@@ -14,6 +14,7 @@ use super::framing::{ChunkedDecoder, Framing};
 use crate::config::{Authority, Host, port};
 use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed, has_token, tokens};
+use crate::proto::grpc;
 use crate::proxy::error::{ErrorReason, ProxyError};
 
 /// The limit on the length of a head, in bytes.
@@ -102,6 +103,8 @@ pub(crate) struct RequestMeta {
     /// could carry requests without the credential.
     pub(crate) is_websocket: bool,
     pub(crate) wants_trailers: bool,
+    /// Whether the request is a gRPC call, of gRPC-Web as well.
+    pub(crate) is_grpc: bool,
     pub(crate) body: BodyKind,
 }
 
@@ -176,6 +179,7 @@ pub(crate) fn request<'h, 'b>(
         keep_alive: (!is_http10 || framing.keep_alive) && !framing.close,
         is_websocket: framing.upgrade && framing.is_websocket && !is_http10 && method == "GET",
         wants_trailers: framing.wants_trailers,
+        is_grpc: framing.is_grpc,
         body,
     };
     Ok(RequestHead {
@@ -295,6 +299,8 @@ pub(crate) struct ResponseHead<'h, 'b> {
     /// Whether the response has `Upgrade: websocket`.
     pub(crate) is_websocket: bool,
     pub(crate) is_http10: bool,
+    /// Whether the head has `grpc-status: 16` (UNAUTHENTICATED).
+    pub(crate) is_grpc_unauthenticated: bool,
 }
 
 /// Parses the head of a response, of at most `max_fields` fields. `to_head` says whether the request was a
@@ -363,6 +369,7 @@ pub(crate) fn response<'h, 'b>(
         keep_alive_for: headers.keep_alive_for,
         is_websocket: headers.upgrade && headers.is_websocket,
         is_http10: minor == 0,
+        is_grpc_unauthenticated: headers.is_grpc_unauthenticated,
     })
 }
 
@@ -393,6 +400,8 @@ struct FramingHeaders<'b> {
     is_websocket: bool,
     wants_trailers: bool,
     keep_alive_for: Option<Duration>,
+    is_grpc: bool,
+    is_grpc_unauthenticated: bool,
 }
 
 impl<'b> FramingHeaders<'b> {
@@ -426,6 +435,10 @@ impl<'b> FramingHeaders<'b> {
                 }
                 HeaderClass::HopByHop if field.name.len() == 10 => {
                     headers.keep_alive_for = keep_alive_for(value);
+                }
+                HeaderClass::EndToEnd if grpc::is_content_type(field) => headers.is_grpc = true,
+                HeaderClass::EndToEnd if grpc::is_unauthenticated(field) => {
+                    headers.is_grpc_unauthenticated = true;
                 }
                 HeaderClass::EndToEnd => headers.page.read(field),
                 HeaderClass::Te => headers.wants_trailers |= has_token(value, "trailers"),

@@ -61,6 +61,11 @@ impl Body {
         self.framing
     }
 
+    /// Whether the trailers have `grpc-status: 16`.
+    pub(crate) fn is_grpc_unauthenticated(&self) -> bool {
+        self.framing.is_grpc_unauthenticated()
+    }
+
     /// Whether the whole body was written.
     pub(crate) fn is_done(&self) -> bool {
         self.ready == 0 && self.framing.is_done()

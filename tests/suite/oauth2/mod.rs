@@ -3,6 +3,7 @@
 mod discovery;
 mod dpop;
 mod grants;
+mod grpc_unauthenticated;
 mod login;
 mod refresh_schedule_fleet;
 mod retry_on_401;
