@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use tokio::io::ReadBuf;
 
 use super::coding::malformed;
 use super::heads;
+use super::inspector::Findings;
 
 /// The receiving side of a stream, behind a head that has been read.
 pub struct InboundBody {
@@ -22,6 +24,8 @@ pub struct InboundBody {
     /// The number of bytes of `coding` that were read.
     coding_read: usize,
     state: State,
+    /// What was found in the field blocks of its connection, if it comes from a caller.
+    findings: Option<Arc<Findings>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,8 @@ enum State {
     /// Content without coding, until the stream ends.
     Raw,
     Trailers,
+    /// A part of the trailer section was dropped. Every read fails.
+    Malformed,
     Done,
 }
 
@@ -48,12 +54,18 @@ impl InboundBody {
             None if stream.is_end_stream() => State::Done,
             None => State::Chunks { open: false },
         };
-        Self { stream, data: Bytes::new(), coding: Vec::new(), coding_read: 0, state }
+        Self { stream, data: Bytes::new(), coding: Vec::new(), coding_read: 0, state, findings: None }
     }
 
     /// Content without coding: it ends with the stream.
     pub fn raw(stream: RecvStream) -> Self {
         Self { state: State::Raw, ..Self::new(stream, None) }
+    }
+
+    /// The same body, whose trailer section is checked against what was found.
+    #[must_use]
+    pub fn checked(self, findings: Arc<Findings>) -> Self {
+        Self { findings: Some(findings), ..self }
     }
 
     /// Whether the whole body was read.
@@ -121,8 +133,17 @@ impl InboundBody {
             self.state = State::Chunks { open: false };
             return Poll::Ready(Ok(true));
         }
+        if self.state == State::Malformed {
+            return Poll::Ready(Err(malformed("trailers of which some are dropped")));
+        }
         if self.state == State::Trailers {
             let trailers = ready!(self.stream.poll_trailers(cx)).map_err(io::Error::other)?;
+            if let (Some(trailers), Some(findings)) = (&trailers, &self.findings)
+                && !findings.check_trailers(self.stream.stream_id().as_u32(), trailers.len())
+            {
+                self.state = State::Malformed;
+                return self.poll_more(cx);
+            }
             self.set_coding(b"0\r\n");
             heads::write_trailers(&mut self.coding, &trailers.unwrap_or_default());
             self.state = State::Done;

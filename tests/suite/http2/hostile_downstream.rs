@@ -2,7 +2,7 @@
 
 use h2::Reason;
 
-use crate::harness::{Frame, Frames, Http2, MockResponse, MockUpstream, fields, frame};
+use crate::harness::{Frame, Frames, Gate, Http2, MockResponse, MockUpstream, fields, frame};
 use crate::suite::http::setup::{RawServer, sidekey_for, sidekey_for_url, wait_until_idle};
 
 const END_STREAM: u8 = 1;
@@ -53,6 +53,8 @@ async fn assert_ends_with_protocol_error(frames: &mut Frames, what: &str) {
     loop {
         let frame = frames.next().await.unwrap_or_else(|| panic!("{what}: closed without an error"));
         match frame.kind {
+            // No stream is opened after a malformed field block. The stream of the block is reset.
+            Frame::GOAWAY if frame.reason() == Reason::NO_ERROR => {}
             Frame::RESET | Frame::GOAWAY => {
                 break assert_eq!(frame.reason(), Reason::PROTOCOL_ERROR, "{what}");
             }
@@ -121,6 +123,8 @@ async fn http2_malformed_request_target_is_protocol_error() {
         ("a URL as the path", path("http://a/api/x")),
         ("an asterisk without OPTIONS", path("*")),
         ("an empty path", path("")),
+        ("a path with a fragment", path("/api/x#y")),
+        ("a path that is a fragment", path("#y")),
         ("line feed in the path", path("/api/x\r\nx: 1")),
         ("space in the path", path("/api/x HTTP/1.1")),
         ("user information in the authority", authority("user@sidekey")),
@@ -174,6 +178,11 @@ async fn http2_malformed_trailers_are_not_forwarded() {
     let sidekey = sidekey_for(&upstream).await;
     for (what, trailers) in [
         ("upper case", ("X-Upper", "1")),
+        ("a path", (":path", "/api/other")),
+        ("a method", (":method", "GET")),
+        ("an authority", (":authority", "other")),
+        ("a status", (":status", "200")),
+        ("an unknown pseudo field", (":evil", "1")),
         ("Connection", ("connection", "close")),
         ("line feed in a value", ("x-one", "1\nx: 2")),
     ] {
@@ -185,6 +194,55 @@ async fn http2_malformed_trailers_are_not_forwarded() {
     }
     wait_until_idle(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete));
+}
+
+#[tokio::test]
+async fn http2_pseudo_field_in_trailers_is_found_by_its_index() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    // `:method: POST`, `:scheme: http`, and fields that are added to the dynamic table: `:path`, `:authority`, `x`.
+    let head = b"\x83\x86\x44\x06/api/x\x41\x09localhost\x40\x01x\x011";
+    for (trailers, is_malformed) in [(&b"\xbf"[..], true), (b"\xc0\xbe", true), (b"\xbe", false)] {
+        let mut frames = Frames::open(sidekey.address()).await;
+        frames.send(Frame::HEADERS, END_HEADERS, 1, head).await.unwrap();
+        frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
+        frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, trailers).await.unwrap();
+        if is_malformed {
+            assert_eq!(frames.until(Frame::RESET).await.expect("a reset").reason(), Reason::PROTOCOL_ERROR);
+        } else {
+            frames.until(Frame::HEADERS).await.expect("a response");
+        }
+    }
+    wait_until_idle(&sidekey).await;
+    assert_eq!(upstream.requests().iter().filter(|request| request.complete).count(), 1);
+    assert_eq!(upstream.last_request().trailers.all("x"), ["1"]);
+}
+
+#[tokio::test]
+async fn http2_requests_after_a_malformed_path_are_refused() {
+    let upstream = MockUpstream::plain().await;
+    let gate = Gate::closed();
+    upstream.always(MockResponse::ok("x").delayed_until(&gate));
+    let sidekey = sidekey_for(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    let send = |stream, block: &[u8]| frame(Frame::HEADERS, END_STREAM | END_HEADERS, stream, block);
+    frames.send_bytes(&send(1, &GOOD.block())).await.unwrap();
+    upstream.received(1).await;
+    // A `:path` that is added to the dynamic table, and two requests that could refer to it.
+    let malformed = b"\x82\x86\x44\x08/api/x#y";
+    frames
+        .send_bytes(&[send(3, malformed), send(5, b"\x82\x86\xbe"), send(7, &GOOD.block())].concat())
+        .await
+        .unwrap();
+    for (stream, reason) in
+        [(3, Reason::PROTOCOL_ERROR), (5, Reason::REFUSED_STREAM), (7, Reason::REFUSED_STREAM)]
+    {
+        let reset = frames.until(Frame::RESET).await.expect("a reset");
+        assert_eq!((reset.stream, reset.reason()), (stream, reason));
+    }
+    gate.open();
+    assert_eq!(frames.until(Frame::HEADERS).await.expect("a response").stream, 1);
+    assert_eq!(upstream.request_count(), 1);
 }
 
 #[tokio::test]

@@ -12,9 +12,10 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 
+use super::inspected_io::Inspected;
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
-use crate::proto::http2::{heads, is_well_formed, limits};
+use crate::proto::http2::{Findings, heads, is_well_formed, limits};
 use crate::proxy::downstream::prefixed_io::Prefixed;
 use crate::proxy::downstream::timeouts::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT};
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -34,9 +35,11 @@ const MAX_CONCURRENT_STREAMS: u32 = 128;
 pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: Buffer) {
     let mut timer = ReusableTimer::default();
     let builder = limits::server_builder(MAX_CONCURRENT_STREAMS);
-    let handshake = builder.handshake::<_, Bytes>(Prefixed::new(buffer, io));
+    let findings = Arc::<Findings>::default();
+    let io = Inspected::new(Prefixed::new(buffer, io), findings.clone());
+    let handshake = builder.handshake::<_, Bytes>(io);
     let Ok(Ok(mut connection)) = timer.timeout(HEAD_TIMEOUT, handshake).await else { return };
-    if let Err(error) = run(Arc::new(context), &mut connection, &mut timer).await {
+    if let Err(error) = run(Arc::new(context), &mut connection, &findings, &mut timer).await {
         tracing::debug!("a caller's HTTP/2 connection failed: {error}");
     }
     connection.abrupt_shutdown(Reason::NO_ERROR);
@@ -46,7 +49,8 @@ pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: 
 /// Serves streams until the connection ends, is idle for too long, or has drained.
 async fn run<I: Io>(
     context: Arc<ConnectionContext>,
-    connection: &mut Connection<Prefixed<'_, I>, Bytes>,
+    connection: &mut Connection<Inspected<Prefixed<'_, I>>, Bytes>,
+    findings: &Arc<Findings>,
     timer: &mut ReusableTimer,
 ) -> Result<(), h2::Error> {
     let mut streams = FuturesUnordered::new();
@@ -58,7 +62,7 @@ async fn run<I: Io>(
     // Counts as in flight until the last responses of a draining connection were written.
     let mut last_responses = None;
     poll_fn(|cx| {
-        if !is_draining && draining.as_mut().poll(cx).is_ready() {
+        if !is_draining && (findings.has_malformed() || draining.as_mut().poll(cx).is_ready()) {
             is_draining = true;
             last_responses = (!streams.is_empty()).then(|| context.plane.track());
             connection.graceful_shutdown();
@@ -71,7 +75,7 @@ async fn run<I: Io>(
                         current = Arc::new(renewed);
                     }
                     let timer = unused_timers.pop().unwrap_or_default();
-                    streams.push(serve_stream(current.clone(), request, respond, timer));
+                    streams.push(serve_stream(current.clone(), request, respond, findings.clone(), timer));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
@@ -99,22 +103,26 @@ async fn serve_stream(
     context: Arc<ConnectionContext>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
+    findings: Arc<Findings>,
     mut timer: ReusableTimer,
 ) -> ReusableTimer {
     let (parts, mut body) = request.into_parts();
+    if let Some(reason) = findings.rejection(respond.stream_id().as_u32()) {
+        return reject(&context, respond, reason, timer);
+    }
     if !is_well_formed(&parts) {
-        return reject(&context, respond, timer);
+        return reject(&context, respond, Reason::PROTOCOL_ERROR, timer);
     }
     // The upstream would have the whole request before anything is known of a body that must not be there.
     if heads::length(&parts.headers) == Some(0)
         && !matches!(timer.timeout(HEAD_TIMEOUT, is_empty(&mut body)).await, Ok(true))
     {
-        return reject(&context, respond, timer);
+        return reject(&context, respond, Reason::PROTOCOL_ERROR, timer);
     }
     let mut buffer = Buffer::acquire();
     heads::write_request(buffer.bytes_mut(), &parts, !body.is_end_stream());
     let length = buffer.filled().len();
-    let mut stream = Stream::new(&parts, body, respond);
+    let mut stream = Stream::new(&parts, body, respond, findings);
     drop(parts);
     if context.is_service_removed() {
         refuse::refuse(&context, &mut stream, ProxyError::service_removed().into(), &mut timer).await;
@@ -146,15 +154,16 @@ async fn is_empty(body: &mut RecvStream) -> bool {
     true
 }
 
-/// Resets the stream of a malformed request (RFC 9113 §8.1.1); returns its timer.
+/// Resets the stream of a request that is malformed (RFC 9113 §8.1.1) or not processed; returns its timer.
 fn reject(
     context: &ConnectionContext,
     mut respond: SendResponse<Bytes>,
+    reason: Reason,
     timer: ReusableTimer,
 ) -> ReusableTimer {
     context.plane.metrics.error("", ErrorReason::BadRequest.as_str());
-    tracing::debug!("a request in HTTP/2 is malformed");
-    respond.send_reset(Reason::PROTOCOL_ERROR);
+    tracing::debug!("a request in HTTP/2 is rejected: {reason}");
+    respond.send_reset(reason);
     timer
 }
 

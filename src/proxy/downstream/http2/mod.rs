@@ -5,6 +5,7 @@
 
 mod connection;
 mod grpc;
+mod inspected_io;
 mod stream;
 
 pub(crate) use connection::{PREFACE, serve};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::grpc;
 use crate::proto::http2::heads;
 use crate::proto::http2::heads::Head;
-use crate::proto::http2::{Coding, InboundBody, OutboundBody, websocket};
+use crate::proto::http2::{Coding, Findings, InboundBody, OutboundBody, websocket};
 
 /// The limit on the bytes of a request that are discarded after its response.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
@@ -41,13 +42,18 @@ enum ResponseState {
 
 impl Stream {
     /// The stream of a request with this head.
-    pub(crate) fn new(parts: &request::Parts, body: RecvStream, respond: SendResponse<Bytes>) -> Self {
+    pub(crate) fn new(
+        parts: &request::Parts,
+        body: RecvStream,
+        respond: SendResponse<Bytes>,
+        findings: Arc<Findings>,
+    ) -> Self {
         let is_websocket = websocket::is_websocket(parts);
         Self {
             body: if is_websocket {
                 InboundBody::raw(body)
             } else {
-                InboundBody::new(body, heads::length(&parts.headers))
+                InboundBody::new(body, heads::length(&parts.headers)).checked(findings)
             },
             respond,
             response: ResponseState::Pending,
@@ -104,7 +110,12 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.body.is_done() {
-            return this.body.poll_read(cx, buf);
+            let read = ready!(this.body.poll_read(cx, buf));
+            if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+                // RFC 9113 §8.1.1.
+                this.reset(Reason::PROTOCOL_ERROR);
+            }
+            return Poll::Ready(read);
         }
         let reason = ready!(match &mut this.response {
             ResponseState::Pending => this.respond.poll_reset(cx),

@@ -1,0 +1,23 @@
+//! What the `h2` crate (0.4) drops of a caller's field blocks, although it makes a request malformed (RFC 9113 §8.1,
+//! §8.3.1): the fragment of a `:path`, and fields of a trailer section (pseudo-header fields, and all above a limit).
+//!
+//! ```text
+//! frames       bytes of a connection -> field blocks of its streams -> findings
+//! field_block  a field block -> the number of its fields, and whether a `:path` has a fragment
+//! huffman      the code of its strings
+//! findings     the malformed streams, and the number of fields of each trailer section
+//! ```
+//!
+//! The `h2` crate reads the same bytes afterwards, and decodes them. Nothing here depends on HPACK's dynamic table, so
+//! no state can differ from that of the crate. What cannot be read makes the rest of the connection malformed.
+//!
+//! One thing is not found: a fragment behind a name that refers to a `:path` in the dynamic table. Encoders refer to the
+//! static table, which has the name too.
+
+mod field_block;
+mod findings;
+mod frames;
+mod huffman;
+
+pub use findings::Findings;
+pub use frames::Inspector;
