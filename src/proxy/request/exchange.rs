@@ -205,13 +205,19 @@ impl Request<'_> {
                 | ErrorReason::TooLarge
                 | ErrorReason::Overloaded
         );
-        let mut earlier = None;
-        if !is_quiet {
-            self.service.last_failure.set(reason, &failure.cause);
-            earlier = self.service.failure_log.admit(reason);
-        }
         let address = self.address.map(tracing::field::display);
-        if let Some(earlier) = earlier {
+        if is_quiet {
+            tracing::debug!(
+                sidekey.service = name,
+                upstream.address = address,
+                sidekey.error = reason,
+                "request refused: {}",
+                failure.cause
+            );
+            return;
+        }
+        self.service.last_failure.set(reason, &failure.cause);
+        if let Some(earlier) = self.service.failure_log.admit(reason) {
             tracing::warn!(
                 sidekey.service = name,
                 upstream.address = address,
@@ -225,7 +231,7 @@ impl Request<'_> {
                 sidekey.service = name,
                 upstream.address = address,
                 sidekey.error = reason,
-                "request refused or failed: {}",
+                "request failed: {}",
                 failure.cause
             );
         }
