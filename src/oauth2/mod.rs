@@ -19,7 +19,7 @@ pub mod source;
 mod token;
 
 pub use advice::advice;
-pub use client::discovery::LoginEndpoint;
+pub use client::discovery::{ExpectedIssuer, LoginEndpoint};
 pub use sanitize::sanitize;
 pub use source::token_source::TokenSource;
 pub use source::with_metrics::WithMetrics;

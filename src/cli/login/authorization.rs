@@ -1,9 +1,7 @@
 //! The parts of an authorization code login that do not depend on where the browser is.
 
-use url::Url;
-
 use super::store::LoginStore;
-use crate::config::{AuthorizationCode, OAuth2, TokenUrl};
+use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::LoginEndpoint;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::AuthorizationRequest;
@@ -20,19 +18,15 @@ pub(super) async fn finish(
     store.save(issued).await
 }
 
-/// The URL that the user is sent to.
-pub(super) async fn authorization_url(
+/// A new login, with the URL that the user is sent to.
+pub(super) async fn begin(
+    config: &OAuth2,
     grant: &AuthorizationCode,
     endpoint: &TokenEndpoint,
-) -> anyhow::Result<Url> {
+    redirect_uri: &str,
+) -> anyhow::Result<AuthorizationRequest> {
     let configured = grant.authorization_url.as_ref();
-    Ok(endpoint.login_endpoint(configured, LoginEndpoint::Authorization).await?)
-}
-
-/// The issuer identifier, if it is configured: an authorization response that names another one is rejected (RFC 9207).
-pub(super) fn issuer(config: &OAuth2) -> Option<&str> {
-    match &config.token_url {
-        TokenUrl::Issuer(issuer) => Some(issuer.as_str()),
-        TokenUrl::Endpoint(_) => None,
-    }
+    let url = endpoint.login_endpoint(configured, LoginEndpoint::Authorization).await?;
+    let issuer = endpoint.expected_issuer().await?;
+    Ok(AuthorizationRequest::new(config, grant, url, redirect_uri, issuer))
 }

@@ -6,7 +6,7 @@ use super::redirect::CallbackServer;
 use super::store::LoginStore;
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::grants::{AuthorizationError, AuthorizationRequest};
+use crate::oauth2::grants::AuthorizationError;
 
 /// Waits for the callback that belongs to this login, and rejects all others.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
@@ -17,17 +17,23 @@ pub(super) async fn login(
     store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let mut redirect = CallbackServer::bind(grant.redirect_uri.as_ref()).await?;
-    let url = authorization::authorization_url(grant, endpoint).await?;
-    let request =
-        AuthorizationRequest::new(config, grant, url, redirect.uri(), authorization::issuer(config));
+    let request = authorization::begin(config, grant, endpoint, redirect.uri()).await?;
     println!("Open this address in a browser on this machine:\n\n{}\n", request.url());
     println!("Waiting on {} (Ctrl-C to give up; --no-browser works with any browser) …", redirect.uri());
+    // Each message is printed once, so that nobody can fill the terminal.
+    let mut printed = Vec::new();
     loop {
         let callback = redirect.callback().await?;
         let outcome = match request.code(callback.query()) {
-            Err(AuthorizationError::StateMismatch) => {
-                eprintln!("{}; still waiting", AuthorizationError::StateMismatch);
-                callback.show(Page::NotOurs);
+            Err(error) if !error.ends_login() => {
+                callback.show(match error {
+                    AuthorizationError::StateMismatch => Page::NotOurs,
+                    _ => Page::Malformed,
+                });
+                if !printed.contains(&error) {
+                    eprintln!("{error}; still waiting");
+                    printed.push(error);
+                }
                 continue;
             }
             Err(error) => Err(error.into()),

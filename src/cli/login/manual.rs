@@ -9,7 +9,6 @@ use super::authorization;
 use super::store::LoginStore;
 use crate::config::{AuthorizationCode, OAuth2};
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::grants::AuthorizationRequest;
 
 /// The redirect URI if none is configured. Nothing listens there; the address bar of the browser shows what is needed.
 const FALLBACK_REDIRECT_URI: &str = "http://127.0.0.1/callback";
@@ -24,8 +23,7 @@ pub(super) async fn login(
     store: &LoginStore,
 ) -> anyhow::Result<Option<String>> {
     let redirect_uri = grant.redirect_uri.as_ref().map_or(FALLBACK_REDIRECT_URI, url::Url::as_str);
-    let url = authorization::authorization_url(grant, endpoint).await?;
-    let request = AuthorizationRequest::new(config, grant, url, redirect_uri, authorization::issuer(config));
+    let request = authorization::begin(config, grant, endpoint, redirect_uri).await?;
     println!("Open this address in any browser:\n\n{}\n", request.url());
     println!(
         "In the end the browser goes to an address that begins with {redirect_uri}, which it may be unable to show.\n\

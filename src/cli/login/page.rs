@@ -9,6 +9,7 @@ pub(super) enum Page {
     LoggedIn,
     NotLoggedIn,
     NotOurs,
+    Malformed,
 }
 
 impl IntoResponse for Page {
@@ -22,6 +23,11 @@ impl IntoResponse for Page {
                 StatusCode::BAD_REQUEST,
                 "Not this login",
                 "This page belongs to another login. Open the address that the terminal shows.",
+            ),
+            Self::Malformed => (
+                StatusCode::BAD_REQUEST,
+                "Malformed answer",
+                "The login goes on. Open the address that the terminal shows again.",
             ),
         };
         let html = format!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,13 +63,14 @@ impl CallbackServer {
         };
         let (sender, callbacks) = mpsc::channel(1);
         let (stop, mut stopped) = watch::channel(false);
-        let router = Router::new().fallback(move |state, uri: axum::http::Uri, query| {
+        // An authorization response is a GET (RFC 6749 §4.1.2); a HEAD, as of a link preview, must not use up its code.
+        let router = Router::new().fallback(move |state, method: Method, uri: Uri, query| {
             let is_ours = uri.path() == path;
             async move {
-                if is_ours {
-                    handle_callback(state, query).await
-                } else {
-                    StatusCode::NOT_FOUND.into_response()
+                match method {
+                    _ if !is_ours => StatusCode::NOT_FOUND.into_response(),
+                    Method::GET => handle_callback(state, query).await,
+                    _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response(),
                 }
             }
         });

@@ -32,7 +32,6 @@ pub(crate) struct Discovery {
 
 /// The part of the metadata that is used.
 #[derive(Debug, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "the names in the metadata")]
 pub(crate) struct Metadata {
     token_endpoint: Url,
     /// The token endpoint for clients that authenticate with a certificate (RFC 8705 §5).
@@ -40,6 +39,17 @@ pub(crate) struct Metadata {
     /// As written in the document: they are parsed at a login, so that an error in them stops no token.
     authorization_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
+    /// Whether every authorization response names the issuer (RFC 9207 §3).
+    has_iss_in_responses: bool,
+}
+
+/// The provider that an authorization response must come from (RFC 9207 §2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedIssuer {
+    /// The value that `iss` must have, character by character.
+    pub identifier: String,
+    /// Whether a response without `iss` is rejected.
+    pub is_in_responses: bool,
 }
 
 /// An endpoint that is used when a person logs in.
@@ -83,6 +93,12 @@ impl Metadata {
         found.map_err(|what| SourceError::new(SourceErrorKind::Malformed, format!("{WHO}: {what}")))
     }
 
+    /// What authorization responses of this issuer must name.
+    pub(crate) fn expected_issuer(&self, issuer: &Issuer) -> ExpectedIssuer {
+        let is_in_responses = self.has_iss_in_responses;
+        ExpectedIssuer { identifier: issuer.as_str().to_owned(), is_in_responses }
+    }
+
     /// Reads the part that is used. URLs are held to the rules that the configuration has for them.
     fn parse(issuer: &Issuer, body: &[u8]) -> Result<Self, String> {
         let document: Map<String, Value> =
@@ -115,6 +131,11 @@ impl Metadata {
             mtls_token_endpoint: mtls.map(endpoint).transpose()?,
             authorization_endpoint: text(&document, "authorization_endpoint"),
             device_authorization_endpoint: text(&document, "device_authorization_endpoint"),
+            has_iss_in_responses: match document.get("authorization_response_iss_parameter_supported") {
+                Some(Value::Bool(is_supported)) => *is_supported,
+                Some(Value::String(text)) => text == "true",
+                _ => false,
+            },
         })
     }
 }
@@ -221,6 +242,15 @@ mod tests {
             let found = parse(document).unwrap();
             let error = found.login_endpoint(&issuer(), LoginEndpoint::Authorization).unwrap_err();
             assert!(error.message.contains("cannot be used"), "{odd}: {}", error.message);
+        }
+        for (announced, expected) in
+            [(json!(true), true), (json!("true"), true), (json!(false), false), (Value::Null, false)]
+        {
+            let mut document = good.clone();
+            document["authorization_response_iss_parameter_supported"] = announced;
+            let expected_issuer = parse(document).unwrap().expected_issuer(&issuer());
+            assert_eq!(expected_issuer.identifier, "https://login.example/a");
+            assert_eq!(expected_issuer.is_in_responses, expected);
         }
         let changed = |name: &str, value: Value| {
             let mut document = good.clone();

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::auth;
 use super::auth::ClientAuthentication;
-use super::discovery::{Discovery, LoginEndpoint};
+use super::discovery::{Discovery, ExpectedIssuer, LoginEndpoint};
 use super::http::HttpClient;
 use super::lifetime::LifetimeMemory;
 use super::raw_response::RawResponse;
@@ -152,6 +152,15 @@ impl TokenEndpoint {
             }
             (None, _, _) => unreachable!("the configuration has the URL or an issuer"),
         }
+    }
+
+    /// The issuer that authorization responses must name; `None` if the configuration names none.
+    pub async fn expected_issuer(&self) -> Result<Option<ExpectedIssuer>, SourceError> {
+        let (TokenUrl::Issuer(issuer), Some(discovery)) = (&self.config.token_url, &self.discovery) else {
+            return Ok(None);
+        };
+        let found = discovery.metadata(issuer, &self.http, self.time_limit()).await?;
+        Ok(Some(found.expected_issuer(issuer)))
     }
 
     fn time_limit(&self) -> Duration {

@@ -10,6 +10,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::config::{AuthorizationCode, OAuth2};
+use crate::oauth2::client::discovery::ExpectedIssuer;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::sanitize::sanitize;
 use crate::oauth2::token::TokenResponse;
@@ -22,7 +23,7 @@ pub struct AuthorizationRequest {
     redirect_uri: String,
     state: Secret,
     verifier: Secret,
-    issuer: Option<String>,
+    issuer: Option<ExpectedIssuer>,
 }
 
 /// Why a callback from the authorization endpoint has no usable code. The error never contains a code.
@@ -37,20 +38,35 @@ pub enum AuthorizationError {
     /// The callback comes from another provider (RFC 9207).
     #[error("the answer comes from another provider: its `iss` is not `issuer` of the configuration")]
     IssuerMismatch,
-    /// A parameter is missing or repeated.
-    #[error("the answer does not have exactly one `{0}`")]
+    /// The callback names no provider, although this provider always names itself (RFC 9207 §2.4).
+    #[error(
+        "the answer has no `iss`, which the provider's metadata promises: it may come from another provider"
+    )]
+    IssuerMissing,
+    /// A parameter is missing, repeated or invalid.
+    #[error("this answer is malformed: it does not have exactly one valid `{0}`")]
     Malformed(&'static str),
 }
 
+impl AuthorizationError {
+    /// Whether the callback ends the login. Anybody can send the other ones.
+    pub fn ends_login(&self) -> bool {
+        match self {
+            Self::Denied(_) | Self::IssuerMismatch | Self::IssuerMissing => true,
+            Self::StateMismatch | Self::Malformed(_) => false,
+        }
+    }
+}
+
 impl AuthorizationRequest {
-    /// A new login of this client at the authorization endpoint `url`. `issuer` is the issuer identifier of
-    /// the provider, if it is known.
+    /// A new login of this client at the authorization endpoint `url`. `issuer` is the provider, if its
+    /// identifier is known.
     pub fn new(
         config: &OAuth2,
         grant: &AuthorizationCode,
         mut url: Url,
         redirect_uri: &str,
-        issuer: Option<&str>,
+        issuer: Option<ExpectedIssuer>,
     ) -> Self {
         let (state, verifier) = (random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.expose().as_bytes()));
@@ -65,8 +81,7 @@ impl AuthorizationRequest {
             query.append_pair("code_challenge", &challenge).append_pair("code_challenge_method", "S256");
             query.extend_pairs(&grant.authorization_params);
         }
-        let (redirect_uri, issuer) = (redirect_uri.to_owned(), issuer.map(str::to_owned));
-        Self { url, redirect_uri, state, verifier, issuer }
+        Self { url, redirect_uri: redirect_uri.to_owned(), state, verifier, issuer }
     }
 
     /// The URL that the person has to open. It contains no secret: `state` and the challenge are useless to
@@ -84,22 +99,35 @@ impl AuthorizationRequest {
                 _ => Err(AuthorizationError::Malformed(name)),
             }
         };
-        let state = only("state")?.ok_or(AuthorizationError::StateMismatch)?;
+        // A repeated `state` belongs to nobody, even if one of the values is right.
+        let state = only("state").ok().flatten().ok_or(AuthorizationError::StateMismatch)?;
         // In constant time, so that it cannot be guessed character by character.
         if !bool::from(state.as_bytes().ct_eq(self.state.expose().as_bytes())) {
             return Err(AuthorizationError::StateMismatch);
         }
-        if let (Some(expected), Some(iss)) = (&self.issuer, only("iss")?)
-            && *expected != *iss
-        {
-            return Err(AuthorizationError::IssuerMismatch);
+        let (iss, code, error) = (only("iss")?, only("code")?, only("error")?);
+        if error.is_some() == code.is_some() {
+            return Err(AuthorizationError::Malformed("code"));
         }
-        if let Some(error) = only("error")? {
+        // Errors have an `iss` as well (RFC 9207 §2.2).
+        match (&self.issuer, iss) {
+            (Some(expected), Some(iss)) if expected.identifier != *iss => {
+                return Err(AuthorizationError::IssuerMismatch);
+            }
+            (Some(ExpectedIssuer { is_in_responses: true, .. }), None) => {
+                return Err(AuthorizationError::IssuerMissing);
+            }
+            _ => {}
+        }
+        if let Some(error) = error {
+            if error.is_empty() {
+                return Err(AuthorizationError::Malformed("error"));
+            }
             let description = only("error_description")?;
             let described = description.map(|text| format!(": {}", sanitize(&text))).unwrap_or_default();
             return Err(AuthorizationError::Denied(sanitize(&error) + &described));
         }
-        let code = only("code")?.ok_or(AuthorizationError::Malformed("code"))?;
+        let code = code.unwrap_or_default();
         Secret::new(code.to_string()).map_err(|_| AuthorizationError::Malformed("code"))
     }
 
@@ -130,7 +158,9 @@ fn random() -> Secret {
 mod tests {
     use super::*;
 
-    fn request(issuer: Option<&str>) -> AuthorizationRequest {
+    const ISSUER: &str = "https://login.example.com";
+
+    fn request(is_in_responses: Option<bool>) -> AuthorizationRequest {
         let config = "
 services:
   crm:
@@ -148,6 +178,8 @@ services:
         let oauth2 = config.services[0].auth.settings::<crate::config::OAuth2>().unwrap();
         let crate::config::Grant::AuthorizationCode(grant) = &oauth2.grant else { panic!() };
         let url = grant.authorization_url.clone().unwrap();
+        let issuer = is_in_responses
+            .map(|is_in_responses| ExpectedIssuer { identifier: ISSUER.to_owned(), is_in_responses });
         AuthorizationRequest::new(oauth2, grant, url, "http://127.0.0.1:7/callback", issuer)
     }
 
@@ -189,7 +221,7 @@ services:
 
     #[test]
     fn authorization_callback_must_belong_to_the_login() {
-        let request = request(Some("https://login.example.com"));
+        let request = request(Some(false));
         let state = request.state.expose();
         let code = |query: &str| request.code(&query.replace("STATE", state));
         assert_eq!(code("code=a%2Bb&state=STATE").unwrap().expose(), "a+b");
@@ -201,7 +233,13 @@ services:
             ("code=a&state=", AuthorizationError::StateMismatch),
             ("code=a&state=STATEx", AuthorizationError::StateMismatch),
             ("error=access_denied", AuthorizationError::StateMismatch),
-            ("code=a&state=STATE&state=STATE", AuthorizationError::Malformed("state")),
+            ("code=a&state=STATE&state=STATE", AuthorizationError::StateMismatch),
+            ("code=a&state=STATE&st%61te=x", AuthorizationError::StateMismatch),
+            ("state=x&state=y", AuthorizationError::StateMismatch),
+            ("code=a&error=b&state=STATE", AuthorizationError::Malformed("code")),
+            ("error=&state=STATE", AuthorizationError::Malformed("error")),
+            ("error=a&error=b&state=STATE", AuthorizationError::Malformed("error")),
+            ("code=a&iss=b&iss=c&state=STATE", AuthorizationError::Malformed("iss")),
             ("code=a&code=b&state=STATE", AuthorizationError::Malformed("code")),
             ("code=&state=STATE", AuthorizationError::Malformed("code")),
             ("code=a%0Ab&state=STATE", AuthorizationError::Malformed("code")),
@@ -215,6 +253,26 @@ services:
             ),
         ] {
             assert_eq!(code(query).unwrap_err(), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn issuer_is_required_if_the_metadata_promises_it() {
+        let iss = "iss=https%3A%2F%2Flogin.example.com";
+        let wrong = "iss=https%3A%2F%2Fevil.example";
+        for (is_in_responses, parameters, expected) in [
+            (Some(true), "code=a", Some(AuthorizationError::IssuerMissing)),
+            (Some(true), "error=access_denied", Some(AuthorizationError::IssuerMissing)),
+            (Some(true), &format!("code=a&{iss}"), None),
+            (Some(true), &format!("code=a&{wrong}"), Some(AuthorizationError::IssuerMismatch)),
+            (Some(true), "code=a&iss=", Some(AuthorizationError::IssuerMismatch)),
+            (Some(false), "code=a", None),
+            (Some(false), &format!("error=access_denied&{wrong}"), Some(AuthorizationError::IssuerMismatch)),
+            (None, &format!("code=a&{wrong}"), None),
+        ] {
+            let request = request(is_in_responses);
+            let outcome = request.code(&format!("{parameters}&state={}", request.state.expose()));
+            assert_eq!(outcome.err(), expected, "{is_in_responses:?} {parameters}");
         }
     }
 }

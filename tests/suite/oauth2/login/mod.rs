@@ -5,3 +5,4 @@ mod device_code;
 mod no_browser;
 mod rejections;
 mod setup;
+mod stray_callbacks;
