@@ -68,8 +68,12 @@ pub use service::upstream::{CircuitBreakerConfig, PoolLimits, RateLimit, Upstrea
 pub use service::upstream_url::UpstreamUrl;
 pub use shutdown::Shutdown;
 pub use state::State;
+pub use tls::date::rfc3339;
 pub use tls::files::{TlsFiles, UnusableFile};
+pub(crate) use tls::key_kind::SUPPORTED_KEYS;
 pub use tls::model::{ClientCertificate, Tls, TlsVersion};
+pub use tls::trust::TrustedCertificates;
+pub use tls::verifiers::ServerVerifier;
 pub use tracing::protocol::OtlpProtocol;
 pub use tracing::settings::Tracing;
 pub use watched_files::{FileKind, WatchedFile};

@@ -9,6 +9,7 @@ use crate::config::{Auth, OAuth2};
 use crate::credential::{Rejection, explain_401};
 use crate::oauth2::advice;
 use crate::refresh::SourceError;
+use crate::tls::error_text::error_text;
 use crate::upstream::ConnectError;
 
 fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N]) -> Diagnosis {
@@ -30,7 +31,7 @@ pub(crate) fn token_missing(token_limit: Duration) -> Diagnosis {
     )
 }
 
-const PRIVATE_CA: &str = "If the server's certificate is from a private CA, set `tls: { ca_file: PATH }`.";
+const PRIVATE_CA: &str = "If the server's certificate is self-signed or from a private CA, set `tls: { ca_file: PATH }` to it or to the CA's.";
 
 /// The upstream did not respond.
 pub(crate) fn request_failed(error: &ProbeError) -> Diagnosis {
@@ -75,7 +76,7 @@ fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosi
         ConnectError::Dns { .. } => format!(
             "The host in `{key}` does not resolve on this machine: is it spelled correctly, and does the DNS here have it?"
         ),
-        ConnectError::Tls { source, .. } => return tls_failed(summary, &source.to_string(), role),
+        ConnectError::Tls { source, .. } => return tls_failed(summary, &error_text(source), role),
         ConnectError::Tcp(_) => format!(
             "No server accepts connections there: is the port in `{key}` right, is the server up, does a firewall reject them?"
         ),
@@ -122,7 +123,8 @@ fn tls_failed(summary: String, cause: &str, role: Role) -> Diagnosis {
         || cause.contains("HandshakeFailure")
         || cause.contains("AccessDenied")
     {
-        "The server requires a client certificate, or rejects this one: set `tls: { cert_file: PATH, key_file: PATH }`."
+        "The server requires a client certificate, or rejects this one: set `tls: { cert_file: PATH, key_file: PATH }`. \
+         If the handshake failed, its own key may be of a kind that is not supported, such as P-521."
     } else if cause.contains("ProtocolVersion") || cause.contains("PeerIncompatible") {
         "The server supports no TLS version that Sidekey supports (1.2 and 1.3)."
     } else if cause.contains("InvalidContentType") || cause.contains("corrupt message") {

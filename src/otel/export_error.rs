@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use crate::tls::error_text::error_text;
+
 /// Longest text of a lower layer that is logged, in characters.
 const MAX_CAUSE_LENGTH: usize = 200;
 
@@ -14,7 +16,7 @@ pub(super) fn no_response(error: &reqwest::Error) -> String {
     };
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let Some(root) = causes.last() else { return summary.into() };
-    let root: String = root.to_string().chars().filter(|c| !c.is_control()).take(MAX_CAUSE_LENGTH).collect();
+    let root: String = error_text(root).chars().filter(|c| !c.is_control()).take(MAX_CAUSE_LENGTH).collect();
     format!("{summary}: {root}")
 }
 

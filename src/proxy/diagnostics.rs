@@ -5,6 +5,7 @@ use std::io;
 use rustls::{AlertDescription, Error};
 
 use super::error::{ErrorReason, ProxyError};
+use crate::tls::error_text::error_text;
 use crate::upstream::Endpoint;
 
 /// The messages of servers that require TLS and got plain HTTP.
@@ -61,5 +62,8 @@ pub(super) fn explain_tls_error(error: &io::Error) -> Option<ProxyError> {
         ) => "; it rejects the client certificate (`tls.cert_file`), or requires one",
         _ => "",
     };
-    Some(ProxyError::new(ErrorReason::UpstreamTls, format!("the upstream ended TLS: {tls}{hint}")))
+    Some(ProxyError::new(
+        ErrorReason::UpstreamTls,
+        format!("the upstream ended TLS: {}{hint}", error_text(tls)),
+    ))
 }

@@ -10,18 +10,20 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, RootCertStore};
 
+use super::no_verifier::NoVerifier;
 use super::reloadable::{Reloadable, Reloaded};
-use crate::config::{Host, Tls, TlsFiles, TlsVersion, UnusableFile};
+use crate::config::{Host, ServerVerifier, Tls, TlsFiles, TlsVersion, TrustedCertificates, UnusableFile};
 use crate::secret::in_time;
 
 /// Builds client configurations, and rebuilds them. Equal settings share one.
 pub struct TlsClients {
-    machine_roots: RootCertStore,
+    machine_roots: Arc<ServerVerifier>,
     provider: Arc<CryptoProvider>,
     shared: Mutex<HashMap<Tls, Weak<TlsClient>>>,
 }
@@ -32,7 +34,7 @@ pub type TlsClient = Reloadable<ClientConfig>;
 impl TlsClients {
     /// Loads the machine's CA roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` respected).
     pub fn new() -> Self {
-        let mut machine_roots = RootCertStore::empty();
+        let mut machine_roots = TrustedCertificates::of_machine(&[]);
         // `SSL_CERT_FILE` may name a FIFO, or a file on a file system that does not answer.
         let path = std::env::var_os("SSL_CERT_FILE").map_or_else(|| "/etc/ssl".into(), PathBuf::from);
         match in_time(&path, |_| rustls_native_certs::load_native_certs()) {
@@ -40,7 +42,7 @@ impl TlsClients {
                 for error in found.errors {
                     tracing::warn!(error = %error, "a CA root of this machine cannot be read");
                 }
-                machine_roots.add_parsable_certificates(found.certs);
+                machine_roots = TrustedCertificates::of_machine(&found.certs);
             }
             Err(error) => {
                 tracing::warn!(path = %path.display(), error = %error, "the CA roots of this machine cannot be read");
@@ -51,11 +53,9 @@ impl TlsClients {
                 "this machine has no CA roots: every TLS connection without `tls.ca_file` will fail"
             );
         }
-        Self {
-            machine_roots,
-            provider: Arc::new(rustls::crypto::ring::default_provider()),
-            shared: Mutex::default(),
-        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let machine_roots = Arc::new(ServerVerifier::new(machine_roots, &provider));
+        Self { machine_roots, provider, shared: Mutex::default() }
     }
 
     /// The client for these settings: an existing one, or a new one. Reads files, so it must not be called in
@@ -93,13 +93,12 @@ impl TlsClients {
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(versions)
             .expect("ring supports these versions");
-        let builder = if tls.insecure_skip_verify {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(super::no_verifier::NoVerifier(
-                self.provider.clone(),
-            )))
-        } else {
-            builder.with_root_certificates(files.roots(tls)?.unwrap_or_else(|| self.machine_roots.clone()))
+        let verifier: Arc<dyn ServerCertVerifier> = match files.trusted(tls)? {
+            _ if tls.insecure_skip_verify => Arc::new(NoVerifier(self.provider.clone())),
+            Some(trusted) => Arc::new(ServerVerifier::new(trusted, &self.provider)),
+            None => self.machine_roots.clone(),
         };
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         Ok(match files.client(tls, &self.provider)? {
             Some(client) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client))),
             None => builder.with_no_client_auth(),

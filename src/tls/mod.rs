@@ -6,10 +6,12 @@
 //! interception_ca  toward callers inside a CONNECT: certificates issued for the hosts of services
 //! reloadable       a value built from files, and rebuilt when they change
 //! expiry           when certificates expire, for the metrics
+//! error_text       the text of an error, with dates as people read them
 //! no_verifier      a client that verifies no certificate
 //! ```
 
 pub mod client;
+pub(crate) mod error_text;
 pub mod expiry;
 pub mod interception_ca;
 pub(crate) mod no_verifier;

@@ -15,6 +15,7 @@ use crate::config::reader::duration::DURATION;
 use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
+use crate::config::tls::date::rfc3339;
 use crate::config::watched_files::FileKind;
 use crate::secret::file_metadata;
 
@@ -128,10 +129,15 @@ impl Intercept {
                 "contains a certificate that is not a CA certificate; `sidekey ca init` creates one",
             ));
         }
-        if !parsed.validity().is_valid() {
+        let validity = parsed.validity();
+        if !validity.is_valid() {
             return Err(failed(
                 &self.ca_cert_file,
-                "contains a certificate that is not valid today; `sidekey ca init` creates a new one",
+                &format!(
+                    "contains a certificate that is not valid today, but from {} until {}; `sidekey ca init` creates a new one",
+                    rfc3339(validity.not_before.timestamp()),
+                    rfc3339(validity.not_after.timestamp())
+                ),
             ));
         }
         Ok((chain, key))

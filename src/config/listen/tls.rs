@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{InconsistentKeys, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
+use crate::config::tls::key_kind::{SUPPORTED_KEYS, unsupported_key};
+use crate::config::tls::trust::TrustedCertificates;
+use crate::config::tls::verifiers::ClientVerifier;
 use crate::config::watched_files::FileKind;
 use crate::secret::read_pem_file;
 
@@ -24,7 +26,7 @@ pub(crate) const KEYS: Keys = &[
     Key::optional(
         "client_ca_file",
         Format::Text,
-        "PEM file: CA certificates; a caller must show a certificate of one of them.",
+        "PEM file: certificates of CAs, or of callers; a caller must show one of these CAs', or its own.",
     ),
 ];
 
@@ -38,7 +40,7 @@ pub struct ListenerTlsConfig {
     pub cert_file: PathBuf,
     /// Its private key (PKCS #8, PKCS #1 or SEC 1).
     pub key_file: PathBuf,
-    /// If set, callers must present a certificate issued by one of these CAs.
+    /// If set, callers must present a certificate issued by one of these CAs, or one of these certificates.
     pub client_ca_file: Option<PathBuf>,
 }
 
@@ -82,7 +84,7 @@ impl ListenerTlsConfig {
             }
             _ => {
                 format!(
-                    "the certificate{} and the key{} cannot be used",
+                    "the certificate{} and the key{} cannot be used; supported keys: {SUPPORTED_KEYS}",
                     display_path(&self.cert_file),
                     display_path(&self.key_file)
                 )
@@ -93,17 +95,10 @@ impl ListenerTlsConfig {
             .map_err(|error| error.to_string())?;
         let builder = match (&self.client_ca_file, &files.client_ca) {
             (Some(path), Some(pem)) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(path, pem)? {
-                    roots.add(certificate).map_err(|_| {
-                        format!(
-                            "the file{} contains a certificate that cannot be used as a CA",
-                            display_path(path)
-                        )
-                    })?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
+                let trusted = TrustedCertificates::new(&certificates(path, pem)?).map_err(|_| {
+                    format!("the file{} contains a certificate that cannot be parsed", display_path(path))
+                })?;
+                builder.with_client_cert_verifier(Arc::new(ClientVerifier::new(trusted, &provider)))
             }
             _ => builder.with_no_client_auth(),
         };
@@ -147,6 +142,16 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
     }
     let usable = tls.read().and_then(|files| tls.server(&files));
     usable.map_err(|message| value.error(message)).ok()?;
+    if let Some(path) = &tls.client_ca_file
+        && let Ok(all) = content(path).and_then(|pem| certificates(path, &pem))
+    {
+        for kind in all.iter().filter_map(unsupported_key) {
+            value.warn(format!(
+                "a certificate in the file{} has {kind}, whose signatures cannot be verified; supported: {SUPPORTED_KEYS}",
+                display_path(path)
+            ));
+        }
+    }
     Some(tls)
 }
 

@@ -20,7 +20,11 @@ pub(crate) const TLS: Format = Format::Defined(&Definition {
 });
 
 const KEYS: Keys = &[
-    Key::optional("ca_file", Format::Text, "PEM file: CA certificates that replace the machine's roots."),
+    Key::optional(
+        "ca_file",
+        Format::Text,
+        "PEM file: certificates that replace the machine's roots: of CAs, or of the server itself.",
+    ),
     Key::optional("cert_file", Format::Text, "PEM file: a client certificate (mTLS), leaf first."),
     Key::optional("key_file", Format::Text, "PEM file: its private key; may be the same file."),
     Key::optional(
@@ -100,6 +104,11 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
         };
         place.as_ref().unwrap_or(value).error(error.text());
     }
+    if let (Some(ca), Ok(files)) = (&ca, TlsFiles::read(&Tls { client: None, ..tls.clone() })) {
+        for warning in files.unverifiable() {
+            ca.warn(warning);
+        }
+    }
     tls
 }
 
@@ -113,7 +122,7 @@ fn unusable(tls: &Tls) -> Vec<UnusableFile> {
     let roots = Tls { ca_file: tls.ca_file.clone(), ..Tls::default() };
     let client = Tls { client: tls.client.clone(), ..Tls::default() };
     let provider = rustls::crypto::ring::default_provider();
-    let roots = TlsFiles::read(&roots).and_then(|files| files.roots(&roots).map(drop));
+    let roots = TlsFiles::read(&roots).and_then(|files| files.trusted(&roots).map(drop));
     let client = TlsFiles::read(&client).and_then(|files| files.client(&client, &provider).map(drop));
     [roots, client].into_iter().filter_map(Result::err).collect()
 }

@@ -6,14 +6,15 @@
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use super::key_kind::{SUPPORTED_KEYS, unsupported_key};
 use super::model::Tls;
+use super::trust::TrustedCertificates;
 use crate::config::reader::report::display_path;
 use crate::secret::read_pem_file;
 
@@ -71,17 +72,27 @@ impl TlsFiles {
     }
 
     /// The certificates of `ca_file`; `None` if the key is not set.
-    pub fn roots(&self, tls: &Tls) -> Result<Option<RootCertStore>, UnusableFile> {
+    pub fn trusted(&self, tls: &Tls) -> Result<Option<TrustedCertificates>, UnusableFile> {
         let (Some(pem), Some(path)) = (&self.ca, &tls.ca_file) else { return Ok(None) };
         let unusable = |message: String| UnusableFile::new("ca_file", path, message);
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(pem).map_err(unusable)? {
-            let number = roots.len() + 1;
-            roots
-                .add(certificate)
-                .map_err(|_| unusable(format!("certificate {number} in the file cannot be parsed")))?;
-        }
-        Ok(Some(roots))
+        let trusted = TrustedCertificates::new(&certificates(pem).map_err(unusable)?);
+        trusted
+            .map(Some)
+            .map_err(|error| unusable(format!("certificate {} in the file cannot be parsed", error.number)))
+    }
+
+    /// What is wrong with certificates of `ca_file` that can be read, and of which no signature can be
+    /// verified.
+    pub(crate) fn unverifiable(&self) -> Vec<String> {
+        let all = self.ca.as_ref().and_then(|pem| certificates(pem).ok()).unwrap_or_default();
+        let warning = |(index, certificate)| {
+            let kind = unsupported_key(certificate)?;
+            Some(format!(
+                "certificate {} in the file has {kind}, whose signatures cannot be verified; supported: {SUPPORTED_KEYS}",
+                index + 1
+            ))
+        };
+        all.iter().enumerate().filter_map(warning).collect()
     }
 
     /// The client certificate and its key; `None` if the keys are not set.
@@ -98,9 +109,7 @@ impl TlsFiles {
             rustls::Error::InvalidCertificate(_) => {
                 UnusableFile::new("cert_file", &paths.cert_file, "certificate 1 in the file cannot be parsed")
             }
-            _ => unusable(
-                "unsupported kind of key; supported: RSA (2048 bits or more), ECDSA (P-256, P-384), Ed25519",
-            ),
+            _ => unusable(&format!("unsupported kind of key; supported: {SUPPORTED_KEYS}")),
         })
     }
 }
@@ -145,7 +154,7 @@ mod tests {
         std::fs::write(file.path(), ca).unwrap();
         let tls = Tls { ca_file: Some(file.path().to_owned()), ..Tls::default() };
         let files = TlsFiles::read(&tls).map_err(|error| error.message)?;
-        files.roots(&tls).map(|roots| roots.unwrap().len()).map_err(|error| error.message)
+        files.trusted(&tls).map(|trusted| trusted.unwrap().subjects().len()).map_err(|error| error.message)
     }
 
     #[test]

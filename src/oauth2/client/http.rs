@@ -15,6 +15,7 @@ use crate::net::http_client::{ClientOptions, ReloadingClient};
 use crate::oauth2::sanitize::sanitize;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::tls::client::TlsClient;
+use crate::tls::error_text::{error_text, tls_error};
 
 /// Limit on the TCP and TLS handshakes, within `token_request.timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,8 +80,8 @@ impl HttpClient {
         }
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
-            is_tls |= is_tls_error(cause);
-            causes = cause.to_string();
+            is_tls |= tls_error(cause).is_some();
+            causes = error_text(cause);
             source = cause.source();
         }
         let (reason, what) = match () {
@@ -114,10 +115,4 @@ fn forward_proxy(config: &config::ProxyConfig) -> reqwest::Result<Proxy> {
         }
         None => proxy,
     })
-}
-
-/// Whether an error is one of TLS, possibly wrapped in I/O errors.
-fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inner().is_some_and(|inner| is_tls_error(inner))
 }

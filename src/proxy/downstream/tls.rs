@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 use super::linger::linger;
 use crate::net::buffer::Buffer;
 use crate::proxy::wire::relay::Io;
+use crate::tls::error_text::error_text;
 
 /// The time limit of the handshake, and of the first byte before it.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ pub(crate) async fn accept<I: Io>(config: Arc<ServerConfig>, io: I) -> Option<Tl
     match timeout(HANDSHAKE_TIMEOUT, accepting).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err((error, mut io))) => {
-            tracing::debug!("TLS handshake with a caller failed: {error}");
+            tracing::debug!("TLS handshake with a caller failed: {}", error_text(&error));
             // So that a client without TLS gets a close instead of a reset.
             linger(&mut io, &mut Buffer::acquire()).await;
             None

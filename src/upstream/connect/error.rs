@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::tls::error_text::{error_text, tls_error};
+
 /// The error of opening a connection. The message says what was tried, and which step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -37,7 +39,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The certificate was not accepted, or the handshake failed.
-    #[error("TLS with {name} ({address}) failed: {source}{hint}")]
+    #[error("TLS with {name} ({address}) failed: {}{hint}", error_text(.source))]
     Tls {
         /// The upstream's host.
         name: String,
@@ -104,7 +106,7 @@ fn seconds(duration: &Duration) -> String {
 /// Returns a hint at the usual cause of an error of the TLS handshake; empty if there is none.
 pub(crate) fn tls_hint(error: &io::Error) -> &'static str {
     use rustls::{CertificateError, Error, InvalidMessage};
-    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else { return "" };
+    let Some(tls) = tls_error(error) else { return "" };
     match tls {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "; the server does not speak TLS: is the URL `http://`, or another port?"
@@ -112,9 +114,17 @@ pub(crate) fn tls_hint(error: &io::Error) -> &'static str {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "; its CA is not trusted: `tls.ca_file` sets another"
         }
+        Error::InvalidCertificate(CertificateError::Other(other))
+            if other.0.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "; it is self-signed: `tls.ca_file` names the certificates that are trusted"
+        }
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "; its certificate is for another name: `tls.server_name` sets the expected one",
+        Error::AlertReceived(rustls::AlertDescription::HandshakeFailure) => {
+            "; it shares no cipher or kind of key with this client (a P-521 key, for example, is not supported)"
+        }
         Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
             "; it supports none of the allowed TLS versions (`tls.min_version`)"
         }

@@ -5,4 +5,5 @@ mod diagnostics;
 mod failover;
 mod limits;
 mod proxy;
+mod self_signed;
 mod tls;
