@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::admin::Admin;
+use crate::config::{ListenAddress, socket_exposure};
 use crate::net::listener::{BoundListener, TokioListener};
 
 /// The admin API and status page with the socket they are served on.
@@ -13,6 +14,11 @@ pub(super) struct AdminServer {
 impl AdminServer {
     /// Starts a task that serves requests for as long as the process lives.
     pub(super) fn serve(self) -> anyhow::Result<()> {
+        if let ListenAddress::Unix(path) = &self.listener.address
+            && let Some(warning) = socket_exposure(path)
+        {
+            tracing::warn!("the admin socket is open to others: {warning}");
+        }
         let router = admin::router(self.admin);
         match self.listener.into_tokio()? {
             TokioListener::Tcp(socket) => tokio::spawn(async move { axum::serve(socket, router).await }),

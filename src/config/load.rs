@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::auth::credentials::{CREDENTIALS, Credentials};
+use super::exposure;
+use super::exposure::Content;
 use super::http_url::HTTP_URL;
 use super::listen::address::{ListenAddress, ListenAddresses};
 use super::listen::admin::ADMIN;
@@ -14,7 +16,7 @@ use super::log::Log;
 use super::model::Config;
 use super::reader::document;
 use super::reader::document::{EMPTY, MAX_BYTES, TOO_LARGE};
-use super::reader::error::ConfigError;
+use super::reader::error::{ConfigError, Warning};
 use super::reader::interpolate::Environment;
 use super::reader::mapping::Mapping;
 use super::reader::report::Report;
@@ -101,6 +103,11 @@ impl Config {
         match Self::load_unseen(path, secrets, readers) {
             Ok(mut config) => {
                 config.files.push(seen);
+                let of_file = |message| Warning { line: 1, path: "configuration".into(), message };
+                let exposed = exposure::of_file(path, Content::Trusted);
+                // A folder may lead to other files as well.
+                config.warnings.retain(|warning| !exposed.contains(&warning.message));
+                config.warnings.splice(0..0, exposed.into_iter().map(of_file));
                 Ok(config)
             }
             Err(error) => Err(error.with_files(vec![seen])),

@@ -6,7 +6,7 @@ use super::reader::secret;
 use super::reader::secret::SECRET;
 use super::reader::table::{Format, Key, Keys};
 use super::reader::value::Value;
-use crate::secret::Secret;
+use crate::secret::{Secret, ensure_private_folder, file_metadata};
 
 /// The keys of `state`.
 pub(super) const KEYS: Keys = &[
@@ -52,6 +52,12 @@ pub(super) fn read(value: &Value<'_>) -> Option<State> {
     let access_tokens =
         mapping.optional("access_tokens").and_then(|value| value.boolean()).unwrap_or_default();
     mapping.reject_unknown_keys();
+    if let Some(dir) = &dir
+        && let Ok(metadata) = file_metadata(dir)
+        && let Err(error) = ensure_private_folder(dir, &metadata)
+    {
+        value.warn(format!("Sidekey will not start: {error}"));
+    }
     Some(State { dir: dir?, key: key?, access_tokens })
 }
 

@@ -10,10 +10,12 @@
 //! cache        what sources that are polled gave, and when they are due
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
+//! folder       the folders of such files
 //! ```
 
 mod cache;
 mod file;
+mod folder;
 mod in_time;
 mod invisible;
 mod plain;
@@ -25,6 +27,7 @@ mod text;
 
 pub use cache::{RefreshOutcome, SecretCache};
 pub use file::{FileError, file_metadata, read_file, read_pem_file, read_to_end};
+pub use folder::{FolderError, ensure_private_folder, ensure_safe_folder, quoted};
 pub use in_time::in_time;
 pub use invisible::{Character, begins_with_byte_order_mark};
 pub use plain::Plain;

@@ -1,8 +1,10 @@
 //! The real program: started with a configuration, reached at its logged addresses, stopped when dropped.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Output};
 use std::time::Duration;
 
@@ -181,7 +183,7 @@ impl Sidekey {
     /// Writes a file that the configuration names as `$DIR/…`, atomically.
     pub fn write(&self, name: &str, content: &str) {
         let new = self.dir.path().join(format!(".{name}.new"));
-        std::fs::write(&new, content).unwrap();
+        write_private(&new, content);
         std::fs::rename(new, self.dir.path().join(name)).unwrap();
     }
 
@@ -262,7 +264,7 @@ impl Builder {
 
     /// Adds a file that the configuration names as `$DIR/…`.
     pub fn file(self, name: &str, content: &str) -> Self {
-        std::fs::write(self.dir.path().join(name), content).unwrap();
+        write_private(&self.dir.path().join(name), content);
         self
     }
 
@@ -280,8 +282,7 @@ impl Builder {
 
     /// Makes a file of [`Builder::file`] executable.
     pub fn executable(self, name: &str) -> Self {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::Permissions::from_mode(0o755);
+        let mode = Permissions::from_mode(0o755);
         std::fs::set_permissions(self.dir.path().join(name), mode).unwrap();
         self
     }
@@ -370,4 +371,10 @@ fn expected_listeners(config: &str) -> usize {
     let services = config.get("services").and_then(serde_yaml::Value::as_mapping);
     let own: usize = services.map_or(0, |services| services.values().map(count).sum());
     count(&config).max(1) + 1 + own
+}
+
+/// Writes a file that only its owner can read, as secrets should be.
+fn write_private(path: &Path, content: &str) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }

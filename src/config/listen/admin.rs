@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::address;
 use super::address::{ADDRESS, ListenAddress, ListenAddresses};
+use crate::config::exposure;
 use crate::config::host;
 use crate::config::host::HOST;
 use crate::config::reader::secret;
@@ -110,6 +111,11 @@ fn address(
     };
     let Some(listen) = address::read(&value) else { return default };
     addresses.reserve(&value, &listen);
+    if let ListenAddress::Unix(path) = &listen
+        && let Some(warning) = exposure::of_socket(path)
+    {
+        value.warn(warning);
+    }
     listen
 }
 

@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::tls::{content, path};
+use crate::config::exposure::Content;
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::report::display_path;
@@ -17,7 +18,6 @@ use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::tls::date::rfc3339;
 use crate::config::watched_files::FileKind;
-use crate::secret::file_metadata;
 
 /// The keys of `intercept`.
 pub(crate) const INTERCEPT: Keys = &[
@@ -153,18 +153,12 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
     let intercept = Intercept { ca_cert_file: ca_cert?, ca_key_file: ca_key? };
     for file in [&intercept.ca_cert_file, &intercept.ca_key_file] {
         value.watch(file, FileKind::Certificate);
+        let is_key = *file == intercept.ca_key_file;
+        value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
     let usable = intercept.read().and_then(|files| intercept.authority(&files));
     usable.map_err(|message| value.error(message)).ok()?;
-    if is_readable_by_others(&intercept.ca_key_file) {
-        value.warn("other users of this machine can read the file of `ca_key_file`, and with it impersonate any server to clients that trust the CA; run chmod 600");
-    }
     Some(intercept)
-}
-
-fn is_readable_by_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file_metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
 }
 
 /// Reads `connect`.

@@ -10,6 +10,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, ServerConfig};
 use zeroize::Zeroizing;
 
+use crate::config::exposure::Content;
 use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
@@ -139,6 +140,8 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
     for file in [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()].into_iter().flatten()
     {
         value.watch(file, FileKind::Certificate);
+        let is_key = *file == tls.key_file;
+        value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
     let usable = tls.read().and_then(|files| tls.server(&files));
     usable.map_err(|message| value.error(message)).ok()?;

@@ -6,6 +6,7 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::config::exposure::Content;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
 use crate::config::reader::secret;
@@ -299,6 +300,7 @@ fn private_key_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
         value.parse(|path| {
             // Only the thumbprint is used, so the file is read again together with the configuration.
             value.watch(Path::new(path), FileKind::Secret);
+            value.warn_if_exposed(Path::new(path), Content::Trusted);
             thumbprint(path)
         })
     });

@@ -9,6 +9,7 @@ use serde_json::Map;
 use zeroize::Zeroizing;
 
 use super::client_auth;
+use crate::config::exposure::Content;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
@@ -143,6 +144,7 @@ fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
     let path = value.text()?;
     let path = Path::new(path);
     value.watch(path, FileKind::Secret);
+    value.warn_if_exposed(path, Content::Secret);
     let bytes = read_file(path, MAX_BYTES)
         .map_err(|error| value.error(format!("cannot read the file{}: {error}", display_path(path))))
         .ok()?;

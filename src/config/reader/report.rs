@@ -56,6 +56,13 @@ impl<'e> Report<'e> {
         });
     }
 
+    /// Adds a warning that concerns several places; it is reported at the first one.
+    pub(crate) fn warn_once(&self, location: Location, path: &str, message: String) {
+        if !self.warnings.borrow().iter().any(|warning| warning.message == message) {
+            self.warn(location, path, message);
+        }
+    }
+
     /// Adds a file that is about to be read. Its first fingerprint counts.
     pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
         let mut files = self.files.borrow_mut();

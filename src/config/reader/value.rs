@@ -13,6 +13,7 @@ use super::sections;
 use super::suggest::{ask, list};
 use super::table::{Format, Key, Keys};
 use super::tree::{Kind, Node};
+use crate::config::exposure;
 use crate::config::watched_files::FileKind;
 use crate::secret::Source;
 
@@ -105,6 +106,13 @@ impl<'a> Value<'a> {
     /// Reports a warning; the message never repeats the value.
     pub fn warn(&self, message: impl Into<String>) {
         self.report.warn(self.node.location, &self.path, message);
+    }
+
+    /// Warns if other users of the machine can read or change a file that is named here.
+    pub(crate) fn warn_if_exposed(&self, path: &Path, content: exposure::Content) {
+        for warning in exposure::of_file(path, content) {
+            self.report.warn_once(self.node.location, &self.path, warning);
+        }
     }
 
     /// Adds a file that is about to be read to the watched files.

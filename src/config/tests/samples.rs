@@ -1,6 +1,7 @@
 //! Every sample in `config/` is a valid configuration.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::config::*;
@@ -46,6 +47,7 @@ fn with_files(text: &str, folder: &Path) -> String {
     for word in text.split(|c: char| c.is_whitespace() || "},]".contains(c)) {
         if let Some(name) = word.strip_prefix("/run/secrets/") {
             std::fs::write(folder.join(name), "from-a-file-with-a-long-secret\n").unwrap();
+            std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
         }
     }
     let certificate = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();

@@ -6,6 +6,7 @@ use rustls::pki_types::ServerName;
 
 use super::files::{TlsFiles, UnusableFile};
 use super::model::{ClientCertificate, Tls, TlsVersion};
+use crate::config::exposure::Content;
 use crate::config::host;
 use crate::config::host::Host;
 use crate::config::reader::table::{Definition, Format, Key, Keys};
@@ -95,6 +96,8 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
     };
     for file in files(&tls) {
         value.watch(file, FileKind::Certificate);
+        let is_key = tls.client.as_ref().is_some_and(|client| client.key_file == *file);
+        value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
     for error in unusable(&tls) {
         let place = match error.key {

@@ -4,6 +4,7 @@
 mod process;
 
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
 use self::process::ProcessError;
-use crate::config::SourceKind;
+use crate::config::{Content, SourceKind};
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
@@ -61,13 +62,19 @@ const KEYS: Keys = &[
 const FORMATS: [(&str, bool); 2] = [("text", false), ("json", true)];
 
 fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
-    let words = mapping.required("exec").and_then(|value| words(&value));
+    let exec = mapping.required("exec");
+    let words = exec.as_ref().and_then(words);
     let timeout = mapping.optional("timeout").map(|value| duration::positive(&value));
     let refresh_interval = mapping.optional("refresh_interval").map(|value| duration::positive(&value));
     let json = mapping.optional("format").map(|value| value.one_of(&FORMATS));
     let mut words = words?.into_iter();
+    let program = words.next()?;
+    // Without a slash it is found by `PATH`, in folders of the system.
+    if let Some(exec) = exec.filter(|_| program.contains('/')) {
+        exec.warn_if_exposed(Path::new(&program), Content::Trusted);
+    }
     Some(Source::new(Command {
-        program: words.next()?,
+        program,
         arguments: words.collect(),
         timeout: timeout.unwrap_or(Some(TIMEOUT))?,
         refresh_interval: refresh_interval.unwrap_or(Some(REFRESH_INTERVAL))?,

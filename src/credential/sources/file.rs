@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::SourceKind;
+use crate::config::{Content, SourceKind};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
@@ -26,11 +26,13 @@ const KEYS: Keys = &[Key::required(
 )];
 
 fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
-    let path = mapping.required("file")?.parse(|text| match text {
+    let value = mapping.required("file")?;
+    let path = value.parse(|text| match text {
         "" => Err("empty".into()),
         _ if text.contains('\0') => Err("not a valid path".into()),
         _ => Ok(PathBuf::from(text)),
     })?;
+    value.warn_if_exposed(&path, Content::Secret);
     Some(Source::new(SecretFile(path)))
 }
 

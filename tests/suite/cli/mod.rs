@@ -2,4 +2,5 @@
 
 mod check_online;
 mod diagnose;
+mod exposure;
 mod sample_configs;

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use serde_yaml::Value;
 
+use crate::harness::{SecretMount, UpdateStyle};
+
 /// The oldest version with native sidecars enabled by default, and later ones.
 const KUBERNETES: [&str; 3] = ["1.29", "1.32", "1.37"];
 const MANIFESTS: [&str; 3] = ["configmap.yaml", "secret.yaml", "sidecar.yaml"];
@@ -45,13 +47,15 @@ fn kustomization_lists_every_manifest() {
 fn manifest_configuration_passes_check() {
     let dir = tempfile::tempdir().unwrap();
     let secret = manifest("secret.yaml");
-    for (name, value) in at(&secret, "stringData").as_mapping().unwrap() {
-        fs::write(dir.path().join(name.as_str().unwrap()), value.as_str().unwrap()).unwrap();
-    }
+    let files = at(&secret, "stringData").as_mapping().unwrap().iter();
+    let files: Vec<_> =
+        files.map(|(name, value)| (name.as_str().unwrap(), value.as_str().unwrap())).collect();
+    // With the modes that the volume has: files that all users of the Pod can read.
+    let volume = SecretMount::new(UpdateStyle::Symlink, &files);
     let config = dir.path().join("services.yaml");
     let mounted = services_text();
     assert!(mounted.contains(SECRETS_MOUNT));
-    fs::write(&config, mounted.replace(SECRETS_MOUNT, dir.path().to_str().unwrap())).unwrap();
+    fs::write(&config, mounted.replace(SECRETS_MOUNT, volume.path())).unwrap();
 
     let output = run(Command::new(env!("CARGO_BIN_EXE_sidekey")).arg("check").arg("--config").arg(&config));
     assert!(output.status.success(), "{}", text(&output));
