@@ -1,14 +1,30 @@
 //! The admin listener, served on the control thread.
 
+use std::future::pending;
+use std::time::Duration;
+
 use crate::admin;
 use crate::admin::Admin;
 use crate::config::{ListenAddress, socket_exposure};
+use crate::net::http_server::{ServerLimits, serve};
 use crate::net::listener::{BoundListener, TokioListener};
+
+/// The limits of the admin listener, whose requests are small. A scraper's connection may be idle between two
+/// scrapes.
+const LIMITS: ServerLimits = ServerLimits {
+    connections: 32,
+    head_bytes: 16 * 1024,
+    body_bytes: 64 * 1024,
+    request_time: Duration::from_secs(10),
+    idle_time: Duration::from_secs(90),
+};
 
 /// The admin API and status page with the socket they are served on.
 pub(super) struct AdminServer {
     pub(super) listener: BoundListener,
     pub(super) admin: Admin,
+    /// The number of connections that the limit on open files allows.
+    pub(super) max_connections: usize,
 }
 
 impl AdminServer {
@@ -20,9 +36,10 @@ impl AdminServer {
             tracing::warn!("the admin socket is open to others: {warning}");
         }
         let router = admin::router(self.admin);
+        let limits = ServerLimits { connections: LIMITS.connections.min(self.max_connections), ..LIMITS };
         match self.listener.into_tokio()? {
-            TokioListener::Tcp(socket) => tokio::spawn(async move { axum::serve(socket, router).await }),
-            TokioListener::Unix(socket) => tokio::spawn(async move { axum::serve(socket, router).await }),
+            TokioListener::Tcp(socket) => tokio::spawn(serve(socket, router, limits, pending())),
+            TokioListener::Unix(socket) => tokio::spawn(serve(socket, router, limits, pending())),
         };
         Ok(())
     }

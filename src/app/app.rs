@@ -26,6 +26,7 @@ use crate::secret::SecretCache;
 use crate::tls::expiry;
 
 use super::admin_server::AdminServer;
+use super::descriptor_limit;
 use super::listeners::{ListenerInfo, Listeners};
 use super::otel::TraceExport;
 use super::services::{ServiceFactory, Services};
@@ -117,7 +118,8 @@ impl App {
         registry.register(Box::new(admin::service_states(runtime.clone())))?;
         let admin_api = Admin::new(&config.admin, runtime.clone(), registry, reloader.clone());
         let access_policy = admin_api.access();
-        let admin_server = AdminServer { listener: admin_listener, admin: admin_api };
+        let max_connections = descriptor_limit::max_admin_connections();
+        let admin_server = AdminServer { listener: admin_listener, admin: admin_api, max_connections };
         tokio::spawn(sweep_idle_connections(runtime.clone()));
         let (certificates, files) = watch::channel(expiry::files(config));
         tokio::spawn(expiry::follow(files, metrics.certificates()));

@@ -20,6 +20,11 @@ const MIN_UPSTREAM_SHARE: u64 = 8;
 /// The number that is reserved between the two.
 const UPSTREAM_DESCRIPTORS: u64 = 1024;
 
+/// One in this many of Sidekey's own descriptors is for connections to the admin listener.
+const ADMIN_SHARE: u64 = 3;
+/// Number of connections to the admin listener, however low the limit is: probes, a scraper, a page.
+const MIN_ADMIN_CONNECTIONS: usize = 4;
+
 /// Raises the soft limit on open files to the hard limit.
 pub fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
@@ -51,6 +56,18 @@ pub(super) fn max_connections(config: &Config) -> usize {
     available
 }
 
+/// The number of connections that the admin listener accepts at a time, out of the descriptors for Sidekey's
+/// own use: callers of the proxy cannot use them up, and they leave the others alone.
+pub(super) fn max_admin_connections() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(limit, _)| limit);
+    admin_share(limit)
+}
+
+fn admin_share(limit: u64) -> usize {
+    let own = OWN_DESCRIPTORS.min(limit / OWN_SHARE);
+    usize::try_from(own / ADMIN_SHARE).unwrap_or(usize::MAX).max(MIN_ADMIN_CONNECTIONS)
+}
+
 /// The descriptors that a limit leaves for connections of callers.
 fn available(limit: u64, listeners: u64) -> u64 {
     let own = OWN_DESCRIPTORS.min(limit / OWN_SHARE).saturating_add(listeners);
@@ -70,5 +87,10 @@ mod tests {
         assert_eq!(available(16_104, 4), 14_000);
         assert_eq!((available(120, 4), available(8, 4), available(0, 4)), (43, 1, 1));
         assert!(available(u64::MAX, 4) > u64::MAX / 2);
+    }
+
+    #[test]
+    fn admin_connections_are_a_share_of_the_reserve() {
+        assert_eq!([u64::MAX, 20_000, 300, 120, 10].map(admin_share), [33, 33, 25, 10, 4]);
     }
 }

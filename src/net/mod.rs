@@ -11,6 +11,7 @@
 //! dns/               host names to addresses
 //! http_client        the HTTP client for Sidekey's own requests
 //! exhaustion         no file descriptor is left
+//! http_server/       the HTTP server of the admin listener and of the login callback
 //! deadline           a deadline that threads share without a lock
 //! ```
 
@@ -21,6 +22,7 @@ pub mod dns;
 pub mod exhaustion;
 pub mod fd_transfer;
 pub(crate) mod http_client;
+pub mod http_server;
 pub mod keepalive;
 pub mod listener;
 pub mod read_ahead;

@@ -1,6 +1,5 @@
 //! The listener on loopback that the browser is redirected to (RFC 8252 §7.3). It serves one path only.
 
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -16,16 +15,26 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::page::Page;
+use crate::net::http_server::{ServerLimits, serve};
 
 /// How long to wait until the last page is sent.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The limits of the listener. A browser opens a few connections, and some that it does not use.
+const LIMITS: ServerLimits = ServerLimits {
+    connections: 16,
+    head_bytes: 64 * 1024,
+    body_bytes: 1024,
+    request_time: Duration::from_secs(10),
+    idle_time: Duration::from_secs(10),
+};
 
 /// The open listener.
 pub(super) struct CallbackServer {
     uri: String,
     callbacks: mpsc::Receiver<AuthorizationCallback>,
     stop: watch::Sender<bool>,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 /// A request from a browser that was redirected, and waits for its page.
@@ -63,7 +72,8 @@ impl CallbackServer {
         };
         let (sender, callbacks) = mpsc::channel(1);
         let (stop, mut stopped) = watch::channel(false);
-        // An authorization response is a GET (RFC 6749 §4.1.2); a HEAD, as of a link preview, must not use up its code.
+        // An authorization response is a GET (RFC 6749 §4.1.2); a HEAD, as of a link preview, must not use up
+        // its code.
         let router = Router::new().fallback(move |state, method: Method, uri: Uri, query| {
             let is_ours = uri.path() == path;
             async move {
@@ -79,7 +89,7 @@ impl CallbackServer {
             let stop = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            axum::serve(listener, router).with_graceful_shutdown(stop).await
+            serve(listener, router, LIMITS, stop).await;
         });
         Ok(Self { uri, callbacks, stop, server })
     }

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod api;
+mod limits;
 mod probes;
 pub mod setup;
 mod status_page;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::setup::{CODE_GRANT, issued, serving};
 use crate::harness::{
-    Login, MockResponse, MockTokenEndpoint, MockUpstream, Request, Sidekey, SidekeyBuilder,
+    Connection, Login, MockResponse, MockTokenEndpoint, MockUpstream, Request, Sidekey, SidekeyBuilder,
 };
 
 const MISSING: &str = "the answer has no `iss`";
@@ -104,4 +104,25 @@ async fn login_requires_iss_if_metadata_announces_it() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn login_is_not_blocked_by_half_requests() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.next(issued(3600, "refresh"));
+    let sidekey = serving(&upstream, &endpoint, CODE_GRANT).start().await;
+    let mut login = Login::start(&sidekey, &["api"]);
+    let back = url::Url::parse(&login.parameter("redirect_uri").await).unwrap();
+    let address = back.socket_addrs(|| None).unwrap()[0];
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        let mut connection = Connection::open(address).await;
+        let _ = connection.try_send("GET /callback?state=x HTTP/1.1\r\nHost: x\r\nX-Half: ").await;
+        held.push(connection);
+    }
+    let mut large = Connection::open(address).await;
+    let _ = large.try_send(format!("GET /callback HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(350_000))).await;
+    assert_eq!(large.response().await.status, 431);
+    assert_eq!(login.call_back(&[("code", "mine")]).await.status, 200);
+    assert_eq!(login.ended().await, 0, "{}", login.output());
 }
