@@ -16,6 +16,7 @@ use rcgen::{
 
 use super::config_arg::ConfigArg;
 use crate::config::{Config, Host};
+use crate::secret::ensure_safe_folder;
 
 /// Long enough not to be a burden, short enough that a stolen key becomes useless.
 const VALIDITY: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
@@ -58,6 +59,7 @@ fn init_ca(init: &Init) -> anyhow::Result<()> {
     let hosts = if init.unconstrained { Vec::new() } else { hosts(&init.config.config)? };
     let (certificate, key) = generate_ca(&hosts, init.unconstrained)?;
     fs::create_dir_all(&init.out).with_context(|| format!("cannot create {}", init.out.display()))?;
+    ensure_safe_folder(&init.out)?;
     let (cert_file, key_file) = (init.out.join("sidekey-ca.crt"), init.out.join("sidekey-ca.key"));
     for file in [&cert_file, &key_file] {
         if file.symlink_metadata().is_ok() {

@@ -33,6 +33,7 @@ use rustix::net::{
 
 use super::listener::{BoundListener, InheritedSockets};
 use crate::config::ListenAddress;
+use crate::secret::ensure_safe_folder;
 
 /// Time within which the other process replies.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,6 +63,8 @@ impl OldProcess {
 /// Receives the sockets of the process that serves them at `path`.
 pub fn receive_sockets(path: &Path) -> io::Result<(InheritedSockets, OldProcess)> {
     let mut stream = UnixStream::connect(path)?;
+    // Sockets of another user's process could lead callers to that process.
+    ensure_same_user(&stream)?;
     stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
     stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
     let mut listeners = Vec::new();
@@ -83,6 +86,7 @@ pub fn serve_sockets(
     sockets: Sockets,
     replaced: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
+    ensure_safe_folder(path.parent().unwrap_or(Path::new("."))).map_err(io::Error::other)?;
     // Bound to another name and renamed: at no time is there no socket, or one with the permissions of the
     // umask.
     let new = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
@@ -104,9 +108,7 @@ pub fn serve_sockets(
 
 /// Sends the sockets to a new process; succeeds only if that process confirms that it is ready.
 fn send_sockets(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
-    if sockopt::socket_peercred(&stream)?.uid != rustix::process::geteuid() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it runs as another user"));
-    }
+    ensure_same_user(&stream)?;
     stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
     stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
     for listener in sockets() {
@@ -118,6 +120,16 @@ fn send_sockets(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
     tracing::info!("sockets sent to a new process; this process serves until it is ready");
     stream.set_read_timeout(Some(READY_TIMEOUT))?;
     expect(&mut stream, READY)
+}
+
+fn ensure_same_user(stream: &UnixStream) -> io::Result<()> {
+    if sockopt::socket_peercred(stream)?.uid != rustix::process::geteuid() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the process at the other end runs as another user",
+        ));
+    }
+    Ok(())
 }
 
 fn expect(stream: &mut UnixStream, byte: u8) -> io::Result<()> {

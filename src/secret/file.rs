@@ -1,6 +1,8 @@
 //! Reads files that are named in the configuration, and the configuration itself: the only place that opens
-//! them. Only regular files are read, up to a size and within a time limit, so that a FIFO, a device or a
-//! file system that does not answer is an error instead of a process that hangs.
+//! them. Files of the program's own are opened here without following a symbolic link, which somebody else
+//! may have put there to have another file read or overwritten. Only regular files are read, up to a size and
+//! within a time limit, so that a FIFO, a device or a file system that does not answer is an error instead of
+//! a process that hangs.
 
 use std::fmt;
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
@@ -50,6 +52,41 @@ pub fn read_pem_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, File
 /// The metadata of a file. Fails within seconds if the file system does not answer.
 pub fn file_metadata(path: &Path) -> io::Result<Metadata> {
     in_time(path, |path| fs::metadata(path))?
+}
+
+/// Opens a regular file for writing, and makes it with mode 0600 if there is none. A symbolic link, whether
+/// it leads anywhere or not, is an error, and so is a FIFO or a device.
+pub fn open_private_file(path: &Path) -> io::Result<File> {
+    // A FIFO without a reader does not delay the call.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path);
+    let file = opened.map_err(|error| if is_symlink(path) { symlink_error() } else { error })?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Reads a regular file as [`read_file`] does. A symbolic link is an error.
+pub fn read_private_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    if is_symlink(path) {
+        return Err(FileError::Io(symlink_error()));
+    }
+    read_file(path, max)
+}
+
+fn is_symlink(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+fn symlink_error() -> io::Error {
+    io::Error::other("it is a symbolic link, which is not followed; remove the link")
 }
 
 fn read_regular(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
@@ -133,6 +170,7 @@ impl fmt::Display for Size {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
     use rustix::fs::{CWD, Mode, mkfifoat};
@@ -173,7 +211,7 @@ mod tests {
         let [fifo, socket, link] = ["fifo", "socket", "link"].map(|name| dir.path().join(name));
         mkfifoat(CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
         let _listener = UnixListener::bind(&socket).unwrap();
-        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        symlink(&fifo, &link).unwrap();
         assert_eq!(error(&fifo), "it is a FIFO, not a regular file");
         assert_eq!(error(&link), "it is a FIFO, not a regular file");
         assert_eq!(error(&socket), "it is a socket, not a regular file");
@@ -197,5 +235,32 @@ mod tests {
             let read = read_to_end(&mut content.as_slice(), 0, max).unwrap();
             assert_eq!(read.is_some_and(|read| *read == content), is_read, "{size} of {max}");
         }
+    }
+
+    #[test]
+    fn symbolic_links_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "content").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("missing"), at("dangling")).unwrap();
+        for name in ["link", "dangling"] {
+            let error = open_private_file(&at(name)).unwrap_err().to_string();
+            assert!(error.contains("symbolic link"), "{name}: {error}");
+            let error = read_private_file(&at(name), 100).unwrap_err().to_string();
+            assert!(error.contains("symbolic link"), "{name}: {error}");
+        }
+        assert!(!at("missing").exists());
+        assert_eq!(fs::read(at("file")).unwrap(), b"content");
+        open_private_file(&at("file")).unwrap();
+        assert_eq!(**read_private_file(&at("file"), 100).unwrap(), *b"content");
+    }
+
+    #[test]
+    fn fifo_is_an_error_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        mkfifoat(CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
+        assert!(open_private_file(&fifo).is_err());
     }
 }

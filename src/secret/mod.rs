@@ -26,7 +26,9 @@ mod source;
 mod text;
 
 pub use cache::{RefreshOutcome, SecretCache};
-pub use file::{FileError, file_metadata, read_file, read_pem_file, read_to_end};
+pub use file::{
+    FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_to_end,
+};
 pub use folder::{FolderError, ensure_private_folder, ensure_safe_folder, quoted};
 pub use in_time::in_time;
 pub use invisible::{Character, begins_with_byte_order_mark};

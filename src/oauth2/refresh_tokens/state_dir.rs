@@ -3,7 +3,7 @@
 use std::fs;
 use std::fs::DirBuilder;
 use std::hash::Hash;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::identity::{Identity, fingerprint};
 use super::seal::Keys;
 use super::state_file::{StateError, StateFile, write_new};
 use crate::config;
+use crate::secret::ensure_private_folder;
 
 /// The folder of the state files, with the keys to them.
 #[derive(Clone)]
@@ -21,9 +22,9 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the folder, and creates it with mode 0700 if it does not exist. Fails if other users may enter
-    /// it or if it cannot be written to: it is better to fail at the start than when a refresh token has to
-    /// be written.
+    /// Opens the folder, and creates it with mode 0700 if it does not exist. Fails if it belongs to another
+    /// user, if other users may enter it, or if it cannot be written to: it is better to fail at the start
+    /// than when a refresh token has to be written.
     pub fn open(config: &config::State) -> Result<Self, StateError> {
         let dir = &config.dir;
         let unusable = |message: String| StateError::Folder { dir: dir.clone(), message };
@@ -33,13 +34,7 @@ impl StateDir {
             .create(dir)
             .map_err(|error| unusable(format!("cannot make the folder: {error}")))?;
         let metadata = fs::metadata(dir).map_err(|error| unusable(error.to_string()))?;
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(unusable(format!(
-                "other users of this machine may enter it (its mode is {mode:03o}); `chmod 700` it, or name a folder inside it \
-                 that is not there yet: Sidekey makes its own"
-            )));
-        }
+        ensure_private_folder(dir, &metadata).map_err(|error| unusable(error.to_string()))?;
         let probe = dir.join(format!(".probe-{}", std::process::id()));
         write_new(&probe, b"")
             .and_then(|()| fs::remove_file(&probe))

@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::identity::Identity;
 use super::record::StateRecord;
 use super::seal::{Keys, Unreadable};
-use crate::secret::{FileError, read_file};
+use crate::secret::{FileError, open_private_file, read_private_file};
 
 /// Maximum size of a state file, which has two tokens at most.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -108,13 +108,7 @@ impl StateFile {
     pub async fn lock(&self) -> Result<Lock, StateError> {
         let path = self.path.with_extension("lock");
         let failed = |error| StateError::Io { what: "lock", path: path.clone(), error };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        let file = open_private_file(&path).map_err(failed)?;
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock() {
@@ -132,7 +126,7 @@ impl StateFile {
     /// the lock must not be spent.
     pub fn load(&self) -> Result<Option<StateRecord>, StateError> {
         let unreadable = |why| StateError::Unreadable { path: self.path.clone(), why };
-        let bytes = match read_file(&self.path, MAX_BYTES) {
+        let bytes = match read_private_file(&self.path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(FileError::Io(error)) => return Err(self.failed("read", error)),
@@ -146,7 +140,7 @@ impl StateFile {
 
     /// Writes as much as the next record may need, and flushes it, so that [`StateFile::save`] finds the space.
     pub fn reserve(&self, _lock: &Lock) -> Result<(), StateError> {
-        let last = fs::metadata(&self.path).map_or(0, |file| file.len());
+        let last = fs::symlink_metadata(&self.path).map_or(0, |file| file.len());
         let size = usize::try_from(last).unwrap_or(MAX_BYTES).min(MAX_BYTES) + RESERVE_BYTES;
         let new = self.new_path();
         let reserved = || {
@@ -190,7 +184,7 @@ impl StateFile {
 
     /// The current version, to notice that another process has written the file.
     pub fn version(&self) -> FileVersion {
-        let metadata = fs::metadata(&self.path).ok();
+        let metadata = fs::symlink_metadata(&self.path).ok();
         FileVersion(metadata.and_then(|file| Some((file.ino(), file.modified().ok()?, file.len()))))
     }
 
@@ -206,7 +200,7 @@ impl StateFile {
 
 /// Overwrites a file in place, or writes a new one. It is complete and on disk when this returns.
 fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let mut file = open_private_file(path)?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let written = file.write_all(bytes).and_then(|()| file.set_len(size)).and_then(|()| file.sync_all());
     written.inspect_err(|_| {

@@ -4,3 +4,4 @@ mod check_online;
 mod diagnose;
 mod exposure;
 mod sample_configs;
+mod written_folders;

@@ -8,6 +8,7 @@ mod login;
 mod refresh_schedule_fleet;
 mod retry_on_401;
 pub mod setup;
+mod state_folder;
 mod state_full;
 mod state_persistence;
 mod state_survives_kill;

@@ -1,4 +1,4 @@
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
@@ -172,10 +172,37 @@ fn state_dir_open_to_others_or_not_a_folder_is_an_error() {
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o750)).unwrap();
     let error = dir_with(&folder, "key").err().unwrap().to_string();
     assert!(error.contains("its mode is 750") && error.contains("chmod 700"), "{error}");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).unwrap();
+    assert!(dir_with(&folder, "key").is_err());
     fs::remove_dir(&dir).unwrap();
     fs::write(&dir, "").unwrap();
     let error = dir_with(&folder, "key").err().unwrap().to_string();
     assert!(error.contains("cannot make the folder"), "{error}");
+}
+
+#[tokio::test]
+async fn state_files_are_not_reached_through_symbolic_links() {
+    let folder = TempDir::new().unwrap();
+    let file = dir_with(&folder, "key").unwrap().file(&Identity::of(&oauth2("crm")));
+    let (outside, lock) = (folder.path().join("outside"), file.path().with_extension("lock"));
+    symlink(&outside, &lock).unwrap();
+    let error = file.lock().await.err().unwrap().to_string();
+    assert!(error.contains(".lock: it is a symbolic link"), "{error}");
+    fs::write(&outside, "precious").unwrap();
+    assert!(file.lock().await.is_err(), "neither if it leads somewhere");
+    fs::remove_file(&lock).unwrap();
+
+    let lock = file.lock().await.unwrap();
+    for name in [file.path().to_owned(), file.path().with_extension("new")] {
+        symlink(&outside, &name).unwrap();
+    }
+    let error = file.load().unwrap_err().to_string();
+    assert!(error.contains("it is a symbolic link"), "{error}");
+    assert!(file.save(&lock, &saved("one")).is_err());
+    file.reserve(&lock).unwrap();
+    file.save(&lock, &saved("one")).unwrap();
+    assert_eq!(file.load().unwrap(), Some(saved("one")));
+    assert_eq!(fs::read(&outside).unwrap(), b"precious");
 }
 
 #[tokio::test(start_paused = true)]
