@@ -13,12 +13,12 @@ use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
 use self::process::ProcessError;
-use crate::config::{Content, SourceKind};
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
+use crate::config::{Content, SourceKind};
 use crate::secret::{Fetched, NotText, SecretSource, SecretText, Source, SourceError, WatchHint};
 
 /// Default of `timeout`.

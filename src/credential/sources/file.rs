@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::{Content, SourceKind};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::{Content, SourceKind};
 use crate::secret::{Fetched, SecretSource, SecretText, Source, SourceError, WatchHint, read_file};
 
 /// Largest file, in bytes.
