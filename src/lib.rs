@@ -10,7 +10,7 @@
 //! 3  reload · diagnose → runtime
 //! 2  credential
 //! 1  upstream · oauth2 → otel
-//! 0  logging · net → tls → config → secret · metrics · proto · refresh
+//! 0  logging · net → tls → config → rules, secret · metrics · proto · refresh
 //! ```
 
 pub mod admin;
@@ -30,6 +30,7 @@ pub mod proto;
 pub mod proxy;
 pub mod refresh;
 pub mod reload;
+pub mod rules;
 pub mod runtime;
 pub mod secret;
 pub mod tls;

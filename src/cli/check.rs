@@ -9,6 +9,7 @@ use crate::app;
 use crate::config::{Config, ServiceConfig};
 use crate::diagnose;
 use crate::diagnose::ProbeResult;
+use crate::rules::Rule;
 use crate::secret::SecretCache;
 
 #[derive(Debug, clap::Args)]
@@ -67,19 +68,37 @@ fn probe_table(results: &[ProbeResult]) -> String {
 
 fn table(config: &Config) -> String {
     let rows = config.services.iter().map(|service| {
-        [service.name.clone(), service.auth.kind().into(), ways_in(config, service), upstreams(service)]
+        let kind = service.auth.kind().to_owned();
+        [service.name.clone(), kind, ways_in(config, service), requests(service), upstreams(service)]
     });
-    aligned(["SERVICE", "KIND", "CALL", "UPSTREAM"], rows)
+    aligned(["SERVICE", "KIND", "CALL", "REQUESTS", "UPSTREAM"], rows)
 }
 
-fn aligned(head: [&str; 4], rows: impl Iterator<Item = [String; 4]>) -> String {
+/// Rows in columns of equal width, the last one as it is.
+fn aligned<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<_> = std::iter::once(head.map(String::from)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    let line = |[a, b, c, d]: &[String; 4]| {
-        format!("{a:<0$}  {b:<1$}  {c:<2$}  {d}\n", widths[0], widths[1], widths[2])
+    let widths: Vec<_> = (0..N).map(|column| if column + 1 == N { 0 } else { width(column) }).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ") + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+/// Which requests the service accepts.
+fn requests(service: &ServiceConfig) -> String {
+    match &service.rules {
+        None => "all".into(),
+        Some(rules) => {
+            let count = |rules: &[Rule], key: &str| match rules.len() {
+                0 => None,
+                count => Some(format!("{count} {key}")),
+            };
+            let both = [count(rules.allow(), "allow"), count(rules.deny(), "deny")];
+            both.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// All upstream URLs of a service.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
-use super::{ca, check, demo, login, probe, run, schema, test};
+use super::{ca, check, demo, explain, login, probe, run, schema, test};
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Check(check::Args),
     /// Test a service: obtain its credential, call its upstream once, and explain the outcome.
     Test(test::Args),
+    /// Say whether the rules of a service allow a request, and which rule decides.
+    Explain(explain::Args),
     /// Manage the certificate authority for interception.
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),

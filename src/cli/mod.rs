@@ -3,7 +3,7 @@
 //! ```text
 //! command     the subcommands, and the way to each of them
 //! run serve upgrade sd_notify
-//! check test login ca demo probe schema
+//! check test explain login ca demo probe schema
 //! running_test  a test that the process which runs makes
 //! admin_client  requests to the admin address of that process
 //! config_arg  the argument that names the services file
@@ -17,6 +17,7 @@ mod command;
 mod config_arg;
 mod demo;
 mod exit;
+mod explain;
 mod login;
 mod probe;
 mod run;

@@ -6,8 +6,8 @@ impl ServiceConfig {
     /// Whether requests go to the same upstream in the same way, so that its connections can be kept. All
     /// fields count but those named here.
     pub fn has_same_upstream(&self, other: &Self) -> bool {
-        let Self { name, hosts, listen, auth, headers, token_wait, optional, .. } = other.clone();
-        Self { name, hosts, listen, auth, headers, token_wait, optional, ..self.clone() } == *other
+        let Self { name, hosts, listen, auth, headers, rules, token_wait, optional, .. } = other.clone();
+        Self { name, hosts, listen, auth, headers, rules, token_wait, optional, ..self.clone() } == *other
     }
 }
 

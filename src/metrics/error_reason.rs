@@ -8,6 +8,8 @@ pub enum ErrorReason {
     /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
     /// `TRACE`.
     Forbidden,
+    /// A rule of the service denies the request, or none allows it.
+    Denied,
     /// There is no usable credential, so nothing was forwarded.
     CredentialUnavailable,
     /// The upstream's name does not resolve, or it does not take the connection.
@@ -28,9 +30,10 @@ pub enum ErrorReason {
 
 impl ErrorReason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::UnknownService,
         Self::Forbidden,
+        Self::Denied,
         Self::CredentialUnavailable,
         Self::UpstreamConnect,
         Self::UpstreamTls,
@@ -45,6 +48,7 @@ impl ErrorReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownService => "unknown_service",
+            Self::Denied => "denied",
             Self::Forbidden => "forbidden",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::UpstreamConnect => "upstream_connect",

@@ -29,6 +29,7 @@ pub(super) fn write(entry: &Entry<'_>) {
             http.response.status_code = entry.status,
             request.duration_s = entry.took.as_secs_f64(),
             sidekey.error = entry.failure.map(|failure| failure.reason.as_str()),
+            sidekey.rule = entry.failure.and_then(ProxyError::rule),
         },
         "request"
     );

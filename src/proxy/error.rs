@@ -11,7 +11,7 @@ impl ErrorReason {
     fn title(self) -> &'static str {
         match self {
             Self::UnknownService => "Not Found",
-            Self::Forbidden => "Forbidden",
+            Self::Forbidden | Self::Denied => "Forbidden",
             Self::CredentialUnavailable | Self::Overloaded => "Service Unavailable",
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
             Self::UpstreamTimeout => "Gateway Timeout",
@@ -24,7 +24,7 @@ impl ErrorReason {
     pub fn status(self) -> u16 {
         match self {
             Self::UnknownService => 404,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::Denied => 403,
             Self::CredentialUnavailable | Self::Overloaded => 503,
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => 502,
             Self::UpstreamTimeout => 504,
@@ -37,7 +37,7 @@ impl ErrorReason {
     fn proxy_error_type(self) -> &'static str {
         match self {
             Self::UnknownService => "destination_not_found",
-            Self::Forbidden => "http_request_denied",
+            Self::Forbidden | Self::Denied => "http_request_denied",
             Self::CredentialUnavailable => "proxy_internal_response",
             Self::UpstreamConnect => "destination_unavailable",
             Self::UpstreamTls => "tls_protocol_error",
@@ -56,6 +56,9 @@ impl ErrorReason {
             }
             Self::Forbidden => {
                 "The request's path leaves the base path of the service's upstream, its Host and its target name different servers, or its method is TRACE."
+            }
+            Self::Denied => {
+                "The rules of the service (`allow`, `deny`) do not allow this request; nothing was forwarded."
             }
             Self::CredentialUnavailable => {
                 "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."
@@ -86,6 +89,9 @@ pub struct ProxyError {
     pub cause: Box<str>,
     /// The text of `detail`, if it says more than the text of the reason.
     pub detail: Option<&'static str>,
+    /// Whether the cause names the rule that decided, as the configuration writes it. It is a member of the problem document
+    /// then, and has nothing of the request.
+    pub is_rule: bool,
     /// The `error` parameter of `Proxy-Status`, if it says more than that of the reason (RFC 9209 §2.3).
     pub proxy_error_type: Option<&'static str>,
 }
@@ -98,8 +104,14 @@ impl ProxyError {
             retry_after: None,
             cause: cause.into().into_boxed_str(),
             detail: None,
+            is_rule: false,
             proxy_error_type: None,
         }
+    }
+
+    /// The rule that decided, if one did.
+    pub(super) fn rule(&self) -> Option<&str> {
+        self.is_rule.then_some(&*self.cause)
     }
 
     /// The error for a request on a listener whose service was removed.
@@ -129,8 +141,12 @@ impl ProxyError {
         } else {
             format!(",\"services\":[\"{}\"]", services.join("\",\""))
         };
+        let rule = self
+            .rule()
+            .map(|rule| format!(",\"rule\":{}", serde_json::Value::from(rule)))
+            .unwrap_or_default();
         let body = format!(
-            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{services}}}\n"
+            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{rule}{services}}}\n"
         );
         let error_type = self.proxy_error_type.unwrap_or(reason.proxy_error_type());
         let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();

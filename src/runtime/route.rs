@@ -203,6 +203,7 @@ mod tests {
             listen: vec![],
             auth: Auth::new("bearer", ()),
             headers: crate::config::HeaderChanges::default(),
+            rules: None,
             tls: Tls::default(),
             protocol: crate::config::Protocol::default(),
             timeouts: Timeouts::default(),

@@ -9,6 +9,7 @@ pub use super::failure_log::FailureLog;
 use crate::config::{Auth, OAuth2, ServiceConfig};
 use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
+use crate::rules::Rules;
 use crate::upstream::Upstream;
 
 /// One entry under `services`, ready to serve.
@@ -22,6 +23,8 @@ pub struct Service {
     /// The parts of a caller's request that are not passed on: those that belong to the credential, and the
     /// header fields of `headers.remove`.
     pub removed: Arc<Owned>,
+    /// The requests that are accepted; `None`: all.
+    pub rules: Option<Rules>,
     /// The upstream that requests are sent to.
     pub upstream: Arc<Upstream>,
     /// The upstream's URL, which holds no secret.
@@ -64,6 +67,7 @@ impl Service {
             auth: config.auth.clone(),
             credential,
             removed,
+            rules: config.rules.clone(),
             upstream,
             upstream_url: config.upstream.to_string(),
             token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),

@@ -16,4 +16,5 @@ mod process;
 mod promises;
 mod real;
 mod reload;
+mod trust;
 mod upstream;

@@ -8,7 +8,7 @@ use super::protocol::{PROTOCOL, Protocol};
 use super::timeouts::Timeouts;
 use super::upstream::UpstreamOptions;
 use super::upstream_url::UpstreamUrl;
-use super::{headers, protocol, timeouts, upstream};
+use super::{headers, protocol, rules, timeouts, upstream};
 use crate::config::auth::credentials;
 use crate::config::auth::credentials::{AUTH, Credentials};
 use crate::config::auth::settings::Auth;
@@ -25,6 +25,7 @@ use crate::config::reader::value::Value;
 use crate::config::tls::client;
 use crate::config::tls::client::TLS;
 use crate::config::tls::model::Tls;
+use crate::rules::Rules;
 
 /// The format of `services`.
 pub(crate) const SERVICES: Format = Format::Names(&Names {
@@ -49,6 +50,8 @@ const KEYS: Keys = &[
     Key::optional("hosts", Format::List(&HOST), "Host names that also lead here."),
     Key::optional("listen", LISTENERS, "Addresses that also lead here, without a path prefix."),
     Key::optional("headers", Format::Keys(&[headers::KEYS]), "Changes to the header fields of requests."),
+    Key::optional("allow", rules::RULES, "Rules of which one must match a request."),
+    Key::optional("deny", rules::RULES, "Rules that no request may match; they win over `allow`."),
     Key::optional("tls", TLS, "TLS toward the upstream."),
     Key::optional("protocol", PROTOCOL, "Version of HTTP toward the upstream.").or("auto"),
     Key::optional("timeouts", Format::Keys(&[timeouts::KEYS]), "Limits on waiting for the upstream."),
@@ -93,6 +96,8 @@ pub struct ServiceConfig {
     pub auth: Auth,
     /// Changes to the header fields of requests.
     pub headers: HeaderChanges,
+    /// The requests that are accepted; `None`: all.
+    pub rules: Option<Rules>,
     /// TLS toward the upstream.
     pub tls: Tls,
     /// The HTTP version toward the upstream.
@@ -157,6 +162,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         .optional("listen")
         .map_or_else(Vec::new, |value| listener::read_all(&value, &mut shared.addresses));
     let headers = headers::read(&mut mapping);
+    let rules = rules::read(&mut mapping);
     let tls = mapping.optional("tls");
     let protocol = mapping.optional("protocol").and_then(|value| protocol::read(&value)).unwrap_or_default();
     let timeouts = timeouts::read(&mut mapping);
@@ -187,6 +193,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         listen,
         auth: auth?,
         headers,
+        rules,
         tls,
         protocol,
         timeouts,

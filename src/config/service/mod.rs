@@ -5,6 +5,7 @@ pub(super) mod headers;
 pub(super) mod protocol;
 pub(super) mod proxy;
 mod response_head;
+pub(super) mod rules;
 pub(super) mod timeouts;
 pub(super) mod upstream;
 pub(super) mod upstream_url;

@@ -65,6 +65,11 @@ fn parts(value: &str) -> Option<(Option<&str>, &str)> {
     }
 }
 
+/// The path and the query of an absolute URL or an absolute path.
+pub(super) fn path(value: &str) -> Option<&str> {
+    parts(value).map(|(_, path)| path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,12 @@
 //! state        the request in flight
 //! refuse       the response to a request that is not forwarded
 //! prepare      parses, routes, signs, writes the upstream's head, without waiting
+//! authorize    applies the rules of the service
 //! destination  rewrites the `Destination` of a request
 //! outcome      how a request ends for the caller's connection
 //! ```
 
+mod authorize;
 mod caller_urls;
 mod destination;
 pub(super) mod exchange;

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::authorize;
 use super::destination::{DestinationContext, LeavesBasePath};
 use super::page;
 use super::page::CalledAddress;
@@ -205,6 +206,11 @@ pub(crate) fn prepare<'p>(
             destination.rewrite(value).map_err(leaves)?
         }
     };
+    if let Some(rules) = &service.rules {
+        let target = split_query(matched.path_and_query);
+        authorize::check(rules, &head, endpoint, target, destination.as_deref())
+            .map_err(|error| Rejection { reply: Reply::Error(error), ..forbidden("") })?;
+    }
     let (started, existing) = match (attempt.span, &snapshot.tracer) {
         (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
         (SpanSource::Start, None) => (None, None),

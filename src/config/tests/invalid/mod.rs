@@ -13,6 +13,7 @@ mod listener_tls;
 mod listeners;
 mod previous;
 mod protocol;
+mod rules;
 mod state;
 mod tls;
 mod tracing;
@@ -36,6 +37,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("previous", previous::CASES),
     ("intercept", intercept::CASES),
     ("protocol", protocol::CASES),
+    ("rules", rules::CASES),
     ("admin", admin::CASES),
     ("tls", tls::CASES),
     ("headers", headers::CASES),

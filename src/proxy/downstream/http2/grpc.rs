@@ -34,12 +34,12 @@ pub(crate) fn explain(response: &mut Response<()>) -> bool {
 /// The gRPC status code for a reason.
 fn status(reason: &[u8]) -> &'static str {
     match reason {
-        b"unknown_service" => "12", // UNIMPLEMENTED
-        b"forbidden" => "7",        // PERMISSION_DENIED
-        b"bad_request" => "13",     // INTERNAL
-        b"upstream_timeout" => "4", // DEADLINE_EXCEEDED: the call may have been processed
-        b"too_large" => "8",        // RESOURCE_EXHAUSTED
-        _ => "14",                  // UNAVAILABLE, as for a lost connection in gRPC
+        b"unknown_service" => "12",      // UNIMPLEMENTED
+        b"forbidden" | b"denied" => "7", // PERMISSION_DENIED
+        b"bad_request" => "13",          // INTERNAL
+        b"upstream_timeout" => "4",      // DEADLINE_EXCEEDED: the call may have been processed
+        b"too_large" => "8",             // RESOURCE_EXHAUSTED
+        _ => "14",                       // UNAVAILABLE, as for a lost connection in gRPC
     }
 }
 

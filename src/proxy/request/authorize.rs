@@ -1,0 +1,46 @@
+//! The rules of a service, applied to a request as its upstream will get it.
+
+use std::borrow::Cow;
+
+use super::destination;
+use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::wire::parse_head::RequestHead;
+use crate::rules::{Decision, Denial, RequestView, Rules};
+use crate::upstream::Endpoint;
+
+/// Rejects a request that the rules do not allow. `path` and `query` are what the caller sent below the service, and
+/// `destination` is the rewritten `Destination`, if there is one.
+pub(super) fn check(
+    rules: &Rules,
+    head: &RequestHead<'_, '_>,
+    endpoint: &Endpoint,
+    (path, query): (&str, Option<&str>),
+    destination: Option<&str>,
+) -> Result<(), ProxyError> {
+    let path = match (endpoint.base_path.as_str(), path) {
+        ("", "") => Cow::Borrowed("/"),
+        ("", path) => Cow::Borrowed(path),
+        (base, path) => Cow::Owned(format!("{base}{path}")),
+    };
+    let destination = head.destination.map(|sent| {
+        let sent = destination.unwrap_or_else(|| std::str::from_utf8(sent).unwrap_or_default());
+        let path = destination::path(sent).unwrap_or_default();
+        path.split(['?', '#']).next().unwrap_or_default()
+    });
+    let view = RequestView {
+        method: head.method,
+        is_websocket: head.meta.is_websocket,
+        path: &path,
+        query,
+        destination,
+        field_names: head.fields.iter().map(|field| field.name),
+    };
+    match rules.decide(view) {
+        Decision::Allowed(_) => Ok(()),
+        Decision::Denied(denial) => Err(denied(&denial)),
+    }
+}
+
+fn denied(denial: &Denial<'_>) -> ProxyError {
+    ProxyError { is_rule: true, ..ProxyError::new(ErrorReason::Denied, denial.to_string()) }
+}

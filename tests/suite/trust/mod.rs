@@ -1,0 +1,4 @@
+//! Who may call what.
+
+mod explain;
+mod rules;
