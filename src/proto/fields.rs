@@ -1,8 +1,6 @@
 //! Classes of header fields (RFC 9110 §7.6, RFC 9112 §7, §9.6): fields of one connection, which are never
 //! passed on, fields that frame the message, and fields that other modules handle.
 
-use memchr::memchr_iter;
-
 /// How a proxy treats a header field. A field without a rule of its own is [`HeaderClass::EndToEnd`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderClass {
@@ -98,8 +96,14 @@ pub fn has_token(value: &[u8], token: &str) -> bool {
 }
 
 /// Whether a line ends in a line feed alone. Some servers accept that, others read it as part of the line.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "many bytes are compared at a time: this is done for every head"
+)]
 pub fn has_bare_line_feed(bytes: &[u8]) -> bool {
-    memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r')
+    let lines = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    bytes.first() == Some(&b'\n')
+        || lines.fold(false, |found, (before, byte)| found | ((*byte == b'\n') & (*before != b'\r')))
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Finds the service of a request: by the listener that accepted it, by its host, or by the first segment of
 //! its path. A request without a match is rejected.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt as _};
 use memchr::memchr2;
+use std::cmp::Reverse;
 
 use crate::config::{Authority, ServiceConfig};
 

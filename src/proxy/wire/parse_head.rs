@@ -380,9 +380,9 @@ fn too_many_fields(max: usize) -> String {
 /// Returns the reason phrase, which follows `HTTP/1.x 200 ` in a head that was parsed. The parser returns
 /// none that is not ASCII.
 fn reason(head: &[u8]) -> &[u8] {
-    let line = &head[..memchr(b'\n', head).unwrap_or(head.len())];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.get(13..).unwrap_or_default()
+    let rest = head.get(13..).unwrap_or_default();
+    let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    &rest[..end.unwrap_or(rest.len())]
 }
 
 /// The header fields that decide the framing and the reuse of the connection.
