@@ -1,13 +1,13 @@
-//! `docs/CLIENTS.md`: every code block is run as written, except for the addresses, and must print the
-//! response of Sidekey's upstream.
+//! The sections for curl and for each language: every code block is run as written, except for the addresses,
+//! and must print the response of Sidekey's upstream.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::setup::ca_for;
 use crate::harness::{MockResponse, MockUpstream, Pki, Sidekey, installed, run, tool};
+use crate::suite::ingress::setup::ca_for;
 
-const DOCUMENT: &str = include_str!("../../../docs/CLIENTS.md");
+const DOCUMENT: &str = include_str!("../../../../docs/CLIENTS.md");
 const NAMES: [&str; 3] = ["crm.example.com", "api.openai.com", "localhost"];
 const CONTACTS: &str = r#"[{"name": "Ada"}]"#;
 const MODELS: &str =
