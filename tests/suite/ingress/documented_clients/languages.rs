@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::document::blocks;
 use crate::harness::{MockResponse, MockUpstream, Pki, Sidekey, installed, run, tool};
 use crate::suite::ingress::setup::ca_for;
 
-const DOCUMENT: &str = include_str!("../../../../docs/CLIENTS.md");
 const NAMES: [&str; 3] = ["crm.example.com", "api.openai.com", "localhost"];
 const CONTACTS: &str = r#"[{"name": "Ada"}]"#;
 const MODELS: &str =
@@ -161,15 +161,6 @@ async fn command(language: &str, dir: &Path, code: &str, settings: &[&str]) -> C
     command
 }
 
-/// The code blocks of a section, in order: language and text.
-fn blocks(section: &str) -> Vec<(&'static str, &'static str)> {
-    let start = format!("\n## {section}\n");
-    let (_, rest) = DOCUMENT.split_once(&start).expect("a section of that name");
-    let section = rest.split("\n## ").next().unwrap();
-    let fenced = section.split("```").skip(1).step_by(2);
-    fenced.map(|block| block.split_once('\n').unwrap()).collect()
-}
-
 async fn section(name: &str, expected: usize) {
     let stage = Stage::set().await;
     let blocks = blocks(name);
@@ -209,10 +200,4 @@ async fn documented_java_code_works() {
 #[tokio::test]
 async fn documented_go_code_works() {
     section("Go", 2).await;
-}
-
-#[test]
-fn documented_sections_are_all_tested() {
-    let all: Vec<_> = DOCUMENT.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(all, ["The CA, for `HTTPS_PROXY`", "curl", "Python", "Node", "Java", "Go"]);
 }
