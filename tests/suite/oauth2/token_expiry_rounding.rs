@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::setup::service;
 use crate::harness::{MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, fraction_of_second};
 
 /// The worst case: requested late in a second, the token is nearly a second old when it is issued.
@@ -60,4 +61,14 @@ async fn token_is_not_sent_after_its_earliest_expiry() {
         sleep(Duration::from_millis(5)).await;
     }
     assert!(upstream.request_count() > 0, "the token was used until then");
+}
+
+#[tokio::test]
+async fn token_lifetime_in_log_is_a_second_less_and_rounded_down() {
+    let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    login.always(MockTokenResponse::issue(8));
+    let sidekey = Sidekey::serving(&service("api", &upstream, &login, "", "")).start_ready().await;
+    let lifetime = sidekey.logged("token obtained").await["token.lifetime_s"].as_u64().unwrap();
+    // 6, unless the token request took longer than a second.
+    assert!((1..=6).contains(&lifetime), "{lifetime}");
 }

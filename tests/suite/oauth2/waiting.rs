@@ -1,5 +1,7 @@
 //! Requests that find no usable token: they wait while one may come, and not a moment longer.
 
+use std::time::{Duration, Instant};
+
 use super::setup::{no_credential, service};
 use crate::harness::{
     Gate, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey, TIMEOUT,
@@ -48,6 +50,25 @@ async fn request_waits_for_a_renewal_in_progress() {
         assert_eq!(call.await.unwrap().text(), "granted");
     }
     assert_eq!(endpoint.request_count(), 2);
+}
+
+#[tokio::test]
+async fn request_waits_for_first_token_longer_than_timeouts_total() {
+    let total = Duration::from_secs(2);
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    upstream.respond_with(endpoint.guard());
+    let gate = Gate::closed();
+    endpoint.always(MockTokenResponse::issue(3600).delayed_until(&gate));
+    let more = format!("{PATIENT} timeouts: {{ total: {}s }},", total.as_secs());
+    let config = service("api", &upstream, &endpoint, "token_request: { timeout: 10m },", &more);
+    let sidekey = Sidekey::serving(&config).start().await;
+    let call = tokio::spawn(Request::get(sidekey.url("/api/")).send());
+    let waits = async || sidekey.metric("sidekey_requests_in_flight", &[]).await == Some(1.0);
+    assert_eventually(TIMEOUT, "the request waits", waits).await;
+    let began = Instant::now();
+    assert_eventually(TIMEOUT, "the limit passes", async || began.elapsed() > total).await;
+    gate.open();
+    assert_eq!(call.await.unwrap().text(), "granted");
 }
 
 /// A service whose token has expired answers during an outage, although token requests are due all the time.
