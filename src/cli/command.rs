@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
-use super::{ca, check, demo, explain, login, probe, run, schema, test};
+use super::{ca, check, completions, demo, explain, login, man, probe, run, schema, test};
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
 #[derive(Debug, Parser)]
@@ -36,6 +36,10 @@ enum Command {
     Probe(probe::Args),
     /// Print the JSON Schema of the services file, for editors.
     Schema,
+    /// Print the completions of a shell: bash, elvish, fish, powershell, zsh.
+    Completions(completions::Args),
+    /// Write the man pages.
+    Man(man::Args),
 }
 
 /// Runs the program with the process's arguments.
@@ -57,5 +61,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Probe(args) => probe::probe(&args),
         Command::Schema => schema::schema(),
+        Command::Completions(args) => completions::completions::<Cli>(&args),
+        Command::Man(args) => man::man::<Cli>(&args),
     }
 }

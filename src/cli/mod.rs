@@ -3,7 +3,7 @@
 //! ```text
 //! command     the subcommands, and the way to each of them
 //! run serve upgrade sd_notify
-//! check test explain login ca demo probe schema
+//! check/ test explain login ca demo probe schema completions man
 //! running_test  a test that the process which runs makes
 //! admin_client  requests to the admin address of that process
 //! config_arg  the argument that names the services file
@@ -14,11 +14,13 @@ mod admin_client;
 mod ca;
 mod check;
 mod command;
+mod completions;
 mod config_arg;
 mod demo;
 mod exit;
 mod explain;
 mod login;
+mod man;
 mod probe;
 mod run;
 mod running_test;

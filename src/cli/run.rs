@@ -1,10 +1,11 @@
 //! `sidekey run`: the proxy.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::config_arg::{ConfigArg, load};
-use super::exit::cannot_start;
+use super::exit::{EXIT_USAGE, cannot_start};
 use super::serve;
 use super::serve::Server;
 use crate::app;
@@ -24,7 +25,12 @@ pub(super) struct Args {
 }
 
 /// Serves until SIGTERM or SIGINT, and reloads the configuration when its files change.
+#[expect(clippy::print_stderr, reason = "an operator reads it")]
 pub(super) fn run(args: &Args) -> ExitCode {
+    if args.config.config == Path::new("-") {
+        eprintln!("a configuration from standard input cannot be reloaded: write it to a file");
+        return ExitCode::from(EXIT_USAGE);
+    }
     let secrets = Arc::new(SecretCache::default());
     let config = match load(&args.config.config, &secrets) {
         Ok(config) => config,
@@ -38,6 +44,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn run_server(args: &Args, config: Config, secrets: Arc<SecretCache>) -> anyhow::Result<()> {
     let log = logging::init(&config.log, app::ACCEPT_LOG)?;
+    tracing::info!(
+        sidekey.version = env!("CARGO_PKG_VERSION"),
+        config.file = %args.config.config.display(),
+        services.count = config.services.len(),
+        "starting"
+    );
     // Before there are threads: it removes variables from the environment.
     let passed = socket_activation::passed()?;
     serve::block_on(async move {

@@ -1,6 +1,7 @@
 //! Reads a file or a text into a [`Config`], or reports every error in it.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -137,6 +138,17 @@ impl Config {
         readers: Readers,
     ) -> Result<Self, ConfigError> {
         Self::parse_all(text, file, environment, &SecretCache::default(), readers)
+    }
+
+    /// Reads an input to its end; `file` is its name in error messages. Secrets as [`load_with`](Self::load_with) has them.
+    pub fn parse_input(
+        input: &mut impl Read,
+        file: &str,
+        secrets: &SecretCache,
+        readers: Readers,
+    ) -> Result<Self, ConfigError> {
+        let text = document::read_input(input, file)?;
+        Self::parse_all(&text, file, &|name| std::env::var_os(name), secrets, readers)
     }
 
     fn parse_all(

@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
@@ -118,6 +120,23 @@ enum Pair {
 }
 
 impl SigningKey {
+    /// A new key that nobody else has, in place of one that is not there: for checking a configuration.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no random numbers.
+    pub fn placeholder() -> Result<Self, KeyError> {
+        let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let random = SystemRandom::new();
+        let key =
+            signature::EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(|_| KeyError::NotPem)?;
+        let base64 = Zeroizing::new(STANDARD.encode(key.as_ref()));
+        Self::from_pem(
+            &format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64),
+            None,
+        )
+    }
+
     /// Reads a private key from the PEM text of a source. For variables that cannot contain newlines, `\n` may
     /// separate the lines.
     pub fn from_text(text: &SecretText, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {

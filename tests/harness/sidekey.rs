@@ -243,6 +243,13 @@ impl Sidekey {
         run(command, b"").await
     }
 
+    /// Runs another command of the program to its end, with this standard input.
+    pub async fn command_with_input(arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = binary();
+        command.args(arguments);
+        run(command, input).await
+    }
+
     /// Starts another command of the program with the same configuration.
     pub fn spawn_command(&self, arguments: &[&str]) -> (Process, ChildStdin) {
         let mut command = binary();

@@ -1,6 +1,7 @@
 //! Parses the text of the file into a tree of nodes, each with its location. An error here means that there
 //! is no tree to read, so it is the only one reported.
 
+use std::io::Read;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -10,7 +11,7 @@ use super::location;
 use super::location::{Children, Located, Location, MAX_DEPTH};
 use super::tree;
 use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
-use crate::secret::{FileError, read_file as read_bytes};
+use crate::secret::{FileError, read_file as read_bytes, read_to_end};
 
 /// Largest configuration file, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -28,9 +29,20 @@ pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
         FileError::TooLarge(_) => error(TOO_LARGE.into()),
         cause => error(format!("cannot read the file: {cause}")),
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|cause| {
+    text(&bytes, &file)
+}
+
+/// Reads the text of an input to its end; `file` is its name in error messages.
+pub(crate) fn read_input(input: &mut impl Read, file: &str) -> Result<Zeroizing<String>, ConfigError> {
+    let error = |message: String| ConfigError::whole(file, message);
+    let read = read_to_end(input, 0, MAX_BYTES).map_err(|cause| error(format!("cannot read it: {cause}")))?;
+    text(&read.ok_or_else(|| error(TOO_LARGE.into()))?, file)
+}
+
+fn text(bytes: &[u8], file: &str) -> Result<Zeroizing<String>, ConfigError> {
+    let text = std::str::from_utf8(bytes).map_err(|cause| {
         let line = bytes[..cause.valid_up_to()].split(|byte| *byte == b'\n').count();
-        error(format!("not UTF-8 text: the first invalid byte is on line {line}"))
+        ConfigError::whole(file, format!("not UTF-8 text: the first invalid byte is on line {line}"))
     })?;
     Ok(Zeroizing::new(text.to_owned()))
 }

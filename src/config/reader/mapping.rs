@@ -143,6 +143,12 @@ impl<'a> Mapping<'a> {
                 self.value.report().error(node.location, &path, row.message());
                 continue;
             }
+            let is_service = matches!(&node.kind, Kind::Map(entries) if entries.iter().any(|(name, _)| name == "upstream"));
+            if is_service && self.is_allowed("services") {
+                let path = child(self.value.path(), key);
+                self.value.report().error(node.location, &path, "a service is indented below `services`");
+                continue;
+            }
             let allowed = || allowed.iter().copied();
             let like_a_key = key.len() >= 4 && nearest(key, allowed()).is_some();
             let (path, hidden) = if self.value.is_in_secret_section() && !like_a_key {

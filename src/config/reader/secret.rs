@@ -39,6 +39,9 @@ pub fn any_value(value: &Value<'_>) -> Option<Secret> {
 pub fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
     let key = match stated(value)? {
         Stated::Text(text) => SigningKey::from_text(&text, algorithm).map_err(|error| error.to_string()),
+        Stated::Source(_) if value.report().secrets().has_placeholders() => {
+            SigningKey::placeholder().map_err(|error| error.to_string())
+        }
         Stated::Source(source) => {
             let key = fetch(value, &source).and_then(|text| source.signing_key_of(&text, algorithm));
             key.map_err(|error| error.to_string())

@@ -41,6 +41,16 @@ pub struct Mapping<'a> {
     pub(super) asked: Vec<&'static str>,
 }
 
+/// Whether a text looks like a key and a value without a space after the colon: `type:bearer`.
+fn is_key_without_space(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(key, value)| {
+        !value.is_empty()
+            && !value.starts_with("//")
+            && !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    })
+}
+
 /// A source of secrets, as far as the configuration must know it.
 #[derive(Clone, Copy)]
 pub struct SourceKind {
@@ -140,7 +150,13 @@ impl<'a> Value<'a> {
             Kind::List(_) => "a list",
             Kind::Map(_) => "a mapping",
         };
-        self.error(format!("expected {what}, found {found}"));
+        let hint = match &self.node.kind {
+            Kind::Text { value, .. } if what.starts_with("a mapping") && is_key_without_space(value) => {
+                "; a colon is followed by a space"
+            }
+            _ => "",
+        };
+        self.error(format!("expected {what}, found {found}{hint}"));
     }
 
     /// Whether it is a mapping.

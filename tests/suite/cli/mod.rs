@@ -1,5 +1,6 @@
 //! Commands of the program: `check --online`, `test`, and the sample configurations.
 
+mod check_formats;
 mod check_online;
 mod diagnose;
 mod exposure;

@@ -28,6 +28,17 @@ services:
     upstream: https://a.example
     auth: { type: oauth2, grant_type: client_credentials, token_url: https://a.example/t, client_id: a, client_secret: CANARY, audience: b, resource: c }
 "),
+    ("no space after a colon", "
+services:
+  mail: { upstream: https://a.example, auth: type:bearer }
+  crm: upstream:a.example
+"),
+    ("services that are not indented", "
+services:
+mail:
+  upstream: https://a.example
+  auth: { type: bearer, token: { env: SECRET } }
+"),
     ("unknown keys in every section", "
 services:
   mail:
