@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
-use super::{ca, check, completions, demo, explain, login, man, probe, run, schema, test};
+use super::{actions, ca, check, completions, demo, explain, login, man, probe, run, schema, status, test};
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
 #[derive(Debug, Parser)]
@@ -23,6 +23,12 @@ enum Command {
     Check(check::Args),
     /// Test a service: obtain its credential, call its upstream once, and explain the outcome.
     Test(test::Args),
+    /// Print the services of the running process and their state.
+    Status(status::Args),
+    /// Have the running process request a new token for a service.
+    Refresh(actions::RefreshArgs),
+    /// Have the running process read its configuration and every file that it names.
+    Reload(actions::ReloadArgs),
     /// Say whether the rules of a service allow a request, and which rule decides.
     Explain(explain::Args),
     /// Manage the certificate authority for interception.
@@ -55,6 +61,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Refresh(args) => actions::refresh(&args),
+        Command::Reload(args) => actions::reload(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),

@@ -4,12 +4,15 @@
 //! command     the subcommands, and the way to each of them
 //! run serve upgrade sd_notify
 //! check/ test explain login ca demo probe schema completions man
+//! status actions  the running process from the shell: its state, refresh, reload
+//! running       the process that runs with a configuration
 //! running_test  a test that the process which runs makes
 //! admin_client  requests to the admin address of that process
 //! config_arg  the argument that names the services file
 //! exit        exit codes, and why the program did not start
 //! ```
 
+mod actions;
 mod admin_client;
 mod ca;
 mod check;
@@ -23,10 +26,12 @@ mod login;
 mod man;
 mod probe;
 mod run;
+mod running;
 mod running_test;
 mod schema;
 mod sd_notify;
 mod serve;
+mod status;
 mod test;
 mod upgrade;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::config_arg::{ConfigArg, load};
-use super::exit::{EXIT_USAGE, cannot_start};
+use super::exit::EXIT_USAGE;
 use super::running_test::{RunningTest, admin_address, test_by_running_process};
 use crate::app::build_standalone;
 use crate::config::{Config, Grant, OAuth2, ServiceConfig};
@@ -24,13 +24,17 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(45);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The service, by its name in the configuration.
-    service: String,
+    #[arg(required_unless_present = "all")]
+    service: Option<String>,
     /// The path to GET, appended to the path of `upstream`. A path that is known to work gives the clearest result.
     #[arg(default_value = "/")]
     path: String,
-    /// Print a JSON object instead of text.
+    /// Print a JSON object instead of text; with `--all` an array of them.
     #[arg(long)]
     json: bool,
+    /// Test every service, with the path `/`, one after the other.
+    #[arg(long, conflicts_with_all = ["service", "path"])]
+    all: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -42,51 +46,87 @@ pub(super) fn test(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let service = match validate(args, &config, &args.config.config) {
-        Ok(service) => service,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(EXIT_USAGE);
-        }
+    let names: Vec<_> = match &args.service {
+        Some(name) => vec![name.as_str()],
+        None => config.services.iter().map(|service| service.name.as_str()).collect(),
     };
-    let (report, by) = match test_by_running_process(&config, service, &args.path) {
-        RunningTest::Made(report) => (*report, Some(admin_address(&config))),
+    let mut reports = Vec::new();
+    let mut is_complete = true;
+    for name in names {
+        match test_one(args, &config, name) {
+            Ok(report) => reports.push(report),
+            // The other services can be tested.
+            Err(NotTested { message, .. }) if args.all => {
+                eprintln!("{message}");
+                is_complete = false;
+            }
+            Err(NotTested { message, code }) => {
+                eprintln!("{message}");
+                return code;
+            }
+        }
+    }
+    if args.json {
+        let json = if args.all {
+            serde_json::to_string_pretty(&reports)
+        } else {
+            serde_json::to_string_pretty(&reports[0])
+        };
+        println!("{}", json.expect("a report is text and numbers"));
+    }
+    if is_complete && reports.iter().all(|report| report.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Why a service was not tested.
+struct NotTested {
+    message: String,
+    code: ExitCode,
+}
+
+/// Tests one service, and prints the report if it is wanted as text.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
+fn test_one(args: &Args, config: &Config, name: &str) -> Result<TestReport, NotTested> {
+    let service = validate(name, &args.path, config, &args.config.config)
+        .map_err(|message| NotTested { message, code: ExitCode::from(EXIT_USAGE) })?;
+    let address = admin_address(config);
+    let (report, is_by_running) = match test_by_running_process(config, service, &args.path) {
+        RunningTest::Made(report) => (*report, true),
         not_made => {
             if let RunningTest::Declined(why) = not_made {
-                let address = admin_address(&config);
                 eprintln!(
                     "the Sidekey that runs at {address} did not make the test: {why}. It is made here."
                 );
             }
-            match report(args, &config) {
-                Ok(report) => (report, None),
-                Err(error) => return cannot_start(&error),
-            }
+            let report = report(name, &args.path, config);
+            let not_built =
+                |error| NotTested { message: format!("cannot start: {error:#}"), code: ExitCode::FAILURE };
+            (report.map_err(not_built)?, false)
         }
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).expect("a report is text and numbers"));
-    } else {
-        if let Some(address) = by {
+    if !args.json {
+        if is_by_running {
             println!("tested by   the Sidekey that runs at {address}, with its own token");
         }
         print!("{}", text(&report));
+        if args.all {
+            println!();
+        }
     }
-    if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(report)
 }
 
 /// Checks that the test is possible and does no harm. Returns the service.
-fn validate<'c>(args: &Args, config: &'c Config, file: &Path) -> Result<&'c ServiceConfig, String> {
-    let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
+fn validate<'c>(
+    name: &str,
+    path: &str,
+    config: &'c Config,
+    file: &Path,
+) -> Result<&'c ServiceConfig, String> {
+    let Some(service) = config.services.iter().find(|service| service.name == name) else {
         let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
-        return Err(format!(
-            "{} has no service `{}`; it has {}",
-            file.display(),
-            args.service,
-            names.join(", ")
-        ));
+        return Err(format!("{} has no service `{}`; it has {}", file.display(), name, names.join(", ")));
     };
-    if !args.path.starts_with('/') || !args.path.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(
             "PATH must begin with `/` and consist of visible ASCII; percent-encode anything else".into()
         );
@@ -95,19 +135,18 @@ fn validate<'c>(args: &Args, config: &'c Config, file: &Path) -> Result<&'c Serv
     // Most providers accept a refresh token only once, and without `state` the next one would be lost.
     if matches!(grant, Some(Grant::RefreshToken(_))) && config.state.is_none() {
         return Err(format!(
-            "a test of `{}` might use up its refresh token, and the next one would be lost: configure `state` first, which \
-             keeps it",
-            args.service
+            "a test of `{name}` might use up its refresh token, and the next one would be lost: configure `state` first, \
+             which keeps it"
         ));
     }
     Ok(service)
 }
 
-fn report(args: &Args, config: &Config) -> anyhow::Result<TestReport> {
+fn report(name: &str, path: &str, config: &Config) -> anyhow::Result<TestReport> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let standalone = build_standalone(config, &args.service)?.expect("its presence was checked");
-        let report = diagnose::test_service(&standalone.service, &args.path, TOKEN_LIMIT).await;
+        let standalone = build_standalone(config, name)?.expect("its presence was checked");
+        let report = diagnose::test_service(&standalone.service, path, TOKEN_LIMIT).await;
         standalone.shut_down().await;
         Ok(report)
     })

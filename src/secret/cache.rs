@@ -20,8 +20,17 @@ const MAX_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Default)]
 pub struct SecretCache {
     entries: Mutex<HashMap<Source, CacheEntry>>,
-    /// Whether every source gives a placeholder.
-    has_placeholders: bool,
+    placeholders: Placeholders,
+}
+
+/// Which sources give a placeholder.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Placeholders {
+    #[default]
+    None,
+    /// Those that are polled, and those that give nothing.
+    OfMissing,
+    All,
 }
 
 #[derive(Default)]
@@ -55,19 +64,37 @@ impl SecretCache {
     /// A cache that fetches nothing: every source gives a placeholder. For checking a configuration where its secrets are
     /// not.
     pub fn with_placeholders() -> Self {
-        Self { has_placeholders: true, ..Self::default() }
+        Self { placeholders: Placeholders::All, ..Self::default() }
     }
 
-    /// Whether every source gives a placeholder.
+    /// A cache that gives a placeholder for every source that gives nothing here, and runs no command. For a program that uses
+    /// few of the secrets.
+    pub fn lenient() -> Self {
+        Self { placeholders: Placeholders::OfMissing, ..Self::default() }
+    }
+
+    /// Whether a source may give a placeholder.
     pub fn has_placeholders(&self) -> bool {
-        self.has_placeholders
+        self.placeholders != Placeholders::None
+    }
+
+    fn placeholder(&self, source: &Source) -> Option<SecretText> {
+        let placeholder = || SecretText::verbatim(Zeroizing::new(PLACEHOLDER.to_owned()));
+        match self.placeholders {
+            Placeholders::None => None,
+            Placeholders::All => Some(placeholder()),
+            Placeholders::OfMissing if matches!(source.watch(), WatchHint::Poll(_)) => Some(placeholder()),
+            Placeholders::OfMissing => {
+                Some(source.fetch().map_or_else(|_| placeholder(), |fetched| fetched.value))
+            }
+        }
     }
 
     /// The value of a source. If the source is polled, the one that was fetched last; otherwise, or if there is
     /// none, fetches it, and blocks.
     pub fn fetch(&self, source: &Source) -> Result<SecretText, SourceError> {
-        if self.has_placeholders {
-            return Ok(SecretText::verbatim(Zeroizing::new(PLACEHOLDER.to_owned())));
+        if let Some(placeholder) = self.placeholder(source) {
+            return Ok(placeholder);
         }
         let WatchHint::Poll(interval) = source.watch() else { return Ok(source.fetch()?.value) };
         if let Some(entry) = self.entries.lock().get_mut(source)
@@ -86,7 +113,7 @@ impl SecretCache {
     /// Checks that a source which is fetched again for each use gives a secret now. A polled one is fetched the
     /// first time only, so that reading the configuration again does not.
     pub fn check(&self, source: &Source) -> Result<(), SourceError> {
-        if self.has_placeholders {
+        if self.has_placeholders() {
             return Ok(());
         }
         let is_polled = matches!(source.watch(), WatchHint::Poll(_));
@@ -302,6 +329,17 @@ mod tests {
         let text = cache.fetch(&source).unwrap();
         assert!(cache.check(&source).is_ok() && text.into_secret().is_ok());
         assert_eq!(scripted.fetches.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn lenient_cache_gives_what_is_there() {
+        let scripted = Scripted { is_constant: true, ..Scripted::default() };
+        let (source, cache) = (Source::new(scripted.clone()), SecretCache::lenient());
+        assert!(cache.fetch(&source).unwrap() == text(PLACEHOLDER));
+        *scripted.value.lock() = Some("one");
+        assert!(cache.fetch(&source).unwrap() == text("one"));
+        let polled = Source::new(Scripted::default());
+        assert!(cache.fetch(&polled).unwrap() == text(PLACEHOLDER));
     }
 
     #[test]

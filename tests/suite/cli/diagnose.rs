@@ -183,3 +183,24 @@ async fn diagnose_usage_errors_exit_with_64() {
     }
     assert_eq!((upstream.request_count(), endpoint.request_count()), (0, 0));
 }
+
+#[tokio::test]
+async fn diagnose_all_tests_every_service_and_fails_if_one_does_not_work() {
+    let upstream = MockUpstream::plain().await;
+    let port = RefusingPort::new();
+    let services = format!(
+        "good: {{ upstream: '{}', auth: {{ type: bearer, token: CANARY }} }}\n  \
+         bad: {{ upstream: 'http://{}', auth: {{ type: bearer, token: CANARY }} }}",
+        upstream.url(),
+        port.address
+    );
+    let (code, printed) = tested(&services, &["--all"]).await;
+    assert!(code == 1 && printed.contains("It works") && printed.contains("was not reached"), "{printed}");
+    let (code, printed) = tested(&services, &["--all", "--json"]).await;
+    let reports: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &reports[0]["ok"], &reports[1]["ok"]), (1, &json!(true), &json!(false)));
+    assert!(!printed.contains("CANARY"));
+    let only_good = services.lines().next().unwrap();
+    assert_eq!(tested(only_good, &["--all"]).await.0, 0);
+    assert_eq!(tested(only_good, &["--all", "good"]).await.0, 64);
+}

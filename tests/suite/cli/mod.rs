@@ -4,5 +4,6 @@ mod check_formats;
 mod check_online;
 mod diagnose;
 mod exposure;
+mod running;
 mod sample_configs;
 mod written_folders;
