@@ -24,7 +24,8 @@ pub(in crate::cli) struct Args {
     /// Also connect to every upstream and token endpoint (DNS, TCP, TLS). No request and no credential is sent.
     #[arg(long, conflicts_with_all = ["format", "without_secrets"])]
     online: bool,
-    /// Read no secret: variables need not be set, files need not exist, commands are not run. For a pull request.
+    /// Read no secret, key or certificate: variables need not be set, files need not exist, commands are not run. For a pull
+    /// request.
     #[arg(long)]
     without_secrets: bool,
     /// How errors and warnings are printed.

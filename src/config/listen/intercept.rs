@@ -156,6 +156,9 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
         let is_key = *file == intercept.ca_key_file;
         value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
+    if !value.reads_files() {
+        return Some(intercept);
+    }
     let usable = intercept.read().and_then(|files| intercept.authority(&files));
     usable.map_err(|message| value.error(message)).ok()?;
     Some(intercept)

@@ -143,6 +143,9 @@ pub(crate) fn read(value: &Value<'_>) -> Option<ListenerTlsConfig> {
         let is_key = *file == tls.key_file;
         value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
+    if !value.reads_files() {
+        return Some(tls);
+    }
     let usable = tls.read().and_then(|files| tls.server(&files));
     usable.map_err(|message| value.error(message)).ok()?;
     if let Some(path) = &tls.client_ca_file

@@ -301,7 +301,7 @@ fn private_key_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
             // Only the thumbprint is used, so the file is read again together with the configuration.
             value.watch(Path::new(path), FileKind::Secret);
             value.warn_if_exposed(Path::new(path), Content::Trusted);
-            thumbprint(path)
+            if value.reads_files() { thumbprint(path) } else { Ok([0; 32]) }
         })
     });
     let key = key.and_then(|value| secret::signing_key(&value, algorithm));

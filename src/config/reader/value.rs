@@ -98,6 +98,11 @@ impl<'a> Value<'a> {
         self.report
     }
 
+    /// Whether files that are named here are read: not if the configuration is checked where its secrets are not.
+    pub(crate) fn reads_files(&self) -> bool {
+        !self.report.secrets().has_placeholders()
+    }
+
     /// The sources that a secret may have.
     pub(super) fn sources(&self) -> SourceKinds {
         self.sources

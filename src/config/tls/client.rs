@@ -99,6 +99,9 @@ pub(crate) fn read(value: &Value<'_>, https: Option<bool>) -> Tls {
         let is_key = tls.client.as_ref().is_some_and(|client| client.key_file == *file);
         value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
+    if !value.reads_files() {
+        return tls;
+    }
     for error in unusable(&tls) {
         let place = match error.key {
             "ca_file" => &ca,

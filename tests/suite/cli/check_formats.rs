@@ -124,6 +124,10 @@ async fn check_without_secrets_reads_none() {
     assert_eq!(checked(SECRETS, &[]).await.0, Some(64));
     let (code, printed) = checked(SECRETS, &["--without-secrets"]).await;
     assert!(code == Some(0) && printed.contains("6 services, no error"), "{printed}");
+    // Certificates and keys are not read either: no file of the sample is on this machine.
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/services.yaml");
+    let output = Sidekey::command(&["check", sample, "--without-secrets"], &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     // What is no secret is checked all the same.
     assert_eq!(checked(BROKEN, &["--without-secrets"]).await.0, Some(64));
     assert_eq!(checked(UNWISE, &["--without-secrets", "--online"]).await.0, Some(64), "usage");
