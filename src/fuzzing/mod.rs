@@ -15,6 +15,7 @@
 //! upstream_url    the URL of an upstream, and URLs in a response that are inside it
 //! field_value     values of header fields: challenges, Retry-After, traceparent, claims
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
+//! plain_link      a second, plain reader of `Link`
 //! path_readings   the ways in which servers read a path
 //! services        services for requests to go to
 //! seeds           runs every property on the files in `fuzz/seeds/`
@@ -32,6 +33,7 @@ mod http2_body;
 mod http2_heads;
 mod path_readings;
 mod plain_head;
+mod plain_link;
 mod request_head;
 mod response_head;
 mod response_urls;

@@ -2,32 +2,49 @@
 
 use std::ops::Range;
 
-/// Where the targets of a `Link` value are, without their brackets. Ends at the first part that is not well-formed.
+/// Where the targets of a `Link` value are, without their brackets.
+///
+/// They are found as RFC 8288 §B.2 does, which ends at the first part that is not well-formed. This goes on there at the next
+/// bracket, because recipients do so as well.
 pub(super) fn targets(value: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        at += value[at..].len() - value[at..].trim_start_matches([' ', '\t', ',']).len();
-        let start = at + value[at..].strip_prefix('<').map(|_| 1)?;
+        let start = at + value[at..].find('<')? + 1;
         let end = start + value[start..].find('>')?;
-        at = end_of_parameters(value, end + 1);
+        at = value.len() - after_parameters(&value[end + 1..]).len();
         Some(start..end)
     })
 }
 
-/// The position of the comma that ends a link's parameters; commas in quoted strings do not count.
-fn end_of_parameters(value: &str, from: usize) -> usize {
-    let mut is_quoted = false;
-    let mut is_escaped = false;
-    for (at, byte) in value.bytes().enumerate().skip(from) {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_quoted => is_escaped = true,
-            b'"' => is_quoted = !is_quoted,
-            b',' if !is_quoted => return at,
-            _ => {}
+/// What follows the parameters at the front of `rest` (RFC 8288 §B.3). A quotation mark quotes only at the beginning of the
+/// value of a parameter.
+fn after_parameters(mut rest: &str) -> &str {
+    while let Some(parameter) = after_blanks(rest).strip_prefix(';') {
+        rest = after_blanks(parameter).trim_start_matches(|c| !matches!(c, ' ' | '\t' | '=' | ';' | ','));
+        if let Some(value) = after_blanks(rest).strip_prefix('=') {
+            let value = after_blanks(value);
+            rest = match value.strip_prefix('"') {
+                Some(quoted) => after_quoted(quoted),
+                None => value.trim_start_matches(|c| !matches!(c, ';' | ',')),
+            };
         }
     }
-    value.len()
+    rest
+}
+
+/// What follows a quoted string whose first quotation mark was read (RFC 8288 §B.4).
+fn after_quoted(quoted: &str) -> &str {
+    let mut is_escaped = false;
+    let end = quoted.find(|c| {
+        let is_end = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or("", |end| &quoted[end + 1..])
+}
+
+fn after_blanks(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
 }
 
 #[cfg(test)]
@@ -48,6 +65,16 @@ mod tests {
             ("", &[]),
             ("<a>; title=\"\u{e9}, <x>\", <b>", &["a", "b"]),
             ("<a>; t=\"open, <b>", &["a"]),
+            ("<a>; t=\"x\\\\\", <b>", &["a", "b"]),
+            ("<a> ; t = \"x, <b>\" ; u=\", <c>\",<d>", &["a", "d"]),
+            // A quotation mark that begins no value.
+            ("<a>; title=<\"\u{e9}, <x>\", <b>", &["a", "x", "b"]),
+            ("<a>; t=5\", <b>; t=6\"", &["a", "b"]),
+            ("<a>; \", <b>", &["a", "b"]),
+            ("<a>; t=u=\", <b>", &["a", "b"]),
+            // Not well-formed.
+            ("x, <a>", &["a"]),
+            ("<a><b>; t=\"c\" <d> \", <e>", &["a", "b", "d", "e"]),
         ] {
             let found: Vec<_> = targets(value).map(|range| &value[range]).collect();
             assert_eq!(found, expected, "{value}");

@@ -222,12 +222,13 @@ mod tests {
                 (HeaderClass::Location, b"next?a=1&key=S", "next?a=1"),
                 (HeaderClass::Location, b"/caf\xe9?key=S", "/caf%E9"),
                 (HeaderClass::Link, b"<next?key=S>; rel=next", "<next>; rel=next"),
+                (HeaderClass::Link, b"<a>; title=5\", <b?key=S>", "<a>; title=5\", <b>"),
                 (HeaderClass::Refresh, b"1;url=next?key=S", "1;url=next"),
                 (HeaderClass::UrlValue, b"https://other.example/o?key=S", "https://other.example/o"),
             ] {
                 assert_eq!(urls.rewrite(class, value).as_deref(), Some(expected), "{expected}");
             }
-            assert_eq!(urls.stripped.get(), 6);
+            assert_eq!(urls.stripped.get(), 7);
         }
     }
 }
