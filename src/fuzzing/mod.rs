@@ -16,6 +16,7 @@
 //! field_value     values of header fields: challenges, Retry-After, traceparent, claims
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
 //! plain_link      a second, plain reader of `Link`
+//! host_readings   a second reader of hosts
 //! path_readings   the ways in which servers read a path
 //! services        services for requests to go to
 //! seeds           runs every property on the files in `fuzz/seeds/`
@@ -29,6 +30,7 @@ mod chunked_body;
 mod configuration;
 mod field_value;
 mod forwarded_head;
+mod host_readings;
 mod http2_body;
 mod http2_heads;
 mod path_readings;

@@ -2,6 +2,7 @@
 //!
 //! An input is a `Host` and a target, each on a line of its own.
 
+use super::host_readings::destination;
 use super::path_readings::assert_is_inside;
 use super::services::configuration;
 use crate::config::{ServiceConfig, UpstreamUrl};
@@ -75,7 +76,9 @@ fn check(
         }
         MatchKind::UpstreamUrl => {
             let is_of = |url: &UpstreamUrl| {
-                names(host, &url.host.to_string()) && path == format!("{}{rest}", url.base_path)
+                names(host, &url.host.to_string())
+                    && is_port(host, url.port)
+                    && path == format!("{}{rest}", url.base_path)
             };
             assert!(is_absolute && service.upstreams().any(is_of), "a URL that is not the service's");
         }
@@ -90,12 +93,14 @@ fn check(
 
 /// Whether an authority names a host, whatever its port.
 fn names(authority: &str, host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    let (authority, host) =
-        (authority.to_ascii_lowercase().replace(['[', ']'], ""), host.to_ascii_lowercase());
-    let port = authority.strip_prefix(&host);
-    let is_port = |port: &str| {
-        port.is_empty() || port.starts_with(':') && port[1..].bytes().all(|b| b.is_ascii_digit())
+    let (Some((named, _)), Some((host, _))) = (destination(authority), destination(host)) else {
+        return false;
     };
-    port.is_some_and(is_port)
+    named == host
+}
+
+/// Whether an authority has this port, a default port, or none. An app writes `http://` even for `https://`.
+fn is_port(authority: &str, port: u16) -> bool {
+    let stated = destination(authority).and_then(|(_, port)| port);
+    stated.is_none_or(|stated| stated == port || stated == 443)
 }

@@ -5,6 +5,7 @@
 
 use url::Url;
 
+use super::host_readings::without_spelling;
 use crate::config::{Config, UpstreamUrl};
 use crate::credential::READERS;
 use crate::proxy::fuzzing::{HeaderBuffer, Locations, parse_request};
@@ -77,11 +78,12 @@ fn check_location(upstream: &UpstreamUrl, location: &str, matched_by: MatchKind)
     let rest = rest.unwrap_or_else(|| panic!("{location} leads out of the service: {rewritten}"));
     let back = Url::parse(&format!("{origin}{base_path}{rest}"));
     let expected = resolve(&direct, location);
-    assert_eq!(back.map(without_slash), expected.map(without_slash), "{location} leads elsewhere");
+    assert_eq!(back.map(resource), expected.map(resource), "{location} leads elsewhere");
 }
 
-/// A base path with and without a slash at its end are the same.
-fn without_slash(mut url: Url) -> Url {
+/// The URL in the form that all of its spellings have. A base path with and without a slash at its end are the same.
+fn resource(mut url: Url) -> Url {
+    without_spelling(&mut url);
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     url
