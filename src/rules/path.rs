@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
 use smallvec::SmallVec;
 
 /// Segments that a path usually has at most; more are kept on the heap.
@@ -124,11 +125,14 @@ fn decode(raw: &str) -> Result<Cow<'_, str>, Ambiguity> {
         match value {
             b'/' => return Err(Ambiguity::EncodedSlash),
             b'?' | b'#' => return Err(Ambiguity::EncodedDelimiter),
-            b'%' if escape(&bytes[at..]).is_some() || matches!(bytes.get(at), Some(b'u' | b'U')) => {
-                return Err(Ambiguity::DoubleEncoding);
-            }
             _ => decoded.push(value),
         }
+    }
+    // In what is decoded, because the digits of the second escape may be escaped as well (`%25%36%31`).
+    let is_escape =
+        |at: usize| escape(&decoded[at + 1..]).is_some() || matches!(decoded.get(at + 1), Some(b'u' | b'U'));
+    if memchr_iter(b'%', &decoded).any(is_escape) {
+        return Err(Ambiguity::DoubleEncoding);
     }
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Ambiguity::NotUtf8)
 }
@@ -254,6 +258,9 @@ mod tests {
             ("/a%252e", DoubleEncoding),
             ("/%252f", DoubleEncoding),
             ("/%25u002e", DoubleEncoding),
+            ("/%25%36%31dmin", DoubleEncoding),
+            ("/%25%75002e", DoubleEncoding),
+            ("/%25%32e%2532e/b", DoubleEncoding),
             ("/%c0%ae", NotUtf8),
             ("/%e0%80%af", NotUtf8),
             ("/%ff", NotUtf8),
