@@ -12,6 +12,7 @@
 //! token_response  the answer of a token endpoint
 //! configuration   the configuration file
 //! route           the service and the path of a request
+//! rules           the paths that rules decide about
 //! upstream_url    the URL of an upstream, and URLs in a response that are inside it
 //! field_value     values of header fields: challenges, Retry-After, traceparent, claims
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
@@ -40,6 +41,7 @@ mod request_head;
 mod response_head;
 mod response_urls;
 mod route;
+mod rules;
 #[cfg(test)]
 mod seeds;
 pub(crate) mod services;
@@ -55,5 +57,6 @@ pub use request_head::request_head;
 pub use response_head::response_head;
 pub use response_urls::response_urls;
 pub use route::route;
+pub use rules::rules;
 pub use token_response::token_response;
 pub use upstream_url::upstream_url;

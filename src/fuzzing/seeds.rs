@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A property, for any input.
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 11] = [
+const TARGETS: [(&str, Property); 12] = [
     ("chunked_body", super::chunked_body),
     ("configuration", super::configuration),
     ("field_value", super::field_value),
@@ -17,6 +17,7 @@ const TARGETS: [(&str, Property); 11] = [
     ("response_head", super::response_head),
     ("response_urls", super::response_urls),
     ("route", super::route),
+    ("rules", super::rules),
     ("token_response", super::token_response),
     ("upstream_url", super::upstream_url),
 ];

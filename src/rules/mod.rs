@@ -10,6 +10,8 @@
 //! overrides  header fields and parameters in which another method or path hides
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod methods;
 mod overrides;
 mod path;
