@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::echo::Echoes;
 use super::owned::AUTHORIZATION;
 use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer};
 use crate::proto::FieldName;
@@ -33,6 +34,11 @@ impl Fixed {
     pub fn authorization(value: HeaderValue) -> Self {
         let fields = [(AUTHORIZATION.into(), value)].into();
         Self { owned: Arc::new(Owned::authorization()), fields, query: None, cookie: None }
+    }
+
+    /// Looks for these secrets in what the upstream answers.
+    pub(super) fn with_echoes(self, echoes: Echoes) -> Self {
+        Self { owned: Arc::new((*self.owned).clone().with_echoes(echoes)), ..self }
     }
 
     /// Replaces the query parameters: `names`, and the encoded `pairs`.

@@ -4,6 +4,7 @@
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;
 mod dpop;
+mod echo;
 mod fixed;
 mod injection;
 mod kind;

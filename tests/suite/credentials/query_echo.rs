@@ -53,6 +53,38 @@ async fn redirect_with_received_query_does_not_return_the_key() {
 }
 
 #[tokio::test]
+async fn key_is_redacted_in_any_other_field() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_with_query_key(&upstream.url(), "").await;
+    for (name, value) in [
+        ("Link", format!("</x>; rel=next; anchor=\"/y?api+key={SECRET}\"")),
+        ("Link", format!("</x> </y?api+key={SECRET}>")),
+        ("Link", format!("/x?api+key={SECRET}; rel=next")),
+        ("Refresh", format!("0 url=/x?api+key={SECRET}")),
+        ("Location", format!("/login/%3Fapi%2Bkey%3D{SECRET}")),
+        ("Location", format!("/x?API+KEY={SECRET}")),
+        ("Location", format!("https://other.example/?copied={SECRET}")),
+        ("Location", format!("https://{SECRET}@other.example/")),
+        ("Location", format!("/x?copied={}", SECRET.replace('-', "%2d"))),
+        ("X-Original-URL", format!("/x?api+key={SECRET}")),
+        ("Set-Cookie", format!("last=/x?api+key={SECRET}")),
+        ("WWW-Authenticate", format!("Bearer resource_metadata=\"/x?api+key={SECRET}\"")),
+        ("ETag", format!("\"{SECRET}\"")),
+    ] {
+        for over_http2 in [false, true] {
+            upstream.next(MockResponse::status(302).header(name, &value));
+            let request = Request::get(sidekey.url("/maps/x?a=1"));
+            let request = if over_http2 { request.over_http2() } else { request };
+            let response = request.send().await;
+            let found = response.header(name).unwrap_or_else(|| panic!("no {name} for {value}"));
+            assert!(!found.contains(SECRET) && !found.contains("%2d9f3e"), "{name}: {found}");
+        }
+    }
+    let count = sidekey.metric("sidekey_response_urls_stripped_total", &[("service", "maps")]).await;
+    assert!(count >= Some(26.0), "{count:?}");
+}
+
+#[tokio::test]
 async fn interim_response_does_not_return_the_key() {
     let server = RawServer::new().await;
     let sidekey = sidekey_with_query_key(&server.url(), "").await;
