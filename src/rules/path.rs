@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use memchr::memchr_iter;
 use smallvec::SmallVec;
 
@@ -156,11 +157,7 @@ fn check(segment: &str) -> Result<(), Ambiguity> {
             _ => {}
         }
     }
-    let lower_stream = || segment.to_ascii_lowercase();
-    if segment.starts_with(' ')
-        || segment.ends_with([' ', '.'])
-        || (segment.contains("::") && lower_stream().contains("::$"))
-    {
+    if segment.starts_with(' ') || segment.ends_with([' ', '.']) || segment.contains(":$") {
         return Err(Ambiguity::Shortened);
     }
     if !segment.is_ascii() && segment.chars().any(is_lookalike) {
@@ -169,32 +166,43 @@ fn check(segment: &str) -> Result<(), Ambiguity> {
     Ok(())
 }
 
-/// Whether servers that map text to an older character set, or that normalize it (NFKC), may read an ASCII character, a
-/// dot or a slash in its place, or nothing.
+/// Whether servers may read an ASCII character in place of another one, or nothing: those that normalize text (NFKC), that change
+/// its case, or that map it to an older character set.
 fn is_lookalike(character: char) -> bool {
-    matches!(
-        character,
-        '\u{80}'..='\u{a0}'
-            | '\u{ad}'
-            | '\u{17f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2024}'..='\u{202f}'
-            | '\u{2044}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{2070}'..='\u{209c}'
-            | '\u{2100}'..='\u{214f}'
-            | '\u{2215}'..='\u{2216}'
-            | '\u{2460}'..='\u{24ff}'
-            | '\u{29f5}'..='\u{29f9}'
-            | '\u{3002}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{fe50}'..='\u{fe6b}'
-            | '\u{feff}'..='\u{ff65}'
-            | '\u{fff0}'..='\u{ffff}'
-            | '\u{1d400}'..='\u{1d7ff}'
-            | '\u{1f100}'..='\u{1f1ff}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
+    if character.is_ascii() {
+        return false;
+    }
+    let nfkc = ComposingNormalizerBorrowed::new_nfkc();
+    let mut text = [0; 4];
+    let normalized = nfkc.normalize(character.encode_utf8(&mut text));
+    normalized.chars().any(|found| found.is_ascii())
+        || character.to_lowercase().chain(character.to_uppercase()).any(|found| found.is_ascii())
+        || matches!(
+            character,
+            // Controls, and what cannot be seen.
+            '\u{80}'..='\u{a0}'
+                | '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{2000}'..='\u{200f}'
+                | '\u{2028}'..='\u{202f}'
+                | '\u{205f}'..='\u{206f}'
+                | '\u{3000}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{ffff}'
+                | '\u{e0000}'..='\u{e0fff}'
+                // Slashes, backslashes and full stops of other scripts.
+                | '\u{2044}'
+                | '\u{2215}'..='\u{2216}'
+                | '\u{29f5}'..='\u{29f9}'
+                | '\u{3002}'
+        )
 }
 
 #[cfg(test)]
@@ -275,6 +283,13 @@ mod tests {
             ("/%ef%bc%8e%ef%bc%8e/b", Lookalike),
             ("/ad\u{200b}min", Lookalike),
             ("/…", Lookalike),
+            ("/%C2%AAdmin", Lookalike),
+            ("/ﬁle", Lookalike),
+            ("/admın", Lookalike),
+            ("/a\u{3000}", Lookalike),
+            ("/a\u{37e}x", Lookalike),
+            ("/a\u{34f}b", Lookalike),
+            ("/admin:$I30:$INDEX_ALLOCATION", Shortened),
         ] {
             assert_eq!(parsed(path), Err(why), "{path}");
         }

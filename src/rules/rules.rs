@@ -91,7 +91,11 @@ impl Rules {
         let hides_another = |name: &str| {
             (self.has_methods && overrides::is_method(name)) || (self.has_path && overrides::is_path(name))
         };
-        if field_names.any(hides_another) || (self.has_methods && query.is_some_and(overrides::has_method)) {
+        let hides_in_query = |query: &str| {
+            (self.has_methods && overrides::has_method(query))
+                || (self.has_path && overrides::has_path(query))
+        };
+        if field_names.any(hides_another) || query.is_some_and(hides_in_query) {
             return Decision::Denied(Denial::Override);
         }
         let mut decision = self.decide_about(method, is_websocket, path);

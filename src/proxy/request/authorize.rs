@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::destination;
+use crate::credential::Owned;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::parse_head::RequestHead;
 use crate::rules::{Decision, Denial, RequestView, Rules};
@@ -12,6 +13,7 @@ use crate::upstream::Endpoint;
 /// `destination` is the rewritten `Destination`, if there is one.
 pub(super) fn check(
     rules: &Rules,
+    removed: &Owned,
     head: &RequestHead<'_, '_>,
     endpoint: &Endpoint,
     (path, query): (&str, Option<&str>),
@@ -33,7 +35,8 @@ pub(super) fn check(
         path: &path,
         query,
         destination,
-        field_names: head.fields.iter().map(|field| field.name),
+        // A field that is not passed on can hide nothing.
+        field_names: head.fields.iter().map(|field| field.name).filter(|name| !removed.owns_header(name)),
     };
     match rules.decide(view) {
         Decision::Allowed(_) => Ok(()),

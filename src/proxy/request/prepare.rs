@@ -208,7 +208,7 @@ pub(crate) fn prepare<'p>(
     };
     if let Some(rules) = &service.rules {
         let target = split_query(matched.path_and_query);
-        authorize::check(rules, &head, endpoint, target, destination.as_deref())
+        authorize::check(rules, &service.removed, &head, endpoint, target, destination.as_deref())
             .map_err(|error| Rejection { reply: Reply::Error(error), ..forbidden("") })?;
     }
     let (started, existing) = match (attempt.span, &snapshot.tracer) {

@@ -75,9 +75,13 @@ async fn request_is_forwarded_only_if_a_rule_allows_it() {
         let (status, _) = raw(&sidekey, &format!("GET /api/v1/x HTTP/1.1\r\n{field}\r\n")).await;
         assert_eq!(status, 403, "{field}");
     }
+    for query in ["_HttpMethod=DELETE", ".method=DELETE", "rest_route=/x", "_method%5B%5D=DELETE"] {
+        let (status, _) = raw(&sidekey, &format!("GET /api/v1/x?{query} HTTP/1.1\r\n")).await;
+        assert_eq!(status, 403, "{query}");
+    }
     assert_eq!(upstream.request_count(), count, "nothing was forwarded");
     let denied = [("service", "api"), ("reason", "denied")];
-    assert_eq!(sidekey.metric("sidekey_request_errors_total", &denied).await, Some(28.0));
+    assert_eq!(sidekey.metric("sidekey_request_errors_total", &denied).await, Some(32.0));
     let line = sidekey.events().into_iter().find(|event| event.get("sidekey.rule").is_some()).unwrap();
     assert_eq!(
         (&line["sidekey.error"], &line["sidekey.rule"]),
@@ -199,6 +203,17 @@ async fn destination_must_be_allowed_as_well() {
             raw(&sidekey, &format!("MOVE /api/public/a HTTP/1.1\r\nDestination: {foreign}\r\n")).await;
         assert_eq!(status, 403, "{foreign}");
     }
+}
+
+#[tokio::test]
+async fn removed_field_denies_nothing() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey(&upstream, "allow: [/base/x], headers: { remove: X-Forwarded-Prefix },").await;
+    for (field, expected) in [("X-Forwarded-Prefix: /y", 200), ("X-Forwarded-Path: /y", 403)] {
+        let (status, _) = raw(&sidekey, &format!("GET /api/x HTTP/1.1\r\n{field}\r\n")).await;
+        assert_eq!(status, expected, "{field}");
+    }
+    assert_eq!(upstream.only_request().header("x-forwarded-prefix"), None);
 }
 
 #[tokio::test]
