@@ -33,8 +33,8 @@ pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError
     let layer = if json {
         base.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {
-        let no_color = std::env::var_os("NO_COLOR");
-        let has_color = has_color(io::stderr().is_terminal(), no_color.as_deref());
+        let [term, no_color] = ["TERM", "NO_COLOR"].map(std::env::var_os);
+        let has_color = has_color(io::stderr().is_terminal(), term.as_deref(), no_color.as_deref());
         base.with_ansi(has_color).with_target(false).boxed()
     };
     tracing_subscriber::registry()
@@ -45,9 +45,9 @@ pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError
     Ok(LogControl { filter: (!is_fixed).then_some(handle) })
 }
 
-/// Whether the log has colours: on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
-fn has_color(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
-    is_terminal && no_color.is_none_or(OsStr::is_empty)
+/// Whether the log has colours: on a terminal that has them, unless `NO_COLOR` is set and not empty (no-color.org).
+fn has_color(is_terminal: bool, term: Option<&OsStr>, no_color: Option<&OsStr>) -> bool {
+    is_terminal && term != Some(OsStr::new("dumb")) && no_color.is_none_or(OsStr::is_empty)
 }
 
 fn configured(log: &Log) -> EnvFilter {
@@ -95,8 +95,9 @@ mod tests {
 
     #[test]
     fn log_has_colors_on_a_terminal_without_no_color() {
-        assert!(has_color(true, None) && has_color(true, Some(OsStr::new(""))));
-        assert!(!has_color(true, Some(OsStr::new("1"))) && !has_color(true, Some(OsStr::new("0"))));
-        assert!(!has_color(false, None));
+        let text = |text| Some(OsStr::new(text));
+        assert!(has_color(true, None, None) && has_color(true, text("xterm"), text("")));
+        assert!(!has_color(true, None, text("1")) && !has_color(true, None, text("0")));
+        assert!(!has_color(false, None, None) && !has_color(true, text("dumb"), None));
     }
 }

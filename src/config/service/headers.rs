@@ -47,6 +47,9 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> HeaderChanges {
 
 fn name(value: &Value<'_>) -> Option<HeaderName> {
     value.parse(|text| {
+        if text.contains('*') {
+            return Err("`*` stands for no other characters here; list every header".into());
+        }
         let name = HeaderName::try_from(text).map_err(|_| "not a valid header name")?;
         // Servers that read fields as variables take `_` for `-`.
         let folded = name.as_str().replace('_', "-");

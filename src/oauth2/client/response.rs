@@ -86,12 +86,17 @@ fn access_token(
 /// providers follow it. The scheme, which some put in front of it, is not part of it.
 fn valid_token(kind: TokenType, token: String) -> Option<Secret> {
     let token = Zeroizing::new(token);
-    let bare = match token.trim().split_once(' ') {
-        Some((scheme, rest)) if scheme.trim_end_matches(':').eq_ignore_ascii_case(kind.as_str()) => {
-            rest.trim_start()
+    let mut bare = token.trim();
+    while let Some((scheme, rest)) = bare.split_once(char::is_whitespace) {
+        if !kind.is_scheme(scheme.trim_end_matches(':')) {
+            break;
         }
-        _ => token.trim(),
-    };
+        bare = rest.trim_start();
+    }
+    if kind.is_scheme(bare) {
+        // A scheme without a token.
+        return None;
+    }
     let visible = bare.bytes().all(|byte| byte.is_ascii_graphic());
     if visible { Secret::new(bare.to_owned()).ok() } else { None }
 }
@@ -136,6 +141,7 @@ mod tests {
         for body in [
             r#"{"access_token":""}"#,
             r#"{"access_token":" "}"#,
+            r#"{"access_token":"Bearer "}"#,
             r#"{"access_token":7}"#,
             r#"{"access_token":"a b"}"#,
             r#"{"access_token":"Basic abc"}"#,
@@ -160,9 +166,19 @@ mod tests {
 
     #[test]
     fn access_token_has_no_scheme() {
-        for value in
-            ["abc", "Bearer abc", "bearer abc", "BEARER  abc", "Bearer: abc", " abc\n", "Bearer abc "]
-        {
+        for value in [
+            "abc",
+            "Bearer abc",
+            "bearer abc",
+            "BEARER  abc",
+            "Bearer: abc",
+            " abc\n",
+            "Bearer abc ",
+            "Bearer\tabc",
+            "Bearer Bearer abc",
+            "Token abc",
+            "JWT abc",
+        ] {
             assert_eq!(token(&serde_json::json!({ "access_token": value }).to_string()), "abc", "{value}");
         }
     }

@@ -43,6 +43,10 @@ enum Meaning {
     Lifetime,
     /// A lifetime in milliseconds.
     Milliseconds,
+    /// A lifetime in minutes.
+    Minutes,
+    /// A lifetime in hours.
+    Hours,
     /// A point in time.
     Time,
     /// A point in time; a small number is a lifetime in seconds (Facebook).
@@ -50,11 +54,26 @@ enum Meaning {
 }
 
 /// Names of members, as [`Meaning::of`] changes them.
-const NAMES: [(&str, Meaning); 22] = [
+const NAMES: [(&str, Meaning); 43] = [
     ("expiresin", Meaning::Lifetime),
     ("expirein", Meaning::Lifetime),
     ("expiresinseconds", Meaning::Lifetime),
     ("expiresinsecs", Meaning::Lifetime),
+    ("expiresinsec", Meaning::Lifetime),
+    ("expiresafter", Meaning::Lifetime),
+    ("expireafter", Meaning::Lifetime),
+    ("expiryseconds", Meaning::Lifetime),
+    ("expirationseconds", Meaning::Lifetime),
+    ("expin", Meaning::Lifetime),
+    ("ttl", Meaning::Lifetime),
+    ("timetolive", Meaning::Lifetime),
+    ("lifetime", Meaning::Lifetime),
+    ("leaseduration", Meaning::Lifetime),
+    ("validfor", Meaning::Lifetime),
+    ("maxage", Meaning::Lifetime),
+    ("expiresinminutes", Meaning::Minutes),
+    ("expiresinmins", Meaning::Minutes),
+    ("expiresinhours", Meaning::Hours),
     ("expiresinms", Meaning::Milliseconds),
     ("expiresinmillis", Meaning::Milliseconds),
     ("expiresinmilliseconds", Meaning::Milliseconds),
@@ -66,6 +85,12 @@ const NAMES: [(&str, Meaning); 22] = [
     ("expirationtime", Meaning::Time),
     ("expirydate", Meaning::Time),
     ("expirationdate", Meaning::Time),
+    ("expiredat", Meaning::Time),
+    ("expiresdate", Meaning::Time),
+    ("expiresondate", Meaning::Time),
+    ("expirestimestamp", Meaning::Time),
+    ("expiresepoch", Meaning::Time),
+    ("validto", Meaning::Time),
     ("validuntil", Meaning::Time),
     ("notafter", Meaning::Time),
     ("exp", Meaning::TimeOrLifetime),
@@ -160,12 +185,16 @@ fn end(meaning: Meaning, value: &Value, now: f64) -> Option<End> {
         return match meaning {
             Meaning::Lifetime => certain(lifetime(number, now)),
             Meaning::Milliseconds => certain(number / 1000.0),
+            Meaning::Minutes => certain(number * 60.0),
+            Meaning::Hours => certain(number * 3600.0),
             Meaning::TimeOrLifetime if number < FIRST_TIME => certain(number),
             Meaning::Time | Meaning::TimeOrLifetime => time(number, now),
         };
     }
     let text = value.as_str()?;
-    if let Some(seconds) = duration_text::seconds(text).filter(|_| meaning != Meaning::Milliseconds) {
+    if let Some(seconds) = duration_text::seconds(text)
+        .filter(|_| !matches!(meaning, Meaning::Milliseconds | Meaning::Minutes | Meaning::Hours))
+    {
         return certain(seconds);
     }
     // A date as .NET's older serializers write it: `/Date(1767225600000)/`.

@@ -16,8 +16,8 @@ pub(crate) enum TokenType {
 
 /// What providers call bearer tokens, as [`word`] changes a name: AWS, Slack, DigitalOcean's registry and
 /// older servers.
-const BEARER_ALIASES: [&str; 9] =
-    ["bearer", "bearertoken", "bearerauth", "bot", "user", "token", "accesstoken", "jwt", "oauth2"];
+const BEARER_ALIASES: [&str; 10] =
+    ["bearer", "bearertoken", "bearerauth", "bot", "user", "token", "accesstoken", "jwt", "oauth", "oauth2"];
 
 impl TokenType {
     /// The scheme in `Authorization`.
@@ -25,6 +25,16 @@ impl TokenType {
         match self {
             Self::Bearer => "Bearer",
             Self::Dpop => "DPoP",
+        }
+    }
+
+    /// Whether a word in front of a token is a scheme, and no part of the token.
+    pub(super) fn is_scheme(self, word: &str) -> bool {
+        match self {
+            Self::Bearer => {
+                ["bearer", "token", "jwt", "oauth"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+            }
+            Self::Dpop => word.eq_ignore_ascii_case("dpop"),
         }
     }
 

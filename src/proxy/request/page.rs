@@ -62,7 +62,13 @@ fn is_own(snapshot: &Snapshot, called: &CalledAddress<'_>) -> bool {
         || host.parse::<Ipv4Addr>().is_ok()
         || host.ends_with(".localhost")
         || snapshot.routes.has_host(&host)
-        || snapshot.browser_origins.iter().any(|origin| is_called(origin, called))
+        || snapshot.browser_origins.iter().any(|origin| is_of_host(origin, &host))
+}
+
+fn is_of_host(origin: &str, host: &str) -> bool {
+    parts(origin)
+        .and_then(|(_, authority)| Authority::parse(authority))
+        .is_some_and(|authority| authority.host == host)
 }
 
 /// Whether an authority in its usual spelling is an IPv4 address or `localhost`, or is missing: browsers always send `Host`,
