@@ -19,6 +19,7 @@ pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
     let restart_only = [
         ("admin.listen", old.admin.listen != new.admin.listen),
         ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),
+        ("hardening", old.hardening != new.hardening),
         ("state", old.state != new.state),
         ("threads", old.threads != new.threads),
         ("log.format", old.log.format != new.log.format),

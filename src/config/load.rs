@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::auth::credentials::{CREDENTIALS, Credentials};
 use super::exposure;
 use super::exposure::Content;
+use super::hardening::HARDENING;
 use super::http_url::HTTP_URL;
 use super::listen::address::{ListenAddress, ListenAddresses};
 use super::listen::admin::ADMIN;
@@ -31,7 +32,7 @@ use super::service::entry;
 use super::service::entry::{SERVICES, Shared};
 use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
-use super::{browser_origins, log, name_constraints, reload, shutdown, state};
+use super::{browser_origins, hardening, log, name_constraints, reload, shutdown, state};
 use crate::secret::SecretCache;
 
 /// The tables of the file as a whole.
@@ -77,6 +78,12 @@ const KEYS: Keys = &[
     Key::optional("state", Format::Keys(&[state::KEYS]), "Tokens on disk, encrypted."),
     Key::optional("reload", Format::Keys(&[reload::KEYS]), "How changes are noticed."),
     Key::optional("upgrade_sock", Format::Text, "Path of the Unix socket at which a new process takes over."),
+    Key::optional(
+        "hardening",
+        HARDENING,
+        "Whether the process gives up what it does not need: core dumps, writing, system calls.",
+    )
+    .or("full"),
     Key::optional(
         "threads",
         Format::Number(1, MAX_THREADS as u64),
@@ -212,6 +219,7 @@ fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
     let state = mapping.optional("state").and_then(|value| state::read(&value));
     let reload = mapping.optional("reload").map_or_else(Reload::default, |value| reload::read(&value));
     let upgrade_sock = mapping.optional("upgrade_sock").and_then(|value| value.parse(socket_path));
+    let hardening = mapping.optional("hardening").and_then(|value| hardening::read(&value));
     let threads = threads(&mut mapping);
     let max_connections = mapping.optional("max_connections").and_then(|value| value.number());
     let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
@@ -231,6 +239,7 @@ fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
         state,
         reload,
         upgrade_sock,
+        hardening: hardening.unwrap_or_default(),
         threads,
         max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
         warnings: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::hardening::Hardening;
 use super::listen::admin::Admin;
 use super::listen::intercept::{Intercept, Unmatched};
 use super::listen::listener::ListenerConfig;
@@ -43,6 +44,8 @@ pub struct Config {
     pub upgrade_sock: Option<PathBuf>,
     /// Persistence of refresh tokens, if enabled.
     pub state: Option<State>,
+    /// Whether the process is restricted.
+    pub hardening: Hardening,
     /// Number of worker threads of the data plane; by default one per core.
     pub threads: usize,
     /// Largest number of open connections of callers, on all listeners together.

@@ -16,6 +16,7 @@ const MAPPINGS: &[&str] = &[
     "
 admin: { token: { env: TOKEN } }
 connect: { unmatched: tunnel }
+hardening: { writable: [/x] }
 log: {}
 reload: {}
 shutdown: {}

@@ -37,6 +37,7 @@ fn minimal_file_has_the_defaults() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.log, Log::default());
     assert_eq!(config.shutdown, Shutdown::default());
+    assert!(config.hardening.enabled && config.hardening.writable.is_empty());
     assert!((1..=256).contains(&config.threads));
     assert_eq!(config.warnings, []);
     let service = &config.services[0];

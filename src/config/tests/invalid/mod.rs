@@ -6,6 +6,7 @@ mod credentials;
 mod document;
 mod durations;
 mod grants;
+mod hardening;
 mod headers;
 mod intercept;
 mod keys;
@@ -41,6 +42,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("admin", admin::CASES),
     ("tls", tls::CASES),
     ("headers", headers::CASES),
+    ("hardening", hardening::CASES),
     ("tracing", tracing::CASES),
     ("upstreams", upstreams::CASES),
     ("listener_tls", listener_tls::CASES),
