@@ -10,7 +10,7 @@
 //! 3  reload · diagnose → runtime
 //! 2  credential
 //! 1  upstream · oauth2 → otel
-//! 0  logging · net → tls → config → rules, secret · metrics · proto · refresh
+//! 0  logging · net → tls → config → rules, secret · metrics · proto · refresh · hardening
 //! ```
 
 pub mod admin;
@@ -21,6 +21,7 @@ pub mod credential;
 pub mod diagnose;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod hardening;
 pub mod logging;
 pub mod metrics;
 pub mod net;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command     the subcommands, and the way to each of them
-//! run serve upgrade sd_notify
+//! run serve restrict upgrade sd_notify
 //! check/ test explain login ca demo probe schema completions man
 //! status actions  the running process from the shell: its state, refresh, reload
 //! running       the process that runs with a configuration
@@ -25,6 +25,7 @@ mod explain;
 mod login;
 mod man;
 mod probe;
+mod restrict;
 mod run;
 mod running;
 mod running_test;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::config_arg::{ConfigArg, load};
 use super::exit::{EXIT_USAGE, cannot_start};
+use super::restrict::restrict;
 use super::serve;
 use super::serve::Server;
 use crate::app;
 use crate::config::Config;
 use crate::credential::READERS;
+use crate::hardening::InForce;
 use crate::logging;
 use crate::net::socket_activation;
 use crate::secret::SecretCache;
@@ -31,18 +33,25 @@ pub(super) fn run(args: &Args) -> ExitCode {
         eprintln!("a configuration from standard input cannot be reloaded: write it to a file");
         return ExitCode::from(EXIT_USAGE);
     }
+    // Before a secret is read, and before there are threads.
+    let in_force = restrict(&args.config.config);
     let secrets = Arc::new(SecretCache::default());
     let config = match load(&args.config.config, &secrets) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match run_server(args, config, secrets) {
+    match run_server(args, config, secrets, in_force.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_start(&error),
     }
 }
 
-fn run_server(args: &Args, config: Config, secrets: Arc<SecretCache>) -> anyhow::Result<()> {
+fn run_server(
+    args: &Args,
+    config: Config,
+    secrets: Arc<SecretCache>,
+    in_force: Option<&InForce>,
+) -> anyhow::Result<()> {
     let log = logging::init(&config.log, app::ACCEPT_LOG)?;
     tracing::info!(
         sidekey.version = env!("CARGO_PKG_VERSION"),
@@ -50,6 +59,11 @@ fn run_server(args: &Args, config: Config, secrets: Arc<SecretCache>) -> anyhow:
         services.count = config.services.len(),
         "starting"
     );
+    if let Some(in_force) = in_force {
+        in_force.log();
+    } else {
+        tracing::info!("process not hardened");
+    }
     // Before there are threads: it removes variables from the environment.
     let passed = socket_activation::passed()?;
     serve::block_on(async move {

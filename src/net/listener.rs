@@ -47,7 +47,7 @@ impl BoundListener {
                 Ok(Self { address: address.clone(), socket: Socket::Unix(socket) })
             }),
         };
-        bound.map_err(|cause| BindError { address: address.clone(), cause })
+        bound.map_err(|cause| BindError { address: address.clone(), cause: explained(cause, address) })
     }
 
     /// Wraps a TCP socket that another process has bound.
@@ -91,6 +91,17 @@ impl BoundListener {
             Socket::Unix(socket) => TokioListener::Unix(tokio::net::UnixListener::from_std(socket)?),
         })
     }
+}
+
+/// The error, with what may be the reason if the folder of a Unix socket cannot be written to.
+fn explained(error: io::Error, address: &ListenAddress) -> io::Error {
+    let is_folder = matches!(address, ListenAddress::Unix(_));
+    if !is_folder || error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    io::Error::other(format!(
+        "{error}; with `hardening`, a folder that is new to the configuration needs a restart"
+    ))
 }
 
 /// Listening sockets that were bound before this process started.

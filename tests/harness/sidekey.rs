@@ -287,6 +287,18 @@ impl Builder {
         self
     }
 
+    /// The folder `$DIR`.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    /// Starts it with `hardening: none`, so that the user of the test can read its memory and its descriptors below `/proc`. Without
+    /// that only root can.
+    pub fn traceable(mut self) -> Self {
+        self.config.insert_str(0, "hardening: none\n");
+        self
+    }
+
     /// Makes a file of [`Builder::file`] executable.
     pub fn executable(self, name: &str) -> Self {
         let mode = Permissions::from_mode(0o755);

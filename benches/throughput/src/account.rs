@@ -21,7 +21,8 @@ pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
 pub fn memory(pid: u32) -> anyhow::Result<u64> {
     let mut kib = 0;
     for pid in family(pid)? {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
+            .context("reading the memory of Sidekey needs root (`hardening`)")?;
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss")?;
         kib += line.trim().trim_end_matches(" kB").parse::<u64>()?;
     }

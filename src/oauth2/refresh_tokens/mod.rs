@@ -14,5 +14,5 @@ pub use identity::Identity;
 pub use persisted_source::PersistedSource;
 pub use record::StateRecord;
 pub use registry::RefreshTokenRegistry;
-pub use state_dir::StateDir;
+pub use state_dir::{StateDir, create_state_dir};
 pub use state_file::{StateError, StateFile};

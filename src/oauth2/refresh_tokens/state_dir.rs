@@ -3,6 +3,7 @@
 use std::fs;
 use std::fs::DirBuilder;
 use std::hash::Hash;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,11 @@ use super::seal::Keys;
 use super::state_file::{StateError, StateFile, write_new};
 use crate::config;
 use crate::secret::ensure_private_folder;
+
+/// Creates the folder with mode 0700 if it does not exist.
+pub fn create_state_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
 
 /// The folder of the state files, with the keys to them.
 #[derive(Clone)]
@@ -28,11 +34,7 @@ impl StateDir {
     pub fn open(config: &config::State) -> Result<Self, StateError> {
         let dir = &config.dir;
         let unusable = |message: String| StateError::Folder { dir: dir.clone(), message };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| unusable(format!("cannot make the folder: {error}")))?;
+        create_state_dir(dir).map_err(|error| unusable(format!("cannot make the folder: {error}")))?;
         let metadata = fs::metadata(dir).map_err(|error| unusable(error.to_string()))?;
         ensure_private_folder(dir, &metadata).map_err(|error| unusable(error.to_string()))?;
         let probe = dir.join(format!(".probe-{}", std::process::id()));

@@ -22,7 +22,7 @@ async fn open(sidekey: &Sidekey) -> Connection {
 async fn admin_half_requests_leave_callers_and_probes_alone() {
     allow_descriptors(1024);
     let upstream = MockUpstream::plain().await;
-    let sidekey = serving(&upstream).open_files(300, 300).start().await;
+    let sidekey = serving(&upstream).traceable().open_files(300, 300).start().await;
     let mut held = Vec::new();
     for round in 0..20 {
         for _ in 0..20 {

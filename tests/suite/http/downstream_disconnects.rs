@@ -1,7 +1,7 @@
 //! Callers that disconnect: nothing of their requests stays open, here or at the upstream.
 
 use super::setup::{RawServer, Wire, sidekey_for, sidekey_for_url, wait_until_idle};
-use crate::harness::{Gate, MockResponse, MockUpstream, TIMEOUT, assert_eventually};
+use crate::harness::{Gate, MockResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually};
 
 async fn upstream_connections_closed(upstream: &MockUpstream) {
     assert_eventually(TIMEOUT, "the upstream's connection is closed", async || {
@@ -101,7 +101,11 @@ async fn pipelining_while_waiting_gets_both_responses() {
 #[tokio::test]
 async fn caller_that_does_not_read_is_closed_after_idle_timeout() {
     let upstream = MockUpstream::plain().await;
-    let sidekey = sidekey_for_url(&upstream.url(), ", timeouts: { idle: 300ms }").await;
+    let service = format!(
+        "api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }}, timeouts: {{ idle: 300ms }} }}",
+        upstream.url()
+    );
+    let sidekey = Sidekey::serving(&service).traceable().start().await;
     upstream.next(MockResponse::ok(vec![b'x'; 50_000_000]));
     let mut client = Wire::to(&sidekey).await;
     client.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{Http2, MockUpstream, Sidekey, allow_descriptors, assert_eventually, part, post};
 use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker};
+use crate::suite::reload::setup::bearer;
 
 const MIB: usize = 1024 * 1024;
 const GIB: u64 = 1 << 30;
@@ -240,7 +241,8 @@ async fn idle_connections_10_000_are_kept_and_served() {
     // The program inherits the limit.
     allow_descriptors(IDLE_CONNECTIONS as u64 + 2000);
     let upstream = MockUpstream::plain().await;
-    let sidekey = sidekey_for_url(&upstream.url(), "").await;
+    let service = bearer("api", &upstream, "t0ken");
+    let sidekey = Sidekey::serving(&service).traceable().start().await;
     assert_eq!(sidekey.get("/api/x").await.text(), "ok");
     let (memory, files) = (resident(&sidekey), descriptors(&sidekey));
     let mut callers = Vec::with_capacity(IDLE_CONNECTIONS);

@@ -1,6 +1,7 @@
-//! The process: start and end, upgrade, limits on open files, and memory.
+//! The process: start and end, upgrade, limits on open files, memory, and hardening.
 
 mod constant_memory;
 mod fd_limits;
+mod hardening;
 mod lifecycle;
 mod upgrade;

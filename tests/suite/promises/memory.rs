@@ -1,4 +1,6 @@
 //! A secret that is not in use any more is nowhere in the memory of the process: not as it is, and not in Base64.
+//!
+//! The process is started with `hardening: none`, without which only root could read its memory.
 
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt;
@@ -122,7 +124,7 @@ async fn rotated_and_removed_secrets_are_not_in_memory() {
     let plain = secret("plain", 1);
     let with_plain = services(&upstream, &http2)
         + &format!("plain: {{ upstream: '{}', auth: {{ type: bearer, token: {plain} }} }}\n", upstream.url());
-    let mut builder = Sidekey::serving(&with_plain);
+    let mut builder = Sidekey::serving(&with_plain).traceable();
     for (name, secret) in NAMES.iter().zip(&old) {
         builder = builder.file(name, secret);
     }
@@ -167,7 +169,8 @@ async fn spent_tokens_and_old_client_secret_are_not_in_memory() {
         upstream.url(),
         endpoint.url()
     );
-    let builder = Sidekey::serving(&config).file("client", &client[0]).file("password", &password);
+    let builder =
+        Sidekey::serving(&config).traceable().file("client", &client[0]).file("password", &password);
     let sidekey = builder.start_ready().await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(found(sidekey.process_id(), &access[..1]).len(), 1, "the token is found while it is in use");

@@ -1,0 +1,21 @@
+//! What the process gives up before it reads a secret, so that a fault in it reveals and reaches less.
+//!
+//! ```text
+//! harden    all of it, in order, and what is in force
+//! memory    no core dump, not traceable
+//! writes    folders that can be written to (Landlock)
+//! syscalls  system calls that fail (seccomp)
+//! outcome   how far each is in force
+//! ```
+//!
+//! Everything here holds for the process, for the commands that it runs, and for a new process that it starts. Nothing of it can be
+//! taken back. Commands are traceable: `exec` resets that.
+
+mod harden;
+mod memory;
+mod outcome;
+mod syscalls;
+mod writes;
+
+pub use harden::{InForce, harden};
+pub use writes::Writable;
