@@ -4,22 +4,99 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use crate::harness::{
-    Connection, MockUpstream, Process, Request, TIMEOUT, assert_eventually, free_port, run, tool,
+    Connection, MockUpstream, Process, Request, Sidekey, TIMEOUT, assert_eventually, free_port, run, tool,
 };
+use crate::suite::reload::setup::bearer;
+
+/// What makes a unit with secrets of the one without.
+const DROP_IN: &str = "sidekey.service.d/credentials.conf";
+/// The largest exposure that is accepted, in tenths.
+const MAX_EXPOSURE: &str = "--threshold=15";
 
 fn unit(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd").join(name)).unwrap()
 }
 
-#[tokio::test]
-async fn systemd_units_pass_systemd_analyze() {
-    // systemd-analyze checks that the program exists too.
+/// A folder with the units. systemd-analyze checks that the program exists too, so the path is that of the one under test.
+fn units() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["sidekey.service", "sidekey.socket"] {
+    std::fs::create_dir(dir.path().join("sidekey.service.d")).unwrap();
+    for name in ["sidekey.service", "sidekey.socket", DROP_IN] {
         let text = unit(name).replace("/usr/local/bin/sidekey", env!("CARGO_BIN_EXE_sidekey"));
         std::fs::write(dir.path().join(name), text).unwrap();
     }
+    dir
+}
+
+/// Runs `systemd-analyze security` on the service; returns whether it passes, and what is printed.
+async fn security(dir: &Path) -> (bool, String) {
+    let mut command = Command::new(tool("systemd-analyze"));
+    command.args(["security", "--offline=true", "--no-pager", MAX_EXPOSURE]).arg(dir.join("sidekey.service"));
+    let output = run(command, b"").await;
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[tokio::test]
+async fn systemd_service_exposure_is_at_most_1_5() {
+    let dir = units();
+    let (passes, table) = security(dir.path()).await;
+    assert!(passes && table.contains("Overall exposure level for sidekey.service: "), "{table}");
+    // The tool counts: without one of the settings it fails.
+    let text = unit("sidekey.service").replace("RestrictNamespaces=yes\n", "");
+    std::fs::write(dir.path().join("sidekey.service"), text).unwrap();
+    assert!(!security(dir.path()).await.0);
+}
+
+#[test]
+fn systemd_service_is_not_run_by_root() {
+    let text = unit("sidekey.service");
+    assert!(text.contains("\nDynamicUser=yes\n") && !text.contains("\nUser="), "{text}");
+    assert!(!text.contains("=+/") && !text.contains("=!/"), "no command is run with privileges");
+}
+
+#[test]
+fn systemd_service_lets_sidekey_restrict_itself() {
+    let allowed = unit("sidekey.service");
+    let allowed = allowed.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).next_back();
+    for call in
+        ["prlimit64", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"]
+    {
+        assert!(allowed.unwrap().split(' ').any(|name| name == call), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn systemd_credentials_are_read_as_documented() {
+    let text = unit(DROP_IN);
+    let loaded = text.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split_once(':'));
+    // As systemd does it: a folder with the files, and its path in the environment.
+    let (upstream, folder) = (MockUpstream::plain().await, tempfile::tempdir().unwrap());
+    let service = |(name, source): (&str, &str)| {
+        assert!(source.starts_with("/etc/sidekey/secrets/"), "{source}");
+        std::fs::write(folder.path().join(name), format!("secret-of-{name}\n")).unwrap();
+        bearer(name, &upstream, &format!("{{ file: '${{CREDENTIALS_DIRECTORY}}/{name}' }}"))
+    };
+    let services: String = loaded.clone().map(service).collect();
+    let sidekey = Sidekey::serving(&services)
+        .env("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap())
+        .start()
+        .await;
+    for (name, _) in loaded.clone() {
+        assert_eq!(sidekey.get(&format!("/{name}/x")).await.status, 200);
+        assert_eq!(
+            upstream.last_request().header("authorization"),
+            Some(format!("Bearer secret-of-{name}").as_str())
+        );
+    }
+    assert_eq!(loaded.count(), 2);
+}
+
+#[tokio::test]
+async fn systemd_units_pass_systemd_analyze() {
+    let dir = units();
     let mut command = Command::new(tool("systemd-analyze"));
     command.arg("verify").args(["sidekey.service", "sidekey.socket"].map(|name| dir.path().join(name)));
     let output = run(command, b"").await;
