@@ -9,7 +9,7 @@
 //!   changed.
 //! - A file of another owner that this process reads as a member of its group (`root:sidekey`, mode 0640) is
 //!   readable for that group.
-//! - In a folder with the sticky bit, such as `/tmp`, nobody can replace the files of others.
+//! - In a folder with the sticky bit, such as `/tmp`, only the owner of a file can replace it.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -120,7 +120,7 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// A new key that nobody else has, in place of one that is not there: for checking a configuration.
+    /// A new, random key in place of one that is not there, for checking a configuration.
     ///
     /// # Errors
     ///

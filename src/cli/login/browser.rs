@@ -20,7 +20,7 @@ pub(super) async fn login(
     let request = authorization::begin(config, grant, endpoint, redirect.uri()).await?;
     println!("Open this address in a browser on this machine:\n\n{}\n", request.url());
     println!("Waiting on {} (Ctrl-C to give up; --no-browser works with any browser) …", redirect.uri());
-    // Each message is printed once, so that nobody can fill the terminal.
+    // Each message is printed once, so that a flood of callbacks does not fill the terminal.
     let mut printed = Vec::new();
     loop {
         let callback = redirect.callback().await?;

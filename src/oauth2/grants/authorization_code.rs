@@ -99,7 +99,7 @@ impl AuthorizationRequest {
                 _ => Err(AuthorizationError::Malformed(name)),
             }
         };
-        // A repeated `state` belongs to nobody, even if one of the values is right.
+        // A repeated `state` matches no login, even if one of the values is right.
         let state = only("state").ok().flatten().ok_or(AuthorizationError::StateMismatch)?;
         // In constant time, so that it cannot be guessed character by character.
         if !bool::from(state.as_bytes().ct_eq(self.state.expose().as_bytes())) {
