@@ -38,3 +38,8 @@ pub(super) fn load(path: &Path, secrets: &SecretCache) -> Result<Config, ExitCod
         ExitCode::from(EXIT_USAGE)
     })
 }
+
+/// The error for the name of a service that the configuration does not have.
+pub(super) fn no_service<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
+    format!("no service `{name}`; the configuration has: {}", names.collect::<Vec<_>>().join(", "))
+}

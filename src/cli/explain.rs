@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::config_arg::{ConfigArg, load};
+use super::config_arg::{ConfigArg, load, no_service};
 use super::exit::EXIT_USAGE;
-use crate::config::{Config, ServiceConfig};
-use crate::rules::{Decision, Denial, RequestView};
+use crate::config::ServiceConfig;
+use crate::rules::{Decision, Denial, RequestView, path_at_upstream};
 use crate::secret::SecretCache;
 
 /// Arguments of `sidekey explain`.
@@ -31,7 +31,8 @@ pub(super) fn explain(args: &Args) -> ExitCode {
         Err(code) => return code,
     };
     let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
-        eprintln!("no service `{}`; the configuration has: {}", args.service, names(&config));
+        let names = config.services.iter().map(|service| service.name.as_str());
+        eprintln!("{}", no_service(&args.service, names));
         return ExitCode::from(EXIT_USAGE);
     };
     let mut is_allowed = true;
@@ -45,19 +46,11 @@ pub(super) fn explain(args: &Args) -> ExitCode {
     if is_allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn names(config: &Config) -> String {
-    let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
-    names.join(", ")
-}
-
 /// The path as the upstream would get it, and the decision about it.
 fn decide<'s>(service: &'s ServiceConfig, base_path: &str, args: &Args) -> (String, Decision<'s>) {
     let (path, query) =
         args.path.split_once('?').map_or((args.path.as_str(), None), |(path, query)| (path, Some(query)));
-    let path = match format!("{base_path}{path}") {
-        path if path.is_empty() => "/".to_owned(),
-        path => path,
-    };
+    let path = path_at_upstream(base_path, path);
     let is_websocket = args.method == "WEBSOCKET";
     let view = RequestView {
         method: if is_websocket { "GET" } else { &args.method },
@@ -68,7 +61,7 @@ fn decide<'s>(service: &'s ServiceConfig, base_path: &str, args: &Args) -> (Stri
         field_names: std::iter::empty(),
     };
     let decision = service.rules.as_ref().map_or(Decision::Allowed(None), |rules| rules.decide(view));
-    (path, decision)
+    (path.into_owned(), decision)
 }
 
 fn said(decision: &Decision<'_>, file: &Path) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::config_arg::ConfigArg;
+use super::config_arg::{ConfigArg, no_service};
 use super::exit::EXIT_USAGE;
 use super::running::Running;
 
@@ -38,10 +38,7 @@ pub(super) fn status(args: &Args) -> ExitCode {
     if let Some(name) = &args.service
         && !running.services().any(|known| known == name)
     {
-        eprintln!(
-            "no service `{name}`; the configuration has: {}",
-            running.services().collect::<Vec<_>>().join(", ")
-        );
+        eprintln!("{}", no_service(name, running.services()));
         return ExitCode::from(EXIT_USAGE);
     }
     loop {

@@ -54,6 +54,11 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// The port of a URL that names none (RFC 9110 §4.2): `https` if `is_tls`, otherwise `http`.
+pub fn default_port(is_tls: bool) -> u16 {
+    if is_tls { 443 } else { 80 }
+}
+
 /// Parses a port: digits only, because the parser of numbers accepts a sign.
 pub fn port(digits: &str) -> Option<u16> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }

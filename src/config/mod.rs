@@ -37,7 +37,7 @@ mod tracing;
 mod watched_files;
 
 pub use auth::settings::{Auth, AuthKind, AuthKinds};
-pub use authority::{Authority, port};
+pub use authority::{Authority, default_port, port};
 pub use basic_auth::{PASSWORD, USERNAME, Username, name_and_password};
 pub(crate) use exposure::Content;
 pub use exposure::of_socket as socket_exposure;
@@ -79,6 +79,7 @@ pub use tls::date::rfc3339;
 pub use tls::files::{TlsFiles, UnusableFile};
 pub(crate) use tls::key_kind::SUPPORTED_KEYS;
 pub use tls::model::{ClientCertificate, Tls, TlsVersion};
+pub(crate) use tls::signatures::verify_signatures;
 pub use tls::trust::TrustedCertificates;
 pub use tls::verifiers::ServerVerifier;
 pub use tracing::protocol::OtlpProtocol;

@@ -29,13 +29,8 @@ impl Reading {
     /// The segments that are left once dot segments are removed (RFC 3986 §5.2.4).
     fn segments(self, path: &[u8]) -> Vec<Vec<u8>> {
         let path = if self.is_decoded { percent_decode(path).collect() } else { path.to_vec() };
-        let is_separator = |byte: &u8| *byte == b'/' || self.has_backslashes && *byte == b'\\';
         let mut kept = Vec::new();
-        for segment in path.split(is_separator).skip(1) {
-            let segment = match segment.iter().position(|byte| *byte == b';') {
-                Some(at) if self.has_parameters => &segment[..at],
-                _ => segment,
-            };
+        for segment in split(&path, self.has_backslashes, self.has_parameters) {
             // `%2e` is a dot to servers that decode nothing else (RFC 3986 §2.3).
             let dots = String::from_utf8_lossy(segment).to_ascii_lowercase();
             let dots = if self.is_decoded { dots } else { dots.replace("%2e", ".") };
@@ -48,6 +43,15 @@ impl Reading {
         }
         kept
     }
+}
+
+/// The segments between `/`, or `\` as well, of an absolute path, without their parameters if a server has such.
+pub(super) fn split(path: &[u8], has_backslashes: bool, has_parameters: bool) -> impl Iterator<Item = &[u8]> {
+    let is_separator = move |byte: &u8| *byte == b'/' || has_backslashes && *byte == b'\\';
+    path.split(is_separator).skip(1).map(move |segment| match segment.iter().position(|byte| *byte == b';') {
+        Some(at) if has_parameters => &segment[..at],
+        _ => segment,
+    })
 }
 
 /// Asserts that a path with this base path in front of it is inside the base path for every server.

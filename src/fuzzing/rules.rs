@@ -5,6 +5,7 @@
 
 use percent_encoding::{percent_decode, percent_decode_str};
 
+use super::path_readings;
 use crate::rules::fuzzing::segments;
 use crate::rules::{CanonicalPath, Decision, RequestView, Rule, Rules};
 
@@ -97,13 +98,8 @@ impl Reading {
     fn segments(self, path: &[u8]) -> Vec<String> {
         let decode = |path: Vec<u8>, _| percent_decode(&path).collect();
         let path = (0..self.decodings).fold(path.to_vec(), decode);
-        let is_separator = |byte: &u8| *byte == b'/' || self.has_backslashes && *byte == b'\\';
         let mut kept = Vec::new();
-        for segment in path.split(is_separator).skip(1) {
-            let segment = match segment.iter().position(|byte| *byte == b';') {
-                Some(at) if self.has_parameters => &segment[..at],
-                _ => segment,
-            };
+        for segment in path_readings::split(&path, self.has_backslashes, self.has_parameters) {
             match segment {
                 b"." if self.resolves_dots => {}
                 b".." if self.resolves_dots => drop(kept.pop()),

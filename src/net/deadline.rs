@@ -67,6 +67,13 @@ impl AtomicDeadline {
         let current = current.map_or(0, |tick| tick.0);
         self.0.compare_exchange(current, new.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
+
+    /// Sets the deadline to `interval` from `now` if it is off or has passed. Of several threads that try this, one
+    /// gets `true`: what happens at most once in an interval is that thread's to do.
+    pub(crate) fn try_restart(&self, now: Tick, interval: Duration) -> bool {
+        let current = self.get();
+        current.is_none_or(|at| at <= now) && self.replace(current, now + interval)
+    }
 }
 
 fn from_raw(raw: u64) -> Option<Tick> {
@@ -102,6 +109,17 @@ mod tests {
         assert!(!deadline.replace(None, two));
         assert!(deadline.replace(Some(one), two));
         assert_eq!(deadline.get(), Some(two));
+    }
+
+    #[test]
+    fn restart_succeeds_only_while_off_or_passed() {
+        let deadline = AtomicDeadline::off();
+        let (start, interval) = (Tick::after_start(Duration::ZERO), Duration::from_secs(1));
+        assert!(deadline.try_restart(start, interval));
+        assert!(!deadline.try_restart(start, interval));
+        assert!(!deadline.try_restart(start + Duration::from_millis(999), interval));
+        assert!(deadline.try_restart(start + interval, interval));
+        assert_eq!(deadline.get(), Some(start + interval + interval));
     }
 
     #[test]

@@ -54,8 +54,7 @@ pub fn record(error: &(dyn Error + 'static)) {
     let now = Tick::now();
     RELIEF_UNTIL.set(now + RELIEF_TIME);
     RECORDED.notify_one();
-    let next = NEXT_LOG.get();
-    if next.is_none_or(|at| at <= now) && NEXT_LOG.replace(next, now + LOG_INTERVAL) {
+    if NEXT_LOG.try_restart(now, LOG_INTERVAL) {
         tracing::error!(
             "no connection can be opened: {error}; raise the limit on open files (ulimit -Hn, LimitNOFILE), or lower \
              `max_connections`"

@@ -2,6 +2,8 @@
 
 use httparse::Header;
 
+use super::fields::is_tchar;
+
 /// One challenge of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
@@ -101,8 +103,7 @@ fn unquote(text: &str) -> String {
 
 /// Splits off the token (RFC 9110 §5.6.2) at the front of `text`.
 fn split_token(text: &str) -> (&str, &str) {
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    text.split_at(text.find(|c| !is_token(c)).unwrap_or(text.len()))
+    text.split_at(text.bytes().position(|byte| !is_tchar(byte)).unwrap_or(text.len()))
 }
 
 #[cfg(test)]

@@ -85,6 +85,11 @@ impl HeaderClass {
     }
 }
 
+/// Whether a byte may be in a token (RFC 9110 §5.6.2).
+pub fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// The tokens of a comma-separated field value (RFC 9110 §5.6.1).
 pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())

@@ -21,7 +21,7 @@ mod rule;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
 mod rules;
 
-pub use path::{Ambiguity, CanonicalPath, FoldedPath};
+pub use path::{Ambiguity, CanonicalPath, FoldedPath, path_at_upstream};
 pub use pattern::{InvalidPattern, Pattern};
 pub use ready::READY;
 pub use rule::{InvalidRule, Rule};

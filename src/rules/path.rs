@@ -24,6 +24,16 @@ pub struct CanonicalPath<'p> {
 #[derive(Debug)]
 pub struct FoldedPath<'p>(pub(super) SmallVec<[Cow<'p, str>; USUAL_SEGMENTS]>);
 
+/// The path that an upstream gets for a path below a service: behind the base path, and never empty.
+#[inline]
+pub fn path_at_upstream<'p>(base_path: &str, path: &'p str) -> Cow<'p, str> {
+    match (base_path, path) {
+        ("", "") => Cow::Borrowed("/"),
+        ("", path) => Cow::Borrowed(path),
+        (base_path, path) => Cow::Owned(format!("{base_path}{path}")),
+    }
+}
+
 /// Why servers may read a path differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ambiguity {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::authority::default_port;
 use crate::config::host::Host;
 use crate::config::http_url;
 use crate::config::http_url::UrlPolicy;
@@ -22,7 +23,7 @@ pub struct UpstreamUrl {
 impl UpstreamUrl {
     /// `host` or `host:port`, as in a `Host` field: without the default port of the scheme.
     pub fn authority(&self) -> String {
-        if self.port == if self.tls { 443 } else { 80 } {
+        if self.port == default_port(self.tls) {
             self.host.to_string()
         } else {
             format!("{}:{}", self.host, self.port)
@@ -43,7 +44,7 @@ pub(crate) fn parse(text: &str, policy: &UrlPolicy) -> Result<UpstreamUrl, Strin
     Ok(UpstreamUrl {
         tls,
         host: Host::from(url.host().ok_or("the URL has no host")?),
-        port: url.port().unwrap_or(if tls { 443 } else { 80 }),
+        port: url.port().unwrap_or_else(|| default_port(tls)),
         base_path: url.path().trim_end_matches('/').to_owned(),
     })
 }

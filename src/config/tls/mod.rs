@@ -5,5 +5,6 @@ pub(super) mod date;
 pub(super) mod files;
 pub(super) mod key_kind;
 pub(super) mod model;
+pub(super) mod signatures;
 pub(super) mod trust;
 pub(super) mod verifiers;

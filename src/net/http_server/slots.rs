@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::phase::Entry;
+use crate::net::deadline::{AtomicDeadline, Tick};
 
 /// Interval between two warnings that the limit is reached.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
@@ -20,13 +20,14 @@ pub(super) struct Slots {
     open: Mutex<Open>,
     /// Notified when a connection has ended.
     freed: Notify,
+    /// When the next warning that the limit is reached may be logged.
+    next_warning: AtomicDeadline,
 }
 
 #[derive(Default)]
 struct Open {
     next: u64,
     connections: BTreeMap<u64, Arc<Entry>>,
-    warned: Option<Instant>,
 }
 
 /// The place of one connection, until it is dropped.
@@ -39,7 +40,12 @@ pub(super) struct Slot {
 impl Slots {
     /// Places for `limit` connections.
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit: limit.max(1), open: Mutex::default(), freed: Notify::new() })
+        Arc::new(Self {
+            limit: limit.max(1),
+            open: Mutex::default(),
+            freed: Notify::new(),
+            next_warning: AtomicDeadline::off(),
+        })
     }
 
     /// A place for a new connection, once another one is closed if need be; `None` if every other one is
@@ -69,10 +75,8 @@ impl Slots {
 
     /// Closes one connection; `false` if none can be closed.
     fn close_longest_waiting(&self) -> bool {
-        let mut open = self.open.lock();
-        let now = Instant::now();
-        if open.warned.is_none_or(|warned| now - warned > WARNING_INTERVAL) {
-            open.warned = Some(now);
+        let open = self.open.lock();
+        if self.next_warning.try_restart(Tick::now(), WARNING_INTERVAL) {
             tracing::warn!(
                 connections.limit = self.limit,
                 "too many connections at the admin address: those that have waited longest are closed"
@@ -114,6 +118,8 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::net::deadline::{AtomicDeadline, Tick};
+use crate::proto::fields::is_tchar;
 use crate::proxy::error::{ErrorReason, ProxyError};
 
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
@@ -43,7 +44,7 @@ impl NotHttp {
             [] => None,
             [b'P', ..] if bytes.starts_with(PROXY_V1) => Some(Self::ProxyProtocol),
             // A method is a token (RFC 9110 §9.1).
-            [first, ..] if is_token(first) => None,
+            [first, ..] if is_tchar(first) => None,
             // The rest of an empty line, or of one that ends in a bare line feed, which the parser rejects.
             [b'\r' | b'\n', ..] => None,
             [TLS_HANDSHAKE, ..] | [0x80..=0xff, _, SSL2_CLIENT_HELLO, ..] => Some(Self::Tls),
@@ -58,7 +59,7 @@ impl NotHttp {
     /// The protocol of a caller whose first byte, on a listener with TLS, is not the one of a handshake.
     pub(crate) fn on_tls(first: u8) -> Self {
         match first {
-            _ if is_token(first) => Self::PlainHttp,
+            _ if is_tchar(first) => Self::PlainHttp,
             _ if SOCKS.contains(&first) => Self::Socks,
             b'\r' => Self::ProxyProtocol,
             _ => Self::Unknown,
@@ -96,15 +97,8 @@ impl NotHttp {
     /// Whether no event was logged for this protocol recently.
     fn may_log(self) -> bool {
         static NEXT: [AtomicDeadline; 5] = [const { AtomicDeadline::off() }; 5];
-        let (next, now) = (&NEXT[self as usize], Tick::now());
-        let current = next.get();
-        current.is_none_or(|at| at <= now) && next.replace(current, now + LOG_INTERVAL)
+        NEXT[self as usize].try_restart(Tick::now(), LOG_INTERVAL)
     }
-}
-
-/// Whether a byte may be in a token (RFC 9110 §5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! The rules of a service, applied to a request as its upstream will get it.
 
-use std::borrow::Cow;
-
 use super::destination;
 use crate::credential::Owned;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::parse_head::RequestHead;
-use crate::rules::{Decision, Denial, RequestView, Rules};
+use crate::rules::{Decision, Denial, RequestView, Rules, path_at_upstream};
 use crate::upstream::Endpoint;
 
 /// Rejects a request that the rules do not allow. `path` and `query` are what the caller sent below the service, and
@@ -19,11 +17,7 @@ pub(super) fn check(
     (path, query): (&str, Option<&str>),
     destination: Option<&str>,
 ) -> Result<(), ProxyError> {
-    let path = match (endpoint.base_path.as_str(), path) {
-        ("", "") => Cow::Borrowed("/"),
-        ("", path) => Cow::Borrowed(path),
-        (base, path) => Cow::Owned(format!("{base}{path}")),
-    };
+    let path = path_at_upstream(&endpoint.base_path, path);
     let destination = head.destination.map(|sent| {
         let sent = destination.unwrap_or_else(|| std::str::from_utf8(sent).unwrap_or_default());
         let path = destination::path(sent).unwrap_or_default();

@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::Authority;
+use crate::config::{Authority, default_port};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::session::{ConnectionContext, Exposure};
 use crate::proxy::wire::parse_head::PageFields;
@@ -99,13 +99,14 @@ fn is_called_or_upstream(origin: &[u8], called: &CalledAddress<'_>, upstream: Op
 
 fn is_called(origin: &str, called: &CalledAddress<'_>) -> bool {
     parts(origin).is_some_and(|(is_tls, authority)| {
-        is_tls == called.is_tls && Authority::is_same_server(authority, called.authority, port(is_tls))
+        is_tls == called.is_tls
+            && Authority::is_same_server(authority, called.authority, default_port(is_tls))
     })
 }
 
 fn is_same_origin(one: &str, other: &str) -> bool {
     let (Some((tls, one)), Some((other_tls, other))) = (parts(one), parts(other)) else { return false };
-    tls == other_tls && Authority::is_same_server(one, other, port(tls))
+    tls == other_tls && Authority::is_same_server(one, other, default_port(tls))
 }
 
 /// Whether the scheme is `https`, and the authority, of a serialized origin (RFC 6454 §6.2).
@@ -116,10 +117,6 @@ fn parts(origin: &str) -> Option<(bool, &str)> {
         "https" => Some((true, authority)),
         _ => None,
     }
-}
-
-fn port(is_tls: bool) -> u16 {
-    if is_tls { 443 } else { 80 }
 }
 
 fn forbidden(cause: &str) -> ProxyError {

@@ -2,7 +2,7 @@
 //! becomes a path in the form in which the caller named the service, so that a client that follows it uses
 //! Sidekey again. Any other value is unchanged.
 
-use crate::config::Authority;
+use crate::config::{Authority, default_port};
 use crate::runtime::route::{MatchKind, escapes_base_path};
 
 /// The parameters for rewriting the locations of one response.
@@ -63,8 +63,7 @@ impl Locations<'_> {
             return (!has_scheme && value.starts_with('/')).then_some(value);
         };
         let (authority, path) = Authority::split(after);
-        let default_port = if self.is_tls { 443 } else { 80 };
-        Authority::is_same_server(authority, self.authority, default_port).then_some(path)
+        Authority::is_same_server(authority, self.authority, default_port(self.is_tls)).then_some(path)
     }
 }
 
