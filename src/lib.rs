@@ -10,7 +10,7 @@
 //! 3  reload · diagnose → runtime
 //! 2  credential
 //! 1  upstream · oauth2 → otel
-//! 0  logging · net → tls → config → rules, secret · metrics · proto · refresh · hardening
+//! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening
 //! ```
 
 pub mod admin;
@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod net;
 pub mod oauth2;
 pub mod otel;
+pub mod presets;
 pub mod proto;
 pub mod proxy;
 pub mod refresh;

@@ -11,6 +11,7 @@ mod authority;
 mod basic_auth;
 mod browser_origins;
 mod diff;
+pub mod edit;
 mod exposure;
 mod hardening;
 mod host;

@@ -21,7 +21,7 @@ pub mod duration;
 pub(crate) mod error;
 pub mod header;
 pub(crate) mod interpolate;
-mod location;
+pub(super) mod location;
 pub mod mapping;
 mod renamed;
 pub(crate) mod report;

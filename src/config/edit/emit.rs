@@ -1,0 +1,115 @@
+//! YAML for a value: blocks, with short mappings and lists of scalars on one line.
+
+use serde_yaml::Value;
+
+/// Longest line of a mapping or list in flow style, in bytes.
+const MAX_FLOW: usize = 100;
+
+/// An entry of a mapping in block style, with its line feed, at this indentation.
+pub(super) fn entry(key: &str, value: &Value, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    let key = scalar(&Value::from(key), false);
+    match value {
+        Value::Mapping(entries) if !is_short(value) => {
+            let entries: String = entries
+                .iter()
+                .map(|(key, value)| entry(key.as_str().unwrap_or_default(), value, indent + 2))
+                .collect();
+            format!("{margin}{key}:\n{entries}")
+        }
+        Value::Sequence(items) if flow(value).len() > MAX_FLOW => {
+            let items: String = items.iter().map(|item| format!("{margin}  - {}\n", flow(item))).collect();
+            format!("{margin}{key}:\n{items}")
+        }
+        Value::Mapping(_) | Value::Sequence(_) => format!("{margin}{key}: {}\n", flow(value)),
+        _ => format!("{margin}{key}: {}\n", scalar(value, false)),
+    }
+}
+
+/// An entry of a mapping in flow style.
+pub(super) fn flow_entry(key: &str, value: &Value) -> String {
+    format!("{}: {}", scalar(&Value::from(key), true), flow(value))
+}
+
+/// A value in flow style.
+pub(super) fn flow(value: &Value) -> String {
+    match value {
+        Value::Mapping(entries) if entries.is_empty() => "{}".into(),
+        Value::Mapping(entries) => {
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| flow_entry(key.as_str().unwrap_or_default(), value))
+                .collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        Value::Sequence(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        scalar => self::scalar(scalar, true),
+    }
+}
+
+/// Whether a mapping is written on one line: where a secret is read from, and the like.
+fn is_short(value: &Value) -> bool {
+    let is_scalar = |value: &Value| !value.is_mapping() && !value.is_sequence();
+    value.as_mapping().is_some_and(|entries| {
+        entries.is_empty()
+            || entries.len() == 1 && entries.values().all(is_scalar) && flow(value).len() <= MAX_FLOW
+    })
+}
+
+fn scalar(value: &Value, is_in_flow: bool) -> String {
+    let text = serde_yaml::to_string(value).unwrap_or_default();
+    let text = text.trim_end();
+    // Between brackets fewer characters can stand without quotes.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@+ ".contains(c);
+    let needs_quotes = is_in_flow && !text.chars().all(is_plain);
+    // A text of several lines would need the indentation of where it stands.
+    match value.as_str().filter(|_| needs_quotes || text.contains('\n')) {
+        Some(value) => serde_json::to_string(value).unwrap_or_default(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn entry_is_written_as_people_write_it() {
+        let value: Value = serde_yaml::from_str(
+            "{upstream: 'https://a.example', auth: {type: bearer, token: {file: /x}}, allow: [read_only, '/a,b']}",
+        )
+        .unwrap();
+        let expected = "  a:\n    upstream: https://a.example\n    auth:\n      type: bearer\n      token: { file: /x }\n    \
+                        allow: [read_only, \"/a,b\"]\n";
+        assert_eq!(entry("a", &value, 2), expected);
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = prop_oneof!["[ -~]{0,12}", "\\PC{0,6}", "[a\n\r\t :#,-]{0,8}", Just("yes".to_owned())];
+        let leaf = prop_oneof![
+            text.prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            any::<u32>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-z -]{1,8}", inner, 0..4)
+                    .prop_map(|map| Value::Mapping(map.into_iter().map(|(k, v)| (k.into(), v)).collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_read_back_as_it_was(key in "\\PC{1,8}", value in values()) {
+            let text = entry(&key, &value, 2);
+            let read: Value = serde_yaml::from_str(&format!("x:\n{text}")).unwrap();
+            prop_assert_eq!(&read["x"][key.as_str()], &value, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Changes one service in the text of a services file, and leaves every other byte as it is: comments, order, quotes.
+//!
+//! ```text
+//! services_text  the changes: insert, remove, set, unset
+//! meaning        what a change must mean, to which its result is held
+//! spans          which bytes each node of the text takes
+//! emit           YAML for a value
+//! ```
+//!
+//! Text is changed by place, and the result is parsed again. Unless it means exactly what the change asked for, there is no result.
+
+mod emit;
+mod meaning;
+mod services_text;
+mod spans;
+
+pub use services_text::{EditError, ServicesText};

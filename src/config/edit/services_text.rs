@@ -1,0 +1,288 @@
+//! The text of a services file, and the changes to a service in it.
+
+use serde_yaml::Value;
+
+use super::spans::{Shape, SpanEntry, SpanNode};
+use super::{emit, meaning, spans};
+
+/// The text of a services file.
+pub struct ServicesText<'t> {
+    text: &'t str,
+    /// What it means; aliases are replaced.
+    value: Value,
+}
+
+/// Why a change is not made. No text has a value of the file.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The text is no YAML mapping.
+    #[error("it is not a YAML mapping")]
+    NotYaml,
+    /// The service to insert is there.
+    #[error("it has a service `{0}` already")]
+    Exists(String),
+    /// The service to change is not there.
+    #[error("it has no service `{0}`")]
+    NoService(String),
+    /// The key to remove is not there.
+    #[error("the service has no `{0}`")]
+    NoKey(String),
+    /// The text has a form that cannot be changed by place: an anchor, an alias, a merge key, or a style that is seldom used.
+    #[error(
+        "its text cannot be changed here without changing more than that (an anchor, an alias or `<<`); change it by hand"
+    )]
+    NotEditable,
+}
+
+const SERVICES: &str = "services";
+
+impl<'t> ServicesText<'t> {
+    /// Reads a text. An empty one has no service yet.
+    pub fn parse(text: &'t str) -> Result<Self, EditError> {
+        let value: Value = serde_yaml::from_str(text).map_err(|_| EditError::NotYaml)?;
+        let is_empty = value.is_null() && spans::scan(text).is_none_or(|root| root.range.is_empty());
+        if is_empty || value.is_mapping() { Ok(Self { text, value }) } else { Err(EditError::NotYaml) }
+    }
+
+    /// The names of its services.
+    pub fn names(&self) -> Vec<&str> {
+        let services = self.value.get(SERVICES).and_then(Value::as_mapping);
+        services.into_iter().flat_map(|services| services.keys().filter_map(Value::as_str)).collect()
+    }
+
+    /// What a key of a service means, or the service itself if the path is empty.
+    pub fn get(&self, name: &str, path: &[&str]) -> Option<&Value> {
+        meaning::get(&self.value, &full_path(name, path))
+    }
+
+    /// The text with one more service, at the end of `services`.
+    pub fn insert(&self, name: &str, service: &Value) -> Result<String, EditError> {
+        if self.get(name, &[]).is_some() {
+            return Err(EditError::Exists(name.to_owned()));
+        }
+        self.set_at(&[SERVICES, name], service)
+    }
+
+    /// The text without a service, and without the comment directly above it.
+    pub fn remove(&self, name: &str) -> Result<String, EditError> {
+        self.get(name, &[]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
+        self.remove_at(&[SERVICES, name])
+    }
+
+    /// The text with another value of a key of a service. The key may be new.
+    pub fn set(&self, name: &str, path: &[&str], value: &Value) -> Result<String, EditError> {
+        self.get(name, &[]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
+        self.set_at(&full_path(name, path), value)
+    }
+
+    /// The text without a key of a service. A mapping that becomes empty is removed as well.
+    pub fn unset(&self, name: &str, path: &[&str]) -> Result<String, EditError> {
+        self.get(name, &[]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
+        self.get(name, path).ok_or_else(|| EditError::NoKey(path.join(".")))?;
+        let mut path = full_path(name, path);
+        let is_alone = |above: &[&str]| {
+            meaning::get(&self.value, above).and_then(Value::as_mapping).is_some_and(|above| above.len() == 1)
+        };
+        while path.len() > 3 && is_alone(&path[..path.len() - 1]) {
+            path.pop();
+        }
+        self.remove_at(&path)
+    }
+
+    fn set_at(&self, path: &[&str], value: &Value) -> Result<String, EditError> {
+        let mut expected = self.value.clone();
+        meaning::set(&mut expected, path, value.clone()).ok_or(EditError::NotEditable)?;
+        let changed = match spans::scan(self.text).filter(|root| matches!(root.shape, Shape::Map { .. })) {
+            Some(root) => self.set_in(&root, path, value),
+            None => {
+                Some(format!("{}{}", ended(self.text), emit::entry(path[0], &nested(&path[1..], value), 0)))
+            }
+        };
+        verified(changed, &expected)
+    }
+
+    /// Sets a value below a mapping: in an entry that is there, or in a new one.
+    fn set_in(&self, mapping: &SpanNode, path: &[&str], value: &Value) -> Option<String> {
+        let Shape::Map { is_flow, entries } = &mapping.shape else { return None };
+        let (key, rest) = path.split_first()?;
+        let Some(entry) = mapping.entry(key) else {
+            return self.add_entry(mapping, *is_flow, entries, &(*key, nested(rest, value)));
+        };
+        let inner = &entry.value;
+        let is_empty = matches!(&inner.shape, Shape::Map { entries, .. } if entries.is_empty())
+            || inner.range.is_empty()
+            || matches!(&self.text[inner.range.clone()], "~" | "null");
+        if !rest.is_empty() && !is_empty {
+            return self.set_in(inner, rest, value);
+        }
+        let value = nested(rest, value);
+        let is_scalar = matches!(inner.shape, Shape::Other) && !self.text[inner.range.clone()].contains('\n');
+        let is_block = value.is_mapping() || value.is_sequence();
+        if *is_flow || (is_scalar && !inner.range.is_empty() && !is_block) {
+            return Some(self.spliced(inner.range.clone(), emit::flow(&value).as_str()));
+        }
+        let lines = self.lines_of(entry, mapping);
+        Some(self.spliced(lines, &emit::entry(key, &value, self.column(entry.start))))
+    }
+
+    fn add_entry(
+        &self,
+        mapping: &SpanNode,
+        is_flow: bool,
+        entries: &[SpanEntry],
+        (key, value): &(&str, Value),
+    ) -> Option<String> {
+        match entries.last() {
+            Some(last) if is_flow => {
+                let end = last.value.range.end;
+                Some(self.spliced(end..end, &format!(", {}", emit::flow_entry(key, value))))
+            }
+            None if is_flow => {
+                Some(self.spliced(mapping.range.clone(), &format!("{{ {} }}", emit::flow_entry(key, value))))
+            }
+            Some(last) => {
+                let end = self.lines_of(last, mapping).end;
+                let before = ended(&self.text[..end]);
+                let gap = self.gap(entries);
+                Some(format!(
+                    "{before}{gap}{}{}",
+                    emit::entry(key, value, self.column(last.start)),
+                    &self.text[end..]
+                ))
+            }
+            None => None,
+        }
+    }
+
+    /// A blank line, if the entries are separated by blank lines.
+    fn gap(&self, entries: &[SpanEntry]) -> &'static str {
+        let is_separated = |entry: &SpanEntry| {
+            let above = self.text[..self.line_start(entry.start)].lines().rev();
+            let mut above = above.skip_while(|line| line.trim_start().starts_with('#'));
+            above.next().is_some_and(|line| line.trim().is_empty())
+        };
+        if entries.len() > 1 && entries[1..].iter().all(is_separated) { "\n" } else { "" }
+    }
+
+    fn remove_at(&self, path: &[&str]) -> Result<String, EditError> {
+        let mut expected = self.value.clone();
+        meaning::remove(&mut expected, path).ok_or(EditError::NotEditable)?;
+        let changed = spans::scan(self.text).and_then(|root| self.remove_in(&root, path));
+        verified(changed, &expected)
+    }
+
+    fn remove_in(&self, mapping: &SpanNode, path: &[&str]) -> Option<String> {
+        let Shape::Map { is_flow, entries } = &mapping.shape else { return None };
+        let (key, rest) = path.split_first()?;
+        let index = entries.iter().position(|entry| entry.key == *key)?;
+        let entry = &entries[index];
+        if !rest.is_empty() {
+            return self.remove_in(&entry.value, rest);
+        }
+        if *is_flow {
+            let range = match (index.checked_sub(1), entries.get(index + 1)) {
+                (_, Some(next)) => entry.start..next.start,
+                (Some(before), None) => entries[before].value.range.end..entry.value.range.end,
+                (None, None) => return Some(self.spliced(mapping.range.clone(), "{}")),
+            };
+            return Some(self.spliced(range, ""));
+        }
+        let lines = self.lines_of(entry, mapping);
+        let start = self.with_comment_above(lines.start);
+        if entries.len() == 1 {
+            // A key without a value would mean null.
+            let margin = " ".repeat(self.column(entry.start));
+            return Some(self.spliced(start..lines.end, &format!("{margin}{{}}\n")));
+        }
+        // One blank line is enough between its neighbours.
+        let is_blank = |line: &str| line.trim().is_empty();
+        let is_blank_before = index == 0 || self.text[..start].lines().next_back().is_none_or(is_blank);
+        let after = &self.text[lines.end..];
+        let blank = after.find('\n').filter(|end| is_blank_before && is_blank(&after[..*end]));
+        Some(self.spliced(start..lines.end + blank.map_or(0, |end| end + 1), ""))
+    }
+
+    /// The lines of an entry of a mapping in block style: from its key to the last line of its value.
+    fn lines_of(&self, entry: &SpanEntry, mapping: &SpanNode) -> std::ops::Range<usize> {
+        let start = self.line_start(entry.start);
+        let next = match &mapping.shape {
+            Shape::Map { entries, .. } => {
+                entries.iter().map(|other| other.start).find(|other| *other > entry.start)
+            }
+            Shape::Other => None,
+        };
+        let limit = next.unwrap_or(mapping.range.end).max(entry.value.range.end);
+        // The end of a mapping in block style may lie at the start of what comes next.
+        let limit = match self.text[..limit].rfind('\n') {
+            Some(line_end) if self.text[line_end + 1..limit].trim().is_empty() => line_end + 1,
+            _ => self.text[limit..].find('\n').map_or(self.text.len(), |end| limit + end + 1),
+        };
+        let column = self.column(entry.start);
+        let mut end = start;
+        let mut at = start;
+        for line in self.text[start..limit].split_inclusive('\n') {
+            at += line.len();
+            let content = line.trim_start();
+            let is_inside = line.len() - content.len() > column;
+            let is_content = !content.trim_end().is_empty() && (!content.starts_with('#') || is_inside);
+            if is_content && !matches!(content.trim_end(), "..." | "---") {
+                end = at;
+            }
+        }
+        start..end
+    }
+
+    /// Where the comment begins that stands directly above a line, at the same indentation.
+    fn with_comment_above(&self, start: usize) -> usize {
+        let indent = self.text[start..].len() - self.text[start..].trim_start_matches(' ').len();
+        let mut first = start;
+        for line in self.text[..start].split_inclusive('\n').rev() {
+            let content = line.trim_start_matches(' ');
+            if line.len() - content.len() != indent || !content.starts_with('#') {
+                break;
+            }
+            first -= line.len();
+        }
+        // The head of the file is about more than its first service.
+        if first == 0 { start } else { first }
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text[..at].rfind('\n').map_or(0, |end| end + 1)
+    }
+
+    fn column(&self, at: usize) -> usize {
+        at - self.line_start(at)
+    }
+
+    fn spliced(&self, range: std::ops::Range<usize>, with: &str) -> String {
+        [&self.text[..range.start], with, &self.text[range.end..]].concat()
+    }
+}
+
+fn full_path<'p>(name: &'p str, path: &[&'p str]) -> Vec<&'p str> {
+    [&[SERVICES, name], path].concat()
+}
+
+/// A value in the mappings that lead to it.
+fn nested(path: &[&str], value: &Value) -> Value {
+    path.iter().rev().fold(value.clone(), |value, key| {
+        Value::Mapping(std::iter::once((Value::from(*key), value)).collect())
+    })
+}
+
+/// A text whose last line is ended.
+fn ended(text: &str) -> String {
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{end}")
+}
+
+/// The result of a change, if it means what it must.
+fn verified(changed: Option<String>, expected: &Value) -> Result<String, EditError> {
+    changed
+        .filter(|text| serde_yaml::from_str::<Value>(text).is_ok_and(|value| value == *expected))
+        .ok_or(EditError::NotEditable)
+}
+
+#[cfg(test)]
+mod tests;

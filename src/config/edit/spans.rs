@@ -1,0 +1,129 @@
+//! Which bytes of a text each node takes.
+
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, Span};
+
+use crate::config::reader::location::MAX_DEPTH;
+
+/// A node and the bytes that it takes. Those of a mapping or list in block style may end after comments that follow it.
+pub(super) struct SpanNode {
+    pub(super) range: Range<usize>,
+    pub(super) shape: Shape,
+}
+
+/// What a node is, as far as an edit must know it.
+pub(super) enum Shape {
+    /// A scalar, an alias or a list.
+    Other,
+    Map {
+        is_flow: bool,
+        entries: Vec<SpanEntry>,
+    },
+}
+
+/// An entry of a mapping.
+pub(super) struct SpanEntry {
+    pub(super) key: String,
+    /// The first byte of the key.
+    pub(super) start: usize,
+    pub(super) value: SpanNode,
+}
+
+impl SpanNode {
+    /// The entry of a mapping that has this key.
+    pub(super) fn entry(&self, key: &str) -> Option<&SpanEntry> {
+        match &self.shape {
+            Shape::Map { entries, .. } => entries.iter().find(|entry| entry.key == key),
+            Shape::Other => None,
+        }
+    }
+}
+
+/// The root node of a text; `None` if the text has none, or cannot be parsed.
+pub(super) fn scan(text: &str) -> Option<SpanNode> {
+    // The parser counts characters.
+    let mut offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
+    offsets.push(text.len());
+    let bytes = |span: &Span| {
+        let offset = |index: usize| offsets.get(index).copied().unwrap_or(text.len());
+        let start = offset(span.start.index());
+        // The parser has read spaces after a bracket when it reports its end.
+        let node = text.get(start..offset(span.end.index())).unwrap_or_default();
+        start..start + node.trim_end().len()
+    };
+    let mut open: Vec<Open> = Vec::new();
+    let mut root = None;
+    for next in Parser::new_from_str(text) {
+        let (event, span) = next.ok()?;
+        let range = bytes(&span);
+        let (scalar, node) = match event {
+            Event::Scalar(value, ..) => (value.into_owned(), SpanNode { range, shape: Shape::Other }),
+            Event::Alias(_) => (String::new(), SpanNode { range, shape: Shape::Other }),
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                if open.len() == MAX_DEPTH {
+                    return None;
+                }
+                let is_flow = text.as_bytes().get(range.start) == Some(&b'{');
+                let shape = match event {
+                    Event::MappingStart(..) => Shape::Map { is_flow, entries: Vec::new() },
+                    _ => Shape::Other,
+                };
+                open.push(Open { start: range.start, shape, key: None });
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Open { start, shape, .. } = open.pop()?;
+                (String::new(), SpanNode { range: start..range.end, shape })
+            }
+            _ => continue,
+        };
+        match open.last_mut() {
+            None => root = Some(node),
+            Some(Open { shape: Shape::Map { entries, .. }, key, .. }) => match key.take() {
+                None => *key = Some((scalar, node.range.start)),
+                Some((key, start)) => entries.push(SpanEntry { key, start, value: node }),
+            },
+            Some(Open { shape: Shape::Other, .. }) => {}
+        }
+    }
+    root
+}
+
+/// A node whose end was not read yet.
+struct Open {
+    start: usize,
+    shape: Shape,
+    key: Option<(String, usize)>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn scan_finds_bytes_of_keys_and_values() {
+        let text = "# é\na: 1 # one\nb: { c: 'd', e: [f] }\n";
+        let root = scan(text).unwrap();
+        let a = root.entry("a").unwrap();
+        assert_eq!(
+            (&text[a.start..], &text[a.value.range.clone()]),
+            ("a: 1 # one\nb: { c: 'd', e: [f] }\n", "1")
+        );
+        let b = root.entry("b").unwrap();
+        assert_eq!(&text[b.value.range.clone()], "{ c: 'd', e: [f] }");
+        assert_eq!(&text[b.value.entry("c").unwrap().value.range.clone()], "'d'");
+        assert_eq!(&text[b.value.entry("e").unwrap().value.range.clone()], "[f]");
+        assert!(matches!(b.value.shape, Shape::Map { is_flow: true, .. }));
+        assert!(matches!(root.shape, Shape::Map { is_flow: false, .. }));
+    }
+
+    #[test]
+    fn text_that_is_no_yaml_has_no_spans() {
+        assert!(scan("").is_none());
+        assert!(scan("a: [").is_none());
+        assert!(scan(&"[".repeat(1000)).is_none());
+    }
+}

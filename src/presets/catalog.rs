@@ -1,0 +1,45 @@
+//! All presets.
+
+use std::sync::OnceLock;
+
+use super::preset::Preset;
+
+const PROVIDERS: &str = include_str!("providers.yaml");
+
+/// All presets, in the order of the file.
+#[expect(clippy::expect_used, reason = "a test reads the file")]
+pub fn all() -> &'static [Preset] {
+    static ALL: OnceLock<Vec<Preset>> = OnceLock::new();
+    ALL.get_or_init(|| serde_yaml::from_str(PROVIDERS).expect("providers.yaml is valid"))
+}
+
+/// The preset with this identifier.
+pub fn find(id: &str) -> Option<&'static Preset> {
+    all().iter().find(|preset| preset.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_preset_has_an_identifier_of_its_own() {
+        let ids: HashSet<_> = all().iter().map(|preset| &preset.id).collect();
+        assert_eq!(ids.len(), all().len());
+        for preset in all() {
+            let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(preset.id.chars().all(is_name) && preset.id.len() <= 40, "{}", preset.id);
+        }
+    }
+
+    #[test]
+    fn every_placeholder_is_asked_for_and_every_question_is_used() {
+        for preset in all() {
+            let asked: HashSet<_> = preset.names().collect();
+            assert_eq!(asked.len(), preset.names().count(), "{}: two questions have one name", preset.id);
+            assert_eq!(preset.placeholders(), asked, "{}", preset.id);
+        }
+    }
+}
