@@ -1,9 +1,7 @@
 //! `sidekey ca init`: generates a certificate authority for interception that can sign for the configured hosts only.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -16,7 +14,7 @@ use rcgen::{
 
 use super::config_arg::ConfigArg;
 use crate::config::{Config, Host};
-use crate::secret::ensure_safe_folder;
+use crate::secret::{ensure_safe_folder, write_new_file};
 
 /// Long enough not to be a burden, short enough that a stolen key becomes useless.
 const VALIDITY: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
@@ -150,12 +148,7 @@ fn constraints(hosts: &[Host]) -> NameConstraints {
 }
 
 fn write(path: &Path, mode: u32, content: &str) -> anyhow::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let written = file.and_then(|mut file| {
-        file.write_all(content.as_bytes())?;
-        file.sync_all()
-    });
-    written.or_else(|error: io::Error| bail!("cannot write {}: {error}", path.display()))
+    write_new_file(path, mode, content.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn absolute(path: &Path) -> String {

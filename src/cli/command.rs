@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
-use super::{actions, ca, check, completions, demo, explain, login, man, probe, run, schema, status, test};
+use super::{
+    actions, ca, check, completions, demo, explain, login, man, probe, run, schema, services, status, test,
+};
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
 #[derive(Debug, Parser)]
@@ -31,6 +33,18 @@ enum Command {
     Reload(actions::ReloadArgs),
     /// Say whether the rules of a service allow a request, and which rule decides.
     Explain(explain::Args),
+    /// Add a service to the services file, from a provider that is known or a kind of credential.
+    Add(services::add::Args),
+    /// Change keys of a service in the services file.
+    Edit(services::edit::Args),
+    /// Take a service out of the services file.
+    Remove(services::remove::Args),
+    /// Switch a service of the services file on.
+    Enable(services::toggle::EnableArgs),
+    /// Switch a service of the services file off; its settings stay.
+    Disable(services::toggle::DisableArgs),
+    /// Give a service a new secret, and keep the old one in use until the upstream accepts the new one.
+    Rotate(services::rotate::Args),
     /// Manage the certificate authority for interception.
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -65,6 +79,12 @@ pub fn main() -> ExitCode {
         Command::Refresh(args) => actions::refresh(&args),
         Command::Reload(args) => actions::reload(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Add(args) => services::add::add(&args),
+        Command::Edit(args) => services::edit::edit(&args),
+        Command::Remove(args) => services::remove::remove(&args),
+        Command::Enable(args) => services::toggle::enable(&args),
+        Command::Disable(args) => services::toggle::disable(&args),
+        Command::Rotate(args) => services::rotate::rotate(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),

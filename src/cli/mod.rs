@@ -4,6 +4,7 @@
 //! command     the subcommands, and the way to each of them
 //! run serve restrict upgrade sd_notify
 //! check/ test explain login ca demo probe schema completions man
+//! services/     add, edit, remove, enable, disable, rotate: changes of the services file
 //! status actions  the running process from the shell: its state, refresh, reload
 //! running       the process that runs with a configuration
 //! running_test  a test that the process which runs makes
@@ -32,6 +33,7 @@ mod running_test;
 mod schema;
 mod sd_notify;
 mod serve;
+mod services;
 mod status;
 mod test;
 mod upgrade;

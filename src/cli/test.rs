@@ -116,7 +116,7 @@ fn test_one(args: &Args, config: &Config, name: &str) -> Result<TestReport, NotT
 }
 
 /// Checks that the test is possible and does no harm. Returns the service.
-fn validate<'c>(
+pub(super) fn validate<'c>(
     name: &str,
     path: &str,
     config: &'c Config,
@@ -142,7 +142,8 @@ fn validate<'c>(
     Ok(service)
 }
 
-fn report(name: &str, path: &str, config: &Config) -> anyhow::Result<TestReport> {
+/// Tests one service in this process.
+pub(super) fn report(name: &str, path: &str, config: &Config) -> anyhow::Result<TestReport> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let standalone = build_standalone(config, name)?.expect("its presence was checked");
@@ -153,7 +154,7 @@ fn report(name: &str, path: &str, config: &Config) -> anyhow::Result<TestReport>
 }
 
 /// The report as text: what was done, then what it means.
-fn text(report: &TestReport) -> String {
+pub(super) fn text(report: &TestReport) -> String {
     let mut rows = vec![("service", report.service.clone()), ("credential", report.credential.clone())];
     if let Some(token) = &report.token {
         rows.push(("token", describe(token)));

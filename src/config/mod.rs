@@ -59,6 +59,7 @@ pub use oauth2::jwt_bearer::JwtBearer;
 pub use oauth2::schema::schema as oauth2_schema;
 pub use oauth2::settings::{KEYS as OAUTH2_KEYS, OAuth2, read as read_oauth2};
 pub use oauth2::token_request::{RequestFormat, TokenRequest};
+pub(crate) use reader::document::read_file as read_services_file;
 pub use reader::error::{ConfigError, Diagnostic, Warning};
 pub use reader::interpolate::Environment;
 pub use reader::value::{SourceKind, SourceKinds};

@@ -1,11 +1,7 @@
 //! A preset.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
-
-use super::fill::placeholders;
 
 /// A provider, or a kind of credential: what must be asked, and the service that results.
 #[derive(Debug, Deserialize, Serialize)]
@@ -81,22 +77,6 @@ impl Preset {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let secrets = self.secrets.iter().map(|secret| secret.name.as_str());
         self.answers.iter().map(|answer| answer.name.as_str()).chain(secrets)
-    }
-
-    /// The placeholders of the service.
-    pub(super) fn placeholders(&self) -> HashSet<&str> {
-        let mut names = HashSet::new();
-        collect(&self.service, &mut names);
-        names
-    }
-}
-
-fn collect<'v>(value: &'v Value, names: &mut HashSet<&'v str>) {
-    match value {
-        Value::String(text) => names.extend(placeholders(text)),
-        Value::Sequence(items) => items.iter().for_each(|item| collect(item, names)),
-        Value::Mapping(entries) => entries.values().for_each(|value| collect(value, names)),
-        _ => {}
     }
 }
 

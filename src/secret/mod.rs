@@ -11,6 +11,7 @@
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
 //! folder       the folders of such files
+//! write_file   writes a file completely, or not at all
 //! ```
 
 mod cache;
@@ -24,6 +25,7 @@ mod secret;
 mod signing_key;
 mod source;
 mod text;
+mod write_file;
 
 pub use cache::{RefreshOutcome, SecretCache};
 pub use file::{
@@ -37,3 +39,4 @@ pub use secret::{InvalidSecret, Secret};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
 pub use source::{Fetched, SecretSource, Source, SourceError, WatchHint};
 pub use text::{NotText, SecretText};
+pub use write_file::{replace_file, write_new_file};

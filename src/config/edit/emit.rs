@@ -18,8 +18,8 @@ pub(super) fn entry(key: &str, value: &Value, indent: usize) -> String {
             format!("{margin}{key}:\n{entries}")
         }
         Value::Sequence(items) if flow(value).len() > MAX_FLOW => {
-            let items: String = items.iter().map(|item| format!("{margin}  - {}\n", flow(item))).collect();
-            format!("{margin}{key}:\n{items}")
+            let items: Vec<_> = items.iter().map(|item| format!("{margin}  - {}\n", flow(item))).collect();
+            format!("{margin}{key}:\n{}", items.concat())
         }
         Value::Mapping(_) | Value::Sequence(_) => format!("{margin}{key}: {}\n", flow(value)),
         _ => format!("{margin}{key}: {}\n", scalar(value, false)),

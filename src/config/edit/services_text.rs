@@ -44,6 +44,11 @@ impl<'t> ServicesText<'t> {
         if is_empty || value.is_mapping() { Ok(Self { text, value }) } else { Err(EditError::NotYaml) }
     }
 
+    /// What it means.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// The names of its services.
     pub fn names(&self) -> Vec<&str> {
         let services = self.value.get(SERVICES).and_then(Value::as_mapping);
@@ -89,7 +94,45 @@ impl<'t> ServicesText<'t> {
         self.remove_at(&path)
     }
 
-    fn set_at(&self, path: &[&str], value: &Value) -> Result<String, EditError> {
+    /// The lines of a service, with the comment directly above it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such service, or it has no lines of its own.
+    pub fn lines(&self, name: &str) -> Result<&'t str, EditError> {
+        self.get(name, &[]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
+        Ok(&self.text[self.range_of(name).ok_or(EditError::NotEditable)?])
+    }
+
+    /// The text with other lines for a service.
+    ///
+    /// # Errors
+    ///
+    /// If the lines are not this service and nothing else.
+    pub fn replace_lines(&self, name: &str, lines: &str) -> Result<String, EditError> {
+        let range = self.range_of(name).ok_or(EditError::NotEditable)?;
+        let changed = self.spliced(range, &ended(lines));
+        let value: Value = serde_yaml::from_str(&changed).map_err(|_| EditError::NotYaml)?;
+        let service =
+            meaning::get(&value, &[SERVICES, name]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
+        let mut expected = self.value.clone();
+        meaning::set(&mut expected, &[SERVICES, name], service.clone()).ok_or(EditError::NotEditable)?;
+        verified(Some(changed), &expected)
+    }
+
+    fn range_of(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let root = spans::scan(self.text)?;
+        let services = &root.entry(SERVICES)?.value;
+        match &services.shape {
+            Shape::Map { is_flow: false, .. } => {}
+            _ => return None,
+        }
+        let lines = self.lines_of(services.entry(name)?, services);
+        Some(self.with_comment_above(lines.start)..lines.end)
+    }
+
+    /// The text with another value at a path from the root.
+    pub fn set_at(&self, path: &[&str], value: &Value) -> Result<String, EditError> {
         let mut expected = self.value.clone();
         meaning::set(&mut expected, path, value.clone()).ok_or(EditError::NotEditable)?;
         let changed = match spans::scan(self.text).filter(|root| matches!(root.shape, Shape::Map { .. })) {
@@ -164,7 +207,8 @@ impl<'t> ServicesText<'t> {
         if entries.len() > 1 && entries[1..].iter().all(is_separated) { "\n" } else { "" }
     }
 
-    fn remove_at(&self, path: &[&str]) -> Result<String, EditError> {
+    /// The text without what is at a path from the root.
+    pub fn remove_at(&self, path: &[&str]) -> Result<String, EditError> {
         let mut expected = self.value.clone();
         meaning::remove(&mut expected, path).ok_or(EditError::NotEditable)?;
         let changed = spans::scan(self.text).and_then(|root| self.remove_in(&root, path));

@@ -26,6 +26,10 @@ pub fn read(value: &Value<'_>) -> Option<Secret> {
     secret.map_err(|error| value.error(error)).ok()
 }
 
+/// The warning about a secret that is written in the configuration.
+pub const PLAIN_TEXT: &str =
+    "the secret is in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration";
+
 /// Reads a value that need not be a secret: text causes no warning.
 pub fn any_value(value: &Value<'_>) -> Option<Secret> {
     if value.is_map() {
@@ -107,9 +111,7 @@ fn stated(value: &Value<'_>) -> Option<Stated> {
         value.error(format!("a placeholder stands here, not the secret; {}", allowed(kinds)));
         return None;
     }
-    value.warn(
-        "the secret is in plain text; `{ file: PATH }` or `{ env: NAME }` keeps it out of the configuration",
-    );
+    value.warn(PLAIN_TEXT);
     Some(Stated::Text(SecretText::verbatim(text)))
 }
 

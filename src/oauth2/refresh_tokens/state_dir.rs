@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use super::identity::{Identity, fingerprint};
 use super::seal::Keys;
-use super::state_file::{StateError, StateFile, write_new};
+use super::state_file::{StateError, StateFile};
 use crate::config;
-use crate::secret::ensure_private_folder;
+use crate::secret::{ensure_private_folder, write_new_file};
 
 /// Creates the folder with mode 0700 if it does not exist.
 pub fn create_state_dir(dir: &Path) -> io::Result<()> {
@@ -38,7 +38,7 @@ impl StateDir {
         let metadata = fs::metadata(dir).map_err(|error| unusable(error.to_string()))?;
         ensure_private_folder(dir, &metadata).map_err(|error| unusable(error.to_string()))?;
         let probe = dir.join(format!(".probe-{}", std::process::id()));
-        write_new(&probe, b"")
+        write_new_file(&probe, 0o600, b"")
             .and_then(|()| fs::remove_file(&probe))
             .map_err(|error| unusable(format!("cannot write into it: {error}")))?;
         Ok(Self {

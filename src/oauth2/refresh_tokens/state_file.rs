@@ -12,9 +12,9 @@
 //!
 //! Space for the successor is reserved before a refresh token is spent.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::identity::Identity;
 use super::record::StateRecord;
 use super::seal::{Keys, Unreadable};
-use crate::secret::{FileError, open_private_file, read_private_file};
+use crate::secret::{FileError, open_private_file, read_private_file, write_new_file};
 
 /// Maximum size of a state file, which has two tokens at most.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -145,7 +145,7 @@ impl StateFile {
         let new = self.new_path();
         let reserved = || {
             remove_if_present(&new)?;
-            write_new(&new, &vec![0; size])
+            write_new_file(&new, 0o600, &vec![0; size])
         };
         reserved().map_err(|error| self.failed("write", error))
     }
@@ -213,14 +213,6 @@ fn remove_if_present(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Writes a new file, which only its owner can read. It is complete and on disk when this returns.
-pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
-        let _ = fs::remove_file(path);
-    })
 }
 
 #[cfg(test)]

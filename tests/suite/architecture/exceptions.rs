@@ -9,4 +9,5 @@ pub const EXPOSING: &[&str] = &["credential", "oauth2"];
 
 /// Files that may open files by themselves: the one that reads those of the configuration, for all others, and
 /// those that write. None may be added.
-pub const OPENING: &[&str] = &["cli/ca.rs", "oauth2/refresh_tokens/state_file.rs", "secret/file.rs"];
+pub const OPENING: &[&str] =
+    &["oauth2/refresh_tokens/state_file.rs", "secret/file.rs", "secret/write_file.rs"];

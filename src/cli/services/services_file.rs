@@ -1,0 +1,74 @@
+//! The services file that a command changes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use zeroize::Zeroizing;
+
+use crate::config::read_services_file;
+use crate::secret::{ensure_safe_folder, replace_file, write_new_file};
+
+/// Mode of a services file that is created. There should be no secret in it.
+const MODE: u32 = 0o644;
+
+/// The services file that a command changes, as it was read.
+pub(super) struct ServicesFile {
+    /// The path that the operator named.
+    pub(super) path: PathBuf,
+    /// The file itself, if the path is a link to it.
+    target: PathBuf,
+    /// `None` if the file does not exist yet.
+    text: Option<Zeroizing<String>>,
+}
+
+impl ServicesFile {
+    /// Reads the file.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        let file = Self::open_or_new(path)?;
+        if file.text.is_none() {
+            bail!("{} does not exist; `--config` names another services file", path.display());
+        }
+        Ok(file)
+    }
+
+    /// Reads the file. It need not exist.
+    pub(super) fn open_or_new(path: &Path) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            bail!("standard input cannot be changed; `--config` names a services file");
+        }
+        let target = match path.canonicalize() {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
+                return Ok(Self { path: path.to_owned(), target: path.to_owned(), text: None });
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let text = read_services_file(&target)?;
+        Ok(Self { path: path.to_owned(), target, text: Some(text) })
+    }
+
+    /// What it had when it was read; empty if it did not exist.
+    pub(super) fn text(&self) -> &str {
+        self.text.as_ref().map_or("", |text| text.as_str())
+    }
+
+    /// The folder that it is in.
+    pub(super) fn folder(&self) -> PathBuf {
+        let folder = self.target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+    }
+
+    /// Writes the file, complete or not at all. It must be as it was when it was read.
+    pub(super) fn write(&self, text: &str) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", self.path.display());
+        ensure_safe_folder(&self.folder())?;
+        let Some(old) = &self.text else {
+            return write_new_file(&self.target, MODE, text.as_bytes()).with_context(cannot);
+        };
+        if *read_services_file(&self.target)? != **old {
+            bail!("{} was changed in the meantime; nothing was written", self.path.display());
+        }
+        replace_file(&self.target, text.as_bytes()).with_context(cannot)
+    }
+}
