@@ -38,6 +38,7 @@ mod recorded_request;
 mod secret_mount;
 mod sidekey;
 mod socket;
+mod terminal;
 
 pub use chaos::ChaosProxy;
 pub use client::{Connection, Request, Response, Version};
@@ -65,6 +66,7 @@ pub use real::{
 pub use recorded_request::RecordedRequest;
 pub use secret_mount::{SecretMount, UpdateStyle};
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
+pub use terminal::Terminal;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::client::{Request, Response};
 use super::process::{Process, run};
-use super::{Connection, assert_eventually};
+use super::{Connection, Terminal, assert_eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidekey");
 /// Environment variables that would change the program's behaviour; they are removed.
@@ -248,6 +248,12 @@ impl Sidekey {
         let mut command = binary();
         command.args(arguments);
         run(command, input).await
+    }
+
+    /// Starts another command of the program at a terminal.
+    pub fn at_terminal(arguments: &[&str], env: &[(&str, &str)]) -> Terminal {
+        let mut command = binary();
+        Terminal::spawn(command.args(arguments).envs(env.iter().copied()))
     }
 
     /// Starts another command of the program with the same configuration.

@@ -1,4 +1,4 @@
-//! Commands of the program: `check --online`, `test`, and the sample configurations.
+//! Commands of the program: `check`, `test`, `add` and others, and the sample configurations.
 
 mod check_formats;
 mod check_online;
@@ -6,4 +6,5 @@ mod diagnose;
 mod exposure;
 mod running;
 mod sample_configs;
+mod services;
 mod written_folders;
