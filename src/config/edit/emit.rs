@@ -58,15 +58,32 @@ fn is_short(value: &Value) -> bool {
 
 fn scalar(value: &Value, is_in_flow: bool) -> String {
     let text = serde_yaml::to_string(value).unwrap_or_default();
-    let text = text.trim_end();
+    let text = text.trim_end_matches('\n');
     // Between brackets fewer characters can stand without quotes.
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@+ ".contains(c);
-    let needs_quotes = is_in_flow && !text.chars().all(is_plain);
+    let is_plain = |c: char| match c {
+        _ if c.is_alphanumeric() => true,
+        _ if is_in_flow => "_-./:@+ ".contains(c),
+        _ => c.is_ascii(),
+    };
+    let is_plain = text.chars().all(is_plain) && !(is_in_flow && text.starts_with(['-', ':', '@', '+', ' ']));
     // A text of several lines would need the indentation of where it stands.
-    match value.as_str().filter(|_| needs_quotes || text.contains('\n')) {
-        Some(value) => serde_json::to_string(value).unwrap_or_default(),
+    match value.as_str().filter(|value| value.contains('\n') || !is_plain) {
+        Some(value) => quoted(value),
         None => text.to_owned(),
     }
+}
+
+/// A text in double quotes, in which YAML and JSON agree but for characters that are escaped here.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    for c in serde_json::Value::from(text).to_string().chars() {
+        if c.is_ascii() || c.is_alphanumeric() {
+            quoted.push(c);
+        } else {
+            quoted.extend(format!("\\U{:08X}", u32::from(c)).chars());
+        }
+    }
+    quoted
 }
 
 #[cfg(test)]
