@@ -172,6 +172,11 @@ pub(super) fn header_name(text: &str) -> Result<FieldName, String> {
     Ok(field)
 }
 
+/// Parses the text before a secret in a header field.
+pub(super) fn header_prefix(text: &str) -> Result<String, String> {
+    prefix(text, In::Header)
+}
+
 fn prefix(text: &str, place: In) -> Result<String, String> {
     let (allowed, _) = characters(place);
     if !text.chars().all(allowed) {

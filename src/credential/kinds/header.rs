@@ -5,11 +5,11 @@ use form_urlencoded::Serializer;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::api_key::header_name;
+use super::api_key::{header_name, header_prefix};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::secret;
-use crate::config::reader::secret::VALUE;
+use crate::config::reader::secret::{SECRET, VALUE};
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive};
@@ -19,8 +19,20 @@ use crate::secret::Secret;
 /// The limit on the header fields, and on the query parameters.
 const MAX_ENTRIES: usize = 16;
 
-/// The format of names and values.
-const ENTRIES: Format = Format::Names(&Names { min: 1, max: Some(MAX_ENTRIES), ..Names::of(VALUE) });
+/// A secret with text before it, as in `type: api_key`.
+const PREFIXED: Keys = &[
+    Key::required("prefix", Format::Text, "Text before the secret, such as `Bearer `."),
+    Key::required("value", SECRET, "The secret."),
+];
+
+/// The format of a header field's value.
+const FIELD: Format = Format::AnyOf(&[VALUE, Format::Keys(&[PREFIXED])]);
+
+/// The format of the header fields.
+const FIELDS: Format = Format::Names(&Names { min: 1, max: Some(MAX_ENTRIES), ..Names::of(FIELD) });
+
+/// The format of the query parameters.
+const PARAMETERS: Format = Format::Names(&Names { min: 1, max: Some(MAX_ENTRIES), ..Names::of(VALUE) });
 
 /// The kind `header`.
 pub struct Header;
@@ -28,15 +40,27 @@ pub struct Header;
 /// The settings: names and values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
-    headers: Vec<(FieldName, Secret)>,
+    headers: Vec<(FieldName, FieldValue)>,
     query: Vec<(String, Secret)>,
+}
+
+/// The value of a header field.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FieldValue {
+    /// Written before the secret; may be empty.
+    prefix: String,
+    secret: Secret,
 }
 
 impl Kind for Header {
     const NAME: &'static str = "header";
     const KEYS: Keys = &[
-        Key::optional("headers", ENTRIES, "Header fields by name: text for a fixed value, or a secret."),
-        Key::optional("query", ENTRIES, "Query parameters by name: text for a fixed value, or a secret."),
+        Key::optional(
+            "headers",
+            FIELDS,
+            "Header fields by name: text for a fixed value, a secret, or `prefix` and `value`.",
+        ),
+        Key::optional("query", PARAMETERS, "Query parameters by name: text for a fixed value, or a secret."),
     ];
     type Settings = Settings;
 
@@ -88,8 +112,8 @@ impl Kind for Header {
     }
 }
 
-fn header_value(value: &Secret) -> HeaderValue {
-    sensitive(value.expose())
+fn header_value(value: &FieldValue) -> HeaderValue {
+    sensitive(&Zeroizing::new(format!("{}{}", value.prefix, value.secret.expose())))
 }
 
 /// Whether one of the values is read from a source.
@@ -98,18 +122,18 @@ fn has_secret(value: &Value<'_>) -> bool {
 }
 
 /// The entries of a mapping from names to values.
-fn entries<N>(
+fn entries<N, V>(
     value: &Value<'_>,
     name: fn(&str) -> Result<N, String>,
     is_same: fn(&N, &N) -> bool,
-    read: fn(&Value<'_>) -> Option<Secret>,
-) -> Option<Vec<(N, Secret)>> {
+    read: fn(&Value<'_>) -> Option<V>,
+) -> Option<Vec<(N, V)>> {
     let entries = value.entries()?;
     if entries.is_empty() || entries.len() > MAX_ENTRIES {
         value.error(format!("from 1 to {MAX_ENTRIES} entries"));
         return None;
     }
-    let mut read_entries: Vec<(N, Secret)> = Vec::new();
+    let mut read_entries: Vec<(N, V)> = Vec::new();
     let mut is_valid = true;
     for (text, value) in &entries {
         match name(text) {
@@ -118,7 +142,7 @@ fn entries<N>(
                 is_valid = false;
             }
             Ok(name) => match read(value) {
-                Some(secret) => read_entries.push((name, secret)),
+                Some(value) => read_entries.push((name, value)),
                 None => is_valid = false,
             },
             Err(message) => {
@@ -135,8 +159,28 @@ fn is_same_header(one: &FieldName, other: &FieldName) -> bool {
     one.name() == other.name()
 }
 
-fn of_header(value: &Value<'_>) -> Option<Secret> {
-    let secret = secret::any_value(value)?;
+fn of_header(value: &Value<'_>) -> Option<FieldValue> {
+    if value.is_map()
+        && let Some(mapping) = value.mapping()
+        && (mapping.has("prefix") || mapping.has("value"))
+    {
+        return prefixed(mapping);
+    }
+    Some(FieldValue { prefix: String::new(), secret: header_text(value, secret::any_value)? })
+}
+
+/// Reads `prefix` and `value`.
+fn prefixed(mut mapping: Mapping<'_>) -> Option<FieldValue> {
+    mapping.allow(PREFIXED);
+    let prefix = mapping.required("prefix").and_then(|value| value.parse(header_prefix));
+    let secret = mapping.required("value").and_then(|value| header_text(&value, secret::read));
+    mapping.reject_unknown_keys();
+    Some(FieldValue { prefix: prefix?, secret: secret? })
+}
+
+/// Reads a value that can be sent in a header.
+fn header_text(value: &Value<'_>, read: fn(&Value<'_>) -> Option<Secret>) -> Option<Secret> {
+    let secret = read(value)?;
     if let Some(at) = secret.first_disallowed(|c| c == ' ' || c.is_ascii_graphic()) {
         value.error(format!(
             "the character at position {at} is not allowed in a header: visible ASCII and spaces"
@@ -170,8 +214,8 @@ mod tests {
 
     #[test]
     fn header_kind_owns_and_writes_all_fields_and_parameters() {
-        let auth = "{ type: header, headers: { DD-API-KEY: a, DD-APPLICATION-KEY: b, anthropic-version: 2023-06-01 }, \
-                    query: { 'api key': 'x&y', site: eu } }";
+        let auth = "{ type: header, headers: { DD-API-KEY: a, DD-APPLICATION-KEY: b, anthropic-version: 2023-06-01, \
+                    Authorization: { prefix: 'Bearer ', value: t } }, query: { 'api key': 'x&y', site: eu } }";
         let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {auth} }} }}");
         let config = Config::parse(&text, "a.yaml", READERS).unwrap();
         let credential = build(&config.services[0].auth, "a", None);
@@ -195,7 +239,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "GET /x?q=1&api+key=x%26y&site=eu HTTP/1.1\r\nHost: a.example\r\nDD-API-KEY: a\r\nDD-APPLICATION-KEY: b\r\n\
-             anthropic-version: 2023-06-01\r\n\r\n"
+             anthropic-version: 2023-06-01\r\nAuthorization: Bearer t\r\n\r\n"
         );
     }
 }

@@ -165,6 +165,16 @@ services:
   cookie-name: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: \"a=b\", value: CANARY } }
   cookie-value: { upstream: https://a.example, auth: { type: api_key, in: cookie, name: a, value: \"CANARY;CANARY\" } }
 "),
+    ("prefixes of headers", "
+services:
+  value: { upstream: https://a.example, auth: { type: header, headers: { X-Key: { prefix: 'Bearer ' } } } }
+  prefix: { upstream: https://a.example, auth: { type: header, headers: { X-Key: { value: CANARY } } } }
+  source: { upstream: https://a.example, auth: { type: header, headers: { X-Key: { prefix: 'Bearer ', file: /CANARY } } } }
+  space: { upstream: https://a.example, auth: { type: header, headers: { X-Key: { prefix: ' Bearer', value: CANARY } } } }
+  line: { upstream: https://a.example, auth: { type: header, headers: { X-Key: { prefix: \"a\\nb\", value: CANARY } } } }
+  umlaut: { upstream: https://a.example, auth: { type: header, headers: { X-Key: { prefix: 'Bearer ', value: CANARY-ü } } } }
+  query: { upstream: https://a.example, auth: { type: header, query: { key: { prefix: 'Bearer ', value: CANARY } } } }
+"),
     ("oauth2 words", "
 services:
   crm:
