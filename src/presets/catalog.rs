@@ -57,6 +57,7 @@ mod tests {
             assert_eq!(asked.len(), preset.names().count(), "{}: two questions have one name", preset.id);
             let mut used = HashSet::new();
             collect(&preset.service, &mut used);
+            used.extend(preset.test_path.iter().flat_map(|path| placeholders(path)));
             assert_eq!(used, asked, "{}", preset.id);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_yaml::{Mapping, Value};
 
-use super::preset::Preset;
+use super::preset::{Preset, Question};
 
 /// What was answered.
 #[derive(Debug, Default)]
@@ -38,12 +38,9 @@ impl Preset {
                 return Err(FillError::Unknown(self.id.clone(), name.clone(), names));
             }
         }
-        let mut texts = BTreeMap::new();
+        let texts = self.texts(answers);
         for question in &self.answers {
-            let given = answers.texts.get(&question.name).or(question.default.as_ref());
-            let answer = given.map_or("", String::as_str);
-            question.check(answer).map_err(FillError::Answer)?;
-            texts.insert(question.name.as_str(), answer);
+            question.check(texts[question.name.as_str()]).map_err(FillError::Answer)?;
         }
         if let Some(missing) = self.secrets.iter().find(|secret| !answers.secrets.contains_key(&secret.name))
         {
@@ -51,6 +48,20 @@ impl Preset {
         }
         let filled = fill(&self.service, &texts, &answers.secrets);
         Ok(filled.unwrap_or(Value::Mapping(Mapping::new())))
+    }
+
+    /// The path of the test, if the preset has one and its placeholders have answers.
+    pub fn filled_test_path(&self, answers: &Answers) -> Option<String> {
+        fill_placeholders(self.test_path.as_ref()?, &self.texts(answers), str::to_owned)
+    }
+
+    /// The answers by the name of their question, or the defaults; empty if there is neither.
+    fn texts<'a>(&'a self, answers: &'a Answers) -> BTreeMap<&'a str, &'a str> {
+        let answer = |question: &'a Question| {
+            let given = answers.texts.get(&question.name).or(question.default.as_ref());
+            (question.name.as_str(), given.map_or("", String::as_str))
+        };
+        self.answers.iter().map(answer).collect()
     }
 }
 
@@ -75,17 +86,26 @@ fn fill_text(text: &str, texts: &BTreeMap<&str, &str>, secrets: &BTreeMap<String
     if let Some(source) = text.strip_prefix('<').and_then(|text| secrets.get(text.strip_suffix('>')?)) {
         return Some(source.clone());
     }
+    // An answer is no variable of the environment.
+    fill_placeholders(text, texts, |answer| answer.replace("${", "$${")).map(Value::from)
+}
+
+/// A text with its placeholders replaced by answers, each as `written` writes it; `None` if one has no answer.
+fn fill_placeholders(
+    text: &str,
+    texts: &BTreeMap<&str, &str>,
+    written: impl Fn(&str) -> String,
+) -> Option<String> {
     let mut filled = String::new();
     let mut rest = text;
     for name in placeholders(text) {
         let (before, after) = rest.split_once(&format!("<{name}>"))?;
         let answer = texts.get(name).filter(|answer| !answer.is_empty())?;
         filled.push_str(before);
-        // An answer is no variable of the environment.
-        filled.push_str(&answer.replace("${", "$${"));
+        filled.push_str(&written(answer));
         rest = after;
     }
-    Some((filled + rest).into())
+    Some(filled + rest)
 }
 
 /// The names in `<…>`.
@@ -125,6 +145,14 @@ mod tests {
         let expected =
             "{upstream: 'https://acme.x.example/a', auth: {type: bearer, token: {file: /k}, n: 5}}";
         assert_eq!(service, serde_yaml::from_str::<Value>(expected).unwrap());
+    }
+
+    #[test]
+    fn path_of_the_test_has_the_answers() {
+        let preset = Preset { test_path: Some("/<tenant>/me?host=<host>".into()), ..preset() };
+        let path = |texts| preset.filled_test_path(&answers(texts));
+        assert_eq!(path(&[("tenant", "acme")]).as_deref(), Some("/acme/me?host=x.example"));
+        assert_eq!(path(&[]), None);
     }
 
     #[test]

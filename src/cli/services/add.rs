@@ -80,13 +80,14 @@ fn add_service(args: &Args) -> anyhow::Result<Outcome> {
     let answers =
         Answers { texts: asked.texts(preset)?, secrets: asked.secrets(preset, &name, &mut secrets)? };
     let service = preset.fill(&answers)?;
+    let test_path = preset.filled_test_path(&answers);
     let change = Change {
         text: services.insert(&name, &service).with_context(|| format!("{}", file.path.display()))?,
         file: &file,
         tested: Some(Tested {
             service: &name,
             options: &args.test,
-            default_path: preset.test_path.as_deref().unwrap_or("/"),
+            default_path: test_path.as_deref().unwrap_or("/"),
         }),
         may_add_plain_text: true,
         options: &args.change,
