@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt schema clean lint test-fast test test-deps perf-check check fuzz bench audit image screenshots
+.PHONY: help run build fmt schema providers clean lint test-fast test test-deps perf-check check fuzz bench audit image screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
@@ -43,6 +43,9 @@ fmt: ## Format the code
 
 schema: ## Write config/schema.json from the tables of keys
 	SIDEKEY_WRITE=1 cargo test --lib -- schema_file_is_what_the_program_prints
+
+providers: ## Write docs/PROVIDERS.md from the presets
+	SIDEKEY_WRITE=1 cargo test --test suite -- providers_page_is_what_the_presets_say
 
 clean: ## Remove what was built
 	cargo clean

@@ -24,9 +24,9 @@ pub struct Preset {
     /// The service, as in the services file. `<NAME>` in a text stands for an answer. A text that is `<NAME>` and nothing else may
     /// stand for where a secret is read from.
     pub service: Value,
-    /// A path that answers 200 to a GET with a good credential, and needs no resource. `<NAME>` in it stands for an answer; see
-    /// [`Self::filled_test_path`].
-    pub test_path: Option<String>,
+    /// A path that answers 200 to a GET with a good credential, and needs no resource. `<NAME>` in it stands for an answer, so it is
+    /// read by [`Self::filled_test_path`] only.
+    pub(super) test_path: Option<String>,
     /// What is easily got wrong.
     #[serde(default)]
     pub notes: Vec<String>,

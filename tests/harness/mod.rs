@@ -39,6 +39,7 @@ mod secret_mount;
 mod sidekey;
 mod socket;
 mod terminal;
+mod tunnels;
 
 pub use chaos::ChaosProxy;
 pub use client::{Connection, Request, Response, Version};
@@ -67,6 +68,7 @@ pub use recorded_request::RecordedRequest;
 pub use secret_mount::{SecretMount, UpdateStyle};
 pub use sidekey::{Builder as SidekeyBuilder, Sidekey};
 pub use terminal::Terminal;
+pub use tunnels::Tunnels;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ mod http2;
 mod ingress;
 mod oauth2;
 mod observability;
+mod presets;
 mod process;
 mod promises;
 mod real;

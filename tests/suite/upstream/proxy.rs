@@ -1,65 +1,14 @@
 //! `proxy`: upstreams behind a proxy that supports CONNECT.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
-
-use crate::harness::{Http2, MockHttp2Upstream, MockUpstream, Pki};
+use crate::harness::{Http2, MockHttp2Upstream, MockUpstream, Pki, Tunnels};
 use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker};
-
-/// A proxy that responds to each CONNECT with fixed bytes and connects each tunnel to one target.
-struct Tunnels {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    task: AbortHandle,
-}
-
-impl Tunnels {
-    async fn to(target: SocketAddr, answer: &str) -> Self {
-        let answer: Arc<str> = answer.into();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = requests.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let (seen, answer) = (seen.clone(), answer.clone());
-                tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        head.push(client.read_u8().await.unwrap());
-                    }
-                    seen.lock().push(String::from_utf8(head).unwrap());
-                    client.write_all(answer.as_bytes()).await.unwrap();
-                    if answer.contains("HTTP/1.1 200") {
-                        let mut server = TcpStream::connect(target).await.unwrap();
-                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                    }
-                });
-            }
-        });
-        Self { address, requests, task: task.abort_handle() }
-    }
-}
-
-impl Drop for Tunnels {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-const OPEN: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
 
 #[tokio::test]
 async fn proxy_tunnel_carries_tls_and_resolves_the_name() {
     let pki = Pki::new();
     // No name server knows this name: only the proxy can resolve it.
     let upstream = MockUpstream::tls_with(pki.server(&["api.internal.invalid"])).await;
-    let proxy = Tunnels::to(upstream.address(), OPEN).await;
+    let proxy = Tunnels::to(upstream.address(), Tunnels::OPEN).await;
     let more = format!(
         ", proxy: {{ url: 'http://{}', username: me, password: CANARY }}, tls: {{ ca_file: {} }}",
         proxy.address,
@@ -103,7 +52,7 @@ async fn proxy_tunnel_carries_http2_with_many_requests() {
     let pki = Pki::new();
     let upstream = MockHttp2Upstream::tls(&pki, &["h2", "http/1.1"]).await;
     for protocol in ["auto", "http2"] {
-        let proxy = Tunnels::to(upstream.address(), OPEN).await;
+        let proxy = Tunnels::to(upstream.address(), Tunnels::OPEN).await;
         let more = format!(
             ", protocol: {protocol}, proxy: {{ url: 'http://{}' }}, tls: {{ ca_file: {} }}",
             proxy.address,
@@ -130,7 +79,7 @@ async fn proxy_tunnel_carries_http2_with_many_requests() {
 async fn proxy_cannot_impersonate_the_upstream() {
     let (pki, other) = (Pki::new(), Pki::new());
     let upstream = MockUpstream::tls(&other).await;
-    let proxy = Tunnels::to(upstream.address(), OPEN).await;
+    let proxy = Tunnels::to(upstream.address(), Tunnels::OPEN).await;
     let more =
         format!(", proxy: {{ url: 'http://{}' }}, tls: {{ ca_file: {} }}", proxy.address, pki.ca_file());
     let sidekey = sidekey_for_url("https://localhost", &more).await;

@@ -1,0 +1,76 @@
+//! Code, issues and documents.
+
+use super::{NO_AUTHORIZATION, NONE};
+use crate::suite::presets::rules::{Provider, Rule};
+
+pub const PROVIDERS: &[Provider] = &[
+    Provider {
+        id: "airtable",
+        secrets: &[("token", "patSample.0123")],
+        host: "api.airtable.com",
+        target: "/v0/meta/whoami",
+        rules: &[Rule::Field("authorization", "Bearer patSample.0123")],
+        rejects: (401, r#"{"error":{"type":"AUTHENTICATION_REQUIRED","message":"Authentication required"}}"#),
+        ..NONE
+    },
+    Provider {
+        id: "bitbucket",
+        answers: &[("email", "dev@acme.example")],
+        secrets: &[("api_token", "ATATT-bitbucket-sample")],
+        host: "api.bitbucket.org",
+        target: "/2.0/user",
+        rules: &[Rule::Basic("dev@acme.example:ATATT-bitbucket-sample")],
+        ..NONE
+    },
+    Provider {
+        id: "github",
+        secrets: &[("token", "github_pat_sample")],
+        host: "api.github.com",
+        target: "/user",
+        rules: &[Rule::Field("authorization", "Bearer github_pat_sample"), Rule::Present("user-agent")],
+        rejects: (401, r#"{"message":"Bad credentials","status":"401"}"#),
+        ..NONE
+    },
+    Provider {
+        id: "gitlab",
+        answers: &[("host", "gitlab.acme.example")],
+        secrets: &[("token", "glpat-sample")],
+        host: "gitlab.acme.example",
+        target: "/api/v4/user",
+        rules: &[Rule::Field("private-token", "glpat-sample"), NO_AUTHORIZATION],
+        rejects: (401, r#"{"message":"401 Unauthorized"}"#),
+        ..NONE
+    },
+    Provider {
+        id: "jira",
+        answers: &[("site", "acme"), ("email", "dev@acme.example")],
+        secrets: &[("api_token", "ATATT-jira-sample")],
+        host: "acme.atlassian.net",
+        target: "/rest/api/3/myself",
+        rules: &[Rule::Basic("dev@acme.example:ATATT-jira-sample")],
+        ..NONE
+    },
+    Provider {
+        id: "linear",
+        secrets: &[("api_key", "lin_api_sample")],
+        host: "api.linear.app",
+        target: "/graphql?query=%7Bviewer%7Bid%7D%7D",
+        // Without `Bearer`, which is for OAuth tokens.
+        rules: &[Rule::Field("authorization", "lin_api_sample")],
+        rejects: (401, r#"{"errors":[{"message":"Authentication required, not authenticated"}]}"#),
+        ..NONE
+    },
+    Provider {
+        id: "notion",
+        answers: &[("version", "2025-09-03")],
+        secrets: &[("token", "ntn_sample")],
+        host: "api.notion.com",
+        target: "/v1/users/me",
+        rules: &[
+            Rule::Field("authorization", "Bearer ntn_sample"),
+            Rule::Field("notion-version", "2025-09-03"),
+        ],
+        rejects: (401, r#"{"object":"error","status":401,"code":"unauthorized"}"#),
+        ..NONE
+    },
+];

@@ -1,0 +1,41 @@
+//! The rules of each provider.
+
+mod ai;
+mod business;
+mod development;
+mod identity;
+mod messaging;
+mod operations;
+mod plain;
+
+use super::rules::{Provider, Rule};
+
+/// Every provider.
+pub fn all() -> impl Iterator<Item = &'static Provider> {
+    [
+        ai::PROVIDERS,
+        business::PROVIDERS,
+        development::PROVIDERS,
+        identity::PROVIDERS,
+        messaging::PROVIDERS,
+        operations::PROVIDERS,
+        plain::PROVIDERS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The start of every entry: no question, no token endpoint, and 401.
+const NONE: Provider = Provider {
+    id: "",
+    answers: &[],
+    secrets: &[],
+    host: "",
+    target: "/",
+    rules: &[],
+    token: None,
+    rejects: (401, r#"{"error":"unauthorized"}"#),
+};
+
+/// No `Authorization`: the provider takes it for another credential.
+const NO_AUTHORIZATION: Rule = Rule::Absent("authorization");

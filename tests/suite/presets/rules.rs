@@ -1,0 +1,152 @@
+//! What a provider can demand of a request, and of a token request.
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use ring::{digest, hmac};
+use serde_json::{Map, Value};
+
+use crate::harness::RecordedRequest;
+
+/// A provider: its rules, and sample answers and secrets for its preset.
+pub struct Provider {
+    /// The preset.
+    pub id: &'static str,
+    pub answers: &'static [(&'static str, &'static str)],
+    pub secrets: &'static [(&'static str, &'static str)],
+    /// The host and the target of the request that its preset tests with, as the provider must get it.
+    pub host: &'static str,
+    pub target: &'static str,
+    /// What the request must have.
+    pub rules: &'static [Rule],
+    /// Where its tokens are issued.
+    pub token: Option<TokenEndpoint>,
+    /// Status and body for a request without a good credential.
+    pub rejects: (u16, &'static str),
+}
+
+/// A rule for a request.
+pub enum Rule {
+    /// The header field is there once, with this value.
+    Field(&'static str, &'static str),
+    /// `Authorization` is there once, and is HTTP Basic with this user name, a colon and this password.
+    Basic(&'static str),
+    /// The header field is there.
+    Present(&'static str),
+    /// The header field is not there.
+    Absent(&'static str),
+    /// `X-Signature` is the HMAC with this key over method, path, query, `X-Timestamp` and the hash of the body.
+    Hmac(&'static str),
+}
+
+/// A token endpoint.
+pub struct TokenEndpoint {
+    pub host: &'static str,
+    pub path: &'static str,
+    /// The issuer whose metadata leads here, if the preset looks it up.
+    pub issuer: Option<&'static str>,
+    /// `ID:SECRET` if the client authenticates with HTTP Basic; otherwise there must be no `Authorization`.
+    pub basic: Option<&'static str>,
+    /// All parameters, without the signed one.
+    pub form: &'static [(&'static str, &'static str)],
+    /// The parameter that is signed with the private key.
+    pub signed: Option<Signed>,
+    /// The response that issues the token.
+    pub issues: &'static str,
+    /// Status and body if a rule is broken.
+    pub rejects: (u16, &'static str),
+}
+
+/// A JWT that is signed with the private key of the tests.
+pub struct Signed {
+    pub parameter: &'static str,
+    pub key_id: Option<&'static str>,
+    /// All claims, without `iat`, `exp` and `jti`.
+    pub claims: &'static [(&'static str, &'static str)],
+}
+
+/// What a token endpoint answers to a client that it does not know (RFC 6749 §5.2).
+pub const INVALID_CLIENT: (u16, &str) = (401, r#"{"error":"invalid_client"}"#);
+
+impl Rule {
+    /// Says how the request breaks the rule.
+    pub fn broken_by(&self, request: &RecordedRequest) -> Option<String> {
+        let is = |name: &str, expected: &str| {
+            let found = request.headers.all(name);
+            (found != [expected]).then(|| format!("{name} is {found:?}, not {expected:?}"))
+        };
+        match *self {
+            Self::Field(name, value) => is(name, value),
+            Self::Basic(pair) => is("authorization", &format!("Basic {}", BASE64_STANDARD.encode(pair))),
+            Self::Present(name) => request.headers.all(name).is_empty().then(|| format!("no {name}")),
+            Self::Absent(name) => (!request.headers.all(name).is_empty()).then(|| format!("{name} is there")),
+            Self::Hmac(key) => {
+                let timestamp = request.headers.first("x-timestamp").unwrap_or_default();
+                let digest = hex(digest::digest(&digest::SHA256, &request.body).as_ref());
+                let parts =
+                    [&request.method, request.path(), request.query().unwrap_or(""), timestamp, &digest];
+                let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+                is("x-signature", &hex(hmac::sign(&key, parts.join("\n").as_bytes()).as_ref()))
+            }
+        }
+    }
+}
+
+impl TokenEndpoint {
+    /// Says how the token request breaks a rule. `key` is the public key of what is signed.
+    pub fn broken_by(&self, request: &RecordedRequest, key: &[u8]) -> Option<String> {
+        if request.method != "POST" {
+            return Some(format!("{} instead of POST", request.method));
+        }
+        let authorization = match self.basic {
+            Some(pair) => Rule::Basic(pair),
+            None => Rule::Absent("authorization"),
+        };
+        let content_type = Rule::Field("content-type", "application/x-www-form-urlencoded");
+        let mut form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
+        let signed = self.signed.as_ref().map(|signed| {
+            let at = form.iter().position(|(name, _)| name == signed.parameter);
+            at.map_or_else(|| "nothing is signed".into(), |at| signed.broken_by(&form.remove(at).1, key))
+        });
+        let mut found: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut expected = self.form.to_vec();
+        found.sort_unstable();
+        expected.sort_unstable();
+        let form = (found != expected).then(|| format!("the form is {found:?}, not {expected:?}"));
+        let rules = [authorization, content_type];
+        let mut broken: Vec<_> = rules.iter().filter_map(|rule| rule.broken_by(request)).collect();
+        broken.extend(form);
+        broken.extend(signed.filter(|signed| !signed.is_empty()));
+        (!broken.is_empty()).then(|| broken.join("; "))
+    }
+}
+
+impl Signed {
+    /// Says how a JWT differs; empty if it does not.
+    fn broken_by(&self, token: &str, key: &[u8]) -> String {
+        let parts: Vec<_> = token.split('.').collect();
+        let decoded: Vec<_> =
+            parts.iter().filter_map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok()).collect();
+        let ([head, claims, _], [head_json, claims_json, signature]) = (&parts[..], &decoded[..]) else {
+            return "no JWT".into();
+        };
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
+        if key.verify(format!("{head}.{claims}").as_bytes(), signature).is_err() {
+            return "the signature is wrong".into();
+        }
+        let head: Map<String, Value> = serde_json::from_slice(head_json).unwrap();
+        let mut claims: Map<String, Value> = serde_json::from_slice(claims_json).unwrap();
+        let dated = ["iat", "exp", "jti"].iter().all(|name| claims.remove(*name).is_some());
+        let expected: Map<String, Value> =
+            self.claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let key_id = head.get("kid").and_then(Value::as_str);
+        if dated && claims == expected && key_id == self.key_id {
+            return String::new();
+        }
+        format!("kid {key_id:?} and claims {claims:?}, not {:?} and {expected:?}", self.key_id)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
