@@ -28,6 +28,7 @@ use super::reader::tree::Kind;
 use super::reader::value::Value;
 use super::readers::Readers;
 use super::reload::Reload;
+use super::selection::Selection;
 use super::service::entry;
 use super::service::entry::{SERVICES, Shared};
 use super::tracing::settings as tracing;
@@ -107,8 +108,18 @@ impl Config {
 
     /// Reads a file. Secrets from sources that are polled are those in `secrets`, or fetched if it has none.
     pub fn load_with(path: &Path, secrets: &SecretCache, readers: Readers) -> Result<Self, ConfigError> {
+        Self::load_selected(path, &Selection::All, secrets, readers)
+    }
+
+    /// Reads a part of a file, as [`load_with`](Self::load_with) reads all of it.
+    pub fn load_selected(
+        path: &Path,
+        selection: &Selection,
+        secrets: &SecretCache,
+        readers: Readers,
+    ) -> Result<Self, ConfigError> {
         let seen = WatchedFile::fingerprint(path, FileKind::Config);
-        match Self::load_unseen(path, secrets, readers) {
+        match Self::load_unseen(path, selection, secrets, readers) {
             Ok(mut config) => {
                 config.files.push(seen);
                 let of_file = |message| Warning { line: 1, path: "configuration".into(), message };
@@ -122,10 +133,16 @@ impl Config {
         }
     }
 
-    fn load_unseen(path: &Path, secrets: &SecretCache, readers: Readers) -> Result<Self, ConfigError> {
+    fn load_unseen(
+        path: &Path,
+        selection: &Selection,
+        secrets: &SecretCache,
+        readers: Readers,
+    ) -> Result<Self, ConfigError> {
         Self::parse_all(
             &document::read_file(path)?,
             &path.display().to_string(),
+            selection,
             &|name| std::env::var_os(name),
             secrets,
             readers,
@@ -144,7 +161,7 @@ impl Config {
         environment: &Environment<'_>,
         readers: Readers,
     ) -> Result<Self, ConfigError> {
-        Self::parse_all(text, file, environment, &SecretCache::default(), readers)
+        Self::parse_all(text, file, &Selection::All, environment, &SecretCache::default(), readers)
     }
 
     /// Reads an input to its end; `file` is its name in error messages. Secrets as [`load_with`](Self::load_with) has them.
@@ -155,12 +172,13 @@ impl Config {
         readers: Readers,
     ) -> Result<Self, ConfigError> {
         let text = document::read_input(input, file)?;
-        Self::parse_all(&text, file, &|name| std::env::var_os(name), secrets, readers)
+        Self::parse_all(&text, file, &Selection::All, &|name| std::env::var_os(name), secrets, readers)
     }
 
     fn parse_all(
         text: &str,
         file: &str,
+        selection: &Selection,
         environment: &Environment<'_>,
         secrets: &SecretCache,
         readers: Readers,
@@ -172,6 +190,7 @@ impl Config {
         if matches!(root.kind, Kind::Null) {
             return Err(ConfigError::whole(file, EMPTY.into()));
         }
+        selection.apply(&mut root);
         let report = Report::new(environment, secrets);
         resolve(&mut root, "", false, &report);
         let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);

@@ -1,7 +1,9 @@
 //! `intercept` and `connect`: how a `CONNECT` is answered. Apps send it if `HTTPS_PROXY` names Sidekey.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
@@ -42,12 +44,48 @@ pub(crate) const CONNECT: Keys = &[
 const UNMATCHED: [(&str, bool); 2] = [("deny", false), ("tunnel", true)];
 
 /// `intercept`: the CA whose certificates callers see instead of those of a service's upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intercept {
     /// PEM file of its certificate.
     pub ca_cert_file: PathBuf,
-    /// PEM file of its private key.
-    pub ca_key_file: PathBuf,
+    /// Its private key.
+    pub ca_key: CaKey,
+}
+
+/// The private key of `intercept`, in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub enum CaKey {
+    /// A file.
+    File(PathBuf),
+    /// A key that was generated for this process, and is in no file.
+    Memory(Arc<Zeroizing<String>>),
+}
+
+/// Omits the key.
+impl fmt::Debug for CaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Memory(_) => f.write_str("Memory(…)"),
+        }
+    }
+}
+
+impl CaKey {
+    fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        match self {
+            Self::File(path) => content(path),
+            Self::Memory(pem) => Ok(Zeroizing::new(pem.as_bytes().to_vec())),
+        }
+    }
+
+    /// What a message calls it.
+    fn described(&self) -> String {
+        match self {
+            Self::File(path) => format!("the file{}", display_path(path)),
+            Self::Memory(_) => "the generated key".into(),
+        }
+    }
 }
 
 /// `connect.unmatched`: how a `CONNECT` to a host of no service is answered.
@@ -96,7 +134,7 @@ impl Hash for InterceptFiles {
 impl Intercept {
     /// Reads the files; the error names the one that cannot be read.
     pub fn read(&self) -> Result<InterceptFiles, String> {
-        Ok(InterceptFiles { cert: content(&self.ca_cert_file)?, key: content(&self.ca_key_file)? })
+        Ok(InterceptFiles { cert: content(&self.ca_cert_file)?, key: self.ca_key.read()? })
     }
 
     /// The certificate chain and the private key, checked to match. The error names the file and nothing of
@@ -113,12 +151,13 @@ impl Intercept {
             return Err(failed(&self.ca_cert_file, "contains no certificate; expected PEM"));
         };
         let key = PrivateKeyDer::from_pem_slice(&files.key)
-            .map_err(|_| failed(&self.ca_key_file, "contains no private key that can be parsed"))?;
+            .map_err(|_| format!("{} contains no private key that can be parsed", self.ca_key.described()))?;
         let provider = rustls::crypto::ring::default_provider();
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|_| {
-            failed(
-                &self.ca_key_file,
-                &format!("does not contain the key of the certificate{}", display_path(&self.ca_cert_file)),
+            format!(
+                "{} does not contain the key of the certificate{}",
+                self.ca_key.described(),
+                display_path(&self.ca_cert_file)
             )
         })?;
         let (_, parsed) = x509_parser::parse_x509_certificate(first)
@@ -150,12 +189,13 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Intercept> {
     let ca_cert = mapping.required("ca_cert_file").and_then(|value| value.parse(path));
     let ca_key = mapping.required("ca_key_file").and_then(|value| value.parse(path));
     mapping.reject_unknown_keys();
-    let intercept = Intercept { ca_cert_file: ca_cert?, ca_key_file: ca_key? };
-    for file in [&intercept.ca_cert_file, &intercept.ca_key_file] {
+    let (cert_file, key_file) = (ca_cert?, ca_key?);
+    for file in [&cert_file, &key_file] {
         value.watch(file, FileKind::Certificate);
-        let is_key = *file == intercept.ca_key_file;
+        let is_key = *file == key_file;
         value.warn_if_exposed(file, if is_key { Content::Secret } else { Content::Trusted });
     }
+    let intercept = Intercept { ca_cert_file: cert_file, ca_key: CaKey::File(key_file) };
     if !value.reads_files() {
         return Some(intercept);
     }

@@ -73,6 +73,22 @@ pub(crate) fn replace(
     Ok(Some(whole))
 }
 
+/// The names of the variables in a value, whether they are set or not.
+pub(crate) fn names(value: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = value;
+    while let Some(at) = rest.find("${") {
+        let is_escaped = rest[..at].ends_with('$');
+        rest = &rest[at + 2..];
+        let Some(end) = rest.find('}') else { break };
+        let inside = &rest[..end];
+        if !is_escaped {
+            names.push(inside.split_once(":-").map_or(inside, |(name, _)| name));
+        }
+    }
+    names
+}
+
 /// The error about a value that is a variable or a command to a shell, and nothing else: `$NAME`, `$(…)`. Lower-case letters may
 /// be a password.
 fn of_shell(value: &str) -> Option<InterpolationError> {

@@ -1,0 +1,129 @@
+//! Reads some of the services of a file. The others are not looked at: their secrets are not fetched, and an error in one of them is
+//! not reported.
+
+use std::collections::BTreeSet;
+
+use super::reader::tree::{Kind, Node};
+
+/// Which services are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// Every service of the file.
+    All,
+    /// These services, and of `credentials` those that they use.
+    Named(BTreeSet<String>),
+}
+
+impl Selection {
+    /// Removes from a parsed file what is not selected.
+    pub(super) fn apply(&self, root: &mut Node) {
+        let Self::Named(names) = self else { return };
+        let mut used = BTreeSet::new();
+        if let Some(services) = entries(root, "services") {
+            // What `<<` merges is a mapping with several services.
+            services.retain_mut(|(name, node)| {
+                if name == "<<" {
+                    retain(node, names);
+                }
+                name == "<<" || names.contains(name)
+            });
+            services.iter().for_each(|(_, service)| collect_used(service, &mut used));
+        }
+        if let Some(credentials) = entries(root, "credentials") {
+            credentials.retain(|(name, _)| name == "<<" || used.contains(name));
+            if credentials.is_empty()
+                && let Kind::Map(top) = &mut root.kind
+            {
+                top.retain(|(key, _)| key != "credentials");
+            }
+        }
+    }
+}
+
+/// Removes the other entries of a mapping, or of each mapping of a list.
+fn retain(node: &mut Node, names: &BTreeSet<String>) {
+    match &mut node.kind {
+        Kind::Map(entries) => entries.retain(|(name, _)| names.contains(name)),
+        Kind::List(nodes) => nodes.iter_mut().for_each(|node| retain(node, names)),
+        _ => {}
+    }
+}
+
+/// The names that stand after a `use`.
+fn collect_used(node: &Node, into: &mut BTreeSet<String>) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            for (key, entry) in entries {
+                match &entry.kind {
+                    Kind::Text { value, .. } if key == "use" => drop(into.insert(value.to_string())),
+                    _ => collect_used(entry, into),
+                }
+            }
+        }
+        Kind::List(nodes) => nodes.iter().for_each(|node| collect_used(node, into)),
+        _ => {}
+    }
+}
+
+fn entries<'n>(root: &'n mut Node, section: &str) -> Option<&'n mut Vec<(String, Node)>> {
+    let Kind::Map(top) = &mut root.kind else { return None };
+    match &mut top.iter_mut().find(|(key, _)| key == section)?.1.kind {
+        Kind::Map(entries) => Some(entries),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::config::Config;
+    use crate::credential::READERS;
+    use crate::secret::SecretCache;
+
+    fn load(text: &str, names: &[&str]) -> Result<Config, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let names = Selection::Named(names.iter().map(ToString::to_string).collect());
+        Config::load_selected(file.path(), &names, &SecretCache::default(), READERS)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn services_that_are_not_selected_are_not_read() {
+        let text = "
+credentials:
+  shared: { type: bearer, token: { file: ./src/config/tests/fixtures/secret } }
+  other: { type: bearer, token: { exec: [touch, /must-not-run] } }
+services:
+  a: { upstream: https://a.example, auth: { use: shared } }
+  b: { upstream: https://b.example, auth: { use: other } }
+  c: { upstream: https://c.example, auth: { type: bearer, token: { file: /nonexistent } } }
+  d: { upstream: '${UNSET_VARIABLE}', nonsense: 1 }
+";
+        let text = text.replace("{ file: ./src/config/tests/fixtures/secret }", "0123456789abcdef");
+        let config = load(&text, &["a"]).unwrap();
+        assert_eq!(config.services.iter().map(|service| &service.name).collect::<Vec<_>>(), ["a"]);
+        assert!(config.warnings.iter().all(|warning| !warning.message.contains("no service uses")));
+        assert!(!std::path::Path::new("/must-not-run").exists());
+        assert!(load(&text, &["c"]).unwrap_err().contains("services.c.auth.token"));
+        assert!(load(&text, &["none"]).unwrap_err().contains("at least one service is required"));
+    }
+
+    #[test]
+    fn services_of_a_merge_key_are_selected_by_name_too() {
+        let text = "
+services:
+  <<:
+    a: { upstream: https://a.example, auth: &auth { type: bearer, token: 0123456789abcdef } }
+    b: { upstream: https://b.example, auth: { type: bearer, token: { file: /nonexistent } } }
+  c: { upstream: https://c.example, auth: { <<: *auth } }
+  d: { upstream: https://d.example, auth: { type: bearer, token: { file: /nonexistent } } }
+";
+        let names =
+            |names: &[&str]| load(text, names).unwrap().services.into_iter().map(|service| service.name);
+        assert_eq!(names(&["a", "c"]).collect::<Vec<_>>(), ["c", "a"]);
+        assert_eq!(names(&["c"]).collect::<Vec<_>>(), ["c"]);
+    }
+}
