@@ -5,6 +5,7 @@
 //! app               the running program: built, started, watched
 //! reconfigure       a reload: prepare, then swap
 //! shutdown          drain, stop, stop after an upgrade
+//! missing_credentials  services that have no usable credential yet, for `sidekey exec`
 //! snapshot          configuration -> what a request sees
 //! services          configuration -> services at run time
 //! refreshers        the refreshers of their tokens, shared by services and kept over reloads
@@ -28,6 +29,7 @@ mod admin_server;
 mod app;
 mod descriptor_limit;
 mod listeners;
+mod missing_credentials;
 mod otel;
 mod reachability;
 mod reconfigure;
@@ -43,5 +45,6 @@ pub use accept::ACCEPT_LOG;
 pub use app::App;
 pub use descriptor_limit::raise_descriptor_limit;
 pub use listeners::ListenerInfo;
+pub use missing_credentials::MissingCredential;
 pub use reachability::probe_targets;
 pub use standalone::{StandaloneService, build_standalone};

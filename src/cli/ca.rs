@@ -99,7 +99,7 @@ fn hosts(config: &Path) -> anyhow::Result<Vec<Host>> {
 }
 
 /// Generates certificate and key, in PEM.
-fn generate_ca(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, String)> {
+pub(super) fn generate_ca(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, String)> {
     let mut params = CertificateParams::default();
     let now = SystemTime::now();
     params.not_before = (now - BACKDATE).into();

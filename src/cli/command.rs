@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
 use super::{
-    actions, ca, check, completions, demo, explain, login, man, probe, run, schema, services, status, test,
+    actions, ca, check, completions, demo, exec, explain, login, man, probe, run, schema, services, status,
+    test,
 };
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
@@ -21,6 +22,11 @@ struct Cli {
 enum Command {
     /// Run the proxy.
     Run(run::Args),
+    /// Run a command behind a Sidekey of its own, without the secrets of the configuration.
+    Exec(exec::Args),
+    /// What `exec` becomes the command with.
+    #[command(hide = true)]
+    ExecLauncher(exec::LauncherArgs),
     /// Check the configuration: report every error in it, and list its services.
     Check(check::Args),
     /// Test a service: obtain its credential, call its upstream once, and explain the outcome.
@@ -73,6 +79,8 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Exec(args) => exec::exec(&args),
+        Command::ExecLauncher(args) => exec::launch(&args),
         Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
         Command::Status(args) => status::status(&args),

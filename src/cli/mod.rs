@@ -3,6 +3,7 @@
 //! ```text
 //! command     the subcommands, and the way to each of them
 //! run serve restrict upgrade sd_notify
+//! exec/         a command behind a Sidekey of its own
 //! check/ test explain login ca demo probe schema completions man
 //! services/     add, edit, remove, enable, disable, rotate: changes of the services file
 //! status actions  the running process from the shell: its state, refresh, reload
@@ -21,6 +22,7 @@ mod command;
 mod completions;
 mod config_arg;
 mod demo;
+mod exec;
 mod exit;
 mod explain;
 mod login;

@@ -12,15 +12,27 @@ use crate::config::Config;
 use crate::net::listener::InheritedSockets;
 
 /// Runs `main` on the control thread, and ends all that it spawned when it returns. Logging is set up before.
-pub(super) fn block_on(main: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub(super) fn block_on<T>(main: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("sidekey-control")
         .enable_all()
         .build()?;
-    runtime.block_on(main)?;
+    let outcome = runtime.block_on(main)?;
     runtime.shutdown_background();
-    Ok(())
+    Ok(outcome)
+}
+
+/// Logs what is allowed in the configuration but not recommended.
+pub(super) fn log_warnings(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!(
+            config.path = warning.path,
+            config.line = warning.line,
+            "configuration warning: {}",
+            warning.message
+        );
+    }
 }
 
 /// A process that serves.
@@ -38,14 +50,7 @@ impl Server {
         passed: InheritedSockets,
         upgrade: bool,
     ) -> anyhow::Result<Self> {
-        for warning in &config.warnings {
-            tracing::warn!(
-                config.path = warning.path,
-                config.line = warning.line,
-                "configuration warning: {}",
-                warning.message
-            );
-        }
+        log_warnings(config);
         app::raise_descriptor_limit();
         let signals = Signals::new()?;
         let app = upgrade::start(config, upgrade, passed).await?;

@@ -190,7 +190,7 @@ impl Config {
         if matches!(root.kind, Kind::Null) {
             return Err(ConfigError::whole(file, EMPTY.into()));
         }
-        selection.apply(&mut root);
+        selection.apply(&mut root).map_err(|message| ConfigError::whole(file, message))?;
         let report = Report::new(environment, secrets);
         resolve(&mut root, "", false, &report);
         let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);

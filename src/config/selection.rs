@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use super::reader::report::sanitize;
+use super::reader::suggest::{ask, list};
 use super::reader::tree::{Kind, Node};
 
 /// Which services are read.
@@ -15,11 +17,17 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// Removes from a parsed file what is not selected.
-    pub(super) fn apply(&self, root: &mut Node) {
-        let Self::Named(names) = self else { return };
+    /// Removes from a parsed file what is not selected. The error says which service the file does not have.
+    pub(super) fn apply(&self, root: &mut Node) -> Result<(), String> {
+        let Self::Named(names) = self else { return Ok(()) };
         let mut used = BTreeSet::new();
         if let Some(services) = entries(root, "services") {
+            let known = || service_names(services);
+            if let Some(unknown) = names.iter().find(|name| !known().contains(&name.as_str())) {
+                let question = ask(unknown, known().into_iter());
+                let services = list(known());
+                return Err(format!("no service `{}`{question} The file has: {services}", sanitize(unknown)));
+            }
             // What `<<` merges is a mapping with several services.
             services.retain_mut(|(name, node)| {
                 if name == "<<" {
@@ -27,7 +35,9 @@ impl Selection {
                 }
                 name == "<<" || names.contains(name)
             });
-            services.iter().for_each(|(_, service)| collect_used(service, &mut used));
+            for (_, service) in services.iter() {
+                collect_used(service, &mut used);
+            }
         }
         if let Some(credentials) = entries(root, "credentials") {
             credentials.retain(|(name, _)| name == "<<" || used.contains(name));
@@ -37,7 +47,28 @@ impl Selection {
                 top.retain(|(key, _)| key != "credentials");
             }
         }
+        Ok(())
     }
+}
+
+/// The names of all services, with those that `<<` merges.
+fn service_names(services: &[(String, Node)]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for (name, node) in services {
+        match &node.kind {
+            _ if name != "<<" => names.push(name.as_str()),
+            Kind::Map(entries) => names.extend(service_names(entries)),
+            Kind::List(nodes) => {
+                let maps = nodes.iter().filter_map(|node| match &node.kind {
+                    Kind::Map(entries) => Some(entries),
+                    _ => None,
+                });
+                names.extend(maps.flat_map(|entries| service_names(entries)));
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Removes the other entries of a mapping, or of each mapping of a list.
@@ -108,7 +139,8 @@ services:
         assert!(config.warnings.iter().all(|warning| !warning.message.contains("no service uses")));
         assert!(!std::path::Path::new("/must-not-run").exists());
         assert!(load(&text, &["c"]).unwrap_err().contains("services.c.auth.token"));
-        assert!(load(&text, &["none"]).unwrap_err().contains("at least one service is required"));
+        let error = load(&text, &["a", "none"]).unwrap_err();
+        assert!(error.contains("no service `none`. The file has: a, b, c, d"), "{error}");
     }
 
     #[test]

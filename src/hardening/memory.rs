@@ -5,6 +5,11 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use super::outcome::{IN_FORCE, Outcome};
 
+/// Makes the memory of the process and its environment unreadable for processes of the same user, whatever else is restricted.
+pub fn protect_memory() -> Result<(), String> {
+    forbid_tracing().map(drop)
+}
+
 /// Sets the limit on core dumps to 0.
 pub(super) fn forbid_core_dumps() -> Outcome {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map(|()| IN_FORCE).map_err(|error| error.to_string())

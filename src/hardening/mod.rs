@@ -18,4 +18,5 @@ mod syscalls;
 mod writes;
 
 pub use harden::{InForce, harden};
+pub use memory::protect_memory;
 pub use writes::Writable;

@@ -12,4 +12,4 @@ mod accept_errors;
 mod subscriber;
 
 pub use accept_errors::{AcceptLog, accept_failures};
-pub use subscriber::{LogControl, init, level, set_level};
+pub use subscriber::{LogControl, init, init_in, level, set_level};

@@ -1,11 +1,13 @@
 //! Format and filter of the log.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use tracing::Metadata;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Registry, reload};
@@ -22,19 +24,38 @@ pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError
     // A compose file passes on a variable that is not set as an empty one, which would mean errors only.
     let requested = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
     let requested = requested.and_then(|filter| EnvFilter::try_new(filter).ok());
+    start(log, requested, accept_log, None)
+}
+
+/// Starts logging to a file, or to standard error without one. `RUST_LOG` has no meaning: it is for the command that runs.
+pub fn init_in(log: &Log, accept_log: AcceptLog, file: Option<File>) -> Result<LogControl, TryInitError> {
+    start(log, None, accept_log, file)
+}
+
+fn start(
+    log: &Log,
+    requested: Option<EnvFilter>,
+    accept_log: AcceptLog,
+    file: Option<File>,
+) -> Result<LogControl, TryInitError> {
+    let is_terminal = file.is_none() && io::stderr().is_terminal();
     let is_fixed = requested.is_some();
     let (filter, handle) = reload::Layer::new(requested.unwrap_or_else(|| configured(log)));
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Auto => !is_terminal,
     };
-    let base = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let writer = match file {
+        Some(file) => BoxMakeWriter::new(Mutex::new(file)),
+        None => BoxMakeWriter::new(io::stderr),
+    };
+    let base = tracing_subscriber::fmt::layer().with_writer(writer);
     let layer = if json {
         base.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {
         let [term, no_color] = ["TERM", "NO_COLOR"].map(std::env::var_os);
-        let has_color = has_color(io::stderr().is_terminal(), term.as_deref(), no_color.as_deref());
+        let has_color = has_color(is_terminal, term.as_deref(), no_color.as_deref());
         base.with_ansi(has_color).with_target(false).boxed()
     };
     tracing_subscriber::registry()

@@ -256,6 +256,13 @@ impl Sidekey {
         Terminal::spawn(command.args(arguments).envs(env.iter().copied()))
     }
 
+    /// Starts another command of the program with these environment variables.
+    pub fn spawn(arguments: &[&str], env: &[(&str, &str)]) -> Process {
+        let mut command = binary();
+        command.args(arguments).envs(env.iter().copied());
+        Process::spawn(arguments[0], &mut command)
+    }
+
     /// Starts another command of the program with the same configuration.
     pub fn spawn_command(&self, arguments: &[&str]) -> (Process, ChildStdin) {
         let mut command = binary();

@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 mod credentials;
 mod deploy;
+mod exec;
 mod harness_selftest;
 mod http;
 mod http2;

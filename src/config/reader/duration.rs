@@ -42,7 +42,8 @@ pub fn any(value: &Value<'_>) -> Option<Duration> {
     value.parse(parse)
 }
 
-fn parse(text: &str) -> Result<Duration, String> {
+/// Parses a duration.
+pub fn parse(text: &str) -> Result<Duration, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("a number without a unit; {ALLOWED}"));
     }

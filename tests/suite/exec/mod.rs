@@ -1,0 +1,10 @@
+//! `sidekey exec`: a command behind a Sidekey of its own.
+
+mod clients;
+mod environment;
+mod exit_codes;
+mod readiness;
+mod secrecy;
+mod setup;
+mod signals;
+mod unmatched;
