@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
 use super::{
-    actions, ca, check, completions, demo, exec, explain, login, man, probe, run, schema, services, status,
-    test,
+    actions, ca, check, completions, demo, exec, explain, login, man, probe, run, schema, services, show,
+    status, test,
 };
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
@@ -33,6 +33,8 @@ enum Command {
     Test(test::Args),
     /// Print the services of the running process and their state.
     Status(status::Args),
+    /// Print the effective settings of a service, with defaults and where each secret is read from.
+    Show(show::Args),
     /// Have the running process request a new token for a service.
     Refresh(actions::RefreshArgs),
     /// Have the running process read its configuration and every file that it names.
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
         Command::Status(args) => status::status(&args),
+        Command::Show(args) => show::show(&args),
         Command::Refresh(args) => actions::refresh(&args),
         Command::Reload(args) => actions::reload(&args),
         Command::Explain(args) => explain::explain(&args),

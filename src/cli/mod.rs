@@ -7,6 +7,7 @@
 //! check/ test explain login ca demo probe schema completions man
 //! services/     add, edit, remove, enable, disable, rotate: changes of the services file
 //! status actions  the running process from the shell: its state, refresh, reload
+//! show          the effective settings of a service
 //! running       the process that runs with a configuration
 //! running_test  a test that the process which runs makes
 //! admin_client  requests to the admin address of that process
@@ -36,6 +37,7 @@ mod schema;
 mod sd_notify;
 mod serve;
 mod services;
+mod show;
 mod status;
 mod test;
 mod upgrade;

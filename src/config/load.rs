@@ -205,7 +205,7 @@ impl Config {
 
 /// Reads the file as a whole. `None` means that an error was reported; with `Some` one may have been reported
 /// as well.
-fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
+pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
     let mut mapping = root.mapping()?;
     // Read in the order in which error messages list them.
     let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));

@@ -12,6 +12,7 @@ mod basic_auth;
 mod browser_origins;
 mod diff;
 pub mod edit;
+mod effective;
 mod exposure;
 mod hardening;
 mod host;

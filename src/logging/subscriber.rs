@@ -1,7 +1,6 @@
 //! Format and filter of the log.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::sync::{Mutex, OnceLock};
 
@@ -14,6 +13,7 @@ use tracing_subscriber::{Registry, reload};
 
 use super::accept_errors;
 use super::accept_errors::AcceptLog;
+use super::file::LogFile;
 use crate::config::{Log, LogFormat};
 
 /// The filter in use. Global because the logger of a process is.
@@ -28,7 +28,7 @@ pub fn init(log: &Log, accept_log: AcceptLog) -> Result<LogControl, TryInitError
 }
 
 /// Starts logging to a file, or to standard error without one. `RUST_LOG` has no meaning: it is for the command that runs.
-pub fn init_in(log: &Log, accept_log: AcceptLog, file: Option<File>) -> Result<LogControl, TryInitError> {
+pub fn init_in(log: &Log, accept_log: AcceptLog, file: Option<LogFile>) -> Result<LogControl, TryInitError> {
     start(log, None, accept_log, file)
 }
 
@@ -36,7 +36,7 @@ fn start(
     log: &Log,
     requested: Option<EnvFilter>,
     accept_log: AcceptLog,
-    file: Option<File>,
+    file: Option<LogFile>,
 ) -> Result<LogControl, TryInitError> {
     let is_terminal = file.is_none() && io::stderr().is_terminal();
     let is_fixed = requested.is_some();
@@ -47,7 +47,7 @@ fn start(
         LogFormat::Auto => !is_terminal,
     };
     let writer = match file {
-        Some(file) => BoxMakeWriter::new(Mutex::new(file)),
+        Some(LogFile(file)) => BoxMakeWriter::new(Mutex::new(file)),
         None => BoxMakeWriter::new(io::stderr),
     };
     let base = tracing_subscriber::fmt::layer().with_writer(writer);

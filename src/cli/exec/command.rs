@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,8 +28,8 @@ use crate::config::{Config, ListenAddress, Selection, secret_variables};
 use crate::credential::READERS;
 use crate::hardening;
 use crate::logging;
-use crate::logging::LogControl;
-use crate::secret::SecretCache;
+use crate::logging::{LogControl, LogFile};
+use crate::secret::{SecretCache, read_pem_file};
 
 /// The level of the log if it is not in a file of its own.
 const LOG_LEVEL: &str = "warn";
@@ -75,9 +73,6 @@ fn level(text: &str) -> Result<String, String> {
 /// Runs a command behind a Sidekey of its own.
 #[expect(clippy::print_stderr, reason = "a person reads it")]
 pub(in crate::cli) fn exec(args: &Args) -> ExitCode {
-    if init::is_needed() {
-        return init::run();
-    }
     if args.config.config == Path::new("-") {
         eprintln!("standard input is the command's: write the configuration to a file");
         return ExitCode::from(EXIT_USAGE);
@@ -87,10 +82,12 @@ pub(in crate::cli) fn exec(args: &Args) -> ExitCode {
         eprintln!("the command could read the memory of Sidekey: {error}");
         return ExitCode::from(EXIT_NOT_STARTED);
     }
+    if init::is_needed() {
+        return init::run();
+    }
     let prepared = Launcher::start(&args.command).context("cannot start the command").and_then(|launcher| {
         let open = |path: &PathBuf| {
-            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-            file.with_context(|| format!("cannot write to {}", path.display()))
+            LogFile::append(path).with_context(|| format!("cannot write to {}", path.display()))
         };
         Ok((launcher, args.log_file.as_ref().map(open).transpose()?))
     });
@@ -133,7 +130,7 @@ fn run(
     config: Config,
     selection: Selection,
     secrets: Arc<SecretCache>,
-    log_file: Option<File>,
+    log_file: Option<LogFile>,
 ) -> anyhow::Result<ExitCode> {
     let folder = PrivateFolder::create().context("cannot create a folder for certificates")?;
     let log_level = args.log_level.clone().or_else(|| log_file.is_none().then(|| LOG_LEVEL.to_owned()));
@@ -166,7 +163,7 @@ fn run(
 /// The certificates that the command trusts.
 fn trust_files(folder: &PrivateFolder, config: &Config) -> anyhow::Result<TrustFiles> {
     let intercept = config.intercept.as_ref().context("a session has an interception CA")?;
-    let pem = std::fs::read(&intercept.ca_cert_file)
+    let pem = read_pem_file(&intercept.ca_cert_file, trust::MAX_BYTES)
         .with_context(|| format!("cannot read {}", intercept.ca_cert_file.display()))?;
     let ca = trust::first_certificate(&pem).context("the interception CA cannot be parsed")?;
     let parent: Vec<_> = std::env::vars_os().collect();

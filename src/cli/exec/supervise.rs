@@ -3,12 +3,12 @@
 //! The child is in the process group of this process, so that job control works and the terminal is usable. What the terminal
 //! sends, it sends to both. It is not sent a second time.
 
-use std::fs::File;
 use std::io;
 
 use nix::sys::signal::{Signal as Number, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, getpid};
+use rustix::fs::{Mode, OFlags};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Which ended processes are collected.
@@ -29,9 +29,11 @@ pub(super) struct Signals {
 }
 
 /// Signals that are passed on, and whether a terminal sends them to the whole group.
-const FORWARDED: [(Number, bool); 8] = [
+const FORWARDED: [(Number, bool); 9] = [
     (Number::SIGTERM, false),
     (Number::SIGHUP, false),
+    // It continues a command that was stopped, and with which this process stopped.
+    (Number::SIGCONT, false),
     (Number::SIGUSR1, false),
     (Number::SIGUSR2, false),
     (Number::SIGINT, true),
@@ -87,13 +89,14 @@ fn forward(number: Number, child: Pid) {
 
 /// Whether this process group has the terminal, which sends its signals to every process of that group.
 fn is_in_foreground() -> bool {
-    let terminal = File::open("/dev/tty");
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty());
     let group = terminal.ok().and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());
     group.is_some_and(|group| group.as_raw_nonzero().get() == getpgrp().as_raw())
 }
 
 /// Collects processes that have ended; returns the exit code of the child if it is one of them. If the child was stopped, this
-/// process stops as well, so that the shell takes the terminal back, and both continue later.
+/// process stops as well, so that the shell takes the terminal back.
 fn collect_ended(child: Pid, collect: Collect) -> Option<u8> {
     let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
     let of = if collect == Collect::All { None } else { Some(child) };
@@ -105,7 +108,6 @@ fn collect_ended(child: Pid, collect: Collect) -> Option<u8> {
             }
             Ok(WaitStatus::Stopped(pid, _)) if pid == child => {
                 let _ = kill(getpid(), Number::SIGSTOP);
-                let _ = kill(child, Number::SIGCONT);
             }
             Ok(WaitStatus::StillAlive) => return None,
             Ok(_) => {}

@@ -15,7 +15,7 @@ use super::trust_store;
 use crate::secret::read_file;
 
 /// Largest file with certificates, in bytes.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The files with certificates.
 pub(super) struct TrustFiles {

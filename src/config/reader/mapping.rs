@@ -105,7 +105,10 @@ impl<'a> Mapping<'a> {
         self.asked.push(key.name);
         #[cfg(test)]
         crate::config::tests::asked(self.value.path(), key.name);
-        let (_, node) = self.entries.iter().find(|(name, _)| name == key.name)?;
+        let found = self.entries.iter().find(|(name, _)| name == key.name);
+        let above = (self.value.path(), self.value.format);
+        self.value.report().record(above, key, found.map(|(_, node)| node));
+        let (_, node) = found?;
         let value = self.value.entry(key.name, node, key.format);
         match node.kind {
             Kind::Null => {

@@ -3,7 +3,7 @@
 //! `document` parses the text into a `tree`; `location` finds the line of every node; `resolve` applies merge
 //! keys and variables (`interpolate`). `value` reads a value, `mapping` a mapping key by key; `report` collects
 //! errors; `suggest` finds the most similar known key. `table` has what a reader reads by, and `schema` makes parts of
-//! the JSON Schema from it. `secret`, `duration`, `size` and `header` read values of these
+//! the JSON Schema from it. `settings` has what readers asked for. `secret`, `duration`, `size` and `header` read values of these
 //! kinds; `sections` names the sections that hold secrets, and `renamed` the keys that were renamed. A
 //! section's reader is a function from a `Value` to the section's type:
 //!
@@ -29,6 +29,7 @@ pub(crate) mod resolve;
 pub mod schema;
 pub mod secret;
 pub(crate) mod sections;
+pub mod settings;
 pub mod size;
 pub mod suggest;
 pub mod table;

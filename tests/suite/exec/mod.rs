@@ -1,5 +1,6 @@
 //! `sidekey exec`: a command behind a Sidekey of its own.
 
+mod agents;
 mod clients;
 mod environment;
 mod exit_codes;
@@ -7,4 +8,5 @@ mod readiness;
 mod secrecy;
 mod setup;
 mod signals;
+mod terminal;
 mod unmatched;

@@ -24,7 +24,10 @@ async fn hosts_of_no_service_are_refused_with_deny_unmatched() {
                  NO_PROXY= no_proxy= curl -sS -o /dev/null -w '%{http_connect}' https://other.invalid/x";
     let output = stage.run(&["--deny-unmatched"], &["sh", "-c", shell]).await;
     let said = text(&output.stdout);
-    assert!(said.contains("urn:sidekey:error:unknown_service") && said.ends_with("}404"), "{said}");
+    assert!(
+        said.contains("urn:sidekey:error:unknown_service") && said.trim_end().ends_with("}\n404"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

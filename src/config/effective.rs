@@ -1,0 +1,151 @@
+//! The settings of a service as they are in effect, with those that the file does not have.
+
+use std::path::Path;
+
+use super::load::{FILE, read};
+use super::model::Config;
+use super::reader::document;
+use super::reader::error::ConfigError;
+use super::reader::report::{Report, child};
+use super::reader::resolve::resolve;
+use super::reader::settings::Setting;
+use super::reader::table::Format;
+use super::reader::value::Value;
+use super::readers::Readers;
+use crate::secret::SecretCache;
+
+impl Config {
+    /// The settings of a service, with paths below it, such as `auth.type`. `None` if the file has no such service. No secret is
+    /// fetched. A credential by name has the settings of that credential.
+    pub fn effective(
+        path: &Path,
+        service: &str,
+        readers: Readers,
+    ) -> Result<Option<Vec<Setting>>, ConfigError> {
+        let file = path.display().to_string();
+        let text = document::read_file(path)?;
+        let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
+        let (environment, secrets) = (|name: &str| std::env::var_os(name), SecretCache::with_placeholders());
+        let report = Report::recording(&environment, &secrets);
+        resolve(&mut root, "", false, &report);
+        let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);
+        let all = report.take_settings();
+        let (diagnostics, ..) = report.into_parts();
+        let Some(config) = config.filter(|_| diagnostics.is_empty()) else {
+            return Err(ConfigError::new(&file, diagnostics));
+        };
+        if !config.services.iter().any(|known| known.name == service) {
+            return Ok(None);
+        }
+        let mut settings = below(&all, &child("services", service));
+        let used = settings.iter().find(|setting| setting.path == "auth.use");
+        if let Some(name) = used.and_then(|setting| setting.value.as_str()) {
+            let of_credential = below(&all, &child("credentials", name));
+            settings.extend(
+                of_credential
+                    .into_iter()
+                    .map(|setting| Setting { path: child("auth", &setting.path), ..setting }),
+            );
+        }
+        Ok(Some(settings))
+    }
+}
+
+/// The settings below a path, each once. What is in a list, or below a name that the operator chose, is part of the setting above.
+fn below(all: &[Setting], above: &str) -> Vec<Setting> {
+    let mut found: Vec<Setting> = Vec::new();
+    for setting in all {
+        let path = setting.path.strip_prefix(above).and_then(|path| path.strip_prefix('.'));
+        let Some(path) = path else { continue };
+        let is_known = |known: &Setting| {
+            path.strip_prefix(&*known.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if !found.iter().any(is_known) {
+            found.push(Setting { path: path.to_owned(), ..setting.clone() });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const FILE: &str = "
+credentials:
+  shared: { type: basic, username: me, password: { exec: [get-password, CANARY-argument] } }
+services:
+  a:
+    upstream: https://a.example/v1
+    proxy: { url: 'http://proxy.example:3128', username: you, password: { env: PROXY_PASSWORD } }
+    timeouts: { connect: 1s }
+    allow: [GET /x]
+    auth:
+      type: oauth2
+      grant_type: client_credentials
+      token_url: https://login.example/token?tenant=CANARY-query
+      client_id: me
+      client_secret: { file: /run/secrets/a }
+      scopes: [one, two]
+      token_request: { headers: { X-Key: CANARY-header } }
+  b: { upstream: https://b.example, auth: { use: shared } }
+  a.b: { upstream: https://c.example, auth: { type: bearer, token: CANARY-token } }
+";
+
+    fn effective(service: &str) -> Option<Vec<Setting>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), FILE).unwrap();
+        Config::effective(file.path(), service, crate::credential::READERS).unwrap()
+    }
+
+    fn get<'s>(settings: &'s [Setting], path: &str) -> (String, bool) {
+        let mut found = settings.iter().filter(|setting| setting.path == path);
+        let setting: &'s Setting = found.next().unwrap_or_else(|| panic!("{path} in {settings:?}"));
+        assert!(found.next().is_none(), "{path} twice");
+        (setting.value.to_string(), setting.is_default)
+    }
+
+    #[test]
+    fn settings_have_values_defaults_and_sources() {
+        let settings = effective("a").unwrap();
+        assert!(!format!("{settings:?}").contains("CANARY"), "{settings:?}");
+        let of_file = |text: &str| (text.to_owned(), false);
+        let default = |text: &str| (text.to_owned(), true);
+        assert_eq!(get(&settings, "upstream"), of_file("\"https://a.example/v1\""));
+        assert_eq!(get(&settings, "timeouts.connect"), of_file("\"1s\""));
+        assert_eq!(get(&settings, "timeouts.idle"), default("\"60s\""));
+        assert_eq!(get(&settings, "token_wait"), default("\"5s\""));
+        assert_eq!(get(&settings, "optional"), default("false"));
+        assert_eq!(get(&settings, "auth.scopes"), of_file("[\"one\",\"two\"]"));
+        assert_eq!(get(&settings, "auth.client_id"), of_file("\"me\""));
+        assert_eq!(get(&settings, "auth.client_secret"), of_file("{\"file\":\"/run/secrets/a\"}"));
+        assert_eq!(get(&settings, "proxy.password"), of_file("{\"env\":\"PROXY_PASSWORD\"}"));
+        assert_eq!(get(&settings, "auth.token_url"), of_file("\"https://login.example/token?hidden\""));
+        assert!(
+            settings.iter().all(|setting| !setting.path.starts_with("auth.client_secret.")),
+            "{settings:?}"
+        );
+        let secrets = settings.iter().filter(|setting| setting.is_secret).map(|setting| &*setting.path);
+        assert!(secrets.collect::<Vec<_>>().contains(&"auth.client_secret"));
+        assert!(settings.iter().all(|setting| !setting.path.starts_with("b.")), "{settings:?}");
+    }
+
+    #[test]
+    fn section_that_is_not_there_has_its_defaults() {
+        let settings = effective("a.b").unwrap();
+        assert_eq!(get(&settings, "timeouts.connect"), ("\"5s\"".into(), true));
+        assert_eq!(get(&settings, "auth.token"), ("\"…\"".into(), false));
+    }
+
+    #[test]
+    fn credential_by_name_has_its_settings() {
+        let settings = effective("b").unwrap();
+        assert_eq!(get(&settings, "auth.use"), ("\"shared\"".into(), false));
+        assert_eq!(get(&settings, "auth.type"), ("\"basic\"".into(), false));
+        assert_eq!(get(&settings, "auth.password"), ("{\"exec\":[\"get-password\",\"…\"]}".into(), false));
+        assert_eq!(effective("none"), None);
+    }
+}
