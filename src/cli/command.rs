@@ -24,9 +24,6 @@ enum Command {
     Run(run::Args),
     /// Run a command behind a Sidekey of its own, without the secrets of the configuration.
     Exec(exec::Args),
-    /// What `exec` becomes the command with.
-    #[command(hide = true)]
-    ExecLauncher(exec::LauncherArgs),
     /// Check the configuration: report every error in it, and list its services.
     Check(check::Args),
     /// Test a service: obtain its credential, call its upstream once, and explain the outcome.
@@ -72,6 +69,9 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
+    if let Some(command) = exec::command_of_launcher(std::env::args_os()) {
+        return exec::launch(&command);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -82,7 +82,6 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Exec(args) => exec::exec(&args),
-        Command::ExecLauncher(args) => exec::launch(&args),
         Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
         Command::Status(args) => status::status(&args),

@@ -33,8 +33,8 @@ use rustix::net::{
 
 use crate::cli::exit::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_NOT_STARTED};
 
-/// The name of the subcommand, which is not for people.
-const SUBCOMMAND: &str = "exec-launcher";
+/// The first argument of a launcher. It is no subcommand: no help and no completion has it.
+const LAUNCHER: &str = "exec-launcher";
 
 /// Precedes the environment, with the standard input.
 const COMMAND: u8 = b'c';
@@ -55,7 +55,7 @@ impl Launcher {
         let (socket, of_launcher) = UnixStream::pair()?;
         let child = Command::new("/proc/self/exe")
             .arg0("sidekey")
-            .arg(SUBCOMMAND)
+            .arg(LAUNCHER)
             .arg("--")
             .args(command)
             // The environment of a process can be read below /proc as long as it runs.
@@ -101,16 +101,18 @@ impl Drop for Launcher {
     }
 }
 
-/// Arguments of the launcher.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct LauncherArgs {
-    #[arg(last = true, required = true)]
-    command: Vec<OsString>,
+/// The command, if these are the arguments of a launcher.
+pub(in crate::cli) fn command_of_launcher(
+    mut arguments: impl Iterator<Item = OsString>,
+) -> Option<Vec<OsString>> {
+    let is_launcher = arguments.nth(1)? == LAUNCHER && arguments.next()? == "--";
+    let command: Vec<_> = is_launcher.then(|| arguments.collect())?;
+    (!command.is_empty()).then_some(command)
 }
 
 /// Waits for the environment, and becomes the command.
 #[expect(clippy::print_stderr, reason = "a person reads it")]
-pub(in crate::cli) fn launch(args: &LauncherArgs) -> ExitCode {
+pub(in crate::cli) fn launch(command: &[OsString]) -> ExitCode {
     // Before anything is waited for. If the parent has ended already, its end of the socket is closed.
     if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
         eprintln!("cannot bind the command to Sidekey: {error}");
@@ -125,7 +127,7 @@ pub(in crate::cli) fn launch(args: &LauncherArgs) -> ExitCode {
             return ExitCode::from(EXIT_NOT_STARTED);
         }
     };
-    let (program, arguments) = args.command.split_first().expect("the argument is required");
+    let (program, arguments) = command.split_first().expect("it is not empty");
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(variables).stdin(Stdio::from(standard_input));
     let error = command.exec();

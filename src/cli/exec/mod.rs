@@ -35,4 +35,4 @@ mod trust;
 mod trust_store;
 
 pub(super) use command::{Args, exec};
-pub(super) use launcher::{LauncherArgs, launch};
+pub(super) use launcher::{command_of_launcher, launch};

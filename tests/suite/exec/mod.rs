@@ -8,5 +8,6 @@ mod readiness;
 mod secrecy;
 mod setup;
 mod signals;
+mod state;
 mod terminal;
 mod unmatched;
