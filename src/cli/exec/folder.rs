@@ -1,9 +1,11 @@
 //! The private folder of a command: certificates that it trusts. Nothing in it is secret.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+
+use crate::secret::write_new_file;
 
 /// A folder that only this user can enter. It is removed when this is dropped.
 pub(super) struct PrivateFolder(PathBuf);
@@ -23,7 +25,7 @@ impl PrivateFolder {
         if let Some(folder) = path.parent().filter(|folder| *folder != self.0) {
             DirBuilder::new().mode(0o700).create(folder)?;
         }
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?.write_all(content)?;
+        write_new_file(&path, 0o600, content)?;
         Ok(path)
     }
 }

@@ -10,7 +10,6 @@ pub const EXPOSING: &[&str] = &["credential", "oauth2"];
 /// Files that may open files by themselves: the one that reads those of the configuration, for all others, and
 /// those that write, and the one that asks the terminal who has it. None may be added that reads.
 pub const OPENING: &[&str] = &[
-    "cli/exec/folder.rs",
     "cli/exec/supervise.rs",
     "logging/file.rs",
     "oauth2/refresh_tokens/state_file.rs",
