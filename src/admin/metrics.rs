@@ -45,6 +45,8 @@ fn state(service: &Service) -> ServiceState {
             last_success: status.last_success_unix_seconds(),
             next_refresh: status.next_attempt_unix_seconds(),
             is_state_write_failing: store.is_at_risk(),
+            clock_skew: store.server().clock_skew,
+            certificate_end: store.server().certificate_end,
         }
     });
     ServiceState {
@@ -53,6 +55,9 @@ fn state(service: &Service) -> ServiceState {
         is_previous_in_use: service.credential.is_previous_in_use(),
         is_circuit_breaker_open: service.upstream.is_circuit_breaker_open(),
         idle_connections: service.upstream.idle_connections(),
+        upstream_failures: service.upstream.consecutive_failures(),
+        upstream_certificate_end: service.upstream.certificate_end(),
+        provider: service.provider.clone(),
         token,
     }
 }

@@ -122,6 +122,7 @@ impl Refresh {
     /// A refresher that fills `store` from `source`.
     pub fn new<T: Expiring>(source: Arc<dyn Source<T>>, store: Arc<Store<T>>) -> Self {
         store.watch_risk(source.risk());
+        store.watch_server(source.server());
         let handle: StoreHandle = store.clone();
         let start = move |services| tokio::spawn(refresher::run(services, source, store)).abort_handle();
         Self { store: handle, start: Box::new(start) }

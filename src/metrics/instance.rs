@@ -83,6 +83,8 @@ impl Metrics {
     pub fn token(&self, service: &str) -> TokenMetrics {
         let (owner, families) = (self.owners.get_or_create(service, Part::Token), self.families.clone());
         let request_duration = families.token_request_duration_seconds.initial(&owner);
+        // Present from the start: the increase of a series that appears with its first failure misses that failure.
+        families.state_writes_total.series(&owner, &["failure"]);
         TokenMetrics { owner, families, request_duration }
     }
 

@@ -18,6 +18,12 @@ pub struct ServiceState {
     pub is_circuit_breaker_open: Option<bool>,
     /// Connections to its upstream that no request is using.
     pub idle_connections: usize,
+    /// Requests that failed at its upstream since the last that got a response.
+    pub upstream_failures: u32,
+    /// When the certificate ends that its upstream presented last.
+    pub upstream_certificate_end: Option<f64>,
+    /// The host of its token endpoint; `None` if it has none.
+    pub provider: Option<String>,
     /// `None` if it has no token.
     pub token: Option<TokenState>,
 }
@@ -35,6 +41,10 @@ pub struct TokenState {
     pub next_refresh: Option<f64>,
     /// Whether the refresh token cannot be written to disk; `None` if it is not kept there.
     pub is_state_write_failing: Option<bool>,
+    /// How far this machine's clock is ahead of the token endpoint's, in seconds.
+    pub clock_skew: Option<f64>,
+    /// When the certificate ends that the token endpoint presented last.
+    pub certificate_end: Option<f64>,
 }
 
 /// One gauge; a service for which `value` is `None` has no series. A 0 in its place would read as 1970: an alert on it would
@@ -42,54 +52,98 @@ pub struct TokenState {
 struct Gauge {
     name: &'static str,
     help: &'static str,
+    /// A label besides `service`. A service without a value for it has no series.
+    label: Option<Label>,
     value: fn(&ServiceState) -> Option<f64>,
 }
 
-const GAUGES: [Gauge; 9] = [
+/// The name of a label, and a service's value of it.
+type Label = (&'static str, fn(&ServiceState) -> Option<&str>);
+
+const GAUGES: [Gauge; 14] = [
     Gauge {
         name: "sidekey_credential_ready",
         help: "Whether the service has a usable credential right now.",
+        label: None,
         value: |state| Some(number(state.is_ready)),
     },
     Gauge {
         name: "sidekey_previous_credential_in_use",
         help: "Whether requests have the secret from before a rotation (`previous`), because the upstream rejects the new one.",
+        label: None,
         value: |state| state.is_previous_in_use.map(number),
     },
     Gauge {
         name: "sidekey_circuit_breaker_open",
         help: "Whether the service's circuit breaker is open, so that requests are rejected.",
+        label: None,
         value: |state| state.is_circuit_breaker_open.map(number),
     },
     Gauge {
         name: "sidekey_upstream_connections_idle",
         help: "Open connections to the upstream that no request is using.",
+        label: None,
         value: |state| Some(f64::from(u32::try_from(state.idle_connections).unwrap_or(u32::MAX))),
     },
     Gauge {
         name: "sidekey_token_request_consecutive_failures",
         help: "Token requests that failed since the last that succeeded.",
+        label: None,
         value: |state| state.token.map(|token| token.consecutive_failures.into()),
     },
     Gauge {
         name: "sidekey_token_expiry_timestamp_seconds",
         help: "When the current token expires, as Unix time.",
+        label: None,
         value: |state| state.token?.expiry,
     },
     Gauge {
         name: "sidekey_token_last_success_timestamp_seconds",
         help: "When a token was last obtained, as Unix time.",
+        label: None,
         value: |state| state.token?.last_success,
     },
     Gauge {
         name: "sidekey_token_next_refresh_timestamp_seconds",
         help: "When the next token request is due, as Unix time.",
+        label: None,
         value: |state| state.token?.next_refresh,
     },
     Gauge {
         name: "sidekey_state_write_failing",
         help: "Whether the service's refresh token cannot be written to `state.dir`, so that its grant is in danger.",
+        label: None,
         value: |state| state.token?.is_state_write_failing.map(number),
+    },
+    Gauge {
+        name: "sidekey_upstream_consecutive_failures",
+        help: "Requests that failed at the upstream since the last that got a response.",
+        label: None,
+        value: |state| Some(state.upstream_failures.into()),
+    },
+    Gauge {
+        name: "sidekey_upstream_certificate_expiry_timestamp_seconds",
+        help: "The notAfter of the certificate that the upstream presented last, as Unix time.",
+        label: None,
+        value: |state| state.upstream_certificate_end,
+    },
+    Gauge {
+        name: "sidekey_token_endpoint_info",
+        help: "Always 1; `provider` is the host of the token endpoint.",
+        label: Some(("provider", |state| state.provider.as_deref())),
+        value: |state| state.token.map(|_| 1.0),
+    },
+    Gauge {
+        name: "sidekey_token_endpoint_certificate_expiry_timestamp_seconds",
+        help: "The notAfter of the certificate that the token endpoint presented last, as Unix time.",
+        label: None,
+        value: |state| state.token?.certificate_end,
+    },
+    Gauge {
+        name: "sidekey_clock_skew_seconds",
+        help: "How far this machine's clock is ahead of the token endpoint's, by the Date of its last response; negative if it is behind.",
+        label: None,
+        value: |state| state.token?.clock_skew,
     },
 ];
 
@@ -99,7 +153,8 @@ fn number(is_so: bool) -> f64 {
 
 impl Gauge {
     fn empty(&self) -> GaugeVec {
-        GaugeVec::new(Opts::new(self.name, self.help), &["service"]).expect("a valid name and help text")
+        let labels: Vec<_> = std::iter::once("service").chain(self.label.map(|(name, _)| name)).collect();
+        GaugeVec::new(Opts::new(self.name, self.help), &labels).expect("a valid name and help text")
     }
 }
 
@@ -127,8 +182,11 @@ impl Collector for ServiceStates {
         let family = |gauge: &Gauge| {
             let series = gauge.empty();
             for state in &states {
-                if let Some(value) = (gauge.value)(state) {
-                    series.with_label_values(&[&state.service]).set(value);
+                let Some(value) = (gauge.value)(state) else { continue };
+                match gauge.label.map(|(_, label)| label(state)) {
+                    None => series.with_label_values(&[&state.service]).set(value),
+                    Some(Some(label)) => series.with_label_values(&[&*state.service, label]).set(value),
+                    Some(None) => {}
                 }
             }
             series.collect()
@@ -158,10 +216,13 @@ mod tests {
             ServiceState {
                 service: "oauth2".into(),
                 is_circuit_breaker_open: Some(true),
+                upstream_failures: 4,
+                provider: Some("login.example.com".into()),
                 token: Some(TokenState {
                     consecutive_failures: 2,
                     next_refresh: Some(9.5),
                     is_state_write_failing: Some(true),
+                    clock_skew: Some(-90.0),
                     ..Default::default()
                 }),
                 ..Default::default()
@@ -178,13 +239,17 @@ mod tests {
             series(),
             [
                 r#"sidekey_circuit_breaker_open{service="oauth2"} 1"#,
+                r#"sidekey_clock_skew_seconds{service="oauth2"} -90"#,
                 r#"sidekey_credential_ready{service="oauth2"} 0"#,
                 r#"sidekey_credential_ready{service="static"} 1"#,
                 r#"sidekey_state_write_failing{service="oauth2"} 1"#,
+                r#"sidekey_token_endpoint_info{provider="login.example.com",service="oauth2"} 1"#,
                 r#"sidekey_token_next_refresh_timestamp_seconds{service="oauth2"} 9.5"#,
                 r#"sidekey_token_request_consecutive_failures{service="oauth2"} 2"#,
                 r#"sidekey_upstream_connections_idle{service="oauth2"} 0"#,
                 r#"sidekey_upstream_connections_idle{service="static"} 3"#,
+                r#"sidekey_upstream_consecutive_failures{service="oauth2"} 4"#,
+                r#"sidekey_upstream_consecutive_failures{service="static"} 0"#,
             ]
         );
         states.lock().pop();

@@ -68,6 +68,8 @@ fn build(tls: &ClientConfig, resolver: &Resolver, options: &ClientOptions) -> re
         // `Authorization`, not `authorization`: some servers are wrong about case.
         .http1_title_case_headers()
         .no_proxy()
+        // The certificate of the server, whose end is shown.
+        .tls_info(true)
         .connect_timeout(options.connect_timeout)
         .pool_max_idle_per_host(usize::from(options.keep_idle.is_some()))
         .pool_idle_timeout(options.keep_idle)

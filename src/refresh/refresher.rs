@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::clock_monitor::ClockMonitor;
 use super::error::{SourceError, SourceErrorKind};
 use super::expiry::{ClockReading, Expiring, Expiry};
 use super::schedule;
@@ -32,10 +33,14 @@ pub async fn run<T: Expiring>(service: String, source: Arc<dyn Source<T>>, store
     // Whether the last failure needs intervention, and the number of consecutive failures of that class.
     let mut row = (false, 0);
     let mut expected = Duration::ZERO;
+    let mut clock = ClockMonitor::default();
     loop {
         store.attempt_started();
         let began = Instant::now();
         let fetched = monitor.during(fetch(&service, &source, &store)).await;
+        if let Some(server) = source.server() {
+            clock.report(&service, server.facts());
+        }
         let wait = match fetched {
             Ok(fresh) => {
                 monitor.is_usable = true;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::error::SourceError;
 use super::risk::Risk;
+use super::server::SourceServer;
 
 /// Obtains a value that expires. One refresher uses it, and makes one call at a time.
 #[async_trait]
@@ -23,6 +24,11 @@ pub trait Source<T>: Send + Sync {
     fn risk(&self) -> Option<Arc<Risk>> {
         None
     }
+
+    /// What the source has learnt of the server that it asks, if it asks one.
+    fn server(&self) -> Option<Arc<SourceServer>> {
+        None
+    }
 }
 
 #[async_trait]
@@ -37,5 +43,9 @@ impl<T: Send + 'static, S: Source<T> + ?Sized> Source<T> for Arc<S> {
 
     fn risk(&self) -> Option<Arc<Risk>> {
         (**self).risk()
+    }
+
+    fn server(&self) -> Option<Arc<SourceServer>> {
+        (**self).server()
     }
 }

@@ -13,6 +13,7 @@ use super::error::SourceError;
 use super::expiry::{Expiring, Expiry};
 use super::risk::Risk;
 use super::schedule::MIN_INTERVAL;
+use super::server::{ServerFacts, SourceServer};
 use super::status::RefreshStatus;
 
 /// The current value, and what is known of the next refresh.
@@ -26,6 +27,8 @@ pub struct Store<T> {
     status: Mutex<RefreshStatus>,
     /// What may make the next value unobtainable.
     risk: Mutex<Option<Arc<Risk>>>,
+    /// What the source has learnt of its server.
+    server: Mutex<Option<Arc<SourceServer>>>,
 }
 
 /// A value with its number.
@@ -98,6 +101,7 @@ impl<T: Expiring> Store<T> {
             min_interval,
             status: Mutex::default(),
             risk: Mutex::default(),
+            server: Mutex::default(),
         }
     }
 
@@ -276,6 +280,16 @@ impl<T: Expiring> Store<T> {
     /// Replaces what the store shows as a risk.
     pub fn watch_risk(&self, risk: Option<Arc<Risk>>) {
         *self.risk.lock() = risk;
+    }
+
+    /// Replaces the server whose facts the store shows.
+    pub fn watch_server(&self, server: Option<Arc<SourceServer>>) {
+        *self.server.lock() = server;
+    }
+
+    /// What is known of the server that the value comes from.
+    pub fn server(&self) -> ServerFacts {
+        self.server.lock().as_ref().map(|server| server.facts()).unwrap_or_default()
     }
 
     /// What may make the next value unobtainable, in plain words.

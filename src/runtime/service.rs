@@ -31,6 +31,8 @@ pub struct Service {
     pub upstream_url: String,
     /// The token endpoint, without secrets; `None` for a static credential.
     pub token_endpoint: Option<String>,
+    /// The host of the token endpoint or issuer; `None` for a static credential.
+    pub provider: Option<String>,
     /// Time for which a request may wait for a token that is being obtained.
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
@@ -71,6 +73,7 @@ impl Service {
             upstream,
             upstream_url: config.upstream.to_string(),
             token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),
+            provider: config.auth.settings::<OAuth2>().and_then(|oauth2| oauth2.token_url.host()),
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
             via: config.via,

@@ -57,17 +57,21 @@ pub async fn follow(mut files: watch::Receiver<BTreeSet<PathBuf>>, metrics: Cert
 fn read(files: &BTreeSet<PathBuf>, mut known: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let of_file = |file: &PathBuf| {
         let name = file.to_string_lossy().into_owned();
-        let not_after = not_after(file).or_else(|| known.remove(&name))?;
+        let not_after = first_not_after(file).or_else(|| known.remove(&name))?;
         Some((name, not_after))
     };
     files.iter().filter_map(of_file).collect()
 }
 
-/// The `notAfter` (RFC 5280 §4.1.2.5) of a PEM file's first certificate, as Unix time in seconds.
-fn not_after(file: &Path) -> Option<f64> {
+/// The `notAfter` of a PEM file's first certificate, as Unix time in seconds.
+fn first_not_after(file: &Path) -> Option<f64> {
     let content = read_file(file, MAX_BYTES).ok()?;
-    let first = CertificateDer::from_pem_slice(&content).ok()?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&first).ok()?;
+    not_after(&CertificateDer::from_pem_slice(&content).ok()?)
+}
+
+/// The `notAfter` (RFC 5280 §4.1.2.5) of a certificate in DER, as Unix time in seconds.
+pub(crate) fn not_after(certificate: &[u8]) -> Option<f64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     #[expect(clippy::cast_precision_loss, reason = "exact until long after the year 9999")]
     Some(certificate.validity().not_after.timestamp() as f64)
 }
@@ -97,7 +101,7 @@ mod tests {
         let of = |content: &str| {
             let file = dir.path().join("file");
             std::fs::write(&file, content).unwrap();
-            not_after(&file)
+            first_not_after(&file)
         };
         for (year, expected) in ENDS {
             assert_eq!(of(&pem(year)), Some(expected));
@@ -108,8 +112,8 @@ mod tests {
         for garbage in ["", "no PEM", &key, broken, &(broken.to_owned() + &pem(2040)), &pem(2040)[..200]] {
             assert_eq!(of(garbage), None, "{garbage}");
         }
-        assert_eq!(not_after(dir.path()), None);
-        assert_eq!(not_after(&dir.path().join("missing")), None);
+        assert_eq!(first_not_after(dir.path()), None);
+        assert_eq!(first_not_after(&dir.path().join("missing")), None);
     }
 
     #[tokio::test]

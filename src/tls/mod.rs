@@ -6,6 +6,7 @@
 //! interception_ca  toward callers inside a CONNECT: certificates issued for the hosts of services
 //! reloadable       a value built from files, and rebuilt when they change
 //! expiry           when certificates expire, for the metrics
+//! presented        when the certificate ends that a server presented last
 //! error_text       the text of an error, with dates as people read them
 //! no_verifier      a client that verifies no certificate
 //! ```
@@ -15,5 +16,6 @@ pub(crate) mod error_text;
 pub mod expiry;
 pub mod interception_ca;
 pub(crate) mod no_verifier;
+pub(crate) mod presented;
 pub mod reloadable;
 pub mod server;

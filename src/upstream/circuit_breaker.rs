@@ -57,6 +57,11 @@ impl CircuitBreaker {
         self.open_until.get().is_some()
     }
 
+    /// Failures since the last success.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     /// Records that a request got a response.
     pub(super) fn record_success(&self) -> Transition {
         if self.failures.load(Ordering::Relaxed) == 0 {

@@ -12,6 +12,7 @@ use super::service_upstream::Upstream;
 use super::stream::Stream;
 use crate::config::Host;
 use crate::net::dns::Resolver;
+use crate::tls::presented::PresentedCertificate;
 
 /// Time to wait for an alert after the handshake: in TLS 1.3 the server verifies the client's certificate
 /// when the client has finished (RFC 8446 §4.4.2.4).
@@ -38,6 +39,7 @@ impl ConnectProbe {
             proxy,
             resolver,
             recent_failures: RecentFailures::default(),
+            certificate: PresentedCertificate::default(),
         })
     }
 
@@ -49,6 +51,11 @@ impl ConnectProbe {
     /// Host and port.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.0.host, self.0.port)
+    }
+
+    /// When the certificate ends that the server presented, in seconds of Unix time; `None` if it presented none.
+    pub fn certificate_end(&self) -> Option<f64> {
+        self.0.certificate.end()
     }
 
     /// Connects, within `limit`, and closes the connection.

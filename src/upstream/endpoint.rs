@@ -17,6 +17,7 @@ use crate::config;
 use crate::config::{Protocol, ServiceConfig};
 use crate::net::dns::Resolver;
 use crate::tls::client::TlsClient;
+use crate::tls::presented::PresentedCertificate;
 
 /// Failures in a row after which an endpoint is passed over, if the upstream has others.
 const CONSECUTIVE_FAILURES: u32 = 3;
@@ -68,6 +69,7 @@ impl Endpoint {
                 proxy,
                 resolver,
                 recent_failures: RecentFailures::default(),
+                certificate: PresentedCertificate::default(),
             },
             pool: Pool::new(&options.pool),
             protocol: service.protocol,
@@ -128,6 +130,16 @@ impl Endpoint {
     /// The number of open connections that no request is using.
     pub(super) fn idle_connections(&self) -> usize {
         self.pool.idle() + self.http2.idle()
+    }
+
+    /// When the certificate ends that the server presented last, in seconds of Unix time; `None` if none was seen.
+    pub fn certificate_end(&self) -> Option<f64> {
+        self.connector.certificate.end()
+    }
+
+    /// Requests that failed since the last that got a response.
+    pub(super) fn consecutive_failures(&self) -> u32 {
+        self.circuit_breaker.failures()
     }
 
     /// Whether the circuit breaker admits a request; if it is half-open, the request is its probe.

@@ -128,6 +128,17 @@ impl Upstream {
         }
     }
 
+    /// Requests that failed since the last that got a response: those of the endpoint that has the fewest. A response with the
+    /// status of a gateway whose own upstream fails (502, 503, 504) is a failure.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.endpoints.iter().map(Endpoint::consecutive_failures).min().unwrap_or_default()
+    }
+
+    /// When the first certificate ends of those that the servers of all URLs presented last, in seconds of Unix time.
+    pub fn certificate_end(&self) -> Option<f64> {
+        self.endpoints.iter().filter_map(Endpoint::certificate_end).reduce(f64::min)
+    }
+
     /// The number of open connections that no request is using.
     pub fn idle_connections(&self) -> usize {
         self.endpoints.iter().map(Endpoint::idle_connections).sum()

@@ -59,8 +59,8 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Browser, Caddy, Curl, CurlResponse, CurlSession, DockerRegistry, GitServer, GoClient,
-    GrpcServer, Httpbin, Nghttpd, Nginx, OidcProvider, Prometheus, Settings, git, grpc_calls,
+    AiohttpApi, Alertmanager, Browser, Caddy, Curl, CurlResponse, CurlSession, DockerRegistry, GitServer,
+    GoClient, GrpcServer, Httpbin, Nghttpd, Nginx, OidcProvider, Prometheus, Settings, git, grpc_calls,
     http2_websocket, httpx_calls, installed, java_calls, jose_verify, node_clients, openapi_holds, openssl,
     otlp_decode, promtool_check_metrics, python_clients, python_requests, tool,
 };

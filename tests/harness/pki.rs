@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use chrono::{DateTime, Datelike as _, Days, Utc};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -56,6 +58,15 @@ impl Pki {
         self.server_with(names, |params| {
             params.not_before = date_time_ymd(2001, 1, 1);
             params.not_after = date_time_ymd(2002, 1, 1);
+        })
+    }
+
+    /// A server configuration with a certificate that ends in so many days.
+    pub fn server_ending_in(&self, names: &[&str], days: u64) -> Arc<ServerConfig> {
+        let end = DateTime::<Utc>::from(SystemTime::now()) + Days::new(days);
+        self.server_with(names, |params| {
+            params.not_after =
+                date_time_ymd(end.year(), end.month().try_into().unwrap(), end.day().try_into().unwrap());
         })
     }
 

@@ -45,6 +45,13 @@ impl TokenUrl {
         }
     }
 
+    /// Host of the server, and port if it is not that of the scheme.
+    pub fn host(&self) -> Option<String> {
+        let url = Url::parse(self.as_str()).ok()?;
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
     /// The URL for messages: without the query, because some providers expect a secret there.
     pub fn redacted_url(&self) -> String {
         match self {

@@ -31,7 +31,7 @@ pub fn source(
     traces: &Arc<CurrentTracer>,
 ) -> Arc<dyn Source<AccessToken>> {
     let config = endpoint.config().clone();
-    let dpop_key = endpoint.dpop_key().cloned();
+    let (dpop_key, server) = (endpoint.dpop_key().cloned(), endpoint.server().clone());
     let grant: Arc<dyn TokenSource> = match config.grant.clone() {
         Grant::ClientCredentials => Arc::new(ClientCredentials::new(endpoint)),
         Grant::Password(owner) => Arc::new(PasswordGrant::new(endpoint, owner)),
@@ -46,5 +46,5 @@ pub fn source(
     let source = WithTracing::new(grant, &config, name.clone(), traces.clone());
     let source = WithMetrics::new(source, metrics.clone());
     let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
-    Arc::new(AccessTokenSource::new(source, dpop_key))
+    Arc::new(AccessTokenSource::new(source, dpop_key, server))
 }

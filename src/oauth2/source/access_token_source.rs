@@ -6,18 +6,20 @@ use async_trait::async_trait;
 
 use crate::oauth2::dpop_key::DpopKey;
 use crate::oauth2::token::{AccessToken, TokenResponse};
-use crate::refresh::{Risk, Source, SourceError, SourceErrorKind};
+use crate::refresh::{Risk, Source, SourceError, SourceErrorKind, SourceServer};
 
 /// A source of access tokens, bound to a key if there is one.
 pub(crate) struct AccessTokenSource<S> {
     inner: S,
     dpop_key: Option<Arc<DpopKey>>,
+    server: Arc<SourceServer>,
 }
 
 impl<S> AccessTokenSource<S> {
-    /// Wraps a source of token responses. `dpop_key` is the key that they were requested with.
-    pub(crate) fn new(inner: S, dpop_key: Option<Arc<DpopKey>>) -> Self {
-        Self { inner, dpop_key }
+    /// Wraps a source of token responses. `dpop_key` is the key that they were requested with, `server` the endpoint that they
+    /// come from.
+    pub(crate) fn new(inner: S, dpop_key: Option<Arc<DpopKey>>, server: Arc<SourceServer>) -> Self {
+        Self { inner, dpop_key, server }
     }
 }
 
@@ -36,5 +38,9 @@ impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
 
     fn risk(&self) -> Option<Arc<Risk>> {
         self.inner.risk()
+    }
+
+    fn server(&self) -> Option<Arc<SourceServer>> {
+        Some(self.server.clone())
     }
 }

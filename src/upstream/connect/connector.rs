@@ -25,6 +25,7 @@ use crate::net::exhaustion;
 use crate::net::keepalive::enable_keepalive;
 use crate::net::read_ahead::ReadAhead;
 use crate::tls::client::TlsClient;
+use crate::tls::presented::PresentedCertificate;
 use crate::upstream::stream::Stream;
 
 /// Opens connections to one server.
@@ -37,6 +38,8 @@ pub(crate) struct Connector {
     pub(crate) proxy: Option<ForwardProxy>,
     pub(crate) resolver: Resolver,
     pub(crate) recent_failures: RecentFailures,
+    /// The certificate that the server presented last.
+    pub(crate) certificate: PresentedCertificate,
 }
 
 /// The proxy that opens tunnels (`proxy`).
@@ -112,6 +115,7 @@ impl Connector {
         match self.secure(alpn, tcp).await {
             Ok(stream) => Ok((stream, address)),
             Err(source) => {
+                self.certificate.record_failure(&source);
                 let name = self.host.to_string();
                 let error = ConnectError::Tls { name, address, hint: tls_hint(&source), source };
                 if error.is_transient() && self.proxy.is_none() {
@@ -153,7 +157,9 @@ impl Connector {
             config = Arc::new(offering);
         }
         let connector = TlsConnector::from(config);
-        Ok(Stream::Tls(Box::new(connector.connect(name.clone(), ReadAhead::new(tcp)).await?)))
+        let stream = connector.connect(name.clone(), ReadAhead::new(tcp)).await?;
+        self.certificate.record(stream.get_ref().1.peer_certificates());
+        Ok(Stream::Tls(Box::new(stream)))
     }
 
     /// Returns the text of the error: each address that was tried, with its error.

@@ -2,6 +2,7 @@
 //!
 //! `make test-deps` installs all of it. A missing tool fails the test; nothing is skipped.
 
+mod alertmanager;
 mod browser;
 mod caddy;
 mod clients;
@@ -24,6 +25,7 @@ mod requests;
 
 use std::path::{Path, PathBuf};
 
+pub use alertmanager::Alertmanager;
 pub use browser::Browser;
 pub use caddy::Caddy;
 pub use clients::{AiohttpApi, Settings, http2_websocket, node_clients, python_clients};

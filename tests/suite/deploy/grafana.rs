@@ -10,7 +10,15 @@ use crate::harness::{MockResponse, MockTokenEndpoint, MockUpstream, Prometheus, 
 use crate::suite::oauth2::setup::service;
 
 /// Panels that are empty if no such event has happened.
-const MAY_BE_EMPTY: [&str; 2] = ["Reloads", "Upstream retries"];
+const MAY_BE_EMPTY: [&str; 7] = [
+    "Reloads",
+    "Upstream retries",
+    "Requests that failed at the upstream",
+    "Requests rejected by a limit",
+    "Certificates of upstreams and token endpoints",
+    "Certificate files",
+    "Failing token requests by provider",
+];
 
 #[tokio::test]
 async fn dashboard_queries_each_have_a_result() {
@@ -49,6 +57,18 @@ async fn dashboard_queries_each_have_a_result() {
         }
     }
     assert!(count >= 20, "{count} queries");
+    for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
+        // Fails if Prometheus rejects the query.
+        prometheus.query(&filled(annotation["expr"].as_str().unwrap())).await;
+    }
+    let shown = dashboard["panels"].to_string();
+    let rules = std::fs::read_to_string(root.join("deploy/prometheus/alerts.yaml")).unwrap();
+    let metrics = rules.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    for metric in metrics.filter(|word| word.starts_with("sidekey_")) {
+        // The timestamps of tokens are shown as the lifetime that is left.
+        let is_shown = shown.contains(metric) || metric == "sidekey_token_last_success_timestamp_seconds";
+        assert!(is_shown, "an alert is about {metric}, and no panel shows it");
+    }
     for variable in dashboard["templating"]["list"].as_array().unwrap() {
         let Some(query) = variable["definition"].as_str() else { continue };
         let series = query.trim_start_matches("label_values(").rsplit_once(',').unwrap().0;

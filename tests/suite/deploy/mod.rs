@@ -1,6 +1,7 @@
 //! The files under `deploy/`: image, Kubernetes, Prometheus, Grafana and systemd.
 
 mod alerts;
+mod drill;
 mod grafana;
 mod image;
 mod kubernetes;

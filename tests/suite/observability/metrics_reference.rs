@@ -61,6 +61,10 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
     let (pki, state, collector) = (Pki::new(), TempDir::new().unwrap(), TraceCollector::start().await);
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let certificate = pki.server_files(&["localhost"]);
+    let (tls_upstream, tls_endpoint) = (MockUpstream::tls(&pki).await, MockTokenEndpoint::tls(&pki).await);
+    let body = serde_json::json!({ "access_token": "t", "expires_in": 3600 });
+    let dated = MockResponse::json(&body).header("Date", "Thu, 01 Jan 2026 00:00:00 GMT");
+    tls_endpoint.always(dated);
     let services = service("api", &upstream, &endpoint, "token_request: { min_interval: 1ms },", "")
         + &format!(
             "rotated: {{ upstream: '{}', circuit_breaker: {{ consecutive_failures: 3 }}, auth: {{ type: bearer, token: n3w, previous: 0ld }} }}\n",
@@ -76,6 +80,12 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             upstream.url(),
             endpoint.url()
         )
+        + &format!(
+            "verified: {{ upstream: '{}', tls: {{ ca_file: $DIR/ca.pem }}, auth: {{ type: oauth2, grant_type: client_credentials, \
+             client_id: me, client_secret: s, token_url: '{}', tls: {{ ca_file: $DIR/ca.pem }} }} }}\n",
+            tls_upstream.url(),
+            tls_endpoint.url()
+        )
         + "tls: { upstream: 'https://127.0.0.1:1', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }, auth: { type: \
            bearer, token: t } }\n";
     let config = format!(
@@ -87,6 +97,7 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
     );
     endpoint.always(MockTokenResponse::issue(3600));
     let sidekey = Sidekey::configured(&config)
+        .file("ca.pem", &pki.ca_pem())
         .file("cert.pem", &read_to_string(certificate.certificate).unwrap())
         .file("key.pem", &read_to_string(certificate.key).unwrap())
         .start_ready()
@@ -96,6 +107,7 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
     upstream.next(MockResponse::status(401));
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(sidekey.get("/unknown/x").await.status, 404);
+    assert_eq!(sidekey.get("/verified/x").await.status, 200);
     upstream.next(MockResponse::status(302).header("Location", "/x?key=k"));
     assert_eq!(sidekey.get("/maps/x").await.status, 302);
 
