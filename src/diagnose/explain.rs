@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::failure;
+use super::failure::Failure;
 use super::probe::{ProbeError, ResponseHead};
 use super::report::{Diagnosis, TestReport};
 use super::role::Role;
@@ -9,7 +11,6 @@ use crate::config::{Auth, OAuth2};
 use crate::credential::{Rejection, explain_401};
 use crate::oauth2::advice;
 use crate::refresh::SourceError;
-use crate::tls::error_text::error_text;
 use crate::upstream::ConnectError;
 
 fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N]) -> Diagnosis {
@@ -31,28 +32,21 @@ pub(crate) fn token_missing(token_limit: Duration) -> Diagnosis {
     )
 }
 
-const PRIVATE_CA: &str = "If the server's certificate is self-signed or from a private CA, set `tls: { ca_file: PATH }` to it or to the CA's.";
-
 /// The upstream did not respond.
 pub(crate) fn request_failed(error: &ProbeError) -> Diagnosis {
     let summary = format!("The upstream was not reached: {}.", crate::oauth2::sanitize(&error.to_string()));
     match error {
         ProbeError::Connect(error) => connect_failed(summary, error, Role::Upstream),
         ProbeError::Broken(cause) if is_tls_alert(&cause.to_string()) => {
-            tls_failed(summary, &cause.to_string(), Role::Upstream)
+            let suggestions = Failure::Tls(&cause.to_string()).suggestions(Role::Upstream);
+            Diagnosis { summary, suggestions }
         }
-        ProbeError::Timeout => diagnosis(
-            summary,
-            [
-                "The upstream accepted the request and did not answer: try another PATH, or raise `timeouts.first_byte`.",
-            ],
-        ),
-        ProbeError::Closed | ProbeError::Broken(_) | ProbeError::NotHttp => diagnosis(
-            summary,
-            [
-                "Is the port in `upstream` that of the API? A TLS port behind `http://` fails like this, and so does a port that speaks HTTP/2 only.",
-            ],
-        ),
+        ProbeError::Timeout => {
+            Diagnosis { summary, suggestions: Failure::Silent.suggestions(Role::Upstream) }
+        }
+        ProbeError::Closed | ProbeError::Broken(_) | ProbeError::NotHttp => {
+            Diagnosis { summary, suggestions: Failure::NotHttp.suggestions(Role::Upstream) }
+        }
         ProbeError::NoCredential => {
             diagnosis(summary, ["The token expired before it could be sent: its lifetime is very short."])
         }
@@ -71,79 +65,17 @@ pub(crate) fn unreachable(error: &ConnectError, role: Role) -> String {
 }
 
 fn connect_failed(summary: String, error: &ConnectError, role: Role) -> Diagnosis {
-    let key = role.key();
-    let suggestions = match error {
-        ConnectError::Dns { .. } => format!(
-            "The host in `{key}` does not resolve on this machine: is it spelled correctly, and does the DNS here have it?"
-        ),
-        ConnectError::Tls { source, .. } => return tls_failed(summary, &error_text(source), role),
-        ConnectError::Tcp(_) => format!(
-            "No server accepts connections there: is the port in `{key}` right, is the server up, does a firewall reject them?"
-        ),
-        ConnectError::Proxy { .. } => {
-            let whose = if role == Role::Upstream { "the service's" } else { "`auth`'s" };
-            format!(
-                "The proxy in {whose} `proxy` does not open the connection: does it allow this host and port, and does it require a login?"
-            )
-        }
-        ConnectError::Exhausted { .. } => {
-            "This process may open no more files: raise the limit (ulimit -Hn, LimitNOFILE).".to_owned()
-        }
-        ConnectError::Timeout { .. }
-        | ConnectError::Version { .. }
-        | ConnectError::Http2 { .. }
-        | ConnectError::Upgrade => {
-            let limit = if role == Role::Collector { "" } else { " `timeouts.connect` is the limit." };
-            format!("A firewall that drops packets looks like this, and so does an overloaded server.{limit}")
-        }
-    };
-    Diagnosis { summary, suggestions: vec![suggestions] }
+    let cause = failure::cause(error);
+    Diagnosis { summary, suggestions: Failure::of_connection(error, &cause).suggestions(role) }
 }
 
 fn is_tls_alert(cause: &str) -> bool {
     cause.contains("received fatal alert")
 }
 
-fn tls_failed(summary: String, cause: &str, role: Role) -> Diagnosis {
-    // A bad signature comes from a CA of the same name with another key.
-    let suggestions = if ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"]
-        .iter()
-        .any(|it| cause.contains(it))
-    {
-        PRIVATE_CA
-    } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
-        "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies a different one."
-    } else if cause.contains("Expired")
-        || cause.contains("expired")
-        || cause.contains("NotValidYet")
-        || cause.contains("not valid yet")
-    {
-        "The certificate has expired or is not valid yet: renew it there, and check this machine's clock."
-    } else if cause.contains("CertificateRequired")
-        || cause.contains("HandshakeFailure")
-        || cause.contains("AccessDenied")
-    {
-        "The server requires a client certificate, or rejects this one: set `tls: { cert_file: PATH, key_file: PATH }`. \
-         If the handshake failed, its own key may be of a kind that is not supported, such as P-521."
-    } else if cause.contains("ProtocolVersion") || cause.contains("PeerIncompatible") {
-        "The server supports no TLS version that Sidekey supports (1.2 and 1.3)."
-    } else if cause.contains("InvalidContentType") || cause.contains("corrupt message") {
-        "The server does not speak TLS: is the port in `upstream` right, or is it `http://`?"
-    } else {
-        "`tls: { ca_file, server_name, cert_file, key_file }` of the service determine how certificates are verified."
-    };
-    let suggestions = suggestions.replace("`upstream`", &format!("`{}`", role.key()));
-    let mut suggestions = vec![suggestions];
-    match role {
-        Role::Upstream => {}
-        Role::TokenEndpoint | Role::Issuer => {
-            suggestions
-                .push("This is about `tls` under `auth`; that of the service is for the upstream.".into());
-        }
-        Role::Collector => suggestions.push("This is about `tls` under `tracing`.".into()),
-    }
-    Diagnosis { summary, suggestions }
-}
+/// What to do about a 5xx of the upstream.
+pub(crate) const INTERNAL_ERROR: &str =
+    "Try again, and try another PATH. If the error persists, ask its operator.";
 
 /// The upstream responded.
 pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
@@ -193,7 +125,7 @@ pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestRepor
         ),
         500..=599 => diagnosis(
             format!("{status}: the upstream, or a gateway in front of it, has an internal error."),
-            ["Try again, and try another PATH. If the error persists, ask its operator."],
+            [INTERNAL_ERROR],
         ),
         _ => diagnosis(format!("The upstream answered {status}."), []),
     }

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 
 use super::explain;
 use super::role::Role;
+use super::warnings;
 use crate::upstream::ConnectProbe;
 
 /// The number of servers probed at a time.
@@ -36,6 +37,17 @@ pub struct ProbeResult {
     pub host: String,
     /// Why the server could not be reached, and what to change; `None` if it was reached.
     pub problem: Option<String>,
+    /// The certificate that the server presented: when it ends, and what to do if that is soon.
+    pub certificate: Option<PresentedCertificate>,
+}
+
+/// The certificate that a server presented.
+#[derive(Debug)]
+pub struct PresentedCertificate {
+    /// When it ends, as RFC 3339.
+    pub end: String,
+    /// What to do, if it ends soon.
+    pub warning: Option<String>,
 }
 
 /// Probes every server. The results are in the order of the targets.
@@ -46,5 +58,9 @@ pub async fn probe_all(targets: Vec<ProbeTarget>) -> Vec<ProbeResult> {
 async fn probe_one(target: ProbeTarget) -> ProbeResult {
     let ProbeTarget { service, role, host, probe, limit } = target;
     let problem = probe.probe(limit).await.err().map(|error| explain::unreachable(&error, role));
-    ProbeResult { service, role, host, problem }
+    let certificate = probe.certificate_end().map(|end| PresentedCertificate {
+        end: warnings::date(end),
+        warning: warnings::certificate(role.as_str(), end),
+    });
+    ProbeResult { service, role, host, problem, certificate }
 }

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::warnings::warnings;
+use crate::runtime::service::Service;
+
 /// The outcome of a test.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Report)]
@@ -62,6 +65,17 @@ impl TestReport {
     pub(super) fn with(mut self, diagnosis: Diagnosis) -> Self {
         self.summary = diagnosis.summary;
         self.suggestions = diagnosis.suggestions;
+        self
+    }
+
+    /// The report with the warnings about the service: first if something failed, because they may be its cause.
+    pub(super) fn warned(mut self, service: &Service) -> Self {
+        let mut warnings = warnings(service);
+        if self.ok {
+            self.suggestions.append(&mut warnings);
+        } else {
+            self.suggestions.splice(..0, warnings);
+        }
         self
     }
 }

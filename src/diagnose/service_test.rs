@@ -26,7 +26,7 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
         suggestions: Vec::new(),
     };
     if let Err(diagnosis) = await_credential(service, token_limit).await {
-        return report.with(diagnosis);
+        return report.with(diagnosis).warned(service);
     }
     report.token = token(service);
     let start = Instant::now();
@@ -37,9 +37,11 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
             report.ok = answer.status < 400;
             report.challenges = answer.challenges.iter().map(|word| (*word).to_owned()).collect();
             let diagnosis = explain::responded(&answer, &service.auth, &report);
-            report.with(diagnosis)
+            // Requests that failed before say nothing any more.
+            service.upstream.record_response(to, answer.status);
+            report.with(diagnosis).warned(service)
         }
-        Err(error) => report.with(explain::request_failed(&error)),
+        Err(error) => report.with(explain::request_failed(&error)).warned(service),
     }
 }
 

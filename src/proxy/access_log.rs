@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::error::ProxyError;
+use super::request_id::RequestId;
 use crate::metrics::MethodLabel;
 
 /// A finished request, as the access log records it.
@@ -14,6 +15,7 @@ pub(super) struct Entry<'a> {
     pub(super) path: Option<&'a str>,
     pub(super) status: Option<u16>,
     pub(super) took: Duration,
+    pub(super) request_id: Option<&'a RequestId>,
     pub(super) failure: Option<&'a ProxyError>,
 }
 
@@ -29,6 +31,7 @@ pub(super) fn write(entry: &Entry<'_>) {
             http.response.status_code = entry.status,
             request.duration_s = entry.took.as_secs_f64(),
             sidekey.error = entry.failure.map(|failure| failure.reason.as_str()),
+            request.id = entry.request_id.map(RequestId::as_str),
             sidekey.rule = entry.failure.and_then(ProxyError::rule),
         },
         "request"

@@ -3,6 +3,7 @@
 //!
 //! The status is never 401 or 407: an app would take that for an error of its own login.
 
+use super::request_id::RequestId;
 pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};
 
@@ -92,6 +93,8 @@ pub struct ProxyError {
     /// Whether the cause names the rule that decided, as the configuration writes it. It is a member of the problem document
     /// then, and has nothing of the request.
     pub is_rule: bool,
+    /// The identifier of the request, which is a member of the problem document.
+    pub(super) request_id: Option<RequestId>,
     /// The `error` parameter of `Proxy-Status`, if it says more than that of the reason (RFC 9209 §2.3).
     pub proxy_error_type: Option<&'static str>,
 }
@@ -105,6 +108,7 @@ impl ProxyError {
             cause: cause.into().into_boxed_str(),
             detail: None,
             is_rule: false,
+            request_id: None,
             proxy_error_type: None,
         }
     }
@@ -145,8 +149,11 @@ impl ProxyError {
             .rule()
             .map(|rule| format!(",\"rule\":{}", serde_json::Value::from(rule)))
             .unwrap_or_default();
+        // An identifier needs no escaping, either.
+        let request_id =
+            self.request_id.as_ref().map(|id| format!(",\"request_id\":\"{id}\"")).unwrap_or_default();
         let body = format!(
-            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{rule}{services}}}\n"
+            "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{rule}{services}{request_id}}}\n"
         );
         let error_type = self.proxy_error_type.unwrap_or(reason.proxy_error_type());
         let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();

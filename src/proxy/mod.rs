@@ -5,6 +5,7 @@
 //! request           one request, from its head to the end of its response
 //! access_log, span  what is recorded of a request
 //! diagnostics       hints at errors in the configuration, from a response or the end of TLS
+//! request_id        the identifier by which a request is found in the logs of others
 //! session           the state of the data plane, of a listener, of a connection
 //! connection_limit  the limit on downstream connections
 //! wire              HTTP/1.1 on the wire: heads, framing, bodies, tunnels
@@ -27,6 +28,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod peer;
 mod request;
+mod request_id;
 mod session;
 mod span;
 mod wire;

@@ -7,7 +7,14 @@ use crate::rules::Rule;
 /// A table with one row for each server.
 pub(super) fn of_servers(results: &[ProbeResult]) -> String {
     let rows = results.iter().map(|server| {
-        let outcome = server.problem.as_ref().map_or("OK".into(), |problem| format!("FAILED: {problem}"));
+        let outcome = match (&server.problem, &server.certificate) {
+            (Some(problem), _) => format!("FAILED: {problem}"),
+            (None, None) => "OK".into(),
+            (None, Some(certificate)) => match &certificate.warning {
+                Some(warning) => format!("OK, but: {warning}"),
+                None => format!("OK, certificate until {}", certificate.end),
+            },
+        };
         [server.service.clone(), server.role.as_str().into(), server.host.clone(), outcome]
     });
     aligned(["SERVICE", "SERVER", "HOST", "RESULT"], rows)

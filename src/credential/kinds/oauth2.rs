@@ -67,13 +67,13 @@ impl Kind for OAuth2 {
         let others = [
             format!(
                 "The token endpoint issued the token, but the upstream rejects it: is it for this API? Compare `aud` and `iss` \
-                 above with what the API requires; {params}"
+                 of the token (`sidekey test` shows them) with what the API requires; {params}"
             ),
             format!(
                 "Is `{}` that of the same environment (test or live, same tenant) as `upstream`?",
                 settings.token_url.key()
             ),
-            "If a clock is wrong, a token may count as expired or as not yet valid: compare `iat` and `exp` above with the time."
+            "If a clock is wrong, a token may count as expired or as not yet valid: compare its `iat` and `exp` with the time."
                 .to_owned(),
         ];
         scheme.into_iter().chain(others).collect()

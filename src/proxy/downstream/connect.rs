@@ -169,6 +169,7 @@ pub(crate) async fn pass(
         path: context.snapshot().access_log.then_some(&authority),
         status: Some(200),
         took: start.elapsed(),
+        request_id: None,
         failure: None,
     });
 }

@@ -12,6 +12,7 @@ use super::state::Request;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::websocket;
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::request_id::RequestId;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::parse_head::BodyKind;
 use crate::proxy::wire::relay;
@@ -58,6 +59,10 @@ pub(crate) async fn run(
         Ok(()) => request.prepare_to_send(buffer, length, &mut out).await.map_err(ExchangeError::from),
         Err(error) => Err(error),
     };
+    if ready.is_err() {
+        // The head for the upstream may not have been written.
+        request.identify(&buffer.filled()[..length]);
+    }
     buffer.consume(length);
     let outcome = match ready {
         Ok(()) => request.serve_in_time(io, buffer, &mut out).await,
@@ -195,6 +200,13 @@ impl Request<'_> {
         })
     }
 
+    /// The identifier of a request that failed. `written` is the head for the upstream, if it was written.
+    fn identify(&mut self, written: &[u8]) -> RequestId {
+        let find =
+            || RequestId::of_written(written, &self.service.removed).unwrap_or_else(RequestId::generate);
+        self.request_id.get_or_insert_with(find).clone()
+    }
+
     /// Logs a failed request: a warning, unless it is the caller's fault, was logged by the refresher, or is one of many.
     fn log_failure(&self, failure: &ProxyError) {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
@@ -206,11 +218,13 @@ impl Request<'_> {
                 | ErrorReason::Overloaded
         );
         let address = self.address.map(tracing::field::display);
+        let id = failure.request_id.as_ref().map(RequestId::as_str);
         if is_quiet {
             tracing::debug!(
                 sidekey.service = name,
                 upstream.address = address,
                 sidekey.error = reason,
+                request.id = id,
                 "request refused: {}",
                 failure.cause
             );
@@ -222,6 +236,7 @@ impl Request<'_> {
                 sidekey.service = name,
                 upstream.address = address,
                 sidekey.error = reason,
+                request.id = id,
                 suppressed = earlier,
                 "request failed: {}",
                 failure.cause
@@ -231,6 +246,7 @@ impl Request<'_> {
                 sidekey.service = name,
                 upstream.address = address,
                 sidekey.error = reason,
+                request.id = id,
                 "request failed: {}",
                 failure.cause
             );
@@ -238,7 +254,8 @@ impl Request<'_> {
     }
 
     /// Logs the error and sends it to the caller as the response.
-    async fn fail(&mut self, io: &mut impl Io, failure: ProxyError, out: &mut Buffer) -> Disposition {
+    async fn fail(&mut self, io: &mut impl Io, mut failure: ProxyError, out: &mut Buffer) -> Disposition {
+        failure.request_id = Some(self.identify(out.filled()));
         self.service.metrics.error(failure.reason.as_str());
         self.log_failure(&failure);
         let keep_alive = self.meta.keep_alive

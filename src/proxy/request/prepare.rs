@@ -8,13 +8,14 @@ use super::page;
 use super::page::CalledAddress;
 use crate::config::Authority;
 use crate::credential::{
-    BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
+    BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
     write_signed_head,
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::proto::{max_forwards, via};
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::request_id::RequestId;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
@@ -78,6 +79,8 @@ pub(crate) struct PreparedRequest<'p> {
     pub(crate) method: MethodLabel,
     /// The path without the query, if the access log is on.
     pub(crate) path: Option<String>,
+    /// The caller's identifier of the request, if the access log is on.
+    pub(crate) request_id: Option<RequestId>,
     /// How the caller named the service.
     pub(crate) matched_by: MatchKind,
     /// The authority that the caller used, for URLs in the response.
@@ -94,6 +97,8 @@ pub(crate) struct Rejection<'p> {
     pub(crate) method: MethodLabel,
     /// As in [`PreparedRequest`]. `None` if no service matches, because such a path may hold anything.
     pub(crate) path: Option<Box<str>>,
+    /// The caller's identifier of the request, if it has one.
+    pub(crate) request_id: Option<RequestId>,
     pub(crate) is_head: bool,
     /// Whether the next request can follow: this one ends with its head.
     pub(crate) keep_alive: bool,
@@ -124,6 +129,7 @@ impl From<ProxyError> for Rejection<'_> {
             service: "",
             method: MethodLabel::OTHER,
             path: None,
+            request_id: None,
             is_head: false,
             keep_alive: false,
         }
@@ -146,6 +152,7 @@ pub(crate) fn prepare<'p>(
         service,
         method: MethodLabel::of(head.method),
         path: if service.is_empty() { None } else { path().map(String::into_boxed_str) },
+        request_id: RequestId::of(head.fields, &Owned::default()),
         is_head: head.meta.is_head,
         keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
     };
@@ -224,12 +231,14 @@ pub(crate) fn prepare<'p>(
     };
     let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
     let (method, path) = (MethodLabel::of(head.method), path());
+    let request_id = path.as_ref().and_then(|_| RequestId::of(head.fields, &service.removed));
     let matched_by = matched.matched_by;
     Ok(PreparedRequest {
         service,
         endpoint,
         method,
         path,
+        request_id,
         matched_by,
         caller_authority: if service.rewrite_location {
             CallerAuthority::of(host)

@@ -7,6 +7,7 @@ use super::prepare::{Rejection, Reply};
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::request_id::RequestId;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::Io;
@@ -28,9 +29,12 @@ pub(crate) async fn refuse(
     rejection: Rejection<'_>,
     timer: &mut ReusableTimer,
 ) -> Disposition {
-    let Rejection { reply, service, method, path, is_head, keep_alive } = rejection;
-    let error = match &reply {
-        Reply::Error(error) => Some(error),
+    let Rejection { mut reply, service, method, path, mut request_id, is_head, keep_alive } = rejection;
+    let error = match &mut reply {
+        Reply::Error(error) => {
+            error.request_id = Some(request_id.get_or_insert_with(RequestId::generate).clone());
+            Some(&*error)
+        }
         Reply::Options => None,
     };
     let status = error.map_or(200, |error| error.reason.status());
@@ -41,6 +45,7 @@ pub(crate) async fn refuse(
         tracing::debug!(
             sidekey.service = service,
             sidekey.error = reason,
+            request.id = request_id.as_ref().map(RequestId::as_str),
             "request refused: {}",
             error.cause
         );
@@ -52,6 +57,7 @@ pub(crate) async fn refuse(
         path: path.or_else(|| context.snapshot().access_log.then(Box::default)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,
+        request_id: request_id.as_ref(),
         failure: error,
     });
     let keep_alive = keep_alive && !context.is_draining();

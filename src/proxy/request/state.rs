@@ -9,6 +9,7 @@ use crate::credential::CredentialVersion;
 use crate::metrics::MethodLabel;
 use crate::proxy::access_log;
 use crate::proxy::error::ProxyError;
+use crate::proxy::request_id::RequestId;
 use crate::proxy::session::{ConnectionContext, InFlightGuard};
 use crate::proxy::span::{RequestOutcome, Span};
 use crate::proxy::wire::framing::Framing;
@@ -79,6 +80,8 @@ pub(crate) struct Request<'p> {
     pub(crate) is_observed: bool,
     pub(crate) method: MethodLabel,
     path: Option<String>,
+    /// The caller's identifier, if the access log is on; of a request that failed, the one that was reported.
+    pub(crate) request_id: Option<RequestId>,
     pub(crate) matched_by: MatchKind,
     /// The authority that the caller used, for URLs in the response.
     pub(crate) caller_authority: CallerAuthority,
@@ -119,6 +122,7 @@ impl<'p> Request<'p> {
             meta,
             method,
             path,
+            request_id,
             signed,
             matched_by,
             caller_authority,
@@ -146,6 +150,7 @@ impl<'p> Request<'p> {
             is_observed: false,
             method,
             path,
+            request_id,
             matched_by,
             caller_authority,
             start: Instant::now(),
@@ -184,6 +189,7 @@ impl Drop for Request<'_> {
             path: self.path.as_deref(),
             status: self.status,
             took,
+            request_id: self.request_id.as_ref(),
             failure: self.failure.as_ref(),
         });
     }

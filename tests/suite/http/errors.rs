@@ -14,8 +14,9 @@ fn assert_problem(response: &Response, status: u16, reason: &str) {
     assert_eq!(problem["status"], status);
     assert_eq!(problem["type"], format!("urn:sidekey:error:{reason}"));
     assert!(problem["title"].is_string() && problem["detail"].is_string());
+    assert!(problem["request_id"].is_string(), "{problem}");
     let names = usize::from(reason == "unknown_service");
-    assert_eq!(problem.as_object().unwrap().len(), 4 + names);
+    assert_eq!(problem.as_object().unwrap().len(), 5 + names);
     assert!(![401, 407].contains(&status));
 }
 

@@ -1,8 +1,10 @@
 //! Logs, traces and the metrics of certificates.
 
 mod certificate_expiry;
+mod failure_lines;
 mod logging;
 mod logs_reference;
 mod metrics_reference;
+mod request_id;
 mod trace_export;
 mod traces;
