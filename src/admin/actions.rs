@@ -17,6 +17,7 @@ use crate::diagnose;
 use crate::diagnose::TestReport;
 use crate::oauth2::TokenStore;
 use crate::refresh::{RefreshDecision, RefreshReason};
+use crate::rules::{Decision, RequestView, path_at_upstream};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
 
@@ -116,6 +117,7 @@ fn root() -> String {
     responses(
         (status = 200, description = "The outcome.", body = TestReport),
         (status = 400, description = "The body does not name a path below the service's `upstream`."),
+        (status = 403, description = "The rules of the service deny the request."),
         (status = 404, description = "There is no service of that name."),
     ),
 )]
@@ -126,8 +128,32 @@ pub(super) async fn test(
 ) -> Result<Json<TestReport>, Problem> {
     let service = admin.find_service(&name)?;
     let path = path(&body)?;
+    allowed_by_rules(&service, &path)?;
     tracing::info!(sidekey.service = name, "test requested through the admin API");
     Ok(Json(diagnose::test_service(&service, &path, TOKEN_LIMIT).await))
+}
+
+/// Rejects a path that the rules of the service deny to callers: a test has no more rights than they have.
+fn allowed_by_rules(service: &Service, path: &str) -> Result<(), Problem> {
+    let Some(rules) = &service.rules else { return Ok(()) };
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let base_path = service.upstream.endpoints().first().map_or("", |endpoint| &endpoint.base_path);
+    let path = path_at_upstream(base_path, path);
+    let view = RequestView {
+        method: "GET",
+        is_websocket: false,
+        path: &path,
+        query,
+        destination: None,
+        field_names: std::iter::empty(),
+    };
+    match rules.decide(view) {
+        Decision::Allowed(_) => Ok(()),
+        Decision::Denied(denial) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("The rules of the service deny this test, as they deny the request: {denial}."),
+        )),
+    }
 }
 
 /// The path to GET, which must stay below the path of `upstream`.

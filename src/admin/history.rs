@@ -27,6 +27,8 @@ pub(super) struct Sample {
     /// Responses 5xx, and responses 401 of the upstream.
     pub(super) errors: u64,
     unauthorized: u64,
+    /// Responses 5xx of the upstream itself.
+    upstream_errors: u64,
     unreachable: [u64; UPSTREAM_REASONS.len()],
     /// The mean latency; `None` if there was no request.
     pub(super) latency: Option<Duration>,
@@ -44,6 +46,10 @@ impl Sample {
             requests,
             errors: less(after.classes[4], before.classes[4]) + unauthorized,
             unauthorized,
+            upstream_errors: less(
+                less(after.classes[4], before.classes[4]),
+                less(after.own_errors, before.own_errors),
+            ),
             unreachable: std::array::from_fn(|reason| {
                 less(after.unreachable[reason], before.unreachable[reason])
             }),
@@ -61,6 +67,8 @@ pub(super) enum UpstreamStatus {
     Unauthorized,
     /// Most did not reach the upstream. Holds the most frequent reason, one of [`UPSTREAM_REASONS`].
     Unreachable(&'static str),
+    /// The upstream answered 5xx to most of them.
+    Failing,
 }
 
 /// The last minutes of one service.
@@ -81,9 +89,10 @@ impl History {
         self.last = Some(totals);
     }
 
-    /// The samples, oldest first.
+    /// The samples, oldest first, from the first one that has a request.
     pub(super) fn samples(&self) -> impl ExactSizeIterator<Item = &Sample> {
-        self.samples.iter()
+        let first = self.samples.iter().position(|sample| sample.requests > 0).unwrap_or(self.samples.len());
+        self.samples.range(first..)
     }
 
     /// The requests per second over the last minute, or since the first sample.
@@ -111,6 +120,7 @@ impl History {
             }
             judged.requests += sample.requests;
             judged.unauthorized += sample.unauthorized;
+            judged.upstream_errors += sample.upstream_errors;
             for (sum, more) in judged.unreachable.iter_mut().zip(sample.unreachable) {
                 *sum += more;
             }
@@ -125,6 +135,8 @@ impl History {
         }
         if most(|sample| sample.unauthorized) {
             UpstreamStatus::Unauthorized
+        } else if most(|sample| sample.upstream_errors) {
+            UpstreamStatus::Failing
         } else {
             UpstreamStatus::Healthy
         }
@@ -173,6 +185,7 @@ mod tests {
         totals.unauthorized += unauthorized;
         totals.classes[4] += connect;
         totals.unreachable[0] += connect;
+        totals.own_errors += connect;
         totals.durations += good + unauthorized + connect;
         totals.duration_seconds += 0.002 * f64::from(u32::try_from(good + unauthorized + connect).unwrap());
     }
@@ -224,11 +237,36 @@ mod tests {
     }
 
     #[test]
+    fn upstream_that_answers_errors_only_is_failing() {
+        let (mut history, mut totals) = (History::default(), RequestTotals::default());
+        history.sample(totals);
+        totals.classes[4] += 3;
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Failing);
+        add(&mut totals, 0, 0, 4);
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Unreachable("upstream_connect"));
+        add(&mut totals, 100, 0, 0);
+        assert_eq!(history.upstream_status(&totals), UpstreamStatus::Healthy);
+    }
+
+    #[test]
+    fn samples_begin_with_the_first_request() {
+        let (mut history, mut totals) = (History::default(), RequestTotals::default());
+        for _ in 0..5 {
+            history.sample(totals);
+        }
+        assert_eq!(history.samples().len(), 0, "a service without traffic does not change");
+        add(&mut totals, 1, 0, 0);
+        history.sample(totals);
+        history.sample(totals);
+        assert_eq!(history.samples().map(|sample| sample.requests).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
     fn reset_counters_give_an_empty_sample() {
         let (mut history, mut totals) = (History::default(), RequestTotals::default());
         add(&mut totals, 100, 0, 0);
         history.sample(totals);
         history.sample(RequestTotals::default());
-        assert_eq!(history.samples().last().unwrap().requests, 0);
+        assert_eq!(history.samples.back().unwrap().requests, 0);
     }
 }

@@ -7,11 +7,13 @@
 //! api        the routes of the JSON API
 //! openapi    the document that describes it
 //! services   the services with their state
+//! revisions  which services have changed since a client last asked
 //! actions    what the API does with one service
 //! log_level  the level of the log
 //! reload     the reload that the API requests
 //! view       the documents of the API
 //! status     a service's state, its severity, and what to do about it
+//! events     what happened to each service in the last hours
 //! history    the last minutes of traffic
 //! health     alive, ready
 //! readiness  the rule of ready
@@ -23,6 +25,7 @@
 mod access;
 mod actions;
 mod api;
+mod events;
 mod health;
 mod history;
 mod log_level;
@@ -32,6 +35,7 @@ mod page;
 mod problem;
 mod readiness;
 mod reload;
+mod revisions;
 mod router;
 mod services;
 mod state;

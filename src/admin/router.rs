@@ -1,6 +1,7 @@
 //! The routes of the admin listener, and the header fields of every response.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -9,14 +10,18 @@ use axum::http::header::{
     X_FRAME_OPTIONS,
 };
 use axum::response::Response;
+use tokio::time::MissedTickBehavior;
 
+use super::events::{INTERVAL, Observed};
 use super::state::Admin;
 use super::{api, health, metrics, page};
+use crate::runtime::service::Service;
 
 /// The routes over `admin`. Starts the task that samples the traffic, which needs a tokio runtime.
 pub fn router(admin: Admin) -> Router {
     tokio::spawn(admin.histories.clone().run(admin.runtime.clone()));
     let admin = Arc::new(admin);
+    tokio::spawn(record_events(admin.clone()));
     Router::new()
         .merge(health::router())
         .merge(metrics::router())
@@ -24,6 +29,22 @@ pub fn router(admin: Admin) -> Router {
         .merge(page::router(&admin))
         .with_state(admin)
         .layer(axum::middleware::map_response(security_headers))
+}
+
+/// Compares the states of the services until the task is aborted.
+async fn record_events(admin: Arc<Admin>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let observed = |service: &Arc<Service>| {
+            let view = admin.view(service);
+            let (state, severity, summary) = (view.state, view.severity, view.summary);
+            Observed { service: service.clone(), state, severity, summary }
+        };
+        let observed: Vec<_> = admin.runtime.current().services.iter().map(observed).collect();
+        admin.events.compare(&observed, SystemTime::now());
+    }
 }
 
 /// Header fields of every response: a browser runs only the page's own files, shows them in no frame, sends no `Referer` and

@@ -3,25 +3,39 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use super::state::Admin;
-use super::view::{AccessView, ServiceView, ServicesView};
+use super::view::{AccessView, Counts, ServiceView, ServicesView};
 
 /// Lists every service with its state.
 #[utoipa::path(
     get,
     path = "/api/v1/services",
     operation_id = "listServices",
+    params(Since),
     responses((status = 200, description = "The services in the order of the configuration.", body = ServicesView)),
 )]
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
+pub(super) async fn list(State(admin): State<Arc<Admin>>, Query(query): Query<Since>) -> Json<ServicesView> {
     let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
     let snapshot = admin.runtime.current();
-    let views = snapshot.services.iter().map(|service| admin.view(service));
+    let views: Vec<_> = snapshot.services.iter().map(|service| admin.view(service)).collect();
     let access = AccessView { read_requires_token, write_requires_token };
-    Json(ServicesView::new(admin.started, access, &admin.reloader.status(), views.collect()))
+    let counts = Counts::of(&views);
+    let changes = admin.revisions.since(query.since.as_deref(), views);
+    let reload = admin.reloader.status();
+    Json(ServicesView::new(&admin.instance, admin.started, access, &reload, counts, changes))
+}
+
+/// What a client has already.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Since {
+    /// The `revision` of an earlier response: only the services that have changed since are listed.
+    since: Option<String>,
 }
 
 /// Returns one service with its state.

@@ -7,8 +7,10 @@ use axum::http::StatusCode;
 use prometheus::Registry;
 
 use super::access::AccessPolicy;
+use super::events::Events;
 use super::history::Histories;
 use super::problem::Problem;
+use super::revisions::Revisions;
 use super::view::ServiceView;
 use crate::config;
 use crate::reload::Reloader;
@@ -23,6 +25,10 @@ pub struct Admin {
     pub(super) access: Arc<AccessPolicy>,
     pub(super) histories: Arc<Histories>,
     pub(super) started: SystemTime,
+    pub(super) events: Events,
+    pub(super) revisions: Revisions,
+    /// The name of this instance: the machine's, which is the Pod's in Kubernetes.
+    pub(super) instance: String,
 }
 
 impl Admin {
@@ -35,7 +41,20 @@ impl Admin {
         reloader: Reloader,
     ) -> Self {
         let (access, histories) = (Arc::new(AccessPolicy::new(config)), Arc::new(Histories::default()));
-        Self { runtime, registry, reloader, access, histories, started: SystemTime::now() }
+        let started = SystemTime::now();
+        let revisions = Revisions::new(started);
+        let instance = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self {
+            runtime,
+            registry,
+            reloader,
+            access,
+            histories,
+            started,
+            events: Events::default(),
+            revisions,
+            instance,
+        }
     }
 
     /// The access policy, which a reload may change.
@@ -45,7 +64,7 @@ impl Admin {
 
     /// The view of a service, with its history.
     pub(super) fn view(&self, service: &Service) -> ServiceView {
-        ServiceView::of(service, &self.histories.of(&service.name))
+        ServiceView::of(service, &self.histories.of(&service.name), self.events.of(&service.name))
     }
 
     /// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.

@@ -14,6 +14,7 @@ use crate::refresh::{SourceError, SourceErrorKind};
 /// - `unavailable`: no token was ever issued, and the last token request failed.
 /// - `unauthorized`: the upstream answers 401 to the credential.
 /// - `unreachable`: the upstream cannot be reached or understood.
+/// - `upstream_failing`: the upstream answers 5xx.
 /// - `at_risk`: the refresh token cannot be written to `state.dir`; the current token is still valid.
 /// - `degraded`: the last refresh failed; the current token is still valid.
 /// - `starting`: the first token was requested and is not there yet.
@@ -29,6 +30,7 @@ pub(super) enum ServiceStatus {
     Unavailable,
     Unauthorized,
     Unreachable,
+    UpstreamFailing,
     AtRisk,
     Degraded,
     Starting,
@@ -58,6 +60,10 @@ pub(super) struct StatusInputs {
     pub(super) upstream_status: UpstreamStatus,
     /// Why the last request failed, if the upstream is unreachable.
     pub(super) cause: Option<String>,
+    /// What to do about the status of the upstream.
+    pub(super) upstream_advice: Vec<String>,
+    /// What will break soon, or makes failures likely, whatever the state is.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The token part of the inputs.
@@ -89,6 +95,7 @@ impl StatusInputs {
         match self.upstream_status {
             UpstreamStatus::Unauthorized => ServiceStatus::Unauthorized,
             UpstreamStatus::Unreachable(_) => ServiceStatus::Unreachable,
+            UpstreamStatus::Failing => ServiceStatus::UpstreamFailing,
             UpstreamStatus::Healthy => match &self.token {
                 Some(TokenInputs { risk: Some(_), .. }) => ServiceStatus::AtRisk,
                 Some(TokenInputs { last_error: Some(_), .. }) => ServiceStatus::Degraded,
@@ -109,7 +116,8 @@ impl StatusInputs {
             | ServiceStatus::Expired
             | ServiceStatus::Unavailable
             | ServiceStatus::Unauthorized
-            | ServiceStatus::Unreachable => Severity::Error,
+            | ServiceStatus::Unreachable
+            | ServiceStatus::UpstreamFailing => Severity::Error,
             ServiceStatus::AtRisk | ServiceStatus::Degraded => Severity::Warning,
             ServiceStatus::Starting => Severity::Starting,
             ServiceStatus::Ready => Severity::Ok,
@@ -139,6 +147,9 @@ impl StatusInputs {
                 Some(cause) => format!("The upstream cannot be reached: {cause}."),
                 None => "The upstream cannot be reached.".into(),
             },
+            ServiceStatus::UpstreamFailing => {
+                "The upstream answers 5xx: it has an internal error. Sidekey passes its responses on.".into()
+            }
             ServiceStatus::AtRisk => {
                 let risk = self.token.as_ref().and_then(|token| token.risk.as_deref()).unwrap_or_default();
                 let mut risk = risk.to_owned();
@@ -158,45 +169,35 @@ impl StatusInputs {
         }
     }
 
-    /// What to do about it; nothing if there is nothing to do.
+    /// What to do about it, in the words of `sidekey test`; nothing if there is nothing to do.
     pub(super) fn suggestions(&self) -> Vec<String> {
-        let suggestion = match (self.state(), self.upstream_status) {
-            (ServiceStatus::Ready | ServiceStatus::Starting, _) => None,
-            (ServiceStatus::AtRisk, _) => Some(
+        let advice = match self.state() {
+            ServiceStatus::Ready | ServiceStatus::Starting => Vec::new(),
+            ServiceStatus::AtRisk => vec![
                 "Free space in `state.dir`, or make it writable again. Sidekey writes the file as soon as it can; do not end it \
-                 before.",
-            ),
-            (ServiceStatus::Unauthorized, _) if self.token.is_some() => Some(
-                "The token is valid, but the upstream rejects it: compare its audience and scopes with `scopes` and \
-                 `token_request.params`. Is the identity provider that of the same environment (test or live)?",
-            ),
-            (ServiceStatus::Unauthorized, _) => Some(
-                "The password, token or key is wrong, expired or revoked, or belongs to another environment: \
-                 replace it where the configuration reads it from.",
-            ),
-            (ServiceStatus::Unreachable, UpstreamStatus::Unreachable(reason)) => {
-                Some(upstream_suggestion(reason))
+                 before."
+                    .to_owned(),
+            ],
+            ServiceStatus::Unauthorized | ServiceStatus::Unreachable | ServiceStatus::UpstreamFailing => {
+                self.upstream_advice.clone()
             }
-            _ => return self.token.as_ref().map(|token| token.advice.clone()).unwrap_or_default(),
+            _ => self.token.as_ref().map(|token| token.advice.clone()).unwrap_or_default(),
         };
-        suggestion.map(str::to_owned).into_iter().collect()
+        self.warnings.iter().cloned().chain(advice).collect()
     }
-}
 
-fn upstream_suggestion(reason: &str) -> &'static str {
-    match reason {
-        "upstream_tls" => {
-            "Check the upstream's certificate: its expiry, its names, and the CA in `tls.ca_file`; or `tls.server_name`."
-        }
-        "upstream_timeout" => {
-            "The upstream is slow or a firewall drops connections: check the upstream, then `timeouts` of this service."
-        }
-        "upstream_protocol" => {
-            "The server there does not speak HTTP, or closes connections: check scheme and port in `upstream`."
-        }
-        _ => {
-            "Check that the host name in `upstream` resolves from here and that this machine may connect to its port."
-        }
+    /// The section of the runbook about the state.
+    pub(super) fn runbook(&self) -> Option<&'static str> {
+        Some(match self.state() {
+            ServiceStatus::Ready | ServiceStatus::Starting => return None,
+            ServiceStatus::Refused | ServiceStatus::LoginRequired => "SidekeyCredentialRefused",
+            ServiceStatus::Expired | ServiceStatus::Unavailable => "SidekeyCredentialUnavailable",
+            ServiceStatus::Unauthorized => "SidekeyUpstreamUnauthorized",
+            ServiceStatus::Unreachable => "SidekeyUpstreamFailing",
+            ServiceStatus::UpstreamFailing => "SidekeyUpstreamAnswersErrors",
+            ServiceStatus::AtRisk => "SidekeyStateNotWritten",
+            ServiceStatus::Degraded => "SidekeyTokenExpiresSoon",
+        })
     }
 }
 
@@ -213,7 +214,13 @@ mod tests {
         let last_error = error.map(|reason| SourceError::new(reason, "it said no"));
         let advice = last_error.iter().map(|_| "Ask it again.".to_owned()).collect();
         let token = TokenInputs { usable, issued, last_error, advice, risk: None };
-        StatusInputs { token: Some(token), upstream_status, cause: None }
+        StatusInputs {
+            token: Some(token),
+            upstream_status,
+            cause: None,
+            upstream_advice: vec!["Look at the upstream.".into()],
+            warnings: vec![],
+        }
     }
 
     fn at_risk(mut inputs: StatusInputs) -> StatusInputs {
@@ -230,6 +237,8 @@ mod tests {
             token: None,
             upstream_status,
             cause: Some("no such host".into()),
+            upstream_advice: vec!["Look at the upstream.".into()],
+            warnings: vec![],
         };
         for (inputs, state, severity) in [
             (fixed(fine), ServiceStatus::Ready, Severity::Ok),

@@ -78,6 +78,16 @@ pub(super) const REASONS: [&str; ErrorReason::ALL.len()] = {
     names
 };
 
+/// The reasons of responses 5xx.
+pub(super) const OWN_SERVER_ERRORS: [&str; 6] = [
+    ErrorReason::CredentialUnavailable.as_str(),
+    ErrorReason::UpstreamConnect.as_str(),
+    ErrorReason::UpstreamTls.as_str(),
+    ErrorReason::UpstreamTimeout.as_str(),
+    ErrorReason::UpstreamProtocol.as_str(),
+    ErrorReason::Overloaded.as_str(),
+];
+
 /// The reasons that mean: the upstream could not be reached, or not understood.
 pub const UPSTREAM_REASONS: [&str; 4] = [
     ErrorReason::UpstreamConnect.as_str(),

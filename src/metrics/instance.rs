@@ -226,8 +226,10 @@ mod tests {
         service.upstream_answered(401, Duration::ZERO);
         service.error("upstream_tls");
         service.error("forbidden");
-        let RequestTotals { classes, unauthorized, unreachable, duration_seconds, durations } =
-            service.totals();
+        let totals = service.totals();
+        let RequestTotals { classes, unauthorized, unreachable, duration_seconds, durations, own_errors } =
+            totals;
+        assert_eq!(own_errors, 1, "a 403 is no server error");
         assert_eq!((classes, unauthorized, unreachable), ([0, 2, 0, 0, 1], 1, [0, 1, 0, 0]));
         assert_eq!((durations, (duration_seconds * 1000.0).round()), (3, 30.0));
     }

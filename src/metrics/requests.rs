@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
-use super::error_reason::{REASONS, UPSTREAM_REASONS};
+use super::error_reason::{OWN_SERVER_ERRORS, REASONS, UPSTREAM_REASONS};
 use super::families::Families;
 use super::per_service::Owner;
 
@@ -178,6 +178,7 @@ impl ServiceMetrics {
         RequestTotals {
             classes: std::array::from_fn(class),
             unauthorized: self.upstream_unauthorized.get(),
+            own_errors: OWN_SERVER_ERRORS.iter().filter_map(|reason| error(reason)).sum(),
             unreachable: UPSTREAM_REASONS.map(|reason| error(reason).unwrap_or_default()),
             duration_seconds: self.request_duration.get_sample_sum(),
             durations: self.request_duration.get_sample_count(),
@@ -197,6 +198,8 @@ pub struct RequestTotals {
     pub classes: [u64; CLASSES.len()],
     /// Responses 401 of the upstream.
     pub unauthorized: u64,
+    /// Responses 5xx that Sidekey itself made.
+    pub own_errors: u64,
     /// Errors of Sidekey's own, in the order of [`UPSTREAM_REASONS`].
     pub unreachable: [u64; UPSTREAM_REASONS.len()],
     /// Sum of the durations of all requests, in seconds.

@@ -53,7 +53,7 @@ pub(crate) async fn refuse(io: &mut impl Io) {
     let failure = ProxyError::new(ErrorReason::Overloaded, "max_connections");
     let failure = ProxyError { retry_after: Some(1), ..failure };
     let mut response = Vec::new();
-    failure.write(&mut response, false, false);
+    failure.write(&mut response, false, false, None);
     let _ = timeout(WRITE_TIMEOUT, async {
         io.write_all(&response).await?;
         io.shutdown().await

@@ -93,8 +93,6 @@ pub struct ProxyError {
     /// Whether the cause names the rule that decided, as the configuration writes it. It is a member of the problem document
     /// then, and has nothing of the request.
     pub is_rule: bool,
-    /// The identifier of the request, which is a member of the problem document.
-    pub(super) request_id: Option<RequestId>,
     /// The `error` parameter of `Proxy-Status`, if it says more than that of the reason (RFC 9209 §2.3).
     pub proxy_error_type: Option<&'static str>,
 }
@@ -108,7 +106,6 @@ impl ProxyError {
             cause: cause.into().into_boxed_str(),
             detail: None,
             is_rule: false,
-            request_id: None,
             proxy_error_type: None,
         }
     }
@@ -124,8 +121,8 @@ impl ProxyError {
     }
 
     /// Writes the whole response. The response to `HEAD` has the length of the body, and no body.
-    pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool) {
-        self.write_listing(out, is_head, keep_alive, &[]);
+    pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool, id: Option<&RequestId>) {
+        self.write_listing(out, is_head, keep_alive, id, &[]);
     }
 
     /// Writes the response with the names of services as a further member of the problem document.
@@ -134,6 +131,7 @@ impl ProxyError {
         out: &mut Vec<u8>,
         is_head: bool,
         keep_alive: bool,
+        id: Option<&RequestId>,
         services: &[&str],
     ) {
         let reason = self.reason;
@@ -150,8 +148,7 @@ impl ProxyError {
             .map(|rule| format!(",\"rule\":{}", serde_json::Value::from(rule)))
             .unwrap_or_default();
         // An identifier needs no escaping, either.
-        let request_id =
-            self.request_id.as_ref().map(|id| format!(",\"request_id\":\"{id}\"")).unwrap_or_default();
+        let request_id = id.map(|id| format!(",\"request_id\":\"{id}\"")).unwrap_or_default();
         let body = format!(
             "{{\"type\":\"urn:sidekey:error:{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{rule}{services}{request_id}}}\n"
         );
@@ -222,7 +219,7 @@ mod tests {
 
     fn written(failure: &ProxyError, is_head: bool) -> (String, String) {
         let mut out = Vec::new();
-        failure.write(&mut out, is_head, false);
+        failure.write(&mut out, is_head, false, None);
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), body.to_owned())

@@ -11,10 +11,12 @@ use axum::routing::get;
 
 use crate::admin::state::Admin;
 
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 5] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/page/style.css", "text/css; charset=utf-8", include_str!("style.css")),
     ("/page/page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
+    // The runbook, of the version that runs.
+    ("/page/operations.md", "text/plain; charset=utf-8", include_str!("../../../docs/OPERATIONS.md")),
     ("/page/icon.svg", "image/svg+xml", include_str!("icon.svg")),
 ];
 

@@ -3,18 +3,23 @@
 // addresses and error messages come from outside.
 
 const REFRESH_INTERVAL = 2000;
+const COMPACT_FROM = 13; // with so many services, one that is ready takes one line
+const FIRST_ROWS = 24;   // and so many are shown at first
+const FIRST_CARDS = 2;   // so many of the broken ones with everything that is known of them
 const RANK = { error: 0, warning: 1, starting: 2, ok: 3 };
 const WORDS = {
   ready: 'Ready', starting: 'Starting', degraded: 'Refresh failing', refused: 'Refused', login_required: 'Login required',
   expired: 'Expired', unavailable: 'No token', unauthorized: 'Unauthorized (401)', unreachable: 'Unreachable',
-  at_risk: 'State not written',
+  at_risk: 'State not written', upstream_failing: 'Upstream failing', misconfigured: 'Misconfigured', disabled: 'Disabled',
 };
 const SVG = 'http://www.w3.org/2000/svg';
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
 const explained = new WeakMap(); // what `explain` last put into each node
+const known = new Map(); // the services as they were last received
 let last = null;       // the last state received
+let all = false;       // every service is to be shown, however many there are
 let heard = 0;         // when it was received, by this browser's monotonic clock
 let skew = 0;          // Sidekey's clock minus this browser's
 let token = null;      // the admin token, kept nowhere else
@@ -67,12 +72,12 @@ function plural(count, one, many) { return `${count} ${count === 1 ? one : many}
 
 // ---- The API
 
-async function call(method, path) {
+async function call(method, path, content = {}) {
   const headers = { Accept: 'application/json' };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (method !== 'GET') headers['Content-Type'] = 'application/json';
   const options = { method, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' };
-  if (method !== 'GET') options.body = '{}';
+  if (method !== 'GET') options.body = JSON.stringify(content);
   const response = await fetch(path, options);
   let body = null;
   try { body = await response.json(); } catch { /* reported below */ }
@@ -81,11 +86,11 @@ async function call(method, path) {
 const told = (answer) => (answer.body && answer.body.detail) || `Sidekey answered ${answer.status}.`;
 
 /** Calls with the admin token; asks for it if there is none or it is wrong. Returns null if the user cancels. */
-async function callWithToken(method, path) {
+async function callWithToken(method, path, content) {
   const needed = method === 'GET' || !last || last.access.write_requires_token;
   if (!token && needed && !(await askForToken(''))) return null;
   for (;;) {
-    const answer = await call(method, path);
+    const answer = await call(method, path, content);
     if (answer.status !== 401) return answer;
     token = null;
     if (!(await askForToken(told(answer)))) return null;
@@ -173,20 +178,35 @@ function build(name) {
   title.tabIndex = -1;
   const card = { item, article, name, title, badge: make('span'), kind: make('span', 'tag'), optional: make('span', 'tag', 'optional') };
   card.optional.title = 'Does not hold up /readyz';
+  card.labels = make('span', 'tag');
   card.upstream = make('span', 'upstream');
   const top = make('div', 'top');
   card.refresh = action(card, 'Refresh now', `Refresh the token of ${name} now`, '/refresh', ({ ok, message }) => ({ ok, text: message }));
-  card.test = action(card, 'Test', `Test ${name}`, '/test', ({ ok, summary, suggestions }) => ({ ok, text: [summary, ...suggestions].join('\n') }));
+  card.test = action(card, 'Test', `Test ${name}`, '/test', ({ ok, summary, suggestions }) => ({ ok, text: [summary, ...suggestions].join('\n') }), () => ({ path: card.path.value.trim() || '/' }));
+  card.path = make('input', 'path');
+  card.path.value = '/';
+  card.path.spellcheck = false;
+  card.path.setAttribute('aria-label', `Path for the test of ${name}`);
+  card.path.addEventListener('keydown', (event) => { if (event.key === 'Enter') card.test.click(); });
   card.actions = make('div', 'actions');
-  card.actions.append(card.refresh, card.test);
+  card.actions.append(card.refresh, card.test, card.path);
+  card.more = make('button', 'more', 'Details');
+  card.more.type = 'button';
+  card.more.setAttribute('aria-label', `Details of ${name}`);
+  card.more.addEventListener('click', () => { card.open = !card.isOpen; arrange(); });
   card.result = make('p', 'result');
   card.result.setAttribute('role', 'status');
-  top.append(title, card.badge, card.kind, card.optional, card.upstream, card.actions);
+  top.append(title, card.badge, card.kind, card.optional, card.labels, card.upstream, card.actions, card.more);
   card.why = make('div', 'why');
   card.what = make('p', 'what');
   card.todo = make('p', 'todo');
-  card.why.append(card.what, card.todo);
+  card.runbook = make('a', 'runbook', 'Runbook');
+  card.runbook.target = '_blank';
+  card.runbook.rel = 'noopener';
+  card.why.append(card.what, card.todo, card.runbook);
+  card.open = null; // not chosen
   const facts = make('div', 'facts');
+  card.facts = facts;
   card.life = make('div');
   card.meter = make('div', 'meter');
   card.meter.setAttribute('role', 'meter');
@@ -213,13 +233,15 @@ function build(name) {
   const left = make('div');
   left.append(card.life, card.fixed);
   facts.append(left, charts);
-  article.append(top, card.result, card.why, facts);
+  card.events = make('ul', 'events');
+  card.events.setAttribute('aria-label', `Events of ${name}`);
+  article.append(top, card.result, card.why, facts, card.events);
   item.append(article);
   return card;
 }
 
 /** A button that starts an action on the service and shows its outcome. */
-function action(card, text, label, path, outcome) {
+function action(card, text, label, path, outcome, content = () => ({})) {
   const button = make('button', '', text);
   button.type = 'button';
   button.setAttribute('aria-label', label);
@@ -229,7 +251,7 @@ function action(card, text, label, path, outcome) {
     const tell = (severity, said) => { dress(card.result, `result ${severity}`); explain(card.result, said); };
     tell('', `${text}…`);
     try {
-      const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}${path}`);
+      const answer = await callWithToken('POST', `/api/v1/services/${encodeURIComponent(card.name)}${path}`, content());
       const { ok, text: said } = answer?.ok ? outcome(answer.body) : { ok: false, text: answer ? told(answer) : '' };
       tell(ok ? 'ok' : 'error', said);
     } catch {
@@ -243,14 +265,31 @@ function action(card, text, label, path, outcome) {
 
 function update(card, service) {
   card.service = service;
-  dress(card.article, `service ${service.severity}`);
   dress(card.badge, `badge ${service.severity}`);
   say(card.badge, WORDS[service.state] ?? service.state);
   say(card.kind, service.kind);
   show(card.optional, service.optional);
   say(card.upstream, service.upstream);
-  const trouble = service.severity !== 'ok';
-  show(card.why, trouble);
+  const trouble = service.severity !== 'ok' || service.suggestions.length > 0;
+  card.trouble = trouble;
+  // The section of the runbook that this Sidekey has, found by its heading.
+  show(card.runbook, Boolean(service.runbook));
+  if (service.runbook) card.runbook.href = `/page/operations.md#:~:text=${encodeURIComponent(`### ${service.runbook}`)}`;
+  const events = service.events.slice(0, 6);
+  const eventsKey = JSON.stringify(events);
+  if (explained.get(card.events) !== eventsKey) {
+    explained.set(card.events, eventsKey);
+    card.events.replaceChildren(...events.map(({ kind, message, first, last, count }) => {
+      const line = make('li', kind);
+      const clock = (time) => new Date(time).toLocaleString();
+      const when = first === last ? clock(first) : `${clock(first)} to ${clock(last)}`;
+      line.append(make('b', '', kind), ` ${when}${count > 1 ? `, ${count} times` : ''}: ${message}`);
+      return line;
+    }));
+  }
+  const teams = Object.values(service.labels ?? {}).join(', ');
+  say(card.labels, teams);
+  show(card.labels, Boolean(teams));
   const lead = service.summary.search(/: |\. | \(|[:.]$/) + 1;
   explain(card.what, service.summary.slice(lead), service.summary.slice(0, lead));
   explain(card.todo, ` ${service.suggestions.join('\n')}`, 'What to do:');
@@ -259,7 +298,6 @@ function update(card, service) {
   show(card.endpoint.row, Boolean(service.token?.endpoint));
   say(card.endpoint.value, service.token?.endpoint ?? '');
   show(card.fixed, !service.token);
-  show(card.actions, last.access.write_requires_token !== null);
   show(card.refresh, Boolean(service.token));
   const { traffic } = service;
   const sum = (list) => list.reduce((all, value) => all + (value ?? 0), 0);
@@ -276,6 +314,21 @@ function update(card, service) {
   draw(card.errors, traffic.errors, `${plural(errors, 'error', 'errors')} ${over}`);
   draw(card.latency, traffic.latency_ms, latencies.length ? `Mean latency, last ${latest}, highest ${number(Math.max(...latencies))} ms` : 'No request yet');
   tick(card);
+}
+
+/** Shows everything that is known of a service, or one line. */
+function unfold(card, place, compact) {
+  const broken = card.service.severity !== 'ok';
+  card.isOpen = card.open ?? (!compact || (broken && place < FIRST_CARDS));
+  dress(card.article, `service ${card.service.severity}${card.isOpen ? '' : ' line'}`);
+  show(card.why, card.isOpen && card.trouble);
+  show(card.facts, card.isOpen);
+  show(card.events, card.isOpen && card.service.events.length > 0);
+  show(card.actions, card.isOpen && last.access.write_requires_token !== null);
+  show(card.more, compact);
+  say(card.more, card.isOpen ? 'Less' : 'Details');
+  card.more.setAttribute('aria-expanded', String(card.isOpen));
+  card.badge.title = card.isOpen ? '' : card.service.summary;
 }
 
 /** Updates what changes with time alone. */
@@ -333,12 +386,12 @@ function point(node, groups) {
   explained.set(node, key);
   node.replaceChildren(...groups.map(([what, services]) => {
     const line = make('span', 'group', `${what}: `);
-    services.forEach(({ name, state }, index) => {
+    services.slice(0, 20).forEach(({ name, state }, index) => {
       const link = make('a', '', name);
       link.href = `#service-${encodeURIComponent(name)}`;
       line.append(index ? ', ' : '', link, ` (${(WORDS[state] ?? state).toLowerCase()})`);
     });
-    line.append('.');
+    line.append(services.length > 20 ? `, and ${services.length - 20} more.` : '.');
     return line;
   }));
 }
@@ -366,11 +419,14 @@ function headline(counts, services) {
 function render(state) {
   last = state;
   skew = Date.parse(state.now) - Date.now();
-  say(byId('about'), `Version ${state.version}, running for ${span(Date.parse(state.now) - Date.parse(state.started))}`);
+  if (state.complete) known.clear();
+  for (const service of state.services) known.set(service.name, service);
+  const services = [...known.values()];
+  say(byId('about'), `${state.instance} · Version ${state.version}, running for ${span(Date.parse(state.now) - Date.parse(state.started))}`);
   const { access } = state;
   show(byId('unlock'), Boolean(access.write_requires_token || access.read_requires_token));
   show(byId('reload'), access.write_requires_token !== null);
-  headline(state.counts, state.services);
+  headline(state.counts, services);
   const notice = byId('notice');
   const notices = [
     ['The configuration on disk cannot be used', state.config?.failing, 'the previous one stays in use'],
@@ -378,19 +434,60 @@ function render(state) {
   ].filter(([, failing]) => failing);
   show(notice, notices.length > 0);
   say(notice, notices.map(([what, failing, instead]) => `${what}, ${span(now() - Date.parse(failing.since))} now; ${instead}.\n${failing.error}`).join('\n'));
-  const sorted = state.services.map((service, place) => ({ service, place }));
+  offer(byId('by-state'), services.map(({ state: name }) => name), (name) => WORDS[name] ?? name);
+  offer(byId('by-kind'), services.map(({ kind }) => kind), (kind) => kind);
+  offer(byId('by-team'), services.flatMap(({ labels }) => (labels?.team ? [labels.team] : [])), (team) => team);
+  show(byId('filters'), services.length >= COMPACT_FROM);
+  arrange();
+}
+
+/** Offers the values that there are, and keeps the one that is chosen. */
+function offer(select, values, word) {
+  const all = [...new Set(values)].sort();
+  show(select.parentElement, all.length > 1);
+  const key = all.join('\n');
+  if (explained.get(select) === key) return;
+  explained.set(select, key);
+  const chosen = select.value;
+  select.replaceChildren(...[['', 'all'], ...all.map((value) => [value, word(value)])].map(([value, text]) => {
+    const option = make('option', '', text);
+    option.value = value;
+    return option;
+  }));
+  select.value = all.includes(chosen) ? chosen : '';
+}
+
+function matches(service) {
+  const text = byId('search').value.trim().toLowerCase();
+  const of = [service.name, service.upstream, service.kind, service.token?.endpoint ?? '', ...Object.values(service.labels ?? {})];
+  return (!text || of.some((part) => part.toLowerCase().includes(text)))
+    && [['by-state', service.state], ['by-kind', service.kind], ['by-team', service.labels?.team]].every(([id, value]) => !byId(id).value || byId(id).value === value);
+}
+
+/** Puts the services that are to be seen into their order, broken ones first. */
+function arrange() {
+  const compact = known.size >= COMPACT_FROM;
+  const sorted = [...known.values()].map((service, place) => ({ service, place })).filter(({ service }) => !compact || matches(service));
   sorted.sort((a, b) => RANK[a.service.severity] - RANK[b.service.severity] || a.place - b.place);
+  const seen = compact && !all ? sorted.slice(0, FIRST_ROWS) : sorted;
   const list = byId('services');
-  const names = new Set(state.services.map((service) => service.name));
-  for (const [name, card] of cards) if (!names.has(name)) { card.item.remove(); cards.delete(name); }
+  const names = new Set(seen.map(({ service }) => service.name));
+  for (const [name, card] of cards) {
+    if (!names.has(name)) card.item.remove();
+    if (!known.has(name)) cards.delete(name);
+  }
   const focused = document.activeElement;
-  sorted.forEach(({ service }, index) => {
+  seen.forEach(({ service }, index) => {
     let card = cards.get(service.name);
     if (!card) cards.set(service.name, card = build(service.name));
-    update(card, service);
+    if (card.service !== service) update(card, service);
+    unfold(card, index, compact);
     if (list.children[index] !== card.item) list.insertBefore(card.item, list.children[index] ?? null);
   });
   if (focused && focused !== document.activeElement && document.contains(focused)) focused.focus();
+  show(byId('more'), seen.length < sorted.length);
+  say(byId('more'), `Show all ${sorted.length}`);
+  show(byId('none'), compact && sorted.length === 0);
 }
 
 function live(on, text) {
@@ -403,14 +500,15 @@ async function refresh() {
   if (busy) return;
   busy = true;
   try {
-    let answer = await call('GET', '/api/v1/services');
+    const path = last ? `/api/v1/services?since=${encodeURIComponent(last.revision)}` : '/api/v1/services';
+    let answer = await call('GET', path);
     if (answer.status === 401) {
       token = null;
       live(false, 'Reading needs the admin token');
       show(byId('unlock'), true);
       say(byId('headline'), 'Reading needs the admin token');
       if (!waiting && !declined) {
-        const again = await callWithToken('GET', '/api/v1/services');
+        const again = await callWithToken('GET', path);
         declined = again === null;
         answer = again ?? answer;
       }
@@ -432,6 +530,8 @@ byId('token-form').addEventListener('submit', (event) => { event.preventDefault(
 byId('token-cancel').addEventListener('click', () => tokenGiven(null));
 byId('token-dialog').addEventListener('cancel', () => tokenGiven(null));
 byId('reload').addEventListener('click', reload);
+byId('more').addEventListener('click', () => { all = true; arrange(); });
+for (const id of ['search', 'by-state', 'by-kind', 'by-team']) byId(id).addEventListener('input', arrange);
 byId('unlock').addEventListener('click', async () => {
   if (token) { token = null; lock(); return; }
   declined = false;
@@ -439,5 +539,5 @@ byId('unlock').addEventListener('click', async () => {
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
 setInterval(() => { if (!document.hidden) refresh(); }, REFRESH_INTERVAL);
-setInterval(() => { for (const card of cards.values()) tick(card); }, 1000);
+setInterval(() => { for (const card of cards.values()) if (card.isOpen) tick(card); }, 1000);
 refresh();

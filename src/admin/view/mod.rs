@@ -7,4 +7,4 @@ mod timestamp;
 
 pub(super) use outcome::{RefreshView, ReloadView};
 pub(super) use service::ServiceView;
-pub(super) use services::{AccessView, ServicesView};
+pub(super) use services::{AccessView, Changes, Counts, ServicesView};

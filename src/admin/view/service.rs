@@ -4,10 +4,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
+use crate::admin::events::{Event, EventKind};
 use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
 use crate::admin::readiness::CredentialReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::config::OAuth2;
+use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
 use crate::oauth2::{TokenStore, advice};
 use crate::refresh::{RefreshStatus, SourceError};
 use crate::runtime::service::{RequestFailure, Service};
@@ -17,7 +19,7 @@ use crate::runtime::service::{RequestFailure, Service};
 #[schema(as = Service)]
 pub(in crate::admin) struct ServiceView {
     /// The name in the configuration.
-    name: String,
+    pub(in crate::admin) name: String,
     /// The kind of credential: `type` in the configuration, such as `oauth2`.
     kind: &'static str,
     /// The URL that requests go to.
@@ -26,17 +28,45 @@ pub(in crate::admin) struct ServiceView {
     optional: bool,
     /// Whether there is a usable credential right now and the next one is not in doubt, which `/readyz` checks.
     ready: bool,
-    state: ServiceStatus,
-    pub(super) severity: Severity,
+    pub(in crate::admin) state: ServiceStatus,
+    pub(in crate::admin) severity: Severity,
     /// The state in plain words.
-    summary: String,
+    pub(in crate::admin) summary: String,
     /// What to do about it; empty if there is nothing to do.
     suggestions: Vec<String>,
+    /// The section of the runbook (docs/OPERATIONS.md) about the state; `null` if it needs none.
+    runbook: Option<&'static str>,
+    /// When the certificate ends that the upstream presented last; `null` if none was seen.
+    certificate_expires: Option<Timestamp>,
     /// The token; `null` for a static credential.
     token: Option<TokenView>,
     /// The last error, if there was no success since.
     last_error: Option<ErrorView>,
     traffic: TrafficView,
+    /// What happened in the last hours, newest first.
+    events: Vec<EventView>,
+}
+
+/// What happened to a service. What lasts or repeats is one event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+struct EventView {
+    kind: EventKind,
+    /// What happened, in plain words.
+    message: String,
+    /// When it was first seen.
+    first: Timestamp,
+    /// When it was last seen.
+    last: Timestamp,
+    /// How often it began.
+    count: u64,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        let Event { kind, message, first, last, count } = event;
+        Self { kind, message, first: Timestamp(first), last: Timestamp(last), count }
+    }
 }
 
 /// A service's current token, expired or not, and its refreshes.
@@ -59,6 +89,10 @@ struct TokenView {
     consecutive_failures: u32,
     /// When the first of them failed.
     failing_since: Option<Timestamp>,
+    /// When the certificate ends that the token endpoint presented last; `null` if none was seen.
+    certificate_expires: Option<Timestamp>,
+    /// How far this machine's clock is ahead of the token endpoint's; `null` if it is not known.
+    clock_skew_seconds: Option<f64>,
 }
 
 /// The last error of a service.
@@ -84,7 +118,7 @@ enum Source {
     Upstream,
 }
 
-/// The traffic of the last ten minutes, oldest first.
+/// The traffic of the last ten minutes, oldest first, from the first request in them.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Traffic)]
 struct TrafficView {
@@ -103,7 +137,7 @@ struct TrafficView {
 }
 
 impl ServiceView {
-    pub(in crate::admin) fn of(service: &Service, history: &History) -> Self {
+    pub(in crate::admin) fn of(service: &Service, history: &History, events: Vec<Event>) -> Self {
         let store = service.credential.store();
         let status = store.map(|store| store.status());
         let upstream_status = history.upstream_status(&service.metrics.totals());
@@ -111,6 +145,15 @@ impl ServiceView {
             service.last_failure.get().filter(|_| matches!(upstream_status, UpstreamStatus::Unreachable(_)));
         let oauth2 = service.auth.settings::<OAuth2>();
         let advice = |error: &SourceError| oauth2.map(|oauth2| advice(error, oauth2)).unwrap_or_default();
+        let upstream_advice = match (upstream_status, &failure) {
+            (UpstreamStatus::Healthy, _) => Vec::new(),
+            (UpstreamStatus::Unauthorized, _) => advice_on_401(&service.auth),
+            (UpstreamStatus::Failing, _) => advice_on_errors(),
+            (UpstreamStatus::Unreachable(_), Some(failure)) => {
+                advice_on_failure(failure.reason, &failure.cause)
+            }
+            (UpstreamStatus::Unreachable(reason), None) => advice_on_failure(reason, ""),
+        };
         let inputs = StatusInputs {
             token: store.zip(status.as_ref()).map(|(store, status)| TokenInputs {
                 usable: service.credential.is_ready(),
@@ -121,6 +164,8 @@ impl ServiceView {
             }),
             upstream_status,
             cause: failure.as_ref().map(|failure| failure.cause.clone()),
+            upstream_advice,
+            warnings: warnings(service),
         };
         let (state, severity) = (inputs.state(), inputs.severity());
         Self {
@@ -133,11 +178,14 @@ impl ServiceView {
             severity,
             summary: inputs.summary(),
             suggestions: inputs.suggestions(),
+            runbook: inputs.runbook(),
+            certificate_expires: service.upstream.certificate_end().and_then(Timestamp::of_unix),
             token: store
                 .zip(status.as_ref())
                 .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
             last_error: ErrorView::of(state, status, failure),
             traffic: TrafficView::of(service, history),
+            events: events.into_iter().map(EventView::from).collect(),
         }
     }
 }
@@ -154,6 +202,8 @@ impl TokenView {
             next_refresh: status.next_attempt_wall().map(Timestamp),
             consecutive_failures: status.failures,
             failing_since: status.failing_since.map(Timestamp),
+            certificate_expires: store.server().certificate_end.and_then(Timestamp::of_unix),
+            clock_skew_seconds: store.server().clock_skew,
         }
     }
 }

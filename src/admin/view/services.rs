@@ -16,6 +16,8 @@ use crate::reload::{ReloadFailure, ReloadStatus};
 pub(in crate::admin) struct ServicesView {
     /// The time of this response. The page counts from it rather than from the clock of the browser.
     now: Timestamp,
+    /// The name of this instance: that of the machine, or of the Pod.
+    instance: String,
     /// The version of Sidekey.
     version: &'static str,
     /// When the process started.
@@ -25,6 +27,10 @@ pub(in crate::admin) struct ServicesView {
     config: ConfigView,
     /// The number of services of each severity.
     counts: Counts,
+    /// Names this state. With it as `since`, the next response lists only the services that have changed.
+    revision: String,
+    /// Whether `services` are all services; otherwise those that are not listed are as they were.
+    complete: bool,
     /// The services in the order of the configuration.
     services: Vec<ServiceView>,
 }
@@ -78,7 +84,7 @@ impl ConfigView {
 
 /// The number of services of each severity.
 #[derive(Serialize, Default, ToSchema)]
-struct Counts {
+pub(in crate::admin) struct Counts {
     total: usize,
     error: usize,
     warning: usize,
@@ -86,16 +92,20 @@ struct Counts {
     ok: usize,
 }
 
-impl ServicesView {
-    pub(in crate::admin) fn new(
-        started: SystemTime,
-        access: AccessView,
-        reload: &ReloadStatus,
-        services: Vec<ServiceView>,
-    ) -> Self {
-        let config = ConfigView::of(reload);
-        let mut counts = Counts { total: services.len(), ..Counts::default() };
-        for service in &services {
+/// What a client is to be sent.
+pub(in crate::admin) struct Changes {
+    /// What the client sends as `since` the next time.
+    pub(in crate::admin) revision: String,
+    /// Whether `services` are all services, in their order. Otherwise all others are as they were.
+    pub(in crate::admin) is_complete: bool,
+    pub(in crate::admin) services: Vec<ServiceView>,
+}
+
+impl Counts {
+    /// The counts of all services.
+    pub(in crate::admin) fn of(services: &[ServiceView]) -> Self {
+        let mut counts = Self { total: services.len(), ..Self::default() };
+        for service in services {
             match service.severity {
                 Severity::Error => counts.error += 1,
                 Severity::Warning => counts.warning += 1,
@@ -103,14 +113,32 @@ impl ServicesView {
                 Severity::Ok => counts.ok += 1,
             }
         }
+        counts
+    }
+}
+
+impl ServicesView {
+    pub(in crate::admin) fn new(
+        instance: &str,
+        started: SystemTime,
+        access: AccessView,
+        reload: &ReloadStatus,
+        counts: Counts,
+        changes: Changes,
+    ) -> Self {
+        let config = ConfigView::of(reload);
         let version = env!("CARGO_PKG_VERSION");
+        let Changes { revision, is_complete, services } = changes;
         Self {
             now: Timestamp(SystemTime::now()),
+            instance: instance.to_owned(),
             version,
             started: Timestamp(started),
             access,
             config,
             counts,
+            revision,
+            complete: is_complete,
             services,
         }
     }

@@ -1,6 +1,6 @@
 //! A point in time.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -10,6 +10,14 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(super) struct Timestamp(pub(super) SystemTime);
+
+impl Timestamp {
+    /// A Unix time in seconds; `None` if it is before 1970 or too far away.
+    pub(super) fn of_unix(seconds: f64) -> Option<Self> {
+        let since = Duration::try_from_secs_f64(seconds).ok()?;
+        UNIX_EPOCH.checked_add(since).map(Self)
+    }
+}
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -21,7 +29,6 @@ impl Serialize for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn timestamp_is_rfc_3339() {

@@ -204,11 +204,11 @@ impl Request<'_> {
     fn identify(&mut self, written: &[u8]) -> RequestId {
         let find =
             || RequestId::of_written(written, &self.service.removed).unwrap_or_else(RequestId::generate);
-        self.request_id.get_or_insert_with(find).clone()
+        self.id.get_or_insert_with(find).clone()
     }
 
     /// Logs a failed request: a warning, unless it is the caller's fault, was logged by the refresher, or is one of many.
-    fn log_failure(&self, failure: &ProxyError) {
+    fn log_failure(&self, failure: &ProxyError, id: &RequestId) {
         let (name, reason) = (self.service.name.as_str(), failure.reason.as_str());
         let is_quiet = matches!(
             failure.reason,
@@ -218,7 +218,7 @@ impl Request<'_> {
                 | ErrorReason::Overloaded
         );
         let address = self.address.map(tracing::field::display);
-        let id = failure.request_id.as_ref().map(RequestId::as_str);
+        let id = id.as_str();
         if is_quiet {
             tracing::debug!(
                 sidekey.service = name,
@@ -254,16 +254,16 @@ impl Request<'_> {
     }
 
     /// Logs the error and sends it to the caller as the response.
-    async fn fail(&mut self, io: &mut impl Io, mut failure: ProxyError, out: &mut Buffer) -> Disposition {
-        failure.request_id = Some(self.identify(out.filled()));
+    async fn fail(&mut self, io: &mut impl Io, failure: ProxyError, out: &mut Buffer) -> Disposition {
+        let id = self.identify(out.filled());
         self.service.metrics.error(failure.reason.as_str());
-        self.log_failure(&failure);
+        self.log_failure(&failure, &id);
         let keep_alive = self.meta.keep_alive
             && !self.meta.is_http10
             && self.body.is_done()
             && !self.context.is_draining();
         out.clear();
-        failure.write(out.bytes_mut(), self.meta.is_head, keep_alive);
+        failure.write(out.bytes_mut(), self.meta.is_head, keep_alive, Some(&id));
         self.status = Some(failure.reason.status());
         self.failure = Some(failure);
         match relay::write(io, out.filled(), self.timer, self.service.upstream.timeouts.idle).await {

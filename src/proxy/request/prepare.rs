@@ -95,13 +95,25 @@ pub(crate) struct Rejection<'p> {
     /// The name of the service; empty if no service matches.
     pub(crate) service: &'p str,
     pub(crate) method: MethodLabel,
-    /// As in [`PreparedRequest`]. `None` if no service matches, because such a path may hold anything.
-    pub(crate) path: Option<Box<str>>,
-    /// The caller's identifier of the request, if it has one.
-    pub(crate) request_id: Option<RequestId>,
+    /// What the log says of it; `None` if the head cannot be parsed.
+    pub(crate) logged: Option<Box<LoggedRequest>>,
     pub(crate) is_head: bool,
     /// Whether the next request can follow: this one ends with its head.
     pub(crate) keep_alive: bool,
+}
+
+/// What the log says of a request that is not forwarded.
+pub(crate) struct LoggedRequest {
+    /// As in [`PreparedRequest`]. `None` if no service matches, because such a path may hold anything.
+    pub(crate) path: Option<String>,
+    /// The caller's identifier of the request, if it has one.
+    pub(crate) id: Option<RequestId>,
+}
+
+impl LoggedRequest {
+    fn of(head: &RequestHead<'_, '_>, path: Option<String>) -> Box<Self> {
+        Box::new(Self { path, id: RequestId::of(head.fields, &Owned::default()) })
+    }
 }
 
 /// The response to a request that is not forwarded.
@@ -128,8 +140,7 @@ impl From<ProxyError> for Rejection<'_> {
             reply: Reply::Error(error),
             service: "",
             method: MethodLabel::OTHER,
-            path: None,
-            request_id: None,
+            logged: None,
             is_head: false,
             keep_alive: false,
         }
@@ -151,8 +162,7 @@ pub(crate) fn prepare<'p>(
         reply: Reply::Error(ProxyError::new(reason, cause)),
         service,
         method: MethodLabel::of(head.method),
-        path: if service.is_empty() { None } else { path().map(String::into_boxed_str) },
-        request_id: RequestId::of(head.fields, &Owned::default()),
+        logged: Some(LoggedRequest::of(&head, (!service.is_empty()).then(path).flatten())),
         is_head: head.meta.is_head,
         keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
     };
@@ -231,14 +241,13 @@ pub(crate) fn prepare<'p>(
     };
     let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
     let (method, path) = (MethodLabel::of(head.method), path());
-    let request_id = path.as_ref().and_then(|_| RequestId::of(head.fields, &service.removed));
     let matched_by = matched.matched_by;
     Ok(PreparedRequest {
         service,
         endpoint,
         method,
+        request_id: path.as_ref().and_then(|_| RequestId::of(head.fields, &service.removed)),
         path,
-        request_id,
         matched_by,
         caller_authority: if service.rewrite_location {
             CallerAuthority::of(host)

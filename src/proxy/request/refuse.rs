@@ -29,14 +29,13 @@ pub(crate) async fn refuse(
     rejection: Rejection<'_>,
     timer: &mut ReusableTimer,
 ) -> Disposition {
-    let Rejection { mut reply, service, method, path, mut request_id, is_head, keep_alive } = rejection;
-    let error = match &mut reply {
-        Reply::Error(error) => {
-            error.request_id = Some(request_id.get_or_insert_with(RequestId::generate).clone());
-            Some(&*error)
-        }
+    let Rejection { reply, service, method, logged, is_head, keep_alive } = rejection;
+    let error = match &reply {
+        Reply::Error(error) => Some(error),
         Reply::Options => None,
     };
+    let (path, id) = logged.map_or((None, None), |logged| (logged.path, logged.id));
+    let id = id.or_else(|| error.map(|_| RequestId::generate()));
     let status = error.map_or(200, |error| error.reason.status());
     context.plane.metrics.answered(service, method, status);
     if let Some(error) = error {
@@ -45,7 +44,7 @@ pub(crate) async fn refuse(
         tracing::debug!(
             sidekey.service = service,
             sidekey.error = reason,
-            request.id = request_id.as_ref().map(RequestId::as_str),
+            request.id = id.as_ref().map(RequestId::as_str),
             "request refused: {}",
             error.cause
         );
@@ -54,17 +53,18 @@ pub(crate) async fn refuse(
         service,
         method,
         // The path stays empty if no service matches, because such a path may hold anything.
-        path: path.or_else(|| context.snapshot().access_log.then(Box::default)).as_deref(),
+        path: path.or_else(|| context.snapshot().access_log.then(String::new)).as_deref(),
         status: Some(status),
         took: Duration::ZERO,
-        request_id: request_id.as_ref(),
+        request_id: id.as_ref(),
         failure: error,
     });
     let keep_alive = keep_alive && !context.is_draining();
     let mut out = Buffer::acquire();
     match &reply {
         Reply::Error(error) => {
-            error.write_listing(out.bytes_mut(), is_head, keep_alive, &listed_services(context, error));
+            let services = listed_services(context, error);
+            error.write_listing(out.bytes_mut(), is_head, keep_alive, id.as_ref(), &services);
         }
         Reply::Options => {
             let connection = if keep_alive { "" } else { "Connection: close\r\n" };

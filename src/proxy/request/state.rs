@@ -81,7 +81,7 @@ pub(crate) struct Request<'p> {
     pub(crate) method: MethodLabel,
     path: Option<String>,
     /// The caller's identifier, if the access log is on; of a request that failed, the one that was reported.
-    pub(crate) request_id: Option<RequestId>,
+    pub(crate) id: Option<RequestId>,
     pub(crate) matched_by: MatchKind,
     /// The authority that the caller used, for URLs in the response.
     pub(crate) caller_authority: CallerAuthority,
@@ -150,7 +150,7 @@ impl<'p> Request<'p> {
             is_observed: false,
             method,
             path,
-            request_id,
+            id: request_id,
             matched_by,
             caller_authority,
             start: Instant::now(),
@@ -189,7 +189,7 @@ impl Drop for Request<'_> {
             path: self.path.as_deref(),
             status: self.status,
             took,
-            request_id: self.request_id.as_ref(),
+            request_id: self.id.as_ref(),
             failure: self.failure.as_ref(),
         });
     }

@@ -37,8 +37,8 @@ async fn status_page_shows_cause_and_advice_of_each_service() {
     assert!(detail.starts_with(expected), "{detail}");
     for (name, expected) in [
         ("payments", ["Refused", "invalid_client", "client_secret", "oauth2"]),
-        ("billing", ["Unreachable", "Connection refused", "resolves", "bearer"]),
-        ("maps", ["Unauthorized (401)", "rejects the credential", "revoked", "/tiles"]),
+        ("billing", ["Unreachable", "Connection refused", "does a firewall reject them", "bearer"]),
+        ("maps", ["Unauthorized (401)", "rejects the credential", "Runbook", "/tiles"]),
         ("calendar", ["Expired", "answered 500", "Requests get 503", "Failures in a row"]),
         ("reports", ["No token", "answered 503", "identity provider", "Failing since"]),
         ("crm", ["Ready", "Token expires", "Last refresh", "Next refresh"]),
@@ -66,6 +66,7 @@ async fn status_page_shows_cause_and_advice_of_each_service() {
         "document.querySelector(\"[aria-label='Token life left: crm']\").getAttribute('aria-valuetext')";
     let life = browser.eval(life).await;
     assert!(life.as_str().unwrap().starts_with("expires in 5"), "{life}");
+    assert_eq!(fleet.sidekey.get("/crm/x").await.status, 200);
     browser.wait("document.querySelectorAll(\"[aria-labelledby='service-crm'] polyline\").length > 0").await;
     assert_eq!(browser.messages().await, [""; 0]);
 }
@@ -130,6 +131,7 @@ async fn status_page_sends_security_headers() {
         ("/", "text/html; charset=utf-8"),
         ("/page/style.css", "text/css; charset=utf-8"),
         ("/page/page.js", "text/javascript; charset=utf-8"),
+        ("/page/operations.md", "text/plain; charset=utf-8"),
         ("/page/icon.svg", "image/svg+xml"),
     ] {
         let answer = Request::get(sidekey.admin_url(path)).send().await;
@@ -321,6 +323,15 @@ async fn status_page_refreshes_and_tests_a_service() {
     browser.wait(&format!("{}.includes('the upstream answered 200')", result("crm"))).await;
     assert_eq!(upstream.request_count(), 1);
     upstream.always(MockResponse::status(403));
+    browser.press("Tab").await;
+    assert_eq!(browser.eval(focused).await, json!("Path for the test of crm"));
+    browser.fill(&(card("crm") + " .path"), "/contacts?limit=1").await;
+    browser.press("Enter").await;
+    browser.wait(&format!("{}.includes('does not allow the request')", result("crm"))).await;
+    assert_eq!(upstream.last_request().target, "/contacts?limit=1");
+    // The last refresh of crm has failed.
+    browser.press("Tab").await;
+    assert_eq!(browser.eval("document.activeElement.innerText").await, json!("Runbook"));
     browser.press("Tab").await;
     assert_eq!(browser.eval(focused).await, json!("Test mail"));
     browser.press("Enter").await;

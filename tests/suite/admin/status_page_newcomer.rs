@@ -103,7 +103,7 @@ async fn status_page_shows_which_services_are_broken_and_why() {
             "maps",
             "The upstream cannot be reached: ",
             "Connection refused",
-            "What to do: Check that the host name in upstream",
+            "What to do: No server accepts connections there",
         ),
         (
             "payments",

@@ -162,7 +162,10 @@ async fn check_online_reaches_trace_collector_without_span() {
         bearer("api", &upstream.url(), "") + &collector + "\n"
     };
     let (code, printed) = checked(&services(&pki)).await;
-    assert_eq!((code, line(&printed, "tracing", "collector", host(&collector.url())).as_str()), (0, "OK, certificate until 4096-01-01T00:00:00Z"));
+    assert_eq!(
+        (code, line(&printed, "tracing", "collector", host(&collector.url())).as_str()),
+        (0, "OK, certificate until 4096-01-01T00:00:00Z")
+    );
 
     let (code, printed) = checked(&services(&other)).await;
     let line = line(&printed, "tracing", "collector", host(&collector.url()));

@@ -10,13 +10,14 @@ use crate::harness::{MockResponse, MockTokenEndpoint, MockUpstream, Prometheus, 
 use crate::suite::oauth2::setup::service;
 
 /// Panels that are empty if no such event has happened.
-const MAY_BE_EMPTY: [&str; 7] = [
+const MAY_BE_EMPTY: [&str; 8] = [
     "Reloads",
     "Upstream retries",
     "Requests that failed at the upstream",
     "Requests rejected by a limit",
     "Certificates of upstreams and token endpoints",
     "Certificate files",
+    "Clock skew",
     "Failing token requests by provider",
 ];
 
