@@ -3,7 +3,6 @@
 //!
 //! The status is never 401 or 407: an app would take that for an error of its own login.
 
-use super::request_id::RequestId;
 pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};
 
@@ -121,7 +120,7 @@ impl ProxyError {
     }
 
     /// Writes the whole response. The response to `HEAD` has the length of the body, and no body.
-    pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool, id: Option<&RequestId>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, is_head: bool, keep_alive: bool, id: Option<&str>) {
         self.write_listing(out, is_head, keep_alive, id, &[]);
     }
 
@@ -131,7 +130,7 @@ impl ProxyError {
         out: &mut Vec<u8>,
         is_head: bool,
         keep_alive: bool,
-        id: Option<&RequestId>,
+        id: Option<&str>,
         services: &[&str],
     ) {
         let reason = self.reason;

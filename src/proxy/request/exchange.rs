@@ -263,7 +263,7 @@ impl Request<'_> {
             && self.body.is_done()
             && !self.context.is_draining();
         out.clear();
-        failure.write(out.bytes_mut(), self.meta.is_head, keep_alive, Some(&id));
+        failure.write(out.bytes_mut(), self.meta.is_head, keep_alive, Some(id.as_str()));
         self.status = Some(failure.reason.status());
         self.failure = Some(failure);
         match relay::write(io, out.filled(), self.timer, self.service.upstream.timeouts.idle).await {

@@ -64,7 +64,13 @@ pub(crate) async fn refuse(
     match &reply {
         Reply::Error(error) => {
             let services = listed_services(context, error);
-            error.write_listing(out.bytes_mut(), is_head, keep_alive, id.as_ref(), &services);
+            error.write_listing(
+                out.bytes_mut(),
+                is_head,
+                keep_alive,
+                id.as_ref().map(RequestId::as_str),
+                &services,
+            );
         }
         Reply::Options => {
             let connection = if keep_alive { "" } else { "Connection: close\r\n" };

@@ -1,8 +1,10 @@
 //! A request is found by one identifier in the caller's answer, in the line of its failure and in the access log.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::harness::{MockResponse, MockUpstream, RefusingPort, Request, Response, Sidekey, Version};
+use crate::harness::{
+    MockResponse, MockUpstream, RefusingPort, Request, Response, Sidekey, TIMEOUT, Version, assert_eventually,
+};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -26,11 +28,17 @@ fn id(response: &Response) -> String {
     response.json()["request_id"].as_str().unwrap_or_else(|| panic!("{}", response.text())).to_owned()
 }
 
-/// The messages of the events with this identifier, cut at the cause.
-fn messages(sidekey: &Sidekey, id: &str) -> Vec<String> {
-    let of = |event: &Value| event["request.id"] == id;
-    let message = |event: &Value| event["message"].as_str().unwrap().split(':').next().unwrap().to_owned();
-    sidekey.events().iter().filter(|event| of(event)).map(message).collect()
+/// The messages of the events with this identifier, cut at the cause; the last one is the line of the access log.
+async fn messages(sidekey: &Sidekey, id: &str) -> Vec<String> {
+    let mut messages = Vec::new();
+    assert_eventually(TIMEOUT, "the access log has it", async || {
+        let events = sidekey.events().into_iter().filter(|event| event["request.id"] == id);
+        let message = |event: Value| event["message"].as_str().unwrap().split(':').next().unwrap().to_owned();
+        messages = events.map(message).collect();
+        messages.last().is_some_and(|last| last == "request")
+    })
+    .await;
+    messages
 }
 
 #[tokio::test]
@@ -47,13 +55,12 @@ async fn request_id_of_the_caller_is_in_answer_failure_line_and_access_log() {
             let sent = format!("{path}-{version:?}").replace('/', "-");
             let request = Request::get(sidekey.url(path)).by(version).header("X-Request-Id", &sent);
             assert_eq!(id(&request.send().await), sent);
-            sidekey.logged("request").await;
-            assert_eq!(messages(&sidekey, &sent), [line, "request"], "{sent}");
+            assert_eq!(messages(&sidekey, &sent).await, [line, "request"], "{sent}");
         }
     }
     // A request that succeeds is in the access log with it, and the upstream gets it.
     Request::get(sidekey.url("/api/x")).header("X-Request-Id", "good").send().await;
-    assert_eq!(messages(&sidekey, "good"), ["request"]);
+    assert_eq!(messages(&sidekey, "good").await, ["request"]);
     assert_eq!(upstream.only_request().header("x-request-id"), Some("good"));
 }
 
@@ -64,16 +71,18 @@ async fn request_without_id_is_known_by_its_trace_or_by_a_new_id() {
     let traced = Request::get(sidekey.url("/down/x"))
         .header("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-00"));
     assert_eq!(id(&traced.send().await), TRACE);
-    assert_eq!(messages(&sidekey, TRACE), ["request failed", "request"]);
+    assert_eq!(messages(&sidekey, TRACE).await, ["request failed", "request"]);
 
     let [one, other] = [id(&sidekey.get("/down/x").await), id(&sidekey.get("/down/x").await)];
     assert_ne!(one, other);
     for made in [one, other] {
-        assert_eq!(messages(&sidekey, &made), ["request failed", "request"]);
+        assert_eq!(messages(&sidekey, &made).await, ["request failed", "request"]);
     }
     sidekey.get("/api/x").await;
-    let served = sidekey.events().into_iter().rfind(|event| event["message"] == "request").unwrap();
-    assert_eq!((&served["sidekey.service"], &served["request.id"]), (&json!("api"), &Value::Null));
+    let served = |event: &Value| event["message"] == "request" && event["sidekey.service"] == "api";
+    assert_eventually(TIMEOUT, "it is in the access log", async || sidekey.events().iter().any(served)).await;
+    let served = sidekey.events().into_iter().find(served).unwrap();
+    assert_eq!(served["request.id"], Value::Null);
 }
 
 #[tokio::test]
