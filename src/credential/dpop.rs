@@ -76,6 +76,10 @@ impl Signer for Dpop {
         self.token.observe(used, response)
     }
 
+    fn mask(&self, text: &mut [u8]) -> u64 {
+        self.token.mask(text)
+    }
+
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
         self.token.refreshed(used, limit)
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::echo::Echoes;
 use super::owned::AUTHORIZATION;
 use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer};
 use crate::proto::FieldName;
+use crate::secret::Echoes;
 
 /// Header fields, query parameters and cookies that never change.
 pub struct Fixed {
@@ -16,6 +16,7 @@ pub struct Fixed {
     fields: Box<[(Cow<'static, str>, HeaderValue)]>,
     query: Option<HeaderValue>,
     cookie: Option<HeaderValue>,
+    echoes: Echoes,
 }
 
 impl Fixed {
@@ -27,18 +28,31 @@ impl Fixed {
             owned = owned.with_header(name.name().clone());
             written.push((name.as_written().to_owned().into(), value));
         }
-        Self { owned: Arc::new(owned), fields: written.into(), query: None, cookie: None }
+        Self {
+            owned: Arc::new(owned),
+            fields: written.into(),
+            query: None,
+            cookie: None,
+            echoes: Echoes::default(),
+        }
     }
 
     /// A credential in `Authorization`.
     pub fn authorization(value: HeaderValue) -> Self {
         let fields = [(AUTHORIZATION.into(), value)].into();
-        Self { owned: Arc::new(Owned::authorization()), fields, query: None, cookie: None }
+        Self {
+            owned: Arc::new(Owned::authorization()),
+            fields,
+            query: None,
+            cookie: None,
+            echoes: Echoes::default(),
+        }
     }
 
-    /// Looks for these secrets in what the upstream answers.
-    pub(super) fn with_echoes(self, echoes: Echoes) -> Self {
-        Self { owned: Arc::new((*self.owned).clone().with_echoes(echoes)), ..self }
+    /// Masks these secrets in what the upstream answers.
+    #[must_use]
+    pub fn with_echoes<'s>(self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        Self { echoes: Echoes::of(secrets), ..self }
     }
 
     /// Replaces the query parameters: `names`, and the encoded `pairs`.
@@ -76,5 +90,9 @@ impl Signer for Fixed {
             injection.cookie(pairs.clone());
         }
         Ok(CredentialVersion::STATIC)
+    }
+
+    fn mask(&self, text: &mut [u8]) -> u64 {
+        self.echoes.mask(text)
     }
 }

@@ -4,7 +4,6 @@
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;
 mod dpop;
-mod echo;
 mod fixed;
 mod injection;
 mod kind;

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use http::{HeaderName, header};
 use percent_encoding::percent_decode_str;
 
-use super::echo::Echoes;
 use super::strip_url;
 
 /// `Authorization`, as it is written in HTTP/1.1.
@@ -17,7 +16,6 @@ pub struct Owned {
     headers: Box<[HeaderName]>,
     query: Box<[String]>,
     cookies: Box<[String]>,
-    echoes: Echoes,
 }
 
 impl Owned {
@@ -42,17 +40,6 @@ impl Owned {
     #[must_use]
     pub fn with_cookie(self, name: impl Into<String>) -> Self {
         Self { cookies: self.cookies.into_iter().chain([name.into()]).collect(), ..self }
-    }
-
-    /// Looks for these secrets, which are sent in the query, in what the upstream answers.
-    #[must_use]
-    pub(super) fn with_echoes(self, echoes: Echoes) -> Self {
-        Self { echoes, ..self }
-    }
-
-    /// The secrets that no response may repeat.
-    pub fn echoes(&self) -> &Echoes {
-        &self.echoes
     }
 
     /// The header fields, for protocols that must treat their values as sensitive (RFC 7541 §7.1.3).

@@ -110,6 +110,10 @@ impl Signer for Rotating {
         Verdict::Pass
     }
 
+    fn mask(&self, text: &mut [u8]) -> u64 {
+        self.new.mask(text) + self.previous.mask(text)
+    }
+
     fn status(&self) -> CredentialStatus {
         CredentialStatus {
             is_previous_in_use: Some(self.state.is_previous_in_use()),

@@ -50,6 +50,9 @@ pub trait Signer: Send + Sync {
         Verdict::Pass
     }
 
+    /// Masks the credential in a part of a response that repeats it; the length stays. Returns in how many places it was.
+    fn mask(&self, text: &mut [u8]) -> u64;
+
     /// Requests a credential newer than `used` and waits for it, at most for `limit`. Called after
     /// [`Verdict::Refresh`]. Returns whether there is one.
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {

@@ -66,6 +66,10 @@ impl Signer for Token {
         if response.status == 401 && !response.is_retry { Verdict::Refresh } else { Verdict::Pass }
     }
 
+    fn mask(&self, text: &mut [u8]) -> u64 {
+        self.current().map_or(0, |token| token.echoes.mask(text))
+    }
+
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
         // Requested when the method is called, even if the future is never polled.
         let decision = self.store.refresh_now(RefreshReason::Rejected(used.0));

@@ -52,7 +52,7 @@ families! {
     /// Requests sent to an upstream again, by reason (unauthorized: after a 401, with another credential; connection_lost: the connection closed without a response; unprocessed: the upstream said that it had not processed the request; connect: another URL, because the first could not be connected to) and result (success, unauthorized, error).
     upstream_retries_total: IntCounterVec ["reason", "result"] of Requests;
     /// URLs in responses that held a query parameter of the credential, which was removed.
-    response_urls_stripped_total: IntCounterVec [] of Requests;
+    response_redactions_total: IntCounterVec [] of Requests;
     /// Token requests, by result (success, failure) and reason of the failure.
     token_requests_total: IntCounterVec ["result", "reason"] of Token;
     /// Duration of one token request.

@@ -143,9 +143,9 @@ impl ServiceMetrics {
         }
     }
 
-    /// Counts URLs in a response from which a part of the credential was removed.
-    pub fn urls_stripped(&self, count: u64) {
-        if let Some(series) = self.families.response_urls_stripped_total.series(&self.owner, &[]) {
+    /// Counts places in a response that repeated the credential.
+    pub fn credential_redacted(&self, count: u64) {
+        if let Some(series) = self.families.response_redactions_total.series(&self.owner, &[]) {
             series.inc_by(count);
         }
     }

@@ -9,7 +9,7 @@ use http::header::InvalidHeaderValue;
 use super::dpop_key;
 use super::dpop_key::DpopKey;
 use crate::refresh::{Expiring, Expiry, SourceError, Store};
-use crate::secret::{Secret, SigningError};
+use crate::secret::{Echoes, Secret, SigningError};
 
 /// Where requests read the current access token of a credential.
 pub type TokenStore = Store<AccessToken>;
@@ -51,6 +51,8 @@ impl TokenResponse {
 pub struct AccessToken {
     /// `Bearer …` or `DPoP …`, marked sensitive. Built once; a request clones it.
     pub header: HeaderValue,
+    /// The token, to be masked where a response repeats it.
+    pub echoes: Echoes,
     /// When the token must no longer be sent.
     pub expiry: Expiry,
     /// The granted scope, if the response had one; fit for a page.
@@ -75,7 +77,13 @@ impl AccessToken {
         let mut header = HeaderValue::try_from(format!("{scheme} {token}"))?;
         header.set_sensitive(true);
         let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
-        Ok(Self { header, expiry: issued.expiry, scope: issued.scope.clone(), binding })
+        Ok(Self {
+            header,
+            echoes: Echoes::of([token]),
+            expiry: issued.expiry,
+            scope: issued.scope.clone(),
+            binding,
+        })
     }
 
     /// The authentication scheme: `Bearer` or `DPoP`.

@@ -209,6 +209,7 @@ mod tests {
             options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
             rewrite_location: true,
+            leak_guard: true,
             via: false,
             retry_on_401: true,
             optional: false,

@@ -37,6 +37,8 @@ pub struct Service {
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
+    /// Whether the credential is masked where a response repeats it.
+    pub leak_guard: bool,
     /// Whether `Via` is added to what is forwarded.
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
@@ -76,6 +78,7 @@ impl Service {
             provider: config.auth.settings::<OAuth2>().and_then(|oauth2| oauth2.token_url.host()),
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
+            leak_guard: config.leak_guard,
             via: config.via,
             retry_on_401: config.retry_on_401,
             optional: config.optional,

@@ -8,6 +8,7 @@
 //! source       what a place that secrets are read from implements; the places are in `credential/sources/`
 //! plain        the configuration itself, as such a place
 //! cache        what sources that are polled gave, and when they are due
+//! echoes       secrets that a text repeats
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
 //! folder       the folders of such files
@@ -15,6 +16,7 @@
 //! ```
 
 mod cache;
+mod echoes;
 mod file;
 mod folder;
 mod in_time;
@@ -28,6 +30,7 @@ mod text;
 mod write_file;
 
 pub use cache::{RefreshOutcome, SecretCache};
+pub use echoes::Echoes;
 pub use file::{
     FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_to_end,
 };

@@ -194,6 +194,7 @@ mod tests {
             options: UpstreamOptions { alternatives: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
+            leak_guard: true,
             via: false,
             retry_on_401: true,
             optional: false,

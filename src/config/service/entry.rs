@@ -63,6 +63,12 @@ const KEYS: Keys = &[
     )
     .or("true"),
     Key::optional(
+        "leak_guard",
+        Format::Words(&LEAK_GUARD),
+        "Where the credential is masked if a response repeats it.",
+    )
+    .or("headers"),
+    Key::optional(
         "via",
         Format::Bool,
         "`Via` is added to forwarded messages. Default: that of the top level.",
@@ -77,6 +83,9 @@ const KEYS: Keys = &[
     Key::optional("allow_plaintext", Format::Bool, "`upstream` may be http:// to another machine.")
         .or("false"),
 ];
+
+/// Whether the heads and trailers of responses are searched for the credential.
+const LEAK_GUARD: [(&str, bool); 2] = [("headers", true), ("off", false)];
 
 /// Default of `token_wait`.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
@@ -110,6 +119,8 @@ pub struct ServiceConfig {
     pub token_wait: Duration,
     /// Whether a `Location` inside the upstream is rewritten to the address that the caller used.
     pub rewrite_location: bool,
+    /// Whether the credential is masked where the head or the trailers of a response repeat it.
+    pub leak_guard: bool,
     /// Whether `Via` is added to what is forwarded (RFC 9110 §7.6.3).
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
@@ -170,6 +181,8 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
     let rewrite_location =
         mapping.optional("rewrite_location").and_then(|value| value.boolean()).unwrap_or(true);
+    let leak_guard =
+        mapping.optional("leak_guard").and_then(|value| value.one_of(&LEAK_GUARD)).unwrap_or(true);
     let via = mapping.optional("via").and_then(|value| value.boolean()).unwrap_or(shared.via);
     let retry = mapping.optional("retry_on_401");
     let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);
@@ -200,6 +213,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         options,
         token_wait,
         rewrite_location,
+        leak_guard,
         via,
         retry_on_401,
         optional,

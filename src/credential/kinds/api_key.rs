@@ -10,7 +10,6 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::echo::Echoes;
 use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive, with_previous};
 use crate::proto::FieldName;
 use crate::secret::Secret;
@@ -66,14 +65,8 @@ impl Kind for ApiKey {
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
-        let keys =
-            || [Some(&settings.value), settings.previous.as_ref()].into_iter().flatten().map(Secret::expose);
-        let signer = |key| {
-            let fixed = signer(&settings.location, &settings.prefix, key);
-            // Either may be in the query that the upstream got.
-            let is_query = matches!(settings.location, KeyLocation::Query(_));
-            if is_query { fixed.with_echoes(Echoes::of(keys())) } else { fixed }
-        };
+        let signer =
+            |key: &Secret| signer(&settings.location, &settings.prefix, key).with_echoes([key.expose()]);
         with_previous(build, signer(&settings.value), settings.previous.as_ref().map(signer))
     }
 

@@ -54,7 +54,16 @@ impl Kind for Basic {
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
-        let signer = |password| Fixed::authorization(value(&settings.username, password));
+        let signer = |password: Option<&Secret>| {
+            let value = value(&settings.username, password);
+            let pair = Zeroizing::new(value.to_str().unwrap_or_default().replace("Basic ", ""));
+            let username = match &settings.username {
+                Username::Text(_) => None,
+                Username::Secret(secret) => Some(secret.expose()),
+            };
+            let secrets = [Some(pair.as_str()), password.map(Secret::expose), username].into_iter().flatten();
+            Fixed::authorization(value).with_echoes(secrets)
+        };
         let previous = settings.previous.as_ref().map(|previous| signer(Some(previous)));
         with_previous(build, signer(settings.password.as_ref()), previous)
     }

@@ -49,7 +49,7 @@ impl Kind for Bearer {
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
-        let signer = |token| Fixed::authorization(value(token));
+        let signer = |token: &Secret| Fixed::authorization(value(token)).with_echoes([token.expose()]);
         with_previous(build, signer(&settings.token), settings.previous.as_ref().map(signer))
     }
 

@@ -41,15 +41,17 @@ pub struct Header;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     headers: Vec<(FieldName, FieldValue)>,
-    query: Vec<(String, Secret)>,
+    query: Vec<(String, FieldValue)>,
 }
 
-/// The value of a header field.
+/// The value of a header field or a query parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct FieldValue {
     /// Written before the secret; may be empty.
     prefix: String,
     secret: Secret,
+    /// Whether it is a fixed text, and no secret.
+    is_fixed: bool,
 }
 
 impl Kind for Header {
@@ -91,13 +93,16 @@ impl Kind for Header {
 
     fn build(settings: &Settings, _: &Build<'_>) -> Box<dyn Signer> {
         let fields = settings.headers.iter().map(|(name, value)| (name.clone(), header_value(value)));
-        let fixed = Fixed::fields(fields);
+        let values = settings.headers.iter().map(|(_, value)| value);
+        let values = values.chain(settings.query.iter().map(|(_, value)| value));
+        let secrets = values.filter(|value| !value.is_fixed).map(|value| value.secret.expose());
+        let fixed = Fixed::fields(fields).with_echoes(secrets);
         if settings.query.is_empty() {
             return Box::new(fixed);
         }
         let mut pairs = Serializer::new(String::new());
         for (name, value) in &settings.query {
-            pairs.append_pair(name, value.expose());
+            pairs.append_pair(name, value.secret.expose());
         }
         let names = settings.query.iter().map(|(name, _)| name.clone());
         Box::new(fixed.with_query(names, sensitive(&Zeroizing::new(pairs.finish()))))
@@ -166,7 +171,8 @@ fn of_header(value: &Value<'_>) -> Option<FieldValue> {
     {
         return prefixed(mapping);
     }
-    Some(FieldValue { prefix: String::new(), secret: header_text(value, secret::any_value)? })
+    let secret = header_text(value, secret::any_value)?;
+    Some(FieldValue { prefix: String::new(), secret, is_fixed: !value.is_map() })
 }
 
 /// Reads `prefix` and `value`.
@@ -175,7 +181,7 @@ fn prefixed(mut mapping: Mapping<'_>) -> Option<FieldValue> {
     let prefix = mapping.required("prefix").and_then(|value| value.parse(header_prefix));
     let secret = mapping.required("value").and_then(|value| header_text(&value, secret::read));
     mapping.reject_unknown_keys();
-    Some(FieldValue { prefix: prefix?, secret: secret? })
+    Some(FieldValue { prefix: prefix?, secret: secret?, is_fixed: false })
 }
 
 /// Reads a value that can be sent in a header.
@@ -194,8 +200,9 @@ fn header_text(value: &Value<'_>, read: fn(&Value<'_>) -> Option<Secret>) -> Opt
     Some(secret)
 }
 
-fn of_query(value: &Value<'_>) -> Option<Secret> {
-    secret::any_value(value)
+fn of_query(value: &Value<'_>) -> Option<FieldValue> {
+    let secret = secret::any_value(value)?;
+    Some(FieldValue { prefix: String::new(), secret, is_fixed: !value.is_map() })
 }
 
 fn parameter(text: &str) -> Result<String, String> {

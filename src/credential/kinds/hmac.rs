@@ -368,6 +368,11 @@ impl Signer for HmacSigner {
         injection.field(self.header.as_written(), signature);
         Ok(CredentialVersion::STATIC)
     }
+
+    /// The key is not sent, and a signature is good for its own request alone.
+    fn mask(&self, _: &mut [u8]) -> u64 {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Request<'_> {
     pub(super) fn record_stripped(&self, urls: &ResponseUrls<'_>) {
         let count = urls.stripped.get();
         if count > 0 {
-            self.service.metrics.urls_stripped(count);
+            self.service.metrics.credential_redacted(count);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::net::buffer::Buffer;
 use crate::proto::via;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::framing::Framing;
+use crate::proxy::wire::leak_guard::LeakGuard;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{HeaderBuffer, ResponseHead};
 use crate::proxy::wire::relay;
@@ -93,6 +94,9 @@ impl Request<'_> {
             );
         }
         self.record_stripped(&urls);
+        if let Some(guard) = LeakGuard::of(self.service) {
+            guard.mask(out.bytes_mut());
+        }
         Ok(ResponsePlan {
             status: head.status,
             upstream_keep_alive: head.keep_alive,
@@ -115,7 +119,7 @@ impl Request<'_> {
     ) -> Result<(), ExchangeError> {
         let ResponsePlan { framing, transfer_mode, upstream_keep_alive, keep_alive_for, .. } = plan;
         let idle = self.service.upstream.timeouts.idle;
-        let mut body = Body::new(framing);
+        let mut body = Body::of_response(framing, LeakGuard::of(self.service));
         // Nothing was sent yet, so that Sidekey can still respond with an error.
         let is_complete = match transfer_mode {
             TransferMode::Passthrough => body.count(response).map_err(|error| {
@@ -158,7 +162,7 @@ impl Request<'_> {
 
     /// Whether the trailers of a gRPC call say that the credential was not accepted. The call was passed on; the
     /// next one needs another credential.
-    fn has_unauthenticated_trailers(&self, body: &Body) -> bool {
+    fn has_unauthenticated_trailers(&self, body: &Body<'_>) -> bool {
         self.meta.is_grpc && body.is_grpc_unauthenticated() && !self.is_grpc_unauthenticated
     }
 

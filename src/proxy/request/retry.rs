@@ -117,7 +117,7 @@ impl Request<'_> {
             return true;
         }
         let mut framing = head.framing;
-        while let Ok(Segment::Framing(count)) = framing.next_of_response(rest) {
+        while let Ok(Segment::Framing(count)) = framing.next_of_response(rest, None) {
             rest = &mut rest[count..];
         }
         framing.is_grpc_unauthenticated()

@@ -11,6 +11,7 @@ use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
 use crate::proxy::diagnostics;
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::proxy::wire::leak_guard::LeakGuard;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::relay;
@@ -285,6 +286,9 @@ impl Request<'_> {
             let urls = self.response_urls();
             write_head::informational(out.bytes_mut(), &head, &urls, self.response_via(&head));
             self.record_stripped(&urls);
+            if let Some(guard) = LeakGuard::of(self.service) {
+                guard.mask(out.bytes_mut());
+            }
         }
         Ok(Some(out))
     }

@@ -22,7 +22,7 @@ use crate::runtime::service::Service;
 use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, RequestPermit};
 
 /// The body of a request before any of it was passed on.
-pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body {
+pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body<'static> {
     let mut framing = meta.body.framing(|| service.removed.clone());
     if let (Framing::Chunked(decoder), Some(max)) = (&mut framing, service.upstream.max_request_body) {
         decoder.set_limit(max);
@@ -91,7 +91,7 @@ pub(crate) struct Request<'p> {
     /// The status that was sent to the caller; set when the response begins.
     pub(crate) status: Option<u16>,
     pub(crate) failure: Option<ProxyError>,
-    pub(crate) body: Body,
+    pub(crate) body: Body<'static>,
     /// Whether the body is being sent. What was read of it was then written to the upstream, except for the
     /// bytes that `body` counts.
     pub(crate) is_sending: bool,

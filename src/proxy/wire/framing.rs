@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::leak_guard::LeakGuard;
 use super::trailers;
 use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
@@ -72,10 +73,17 @@ impl Framing {
     }
 
     /// Like [`next`](Self::next), for the body of a response. Whitespace between the name of a trailer field and
-    /// its colon is moved first, so that it is not passed on.
-    pub(crate) fn next_of_response(&mut self, bytes: &mut [u8]) -> Result<Segment, FramingError> {
+    /// its colon is moved first, so that it is not passed on. A credential in the trailers is masked.
+    pub(crate) fn next_of_response(
+        &mut self,
+        bytes: &mut [u8],
+        guard: Option<LeakGuard<'_>>,
+    ) -> Result<Segment, FramingError> {
         if matches!(self, Self::Chunked(decoder) if decoder.state == State::Trailers) {
             trailers::close_up_names(bytes);
+            if let (Some(guard), Some(length)) = (guard, trailers::length(bytes)) {
+                guard.mask(&mut bytes[..length]);
+            }
         }
         self.next(bytes)
     }
@@ -93,10 +101,14 @@ impl Framing {
     }
 
     /// Like [`take`](Self::take), for the body of a response.
-    pub(crate) fn take_of_response(&mut self, bytes: &mut [u8]) -> Result<usize, FramingError> {
+    pub(crate) fn take_of_response(
+        &mut self,
+        bytes: &mut [u8],
+        guard: Option<LeakGuard<'_>>,
+    ) -> Result<usize, FramingError> {
         let mut total = 0;
         loop {
-            match self.next_of_response(&mut bytes[total..])? {
+            match self.next_of_response(&mut bytes[total..], guard)? {
                 Segment::Content(count) | Segment::Framing(count) => total += count,
                 Segment::NeedMore => return Ok(total),
             }
@@ -376,11 +388,11 @@ mod tests {
         let body = b"1\r\nx\r\n0\r\nX-Sum : 1\r\n\r\n";
         assert!(read(&mut chunked(), body, body.len()).is_err());
         let (mut response, mut bytes) = (Framing::Chunked(ChunkedDecoder::new(None)), body.to_vec());
-        assert_eq!(response.take_of_response(&mut bytes), Ok(body.len()));
+        assert_eq!(response.take_of_response(&mut bytes, None), Ok(body.len()));
         assert_eq!(bytes, b"1\r\nx\r\n0\r\nX-Sum:  1\r\n\r\n");
         let mut forbidden = b"0\r\nContent-Length : 5\r\n\r\n".to_vec();
         let mut response = Framing::Chunked(ChunkedDecoder::new(None));
-        assert!(response.take_of_response(&mut forbidden).is_err());
+        assert!(response.take_of_response(&mut forbidden, None).is_err());
     }
 
     #[test]

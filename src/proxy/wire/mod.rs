@@ -2,6 +2,7 @@
 //! connections.
 
 pub(super) mod framing;
+pub(super) mod leak_guard;
 mod link;
 pub(super) mod location;
 pub(super) mod parse_head;

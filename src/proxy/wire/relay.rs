@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::framing::{Framing, FramingError, Segment};
+use super::leak_guard::LeakGuard;
 use super::timer::ReusableTimer;
 use super::write_head::TransferMode;
 use crate::net::buffer::Buffer;
@@ -35,25 +36,32 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
 /// One direction: the connection that a body is read from, and what was read and not yet written.
-pub(crate) struct BodyHalf<'a, S> {
+pub(crate) struct BodyHalf<'a, 'g, S> {
     pub(crate) io: &'a mut S,
     pub(crate) buffer: &'a mut Buffer,
-    pub(crate) body: &'a mut Body,
+    pub(crate) body: &'a mut Body<'g>,
 }
 
 /// A body that is being moved. It outlives the futures that move it. Bytes that one future has counted but
 /// not written must not be counted again by the next one: the body would end too early, and its remaining
 /// bytes would be read as another request.
-pub(crate) struct Body {
+pub(crate) struct Body<'g> {
     framing: Framing,
+    /// Masks the credential in the trailers of a response.
+    guard: Option<LeakGuard<'g>>,
     /// The number of bytes at the front of the buffer that were counted and are still to be written.
     ready: usize,
 }
 
-impl Body {
+impl<'g> Body<'g> {
     /// A body of which nothing was moved yet.
     pub(crate) fn new(framing: Framing) -> Self {
-        Self { framing, ready: 0 }
+        Self { framing, guard: None, ready: 0 }
+    }
+
+    /// The body of a response, in whose trailers the credential is masked.
+    pub(crate) fn of_response(framing: Framing, guard: Option<LeakGuard<'g>>) -> Self {
+        Self { framing, guard, ready: 0 }
     }
 
     /// Returns the framing, if nothing was moved yet.
@@ -89,7 +97,7 @@ impl Body {
     /// and nothing else.
     pub(crate) fn count(&mut self, buffer: &mut Buffer) -> Result<bool, FramingError> {
         debug_assert_eq!(self.ready, 0);
-        self.ready = self.framing.take_of_response(buffer.filled_mut())?;
+        self.ready = self.framing.take_of_response(buffer.filled_mut(), self.guard)?;
         Ok(self.framing.is_done() && self.ready == buffer.filled().len())
     }
 }
@@ -123,7 +131,7 @@ pub(crate) enum SendOutcome {
 
 /// Sends the body of a request until it ends or a part of the response comes.
 pub(crate) async fn send_request_body<C: Io, U: Io>(
-    caller: &mut BodyHalf<'_, C>,
+    caller: &mut BodyHalf<'_, '_, C>,
     upstream: &mut U,
     response: &mut Buffer,
     timer: &mut ReusableTimer,
@@ -165,8 +173,8 @@ pub(crate) async fn send_request_body<C: Io, U: Io>(
 /// Ends when the response is complete, or with an error if the caller closes its connection. Returns whether
 /// the whole body of the request was sent.
 pub(crate) async fn relay_bodies<C: Io, U: Io>(
-    caller: &mut BodyHalf<'_, C>,
-    upstream: &mut BodyHalf<'_, U>,
+    caller: &mut BodyHalf<'_, '_, C>,
+    upstream: &mut BodyHalf<'_, '_, U>,
     mode: TransferMode,
     timer: &mut ReusableTimer,
     idle: Duration,
@@ -251,7 +259,7 @@ enum Step {
 
 /// One step of the request's body: writes what is ready, or counts, or reads.
 fn poll_request_body<C: Io, U: Io>(
-    caller: &mut BodyHalf<'_, C>,
+    caller: &mut BodyHalf<'_, '_, C>,
     upstream: &mut U,
     cx: &mut Context<'_>,
 ) -> Result<Step, RelayError> {
@@ -293,7 +301,7 @@ fn poll_request_body<C: Io, U: Io>(
 
 /// One step of the response's body: writes what is ready, or counts, or reads.
 fn poll_response_body<C: Io, U: Io>(
-    upstream: &mut BodyHalf<'_, U>,
+    upstream: &mut BodyHalf<'_, '_, U>,
     caller: &mut C,
     cx: &mut Context<'_>,
 ) -> Result<Step, RelayError> {
@@ -315,7 +323,7 @@ fn poll_response_body<C: Io, U: Io>(
     upstream.body.ready = upstream
         .body
         .framing
-        .take_of_response(upstream.buffer.filled_mut())
+        .take_of_response(upstream.buffer.filled_mut(), upstream.body.guard)
         .map_err(RelayError::UpstreamBody)?;
     if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
@@ -325,7 +333,7 @@ fn poll_response_body<C: Io, U: Io>(
 
 /// One step of the response's body in another coding: writes what was recoded, or recodes, or reads.
 fn poll_recoded_body<C: Io, U: Io>(
-    upstream: &mut BodyHalf<'_, U>,
+    upstream: &mut BodyHalf<'_, '_, U>,
     recoder: &mut Recoder,
     caller: &mut C,
     cx: &mut Context<'_>,
@@ -344,7 +352,7 @@ fn poll_recoded_body<C: Io, U: Io>(
     if recoder.is_done {
         return poll_flush(caller, cx);
     }
-    recoder.recode(&mut upstream.body.framing, upstream.buffer).map_err(RelayError::UpstreamBody)?;
+    recoder.recode(upstream.body, upstream.buffer).map_err(RelayError::UpstreamBody)?;
     if recoder.is_done || !recoder.out.is_empty() {
         return Ok(Step::Moved);
     }
@@ -353,7 +361,7 @@ fn poll_recoded_body<C: Io, U: Io>(
 
 /// Reads more of the response. Flushes the caller's connection while none comes.
 fn poll_read_response<C: Io, U: Io>(
-    upstream: &mut BodyHalf<'_, U>,
+    upstream: &mut BodyHalf<'_, '_, U>,
     caller: &mut C,
     cx: &mut Context<'_>,
 ) -> Result<Step, RelayError> {
@@ -398,10 +406,11 @@ impl Recoder {
     }
 
     /// Moves all content from `buffer` to `out`, which is empty, in the other coding.
-    fn recode(&mut self, framing: &mut Framing, buffer: &mut Buffer) -> Result<(), FramingError> {
+    fn recode(&mut self, body: &mut Body<'_>, buffer: &mut Buffer) -> Result<(), FramingError> {
+        let Body { framing, guard, .. } = body;
         let out = self.out.bytes_mut();
         loop {
-            match framing.next_of_response(buffer.filled_mut())? {
+            match framing.next_of_response(buffer.filled_mut(), *guard)? {
                 Segment::Content(count) if self.is_chunked => {
                     out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
                     out.extend_from_slice(&buffer.filled()[..count]);
@@ -431,7 +440,7 @@ pub(crate) async fn write_response_start<C: Io>(
     caller: &mut C,
     out: &mut Buffer,
     buffer: &mut Buffer,
-    body: &mut Body,
+    body: &mut Body<'_>,
     timer: &mut ReusableTimer,
     idle: Duration,
 ) -> Result<(), RelayError> {

@@ -66,13 +66,6 @@ impl ResponseUrls<'_> {
         }
     }
 
-    /// Redacts the query credential wherever else the head of the response has it.
-    pub(crate) fn redact(&self, head: &mut Vec<u8>) {
-        if self.owned.has_query() {
-            self.stripped.set(self.stripped.get() + self.owned.echoes().redact(head));
-        }
-    }
-
     /// Rewrites one URL, to a path, or to a URL with a host if `is_absolute`.
     fn url(&self, value: &str, is_absolute: bool) -> Option<String> {
         let stripped = self.owned.strip_url(value);

@@ -80,7 +80,6 @@ pub(crate) fn response(
         (true, false) => {}
     }
     put(out, &[b"\r\n"]);
-    urls.redact(out);
 }
 
 /// Writes a 1xx head: an interim response, or the switch to WebSocket.
@@ -105,7 +104,6 @@ pub(crate) fn informational(
         put(out, &[b"Connection: upgrade\r\nUpgrade: websocket\r\n"]);
     }
     put(out, &[b"\r\n"]);
-    urls.redact(out);
 }
 
 /// Writes the value that is added to `Via`, behind those that the response has.

@@ -3,6 +3,7 @@
 mod basic;
 mod field_names;
 mod invisible_characters;
+mod leak_guard;
 mod many_services;
 mod query_echo;
 mod sample_flows;

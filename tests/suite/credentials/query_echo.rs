@@ -46,7 +46,7 @@ async fn redirect_with_received_query_does_not_return_the_key() {
             }
         }
         assert!(upstream.requests().last().unwrap().target.contains(SECRET));
-        let count = sidekey.metric("sidekey_response_urls_stripped_total", &[("service", "maps")]).await;
+        let count = sidekey.metric("sidekey_response_redactions_total", &[("service", "maps")]).await;
         // Seven URLs in each of seven places, for four statuses.
         assert_eq!(count, Some(196.0));
     }
@@ -80,7 +80,7 @@ async fn key_is_redacted_in_any_other_field() {
             assert!(!found.contains(SECRET) && !found.contains("%2d9f3e"), "{name}: {found}");
         }
     }
-    let count = sidekey.metric("sidekey_response_urls_stripped_total", &[("service", "maps")]).await;
+    let count = sidekey.metric("sidekey_response_redactions_total", &[("service", "maps")]).await;
     assert!(count >= Some(26.0), "{count:?}");
 }
 
@@ -112,5 +112,5 @@ async fn other_url_fields_pass_unchanged_beside_a_query_key() {
         upstream.next(MockResponse::status(302).header(name, value));
         assert_eq!(sidekey.get("/maps/x").await.header(name), Some(value));
     }
-    assert_eq!(sidekey.metric("sidekey_response_urls_stripped_total", &[("service", "maps")]).await, None);
+    assert_eq!(sidekey.metric("sidekey_response_redactions_total", &[("service", "maps")]).await, None);
 }
