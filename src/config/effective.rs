@@ -12,6 +12,7 @@ use super::reader::settings::Setting;
 use super::reader::table::Format;
 use super::reader::value::Value;
 use super::readers::Readers;
+use super::service::entry::ServiceConfig;
 use crate::secret::SecretCache;
 
 impl Config {
@@ -37,7 +38,18 @@ impl Config {
         if !config.services.iter().any(|known| known.name == service) {
             return Ok(None);
         }
-        let mut settings = below(&all, &child("services", service));
+        // A name may have dots: `a.b` is no key of `a`.
+        let is_longer = |known: &&ServiceConfig| {
+            known.name.strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let longer = config.services.iter().filter(is_longer);
+        let others: Vec<_> = longer.map(|other| format!("{}.", child("services", &other.name))).collect();
+        let own: Vec<_> = all
+            .iter()
+            .filter(|setting| !others.iter().any(|other| setting.path.starts_with(other)))
+            .cloned()
+            .collect();
+        let mut settings = below(&own, &child("services", service));
         let used = settings.iter().find(|setting| setting.path == "auth.use");
         if let Some(name) = used.and_then(|setting| setting.value.as_str()) {
             let of_credential = below(&all, &child("credentials", name));

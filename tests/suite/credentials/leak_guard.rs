@@ -1,6 +1,6 @@
 //! `leak_guard`: a response that repeats the credential does not give it to the caller.
 
-use crate::harness::{MockResponse, MockTokenEndpoint, MockUpstream, Request, Sidekey};
+use crate::harness::{MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey};
 use crate::suite::http::setup::RawServer;
 
 const SECRET: &str = "cAn4ry.9f3e/x+y";
@@ -22,7 +22,8 @@ off: {{ upstream: '{upstream}', leak_guard: off, auth: {{ type: bearer, token: {
 
 /// Answers with the credential of the request in a field.
 fn echo(request: &crate::harness::RecordedRequest) -> MockResponse {
-    let sent = ["authorization", "x-key", "cookie"].into_iter().find_map(|name| request.header(name)).unwrap();
+    let sent =
+        ["authorization", "x-key", "cookie"].into_iter().find_map(|name| request.header(name)).unwrap();
     MockResponse::status(401)
         .header("WWW-Authenticate", &format!("Bearer realm=\"you sent {sent}\""))
         .header("X-Sent", sent)
@@ -34,15 +35,22 @@ async fn credential_of_every_kind_is_masked_in_the_head_of_a_response() {
     let upstream = MockUpstream::plain().await;
     upstream.respond_with(echo);
     let endpoint = MockTokenEndpoint::plain().await;
+    endpoint.always(MockTokenResponse::json(
+        &serde_json::json!({ "access_token": SECRET, "token_type": "Bearer", "expires_in": 3600 }),
+    ));
     let services = services(&upstream.url(), &endpoint.url());
     let sidekey = Sidekey::serving(&services).env("LEAKED", SECRET).start_ready().await;
-    for (service, count) in [("bearer", 2.0), ("basic", 2.0), ("key", 2.0), ("cookie", 2.0), ("header", 2.0), ("oauth2", 2.0)] {
+    for (service, count) in
+        [("bearer", 2.0), ("basic", 2.0), ("key", 2.0), ("cookie", 2.0), ("header", 2.0), ("oauth2", 2.0)]
+    {
         for over_http2 in [false, true] {
             let request = Request::get(sidekey.url(&format!("/{service}/x")));
             let response = if over_http2 { request.over_http2() } else { request }.send().await;
             let sent = upstream.last_request();
-            let secret = ["authorization", "x-key", "cookie"].into_iter().find_map(|name| sent.header(name)).unwrap();
-            let secret = secret.trim_start_matches("Bearer ").trim_start_matches("Basic ").trim_start_matches("sid=");
+            let secret =
+                ["authorization", "x-key", "cookie"].into_iter().find_map(|name| sent.header(name)).unwrap();
+            let secret =
+                secret.trim_start_matches("Bearer ").trim_start_matches("Basic ").trim_start_matches("sid=");
             for name in ["www-authenticate", "x-sent"] {
                 let value = response.header(name).unwrap();
                 assert!(!value.contains(secret) && value.contains("********"), "{service}: {name}: {value}");
@@ -62,7 +70,8 @@ async fn credential_of_every_kind_is_masked_in_the_head_of_a_response() {
 #[tokio::test]
 async fn credential_is_masked_in_trailers_and_interim_responses() {
     let server = RawServer::new().await;
-    let service = format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: {SECRET} }} }}", server.url());
+    let service =
+        format!("api: {{ upstream: '{}', auth: {{ type: bearer, token: {SECRET} }} }}", server.url());
     let sidekey = Sidekey::serving(&service).start().await;
     for pieces in [1, 2] {
         let mut client = sidekey.connect().await;
