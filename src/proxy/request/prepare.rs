@@ -111,8 +111,8 @@ pub(crate) struct LoggedRequest {
 }
 
 impl LoggedRequest {
-    fn of(head: &RequestHead<'_, '_>, path: Option<String>) -> Box<Self> {
-        Box::new(Self { path, id: RequestId::of(head.fields, &Owned::default()) })
+    fn of(head: &RequestHead<'_, '_>, path: Option<String>) -> Self {
+        Self { path, id: RequestId::of(head.fields, &Owned::default()) }
     }
 }
 
@@ -162,7 +162,7 @@ pub(crate) fn prepare<'p>(
         reply: Reply::Error(ProxyError::new(reason, cause)),
         service,
         method: MethodLabel::of(head.method),
-        logged: Some(LoggedRequest::of(&head, (!service.is_empty()).then(path).flatten())),
+        logged: Some(Box::new(LoggedRequest::of(&head, (!service.is_empty()).then(path).flatten()))),
         is_head: head.meta.is_head,
         keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
     };
