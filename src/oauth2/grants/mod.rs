@@ -1,5 +1,6 @@
 //! One file for each grant, which is a `TokenSource`. Grants that get refresh tokens use them. `user_login`
-//! is what the two grants that begin with a person have in common; `build` chooses the grant that is configured.
+//! is what the two grants that begin with a person have in common, `unclear_failures` what grants do that have
+//! another way to a token; `build` chooses the grant that is configured.
 
 mod authorization_code;
 mod build;
@@ -9,6 +10,7 @@ mod jwt_bearer;
 mod password;
 mod refresh_token;
 mod token_exchange;
+mod unclear_failures;
 mod user_login;
 
 pub use authorization_code::{AuthorizationError, AuthorizationRequest};

@@ -44,25 +44,43 @@ pub(crate) async fn refresh(
     Ok(issued)
 }
 
-/// Whether the failure of a refresh may be about the refresh token, so that another way to a token may
-/// succeed.
-///
-/// RFC 6749 §5.2 has `invalid_grant` for it. Providers also answer with other codes, with a status alone, with
-/// a web page or with nothing. So every answer may be about the refresh token, except those that ask for
-/// patience, and those that are about the client or its proof. There must be an answer.
-pub(crate) fn is_about_refresh_token(error: &SourceError) -> bool {
-    let Some(status) = error.status else { return false };
-    match error.kind {
-        SourceErrorKind::Refused => match error.code {
-            Some(ErrorCode::InvalidClient | ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce) => false,
+/// What the failure of a refresh says about the refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefreshFailure {
+    /// The refresh token was rejected: another way to a token may succeed at once.
+    Rejected,
+    /// The server failed, or it rejected the client. Some servers answer so about a refresh token that they
+    /// no longer have.
+    Unclear,
+    /// The failure has another cause: there was no answer, the server asks for patience, or the proof of
+    /// possession is wrong.
+    Other,
+}
+
+impl RefreshFailure {
+    /// Classifies the failure of a refresh.
+    ///
+    /// RFC 6749 §5.2 has `invalid_grant` for a refresh token that is rejected. Providers also answer with other
+    /// codes, with a status alone, with a web page or with nothing.
+    pub(crate) fn of(error: &SourceError) -> Self {
+        let Some(status) = error.status else { return Self::Other };
+        match (error.kind, error.code.as_ref()) {
+            (SourceErrorKind::Refused, Some(ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce)) => {
+                Self::Other
+            }
+            (SourceErrorKind::Refused, Some(ErrorCode::InvalidClient)) => Self::Unclear,
             // The client may not use *this* grant; with 401 it was not authenticated (Keycloak).
-            Some(ErrorCode::UnauthorizedClient) => status != 401,
-            _ => true,
-        },
-        SourceErrorKind::Malformed => true,
-        // Some servers fail over a refresh token that they no longer have.
-        SourceErrorKind::ServerError => error.has_code(&ErrorCode::InvalidGrant),
-        _ => false,
+            (SourceErrorKind::Refused, Some(ErrorCode::UnauthorizedClient)) if status == 401 => Self::Unclear,
+            (SourceErrorKind::Refused | SourceErrorKind::Malformed, _)
+            | (SourceErrorKind::ServerError, Some(ErrorCode::InvalidGrant)) => Self::Rejected,
+            (SourceErrorKind::ServerError, Some(ErrorCode::SlowDown)) => Self::Other,
+            (SourceErrorKind::ServerError, _)
+                if error.retry_after.is_none() && !matches!(status, 408 | 425) =>
+            {
+                Self::Unclear
+            }
+            _ => Self::Other,
+        }
     }
 }
 
@@ -72,9 +90,9 @@ mod tests {
     use crate::oauth2::client::raw_response::RawResponse;
     use crate::oauth2::client::response_members::parse_object;
 
-    fn is_about(status: u16, body: &str) -> bool {
-        let answer = RawResponse::for_test(status, &[], body.as_bytes());
-        is_about_refresh_token(&parse_object(&answer).unwrap_err())
+    fn failure(status: u16, headers: &[(&'static str, &str)], body: &str) -> RefreshFailure {
+        let answer = RawResponse::for_test(status, headers, body.as_bytes());
+        RefreshFailure::of(&parse_object(&answer).unwrap_err())
     }
 
     #[test]
@@ -103,31 +121,49 @@ mod tests {
             (302, ""),
             (500, r#"{"error":"invalid_grant"}"#),
         ] {
-            assert!(is_about(status, body), "{status} {body}");
+            assert_eq!(failure(status, &[], body), RefreshFailure::Rejected, "{status} {body}");
         }
     }
 
     #[test]
-    fn refusal_of_client_or_transient_failure_is_not() {
+    fn failure_of_server_or_client_may_be_about_the_refresh_token() {
         for (status, body) in [
             (401, r#"{"error":"invalid_client"}"#),
             (400, r#"{"error":"invalid_client"}"#),
             (401, r#"{"error":"unauthorized_client"}"#),
-            (400, r#"{"error":"invalid_dpop_proof"}"#),
             (400, r#"{"error":"temporarily_unavailable"}"#),
-            (400, r#"{"error":"slow_down"}"#),
             (400, r#"{"error":"server_error"}"#),
-            (408, ""),
-            (429, ""),
-            (429, r#"{"error":"invalid_grant"}"#),
             (500, ""),
+            (500, r#"{"message":"NullPointerException"}"#),
             (502, "<html>"),
             (503, r#"{"error":"x"}"#),
         ] {
-            assert!(!is_about(status, body), "{status} {body}");
+            assert_eq!(failure(status, &[], body), RefreshFailure::Unclear, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn failure_with_another_cause_is_not_about_the_refresh_token() {
+        for (status, body) in [
+            (400, r#"{"error":"invalid_dpop_proof"}"#),
+            (400, r#"{"error":"use_dpop_nonce"}"#),
+            (400, r#"{"error":"slow_down"}"#),
+            (408, ""),
+            (425, ""),
+            (429, ""),
+            (429, r#"{"error":"invalid_grant"}"#),
+        ] {
+            assert_eq!(failure(status, &[], body), RefreshFailure::Other, "{status} {body}");
+        }
+        for (status, body) in [(503, ""), (500, r#"{"error":"server_error"}"#)] {
+            assert_eq!(
+                failure(status, &[("retry-after", "5")], body),
+                RefreshFailure::Other,
+                "{status} {body}"
+            );
         }
         for kind in [SourceErrorKind::Connect, SourceErrorKind::Timeout, SourceErrorKind::Malformed] {
-            assert!(!is_about_refresh_token(&SourceError::new(kind, "no answer")));
+            assert_eq!(RefreshFailure::of(&SourceError::new(kind, "no answer")), RefreshFailure::Other);
         }
     }
 }

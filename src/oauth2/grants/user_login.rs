@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use async_trait::async_trait;
 
-use super::refresh_token::{is_about_refresh_token, refresh};
+use super::refresh_token::{RefreshFailure, refresh};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
@@ -33,11 +33,13 @@ impl TokenSource for UserLoginGrant {
             return Err(SourceError::new(SourceErrorKind::LoginRequired, message));
         };
         refresh(&self.endpoint, refresh_token, None).await.map_err(|mut error| {
-            if is_about_refresh_token(&error) {
-                let verb = if error.has_code(&ErrorCode::InvalidGrant) { "has" } else { "may have" };
-                let _ =
-                    write!(error.message, "; the login {verb} ended: run `sidekey login {}`", self.service);
-            }
+            let ended = match RefreshFailure::of(&error) {
+                RefreshFailure::Rejected if error.has_code(&ErrorCode::InvalidGrant) => "the login has ended",
+                RefreshFailure::Rejected => "the login may have ended",
+                RefreshFailure::Unclear => "if this does not pass, the login may have ended",
+                RefreshFailure::Other => return error,
+            };
+            let _ = write!(error.message, "; {ended}: run `sidekey login {}`", self.service);
             error
         })
     }

@@ -1,7 +1,11 @@
 //! `grant_type: password`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::setup::{form, serving, with_refresh_token, without_refresh_token};
 use crate::harness::{
@@ -174,6 +178,57 @@ async fn rejected_refresh_token_is_not_sent_again() {
     let _sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
     endpoint.received(4).await;
     assert_eq!(grants(&endpoint), ["password", "refresh_token", "password", "password"]);
+}
+
+/// Some servers fail, or blame the client, over a refresh token that they no longer have.
+#[tokio::test]
+async fn password_grant_falls_back_if_refreshes_keep_failing() {
+    let failures =
+        [MockResponse::status(500), MockResponse::status(502), MockResponse::status(503), invalid_client()];
+    for failure in failures {
+        let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+        let answer = json!({ "access_token": "tok", "expires_in": 2, "refresh_token": "a-refresh-token" });
+        endpoint.server().respond_with(move |request| {
+            let is_refresh = request.body.starts_with(b"grant_type=refresh_token");
+            if is_refresh { failure.clone() } else { MockResponse::json(&answer) }
+        });
+        let more = format!("{OWNER}, client_id: me, client_secret: s3cret");
+        let sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
+        let passwords = || grants(&endpoint).iter().filter(|grant| *grant == "password").count();
+        assert_eventually(TIMEOUT, "the password is sent again", async || passwords() > 1).await;
+        assert_eventually(TIMEOUT, "it is ready again", async || sidekey.is_ready().await).await;
+        assert_eq!(sidekey.get("/api/x").await.status, 200);
+        assert_eq!(grants(&endpoint)[..2], ["password", "refresh_token"], "not at the first failure");
+    }
+}
+
+#[tokio::test]
+async fn refresh_token_is_kept_while_everything_fails() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    let first = json!({ "access_token": "tok", "expires_in": 2, "refresh_token": "a-refresh-token" });
+    endpoint.server().next(MockResponse::json(&first));
+    let is_up = Arc::new(AtomicBool::new(false));
+    endpoint.server().respond_with({
+        let is_up = is_up.clone();
+        move |request| {
+            let is_refresh = request.body.ends_with(b"refresh_token=a-refresh-token");
+            if is_refresh && is_up.load(Ordering::Relaxed) {
+                MockResponse::json(&json!({ "access_token": "tok", "expires_in": 60 }))
+            } else {
+                MockResponse::status(500)
+            }
+        }
+    });
+    let more = format!("{OWNER}, client_id: me, client_secret: s3cret");
+    let sidekey = serving(&upstream, &endpoint, &more).file("password", PASSWORD).start_ready().await;
+    let passwords = || grants(&endpoint).iter().filter(|grant| *grant == "password").count();
+    assert_eventually(TIMEOUT, "the password is sent again", async || passwords() > 1).await;
+    is_up.store(true, Ordering::Relaxed);
+    assert_eventually(TIMEOUT, "it is ready again", async || sidekey.is_ready().await).await;
+}
+
+fn invalid_client() -> MockResponse {
+    MockResponse::status(401).header("Content-Type", "application/json").body(r#"{"error":"invalid_client"}"#)
 }
 
 /// A secret may be a part of any word: what it is a part of still decides.
