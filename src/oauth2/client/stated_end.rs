@@ -4,10 +4,14 @@
 //! no member has to be trusted more than another. An end that is stated and not understood is not taken for
 //! none: the token would be used after it.
 
+pub(super) mod container;
+pub(super) mod names;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use self::names::Meaning;
 use super::duration_text;
 use super::timestamp::PointInTime;
 use crate::oauth2::claims;
@@ -22,6 +26,10 @@ const MIN_SECONDS_IF_MILLISECONDS: f64 = 60.0;
 const FIRST_TIME: f64 = 1e9;
 /// A point in time further away than this was read in the wrong unit.
 const PLAUSIBLE_DISTANCE: f64 = 10.0 * 365.0 * 86_400.0;
+/// A token that was issued less than this before the request was issued by it, on another clock.
+const MIN_AGE: f64 = 60.0;
+/// How deep objects in an answer are read.
+const MAX_DEPTH: usize = 3;
 /// The end that a token has in itself, in messages.
 pub(super) const OWN_END: &str = "exp of the token itself";
 
@@ -36,104 +44,60 @@ pub(crate) struct StatedEnd {
     pub(crate) not_understood: Option<String>,
 }
 
-/// The meaning of a member, by its name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Meaning {
-    /// A lifetime in seconds.
-    Lifetime,
-    /// A lifetime in milliseconds.
-    Milliseconds,
-    /// A lifetime in minutes.
-    Minutes,
-    /// A lifetime in hours.
-    Hours,
-    /// A point in time.
-    Time,
-    /// A point in time; a small number is a lifetime in seconds (Facebook).
-    TimeOrLifetime,
-}
-
-/// Names of members, as [`Meaning::of`] changes them.
-const NAMES: [(&str, Meaning); 43] = [
-    ("expiresin", Meaning::Lifetime),
-    ("expirein", Meaning::Lifetime),
-    ("expiresinseconds", Meaning::Lifetime),
-    ("expiresinsecs", Meaning::Lifetime),
-    ("expiresinsec", Meaning::Lifetime),
-    ("expiresafter", Meaning::Lifetime),
-    ("expireafter", Meaning::Lifetime),
-    ("expiryseconds", Meaning::Lifetime),
-    ("expirationseconds", Meaning::Lifetime),
-    ("expin", Meaning::Lifetime),
-    ("ttl", Meaning::Lifetime),
-    ("timetolive", Meaning::Lifetime),
-    ("lifetime", Meaning::Lifetime),
-    ("leaseduration", Meaning::Lifetime),
-    ("validfor", Meaning::Lifetime),
-    ("maxage", Meaning::Lifetime),
-    ("expiresinminutes", Meaning::Minutes),
-    ("expiresinmins", Meaning::Minutes),
-    ("expiresinhours", Meaning::Hours),
-    ("expiresinms", Meaning::Milliseconds),
-    ("expiresinmillis", Meaning::Milliseconds),
-    ("expiresinmilliseconds", Meaning::Milliseconds),
-    ("expiresat", Meaning::Time),
-    ("expireat", Meaning::Time),
-    ("expireson", Meaning::Time),
-    ("expiretime", Meaning::Time),
-    ("expirestime", Meaning::Time),
-    ("expirationtime", Meaning::Time),
-    ("expirydate", Meaning::Time),
-    ("expirationdate", Meaning::Time),
-    ("expiredat", Meaning::Time),
-    ("expiresdate", Meaning::Time),
-    ("expiresondate", Meaning::Time),
-    ("expirestimestamp", Meaning::Time),
-    ("expiresepoch", Meaning::Time),
-    ("validto", Meaning::Time),
-    ("validuntil", Meaning::Time),
-    ("notafter", Meaning::Time),
-    ("exp", Meaning::TimeOrLifetime),
-    ("expire", Meaning::TimeOrLifetime),
-    ("expires", Meaning::TimeOrLifetime),
-    ("expiry", Meaning::TimeOrLifetime),
-    ("expiration", Meaning::TimeOrLifetime),
-];
-
-impl Meaning {
-    /// The meaning of a name in any case and with any separators: `expires_in`, `expiresIn`, `.expires`. Names
-    /// of other ends (`refresh_expires_in`, `ext_expires_in`) have none.
-    fn of(name: &str) -> Option<Self> {
-        let plain: String =
-            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-        let bare = plain.strip_prefix("access").unwrap_or(&plain);
-        let bare = bare.strip_prefix("token").unwrap_or(bare);
-        NAMES.into_iter().find(|(known, _)| *known == bare).map(|(_, meaning)| meaning)
-    }
-}
-
-/// One end: time that is left, and whether there is no doubt about the time zone.
+/// One end.
 struct End {
+    /// Time that is left.
     left: f64,
+    /// Whether there is no doubt about the time zone.
     is_certain: bool,
+    /// Whether it is a lifetime, which counts from when the token was issued.
+    is_lifetime: bool,
+}
+
+/// The ends that an answer states.
+struct Ends<'a> {
+    token: &'a str,
+    now: f64,
+    understood: Vec<(End, String)>,
+    not_understood: Option<String>,
+}
+
+impl Ends<'_> {
+    /// Reads the members of one object, and of the objects in it that are about the token. `path` is in front
+    /// of the names of its members.
+    fn read(&mut self, members: &Map<String, Value>, path: &str, depth: usize) {
+        let age = age(members, self.now);
+        for (name, value) in members {
+            let path = || sanitize(&format!("{path}{name}"));
+            if let Some(meaning) = Meaning::of(name) {
+                match end(meaning, value, self.now) {
+                    _ if !is_stated(value) => {}
+                    Some(end) => {
+                        let left = if end.is_lifetime { (end.left - age).max(0.0) } else { end.left };
+                        self.understood.push((End { left, ..end }, path()));
+                    }
+                    None => self.not_understood = Some(path()),
+                }
+            } else if let Value::Object(inner) = value
+                && depth < MAX_DEPTH
+                && container::is_about_token(name, inner, self.token)
+            {
+                self.read(inner, &format!("{}.", path()), depth + 1);
+            }
+        }
+    }
 }
 
 impl StatedEnd {
     /// What an answer with these members states of this token, from `now` on.
     pub(crate) fn of(members: &Map<String, Value>, token: &str, now: SystemTime) -> Self {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let mut not_understood = None;
-        let mut ends = Vec::new();
-        for (name, value) in members {
-            let Some(meaning) = Meaning::of(name).filter(|_| is_stated(value)) else { continue };
-            match end(meaning, value, now) {
-                Some(end) => ends.push((end, name)),
-                None => not_understood = Some(sanitize(name)),
-            }
-        }
+        let mut ends = Ends { token, now, understood: Vec::new(), not_understood: None };
+        ends.read(members, "", 0);
+        let Ends { understood, mut not_understood, .. } = ends;
         // A time without a zone may be hours off. It counts if there is nothing better.
-        let has_certain = ends.iter().any(|(end, _)| end.is_certain);
-        let counting = ends.into_iter().filter(|(end, _)| end.is_certain || !has_certain);
+        let has_certain = understood.iter().any(|(end, _)| end.is_certain);
+        let counting = understood.into_iter().filter(|(end, _)| end.is_certain || !has_certain);
         let earliest = counting.min_by(|(one, _), (other, _)| one.left.total_cmp(&other.left));
         let own = claims::decode(token).and_then(|claims| claims.get("exp").cloned()).filter(is_stated);
         let own = own.map(|exp| Some(duration((numeric_date(&exp)? - now).max(0.0))));
@@ -141,11 +105,24 @@ impl StatedEnd {
             not_understood = Some(OWN_END.into());
         }
         Self {
-            stated: earliest.map(|(end, name)| (duration(end.left), sanitize(name))),
+            stated: earliest.map(|(end, name)| (duration(end.left), name)),
             own: own.flatten(),
             not_understood,
         }
     }
+}
+
+/// How long ago the token was issued, if the answer states that. Endpoints that issue the same token again may
+/// state its whole lifetime beside it. `created_at` is not read: endpoints that have it (Doorkeeper) state what
+/// is left of the lifetime.
+fn age(members: &Map<String, Value>, now: f64) -> f64 {
+    let ages = members.iter().filter_map(|(name, value)| {
+        let is_issue = matches!(names::plain(name).as_str(), "issuedat" | "issuedon" | "issued" | "iat");
+        let issued = end(Meaning::Time, value, 0.0).filter(|issued| is_issue && issued.is_certain)?;
+        Some(now - issued.left)
+    });
+    // A smaller one is a difference of clocks.
+    ages.filter(|age| (MIN_AGE..PLAUSIBLE_DISTANCE).contains(age)).fold(0.0, f64::max)
 }
 
 /// The end that a token which is a JWT has in itself. Its signature is not verified.
@@ -180,14 +157,15 @@ fn is_stated(value: &Value) -> bool {
 }
 
 fn end(meaning: Meaning, value: &Value, now: f64) -> Option<End> {
-    let certain = |left: f64| Some(End { left: left.max(0.0), is_certain: true });
+    let value = container::time_in(value);
+    let lifetime = |left: f64| Some(End { left, is_certain: true, is_lifetime: true });
     if let Some(number) = number(value) {
         return match meaning {
-            Meaning::Lifetime => certain(lifetime(number, now)),
-            Meaning::Milliseconds => certain(number / 1000.0),
-            Meaning::Minutes => certain(number * 60.0),
-            Meaning::Hours => certain(number * 3600.0),
-            Meaning::TimeOrLifetime if number < FIRST_TIME => certain(number),
+            Meaning::Lifetime => Some(lifetime_or_time(number, now)),
+            Meaning::Milliseconds => lifetime(number / 1000.0),
+            Meaning::Minutes => lifetime(number * 60.0),
+            Meaning::Hours => lifetime(number * 3600.0),
+            Meaning::TimeOrLifetime if number < FIRST_TIME => lifetime(number),
             Meaning::Time | Meaning::TimeOrLifetime => time(number, now),
         };
     }
@@ -195,7 +173,7 @@ fn end(meaning: Meaning, value: &Value, now: f64) -> Option<End> {
     if let Some(seconds) = duration_text::seconds(text)
         .filter(|_| !matches!(meaning, Meaning::Milliseconds | Meaning::Minutes | Meaning::Hours))
     {
-        return certain(seconds);
+        return lifetime(seconds);
     }
     // A date as .NET's older serializers write it: `/Date(1767225600000)/`.
     let ticks = text.trim().strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/"));
@@ -203,18 +181,26 @@ fn end(meaning: Meaning, value: &Value, now: f64) -> Option<End> {
         return time(ticks, now);
     }
     let at = PointInTime::parse(text)?;
-    Some(End { left: (at.unix_seconds - now).max(0.0), is_certain: at.has_zone })
+    Some(point(at.unix_seconds, now, at.has_zone))
 }
 
-/// Seconds of a lifetime. A value that would be more than thirty days may be in milliseconds, or be a point in
+/// The end at a point in time.
+fn point(unix_seconds: f64, now: f64, is_certain: bool) -> End {
+    End { left: (unix_seconds - now).max(0.0), is_certain, is_lifetime: false }
+}
+
+/// A lifetime in seconds. A value that would be more than thirty days may be in milliseconds, or be a point in
 /// time: the earlier end counts.
-fn lifetime(number: f64, now: f64) -> f64 {
+fn lifetime_or_time(number: f64, now: f64) -> End {
     let in_milliseconds =
         number > MAX_LIFETIME.as_secs_f64() && number / 1000.0 >= MIN_SECONDS_IF_MILLISECONDS;
     let seconds = if in_milliseconds { number / 1000.0 } else { number };
-    let left = unix_seconds(number) - now;
-    let is_time = number >= FIRST_TIME && left > 0.0 && left < PLAUSIBLE_DISTANCE;
-    if is_time { seconds.min(left) } else { seconds }
+    let at = unix_seconds(number);
+    let is_time = number >= FIRST_TIME && at > now && at - now < PLAUSIBLE_DISTANCE;
+    if is_time && at - now < seconds {
+        return point(at, now, true);
+    }
+    End { left: seconds, is_certain: true, is_lifetime: true }
 }
 
 /// The end at a point in time that is a number.
@@ -226,9 +212,9 @@ fn time(number: f64, now: f64) -> Option<End> {
     if (2e13..2.1e13).contains(&number)
         && let Some(at) = PointInTime::parse(&format!("{number:.0}"))
     {
-        return Some(End { left: (at.unix_seconds - now).max(0.0), is_certain: false });
+        return Some(point(at.unix_seconds, now, false));
     }
-    Some(End { left: (unix_seconds(number) - now).max(0.0), is_certain: true })
+    Some(point(unix_seconds(number), now, true))
 }
 
 /// A point in time in seconds, milliseconds, microseconds or nanoseconds, by its size.

@@ -117,7 +117,9 @@ fn end_that_is_not_understood_is_not_none() {
         (json!({ "expires_in": true }), "expires_in"),
         (json!({ "expires_in": "NaN" }), "expires_in"),
         (json!({ "expires_in": "inf" }), "expires_in"),
-        (json!({ "expires_in": { "seconds": 5 } }), "expires_in"),
+        (json!({ "expires_in": { "value": 5 } }), "expires_in"),
+        (json!({ "token": { "expires_at": "soon" } }), "token.expires_at"),
+        (json!({ "data": { "token": { "expires_in": [] } } }), "data.token.expires_in"),
         (json!({ "expires_at": "in one hour" }), "expires_at"),
         (json!({ "expires_at": "29.11.2026 10:00" }), "expires_at"),
         (json!({ "expires_on": "1" }), "expires_on"),
@@ -141,6 +143,66 @@ fn earliest_of_several_ends_counts() {
         (r#""expires_in":"soon","expires_at":1767229200"#, 3_600_000),
         // Without a time zone it may be hours off.
         (r#""expires_in":3600,"expires_at":"2025-12-31T23:00:00""#, 3_600_000),
+    ] {
+        assert_eq!(millis(members), expected, "{members}");
+    }
+}
+
+#[test]
+fn end_in_an_object_about_the_token_counts() {
+    for (members, expected) in [
+        (r#""token":{"expires_at":"2026-01-01T00:01:00Z"}"#, 60_000),
+        (r#""data":{"expires_in":60}"#, 60_000),
+        (r#""data":{"expires_in":60},"expires_in":3600"#, 60_000),
+        (r#""result":{"token":{"expiresIn":"60"}}"#, 60_000),
+        (r#""data":{"type":"tokens","attributes":{"expires_at":1767225660}}"#, 60_000),
+        (r#""tokens":{"access":{"token":"opaque","expires":"2026-01-01T00:01:00Z"}}"#, 60_000),
+        (r#""auth":{"client_token":"x","lease_duration":60}"#, 60_000),
+        (r#""credentials":{"access_token":"Bearer opaque","expires_in":60}"#, 60_000),
+        (r#""data.expires_in":60"#, 60_000),
+        (r#""token[expires_at]":"1767225660""#, 60_000),
+        (r#""oauth_expires_in":60"#, 60_000),
+        (r#""expires_at":{"date":"2026-01-01 00:01:00.000000","timezone_type":3,"timezone":"UTC"}"#, 60_000),
+        (r#""expires_at":{"_seconds":1767225660,"_nanoseconds":0}"#, 60_000),
+        (r#""expires_in":{"seconds":60}"#, 60_000),
+    ] {
+        assert_eq!(millis(members), expected, "{members}");
+    }
+}
+
+#[test]
+fn end_of_something_else_does_not_count() {
+    for members in [
+        r#""user":{"expires_at":1767225660}"#,
+        r#""subscription":{"valid_until":"2026-01-01T00:01:00Z"}"#,
+        r#""refresh_token":{"expires_in":60}"#,
+        r#""tokens":{"refresh":{"token":"x","expires":"2026-01-01T00:01:00Z"}}"#,
+        r#""authed_user":{"access_token":"x","expires_in":60}"#,
+        r#""token":{"access_token":"of somebody else","expires_in":60}"#,
+        r#""data":{"data":{"data":{"data":{"expires_in":60}}}}"#,
+        r#""data":[{"expires_in":60}]"#,
+        r#""oauth_authorization_expires_in":60"#,
+    ] {
+        assert_eq!(millis(members), -1, "{members}");
+    }
+}
+
+#[test]
+fn lifetime_counts_from_when_the_token_was_issued() {
+    for (members, expected) in [
+        (r#""expires_in":3600,"issued_at":"1767224400000""#, 2_400_000),
+        (r#""expires_in":"3600",".issued":"Wed, 31 Dec 2025 23:40:00 GMT""#, 2_400_000),
+        (r#""data":{"expires_in":3600,"issued_at":1767224400}"#, 2_400_000),
+        (r#""expires_in":60,"issued_at":1767224400"#, 0),
+        // Clocks differ, or the time zone is not known.
+        (r#""expires_in":3600,"issued_at":1767225550"#, 3_600_000),
+        (r#""expires_in":3600,"issued_at":1767229200"#, 3_600_000),
+        (r#""expires_in":3600,"issued_at":"2025-12-31T23:00:00""#, 3_600_000),
+        (r#""expires_in":3600,"issued_at":"then""#, 3_600_000),
+        // What is left is stated beside it.
+        (r#""expires_in":3600,"created_at":1767220000"#, 3_600_000),
+        (r#""expires_in":3600,"refresh_token_issued_at":1767220000"#, 3_600_000),
+        (r#""expires_at":1767229200,"issued_at":1767220000"#, 3_600_000),
     ] {
         assert_eq!(millis(members), expected, "{members}");
     }
