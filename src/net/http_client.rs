@@ -58,6 +58,11 @@ impl ReloadingClient {
     }
 }
 
+/// Maximum number of header fields of a response. hyper would accept 100.
+const MAX_RESPONSE_FIELDS: usize = 1000;
+/// Maximum size of the header fields of a response by HTTP/2, in bytes: about what hyper accepts by HTTP/1.1.
+const MAX_RESPONSE_FIELDS_SIZE: u32 = 256 * 1024;
+
 fn build(tls: &ClientConfig, resolver: &Resolver, options: &ClientOptions) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .tls_backend_preconfigured(tls.clone())
@@ -67,6 +72,8 @@ fn build(tls: &ClientConfig, resolver: &Resolver, options: &ClientOptions) -> re
         .http1_allow_spaces_after_header_name_in_responses(true)
         // `Authorization`, not `authorization`: some servers are wrong about case.
         .http1_title_case_headers()
+        .http1_max_headers(MAX_RESPONSE_FIELDS)
+        .http2_max_header_list_size(MAX_RESPONSE_FIELDS_SIZE)
         .no_proxy()
         // The certificate of the server, whose end is shown.
         .tls_info(true)

@@ -16,3 +16,4 @@ pub(super) mod response_members;
 pub(super) mod stated_end;
 mod timestamp;
 pub(super) mod token_type;
+mod utf32;

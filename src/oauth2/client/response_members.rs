@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 
 use super::raw_response::RawResponse;
 use super::response_error;
+use super::stated_end::{container, names};
+use super::utf32;
 use crate::refresh::{SourceError, SourceErrorKind};
 
 /// The members of an answer that is not an error, from a token endpoint or a device authorization endpoint.
@@ -35,7 +37,8 @@ fn members(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
     let text = text(&content_type, body);
-    if let Ok(object) = serde_json::from_str(&text) {
+    if let Ok(mut object) = serde_json::from_str(&text) {
+        use_standard_names(&mut object);
         return Some(object);
     }
     let is_form = content_type.starts_with("application/x-www-form-urlencoded");
@@ -46,10 +49,44 @@ fn members(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
     })
 }
 
+/// Gives the members of RFC 6749 §5.1 their names, if an endpoint writes them otherwise (`accessToken`). If only
+/// one object in the answer has an access token (`data`), its members become those of the answer.
+fn use_standard_names(members: &mut Map<String, Value>) {
+    const STANDARD: [&str; 4] = ["access_token", "refresh_token", "id_token", "token_type"];
+    let key = |members: &Map<String, Value>, name| {
+        let plain = names::plain(name);
+        members.keys().find(|key| names::plain(key) == plain).cloned()
+    };
+    if key(members, "access_token").is_none() {
+        let has_token = |(name, value): &(&String, &Value)| {
+            let members = value.as_object().filter(|_| container::is_container(name));
+            members.is_some_and(|members| key(members, "access_token").is_some())
+        };
+        let mut found = members.iter().filter(has_token).map(|(name, _)| name.clone());
+        if let (Some(name), None) = (found.next(), found.next())
+            && let Some(Value::Object(inner)) = members.remove(&name)
+        {
+            for (name, value) in inner {
+                members.entry(name).or_insert(value);
+            }
+        }
+    }
+    for name in STANDARD {
+        if !members.contains_key(name)
+            && let Some(value) = key(members, name).and_then(|key| members.remove(&key))
+        {
+            members.insert(name.to_owned(), value);
+        }
+    }
+}
+
 /// The body as text, without a byte order mark. JSON has to be UTF-8 (RFC 8259 §8.1), and some endpoints
 /// send it in the charset of the machine they run on. What cannot be decoded is replaced: it can only be in
 /// a text that is shown, because a token is ASCII.
 fn text(content_type: &str, body: &[u8]) -> Zeroizing<String> {
+    if let Some(text) = utf32::decode(body) {
+        return text;
+    }
     let (encoding, mark) = match Encoding::for_bom(body) {
         Some(found) => found,
         None => (encoding(content_type, body), 0),
@@ -90,6 +127,9 @@ mod tests {
         let json = "{\"access_token\":\"abc\",\"scope\":\"é\"}";
         let little_endian: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big_endian: Vec<u8> = json.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let utf32 = |bytes: fn(u32) -> [u8; 4]| -> Vec<u8> {
+            json.chars().flat_map(|character| bytes(u32::from(character))).collect()
+        };
         let latin: Vec<u8> = json.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
         let shift_jis = [&b"{\"access_token\":\"abc\",\"scope\":\"\x83\x5c\"}"[..]].concat();
         for (content_type, body, scope) in [
@@ -103,6 +143,10 @@ mod tests {
             ("application/json; charset=utf-16", big_endian.clone(), "é"),
             ("application/json", [&b"\xff\xfe"[..], &little_endian].concat(), "é"),
             ("application/json", [&b"\xfe\xff"[..], &big_endian].concat(), "é"),
+            ("application/json; charset=utf-32", utf32(u32::to_le_bytes), "é"),
+            ("application/json; charset=utf-32be", utf32(u32::to_be_bytes), "é"),
+            ("application/json", [&b"\xff\xfe\0\0"[..], &utf32(u32::to_le_bytes)].concat(), "é"),
+            ("application/json", [&b"\0\0\xfe\xff"[..], &utf32(u32::to_be_bytes)].concat(), "é"),
             ("application/json; charset=utf-8", [&b"\xef\xbb\xbf"[..], json.as_bytes()].concat(), "é"),
             ("application/json; charset=Shift_JIS", shift_jis, "ソ"),
             ("application/json; charset=nonsense", json.as_bytes().to_vec(), "é"),
@@ -110,6 +154,30 @@ mod tests {
             assert_eq!(member(content_type, &body, "access_token").as_deref(), Some("abc"), "{content_type}");
             assert_eq!(member(content_type, &body, "scope").as_deref(), Some(scope), "{content_type}");
         }
+    }
+
+    #[test]
+    fn token_is_found_under_other_names() {
+        let token = |body: &str| member("application/json", body.as_bytes(), "access_token");
+        for body in [
+            r#"{"accessToken":"abc"}"#,
+            r#"{"AccessToken":"abc"}"#,
+            r#"{"data":{"access_token":"abc","expires_in":60},"message":"success"}"#,
+            r#"{"code":0,"result":{"accessToken":"abc"}}"#,
+        ] {
+            assert_eq!(token(body).as_deref(), Some("abc"), "{body}");
+        }
+        for body in [
+            r#"{"data":{"access_token":"abc"},"result":{"access_token":"def"}}"#,
+            r#"{"user":{"access_token":"abc"}}"#,
+            r#"{"data":[{"access_token":"abc"}]}"#,
+        ] {
+            assert_eq!(token(body), None, "{body}");
+        }
+        let both = r#"{"access_token":"abc","accessToken":"def","data":{"access_token":"ghi"}}"#;
+        assert_eq!(token(both).as_deref(), Some("abc"));
+        let kind = r#"{"data":{"accessToken":"abc","tokenType":"mac"}}"#;
+        assert_eq!(member("", kind.as_bytes(), "token_type").as_deref(), Some("mac"));
     }
 
     #[test]

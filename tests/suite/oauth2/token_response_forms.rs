@@ -48,6 +48,28 @@ async fn scheme_in_front_of_token_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn token_is_found_under_other_names_and_in_an_object() {
+    let bodies = [
+        json!({ "accessToken": "abc", "tokenType": "Bearer", "expiresIn": 3600 }),
+        json!({ "data": { "access_token": "abc", "expires_in": 3600 }, "message": "success" }),
+    ];
+    let answers = bodies.map(|body| (body.to_string(), MockTokenResponse::json(&body)));
+    accepted(answers.into(), "Bearer abc").await;
+}
+
+#[tokio::test]
+async fn response_with_hundreds_of_fields_is_accepted() {
+    let body = json!({ "access_token": "abc", "expires_in": 3600 });
+    let answers = [101, 900].map(|count| {
+        let response = (0..count).fold(MockResponse::json(&body), |response, number| {
+            response.header(&format!("X-Field-{number}"), "value")
+        });
+        (format!("{count} fields"), response.into())
+    });
+    accepted(answers.into(), "Bearer abc").await;
+}
+
+#[tokio::test]
 async fn error_that_says_nothing_does_not_hide_the_token() {
     let none = [json!(0), json!(""), json!(null), json!(false), json!([]), json!("0"), json!({})];
     let answers = none.map(|value| (value.to_string(), with(&json!({ "error": value }))));
