@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{Config, ListenAddress};
 use crate::logging;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
@@ -141,6 +141,7 @@ impl App {
             watcher: Mutex::new(Some(watcher)),
             log: OnceLock::new(),
         };
+        app.note_own_ports(&app.state.lock());
         Ok((Arc::new(app), admin_server))
     }
 
@@ -156,6 +157,15 @@ impl App {
         drop(state);
         self.listeners().iter().for_each(ListenerInfo::announce);
         Ok(())
+    }
+
+    /// Tells the data plane on which ports Sidekey listens.
+    pub(super) fn note_own_ports(&self, state: &State) {
+        let listeners = state.listeners.iter().map(|listener| &listener.info).chain([&self.admin]);
+        self.plane.set_own_ports(listeners.filter_map(|listener| match &listener.address {
+            ListenAddress::Tcp(address) => Some(address.port()),
+            ListenAddress::Unix(_) => None,
+        }));
     }
 
     /// Waits until every service that is not optional has a usable credential, `limit` at most.

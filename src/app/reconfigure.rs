@@ -85,6 +85,7 @@ impl App {
             state.workers[worker].serve(accept_loop);
         }
         let closed = state.listeners.apply(listeners);
+        self.note_own_ports(state);
         opened.iter().for_each(ListenerInfo::announce);
         state.listeners.close_removed(&closed);
         let mut report = services::retire_removed(&state.services, &services, &self.metrics);

@@ -79,7 +79,7 @@ impl Host {
     /// A name is in lower case, in ASCII (IDNA), and without the dot at its end. An IPv4 address has four decimal numbers. An
     /// IPv6 address that contains an IPv4 address (RFC 4291 §2.5.5.2) is that address. An address with a zone (RFC 6874) is
     /// not valid.
-    pub(crate) fn canonical(text: &str) -> Option<Self> {
+    pub fn canonical(text: &str) -> Option<Self> {
         match Self::from(url::Host::parse(text).ok()?) {
             Self::Name(mut name) => {
                 if name.ends_with('.') {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use super::connection_limit::ConnectionLimit;
@@ -24,6 +25,8 @@ pub struct DataPlane {
     pub(super) connection_limit: ConnectionLimit,
 }
 
+    /// The TCP ports on which Sidekey listens.
+    own_ports: RwLock<Box<[u16]>>,
 impl DataPlane {
     /// A data plane that serves what `runtime` has.
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
@@ -39,9 +42,20 @@ impl DataPlane {
         }
     }
 
+            own_ports: RwLock::default(),
     /// Starts to drain: every connection is closed after the requests that are in flight on it.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    /// Sets the TCP ports on which Sidekey listens, to which there are no tunnels.
+    pub fn set_own_ports(&self, ports: impl Iterator<Item = u16>) {
+        *self.own_ports.write() = ports.collect();
+    }
+
+    /// Whether Sidekey listens on a TCP port. For tunnels only: it takes a lock.
+    pub(super) fn is_own_port(&self, port: u16) -> bool {
+        self.own_ports.read().contains(&port)
+    }
+
         self.drain.notify_waiters();
     }
 

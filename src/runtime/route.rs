@@ -126,6 +126,12 @@ impl Routes {
             || self.upstreams.get(host).is_some_and(|routes| routes.iter().any(is_upstream))
     }
 
+    /// The hosts of the upstreams with this port.
+    pub fn upstreams_at(&self, port: u16) -> impl Iterator<Item = &str> {
+        let at_port = move |routes: &[UpstreamRoute]| routes.iter().any(|route| route.port == port);
+        self.upstreams.iter().filter(move |(_, routes)| at_port(routes)).map(|(host, _)| &**host)
+    }
+
     /// The service whose base URL contains the caller's URL.
     fn by_upstream<'a>(
         &self,

@@ -40,6 +40,6 @@ pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointTls};
 pub use http2::{PingHandle, is_unprocessed};
 pub use limits::{LimitExceeded, RequestPermit};
-pub use passthrough::{PassthroughConnector, PassthroughError};
+pub use passthrough::{PassthroughConnector, PassthroughError, Reserved};
 pub use service_upstream::Upstream;
 pub use stream::Stream;

@@ -1,6 +1,8 @@
 //! Connections to hosts without a service: Sidekey passes the bytes of such a tunnel on, and does not read
 //! them.
 
+mod own_machine;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::own_machine::is_own_machine;
 use crate::config::{Host, Tunnel};
 use crate::net::dns::Resolver;
 use crate::net::exhaustion;
@@ -19,12 +22,25 @@ pub struct PassthroughConnector {
     settings: Tunnel,
 }
 
+/// What a tunnel to this machine may not lead to, on the port that it is for: under whatever name or address, it would
+/// be a way past the credential, or into Sidekey.
+#[derive(Debug, Default)]
+pub struct Reserved {
+    /// Whether Sidekey itself listens on the port.
+    pub is_own_port: bool,
+    /// The hosts of the upstreams with that port.
+    pub upstreams: Vec<Host>,
+}
+
 /// The error of opening a tunnel.
 #[derive(Debug, thiserror::Error)]
 pub enum PassthroughError {
     /// Every address of the host belongs to this machine or to its link.
     #[error("the host is this machine or its link")]
     Local,
+    /// Every address of the host is that of this machine, and the port is Sidekey's or that of a service's upstream there.
+    #[error("the host is this machine, and the port is Sidekey's or a service's")]
+    Reserved,
     /// The name has no address, or no address accepts the connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
@@ -58,21 +74,26 @@ impl PassthroughConnector {
     }
 
     /// Connects to a host.
-    pub async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
-        timeout(self.settings.connect_timeout, self.open(host, port))
+    pub async fn connect(
+        &self,
+        host: &Host,
+        port: u16,
+        reserved: &Reserved,
+    ) -> Result<TcpStream, PassthroughError> {
+        timeout(self.settings.connect_timeout, self.open(host, port, reserved))
             .await
             .map_err(|_| PassthroughError::Timeout)?
     }
 
-    async fn open(&self, host: &Host, port: u16) -> Result<TcpStream, PassthroughError> {
+    async fn open(&self, host: &Host, port: u16, reserved: &Reserved) -> Result<TcpStream, PassthroughError> {
         let addresses = self.resolver.addresses(host, port).await.map_err(PassthroughError::from)?;
-        // After the name is resolved: the owner of any name can make it resolve to any address.
-        let allowed: Vec<SocketAddr> = addresses
-            .into_iter()
-            .filter(|address| self.settings.allow_local || !is_local(address.ip()))
-            .collect();
         let mut last = PassthroughError::Local;
-        for address in allowed {
+        // After the name is resolved: the owner of any name can make it resolve to any address.
+        for address in addresses {
+            if let Err(error) = self.permit(address, reserved).await {
+                last = error;
+                continue;
+            }
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(PassthroughError::Connect)?;
@@ -83,6 +104,28 @@ impl PassthroughConnector {
             }
         }
         Err(last)
+    }
+
+    async fn permit(&self, address: SocketAddr, reserved: &Reserved) -> Result<(), PassthroughError> {
+        let is_own = is_own_machine(address.ip());
+        if !self.settings.allow_local && (is_own || is_local(address.ip())) {
+            return Err(PassthroughError::Local);
+        }
+        if is_own && (reserved.is_own_port || self.is_upstream_here(address.port(), reserved).await) {
+            return Err(PassthroughError::Reserved);
+        }
+        Ok(())
+    }
+
+    /// Whether one of the upstreams is on this machine.
+    async fn is_upstream_here(&self, port: u16, reserved: &Reserved) -> bool {
+        for host in &reserved.upstreams {
+            let addresses = self.resolver.addresses(host, port).await.unwrap_or_default();
+            if addresses.iter().any(|address| is_own_machine(address.ip())) {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -161,8 +204,22 @@ mod tests {
             )
         };
         for host in [Host::Name("localhost".into()), Host::Ip([127, 0, 0, 1].into())] {
-            assert!(matches!(connector(false).connect(&host, port).await, Err(PassthroughError::Local)));
+            let connected = connector(false).connect(&host, port, &Reserved::default()).await;
+            assert!(matches!(connected, Err(PassthroughError::Local)));
         }
-        assert!(connector(true).connect(&Host::Ip([127, 0, 0, 1].into()), port).await.is_ok());
+        let here = Host::Ip([127, 0, 0, 1].into());
+        assert!(connector(true).connect(&here, port, &Reserved::default()).await.is_ok());
+        let upstream = |host| Reserved { upstreams: vec![host], is_own_port: false };
+        assert!(
+            connector(true).connect(&here, port, &upstream(Host::Ip([198, 51, 100, 1].into()))).await.is_ok()
+        );
+        for reserved in [
+            Reserved { is_own_port: true, ..Reserved::default() },
+            upstream(Host::Name("localhost".into())),
+            upstream(Host::Ip([127, 9, 9, 9].into())),
+        ] {
+            let connected = connector(true).connect(&here, port, &reserved).await;
+            assert!(matches!(connected, Err(PassthroughError::Reserved)), "{reserved:?}");
+        }
     }
 }

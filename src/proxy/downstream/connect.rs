@@ -29,7 +29,7 @@ use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{Io, RelayError};
 use crate::proxy::wire::timer::ReusableTimer;
 use crate::proxy::wire::tunnel;
-use crate::upstream::PassthroughError;
+use crate::upstream::{PassthroughError, Reserved};
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// The time limit for the first byte after a `CONNECT`, and for writing the response to it.
@@ -106,13 +106,23 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
             "The host of this CONNECT is no service's. `connect: { unmatched: tunnel }` allows tunnels to other hosts.",
         ));
     };
-    let stream = connector.connect(host, port).await.map_err(|error| {
+    let reserved = Reserved {
+        is_own_port: context.plane.is_own_port(port),
+        upstreams: snapshot.routes.upstreams_at(port).filter_map(Host::canonical).collect(),
+    };
+    let stream = connector.connect(host, port, &reserved).await.map_err(|error| {
         let cause = format!("CONNECT: {error}");
         match error {
             PassthroughError::Local => rejected(
                 ErrorReason::Forbidden,
                 &cause,
-                "A tunnel to Sidekey's own machine or link is allowed only if `tunnel.allow_local` is true.",
+                "A tunnel to Sidekey's own machine or link is allowed only if `connect.allow_local` is true.",
+            ),
+            PassthroughError::Reserved => rejected(
+                ErrorReason::Forbidden,
+                &cause,
+                "The host of this CONNECT is another name of Sidekey's machine, and the port is that of a service's upstream there, or \
+                 Sidekey's own. Use the host that the configuration of the service has.",
             ),
             PassthroughError::Connect(_) => rejected(
                 ErrorReason::UpstreamConnect,

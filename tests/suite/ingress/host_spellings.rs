@@ -3,7 +3,7 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::setup::{connect, handshake, intercepting};
+use super::setup::{connect, handshake, intercepting, own_address};
 use crate::harness::{MockUpstream, Pki, Sidekey, TIMEOUT};
 use crate::suite::http::setup::Wire;
 
@@ -72,6 +72,48 @@ async fn connect_to_address_in_any_spelling_is_no_tunnel() {
         assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("intercept"), "{host}: {answer}");
     }
     assert_eq!(upstream.connections(), 0);
+}
+
+/// Under another name of this machine, a tunnel would lead to the service without its credential, or into Sidekey.
+#[tokio::test]
+async fn connect_to_this_machine_by_another_name_is_no_way_around() {
+    let upstream = MockUpstream::plain().await;
+    let other = MockUpstream::plain().await;
+    let port = upstream.address().port();
+    let sidekey = Sidekey::configured(&format!(
+        "listen: 0.0.0.0:0\nadmin: 127.0.0.1:0\n{TUNNELS}\nservices: {{ api: {{ upstream: 'http://localhost:{port}', \
+         auth: {{ type: bearer, token: t0ken }} }} }}\n"
+    ))
+    .start()
+    .await;
+    let admin_port = sidekey.admin_url("").rsplit(':').next().unwrap().parse().unwrap();
+    let own_ports = [sidekey.address().port(), admin_port];
+    for host in ["127.0.0.1", "127.9.9.9", "[::ffff:127.0.0.1]", "0.0.0.0", &own_address().to_string()] {
+        for port in [port, own_ports[0], own_ports[1]] {
+            let mut wire = Wire::to(&sidekey).await;
+            wire.send(format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n")).await;
+            let answer = wire.rest().await;
+            assert!(
+                answer.starts_with("HTTP/1.1 403 ") && answer.contains("another name"),
+                "{host}: {answer}"
+            );
+        }
+    }
+    assert_eq!(upstream.connections(), 0);
+    // Another program on this machine is allowed by `allow_local`.
+    assert_eq!(connect(&sidekey, &format!("127.0.0.1:{}", other.address().port())).await.0, 200);
+
+    let closed = Sidekey::configured(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nconnect: { unmatched: tunnel }\nservices: { api: { upstream: 'http://localhost:9', \
+         auth: { type: bearer, token: t0ken } } }\n",
+    )
+    .start()
+    .await;
+    let authority = format!("{}:{}", own_address(), sidekey.address().port());
+    let mut wire = Wire::to(&closed).await;
+    wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
+    let answer = wire.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("allow_local"), "{answer}");
 }
 
 #[tokio::test]

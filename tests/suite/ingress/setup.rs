@@ -2,6 +2,7 @@
 //! interception.
 
 use std::fs::read_to_string;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
@@ -178,4 +179,12 @@ pub async fn handshake_offering(
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire.into_stream());
     tokio::time::timeout(TIMEOUT, connecting).await.expect("a handshake in time")
+}
+
+/// An address of this machine other than loopback.
+pub fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Sends nothing.
+    socket.connect("198.51.100.1:9").expect("a network interface");
+    socket.local_addr().unwrap().ip()
 }
