@@ -3,6 +3,7 @@
 //! Pingora contributes the loop and nothing else: it accepts on a descriptor of a socket that Sidekey has bound itself, and
 //! calls [`ProxyApp`] in a task of its own for each connection. Sockets, threads, TLS, HTTP and the drain are Sidekey's.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -92,5 +93,9 @@ impl PeerSocket for SocketDigest {
             None if self.local_addr().is_some_and(|local| local.as_inet().is_none()) => PeerAddress::Unix,
             None => PeerAddress::Unknown,
         }
+    }
+
+    fn local_ip(&self) -> Option<IpAddr> {
+        self.local_addr().and_then(|local| local.as_inet()).map(SocketAddr::ip)
     }
 }

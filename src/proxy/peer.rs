@@ -7,6 +7,9 @@ use std::sync::Arc;
 pub trait PeerSocket: Send + Sync {
     /// Returns the address of the peer. The first call is a system call.
     fn address(&self) -> PeerAddress;
+
+    /// Returns the local address of a TCP connection. The first call is a system call.
+    fn local_ip(&self) -> Option<IpAddr>;
 }
 
 /// The address of the peer of a connection.
@@ -50,6 +53,12 @@ impl Peer {
         self.intercepted_by.as_deref()
     }
 
+    /// Whether the connection was opened to a loopback address.
+    pub(super) fn is_by_loopback(&self) -> bool {
+        let local = self.socket.as_ref().and_then(|socket| socket.local_ip());
+        local.is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
+
     /// Whether the peer is on this machine: connected by loopback or by a Unix socket. Used only for requests
     /// that are rejected, because the first call is a system call.
     pub(super) fn is_local(&self) -> bool {
@@ -69,6 +78,28 @@ mod tests {
         fn address(&self) -> PeerAddress {
             *self
         }
+
+        fn local_ip(&self) -> Option<IpAddr> {
+            match self {
+                Self::Ip(ip) => Some(*ip),
+                Self::Unix | Self::Unknown => None,
+            }
+        }
+    }
+
+    #[test]
+    fn connection_is_by_loopback_if_its_local_address_is() {
+        let is_by_loopback = |address: PeerAddress| Peer::new(Some(Arc::new(address))).is_by_loopback();
+        for (ip, expected) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("::", false),
+        ] {
+            assert_eq!(is_by_loopback(PeerAddress::Ip(ip.parse().unwrap())), expected, "{ip}");
+        }
+        assert!(!is_by_loopback(PeerAddress::Unix) && !Peer::new(None).is_by_loopback());
     }
 
     #[test]

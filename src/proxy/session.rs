@@ -82,7 +82,7 @@ impl DataPlane {
     }
 }
 
-/// Who can connect to a listener.
+/// Who can connect to a listener, or by a connection's local address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
     /// Programs on this machine that may open the Unix socket; no web page.
@@ -174,11 +174,22 @@ impl ConnectionContext {
     pub fn new(plane: Arc<DataPlane>, listener: Arc<ListenerContext>) -> Self {
         let reader = plane.runtime.reader();
         let listener_service = Self::resolve_dedicated(&listener, reader.snapshot());
-        Self { plane, listener, reader, listener_service, peer: Peer::default() }
+        let exposure = listener.exposure;
+        Self { plane, listener, reader, listener_service, exposure, peer: Peer::default() }
+    }
+
+    /// The same connection with its peer. A listener at all addresses of the machine accepts connections by loopback as well,
+    /// which is found out here, once for each connection.
+    pub(super) fn with_peer(self, peer: Peer) -> Self {
+        let is_by_loopback = self.exposure == Exposure::Network && peer.is_by_loopback();
+        let exposure = if is_by_loopback { Exposure::Loopback } else { self.exposure };
+        Self { exposure, peer, ..self }
     }
 
     /// Moves to the current snapshot. Must be called between requests.
     pub(super) fn refresh(&mut self) {
+    /// Who can have opened this connection.
+    pub(super) exposure: Exposure,
         if self.reader.refresh() {
             self.listener_service = Self::resolve_dedicated(&self.listener, self.reader.snapshot());
         }
@@ -186,8 +197,11 @@ impl ConnectionContext {
 
     /// Returns the same connection with the current snapshot, or `None` if it has that one already.
     pub(super) fn with_current_snapshot(&self) -> Option<Self> {
-        let renew =
-            || Self { peer: self.peer.clone(), ..Self::new(self.plane.clone(), self.listener.clone()) };
+        let renew = || Self {
+            exposure: self.exposure,
+            peer: self.peer.clone(),
+            ..Self::new(self.plane.clone(), self.listener.clone())
+        };
         (!self.reader.is_current()).then(renew)
     }
 

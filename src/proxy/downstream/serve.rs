@@ -28,8 +28,7 @@ pub(crate) async fn serve<S: Io>(
     mut stream: S,
     socket: Option<Arc<dyn PeerSocket>>,
 ) {
-    let peer = Peer::new(socket);
-    let context = ConnectionContext { peer, ..ConnectionContext::new(plane.clone(), listener.clone()) };
+    let context = ConnectionContext::new(plane.clone(), listener.clone()).with_peer(Peer::new(socket));
     let Some(_permit) = plane.connection_limit.try_acquire(context.snapshot().max_connections) else {
         // With TLS there is no response, because a handshake would cost too much.
         if listener.tls.is_none() {

@@ -30,7 +30,7 @@ pub(crate) fn check(
     page: PageFields<'_>,
     upstream: Option<&Upstream>,
 ) -> Result<(), ProxyError> {
-    let exposure = context.listener.exposure;
+    let exposure = context.exposure;
     if exposure == Exposure::Unix {
         return Ok(());
     }

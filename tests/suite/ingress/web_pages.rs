@@ -1,7 +1,9 @@
 //! Requests that web pages cause: rejected on TCP listeners unless the page is Sidekey's own, the upstream's or an allowed one.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::setup::own_address;
 use crate::harness::{Connection, Http2, MockUpstream, Response, Sidekey, assert_eventually, get};
 
 async fn started(upstream: &MockUpstream, listen: &str, more: &str) -> Sidekey {
@@ -142,8 +144,30 @@ async fn other_listeners_accept_any_host() {
         ask(&mut unix, "GET", "any.example", "Sec-Fetch-Site: cross-site\r\nOrigin: null\r\n").await.status,
         200
     );
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], sidekey.address().port()));
-    let mut network = Connection::open(address).await;
+    let mut network = Connection::open((own_address(), sidekey.address().port()).into()).await;
     assert_eq!(ask(&mut network, "GET", "sidekey.example", "").await.status, 200);
     assert_eq!(ask(&mut network, "GET", "sidekey.example", "Origin: null\r\n").await.status, 403);
+}
+
+/// A page of a browser on this machine reaches a listener at all addresses by loopback.
+#[tokio::test]
+async fn loopback_connection_to_any_listener_rejects_foreign_host() {
+    let upstream = MockUpstream::plain().await;
+    for (listen, ip) in [
+        ("0.0.0.0:0", "127.0.0.1"),
+        ("0.0.0.0:0", "127.9.9.9"),
+        ("'[::]:0'", "::1"),
+        ("'[::]:0'", "127.0.0.1"),
+    ] {
+        let sidekey = started(&upstream, listen, "").await;
+        let address: SocketAddr = (ip.parse::<IpAddr>().unwrap(), sidekey.address().port()).into();
+        let mut connection = Connection::open(address).await;
+        let answer = ask(&mut connection, "GET", "evil.example", "").await;
+        assert_eq!((answer.status, answer.sidekey_error()), (403, Some("forbidden")), "{listen} {ip}");
+        let mut connection = Connection::open(address).await;
+        assert_eq!(ask(&mut connection, "GET", "localhost", "").await.status, 200, "{listen} {ip}");
+        let mut http2 = Http2::open(address).await;
+        let request = http::Request::get("http://evil.example/api/x").body(()).unwrap();
+        assert_eq!(http2.call(request).await.status, 403, "{listen} {ip}");
+    }
 }
