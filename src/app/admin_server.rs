@@ -31,7 +31,7 @@ impl AdminServer {
     /// Starts a task that serves requests for as long as the process lives.
     pub(super) fn serve(self) -> anyhow::Result<()> {
         if let ListenAddress::Unix(path) = &self.listener.address
-            && let Some(warning) = socket_exposure(path)
+            && let Some(warning) = socket_exposure("the admin socket", path)
         {
             tracing::warn!("the admin socket is open to others: {warning}");
         }

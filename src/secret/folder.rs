@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-/// Others may write.
-const OTHERS_WRITE: u32 = 0o002;
-/// Only the owner of a file may rename or delete it.
-const STICKY: u32 = 0o1000;
+use super::ownership::is_open_folder;
 
 /// Why a folder is not written to. The text names the folder and the command that changes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +25,8 @@ pub enum FolderError {
         /// The user of this process.
         own: u32,
     },
-    /// Every user may replace its files.
-    #[error("other users of this machine may write to the folder {} (its mode is {mode:04o}); `chmod o-w {}`", dir.display(), quoted(dir))]
+    /// Other users may replace its files.
+    #[error("other users of this machine may write to the folder {} (its mode is {mode:04o}); `chmod go-w {}`", dir.display(), quoted(dir))]
     Writable {
         /// The folder.
         dir: PathBuf,
@@ -65,9 +62,8 @@ pub fn ensure_safe_folder(dir: &Path) -> Result<(), FolderError> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let Ok(metadata) = fs::metadata(dir) else { return Ok(()) };
     ensure_owner(dir, &metadata, &[geteuid().as_raw(), 0])?;
-    let mode = metadata.mode() & 0o7777;
-    if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
-        return Err(FolderError::Writable { dir: dir.to_owned(), mode });
+    if is_open_folder(&metadata) {
+        return Err(FolderError::Writable { dir: dir.to_owned(), mode: metadata.mode() & 0o7777 });
     }
     Ok(())
 }
@@ -123,6 +119,14 @@ mod tests {
         {
             let dir = folder(mode);
             assert_eq!(ensure_safe_folder(dir.path()).is_ok(), is_safe, "{mode:o}");
+        }
+        // Only root may give a folder to a group that it is no member of.
+        if geteuid().is_root() {
+            for (mode, is_safe) in [(0o770, false), (0o775, false), (0o1770, true), (0o750, true)] {
+                let dir = folder(mode);
+                chown(dir.path(), None, Some(12_345)).unwrap();
+                assert_eq!(ensure_safe_folder(dir.path()).is_ok(), is_safe, "{mode:o}");
+            }
         }
         assert_eq!(ensure_safe_folder(Path::new("/missing/folder")), Ok(()));
     }

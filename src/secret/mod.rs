@@ -13,6 +13,7 @@
 //! in_time      and in time
 //! folder       the folders of such files
 //! write_file   writes a file completely, or not at all
+//! ownership    who can change a file, or replace the files in a folder
 //! ```
 
 mod cache;
@@ -21,6 +22,7 @@ mod file;
 mod folder;
 mod in_time;
 mod invisible;
+pub(crate) mod ownership;
 mod plain;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
 mod secret;

@@ -112,7 +112,7 @@ fn address(
     let Some(listen) = address::read(&value) else { return default };
     addresses.reserve(&value, &listen);
     if let ListenAddress::Unix(path) = &listen
-        && let Some(warning) = exposure::of_socket(path)
+        && let Some(warning) = exposure::of_socket("the admin socket", path)
     {
         value.warn(warning);
     }

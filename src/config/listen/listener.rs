@@ -6,6 +6,7 @@ use super::address;
 use super::address::{ADDRESS, ListenAddress, ListenAddresses};
 use super::tls;
 use super::tls::ListenerTlsConfig;
+use crate::config::exposure;
 use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 
@@ -73,6 +74,11 @@ fn reserve(
     authenticates_callers: bool,
 ) {
     addresses.reserve(value, address);
+    if let ListenAddress::Unix(path) = address
+        && let Some(warning) = exposure::of_socket("the credentials by the socket", path)
+    {
+        value.warn(warning);
+    }
     if address.is_public() && !authenticates_callers {
         value.warn("other machines can connect to this address and use the credentials");
     }

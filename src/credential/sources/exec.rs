@@ -69,13 +69,19 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
     let json = mapping.optional("format").map(|value| value.one_of(&FORMATS));
     let mut words = words?.into_iter();
     let program = words.next()?;
-    // Without a slash it is found by `PATH`, in folders of the system.
-    if let Some(exec) = exec.filter(|_| program.contains('/')) {
-        exec.warn_if_exposed(Path::new(&program), Content::Trusted);
+    let arguments: Vec<String> = words.collect();
+    if let Some(exec) = exec {
+        // Without a slash it is found by `PATH`, in folders of the system.
+        let program = Some(&*program).filter(|program| program.contains('/'));
+        // A script of an interpreter, or a file that the program reads: `--config=FILE` as well.
+        let files = arguments.iter().map(|word| word.split_once('=').map_or(&**word, |(_, value)| value));
+        for file in program.into_iter().chain(files) {
+            exec.warn_if_exposed(Path::new(file), Content::Trusted);
+        }
     }
     Some(Source::new(Command {
         program,
-        arguments: words.collect(),
+        arguments,
         timeout: timeout.unwrap_or(Some(TIMEOUT))?,
         refresh_interval: refresh_interval.unwrap_or(Some(REFRESH_INTERVAL))?,
         json: json.unwrap_or(Some(false))?,

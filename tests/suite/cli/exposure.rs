@@ -119,17 +119,47 @@ async fn check_names_a_command_that_others_can_change() {
     let dir = TempDir::new().unwrap();
     let (config, script) = (dir.path().join("sidekey.yaml"), dir.path().join("print-token"));
     fs::write(&script, "#!/bin/sh\necho t0ken\n").unwrap();
-    let text = format!(
-        "services: {{ a: {{ upstream: 'https://a.example.com', auth: {{ type: bearer, token: {{ exec: [{}] }} }} }} }}",
-        script.display()
-    );
-    fs::write(&config, text).unwrap();
-    for (mode, count) in [(0o777, 1), (0o775, 1), (0o755, 0)] {
-        set_mode(&script, mode);
-        let check = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
-        let printed = String::from_utf8_lossy(&check.stderr).into_owned();
-        let expected = format!("run `chmod go-w {}`", script.display());
-        assert_eq!(printed.matches(&expected).count(), count, "{printed}");
+    let path = script.display();
+    for command in [
+        path.to_string(),
+        format!("sh, {path}"),
+        format!("/bin/sh, -e, {path}"),
+        format!("env, --file={path}"),
+    ] {
+        let text = format!(
+            "services: {{ a: {{ upstream: 'https://a.example.com', auth: {{ type: bearer, token: {{ exec: [{command}] }} }} }} }}"
+        );
+        fs::write(&config, text).unwrap();
+        for (mode, count) in [(0o777, 1), (0o775, 1), (0o755, 0)] {
+            set_mode(&script, mode);
+            let check =
+                Sidekey::command(&["check", "--without-secrets", "--config", config.to_str().unwrap()], &[])
+                    .await;
+            let printed = String::from_utf8_lossy(&check.stderr).into_owned();
+            let expected = format!("run `chmod go-w {path}`");
+            assert_eq!(printed.matches(&expected).count(), count, "{command} {printed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_names_an_open_socket_of_callers() {
+    let dir = TempDir::new().unwrap();
+    let (config, socket) = (dir.path().join("sidekey.yaml"), dir.path().join("s.sock"));
+    let path = socket.display();
+    let _socket = UnixListener::bind(&socket).unwrap();
+    let api = "{ upstream: 'https://a.example.com', auth: { type: bearer, token: t }";
+    for text in [
+        format!("listen: 'unix:{path}'\nservices: {{ api: {api} }} }}\n"),
+        format!("services: {{ api: {api}, listen: 'unix:{path}' }} }}\n"),
+    ] {
+        fs::write(&config, text).unwrap();
+        for (mode, count) in [(0o777, 1), (0o666, 1), (0o755, 0), (0o660, 0)] {
+            set_mode(&socket, mode);
+            let check = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
+            let printed = String::from_utf8_lossy(&check.stderr).into_owned();
+            assert_eq!(printed.matches(&format!("run `chmod 660 {path}`")).count(), count, "{printed}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Folders that the program writes to, besides `state.dir`: nobody else may replace files in them.
+//! Folders that the program writes to, besides `state.dir`: no other user may replace files in them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ async fn ca_init_refuses_a_folder_that_others_can_write_to() {
         let made = Sidekey::command(&["ca", "init", "--unconstrained", "--out", out], &[]).await;
         assert_eq!(made.status.success(), !is_refused, "{mode:o} {made:?}");
         let printed = String::from_utf8_lossy(&made.stderr).into_owned();
-        assert_eq!(printed.contains(&format!("chmod o-w {out}")), is_refused, "{printed}");
+        assert_eq!(printed.contains(&format!("chmod go-w {out}")), is_refused, "{printed}");
     }
 }
 
@@ -30,6 +30,6 @@ async fn upgrade_socket_is_not_put_where_others_can_replace_it() {
         format!("upgrade_sock: '{}'\n{}", socket.display(), Sidekey::configuration_serving(services));
     let sidekey = Sidekey::configured(&config).start().await;
     let event = sidekey.logged_like("cannot offer sockets").await;
-    assert!(event["message"].as_str().unwrap().contains("chmod o-w"), "{event}");
+    assert!(event["message"].as_str().unwrap().contains("chmod go-w"), "{event}");
     assert!(!socket.exists());
 }
