@@ -1,4 +1,4 @@
-//! Invisible characters, which a secret may not contain. They come with a file that an editor saved
+//! Invisible characters, which a secret and the texts of the configuration may not contain. They come with a file that an editor saved
 //! with a byte order mark, or with text that was copied from a web page. A server that compares the secret finds
 //! another one, and nothing on the screen shows why.
 
@@ -63,6 +63,11 @@ impl Character {
     /// The first control character or invisible character of a text.
     pub fn first_unseen(text: &str) -> Option<Self> {
         Self::first(text, |character| character.is_control() || is_invisible(character))
+    }
+
+    /// The first invisible character of a text, in which control characters are another matter.
+    pub fn first_invisible(text: &str) -> Option<Self> {
+        Self::first(text, is_invisible)
     }
 
     /// The first character of a text that is of some kind.

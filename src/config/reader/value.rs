@@ -15,7 +15,7 @@ use super::table::{Format, Key, Keys};
 use super::tree::{Kind, Node};
 use crate::config::exposure;
 use crate::config::watched_files::FileKind;
-use crate::secret::Source;
+use crate::secret::{Character, Source};
 
 /// A value of the file with its path.
 #[derive(Clone)]
@@ -195,16 +195,27 @@ impl<'a> Value<'a> {
         self.any_text()
     }
 
-    /// Text of any format.
+    /// Text of any format. It has no invisible character: whatever it is for, a server would find another text than the
+    /// operator sees.
     fn any_text(&self) -> Option<&'a str> {
         match &self.node.kind {
-            Kind::Text { value, .. } => return Some(value.as_str()),
+            Kind::Text { value, .. } => return self.without_invisible(value),
             Kind::Number(_) | Kind::Fraction(_) | Kind::Bool(_) => {
                 self.expected("text (put the value in quotes)");
             }
             _ => self.expected("text"),
         }
         None
+    }
+
+    fn without_invisible<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match Character::first_invisible(text) {
+            None => Some(text),
+            Some(found) => {
+                self.error(format!("contains {found}"));
+                None
+            }
+        }
     }
 
     /// Text, converted by a function; its error message must not repeat the text.
@@ -308,7 +319,11 @@ impl<'a> Value<'a> {
             return None;
         };
         let format = self.format.of_names();
-        Some(entries.iter().map(|(key, node)| (key.as_str(), self.entry(key, node, format))).collect())
+        let entry = |(key, node): &'a (String, Node)| {
+            self.without_invisible(key).map(|key| (key, self.entry(key, node, format)))
+        };
+        // All keys are read, so that every error is reported.
+        Some(entries.iter().filter_map(entry).collect())
     }
 
     /// The entries of a list.

@@ -91,6 +91,46 @@ async fn secret_with_an_invisible_character_is_rejected() {
     }
 }
 
+/// What goes out beside a secret, or decides where it goes. `$T` is a text with an invisible character.
+const TEXTS: [&str; 20] = [
+    "auth: { type: api_key, name: X-Key, prefix: $T, value: s }",
+    "auth: { type: api_key, name: $T, value: s }",
+    "auth: { type: api_key, in: query, name: $T, value: s }",
+    "auth: { type: header, headers: { $T: s } }",
+    "auth: { type: hmac, key: s, parts: [method], header: X-Signature, prefix: $T }",
+    "auth: { type: basic, username: $T, password: s }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, scopes: $T }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, scopes: [$T] }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, token_request: { params: { audience: $T } } }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, token_request: { params: { audience: [a, $T] } } }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, token_request: { params: { $T: a } } }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, token_request: { headers: { X-Tenant: $T } } }",
+    "auth: { $OAUTH2, grant_type: client_credentials, client_secret: s, accept_token_type: $T }",
+    "auth: { $OAUTH2, grant_type: client_credentials, auth_method: client_secret_jwt, client_secret: s, assertion_audience: $T }",
+    "auth: { $OAUTH2, grant_type: password, username: $T, password: s }",
+    "auth: { $OAUTH2, grant_type: jwt_bearer, claims: { sub: $T }, private_key: s }",
+    "auth: { $OAUTH2, grant_type: jwt_bearer, claims: { $T: a }, private_key: s }",
+    "auth: { $OAUTH2, grant_type: jwt_bearer, claims: { sub: { a: [b, $T] } }, private_key: s }",
+    "auth: { $OAUTH2, grant_type: token_exchange, subject_token: s, audience: $T }",
+    "auth: { type: bearer, token: s }, proxy: { url: 'http://a.example:1', username: $T, password: s }",
+];
+
+#[tokio::test]
+async fn text_beside_a_secret_with_an_invisible_character_is_rejected() {
+    let dir = TempDir::with_prefix("sidekey-invisible-").unwrap();
+    let config = dir.path().join("sidekey.yaml");
+    for service in TEXTS {
+        for text in ["a\u{200b}b", "\u{feff}ab", "ab\u{a0}"] {
+            let service = service.replace("$OAUTH2", OAUTH2).replace("$T", &quoted(text));
+            fs::write(&config, format!("services:\n  api: {{ upstream: 'https://a.example', {service} }}\n"))
+                .unwrap();
+            let (code, printed) = check(&config, "").await;
+            assert_eq!(code, Some(64), "{service}: {printed}");
+            assert!(printed.contains("the invisible character U+"), "{service}: {printed}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn private_key_with_a_byte_order_mark_is_rejected() {
     let dir = TempDir::with_prefix("sidekey-invisible-").unwrap();
