@@ -14,11 +14,15 @@ pub fn is_name(name: &str) -> bool {
     name.eq_ignore_ascii_case("max-forwards")
 }
 
-/// Parses digits; a number that is too large becomes the largest one.
+/// One more than the largest number that is passed on, which every server can read. A larger number becomes it, as RFC 9110 §7.6.2
+/// allows.
+const MAX: u64 = 1 << 31;
+
+/// Parses digits.
 fn number(value: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(value.trim_ascii()).ok()?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+    is_number.then(|| digits.parse().unwrap_or(MAX).min(MAX))
 }
 
 #[cfg(test)]
@@ -37,6 +41,9 @@ mod tests {
             (Some(0), Some(0), Some(7), Some(3))
         );
         assert_eq!((of(&["-1"]), of(&[""]), of(&["1, 2"]), of(&["+1"])), (None, None, None, None));
-        assert_eq!(of(&["99999999999999999999999"]), Some(u64::MAX));
+        for huge in ["99999999999999999999999", "18446744073709551615", "2147483648"] {
+            assert_eq!(of(&[huge]), Some(MAX), "{huge}");
+        }
+        assert_eq!((of(&["2147483647"]), of(&["00000000000000000000000001"])), (Some(MAX - 1), Some(1)));
     }
 }

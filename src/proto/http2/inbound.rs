@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
 use tokio::io::ReadBuf;
 
 use super::coding::malformed;
@@ -24,6 +25,8 @@ pub struct InboundBody {
     /// The number of bytes of `coding` that were read.
     coding_read: usize,
     state: State,
+    /// The last content of a known length, until the stream has ended.
+    held: Bytes,
     /// What was found in the field blocks of its connection, if it comes from a caller.
     findings: Option<Arc<Findings>>,
 }
@@ -36,6 +39,9 @@ enum State {
     Chunks {
         open: bool,
     },
+    /// All of the length has come, and the end of the stream has not: `held` is read only then, so that a request with malformed
+    /// trailers is not complete for the upstream.
+    LengthEnd,
     /// Content without coding, until the stream ends.
     Raw,
     Trailers,
@@ -54,7 +60,15 @@ impl InboundBody {
             None if stream.is_end_stream() => State::Done,
             None => State::Chunks { open: false },
         };
-        Self { stream, data: Bytes::new(), coding: Vec::new(), coding_read: 0, state, findings: None }
+        Self {
+            stream,
+            data: Bytes::new(),
+            coding: Vec::new(),
+            coding_read: 0,
+            state,
+            held: Bytes::new(),
+            findings: None,
+        }
     }
 
     /// Content without coding: it ends with the stream.
@@ -137,21 +151,33 @@ impl InboundBody {
             return Poll::Ready(Err(malformed("trailers of which some are dropped")));
         }
         if self.state == State::Trailers {
-            let trailers = ready!(self.stream.poll_trailers(cx)).map_err(io::Error::other)?;
-            if let (Some(trailers), Some(findings)) = (&trailers, &self.findings)
-                && !findings.check_trailers(self.stream.stream_id().as_u32(), trailers.len())
-            {
-                self.state = State::Malformed;
-                return self.poll_more(cx);
-            }
+            let Some(trailers) = ready!(self.poll_trailers(cx))? else { return self.poll_more(cx) };
             self.set_coding(b"0\r\n");
-            heads::write_trailers(&mut self.coding, &trailers.unwrap_or_default());
+            heads::write_trailers(&mut self.coding, &trailers);
             self.state = State::Done;
             return Poll::Ready(Ok(true));
         }
-        let data = ready!(self.stream.poll_data(cx)).transpose().map_err(io::Error::other)?;
-        self.state = match (self.state, &data) {
-            (State::Length(left), Some(data)) => match left.checked_sub(data.len() as u64) {
+        let mut data = ready!(self.stream.poll_data(cx)).transpose().map_err(io::Error::other)?;
+        if self.state == State::LengthEnd {
+            match data {
+                Some(data) if data.is_empty() => {}
+                Some(_) => return Poll::Ready(Err(malformed("more content than its length"))),
+                None => {
+                    if ready!(self.poll_trailers(cx))?.is_none() {
+                        return self.poll_more(cx);
+                    }
+                    self.data = std::mem::take(&mut self.held);
+                    self.state = State::Done;
+                }
+            }
+            return Poll::Ready(Ok(true));
+        }
+        self.state = match (self.state, &mut data) {
+            (State::Length(left), Some(content)) => match left.checked_sub(content.len() as u64) {
+                Some(0) if self.findings.is_some() && !self.stream.is_end_stream() => {
+                    self.held = std::mem::take(content);
+                    State::LengthEnd
+                }
                 Some(0) => State::Done,
                 Some(left) => State::Length(left),
                 None => return Poll::Ready(Err(malformed("more content than its length"))),
@@ -169,6 +195,18 @@ impl InboundBody {
         };
         self.data = data.unwrap_or_default();
         Poll::Ready(Ok(true))
+    }
+
+    /// The trailers; `None` if some were dropped, and every read fails.
+    fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<HeaderMap>>> {
+        let trailers = ready!(self.stream.poll_trailers(cx)).map_err(io::Error::other)?;
+        if let (Some(trailers), Some(findings)) = (&trailers, &self.findings)
+            && !findings.check_trailers(self.stream.stream_id().as_u32(), trailers.len())
+        {
+            self.state = State::Malformed;
+            return Poll::Ready(Ok(None));
+        }
+        Poll::Ready(Ok(Some(trailers.unwrap_or_default())))
     }
 
     fn set_coding(&mut self, coding: &[u8]) {

@@ -2,7 +2,8 @@
 //! itself: which pseudo-header fields there are, in which order and how often, the characters of names and values,
 //! fields of a connection, and that a body is as long as `content-length` says.
 
-use http::uri::PathAndQuery;
+use http::header::HOST;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, request};
 
 /// A path that is there. The `http` crate shows one that is missing as `/` too, but the two are not equal.
@@ -18,7 +19,11 @@ pub fn is_well_formed(parts: &request::Parts) -> bool {
         Some(target) if target.as_str() == "*" => parts.method == Method::OPTIONS,
         Some(target) => target.as_str().starts_with('/'),
     };
-    !has_user && is_path && parts.headers.values().all(is_value)
+    let scheme = parts.uri.scheme();
+    // Sidekey has no gateway to another scheme. Whatever an upstream would make of it, it is not what was asked for.
+    let is_scheme = scheme.is_none_or(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
+    let has_one_host = parts.headers.get_all(HOST).iter().nth(1).is_none();
+    !has_user && is_path && is_scheme && has_one_host && parts.headers.values().all(is_value)
 }
 
 /// Whether no whitespace stands at the beginning or the end of a value.
@@ -44,6 +49,30 @@ mod tests {
         assert!(is(Request::options("*")) && !is(Request::get("*")));
         assert!(!is(Request::get("http://user@a/x")));
         assert!(!is(Request::get(Uri::from_parts(Parts::default()).unwrap())), "no path and no authority");
+    }
+
+    #[test]
+    fn scheme_is_that_of_http() {
+        for (uri, is_good) in [
+            ("http://a/x", true),
+            ("https://a/x", true),
+            ("HTTPS://a/x", true),
+            ("ftp://a/x", false),
+            ("ws://a/x", false),
+            ("wss://a/x", false),
+            ("http+unix://a/x", false),
+            ("x://a/x", false),
+        ] {
+            assert_eq!(is(Request::get(uri)), is_good, "{uri}");
+        }
+    }
+
+    #[test]
+    fn host_is_not_repeated() {
+        assert!(is(Request::get("http://a/").header("host", "a")));
+        for second in ["a", "b"] {
+            assert!(!is(Request::get("http://a/").header("host", "a").header("host", second)), "{second}");
+        }
     }
 
     #[test]

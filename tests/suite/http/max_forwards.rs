@@ -31,13 +31,9 @@ async fn options_with_max_forwards_0_is_answered_by_sidekey() {
 async fn options_with_max_forwards_is_forwarded_with_one_less() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for(&upstream).await;
-    for (sent, passed) in [
-        ("1", "0"),
-        ("10", "9"),
-        ("18446744073709551616", "18446744073709551614"),
-        ("many", "many"),
-        ("-1", "-1"),
-    ] {
+    for (sent, passed) in
+        [("1", "0"), ("10", "9"), ("18446744073709551616", "2147483647"), ("many", "many"), ("-1", "-1")]
+    {
         for version in Version::ALL {
             let call = Request::new("OPTIONS", sidekey.url("/api/x")).header("Max-Forwards", sent);
             assert_eq!(call.by(version).send().await.status, 200);

@@ -127,6 +127,12 @@ async fn http2_malformed_request_target_is_protocol_error() {
         ("a path that is a fragment", path("#y")),
         ("line feed in the path", path("/api/x\r\nx: 1")),
         ("space in the path", path("/api/x HTTP/1.1")),
+        ("a scheme of another protocol", Parts { scheme: "ftp", ..GOOD }.block()),
+        ("the scheme of WebSocket", Parts { scheme: "ws", ..GOOD }.block()),
+        ("a scheme with a host", Parts { scheme: "http://evil/x?", ..GOOD }.block()),
+        ("an empty scheme", Parts { scheme: "", ..GOOD }.block()),
+        ("a scheme with a line feed", Parts { scheme: "http\r\nx: 1", ..GOOD }.block()),
+        ("two hosts", head("GET", &[("host", "localhost"), ("host", "localhost")])),
         ("user information in the authority", authority("user@sidekey")),
         ("line feed in the authority", authority("a\r\nx: 1")),
         ("line feed in the method", Parts { method: "GET / HTTP/1.1\r\n", ..GOOD }.block()),
@@ -186,14 +192,53 @@ async fn http2_malformed_trailers_are_not_forwarded() {
         ("Connection", ("connection", "close")),
         ("line feed in a value", ("x-one", "1\nx: 2")),
     ] {
-        let mut frames = Frames::open(sidekey.address()).await;
-        frames.send(Frame::HEADERS, END_HEADERS, 1, &head("POST", &[])).await.unwrap();
-        frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
-        frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &fields(&[trailers])).await.unwrap();
-        assert_ends_with_protocol_error(&mut frames, what).await;
+        // With a length, and one of zero, the body is complete before they come.
+        for (length, body) in [(None, &b"hello"[..]), (Some("5"), b"hello"), (Some("0"), b"")] {
+            let mut frames = Frames::open(sidekey.address()).await;
+            let length: Vec<_> = length.map(|length| ("content-length", length)).into_iter().collect();
+            frames.send(Frame::HEADERS, END_HEADERS, 1, &head("POST", &length)).await.unwrap();
+            frames.send(Frame::DATA, 0, 1, body).await.unwrap();
+            frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &fields(&[trailers])).await.unwrap();
+            assert_ends_with_protocol_error(&mut frames, what).await;
+        }
     }
     wait_until_idle(&sidekey).await;
     assert!(upstream.requests().iter().all(|request| !request.complete));
+}
+
+#[tokio::test]
+async fn http2_body_with_length_and_a_late_end_is_forwarded() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    for last in [
+        (Frame::DATA, END_STREAM, Vec::new()),
+        (Frame::HEADERS, END_STREAM | END_HEADERS, fields(&[("x", "1")])),
+    ] {
+        let mut frames = Frames::open(sidekey.address()).await;
+        let block = head("POST", &[("content-length", "5")]);
+        frames.send(Frame::HEADERS, END_HEADERS, 1, &block).await.unwrap();
+        frames.send(Frame::DATA, 0, 1, b"hello").await.unwrap();
+        frames.send(last.0, last.1, 1, &last.2).await.unwrap();
+        frames.until(Frame::HEADERS).await.expect("a response");
+        let seen = upstream.last_request();
+        assert_eq!((seen.body.as_slice(), seen.complete), (&b"hello"[..], true));
+    }
+}
+
+#[tokio::test]
+async fn http2_fragment_behind_a_name_of_the_dynamic_table_is_found() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    let mut frames = Frames::open(sidekey.address()).await;
+    // `:method: GET`, `:scheme: http`, and fields that are added: `:path: /api/x`, `:authority: localhost`.
+    let first = b"\x82\x86\x44\x06/api/x\x41\x09localhost";
+    frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 1, first).await.unwrap();
+    frames.until(Frame::HEADERS).await.expect("a response");
+    // The name of entry 63.
+    let second = b"\x82\x86\xbe\x0f\x30\x08/api/x#y";
+    frames.send(Frame::HEADERS, END_STREAM | END_HEADERS, 3, second).await.unwrap();
+    assert_ends_with_protocol_error(&mut frames, "a fragment").await;
+    assert_eq!(upstream.request_count(), 1);
 }
 
 #[tokio::test]

@@ -1,21 +1,19 @@
 //! The representations of fields in a field block (HPACK, RFC 7541 §6), without their meaning.
 
 use super::huffman;
-
-/// The entries of the static table with the name `:path` (RFC 7541, appendix A).
-const STATIC_PATHS: std::ops::RangeInclusive<usize> = 4..=5;
+use super::names::{Name, Names};
 
 /// What a field block has.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FieldBlock {
     pub(super) field_count: usize,
-    /// Whether a `:path` that is written out has a `#`.
+    /// Whether a `:path` has a `#`.
     pub(super) has_fragment: bool,
 }
 
 impl FieldBlock {
-    /// Reads a whole block; `None` if it is not valid.
-    pub(super) fn read(mut block: &[u8]) -> Option<Self> {
+    /// Reads a whole block; `None` if it is not valid. `names` are those of the blocks before it.
+    pub(super) fn read(mut block: &[u8], names: &mut Names) -> Option<Self> {
         let mut found = Self::default();
         while let Some(&first) = block.first() {
             match first {
@@ -23,17 +21,21 @@ impl FieldBlock {
                 0x80.. => _ = integer(&mut block, 7)?,
                 // A size of the dynamic table, which is no field.
                 0x20..0x40 => {
-                    integer(&mut block, 5)?;
+                    names.resize(integer(&mut block, 5)?)?;
                     continue;
                 }
                 _ => {
-                    let index = integer(&mut block, if first & 0x40 == 0 { 4 } else { 6 })?;
-                    let is_path = match index {
-                        0 => Text::read(&mut block)?.is_path()?,
-                        _ => STATIC_PATHS.contains(&index),
+                    let is_indexed = first & 0x40 != 0;
+                    let index = integer(&mut block, if is_indexed { 6 } else { 4 })?;
+                    let name = match index {
+                        0 => Text::read(&mut block)?.name()?,
+                        _ => names.get(index)?,
                     };
                     let value = Text::read(&mut block)?;
-                    found.has_fragment |= is_path && value.has_number_sign()?;
+                    found.has_fragment |= name.is_path && value.has_number_sign()?;
+                    if is_indexed {
+                        names.insert(name, value.length()?);
+                    }
                 }
             }
             found.field_count += 1;
@@ -68,14 +70,24 @@ impl<'a> Text<'a> {
         Some(())
     }
 
-    fn is_path(self) -> Option<bool> {
+    fn name(self) -> Option<Name> {
         const PATH: &[u8] = b":path";
         let (mut length, mut same) = (0, 0);
         self.decode(|byte| {
             same += usize::from(PATH.get(length) == Some(&byte));
             length += 1;
         })?;
-        Some(length == PATH.len() && same == length)
+        Some(Name { length, is_path: length == PATH.len() && same == length })
+    }
+
+    /// The number of bytes of the string.
+    fn length(self) -> Option<usize> {
+        let mut length = 0;
+        if !self.is_huffman {
+            return Some(self.bytes.len());
+        }
+        self.decode(|_| length += 1)?;
+        Some(length)
     }
 
     fn has_number_sign(self) -> Option<bool> {
@@ -115,7 +127,10 @@ mod tests {
     use super::*;
 
     fn read(block: &[u8]) -> Option<(usize, bool)> {
-        FieldBlock::read(block).map(|block| (block.field_count, block.has_fragment))
+        // The examples refer to fields of blocks before them.
+        let mut names = Names::default();
+        (0..8).for_each(|_| names.insert(Name { length: 1, is_path: false }, 1));
+        FieldBlock::read(block, &mut names).map(|block| (block.field_count, block.has_fragment))
     }
 
     #[test]
@@ -151,6 +166,19 @@ mod tests {
         {
             assert_eq!(read(block), Some((1, false)), "{}", block.escape_ascii());
         }
+    }
+
+    #[test]
+    fn path_is_found_by_a_name_in_the_dynamic_table() {
+        let mut names = Names::default();
+        let mut read = |block: &[u8]| FieldBlock::read(block, &mut names).unwrap().has_fragment;
+        // `:path: /x` and `a: b` are added, so that 63 is `:path`, and 62 another name.
+        assert!(!read(b"\x44\x02/x\x40\x01a\x01b"));
+        assert!(read(b"\x0f\x30\x04/x#y") && !read(b"\x0f\x2f\x04/x#y"));
+        assert!(read(b"\x7f\x00\x04/x#y"), "it is added as well");
+        // A table without room forgets them.
+        assert!(!read(b"\x20\x3f\xe1\x1f"));
+        assert_eq!(FieldBlock::read(b"\x0f\x30\x04/x#y", &mut names), None, "there is no such name");
     }
 
     #[test]

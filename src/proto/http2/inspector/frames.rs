@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::field_block::FieldBlock;
 use super::findings::Findings;
+use super::names::Names;
 use crate::proto::http2::limits::MAX_FRAME;
 
 /// The length of the connection preface (RFC 9113 §3.4).
@@ -31,6 +32,8 @@ pub struct Inspector {
     payload_left: usize,
     /// The field block so far.
     block: Vec<u8>,
+    /// The names that field blocks refer to.
+    names: Names,
     /// Whether the block goes on in a CONTINUATION frame.
     is_block_open: bool,
     /// The largest stream that was opened. A field block of another one has trailers.
@@ -49,6 +52,7 @@ impl Inspector {
             header_read: 0,
             payload_left: 0,
             block: Vec::new(),
+            names: Names::default(),
             is_block_open: false,
             last_stream: 0,
             has_failed: false,
@@ -127,7 +131,7 @@ impl Inspector {
         if self.is_block_open {
             return Some(());
         }
-        let found = FieldBlock::read(&self.block)?;
+        let found = FieldBlock::read(&self.block, &mut self.names)?;
         self.block.clear();
         self.block.shrink_to(KEPT_BLOCK_BYTES);
         let stream = self.stream();

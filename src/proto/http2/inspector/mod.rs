@@ -4,20 +4,19 @@
 //! ```text
 //! frames       bytes of a connection -> field blocks of its streams -> findings
 //! field_block  a field block -> the number of its fields, and whether a `:path` has a fragment
+//! names        the names that fields of the tables have
 //! huffman      the code of its strings
 //! findings     the malformed streams, and the number of fields of each trailer section
 //! ```
 //!
-//! The `h2` crate reads the same bytes afterwards, and decodes them. Nothing here depends on HPACK's dynamic table, so
-//! no state can differ from that of the crate. What cannot be read makes the rest of the connection malformed.
-//!
-//! One thing is not found: a fragment behind a name that refers to a `:path` in the dynamic table. Encoders refer to the
-//! static table, which has the name too.
+//! The `h2` crate reads the same bytes afterwards, and decodes them. What cannot be read makes the rest of the connection
+//! malformed.
 
 mod field_block;
 mod findings;
 mod frames;
 mod huffman;
+mod names;
 
 pub use findings::Findings;
 pub use frames::Inspector;

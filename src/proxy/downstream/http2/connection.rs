@@ -115,7 +115,7 @@ async fn serve_stream(
     }
     // The upstream would have the whole request before anything is known of a body that must not be there.
     if heads::length(&parts.headers) == Some(0)
-        && !matches!(timer.timeout(HEAD_TIMEOUT, is_empty(&mut body)).await, Ok(true))
+        && !matches!(timer.timeout(HEAD_TIMEOUT, is_empty(&mut body, &findings)).await, Ok(true))
     {
         return reject(&context, respond, Reason::PROTOCOL_ERROR, timer);
     }
@@ -144,14 +144,18 @@ async fn serve_stream(
     timer
 }
 
-/// Whether a body ends without content.
-async fn is_empty(body: &mut RecvStream) -> bool {
+/// Whether a body ends without content, and without malformed trailers.
+async fn is_empty(body: &mut RecvStream, findings: &Findings) -> bool {
     while let Some(data) = body.data().await {
         if !data.is_ok_and(|data| data.is_empty()) {
             return false;
         }
     }
-    true
+    match body.trailers().await {
+        Ok(None) => true,
+        Ok(Some(trailers)) => findings.check_trailers(body.stream_id().as_u32(), trailers.len()),
+        Err(_) => false,
+    }
 }
 
 /// Resets the stream of a request that is malformed (RFC 9113 §8.1.1) or not processed; returns its timer.
