@@ -41,6 +41,11 @@ impl<'a> Authority<'a> {
         after_slashes.split_at(after_slashes.find(['/', '?', '#']).unwrap_or(after_slashes.len()))
     }
 
+    /// The authority without the user information in front of it (RFC 3986 §3.2.1), which ends at the last `@`.
+    pub fn without_user(authority: &str) -> &str {
+        authority.rsplit_once('@').map_or(authority, |(_, server)| server)
+    }
+
     /// Whether two authorities name the same host, and the same port unless one of them has none.
     pub fn is_same(one: &str, other: &str) -> bool {
         let (Some(one), Some(other)) = (Authority::parse(one), Authority::parse(other)) else { return false };

@@ -75,6 +75,8 @@ pub struct ForwardedFields<'a> {
     pub replaces_max_forwards: bool,
     /// The value that takes the place of the caller's `Destination`: the URL as the upstream writes it.
     pub destination: Option<&'a [u8]>,
+    /// The value that takes the place of the caller's `If`, with URLs as the upstream writes them.
+    pub condition: Option<&'a [u8]>,
 }
 
 impl<'a> ForwardedFields<'a> {
@@ -89,17 +91,26 @@ impl<'a> ForwardedFields<'a> {
             drops_expect: false,
             replaces_max_forwards: false,
             destination: None,
+            condition: None,
         }
     }
 
     /// The fields that are passed on, in their order and case.
     pub fn iter(&self) -> impl Iterator<Item = Header<'a>> {
-        self.all.iter().filter(|field| self.is_forwarded(field.name)).map(|field| match self.destination {
-            Some(value) if HeaderClass::of(field.name) == HeaderClass::Destination => {
-                Header { name: field.name, value }
-            }
-            _ => *field,
+        let is_replaced = self.destination.is_some() || self.condition.is_some();
+        self.all.iter().filter(|field| self.is_forwarded(field.name)).map(move |field| {
+            let value = if is_replaced { self.replacement(field.name) } else { None };
+            value.map_or(*field, |value| Header { name: field.name, value })
         })
+    }
+
+    /// The value that takes the place of the caller's.
+    fn replacement(&self, name: &str) -> Option<&'a [u8]> {
+        match HeaderClass::of(name) {
+            HeaderClass::Destination => self.destination,
+            HeaderClass::If => self.condition,
+            _ => None,
+        }
     }
 
     /// Whether the caller's cookies are joined into one field, because the credential may own some of them.
@@ -114,6 +125,7 @@ impl<'a> ForwardedFields<'a> {
             HeaderClass::EndToEnd
             | HeaderClass::Authorization
             | HeaderClass::Destination
+            | HeaderClass::If
             | HeaderClass::Link
             | HeaderClass::Location
             | HeaderClass::Refresh

@@ -18,6 +18,8 @@ pub enum HeaderClass {
     Destination,
     /// `Host`: replaced by the upstream's authority.
     Host,
+    /// `If` of a request (RFC 4918 §10.4): may name other resources of the upstream.
+    If,
     /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`, `Proxy-Authenticate`: not passed on.
     HopByHop,
     /// `Link` (RFC 8288): its targets may name the upstream.
@@ -56,6 +58,7 @@ impl HeaderClass {
         // The length comes first: it decides most names.
         match name.len() {
             2 if is("te") => Self::Te,
+            2 if is("if") => Self::If,
             4 if is("host") => Self::Host,
             4 if is("link") => Self::Link,
             6 if is("cookie") => Self::Cookie,

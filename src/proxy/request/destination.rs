@@ -1,6 +1,7 @@
-//! `Destination` (RFC 4918 §10.3) of WebDAV's COPY and MOVE: a URL with Sidekey's host and the service's prefix, which the
-//! upstream must get as a URL of its own.
+//! URLs in a request: `Destination` (RFC 4918 §10.3) of WebDAV's COPY and MOVE, and `If`, which names resources. They have
+//! Sidekey's host and the service's prefix, and the upstream must get them as URLs of its own.
 
+use super::condition;
 use crate::config::Authority;
 use crate::runtime::route::{MatchKind, Routes, escapes_base_path};
 use crate::upstream::Endpoint;
@@ -17,7 +18,7 @@ pub(super) struct DestinationContext<'a> {
     pub(super) endpoint: &'a Endpoint,
 }
 
-/// The destination leaves the base path of the upstream.
+/// A URL leaves the base path of the upstream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LeavesBasePath;
 
@@ -25,7 +26,26 @@ impl DestinationContext<'_> {
     /// Returns the URL for the upstream, or `None` if the destination is not a resource of the same service. It is then
     /// passed on unchanged, and the upstream decides.
     pub(super) fn rewrite(&self, value: &[u8]) -> Result<Option<String>, LeavesBasePath> {
+        std::str::from_utf8(value).map_or(Ok(None), |value| self.rewrite_url(value))
+    }
+
+    /// Returns an `If` (RFC 4918 §10.4) for the upstream: the URLs in front of its lists are rewritten as a `Destination` is.
+    /// `None` if it is passed on unchanged.
+    pub(super) fn rewrite_condition(&self, value: &[u8]) -> Result<Option<String>, LeavesBasePath> {
         let Ok(value) = std::str::from_utf8(value) else { return Ok(None) };
+        let (mut rewritten, mut copied) = (String::new(), 0);
+        for place in condition::resources(value) {
+            if let Some(url) = self.rewrite_url(&value[place.clone()])? {
+                rewritten.push_str(&value[copied..place.start]);
+                rewritten.push_str(&url);
+                copied = place.end;
+            }
+        }
+        rewritten.push_str(&value[copied..]);
+        Ok((copied > 0).then_some(rewritten))
+    }
+
+    fn rewrite_url(&self, value: &str) -> Result<Option<String>, LeavesBasePath> {
         let (authority, path) = match parts(value) {
             Some((Some(authority), path)) if Authority::is_same(authority, self.authority) => {
                 (authority, path)
@@ -60,7 +80,7 @@ fn parts(value: &str) -> Option<(Option<&str>, &str)> {
         None => value.starts_with('/').then_some((None, value)),
         Some(rest) => {
             let (authority, path) = Authority::split(rest);
-            Some((Some(authority), path))
+            Some((Some(Authority::without_user(authority)), path))
         }
     }
 }
@@ -79,6 +99,7 @@ mod tests {
         for (value, expected) in [
             ("http://127.0.0.1:8080/crm/x", Some((Some("127.0.0.1:8080"), "/crm/x"))),
             ("HTTPS://a", Some((Some("a"), ""))),
+            ("http://me:p@ss@a:1/x", Some((Some("a:1"), "/x"))),
             ("//a/x", Some((Some("a"), "/x"))),
             ("/crm/x?next=http://b", Some((None, "/crm/x?next=http://b"))),
             ("x", None),

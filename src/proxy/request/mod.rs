@@ -13,12 +13,14 @@
 //! refuse       the response to a request that is not forwarded
 //! prepare      parses, routes, signs, writes the upstream's head, without waiting
 //! authorize    applies the rules of the service
-//! destination  rewrites the `Destination` of a request
+//! destination  rewrites the `Destination` and the `If` of a request
+//! condition    where an `If` has URLs
 //! outcome      how a request ends for the caller's connection
 //! ```
 
 mod authorize;
 mod caller_urls;
+mod condition;
 mod destination;
 pub(super) mod exchange;
 mod failover;

@@ -208,21 +208,26 @@ pub(crate) fn prepare<'p>(
     if head.path == "*" && service.credential.signer().owned().has_query() {
         return Err(forbidden("the credential is sent in the query, which `*` has not"));
     }
-    let destination = match head.destination.filter(|_| service.rewrite_location) {
-        None => None,
-        Some(value) => {
-            let destination = DestinationContext {
-                routes: &snapshot.routes,
-                dedicated: context.dedicated_service(),
-                authority: host,
-                matched_by: matched.matched_by,
-                service: matched.service,
-                endpoint,
-            };
-            let leaves = |LeavesBasePath| forbidden("the Destination leaves the upstream's base path");
-            destination.rewrite(value).map_err(leaves)?
+    let (mut destination, mut condition) = (None, None);
+    if service.rewrite_location && (head.destination.is_some() || head.condition.is_some()) {
+        let urls = DestinationContext {
+            routes: &snapshot.routes,
+            dedicated: context.dedicated_service(),
+            authority: host,
+            matched_by: matched.matched_by,
+            service: matched.service,
+            endpoint,
+        };
+        let leaves = |cause| move |LeavesBasePath| forbidden(cause);
+        if let Some(value) = head.destination {
+            let cause = "the Destination leaves the upstream's base path";
+            destination = urls.rewrite(value).map_err(leaves(cause))?;
         }
-    };
+        if let Some(value) = head.condition {
+            let cause = "a URL in If leaves the upstream's base path";
+            condition = urls.rewrite_condition(value).map_err(leaves(cause))?;
+        }
+    }
     if let Some(rules) = &service.rules {
         let target = split_query(matched.path_and_query);
         authorize::check(rules, &service.removed, &head, endpoint, target, destination.as_deref())
@@ -237,6 +242,7 @@ pub(crate) fn prepare<'p>(
     let rewritten = Rewritten {
         path_and_query: matched.path_and_query,
         destination: destination.as_deref(),
+        condition: condition.as_deref(),
         max_forwards: max_forwards.map(|number| number.saturating_sub(1)),
     };
     let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
@@ -265,6 +271,7 @@ pub(crate) fn prepare<'p>(
 struct Rewritten<'a> {
     path_and_query: &'a str,
     destination: Option<&'a str>,
+    condition: Option<&'a str>,
     /// The caller's `Max-Forwards`, less one.
     max_forwards: Option<u64>,
 }
@@ -308,6 +315,7 @@ fn sign(
             drops_expect: attempt.is_expect_answered,
             replaces_max_forwards: rewritten.max_forwards.is_some(),
             destination: rewritten.destination.map(str::as_bytes),
+            condition: rewritten.condition.map(str::as_bytes),
         },
         body,
         after: attempt.after,

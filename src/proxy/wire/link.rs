@@ -2,34 +2,51 @@
 
 use std::ops::Range;
 
-/// Where the targets of a `Link` value are, without their brackets.
+/// Where the URLs of a `Link` value are: the targets, without their brackets, and the contexts (`anchor`, RFC 8288 §3.2). A
+/// client ignores a link whose context is not the resource that it has asked for.
 ///
 /// They are found as RFC 8288 §B.2 does, which ends at the first part that is not well-formed. This goes on there at the next
 /// bracket, because recipients do so as well.
-pub(super) fn targets(value: &str) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn urls(value: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
+    let mut anchor = None;
     std::iter::from_fn(move || {
+        if let Some(anchor) = anchor.take() {
+            return Some(anchor);
+        }
         let start = at + value[at..].find('<')? + 1;
         let end = start + value[start..].find('>')?;
-        at = value.len() - after_parameters(&value[end + 1..]).len();
+        let (rest, found) = after_parameters(&value[end + 1..]);
+        at = value.len() - rest.len();
+        anchor = found.map(|found| end + 1 + found.start..end + 1 + found.end);
         Some(start..end)
     })
 }
 
-/// What follows the parameters at the front of `rest` (RFC 8288 §B.3). A quotation mark quotes only at the beginning of the
-/// value of a parameter.
-fn after_parameters(mut rest: &str) -> &str {
+/// What follows the parameters at the front of `parameters` (RFC 8288 §B.3), and where the value of `anchor` is in them. A
+/// quotation mark quotes only at the beginning of the value of a parameter.
+fn after_parameters(parameters: &str) -> (&str, Option<Range<usize>>) {
+    let mut anchor = None;
+    let mut rest = parameters;
     while let Some(parameter) = after_blanks(rest).strip_prefix(';') {
-        rest = after_blanks(parameter).trim_start_matches(|c| !matches!(c, ' ' | '\t' | '=' | ';' | ','));
+        let name = after_blanks(parameter);
+        rest = name.trim_start_matches(|c| !matches!(c, ' ' | '\t' | '=' | ';' | ','));
+        let is_anchor = name[..name.len() - rest.len()].eq_ignore_ascii_case("anchor");
         if let Some(value) = after_blanks(rest).strip_prefix('=') {
             let value = after_blanks(value);
-            rest = match value.strip_prefix('"') {
-                Some(quoted) => after_quoted(quoted),
-                None => value.trim_start_matches(|c| !matches!(c, ';' | ',')),
+            let (content, after) = match value.strip_prefix('"') {
+                Some(quoted) => (quoted, after_quoted(quoted)),
+                None => (value, value.trim_start_matches(|c| !matches!(c, ';' | ','))),
             };
+            if is_anchor && anchor.is_none() {
+                let content = content[..content.len() - after.len()].trim_end_matches('"');
+                let start = content.as_ptr() as usize - parameters.as_ptr() as usize;
+                anchor = Some(start..start + content.len());
+            }
+            rest = after;
         }
     }
-    rest
+    (rest, anchor)
 }
 
 /// What follows a quoted string whose first quotation mark was read (RFC 8288 §B.4).
@@ -67,6 +84,12 @@ mod tests {
             ("<a>; t=\"open, <b>", &["a"]),
             ("<a>; t=\"x\\\\\", <b>", &["a", "b"]),
             ("<a> ; t = \"x, <b>\" ; u=\", <c>\",<d>", &["a", "d"]),
+            (
+                "<a>; rel=next; Anchor=\"b\", <c>; anchor=d ;x, <e>; anchor=\"\"",
+                &["a", "b", "c", "d ", "e", ""],
+            ),
+            ("<a>; anchor=\"b, <c>\"; anchor=d; anchors=e", &["a", "b, <c>"]),
+            ("<a>; title=\"; anchor=b\"; anchor=\"open", &["a", "open"]),
             // A quotation mark that begins no value.
             ("<a>; title=<\"\u{e9}, <x>\", <b>", &["a", "x", "b"]),
             ("<a>; t=5\", <b>; t=6\"", &["a", "b"]),
@@ -76,7 +99,7 @@ mod tests {
             ("x, <a>", &["a"]),
             ("<a><b>; t=\"c\" <d> \", <e>", &["a", "b", "d", "e"]),
         ] {
-            let found: Vec<_> = targets(value).map(|range| &value[range]).collect();
+            let found: Vec<_> = urls(value).map(|range| &value[range]).collect();
             assert_eq!(found, expected, "{value}");
         }
     }

@@ -23,6 +23,8 @@ impl Locations<'_> {
     /// Returns a URL for the caller, or `None` if it is not rewritten. The result is a path without a
     /// host, which a client resolves against the URL of its request (RFC 9110 §10.2.2).
     pub(crate) fn rewrite(&self, value: &str) -> Option<String> {
+        // Clients remove spaces around a URL (URL Standard §4.4).
+        let value = value.trim_matches([' ', '\t']);
         // To the URL Standard `\` is `/` and a tab is nothing (§4.4): what follows would be read as another path, or a host.
         if value.contains(['\\', '\t']) {
             return None;
@@ -63,7 +65,13 @@ impl Locations<'_> {
             return (!has_scheme && value.starts_with('/')).then_some(value);
         };
         let (authority, path) = Authority::split(after);
-        Authority::is_same_server(authority, self.authority, default_port(self.is_tls)).then_some(path)
+        // A user in front of the server is not passed on: the credential is Sidekey's.
+        Authority::is_same_server(
+            Authority::without_user(authority),
+            self.authority,
+            default_port(self.is_tls),
+        )
+        .then_some(path)
     }
 }
 
@@ -87,6 +95,9 @@ mod tests {
             ("/v2", "https://crm.example.com./v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "https://crm.example.com.:0443/v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "//crm.example.com/v2/x", "/crm/x", "/x", "/v2/x"),
+            ("/v2", "https://user:pass@crm.example.com/v2/x", "/crm/x", "/x", "/v2/x"),
+            ("/v2", "https://a@b@CRM.example.com:443/v2/x", "/crm/x", "/x", "/v2/x"),
+            ("/v2", " \thttps://crm.example.com/v2/x \t", "/crm/x", "/x", "/v2/x"),
             ("/v2", "/v2/x", "/crm/x", "/x", "/v2/x"),
             ("/v2", "/v2", "/crm", "/", "/v2"),
             ("/v2", "/v2?a=/../b", "/crm?a=/../b", "/?a=/../b", "/v2?a=/../b"),
@@ -120,7 +131,10 @@ mod tests {
             "http://crm.example.com/v2/x",
             "https://crm.example.com:8443/v2/x",
             "https://crm.example.com@other.example/v2/x",
-            "https://user@crm.example.com/v2/x",
+            "https://user@crm.example.com@other.example/v2/x",
+            "https://other.example/@crm.example.com/v2/x",
+            "https://other.example?@crm.example.com/v2/x",
+            "https://other.example#@crm.example.com/v2/x",
             "https://crm.example.com.other.example/v2/x",
             "https://crm.example.com/v3/x",
             "https://crm.example.com/v22",

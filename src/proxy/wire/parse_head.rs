@@ -65,6 +65,8 @@ pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) has_connection_options: bool,
     /// The value of `Destination` (RFC 4918 §10.3).
     pub(crate) destination: Option<&'b [u8]>,
+    /// The value of `If`.
+    pub(crate) condition: Option<&'b [u8]>,
     pub(crate) page: PageFields<'b>,
     pub(crate) meta: RequestMeta,
 }
@@ -190,6 +192,7 @@ pub(crate) fn request<'h, 'b>(
         fields,
         has_connection_options: framing.has_connection_options,
         destination: framing.destination,
+        condition: framing.condition,
         page: framing.page,
         meta,
     })
@@ -390,6 +393,7 @@ fn reason(head: &[u8]) -> &[u8] {
 struct FramingHeaders<'b> {
     host: Option<&'b [u8]>,
     destination: Option<&'b [u8]>,
+    condition: Option<&'b [u8]>,
     page: PageFields<'b>,
     length: Option<u64>,
     is_chunked: bool,
@@ -422,6 +426,9 @@ impl<'b> FramingHeaders<'b> {
                 }
                 HeaderClass::Destination if headers.destination.replace(value).is_some() => {
                     return Err(bad("more than one Destination"));
+                }
+                HeaderClass::If if headers.condition.replace(value).is_some() => {
+                    return Err(bad("more than one If"));
                 }
                 HeaderClass::TransferEncoding => {
                     if headers.is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {

@@ -60,7 +60,7 @@ impl ResponseUrls<'_> {
             HeaderClass::Location => self.url(&value, false),
             // Clients put these into their next request without resolving them.
             HeaderClass::UrlValue => self.url(&value, true),
-            HeaderClass::Link => self.replace(&value, link::targets(&value), true),
+            HeaderClass::Link => self.replace(&value, link::urls(&value), true),
             HeaderClass::Refresh => self.replace(&value, refresh_url(&value), false),
             _ => None,
         }
@@ -181,6 +181,25 @@ mod tests {
             ),
         ] {
             assert_eq!(urls.rewrite(class, value.as_bytes()).as_deref(), Some(expected), "{value}");
+        }
+        for (value, expected) in [
+            ("< https://CRM.example.com.:443/v2/x >; rel=next", "<http://127.0.0.1:8080/crm/x>; rel=next"),
+            ("<HTTPS://me@crm.example.com/v2/x>", "<http://127.0.0.1:8080/crm/x>"),
+            ("<//crm.example.com/v2/x>; title=\"a, b\"", "<http://127.0.0.1:8080/crm/x>; title=\"a, b\""),
+            (
+                "<https://cdn.example/a>; anchor=\"https://crm.example.com/v2/x\"; rel=next",
+                "<https://cdn.example/a>; anchor=\"http://127.0.0.1:8080/crm/x\"; rel=next",
+            ),
+            (
+                "</v2/x>; anchor=/v2/y;rel=a",
+                "<http://127.0.0.1:8080/crm/x>; anchor=http://127.0.0.1:8080/crm/y;rel=a",
+            ),
+        ] {
+            assert_eq!(
+                urls.rewrite(HeaderClass::Link, value.as_bytes()).as_deref(),
+                Some(expected),
+                "{value}"
+            );
         }
         for (class, value) in [
             (HeaderClass::Link, "<https://elsewhere.example/v2/x>; rel=next"),

@@ -52,6 +52,7 @@ pub(crate) fn response(
             | HeaderClass::Authorization
             | HeaderClass::Cookie
             | HeaderClass::Destination
+            | HeaderClass::If
             | HeaderClass::Traceparent
             | HeaderClass::Tracestate
                 if !dropped.contains(field.name) =>

@@ -116,6 +116,35 @@ async fn destination_becomes_a_url_of_the_upstream() {
 }
 
 #[tokio::test]
+async fn resources_in_an_if_become_urls_of_the_upstream() {
+    let (upstream, sidekey) = redirecting("").await;
+    let put = |value: &str| Request::new("PUT", sidekey.url("/api/a")).header("If", value);
+    let (own, inside) = (sidekey.url("/api/b"), format!("{}/v2/b", upstream.url()));
+    for (sent, passed) in [
+        (format!("<{own}> (<opaquelocktoken:1>)"), format!("<{inside}> (<opaquelocktoken:1>)")),
+        (
+            format!("<{own}> (Not <DAV:no-lock> [\"a)\"]) </api/b> (<urn:1>)"),
+            format!("<{inside}> (Not <DAV:no-lock> [\"a)\"]) <{inside}> (<urn:1>)"),
+        ),
+        (format!("<http://me@{}> (<urn:1>)", &own[7..]), format!("<{inside}> (<urn:1>)")),
+        ("(<opaquelocktoken:1> [\"e\"])".into(), "(<opaquelocktoken:1> [\"e\"])".into()),
+        (
+            "<https://elsewhere.example/api/b> (<urn:1>)".into(),
+            "<https://elsewhere.example/api/b> (<urn:1>)".into(),
+        ),
+    ] {
+        assert_eq!(put(&sent).send().await.status, 200);
+        assert_eq!(upstream.requests().last().unwrap().header("if"), Some(passed.as_str()), "{sent}");
+    }
+    let count = upstream.request_count();
+    let response = put(&format!("<{}> (<urn:1>)", sidekey.url("/api/../admin"))).send().await;
+    assert_eq!((response.status, response.header("sidekey-error")), (403, Some("forbidden")));
+    let response = put("(<urn:1>)").header("IF", "(<urn:2>)").send().await;
+    assert_eq!((response.status, response.header("sidekey-error")), (400, Some("bad_request")));
+    assert_eq!(upstream.request_count(), count);
+}
+
+#[tokio::test]
 async fn location_rewriting_can_be_disabled() {
     let (upstream, sidekey) = redirecting(", rewrite_location: false").await;
     let inside = format!("{}/v2/next", upstream.url());
