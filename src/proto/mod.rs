@@ -5,6 +5,7 @@ pub mod challenge;
 mod field_name;
 pub mod fields;
 pub mod grpc;
+pub mod grpc_web;
 pub mod http2;
 pub mod max_forwards;
 pub mod retry_after;

@@ -9,6 +9,7 @@ use super::retry::UNAUTHORIZED;
 use super::state::Request;
 use crate::credential::UpstreamResponse;
 use crate::net::buffer::Buffer;
+use crate::proto::grpc_web::GrpcWebTrailers;
 use crate::proto::via;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::framing::Framing;
@@ -97,6 +98,7 @@ impl Request<'_> {
         if let Some(guard) = LeakGuard::of(self.service) {
             guard.mask(out.bytes_mut());
         }
+        let grpc_web = if self.meta.is_grpc { GrpcWebTrailers::of(head.fields) } else { None };
         Ok(ResponsePlan {
             status: head.status,
             upstream_keep_alive: head.keep_alive,
@@ -104,6 +106,7 @@ impl Request<'_> {
             framing: head.framing,
             transfer_mode,
             keep_alive,
+            grpc_web,
         })
     }
 
@@ -117,9 +120,9 @@ impl Request<'_> {
         mut connection: Connection,
         plan: ResponsePlan,
     ) -> Result<(), ExchangeError> {
-        let ResponsePlan { framing, transfer_mode, upstream_keep_alive, keep_alive_for, .. } = plan;
+        let ResponsePlan { framing, transfer_mode, upstream_keep_alive, keep_alive_for, grpc_web, .. } = plan;
         let idle = self.service.upstream.timeouts.idle;
-        let mut body = Body::of_response(framing, LeakGuard::of(self.service));
+        let mut body = Body::of_response(framing, LeakGuard::of(self.service)).read_by(grpc_web);
         // Nothing was sent yet, so that Sidekey can still respond with an error.
         let is_complete = match transfer_mode {
             TransferMode::Passthrough => body.count(response).map_err(|error| {
@@ -194,4 +197,6 @@ pub(super) struct ResponsePlan {
     upstream_keep_alive: bool,
     /// How long the upstream keeps the connection open, by its `Keep-Alive` field.
     keep_alive_for: Option<Duration>,
+    /// Reads the body, if it is gRPC-Web.
+    grpc_web: Option<Box<GrpcWebTrailers>>,
 }

@@ -26,6 +26,7 @@ use super::leak_guard::LeakGuard;
 use super::timer::ReusableTimer;
 use super::write_head::TransferMode;
 use crate::net::buffer::Buffer;
+use crate::proto::grpc_web::GrpcWebTrailers;
 
 /// The limit on the bytes of a body that are copied behind its head. Up to that, a copy costs less than a
 /// vectored write.
@@ -51,17 +52,24 @@ pub(crate) struct Body<'g> {
     guard: Option<LeakGuard<'g>>,
     /// The number of bytes at the front of the buffer that were counted and are still to be written.
     ready: usize,
+    /// Reads the content, if it is gRPC-Web, which has its trailers there.
+    grpc_web: Option<Box<GrpcWebTrailers>>,
 }
 
 impl<'g> Body<'g> {
     /// A body of which nothing was moved yet.
     pub(crate) fn new(framing: Framing) -> Self {
-        Self { framing, guard: None, ready: 0 }
+        Self { framing, guard: None, ready: 0, grpc_web: None }
     }
 
     /// The body of a response, in whose trailers the credential is masked.
     pub(crate) fn of_response(framing: Framing, guard: Option<LeakGuard<'g>>) -> Self {
-        Self { framing, guard, ready: 0 }
+        Self { guard, ..Self::new(framing) }
+    }
+
+    /// The same body, whose content is read as it passes.
+    pub(crate) fn read_by(self, grpc_web: Option<Box<GrpcWebTrailers>>) -> Self {
+        Self { grpc_web, ..self }
     }
 
     /// Returns the framing, if nothing was moved yet.
@@ -72,6 +80,7 @@ impl<'g> Body<'g> {
     /// Whether the trailers have `grpc-status: 16`.
     pub(crate) fn is_grpc_unauthenticated(&self) -> bool {
         self.framing.is_grpc_unauthenticated()
+            || self.grpc_web.as_ref().is_some_and(|trailers| trailers.is_unauthenticated())
     }
 
     /// Whether the whole body was written.
@@ -93,11 +102,34 @@ impl<'g> Body<'g> {
         Ok(())
     }
 
+    /// Returns the number of bytes at the front of `bytes` that belong to a response's body.
+    fn take_of_response(&mut self, bytes: &mut [u8]) -> Result<usize, FramingError> {
+        if self.grpc_web.is_none() {
+            return self.framing.take_of_response(bytes, self.guard);
+        }
+        let mut total = 0;
+        loop {
+            match self.next_of_response(&mut bytes[total..])? {
+                Segment::Content(count) | Segment::Framing(count) => total += count,
+                Segment::NeedMore => return Ok(total),
+            }
+        }
+    }
+
+    /// Returns the segment at the front of `bytes`, which are a response's.
+    fn next_of_response(&mut self, bytes: &mut [u8]) -> Result<Segment, FramingError> {
+        let segment = self.framing.next_of_response(bytes, self.guard)?;
+        if let (Segment::Content(count), Some(grpc_web)) = (&segment, &mut self.grpc_web) {
+            grpc_web.read(&bytes[..*count]);
+        }
+        Ok(segment)
+    }
+
     /// Counts the part of a response's body that is in `buffer`. Returns whether `buffer` has the whole body
     /// and nothing else.
     pub(crate) fn count(&mut self, buffer: &mut Buffer) -> Result<bool, FramingError> {
         debug_assert_eq!(self.ready, 0);
-        self.ready = self.framing.take_of_response(buffer.filled_mut(), self.guard)?;
+        self.ready = self.take_of_response(buffer.filled_mut())?;
         Ok(self.framing.is_done() && self.ready == buffer.filled().len())
     }
 }
@@ -320,11 +352,8 @@ fn poll_response_body<C: Io, U: Io>(
     if upstream.body.is_done() {
         return poll_flush(caller, cx);
     }
-    upstream.body.ready = upstream
-        .body
-        .framing
-        .take_of_response(upstream.buffer.filled_mut(), upstream.body.guard)
-        .map_err(RelayError::UpstreamBody)?;
+    upstream.body.ready =
+        upstream.body.take_of_response(upstream.buffer.filled_mut()).map_err(RelayError::UpstreamBody)?;
     if upstream.body.ready > 0 || upstream.body.is_done() {
         return Ok(Step::Moved);
     }
@@ -407,10 +436,9 @@ impl Recoder {
 
     /// Moves all content from `buffer` to `out`, which is empty, in the other coding.
     fn recode(&mut self, body: &mut Body<'_>, buffer: &mut Buffer) -> Result<(), FramingError> {
-        let Body { framing, guard, .. } = body;
         let out = self.out.bytes_mut();
         loop {
-            match framing.next_of_response(buffer.filled_mut(), *guard)? {
+            match body.next_of_response(buffer.filled_mut())? {
                 Segment::Content(count) if self.is_chunked => {
                     out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
                     out.extend_from_slice(&buffer.filled()[..count]);
@@ -425,7 +453,7 @@ impl Recoder {
                 Segment::NeedMore => break,
             }
         }
-        if framing.is_done() {
+        if body.framing.is_done() {
             self.is_done = true;
             if self.is_chunked {
                 out.extend_from_slice(b"0\r\n\r\n");

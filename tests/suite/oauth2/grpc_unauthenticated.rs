@@ -1,12 +1,16 @@
 //! `grpc-status: 16` (UNAUTHENTICATED) is to gRPC what 401 is to HTTP: the token is renewed, and the call is sent
 //! again if nothing of its response was passed on.
 
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::Request;
 
 use super::setup::service;
 use crate::harness::{
     Http2, Http2Response, MockHttp2Upstream, MockResponse, MockTokenEndpoint, MockUpstream, Sidekey, TIMEOUT,
-    assert_eventually,
+    Version, assert_eventually,
 };
 
 /// An HTTP/2 upstream that accepts the endpoint's live tokens only, the endpoint, and a ready Sidekey.
@@ -40,7 +44,7 @@ fn status(response: &Http2Response) -> &str {
 
 /// Revokes all tokens, later than a `min_interval` of 1 ms after the last token request.
 async fn revoke(endpoint: &MockTokenEndpoint) {
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     endpoint.revoke_all();
 }
 
@@ -90,7 +94,7 @@ async fn unauthenticated_by_http1_is_retried_as_well() {
         grpc().chunked(10).trailer("grpc-status", "16"),
         grpc().chunked(10).trailer("GRPC-Status", " 16"),
     ] {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let before = endpoint.request_count();
         upstream.next(rejected);
         upstream.next(grpc().body("message").chunked(10).trailer("grpc-status", "0"));
@@ -102,6 +106,52 @@ async fn unauthenticated_by_http1_is_retried_as_well() {
         );
         assert_eq!(endpoint.request_count(), before + 1);
     }
+}
+
+/// The trailers of gRPC-Web are the last frame of the body.
+#[tokio::test]
+async fn unauthenticated_in_a_body_of_grpc_web_renews_token_for_next_call() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, OFTEN, "")).start_ready().await;
+    let frame = |flags: u8, payload: &str| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[flags][..], &length, payload.as_bytes()].concat()
+    };
+    let body = [frame(0, "message"), frame(0x80, "grpc-status: 16\r\ngrpc-message: no\r\n")].concat();
+    let text = BASE64_STANDARD.encode(&body);
+    for (kind, body) in
+        [("application/grpc-web+proto", body.clone()), ("application/grpc-web-text+proto", text.into_bytes())]
+    {
+        let response = || MockResponse::ok(body.clone()).header("Content-Type", kind);
+        let ways = [
+            response(),
+            response().chunked(3),
+            response().until_closed(),
+            response().dribbled(7, Duration::from_millis(1)),
+        ];
+        for rejected in ways {
+            for version in Version::ALL {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let before = endpoint.request_count();
+                upstream.next(rejected.clone());
+                let call =
+                    crate::harness::Request::post(sidekey.url("/api/x"), "call").header("Content-Type", kind);
+                assert_eq!(call.by(version).send().await.body, body, "it is passed on unchanged");
+                assert_eventually(TIMEOUT, "the token is renewed", async || {
+                    endpoint.request_count() > before
+                })
+                .await;
+                assert_eq!(endpoint.request_count(), before + 1);
+            }
+        }
+    }
+    let before = endpoint.request_count();
+    upstream.next(
+        MockResponse::ok(frame(0x80, "grpc-status: 0\r\n")).header("Content-Type", "application/grpc-web"),
+    );
+    let call = crate::harness::Request::post(sidekey.url("/api/x"), "call");
+    assert_eq!(call.header("Content-Type", "application/grpc-web").send().await.status, 200);
+    assert_eq!(endpoint.request_count(), before);
 }
 
 #[tokio::test]
@@ -118,7 +168,7 @@ async fn unauthenticated_without_end_honours_min_interval() {
 async fn other_status_or_content_type_renews_no_token() {
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let sidekey = Sidekey::serving(&service("api", &upstream, &endpoint, OFTEN, "")).start_ready().await;
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     for (kind, code) in [("application/grpc", "7"), ("application/grpc", "0"), ("application/json", "16")] {
         upstream.next(MockResponse::ok("x").header("Content-Type", kind).header("grpc-status", code));
         upstream.next(MockResponse::ok("x").chunked(9).trailer("grpc-status", code));
