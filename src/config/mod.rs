@@ -86,7 +86,7 @@ pub use tls::date::rfc3339;
 pub use tls::files::{TlsFiles, UnusableFile};
 pub(crate) use tls::key_kind::SUPPORTED_KEYS;
 pub use tls::model::{ClientCertificate, Tls, TlsVersion};
-pub(crate) use tls::signatures::verify_signatures;
+pub(crate) use tls::signatures::{verify_signatures, verify_tls12, verify_tls13};
 pub use tls::trust::TrustedCertificates;
 pub use tls::verifiers::ServerVerifier;
 pub use tracing::protocol::OtlpProtocol;

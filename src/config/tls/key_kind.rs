@@ -4,12 +4,13 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::public_key::PublicKey;
 
 /// The kinds of keys of certificates that can be used, for messages.
-pub(crate) const SUPPORTED_KEYS: &str =
-    "RSA (2048 bits or more), ECDSA (P-256, P-384), Ed25519; not supported: P-521";
+pub(crate) const SUPPORTED_KEYS: &str = "RSA (2048 bits or more), ECDSA (P-256, P-384), Ed25519; not supported: P-521, RSA keys for RSASSA-PSS alone";
 
 /// The curves of elliptic-curve keys (RFC 5480 §2.1.1.1).
 const SUPPORTED_CURVES: [&str; 2] = ["1.2.840.10045.3.1.7", "1.3.132.0.34"];
 const P521: &str = "1.3.132.0.35";
+/// id-RSASSA-PSS (RFC 4055 §3.1): an RSA key that may sign in this way alone.
+const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 /// id-Ed448 (RFC 8410 §3).
 const ED448: &str = "1.3.101.113";
 
@@ -17,7 +18,9 @@ const ED448: &str = "1.3.101.113";
 pub(crate) fn unsupported_key(certificate: &CertificateDer<'_>) -> Option<&'static str> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let key = certificate.public_key();
+    let algorithm = key.algorithm.algorithm.to_id_string();
     match key.parsed() {
+        _ if algorithm == RSASSA_PSS => Some("an RSA key for RSASSA-PSS alone"),
         Ok(PublicKey::EC(_)) => {
             let curve = key.algorithm.parameters.as_ref()?.as_oid().ok()?.to_id_string();
             match curve.as_str() {
@@ -28,7 +31,7 @@ pub(crate) fn unsupported_key(certificate: &CertificateDer<'_>) -> Option<&'stat
         }
         Ok(PublicKey::RSA(key)) if key.key_size() < 2048 => Some("an RSA key of less than 2048 bits"),
         Ok(PublicKey::DSA(_)) => Some("a DSA key"),
-        _ if key.algorithm.algorithm.to_id_string() == ED448 => Some("an Ed448 key"),
+        _ if algorithm == ED448 => Some("an Ed448 key"),
         _ => None,
     }
 }
@@ -60,6 +63,8 @@ mod tests {
         assert_eq!(unsupported_key(&ec("P-521")), Some("a P-521 key"));
         assert_eq!(unsupported_key(&ec("secp256k1")), Some("a key on an unusual elliptic curve"));
         assert_eq!(unsupported_key(&made(&["rsa:1024"])), Some("an RSA key of less than 2048 bits"));
+        assert_eq!(unsupported_key(&made(&["rsa-pss"])), Some("an RSA key for RSASSA-PSS alone"));
+        assert_eq!(unsupported_key(&made(&["rsa:2048", "-sigopt", "rsa_padding_mode:pss"])), None);
         assert_eq!(unsupported_key(&made(&["ed448"])), Some("an Ed448 key"));
     }
 }

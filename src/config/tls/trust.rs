@@ -16,6 +16,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DistinguishedName, Error, ExtendedKeyPurpose, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ExtendedKeyUsage;
+use x509_parser::x509::X509Version;
 
 /// Certificates that are trusted.
 #[derive(Clone)]
@@ -84,6 +85,10 @@ impl TrustedCertificates {
             .and_then(|()| verify_purpose(&certificate, &ExtendedKeyPurpose::ServerAuth))
             .and_then(|()| match common_name_without_alternative(&certificate) {
                 Some(common_name) if common_name.eq_ignore_ascii_case(&name.to_str()) => Ok(()),
+                // It has no extensions, and so no other name.
+                _ if certificate.version() == X509Version::V1 => {
+                    Err(CertificateError::NotValidForName.into())
+                }
                 _ => verify_server_name(&ParsedCertificate::try_from(shown)?, name),
             });
         Some(verified)

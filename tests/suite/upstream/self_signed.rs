@@ -4,9 +4,10 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use tempfile::TempDir;
 
 use crate::harness::{MockUpstream, Pki, Sidekey, TIMEOUT, assert_eventually, run, tool};
@@ -27,6 +28,22 @@ impl SelfSigned {
         }
         let output = command.args(more).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self(dir)
+    }
+
+    /// One of X.509 version 1, which has no extensions.
+    fn version_1(name: &str, key: &[&str]) -> Self {
+        let dir = TempDir::with_prefix("sidekey-self-signed-").unwrap();
+        let subject = format!("/CN={name}");
+        let request =
+            [&["req", "-new", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", &subject], key]
+                .concat();
+        let sign = ["x509", "-req", "-in", "request.pem", "-signkey", "key.pem", "-out", "cert.pem"];
+        for arguments in [&request[..], &sign] {
+            let output =
+                Command::new(tool("openssl")).current_dir(dir.path()).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
         Self(dir)
     }
 
@@ -51,11 +68,18 @@ impl SelfSigned {
     }
 
     fn server(&self) -> Arc<ServerConfig> {
+        self.server_of(rustls::ALL_VERSIONS)
+    }
+
+    fn server_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_file(self.path("cert.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.path("key.pem")).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        Arc::new(config.with_single_cert(vec![certificate], key).unwrap())
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        // rustls' own way does not know certificates of version 1.
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+        let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+        Arc::new(config.with_no_client_auth().with_cert_resolver(Arc::new(shown)))
     }
 }
 
@@ -82,6 +106,7 @@ async fn self_signed_certificate_in_ca_file_is_trusted() {
         with(&["-addext", "keyUsage=digitalSignature"]),
         with(&["-addext", "basicConstraints=CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"]),
         with(&["-newkey", "rsa:2048"]),
+        with(&["-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss"]),
         // Without alternative names, the common name counts.
         vec!["-subj", "/CN=localhost"],
     ] {
@@ -89,6 +114,34 @@ async fn self_signed_certificate_in_ca_file_is_trusted() {
         let upstream = MockUpstream::tls_with(own.server()).await;
         assert_eq!(status(&upstream, &own.path("cert.pem")).await.0, 200, "{more:?}");
     }
+}
+
+#[tokio::test]
+async fn self_signed_certificate_of_version_1_is_trusted() {
+    for key in [&["-newkey", "rsa:2048"][..], &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]] {
+        let own = SelfSigned::version_1("localhost", key);
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let upstream = MockUpstream::tls_with(own.server_of(&[version])).await;
+            let (code, sidekey) = status(&upstream, &own.path("cert.pem")).await;
+            assert_eq!(code, 200, "{key:?} {version:?} {}", sidekey.log());
+        }
+    }
+    // Another key, and another name.
+    let own = SelfSigned::version_1("localhost", &["-newkey", "rsa:2048"]);
+    let ca_file = own.path("ca.pem");
+    std::fs::copy(own.path("cert.pem"), &ca_file).unwrap();
+    let other = SelfSigned::version_1("localhost", &["-newkey", "rsa:2048"]);
+    std::fs::copy(other.path("key.pem"), own.path("key.pem")).unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let upstream = MockUpstream::tls_with(own.server_of(&[version])).await;
+        assert_eq!(status(&upstream, &ca_file).await.0, 502, "{version:?}");
+        assert_eq!(upstream.request_count(), 0);
+    }
+    let elsewhere = SelfSigned::version_1("elsewhere.example", &["-newkey", "rsa:2048"]);
+    let upstream = MockUpstream::tls_with(elsewhere.server()).await;
+    let (code, sidekey) = status(&upstream, &elsewhere.path("cert.pem")).await;
+    assert_eq!(code, 502);
+    assert!(sidekey.log().contains("for another name"), "{}", sidekey.log());
 }
 
 #[tokio::test]
@@ -181,6 +234,7 @@ async fn self_signed_caller_in_client_ca_file_is_accepted() {
         (new(&["-addext", "basicConstraints=critical,CA:FALSE"]), true),
         (new(&["-addext", "extendedKeyUsage=clientAuth"]), true),
         (new(&["-addext", "extendedKeyUsage=serverAuth"]), false),
+        (SelfSigned::version_1("app", &["-newkey", "rsa:2048"]), true),
         (SelfSigned::expired("app"), false),
     ] {
         let config = format!(
@@ -208,17 +262,22 @@ services: {{ api: {{ upstream: '{}', auth: {{ type: bearer, token: t0ken }} }} }
 
 #[tokio::test]
 async fn check_names_keys_that_cannot_be_verified() {
-    let p521 = SelfSigned::new(&with(&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"]));
     let dir = TempDir::new().unwrap();
     let config = dir.path().join("sidekey.yaml");
-    let text = format!(
-        "services: {{ api: {{ upstream: 'https://localhost', auth: {{ type: bearer, token: t }}, \
-         tls: {{ ca_file: '{}' }} }} }}",
-        p521.path("cert.pem")
-    );
-    std::fs::write(&config, text).unwrap();
-    let check = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
-    assert!(check.status.success());
-    let printed = String::from_utf8_lossy(&check.stderr).into_owned();
-    assert!(printed.contains("has a P-521 key, whose signatures cannot be verified"), "{printed}");
+    for (key, named) in [
+        (&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"][..], "a P-521 key"),
+        (&["-newkey", "rsa-pss"], "an RSA key for RSASSA-PSS alone"),
+    ] {
+        let own = SelfSigned::new(&with(key));
+        let text = format!(
+            "services: {{ api: {{ upstream: 'https://localhost', auth: {{ type: bearer, token: t }}, \
+             tls: {{ ca_file: '{}' }} }} }}",
+            own.path("cert.pem")
+        );
+        std::fs::write(&config, text).unwrap();
+        let check = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
+        assert!(check.status.success());
+        let printed = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert!(printed.contains(&format!("has {named}, whose signatures cannot be verified")), "{printed}");
+    }
 }
