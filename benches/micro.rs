@@ -87,6 +87,7 @@ fn proxy() -> ConnectionContext {
         access_log: false,
         intercept: None,
         passthrough: None,
+        downstream_timeouts: sidekey::config::DownstreamTimeouts::default(),
         browser_origins: Box::default(),
         max_connections: 1,
         tracer: None,

@@ -55,6 +55,7 @@ pub(super) fn snapshot(
         intercept: connect_policy.intercept,
         passthrough: connect_policy.passthrough,
         browser_origins: config.browser_origins.clone().into_boxed_slice(),
+        downstream_timeouts: config.downstream_timeouts,
         max_connections: descriptor_limit::max_connections(config),
         tracer,
     }

@@ -33,7 +33,9 @@ use super::service::entry;
 use super::service::entry::{SERVICES, Shared};
 use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
-use super::{browser_origins, hardening, log, name_constraints, reload, shutdown, state};
+use super::{
+    browser_origins, downstream_timeouts, hardening, log, name_constraints, reload, shutdown, state,
+};
 use crate::secret::SecretCache;
 
 /// The tables of the file as a whole.
@@ -74,6 +76,11 @@ const KEYS: Keys = &[
         "tracing",
         Format::Keys(&[tracing::KEYS]),
         "Spans of requests and token requests, sent to an OpenTelemetry collector by OTLP over HTTP.",
+    ),
+    Key::optional(
+        "downstream_timeouts",
+        Format::Keys(&[downstream_timeouts::KEYS]),
+        "Time limits on callers' connections.",
     ),
     Key::optional("shutdown", Format::Keys(&[shutdown::KEYS]), "How the process ends."),
     Key::optional("state", Format::Keys(&[state::KEYS]), "Tokens on disk, encrypted."),
@@ -234,6 +241,7 @@ pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
     let log = mapping.optional("log").map_or_else(Log::default, |value| log::read(&value));
     let access_log = mapping.optional("access_log").and_then(|value| value.boolean());
     let tracing = mapping.optional("tracing").and_then(|value| tracing::read(&value));
+    let downstream_timeouts = downstream_timeouts::read(&mut mapping);
     let shutdown = shutdown::read(&mut mapping);
     let state = mapping.optional("state").and_then(|value| state::read(&value));
     let reload = mapping.optional("reload").map_or_else(Reload::default, |value| reload::read(&value));
@@ -254,6 +262,7 @@ pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
         log,
         access_log: access_log.unwrap_or_default(),
         tracing,
+        downstream_timeouts,
         shutdown,
         state,
         reload,

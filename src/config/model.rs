@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::downstream_timeouts::DownstreamTimeouts;
 use super::hardening::Hardening;
 use super::listen::admin::Admin;
 use super::listen::intercept::{Intercept, Unmatched};
@@ -36,6 +37,8 @@ pub struct Config {
     pub access_log: bool,
     /// The export of traces, if enabled.
     pub tracing: Option<Tracing>,
+    /// Time limits on callers' connections.
+    pub downstream_timeouts: DownstreamTimeouts,
     /// Graceful shutdown.
     pub shutdown: Shutdown,
     /// Detection of changed files.

@@ -39,6 +39,7 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
         access_log: false,
         intercept: None,
         passthrough: None,
+        downstream_timeouts: crate::config::DownstreamTimeouts::default(),
         browser_origins: Box::default(),
         max_connections: 1,
         tracer: None,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::route::Routes;
 use super::service::Service;
+use crate::config::DownstreamTimeouts;
 use crate::otel::Tracer;
 use crate::tls::interception_ca::InterceptionCa;
 use crate::upstream::PassthroughConnector;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub passthrough: Option<Arc<PassthroughConnector>>,
     /// The origins whose web pages may send requests, as browsers write them.
     pub browser_origins: Box<[String]>,
+    /// Time limits on callers' connections.
+    pub downstream_timeouts: DownstreamTimeouts,
     /// Limit on connections of callers. Further ones are rejected with a response.
     pub max_connections: usize,
     /// Records requests; `None` without `tracing`.
@@ -109,6 +112,7 @@ mod tests {
             intercept: None,
             passthrough: None,
             browser_origins: Box::default(),
+            downstream_timeouts: DownstreamTimeouts::default(),
             max_connections: 1,
             tracer: None,
         }

@@ -11,7 +11,7 @@ use super::connect::ConnectTarget;
 use super::http2;
 use super::linger::linger;
 use super::not_http::NotHttp;
-use super::timeouts::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT};
+use super::timeouts::LINGER_TIMEOUT;
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
@@ -43,10 +43,15 @@ pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -
     loop {
         let buffer = match next_request.take() {
             Some(buffer) => Ok(Ok(Some(buffer))),
-            None => between.timeout(KEEP_ALIVE_TIMEOUT, first_bytes(io)).await,
+            None => {
+                let timeouts = &context.snapshot().downstream_timeouts;
+                let limit = if is_first { timeouts.first_byte } else { timeouts.keep_alive };
+                between.timeout(limit, first_bytes(io)).await
+            }
         };
         let Ok(Ok(Some(mut buffer))) = buffer else { break };
-        let head = match within.timeout(HEAD_TIMEOUT, read_head(io, &mut buffer)).await {
+        let limit = context.snapshot().downstream_timeouts.head;
+        let head = match within.timeout(limit, read_head(io, &mut buffer)).await {
             Ok(Ok(Ok(length))) => length,
             Ok(Ok(Err(failure))) => {
                 refuse::refuse(&context, io, failure.into(), &mut within).await;
@@ -113,6 +118,10 @@ async fn read_head(io: &mut impl Io, buffer: &mut Buffer) -> io::Result<Result<u
         if let Some(length) = parse_head::end(buffer.filled(), searched) {
             return Ok(if length <= MAX_HEAD { Ok(length) } else { Err(too_large()) });
         }
+        // Here and not before: almost every head comes as a whole.
+        if let Some(protocol) = NotHttp::of_first_line(buffer.filled()) {
+            return Ok(Err(protocol.error()));
+        }
         searched = buffer.filled().len();
         if searched > MAX_HEAD {
             return Ok(Err(too_large()));
@@ -137,6 +146,7 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::config::DownstreamTimeouts;
     use crate::metrics::Metrics;
     use crate::proxy::{DataPlane, Exposure, ListenerContext};
     use crate::runtime::route::Routes;
@@ -151,6 +161,7 @@ mod tests {
             intercept: None,
             passthrough: None,
             browser_origins: Box::default(),
+            downstream_timeouts: DownstreamTimeouts::default(),
             max_connections: 1,
             tracer: None,
         };
@@ -159,6 +170,10 @@ mod tests {
             Arc::new(plane),
             Arc::new(ListenerContext::new(None, Exposure::Unix, None, Arc::default())),
         )
+    }
+
+    fn head_timeout() -> Duration {
+        DownstreamTimeouts::default().head
     }
 
     /// Sends `pieces` with `pause` before each. Returns the response, and the time until the connection has
@@ -186,14 +201,17 @@ mod tests {
     async fn head_timeout_ends_a_head_sent_byte_by_byte() {
         let (response, took) = served(&["G"; 100], Duration::from_secs(10)).await;
         assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
-        assert!(took <= Duration::from_secs(10) + HEAD_TIMEOUT + LINGER_TIMEOUT, "{took:?}");
+        assert!(took <= Duration::from_secs(10) + head_timeout() + LINGER_TIMEOUT, "{took:?}");
         let (_, took) = served(&["\r\n"; 100], Duration::from_secs(10)).await;
-        assert!(took <= Duration::from_secs(10) + HEAD_TIMEOUT + LINGER_TIMEOUT, "{took:?}");
+        assert!(took <= Duration::from_secs(10) + head_timeout() + LINGER_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn idle_connection_is_closed_without_response() {
-        assert_eq!(served(&[], Duration::ZERO).await, (String::new(), KEEP_ALIVE_TIMEOUT));
+        assert_eq!(
+            served(&[], Duration::ZERO).await,
+            (String::new(), DownstreamTimeouts::default().first_byte)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -215,7 +233,7 @@ mod tests {
             requests(proxy(), &mut server).await;
         });
         client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        timeout(2 * HEAD_TIMEOUT, serving).await.expect("the connection ends").unwrap();
+        timeout(2 * head_timeout(), serving).await.expect("the connection ends").unwrap();
     }
 
     #[tokio::test(start_paused = true)]

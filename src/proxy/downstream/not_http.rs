@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use memchr::{memchr, memmem};
+
 use crate::net::deadline::{AtomicDeadline, Tick};
 use crate::proto::fields::is_tchar;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -13,6 +15,8 @@ pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
 const SSL2_CLIENT_HELLO: u8 = 0x01;
 /// The versions at the beginning of a SOCKS request (RFC 1928 §3).
 const SOCKS: std::ops::RangeInclusive<u8> = 4..=5;
+/// What is in every request line, before the number of the version.
+const VERSION: &[u8] = b" HTTP/";
 /// The beginning of a header of the PROXY protocol, version 1.
 const PROXY_V1: &[u8] = b"PROXY ";
 /// The beginning of a header of the PROXY protocol, version 2, behind its empty lines.
@@ -54,6 +58,13 @@ impl NotHttp {
             }
             _ => Some(Self::Unknown),
         }
+    }
+
+    /// The protocol of a head that is not complete, if its first line is complete and is no request line (RFC 9112 §3): that of a
+    /// client of SSH, SMTP, Redis and others, which then waits for an answer.
+    pub(crate) fn of_first_line(bytes: &[u8]) -> Option<Self> {
+        let line = &bytes[..memchr(b'\n', bytes)?];
+        memmem::find(line, VERSION).is_none().then_some(Self::Unknown)
     }
 
     /// The protocol of a caller whose first byte, on a listener with TLS, is not the one of a handshake.
@@ -126,6 +137,27 @@ mod tests {
             [&b""[..], b"GET / HTTP/1.1\r\n", b"P", b"PROPFIND /", b"get", b"PRI * HTTP/2.0\r\n", b"\r"]
         {
             assert_eq!(NotHttp::of(bytes), None, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn protocol_is_told_by_its_first_line() {
+        for bytes in [
+            &b"SSH-2.0-OpenSSH_9.6\r\n"[..],
+            b"EHLO host\r\n",
+            b"*1\r\n$4\r\nPING\r\n",
+            b"PING\r\n",
+            b"USER x\nPASS y\n",
+            b"GET /\r\n",
+            b"CONNECT\r\naccept-version:1.2\r\n",
+            b"\n",
+        ] {
+            assert_eq!(NotHttp::of_first_line(bytes), Some(NotHttp::Unknown), "{}", bytes.escape_ascii());
+        }
+        for bytes in
+            [&b"SSH-2.0"[..], b"", b"GET / HTTP/1.1\r\nHost: a\r\n", b"PRI * HTTP/2.0\r\n", b"GET / HTTP/"]
+        {
+            assert_eq!(NotHttp::of_first_line(bytes), None, "{}", bytes.escape_ascii());
         }
     }
 

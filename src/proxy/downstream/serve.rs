@@ -123,6 +123,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::config::DownstreamTimeouts;
     use crate::metrics::Metrics;
     use crate::runtime::route::Routes;
     use crate::runtime::snapshot::{Runtime, Snapshot};
@@ -135,6 +136,7 @@ mod tests {
             intercept: None,
             passthrough: None,
             browser_origins: Box::default(),
+            downstream_timeouts: DownstreamTimeouts::default(),
             max_connections: 1,
             tracer: None,
         };

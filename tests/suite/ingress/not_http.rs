@@ -1,5 +1,7 @@
 //! Callers that do not speak HTTP as the listener expects it: answered at once, and named in the log.
 
+use tokio::io::AsyncReadExt as _;
+
 use crate::harness::{MockUpstream, Pki, Sidekey, TIMEOUT, assert_eventually};
 use crate::suite::http::setup::{Wire, sidekey_for};
 
@@ -39,6 +41,11 @@ async fn plain_listener_answers_other_protocols_at_once() {
         (PROXY_V2, "PROXY protocol"),
         (b"\0\0\0\x08\x04\xd2\x16\x2f", "What came is not HTTP."),
         (b"\xff\xfb\x1f", "What came is not HTTP."),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "What came is not HTTP."),
+        (b"EHLO client.example\r\n", "What came is not HTTP."),
+        (b"*1\r\n$4\r\nPING\r\n", "What came is not HTTP."),
+        (b"PING\r\n", "What came is not HTTP."),
+        (b"USER me\r\n", "What came is not HTTP."),
     ] {
         let mut caller = Wire::to(&sidekey).await;
         caller.send(bytes).await;
@@ -57,8 +64,23 @@ async fn plain_listener_answers_other_protocols_at_once() {
     }
     assert_eq!(
         sidekey.metric("sidekey_request_errors_total", &[("reason", "bad_request")]).await,
-        Some(11.0)
+        Some(16.0)
     );
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn http2_preface_that_is_cut_off_ends_the_connection() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    for rest in ["XX\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "SM\r\n\r\nnot a frame at all"] {
+        let mut caller = Wire::to(&sidekey).await;
+        caller.send(format!("PRI * HTTP/2.0\r\n\r\n{rest}")).await;
+        // Frames of HTTP/2 may come before the end.
+        let mut frames = Vec::new();
+        let read = tokio::time::timeout(TIMEOUT, caller.into_stream().read_to_end(&mut frames)).await;
+        read.expect("the end in time").unwrap();
+    }
     assert_eq!(upstream.connections(), 0);
 }
 

@@ -5,6 +5,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -17,7 +18,7 @@ use super::stream::Stream;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::{Findings, heads, is_well_formed, limits};
 use crate::proxy::downstream::prefixed_io::Prefixed;
-use crate::proxy::downstream::timeouts::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT};
+use crate::proxy::downstream::timeouts::LINGER_TIMEOUT;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
 use crate::proxy::request::outcome::Disposition;
@@ -38,7 +39,7 @@ pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: 
     let findings = Arc::<Findings>::default();
     let io = Inspected::new(Prefixed::new(buffer, io), findings.clone());
     let handshake = builder.handshake::<_, Bytes>(io);
-    let Ok(Ok(mut connection)) = timer.timeout(HEAD_TIMEOUT, handshake).await else { return };
+    let Ok(Ok(mut connection)) = timer.timeout(head_limit(&context), handshake).await else { return };
     if let Err(error) = run(Arc::new(context), &mut connection, &findings, &mut timer).await {
         tracing::debug!("a caller's HTTP/2 connection failed: {error}");
     }
@@ -85,7 +86,11 @@ async fn run<I: Io>(
             match streams.poll_next_unpin(cx) {
                 Poll::Ready(Some(timer)) => unused_timers.push(timer),
                 Poll::Ready(None) => {
-                    let limit = if is_draining { LINGER_TIMEOUT } else { KEEP_ALIVE_TIMEOUT };
+                    let limit = if is_draining {
+                        LINGER_TIMEOUT
+                    } else {
+                        current.snapshot().downstream_timeouts.keep_alive
+                    };
                     return timer.poll_elapsed(limit, cx).map(Ok);
                 }
                 Poll::Pending => {
@@ -115,7 +120,7 @@ async fn serve_stream(
     }
     // The upstream would have the whole request before anything is known of a body that must not be there.
     if heads::length(&parts.headers) == Some(0)
-        && !matches!(timer.timeout(HEAD_TIMEOUT, is_empty(&mut body, &findings)).await, Ok(true))
+        && !matches!(timer.timeout(head_limit(&context), is_empty(&mut body, &findings)).await, Ok(true))
     {
         return reject(&context, respond, Reason::PROTOCOL_ERROR, timer);
     }
@@ -142,6 +147,10 @@ async fn serve_stream(
         }
     }
     timer
+}
+
+fn head_limit(context: &ConnectionContext) -> Duration {
+    context.snapshot().downstream_timeouts.head
 }
 
 /// Whether a body ends without content, and without malformed trailers.
