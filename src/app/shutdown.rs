@@ -13,6 +13,9 @@ const UPGRADE_LINGER: Duration = Duration::from_secs(2);
 /// How long there must be no request before the process counts as drained: one may have been accepted and not yet read.
 const SETTLE_TIME: Duration = Duration::from_millis(20);
 
+/// How long connections in HTTP/2 have for their last frames.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
 impl App {
     /// Stops because another process serves on the same sockets. Callers learn it from their next response, and have
     /// `UPGRADE_LINGER` to come with another request.
@@ -52,15 +55,17 @@ impl App {
         workers.into_iter().for_each(Worker::end);
     }
 
-    /// Waits until there is no request in flight, and none begins within [`SETTLE_TIME`].
+    /// Waits until there is no request in flight, and none begins within [`SETTLE_TIME`]. Then connections in HTTP/2 have
+    /// [`CLOSE_TIME`] to say goodbye.
     async fn drained(&self) {
         loop {
             self.plane.idle().await;
             tokio::time::sleep(SETTLE_TIME).await;
             if self.plane.in_flight() == 0 {
-                return;
+                break;
             }
         }
+        let _ = tokio::time::timeout(CLOSE_TIME, self.plane.http2_closed()).await;
     }
 
     fn close_listeners(&self) {

@@ -20,13 +20,15 @@ pub struct DataPlane {
     pub(super) draining: AtomicBool,
     pub(super) drain: Notify,
     pub(super) in_flight: AtomicUsize,
-    /// Notified when the last request in flight ends while draining.
+    /// The number of connections in HTTP/2. Each one says goodbye before it is closed (RFC 9113 §6.8).
+    http2_connections: AtomicUsize,
+    /// Notified when the last request in flight or the last connection in HTTP/2 ends while draining.
     pub(super) idle: Notify,
     pub(super) connection_limit: ConnectionLimit,
-}
-
     /// The TCP ports on which Sidekey listens.
     own_ports: RwLock<Box<[u16]>>,
+}
+
 impl DataPlane {
     /// A data plane that serves what `runtime` has.
     pub fn new(runtime: Arc<Runtime>, metrics: Arc<Metrics>) -> Self {
@@ -37,15 +39,13 @@ impl DataPlane {
             draining,
             drain: Notify::new(),
             in_flight,
+            http2_connections: AtomicUsize::new(0),
             idle: Notify::new(),
             connection_limit: ConnectionLimit::default(),
+            own_ports: RwLock::default(),
         }
     }
 
-            own_ports: RwLock::default(),
-    /// Starts to drain: every connection is closed after the requests that are in flight on it.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
     /// Sets the TCP ports on which Sidekey listens, to which there are no tunnels.
     pub fn set_own_ports(&self, ports: impl Iterator<Item = u16>) {
         *self.own_ports.write() = ports.collect();
@@ -56,6 +56,9 @@ impl DataPlane {
         self.own_ports.read().contains(&port)
     }
 
+    /// Starts to drain: every connection is closed after the requests that are in flight on it.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
         self.drain.notify_waiters();
     }
 
@@ -65,16 +68,34 @@ impl DataPlane {
     }
 
     /// Returns a guard that [`in_flight`](Self::in_flight) counts until it is dropped.
-    pub(super) fn track(&self) -> InFlightGuard<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(self)
+    pub(super) fn track(&self) -> TrackGuard<'_> {
+        self.track_in(&self.in_flight)
+    }
+
+    /// Returns a guard of a connection in HTTP/2, for which [`http2_closed`](Self::http2_closed) waits.
+    pub(super) fn track_http2(&self) -> TrackGuard<'_> {
+        self.track_in(&self.http2_connections)
+    }
+
+    fn track_in<'p>(&'p self, count: &'p AtomicUsize) -> TrackGuard<'p> {
+        count.fetch_add(1, Ordering::Relaxed);
+        TrackGuard { plane: self, count }
     }
 
     /// Waits until no request is in flight. Must be called after [`drain`](Self::drain).
     pub async fn idle(&self) {
+        self.zero(&self.in_flight).await;
+    }
+
+    /// Waits until every connection in HTTP/2 is closed. Must be called after [`drain`](Self::drain).
+    pub async fn http2_closed(&self) {
+        self.zero(&self.http2_connections).await;
+    }
+
+    async fn zero(&self, count: &AtomicUsize) {
         loop {
             let idle = self.idle.notified();
-            if self.in_flight.load(Ordering::SeqCst) == 0 {
+            if count.load(Ordering::SeqCst) == 0 {
                 return;
             }
             idle.await;
@@ -136,15 +157,18 @@ impl ListenerContext {
     }
 }
 
-/// A guard that counts as one request in flight until it is dropped.
-pub(super) struct InFlightGuard<'p>(&'p DataPlane);
+/// A guard that counts as one until it is dropped.
+pub(super) struct TrackGuard<'p> {
+    plane: &'p DataPlane,
+    count: &'p AtomicUsize,
+}
 
-impl Drop for InFlightGuard<'_> {
+impl Drop for TrackGuard<'_> {
     fn drop(&mut self) {
-        // Sequentially consistent with `drain` and `idle`: either this load returns that the plane drains, or
-        // `idle` loads the new count.
-        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.draining.load(Ordering::SeqCst) {
-            self.0.idle.notify_waiters();
+        // Sequentially consistent with `drain` and `zero`: either this load returns that the plane drains, or
+        // `zero` loads the new count.
+        if self.count.fetch_sub(1, Ordering::SeqCst) == 1 && self.plane.draining.load(Ordering::SeqCst) {
+            self.plane.idle.notify_waiters();
         }
     }
 }
@@ -155,6 +179,8 @@ pub struct ConnectionContext {
     pub(super) listener: Arc<ListenerContext>,
     pub(super) reader: SnapshotReader,
     pub(super) listener_service: ListenerService,
+    /// Who can have opened this connection.
+    pub(super) exposure: Exposure,
     pub(super) peer: Peer,
 }
 
@@ -188,8 +214,6 @@ impl ConnectionContext {
 
     /// Moves to the current snapshot. Must be called between requests.
     pub(super) fn refresh(&mut self) {
-    /// Who can have opened this connection.
-    pub(super) exposure: Exposure,
         if self.reader.refresh() {
             self.listener_service = Self::resolve_dedicated(&self.listener, self.reader.snapshot());
         }

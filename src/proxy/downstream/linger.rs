@@ -12,12 +12,21 @@ use crate::proxy::wire::relay::Io;
 /// Shuts the sending side down, and discards what the caller still sends for [`LINGER_TIMEOUT`]. An immediate
 /// close would cause a reset, which can discard the response.
 pub(crate) async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
+    linger_up_to(usize::MAX, io, buffer).await;
+}
+
+/// Like [`linger`], and discards `limit` bytes at most.
+pub(crate) async fn linger_up_to(limit: usize, io: &mut impl Io, buffer: &mut Buffer) {
     let discard = async {
         io.shutdown().await?;
-        while {
+        let mut discarded = 0;
+        while discarded < limit {
             buffer.clear();
-            buffer.fill(io).await? > 0
-        } {}
+            match buffer.fill(io).await? {
+                0 => break,
+                count => discarded += count,
+            }
+        }
         io::Result::Ok(())
     };
     let _ = timeout(LINGER_TIMEOUT, discard).await;

@@ -10,7 +10,7 @@ use crate::metrics::MethodLabel;
 use crate::proxy::access_log;
 use crate::proxy::error::ProxyError;
 use crate::proxy::request_id::RequestId;
-use crate::proxy::session::{ConnectionContext, InFlightGuard};
+use crate::proxy::session::{ConnectionContext, TrackGuard};
 use crate::proxy::span::{RequestOutcome, Span};
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::parse_head::RequestMeta;
@@ -54,7 +54,7 @@ pub(crate) struct Request<'p> {
     pub(crate) context: &'p ConnectionContext,
     /// Counts the request as in flight until its span and its log line are written: a shutdown exports spans
     /// when no request is in flight.
-    _in_flight: InFlightGuard<'p>,
+    _in_flight: TrackGuard<'p>,
     pub(crate) service: &'p Service,
     /// The URL that the head was written for.
     pub(crate) endpoint: &'p Endpoint,

@@ -4,11 +4,13 @@ use bytes::Bytes;
 use h2::Reason;
 use http::{Request, StatusCode};
 use nix::sys::signal::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::harness::{
-    Frame, Frames, Gate, Http2, MockResponse, MockUpstream, Sidekey, assert_eventually, fields, get, part,
-    post, rest,
+    Frame, Frames, Gate, Http2, MockResponse, MockUpstream, Sidekey, TIMEOUT, assert_eventually, fields, get,
+    part, post, rest,
 };
 use crate::suite::http::setup::{RawServer, sidekey_for, sidekey_for_url, wait_until_idle};
 
@@ -344,6 +346,33 @@ async fn http2_drain_sends_goaway_and_completes_streams() {
     assert_eq!(frames.until(Frame::DATA).await.expect("the rest").payload, b", second half");
     assert_eq!(sidekey.ended().await.code(), Some(0));
     idle.driver.await.unwrap().unwrap();
+}
+
+/// What a caller still sends must not turn the end of its connection into a reset, which can discard the last frames.
+#[tokio::test]
+async fn http2_drain_ends_a_connection_that_is_still_sending() {
+    let upstream = MockUpstream::plain().await;
+    let mut sidekey = sidekey_for(&upstream).await;
+    let mut stream = TcpStream::connect(sidekey.address()).await.unwrap();
+    let settings = crate::harness::frame(Frame::SETTINGS, 0, 0, b"");
+    stream.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()).await.unwrap();
+    let mut received = vec![0; 9];
+    stream.read_exact(&mut received).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    let pings = tokio::spawn(async move {
+        let ping = crate::harness::frame(Frame::PING, 1, 0, b"12345678");
+        while writing.write_all(&ping).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    sidekey.signal(Signal::SIGTERM);
+    let read =
+        tokio::time::timeout(TIMEOUT, reading.read_to_end(&mut received)).await.expect("the end in time");
+    pings.abort();
+    read.expect("no reset");
+    let goaway = |frame: &[u8]| frame[3] == Frame::GOAWAY && frame[13..17] == [0; 4];
+    assert!(received.windows(17).any(goaway), "{}", received.escape_ascii());
+    assert_eq!(sidekey.ended().await.code(), Some(0));
 }
 
 #[tokio::test]

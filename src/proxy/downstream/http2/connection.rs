@@ -17,6 +17,7 @@ use super::inspected_io::Inspected;
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::{Findings, heads, is_well_formed, limits};
+use crate::proxy::downstream::linger::linger_up_to;
 use crate::proxy::downstream::prefixed_io::Prefixed;
 use crate::proxy::downstream::timeouts::LINGER_TIMEOUT;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -29,6 +30,8 @@ use crate::proxy::wire::timer::ReusableTimer;
 
 /// The part of the connection preface that has the form of an HTTP/1.1 head (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+/// The limit on the bytes that are read after the last frame was sent: what a caller sends before it has read that.
+const MAX_LAST_BYTES: usize = 256 * 1024;
 /// The limit on concurrent streams of one connection.
 const MAX_CONCURRENT_STREAMS: u32 = 128;
 
@@ -37,14 +40,20 @@ pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: 
     let mut timer = ReusableTimer::default();
     let builder = limits::server_builder(MAX_CONCURRENT_STREAMS);
     let findings = Arc::<Findings>::default();
-    let io = Inspected::new(Prefixed::new(buffer, io), findings.clone());
-    let handshake = builder.handshake::<_, Bytes>(io);
+    let plane = context.plane.clone();
+    let _open = plane.track_http2();
+    let inspected = Inspected::new(Prefixed::new(buffer, io), findings.clone());
+    let handshake = builder.handshake::<_, Bytes>(inspected);
     let Ok(Ok(mut connection)) = timer.timeout(head_limit(&context), handshake).await else { return };
     if let Err(error) = run(Arc::new(context), &mut connection, &findings, &mut timer).await {
         tracing::debug!("a caller's HTTP/2 connection failed: {error}");
     }
     connection.abrupt_shutdown(Reason::NO_ERROR);
     let _ = timer.timeout(LINGER_TIMEOUT, poll_fn(|cx| connection.poll_closed(cx))).await;
+    drop(connection);
+    // The caller may be sending still, if only an acknowledgement: a close before it is read would be a reset, which can
+    // discard the last frames.
+    linger_up_to(MAX_LAST_BYTES, io, &mut Buffer::acquire()).await;
 }
 
 /// Serves streams until the connection ends, is idle for too long, or has drained.
