@@ -41,17 +41,15 @@ pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -
     // duration costs least.
     let (mut between, mut within) = (ReusableTimer::default(), ReusableTimer::default());
     loop {
+        let timeouts = &context.snapshot().downstream_timeouts;
+        let (limit, head_limit) =
+            (if is_first { timeouts.first_byte } else { timeouts.keep_alive }, timeouts.head);
         let buffer = match next_request.take() {
             Some(buffer) => Ok(Ok(Some(buffer))),
-            None => {
-                let timeouts = &context.snapshot().downstream_timeouts;
-                let limit = if is_first { timeouts.first_byte } else { timeouts.keep_alive };
-                between.timeout(limit, first_bytes(io)).await
-            }
+            None => between.timeout(limit, first_bytes(io)).await,
         };
         let Ok(Ok(Some(mut buffer))) = buffer else { break };
-        let limit = context.snapshot().downstream_timeouts.head;
-        let head = match within.timeout(limit, read_head(io, &mut buffer)).await {
+        let head = match within.timeout(head_limit, read_head(io, &mut buffer)).await {
             Ok(Ok(Ok(length))) => length,
             Ok(Ok(Err(failure))) => {
                 refuse::refuse(&context, io, failure.into(), &mut within).await;

@@ -23,16 +23,20 @@ pub(super) struct DestinationContext<'a> {
 pub(super) struct LeavesBasePath;
 
 impl DestinationContext<'_> {
-    /// Returns the URL for the upstream, or `None` if the destination is not a resource of the same service. It is then
-    /// passed on unchanged, and the upstream decides.
-    pub(super) fn rewrite(&self, value: &[u8]) -> Result<Option<String>, LeavesBasePath> {
-        std::str::from_utf8(value).map_or(Ok(None), |value| self.rewrite_url(value))
+    /// Returns the two fields for the upstream, each `None` if it is passed on unchanged.
+    pub(super) fn rewrite(
+        &self,
+        destination: Option<&[u8]>,
+        condition: Option<&[u8]>,
+    ) -> Result<(Option<String>, Option<String>), LeavesBasePath> {
+        let destination = text(destination).map_or(Ok(None), |value| self.rewrite_url(value))?;
+        let condition = text(condition).map_or(Ok(None), |value| self.rewrite_condition(value))?;
+        Ok((destination, condition))
     }
 
     /// Returns an `If` (RFC 4918 §10.4) for the upstream: the URLs in front of its lists are rewritten as a `Destination` is.
     /// `None` if it is passed on unchanged.
-    pub(super) fn rewrite_condition(&self, value: &[u8]) -> Result<Option<String>, LeavesBasePath> {
-        let Ok(value) = std::str::from_utf8(value) else { return Ok(None) };
+    fn rewrite_condition(&self, value: &str) -> Result<Option<String>, LeavesBasePath> {
         let (mut rewritten, mut copied) = (String::new(), 0);
         for place in condition::resources(value) {
             if let Some(url) = self.rewrite_url(&value[place.clone()])? {
@@ -45,6 +49,8 @@ impl DestinationContext<'_> {
         Ok((copied > 0).then_some(rewritten))
     }
 
+    /// Returns a URL for the upstream, or `None` if it is not a resource of the same service. It is then passed on unchanged, and
+    /// the upstream decides.
     fn rewrite_url(&self, value: &str) -> Result<Option<String>, LeavesBasePath> {
         let (authority, path) = match parts(value) {
             Some((Some(authority), path)) if Authority::is_same(authority, self.authority) => {
@@ -66,6 +72,10 @@ impl DestinationContext<'_> {
         }
         Ok(Some(format!("{origin}{base_path}{}", matched.path_and_query)))
     }
+}
+
+fn text(value: Option<&[u8]>) -> Option<&str> {
+    value.and_then(|value| std::str::from_utf8(value).ok())
 }
 
 /// The authority, if there is one, and the path of an absolute URL or an absolute path.

@@ -218,15 +218,10 @@ pub(crate) fn prepare<'p>(
             service: matched.service,
             endpoint,
         };
-        let leaves = |cause| move |LeavesBasePath| forbidden(cause);
-        if let Some(value) = head.destination {
-            let cause = "the Destination leaves the upstream's base path";
-            destination = urls.rewrite(value).map_err(leaves(cause))?;
-        }
-        if let Some(value) = head.condition {
-            let cause = "a URL in If leaves the upstream's base path";
-            condition = urls.rewrite_condition(value).map_err(leaves(cause))?;
-        }
+        (destination, condition) =
+            urls.rewrite(head.destination, head.condition).map_err(|LeavesBasePath| {
+                forbidden("a URL in Destination or If leaves the upstream's base path")
+            })?;
     }
     if let Some(rules) = &service.rules {
         let target = split_query(matched.path_and_query);
