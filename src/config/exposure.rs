@@ -45,6 +45,13 @@ pub(crate) fn of_file(path: &Path, content: Content) -> Vec<String> {
     examined.and_then(|warnings| warnings).unwrap_or_default()
 }
 
+/// What is wrong with the folders that lead to a folder: whoever can replace one of them can replace the folder. Empty if it
+/// cannot be examined.
+pub(crate) fn of_folders_to(dir: &Path) -> Vec<String> {
+    let examined = in_time(dir, |dir| File::examine(dir).map(|dir| dir.warning_of_folder()));
+    examined.and_then(|warning| warning).ok().flatten().into_iter().collect()
+}
+
 /// What is wrong with the mode of a Unix socket: whoever may write to it can connect. `what` names the socket, such as
 /// `the admin socket`. `None` if there is no socket.
 pub fn of_socket(what: &str, path: &Path) -> Option<String> {
@@ -72,9 +79,6 @@ struct File {
 impl File {
     fn examine(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
         let real = path.canonicalize()?;
         let link = std::path::absolute(path)?;
         let nearest = link.parent().into_iter().filter(|dir| *dir != real.parent().unwrap_or(dir));
@@ -89,7 +93,8 @@ impl File {
     }
 
     fn warnings(&self, path: &Path, content: Content) -> Vec<String> {
-        if self.is_read_only_tmpfs {
+        // Words in the arguments of a command may name a folder or a device.
+        if self.is_read_only_tmpfs || !self.metadata.is_file() {
             return Vec::new();
         }
         let of_file = self.warning_of_owner(path).or_else(|| self.warning_of_file(path, content));

@@ -58,6 +58,9 @@ pub(super) fn read(value: &Value<'_>) -> Option<State> {
     {
         value.warn(format!("Sidekey will not start: {error}"));
     }
+    if let Some(dir) = &dir {
+        value.warn_of_folders_to(dir);
+    }
     Some(State { dir: dir?, key: key?, access_tokens })
 }
 

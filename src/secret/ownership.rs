@@ -23,9 +23,12 @@ const MAX_MAP_BYTES: usize = 4096;
 /// Whether other users can replace the files in a folder by its mode. The group of this process and that of root are not
 /// other users: many systems give each user a private group.
 pub(crate) fn is_open_folder(metadata: &Metadata) -> bool {
-    let mode = metadata.mode();
-    let group = mode & GROUP_WRITE != 0 && metadata.gid() != getegid().as_raw() && metadata.gid() != 0;
-    mode & STICKY == 0 && (mode & OTHERS_WRITE != 0 || group)
+    is_open(metadata.mode(), metadata.gid(), getegid().as_raw())
+}
+
+fn is_open(mode: u32, group: u32, own_group: u32) -> bool {
+    let is_other_group = group != own_group && group != 0;
+    mode & STICKY == 0 && (mode & OTHERS_WRITE != 0 || mode & GROUP_WRITE != 0 && is_other_group)
 }
 
 /// The owner of a file or a folder, if it is neither this user nor root: an owner can change it whatever its mode is.
@@ -33,12 +36,43 @@ pub(crate) fn other_owner(metadata: &Metadata) -> Option<u32> {
     let owner = metadata.uid();
     let is_trusted = owner == geteuid().as_raw() || owner == 0;
     // In a container without root's rights that is the real root, or a user that no process in it can be.
-    let is_outside = || owner == OVERFLOW_USER && is_in_user_namespace();
+    let is_outside = || {
+        let map = read_file(Path::new("/proc/self/uid_map"), MAX_MAP_BYTES).unwrap_or_default();
+        owner == OVERFLOW_USER && is_user_namespace(&map)
+    };
     (!is_trusted && !is_outside()).then_some(owner)
 }
 
-fn is_in_user_namespace() -> bool {
-    let map = read_file(Path::new("/proc/self/uid_map"), MAX_MAP_BYTES).unwrap_or_default();
+/// Whether a map of users (user_namespaces(7)) is that of a user namespace, and not of the machine.
+fn is_user_namespace(map: &[u8]) -> bool {
     let words = map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     !map.is_empty() && words.ne([&b"0"[..], b"0", b"4294967295"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_is_open_to_other_groups_and_others() {
+        for (mode, group, expected) in [
+            (0o770, 1000, true),
+            (0o775, 1000, true),
+            (0o770, 7, false),
+            (0o775, 0, false),
+            (0o757, 7, true),
+            (0o777, 0, true),
+            (0o1777, 1000, false),
+            (0o1770, 1000, false),
+            (0o750, 1000, false),
+        ] {
+            assert_eq!(is_open(mode, group, 7), expected, "{mode:o} {group}");
+        }
+    }
+
+    #[test]
+    fn user_namespace_is_told_by_its_map() {
+        assert!(!is_user_namespace(b"         0          0 4294967295\n") && !is_user_namespace(b""));
+        assert!(is_user_namespace(b"         0       1000          1\n"));
+    }
 }

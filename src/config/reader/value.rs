@@ -130,6 +130,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Warns if other users of the machine can replace a folder that is named here.
+    pub(crate) fn warn_of_folders_to(&self, dir: &Path) {
+        for warning in exposure::of_folders_to(dir) {
+            self.report.warn_once(self.node.location, &self.path, warning);
+        }
+    }
+
     /// Adds a file that is about to be read to the watched files.
     pub fn watch(&self, path: &Path, kind: FileKind) {
         self.report.watch(path, kind);

@@ -190,6 +190,30 @@ async fn check_names_open_folders_and_sockets() {
 }
 
 #[tokio::test]
+async fn check_names_open_folders_above_the_state_folder() {
+    let dir = TempDir::new().unwrap();
+    let (open, config) = (dir.path().join("open"), dir.path().join("sidekey.yaml"));
+    fs::create_dir_all(open.join("state")).unwrap();
+    set_mode(&open.join("state"), 0o700);
+    let text = format!(
+        "state: {{ dir: {}, key: 'a key of at least thirty-two characters' }}\n\
+         services: {{ a: {{ upstream: 'https://a.example.com', auth: {{ type: bearer, token: t }} }} }}\n",
+        open.join("state").display()
+    );
+    fs::write(&config, text).unwrap();
+    for (mode, count) in [(0o777, 1), (0o1777, 0), (0o755, 0)] {
+        set_mode(&open, mode);
+        let check = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &[]).await;
+        let printed = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert_eq!(
+            printed.matches(&format!("run `chmod go-w {}`", open.display())).count(),
+            count,
+            "{printed}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn check_is_silent_about_a_kubernetes_volume() {
     let mount = SecretMount::new(UpdateStyle::Symlink, &[("token", "t0ken")]);
     set_mode(Path::new(mount.path()), 0o1777);
