@@ -24,8 +24,8 @@ This page is made from the presets of `sidekey add` ([`src/presets/providers.yam
 - The YAML of each section is the service that results from sample answers. Secrets are in files there;
   [CONFIGURATION.md](CONFIGURATION.md#secrets) has the other sources.
 - `sidekey test NAME PATH` with the path of the section makes one request that needs a good credential and no resource.
-- The services are tested against servers that accept what the provider's documentation demands and reject everything else.
-  They are not tested against the providers.
+- The services are tested against servers that accept a request only if it has what the provider's documentation demands. They are
+  not tested against the providers.
 - What a provider changes later is not here. Each section links the page that counts.
 
 **Not possible yet.** These APIs need a credential that no kind of Sidekey makes:

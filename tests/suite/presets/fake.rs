@@ -36,10 +36,9 @@ impl Fake {
         let broken = Arc::new(Mutex::new(Vec::new()));
         let (public, found) = (key.der_bytes().to_vec(), broken.clone());
         server.respond_with(move |request| {
-            answer(request, &public).unwrap_or_else(|(response, why)| {
-                found.lock().push(why);
-                response
-            })
+            let (response, why) = answer(request, &public);
+            found.lock().extend(why);
+            response
         });
         let tunnels = Tunnels::to(server.address(), Tunnels::OPEN).await;
         Self { pki, tunnels, _server: server, key, broken }
@@ -64,8 +63,8 @@ impl Fake {
     }
 }
 
-/// The response; or the response that rejects, and why.
-fn answer(request: &RecordedRequest, key: &[u8]) -> Result<MockResponse, (MockResponse, String)> {
+/// The response, and why it rejects the request if it does.
+fn answer(request: &RecordedRequest, key: &[u8]) -> (MockResponse, Option<String>) {
     let host = request.header("host").unwrap_or_default();
     assert_eq!(request.server_name.as_deref(), Some(host), "TLS is for the same host");
     let path = request.path();
@@ -75,12 +74,12 @@ fn answer(request: &RecordedRequest, key: &[u8]) -> Result<MockResponse, (MockRe
                 && format!("https://{host}{path}") == format!("{issuer}/.well-known/openid-configuration")
             {
                 let endpoint = format!("https://{}{}", token.host, token.path);
-                return Ok(MockResponse::json(&json!({ "issuer": issuer, "token_endpoint": endpoint })));
+                return (MockResponse::json(&json!({ "issuer": issuer, "token_endpoint": endpoint })), None);
             }
             if (token.host, token.path) == (host, path) {
                 return match token.broken_by(request, key) {
-                    None => Ok(of_json((200, token.issues))),
-                    Some(why) => Err((of_json(token.rejects), format!("{}, token: {why}", provider.id))),
+                    None => (of_json((200, token.issues)), None),
+                    Some(why) => (of_json(token.rejects), Some(format!("{}, token: {why}", provider.id))),
                 };
             }
         }
@@ -88,21 +87,18 @@ fn answer(request: &RecordedRequest, key: &[u8]) -> Result<MockResponse, (MockRe
             return at_upstream(provider, request);
         }
     }
-    Err((MockResponse::status(404), format!("no provider has https://{host}{}", request.target)))
+    (MockResponse::status(404), Some(format!("no provider has https://{host}{}", request.target)))
 }
 
-fn at_upstream(
-    provider: &Provider,
-    request: &RecordedRequest,
-) -> Result<MockResponse, (MockResponse, String)> {
+fn at_upstream(provider: &Provider, request: &RecordedRequest) -> (MockResponse, Option<String>) {
     let mut broken: Vec<_> = provider.rules.iter().filter_map(|rule| rule.broken_by(request)).collect();
     if (request.method.as_str(), request.target.as_str()) != ("GET", provider.target) {
         broken.push(format!("{} {}, not GET {}", request.method, request.target, provider.target));
     }
     if broken.is_empty() {
-        return Ok(MockResponse::ok(ACCEPTED));
+        return (MockResponse::ok(ACCEPTED), None);
     }
-    Err((of_json(provider.rejects), format!("{}: {}", provider.id, broken.join("; "))))
+    (of_json(provider.rejects), Some(format!("{}: {}", provider.id, broken.join("; "))))
 }
 
 fn of_json((status, body): (u16, &str)) -> MockResponse {

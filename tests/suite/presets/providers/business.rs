@@ -45,7 +45,6 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: (400, r#"{"error":"invalid_client","error_description":"invalid client credentials"}"#),
         }),
         rejects: (401, r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#),
-        ..NONE
     },
     Provider {
         id: "shopify",

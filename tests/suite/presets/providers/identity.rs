@@ -84,7 +84,6 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: INVALID_CLIENT,
         }),
         rejects: (401, r#"{"error":{"code":"InvalidAuthenticationToken"}}"#),
-        ..NONE
     },
     Provider {
         id: "google",
