@@ -25,8 +25,8 @@ impl Terminal {
     pub fn spawn(command: &mut Command) -> Self {
         let size = Winsize { ws_row: 40, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(Some(&size), None).unwrap();
-        let side = || Stdio::from(slave.try_clone().unwrap());
-        let command = command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side());
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        let command = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end());
         let child = command.spawn().unwrap();
         let screen = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, written) = (File::from(master.try_clone().unwrap()), screen.clone());

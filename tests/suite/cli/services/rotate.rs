@@ -112,5 +112,5 @@ async fn running_process_serves_every_request_through_a_rotation() {
 
 /// Lines without the indentation of an entry of `services`.
 fn indented_out(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect()
+    text.lines().flat_map(|line| [line.strip_prefix("  ").unwrap_or(line), "\n"]).collect()
 }
