@@ -12,7 +12,7 @@ use super::reader::settings::Setting;
 use super::reader::table::Format;
 use super::reader::value::Value;
 use super::readers::Readers;
-use super::service::entry::ServiceConfig;
+use super::selection::Selection;
 use crate::secret::SecretCache;
 
 impl Config {
@@ -26,30 +26,20 @@ impl Config {
         let file = path.display().to_string();
         let text = document::read_file(path)?;
         let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
+        // Of the others nothing is recorded: a service `a.b` and a key `b` of a service `a` have the same path.
+        if Selection::Named([service.to_owned()].into()).apply(&mut root).is_err() {
+            return Ok(None);
+        }
         let (environment, secrets) = (|name: &str| std::env::var_os(name), SecretCache::with_placeholders());
         let report = Report::recording(&environment, &secrets);
         resolve(&mut root, "", false, &report);
         let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);
         let all = report.take_settings();
         let (diagnostics, ..) = report.into_parts();
-        let Some(config) = config.filter(|_| diagnostics.is_empty()) else {
+        if config.is_none() || !diagnostics.is_empty() {
             return Err(ConfigError::new(&file, diagnostics));
-        };
-        if !config.services.iter().any(|known| known.name == service) {
-            return Ok(None);
         }
-        // A name may have dots: `a.b` is no key of `a`.
-        let is_longer = |known: &&ServiceConfig| {
-            known.name.strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
-        };
-        let longer = config.services.iter().filter(is_longer);
-        let others: Vec<_> = longer.map(|other| format!("{}.", child("services", &other.name))).collect();
-        let own: Vec<_> = all
-            .iter()
-            .filter(|setting| !others.iter().any(|other| setting.path.starts_with(other)))
-            .cloned()
-            .collect();
-        let mut settings = below(&own, &child("services", service));
+        let mut settings = below(&all, &child("services", service));
         let used = settings.iter().find(|setting| setting.path == "auth.use");
         if let Some(name) = used.and_then(|setting| setting.value.as_str()) {
             let of_credential = below(&all, &child("credentials", name));
