@@ -67,7 +67,7 @@ impl Signer for Token {
     }
 
     fn mask(&self, text: &mut [u8]) -> u64 {
-        self.current().map_or(0, |token| token.echoes.mask(text))
+        self.store.latest().as_ref().map_or(0, |token| token.echoes.mask(text))
     }
 
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {

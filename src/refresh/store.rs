@@ -105,6 +105,11 @@ impl<T: Expiring> Store<T> {
         }
     }
 
+    /// The current value, whether it has expired or not: for looking at it, never for sending it. Lock-free.
+    pub fn latest(&self) -> Guard<Option<Arc<Versioned<T>>>> {
+        self.current.load()
+    }
+
     /// The current value, if it has not expired. Lock-free.
     pub fn current(&self) -> Option<Guard<Option<Arc<Versioned<T>>>>> {
         let guard = self.current.load();

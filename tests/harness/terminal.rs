@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use parking_lot::Mutex;
 
 use super::{TIMEOUT, assert_eventually};
@@ -53,8 +54,14 @@ impl Terminal {
         self.seen += found.unwrap() + text.len();
     }
 
-    /// Types keys; `\r` is the Enter key.
-    pub fn type_keys(&mut self, keys: &str) {
+    /// Types keys once the program reads them, which it does without an echo; `\r` is the Enter key. What is typed before
+    /// that may be discarded.
+    pub async fn type_keys(&mut self, keys: &str) {
+        let keyboard = self.keyboard.try_clone().unwrap();
+        assert_eventually(TIMEOUT, "the program reads keys", async || {
+            !tcgetattr(&keyboard).unwrap().local_flags.contains(LocalFlags::ECHO)
+        })
+        .await;
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 

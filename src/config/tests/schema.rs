@@ -19,6 +19,7 @@ connect: { unmatched: tunnel }
 hardening: { writable: [/x] }
 log: {}
 reload: {}
+downstream_timeouts: {}
 shutdown: {}
 state: { dir: /x, key: { env: TOKEN } }
 tracing: { otlp_endpoint: 'https://collector.example' }

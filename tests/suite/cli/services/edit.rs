@@ -99,7 +99,7 @@ async fn edit_in_an_editor_replaces_the_lines_of_the_service() {
         &[("VISUAL", &visual), ("NO_COLOR", "1")],
     );
     terminal.expect("Write it?").await;
-    terminal.type_keys("y\r");
+    terminal.type_keys("y\r").await;
     assert!(terminal.ended().await.success());
     let seen = fs::read_to_string(setup.at("file.seen")).unwrap();
     assert!(seen.starts_with("  # The first.\n  api:\n") && !seen.contains("other"), "{seen}");
