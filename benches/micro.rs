@@ -88,6 +88,8 @@ fn proxy() -> ConnectionContext {
         intercept: None,
         passthrough: None,
         downstream_timeouts: sidekey::config::DownstreamTimeouts::default(),
+        callers: None,
+        audit: None,
         browser_origins: Box::default(),
         max_connections: 1,
         tracer: None,

@@ -8,13 +8,15 @@
 //! 5  app · fuzzing                        app is the only module that sees all others; fuzzing is in no normal build
 //! 4  proxy · admin
 //! 3  reload · diagnose → runtime
-//! 2  credential
-//! 1  upstream · oauth2 → otel
+//! 2  credential · callers
+//! 1  upstream · audit · oauth2 → otel
 //! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening
 //! ```
 
 pub mod admin;
 pub mod app;
+pub mod audit;
+pub mod callers;
 pub mod cli;
 pub mod config;
 pub mod credential;

@@ -64,7 +64,9 @@ impl Admin {
 
     /// The view of a service, with its history.
     pub(super) fn view(&self, service: &Service) -> ServiceView {
-        ServiceView::of(service, &self.histories.of(&service.name), self.events.of(&service.name))
+        let callers = self.runtime.current().callers.as_ref().map(|policy| policy.totals(&service.name));
+        let (history, events) = (self.histories.of(&service.name), self.events.of(&service.name));
+        ServiceView::of(service, &history, events, callers.unwrap_or_default())
     }
 
     /// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.

@@ -1,4 +1,4 @@
-//! Accepts connections, with pingora's accept loop. The only file that names pingora.
+//! Accepts TCP connections, with pingora's accept loop. The only file that names pingora.
 //!
 //! Pingora contributes the loop and nothing else: it accepts on a descriptor of a socket that Sidekey has bound itself, and
 //! calls [`ProxyApp`] in a task of its own for each connection. Sockets, threads, TLS, HTTP and the drain are Sidekey's.
@@ -6,7 +6,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::Context;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::apps::ServerApp;
@@ -17,7 +16,7 @@ use pingora::services::Service as _;
 use pingora::services::listening::Service;
 use tokio::sync::watch;
 
-use crate::config::ListenAddress;
+use super::accept_unix::UnixAcceptLoop;
 use crate::logging::AcceptLog;
 use crate::net::listener::BoundListener;
 use crate::proxy;
@@ -28,9 +27,9 @@ pub const ACCEPT_LOG: AcceptLog =
     AcceptLog { target: "pingora_core::services::listening", accept_failed: "Accept() failed" };
 
 /// The accept loop for one listening socket on one worker.
-pub(super) struct AcceptLoop {
-    service: Service<ProxyApp>,
-    descriptors: ListenFds,
+pub(super) enum AcceptLoop {
+    Tcp(Box<Service<ProxyApp>>, ListenFds),
+    Unix(UnixAcceptLoop),
 }
 
 impl AcceptLoop {
@@ -40,38 +39,31 @@ impl AcceptLoop {
         plane: &Arc<DataPlane>,
         context: &Arc<ListenerContext>,
     ) -> anyhow::Result<Self> {
-        let (address, endpoint) = match &socket.address {
-            ListenAddress::Tcp(tcp) => (tcp.to_string(), ListenerConfig::tcp(tcp.to_string())),
-            ListenAddress::Unix(path) => {
-                let address = path.to_str().context("the path of a socket is not UTF-8")?.to_owned();
-                // As the umask made them: pingora's default lets every user of the machine in.
-                let permissions = std::fs::metadata(path)?.permissions();
-                // Pingora does the same, and panics if it fails.
-                std::fs::set_permissions(path, permissions.clone()).with_context(|| {
-                    format!(
-                        "the socket at {address} belongs to another user (a socket unit of systemd makes it Sidekey's with `SocketUser=`)"
-                    )
-                })?;
-                (address.clone(), ListenerConfig::uds(address).permissions(permissions))
-            }
-        };
+        if let Some(socket) = socket.unix() {
+            return Ok(Self::Unix(UnixAcceptLoop::new(socket?, plane.clone(), context.clone())));
+        }
+        let address = socket.address.to_string();
         let mut descriptors = Fds::new();
         descriptors.add(address.clone(), socket.descriptor()?);
         let app = ProxyApp { plane: plane.clone(), listener: context.clone() };
-        let mut service = Service::new(address, app);
+        let mut service = Service::new(address.clone(), app);
         // The proxy reads into buffers of its own and writes whole messages.
+        let endpoint = ListenerConfig::tcp(address);
         service.add_listener(endpoint.l4_buffer(L4BufferSettings::unbuffered()));
-        Ok(Self { service, descriptors: Arc::new(Mutex::new(descriptors)) })
+        Ok(Self::Tcp(Box::new(service), Arc::new(Mutex::new(descriptors))))
     }
 
     /// Accepts connections until `stop` becomes true.
-    pub(super) async fn run(mut self, stop: watch::Receiver<bool>) {
-        self.service.start_service(Some(self.descriptors), stop, 1).await;
+    pub(super) async fn run(self, stop: watch::Receiver<bool>) {
+        match self {
+            Self::Tcp(mut service, descriptors) => service.start_service(Some(descriptors), stop, 1).await,
+            Self::Unix(accept_loop) => accept_loop.run(stop).await,
+        }
     }
 }
 
 /// Hands each accepted connection of one listener to the data plane.
-struct ProxyApp {
+pub(super) struct ProxyApp {
     plane: Arc<DataPlane>,
     listener: Arc<ListenerContext>,
 }
@@ -87,12 +79,8 @@ impl ServerApp for ProxyApp {
 
 impl PeerSocket for SocketDigest {
     fn address(&self) -> PeerAddress {
-        match self.peer_addr().and_then(|peer| peer.as_inet()) {
-            Some(peer) => PeerAddress::Ip(peer.ip()),
-            // The peer's end of a Unix socket has no name.
-            None if self.local_addr().is_some_and(|local| local.as_inet().is_none()) => PeerAddress::Unix,
-            None => PeerAddress::Unknown,
-        }
+        let peer = self.peer_addr().and_then(|peer| peer.as_inet());
+        peer.map_or(PeerAddress::Unknown, |peer| PeerAddress::Ip(peer.ip()))
     }
 
     fn local_ip(&self) -> Option<IpAddr> {

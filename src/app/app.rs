@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::admin::Admin;
+use crate::audit::AuditMetrics;
+use crate::callers::{CallerCounts, CallerPolicy, KeyMetrics};
 use crate::config::{Config, ListenAddress};
 use crate::logging;
 use crate::logging::LogControl;
@@ -26,11 +28,12 @@ use crate::secret::SecretCache;
 use crate::tls::expiry;
 
 use super::admin_server::AdminServer;
+use super::caller_keys::CallerKeys;
 use super::descriptor_limit;
 use super::listeners::{ListenerInfo, Listeners};
 use super::otel::TraceExport;
 use super::services::{ServiceFactory, Services};
-use super::snapshot::{ConnectPolicy, snapshot};
+use super::snapshot::{Access, ConnectPolicy, audit_log, snapshot};
 use super::worker::{PreparedListener, Worker};
 
 /// How often idle upstream connections past their idle timeout are looked for.
@@ -42,6 +45,9 @@ pub struct App {
     pub(super) runtime: Arc<Runtime>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) factory: ServiceFactory,
+    pub(super) caller_counts: CallerCounts,
+    pub(super) caller_keys: CallerKeys,
+    pub(super) audit_metrics: AuditMetrics,
     admin: ListenerInfo,
     admin_socket: Arc<BoundListener>,
     pub(super) access_policy: Arc<admin::AccessPolicy>,
@@ -110,8 +116,15 @@ impl App {
         factory.traces.set(tracer.clone());
         let services = services.start(&mut none, &metrics);
 
+        let caller_counts = CallerCounts::default();
+        registry.register(caller_counts.collector()?)?;
+        let caller_keys = CallerKeys::new(KeyMetrics::new(&registry)?);
+        let needed_keys = caller_keys.needed(&factory, config)?;
+        let callers = CallerPolicy::new(config, None, &caller_counts, &needed_keys);
+        let audit_metrics = AuditMetrics::new(&registry)?;
+        let access = Access { callers, audit: audit_log(None, config, &audit_metrics)? };
         let connect_policy = ConnectPolicy::new(&factory, config, None)?;
-        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connect_policy, tracer)));
+        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connect_policy, tracer, access)));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin = ListenerInfo { kind: "admin", service: None, address: admin_listener.address.clone() };
         let (reloader, watcher) = reload::new(metrics.reload());
@@ -132,6 +145,9 @@ impl App {
             runtime,
             metrics,
             factory,
+            caller_counts,
+            caller_keys,
+            audit_metrics,
             admin,
             admin_socket,
             access_policy,

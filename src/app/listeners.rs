@@ -165,12 +165,9 @@ impl ActiveListener {
         };
         let tls = spec.listen.tls.clone().map(ListenerTls::new).transpose()?.map(Arc::new);
         let connections = metrics.listener(socket.address.to_string());
-        let context = Arc::new(ListenerContext::new(
-            spec.service.clone(),
-            Exposure::of(&spec.listen.address),
-            tls.clone(),
-            connections,
-        ));
+        let exposure = Exposure::of(&spec.listen.address);
+        let context = ListenerContext::new(spec.service.clone(), exposure, tls.clone(), connections);
+        let context = Arc::new(context.requiring_caller(spec.listen.requires_caller));
         Ok(Self { socket, info, context, tls, stop: watch::Sender::new(false), spec })
     }
 

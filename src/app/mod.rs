@@ -11,7 +11,9 @@
 //! refreshers        the refreshers of their tokens, shared by services and kept over reloads
 //! listeners         configuration -> open sockets
 //! worker            one thread that serves them
-//! accept            the accept loop: the only file that names pingora
+//! accept            the accept loop of TCP: the only file that names pingora
+//! accept_unix       the accept loop of Unix sockets
+//! caller_keys       the keys of issuers of callers' tokens
 //! admin_server      the admin listener
 //! otel              the export of traces
 //! restart_only      settings that a reload compares, and those that need a restart
@@ -24,9 +26,11 @@
 //! on which a connection stays for its whole life.
 
 mod accept;
+mod accept_unix;
 mod admin_server;
 #[expect(clippy::module_inception, reason = "the type that this module is named for, in a file of its own")]
 mod app;
+mod caller_keys;
 mod descriptor_limit;
 mod listeners;
 mod missing_credentials;

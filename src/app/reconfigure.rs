@@ -1,17 +1,22 @@
 //! A reload: first all that can fail, without a change to what runs; then the swap, which cannot fail.
 
+use std::sync::Arc;
+
+use crate::audit::AuditLog;
+use crate::callers::CallerPolicy;
 use crate::config::Config;
 use crate::reload::{ApplyConfig, ReloadReport};
 use crate::tls::expiry;
 use crate::tls::reloadable::Reloaded;
 
 use super::app::{App, State};
+use super::caller_keys::NeededKeys;
 use super::listeners::{ActiveListener, ListenerInfo, ListenerPlan};
 use super::otel::PreparedExport;
 use super::restart_only;
 use super::services;
 use super::services::PreparedServices;
-use super::snapshot::{ConnectPolicy, snapshot};
+use super::snapshot::{Access, ConnectPolicy, audit_log, snapshot};
 use super::worker::PreparedListener;
 
 /// Everything that a new configuration needs and that could have failed.
@@ -20,6 +25,8 @@ struct Prepared {
     listeners: ListenerPlan,
     connect_policy: ConnectPolicy,
     traces: PreparedExport,
+    caller_keys: NeededKeys,
+    audit: Option<Arc<AuditLog>>,
     /// Accept loops for the listeners that are new, with the index of their worker.
     accept_loops: Vec<(usize, PreparedListener)>,
 }
@@ -69,18 +76,27 @@ impl App {
                 accept_loops.push((worker, PreparedListener::new(listener, &self.plane)?));
             }
         }
-        Ok(Prepared { services, listeners, connect_policy, traces, accept_loops })
+        let caller_keys = self.caller_keys.needed(&self.factory, config)?;
+        let audit = audit_log(self.runtime.current().audit.clone(), config, &self.audit_metrics)?;
+        Ok(Prepared { services, listeners, connect_policy, traces, caller_keys, audit, accept_loops })
     }
 
     /// Puts a prepared configuration in place of the one that runs.
     fn swap(&self, state: &mut State, config: Config, prepared: Prepared) -> ReloadReport {
-        let Prepared { services, listeners, connect_policy, traces, accept_loops } = prepared;
+        let Prepared { services, listeners, connect_policy, traces, caller_keys, audit, accept_loops } =
+            prepared;
         let opened: Vec<_> = listeners.opened().map(|listener| listener.info.clone()).collect();
 
         let tracer = state.traces.apply(traces, &self.metrics.traces());
         self.factory.traces.set(tracer.clone());
         let services = services.start(&mut state.services, &self.metrics);
-        self.runtime.replace(snapshot(&config, &services, connect_policy, tracer));
+        let running = self.runtime.current();
+        let callers =
+            CallerPolicy::new(&config, running.callers.as_deref(), &self.caller_counts, &caller_keys);
+        if let Some(audit) = &audit {
+            audit.reopen();
+        }
+        self.runtime.replace(snapshot(&config, &services, connect_policy, tracer, Access { callers, audit }));
         for (worker, accept_loop) in accept_loops {
             state.workers[worker].serve(accept_loop);
         }

@@ -15,6 +15,7 @@ pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
                 &new.reload,
                 &new.tracing,
             )
+            || (&old.callers, &old.roles, &old.audit) != (&new.callers, &new.roles, &new.audit)
             || old.admin != Admin { listen: old.admin.listen.clone(), ..new.admin.clone() };
     let restart_only = [
         ("admin.listen", old.admin.listen != new.admin.listen),

@@ -10,6 +10,9 @@ use super::worker::Worker;
 /// How long a process that was replaced still answers on connections that are open.
 const UPGRADE_LINGER: Duration = Duration::from_secs(2);
 
+/// How long the end of the process waits for the audit log.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How long there must be no request before the process counts as drained: one may have been accepted and not yet read.
 const SETTLE_TIME: Duration = Duration::from_millis(20);
 
@@ -53,6 +56,9 @@ impl App {
         }
         let workers = std::mem::take(&mut self.state.lock().workers);
         workers.into_iter().for_each(Worker::end);
+        if let Some(audit) = &self.runtime.current().audit {
+            audit.flush(AUDIT_TIMEOUT);
+        }
     }
 
     /// Waits until there is no request in flight, and none begins within [`SETTLE_TIME`]. Then connections in HTTP/2 have

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
+use crate::audit::{AuditLog, AuditMetrics};
+use crate::callers::CallerPolicy;
 use crate::config::{Config, Unmatched};
 use crate::otel::Tracer;
 use crate::runtime::route::Routes;
@@ -41,12 +45,19 @@ impl ConnectPolicy {
     }
 }
 
+/// Who may call, and where that is recorded.
+pub(super) struct Access {
+    pub(super) callers: Option<Arc<CallerPolicy>>,
+    pub(super) audit: Option<Arc<AuditLog>>,
+}
+
 /// Makes the snapshot of a configuration and what was built from it.
 pub(super) fn snapshot(
     config: &Config,
     services: &Services,
     connect_policy: ConnectPolicy,
     tracer: Option<Arc<Tracer>>,
+    access: Access,
 ) -> Snapshot {
     Snapshot {
         routes: Routes::new(&config.services),
@@ -56,7 +67,24 @@ pub(super) fn snapshot(
         passthrough: connect_policy.passthrough,
         browser_origins: config.browser_origins.clone().into_boxed_slice(),
         downstream_timeouts: config.downstream_timeouts,
+        callers: access.callers,
+        audit: access.audit,
         max_connections: descriptor_limit::max_connections(config),
         tracer,
     }
+}
+
+/// The audit log of a configuration. `running` is the one in use, which is kept if the configuration has the same one.
+pub(super) fn audit_log(
+    running: Option<Arc<AuditLog>>,
+    config: &Config,
+    metrics: &AuditMetrics,
+) -> anyhow::Result<Option<Arc<AuditLog>>> {
+    let Some(audit) = &config.audit else { return Ok(None) };
+    if let Some(running) = running.filter(|running| running.is_of(audit)) {
+        return Ok(Some(running));
+    }
+    let path = audit.path.as_ref().map_or_else(|| "stdout".into(), |path| path.display().to_string());
+    let opened = AuditLog::open(audit, metrics.clone());
+    Ok(Some(Arc::new(opened.with_context(|| format!("cannot open the audit log {path}"))?)))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::config::ListenAddress;
-use crate::credential::admin_authorization;
+use crate::credential::bearer_authorization;
 use crate::secret::Secret;
 
 /// Limit on the time to connect.
@@ -63,7 +63,7 @@ impl AdminRequest<'_> {
             Zeroizing::new(format!("{method} {} HTTP/1.0\r\nHost: localhost\r\n", self.path).into_bytes());
         if let Some(token) = self.token {
             let value =
-                admin_authorization(token).ok_or_else(|| invalid("the admin token is no header value"))?;
+                bearer_authorization(token).ok_or_else(|| invalid("the admin token is no header value"))?;
             head.extend_from_slice(b"Authorization: ");
             head.extend_from_slice(value.as_bytes());
             head.extend_from_slice(b"\r\n");

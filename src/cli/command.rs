@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
 use super::{
-    actions, ca, check, completions, demo, exec, explain, login, man, probe, run, schema, services, show,
-    status, test,
+    actions, ca, check, completions, demo, exec, explain, hash_key, login, man, probe, run, schema, services,
+    show, status, test,
 };
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
@@ -50,6 +50,8 @@ enum Command {
     Disable(services::toggle::DisableArgs),
     /// Give a service a new secret, and keep the old one in use until the upstream accepts the new one.
     Rotate(services::rotate::Args),
+    /// Make a key for a caller, and print it with its hash.
+    HashKey(hash_key::Args),
     /// Manage the certificate authority for interception.
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Enable(args) => services::toggle::enable(&args),
         Command::Disable(args) => services::toggle::disable(&args),
         Command::Rotate(args) => services::rotate::rotate(&args),
+        Command::HashKey(args) => hash_key::hash_key(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),

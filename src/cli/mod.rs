@@ -4,7 +4,7 @@
 //! command     the subcommands, and the way to each of them
 //! run serve restrict upgrade sd_notify
 //! exec/         a command behind a Sidekey of its own
-//! check/ test explain login ca demo probe schema completions man
+//! check/ test explain hash_key login ca demo probe schema completions man
 //! services/     add, edit, remove, enable, disable, rotate: changes of the services file
 //! status actions  the running process from the shell: its state, refresh, reload
 //! show          the effective settings of a service
@@ -26,6 +26,7 @@ mod demo;
 mod exec;
 mod exit;
 mod explain;
+mod hash_key;
 mod login;
 mod man;
 mod probe;

@@ -23,9 +23,13 @@ pub(super) fn restrict(config: &Path) -> Option<InForce> {
 }
 
 fn writable(restrictions: Restrictions) -> Writable {
-    let Restrictions { hardening, state_dir, sockets } = restrictions;
+    let Restrictions { hardening, state_dir, sockets, audit } = restrictions;
     let folders = hardening.writable.into_iter().chain(state_dir).collect();
-    Writable { folders, socket_folders: sockets.iter().map(|socket| folder(socket)).collect() }
+    Writable {
+        folders,
+        socket_folders: sockets.iter().map(|socket| folder(socket)).collect(),
+        log_folders: audit.iter().map(|file| folder(file)).collect(),
+    }
 }
 
 /// The folder of a file. That of a name without a slash is the working directory.
@@ -46,9 +50,11 @@ mod tests {
         let restrictions = Restrictions {
             hardening: Hardening { enabled: true, writable: vec!["/a".into()] },
             state_dir: Some("/b".into()),
+            audit: Some("/var/log/sidekey/audit.log".into()),
             sockets: vec!["/c/d".into(), "e".into()],
         };
         let expected = Writable {
+            log_folders: vec!["/var/log/sidekey".into()],
             folders: vec!["/a".into(), "/b".into()],
             socket_folders: vec!["/c".into(), ".".into()],
         };

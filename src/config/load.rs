@@ -5,7 +5,12 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
+
 use super::auth::credentials::{CREDENTIALS, Credentials};
+use super::callers::caller::{CALLERS, CallerConfig};
+use super::callers::role::{ROLES, RoleConfig};
+use super::callers::{audit, caller, role};
 use super::exposure;
 use super::exposure::Content;
 use super::hardening::HARDENING;
@@ -30,7 +35,7 @@ use super::readers::Readers;
 use super::reload::Reload;
 use super::selection::Selection;
 use super::service::entry;
-use super::service::entry::{SERVICES, Shared};
+use super::service::entry::{SERVICES, ServiceConfig, Shared};
 use super::tracing::settings as tracing;
 use super::watched_files::{FileKind, WatchedFile};
 use super::{
@@ -54,6 +59,9 @@ const KEYS: Keys = &[
         CREDENTIALS,
         "Credentials that several services share; named with `auth: { use: NAME }`.",
     ),
+    Key::optional("callers", CALLERS, "Who may call, by name, and what each caller is known by."),
+    Key::optional("roles", ROLES, "Which callers may use which services, and how."),
+    Key::optional("audit", Format::Keys(&[audit::KEYS]), "Where decisions about requests are recorded."),
     Key::optional("via", Format::Bool, "`Via` is added to forwarded messages.").or("false"),
     Key::optional(
         "intercept",
@@ -224,13 +232,15 @@ pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
             || Credentials::none(readers.kinds),
             |value| Credentials::read(&value, readers.kinds),
         ),
-        addresses: ListenAddresses::default(),
+        addresses: ListenAddresses::new(mapping.has("callers")),
         hosts: HashMap::new(),
         via: via.unwrap_or_default(),
     };
     let listen = self::listen(listen, &mut shared.addresses);
     let admin = admin::read(admin_value, &mut shared.addresses);
     let services = services.and_then(|value| entry::read_all(&value, &mut shared));
+    let (callers, roles) = who_may_call(&mut mapping, services.as_deref());
+    let audit = mapping.optional("audit").and_then(|value| audit::read(&value));
     let intercept_value = mapping.optional("intercept");
     let intercept = intercept_value.as_ref().and_then(intercept::read);
     if let (Some(value), Some(intercept), Some(services)) = (&intercept_value, &intercept, &services) {
@@ -255,7 +265,10 @@ pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
     Some(Config {
         listen,
         admin,
-        services: services?,
+        services: without_callers_credential(services?, &callers),
+        callers,
+        roles,
+        audit,
         intercept,
         unmatched: unmatched.unwrap_or_default(),
         browser_origins,
@@ -273,6 +286,50 @@ pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
         warnings: Vec::new(),
         files: Vec::new(),
     })
+}
+
+/// Reads `callers` and `roles`.
+fn who_may_call(
+    mapping: &mut Mapping<'_>,
+    services: Option<&[ServiceConfig]>,
+) -> (Vec<CallerConfig>, Vec<RoleConfig>) {
+    let callers = mapping.optional("callers");
+    let roles = mapping.optional("roles");
+    if let (None, Some(roles)) = (&callers, &roles) {
+        roles.error("a role is given to callers, and there is no `callers`");
+    }
+    let has_callers = callers.is_some();
+    let callers = callers.map_or_else(|| Some(Vec::new()), |value| caller::read_all(&value));
+    // Without the names of the callers every name in a role would be reported as well.
+    let Some(callers) = callers else { return Default::default() };
+    let read = roles.as_ref().filter(|_| has_callers).map(|value| role::read_all(value, &callers, services));
+    let read = read.flatten().unwrap_or_default();
+    if let (Some(roles), Some(services)) = (&roles, services) {
+        let is_named = |service: &&ServiceConfig| {
+            read.iter().flat_map(|role| &role.services).any(|grant| grant.service == service.name)
+        };
+        for service in services.iter().filter(|service| !read.is_empty() && !is_named(service)) {
+            roles.warn(format!(
+                "no role names the service `{}`: a listener that requires callers serves it to none, and one with \
+                 `callers: optional` to all",
+                service.name
+            ));
+        }
+    }
+    (callers, read)
+}
+
+/// The services, which pass on no field in which a caller may present a credential, if a caller does.
+fn without_callers_credential(
+    mut services: Vec<ServiceConfig>,
+    callers: &[CallerConfig],
+) -> Vec<ServiceConfig> {
+    if callers.iter().any(CallerConfig::presents_credential) {
+        for service in &mut services {
+            service.headers.remove.extend([AUTHORIZATION, PROXY_AUTHORIZATION]);
+        }
+    }
+    services
 }
 
 /// Longest path of `upgrade_sock`, in bytes: what `sockaddr_un` holds, less the suffix added while the socket
@@ -300,7 +357,7 @@ fn listen(value: Option<Value<'_>>, addresses: &mut ListenAddresses) -> Vec<List
     }
     let default = loopback(8080);
     addresses.reserve_default("listen", &default);
-    vec![ListenerConfig { address: default, tls: None }]
+    vec![ListenerConfig { address: default, tls: None, requires_caller: addresses.has_callers }]
 }
 
 fn threads(mapping: &mut Mapping<'_>) -> usize {

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::callers::audit::AuditConfig;
+use super::callers::caller::CallerConfig;
+use super::callers::role::RoleConfig;
 use super::downstream_timeouts::DownstreamTimeouts;
 use super::hardening::Hardening;
 use super::listen::admin::Admin;
@@ -27,6 +30,12 @@ pub struct Config {
     pub services: Vec<ServiceConfig>,
     /// The CA for answering a `CONNECT` to a service; without it, such a `CONNECT` is rejected.
     pub intercept: Option<Intercept>,
+    /// Who may call, in the order of the file; empty: all.
+    pub callers: Vec<CallerConfig>,
+    /// Which callers may use which services; empty: every caller that is known may use every service.
+    pub roles: Vec<RoleConfig>,
+    /// Where decisions about requests are recorded, if they are.
+    pub audit: Option<AuditConfig>,
     /// How a `CONNECT` to a host of no service is answered.
     pub unmatched: Unmatched,
     /// The origins whose web pages may send requests, as browsers write them.

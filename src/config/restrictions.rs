@@ -24,6 +24,8 @@ pub struct Restrictions {
     pub state_dir: Option<PathBuf>,
     /// The paths of Unix sockets: of listeners, of the admin listener, and of upgrades.
     pub sockets: Vec<PathBuf>,
+    /// The file of `audit`.
+    pub audit: Option<PathBuf>,
 }
 
 impl Restrictions {
@@ -42,6 +44,8 @@ impl Restrictions {
         let hardening = mapping.optional("hardening").and_then(|value| hardening::read(&value));
         let state_dir = member(&root, "state").and_then(|state| member(state, "dir")).and_then(content);
         let upgrade_sock = member(&root, "upgrade_sock").and_then(content);
+        let audit = member(&root, "audit").and_then(|audit| member(audit, "path")).and_then(content);
+        let audit = audit.filter(|path| path.starts_with('/')).map(PathBuf::from);
         let services = match member(&root, "services").map(|services| &services.kind) {
             Some(Kind::Map(services)) => services.as_slice(),
             _ => &[],
@@ -52,7 +56,7 @@ impl Restrictions {
             collect_sockets(node, &mut sockets);
         }
         let state_dir = state_dir.map(PathBuf::from);
-        Some(Self { hardening: hardening.unwrap_or_default(), state_dir, sockets })
+        Some(Self { hardening: hardening.unwrap_or_default(), state_dir, sockets, audit })
     }
 }
 

@@ -39,6 +39,14 @@ impl Selection {
                 collect_used(service, &mut used);
             }
         }
+        if let Some(roles) = entries(root, "roles") {
+            roles.retain_mut(|(_, role)| retain_granted(role, names));
+            if roles.is_empty()
+                && let Kind::Map(top) = &mut root.kind
+            {
+                top.retain(|(key, _)| key != "roles");
+            }
+        }
         if let Some(credentials) = entries(root, "credentials") {
             credentials.retain(|(name, _)| name == "<<" || used.contains(name));
             if credentials.is_empty()
@@ -48,6 +56,30 @@ impl Selection {
             }
         }
         Ok(())
+    }
+}
+
+/// Removes the other services from a role; returns whether it has any left. What is no role is left for its reader.
+fn retain_granted(role: &mut Node, names: &BTreeSet<String>) -> bool {
+    let Some(grants) = (match &mut role.kind {
+        Kind::Map(role) => role.iter_mut().find(|(key, _)| key == "services").map(|(_, grants)| grants),
+        _ => None,
+    }) else {
+        return true;
+    };
+    match &mut grants.kind {
+        Kind::Map(grants) => {
+            grants.retain(|(name, _)| name == "<<" || names.contains(name));
+            !grants.is_empty()
+        }
+        Kind::List(grants) => {
+            grants.retain(|grant| match &grant.kind {
+                Kind::Text { value, .. } => names.contains(value.as_str()),
+                _ => true,
+            });
+            !grants.is_empty()
+        }
+        _ => true,
     }
 }
 

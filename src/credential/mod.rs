@@ -29,7 +29,7 @@ pub use injection::Injection;
 pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, with_previous};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
-pub use proxy_authorization::{admin_authorization, collector_headers, proxy_authorization};
+pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};
 pub use registry::{KINDS, READERS, build, explain_401, keeps_value, refresh};
 pub use rejection::Rejection;
 pub use rotation::Rotating;

@@ -13,8 +13,8 @@ pub fn proxy_authorization(proxy: &crate::config::ProxyConfig) -> Option<HeaderV
     Some(basic::value(username, password.as_ref()))
 }
 
-/// `Authorization` of a request to the admin address of a running Sidekey.
-pub fn admin_authorization(token: &Secret) -> Option<HeaderValue> {
+/// `Authorization` of a request that Sidekey itself makes: to the admin address of a running one, or for the keys of an issuer.
+pub fn bearer_authorization(token: &Secret) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", token.expose()))).ok()?;
     value.set_sensitive(true);
     Some(value)

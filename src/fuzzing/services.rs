@@ -41,6 +41,8 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
         passthrough: None,
         downstream_timeouts: crate::config::DownstreamTimeouts::default(),
         browser_origins: Box::default(),
+        callers: None,
+        audit: None,
         max_connections: 1,
         tracer: None,
     };

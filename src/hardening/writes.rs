@@ -27,6 +27,8 @@ pub struct Writable {
     pub folders: Vec<PathBuf>,
     /// Folders in which Unix sockets can be created and removed, and nothing else.
     pub socket_folders: Vec<PathBuf>,
+    /// Folders in which files can be created and written to, and nothing can be removed.
+    pub log_folders: Vec<PathBuf>,
 }
 
 /// Restricts writing for this thread and for all that it starts from now on.
@@ -57,11 +59,16 @@ fn rules(writable: &Writable) -> Result<RulesetCreated, RulesetError> {
     let devices = DEVICES.iter().map(|path| (PathBuf::from(path), all));
     let folders = writable.folders.iter().cloned().chain([env::temp_dir()]).map(|path| (path, all));
     let socket_folders = writable.socket_folders.iter().map(|path| (path.clone(), sockets));
-    devices.chain(folders).chain(socket_folders).try_fold(rules, |rules, (path, access)| {
-        // A path that does not exist cannot be written to either. What needs it reports that.
-        let Ok(opened) = PathFd::new(&path) else { return Ok(rules) };
-        rules.add_rule(PathBeneath::new(opened, applicable(&path, access)))
-    })
+    let logs = AccessFs::MakeReg | AccessFs::WriteFile;
+    let log_folders = writable.log_folders.iter().map(|path| (path.clone(), logs));
+    devices.chain(folders).chain(socket_folders).chain(log_folders).try_fold(
+        rules,
+        |rules, (path, access)| {
+            // A path that does not exist cannot be written to either. What needs it reports that.
+            let Ok(opened) = PathFd::new(&path) else { return Ok(rules) };
+            rules.add_rule(PathBeneath::new(opened, applicable(&path, access)))
+        },
+    )
 }
 
 /// The part of the rights that exists for the path: some are for folders only.

@@ -38,6 +38,20 @@ pub(crate) fn init(accept_log: AcceptLog) {
     }
 }
 
+/// Counts a connection that could not be accepted, and logs the first one of a series.
+pub fn record_accept_failure(text: &str) {
+    FAILURES.inc();
+    if THROTTLE.lock().should_log(Instant::now()) {
+        tracing::error!(
+            target: "sidekey::listener",
+            error = text.trim(),
+            "cannot accept a connection; it waits, and Sidekey tries again every second. If the error is «too many open \
+             files», raise the limit (ulimit -Hn, LimitNOFILE) or lower `max_connections`. This is logged once for a \
+             series of failures; sidekey_accept_failures_total counts all of them"
+        );
+    }
+}
+
 impl log::Log for AcceptLog {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
         metadata.level() == log::Level::Error && metadata.target() == self.target
@@ -52,16 +66,7 @@ impl log::Log for AcceptLog {
             tracing::error!(target: "sidekey::listener", "accept loop: {text}");
             return;
         }
-        FAILURES.inc();
-        if THROTTLE.lock().should_log(Instant::now()) {
-            tracing::error!(
-                target: "sidekey::listener",
-                error = text.trim(),
-                "cannot accept a connection; it waits, and Sidekey tries again every second. If the error is «too many open \
-                 files», raise the limit (ulimit -Hn, LimitNOFILE) or lower `max_connections`. This is logged once for a \
-                 series of failures; sidekey_accept_failures_total counts all of them"
-            );
-        }
+        record_accept_failure(&text);
     }
 
     fn flush(&self) {}

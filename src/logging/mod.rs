@@ -13,6 +13,6 @@ mod accept_errors;
 mod file;
 mod subscriber;
 
-pub use accept_errors::{AcceptLog, accept_failures};
+pub use accept_errors::{AcceptLog, accept_failures, record_accept_failure};
 pub use file::LogFile;
 pub use subscriber::{LogControl, init, init_in, level, set_level};

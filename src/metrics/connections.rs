@@ -44,6 +44,11 @@ impl ConnectionMetrics {
 }
 
 impl OpenConnections {
+    /// The address of the listener.
+    pub fn listener(&self) -> &str {
+        &self.listener
+    }
+
     /// Counts a connection.
     pub fn track(self: &Arc<Self>) -> OpenConnection {
         self.open.fetch_add(1, Ordering::Relaxed);

@@ -8,8 +8,12 @@ pub enum ErrorReason {
     /// The request is not allowed: its path leaves the upstream's base path, it names two different servers, or it is a
     /// `TRACE`.
     Forbidden,
-    /// A rule of the service denies the request, or none allows it.
+    /// A rule of the service denies the request, or none allows it; or no role lets the caller make it.
     Denied,
+    /// The caller is not known, or the credential that it presents is not accepted.
+    Unauthenticated,
+    /// The caller presents a token, and the keys of its issuer are not known yet.
+    CallerKeysUnavailable,
     /// There is no usable credential, so nothing was forwarded.
     CredentialUnavailable,
     /// The upstream's name does not resolve, or it does not take the connection.
@@ -30,10 +34,12 @@ pub enum ErrorReason {
 
 impl ErrorReason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::UnknownService,
         Self::Forbidden,
         Self::Denied,
+        Self::Unauthenticated,
+        Self::CallerKeysUnavailable,
         Self::CredentialUnavailable,
         Self::UpstreamConnect,
         Self::UpstreamTls,
@@ -50,6 +56,8 @@ impl ErrorReason {
             Self::UnknownService => "unknown_service",
             Self::Denied => "denied",
             Self::Forbidden => "forbidden",
+            Self::Unauthenticated => "unauthenticated",
+            Self::CallerKeysUnavailable => "caller_keys_unavailable",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamTls => "upstream_tls",

@@ -84,6 +84,14 @@ impl BoundListener {
         })
     }
 
+    /// A second handle on a Unix socket; `None` for a TCP socket.
+    pub fn unix(&self) -> Option<io::Result<UnixListener>> {
+        match &self.socket {
+            Socket::Tcp(_) => None,
+            Socket::Unix(socket) => Some(socket.try_clone()),
+        }
+    }
+
     /// The socket for an axum server.
     pub fn into_tokio(self) -> io::Result<TokioListener> {
         Ok(match self.socket {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! listener           listening sockets, and sockets inherited from another process
+//! unix_peer          the process at the other end of a Unix socket
 //! socket_activation  sockets passed by a service manager
 //! fd_transfer        sockets handed to the next process in an upgrade
 //! keepalive          TCP keep-alive
@@ -27,3 +28,4 @@ pub mod keepalive;
 pub mod listener;
 pub mod read_ahead;
 pub mod socket_activation;
+pub mod unix_peer;

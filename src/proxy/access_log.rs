@@ -17,6 +17,8 @@ pub(super) struct Entry<'a> {
     pub(super) took: Duration,
     pub(super) request_id: Option<&'a RequestId>,
     pub(super) failure: Option<&'a ProxyError>,
+    /// The name of the caller; `None` if the configuration has no callers.
+    pub(super) caller: Option<&'a str>,
 }
 
 /// Writes the line, if the access log is on.
@@ -32,6 +34,7 @@ pub(super) fn write(entry: &Entry<'_>) {
             request.duration_s = entry.took.as_secs_f64(),
             sidekey.error = entry.failure.map(|failure| failure.reason.as_str()),
             request.id = entry.request_id.map(RequestId::as_str),
+            sidekey.caller = entry.caller,
             sidekey.rule = entry.failure.and_then(ProxyError::rule),
         },
         "request"

@@ -1,7 +1,8 @@
 //! The one map from an error to the response that the caller gets: status, `Sidekey-Error`,
 //! `application/problem+json` (RFC 9457). The response has a short fixed text; the cause is logged once.
 //!
-//! The status is never 401 or 407: an app would take that for an error of its own login.
+//! The status is 401 or 407 only if the configuration has callers, and this one is not known. Otherwise an app would take it for an
+//! error of its own login.
 
 pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};
@@ -12,7 +13,10 @@ impl ErrorReason {
         match self {
             Self::UnknownService => "Not Found",
             Self::Forbidden | Self::Denied => "Forbidden",
-            Self::CredentialUnavailable | Self::Overloaded => "Service Unavailable",
+            Self::Unauthenticated => "Unauthorized",
+            Self::CallerKeysUnavailable | Self::CredentialUnavailable | Self::Overloaded => {
+                "Service Unavailable"
+            }
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
             Self::UpstreamTimeout => "Gateway Timeout",
             Self::BadRequest => "Bad Request",
@@ -25,7 +29,8 @@ impl ErrorReason {
         match self {
             Self::UnknownService => 404,
             Self::Forbidden | Self::Denied => 403,
-            Self::CredentialUnavailable | Self::Overloaded => 503,
+            Self::Unauthenticated => 401,
+            Self::CallerKeysUnavailable | Self::CredentialUnavailable | Self::Overloaded => 503,
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => 502,
             Self::UpstreamTimeout => 504,
             Self::BadRequest => 400,
@@ -37,8 +42,8 @@ impl ErrorReason {
     fn proxy_error_type(self) -> &'static str {
         match self {
             Self::UnknownService => "destination_not_found",
-            Self::Forbidden | Self::Denied => "http_request_denied",
-            Self::CredentialUnavailable => "proxy_internal_response",
+            Self::Forbidden | Self::Denied | Self::Unauthenticated => "http_request_denied",
+            Self::CallerKeysUnavailable | Self::CredentialUnavailable => "proxy_internal_response",
             Self::UpstreamConnect => "destination_unavailable",
             Self::UpstreamTls => "tls_protocol_error",
             Self::UpstreamTimeout => "http_response_timeout",
@@ -58,7 +63,13 @@ impl ErrorReason {
                 "The request's path leaves the base path of the service's upstream, its Host and its target name different servers, or its method is TRACE."
             }
             Self::Denied => {
-                "The rules of the service (`allow`, `deny`) do not allow this request; nothing was forwarded."
+                "The rules of the service (`allow`, `deny`) or the roles of the caller do not allow this request; nothing was forwarded."
+            }
+            Self::Unauthenticated => {
+                "Sidekey does not know the caller, or does not accept the key or the token that it presents; nothing was forwarded."
+            }
+            Self::CallerKeysUnavailable => {
+                "Sidekey cannot verify the caller's token right now, because it has no keys of the token's issuer; nothing was forwarded."
             }
             Self::CredentialUnavailable => {
                 "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."
@@ -94,6 +105,29 @@ pub struct ProxyError {
     pub is_rule: bool,
     /// The `error` parameter of `Proxy-Status`, if it says more than that of the reason (RFC 9209 §2.3).
     pub proxy_error_type: Option<&'static str>,
+    /// How the caller is asked for a credential, if it is.
+    pub challenge: Option<Challenge>,
+}
+
+/// How a caller is asked for a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// 401 and `WWW-Authenticate`, as a server does. `true`: the credential that it presents is not accepted (RFC 6750 §3.1).
+    Server(bool),
+    /// 407 and `Proxy-Authenticate`, as a proxy does.
+    Proxy,
+}
+
+impl Challenge {
+    /// The field, with the end of its line.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Server(false) => "WWW-Authenticate: Bearer realm=\"sidekey\"\r\n",
+            Self::Server(true) => "WWW-Authenticate: Bearer realm=\"sidekey\", error=\"invalid_token\"\r\n",
+            // The scheme that clients know for proxies: the key is the password.
+            Self::Proxy => "Proxy-Authenticate: Basic realm=\"sidekey\"\r\n",
+        }
+    }
 }
 
 impl ProxyError {
@@ -106,6 +140,21 @@ impl ProxyError {
             detail: None,
             is_rule: false,
             proxy_error_type: None,
+            challenge: None,
+        }
+    }
+
+    /// The status code.
+    pub(super) fn status(&self) -> u16 {
+        if self.challenge == Some(Challenge::Proxy) { 407 } else { self.reason.status() }
+    }
+
+    /// The name of the status code.
+    fn title(&self) -> &'static str {
+        if self.challenge == Some(Challenge::Proxy) {
+            "Proxy Authentication Required"
+        } else {
+            self.reason.title()
         }
     }
 
@@ -135,7 +184,7 @@ impl ProxyError {
     ) {
         let reason = self.reason;
         let (name, status, title, detail) =
-            (reason.as_str(), reason.status(), reason.title(), self.detail.unwrap_or(reason.detail()));
+            (reason.as_str(), self.status(), self.title(), self.detail.unwrap_or(reason.detail()));
         // The name of a service needs no escaping.
         let services = if services.is_empty() {
             String::new()
@@ -153,11 +202,12 @@ impl ProxyError {
         );
         let error_type = self.proxy_error_type.unwrap_or(reason.proxy_error_type());
         let retry = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+        let challenge = self.challenge.map_or("", Challenge::field);
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
         out.extend_from_slice(
             format!(
                 "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nSidekey-Error: {name}\r\n\
-                 Proxy-Status: sidekey; error={error_type}\r\nCache-Control: no-store\r\n{retry}{connection}\r\n",
+                 Proxy-Status: sidekey; error={error_type}\r\nCache-Control: no-store\r\n{retry}{challenge}{connection}\r\n",
                 body.len()
             )
             .as_bytes(),
@@ -225,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_a_problem_document_without_401() {
+    fn every_reason_is_a_problem_document() {
         for reason in ErrorReason::ALL {
             let (head, body) = written(&ProxyError::new(reason, "cause"), false);
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -234,7 +284,33 @@ mod tests {
             assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
             let status = format!("\r\nProxy-Status: sidekey; error={}\r\n", reason.proxy_error_type());
             assert!(head.contains(&status), "{head}");
-            assert!(![401, 407].contains(&reason.status()));
+            // An app would take 401 for an error of its own login, which it is with callers only.
+            assert_eq!([401, 407].contains(&reason.status()), reason == ErrorReason::Unauthenticated);
+        }
+    }
+
+    #[test]
+    fn unknown_caller_is_asked_for_a_credential() {
+        for (challenge, status, field) in [
+            (Challenge::Server(false), "401 Unauthorized", "WWW-Authenticate: Bearer realm=\"sidekey\""),
+            (
+                Challenge::Proxy,
+                "407 Proxy Authentication Required",
+                "Proxy-Authenticate: Basic realm=\"sidekey\"",
+            ),
+        ] {
+            let failure = ProxyError {
+                challenge: Some(challenge),
+                ..ProxyError::new(ErrorReason::Unauthenticated, "cause")
+            };
+            let (head, body) = written(&failure, false);
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status}\r\n"))
+                    && head.contains(&format!("\r\n{field}\r\n")),
+                "{head}"
+            );
+            let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["status"], failure.status());
         }
     }
 

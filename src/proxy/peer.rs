@@ -1,7 +1,12 @@
 //! The peer of a downstream connection: its address, and the `CONNECT` that it came through.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use zeroize::Zeroizing;
+
+use crate::callers::{CertificateNames, PeerFacts};
+use crate::net::unix_peer::UnixPeer;
 
 /// The socket of an accepted connection.
 pub trait PeerSocket: Send + Sync {
@@ -10,6 +15,11 @@ pub trait PeerSocket: Send + Sync {
 
     /// Returns the local address of a TCP connection. The first call is a system call.
     fn local_ip(&self) -> Option<IpAddr>;
+
+    /// Returns the process at the other end of a Unix socket, if it is known.
+    fn unix_peer(&self) -> Option<&UnixPeer> {
+        None
+    }
 }
 
 /// The address of the peer of a connection.
@@ -28,6 +38,10 @@ pub enum PeerAddress {
 pub(super) struct Peer {
     socket: Option<Arc<dyn PeerSocket>>,
     intercepted_by: Option<Arc<InterceptedBy>>,
+    /// The names in its client certificate.
+    certificate: Option<Arc<CertificateNames>>,
+    /// What the connection shows of its caller. It does not change, and is asked for with callers only.
+    facts: OnceLock<Arc<PeerFacts>>,
 }
 
 /// The `CONNECT` in which a connection is intercepted.
@@ -36,11 +50,32 @@ pub(super) struct InterceptedBy {
     pub(super) authority: String,
     /// Whether the caller uses TLS inside the `CONNECT`.
     pub(super) is_tls: bool,
+    /// The credential that the caller presented with it.
+    pub(super) credential: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Peer {
     pub(super) fn new(socket: Option<Arc<dyn PeerSocket>>) -> Self {
-        Self { socket, intercepted_by: None }
+        Self { socket, ..Self::default() }
+    }
+
+    /// Records the names in the client certificate that was verified.
+    pub(super) fn set_certificate(&mut self, names: CertificateNames) {
+        self.certificate = Some(Arc::new(names));
+        self.facts = OnceLock::new();
+    }
+
+    /// Returns what the connection shows of its caller.
+    pub(super) fn facts(&self) -> Arc<PeerFacts> {
+        let facts = || PeerFacts {
+            address: match self.socket.as_ref().map(|socket| socket.address()) {
+                Some(PeerAddress::Ip(address)) => Some(address),
+                _ => None,
+            },
+            unix: self.socket.as_ref().and_then(|socket| socket.unix_peer().cloned()),
+            certificate: self.certificate.clone(),
+        };
+        self.facts.get_or_init(|| Arc::new(facts())).clone()
     }
 
     /// Records that all later requests come through a `CONNECT`.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 use super::connection_limit::ConnectionLimit;
 use super::peer::Peer;
+use crate::callers::ConnectionCaller;
 use crate::config::ListenAddress;
 use crate::metrics::{Metrics, OpenConnections};
+use crate::net::unix_peer::UnixPeer;
 use crate::runtime::snapshot::{Runtime, Snapshot, SnapshotReader};
 use crate::tls::server::ListenerTls;
 
@@ -54,6 +57,13 @@ impl DataPlane {
     /// Whether Sidekey listens on a TCP port. For tunnels only: it takes a lock.
     pub(super) fn is_own_port(&self, port: u16) -> bool {
         self.own_ports.read().contains(&port)
+    }
+
+    /// The process that has connected, if callers are known by that: it is read when a connection is accepted, and a connection that was
+    /// accepted before has none.
+    pub fn unix_peer(&self, stream: &UnixStream) -> Option<UnixPeer> {
+        let callers = self.runtime.current().callers.clone()?;
+        if callers.needs_processes() { UnixPeer::of(stream, callers.needs_cgroups()) } else { None }
     }
 
     /// Starts to drain: every connection is closed after the requests that are in flight on it.
@@ -130,6 +140,8 @@ pub struct ListenerContext {
     /// The service that the listener is dedicated to, if it is.
     pub(super) dedicated: Option<String>,
     pub(super) exposure: Exposure,
+    /// Whether a request is rejected if its caller is not known.
+    pub(super) requires_caller: bool,
     pub(super) tls: Option<Arc<ListenerTls>>,
     pub(super) connections: Arc<OpenConnections>,
     pub(super) closing: AtomicBool,
@@ -138,15 +150,27 @@ pub struct ListenerContext {
 
 impl ListenerContext {
     /// The context of a listener. `dedicated` is the name of the service that the listener is dedicated to,
-    /// if it is. `exposure` says who can connect to it. If there is `tls`, every connection must use it. `connections` counts the connections that
-    /// the listener accepts.
+    /// if it is. `exposure` says who can connect to it. If there is `tls`, every connection must use it. `connections` counts the
+    /// connections that the listener accepts. No caller must be known.
     pub fn new(
         dedicated: Option<String>,
         exposure: Exposure,
         tls: Option<Arc<ListenerTls>>,
         connections: Arc<OpenConnections>,
     ) -> Self {
-        Self { dedicated, exposure, tls, connections, closing: AtomicBool::new(false), close: Notify::new() }
+        let (closing, close) = (AtomicBool::new(false), Notify::new());
+        Self { dedicated, exposure, requires_caller: false, tls, connections, closing, close }
+    }
+
+    /// The same listener, at which a caller must be known if `is_required`.
+    #[must_use]
+    pub fn requiring_caller(self, is_required: bool) -> Self {
+        Self { requires_caller: is_required, ..self }
+    }
+
+    /// The address.
+    pub(super) fn address(&self) -> &str {
+        self.connections.listener()
     }
 
     /// Starts to close the listener's connections: each one is closed after the requests that are in flight
@@ -182,6 +206,8 @@ pub struct ConnectionContext {
     /// Who can have opened this connection.
     pub(super) exposure: Exposure,
     pub(super) peer: Peer,
+    /// The caller of the connection; `None` if the configuration has no callers.
+    caller: Option<ConnectionCaller>,
 }
 
 /// The service that a listener is dedicated to, as an index in the snapshot.
@@ -201,7 +227,7 @@ impl ConnectionContext {
         let reader = plane.runtime.reader();
         let listener_service = Self::resolve_dedicated(&listener, reader.snapshot());
         let exposure = listener.exposure;
-        Self { plane, listener, reader, listener_service, exposure, peer: Peer::default() }
+        Self { plane, listener, reader, listener_service, exposure, peer: Peer::default(), caller: None }
     }
 
     /// The same connection with its peer. A listener at all addresses of the machine accepts connections by loopback as well,
@@ -209,22 +235,37 @@ impl ConnectionContext {
     pub(super) fn with_peer(self, peer: Peer) -> Self {
         let is_by_loopback = self.exposure == Exposure::Network && peer.is_by_loopback();
         let exposure = if is_by_loopback { Exposure::Loopback } else { self.exposure };
-        Self { exposure, peer, ..self }
+        let mut context = Self { exposure, peer, ..self };
+        context.identify_peer();
+        context
+    }
+
+    /// Finds the caller of the connection. Must be called when more is known of its peer, and with every other snapshot.
+    pub(super) fn identify_peer(&mut self) {
+        let callers = self.reader.snapshot().callers.as_ref();
+        self.caller = callers.map(|policy| policy.of_connection(self.peer.facts()));
+    }
+
+    /// The caller of the connection; `None` if the configuration has no callers.
+    pub(super) fn caller(&self) -> Option<&ConnectionCaller> {
+        self.caller.as_ref()
     }
 
     /// Moves to the current snapshot. Must be called between requests.
     pub(super) fn refresh(&mut self) {
         if self.reader.refresh() {
             self.listener_service = Self::resolve_dedicated(&self.listener, self.reader.snapshot());
+            self.identify_peer();
         }
     }
 
     /// Returns the same connection with the current snapshot, or `None` if it has that one already.
     pub(super) fn with_current_snapshot(&self) -> Option<Self> {
-        let renew = || Self {
-            exposure: self.exposure,
-            peer: self.peer.clone(),
-            ..Self::new(self.plane.clone(), self.listener.clone())
+        let renew = || {
+            let renewed = Self::new(self.plane.clone(), self.listener.clone());
+            let mut renewed = Self { exposure: self.exposure, peer: self.peer.clone(), ..renewed };
+            renewed.identify_peer();
+            renewed
         };
         (!self.reader.is_current()).then(renew)
     }

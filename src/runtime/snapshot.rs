@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 
 use super::route::Routes;
 use super::service::Service;
+use crate::audit::AuditLog;
+use crate::callers::CallerPolicy;
 use crate::config::DownstreamTimeouts;
 use crate::otel::Tracer;
 use crate::tls::interception_ca::InterceptionCa;
@@ -31,6 +33,10 @@ pub struct Snapshot {
     pub browser_origins: Box<[String]>,
     /// Time limits on callers' connections.
     pub downstream_timeouts: DownstreamTimeouts,
+    /// Who may call, and what; `None`: everybody, everything.
+    pub callers: Option<Arc<CallerPolicy>>,
+    /// Where decisions about requests are recorded, if they are.
+    pub audit: Option<Arc<AuditLog>>,
     /// Limit on connections of callers. Further ones are rejected with a response.
     pub max_connections: usize,
     /// Records requests; `None` without `tracing`.
@@ -113,6 +119,8 @@ mod tests {
             passthrough: None,
             browser_origins: Box::default(),
             downstream_timeouts: DownstreamTimeouts::default(),
+            callers: None,
+            audit: None,
             max_connections: 1,
             tracer: None,
         }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::circuit_breaker::CircuitBreaker;
 use crate::config::{RateLimit, UpstreamOptions};
 
-/// The limits of one service.
-pub(super) struct Limits {
+/// The limits of one service, or of one caller.
+pub struct Limits {
     /// The number of requests in flight, and its limit.
     in_flight: Option<(AtomicUsize, usize)>,
     rate: Option<RateLimiter>,
@@ -51,8 +51,19 @@ impl Limits {
         Some(Box::new(Self { in_flight, rate, circuit_breaker }))
     }
 
+    /// The limits of one caller; `None` if there are none.
+    pub fn of_caller(max_in_flight: Option<usize>, rate_limit: Option<&RateLimit>) -> Option<Self> {
+        let in_flight = max_in_flight.map(|limit| (AtomicUsize::new(0), limit));
+        let rate = rate_limit.map(RateLimiter::new);
+        (in_flight.is_some() || rate.is_some()).then_some(Self { in_flight, rate, circuit_breaker: None })
+    }
+
     /// Acquires the permit to send one request; `None` if no limit counts requests in flight.
-    pub(super) fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
+    ///
+    /// # Errors
+    ///
+    /// If a limit is reached.
+    pub fn try_acquire(&self) -> Result<Option<RequestPermit<'_>>, LimitExceeded> {
         let permit = match &self.in_flight {
             None => None,
             Some((count, limit)) => {

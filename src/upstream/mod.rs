@@ -39,7 +39,7 @@ pub use connect_probe::ConnectProbe;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointTls};
 pub use http2::{PingHandle, is_unprocessed};
-pub use limits::{LimitExceeded, RequestPermit};
+pub use limits::{LimitExceeded, Limits, RequestPermit};
 pub use passthrough::{PassthroughConnector, PassthroughError, Reserved};
 pub use service_upstream::Upstream;
 pub use stream::Stream;

@@ -87,6 +87,15 @@ impl Pki {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// A client certificate with these URIs and DNS names as alternative names, and its key, in PEM.
+    pub fn caller_pem(&self, uris: &[&str], dns: &[&str]) -> (String, String) {
+        let (certificate, key) = self.issue(dns, |params| {
+            let uri = |uri: &&str| rcgen::SanType::URI((*uri).try_into().unwrap());
+            params.subject_alt_names.extend(uris.iter().map(uri));
+        });
+        (certificate.pem(), key.serialize_pem())
+    }
+
     /// A server configuration that accepts only clients with a certificate of `clients`.
     pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
         self.server_for_any(names, &[clients])

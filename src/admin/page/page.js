@@ -235,7 +235,8 @@ function build(name) {
   facts.append(left, charts);
   card.events = make('ul', 'events');
   card.events.setAttribute('aria-label', `Events of ${name}`);
-  article.append(top, card.result, card.why, facts, card.events);
+  card.callers = make('p', 'callers');
+  article.append(top, card.result, card.why, facts, card.callers, card.events);
   item.append(article);
   return card;
 }
@@ -299,6 +300,12 @@ function update(card, service) {
   say(card.endpoint.value, service.token?.endpoint ?? '');
   show(card.fixed, !service.token);
   show(card.refresh, Boolean(service.token));
+  const callers = service.callers.map(({ name, allowed, refused, last: at }) => {
+    const some = refused ? `${allowed} allowed, ${refused} refused` : `${allowed} allowed`;
+    return `${name} (${some}, ${since(at)})`;
+  });
+  show(card.callers, callers.length > 0);
+  say(card.callers, `Callers: ${callers.join('; ')}`);
   const { traffic } = service;
   const sum = (list) => list.reduce((all, value) => all + (value ?? 0), 0);
   const minutes = Math.round((traffic.requests.length * traffic.interval_seconds) / 60);

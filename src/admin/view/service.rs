@@ -1,5 +1,7 @@
 //! One service.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -8,11 +10,15 @@ use crate::admin::events::{Event, EventKind};
 use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
 use crate::admin::readiness::CredentialReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
+use crate::callers::CallerTotals;
 use crate::config::OAuth2;
 use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
 use crate::oauth2::{TokenStore, advice};
 use crate::refresh::{RefreshStatus, SourceError};
 use crate::runtime::service::{RequestFailure, Service};
+
+/// The limit on the callers that are listed.
+const MAX_CALLERS: usize = 50;
 
 /// One service.
 #[derive(Serialize, ToSchema)]
@@ -45,6 +51,8 @@ pub(in crate::admin) struct ServiceView {
     traffic: TrafficView,
     /// What happened in the last hours, newest first.
     events: Vec<EventView>,
+    /// Its callers since the start of the process, the latest first; empty without `callers`.
+    callers: Vec<CallerView>,
 }
 
 /// What happened to a service. What lasts or repeats is one event.
@@ -67,6 +75,20 @@ impl From<Event> for EventView {
         let Event { kind, message, first, last, count } = event;
         Self { kind, message, first: Timestamp(first), last: Timestamp(last), count }
     }
+}
+
+/// A caller of a service.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Caller)]
+struct CallerView {
+    /// The name in the configuration, or `anonymous`.
+    name: String,
+    /// Requests that were allowed.
+    allowed: u64,
+    /// Requests that were refused.
+    refused: u64,
+    /// When the last of them came.
+    last: Timestamp,
 }
 
 /// A service's current token, expired or not, and its refreshes.
@@ -137,7 +159,13 @@ struct TrafficView {
 }
 
 impl ServiceView {
-    pub(in crate::admin) fn of(service: &Service, history: &History, events: Vec<Event>) -> Self {
+    pub(in crate::admin) fn of(
+        service: &Service,
+        history: &History,
+        events: Vec<Event>,
+        mut callers: Vec<CallerTotals>,
+    ) -> Self {
+        callers.sort_by_key(|caller| Reverse(caller.last));
         let store = service.credential.store();
         let status = store.map(|store| store.status());
         let upstream_status = history.upstream_status(&service.metrics.totals());
@@ -186,7 +214,15 @@ impl ServiceView {
             last_error: ErrorView::of(state, status, failure),
             traffic: TrafficView::of(service, history),
             events: events.into_iter().map(EventView::from).collect(),
+            callers: callers.into_iter().take(MAX_CALLERS).map(CallerView::of).collect(),
         }
+    }
+}
+
+impl CallerView {
+    fn of(totals: CallerTotals) -> Self {
+        let CallerTotals { caller, allowed, refused, last } = totals;
+        Self { name: caller, allowed, refused, last: Timestamp(last) }
     }
 }
 

@@ -69,7 +69,10 @@ impl Session {
         }
         Config {
             services,
-            listen: vec![ListenerConfig { address: found(), tls: None }],
+            listen: vec![ListenerConfig { address: found(), tls: None, requires_caller: false }],
+            // The command is the only caller, and is started by someone who can read the secrets.
+            callers: Vec::new(),
+            roles: Vec::new(),
             admin: Admin { listen: found(), ..config.admin },
             intercept: config.intercept.or_else(|| Some(self.intercept.clone())),
             unmatched,

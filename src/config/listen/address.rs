@@ -116,9 +116,10 @@ impl ListenAddress {
 }
 
 /// The reserved addresses.
-#[derive(Default)]
 pub(crate) struct ListenAddresses {
     taken: Vec<Reserved>,
+    /// Whether the configuration has `callers`.
+    pub(crate) has_callers: bool,
 }
 
 struct Reserved {
@@ -127,6 +128,11 @@ struct Reserved {
 }
 
 impl ListenAddresses {
+    /// No address yet. `has_callers` says whether the configuration has `callers`.
+    pub(crate) fn new(has_callers: bool) -> Self {
+        Self { taken: Vec::new(), has_callers }
+    }
+
     /// Reserves an address of the file; reports an error if another listener has it.
     pub(crate) fn reserve(&mut self, value: &Value<'_>, listen: &ListenAddress) {
         if let Some(other) = self.taken.iter().find(|claim| overlap(&claim.listen, listen)) {

@@ -20,7 +20,15 @@ pub(crate) const LISTENERS: Format = Format::OneOrMore(&Format::Defined(&Definit
 const KEYS: Keys = &[
     Key::required("address", ADDRESS, "The address to listen on."),
     Key::optional("tls", Format::Keys(&[tls::KEYS]), "TLS toward callers."),
+    Key::optional(
+        "callers",
+        Format::Words(&REQUIREMENTS),
+        "Whether a caller must be known. Default: `required` if the configuration has `callers`.",
+    ),
 ];
+
+/// `callers` of a listener: whether a caller must be known.
+const REQUIREMENTS: [(&str, bool); 2] = [("required", true), ("optional", false)];
 
 /// A listener of callers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +37,8 @@ pub struct ListenerConfig {
     pub address: ListenAddress,
     /// TLS toward callers; with it, plain HTTP is not accepted.
     pub tls: Option<ListenerTlsConfig>,
+    /// Whether a request is rejected if its caller is not known.
+    pub requires_caller: bool,
 }
 
 impl fmt::Display for ListenerConfig {
@@ -46,25 +56,33 @@ pub(crate) fn read_all(value: &Value<'_>, addresses: &mut ListenAddresses) -> Ve
 fn read(value: &Value<'_>, addresses: &mut ListenAddresses) -> Option<ListenerConfig> {
     if !value.is_map() {
         let address = address::read(value)?;
-        reserve(value, &address, addresses, false);
-        return Some(ListenerConfig { address, tls: None });
+        let requires_caller = addresses.has_callers;
+        reserve(value, &address, addresses, requires_caller);
+        return Some(ListenerConfig { address, tls: None, requires_caller });
     }
     let mut mapping = value.mapping()?;
     let address = mapping.required("address");
     let tls = mapping.optional("tls").map(|value| tls::read(&value));
+    let callers = mapping.optional("callers");
+    let requires_caller = callers.as_ref().map(|value| value.one_of(&REQUIREMENTS));
+    if let (Some(value), false) = (&callers, addresses.has_callers) {
+        value.error("has no effect without `callers` at the top level");
+    }
+    // An error must not lead to a listener that requires no caller.
+    let requires_caller = requires_caller.map_or(addresses.has_callers, |read| read.unwrap_or(true));
     mapping.reject_unknown_keys();
     let address_value = address?;
     let address = address::read(&address_value)?;
     let authenticates_callers =
         tls.as_ref().is_some_and(|tls| tls.as_ref().is_none_or(|tls| tls.client_ca_file.is_some()));
-    reserve(&address_value, &address, addresses, authenticates_callers);
+    reserve(&address_value, &address, addresses, authenticates_callers || requires_caller);
     // An error in `tls` was reported; it must not lead to a listener without TLS.
     let tls = match tls {
         Some(None) => return None,
         Some(tls) => tls,
         None => None,
     };
-    Some(ListenerConfig { address, tls })
+    Some(ListenerConfig { address, tls, requires_caller })
 }
 
 fn reserve(

@@ -6,9 +6,11 @@
 /// No message shows an unknown key of these sections, because it may be part of a secret: `{ password: a,b }`
 /// is a mapping with the keys `password` and `b`. A section whose reader reads a secret must be listed here;
 /// reading a secret elsewhere panics in debug builds, and so in every test.
-const SECRET_SECTIONS: [(Option<&str>, &str); 6] = [
+const SECRET_SECTIONS: [(Option<&str>, &str); 8] = [
     (None, "auth"),
     (None, "proxy"),
+    (None, "bearer"),
+    (None, "jwt"),
     (Some(""), "admin"),
     (Some(""), "credentials"),
     (Some(""), "state"),

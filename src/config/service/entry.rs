@@ -221,7 +221,7 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
 }
 
 /// Whether a name is a path segment that needs no encoding and is not `.` or `..`.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.as_bytes()[0].is_ascii_alphanumeric()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))

@@ -6,7 +6,7 @@ use crate::config::reader::value::Value;
 use crate::rules::{InvalidRule, Rule, Rules};
 
 /// The format of `allow` and of `deny`.
-pub(super) const RULES: Format = Format::OneOrMore(&RULE);
+pub(crate) const RULES: Format = Format::OneOrMore(&RULE);
 
 const RULE: Format = Format::Defined(&Definition {
     name: "rule",

@@ -39,11 +39,7 @@ pub(crate) const KEYS: Keys = &[
         Format::Number(1, 1_000_000),
         "Limit on concurrent requests to the upstream.",
     ),
-    Key::optional(
-        "rate_limit",
-        Format::AnyOf(&[RATE, Format::Keys(&[RATE_LIMIT])]),
-        "Limit on the rate of requests to the upstream.",
-    ),
+    Key::optional("rate_limit", RATE_LIMIT, "Limit on the rate of requests to the upstream."),
     Key::optional(
         "max_request_body",
         Format::AnyOf(&[Format::Number(0, u64::MAX), SIZE]),
@@ -75,7 +71,10 @@ const CIRCUIT_BREAKER: Keys = &[
     Key::optional("open_duration", DURATION, "How long it is open: every request is rejected.").or("10s"),
 ];
 
-const RATE_LIMIT: Keys = &[
+/// The format of a limit on the rate of requests.
+pub(crate) const RATE_LIMIT: Format = Format::AnyOf(&[RATE, Format::Keys(&[RATE_LIMIT_KEYS])]);
+
+const RATE_LIMIT_KEYS: Keys = &[
     Key::required("rate", RATE, "Limit per second, minute or hour."),
     Key::optional(
         "burst",
@@ -240,7 +239,7 @@ fn circuit_breaker(value: &Value<'_>) -> Option<CircuitBreakerConfig> {
 }
 
 /// Reads `100/s`, or `{ rate: 100/s, burst: 20 }`.
-fn rate_limit(value: &Value<'_>) -> Option<RateLimit> {
+pub(crate) fn rate_limit(value: &Value<'_>) -> Option<RateLimit> {
     if value.is_number() {
         value.error(format!("a number without a unit; {RATES}"));
         return None;

@@ -14,6 +14,16 @@ use crate::credential::READERS;
 /// Files that have every mapping with a default in it.
 const MAPPINGS: &[&str] = &[
     "
+audit: { path: /x }
+callers:
+  a: { jwt: { issuer: a, audience: b, jwks_url: 'https://a.example' } }
+  b: { unix: { uid: 1 } }
+  c: { certificate: { dns: c.example }, rate_limit: { rate: 1/s } }
+  d: { bearer: { sha256: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752 } }
+roles: { r: { callers: a, services: { a: { allow: read_only } } } }
+services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { exec: [echo, token] } } } }
+",
+    "
 admin: { token: { env: TOKEN } }
 connect: { unmatched: tunnel }
 hardening: { writable: [/x] }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use super::not_http::TLS_HANDSHAKE;
 use super::prefixed_io::Prefixed;
@@ -19,6 +20,10 @@ use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
 use crate::proxy::error::{ErrorReason, NO_DESCRIPTOR, ProxyError};
+use crate::proxy::request::audit;
+use crate::proxy::request::audit::Asked;
+use crate::proxy::request::authorize::Grounds;
+use crate::proxy::request::caller::{RequestCaller, identify, refused};
 use crate::proxy::request::page;
 use crate::proxy::request::page::CalledAddress;
 use crate::proxy::request::prepare::Rejection;
@@ -40,6 +45,10 @@ pub(crate) struct ConnectTarget {
     /// Host and port: `host:port`.
     pub(crate) authority: String,
     pub(crate) route: Route,
+    /// The credential that the caller presented.
+    pub(crate) credential: Option<Zeroizing<Vec<u8>>>,
+    /// The name of the caller; `None` if the configuration has no callers.
+    pub(crate) caller: Option<String>,
 }
 
 /// What Sidekey does with the bytes that follow a `CONNECT`.
@@ -63,16 +72,38 @@ pub(crate) async fn open(
     let ConnectHead { host, port, page } = parse_head::connect(bytes)?;
     let authority = format!("{host}:{port}");
     let called = CalledAddress { authority: &authority, is_tls: true, is_target: true };
-    let allowed = page::check(context, &called, page, None);
-    let route = match allowed {
-        Ok(()) => route(context, &host, port).await,
-        Err(failure) => Err(failure),
-    };
-    let route = match route {
-        Ok(route) => route,
-        Err(failure) => return Err(Rejection { method: MethodLabel::CONNECT, ..Rejection::from(failure) }),
-    };
-    Ok(ConnectTarget { authority, route })
+    let rejected =
+        |failure: ProxyError| Rejection { method: MethodLabel::CONNECT, ..Rejection::from(failure) };
+    page::check(context, &called, page, None).map_err(rejected)?;
+    let (credential, name) = caller(context, bytes, &authority).map_err(rejected)?;
+    let route = route(context, &host, port).await.map_err(rejected)?;
+    Ok(ConnectTarget { authority, route, credential, caller: name })
+}
+
+/// The credential that a `CONNECT` presents, and the name of its caller.
+type Presenter = (Option<Zeroizing<Vec<u8>>>, Option<String>);
+
+/// Finds the caller of a `CONNECT`.
+fn caller(context: &ConnectionContext, bytes: &[u8], authority: &str) -> Result<Presenter, ProxyError> {
+    let Some(policy) = context.snapshot().callers.as_deref() else { return Ok((None, None)) };
+    let found = parse_head::with_fields(bytes, |fields| {
+        let found = identify(policy, context, fields)?;
+        let presented = policy.presented(fields, None)?;
+        let credential = presented.map(|presented| Zeroizing::new(presented.bytes().to_vec()));
+        Ok((credential, found))
+    })?;
+    let asked = Asked { method: "CONNECT", path: Some(authority), service: "", index: None };
+    match found {
+        Ok((credential, caller)) => {
+            audit::record(context, Some(&caller), asked, Grounds::default(), None);
+            Ok((credential, Some(caller.name().to_owned())))
+        }
+        Err(refusal) => {
+            let (unknown, error) = (RequestCaller::unknown(policy), refused(refusal, true));
+            audit::record(context, Some(&unknown), asked, Grounds::default(), Some((refusal, &error)));
+            Err(error)
+        }
+    }
 }
 
 async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Route, ProxyError> {
@@ -164,6 +195,7 @@ pub(crate) async fn pass(
     mut stream: TcpStream,
     idle: Option<Duration>,
     authority: String,
+    caller: Option<String>,
 ) {
     // A shutdown waits for a tunnel as long as it waits for requests.
     let (start, _in_flight) = (Instant::now(), context.plane.track());
@@ -181,5 +213,6 @@ pub(crate) async fn pass(
         took: start.elapsed(),
         request_id: None,
         failure: None,
+        caller: caller.as_deref(),
     });
 }

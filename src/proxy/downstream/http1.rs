@@ -160,6 +160,8 @@ mod tests {
             passthrough: None,
             browser_origins: Box::default(),
             downstream_timeouts: DownstreamTimeouts::default(),
+            callers: None,
+            audit: None,
             max_connections: 1,
             tracer: None,
         };

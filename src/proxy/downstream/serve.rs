@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use zeroize::Zeroizing;
 
 use super::connect::{ConnectTarget, Route};
 use super::http1::Next;
@@ -47,12 +48,16 @@ pub(crate) async fn serve<S: Io>(
 
 /// Does the TLS handshake, and serves the connection if it succeeds. A caller that does not begin with TLS gets an
 /// error without it.
-async fn serve_tls(context: ConnectionContext, mut stream: impl Io, tls: &ListenerTls) {
+async fn serve_tls(mut context: ConnectionContext, mut stream: impl Io, tls: &ListenerTls) {
     let mut stream = Prefixed::new(Buffer::acquire(), &mut stream);
     let mut timer = ReusableTimer::default();
     let Ok(Ok(Some(first))) = timer.timeout(tls::HANDSHAKE_TIMEOUT, stream.first()).await else { return };
     if first == TLS_HANDSHAKE {
         if let Some(mut stream) = tls::accept(tls.current(), stream).await {
+            if let Some(names) = tls::client_names(&stream) {
+                context.peer.set_certificate(names);
+                context.identify_peer();
+            }
             serve_protocols(context, &mut stream).await;
         }
         return;
@@ -82,10 +87,14 @@ async fn serve_connect(context: ConnectionContext, io: &mut impl Io, read: Buffe
     if connect::confirm(io).await.is_err() {
         return;
     }
-    let ConnectTarget { authority, route } = target;
-    match route {
-        Route::Passthrough(stream, idle) => connect::pass(&context, io, &read, stream, idle, authority).await,
-        Route::Intercept(server) => intercept(context, Prefixed::new(read, io), server, authority).await,
+    match target.route {
+        Route::Passthrough(stream, idle) => {
+            connect::pass(&context, io, &read, stream, idle, target.authority, target.caller).await;
+        }
+        Route::Intercept(server) => {
+            let by = (target.authority, target.credential);
+            intercept(context, Prefixed::new(read, io), server, by).await;
+        }
     }
 }
 
@@ -94,10 +103,10 @@ async fn intercept<I: Io>(
     mut context: ConnectionContext,
     mut inner: Prefixed<'_, I>,
     server: Arc<ServerConfig>,
-    authority: String,
+    (authority, credential): (String, Option<Zeroizing<Vec<u8>>>),
 ) {
     let Some(is_tls) = connect::begins_tls(&mut inner).await else { return };
-    context.peer.set_intercepted(InterceptedBy { authority, is_tls });
+    context.peer.set_intercepted(InterceptedBy { authority, is_tls, credential });
     if !is_tls {
         serve_intercepted(context, &mut inner).await;
     } else if let Some(mut inner) = tls::accept(server, inner).await {
@@ -137,6 +146,8 @@ mod tests {
             passthrough: None,
             browser_origins: Box::default(),
             downstream_timeouts: DownstreamTimeouts::default(),
+            callers: None,
+            audit: None,
             max_connections: 1,
             tracer: None,
         };

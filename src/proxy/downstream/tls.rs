@@ -9,6 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::linger::linger;
+use crate::callers::CertificateNames;
 use crate::net::buffer::Buffer;
 use crate::proxy::wire::relay::Io;
 use crate::tls::error_text::error_text;
@@ -33,4 +34,10 @@ pub(crate) async fn accept<I: Io>(config: Arc<ServerConfig>, io: I) -> Option<Tl
             None
         }
     }
+}
+
+/// The names in the client certificate, which the handshake has verified; `None` if there is none.
+pub(crate) fn client_names<I>(stream: &TlsStream<I>) -> Option<CertificateNames> {
+    let (_, session) = stream.get_ref();
+    CertificateNames::of(session.peer_certificates()?.first()?)
 }

@@ -264,7 +264,7 @@ impl Request<'_> {
             && !self.context.is_draining();
         out.clear();
         failure.write(out.bytes_mut(), self.meta.is_head, keep_alive, Some(id.as_str()));
-        self.status = Some(failure.reason.status());
+        self.status = Some(failure.status());
         self.failure = Some(failure);
         match relay::write(io, out.filled(), self.timer, self.service.upstream.timeouts.idle).await {
             Err(_) => Disposition::Close,

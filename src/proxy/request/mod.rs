@@ -12,13 +12,17 @@
 //! state        the request in flight
 //! refuse       the response to a request that is not forwarded
 //! prepare      parses, routes, signs, writes the upstream's head, without waiting
-//! authorize    applies the rules of the service
+//! audit        records decisions
+//! caller       who sends the request
+//! authorize    applies the rules of the service, and the roles of the caller
 //! destination  rewrites the `Destination` and the `If` of a request
 //! condition    where an `If` has URLs
 //! outcome      how a request ends for the caller's connection
 //! ```
 
-mod authorize;
+pub(super) mod audit;
+pub(super) mod authorize;
+pub(super) mod caller;
 mod caller_urls;
 mod condition;
 mod destination;

@@ -2,10 +2,16 @@
 
 use memchr::memchr;
 
+use super::audit;
+use super::audit::Asked;
 use super::authorize;
+use super::authorize::{Grounds, Subject};
+use super::caller;
+use super::caller::RequestCaller;
 use super::destination::{DestinationContext, LeavesBasePath};
 use super::page;
 use super::page::CalledAddress;
+use crate::callers::{CallerId, Refusal};
 use crate::config::Authority;
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
@@ -23,7 +29,7 @@ use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, Reques
 use crate::proxy::wire::response_urls::CallerAuthority;
 use crate::runtime::route::{MatchKind, escapes_base_path};
 use crate::runtime::service::Service;
-use crate::upstream::Endpoint;
+use crate::upstream::{Endpoint, LimitExceeded, RequestPermit};
 
 /// The largest request, in bytes, that is certain to be in the buffer when its response comes.
 const MAX_PROBE_SIZE: u64 = 32 * 1024;
@@ -42,6 +48,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) is_expect_answered: bool,
     /// Whether the caller's connection is HTTP/2.
     pub(crate) is_http2: bool,
+    /// The caller, if an earlier attempt found it.
+    pub(crate) caller: Identified,
 }
 
 impl Attempt<'_> {
@@ -53,7 +61,16 @@ impl Attempt<'_> {
         body: None,
         is_expect_answered: false,
         is_http2: false,
+        caller: Identified::NotYet,
     };
+}
+
+/// Whether the caller of a request was found.
+#[derive(Clone, Copy)]
+pub(crate) enum Identified {
+    NotYet,
+    /// `None` if it is not known.
+    As(Option<CallerId>),
 }
 
 /// Why a head was not signed and not written.
@@ -87,6 +104,10 @@ pub(crate) struct PreparedRequest<'p> {
     pub(crate) caller_authority: CallerAuthority,
     /// The span that records the request, if this attempt started it.
     pub(crate) span: Option<Box<Span>>,
+    /// The caller; `None` if the configuration has no callers.
+    pub(crate) caller: Option<RequestCaller<'p>>,
+    /// The permit of the caller's limits, if this attempt acquired it.
+    pub(crate) caller_permit: Option<RequestPermit<'p>>,
 }
 
 /// A request that is not forwarded.
@@ -100,6 +121,8 @@ pub(crate) struct Rejection<'p> {
     pub(crate) is_head: bool,
     /// Whether the next request can follow: this one ends with its head.
     pub(crate) keep_alive: bool,
+    /// The name of the caller; `None` if the configuration has no callers, or the head cannot be parsed.
+    pub(crate) caller: Option<&'p str>,
 }
 
 /// What the log says of a request that is not forwarded.
@@ -143,12 +166,15 @@ impl From<ProxyError> for Rejection<'_> {
             logged: None,
             is_head: false,
             keep_alive: false,
+            caller: None,
         }
     }
 }
 
 /// Parses and routes a head, signs the request, and writes the upstream's head to `out`. Leaves `out` empty
 /// if the request was not signed.
+#[expect(clippy::too_many_lines, reason = "the steps of a request, in their order")]
+#[expect(clippy::result_large_err, reason = "a rejection is rare, and moved once")]
 pub(crate) fn prepare<'p>(
     context: &'p ConnectionContext,
     bytes: &[u8],
@@ -165,6 +191,7 @@ pub(crate) fn prepare<'p>(
         logged: Some(Box::new(LoggedRequest::of(&head, (!service.is_empty()).then(path).flatten()))),
         is_head: head.meta.is_head,
         keep_alive: head.meta.keep_alive && !head.meta.is_http10 && head.meta.body == BodyKind::Length(0),
+        caller: None,
     };
     let snapshot = context.snapshot();
     let within = context.peer.intercepted();
@@ -176,15 +203,42 @@ pub(crate) fn prepare<'p>(
     };
     let matched = snapshot.routes.find(context.dedicated_service(), host, absolute, head.path);
     let service = matched.as_ref().map(|matched| &*snapshot.services[matched.service]);
-    let called = CalledAddress {
+    let address = CalledAddress {
         authority: host,
         is_tls: within.map_or(context.listener.tls.is_some(), |within| within.is_tls),
         is_target: absolute,
     };
-    page::check(context, &called, head.page, service.map(|service| &*service.upstream)).map_err(|error| {
-        let name = service.map_or("", |service| service.name.as_str());
-        Rejection { reply: Reply::Error(error), ..rejection(name, ErrorReason::Forbidden, "") }
-    })?;
+    page::check(context, &address, head.page, service.map(|service| &*service.upstream)).map_err(
+        |error| {
+            let name = service.map_or("", |service| service.name.as_str());
+            Rejection { reply: Reply::Error(error), ..rejection(name, ErrorReason::Forbidden, "") }
+        },
+    )?;
+    // Before anything is said about the service.
+    let is_first = matches!(attempt.caller, Identified::NotYet);
+    let asked = Asked {
+        method: head.method,
+        path: service.map(|_| head.path),
+        service: service.map_or("", |service| service.name.as_str()),
+        index: matched.as_ref().map(|matched| matched.service),
+    };
+    let caller = match (snapshot.callers.as_deref(), attempt.caller) {
+        (None, _) => None,
+        (Some(policy), Identified::As(id)) => Some(RequestCaller { policy, id }),
+        (Some(policy), Identified::NotYet) => {
+            Some(caller::identify(policy, context, head.fields).map_err(|refusal| {
+                let name = service.map_or("", |service| service.name.as_str());
+                let (unknown, error) =
+                    (RequestCaller::unknown(policy), caller::refused(refusal, head.absolute));
+                audit::record(context, Some(&unknown), asked, Grounds::default(), Some((refusal, &error)));
+                let rejection = rejection(name, ErrorReason::Forbidden, "");
+                Rejection { reply: Reply::Error(error), caller: Some(unknown.name()), ..rejection }
+            })?)
+        }
+    };
+    let caller_name = caller.as_ref().map(RequestCaller::name);
+    let rejection =
+        |service, reason, cause: &str| Rejection { caller: caller_name, ..rejection(service, reason, cause) };
     let matched = matched.ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
     let service = &*snapshot.services[matched.service];
     let forbidden = |cause| rejection(&service.name, ErrorReason::Forbidden, cause);
@@ -223,10 +277,29 @@ pub(crate) fn prepare<'p>(
                 forbidden("a URL in Destination or If leaves the upstream's base path")
             })?;
     }
-    if let Some(rules) = &service.rules {
-        let target = split_query(matched.path_and_query);
-        authorize::check(rules, &service.removed, &head, endpoint, target, destination.as_deref())
-            .map_err(|error| Rejection { reply: Reply::Error(error), ..forbidden("") })?;
+    let mut caller_permit = None;
+    if service.rules.is_some() || caller.is_some() || (snapshot.audit.is_some() && is_first) {
+        let subject = Subject {
+            service,
+            index: matched.service,
+            head: &head,
+            endpoint,
+            target: split_query(matched.path_and_query),
+            destination: destination.as_deref(),
+            requires_caller: context.listener.requires_caller,
+        };
+        let grounds = authorize::check(&subject, caller.as_ref()).map_err(|denied| {
+            let refused = Some((denied.refusal, &denied.error));
+            audit::record(context, caller.as_ref(), asked, denied.grounds, refused);
+            Rejection { reply: Reply::Error(denied.error), ..forbidden("") }
+        })?;
+        if is_first {
+            caller_permit = acquire(caller.as_ref()).map_err(|error| {
+                audit::record(context, caller.as_ref(), asked, grounds, Some((Refusal::Limit, &error)));
+                Rejection { reply: Reply::Error(error), ..forbidden("") }
+            })?;
+            audit::record(context, caller.as_ref(), asked, grounds, None);
+        }
     }
     let (started, existing) = match (attempt.span, &snapshot.tracer) {
         (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
@@ -258,6 +331,17 @@ pub(crate) fn prepare<'p>(
         meta: head.meta,
         signed,
         span: started,
+        caller,
+        caller_permit,
+    })
+}
+
+/// Acquires the permit of the caller's limits.
+fn acquire<'p>(caller: Option<&RequestCaller<'p>>) -> Result<Option<RequestPermit<'p>>, ProxyError> {
+    let Some(caller) = caller else { return Ok(None) };
+    caller.policy.try_acquire(caller.id).map_err(|exceeded| {
+        let cause = format!("the caller {}: {}", caller.name(), exceeded.cause);
+        ProxyError::from(LimitExceeded { cause, ..exceeded })
     })
 }
 

@@ -29,14 +29,14 @@ pub(crate) async fn refuse(
     rejection: Rejection<'_>,
     timer: &mut ReusableTimer,
 ) -> Disposition {
-    let Rejection { reply, service, method, logged, is_head, keep_alive } = rejection;
+    let Rejection { reply, service, method, logged, is_head, keep_alive, caller } = rejection;
     let error = match &reply {
         Reply::Error(error) => Some(error),
         Reply::Options => None,
     };
     let (path, id) = logged.map_or((None, None), |logged| (logged.path, logged.id));
     let id = id.or_else(|| error.map(|_| RequestId::generate()));
-    let status = error.map_or(200, |error| error.reason.status());
+    let status = error.map_or(200, ProxyError::status);
     context.plane.metrics.answered(service, method, status);
     if let Some(error) = error {
         let reason = error.reason.as_str();
@@ -58,6 +58,7 @@ pub(crate) async fn refuse(
         took: Duration::ZERO,
         request_id: id.as_ref(),
         failure: error,
+        caller,
     });
     let keep_alive = keep_alive && !context.is_draining();
     let mut out = Buffer::acquire();
@@ -85,9 +86,10 @@ pub(crate) async fn refuse(
     }
 }
 
-/// The services that the response lists: a caller on this machine sees which ones there are.
+/// The services that the response lists: a caller on this machine sees which ones there are, unless callers differ in what they may use.
 fn listed_services<'c>(context: &'c ConnectionContext, error: &ProxyError) -> Vec<&'c str> {
-    if error.reason != ErrorReason::UnknownService || !context.peer.is_local() {
+    let lists = context.peer.is_local() && context.snapshot().callers.is_none();
+    if error.reason != ErrorReason::UnknownService || !lists {
         return Vec::new();
     }
     let services = context.snapshot().services.iter().take(MAX_LISTED_SERVICES);

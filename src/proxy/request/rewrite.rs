@@ -1,6 +1,6 @@
 //! The head of a request that is in flight, written and signed again.
 
-use super::prepare::{Attempt, Rejection, prepare};
+use super::prepare::{Attempt, Identified, Rejection, prepare};
 use super::state::{Request, SignedBody, whole_body};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -25,6 +25,7 @@ impl Request<'_> {
             body: body.map(SignedBody::content),
             is_expect_answered: body.is_some_and(SignedBody::is_expect_answered),
             is_http2: self.protocol_requirements.downstream_http2,
+            caller: Identified::As(self.caller.and_then(|caller| caller.id)),
         };
         let prepared = prepare(self.context, head, out, &attempt).map_err(Rejection::into_error)?;
         debug_assert!(std::ptr::eq(prepared.service, self.service));

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::caller::RequestCaller;
 use super::prepare::PreparedRequest;
 use crate::credential::CredentialVersion;
 use crate::metrics::MethodLabel;
@@ -64,6 +65,10 @@ pub(crate) struct Request<'p> {
     pub(crate) address: Option<SocketAddr>,
     /// The permit of the service's limits, kept until the request ends.
     pub(crate) permit: Option<RequestPermit<'p>>,
+    /// The permit of the caller's limits, kept until the request ends.
+    _caller_permit: Option<RequestPermit<'p>>,
+    /// The caller; `None` if the configuration has no callers.
+    pub(super) caller: Option<RequestCaller<'p>>,
     pub(crate) meta: RequestMeta,
     pub(crate) protocol_requirements: ProtocolRequirements,
     /// The length of the caller's head in bytes.
@@ -127,6 +132,8 @@ impl<'p> Request<'p> {
             matched_by,
             caller_authority,
             span,
+            caller,
+            caller_permit,
         } = prepared;
         Self {
             context,
@@ -136,6 +143,8 @@ impl<'p> Request<'p> {
             connection: None,
             address: None,
             permit: None,
+            _caller_permit: caller_permit,
+            caller,
             protocol_requirements: ProtocolRequirements {
                 downstream_http2: is_http2,
                 websocket: meta.is_websocket,
@@ -191,6 +200,7 @@ impl Drop for Request<'_> {
             took,
             request_id: self.id.as_ref(),
             failure: self.failure.as_ref(),
+            caller: self.caller.as_ref().map(RequestCaller::name),
         });
     }
 }

@@ -277,6 +277,12 @@ pub(crate) fn connect(bytes: &[u8]) -> Result<ConnectHead<'_>, ProxyError> {
     Ok(ConnectHead { host, port, page: framing.page })
 }
 
+/// Hands the fields of a request's head to a function.
+pub(crate) fn with_fields<R>(bytes: &[u8], with: impl FnOnce(&[Header<'_>]) -> R) -> Result<R, ProxyError> {
+    let mut header_buffer = HeaderBuffer::new();
+    Ok(with(parsed(bytes, &mut header_buffer)?.headers))
+}
+
 /// Whether the head of a request has `Expect: 100-continue` (RFC 9110 §10.1.1).
 pub(crate) fn expects_continue(bytes: &[u8]) -> bool {
     let mut header_buffer = HeaderBuffer::new();

@@ -89,11 +89,17 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
         + "tls: { upstream: 'https://127.0.0.1:1', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }, auth: { type: \
            bearer, token: t } }\n";
     let config = format!(
-        "tracing: {{ otlp_endpoint: '{}', export_interval: 20ms }}\n\
+        "callers: {{ known: {{ jwt: {{ issuer: a, audience: b, jwks_url: '{}' }} }} }}\n\
+         tracing: {{ otlp_endpoint: '{}', export_interval: 20ms }}\n\
          state: {{ dir: '{}', key: a-key-of-the-state-folder-0123456789, access_tokens: true }}\n{}",
+        endpoint.url(),
         collector.url(),
         state.path().join("state").display(),
-        Sidekey::configuration_serving(&services)
+        Sidekey::configuration_serving(&services).replacen(
+            "listen: 127.0.0.1:0",
+            "listen: { address: '127.0.0.1:0', callers: optional }",
+            1
+        )
     );
     endpoint.always(MockTokenResponse::issue(3600));
     let sidekey = Sidekey::configured(&config)

@@ -1,4 +1,5 @@
 //! Who may call what.
 
+mod callers;
 mod explain;
 mod rules;

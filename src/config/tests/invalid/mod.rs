@@ -1,6 +1,7 @@
 //! Invalid files, each with the name of its error: one module and one snapshot for each subject.
 
 mod admin;
+mod callers;
 mod client_auth;
 mod credentials;
 mod document;
@@ -40,6 +41,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("protocol", protocol::CASES),
     ("rules", rules::CASES),
     ("admin", admin::CASES),
+    ("callers", callers::CASES),
     ("tls", tls::CASES),
     ("headers", headers::CASES),
     ("hardening", hardening::CASES),

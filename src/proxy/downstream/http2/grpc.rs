@@ -36,6 +36,7 @@ fn status(reason: &[u8]) -> &'static str {
     match reason {
         b"unknown_service" => "12",      // UNIMPLEMENTED
         b"forbidden" | b"denied" => "7", // PERMISSION_DENIED
+        b"unauthenticated" => "16",      // UNAUTHENTICATED
         b"bad_request" => "13",          // INTERNAL
         b"upstream_timeout" => "4",      // DEADLINE_EXCEEDED: the call may have been processed
         b"too_large" => "8",             // RESOURCE_EXHAUSTED

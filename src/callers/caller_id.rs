@@ -1,0 +1,5 @@
+//! A caller that is known.
+
+/// A caller that is known: its position in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerId(pub(super) usize);
