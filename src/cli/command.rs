@@ -44,10 +44,6 @@ enum Command {
     Edit(services::edit::Args),
     /// Take a service out of the services file.
     Remove(services::remove::Args),
-    /// Switch a service of the services file on.
-    Enable(services::toggle::EnableArgs),
-    /// Switch a service of the services file off; its settings stay.
-    Disable(services::toggle::DisableArgs),
     /// Give a service a new secret, and keep the old one in use until the upstream accepts the new one.
     Rotate(services::rotate::Args),
     /// Make a key for a caller, and print it with its hash.
@@ -94,8 +90,6 @@ pub fn main() -> ExitCode {
         Command::Add(args) => services::add::add(&args),
         Command::Edit(args) => services::edit::edit(&args),
         Command::Remove(args) => services::remove::remove(&args),
-        Command::Enable(args) => services::toggle::enable(&args),
-        Command::Disable(args) => services::toggle::disable(&args),
         Command::Rotate(args) => services::rotate::rotate(&args),
         Command::HashKey(args) => hash_key::hash_key(&args),
         Command::Ca(command) => ca::ca(&command),

@@ -1,4 +1,4 @@
-//! `sidekey edit`, `remove`, `enable` and `disable`.
+//! `sidekey edit` and `remove`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

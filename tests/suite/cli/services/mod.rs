@@ -1,4 +1,4 @@
-//! `sidekey add`, `edit`, `remove`, `enable`, `disable` and `rotate`: changes of the services file.
+//! `sidekey add`, `edit`, `remove` and `rotate`: changes of the services file.
 
 mod add;
 mod edit;
