@@ -36,14 +36,14 @@ pub(super) enum EventKind {
     Reloaded,
 }
 
-/// An event.
+/// A change of a service, which may have happened several times.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Event {
     pub(super) kind: EventKind,
     pub(super) message: String,
     pub(super) first: SystemTime,
     pub(super) last: SystemTime,
-    /// How often it happened.
+    /// How often the event happened.
     pub(super) count: u64,
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::app::App;
 use crate::runtime::service::Service;
 
-/// Time between two looks.
+/// Time between two looks at the credentials.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// A service without a usable credential.

@@ -1,4 +1,4 @@
-//! One decision.
+//! One decision about a request, as a line of the audit log.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;

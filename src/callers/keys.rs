@@ -3,6 +3,8 @@
 use ring::digest::{SHA256, digest};
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
+use crate::secret::hex;
+
 /// The SHA-256 of a credential.
 pub(super) type Hash = [u8; 32];
 
@@ -16,12 +18,6 @@ pub(super) fn hash(credential: &[u8]) -> Hash {
 /// The SHA-256 of a key, as the configuration has it.
 pub fn key_hash_text(key: &[u8]) -> String {
     hex(&hash(key))
-}
-
-/// Bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 /// The hashes of all keys, each with the index of its caller.

@@ -29,7 +29,7 @@ pub use caller_id::CallerId;
 pub use connection::{CertificateNames, ConnectionCaller, PeerFacts};
 pub use counts::{CallerCounts, CallerTotals};
 pub use credential::{Presented, is_credential_field};
-pub use keys::{hex, key_hash_text};
+pub use keys::key_hash_text;
 pub use policy::CallerPolicy;
 pub use refusal::Refusal;
 pub use roles::{NotPermitted, Permission};

@@ -7,8 +7,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::exit::EXIT_USAGE;
-use crate::callers::{hex, key_hash_text};
-use crate::secret::read_to_end;
+use crate::callers::key_hash_text;
+use crate::secret::{hex, read_to_end};
 
 /// Arguments of `sidekey hash-key`.
 #[derive(Debug, clap::Args)]

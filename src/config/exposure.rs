@@ -45,14 +45,14 @@ pub(crate) fn of_file(path: &Path, content: Content) -> Vec<String> {
     examined.and_then(|warnings| warnings).unwrap_or_default()
 }
 
-/// What is wrong with the folders that lead to a folder: whoever can replace one of them can replace the folder. Empty if it
+/// What is wrong with the folders that lead to a folder: a user who can replace one of them can replace the folder. Empty if it
 /// cannot be examined.
 pub(crate) fn of_folders_to(dir: &Path) -> Vec<String> {
     let examined = in_time(dir, |dir| File::examine(dir).map(|dir| dir.warning_of_folder()));
     examined.and_then(|warning| warning).ok().flatten().into_iter().collect()
 }
 
-/// What is wrong with the mode of a Unix socket: whoever may write to it can connect. `what` names the socket, such as
+/// What is wrong with the mode of a Unix socket: every user who may write to it can connect. `what` names the socket, such as
 /// `the admin socket`. `None` if there is no socket.
 pub fn of_socket(what: &str, path: &Path) -> Option<String> {
     let metadata = in_time(path, |path| fs::symlink_metadata(path)).ok()?.ok()?;

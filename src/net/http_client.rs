@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reqwest::{Client, Proxy, redirect};
+use reqwest::{Client, Proxy, Response, redirect};
 use rustls::ClientConfig;
+use zeroize::Zeroizing;
 
 use super::dns::Resolver;
 use crate::tls::client::TlsClient;
@@ -56,6 +57,21 @@ impl ReloadingClient {
     pub(crate) fn has_proxy(&self) -> bool {
         self.options.proxy.is_some()
     }
+}
+
+/// Reads the body of a response; `None` if it is larger than `max` bytes.
+pub(crate) async fn body_up_to(
+    response: &mut Response,
+    max: usize,
+) -> reqwest::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// Maximum number of header fields of a response. hyper would accept 100.

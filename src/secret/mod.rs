@@ -12,6 +12,7 @@
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
 //! folder       the folders of such files
+//! hex          digests and identifiers in digits
 //! write_file   writes a file completely, or not at all
 //! ownership    who can change a file, or replace the files in a folder
 //! ```
@@ -20,6 +21,7 @@ mod cache;
 mod echoes;
 mod file;
 mod folder;
+mod hex;
 mod in_time;
 mod invisible;
 pub(crate) mod ownership;
@@ -37,6 +39,7 @@ pub use file::{
     FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_to_end,
 };
 pub use folder::{FolderError, ensure_private_folder, ensure_safe_folder, quoted};
+pub use hex::hex;
 pub use in_time::in_time;
 pub use invisible::{Character, begins_with_byte_order_mark};
 pub use plain::Plain;

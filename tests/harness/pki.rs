@@ -61,7 +61,7 @@ impl Pki {
         })
     }
 
-    /// A server configuration with a certificate that ends in so many days.
+    /// A server configuration with a certificate that ends after this number of days.
     pub fn server_ending_in(&self, names: &[&str], days: u64) -> Arc<ServerConfig> {
         let end = DateTime::<Utc>::from(SystemTime::now()) + Days::new(days);
         self.server_with(names, |params| {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::jwks::KeySet;
 use crate::net::dns::Resolver;
-use crate::net::http_client::{ClientOptions, ReloadingClient};
+use crate::net::http_client::{ClientOptions, ReloadingClient, body_up_to};
 use crate::tls::client::TlsClient;
 
 /// Limit on one request.
@@ -74,13 +74,8 @@ impl JwksClient {
         if answer.status() != http::StatusCode::OK {
             return Err(format!("the server answered {}", answer.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_BYTES {
-                return Err("the answer is larger than 256 KiB".into());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body_up_to(&mut answer, MAX_BYTES).await.map_err(failed)?;
+        let body = body.ok_or("the answer is larger than 256 KiB")?;
         KeySet::parse(&body).map_err(|error| format!("the answer cannot be used: {error}"))
     }
 }

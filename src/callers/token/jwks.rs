@@ -6,7 +6,7 @@ use ring::signature;
 use ring::signature::{RsaPublicKeyComponents, UnparsedPublicKey};
 use serde_json::Value;
 
-use super::algorithm::Algorithm;
+use crate::secret::Algorithm;
 
 /// Largest number of keys.
 const MAX_KEYS: usize = 100;
@@ -39,9 +39,9 @@ enum Material {
 /// Whether a signature is right.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verified {
-    /// It is.
+    /// The signature is right.
     Yes,
-    /// It is not.
+    /// The signature is wrong.
     No,
     /// No key could have made it.
     UnknownKey,
@@ -152,7 +152,7 @@ impl Material {
                     Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
                     Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
                     Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
-                    Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => return false,
+                    _ => return false,
                 };
                 RsaPublicKeyComponents { n, e }.verify(with, signed, signature).is_ok()
             }

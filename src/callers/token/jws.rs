@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
-use super::algorithm::Algorithm;
 use super::jwks::{KeySet, Verified};
 use crate::callers::refusal::Refusal;
+use crate::secret::Algorithm;
 
 /// Values of `typ` that say what the token is. A token for another purpose, such as a DPoP proof, has another.
 const TYPES: [&str; 4] = ["jwt", "at+jwt", "application/jwt", "application/at+jwt"];
@@ -50,7 +50,8 @@ impl<'t> Jws<'t> {
             TYPES.contains(&kind.as_str()).then_some(())?;
         }
         let name = header.get("alg")?.as_str()?;
-        let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)?;
+        // None with a shared secret, and not `none`.
+        let algorithm = Algorithm::ASYMMETRIC.into_iter().find(|algorithm| algorithm.as_str() == name)?;
         let key_id = match header.get("kid") {
             None => None,
             // A name, compared as it is. Keys that a token brings along (`jwk`, `jku`, `x5c`, `x5u`) are never used.

@@ -3,14 +3,12 @@
 //! ```text
 //! tokens       the callers that are known by a token; which one a token is of
 //! jws          a signed token: its parts, its header, its signature
-//! algorithm    the algorithms of signatures
 //! jwks         the public keys of an issuer
 //! issuer_keys  those that are in use, and when they are fetched
 //! fetch        one request for them
 //! cache        tokens that were verified
 //! ```
 
-mod algorithm;
 mod cache;
 mod fetch;
 mod issuer_keys;

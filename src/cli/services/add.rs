@@ -7,14 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_yaml::Value;
 
-use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, secrets_folder};
+use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, finish, secrets_folder};
 use super::new_secrets::NewSecrets;
 use super::secret_option::{SecretOption, SourceOption, TypedSecrets};
 use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
-use crate::cli::exit::EXIT_USAGE;
-use crate::config::edit::ServicesText;
+use crate::config::edit::{ServicesText, entry};
 use crate::presets;
 use crate::presets::{Answers, Preset, Question, SecretQuestion};
 
@@ -54,19 +53,12 @@ pub(super) fn pair(text: &str) -> Result<(String, String), &'static str> {
 }
 
 /// Adds a service.
-#[expect(clippy::print_stderr, reason = "an operator reads it")]
 pub(in crate::cli) fn add(args: &Args) -> ExitCode {
     if args.list {
         list();
         return ExitCode::SUCCESS;
     }
-    match add_service(args) {
-        Ok(outcome) => outcome.exit_code(),
-        Err(error) => {
-            eprintln!("nothing was added: {error:#}");
-            ExitCode::from(EXIT_USAGE)
-        }
-    }
+    finish("added", add_service(args))
 }
 
 fn add_service(args: &Args) -> anyhow::Result<Outcome> {
@@ -200,11 +192,7 @@ impl Asked<'_> {
                 (None, None) => bail!("`--secret {}=SOURCE` is required", secret.name),
             };
             let file = format!("{service}-{}", secret.name.replace('_', "-"));
-            let place = match source {
-                SourceOption::Configured(place) => place,
-                SourceOption::Stdin => files.write(&file, &typed.read_line(&secret.name)?)?,
-                SourceOption::Prompt => files.write(&file, &typed.ask(&secret.prompt)?)?,
-            };
+            let place = typed.place(&source, (&secret.name, &secret.prompt), &file, files)?;
             secrets.insert(secret.name.clone(), place);
         }
         Ok(secrets)
@@ -232,7 +220,5 @@ fn choose_source(
         1 => ("file", terminal.ask("Path of the file", None, required)?),
         _ => ("env", terminal.ask("Name of the variable", None, required)?),
     };
-    Ok(SourceOption::Configured(Value::Mapping(
-        std::iter::once((Value::from(key), Value::from(text))).collect(),
-    )))
+    Ok(SourceOption::Configured(entry(key, text)))
 }

@@ -13,6 +13,18 @@ use crate::config::{Config, ConfigError, OAuth2};
 use crate::credential::READERS;
 use crate::secret::SecretCache;
 
+/// Prints why a command did nothing, if it failed. Returns the exit code. `done` says what was not done.
+#[expect(clippy::print_stderr, reason = "an operator reads it")]
+pub(super) fn finish(done: &str, outcome: anyhow::Result<Outcome>) -> ExitCode {
+    match outcome {
+        Ok(outcome) => outcome.exit_code(),
+        Err(error) => {
+            eprintln!("nothing was {done}: {error:#}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
 /// Options of every command that changes the services file.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChangeOptions {
@@ -101,7 +113,13 @@ impl Change<'_> {
             println!("{} is as it should be; nothing changes", self.file.path.display());
             return Ok(Outcome::Written);
         }
-        let config = match self.read(&self.text) {
+        // For both texts, so that no command is run twice for a secret.
+        let secrets = if self.options.without_secrets {
+            SecretCache::with_placeholders()
+        } else {
+            SecretCache::default()
+        };
+        let config = match self.read(&self.text, &secrets) {
             Ok(config) => config,
             Err(error) => {
                 eprintln!(
@@ -111,7 +129,7 @@ impl Change<'_> {
                 return Ok(Outcome::Not(ExitCode::from(EXIT_USAGE)));
             }
         };
-        let hidden = self.hidden(&config);
+        let hidden = self.hidden(&config, &secrets);
         if !self.may_add_plain_text && hidden.new.len() > hidden.old.len() {
             eprintln!(
                 "nothing was changed: a secret is no argument, because every process of this machine can read those; \
@@ -163,23 +181,18 @@ impl Change<'_> {
         }
     }
 
-    fn read(&self, text: &str) -> Result<Config, ConfigError> {
-        let secrets = if self.options.without_secrets {
-            SecretCache::with_placeholders()
-        } else {
-            SecretCache::default()
-        };
+    fn read(&self, text: &str, secrets: &SecretCache) -> Result<Config, ConfigError> {
         let file = self.file.path.display().to_string();
-        Config::parse_input(&mut text.as_bytes(), &file, &secrets, READERS)
+        Config::parse_input(&mut text.as_bytes(), &file, secrets, READERS)
     }
 
-    fn hidden(&self, new: &Config) -> Hidden {
+    fn hidden(&self, new: &Config, secrets: &SecretCache) -> Hidden {
         let lines = |config: &Config, text: &str| {
             let warnings = config.warnings.iter().filter(|warning| warning.message == PLAIN_TEXT);
             Hidden::lines(text, warnings.map(|warning| warning.line))
         };
         let old = self.file.text();
-        let hidden_of_old = match self.read(old) {
+        let hidden_of_old = match self.read(old, secrets) {
             Ok(config) => lines(&config, old),
             Err(_) => (1..=old.lines().count()).collect(),
         };

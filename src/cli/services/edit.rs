@@ -7,14 +7,13 @@ use anyhow::{Context, bail};
 use serde_yaml::Value;
 
 use super::add::pair;
-use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, secrets_folder};
+use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, finish, secrets_folder};
 use super::editor;
 use super::new_secrets::NewSecrets;
-use super::secret_option::{SecretOption, SourceOption, TypedSecrets};
+use super::secret_option::{SecretOption, TypedSecrets};
 use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
-use crate::cli::exit::EXIT_USAGE;
 use crate::config::edit::ServicesText;
 
 /// Arguments of `sidekey edit`. Without a change among them, the service is opened in `$VISUAL` or `$EDITOR`.
@@ -43,15 +42,8 @@ pub(in crate::cli) struct Args {
 }
 
 /// Changes a service.
-#[expect(clippy::print_stderr, reason = "an operator reads it")]
 pub(in crate::cli) fn edit(args: &Args) -> ExitCode {
-    match edit_service(args) {
-        Ok(outcome) => outcome.exit_code(),
-        Err(error) => {
-            eprintln!("nothing was changed: {error:#}");
-            ExitCode::from(EXIT_USAGE)
-        }
-    }
+    finish("changed", edit_service(args))
 }
 
 fn edit_service(args: &Args) -> anyhow::Result<Outcome> {
@@ -102,11 +94,7 @@ fn changed_by_options(
     let mut typed = TypedSecrets::new(terminal);
     for SecretOption { name: key, source } in &SecretOption::parse_all(&args.secret)? {
         let new_file = format!("{}-{}", args.name, key.trim_start_matches("auth.").replace(['.', '_'], "-"));
-        let place = match source {
-            SourceOption::Configured(place) => place.clone(),
-            SourceOption::Stdin => secrets.write(&new_file, &typed.read_line(key)?)?,
-            SourceOption::Prompt => secrets.write(&new_file, &typed.ask(key)?)?,
-        };
+        let place = typed.place(source, (key, key), &new_file, secrets)?;
         apply(&|services| services.set(&args.name, &path(key), &place))?;
     }
     for key in &args.unset {

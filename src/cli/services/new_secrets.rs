@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_yaml::Value;
 
+use crate::config::edit::entry;
 use crate::secret::{ensure_safe_folder, write_new_file};
 
 /// Files that were created.
@@ -64,7 +65,7 @@ impl Drop for NewSecrets {
 /// `{ file: PATH }`
 pub(super) fn file_source(path: &Path) -> Value {
     let path = path.display().to_string().replace("${", "$${");
-    Value::Mapping(std::iter::once((Value::from("file"), Value::from(path))).collect())
+    entry("file", path)
 }
 
 #[cfg(test)]

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_yaml::Value;
 
-use super::change::{Change, ChangeOptions, Outcome};
+use super::change::{Change, ChangeOptions, Outcome, finish};
 use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
-use crate::cli::exit::EXIT_USAGE;
 use crate::config::edit::ServicesText;
 
 /// Arguments of `sidekey remove`.
@@ -25,15 +24,8 @@ pub(in crate::cli) struct Args {
 }
 
 /// Removes a service.
-#[expect(clippy::print_stderr, reason = "an operator reads it")]
 pub(in crate::cli) fn remove(args: &Args) -> ExitCode {
-    match remove_service(args) {
-        Ok(outcome) => outcome.exit_code(),
-        Err(error) => {
-            eprintln!("nothing was removed: {error:#}");
-            ExitCode::from(EXIT_USAGE)
-        }
-    }
+    finish("removed", remove_service(args))
 }
 
 #[expect(clippy::print_stdout, reason = "an operator reads it")]

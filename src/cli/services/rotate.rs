@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::change::{Change, ChangeOptions, Outcome};
 use super::new_secrets::{NewSecrets, file_source};
-use super::secret_option::{SourceOption, TypedSecrets};
+use super::secret_option::{MAX_BYTES, SourceOption, TypedSecrets};
 use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
@@ -26,8 +26,6 @@ use crate::credential::READERS;
 use crate::diagnose::TestReport;
 use crate::secret::{read_file, replace_file, write_new_file};
 
-/// Largest secret, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
 /// Time between two tests of the new secret.
 const TEST_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -91,8 +89,8 @@ impl<'a> Rotation<'a> {
             Some(shared) => vec!["credentials".to_owned(), shared.to_owned()],
             None => vec!["services".to_owned(), args.name.clone(), "auth".to_owned()],
         };
-        let settings =
-            at(services.value(), &auth).and_then(Value::as_mapping).context("`auth` is not a mapping")?;
+        let settings = services.get_at(&auth.iter().map(String::as_str).collect::<Vec<_>>());
+        let settings = settings.and_then(Value::as_mapping).context("`auth` is not a mapping")?;
         let in_files =
             settings.iter().filter_map(|(key, value)| Some((key.as_str()?, value.get("file")?.as_str()?)));
         let in_files: Vec<_> = in_files.filter(|(key, _)| *key != "previous").collect();
@@ -145,8 +143,8 @@ impl<'a> Rotation<'a> {
 
     /// Whether the kind of credential has the key `previous`.
     fn has_previous(&self) -> anyhow::Result<bool> {
-        let services = ServicesText::parse(self.file.text())?;
-        let kind = at(services.value(), &self.auth).and_then(|auth| auth["type"].as_str());
+        let services = self.services()?;
+        let kind = services.get_at(&self.path("type")).and_then(Value::as_str);
         let kind = READERS.kinds.iter().find(|known| Some(known.name) == kind);
         Ok(kind.is_some_and(|kind| kind.keys.iter().any(|key| key.name == "previous")))
     }
@@ -169,7 +167,7 @@ impl<'a> Rotation<'a> {
 
     /// Writes the old secret to a new file, which the services file names as `previous`.
     fn keep_first(&self, old: &[u8]) -> anyhow::Result<Outcome> {
-        let services = ServicesText::parse(self.file.text())?;
+        let services = self.services()?;
         let file = std::path::absolute(suffixed(&self.secret, ".previous"))?;
         write_new_file(&file, 0o600, old).with_context(|| format!("cannot write {}", file.display()))?;
         let written =
@@ -252,7 +250,7 @@ impl<'a> Rotation<'a> {
         let mut tried = NewSecrets::new(folder.to_owned());
         let name = self.secret.file_name().unwrap_or_default().to_string_lossy();
         let source = tried.write(&format!("{name}.{:08x}.tried", fastrand::u32(..)), new)?;
-        let services = ServicesText::parse(self.file.text())?;
+        let services = self.services()?;
         let report = self.test(&services.set_at(&self.path(&self.key), &source)?)?;
         print!("{}", test::text(&report));
         if !report.ok {
@@ -270,8 +268,8 @@ impl<'a> Rotation<'a> {
 
     /// The file that the services file names as `previous`.
     fn previous_file(&self) -> anyhow::Result<Option<PathBuf>> {
-        let services = ServicesText::parse(self.file.text())?;
-        let Some(previous) = at(services.value(), &self.path("previous")) else { return Ok(None) };
+        let services = self.services()?;
+        let Some(previous) = services.get_at(&self.path("previous")) else { return Ok(None) };
         let Some(file) = previous.get("file").and_then(Value::as_str) else {
             bail!("`previous` of `{}` is read from elsewhere than a file", self.args.name)
         };
@@ -283,10 +281,15 @@ impl<'a> Rotation<'a> {
         let file = ServicesFile::open(&self.args.config.config)?;
         let services = ServicesText::parse(file.text())?;
         let path = self.path("previous");
-        match at(services.value(), &path) {
+        match services.get_at(&path) {
             Some(_) => self.test(&services.remove_at(&path)?),
             None => self.test(file.text()),
         }
+    }
+
+    /// The services file as it was when the command began.
+    fn services(&self) -> anyhow::Result<ServicesText<'_>> {
+        Ok(ServicesText::parse(self.file.text())?)
     }
 
     /// The path of a key of the credential, from the root of the services file.
@@ -306,8 +309,4 @@ fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     path.with_file_name(name)
-}
-
-fn at<'v>(value: &'v Value, path: &[impl AsRef<str>]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, key| value.get(key.as_ref()))
 }

@@ -7,11 +7,13 @@ use anyhow::{Context, bail};
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
+use super::new_secrets::NewSecrets;
 use super::terminal::Terminal;
+use crate::config::edit::entry;
 use crate::secret::read_to_end;
 
 /// Largest secret, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 /// A value of `--secret`.
 #[derive(Debug, Clone)]
@@ -38,9 +40,7 @@ const USAGE: &str = "a secret is named as NAME=SOURCE, where SOURCE is `file:PAT
 impl SourceOption {
     /// Reads the value of an option. `clap` does not, because it repeats what is wrong.
     pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
-        let configured = |name: &str, value: Value| {
-            Self::Configured(Value::Mapping(std::iter::once((Value::from(name), value)).collect()))
-        };
+        let configured = |name: &str, value: Value| Self::Configured(entry(name, value));
         match text.split_once(':') {
             None if text == "stdin" => Ok(Self::Stdin),
             None if text == "prompt" => Ok(Self::Prompt),
@@ -88,6 +88,22 @@ impl<'t> TypedSecrets<'t> {
             bail!("the line of standard input for `{name}` is empty");
         }
         Ok(line)
+    }
+
+    /// Where a secret is read from, as the services file has it. One that is typed or piped is written to a new file of this name.
+    /// `prompt` says what is to be typed.
+    pub(super) fn place(
+        &mut self,
+        source: &SourceOption,
+        (name, prompt): (&str, &str),
+        file: &str,
+        files: &mut NewSecrets,
+    ) -> anyhow::Result<Value> {
+        match source {
+            SourceOption::Configured(place) => Ok(place.clone()),
+            SourceOption::Stdin => files.write(file, &self.read_line(name)?),
+            SourceOption::Prompt => files.write(file, &self.ask(prompt)?),
+        }
     }
 
     /// What a person types, which is not shown.

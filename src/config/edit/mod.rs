@@ -14,4 +14,4 @@ mod meaning;
 mod services_text;
 mod spans;
 
-pub use services_text::{EditError, ServicesText};
+pub use services_text::{EditError, ServicesText, entry};

@@ -57,7 +57,12 @@ impl<'t> ServicesText<'t> {
 
     /// What a key of a service means, or the service itself if the path is empty.
     pub fn get(&self, name: &str, path: &[&str]) -> Option<&Value> {
-        meaning::get(&self.value, &full_path(name, path))
+        self.get_at(&full_path(name, path))
+    }
+
+    /// What is at a path from the root.
+    pub fn get_at(&self, path: &[&str]) -> Option<&Value> {
+        meaning::get(&self.value, path)
     }
 
     /// The text with one more service, at the end of `services`.
@@ -308,11 +313,14 @@ fn full_path<'p>(name: &'p str, path: &[&'p str]) -> Vec<&'p str> {
     [&[SERVICES, name], path].concat()
 }
 
+/// A mapping with one entry, such as `{ file: PATH }`.
+pub fn entry(key: &str, value: impl Into<Value>) -> Value {
+    Value::Mapping(std::iter::once((Value::from(key), value.into())).collect())
+}
+
 /// A value in the mappings that lead to it.
 fn nested(path: &[&str], value: &Value) -> Value {
-    path.iter().rev().fold(value.clone(), |value, key| {
-        Value::Mapping(std::iter::once((Value::from(*key), value)).collect())
-    })
+    path.iter().rev().fold(value.clone(), |value, key| entry(key, value))
 }
 
 /// A text whose last line is ended.

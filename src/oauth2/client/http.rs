@@ -11,7 +11,7 @@ use crate::config;
 use crate::config::Username;
 use crate::net::dns::Resolver;
 use crate::net::exhaustion;
-use crate::net::http_client::{ClientOptions, ReloadingClient};
+use crate::net::http_client::{ClientOptions, ReloadingClient, body_up_to};
 use crate::oauth2::sanitize::sanitize;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::tls::client::TlsClient;
@@ -58,13 +58,9 @@ impl HttpClient {
             status,
             ..SourceError::new(SourceErrorKind::Malformed, format!("{who}'s answer {what}"))
         };
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.request_error(&error, who))? {
-            if body.len() + chunk.len() > MAX_BODY_SIZE {
-                return Err(malformed("is larger than 1 MiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body_up_to(answer, MAX_BODY_SIZE).await;
+        let body = body.map_err(|error| self.request_error(&error, who))?;
+        let body = body.ok_or_else(|| malformed("is larger than 1 MiB"))?;
         content_coding::decode(answer.headers(), body, MAX_BODY_SIZE)
             .map_err(|error| malformed(&error.to_string()))
     }

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use ring::{digest, hmac};
 
 use crate::config::{Grant, OAuth2};
+use crate::secret::hex;
 
 /// The identity of a credential: what stays the same while its tokens and its client secret change.
 /// Credentials whose refresh tokens must not be confused have different identities.
@@ -86,12 +87,4 @@ pub(crate) fn fingerprint(key: &hmac::Key, what: &impl Hash) -> String {
     let mut hasher = Keyed(hmac::Context::with_key(key));
     what.hash(&mut hasher);
     hex(hasher.0.sign().as_ref())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }

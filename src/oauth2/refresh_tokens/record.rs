@@ -5,11 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::identity::hex;
 use crate::oauth2::client::stated_end::own_end;
 use crate::oauth2::token::IssuedToken;
 use crate::refresh::Expiry;
-use crate::secret::Secret;
+use crate::secret::{Secret, hex};
 
 /// Bytes that are wiped when they are dropped.
 pub(super) type ZeroizingBytes = Zeroizing<Vec<u8>>;
