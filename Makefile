@@ -41,7 +41,7 @@ lint: ## Format, clippy and documentation
 fmt: ## Format the code
 	cargo fmt --all
 
-schema: ## Write config/schema.json from the tables of keys
+schema: ## Write config/schema.json and config/included.schema.json from the tables of keys
 	SIDEKEY_WRITE=1 cargo test --lib -- schema_file_is_what_the_program_prints
 
 providers: ## Write docs/PROVIDERS.md from the presets

@@ -82,8 +82,10 @@ fn proxy() -> ConnectionContext {
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();
     let snapshot = Snapshot {
-        routes: Routes::new(&config.services),
+        routes: Routes::new(&config.services, &[]),
         services,
+        inactive: Box::default(),
+        problems: Box::default(),
         access_log: false,
         intercept: None,
         passthrough: None,
@@ -103,7 +105,7 @@ fn proxy() -> ConnectionContext {
 
 fn route(c: &mut Criterion) {
     for others in [6, 996] {
-        let routes = Routes::new(&config(others).services);
+        let routes = Routes::new(&config(others).services, &[]);
         let path = format!("/other-{}/v1/x?y=1", others / 2);
         c.bench_function(&format!("route/{}-services", others + 4), |b| {
             b.iter(|| routes.find(None, "127.0.0.1:8080", false, black_box(&path)).unwrap().service);

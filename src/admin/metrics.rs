@@ -10,9 +10,10 @@ use axum::routing::get;
 use prometheus::TextEncoder;
 
 use super::state::Admin;
+use crate::config::InactiveService;
 use crate::metrics::{ServiceState, ServiceStates, TokenState};
 use crate::runtime::service::Service;
-use crate::runtime::snapshot::Runtime;
+use crate::runtime::snapshot::{Listed, Runtime};
 
 pub(super) fn router() -> Router<Arc<Admin>> {
     Router::new().route("/metrics", get(metrics))
@@ -33,7 +34,27 @@ async fn metrics(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
 
 /// The gauges of the services' state, to be registered beside the other series.
 pub fn service_states(runtime: Arc<Runtime>) -> ServiceStates {
-    ServiceStates::new(move || runtime.current().services.iter().map(|service| state(service)).collect())
+    ServiceStates::new(move || {
+        let snapshot = runtime.current();
+        let of = |listed| {
+            let state = match listed {
+                Listed::Running(service) => state(service),
+                Listed::Inactive(service) => state_of_inactive(service),
+            };
+            ServiceState { is_misconfigured: snapshot.problem_of(&state.service).is_some(), ..state }
+        };
+        snapshot.listed().into_iter().map(of).collect()
+    })
+}
+
+fn state_of_inactive(service: &InactiveService) -> ServiceState {
+    ServiceState {
+        service: service.name.clone(),
+        kind: service.kind.unwrap_or_default().to_owned(),
+        labels: service.labels.clone(),
+        is_inactive: true,
+        ..ServiceState::default()
+    }
 }
 
 fn state(service: &Service) -> ServiceState {
@@ -51,6 +72,10 @@ fn state(service: &Service) -> ServiceState {
     });
     ServiceState {
         service: service.name.clone(),
+        kind: service.auth.kind().to_owned(),
+        labels: service.labels.clone(),
+        is_misconfigured: false,
+        is_inactive: false,
         is_ready: service.credential.is_ready(),
         is_previous_in_use: service.credential.is_previous_in_use(),
         is_circuit_breaker_open: service.upstream.is_circuit_breaker_open(),

@@ -22,12 +22,19 @@ use super::view::{AccessView, Counts, ServiceView, ServicesView};
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Query(query): Query<Since>) -> Json<ServicesView> {
     let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
     let snapshot = admin.runtime.current();
-    let views: Vec<_> = snapshot.services.iter().map(|service| admin.view(service)).collect();
+    let views = admin.views(&snapshot);
     let access = AccessView { read_requires_token, write_requires_token };
     let counts = Counts::of(&views);
     let changes = admin.revisions.since(query.since.as_deref(), views);
     let reload = admin.reloader.status();
-    Json(ServicesView::new(&admin.instance, admin.started, access, &reload, counts, changes))
+    Json(ServicesView::new(
+        &admin.instance,
+        admin.started,
+        access,
+        (&reload, &snapshot.problems),
+        counts,
+        changes,
+    ))
 }
 
 /// What a client has already.
@@ -53,5 +60,9 @@ pub(super) async fn one(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceView>, Problem> {
+    let snapshot = admin.runtime.current();
+    if let Some(service) = snapshot.inactive.iter().find(|service| service.name == name) {
+        return Ok(Json(admin.view_inactive(service, &snapshot)));
+    }
     Ok(Json(admin.view(&*admin.find_service(&name)?)))
 }

@@ -1,6 +1,7 @@
 //! The state behind the admin listener.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
@@ -13,9 +14,10 @@ use super::problem::Problem;
 use super::revisions::Revisions;
 use super::view::ServiceView;
 use crate::config;
+use crate::config::InactiveService;
 use crate::reload::Reloader;
 use crate::runtime::service::Service;
-use crate::runtime::snapshot::Runtime;
+use crate::runtime::snapshot::{Listed, Runtime, Snapshot};
 
 /// The admin API and the status page, over what runs.
 pub struct Admin {
@@ -29,6 +31,8 @@ pub struct Admin {
     pub(super) revisions: Revisions,
     /// The name of this instance: the machine's, which is the Pod's in Kubernetes.
     pub(super) instance: String,
+    /// Whether `/readyz` has answered that Sidekey is ready. Services that a reload adds do not undo that (`readiness: first`).
+    pub(super) was_ready: AtomicBool,
 }
 
 impl Admin {
@@ -54,6 +58,7 @@ impl Admin {
             events: Events::default(),
             revisions,
             instance,
+            was_ready: AtomicBool::new(false),
         }
     }
 
@@ -64,16 +69,41 @@ impl Admin {
 
     /// The view of a service, with its history.
     pub(super) fn view(&self, service: &Service) -> ServiceView {
-        let callers = self.runtime.current().callers.as_ref().map(|policy| policy.totals(&service.name));
+        let snapshot = self.runtime.current();
+        let callers = snapshot.callers.as_ref().map(|policy| policy.totals(&service.name));
         let (history, events) = (self.histories.of(&service.name), self.events.of(&service.name));
-        ServiceView::of(service, &history, events, callers.unwrap_or_default())
+        ServiceView::of(
+            service,
+            &history,
+            events,
+            callers.unwrap_or_default(),
+            snapshot.problem_of(&service.name),
+        )
     }
 
-    /// Finds the service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.
+    /// The view of a service that does not run.
+    pub(super) fn view_inactive(&self, service: &InactiveService, snapshot: &Snapshot) -> ServiceView {
+        ServiceView::inactive(service, self.events.of(&service.name), snapshot.problem_of(&service.name))
+    }
+
+    /// The views of all services, in the order of the configuration.
+    pub(super) fn views(&self, snapshot: &Snapshot) -> Vec<ServiceView> {
+        let view = |listed| match listed {
+            Listed::Running(service) => self.view(service),
+            Listed::Inactive(service) => self.view_inactive(service, snapshot),
+        };
+        snapshot.listed().into_iter().map(view).collect()
+    }
+
+    /// Finds the running service of that name. Returns the service alone, so that a request that waits does not keep a whole snapshot alive.
     pub(super) fn find_service(&self, name: &str) -> Result<Arc<Service>, Problem> {
         let snapshot = self.runtime.current();
         let service = snapshot.services.iter().find(|service| service.name == name);
         service.cloned().ok_or_else(|| {
+            if snapshot.index_of(name).is_some() {
+                let detail = "The service does not run: its configuration has a mistake, or it is disabled.";
+                return Problem::new(StatusCode::CONFLICT, detail);
+            }
             let detail = "There is no service of that name; GET /api/v1/services lists them.";
             Problem::new(StatusCode::NOT_FOUND, detail)
         })

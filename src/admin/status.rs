@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::history::UpstreamStatus;
+use crate::config::InactiveReason;
 use crate::refresh::{SourceError, SourceErrorKind};
 
 /// The status of a service, the first that applies:
@@ -19,6 +20,8 @@ use crate::refresh::{SourceError, SourceErrorKind};
 /// - `degraded`: the last refresh failed; the current token is still valid.
 /// - `starting`: the first token was requested and is not there yet.
 /// - `ready`: the service works.
+/// - `misconfigured`: its configuration has a mistake, or its secret cannot be read; it does not run.
+/// - `disabled`: `enabled: false`; it does not run.
 // A list in place of comments on the variants, because the API's document has the comment of the type only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +38,8 @@ pub(super) enum ServiceStatus {
     Degraded,
     Starting,
     Ready,
+    Misconfigured,
+    Disabled,
 }
 
 /// The severity of a status:
@@ -64,6 +69,10 @@ pub(super) struct StatusInputs {
     pub(super) upstream_advice: Vec<String>,
     /// What will break soon, or makes failures likely, whatever the state is.
     pub(super) warnings: Vec<String>,
+    /// Why it does not run, if it does not.
+    pub(super) inactive: Option<InactiveReason>,
+    /// Whether its settings on disk have a mistake.
+    pub(super) has_mistake: bool,
 }
 
 /// The token part of the inputs.
@@ -81,6 +90,11 @@ pub(super) struct TokenInputs {
 
 impl StatusInputs {
     pub(super) fn state(&self) -> ServiceStatus {
+        match self.inactive {
+            Some(InactiveReason::Misconfigured) => return ServiceStatus::Misconfigured,
+            Some(InactiveReason::Disabled) => return ServiceStatus::Disabled,
+            None => {}
+        }
         if let Some(token) = &self.token {
             let reason = token.last_error.as_ref().map(|error| error.kind);
             match token {
@@ -105,6 +119,11 @@ impl StatusInputs {
     }
 
     pub(super) fn severity(&self) -> Severity {
+        let severity = self.severity_of_state();
+        if self.has_mistake { severity.min(Severity::Warning) } else { severity }
+    }
+
+    fn severity_of_state(&self) -> Severity {
         match self.state() {
             ServiceStatus::Refused | ServiceStatus::LoginRequired
                 if self.token.as_ref().is_some_and(|token| token.usable) =>
@@ -117,15 +136,26 @@ impl StatusInputs {
             | ServiceStatus::Unavailable
             | ServiceStatus::Unauthorized
             | ServiceStatus::Unreachable
-            | ServiceStatus::UpstreamFailing => Severity::Error,
+            | ServiceStatus::UpstreamFailing
+            | ServiceStatus::Misconfigured => Severity::Error,
             ServiceStatus::AtRisk | ServiceStatus::Degraded => Severity::Warning,
             ServiceStatus::Starting => Severity::Starting,
-            ServiceStatus::Ready => Severity::Ok,
+            ServiceStatus::Ready | ServiceStatus::Disabled => Severity::Ok,
         }
     }
 
     /// The status in one or two sentences.
     pub(super) fn summary(&self) -> String {
+        let mistake = match self.inactive {
+            None if self.has_mistake => {
+                " Its settings on disk have a mistake, so that it runs with its previous ones."
+            }
+            _ => "",
+        };
+        self.summary_of_state() + mistake
+    }
+
+    fn summary_of_state(&self) -> String {
         let error = self.token.as_ref().and_then(|token| token.last_error.as_ref());
         let why = error.map_or("the token endpoint could not be asked", |error| error.message.as_str());
         match self.state() {
@@ -162,6 +192,10 @@ impl StatusInputs {
                 format!("The last refresh failed: {why}. Requests work until the current token expires.")
             }
             ServiceStatus::Starting => "The first token is on its way.".into(),
+            ServiceStatus::Misconfigured => {
+                "Its configuration has a mistake, or its secret cannot be read. Requests get 503.".into()
+            }
+            ServiceStatus::Disabled => "Disabled (`enabled: false`). Requests get 503.".into(),
             ServiceStatus::Ready if self.token.is_none() => {
                 "Ready. The credential is static and needs no refresh.".into()
             }
@@ -171,6 +205,7 @@ impl StatusInputs {
 
     /// What to do about it, in the words of `sidekey test`; nothing if there is nothing to do.
     pub(super) fn suggestions(&self) -> Vec<String> {
+        let correct = self.has_mistake.then(|| CORRECT.to_owned());
         let advice = match self.state() {
             ServiceStatus::Ready | ServiceStatus::Starting => Vec::new(),
             ServiceStatus::AtRisk => vec![
@@ -183,13 +218,15 @@ impl StatusInputs {
             }
             _ => self.token.as_ref().map(|token| token.advice.clone()).unwrap_or_default(),
         };
-        self.warnings.iter().cloned().chain(advice).collect()
+        correct.into_iter().chain(self.warnings.iter().cloned()).chain(advice).collect()
     }
 
     /// The section of the runbook about the state.
     pub(super) fn runbook(&self) -> Option<&'static str> {
         Some(match self.state() {
-            ServiceStatus::Ready | ServiceStatus::Starting => return None,
+            ServiceStatus::Misconfigured => "SidekeyServiceMisconfigured",
+            ServiceStatus::Ready if self.has_mistake => "SidekeyServiceMisconfigured",
+            ServiceStatus::Ready | ServiceStatus::Starting | ServiceStatus::Disabled => return None,
             ServiceStatus::Refused | ServiceStatus::LoginRequired => "SidekeyCredentialRefused",
             ServiceStatus::Expired | ServiceStatus::Unavailable => "SidekeyCredentialUnavailable",
             ServiceStatus::Unauthorized => "SidekeyUpstreamUnauthorized",
@@ -200,6 +237,10 @@ impl StatusInputs {
         })
     }
 }
+
+/// What to do about a mistake.
+const CORRECT: &str =
+    "Correct the mistake; Sidekey reads the files again by itself. `sidekey check` finds it before.";
 
 #[cfg(test)]
 mod tests {
@@ -220,6 +261,8 @@ mod tests {
             cause: None,
             upstream_advice: vec!["Look at the upstream.".into()],
             warnings: vec![],
+            inactive: None,
+            has_mistake: false,
         }
     }
 
@@ -239,6 +282,8 @@ mod tests {
             cause: Some("no such host".into()),
             upstream_advice: vec!["Look at the upstream.".into()],
             warnings: vec![],
+            inactive: None,
+            has_mistake: false,
         };
         for (inputs, state, severity) in [
             (fixed(fine), ServiceStatus::Ready, Severity::Ok),

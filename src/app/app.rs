@@ -13,7 +13,7 @@ use crate::admin;
 use crate::admin::Admin;
 use crate::audit::AuditMetrics;
 use crate::callers::{CallerCounts, CallerPolicy, KeyMetrics};
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, ListenAddress, Readiness};
 use crate::logging;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ use crate::net::exhaustion;
 use crate::net::listener::{BoundListener, InheritedSockets};
 use crate::proxy::DataPlane;
 use crate::reload;
-use crate::reload::{Reloader, Watcher};
+use crate::reload::{InUse, Reloader, Watcher};
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::Runtime;
 use crate::secret::SecretCache;
@@ -32,6 +32,8 @@ use super::caller_keys::CallerKeys;
 use super::descriptor_limit;
 use super::listeners::{ListenerInfo, Listeners};
 use super::otel::TraceExport;
+use super::problems;
+use super::services;
 use super::services::{ServiceFactory, Services};
 use super::snapshot::{Access, ConnectPolicy, audit_log, snapshot};
 use super::worker::{PreparedListener, Worker};
@@ -124,10 +126,13 @@ impl App {
         let audit_metrics = AuditMetrics::new(&registry)?;
         let access = Access { callers, audit: audit_log(None, config, &audit_metrics)? };
         let connect_policy = ConnectPolicy::new(&factory, config, None)?;
-        let runtime = Arc::new(Runtime::new(snapshot(config, &services, connect_policy, tracer, access)));
+        services::count_inactive(config, &metrics);
+        let first = snapshot(config, &services, connect_policy, tracer, access, &[]);
+        problems::log(&first, &[]);
+        let runtime = Arc::new(Runtime::new(first));
         let plane = Arc::new(DataPlane::new(runtime.clone(), metrics.clone()));
         let admin = ListenerInfo { kind: "admin", service: None, address: admin_listener.address.clone() };
-        let (reloader, watcher) = reload::new(metrics.reload());
+        let (reloader, watcher) = reload::new(metrics.reload(), config.problems.is_empty());
         registry.register(Box::new(admin::service_states(runtime.clone())))?;
         let admin_api = Admin::new(&config.admin, runtime.clone(), registry, reloader.clone());
         let access_policy = admin_api.access();
@@ -184,10 +189,11 @@ impl App {
         }));
     }
 
-    /// Waits until every service that is not optional has a usable credential, `limit` at most.
+    /// Waits until every service that readiness depends on has a usable credential, `limit` at most.
     async fn wait_until_ready(&self, limit: Duration) {
         let ready = async {
-            let is_missing = |service: &Service| !service.optional && !service.credential.is_ready();
+            let is_missing =
+                |service: &Service| service.readiness != Readiness::Never && !service.credential.is_ready();
             loop {
                 let snapshot = self.runtime.current();
                 let Some(service) = snapshot.services.iter().find(|service| is_missing(service)) else {
@@ -205,12 +211,9 @@ impl App {
     /// `secrets` is what the sources gave that are polled.
     pub fn watch(self: &Arc<Self>, source: reload::ConfigSource, secrets: Arc<SecretCache>, log: LogControl) {
         let _ = self.log.set(log);
-        let (files, interval) = {
-            let state = self.state.lock();
-            (state.config.files.clone(), state.config.reload.interval)
-        };
+        let in_use = InUse::of(&self.state.lock().config);
         if let Some(watcher) = self.watcher.lock().take() {
-            tokio::spawn(watcher.run(source, self.clone(), secrets, files, interval));
+            tokio::spawn(watcher.run(source, self.clone(), secrets, in_use));
         }
     }
 

@@ -181,12 +181,16 @@ impl ActiveListener {
 /// The listeners that a configuration has.
 fn specs(config: &Config) -> impl Iterator<Item = ListenerSpec> {
     let shared = config.listen.iter().map(|listen| ListenerSpec { service: None, listen: listen.clone() });
-    let dedicated = config.services.iter().flat_map(|service| {
+    let of_service = |name: &str, listen: &[config::ListenerConfig]| -> Vec<_> {
         let spec = |listen: &config::ListenerConfig| ListenerSpec {
-            service: Some(service.name.clone()),
+            service: Some(name.to_owned()),
             listen: listen.clone(),
         };
-        service.listen.iter().map(spec)
-    });
-    shared.chain(dedicated)
+        listen.iter().map(spec).collect()
+    };
+    let running = config.services.iter().flat_map(move |service| of_service(&service.name, &service.listen));
+    // A request to a service that does not run is answered, too.
+    let inactive =
+        config.inactive.iter().flat_map(move |service| of_service(&service.name, &service.place.listen));
+    shared.chain(running).chain(inactive)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::app::App;
+use crate::config::Readiness;
 use crate::runtime::service::Service;
 
 /// Time between two looks at the credentials.
@@ -28,14 +29,14 @@ enum Credential {
 }
 
 impl App {
-    /// Waits until every service that is not optional has a usable credential. Returns those that have none after `limit`, or as
+    /// Waits until every service that readiness depends on has a usable credential. Returns those that have none after `limit`, or as
     /// soon as one was refused.
     pub async fn missing_credentials(&self, limit: Duration) -> Vec<MissingCredential> {
         let deadline = Instant::now() + limit;
         loop {
             let snapshot = self.runtime.current();
             let (mut missing, mut is_refused) = (Vec::new(), false);
-            for service in snapshot.services.iter().filter(|service| !service.optional) {
+            for service in snapshot.services.iter().filter(|service| service.readiness != Readiness::Never) {
                 let cause = match credential(service) {
                     Credential::Usable => continue,
                     Credential::Expected(cause) => cause,

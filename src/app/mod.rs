@@ -16,6 +16,7 @@
 //! caller_keys       the keys of issuers of callers' tokens
 //! admin_server      the admin listener
 //! otel              the export of traces
+//! problems warnings  what the configuration has wrong, in the log
 //! restart_only      settings that a reload compares, and those that need a restart
 //! descriptor_limit  the number of connections that the limit on open files allows
 //! standalone        one service without listeners, for `sidekey test`
@@ -35,6 +36,7 @@ mod descriptor_limit;
 mod listeners;
 mod missing_credentials;
 mod otel;
+mod problems;
 mod reachability;
 mod reconfigure;
 mod refreshers;
@@ -43,6 +45,7 @@ mod services;
 mod shutdown;
 mod snapshot;
 mod standalone;
+mod warnings;
 mod worker;
 
 pub use accept::ACCEPT_LOG;
@@ -52,3 +55,4 @@ pub use listeners::ListenerInfo;
 pub use missing_credentials::MissingCredential;
 pub use reachability::probe_targets;
 pub use standalone::{StandaloneService, build_standalone};
+pub use warnings::log_warnings;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::AuditLog;
 use crate::callers::CallerPolicy;
-use crate::config::Config;
+use crate::config::{Config, LastGood};
 use crate::reload::{ApplyConfig, ReloadReport};
 use crate::tls::expiry;
 use crate::tls::reloadable::Reloaded;
@@ -13,10 +13,12 @@ use super::app::{App, State};
 use super::caller_keys::NeededKeys;
 use super::listeners::{ActiveListener, ListenerInfo, ListenerPlan};
 use super::otel::PreparedExport;
+use super::problems;
 use super::restart_only;
 use super::services;
 use super::services::PreparedServices;
 use super::snapshot::{Access, ConnectPolicy, audit_log, snapshot};
+use super::warnings::log_warnings;
 use super::worker::PreparedListener;
 
 /// Everything that a new configuration needs and that could have failed.
@@ -42,6 +44,10 @@ impl ApplyConfig for App {
             format!("{error:#}")
         })?;
         Ok(self.swap(&mut state, config, prepared))
+    }
+
+    fn last_good(&self) -> LastGood {
+        self.state.lock().config.last_good()
     }
 
     fn reload_certificates(&self) -> Vec<Reloaded> {
@@ -90,13 +96,17 @@ impl App {
         let tracer = state.traces.apply(traces, &self.metrics.traces());
         self.factory.traces.set(tracer.clone());
         let services = services.start(&mut state.services, &self.metrics);
-        let running = self.runtime.current();
+        let before = self.runtime.current();
         let callers =
-            CallerPolicy::new(&config, running.callers.as_deref(), &self.caller_counts, &caller_keys);
+            CallerPolicy::new(&config, before.callers.as_deref(), &self.caller_counts, &caller_keys);
         if let Some(audit) = &audit {
             audit.reopen();
         }
-        self.runtime.replace(snapshot(&config, &services, connect_policy, tracer, Access { callers, audit }));
+        let access = Access { callers, audit };
+        let next = snapshot(&config, &services, connect_policy, tracer, access, &before.problems);
+        problems::log(&next, &before.problems);
+        log_warnings(&config.warnings, &state.config.warnings);
+        self.runtime.replace(next);
         for (worker, accept_loop) in accept_loops {
             state.workers[worker].serve(accept_loop);
         }
@@ -104,7 +114,7 @@ impl App {
         self.note_own_ports(state);
         opened.iter().for_each(ListenerInfo::announce);
         state.listeners.close_removed(&closed);
-        let mut report = services::retire_removed(&state.services, &services, &self.metrics);
+        let mut report = services::retire_removed(&state.services, &services, &config, &self.metrics);
         restart_only::compare(&state.config, &config, &mut report);
         self.access_policy.replace(&config.admin);
         // A level that was set by the admin API stays unless the configuration has another one than before.
@@ -113,6 +123,9 @@ impl App {
         }
         report.listeners = opened.iter().map(|info| format!("opened {}", info.address)).collect();
         report.listeners.extend(closed.iter().map(|listener| format!("closed {}", listener.info.address)));
+        let problems = config.problems.iter();
+        report.problems =
+            problems.map(|problem| (problem.subject.to_string(), problem.to_string())).collect();
         self.certificates.send_replace(expiry::files(&config));
         state.services = services;
         state.config = config;

@@ -178,8 +178,20 @@ pub(super) fn discard(running: &Services, config: &Config, metrics: &Metrics) {
     new.for_each(|service| metrics.remove_service(&service.name));
 }
 
+/// Has requests for services that do not run counted.
+pub(super) fn count_inactive(config: &Config, metrics: &Metrics) {
+    config.inactive.iter().for_each(|service| metrics.inactive(&service.name));
+}
+
 /// Releases what no service needs any more, once no new request can find it. Reports what has changed.
-pub(super) fn retire_removed(old: &Services, new: &Services, metrics: &Metrics) -> ReloadReport {
+pub(super) fn retire_removed(
+    old: &Services,
+    new: &Services,
+    config: &Config,
+    metrics: &Metrics,
+) -> ReloadReport {
+    count_inactive(config, metrics);
+    let is_inactive = |name: &str| config.inactive.iter().any(|service| service.name == name);
     let mut report = ReloadReport::default();
     let upstreams: HashSet<_> =
         new.entries.iter().map(|entry| Arc::as_ptr(&entry.service.upstream)).collect();
@@ -190,7 +202,11 @@ pub(super) fn retire_removed(old: &Services, new: &Services, metrics: &Metrics) 
         }
         match new.named(name) {
             None => {
-                metrics.remove_service(name);
+                if is_inactive(name) {
+                    metrics.remove_token(name);
+                } else {
+                    metrics.remove_service(name);
+                }
                 report.removed.push(name.clone());
             }
             Some(now) => {

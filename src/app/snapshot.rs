@@ -8,6 +8,7 @@ use crate::audit::{AuditLog, AuditMetrics};
 use crate::callers::CallerPolicy;
 use crate::config::{Config, Unmatched};
 use crate::otel::Tracer;
+use crate::runtime::problem::ConfigProblem;
 use crate::runtime::route::Routes;
 use crate::runtime::snapshot::Snapshot;
 use crate::tls::interception_ca::InterceptionCa;
@@ -51,17 +52,20 @@ pub(super) struct Access {
     pub(super) audit: Option<Arc<AuditLog>>,
 }
 
-/// Makes the snapshot of a configuration and what was built from it.
+/// Makes the snapshot of a configuration and what was built from it. `before` has the problems of the one in use.
 pub(super) fn snapshot(
     config: &Config,
     services: &Services,
     connect_policy: ConnectPolicy,
     tracer: Option<Arc<Tracer>>,
     access: Access,
+    before: &[ConfigProblem],
 ) -> Snapshot {
     Snapshot {
-        routes: Routes::new(&config.services),
+        routes: Routes::new(&config.services, &config.inactive),
         services: services.in_order(),
+        inactive: config.inactive.clone().into_boxed_slice(),
+        problems: ConfigProblem::of(&config.problems, before),
         access_log: config.access_log,
         intercept: connect_policy.intercept,
         passthrough: connect_policy.passthrough,

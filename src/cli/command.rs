@@ -44,6 +44,10 @@ enum Command {
     Edit(services::edit::Args),
     /// Take a service out of the services file.
     Remove(services::remove::Args),
+    /// Switch a service of the services file on.
+    Enable(services::toggle::EnableArgs),
+    /// Switch a service of the services file off; its settings stay.
+    Disable(services::toggle::DisableArgs),
     /// Give a service a new secret, and keep the old one in use until the upstream accepts the new one.
     Rotate(services::rotate::Args),
     /// Make a key for a caller, and print it with its hash.
@@ -58,7 +62,7 @@ enum Command {
     /// Ask a running Sidekey whether it is ready, for the health check of a container.
     Probe(probe::Args),
     /// Print the JSON Schema of the services file, for editors.
-    Schema,
+    Schema(schema::Args),
     /// Print the completions of a shell: bash, elvish, fish, powershell, zsh.
     Completions(completions::Args),
     /// Write the man pages.
@@ -90,13 +94,15 @@ pub fn main() -> ExitCode {
         Command::Add(args) => services::add::add(&args),
         Command::Edit(args) => services::edit::edit(&args),
         Command::Remove(args) => services::remove::remove(&args),
+        Command::Enable(args) => services::toggle::enable(&args),
+        Command::Disable(args) => services::toggle::disable(&args),
         Command::Rotate(args) => services::rotate::rotate(&args),
         Command::HashKey(args) => hash_key::hash_key(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Probe(args) => probe::probe(&args),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => completions::completions::<Cli>(&args),
         Command::Man(args) => man::man::<Cli>(&args),
     }

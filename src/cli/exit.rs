@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-/// The exit code for wrong usage or a wrong configuration (`EX_USAGE` of sysexits).
+/// The exit code for wrong usage (`EX_USAGE` of sysexits).
 pub(super) const EXIT_USAGE: u8 = 64;
 
 /// The exit code of `exec` if a credential was not ready in time (`EX_UNAVAILABLE` of sysexits).
 pub(super) const EXIT_NOT_READY: u8 = 69;
+
+/// The exit code for a wrong configuration (`EX_CONFIG` of sysexits).
+pub(super) const EXIT_CONFIG: u8 = 78;
 
 /// The exit code of `exec` if Sidekey cannot start, as of `env`, `timeout` and others that run a command.
 pub(super) const EXIT_NOT_STARTED: u8 = 125;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::config_arg::{ConfigArg, load, no_service};
+use super::config_arg::{ConfigArg, not_running, usable};
 use super::exit::EXIT_USAGE;
 use crate::callers::{CallerCounts, CallerId, CallerPolicy, NotPermitted, Permission};
 use crate::config::{ANONYMOUS, Config, ServiceConfig};
-use crate::rules::{Decision, Denial, RequestView, path_at_upstream};
+use crate::rules::{Decision, Denial, RequestView, Rule, path_at_upstream};
 use crate::secret::SecretCache;
 
 /// Arguments of `sidekey explain`.
@@ -31,14 +31,14 @@ pub(super) struct Args {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn explain(args: &Args) -> ExitCode {
     let path: &Path = &args.config.config;
-    let config = match load(path, &SecretCache::default()) {
+    let config = match usable(path, &SecretCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
-        let names = config.services.iter().map(|service| service.name.as_str());
-        eprintln!("{}", no_service(&args.service, names));
-        return ExitCode::from(EXIT_USAGE);
+        let (message, code) = not_running(&config, &args.service);
+        eprintln!("{message}");
+        return ExitCode::from(code);
     };
     let policy = CallerPolicy::new(&config, None, &CallerCounts::default(), &HashMap::new());
     let caller = match caller(&config, policy.as_deref(), args.caller.as_deref()) {
@@ -119,16 +119,16 @@ fn decide(
         Some(Ok(permission)) => permission_said(&permission, file),
     };
     let decision = service.rules.as_ref().map_or(Decision::Allowed(None), |rules| rules.decide(view()));
-    let said = said(&decision, file) + &role;
+    let said = said(&decision) + &role;
     let is_allowed = matches!(decision, Decision::Allowed(_));
     (path.clone().into_owned(), said, is_allowed)
 }
 
 fn permission_said(permission: &Permission<'_>, file: &Path) -> String {
     let Some((name, line)) = permission.role else { return "; no role is needed".into() };
-    let rule = permission.rule.map_or_else(String::new, |rule| {
-        format!(" by `allow`: {} ({}:{})", rule.text(), file.display(), rule.line())
-    });
+    let rule = permission
+        .rule
+        .map_or_else(String::new, |rule| format!(" by `allow`: {} ({})", rule.text(), at(rule)));
     format!("; role {name} ({}:{line}) allows it{rule}", file.display())
 }
 
@@ -136,7 +136,7 @@ fn not_permitted_said(why: &NotPermitted<'_>, file: &Path) -> String {
     match (why.role, &why.denial) {
         (Some((name, line)), Some(denial)) => {
             let rule = match denial {
-                Denial::Rule(rule) => format!(" ({}:{})", file.display(), rule.line()),
+                Denial::Rule(rule) => format!(" ({})", at(rule)),
                 _ => String::new(),
             };
             format!("denied by role {name} ({}:{line}): {denial}{rule}", file.display())
@@ -145,14 +145,17 @@ fn not_permitted_said(why: &NotPermitted<'_>, file: &Path) -> String {
     }
 }
 
-fn said(decision: &Decision<'_>, file: &Path) -> String {
-    let at = |line: usize| format!("{}:{line}", file.display());
+fn said(decision: &Decision<'_>) -> String {
     match decision {
         Decision::Allowed(None) => "allowed: no rule is against it".into(),
-        Decision::Allowed(Some(rule)) => format!("allowed by `allow`: {} ({})", rule.text(), at(rule.line())),
+        Decision::Allowed(Some(rule)) => format!("allowed by `allow`: {} ({})", rule.text(), at(rule)),
         Decision::Denied(Denial::Rule(rule)) => {
-            format!("denied by `deny`: {} ({})", rule.text(), at(rule.line()))
+            format!("denied by `deny`: {} ({})", rule.text(), at(rule))
         }
         Decision::Denied(denial) => format!("denied: {denial}"),
     }
+}
+
+fn at(rule: &Rule) -> String {
+    format!("{}:{}", rule.file(), rule.line())
 }

@@ -5,7 +5,7 @@
 //! run serve restrict upgrade sd_notify
 //! exec/         a command behind a Sidekey of its own
 //! check/ test explain hash_key login ca demo probe schema completions man
-//! services/     add, edit, remove, rotate: changes of the services file
+//! services/     add, edit, remove, enable, disable, rotate: changes of the services file
 //! status actions  the running process from the shell: its state, refresh, reload
 //! show          the effective settings of a service
 //! running       the process that runs with a configuration

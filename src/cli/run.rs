@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::config_arg::{ConfigArg, load};
+use super::config_arg::{ConfigArg, usable};
 use super::exit::{EXIT_USAGE, cannot_start};
 use super::restrict::restrict;
 use super::serve;
 use super::serve::Server;
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, LastGood};
 use crate::credential::READERS;
 use crate::hardening::InForce;
 use crate::logging;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     // Before a secret is read, and before there are threads.
     let in_force = restrict(&args.config.config);
     let secrets = Arc::new(SecretCache::default());
-    let config = match load(&args.config.config, &secrets) {
+    let config = match usable(&args.config.config, &secrets) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -56,7 +56,8 @@ fn run_server(
     tracing::info!(
         sidekey.version = env!("CARGO_PKG_VERSION"),
         config.file = %args.config.config.display(),
-        services.count = config.services.len(),
+        services.count = config.services.len() + config.inactive.len(),
+        services.inactive = config.inactive.len(),
         "starting"
     );
     if let Some(in_force) = in_force {
@@ -71,7 +72,8 @@ fn run_server(
         // Its secrets stay in memory otherwise, also after a reload has replaced them.
         drop(config);
         let (path, cache) = (args.config.config.clone(), secrets.clone());
-        server.app.watch(Box::new(move || Config::load_with(&path, &cache, READERS)), secrets, log);
+        let read = move |last_good: &LastGood| Config::load_usable(&path, &cache, READERS, Some(last_good));
+        server.app.watch(Box::new(read), secrets, log);
         server.run().await;
         Ok(())
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::admin_client::AdminRequest;
-use super::config_arg::{ConfigArg, load};
+use super::config_arg::{ConfigArg, usable};
 use crate::config::Config;
 use crate::secret::SecretCache;
 
@@ -22,12 +22,13 @@ impl Running {
     /// The process that runs with this configuration. Secrets that cannot be read here are not needed for it, except
     /// `admin.token`.
     pub(super) fn of(config: &ConfigArg) -> Result<Self, ExitCode> {
-        Ok(Self { config: load(&config.config, &SecretCache::lenient())? })
+        Ok(Self { config: usable(&config.config, &SecretCache::lenient())? })
     }
 
     /// The services of the configuration.
     pub(super) fn services(&self) -> impl Iterator<Item = &str> {
-        self.config.services.iter().map(|service| service.name.as_str())
+        let inactive = self.config.inactive.iter().map(|service| service.name.as_str());
+        self.config.services.iter().map(|service| service.name.as_str()).chain(inactive)
     }
 
     /// Reads a resource of the admin API.

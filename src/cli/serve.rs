@@ -23,18 +23,6 @@ pub(super) fn block_on<T>(main: impl Future<Output = anyhow::Result<T>>) -> anyh
     Ok(outcome)
 }
 
-/// Logs what is allowed in the configuration but not recommended.
-pub(super) fn log_warnings(config: &Config) {
-    for warning in &config.warnings {
-        tracing::warn!(
-            config.path = warning.path,
-            config.line = warning.line,
-            "configuration warning: {}",
-            warning.message
-        );
-    }
-}
-
 /// A process that serves.
 pub(super) struct Server {
     pub(super) app: Arc<App>,
@@ -50,7 +38,7 @@ impl Server {
         passed: InheritedSockets,
         upgrade: bool,
     ) -> anyhow::Result<Self> {
-        log_warnings(config);
+        app::log_warnings(&config.warnings, &[]);
         app::raise_descriptor_limit();
         let signals = Signals::new()?;
         let app = upgrade::start(config, upgrade, passed).await?;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use super::config_arg::{ConfigArg, no_service};
-use super::exit::EXIT_USAGE;
+use super::exit::{EXIT_CONFIG, EXIT_USAGE};
 use super::running::Running;
 use crate::config::reader::settings::{HIDDEN, Setting};
 use crate::config::{Config, rfc3339};
@@ -41,7 +41,7 @@ pub(super) fn show(args: &Args) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::from(EXIT_USAGE);
+            return ExitCode::from(EXIT_CONFIG);
         }
     };
     let state = running.get(&format!("/api/v1/services/{}", args.service));

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::config_arg::{ConfigArg, load};
-use super::exit::EXIT_USAGE;
+use super::config_arg::{ConfigArg, usable};
+use super::exit::{EXIT_CONFIG, EXIT_USAGE};
 use super::running_test::{RunningTest, admin_address, test_by_running_process};
 use crate::app::build_standalone;
-use crate::config::{Config, Grant, OAuth2, ServiceConfig};
+use crate::config::{Config, Grant, InactiveReason, InactiveService, OAuth2, ServiceConfig};
 use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
 use crate::secret::SecretCache;
@@ -42,14 +42,11 @@ pub(super) struct Args {
 /// Obtains the credential, calls the upstream once, and prints the report.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 pub(super) fn test(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config, &SecretCache::default()) {
+    let config = match usable(&args.config.config, &SecretCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let names: Vec<_> = match &args.service {
-        Some(name) => vec![name.as_str()],
-        None => config.services.iter().map(|service| service.name.as_str()).collect(),
-    };
+    let names = args.service.as_ref().map_or_else(|| all(&config), |name| vec![name.as_str()]);
     let mut reports = Vec::new();
     let mut is_complete = true;
     for name in names {
@@ -77,6 +74,13 @@ pub(super) fn test(args: &Args) -> ExitCode {
     if is_complete && reports.iter().all(|report| report.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Every service that is enabled.
+fn all(config: &Config) -> Vec<&str> {
+    let misconfigured = |service: &&InactiveService| service.reason == InactiveReason::Misconfigured;
+    let inactive = config.inactive.iter().filter(misconfigured).map(|service| service.name.as_str());
+    config.services.iter().map(|service| service.name.as_str()).chain(inactive).collect()
+}
+
 /// Why a service was not tested.
 struct NotTested {
     message: String,
@@ -86,6 +90,9 @@ struct NotTested {
 /// Tests one service, and prints the report if it is wanted as text.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
 fn test_one(args: &Args, config: &Config, name: &str) -> Result<TestReport, NotTested> {
+    if let Some(message) = config.why_inactive(name) {
+        return Err(NotTested { message, code: ExitCode::from(EXIT_CONFIG) });
+    }
     let service = validate(name, &args.path, config, &args.config.config)
         .map_err(|message| NotTested { message, code: ExitCode::from(EXIT_USAGE) })?;
     let address = admin_address(config);

@@ -6,8 +6,11 @@ impl ServiceConfig {
     /// Whether requests go to the same upstream in the same way, so that its connections can be kept. All
     /// fields count but those named here.
     pub fn has_same_upstream(&self, other: &Self) -> bool {
-        let Self { name, hosts, listen, auth, headers, rules, token_wait, optional, .. } = other.clone();
-        Self { name, hosts, listen, auth, headers, rules, token_wait, optional, ..self.clone() } == *other
+        let Self { name, hosts, listen, auth, headers, rules, token_wait, readiness, labels, .. } =
+            other.clone();
+        let same =
+            Self { name, hosts, listen, auth, headers, rules, token_wait, readiness, labels, ..self.clone() };
+        same == *other
     }
 }
 
@@ -31,9 +34,9 @@ mod tests {
     fn has_same_upstream_ignores_the_credential() {
         let one = service("", "client_id: a, client_secret: s");
         let with = |more| service(more, "client_id: b, client_secret: t");
-        assert!(
-            one.has_same_upstream(&with(", optional: true, hosts: [b.example], headers: { remove: X-A }"))
-        );
+        assert!(one.has_same_upstream(&with(
+            ", readiness: never, labels: { a: b }, hosts: [b.example], headers: { remove: X-A }"
+        )));
         for more in [", timeouts: { idle: 1s }", ", tls: { server_name: b.example }"] {
             assert!(!one.has_same_upstream(&with(more)), "{more}");
         }

@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
-use super::load::{FILE, read};
+use super::load::{Input, Mistakes};
 use super::model::Config;
 use super::reader::document;
 use super::reader::error::ConfigError;
 use super::reader::report::{Report, child};
-use super::reader::resolve::resolve;
 use super::reader::settings::Setting;
-use super::reader::table::Format;
-use super::reader::value::Value;
 use super::readers::Readers;
-use super::selection::Selection;
+use super::selection::{Selection, UNKNOWN};
 use crate::secret::SecretCache;
 
 impl Config {
@@ -23,22 +20,18 @@ impl Config {
         service: &str,
         readers: Readers,
     ) -> Result<Option<Vec<Setting>>, ConfigError> {
-        let file = path.display().to_string();
+        let name = path.display().to_string();
         let text = document::read_file(path)?;
-        let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
         // Of the others nothing is recorded: a service `a.b` and a key `b` of a service `a` have the same path.
-        if Selection::Named([service.to_owned()].into()).apply(&mut root).is_err() {
-            return Ok(None);
-        }
+        let selection = Selection::Named([service.to_owned()].into());
         let (environment, secrets) = (|name: &str| std::env::var_os(name), SecretCache::with_placeholders());
         let report = Report::recording(&environment, &secrets);
-        resolve(&mut root, "", false, &report);
-        let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);
-        let all = report.take_settings();
-        let (diagnostics, ..) = report.into_parts();
-        if config.is_none() || !diagnostics.is_empty() {
-            return Err(ConfigError::new(&file, diagnostics));
+        let input = Input { selection: &selection, ..Input::new(&text, &name, Some(path)) };
+        if let Err(error) = Self::read_reporting(&input, readers, Mistakes::Reject, &report) {
+            let is_unknown = error.diagnostics().iter().all(|error| error.message.starts_with(UNKNOWN));
+            return if is_unknown { Ok(None) } else { Err(error) };
         }
+        let all = report.take_settings();
         let mut settings = below(&all, &child("services", service));
         let used = settings.iter().find(|setting| setting.path == "auth.use");
         if let Some(name) = used.and_then(|setting| setting.value.as_str()) {
@@ -120,7 +113,7 @@ services:
         assert_eq!(get(&settings, "timeouts.connect"), of_file("\"1s\""));
         assert_eq!(get(&settings, "timeouts.idle"), default("\"60s\""));
         assert_eq!(get(&settings, "token_wait"), default("\"5s\""));
-        assert_eq!(get(&settings, "optional"), default("false"));
+        assert_eq!(get(&settings, "readiness"), default("\"first\""));
         assert_eq!(get(&settings, "auth.scopes"), of_file("[\"one\",\"two\"]"));
         assert_eq!(get(&settings, "auth.client_id"), of_file("\"me\""));
         assert_eq!(get(&settings, "auth.client_secret"), of_file("{\"file\":\"/run/secrets/a\"}"));

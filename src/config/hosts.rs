@@ -10,28 +10,34 @@ use super::model::Config;
 use super::reader::document;
 use super::reader::error::ConfigError;
 use super::reader::report::Report;
-use super::reader::resolve::resolve;
 use super::reader::table::{Format, Key};
 use super::reader::value::Value;
 use super::service::entry::SERVICES;
 use super::service::upstream_url;
+use super::source;
 use crate::secret::SecretCache;
 
 /// The format of the file, as far as it is read here.
-const FILE: Format = Format::Keys(&[&[Key::required("services", SERVICES, "Every service by its name.")]]);
+const FILE: Format = Format::Keys(&[&[Key::depends("services", SERVICES, "Every service by its name.")]]);
 
 impl Config {
     /// Every host that callers may use for a service in a URL. Fails if the file cannot be read or is not
     /// valid YAML.
     pub fn hosts(path: &Path) -> Result<Vec<Host>, ConfigError> {
         let text = document::read_file(path)?;
-        let file = path.display().to_string();
-        let mut root = document::parse(&text).map_err(|diagnostics| ConfigError::new(&file, diagnostics))?;
+        let name = path.display().to_string();
         let environment = |name: &str| std::env::var_os(name);
         let secrets = SecretCache::default();
         let report = Report::new(&environment, &secrets);
-        resolve(&mut root, "", false, &report);
-        let mut hosts = found(&Value::root(&root, &report, FILE, &[])).unwrap_or_default();
+        let file = report.add_file(&name);
+        let mut root = document::parse(&text, file, &name)
+            .map_err(|diagnostics| ConfigError::new(&name, diagnostics))?;
+        source::resolve_main(&mut root, &report);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let included = source::included(&root, folder, Some(path), None, &report);
+        let roots = std::iter::once(&root).chain(included.iter().filter_map(|file| file.root.as_ref().ok()));
+        let hosts = roots.flat_map(|root| found(&Value::root(root, &report, FILE, &[])).unwrap_or_default());
+        let mut hosts: Vec<_> = hosts.collect();
         hosts.sort_by_key(ToString::to_string);
         hosts.dedup();
         Ok(hosts)
@@ -41,7 +47,7 @@ impl Config {
 fn found(root: &Value<'_>) -> Option<Vec<Host>> {
     let mut hosts = Vec::new();
     let policy = UrlPolicy { plaintext: true, query: false };
-    for (_, service) in root.mapping()?.required("services")?.entries()? {
+    for (_, service) in root.mapping()?.optional("services")?.entries()? {
         let Some(mut mapping) = service.mapping() else { continue };
         for value in mapping.required("upstream").iter().flat_map(Value::one_or_more) {
             let upstream = value.parse(|text| upstream_url::parse(text, &policy));

@@ -1,119 +1,69 @@
-//! Reads a file or a text into a [`Config`], or reports every error in it.
+//! Reads a file or a text, with all that it includes, into a [`Config`].
+//!
+//! A mistake is reported with the file and the line in which it stands. What follows from one depends on who reads:
+//!
+//! - Commands such as `check` are strict: any error is an error of the whole.
+//! - A process that serves holds back what has a mistake ([`settle`](super::settle)). A mistake outside of services is one of the whole.
 
-use std::collections::HashMap;
 use std::io::Read;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
-
-use super::auth::credentials::{CREDENTIALS, Credentials};
-use super::callers::caller::{CALLERS, CallerConfig};
-use super::callers::role::{ROLES, RoleConfig};
-use super::callers::{audit, caller, role};
-use super::exposure;
-use super::exposure::Content;
-use super::hardening::HARDENING;
-use super::http_url::HTTP_URL;
-use super::listen::address::{ListenAddress, ListenAddresses};
-use super::listen::admin::ADMIN;
-use super::listen::listener::{LISTENERS, ListenerConfig};
-use super::listen::{admin, intercept, listener};
-use super::log::Log;
+use super::callers::access;
+use super::callers::access::ServiceNames;
+use super::file;
+use super::file::{FILE, INCLUDED, MainFile};
+use super::inactive::LastGood;
 use super::model::Config;
+use super::name_constraints;
 use super::reader::document;
-use super::reader::document::{EMPTY, MAX_BYTES, TOO_LARGE};
-use super::reader::error::{ConfigError, Warning};
+use super::reader::document::EMPTY;
+use super::reader::error::ConfigError;
 use super::reader::interpolate::Environment;
-use super::reader::mapping::Mapping;
+use super::reader::location::FileId;
 use super::reader::report::Report;
-use super::reader::resolve::resolve;
-use super::reader::table::{Format, Key, Keys};
-use super::reader::tree::Kind;
+use super::reader::table::Format;
+use super::reader::tree::{Kind, Node};
 use super::reader::value::Value;
 use super::readers::Readers;
-use super::reload::Reload;
 use super::selection::Selection;
-use super::service::entry;
-use super::service::entry::{SERVICES, ServiceConfig, Shared};
-use super::tracing::settings as tracing;
+use super::service::claimed::Claimed;
+use super::settle::{FileServices, Settled, settle};
+use super::source;
+use super::source::Included;
 use super::watched_files::{FileKind, WatchedFile};
-use super::{
-    browser_origins, downstream_timeouts, hardening, log, name_constraints, reload, shutdown, state,
-};
 use crate::secret::SecretCache;
 
-/// The tables of the file as a whole.
-pub(super) const FILE: &[Keys] = &[KEYS];
+/// What follows from a mistake in a service or in an included file.
+#[derive(Clone, Copy)]
+pub(super) enum Mistakes<'l> {
+    /// The whole configuration is rejected.
+    Reject,
+    /// What has it is held back, or runs with the settings from before, if there are any.
+    HoldBack(Option<&'l LastGood>),
+}
 
-const KEYS: Keys = &[
-    Key::optional(
-        "listen",
-        LISTENERS,
-        "Where callers reach every service by path prefix or Host. Default: 127.0.0.1:8080.",
-    ),
-    Key::optional("admin", ADMIN, "Health, metrics, status page, JSON API. Default: 127.0.0.1:9090."),
-    Key::required("services", SERVICES, "Every service by its name, which is the first segment of the path."),
-    Key::optional(
-        "credentials",
-        CREDENTIALS,
-        "Credentials that several services share; named with `auth: { use: NAME }`.",
-    ),
-    Key::optional("callers", CALLERS, "Who may call, by name, and what each caller is known by."),
-    Key::optional("roles", ROLES, "Which callers may use which services, and how."),
-    Key::optional("audit", Format::Keys(&[audit::KEYS]), "Where decisions about requests are recorded."),
-    Key::optional("via", Format::Bool, "`Via` is added to forwarded messages.").or("false"),
-    Key::optional(
-        "intercept",
-        Format::Keys(&[intercept::INTERCEPT]),
-        "The CA in whose name a `CONNECT` to a service is answered.",
-    ),
-    Key::optional(
-        "connect",
-        Format::Keys(&[intercept::CONNECT]),
-        "How a `CONNECT` to a host of no service is answered.",
-    ),
-    Key::optional(
-        "browser_origins",
-        Format::OneOrMore(&HTTP_URL),
-        "Origins whose web pages may send requests.",
-    ),
-    Key::optional("log", Format::Keys(&[log::KEYS]), "Logging."),
-    Key::optional("access_log", Format::Bool, "One log line for each request.").or("false"),
-    Key::optional(
-        "tracing",
-        Format::Keys(&[tracing::KEYS]),
-        "Spans of requests and token requests, sent to an OpenTelemetry collector by OTLP over HTTP.",
-    ),
-    Key::optional(
-        "downstream_timeouts",
-        Format::Keys(&[downstream_timeouts::KEYS]),
-        "Time limits on callers' connections.",
-    ),
-    Key::optional("shutdown", Format::Keys(&[shutdown::KEYS]), "How the process ends."),
-    Key::optional("state", Format::Keys(&[state::KEYS]), "Tokens on disk, encrypted."),
-    Key::optional("reload", Format::Keys(&[reload::KEYS]), "How changes are noticed."),
-    Key::optional("upgrade_sock", Format::Text, "Path of the Unix socket at which a new process takes over."),
-    Key::optional(
-        "hardening",
-        HARDENING,
-        "Whether the process gives up what it does not need: core dumps, writing, system calls.",
-    )
-    .or("full"),
-    Key::optional(
-        "threads",
-        Format::Number(1, MAX_THREADS as u64),
-        "Worker threads of the data plane. Default: one for each core.",
-    ),
-    Key::optional("max_connections", Format::Number(1, 1_000_000), "Limit on downstream connections.")
-        .or("16384"),
-];
+/// A text to read.
+pub(super) struct Input<'i> {
+    pub(super) text: &'i str,
+    /// Its name in error messages.
+    pub(super) name: &'i str,
+    /// The file, if it is one.
+    pub(super) path: Option<&'i Path>,
+    /// The folder that paths of `include` are relative to.
+    pub(super) folder: &'i Path,
+    /// Which of the services are read.
+    pub(super) selection: &'i Selection,
+    /// An included file, and a text that is read in place of its content. The file need not exist.
+    pub(super) replaced: Option<(&'i Path, &'i str)>,
+}
 
-/// Largest number of worker threads.
-const MAX_THREADS: usize = 256;
-
-/// Default of `max_connections`: more than one app opens, and few enough for the memory of a small container.
-const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
+impl<'i> Input<'i> {
+    /// A text. Paths are relative to the folder of the file of that name.
+    pub(super) fn new(text: &'i str, name: &'i str, path: Option<&'i Path>) -> Self {
+        let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+        Self { text, name, path, folder, selection: &Selection::All, replaced: None }
+    }
+}
 
 impl Config {
     /// Reads a file, and fetches its secrets.
@@ -133,35 +83,49 @@ impl Config {
         secrets: &SecretCache,
         readers: Readers,
     ) -> Result<Self, ConfigError> {
+        Self::load_file(path, selection, secrets, readers, Mistakes::Reject)
+    }
+
+    /// Reads a file as [`load_with`](Self::load_with) does, and holds back services that have a mistake. Those of `last_good` go on
+    /// with their previous settings. Without it, at a start, it is an error if no service can run.
+    pub fn load_usable(
+        path: &Path,
+        secrets: &SecretCache,
+        readers: Readers,
+        last_good: Option<&LastGood>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_file(path, &Selection::All, secrets, readers, Mistakes::HoldBack(last_good))
+    }
+
+    fn load_file(
+        path: &Path,
+        selection: &Selection,
+        secrets: &SecretCache,
+        readers: Readers,
+        mistakes: Mistakes<'_>,
+    ) -> Result<Self, ConfigError> {
         let seen = WatchedFile::fingerprint(path, FileKind::Config);
-        match Self::load_unseen(path, selection, secrets, readers) {
+        let name = path.display().to_string();
+        let config = document::read_file(path).and_then(|text| {
+            let input = Input { selection, ..Input::new(&text, &name, Some(path)) };
+            Self::read(&input, &|name| std::env::var_os(name), secrets, readers, mistakes)
+        });
+        match config {
             Ok(mut config) => {
                 config.files.push(seen);
-                let of_file = |message| Warning { line: 1, path: "configuration".into(), message };
-                let exposed = exposure::of_file(path, Content::Trusted);
-                // A folder may lead to other files as well.
-                config.warnings.retain(|warning| !exposed.contains(&warning.message));
-                config.warnings.splice(0..0, exposed.into_iter().map(of_file));
                 Ok(config)
             }
             Err(error) => Err(error.with_files(vec![seen])),
         }
     }
 
-    fn load_unseen(
-        path: &Path,
-        selection: &Selection,
-        secrets: &SecretCache,
-        readers: Readers,
-    ) -> Result<Self, ConfigError> {
-        Self::parse_all(
-            &document::read_file(path)?,
-            &path.display().to_string(),
-            selection,
-            &|name| std::env::var_os(name),
-            secrets,
-            readers,
-        )
+    /// Reads the files of a folder as a main file would include them.
+    pub fn load_folder(folder: &Path, secrets: &SecretCache, readers: Readers) -> Result<Self, ConfigError> {
+        let name = folder.display().to_string();
+        // JSON is YAML. A variable in the path would be replaced.
+        let text = format!("include: {}", serde_json::Value::from(name.replace("${", "$${")));
+        let input = Input { folder: Path::new(""), ..Input::new(&text, &name, None) };
+        Self::read(&input, &|name| std::env::var_os(name), secrets, readers, Mistakes::Reject)
     }
 
     /// Reads a text; `file` is its name in error messages.
@@ -176,7 +140,8 @@ impl Config {
         environment: &Environment<'_>,
         readers: Readers,
     ) -> Result<Self, ConfigError> {
-        Self::parse_all(text, file, &Selection::All, environment, &SecretCache::default(), readers)
+        let input = Input::new(text, file, None);
+        Self::read(&input, environment, &SecretCache::default(), readers, Mistakes::Reject)
     }
 
     /// Reads an input to its end; `file` is its name in error messages. Secrets as [`load_with`](Self::load_with) has them.
@@ -187,184 +152,128 @@ impl Config {
         readers: Readers,
     ) -> Result<Self, ConfigError> {
         let text = document::read_input(input, file)?;
-        Self::parse_all(&text, file, &Selection::All, &|name| std::env::var_os(name), secrets, readers)
+        let input = Input::new(&text, file, None);
+        Self::read(&input, &|name| std::env::var_os(name), secrets, readers, Mistakes::Reject)
     }
 
-    fn parse_all(
-        text: &str,
-        file: &str,
-        selection: &Selection,
+    pub(super) fn read(
+        input: &Input<'_>,
         environment: &Environment<'_>,
         secrets: &SecretCache,
         readers: Readers,
+        mistakes: Mistakes<'_>,
     ) -> Result<Self, ConfigError> {
-        if text.len() > MAX_BYTES {
-            return Err(ConfigError::whole(file, TOO_LARGE.into()));
-        }
-        let mut root = document::parse(text).map_err(|diagnostics| ConfigError::new(file, diagnostics))?;
-        if matches!(root.kind, Kind::Null) {
-            return Err(ConfigError::whole(file, EMPTY.into()));
-        }
-        selection.apply(&mut root).map_err(|message| ConfigError::whole(file, message))?;
         let report = Report::new(environment, secrets);
-        resolve(&mut root, "", false, &report);
-        let config = read(&Value::root(&root, &report, Format::Keys(FILE), readers.sources), readers);
-        let (diagnostics, mut warnings, files) = report.into_parts();
-        warnings.sort_by_key(|warning| warning.line);
+        let config = Self::read_reporting(input, readers, mistakes, &report);
+        let (_, mut warnings, files) = report.into_parts();
+        warnings
+            .sort_by_cached_key(|warning| (warning.file != input.name, warning.file.clone(), warning.line));
         match config {
-            Some(config) if diagnostics.is_empty() => Ok(Self { warnings, files, ..config }),
-            _ => Err(ConfigError::new(file, diagnostics).with_files(files)),
+            Ok(config) => Ok(Self { warnings, files, ..config }),
+            Err(error) => Err(error.with_files(files)),
+        }
+    }
+
+    /// Reads an input without its warnings and files, which are in the report.
+    pub(super) fn read_reporting(
+        input: &Input<'_>,
+        readers: Readers,
+        mistakes: Mistakes<'_>,
+        report: &Report<'_>,
+    ) -> Result<Self, ConfigError> {
+        let name = input.name;
+        let file = report.add_file(name);
+        if let Some(path) = input.path {
+            source::warn_if_exposed(path, file, report);
+        }
+        let mut root = document::parse(input.text, file, name)
+            .map_err(|diagnostics| ConfigError::new(name, diagnostics))?;
+        if matches!(root.kind, Kind::Null) {
+            return Err(ConfigError::whole(name, EMPTY.into()));
+        }
+        let (mut included, mut errors) = report.collect(|| {
+            source::resolve_main(&mut root, report);
+            source::included(&root, input.folder, input.path, input.replaced, report)
+        });
+        input
+            .selection
+            .apply(&mut root, &mut included)
+            .map_err(|message| ConfigError::whole(name, message))?;
+        let (config, of_sections) =
+            report.collect(|| read_all(name, &root, &included, readers, mistakes, report));
+        errors.extend(of_sections);
+        match config {
+            Some(config) if errors.is_empty() && mistakes.allow(&config) => Ok(config),
+            config => {
+                let problems = config.into_iter().flat_map(|config| config.problems);
+                errors.extend(problems.flat_map(|problem| problem.errors));
+                Err(ConfigError::new(name, errors))
+            }
         }
     }
 }
 
-/// Reads the file as a whole. `None` means that an error was reported; with `Some` one may have been reported
-/// as well.
-pub(super) fn read(root: &Value<'_>, readers: Readers) -> Option<Config> {
-    let mut mapping = root.mapping()?;
-    // Read in the order in which error messages list them.
-    let (listen, admin_value) = (mapping.optional("listen"), mapping.optional("admin"));
-    let services = mapping.required("services");
-    let credentials = mapping.optional("credentials");
-    let via = mapping.optional("via").and_then(|value| value.boolean());
-    let mut shared = Shared {
-        credentials: credentials.map_or_else(
-            || Credentials::none(readers.kinds),
-            |value| Credentials::read(&value, readers.kinds),
-        ),
-        addresses: ListenAddresses::new(mapping.has("callers")),
-        hosts: HashMap::new(),
-        via: via.unwrap_or_default(),
+impl Mistakes<'_> {
+    /// Whether a configuration whose main file is valid can be used.
+    fn allow(self, config: &Config) -> bool {
+        match self {
+            _ if config.problems.is_empty() => true,
+            Self::Reject => false,
+            // A process that serves nothing because of a mistake does not start.
+            Self::HoldBack(last_good) => last_good.is_some() || !config.services.is_empty(),
+        }
+    }
+}
+
+/// Reads all files. `None` means that an error was reported; with `Some` one may have been reported as well.
+fn read_all<'a>(
+    name: &'a str,
+    root: &'a Node,
+    included: &'a [Included],
+    readers: Readers,
+    mistakes: Mistakes<'_>,
+    report: &'a Report<'a>,
+) -> Option<Config> {
+    let none = LastGood::default();
+    let last_good = match mistakes {
+        Mistakes::HoldBack(Some(last_good)) => last_good,
+        _ => &none,
     };
-    let listen = self::listen(listen, &mut shared.addresses);
-    let admin = admin::read(admin_value, &mut shared.addresses);
-    let services = services.and_then(|value| entry::read_all(&value, &mut shared));
-    let (callers, roles) = who_may_call(&mut mapping, services.as_deref());
-    let audit = mapping.optional("audit").and_then(|value| audit::read(&value));
-    let intercept_value = mapping.optional("intercept");
-    let intercept = intercept_value.as_ref().and_then(intercept::read);
-    if let (Some(value), Some(intercept), Some(services)) = (&intercept_value, &intercept, &services) {
-        name_constraints::warn_of_hosts_outside(value, intercept, services);
-    }
-    let unmatched = mapping.optional("connect").and_then(|value| intercept::unmatched(&value));
-    let browser_origins = browser_origins::read(&mut mapping);
-    let log = mapping.optional("log").map_or_else(Log::default, |value| log::read(&value));
-    let access_log = mapping.optional("access_log").and_then(|value| value.boolean());
-    let tracing = mapping.optional("tracing").and_then(|value| tracing::read(&value));
-    let downstream_timeouts = downstream_timeouts::read(&mut mapping);
-    let shutdown = shutdown::read(&mut mapping);
-    let state = mapping.optional("state").and_then(|value| state::read(&value));
-    let reload = mapping.optional("reload").map_or_else(Reload::default, |value| reload::read(&value));
-    let upgrade_sock = mapping.optional("upgrade_sock").and_then(|value| value.parse(socket_path));
-    let hardening = mapping.optional("hardening").and_then(|value| hardening::read(&value));
-    let threads = threads(&mut mapping);
-    let max_connections = mapping.optional("max_connections").and_then(|value| value.number());
-    let max_connections = max_connections.and_then(|number| usize::try_from(number).ok());
-    mapping.reject_unknown_keys();
-    shared.credentials.warn_of_unused();
-    Some(Config {
-        listen,
-        admin,
-        services: without_callers_credential(services?, &callers),
-        callers,
-        roles,
-        audit,
-        intercept,
-        unmatched: unmatched.unwrap_or_default(),
-        browser_origins,
-        log,
-        access_log: access_log.unwrap_or_default(),
-        tracing,
-        downstream_timeouts,
-        shutdown,
-        state,
-        reload,
-        upgrade_sock,
-        hardening: hardening.unwrap_or_default(),
-        threads,
-        max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
-        warnings: Vec::new(),
-        files: Vec::new(),
-    })
-}
-
-/// Reads `callers` and `roles`.
-fn who_may_call(
-    mapping: &mut Mapping<'_>,
-    services: Option<&[ServiceConfig]>,
-) -> (Vec<CallerConfig>, Vec<RoleConfig>) {
-    let callers = mapping.optional("callers");
-    let roles = mapping.optional("roles");
-    if let (None, Some(roles)) = (&callers, &roles) {
-        roles.error("a role is given to callers, and there is no `callers`");
-    }
-    let has_callers = callers.is_some();
-    let callers = callers.map_or_else(|| Some(Vec::new()), |value| caller::read_all(&value));
-    // Without the names of the callers every name in a role would be reported as well.
-    let Some(callers) = callers else { return Default::default() };
-    let read = roles.as_ref().filter(|_| has_callers).map(|value| role::read_all(value, &callers, services));
-    let read = read.flatten().unwrap_or_default();
-    if let (Some(roles), Some(services)) = (&roles, services) {
-        let is_named = |service: &&ServiceConfig| {
-            read.iter().flat_map(|role| &role.services).any(|grant| grant.service == service.name)
+    let value = |root, tables| Value::root(root, report, Format::Keys(tables), readers.sources);
+    let MainFile { config, services, callers, roles, intercept, mut shared, addresses } =
+        file::read(&value(root, FILE), readers)?;
+    let mut claimed = Claimed::default();
+    claimed.claim_addresses(addresses, report);
+    let entry_errors = |file| report.collect_entry(&source::entries_spot(file), || ()).1;
+    let main = FileServices {
+        name,
+        services: Ok(services),
+        errors: Vec::new(),
+        entry_errors: entry_errors(FileId::MAIN),
+    };
+    let others = included.iter().map(|Included { name, root, errors }| {
+        let root = match root {
+            Ok(root) => root,
+            Err(errors) => {
+                let (services, errors) = (Err(errors.clone()), Vec::new());
+                return FileServices { name, services, errors, entry_errors: Vec::new() };
+            }
         };
-        for service in services.iter().filter(|service| !read.is_empty() && !is_named(service)) {
-            roles.warn(format!(
-                "no role names the service `{}`: a listener that requires callers serves it to none, and one with \
-                 `callers: optional` to all",
-                service.name
-            ));
-        }
+        let (services, of_keys) = report.collect(|| file::read_included(&value(root, INCLUDED)));
+        let errors = errors.iter().cloned().chain(of_keys).collect();
+        FileServices { name, services: Ok(services), errors, entry_errors: entry_errors(root.location.file) }
+    });
+    let files: Vec<_> = std::iter::once(main).chain(others).collect();
+    let is_complete = files.iter().all(|file| file.services.is_ok());
+    let is_strict = is_complete && (included.is_empty() || matches!(mistakes, Mistakes::Reject));
+    let mut settled = settle(files, &mut shared, claimed, last_good, report);
+    let known = settled.names().collect();
+    let (callers, roles) = access::read(callers.as_ref(), roles.as_ref(), &ServiceNames { known, is_strict });
+    access::remove_credentials_of_callers(&mut settled.services, &callers);
+    shared.credentials.report_unused();
+    if let (Some(value), Some(intercept)) = (&intercept, &config.intercept) {
+        name_constraints::warn_of_hosts_outside(value, intercept, &settled.services);
     }
-    (callers, read)
-}
-
-/// The services, which pass on no field in which a caller may present a credential, if a caller does.
-fn without_callers_credential(
-    mut services: Vec<ServiceConfig>,
-    callers: &[CallerConfig],
-) -> Vec<ServiceConfig> {
-    if callers.iter().any(CallerConfig::presents_credential) {
-        for service in &mut services {
-            service.headers.remove.extend([AUTHORIZATION, PROXY_AUTHORIZATION]);
-        }
-    }
-    services
-}
-
-/// Longest path of `upgrade_sock`, in bytes: what `sockaddr_un` holds, less the suffix added while the socket
-/// is created.
-const MAX_SOCKET_PATH: usize = 90;
-
-fn socket_path(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "" => Err("empty".into()),
-        _ if text.contains('\0') => Err("not a valid path".into()),
-        _ if text.len() > MAX_SOCKET_PATH => {
-            Err(format!("longer than {MAX_SOCKET_PATH} bytes, the limit for the path of a socket"))
-        }
-        _ => Ok(PathBuf::from(text)),
-    }
-}
-
-fn loopback(port: u16) -> ListenAddress {
-    ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
-}
-
-fn listen(value: Option<Value<'_>>, addresses: &mut ListenAddresses) -> Vec<ListenerConfig> {
-    if let Some(value) = value {
-        return listener::read_all(&value, addresses);
-    }
-    let default = loopback(8080);
-    addresses.reserve_default("listen", &default);
-    vec![ListenerConfig { address: default, tls: None, requires_caller: addresses.has_callers }]
-}
-
-fn threads(mapping: &mut Mapping<'_>) -> usize {
-    let value = mapping.optional("threads");
-    let number = value.and_then(|value| value.number());
-    match number.and_then(|number| usize::try_from(number).ok()) {
-        Some(number) => number,
-        None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
-    }
+    let Settled { services, inactive, problems } = settled;
+    Some(Config { services, inactive, problems, callers, roles, ..config })
 }

@@ -7,6 +7,7 @@ use super::callers::caller::CallerConfig;
 use super::callers::role::RoleConfig;
 use super::downstream_timeouts::DownstreamTimeouts;
 use super::hardening::Hardening;
+use super::inactive::{InactiveReason, InactiveService, LastGood, Problem, Subject};
 use super::listen::admin::Admin;
 use super::listen::intercept::{Intercept, Unmatched};
 use super::listen::listener::ListenerConfig;
@@ -26,8 +27,12 @@ pub struct Config {
     pub listen: Vec<ListenerConfig>,
     /// The admin listener: health, metrics, status page, JSON API.
     pub admin: Admin,
-    /// Every service, in the order of the file.
+    /// Every service that runs, in the order of the files.
     pub services: Vec<ServiceConfig>,
+    /// Every service that does not, in the order of the files.
+    pub inactive: Vec<InactiveService>,
+    /// The mistakes in services and in included files. The configuration is in use without what has them.
+    pub problems: Vec<Problem>,
     /// The CA for answering a `CONNECT` to a service; without it, such a `CONNECT` is rejected.
     pub intercept: Option<Intercept>,
     /// Who may call, in the order of the file; empty: all.
@@ -66,4 +71,24 @@ pub struct Config {
     pub warnings: Vec<Warning>,
     /// Every file that the configuration was read from.
     pub files: Vec<WatchedFile>,
+}
+
+impl Config {
+    /// Why the service of that name does not run, if there is one that does not.
+    pub fn why_inactive(&self, name: &str) -> Option<String> {
+        let service = self.inactive.iter().find(|service| service.name == name)?;
+        let is_of = |problem: &&Problem| problem.subject == Subject::Service(name.to_owned());
+        Some(match (service.reason, self.problems.iter().find(is_of)) {
+            (InactiveReason::Disabled, _) => format!("the service `{name}` is disabled (`enabled: false`)"),
+            (InactiveReason::Misconfigured, problem) => {
+                let errors = problem.map(ToString::to_string).unwrap_or_default();
+                format!("the configuration of the service `{name}` has a mistake:\n{errors}")
+            }
+        })
+    }
+
+    /// What a reload keeps of it.
+    pub fn last_good(&self) -> LastGood {
+        LastGood { services: self.services.clone(), inactive: self.inactive.clone() }
+    }
 }

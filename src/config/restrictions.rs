@@ -3,16 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::file::FILE;
 use super::hardening;
 use super::hardening::Hardening;
-use super::load::FILE;
 use super::reader::document;
 use super::reader::report::Report;
-use super::reader::resolve::resolve;
 use super::reader::table::Format;
 use super::reader::tree::{Kind, Node};
 use super::reader::value::Value;
 use super::readers::Readers;
+use super::source;
+use super::source::member;
 use crate::secret::SecretCache;
 
 /// How the process is hardened, and what it writes to.
@@ -32,25 +33,29 @@ impl Restrictions {
     /// Reads them from a file. An error in the file is not reported here; reading the whole configuration reports it.
     pub fn read(path: &Path, readers: Readers) -> Self {
         let text = document::read_file(path).ok();
-        text.and_then(|text| Self::parse(&text, readers)).unwrap_or_default()
+        text.and_then(|text| Self::parse(&text, path, readers)).unwrap_or_default()
     }
 
-    fn parse(text: &str, readers: Readers) -> Option<Self> {
+    fn parse(text: &str, path: &Path, readers: Readers) -> Option<Self> {
         let (secrets, environment) = (SecretCache::default(), |name: &str| std::env::var_os(name));
         let report = Report::new(&environment, &secrets);
-        let mut root = document::parse(text).ok()?;
-        resolve(&mut root, "", false, &report);
+        let file = report.add_file("");
+        let mut root = document::parse(text, file, "").ok()?;
+        source::resolve_main(&mut root, &report);
+        let included =
+            source::included(&root, path.parent().unwrap_or(Path::new("")), Some(path), None, &report);
         let mut mapping = Value::root(&root, &report, Format::Keys(FILE), readers.sources).mapping()?;
         let hardening = mapping.optional("hardening").and_then(|value| hardening::read(&value));
         let state_dir = member(&root, "state").and_then(|state| member(state, "dir")).and_then(content);
         let upgrade_sock = member(&root, "upgrade_sock").and_then(content);
         let audit = member(&root, "audit").and_then(|audit| member(audit, "path")).and_then(content);
         let audit = audit.filter(|path| path.starts_with('/')).map(PathBuf::from);
-        let services = match member(&root, "services").map(|services| &services.kind) {
+        let roots = std::iter::once(&root).chain(included.iter().filter_map(|file| file.root.as_ref().ok()));
+        let services = roots.flat_map(|root| match member(root, "services").map(|services| &services.kind) {
             Some(Kind::Map(services)) => services.as_slice(),
             _ => &[],
-        };
-        let own = services.iter().filter_map(|(_, service)| member(service, "listen"));
+        });
+        let own = services.filter_map(|(_, service)| member(service, "listen"));
         let mut sockets: Vec<_> = upgrade_sock.map(PathBuf::from).into_iter().collect();
         for node in own.chain(member(&root, "listen")).chain(member(&root, "admin")) {
             collect_sockets(node, &mut sockets);
@@ -70,11 +75,6 @@ fn collect_sockets(node: &Node, into: &mut Vec<PathBuf>) {
     }
 }
 
-fn member<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    let Kind::Map(entries) = &node.kind else { return None };
-    entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
-}
-
 fn content(node: &Node) -> Option<&str> {
     match &node.kind {
         Kind::Text { value, .. } => Some(value),
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Option<Restrictions> {
-        Restrictions::parse(text, crate::credential::READERS)
+        Restrictions::parse(text, Path::new("services.yaml"), crate::credential::READERS)
     }
 
     #[test]

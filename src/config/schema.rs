@@ -1,17 +1,32 @@
-//! The JSON Schema of a configuration, for editors: made from the tables that the readers read by.
+//! The JSON Schemas of a configuration and of an included file, for editors: made from the tables that the readers read by.
 
 use serde_json::{Value, json};
 
 use super::auth::settings::AuthKind;
-use super::load::FILE;
+use super::file::{FILE, INCLUDED};
 use super::reader::schema::Schema;
+use super::reader::table::Keys;
 use super::reader::value::SourceKinds;
 use super::readers::Readers;
 
-/// The schema, with these kinds of credentials and sources of secrets.
+/// The schema of the main file, with these kinds of credentials and sources of secrets.
 pub fn schema(readers: Readers) -> Value {
+    let mut whole = of_file(FILE, "Sidekey configuration", readers);
+    whole["anyOf"] = json!([
+        { "required": ["services"], "properties": { "services": { "minProperties": 1 } } },
+        { "required": ["include"] },
+    ]);
+    whole
+}
+
+/// The schema of a file that is included.
+pub fn included_schema(readers: Readers) -> Value {
+    of_file(INCLUDED, "File included by a Sidekey configuration", readers)
+}
+
+fn of_file(tables: &[Keys], title: &str, readers: Readers) -> Value {
     let mut schema = Schema::default();
-    let mut whole = schema.mapping(FILE);
+    let mut whole = schema.mapping(tables);
     let kind = |kind: &AuthKind| schema.refer(kind.name, |schema| credential(kind, schema));
     let kinds: Vec<_> = readers.kinds.iter().map(kind).collect();
     schema.refer("secret", |schema| secret(readers.sources, schema));
@@ -23,8 +38,9 @@ pub fn schema(readers: Readers) -> Value {
             "oneOf": kinds,
         })
     });
+    whole["patternProperties"] = json!({ "^x-": { "description": "Ignored: a place for anchors." } });
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-    whole["title"] = "Sidekey configuration".into();
+    whole["title"] = title.into();
     whole["description"] = "docs/CONFIGURATION.md explains every key.".into();
     whole["$defs"] = schema.into_definitions().into();
     whole

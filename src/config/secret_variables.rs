@@ -1,6 +1,6 @@
 //! Which environment variables hold secrets, by what a file says: for a program that must not have them.
 //!
-//! The whole file counts, with the services that are not selected and with sections that have an error. Nothing is fetched.
+//! Every file of the configuration counts, with the services that are not selected and with sections that have an error. Nothing is fetched.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,9 +8,11 @@ use std::path::Path;
 use super::reader::document;
 use super::reader::error::ConfigError;
 use super::reader::interpolate;
-use super::reader::report::child;
+use super::reader::report::{Report, child};
 use super::reader::sections;
 use super::reader::tree::{Kind, Node};
+use super::source;
+use crate::secret::SecretCache;
 
 /// The key of a secret that is read from a variable: `{ env: NAME }`.
 const VARIABLE: &str = "env";
@@ -34,12 +36,25 @@ const ORDINARY: [&str; 12] = [
 /// The names of the variables from which the configuration reads secrets: `{ env: NAME }`, and `${NAME}` in a section that holds
 /// a secret or in a URL with a password.
 pub fn secret_variables(path: &Path) -> Result<BTreeSet<String>, ConfigError> {
-    let text = document::read_file(path)?;
-    let root = document::parse(&text)
-        .map_err(|diagnostics| ConfigError::new(&path.display().to_string(), diagnostics))?;
+    let (environment, secrets) = (|name: &str| std::env::var_os(name), SecretCache::with_placeholders());
+    let report = Report::new(&environment, &secrets);
+    let main = parse(path, &report)?;
     let mut found = BTreeSet::new();
-    collect(&root, "", "", false, &mut found);
+    collect(&main, "", "", false, &mut found);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut resolved = main;
+    source::resolve_main(&mut resolved, &report);
+    for file in source::included_files(&resolved, folder, Some(path), None, &report) {
+        collect(&parse(&file, &report)?, "", "", false, &mut found);
+    }
     Ok(found)
+}
+
+fn parse(path: &Path, report: &Report<'_>) -> Result<Node, ConfigError> {
+    let name = path.display().to_string();
+    let text = document::read_file(path)?;
+    let file = report.add_file(&name);
+    document::parse(&text, file, &name).map_err(|diagnostics| ConfigError::new(&name, diagnostics))
 }
 
 fn collect(node: &Node, path: &str, key: &str, is_secret: bool, into: &mut BTreeSet<String>) {

@@ -1,4 +1,4 @@
-//! Reads some of the services of a file. The others are not looked at: their secrets are not fetched, and an error in one of them is
+//! Reads some of the services of a configuration. The others are not looked at: their secrets are not fetched, and an error in one of them is
 //! not reported.
 
 use std::collections::BTreeSet;
@@ -6,51 +6,64 @@ use std::collections::BTreeSet;
 use super::reader::report::sanitize;
 use super::reader::suggest::{ask, list};
 use super::reader::tree::{Kind, Node};
+use super::source::Included;
+
+/// The beginning of the error about a service that no file has.
+pub(super) const UNKNOWN: &str = "no service `";
 
 /// Which services are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// Every service of the file.
+    /// Every service.
     All,
     /// These services, and of `credentials` those that they use.
     Named(BTreeSet<String>),
 }
 
 impl Selection {
-    /// Removes from a parsed file what is not selected. The error says which service the file does not have.
-    pub(super) fn apply(&self, root: &mut Node) -> Result<(), String> {
+    /// Removes from the main file and the included ones what is not selected. Their merge keys are resolved. The error says which
+    /// service no file has.
+    pub(super) fn apply(&self, main: &mut Node, included: &mut Vec<Included>) -> Result<(), String> {
         let Self::Named(names) = self else { return Ok(()) };
+        let roots = included.iter_mut().filter_map(|file| file.root.as_mut().ok());
+        let mut files: Vec<_> =
+            std::iter::once(&mut *main).chain(roots).filter_map(|root| entries(root, "services")).collect();
+        let known: Vec<_> =
+            files.iter().flat_map(|services| services.iter().map(|(name, _)| name.as_str())).collect();
+        let unknown = names.iter().find(|name| !known.contains(&name.as_str()));
+        let message = unknown.map(|unknown| {
+            let question = ask(unknown, known.iter().copied());
+            let services = list(known.iter().copied());
+            format!("{UNKNOWN}{}`{question} The configuration has: {services}", sanitize(unknown))
+        });
         let mut used = BTreeSet::new();
-        if let Some(services) = entries(root, "services") {
-            let known = || service_names(services);
-            if let Some(unknown) = names.iter().find(|name| !known().contains(&name.as_str())) {
-                let question = ask(unknown, known().into_iter());
-                let services = list(known());
-                return Err(format!("no service `{}`{question} The file has: {services}", sanitize(unknown)));
-            }
-            // What `<<` merges is a mapping with several services.
-            services.retain_mut(|(name, node)| {
-                if name == "<<" {
-                    retain(node, names);
-                }
-                name == "<<" || names.contains(name)
-            });
+        for services in &mut files {
+            services.retain(|(name, _)| names.contains(name));
             for (_, service) in services.iter() {
                 collect_used(service, &mut used);
             }
         }
-        if let Some(roles) = entries(root, "roles") {
+        let is_readable = included.iter().all(|file| file.root.is_ok());
+        if let Some(message) = message.filter(|_| is_readable) {
+            return Err(message);
+        }
+        // A file that cannot be read may have one of them. The error about it is reported.
+        included.retain_mut(|file| match &mut file.root {
+            Ok(root) => entries(root, "services").is_some_and(|services| !services.is_empty()),
+            Err(_) => true,
+        });
+        if let Some(roles) = entries(main, "roles") {
             roles.retain_mut(|(_, role)| retain_granted(role, names));
             if roles.is_empty()
-                && let Kind::Map(top) = &mut root.kind
+                && let Kind::Map(top) = &mut main.kind
             {
                 top.retain(|(key, _)| key != "roles");
             }
         }
-        if let Some(credentials) = entries(root, "credentials") {
-            credentials.retain(|(name, _)| name == "<<" || used.contains(name));
+        if let Some(credentials) = entries(main, "credentials") {
+            credentials.retain(|(name, _)| used.contains(name));
             if credentials.is_empty()
-                && let Kind::Map(top) = &mut root.kind
+                && let Kind::Map(top) = &mut main.kind
             {
                 top.retain(|(key, _)| key != "credentials");
             }
@@ -69,7 +82,7 @@ fn retain_granted(role: &mut Node, names: &BTreeSet<String>) -> bool {
     };
     match &mut grants.kind {
         Kind::Map(grants) => {
-            grants.retain(|(name, _)| name == "<<" || names.contains(name));
+            grants.retain(|(name, _)| names.contains(name));
             !grants.is_empty()
         }
         Kind::List(grants) => {
@@ -80,35 +93,6 @@ fn retain_granted(role: &mut Node, names: &BTreeSet<String>) -> bool {
             !grants.is_empty()
         }
         _ => true,
-    }
-}
-
-/// The names of all services, with those that `<<` merges.
-fn service_names(services: &[(String, Node)]) -> Vec<&str> {
-    let mut names = Vec::new();
-    for (name, node) in services {
-        match &node.kind {
-            _ if name != "<<" => names.push(name.as_str()),
-            Kind::Map(entries) => names.extend(service_names(entries)),
-            Kind::List(nodes) => {
-                let maps = nodes.iter().filter_map(|node| match &node.kind {
-                    Kind::Map(entries) => Some(entries),
-                    _ => None,
-                });
-                names.extend(maps.flat_map(|entries| service_names(entries)));
-            }
-            _ => {}
-        }
-    }
-    names
-}
-
-/// Removes the other entries of a mapping, or of each mapping of a list.
-fn retain(node: &mut Node, names: &BTreeSet<String>) {
-    match &mut node.kind {
-        Kind::Map(entries) => entries.retain(|(name, _)| names.contains(name)),
-        Kind::List(nodes) => nodes.iter_mut().for_each(|node| retain(node, names)),
-        _ => {}
     }
 }
 
@@ -172,7 +156,7 @@ services:
         assert!(!std::path::Path::new("/must-not-run").exists());
         assert!(load(&text, &["c"]).unwrap_err().contains("services.c.auth.token"));
         let error = load(&text, &["a", "none"]).unwrap_err();
-        assert!(error.contains("no service `none`. The file has: a, b, c, d"), "{error}");
+        assert!(error.contains("no service `none`. The configuration has: a, b, c, d"), "{error}");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+use super::include;
 use crate::secret::read_file;
 
 /// Largest file, in bytes: no file of a configuration may be larger.
@@ -31,6 +32,8 @@ impl fmt::Debug for WatchedFile {
 pub enum FileKind {
     /// The configuration itself.
     Config,
+    /// A path of `include`: the names of the files that it leads to.
+    Include,
     /// A secret.
     Secret,
     /// A certificate, a private key, or root certificates.
@@ -41,7 +44,8 @@ impl WatchedFile {
     /// Takes the fingerprint of a file. Called before the file is read, so that a change in between is found
     /// by the next scan.
     pub(super) fn fingerprint(path: &Path, kind: FileKind) -> Self {
-        Self { path: path.to_owned(), kind, content: content_hash(path) }
+        let content = if kind == FileKind::Include { names_hash(path) } else { content_hash(path) };
+        Self { path: path.to_owned(), kind, content }
     }
 
     /// Takes the fingerprint again.
@@ -73,6 +77,13 @@ fn content_hash(path: &Path) -> Option<u64> {
     let content = read_file(path, MAX_BYTES).ok()?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&content);
+    Some(hasher.finish())
+}
+
+/// The hash of the names that a path of `include` leads to; `None` if they cannot be listed.
+fn names_hash(path: &Path) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    include::files(path).ok()?.hash(&mut hasher);
     Some(hasher.finish())
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 
+use crate::config::reader::location::FileId;
 use crate::config::reader::tree::{Kind, Node};
 use crate::config::reader::{document, sections};
 use crate::config::{Config, ConfigError};
@@ -20,7 +21,7 @@ pub fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     // Commands are not run in a build of `cargo fuzz`; a file may be read.
     let parse = || Config::parse_with(text, "fuzzing.yaml", &environment, READERS);
-    let may_show = document::parse(text).is_ok_and(|root| may_show(&root, "", false));
+    let may_show = document::parse(text, FileId::MAIN, "").is_ok_and(|root| may_show(&root, "", false));
     let shown = match parse() {
         Ok(config) => {
             check_config(&config, text);

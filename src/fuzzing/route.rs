@@ -20,7 +20,7 @@ const CONFIG: &str = "services:
 thread_local! {
     static SERVICES: (Vec<ServiceConfig>, Routes) = {
         let services = configuration(CONFIG).services;
-        let routes = Routes::new(&services);
+        let routes = Routes::new(&services, &[]);
         (services, routes)
     };
 }

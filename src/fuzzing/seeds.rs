@@ -44,7 +44,9 @@ fn properties_hold_for_every_seed() {
         let mut seeds = files(&root().join("fuzz/seeds").join(target));
         assert!(seeds.len() > 2, "{target} has no seeds");
         if target == "configuration" {
-            seeds.extend(files(&root().join("config")));
+            let samples =
+                files(&root().join("config")).into_iter().chain(files(&root().join("config/services.d")));
+            seeds.extend(samples.filter(|sample| sample.is_file()));
         }
         for seed in seeds {
             // Shown if the property does not hold.

@@ -34,8 +34,10 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
         Service::new(config, build(&config.auth, &config.name, None), upstream, metrics.service(&config.name))
     };
     let snapshot = Snapshot {
-        routes: Routes::new(&config.services),
+        routes: Routes::new(&config.services, &[]),
         services: config.services.iter().map(|config| Arc::new(service(config))).collect(),
+        inactive: Box::default(),
+        problems: Box::default(),
         access_log: false,
         intercept: None,
         passthrough: None,

@@ -14,6 +14,10 @@ pub enum ErrorReason {
     Unauthenticated,
     /// The caller presents a token, and the keys of its issuer are not known yet.
     CallerKeysUnavailable,
+    /// The settings of the service have a mistake, or its secret cannot be read, so that it does not run.
+    Misconfigured,
+    /// The service is disabled (`enabled: false`).
+    Disabled,
     /// There is no usable credential, so nothing was forwarded.
     CredentialUnavailable,
     /// The upstream's name does not resolve, or it does not take the connection.
@@ -34,12 +38,14 @@ pub enum ErrorReason {
 
 impl ErrorReason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownService,
         Self::Forbidden,
         Self::Denied,
         Self::Unauthenticated,
         Self::CallerKeysUnavailable,
+        Self::Misconfigured,
+        Self::Disabled,
         Self::CredentialUnavailable,
         Self::UpstreamConnect,
         Self::UpstreamTls,
@@ -58,6 +64,8 @@ impl ErrorReason {
             Self::Forbidden => "forbidden",
             Self::Unauthenticated => "unauthenticated",
             Self::CallerKeysUnavailable => "caller_keys_unavailable",
+            Self::Misconfigured => "misconfigured",
+            Self::Disabled => "disabled",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamTls => "upstream_tls",

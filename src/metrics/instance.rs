@@ -79,6 +79,11 @@ impl Metrics {
         }
     }
 
+    /// Has requests counted for a service that does not run.
+    pub fn inactive(&self, service: &str) {
+        self.owners.get_or_create(service, Part::Requests);
+    }
+
     /// The token series of one service; only services with a token have them.
     pub fn token(&self, service: &str) -> TokenMetrics {
         let (owner, families) = (self.owners.get_or_create(service, Part::Token), self.families.clone());

@@ -54,7 +54,7 @@ impl ReloadMetrics {
         )?;
         let config_in_use = IntGauge::new(
             "sidekey_config_last_reload_successful",
-            "Whether the last attempt to reload the configuration was successful.",
+            "Whether all of the configuration on disk is in use.",
         )?;
         registry.register(Box::new(config_last_success.clone()))?;
         let certificate_in_use = IntGauge::new(
@@ -72,6 +72,12 @@ impl ReloadMetrics {
             certificate_total,
             certificate_in_use,
         })
+    }
+
+    /// Says whether all of the configuration is in use that was read at the start.
+    pub fn started(&self, is_complete: bool) {
+        self.in_use();
+        self.config_in_use.set(i64::from(is_complete));
     }
 
     /// Counts a reload of the configuration.

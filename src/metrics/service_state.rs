@@ -1,6 +1,8 @@
 //! Gauges that are read from the state of the services when `/metrics` is: they cost no request anything, are never stale,
 //! and a service that is gone has none.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts};
@@ -10,6 +12,14 @@ use prometheus::{GaugeVec, Opts};
 pub struct ServiceState {
     /// Its name.
     pub service: String,
+    /// The kind of its credential; empty if it could not be read.
+    pub kind: String,
+    /// Its labels by name, which are valid names of Prometheus.
+    pub labels: BTreeMap<String, String>,
+    /// Whether its settings on disk have a mistake.
+    pub is_misconfigured: bool,
+    /// Whether it does not run; it then has no credential and no connection.
+    pub is_inactive: bool,
     /// Whether its credential is usable.
     pub is_ready: bool,
     /// Whether its previous secret is in use; `None` if it has none.
@@ -60,12 +70,18 @@ struct Gauge {
 /// The name of a label, and a service's value of it.
 type Label = (&'static str, fn(&ServiceState) -> Option<&str>);
 
-const GAUGES: [Gauge; 14] = [
+const GAUGES: [Gauge; 15] = [
+    Gauge {
+        name: "sidekey_service_misconfigured",
+        help: "Whether the settings of the service on disk have a mistake: it does not run, or runs with its previous ones.",
+        label: None,
+        value: |state| Some(number(state.is_misconfigured)),
+    },
     Gauge {
         name: "sidekey_credential_ready",
         help: "Whether the service has a usable credential right now.",
         label: None,
-        value: |state| Some(number(state.is_ready)),
+        value: |state| (!state.is_inactive).then(|| number(state.is_ready)),
     },
     Gauge {
         name: "sidekey_previous_credential_in_use",
@@ -83,7 +99,10 @@ const GAUGES: [Gauge; 14] = [
         name: "sidekey_upstream_connections_idle",
         help: "Open connections to the upstream that no request is using.",
         label: None,
-        value: |state| Some(f64::from(u32::try_from(state.idle_connections).unwrap_or(u32::MAX))),
+        value: |state| {
+            let connections = u32::try_from(state.idle_connections).unwrap_or(u32::MAX);
+            (!state.is_inactive).then_some(f64::from(connections))
+        },
     },
     Gauge {
         name: "sidekey_token_request_consecutive_failures",
@@ -119,7 +138,7 @@ const GAUGES: [Gauge; 14] = [
         name: "sidekey_upstream_consecutive_failures",
         help: "Requests that failed at the upstream since the last that got a response.",
         label: None,
-        value: |state| Some(state.upstream_failures.into()),
+        value: |state| (!state.is_inactive).then(|| state.upstream_failures.into()),
     },
     Gauge {
         name: "sidekey_upstream_certificate_expiry_timestamp_seconds",
@@ -151,6 +170,27 @@ fn number(is_so: bool) -> f64 {
     u8::from(is_so).into()
 }
 
+/// The labels that every service has in `sidekey_service_info`.
+const INFO_LABELS: [&str; 2] = ["service", "kind"];
+
+/// `sidekey_service_info` of these services. Its label names are those of all of them; a service has an empty value for those that it
+/// lacks.
+fn info(states: &[ServiceState]) -> GaugeVec {
+    let own: BTreeSet<&str> =
+        states.iter().flat_map(|state| state.labels.keys().map(String::as_str)).collect();
+    let names: Vec<_> = INFO_LABELS.into_iter().chain(own.iter().copied()).collect();
+    let help = "Always 1; the labels are those of the service (`labels`), for alerts and dashboards.";
+    let gauge =
+        GaugeVec::new(Opts::new("sidekey_service_info", help), &names).expect("valid names of labels");
+    for state in states {
+        let value = |name: &&str| state.labels.get(*name).map_or("", String::as_str);
+        let values: Vec<_> =
+            [state.service.as_str(), &state.kind].into_iter().chain(own.iter().map(value)).collect();
+        gauge.with_label_values(&values).set(1.0);
+    }
+    gauge
+}
+
 impl Gauge {
     fn empty(&self) -> GaugeVec {
         let labels: Vec<_> = std::iter::once("service").chain(self.label.map(|(name, _)| name)).collect();
@@ -168,7 +208,8 @@ pub struct ServiceStates {
 impl ServiceStates {
     /// `read` gives the state of every service that there is, and is called for each scrape.
     pub fn new(read: impl Fn() -> Vec<ServiceState> + Send + Sync + 'static) -> Self {
-        Self { read: Box::new(read), empty: GAUGES.iter().map(Gauge::empty).collect() }
+        let empty = GAUGES.iter().map(Gauge::empty).chain([info(&[])]).collect();
+        Self { read: Box::new(read), empty }
     }
 }
 
@@ -191,7 +232,7 @@ impl Collector for ServiceStates {
             }
             series.collect()
         };
-        GAUGES.iter().flat_map(family).collect()
+        GAUGES.iter().flat_map(family).chain(info(&states).collect()).collect()
     }
 }
 
@@ -209,6 +250,8 @@ mod tests {
         let states = Arc::new(Mutex::new(vec![
             ServiceState {
                 service: "static".into(),
+                kind: "bearer".into(),
+                labels: BTreeMap::from([("team".into(), "sales".into())]),
                 is_ready: true,
                 idle_connections: 3,
                 ..Default::default()
@@ -242,6 +285,10 @@ mod tests {
                 r#"sidekey_clock_skew_seconds{service="oauth2"} -90"#,
                 r#"sidekey_credential_ready{service="oauth2"} 0"#,
                 r#"sidekey_credential_ready{service="static"} 1"#,
+                r#"sidekey_service_info{kind="",service="oauth2",team=""} 1"#,
+                r#"sidekey_service_info{kind="bearer",service="static",team="sales"} 1"#,
+                r#"sidekey_service_misconfigured{service="oauth2"} 0"#,
+                r#"sidekey_service_misconfigured{service="static"} 0"#,
                 r#"sidekey_state_write_failing{service="oauth2"} 1"#,
                 r#"sidekey_token_endpoint_info{provider="login.example.com",service="oauth2"} 1"#,
                 r#"sidekey_token_next_refresh_timestamp_seconds{service="oauth2"} 9.5"#,

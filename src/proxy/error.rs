@@ -14,9 +14,11 @@ impl ErrorReason {
             Self::UnknownService => "Not Found",
             Self::Forbidden | Self::Denied => "Forbidden",
             Self::Unauthenticated => "Unauthorized",
-            Self::CallerKeysUnavailable | Self::CredentialUnavailable | Self::Overloaded => {
-                "Service Unavailable"
-            }
+            Self::CallerKeysUnavailable
+            | Self::Misconfigured
+            | Self::Disabled
+            | Self::CredentialUnavailable
+            | Self::Overloaded => "Service Unavailable",
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => "Bad Gateway",
             Self::UpstreamTimeout => "Gateway Timeout",
             Self::BadRequest => "Bad Request",
@@ -30,7 +32,11 @@ impl ErrorReason {
             Self::UnknownService => 404,
             Self::Forbidden | Self::Denied => 403,
             Self::Unauthenticated => 401,
-            Self::CallerKeysUnavailable | Self::CredentialUnavailable | Self::Overloaded => 503,
+            Self::CallerKeysUnavailable
+            | Self::Misconfigured
+            | Self::Disabled
+            | Self::CredentialUnavailable
+            | Self::Overloaded => 503,
             Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamProtocol => 502,
             Self::UpstreamTimeout => 504,
             Self::BadRequest => 400,
@@ -43,6 +49,8 @@ impl ErrorReason {
         match self {
             Self::UnknownService => "destination_not_found",
             Self::Forbidden | Self::Denied | Self::Unauthenticated => "http_request_denied",
+            Self::Misconfigured => "proxy_configuration_error",
+            Self::Disabled => "destination_unavailable",
             Self::CallerKeysUnavailable | Self::CredentialUnavailable => "proxy_internal_response",
             Self::UpstreamConnect => "destination_unavailable",
             Self::UpstreamTls => "tls_protocol_error",
@@ -70,6 +78,12 @@ impl ErrorReason {
             }
             Self::CallerKeysUnavailable => {
                 "Sidekey cannot verify the caller's token right now, because it has no keys of the token's issuer; nothing was forwarded."
+            }
+            Self::Misconfigured => {
+                "The configuration of this service has a mistake, or its secret cannot be read; the log of Sidekey and `sidekey check` say which. Nothing was forwarded."
+            }
+            Self::Disabled => {
+                "This service is disabled in the configuration of Sidekey (`enabled: false`); nothing was forwarded."
             }
             Self::CredentialUnavailable => {
                 "Sidekey has no usable credential for this service right now and keeps trying to get one; nothing was forwarded."

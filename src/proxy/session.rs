@@ -215,7 +215,7 @@ pub struct ConnectionContext {
 pub(super) enum ListenerService {
     /// The listener is not dedicated to a service.
     Shared,
-    /// The index of the service.
+    /// The index of the service, which may be one that does not run.
     Dedicated(usize),
     /// The service was removed by a reload.
     Removed,
@@ -273,8 +273,7 @@ impl ConnectionContext {
     /// Finds the service of a dedicated listener in a snapshot.
     pub(super) fn resolve_dedicated(listener: &ListenerContext, snapshot: &Snapshot) -> ListenerService {
         let Some(name) = &listener.dedicated else { return ListenerService::Shared };
-        let index = snapshot.services.iter().position(|service| service.name == *name);
-        index.map_or(ListenerService::Removed, ListenerService::Dedicated)
+        snapshot.index_of(name).map_or(ListenerService::Removed, ListenerService::Dedicated)
     }
 
     /// The snapshot that requests use.

@@ -10,7 +10,8 @@
 //! status        the state of reloading
 //! ```
 //!
-//! A configuration is validated as a whole, with its secrets, and applied as a whole. One that cannot be used changes nothing:
+//! A configuration is validated as a whole, with its secrets, and applied as a whole, without the services that have a mistake: they
+//! go on with their settings from before, or do not run. A configuration whose main file cannot be used changes nothing:
 //! the one in use stays, the log says so once, [`ReloadStatus`] says since when, and it is tried again until it can be used.
 //!
 //! Certificates are reloaded separately: one listener's or upstream's certificates that cannot be used delay neither others
@@ -27,4 +28,4 @@ pub use apply::ApplyConfig;
 pub use outcome::{ReloadError, ReloadReport};
 pub use reloader::{Reloader, new};
 pub use status::{ReloadFailure, ReloadStatus};
-pub use watcher::{ConfigSource, Watcher};
+pub use watcher::{ConfigSource, InUse, Watcher};

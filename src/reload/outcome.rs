@@ -9,6 +9,9 @@ pub struct ReloadReport {
     pub changed: Vec<String>,
     /// Removed services.
     pub removed: Vec<String>,
+    /// The mistakes in services and in included files, which are held back or run with their previous settings: what has the
+    /// mistake, and the text of its errors.
+    pub problems: Vec<(String, String)>,
     /// Listeners opened and closed, as text.
     pub listeners: Vec<String>,
     /// What has new certificates.
@@ -20,6 +23,11 @@ pub struct ReloadReport {
 }
 
 impl ReloadReport {
+    /// Whether the configuration on disk is in use with all that it has.
+    pub fn is_complete(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// Whether nothing has changed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -32,11 +32,12 @@ impl Reloader {
     }
 }
 
-/// A reloader, and the watcher that carries out its requests once it runs.
-pub fn new(metrics: ReloadMetrics) -> (Reloader, Watcher) {
+/// A reloader, and the watcher that carries out its requests once it runs. `is_complete` says whether all of the configuration on
+/// disk is in use.
+pub fn new(metrics: ReloadMetrics, is_complete: bool) -> (Reloader, Watcher) {
     let (sender, requests) = mpsc::channel(1);
     let status = ReloadStatus { last_success: SystemTime::now(), failing: None, certificates: None };
     let status = Arc::new(Mutex::new(status));
-    metrics.in_use();
+    metrics.started(is_complete);
     (Reloader { requests: sender, status: status.clone() }, Watcher::new(requests, status, metrics))
 }

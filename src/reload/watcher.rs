@@ -11,7 +11,7 @@ use super::apply::ApplyConfig;
 use super::certificates::Certificates;
 use super::outcome::{ReloadError, ReloadReport};
 use super::status::{ReloadFailure, ReloadStatus};
-use crate::config::{Config, ConfigError, FileKind, WatchedFile};
+use crate::config::{Config, ConfigError, FileKind, LastGood, Problem, WatchedFile};
 use crate::metrics::ReloadMetrics;
 use crate::secret::{RefreshOutcome, SecretCache};
 
@@ -22,8 +22,26 @@ const MAX_SETTLE_CHECKS: u32 = 20;
 
 type Reply = oneshot::Sender<Result<ReloadReport, ReloadError>>;
 
-/// Reads a configuration.
-pub type ConfigSource = Box<dyn FnMut() -> Result<Config, ConfigError> + Send>;
+/// Reads a configuration. Services with a mistake keep the settings with which they run.
+pub type ConfigSource = Box<dyn FnMut(&LastGood) -> Result<Config, ConfigError> + Send>;
+
+/// What is watched of the configuration in use.
+pub struct InUse {
+    /// The files behind it.
+    files: Vec<WatchedFile>,
+    /// Time between two comparisons.
+    interval: Option<Duration>,
+    /// The mistakes in it. What has one is read again at every comparison, because a command may give a secret now.
+    problems: Vec<Problem>,
+}
+
+impl InUse {
+    /// What is watched of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let (files, interval) = (config.files.clone(), config.reload.interval);
+        Self { files, interval, problems: config.problems.clone() }
+    }
+}
 
 /// Watches files, and carries out the requests of a [`Reloader`](super::Reloader).
 pub struct Watcher {
@@ -43,15 +61,15 @@ impl Watcher {
         Self { requests, status, metrics, certificates }
     }
 
-    /// Watches until no [`Reloader`](super::Reloader) is left. `seen` and `interval` are those of the configuration in use.
+    /// Watches until no [`Reloader`](super::Reloader) is left. `in_use` is the configuration in use.
     pub async fn run(
         mut self,
         mut source: ConfigSource,
         target: Arc<dyn ApplyConfig>,
         secrets: Arc<SecretCache>,
-        mut seen: Vec<WatchedFile>,
-        mut interval: Option<Duration>,
+        in_use: InUse,
     ) {
+        let InUse { files: mut seen, mut interval, mut problems } = in_use;
         loop {
             let reply = tokio::select! {
                 request = self.requests.recv() => match request {
@@ -76,7 +94,8 @@ impl Watcher {
                 .collect();
             let config_changed = changed.iter().any(|kind| *kind != FileKind::Certificate);
             let is_due = reply.is_some() || refreshed.changed || config_changed;
-            if !is_due && self.status.lock().failing.is_none() {
+            let is_retry = !is_due && !problems.is_empty();
+            if !is_due && !is_retry && self.status.lock().failing.is_none() {
                 if !changed.is_empty() || self.certificates.is_failing() {
                     self.certificates.reload(&target).await;
                 }
@@ -84,14 +103,23 @@ impl Watcher {
             }
             let start = Instant::now();
             let read;
-            (source, read) = read_config(source).await;
+            (source, read) = read_config(source, target.last_good()).await;
+            let has_same_problems = |config: &Config| config.problems == problems;
+            if is_retry && self.status.lock().failing.is_none() && read.as_ref().is_ok_and(has_same_problems)
+            {
+                self.metrics.reloaded(false);
+                self.certificates.reload(&target).await;
+                continue;
+            }
+            let had_problems = !problems.is_empty();
             let mut outcome = match read {
                 Ok(config) => {
                     seen.clone_from(&config.files);
-                    let next = config.reload.interval;
+                    let (next, mistakes) = (config.reload.interval, config.problems.clone());
                     let applied = target.apply(config).map_err(ReloadError::Rejected);
                     if applied.is_ok() {
                         interval = next;
+                        problems = mistakes;
                     }
                     applied
                 }
@@ -108,7 +136,7 @@ impl Watcher {
                 secrets.evict_unused();
             }
             let secret_changed = refreshed.changed || changed.contains(&FileKind::Secret);
-            self.record(&outcome, secret_changed, start.elapsed());
+            self.record(&outcome, had_problems, secret_changed, start.elapsed());
             if let Some(reply) = reply {
                 let _ = reply.send(outcome);
             }
@@ -116,15 +144,22 @@ impl Watcher {
     }
 
     /// Updates metrics and status, and logs each change of state once, however often an invalid file is read.
-    fn record(&self, outcome: &Result<ReloadReport, ReloadError>, secret_changed: bool, took: Duration) {
-        self.metrics.reloaded(outcome.is_ok());
+    fn record(
+        &self,
+        outcome: &Result<ReloadReport, ReloadError>,
+        had_problems: bool,
+        secret_changed: bool,
+        took: Duration,
+    ) {
+        let is_complete = outcome.as_ref().is_ok_and(ReloadReport::is_complete);
+        self.metrics.reloaded(is_complete);
         if secret_changed {
-            self.metrics.secret_reloaded(outcome.is_ok());
+            self.metrics.secret_reloaded(is_complete);
         }
         let mut status = self.status.lock();
         match outcome {
             Ok(report) => {
-                let is_recovery = status.failing.take().is_some();
+                let is_recovery = status.failing.take().is_some() || had_problems;
                 status.last_success = SystemTime::now();
                 drop(status);
                 log_success(report, is_recovery, took);
@@ -162,6 +197,8 @@ fn log_success(report: &ReloadReport, is_recovery: bool, took: Duration) {
         services.added = names(&report.added),
         services.changed = names(&report.changed),
         services.removed = names(&report.removed),
+        misconfigured =
+            names(&report.problems.iter().map(|(subject, _)| subject.clone()).collect::<Vec<_>>()),
         listeners = names(&report.listeners),
         certificates = names(&report.certificates),
         reload.duration_s = took.as_secs_f64(),
@@ -212,9 +249,12 @@ async fn compare(files: Vec<WatchedFile>, settle: bool) -> (Vec<WatchedFile>, Ve
     (files, now)
 }
 
-async fn read_config(mut source: ConfigSource) -> (ConfigSource, Result<Config, ConfigError>) {
+async fn read_config(
+    mut source: ConfigSource,
+    last_good: LastGood,
+) -> (ConfigSource, Result<Config, ConfigError>) {
     let read = move || {
-        let read = source();
+        let read = source(&last_good);
         (source, read)
     };
     tokio::task::spawn_blocking(read).await.expect("reading a configuration does not panic")

@@ -16,12 +16,14 @@ pub struct Rule {
     text: String,
     /// Its line in the configuration.
     line: usize,
+    /// The file that it stands in.
+    file: String,
 }
 
 /// Rules are equal if they decide alike and read alike, wherever they stand: a line that is added above changes no service.
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
-        let Self { methods, pattern, text, line: _ } = other;
+        let Self { methods, pattern, text, line: _, file: _ } = other;
         (&self.methods, &self.pattern, &self.text) == (methods, pattern, text)
     }
 }
@@ -70,7 +72,13 @@ impl Rule {
     pub fn parse(text: &str, line: usize) -> Result<Self, InvalidRule> {
         if let Some((_, methods, _)) = READY.iter().find(|(name, ..)| *name == text) {
             let methods = Methods::parse(methods).ok_or(InvalidRule::Methods)?;
-            return Ok(Self { methods, pattern: Pattern::any(), text: text.to_owned(), line });
+            return Ok(Self {
+                methods,
+                pattern: Pattern::any(),
+                text: text.to_owned(),
+                line,
+                file: String::new(),
+            });
         }
         let (methods, path) = match text.rsplit_once(' ') {
             Some((methods, path)) => (Methods::parse(methods.trim()).ok_or(InvalidRule::Methods)?, path),
@@ -78,7 +86,7 @@ impl Rule {
             None => return Err(InvalidRule::Form),
         };
         let pattern = Pattern::parse(path).map_err(InvalidRule::Pattern)?;
-        Ok(Self { methods, pattern, text: text.to_owned(), line })
+        Ok(Self { methods, pattern, text: text.to_owned(), line, file: String::new() })
     }
 
     /// A rule of methods and a path; none of one of them means any.
@@ -98,7 +106,7 @@ impl Rule {
             [] | ["*"] => Methods::Any,
             names => Methods::of(names.iter().copied()).ok_or(InvalidRule::Methods)?,
         };
-        Ok(Self { methods, pattern, text, line })
+        Ok(Self { methods, pattern, text, line, file: String::new() })
     }
 
     /// A rule of a gRPC method: `package.Service/Method`, which is a `POST` of that path.
@@ -123,7 +131,18 @@ impl Rule {
         &self.text
     }
 
-    /// Its line in the configuration.
+    /// The same rule, in this file.
+    #[must_use]
+    pub fn in_file(self, file: &str) -> Self {
+        Self { file: file.to_owned(), ..self }
+    }
+
+    /// The file that it stands in.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its line in that file.
     pub fn line(&self) -> usize {
         self.line
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod failure_log;
+pub mod problem;
 pub mod route;
 pub mod service;
 pub mod snapshot;

@@ -5,7 +5,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use memchr::memchr2;
 use std::cmp::Reverse;
 
-use crate::config::{Authority, ServiceConfig};
+use crate::config::{Authority, InactiveService, ServiceConfig, UpstreamUrl};
 
 /// The routing table. Immutable.
 pub struct Routes {
@@ -26,7 +26,7 @@ struct UpstreamRoute {
 /// The service of a request, and the part of path and query that goes to its upstream.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Match<'a> {
-    /// Index of the service in the configuration.
+    /// Index of the service: of those that run, then of those that do not.
     pub service: usize,
     /// The part for the upstream. Starts with `/` or `?`, or is empty.
     pub path_and_query: &'a str,
@@ -46,33 +46,48 @@ pub enum MatchKind {
 }
 
 impl Routes {
-    /// The table for these services.
-    pub fn new(services: &[ServiceConfig]) -> Self {
-        let by = |keys: fn(&ServiceConfig) -> Vec<String>| {
-            let mut table = HashMap::new();
-            for (index, service) in services.iter().enumerate() {
-                for key in keys(service) {
-                    table.entry(key.into_boxed_str()).or_insert(index);
-                }
+    /// The table for these services. A service that does not run has its place like any other one, and an index behind those that
+    /// run.
+    pub fn new(services: &[ServiceConfig], inactive: &[InactiveService]) -> Self {
+        let mut table = Self { prefixes: HashMap::new(), hosts: HashMap::new(), upstreams: HashMap::new() };
+        let mut waiting = inactive.iter().enumerate().peekable();
+        for (index, service) in services.iter().enumerate() {
+            while let Some((number, before)) = waiting.next_if(|(_, before)| before.position <= index) {
+                table.add_inactive(services.len() + number, before);
             }
-            table
-        };
-        let mut upstreams: HashMap<Box<str>, Vec<UpstreamRoute>> = HashMap::new();
-        for (service, config) in services.iter().enumerate() {
-            for url in config.upstreams() {
-                let host = url.host.clone().into_canonical().to_string().into_boxed_str();
-                let base_path = url.base_path.clone().into_boxed_str();
-                upstreams.entry(host).or_default().push(UpstreamRoute { port: url.port, base_path, service });
-            }
+            table.add(index, &service.name, &service.hosts, service.upstreams());
+        }
+        for (number, service) in waiting {
+            table.add_inactive(services.len() + number, service);
         }
         // The sort is stable: of two services with the same URL the first one in the file is found.
-        for routes in upstreams.values_mut() {
+        for routes in table.upstreams.values_mut() {
             routes.sort_by_key(|route| Reverse(route.base_path.len()));
         }
-        Self {
-            prefixes: by(|service| vec![service.name.clone()]),
-            hosts: by(|service| service.hosts.clone()),
-            upstreams,
+        table
+    }
+
+    fn add_inactive(&mut self, index: usize, service: &InactiveService) {
+        let place = &service.place;
+        self.add(index, &service.name, &place.hosts, place.upstreams.iter());
+    }
+
+    fn add<'u>(
+        &mut self,
+        service: usize,
+        name: &str,
+        hosts: &[String],
+        upstreams: impl Iterator<Item = &'u UpstreamUrl>,
+    ) {
+        self.prefixes.entry(name.into()).or_insert(service);
+        for host in hosts {
+            self.hosts.entry(host.as_str().into()).or_insert(service);
+        }
+        for url in upstreams {
+            let host = url.host.clone().into_canonical().to_string().into_boxed_str();
+            let base_path = url.base_path.clone().into_boxed_str();
+            let route = UpstreamRoute { port: url.port, base_path, service };
+            self.upstreams.entry(host).or_default().push(route);
         }
     }
 
@@ -193,7 +208,7 @@ pub fn escapes_base_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Host, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
+    use crate::config::{Auth, Host, Labels, Origin, Readiness, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> ServiceConfig {
         ServiceConfig {
@@ -218,15 +233,20 @@ mod tests {
             leak_guard: true,
             via: false,
             retry_on_401: true,
-            optional: false,
+            readiness: Readiness::First,
+            labels: Labels::new(),
+            origin: Origin("a.yaml".into()),
         }
     }
 
     fn routes() -> Routes {
-        Routes::new(&[
-            service("billing", "billing.example.com", &[]),
-            service("crm", "crm.example.com", &["crm.internal", "[::1]"]),
-        ])
+        Routes::new(
+            &[
+                service("billing", "billing.example.com", &[]),
+                service("crm", "crm.example.com", &["crm.internal", "[::1]"]),
+            ],
+            &[],
+        )
     }
 
     #[test]
@@ -286,7 +306,7 @@ mod tests {
             service.upstream.port = port;
             service
         };
-        let routes = Routes::new(&[on(7001), on(7002), on(443)]);
+        let routes = Routes::new(&[on(7001), on(7002), on(443)], &[]);
         let find = |host| routes.find(None, host, true, "/x").map(|found| found.service);
         assert_eq!(find("127.0.0.1:7002"), Some(1));
         assert_eq!(find("127.0.0.1:7001"), Some(0));
@@ -304,7 +324,7 @@ mod tests {
             service.upstream.base_path = base.into();
             service
         };
-        let routes = Routes::new(&[under("/a"), under("/a/b"), under("/c"), under("/c")]);
+        let routes = Routes::new(&[under("/a"), under("/a/b"), under("/c"), under("/c")], &[]);
         let find = |path| {
             routes
                 .find(None, "api.example.com", true, path)

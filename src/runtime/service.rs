@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 
 pub use super::failure_log::FailureLog;
-use crate::config::{Auth, OAuth2, ServiceConfig};
+use crate::config::{Auth, Labels, OAuth2, Readiness, ServiceConfig};
 use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
 use crate::rules::Rules;
@@ -43,8 +43,10 @@ pub struct Service {
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
-    /// Whether readiness ignores the service.
-    pub optional: bool,
+    /// Whether readiness depends on the service.
+    pub readiness: Readiness,
+    /// Labels of `sidekey_service_info`.
+    pub labels: Labels,
     /// The series of its requests.
     pub metrics: ServiceMetrics,
     /// The last request that Sidekey itself could not serve.
@@ -81,7 +83,8 @@ impl Service {
             leak_guard: config.leak_guard,
             via: config.via,
             retry_on_401: config.retry_on_401,
-            optional: config.optional,
+            readiness: config.readiness,
+            labels: config.labels.clone(),
             metrics,
             last_failure: LastFailure::default(),
             failure_log: FailureLog::default(),

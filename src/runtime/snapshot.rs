@@ -6,22 +6,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::problem::ConfigProblem;
 use super::route::Routes;
 use super::service::Service;
 use crate::audit::AuditLog;
 use crate::callers::CallerPolicy;
-use crate::config::DownstreamTimeouts;
+use crate::config::{DownstreamTimeouts, InactiveService};
 use crate::otel::Tracer;
 use crate::tls::interception_ca::InterceptionCa;
 use crate::upstream::PassthroughConnector;
 
 /// Everything that a request looks up. Immutable.
 pub struct Snapshot {
-    /// Returns indices into `services`.
+    /// Returns indices into `services`, followed by `inactive`.
     pub routes: Routes,
     /// Every service. A service that a reload does not change stays the same value, with its connections and
     /// its token.
     pub services: Box<[Arc<Service>]>,
+    /// Every service that does not run. A request for one is rejected.
+    pub inactive: Box<[InactiveService]>,
+    /// The mistakes in the configuration, which it is without.
+    pub problems: Box<[ConfigProblem]>,
     /// Whether each request is logged.
     pub access_log: bool,
     /// Issues the certificates with which a `CONNECT` to a service is intercepted; `None` without
@@ -41,6 +46,47 @@ pub struct Snapshot {
     pub max_connections: usize,
     /// Records requests; `None` without `tracing`.
     pub tracer: Option<Arc<Tracer>>,
+}
+
+/// A service, whether it runs or not.
+pub enum Listed<'s> {
+    /// It runs.
+    Running(&'s Arc<Service>),
+    /// It does not.
+    Inactive(&'s InactiveService),
+}
+
+impl Snapshot {
+    /// Every service in the order of the configuration.
+    pub fn listed(&self) -> Vec<Listed<'_>> {
+        let mut listed = Vec::with_capacity(self.services.len() + self.inactive.len());
+        let mut inactive = self.inactive.iter().peekable();
+        for (index, service) in self.services.iter().enumerate() {
+            while let Some(before) = inactive.next_if(|inactive| inactive.position <= index) {
+                listed.push(Listed::Inactive(before));
+            }
+            listed.push(Listed::Running(service));
+        }
+        listed.extend(inactive.map(Listed::Inactive));
+        listed
+    }
+
+    /// The service that does not run at an index of `routes`.
+    pub fn inactive_at(&self, index: usize) -> Option<&InactiveService> {
+        self.inactive.get(index.checked_sub(self.services.len())?)
+    }
+
+    /// The index in `routes` of the service of that name.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        let running = self.services.iter().position(|service| service.name == name);
+        let inactive = || self.inactive.iter().position(|service| service.name == name);
+        running.or_else(|| inactive().map(|index| self.services.len() + index))
+    }
+
+    /// The mistake in the settings of a service.
+    pub fn problem_of(&self, service: &str) -> Option<&ConfigProblem> {
+        self.problems.iter().find(|problem| problem.service() == Some(service))
+    }
 }
 
 /// The current [`Snapshot`].
@@ -112,8 +158,10 @@ mod tests {
 
     fn snapshot(access_log: bool) -> Snapshot {
         Snapshot {
-            routes: Routes::new(&[]),
+            routes: Routes::new(&[], &[]),
             services: Box::new([]),
+            inactive: Box::new([]),
+            problems: Box::new([]),
             access_log,
             intercept: None,
             passthrough: None,

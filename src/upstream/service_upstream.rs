@@ -167,7 +167,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Auth, Host, Tls, UpstreamOptions};
+    use crate::config::{Auth, Host, Labels, Origin, Readiness, Tls, UpstreamOptions};
 
     fn with_urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {
@@ -197,7 +197,9 @@ mod tests {
             leak_guard: true,
             via: false,
             retry_on_401: true,
-            optional: false,
+            readiness: Readiness::First,
+            labels: Labels::new(),
+            origin: Origin("a.yaml".into()),
         };
         let tls = authorities.iter().map(|_| None).collect();
         Upstream::new(&service, tls, &Resolver::from_system().unwrap(), None, vec![])

@@ -18,5 +18,6 @@ mod process;
 mod promises;
 mod real;
 mod reload;
+mod teams;
 mod trust;
 mod upstream;

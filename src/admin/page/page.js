@@ -269,7 +269,7 @@ function update(card, service) {
   dress(card.badge, `badge ${service.severity}`);
   say(card.badge, WORDS[service.state] ?? service.state);
   say(card.kind, service.kind);
-  show(card.optional, service.optional);
+  show(card.optional, service.readiness === 'never');
   say(card.upstream, service.upstream);
   const trouble = service.severity !== 'ok' || service.suggestions.length > 0;
   card.trouble = trouble;
@@ -438,6 +438,10 @@ function render(state) {
   const notices = [
     ['The configuration on disk cannot be used', state.config?.failing, 'the previous one stays in use'],
     ['Certificate files cannot be used', state.config?.certificates_failing, 'their previous content stays in use'],
+    ...(state.config?.problems ?? []).map((problem) => [
+      problem.service ? `The configuration of ${problem.service} has a mistake` : `${problem.file} cannot be used`, problem,
+      problem.runs_with_previous_settings ? 'the previous settings stay in use' : 'what has it does not run',
+    ]),
   ].filter(([, failing]) => failing);
   show(notice, notices.length > 0);
   say(notice, notices.map(([what, failing, instead]) => `${what}, ${span(now() - Date.parse(failing.since))} now; ${instead}.\n${failing.error}`).join('\n'));

@@ -10,7 +10,7 @@ use crate::reload::{ReloadError, ReloadReport};
 #[derive(Serialize, ToSchema)]
 #[schema(as = Reload)]
 pub(in crate::admin) struct ReloadView {
-    /// Whether the configuration on disk is in use now.
+    /// Whether all of the configuration on disk is in use now.
     ok: bool,
     /// The outcome in plain words.
     message: String,
@@ -29,7 +29,7 @@ pub(in crate::admin) struct ReloadView {
 impl ReloadView {
     pub(in crate::admin) fn of(outcome: Result<ReloadReport, ReloadError>) -> Self {
         let (ok, report, error) = match outcome {
-            Ok(report) => (true, report, None),
+            Ok(report) => (report.is_complete(), report, None),
             Err(error) => (false, ReloadReport::default(), Some(error.to_string())),
         };
         let mut message = match error {
@@ -42,6 +42,9 @@ impl ReloadView {
                 report.removed.len()
             ),
         };
+        for (subject, error) in &report.problems {
+            message.extend(["\nNot in use, because of a mistake: ", subject, "\n", error]);
+        }
         if !report.certificates.is_empty() {
             message.extend([" New certificates: ", &report.certificates.join(", "), "."]);
         }

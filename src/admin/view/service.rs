@@ -8,13 +8,14 @@ use utoipa::ToSchema;
 use super::timestamp::Timestamp;
 use crate::admin::events::{Event, EventKind};
 use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
-use crate::admin::readiness::CredentialReadiness;
+use crate::admin::readiness::ServiceReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::callers::CallerTotals;
-use crate::config::OAuth2;
+use crate::config::{InactiveService, Labels, OAuth2};
 use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
 use crate::oauth2::{TokenStore, advice};
 use crate::refresh::{RefreshStatus, SourceError};
+use crate::runtime::problem::ConfigProblem;
 use crate::runtime::service::{RequestFailure, Service};
 
 /// The limit on the callers that are listed.
@@ -26,12 +27,14 @@ const MAX_CALLERS: usize = 50;
 pub(in crate::admin) struct ServiceView {
     /// The name in the configuration.
     pub(in crate::admin) name: String,
-    /// The kind of credential: `type` in the configuration, such as `oauth2`.
+    /// The kind of credential: `type` in the configuration, such as `oauth2`; empty if it could not be read.
     kind: &'static str,
-    /// The URL that requests go to.
+    /// The URL that requests go to; empty if it could not be read.
     upstream: String,
-    /// Whether readiness ignores the service.
-    optional: bool,
+    /// Whether `/readyz` depends on the service: `first`, `always` or `never`.
+    readiness: &'static str,
+    /// `labels` in the configuration.
+    labels: Labels,
     /// Whether there is a usable credential right now and the next one is not in doubt, which `/readyz` checks.
     ready: bool,
     pub(in crate::admin) state: ServiceStatus,
@@ -48,6 +51,8 @@ pub(in crate::admin) struct ServiceView {
     token: Option<TokenView>,
     /// The last error, if there was no success since.
     last_error: Option<ErrorView>,
+    /// The mistake in its settings on disk, with file and line, if there is one.
+    config_error: Option<String>,
     traffic: TrafficView,
     /// What happened in the last hours, newest first.
     events: Vec<EventView>,
@@ -164,6 +169,7 @@ impl ServiceView {
         history: &History,
         events: Vec<Event>,
         mut callers: Vec<CallerTotals>,
+        problem: Option<&ConfigProblem>,
     ) -> Self {
         callers.sort_by_key(|caller| Reverse(caller.last));
         let store = service.credential.store();
@@ -194,14 +200,17 @@ impl ServiceView {
             cause: failure.as_ref().map(|failure| failure.cause.clone()),
             upstream_advice,
             warnings: warnings(service),
+            inactive: None,
+            has_mistake: problem.is_some(),
         };
         let (state, severity) = (inputs.state(), inputs.severity());
         Self {
             name: service.name.clone(),
             kind: service.auth.kind(),
             upstream: service.upstream_url.clone(),
-            optional: service.optional,
-            ready: CredentialReadiness::of(service).is_ready,
+            readiness: service.readiness.as_str(),
+            labels: service.labels.clone(),
+            ready: ServiceReadiness::of(service, false).is_ready,
             state,
             severity,
             summary: inputs.summary(),
@@ -212,9 +221,47 @@ impl ServiceView {
                 .zip(status.as_ref())
                 .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
             last_error: ErrorView::of(state, status, failure),
-            traffic: TrafficView::of(service, history),
+            config_error: problem.map(|problem| problem.error.clone()),
+            traffic: TrafficView::of(service.metrics.in_flight(), history),
             events: events.into_iter().map(EventView::from).collect(),
             callers: callers.into_iter().take(MAX_CALLERS).map(CallerView::of).collect(),
+        }
+    }
+
+    /// The view of a service that does not run.
+    pub(in crate::admin) fn inactive(
+        service: &InactiveService,
+        events: Vec<Event>,
+        problem: Option<&ConfigProblem>,
+    ) -> Self {
+        let inputs = StatusInputs {
+            token: None,
+            upstream_status: UpstreamStatus::Healthy,
+            cause: None,
+            upstream_advice: Vec::new(),
+            warnings: Vec::new(),
+            inactive: Some(service.reason),
+            has_mistake: problem.is_some(),
+        };
+        Self {
+            name: service.name.clone(),
+            kind: service.kind.unwrap_or_default(),
+            upstream: service.place.upstreams.first().map(ToString::to_string).unwrap_or_default(),
+            readiness: service.readiness.as_str(),
+            labels: service.labels.clone(),
+            ready: false,
+            state: inputs.state(),
+            severity: inputs.severity(),
+            summary: inputs.summary(),
+            suggestions: inputs.suggestions(),
+            runbook: inputs.runbook(),
+            certificate_expires: None,
+            token: None,
+            last_error: None,
+            config_error: problem.map(|problem| problem.error.clone()),
+            traffic: TrafficView::of(0, &History::default()),
+            events: events.into_iter().map(EventView::from).collect(),
+            callers: Vec::new(),
         }
     }
 }
@@ -266,10 +313,10 @@ impl ErrorView {
 }
 
 impl TrafficView {
-    fn of(service: &Service, history: &History) -> Self {
+    fn of(in_flight: i64, history: &History) -> Self {
         let milliseconds = |latency: std::time::Duration| (latency.as_secs_f64() * 1e5).round() / 1e2;
         Self {
-            in_flight: service.metrics.in_flight(),
+            in_flight,
             requests_per_second: (history.rate() * 100.0).round() / 100.0,
             interval_seconds: SAMPLE_INTERVAL.as_secs(),
             requests: history.samples().map(|sample| sample.requests).collect(),

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use super::service::ServiceView;
 use super::timestamp::Timestamp;
 use crate::admin::status::Severity;
+use crate::config::{Effect, Subject};
 use crate::reload::{ReloadFailure, ReloadStatus};
+use crate::runtime::problem::ConfigProblem;
 
 /// The services, and the state of Sidekey.
 #[derive(Serialize, ToSchema)]
@@ -55,6 +57,40 @@ struct ConfigView {
     failing: Option<FailingView>,
     /// Why certificate files on disk are not in use, if they cannot be used.
     certificates_failing: Option<FailingView>,
+    /// Mistakes in services and in included files. The configuration on disk is in use without what has them.
+    problems: Vec<ConfigProblemView>,
+}
+
+/// A mistake in a service or in an included file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConfigProblem)]
+struct ConfigProblemView {
+    /// The service that has it; `null` if it concerns a file as a whole.
+    service: Option<String>,
+    /// The file that has it, if it concerns a file as a whole.
+    file: Option<String>,
+    /// Whether what has it runs with its settings from before.
+    runs_with_previous_settings: bool,
+    /// Since when.
+    since: Timestamp,
+    /// What is wrong, with file and line; no secret, possibly several lines.
+    error: String,
+}
+
+impl ConfigProblemView {
+    fn of(problem: &ConfigProblem) -> Self {
+        let (service, file) = match problem.subject.clone() {
+            Subject::Service(name) => (Some(name), None),
+            Subject::File(file) => (None, Some(file)),
+        };
+        Self {
+            service,
+            file,
+            runs_with_previous_settings: problem.effect == Effect::PreviousSettings,
+            since: Timestamp(problem.since),
+            error: problem.error.clone(),
+        }
+    }
 }
 
 /// Files on disk that cannot be used, so that their previous content stays in use.
@@ -68,7 +104,7 @@ struct FailingView {
 }
 
 impl ConfigView {
-    fn of(status: &ReloadStatus) -> Self {
+    fn of(status: &ReloadStatus, problems: &[ConfigProblem]) -> Self {
         let view = |failing: &Option<ReloadFailure>| {
             let failing = failing.as_ref();
             failing
@@ -78,6 +114,7 @@ impl ConfigView {
             loaded: Timestamp(status.last_success),
             failing: view(&status.failing),
             certificates_failing: view(&status.certificates),
+            problems: problems.iter().map(ConfigProblemView::of).collect(),
         }
     }
 }
@@ -122,11 +159,11 @@ impl ServicesView {
         instance: &str,
         started: SystemTime,
         access: AccessView,
-        reload: &ReloadStatus,
+        (reload, problems): (&ReloadStatus, &[ConfigProblem]),
         counts: Counts,
         changes: Changes,
     ) -> Self {
-        let config = ConfigView::of(reload);
+        let config = ConfigView::of(reload, problems);
         let version = env!("CARGO_PKG_VERSION");
         let Changes { revision, is_complete, services } = changes;
         Self {

@@ -7,7 +7,7 @@ use super::report::{Format, Report};
 use super::table;
 use crate::app;
 use crate::cli::config_arg::{ConfigArg, read};
-use crate::cli::exit::EXIT_USAGE;
+use crate::cli::exit::EXIT_CONFIG;
 use crate::config::Config;
 use crate::diagnose;
 use crate::diagnose::ProbeResult;
@@ -18,7 +18,7 @@ use crate::secret::SecretCache;
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     config: ConfigArg,
-    /// The services file, in place of `--config`; `-` is standard input.
+    /// The services file, in place of `--config`; `-` is standard input, and a folder has files that are included.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// Also connect to every upstream and token endpoint (DNS, TCP, TLS). No request and no credential is sent.
@@ -41,7 +41,7 @@ pub(in crate::cli) fn check(args: &Args) -> ExitCode {
     let config = read(path, &secrets);
     Report::new(path, &config).print(args.format);
     match config {
-        Err(_) => ExitCode::from(EXIT_USAGE),
+        Err(_) => ExitCode::from(EXIT_CONFIG),
         Ok(config) if args.online => online(&config),
         Ok(_) => ExitCode::SUCCESS,
     }

@@ -30,6 +30,7 @@ pub(super) struct Report<'r> {
 /// An error or a warning.
 struct Finding<'r> {
     level: &'static str,
+    file: &'r str,
     /// Counted from 1; 0 if there is none.
     line: usize,
     /// Counted from 1; 0 if there is none.
@@ -67,7 +68,7 @@ impl<'r> Report<'r> {
                 for warning in &config.warnings {
                     eprintln!(
                         "warning: {}:{}: {}: {}",
-                        self.file, warning.line, warning.path, warning.message
+                        warning.file, warning.line, warning.path, warning.message
                     );
                 }
                 let count = config.services.len();
@@ -84,6 +85,7 @@ impl<'r> Report<'r> {
                 .iter()
                 .map(|found| Finding {
                     level: "error",
+                    file: &found.file,
                     line: found.line,
                     column: found.column,
                     path: &found.path,
@@ -95,6 +97,7 @@ impl<'r> Report<'r> {
                 .iter()
                 .map(|found| Finding {
                     level: "warning",
+                    file: &found.file,
                     line: found.line,
                     column: 0,
                     path: &found.path,
@@ -109,7 +112,7 @@ impl<'r> Report<'r> {
             let findings = self.findings().into_iter().filter(|finding| finding.level == level);
             findings
                 .map(|found| {
-                    json!({ "line": found.line, "column": found.column, "path": found.path, "message": found.message })
+                    json!({ "file": found.file, "line": found.line, "column": found.column, "path": found.path, "message": found.message })
                 })
                 .collect()
         };
@@ -142,7 +145,7 @@ impl<'r> Report<'r> {
             .findings()
             .iter()
             .map(|found| {
-                let mut location = json!({ "artifactLocation": { "uri": self.file } });
+                let mut location = json!({ "artifactLocation": { "uri": found.file } });
                 if found.line > 0 {
                     location["region"] = json!({ "startLine": found.line });
                     if found.column > 0 {
@@ -178,7 +181,7 @@ impl<'r> Report<'r> {
     fn github(&self) -> String {
         let mut out = String::new();
         for found in self.findings() {
-            let mut properties = format!("file={}", property(&self.file));
+            let mut properties = format!("file={}", property(found.file));
             for (name, number) in [("line", found.line), ("col", found.column)] {
                 if number > 0 {
                     write!(properties, ",{name}={number}").expect("a String takes every text");

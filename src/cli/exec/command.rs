@@ -20,7 +20,7 @@ use super::trust::TrustFiles;
 use crate::app;
 use crate::app::{App, MissingCredential};
 use crate::cli::config_arg::ConfigArg;
-use crate::cli::exit::{EXIT_NOT_READY, EXIT_NOT_STARTED, EXIT_USAGE, cannot_start};
+use crate::cli::exit::{EXIT_CONFIG, EXIT_NOT_READY, EXIT_NOT_STARTED, EXIT_USAGE, cannot_start};
 use crate::cli::restrict::restrict;
 use crate::cli::serve;
 use crate::config::reader::duration;
@@ -103,9 +103,13 @@ pub(in crate::cli) fn exec(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::from(EXIT_USAGE);
+            return ExitCode::from(EXIT_CONFIG);
         }
     };
+    if let Some(why) = args.service.iter().find_map(|name| config.why_inactive(name)) {
+        eprintln!("{why}");
+        return ExitCode::from(EXIT_CONFIG);
+    }
     run(args, launcher, config, selection, secrets, log_file).unwrap_or_else(|error| not_started(&error))
 }
 
@@ -140,7 +144,7 @@ fn run(
         Session { intercept: ca.in_file(ca_file), denies_unmatched: args.deny_unmatched, log_level };
     let config = session.configure(config);
     let log = logging::init_in(&config.log, app::ACCEPT_LOG, log_file)?;
-    serve::log_warnings(&config);
+    app::log_warnings(&config.warnings, &[]);
     let facts = SessionFacts {
         trust: trust_files(&folder, &config)?,
         services: config
@@ -195,7 +199,7 @@ async fn run_session(
     // Its secrets stay in memory otherwise, also after a reload has replaced them.
     drop(config);
     let cache = secrets.clone();
-    app.watch(Box::new(move || source(&cache)), secrets, log);
+    app.watch(Box::new(move |_| source(&cache)), secrets, log);
     let child = launcher.pid();
     let code = tokio::select! {
         code = signals.supervise(child, Collect::Child) => {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use super::store::LoginStore;
 use super::{browser, device, manual};
-use crate::cli::config_arg::{ConfigArg, load};
+use crate::cli::config_arg::{ConfigArg, usable};
 use crate::cli::exit::EXIT_USAGE;
 use crate::config::{Config, Grant, OAuth2, ServiceConfig};
 use crate::net::dns::Resolver;
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Args {
 /// Logs in, or reports why not.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads it")]
 pub(in crate::cli) fn login(args: &Args) -> ExitCode {
-    let config = match load(&args.config.config, &SecretCache::default()) {
+    let config = match usable(&args.config.config, &SecretCache::default()) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -76,6 +76,9 @@ struct Login {
 impl Login {
     fn new(config: &Config, args: &Args) -> anyhow::Result<Self> {
         let Some(service) = config.services.iter().find(|service| service.name == args.service) else {
+            if let Some(why) = config.why_inactive(&args.service) {
+                bail!(why);
+            }
             let names: Vec<_> = config.services.iter().filter_map(needs_login).collect();
             bail!("no service has the name `{}`. {}", args.service, list(&names));
         };

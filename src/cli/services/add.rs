@@ -28,6 +28,9 @@ pub(in crate::cli) struct Args {
     /// Print the providers, and what each of them asks for.
     #[arg(long, exclusive = true)]
     list: bool,
+    /// The file that gets the service, if it is not the main one: a file that `include` leads to, or a new one in such a folder.
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
     /// An answer to a question of the provider that is not secret.
     #[arg(long, value_name = "QUESTION=ANSWER", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -62,7 +65,11 @@ pub(in crate::cli) fn add(args: &Args) -> ExitCode {
 }
 
 fn add_service(args: &Args) -> anyhow::Result<Outcome> {
-    let file = ServicesFile::open_or_new(&args.config.config)?;
+    let main = &args.config.config;
+    let file = match &args.into {
+        Some(path) => ServicesFile::included(main, path)?,
+        None => ServicesFile::open_or_new(main)?,
+    };
     let services = ServicesText::parse(file.text()).with_context(|| format!("{}", file.path.display()))?;
     let terminal = Terminal::of_process();
     let asked = Asked { args, terminal: terminal.as_ref() };

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use super::diff::{Hidden, changed_lines};
 use super::services_file::ServicesFile;
 use super::terminal::Terminal;
-use crate::cli::exit::EXIT_USAGE;
+use crate::cli::exit::{EXIT_CONFIG, EXIT_USAGE};
 use crate::cli::test;
 use crate::config::reader::secret::PLAIN_TEXT;
-use crate::config::{Config, ConfigError, OAuth2};
+use crate::config::{Config, OAuth2};
 use crate::credential::READERS;
 use crate::secret::SecretCache;
 
@@ -119,14 +119,15 @@ impl Change<'_> {
         } else {
             SecretCache::default()
         };
-        let config = match self.read(&self.text, &secrets) {
+        let draft = self.file.draft(&self.text);
+        let config = match Config::load_draft(&self.file.main, &draft, &secrets, READERS) {
             Ok(config) => config,
             Err(error) => {
                 eprintln!(
                     "nothing was changed, because of what {} would then be:\n{error}",
-                    self.file.path.display()
+                    self.file.main.display()
                 );
-                return Ok(Outcome::Not(ExitCode::from(EXIT_USAGE)));
+                return Ok(Outcome::Not(ExitCode::from(EXIT_CONFIG)));
             }
         };
         let hidden = self.hidden(&config, &secrets);
@@ -159,7 +160,7 @@ impl Change<'_> {
     fn passes_test(&self, config: &Config) -> anyhow::Result<bool> {
         let tested =
             self.tested.as_ref().filter(|tested| !tested.options.no_test && !self.options.without_secrets);
-        let is_good = match tested.map(|tested| (tested, tested.run(config, &self.file.path))) {
+        let is_good = match tested.map(|tested| (tested, tested.run(config, &self.file.main))) {
             None => true,
             Some((_, TestOutcome::NotTested(why))) => {
                 println!("not tested: {why}");
@@ -181,18 +182,18 @@ impl Change<'_> {
         }
     }
 
-    fn read(&self, text: &str, secrets: &SecretCache) -> Result<Config, ConfigError> {
-        let file = self.file.path.display().to_string();
-        Config::parse_input(&mut text.as_bytes(), &file, secrets, READERS)
-    }
-
     fn hidden(&self, new: &Config, secrets: &SecretCache) -> Hidden {
+        let file = self.file.path.display().to_string();
         let lines = |config: &Config, text: &str| {
-            let warnings = config.warnings.iter().filter(|warning| warning.message == PLAIN_TEXT);
+            let warnings = config
+                .warnings
+                .iter()
+                .filter(|warning| warning.message == PLAIN_TEXT && *warning.file == *file);
             Hidden::lines(text, warnings.map(|warning| warning.line))
         };
         let old = self.file.text();
-        let hidden_of_old = match self.read(old, secrets) {
+        let before = self.file.draft(old);
+        let hidden_of_old = match Config::load_draft(&self.file.main, &before, secrets, READERS) {
             Ok(config) => lines(&config, old),
             Err(_) => (1..=old.lines().count()).collect(),
         };

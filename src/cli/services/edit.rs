@@ -47,7 +47,7 @@ pub(in crate::cli) fn edit(args: &Args) -> ExitCode {
 }
 
 fn edit_service(args: &Args) -> anyhow::Result<Outcome> {
-    let file = ServicesFile::open(&args.config.config)?;
+    let file = ServicesFile::of_service(&args.config.config, &args.name)?;
     let terminal = Terminal::of_process();
     let mut secrets = NewSecrets::new(secrets_folder(&file, args.secrets_dir.as_ref()));
     let text = if args.set.is_empty() && args.unset.is_empty() && args.secret.is_empty() {

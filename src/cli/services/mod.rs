@@ -1,7 +1,7 @@
 //! The commands that change the services file.
 //!
 //! ```text
-//! add edit remove rotate  the commands
+//! add edit remove rotate toggle  the commands
 //! editor         a service in an editor
 //! change         a change: checked, shown, tested, written
 //! diff           the changed lines, as they are shown
@@ -22,3 +22,4 @@ pub(super) mod rotate;
 mod secret_option;
 mod services_file;
 mod terminal;
+pub(super) mod toggle;

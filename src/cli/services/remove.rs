@@ -30,7 +30,7 @@ pub(in crate::cli) fn remove(args: &Args) -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "an operator reads it")]
 fn remove_service(args: &Args) -> anyhow::Result<Outcome> {
-    let file = ServicesFile::open(&args.config.config)?;
+    let file = ServicesFile::of_service(&args.config.config, &args.name)?;
     let place = || file.path.display().to_string();
     let services = ServicesText::parse(file.text()).with_context(place)?;
     let text = services.remove(&args.name).with_context(place)?;

@@ -20,11 +20,11 @@ use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
 use crate::cli::exit::EXIT_USAGE;
 use crate::cli::test;
-use crate::config::Config;
 use crate::config::edit::ServicesText;
+use crate::config::{Config, read_services_file};
 use crate::credential::READERS;
 use crate::diagnose::TestReport;
-use crate::secret::{read_file, replace_file, write_new_file};
+use crate::secret::{SecretCache, read_file, replace_file, write_new_file};
 
 /// Time between two tests of the new secret.
 const TEST_INTERVAL: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ struct Rotation<'a> {
 
 impl<'a> Rotation<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
-        let file = ServicesFile::open(&args.config.config)?;
+        let file = ServicesFile::of_service(&args.config.config, &args.name)?;
         let services = ServicesText::parse(file.text()).with_context(|| file.path.display().to_string())?;
         let Some(service) = services.get(&args.name, &[]) else {
             bail!("{} has no service `{}`", file.path.display(), args.name);
@@ -89,6 +89,9 @@ impl<'a> Rotation<'a> {
             Some(shared) => vec!["credentials".to_owned(), shared.to_owned()],
             None => vec!["services".to_owned(), args.name.clone(), "auth".to_owned()],
         };
+        let is_elsewhere = auth.len() == 2 && file.path != file.main;
+        let file = if is_elsewhere { ServicesFile::open(&file.main)? } else { file };
+        let services = ServicesText::parse(file.text()).with_context(|| file.path.display().to_string())?;
         let settings = services.get_at(&auth.iter().map(String::as_str).collect::<Vec<_>>());
         let settings = settings.and_then(Value::as_mapping).context("`auth` is not a mapping")?;
         let in_files =
@@ -150,7 +153,6 @@ impl<'a> Rotation<'a> {
     }
 
     /// Keeps the old secret as `previous`, writes the new one, and waits until the upstream accepts it.
-    #[expect(clippy::print_stdout, reason = "an operator reads it")]
     fn with_overlap(&self, old: &[u8], new: &str) -> anyhow::Result<ExitCode> {
         let kept = match self.previous_file()? {
             Some(previous) => self.keep_again(&previous, old)?,
@@ -159,9 +161,7 @@ impl<'a> Rotation<'a> {
         if let Outcome::Shown | Outcome::Not(_) = kept {
             return Ok(kept.exit_code());
         }
-        replace_file(&self.secret, new.as_bytes())
-            .with_context(|| format!("cannot write {}", self.secret.display()))?;
-        println!("the new secret is in {}", self.secret.display());
+        self.write(new)?;
         self.await_acceptance()
     }
 
@@ -184,7 +184,7 @@ impl<'a> Rotation<'a> {
     }
 
     /// Writes the old secret to the file that the services file names as `previous`. What it has must not be in use any more.
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "an operator reads it")]
+    #[expect(clippy::print_stdout, reason = "an operator reads it")]
     fn keep_again(&self, previous: &Path, old: &[u8]) -> anyhow::Result<Outcome> {
         let report = self.test_without_previous()?;
         if !report.ok {
@@ -198,15 +198,7 @@ impl<'a> Rotation<'a> {
         if self.args.change.is_dry_run() {
             return Ok(Outcome::Shown);
         }
-        let is_confirmed = match &self.terminal {
-            _ if self.args.change.is_confirmed() => true,
-            Some(terminal) => terminal.confirm("Rotate it?", true)?,
-            None => {
-                eprintln!("nothing was rotated: `--yes` does it, and there is no terminal to ask at");
-                false
-            }
-        };
-        if !is_confirmed {
+        if !self.is_confirmed()? {
             return Ok(Outcome::Not(ExitCode::FAILURE));
         }
         let written = if previous.exists() {
@@ -216,6 +208,30 @@ impl<'a> Rotation<'a> {
         };
         written.with_context(|| format!("cannot write {}", previous.display()))?;
         Ok(Outcome::Written)
+    }
+
+    /// Writes the new secret. A link to the file stays one.
+    #[expect(clippy::print_stdout, reason = "an operator reads it")]
+    fn write(&self, new: &str) -> anyhow::Result<()> {
+        let target = self.secret.canonicalize();
+        target
+            .and_then(|target| replace_file(&target, new.as_bytes()))
+            .with_context(|| format!("cannot write {}", self.secret.display()))?;
+        println!("the new secret is in {}", self.secret.display());
+        Ok(())
+    }
+
+    /// Whether a person agrees, or `--yes` does.
+    #[expect(clippy::print_stderr, reason = "an operator reads it")]
+    fn is_confirmed(&self) -> anyhow::Result<bool> {
+        match &self.terminal {
+            _ if self.args.change.is_confirmed() => Ok(true),
+            Some(terminal) => terminal.confirm("Rotate it?", true),
+            None => {
+                eprintln!("nothing was rotated: `--yes` does it, and there is no terminal to ask at");
+                Ok(false)
+            }
+        }
     }
 
     /// Waits until the upstream accepts the secret without `previous`.
@@ -260,9 +276,10 @@ impl<'a> Rotation<'a> {
         if self.args.change.is_dry_run() {
             return Ok(ExitCode::SUCCESS);
         }
-        replace_file(&self.secret, new.as_bytes())
-            .with_context(|| format!("cannot write {}", self.secret.display()))?;
-        println!("the new secret is in {}", self.secret.display());
+        if !self.is_confirmed()? {
+            return Ok(ExitCode::FAILURE);
+        }
+        self.write(new)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -278,12 +295,12 @@ impl<'a> Rotation<'a> {
 
     fn test_without_previous(&self) -> anyhow::Result<TestReport> {
         // The services file may have got it since it was read.
-        let file = ServicesFile::open(&self.args.config.config)?;
-        let services = ServicesText::parse(file.text())?;
+        let text = read_services_file(&self.file.path)?;
+        let services = ServicesText::parse(&text)?;
         let path = self.path("previous");
         match services.get_at(&path) {
             Some(_) => self.test(&services.remove_at(&path)?),
-            None => self.test(file.text()),
+            None => self.test(&text),
         }
     }
 
@@ -298,9 +315,9 @@ impl<'a> Rotation<'a> {
     }
 
     fn test(&self, text: &str) -> anyhow::Result<TestReport> {
-        let config = Config::parse(text, &self.file.path.display().to_string(), READERS)?;
-        test::validate(&self.args.name, &self.args.test_path, &config, &self.file.path)
-            .map_err(anyhow::Error::msg)?;
+        let (main, secrets) = (&self.file.main, SecretCache::default());
+        let config = Config::load_draft(main, &self.file.draft(text), &secrets, READERS)?;
+        test::validate(&self.args.name, &self.args.test_path, &config, main).map_err(anyhow::Error::msg)?;
         test::report(&self.args.name, &self.args.test_path, &config)
     }
 }

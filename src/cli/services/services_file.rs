@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use crate::config::read_services_file;
+use crate::config::edit::ServicesText;
+use crate::config::{Config, Draft, read_services_file};
 use crate::secret::{ensure_safe_folder, replace_file, write_new_file};
 
 /// Mode of a services file that is created. There should be no secret in it.
 const MODE: u32 = 0o644;
 
-/// The services file that a command changes, as it was read.
+/// The file of services that a command changes, as it was read: the main file, or one that it includes.
 pub(super) struct ServicesFile {
-    /// The path that the operator named.
+    /// Its path, as the operator named it or `include` leads to it.
     pub(super) path: PathBuf,
+    /// The main file.
+    pub(super) main: PathBuf,
     /// The file itself, if the path is a link to it.
     target: PathBuf,
     /// `None` if the file does not exist yet.
@@ -23,7 +26,48 @@ pub(super) struct ServicesFile {
 }
 
 impl ServicesFile {
-    /// Reads the file.
+    /// Reads the file in which a service stands: the main file, or one that it includes.
+    pub(super) fn of_service(main: &Path, name: &str) -> anyhow::Result<Self> {
+        let file = Self::open(main)?;
+        if file.has_service(name) {
+            return Ok(file);
+        }
+        let paths = Config::file_paths(main)?;
+        // A file that is no YAML has no service that could be changed.
+        for path in paths.iter().skip(1) {
+            let included = Self { main: main.to_owned(), ..Self::open(path)? };
+            if included.has_service(name) {
+                return Ok(included);
+            }
+        }
+        match paths.len() - 1 {
+            0 => bail!("{}: it has no service `{name}`", main.display()),
+            included => bail!(
+                "neither {} nor {} has a service `{name}`",
+                main.display(),
+                if included == 1 { "the file".into() } else { format!("any of the {included} files") }
+                    + " that it includes"
+            ),
+        }
+    }
+
+    /// Reads a file that the main file includes, or would include if it existed.
+    pub(super) fn included(main: &Path, path: &Path) -> anyhow::Result<Self> {
+        let file = Self { main: main.to_owned(), ..Self::open_or_new(path)? };
+        let Ok(real) = path.canonicalize() else { return Ok(file) };
+        // Named as it is in messages about the configuration.
+        let paths = Config::file_paths(main)?;
+        match paths.into_iter().find(|path| path.canonicalize().is_ok_and(|path| path == real)) {
+            Some(path) => Ok(Self { path, ..file }),
+            None => bail!("{} does not include {}", main.display(), path.display()),
+        }
+    }
+
+    fn has_service(&self, name: &str) -> bool {
+        ServicesText::parse(self.text()).is_ok_and(|services| services.names().contains(&name))
+    }
+
+    /// Reads the main file.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let file = Self::open_or_new(path)?;
         if file.text.is_none() {
@@ -32,7 +76,7 @@ impl ServicesFile {
         Ok(file)
     }
 
-    /// Reads the file. It need not exist.
+    /// Reads the main file. It need not exist.
     pub(super) fn open_or_new(path: &Path) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             bail!("standard input cannot be changed; `--config` names a services file");
@@ -40,17 +84,27 @@ impl ServicesFile {
         let target = match path.canonicalize() {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
-                return Ok(Self { path: path.to_owned(), target: path.to_owned(), text: None });
+                return Ok(Self {
+                    path: path.to_owned(),
+                    main: path.to_owned(),
+                    target: path.to_owned(),
+                    text: None,
+                });
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         let text = read_services_file(&target)?;
-        Ok(Self { path: path.to_owned(), target, text: Some(text) })
+        Ok(Self { path: path.to_owned(), main: path.to_owned(), target, text: Some(text) })
     }
 
     /// What it had when it was read; empty if it did not exist.
     pub(super) fn text(&self) -> &str {
         self.text.as_ref().map_or("", |text| text.as_str())
+    }
+
+    /// The change to another text.
+    pub(super) fn draft<'d>(&'d self, new: &'d str) -> Draft<'d> {
+        Draft { file: &self.path, old: self.text.as_ref().map(|text| text.as_str()), new }
     }
 
     /// The folder that it is in.

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::settings::{Auth, AuthKinds};
+use crate::config::reader::error::Diagnostic;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::suggest::{did_you_mean, list};
 use crate::config::reader::table::{Format, Key, Keys, Names};
@@ -21,8 +22,7 @@ const USE: Keys = &[Key::required("use", Format::Text, "Name of an entry under `
 /// The key that every credential has; its kind has the others.
 const TYPE: Keys = &[Key::required("type", Format::CredentialKind, "The kind of credential.")];
 
-/// The credentials of `credentials`, by name. An invalid one is kept without a value, so that a `use` of it
-/// is no further error.
+/// The credentials of `credentials`, by name. The errors of an invalid one are those of the services that use it.
 pub(crate) struct Credentials<'a> {
     kinds: AuthKinds,
     named: HashMap<&'a str, Credential<'a>>,
@@ -30,7 +30,9 @@ pub(crate) struct Credentials<'a> {
 }
 
 struct Credential<'a> {
+    /// With `None` there is an error.
     auth: Option<Auth>,
+    errors: Vec<Diagnostic>,
     value: Value<'a>,
     used: bool,
 }
@@ -45,16 +47,10 @@ impl<'a> Credentials<'a> {
     pub(crate) fn read(value: &Value<'a>, kinds: AuthKinds) -> Self {
         let mut credentials = Self::none(kinds);
         for (name, value) in value.entries().unwrap_or_default() {
-            let auth = value.mapping().and_then(|mapping| {
-                if mapping.has("use") {
-                    value.error(
-                        "`use` is allowed in a service's `auth` only; a credential cannot refer to another one",
-                    );
-                    return None;
-                }
-                parse_inline(mapping, kinds)
-            });
-            credentials.named.insert(name, Credential { auth, value, used: false });
+            let report = value.report();
+            let (auth, errors) = report.collect_entry(&value.spot(), || read_named(&value, kinds));
+            let auth = auth.filter(|_| errors.is_empty());
+            credentials.named.insert(name, Credential { auth, errors, value, used: false });
             credentials.order.push(name);
         }
         credentials
@@ -75,18 +71,29 @@ impl<'a> Credentials<'a> {
             return None;
         };
         credential.used = true;
+        value.report().repeat(credential.errors.iter().cloned());
         credential.auth.clone()
     }
 
-    /// Warns of credentials that no service uses.
-    pub(crate) fn warn_of_unused(&self) {
+    /// Warns of credentials that no service uses, and reports the errors in them.
+    pub(crate) fn report_unused(&self) {
         for name in &self.order {
             let credential = &self.named[name];
             if !credential.used {
                 credential.value.warn("no service uses this credential");
+                credential.value.report().repeat(credential.errors.iter().cloned());
             }
         }
     }
+}
+
+fn read_named(value: &Value<'_>, kinds: AuthKinds) -> Option<Auth> {
+    let mapping = value.mapping()?;
+    if mapping.has("use") {
+        value.error("`use` is allowed in a service's `auth` only; a credential cannot refer to another one");
+        return None;
+    }
+    parse_inline(mapping, kinds)
 }
 
 /// Reads the `auth` of a service.

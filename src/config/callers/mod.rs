@@ -7,10 +7,12 @@
 //! bearer       by a key, of which the configuration has the hash
 //! jwt          by a token of an issuer
 //! network      by the source address
+//! access       `callers` and `roles` together
 //! role         an entry of `roles`: which callers may use which services, and how
 //! audit        `audit`: where decisions are recorded
 //! ```
 
+pub(super) mod access;
 pub(super) mod audit;
 pub(super) mod bearer;
 pub(super) mod caller;

@@ -1,9 +1,7 @@
 //! `roles`: which callers may use which services, and how.
 
-use super::caller::CallerConfig;
 use crate::config::reader::table::{Definition, Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
-use crate::config::service::entry::ServiceConfig;
 use crate::config::service::rules;
 use crate::rules::Rules;
 
@@ -58,49 +56,54 @@ pub struct GrantConfig {
     pub rules: Option<Rules>,
 }
 
+/// What a role may name.
+pub(super) struct KnownNames<'n> {
+    /// The callers.
+    pub(super) callers: Vec<&'n str>,
+    /// The services.
+    pub(super) services: &'n [&'n str],
+    /// Whether a name of no service is an error, or a warning.
+    pub(super) is_strict: bool,
+}
+
 /// Reads `roles`.
-pub(crate) fn read_all(
-    value: &Value<'_>,
-    callers: &[CallerConfig],
-    services: Option<&[ServiceConfig]>,
-) -> Option<Vec<RoleConfig>> {
+pub(super) fn read_all(value: &Value<'_>, names: &KnownNames<'_>) -> Option<Vec<RoleConfig>> {
     let entries = value.entries()?;
     if entries.is_empty() {
         value.error("no role; remove the key, and every known caller may use every service");
         return None;
     }
-    let roles: Vec<_> = entries.iter().map(|(name, value)| read(name, value, callers, services)).collect();
+    let roles: Vec<_> = entries.iter().map(|(name, value)| read(name, value, names)).collect();
     roles.into_iter().collect()
 }
 
-fn read(
-    name: &str,
-    value: &Value<'_>,
-    callers: &[CallerConfig],
-    services: Option<&[ServiceConfig]>,
-) -> Option<RoleConfig> {
+fn read(name: &str, value: &Value<'_>, names: &KnownNames<'_>) -> Option<RoleConfig> {
     if !super::caller::is_name(name) {
         value.error(super::caller::NAMES);
     }
     let mut mapping = value.mapping()?;
-    let named = mapping.required("callers").map(|value| value.one_or_more());
+    let members = mapping.required("callers").map(|value| value.one_or_more());
     let grants = mapping.required("services");
     mapping.reject_unknown_keys();
     let known = |value: &Value<'_>| {
         value.parse(|text| {
-            let is_known = callers.iter().any(|caller| caller.name == text);
-            if is_known { Ok(text.to_owned()) } else { Err("no caller of `callers` has this name".into()) }
+            if names.callers.contains(&text) {
+                Ok(text.to_owned())
+            } else {
+                Err("no caller of `callers` has this name".into())
+            }
         })
     };
-    let named: Vec<_> = named?.iter().map(known).collect();
-    let is_service =
-        |name: &str| services.is_none_or(|services| services.iter().any(|service| service.name == name));
+    let members: Vec<_> = members?.iter().map(known).collect();
+    let check = |name: &str, value: &Value<'_>| match names.services.contains(&name) {
+        true => {}
+        false if names.is_strict => value.error(NO_SERVICE),
+        false => value.warn(NO_SERVICE),
+    };
     let grants = grants?;
     let grants: Vec<_> = if grants.is_map() {
         let grant = |(name, value): &(&str, Value<'_>)| {
-            if !is_service(name) {
-                value.error(NO_SERVICE);
-            }
+            check(name, value);
             let mut mapping = value.mapping()?;
             let rules = rules::read(&mut mapping);
             mapping.reject_unknown_keys();
@@ -109,9 +112,9 @@ fn read(
         grants.entries()?.iter().map(grant).collect()
     } else {
         let grant = |value: &Value<'_>| {
-            let service = value
-                .parse(|text| if is_service(text) { Ok(text.to_owned()) } else { Err(NO_SERVICE.into()) });
-            Some(GrantConfig { service: service?, line: value.line(), rules: None })
+            let service = value.text()?.to_owned();
+            check(&service, value);
+            Some(GrantConfig { service, line: value.line(), rules: None })
         };
         let list = grants.list()?;
         if list.is_empty() {
@@ -123,9 +126,9 @@ fn read(
     Some(RoleConfig {
         name: name.to_owned(),
         line: value.line(),
-        callers: named.into_iter().collect::<Option<_>>()?,
+        callers: members.into_iter().collect::<Option<_>>()?,
         services: grants.into_iter().collect::<Option<_>>()?,
     })
 }
 
-const NO_SERVICE: &str = "no service of `services` has this name";
+const NO_SERVICE: &str = "no service has this name";

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::config::reader::report::{Report, Spot};
 use crate::config::reader::table::{Definition, Format};
 use crate::config::reader::value::Value;
 
@@ -115,16 +116,41 @@ impl ListenAddress {
     }
 }
 
-/// The reserved addresses.
+/// Addresses, each with what has it.
+#[derive(Default)]
 pub(crate) struct ListenAddresses {
-    taken: Vec<Reserved>,
+    taken: Vec<Claim>,
     /// Whether the configuration has `callers`.
     pub(crate) has_callers: bool,
 }
 
-struct Reserved {
+struct Claim {
     listen: ListenAddress,
-    by: String,
+    by: ClaimedBy,
+}
+
+/// What claims something that only one may have.
+#[derive(Debug, Clone)]
+pub(crate) enum ClaimedBy {
+    /// A value of the configuration.
+    Value(Spot),
+    /// Something else, as it is named in messages.
+    Other(String),
+}
+
+impl ClaimedBy {
+    /// A service that runs with its previous settings.
+    pub(crate) fn running(service: &str) -> Self {
+        Self::Other(format!("the service `{service}`, which runs with its previous settings"))
+    }
+
+    /// Its name in a message about another value.
+    pub(crate) fn name(&self, report: &Report<'_>, seen_from: &Spot) -> String {
+        match self {
+            Self::Value(spot) => report.place(spot, seen_from.location.file),
+            Self::Other(name) => name.clone(),
+        }
+    }
 }
 
 impl ListenAddresses {
@@ -133,20 +159,41 @@ impl ListenAddresses {
         Self { taken: Vec::new(), has_callers }
     }
 
-    /// Reserves an address of the file; reports an error if another listener has it.
+    /// Notes an address of the file.
     pub(crate) fn reserve(&mut self, value: &Value<'_>, listen: &ListenAddress) {
-        if let Some(other) = self.taken.iter().find(|claim| overlap(&claim.listen, listen)) {
-            value.error(format!("the address overlaps that of {}", other.by));
-        }
-        self.taken.push(Reserved {
-            listen: listen.clone(),
-            by: format!("`{}` on line {}", value.path(), value.line()),
-        });
+        self.taken.push(Claim { listen: listen.clone(), by: ClaimedBy::Value(value.spot()) });
     }
 
-    /// Reserves the default address of a listener.
+    /// Notes an address that stands in no file.
+    pub(crate) fn reserve_other(&mut self, listen: &ListenAddress, by: ClaimedBy) {
+        self.taken.push(Claim { listen: listen.clone(), by });
+    }
+
+    /// Notes the default address of a listener.
     pub(crate) fn reserve_default(&mut self, key: &str, listen: &ListenAddress) {
-        self.taken.push(Reserved { listen: listen.clone(), by: format!("`{key}` (default {listen})") });
+        self.reserve_other(listen, ClaimedBy::Other(format!("`{key}` (default {listen})")));
+    }
+
+    /// Whether no other listener has this address.
+    pub(crate) fn is_free(&self, listen: &ListenAddress) -> bool {
+        !self.taken.iter().any(|claim| overlap(&claim.listen, listen))
+    }
+
+    /// Reports an error for each address noted by others that is not free.
+    pub(crate) fn check(&self, others: &Self, report: &Report<'_>) {
+        for (index, claim) in others.taken.iter().enumerate() {
+            let ClaimedBy::Value(spot) = &claim.by else { continue };
+            let mut earlier = self.taken.iter().chain(&others.taken[..index]);
+            if let Some(other) = earlier.find(|other| overlap(&other.listen, &claim.listen)) {
+                let other = other.by.name(report, spot);
+                report.error(spot.location, &spot.path, format!("the address overlaps that of {other}"));
+            }
+        }
+    }
+
+    /// Adds the addresses that others noted.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.taken.extend(others.taken);
     }
 }
 

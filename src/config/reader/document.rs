@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::{ConfigError, Diagnostic};
 use super::location;
-use super::location::{Children, Located, Location, MAX_DEPTH};
+use super::location::{Children, FileId, Located, Location, MAX_DEPTH};
 use super::tree;
 use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
 use crate::secret::{FileError, read_file as read_bytes, read_to_end};
@@ -53,8 +53,19 @@ fn brackets(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
-/// Parses the text into a tree.
-pub(crate) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
+/// Parses the text of a file into a tree; `name` is the name of the file in error messages.
+pub(crate) fn parse(text: &str, file: FileId, name: &str) -> Result<Node, Vec<Diagnostic>> {
+    let at = |(location, message)| Diagnostic::new(name, location, "", message);
+    read(text, file).map_err(|errors| errors.into_iter().map(at).collect())
+}
+
+/// An error, and where it is.
+type LocatedError = (Location, String);
+
+fn read(text: &str, file: FileId) -> Result<Node, Vec<LocatedError>> {
+    if text.len() > MAX_BYTES {
+        return Err(vec![(Location { file, line: 0, column: 0 }, TOO_LARGE.into())]);
+    }
     let scan = location::scan(text);
     if let Some(location) = scan.too_deep {
         return Err(vec![too_deep(location)]);
@@ -77,26 +88,26 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
     }
     match tree::build(text) {
         Ok(mut root) => {
-            locate_nodes(&mut root, scan.root.as_ref(), Location::START);
+            locate_nodes(&mut root, scan.root.as_ref(), Location::start(file));
             Ok(root)
         }
         Err((error, limit)) => Err(vec![describe(&error, limit, text)]),
     }
 }
 
-fn at(location: Location, message: impl Into<String>) -> Diagnostic {
-    Diagnostic { line: location.line, column: location.column, path: String::new(), message: message.into() }
+fn at(location: Location, message: impl Into<String>) -> LocatedError {
+    (location, message.into())
 }
 
-fn too_deep(location: Location) -> Diagnostic {
+fn too_deep(location: Location) -> LocatedError {
     at(location, format!("nested deeper than {MAX_DEPTH} levels (or an alias that contains itself)"))
 }
 
 /// Sets the location of every node. A node that the location scan does not have gets the location of its
 /// parent.
 fn locate_nodes(node: &mut Node, located: Option<&Located>, parent: Location) {
-    node.location = located.map_or(parent, |located| located.location);
-    let location = node.location;
+    let location = located.map_or(parent, |located| Location { file: parent.file, ..located.location });
+    node.location = location;
     match &mut node.kind {
         Kind::List(entries) => {
             let located = match located.map(|located| &located.children) {
@@ -122,11 +133,15 @@ fn locate_nodes(node: &mut Node, located: Option<&Located>, parent: Location) {
     }
 }
 
+const START: Location = Location::start(FileId::MAIN);
+
 /// Converts an error of the YAML parser. The parser's own text is used only if it cannot contain a value.
-fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str) -> Diagnostic {
-    let location = error
-        .location()
-        .map_or(Location::START, |location| Location { line: location.line(), column: location.column() });
+fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str) -> LocatedError {
+    let location = error.location().map_or(START, |location| Location {
+        line: location.line(),
+        column: location.column(),
+        ..START
+    });
     let full = error.to_string();
     let message = match limit {
         Some(LimitExceeded::Nodes) => {
@@ -140,7 +155,7 @@ fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str)
         }
         None if full.starts_with("repetition limit") => "too many aliases of aliases".into(),
         None if full.contains("more than one document") => "the configuration is one document".into(),
-        None if full.starts_with("EOF while parsing") => return at(Location::START, EMPTY),
+        None if full.starts_with("EOF while parsing") => return at(START, EMPTY),
         None if full.contains("invalid type") || full.contains("invalid value") => {
             "a key must be text, not a list or a mapping".into()
         }
@@ -170,18 +185,20 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> String {
-        parse(text).err().expect("an error")[0].message.clone()
+        parse(text, FileId::MAIN, "").err().expect("an error")[0].message.clone()
     }
 
     #[test]
     fn duplicate_key_keeps_both_entries_and_lines() {
-        let Kind::Map(entries) = parse("a: 1\na: 2\n").ok().unwrap().kind else { panic!("a mapping") };
+        let Kind::Map(entries) = parse("a: 1\na: 2\n", FileId::MAIN, "").ok().unwrap().kind else {
+            panic!("a mapping")
+        };
         assert_eq!(entries.iter().map(|(_, node)| node.location.line).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
     fn alias_nodes_have_the_location_of_the_alias() {
-        let Kind::Map(entries) = parse("a: &x {k: v}\nb: *x\n").ok().unwrap().kind else {
+        let Kind::Map(entries) = parse("a: &x {k: v}\nb: *x\n", FileId::MAIN, "").ok().unwrap().kind else {
             panic!("a mapping")
         };
         let Kind::Map(inner) = &entries[1].1.kind else { panic!("a mapping") };

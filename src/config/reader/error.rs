@@ -3,16 +3,20 @@
 //! A message says what is wrong and what is allowed. It never repeats a value of the file, because the value
 //! may be a secret in the wrong place.
 
+use std::collections::HashSet;
 use std::fmt;
 
+use super::location::Location;
 use crate::config::watched_files::WatchedFile;
 
 /// Largest number of errors in the text; the others are counted.
 const MAX_SHOWN: usize = 200;
 
 /// An error in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
+    /// The file, as it was named to Sidekey or found by `include`.
+    pub file: String,
     /// Line in the file, counted from 1; 0 if there is none, for example because the file cannot be read.
     pub line: usize,
     /// Column in the line, counted from 1; 0 if there is none.
@@ -23,9 +27,36 @@ pub struct Diagnostic {
     pub message: String,
 }
 
+impl Diagnostic {
+    pub(crate) fn new(file: &str, location: Location, path: &str, message: impl Into<String>) -> Self {
+        let (line, column) = (location.line, location.column);
+        Self { file: file.to_owned(), line, column, path: path.to_owned(), message: message.into() }
+    }
+
+    /// An error of a file as a whole.
+    pub(crate) fn whole(file: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: 0, column: 0, path: String::new(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file)?;
+        if self.line > 0 {
+            write!(f, "{}:", self.line)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, " {}:", self.path)?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
 /// A setting that is allowed but not recommended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
+    /// The file, as it was named to Sidekey or found by `include`.
+    pub file: String,
     /// Line in the file, counted from 1; 0 if it is unknown.
     pub line: usize,
     /// Path of the node, such as `services.mail.auth.token`.
@@ -43,8 +74,16 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// The errors of a configuration. `file` is the main file, which comes first; an error that concerns several services is
+    /// listed once.
     pub(crate) fn new(file: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
-        diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        diagnostics.sort_by(|one, other| {
+            let key = |found: &Diagnostic| (found.file != file, found.line, found.column);
+            let by_file = key(one).0.cmp(&key(other).0).then_with(|| one.file.cmp(&other.file));
+            by_file.then_with(|| key(one).cmp(&key(other)))
+        });
+        let mut known = HashSet::new();
+        diagnostics.retain(|diagnostic| known.insert(diagnostic.clone()));
         Self { file: file.to_owned(), diagnostics, files: Vec::new() }
     }
 
@@ -61,7 +100,7 @@ impl ConfigError {
 
     /// An error of the file as a whole.
     pub(crate) fn whole(file: &str, message: String) -> Self {
-        Self::new(file, vec![Diagnostic { line: 0, column: 0, path: String::new(), message }])
+        Self::new(file, vec![Diagnostic::whole(file, message)])
     }
 
     /// The file, as it was named to Sidekey.
@@ -69,7 +108,7 @@ impl ConfigError {
         &self.file
     }
 
-    /// Every error, sorted by line; at least one.
+    /// Every error, sorted by file and line; at least one.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
@@ -80,16 +119,16 @@ impl std::error::Error for ConfigError {}
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.diagnostics.len();
-        write!(f, "{count} error{} in {}:", if count == 1 { "" } else { "s" }, self.file)?;
+        let files: HashSet<_> = self.diagnostics.iter().map(|diagnostic| &diagnostic.file).collect();
+        let (errors, first) = (if count == 1 { "" } else { "s" }, self.diagnostics.first());
+        match (files.len(), first) {
+            (0 | 1, first) => {
+                write!(f, "{count} error{errors} in {}:", first.map_or(&self.file, |first| &first.file))?;
+            }
+            (files, _) => write!(f, "{count} error{errors} in {files} files:")?,
+        }
         for diagnostic in self.diagnostics.iter().take(MAX_SHOWN) {
-            write!(f, "\n{}:", self.file)?;
-            if diagnostic.line > 0 {
-                write!(f, "{}:", diagnostic.line)?;
-            }
-            if !diagnostic.path.is_empty() {
-                write!(f, " {}:", diagnostic.path)?;
-            }
-            write!(f, " {}", diagnostic.message)?;
+            write!(f, "\n{diagnostic}")?;
         }
         if count > MAX_SHOWN {
             write!(f, "\n… and {} more", count - MAX_SHOWN)?;
@@ -103,7 +142,7 @@ mod tests {
     use super::*;
 
     fn diagnostic(line: usize, path: &str) -> Diagnostic {
-        Diagnostic { line, column: 1, path: path.into(), message: "wrong".into() }
+        Diagnostic { file: "s.yaml".into(), line, column: 1, path: path.into(), message: "wrong".into() }
     }
 
     #[test]
@@ -124,7 +163,8 @@ mod tests {
 
     #[test]
     fn error_text_counts_what_it_omits() {
-        let error = ConfigError::new("s.yaml", vec![diagnostic(1, "a"); MAX_SHOWN + 7]);
+        let error =
+            ConfigError::new("s.yaml", (0..MAX_SHOWN + 7).map(|line| diagnostic(line, "a")).collect());
         assert!(error.to_string().ends_with("\n… and 7 more"));
     }
 }

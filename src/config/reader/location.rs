@@ -1,4 +1,4 @@
-//! Finds the line and column of every node, which `serde_yaml` does not keep.
+//! Finds the line and column of every node, which `serde_yaml` does not keep, and says which file a node is in.
 //!
 //! A second parser scans the same text, for locations only. The meaning of the file never depends on it: if
 //! the two parsers disagree, an error is shown at the nearest node that both have.
@@ -8,18 +8,32 @@ use saphyr_parser::{Event, Marker, Parser};
 /// Deepest nesting. The YAML parser takes more than linear time over deeper nesting.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// A position in the file; line and column are counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A file of the configuration: its place among the files that were read, the main file first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileId(pub(crate) u16);
+
+impl FileId {
+    /// The main file.
+    pub(crate) const MAIN: Self = Self(0);
+}
+
+/// A position in a file; line and column are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Location {
+    pub(crate) file: FileId,
     pub(crate) line: usize,
     pub(crate) column: usize,
 }
 
 impl Location {
-    pub(crate) const START: Self = Self { line: 1, column: 1 };
+    /// The beginning of a file.
+    pub(crate) const fn start(file: FileId) -> Self {
+        Self { file, line: 1, column: 1 }
+    }
 
+    /// A position in the file that is scanned. [`document`](super::document) sets the file.
     fn of(marker: &Marker) -> Self {
-        Self { line: marker.line(), column: marker.col() + 1 }
+        Self { line: marker.line(), column: marker.col() + 1, ..Self::start(FileId::MAIN) }
     }
 }
 
@@ -158,12 +172,13 @@ mod tests {
     fn scan_finds_locations_of_keys_and_entries() {
         let root = scan("a: 1\nb:\n  - x\n  - {c: d}\n").root.unwrap();
         let Children::Map(entries) = root.children else { panic!("a mapping") };
-        assert_eq!(entries[0].1.location, Location { line: 1, column: 1 });
-        assert_eq!(entries[1].1.location, Location { line: 2, column: 1 });
+        let at = |line, column| Location { line, column, ..Location::start(FileId::MAIN) };
+        assert_eq!(entries[0].1.location, at(1, 1));
+        assert_eq!(entries[1].1.location, at(2, 1));
         let Children::List(items) = &entries[1].1.children else { panic!("a list") };
-        assert_eq!(items[1].location, Location { line: 4, column: 5 });
+        assert_eq!(items[1].location, at(4, 5));
         let Children::Map(inner) = &items[1].children else { panic!("a mapping") };
-        assert_eq!((inner[0].0.as_str(), inner[0].1.location), ("c", Location { line: 4, column: 6 }));
+        assert_eq!((inner[0].0.as_str(), inner[0].1.location), ("c", at(4, 6)));
     }
 
     #[test]

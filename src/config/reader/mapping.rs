@@ -172,6 +172,7 @@ impl<'a> Mapping<'a> {
 #[cfg(test)]
 mod tests {
     use crate::config::reader::interpolate::Environment;
+    use crate::config::reader::location::FileId;
     use crate::config::reader::report::Report;
     use crate::config::reader::resolve::resolve;
     use crate::config::reader::table::{Format, Key, Keys};
@@ -186,7 +187,7 @@ mod tests {
 
     /// Reads a text with the table; returns what a reader read, and the errors.
     fn read<T>(text: &str, reader: impl FnOnce(mapping::Mapping<'_>) -> T) -> (T, Vec<String>) {
-        let mut root = document::parse(text).ok().unwrap();
+        let mut root = document::parse(text, FileId::MAIN, "").ok().unwrap();
         let (environment, secrets): (&Environment<'_>, _) = (&|_| None, SecretCache::default());
         let report = Report::new(environment, &secrets);
         resolve(&mut root, "", false, &report);

@@ -21,7 +21,7 @@ pub mod duration;
 pub(crate) mod error;
 pub mod header;
 pub(crate) mod interpolate;
-pub(super) mod location;
+pub(crate) mod location;
 pub mod mapping;
 mod renamed;
 pub(crate) mod report;

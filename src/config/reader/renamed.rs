@@ -29,7 +29,7 @@ impl RenamedKey {
 }
 
 /// Every renamed key. A configuration that has an old one is refused, with its line and the new name.
-pub(crate) const RENAMED_KEYS: [RenamedKey; 25] = [
+pub(crate) const RENAMED_KEYS: [RenamedKey; 26] = [
     // The file.
     renamed("services", "unmatched", "connect.unmatched"),
     renamed("services", "tunnel", "connect"),
@@ -49,6 +49,7 @@ pub(crate) const RENAMED_KEYS: [RenamedKey; 25] = [
     renamed("insecure_skip_verify", "danger_skip_verify", "insecure_skip_verify"),
     // A service
     renamed("upstream", "replay_on_401", "retry_on_401"),
+    renamed("upstream", "optional", "readiness"),
     renamed("upstream", "circuit", "circuit_breaker"),
     renamed("upstream", "proxy_url", "proxy.url"),
     renamed("upstream", "proxy_auth", "proxy"),

@@ -2,18 +2,26 @@
 //! reported at once.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::error::{Diagnostic, Warning};
 use super::interpolate::Environment;
-use super::location::Location;
+use super::location::{FileId, Location};
 use super::settings;
 use super::settings::Setting;
 use super::table::{Format, Key};
 use super::tree::Node;
 use crate::config::watched_files::{FileKind, WatchedFile};
 use crate::secret::SecretCache;
+
+/// Where a value is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Spot {
+    pub(crate) location: Location,
+    pub(crate) path: String,
+}
 
 /// Errors, warnings and watched files of a configuration.
 pub(crate) struct Report<'e> {
@@ -24,6 +32,10 @@ pub(crate) struct Report<'e> {
     files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
     /// What readers asked for, if it is recorded.
     settings: Option<RefCell<Vec<Setting>>>,
+    /// The names of the files of the configuration, by [`FileId`].
+    names: RefCell<Vec<Rc<str>>>,
+    /// Errors that belong to an entry and were found before it is read.
+    deferred: RefCell<HashMap<Spot, Vec<Diagnostic>>>,
 }
 
 impl<'e> Report<'e> {
@@ -35,6 +47,8 @@ impl<'e> Report<'e> {
             warnings: RefCell::default(),
             files: RefCell::default(),
             settings: None,
+            names: RefCell::default(),
+            deferred: RefCell::default(),
         }
     }
 
@@ -57,6 +71,18 @@ impl<'e> Report<'e> {
         self.settings.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
+    /// Adds a file of the configuration, by its name in messages.
+    pub(crate) fn add_file(&self, name: &str) -> FileId {
+        let mut names = self.names.borrow_mut();
+        names.push(name.into());
+        FileId(u16::try_from(names.len() - 1).expect("the number of files is limited"))
+    }
+
+    /// The name of a file in messages.
+    pub(crate) fn name(&self, file: FileId) -> Rc<str> {
+        self.names.borrow().get(usize::from(file.0)).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn environment(&self) -> &'e Environment<'e> {
         self.environment
     }
@@ -66,20 +92,40 @@ impl<'e> Report<'e> {
     }
 
     pub(crate) fn error(&self, location: Location, path: &str, message: impl Into<String>) {
-        self.diagnostics.borrow_mut().push(Diagnostic {
-            line: location.line,
-            column: location.column,
-            path: path.to_owned(),
-            message: message.into(),
-        });
+        let diagnostic = Diagnostic::new(&self.name(location.file), location, path, message);
+        self.diagnostics.borrow_mut().push(diagnostic);
+    }
+
+    /// A place for a message about another place.
+    pub(crate) fn place(&self, spot: &Spot, seen_from: FileId) -> String {
+        let Spot { location, path } = spot;
+        if location.file == seen_from {
+            format!("`{path}` on line {}", location.line)
+        } else {
+            format!("`{path}` in {}:{}", self.name(location.file), location.line)
+        }
+    }
+
+    /// Adds errors that were found before.
+    pub(crate) fn repeat(&self, errors: impl IntoIterator<Item = Diagnostic>) {
+        self.diagnostics.borrow_mut().extend(errors);
+    }
+
+    /// Runs a reader. Returns the errors that it reports, apart from all others.
+    pub(crate) fn collect<T>(&self, read: impl FnOnce() -> T) -> (T, Vec<Diagnostic>) {
+        let others = self.diagnostics.take();
+        let read = read();
+        (read, self.diagnostics.replace(others))
     }
 
     pub(crate) fn warn(&self, location: Location, path: &str, message: impl Into<String>) {
-        self.warnings.borrow_mut().push(Warning {
-            line: location.line,
-            path: path.to_owned(),
-            message: message.into(),
-        });
+        let (file, path) = (self.name(location.file).to_string(), path.to_owned());
+        let warning = Warning { file, line: location.line, path, message: message.into() };
+        let mut warnings = self.warnings.borrow_mut();
+        // One of a default would come for each service.
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
     }
 
     /// Adds a warning that concerns several places; it is reported at the first one.
@@ -93,6 +139,20 @@ impl<'e> Report<'e> {
     pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
         let mut files = self.files.borrow_mut();
         files.entry((path.to_owned(), kind)).or_insert_with(|| WatchedFile::fingerprint(path, kind));
+    }
+
+    /// Keeps errors of an entry until it is read by [`collect_entry`](Self::collect_entry).
+    pub(crate) fn defer(&self, entry: Spot, errors: Vec<Diagnostic>) {
+        if !errors.is_empty() {
+            self.deferred.borrow_mut().entry(entry).or_default().extend(errors);
+        }
+    }
+
+    /// Runs the reader of an entry. Returns its errors, those that were deferred included.
+    pub(crate) fn collect_entry<T>(&self, entry: &Spot, read: impl FnOnce() -> T) -> (T, Vec<Diagnostic>) {
+        let deferred = self.deferred.borrow_mut().remove(entry).unwrap_or_default();
+        let (read, errors) = self.collect(read);
+        (read, deferred.into_iter().chain(errors).collect())
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Warning>, Vec<WatchedFile>) {

@@ -1,5 +1,5 @@
 //! Resolves what YAML and the environment leave open in the parsed tree: rejects duplicate keys, applies
-//! merge keys (`<<`), replaces variables. After this, no code depends on YAML.
+//! merge keys (`<<`), replaces variables. After this, no code depends on YAML. Resolving a node again changes nothing.
 
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ use super::tree::{Kind, Node};
 pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
     let location = node.location;
     match &mut node.kind {
+        Kind::Text { expanded: true, .. } => {}
         Kind::Text { value, expanded } => match interpolate::replace(value, report.environment()) {
             Ok(None) => {}
             Ok(Some(replaced)) => {
@@ -40,6 +41,16 @@ pub(crate) fn resolve(node: &mut Node, path: &str, private: bool, report: &Repor
         }
         Kind::Null | Kind::Invalid | Kind::Bool(_) | Kind::Number(_) | Kind::Fraction(_) => {}
     }
+}
+
+/// Resolves which keys a mapping has, and no value: each may then be resolved by itself.
+pub(crate) fn resolve_keys(node: &mut Node, path: &str, private: bool, report: &Report<'_>) {
+    let Kind::Map(entries) = &mut node.kind else { return };
+    drop_duplicates(entries, path, private, report);
+    if let Some((key, merged)) = entries.iter_mut().find(|(key, _)| key == "<<") {
+        resolve(merged, &child(path, key), private, report);
+    }
+    merge(entries, path, report);
 }
 
 /// Reports duplicate keys. The first entry stays, so that the rest of the file is still checked.
@@ -70,7 +81,7 @@ fn merge(entries: &mut Vec<(String, Node)>, path: &str, report: &Report<'_>) {
     let location = node.location;
     let sources = match node.kind {
         Kind::List(sources) => sources,
-        kind => vec![Node { kind, location }],
+        kind => vec![Node { kind, location, path: None }],
     };
     let mut known: std::collections::HashSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
     for source in sources {

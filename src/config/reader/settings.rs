@@ -59,7 +59,11 @@ fn defaults(path: String, key: &Key) -> Vec<Setting> {
         return vec![Setting { path, value, is_default: true, is_secret: false }];
     }
     // Only a section that is one mapping and nothing else has defaults without being there.
-    let Format::Keys(tables) = key.format else { return Vec::new() };
+    let format = match key.format {
+        Format::Defined(definition) => definition.format,
+        format => format,
+    };
+    let Format::Keys(tables) = format else { return Vec::new() };
     let keys = tables.iter().flat_map(|keys| keys.iter());
     if keys.clone().any(Key::is_required) {
         return Vec::new();

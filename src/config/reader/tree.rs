@@ -6,22 +6,27 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
 use zeroize::Zeroizing;
 
-use super::location::{Location, MAX_DEPTH};
+use super::location::{FileId, Location, MAX_DEPTH};
 
 /// Largest number of nodes, after aliases are expanded. A thousand services with all keys have fewer.
 pub(crate) const MAX_NODES: usize = 50_000;
 
 /// A node of the file. No `Debug`: any text may be a secret.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) location: Location,
+    /// Its path, if the node stands elsewhere than where it is read: a default has the path of its own.
+    pub(crate) path: Option<Rc<str>>,
 }
 
 /// The kind of a node.
+#[derive(Clone)]
 pub(crate) enum Kind {
     Null,
     /// Its error was reported; no further error is reported for it.
@@ -84,7 +89,7 @@ impl Builder<'_> {
             return Err(self.exceeded(LimitExceeded::Nodes));
         }
         self.limits.nodes.set(nodes);
-        Ok(Node { kind, location: Location::START })
+        Ok(Node { kind, location: Location::start(FileId::MAIN), path: None })
     }
 }
 

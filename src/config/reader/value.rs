@@ -6,9 +6,10 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::interpolate::Environment;
-use super::report::{Report, child};
+use super::report::{Report, Spot, child};
 use super::sections;
 use super::suggest::{ask, list};
 use super::table::{Format, Key, Keys};
@@ -73,9 +74,20 @@ impl SourceKind {
 }
 
 impl<'a> Value<'a> {
-    /// The file as a whole.
+    /// A file as a whole.
     pub(crate) fn root(node: &'a Node, report: &'a Report<'a>, format: Format, sources: SourceKinds) -> Self {
         Self { node, path: String::new(), in_secret_section: false, format, report, sources }
+    }
+
+    /// A part of a file that is read by itself. `path` is its path, and is that of no secret.
+    pub(crate) fn part(
+        node: &'a Node,
+        path: &str,
+        report: &'a Report<'a>,
+        format: Format,
+        sources: SourceKinds,
+    ) -> Self {
+        Self { path: path.to_owned(), ..Self::root(node, report, format, sources) }
     }
 
     /// Its path, such as `services.billing.upstream`; empty for the file as a whole.
@@ -86,6 +98,16 @@ impl<'a> Value<'a> {
     /// Its line, counted from 1.
     pub fn line(&self) -> usize {
         self.node.location.line
+    }
+
+    /// The name of its file, in messages.
+    pub fn file(&self) -> Rc<str> {
+        self.report.name(self.node.location.file)
+    }
+
+    /// Where it is, for a later error.
+    pub(crate) fn spot(&self) -> Spot {
+        Spot { location: self.node.location, path: self.path.clone() }
     }
 
     /// Looks up an environment variable.
@@ -361,7 +383,8 @@ impl<'a> Value<'a> {
     /// The value of a key in this mapping.
     pub(super) fn entry(&self, key: &str, node: &'a Node, format: Format) -> Value<'a> {
         let in_secret_section = self.in_secret_section || sections::holds_secret(&self.path, key);
-        let (path, report, sources) = (child(&self.path, key), self.report, self.sources);
+        let path = node.path.as_deref().map_or_else(|| child(&self.path, key), str::to_owned);
+        let (report, sources) = (self.report, self.sources);
         Value { node, path, in_secret_section, format, report, sources }
     }
 }

@@ -1,14 +1,17 @@
 //! An entry of `services`.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::claims::Claims;
 use super::headers::HeaderChanges;
+use super::labels::{LABELS, Labels};
 use super::protocol::{PROTOCOL, Protocol};
+use super::readiness::{READINESS, Readiness};
 use super::timeouts::Timeouts;
 use super::upstream::UpstreamOptions;
 use super::upstream_url::UpstreamUrl;
-use super::{headers, protocol, rules, timeouts, upstream};
+use super::{headers, labels, protocol, readiness, rules, timeouts, upstream};
 use crate::config::auth::credentials;
 use crate::config::auth::credentials::{AUTH, Credentials};
 use crate::config::auth::settings::Auth;
@@ -20,6 +23,7 @@ use crate::config::listen::listener;
 use crate::config::listen::listener::{LISTENERS, ListenerConfig};
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
+use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Definition, Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::config::tls::client;
@@ -28,19 +32,24 @@ use crate::config::tls::model::Tls;
 use crate::rules::Rules;
 
 /// The format of `services`.
-pub(crate) const SERVICES: Format = Format::Names(&Names {
-    pattern: Some("^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"),
-    min: 1,
-    ..Names::of(SERVICE)
-});
+pub(crate) const SERVICES: Format =
+    Format::Names(&Names { pattern: Some("^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"), ..Names::of(SERVICE) });
 
 const SERVICE: Format = Format::Defined(&Definition {
     name: "service",
     description: "An upstream with its credential.",
+    format: Format::Keys(&[OWN, KEYS, upstream::KEYS]),
+});
+
+/// The format of `defaults`.
+pub(crate) const DEFAULTS: Format = Format::Defined(&Definition {
+    name: "defaults",
+    description: "Keys of services that do not have them: all but those that make a service what it is.",
     format: Format::Keys(&[KEYS, upstream::KEYS]),
 });
 
-const KEYS: Keys = &[
+/// The keys that make a service what it is, and exceptions that each service states itself: `defaults` cannot have them.
+const OWN: Keys = &[
     Key::required(
         "upstream",
         Format::Distinct(&HTTP_URL),
@@ -49,12 +58,24 @@ const KEYS: Keys = &[
     Key::required("auth", AUTH, "What is injected into requests."),
     Key::optional("hosts", Format::List(&HOST), "Host names that also lead here."),
     Key::optional("listen", LISTENERS, "Addresses that also lead here, without a path prefix."),
-    Key::optional("headers", Format::Keys(&[headers::KEYS]), "Changes to the header fields of requests."),
+    Key::optional(
+        "enabled",
+        Format::Bool,
+        "`false`: the service is checked, and every request for it is rejected.",
+    )
+    .or("true"),
+    Key::optional("allow_plaintext", Format::Bool, "`upstream` may be http:// to another machine.")
+        .or("false"),
+];
+
+/// The keys that `defaults` may have as well.
+const KEYS: Keys = &[
+    Key::optional("headers", headers::HEADERS, "Changes to the header fields of requests."),
     Key::optional("allow", rules::RULES, "Rules of which one must match a request."),
     Key::optional("deny", rules::RULES, "Rules that no request may match; they win over `allow`."),
     Key::optional("tls", TLS, "TLS toward the upstream."),
     Key::optional("protocol", PROTOCOL, "Version of HTTP toward the upstream.").or("auto"),
-    Key::optional("timeouts", Format::Keys(&[timeouts::KEYS]), "Limits on waiting for the upstream."),
+    Key::optional("timeouts", timeouts::TIMEOUTS, "Limits on waiting for the upstream."),
     Key::optional("token_wait", DURATION, "How long a request may wait for a token; may be 0s.").or("5s"),
     Key::optional(
         "rewrite_location",
@@ -79,9 +100,8 @@ const KEYS: Keys = &[
         "After a 401, a request is sent again with another credential.",
     )
     .or("true"),
-    Key::optional("optional", Format::Bool, "Readiness does not wait for this service.").or("false"),
-    Key::optional("allow_plaintext", Format::Bool, "`upstream` may be http:// to another machine.")
-        .or("false"),
+    Key::optional("readiness", READINESS, "Whether `/readyz` depends on this service.").or("first"),
+    Key::optional("labels", LABELS, "Labels of `sidekey_service_info`, for alerts: `{ team: billing }`."),
 ];
 
 /// Whether the heads and trailers of responses are searched for the credential.
@@ -125,8 +145,47 @@ pub struct ServiceConfig {
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
-    /// Whether readiness does not depend on this service.
-    pub optional: bool,
+    /// Whether readiness depends on this service.
+    pub readiness: Readiness,
+    /// Labels of `sidekey_service_info`, by name.
+    pub labels: Labels,
+    /// The file that it stands in.
+    pub origin: Origin,
+}
+
+/// The file that a service stands in. It makes no difference to the service: all are equal.
+#[derive(Debug, Clone)]
+pub struct Origin(pub Arc<str>);
+
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
+
+/// How requests find a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Host names (lower case, without port).
+    pub hosts: Vec<String>,
+    /// Listeners of this service only.
+    pub listen: Vec<ListenerConfig>,
+    /// Every URL of `upstream`.
+    pub upstreams: Vec<UpstreamUrl>,
+}
+
+/// An entry of `services`, as far as it could be read.
+pub(crate) struct Entry {
+    /// The service; with `None` an error was reported.
+    pub(crate) service: Option<ServiceConfig>,
+    pub(crate) place: Place,
+    pub(crate) claims: Claims,
+    pub(crate) is_enabled: bool,
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) readiness: Readiness,
+    pub(crate) labels: Labels,
 }
 
 impl ServiceConfig {
@@ -136,69 +195,58 @@ impl ServiceConfig {
     }
 }
 
-/// What services share, and what no two of them may have.
+/// What services share.
 pub(crate) struct Shared<'a> {
     pub(crate) credentials: Credentials<'a>,
-    pub(crate) addresses: ListenAddresses,
-    /// For each host name the path and line of its entry.
-    pub(crate) hosts: HashMap<String, String>,
     /// `via` of services that do not set it.
     pub(crate) via: bool,
+    /// Whether the configuration has `callers`.
+    pub(crate) has_callers: bool,
 }
 
-/// Reads every service, in the order of the file.
-pub(crate) fn read_all(value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Vec<ServiceConfig>> {
-    let entries = value.entries()?;
-    if entries.is_empty() {
-        value.error("at least one service is required");
-        return None;
-    }
-    let services: Vec<_> = entries.iter().map(|(name, value)| read(name, value, shared)).collect();
-    services.into_iter().collect()
-}
-
-fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<ServiceConfig> {
-    if !is_name(name) {
+/// Reports an error if a text is no name of a service.
+pub(crate) fn check_name(name: &str, value: &Value<'_>) -> bool {
+    let is_valid = is_name(name);
+    if !is_valid {
         value.error(
             "the name of a service has letters, digits and `_.-`, starts with a letter or digit, \
              and has at most 63 characters",
         );
     }
+    is_valid
+}
+
+/// Reads a service.
+pub(crate) fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Entry {
+    let claims = Claims { hosts: Vec::new(), addresses: ListenAddresses::new(shared.has_callers) };
+    let mut entry = Entry { claims, ..Entry::default() };
+    entry.service = fill(&mut entry, name, value, shared);
+    entry
+}
+
+fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<ServiceConfig> {
     let mut mapping = value.mapping()?;
     // Read in the order in which error messages list them.
     let upstream = mapping.required("upstream");
     let auth = mapping.required("auth").and_then(|value| credentials::read(&value, &mut shared.credentials));
-    let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value, shared));
+    entry.kind = auth.as_ref().map(Auth::kind);
+    let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value, &mut entry.claims));
+    entry.place.hosts.clone_from(&hosts);
     let listen = mapping
         .optional("listen")
-        .map_or_else(Vec::new, |value| listener::read_all(&value, &mut shared.addresses));
-    let headers = headers::read(&mut mapping);
-    let rules = rules::read(&mut mapping);
-    let tls = mapping.optional("tls");
-    let protocol = mapping.optional("protocol").and_then(|value| protocol::read(&value)).unwrap_or_default();
-    let timeouts = timeouts::read(&mut mapping);
-    let token_wait =
-        mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
-    let rewrite_location =
-        mapping.optional("rewrite_location").and_then(|value| value.boolean()).unwrap_or(true);
-    let leak_guard =
-        mapping.optional("leak_guard").and_then(|value| value.one_of(&LEAK_GUARD)).unwrap_or(true);
-    let via = mapping.optional("via").and_then(|value| value.boolean()).unwrap_or(shared.via);
-    let retry = mapping.optional("retry_on_401");
-    let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);
-    if let Some(value) = retry.filter(|_| !retry_on_401 && auth.as_ref().is_some_and(Auth::has_previous)) {
-        value.error(
-            "`previous` in `auth` has no effect if requests are not retried after a 401; remove one of the two",
-        );
-    }
-    let optional = mapping.optional("optional").and_then(|value| value.boolean()).unwrap_or_default();
+        .map_or_else(Vec::new, |value| listener::read_all(&value, &mut entry.claims.addresses));
+    entry.place.listen.clone_from(&listen);
+    let enabled = mapping.optional("enabled").and_then(|value| value.boolean());
+    entry.is_enabled = enabled.unwrap_or(true);
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
     let policy = UrlPolicy { plaintext, query: false };
     let upstreams = upstream.map_or_else(Vec::new, |value| upstream::upstreams(&value, &policy));
-    let is_https = upstreams.iter().map(|to| to.tls).reduce(|all, next| all && next);
-    let tls = tls.map_or_else(Tls::default, |value| client::read(&value, is_https));
-    let options = upstream::read(&mut mapping, &upstreams);
+    entry.place.upstreams.clone_from(&upstreams);
+    let settings = settings(&mut mapping, &upstreams, auth.as_ref());
     mapping.reject_unknown_keys();
+    entry.readiness = settings.readiness;
+    entry.labels.clone_from(&settings.labels);
+    let Settings { headers, rules, tls, protocol, timeouts, options, .. } = settings;
     Some(ServiceConfig {
         name: name.to_owned(),
         upstream: upstreams.into_iter().next()?,
@@ -211,13 +259,96 @@ fn read(name: &str, value: &Value<'_>, shared: &mut Shared<'_>) -> Option<Servic
         protocol,
         timeouts,
         options,
+        token_wait: settings.token_wait,
+        rewrite_location: settings.rewrite_location,
+        leak_guard: settings.leak_guard,
+        via: settings.via.unwrap_or(shared.via),
+        retry_on_401: settings.retry_on_401,
+        readiness: settings.readiness,
+        labels: settings.labels,
+        origin: Origin(Arc::from(&*value.file())),
+    })
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            service: None,
+            place: Place::default(),
+            claims: Claims::default(),
+            is_enabled: true,
+            kind: None,
+            readiness: Readiness::default(),
+            labels: Labels::default(),
+        }
+    }
+}
+
+/// What `defaults` may have as well.
+struct Settings {
+    headers: HeaderChanges,
+    rules: Option<Rules>,
+    tls: Tls,
+    protocol: Protocol,
+    timeouts: Timeouts,
+    options: UpstreamOptions,
+    token_wait: Duration,
+    rewrite_location: bool,
+    leak_guard: bool,
+    via: Option<bool>,
+    retry_on_401: bool,
+    readiness: Readiness,
+    labels: Labels,
+}
+
+/// Reads `KEYS` and those of the upstream. No URL of an upstream is known where defaults are read.
+fn settings(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl], auth: Option<&Auth>) -> Settings {
+    let headers = headers::read(mapping);
+    let rules = rules::read(mapping);
+    let tls = mapping.optional("tls");
+    let protocol = mapping.optional("protocol").and_then(|value| protocol::read(&value)).unwrap_or_default();
+    let timeouts = timeouts::read(mapping);
+    let token_wait =
+        mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
+    let rewrite_location =
+        mapping.optional("rewrite_location").and_then(|value| value.boolean()).unwrap_or(true);
+    let leak_guard =
+        mapping.optional("leak_guard").and_then(|value| value.one_of(&LEAK_GUARD)).unwrap_or(true);
+    let via = mapping.optional("via").and_then(|value| value.boolean());
+    let retry = mapping.optional("retry_on_401");
+    let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);
+    if let Some(value) = retry.filter(|_| !retry_on_401 && auth.is_some_and(Auth::has_previous)) {
+        value.error(
+            "`previous` in `auth` has no effect if requests are not retried after a 401; remove one of the two",
+        );
+    }
+    let is_https = upstreams.iter().map(|to| to.tls).reduce(|all, next| all && next);
+    let tls = tls.map_or_else(Tls::default, |value| client::read(&value, is_https));
+    let options = upstream::read(mapping, upstreams);
+    let readiness = mapping.optional("readiness").and_then(|value| readiness::read(&value));
+    let labels = mapping.optional("labels").map_or_else(Labels::default, |value| labels::read(&value));
+    Settings {
+        headers,
+        rules,
+        tls,
+        protocol,
+        timeouts,
+        options,
         token_wait,
         rewrite_location,
         leak_guard,
         via,
         retry_on_401,
-        optional,
-    })
+        readiness: readiness.unwrap_or_default(),
+        labels,
+    }
+}
+
+/// Checks `defaults`: what is wrong for every service is reported here, once.
+pub(crate) fn check_defaults(value: &Value<'_>) {
+    let Some(mut mapping) = value.mapping() else { return };
+    settings(&mut mapping, &[], None);
+    mapping.reject_unknown_keys();
 }
 
 /// Whether a name is a path segment that needs no encoding and is not `.` or `..`.
@@ -227,16 +358,12 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-/// Reads host names; no other service may have them.
-fn hosts(value: &Value<'_>, shared: &mut Shared<'_>) -> Vec<String> {
+/// Reads host names, and notes what no other service may have.
+fn hosts(value: &Value<'_>, claims: &mut Claims) -> Vec<String> {
     let mut hosts = Vec::new();
     for value in value.list().unwrap_or_default() {
         let Some(host) = value.parse(|text| host::parse(text).map(|host| host.to_string())) else { continue };
-        if let Some(other) = shared.hosts.get(&host) {
-            value.error(format!("the same host as {other}; a host belongs to one service"));
-            continue;
-        }
-        shared.hosts.insert(host.clone(), format!("`{}` on line {}", value.path(), value.line()));
+        claims.hosts.push((host.clone(), value.spot()));
         hosts.push(host);
     }
     hosts

@@ -3,11 +3,17 @@
 use http::HeaderName;
 
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 
-/// The table of `headers`.
-pub(super) const KEYS: Keys = &[Key::optional(
+/// The format of `headers`.
+pub(super) const HEADERS: Format = Format::Defined(&Definition {
+    name: "headers",
+    description: "Changes to the header fields of requests.",
+    format: Format::Keys(&[KEYS]),
+});
+
+const KEYS: Keys = &[Key::optional(
     "remove",
     Format::OneOrMore(&Format::Text),
     "Header fields of callers that are not passed on.",

@@ -1,9 +1,14 @@
 //! Sections of a service: its entry, the URL and options of its upstream.
 
+pub(super) mod claimed;
+pub(super) mod claims;
+pub(super) mod defaults;
 pub(super) mod entry;
 pub(super) mod headers;
+pub(super) mod labels;
 pub(super) mod protocol;
 pub(super) mod proxy;
+pub(super) mod readiness;
 mod response_head;
 pub(super) mod rules;
 pub(super) mod timeouts;

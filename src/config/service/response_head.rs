@@ -2,7 +2,7 @@
 
 use crate::config::reader::size;
 use crate::config::reader::size::SIZE;
-use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 
 /// The smallest limit on the size, in bytes.
@@ -11,7 +11,11 @@ const MIN_SIZE: u64 = 4096;
 const MAX_SIZE: u64 = 8 << 20;
 
 /// The format of the key.
-pub(crate) const FORMAT: Format = Format::AnyOf(&[BYTES, SIZE, Format::Keys(&[KEYS])]);
+pub(crate) const FORMAT: Format = Format::Defined(&Definition {
+    name: "max_response_head",
+    description: "A size, or limits on size and number of fields.",
+    format: Format::AnyOf(&[BYTES, SIZE, Format::Keys(&[KEYS])]),
+});
 
 const BYTES: Format = Format::Number(MIN_SIZE, MAX_SIZE);
 

@@ -24,7 +24,7 @@ const KEYS: Keys = &[
 pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<Rules> {
     let [allow, deny] = ["allow", "deny"].map(|key| {
         let values = mapping.optional(key).map_or_else(Vec::new, |value| value.one_or_more());
-        values.iter().filter_map(rule).collect()
+        values.iter().filter_map(|value| Some(rule(value)?.in_file(&value.file()))).collect()
     });
     Rules::new(allow, deny)
 }

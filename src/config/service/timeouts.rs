@@ -5,10 +5,16 @@ use std::time::Duration;
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::table::{Key, Keys};
+use crate::config::reader::table::{Definition, Format, Key, Keys};
 
-/// The keys of `timeouts`.
-pub(crate) const KEYS: Keys = &[
+/// The format of `timeouts`.
+pub(super) const TIMEOUTS: Format = Format::Defined(&Definition {
+    name: "timeouts",
+    description: "Limits on waiting for the upstream.",
+    format: Format::Keys(&[KEYS]),
+});
+
+const KEYS: Keys = &[
     Key::optional("connect", DURATION, "Name lookup, TCP and TLS handshake together.").or("5s"),
     Key::optional("first_byte", DURATION, "From the end of the request to the first byte of the response.")
         .or("60s"),

@@ -27,11 +27,11 @@ pub(crate) const KEYS: Keys = &[
         Format::OneOrMore(&Format::Text),
         "IP address or list of them, used instead of DNS.",
     ),
-    Key::optional("pool", Format::Keys(&[POOL]), "Idle connections."),
+    Key::optional("pool", POOL, "Idle connections."),
     Key::optional("proxy", PROXY, "Forward proxy that opens tunnels to the upstream."),
     Key::optional(
         "circuit_breaker",
-        Format::Keys(&[CIRCUIT_BREAKER]),
+        CIRCUIT_BREAKER,
         "Rejects requests for a time after consecutive failures.",
     ),
     Key::optional(
@@ -55,7 +55,13 @@ pub(crate) const KEYS: Keys = &[
     .or("false"),
 ];
 
-const POOL: Keys = &[
+const POOL: Format = Format::Defined(&Definition {
+    name: "pool",
+    description: "Idle connections.",
+    format: Format::Keys(&[POOL_KEYS]),
+});
+
+const POOL_KEYS: Keys = &[
     Key::optional(
         "max_idle",
         Format::Number(0, 1_000_000),
@@ -65,14 +71,24 @@ const POOL: Keys = &[
         .or("55s"),
 ];
 
-const CIRCUIT_BREAKER: Keys = &[
+const CIRCUIT_BREAKER: Format = Format::Defined(&Definition {
+    name: "circuit_breaker",
+    description: "Rejects requests for a time after consecutive failures.",
+    format: Format::Keys(&[CIRCUIT_BREAKER_KEYS]),
+});
+
+const CIRCUIT_BREAKER_KEYS: Keys = &[
     Key::optional("consecutive_failures", Format::Number(1, 10_000), "Number of failures that open it.")
         .or("5"),
     Key::optional("open_duration", DURATION, "How long it is open: every request is rejected.").or("10s"),
 ];
 
 /// The format of a limit on the rate of requests.
-pub(crate) const RATE_LIMIT: Format = Format::AnyOf(&[RATE, Format::Keys(&[RATE_LIMIT_KEYS])]);
+pub(crate) const RATE_LIMIT: Format = Format::Defined(&Definition {
+    name: "rate_limit",
+    description: "A rate, or a rate and a burst.",
+    format: Format::AnyOf(&[RATE, Format::Keys(&[RATE_LIMIT_KEYS])]),
+});
 
 const RATE_LIMIT_KEYS: Keys = &[
     Key::required("rate", RATE, "Limit per second, minute or hour."),

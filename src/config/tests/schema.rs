@@ -13,6 +13,7 @@ use crate::credential::READERS;
 
 /// Files that have every mapping with a default in it.
 const MAPPINGS: &[&str] = &[
+    "defaults: {}\nservices: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { env: TOKEN } } } }",
     "
 audit: { path: /x }
 callers:
@@ -126,13 +127,17 @@ fn assert_valid(schema: &jsonschema::Validator, value: &Value, name: &str) {
 /// With `SIDEKEY_WRITE=1` the file is written instead (`make schema`).
 #[test]
 fn schema_file_is_what_the_program_prints() {
-    let path = root().join("config/schema.json");
-    let printed = format!("{:#}\n", config::schema(READERS));
-    if std::env::var_os("SIDEKEY_WRITE").is_some() {
-        std::fs::write(&path, &printed).unwrap();
+    for (name, schema) in
+        [("schema.json", config::schema(READERS)), ("included.schema.json", config::included_schema(READERS))]
+    {
+        let path = root().join("config").join(name);
+        let printed = format!("{schema:#}\n");
+        if std::env::var_os("SIDEKEY_WRITE").is_some() {
+            std::fs::write(&path, &printed).unwrap();
+        }
+        let file = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(file == printed, "config/{name} is not made from the tables any more; run `make schema`");
     }
-    let file = std::fs::read_to_string(path).unwrap();
-    assert!(file == printed, "config/schema.json is not made from the tables any more; run `make schema`");
 }
 
 #[test]
@@ -170,6 +175,11 @@ fn samples_and_documented_snippets_match_the_schema() {
     for (name, text) in samples::all() {
         assert_valid(&schema, &serde_yaml::from_str(&text).unwrap(), &name);
     }
+    let included = jsonschema::validator_for(&config::included_schema(READERS)).unwrap();
+    for (name, text) in samples::included() {
+        assert_valid(&included, &serde_yaml::from_str(&text).unwrap(), &name);
+    }
+    assert!(!included.is_valid(&json!({ "services": {}, "listen": "127.0.0.1:8080" })));
     let map: Value = serde_yaml::from_str(
         &std::fs::read_to_string(root().join("deploy/kubernetes/configmap.yaml")).unwrap(),
     )

@@ -46,7 +46,7 @@ fn minimal_file_has_the_defaults() {
     assert_eq!(service.timeouts, Timeouts::default());
     assert_eq!(service.token_wait, Duration::from_secs(5));
     assert_eq!(service.tls, Tls::default());
-    assert!(!service.optional && service.hosts.is_empty() && service.listen.is_empty());
+    assert!(service.readiness == Readiness::First && service.hosts.is_empty() && service.listen.is_empty());
     let bearer = service.auth.settings::<bearer::Settings>().unwrap();
     assert!(bearer.previous.is_none() && bearer.token.expose() == "mail-token");
 }
@@ -158,7 +158,7 @@ services:
     listen: 127.0.0.1:8081
     timeouts: { connect: 1s, first_byte: 2s, idle: 3s, total: 4m }
     token_wait: 0s
-    optional: true
+    readiness: never
     allow_plaintext: true
 log: { level: 'warn,sidekey=debug', format: json }
 access_log: true
@@ -181,7 +181,7 @@ threads: 7
         tunnel_idle: None,
     };
     assert_eq!(crm.timeouts, timeouts);
-    assert!(crm.optional && crm.token_wait.is_zero());
+    assert!(crm.readiness == Readiness::Never && crm.token_wait.is_zero());
     assert_eq!(config.log, Log { level: "warn,sidekey=debug".into(), format: LogFormat::Json });
     assert!(config.access_log);
     assert!(config.shutdown.drain.is_zero());
@@ -197,7 +197,7 @@ services:
   a: &a
     upstream: https://${HOST}/${NONE:-v1}
     auth: &auth { type: bearer, token: { env: MAIL_TOKEN } }
-    optional: ${NONE:-true}
+    rewrite_location: ${NONE:-false}
     timeouts: &slow { total: 10m }
   b:
     <<: *a
@@ -208,7 +208,7 @@ services:
     assert_eq!(config.threads, 3);
     let shown: Vec<_> = config.services.iter().map(|service| service.upstream.to_string()).collect();
     assert_eq!(shown, ["https://example.com/v1", "https://b.example.com", "https://c.example.com"]);
-    assert!(config.services[1].optional && !config.services[2].optional);
+    assert!(!config.services[1].rewrite_location && config.services[2].rewrite_location);
     assert_eq!(config.services[2].timeouts.total, Some(Duration::from_secs(600)));
     assert_eq!(config.services[0].auth, config.services[2].auth);
 }

@@ -153,8 +153,10 @@ mod tests {
     fn proxy() -> ConnectionContext {
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
         let snapshot = Snapshot {
-            routes: Routes::new(&[]),
+            routes: Routes::new(&[], &[]),
             services: Box::new([]),
+            inactive: Box::new([]),
+            problems: Box::new([]),
             access_log: false,
             intercept: None,
             passthrough: None,

@@ -139,8 +139,10 @@ mod tests {
 
     fn plane() -> DataPlane {
         let snapshot = Snapshot {
-            routes: Routes::new(&[]),
+            routes: Routes::new(&[], &[]),
             services: Box::new([]),
+            inactive: Box::new([]),
+            problems: Box::new([]),
             access_log: false,
             intercept: None,
             passthrough: None,

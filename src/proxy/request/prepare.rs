@@ -12,7 +12,7 @@ use super::destination::{DestinationContext, LeavesBasePath};
 use super::page;
 use super::page::CalledAddress;
 use crate::callers::{CallerId, Refusal};
-use crate::config::Authority;
+use crate::config::{Authority, InactiveReason};
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
     write_signed_head,
@@ -29,6 +29,7 @@ use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, Reques
 use crate::proxy::wire::response_urls::CallerAuthority;
 use crate::runtime::route::{MatchKind, escapes_base_path};
 use crate::runtime::service::Service;
+use crate::runtime::snapshot::Snapshot;
 use crate::upstream::{Endpoint, LimitExceeded, RequestPermit};
 
 /// The largest request, in bytes, that is certain to be in the buffer when its response comes.
@@ -202,7 +203,8 @@ pub(crate) fn prepare<'p>(
         Some(_) => return Err(rejection("", ErrorReason::Forbidden, "Host is not the one of the CONNECT")),
     };
     let matched = snapshot.routes.find(context.dedicated_service(), host, absolute, head.path);
-    let service = matched.as_ref().map(|matched| &*snapshot.services[matched.service]);
+    let service =
+        matched.as_ref().and_then(|matched| snapshot.services.get(matched.service).map(|service| &**service));
     let address = CalledAddress {
         authority: host,
         is_tls: within.map_or(context.listener.tls.is_some(), |within| within.is_tls),
@@ -220,7 +222,7 @@ pub(crate) fn prepare<'p>(
         method: head.method,
         path: service.map(|_| head.path),
         service: service.map_or("", |service| service.name.as_str()),
-        index: matched.as_ref().map(|matched| matched.service),
+        index: matched.as_ref().and_then(|matched| service.map(|_| matched.service)),
     };
     let caller = match (snapshot.callers.as_deref(), attempt.caller) {
         (None, _) => None,
@@ -240,7 +242,10 @@ pub(crate) fn prepare<'p>(
     let rejection =
         |service, reason, cause: &str| Rejection { caller: caller_name, ..rejection(service, reason, cause) };
     let matched = matched.ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
-    let service = &*snapshot.services[matched.service];
+    let service = service.ok_or_else(|| {
+        let (name, reason) = why_not_running(snapshot, matched.service);
+        rejection(name, reason, "the service does not run")
+    })?;
     let forbidden = |cause| rejection(&service.name, ErrorReason::Forbidden, cause);
     // The response to TRACE is the request as the upstream received it (RFC 9110 §9.3.8), the credential
     // included.
@@ -307,15 +312,15 @@ pub(crate) fn prepare<'p>(
         (SpanSource::Existing(span), _) => (None, span),
     };
     let recorded = started.as_deref().or(existing);
+    let max_forwards = max_forwards.map(|number| number.saturating_sub(1));
     let rewritten = Rewritten {
         path_and_query: matched.path_and_query,
         destination: destination.as_deref(),
         condition: condition.as_deref(),
-        max_forwards: max_forwards.map(|number| number.saturating_sub(1)),
+        max_forwards,
     };
     let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
-    let (method, path) = (MethodLabel::of(head.method), path());
-    let matched_by = matched.matched_by;
+    let (method, path, matched_by) = (MethodLabel::of(head.method), path(), matched.matched_by);
     Ok(PreparedRequest {
         service,
         endpoint,
@@ -416,6 +421,17 @@ fn sign(
     let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
     out.mark_secret();
     written.map_err(|_| NotSigned::NotReady)
+}
+
+/// The service at an index that has none that runs, and why it does not.
+fn why_not_running(snapshot: &Snapshot, index: usize) -> (&str, ErrorReason) {
+    snapshot.inactive_at(index).map_or(("", ErrorReason::UnknownService), |service| {
+        let reason = match service.reason {
+            InactiveReason::Misconfigured => ErrorReason::Misconfigured,
+            InactiveReason::Disabled => ErrorReason::Disabled,
+        };
+        (service.name.as_str(), reason)
+    })
 }
 
 /// Splits a request target into path and query. Searches bytes, because this is done for every request.

@@ -62,7 +62,10 @@ async fn api_shows_each_service_state_with_cause_and_advice() {
     assert!(!ready("payments") && ready("tickets") && ready("maps") && !ready("calendar"));
     let tickets = &find("tickets")["token"];
     assert!(tickets["consecutive_failures"].as_u64() >= Some(1) && tickets["failing_since"].is_string());
-    assert_eq!((&find("archive")["optional"], &find("crm")["optional"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&find("archive")["readiness"], &find("crm")["readiness"]),
+        (&json!("never"), &json!("first"))
+    );
 
     let document = get(&fleet.sidekey, "/api/v1/openapi.json").await;
     let answer = |path: &str, body: &Value| json!({ "path": path, "method": "GET", "status": 200, "type": "application/json", "body": body });
@@ -233,8 +236,8 @@ async fn api_reloads_configuration() {
     assert_eq!(answer["ok"], false);
     assert!(answer["message"].as_str().unwrap().contains("did you mean `upstream`?"), "{answer}");
     let all = get(&sidekey, "/api/v1/services").await;
-    assert!(all["config"]["failing"]["error"].as_str().unwrap().contains("upstrem"), "{all}");
-    assert_eq!(all["counts"]["total"], 2, "the running configuration stays");
+    assert!(all["config"]["problems"][0]["error"].as_str().unwrap().contains("upstrem"), "{all}");
+    assert_eq!(all["counts"]["total"], 2, "the service runs with its previous settings");
     let document = get(&sidekey, "/api/v1/openapi.json").await;
     let answers = [
         json!({ "path": "/api/v1/reload", "method": "POST", "status": 200, "type": "application/json", "body": answer }),
@@ -243,5 +246,5 @@ async fn api_reloads_configuration() {
     openapi_holds(&document, &answers).await;
     sidekey.write("sidekey.yaml", &config(""));
     assert_eq!(reload(Some(TOKEN)).await.json()["removed"], json!(["maps"]));
-    assert_eq!(get(&sidekey, "/api/v1/services").await["config"]["failing"], Value::Null);
+    assert_eq!(get(&sidekey, "/api/v1/services").await["config"]["problems"], json!([]));
 }

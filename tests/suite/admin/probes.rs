@@ -30,7 +30,7 @@ async fn readyz_follows_token_state_and_livez_does_not() {
     endpoints[0].always(MockTokenResponse::html(503));
     endpoints[1].always(MockTokenResponse::error(401, "invalid_client"));
     let config = service("crm", &upstream, &endpoints[0], "", "")
-        + &service("maps", &upstream, &endpoints[1], "", "optional: true,")
+        + &service("maps", &upstream, &endpoints[1], "", "readiness: never,")
         + &format!("mail: {{ upstream: '{}', auth: {{ type: bearer, token: t }} }}\n", upstream.url());
     let sidekey = Sidekey::serving(&config).start().await;
     let page = async |path: &str| Request::get(sidekey.admin_url(path)).send().await;
@@ -42,7 +42,7 @@ async fn readyz_follows_token_state_and_livez_does_not() {
         response.text(),
         "not ready\n\
          crm: the token endpoint answered 503\n\
-         maps (optional): the token endpoint answered 401 with error invalid_client: scripted invalid_client (sent with \
+         maps (not required): the token endpoint answered 401 with error invalid_client: scripted invalid_client (sent with \
          `auth_method: client_secret_basic`: if client_id and client_secret are right, try `auth_method: client_secret_post`, or \
          `basic_auth_encoding: raw` if they have special characters)\n"
     );
@@ -56,7 +56,7 @@ async fn readyz_follows_token_state_and_livez_does_not() {
     sidekey.ready().await;
     let text = page("/readyz").await.text();
     assert!(
-        text.starts_with("ready\nmaps (optional): "),
+        text.starts_with("ready\nmaps (not required): "),
         "an optional service does not hold it back: {text}"
     );
     assert_eq!(sidekey.metric("sidekey_credential_ready", &[("service", "crm")]).await, Some(1.0));

@@ -83,9 +83,9 @@ impl Fleet {
         for (name, login, auth, more) in [
             ("calendar", &calendar, "", ""),
             ("tickets", &tickets, "token_request: { min_interval: 1ms },", ""),
-            ("payments", &payments, "", "optional: true,"),
+            ("payments", &payments, "", "readiness: never,"),
             ("reports", &reports, "", ""),
-            ("archive", &archive, "", "optional: true,"),
+            ("archive", &archive, "", "readiness: never,"),
         ] {
             services += &service(name, &upstream, login, auth, more);
         }

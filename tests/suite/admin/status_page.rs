@@ -266,7 +266,11 @@ async fn status_page_reloads_configuration() {
     browser.fill("#token", TOKEN).await;
     browser.press("Enter").await;
     browser.wait("document.querySelector('#reloaded').innerText.includes('did you mean `upstream`?')").await;
-    browser.wait("document.querySelector('#notice').innerText.includes('The configuration on disk cannot be used')").await;
+    browser
+        .wait(
+            "document.querySelector('#notice').innerText.includes('The configuration of mail has a mistake')",
+        )
+        .await;
     sidekey.write("sidekey.yaml", &config("upstream"));
     browser.press("Enter").await;
     browser.wait("document.querySelector('#reloaded').innerText === 'Reloaded. Nothing has changed.'").await;

@@ -49,7 +49,7 @@ async fn check_reads_standard_input_and_a_file_by_its_place() {
         assert_eq!(Sidekey::command(arguments, &[]).await.status.code(), Some(0), "{arguments:?}");
     }
     let too_large = Sidekey::command_with_input(&["check", "-"], &vec![b'#'; 2_000_000]).await;
-    assert_eq!(too_large.status.code(), Some(64));
+    assert_eq!(too_large.status.code(), Some(78));
     let run = Sidekey::command_with_input(&["run", "-c", "-"], UNWISE.as_bytes()).await;
     assert_eq!(run.status.code(), Some(64));
 }
@@ -60,7 +60,7 @@ async fn check_as_json_has_every_error_and_service() {
     let report: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(
         (code, &report["valid"], &report["file"]),
-        (Some(64), &json!(false), &json!("standard input"))
+        (Some(78), &json!(false), &json!("standard input"))
     );
     let errors = report["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 3, "{report:#}");
@@ -84,7 +84,7 @@ async fn check_as_json_has_every_error_and_service() {
 async fn check_as_sarif_has_rule_level_and_line() {
     let (code, printed) = checked(BROKEN, &["--format", "sarif"]).await;
     let report: Value = serde_json::from_str(&printed).unwrap();
-    assert_eq!((code, &report["version"]), (Some(64), &json!("2.1.0")));
+    assert_eq!((code, &report["version"]), (Some(78), &json!("2.1.0")));
     let results = report["runs"][0]["results"].as_array().unwrap();
     assert_eq!(results.len(), 3);
     let rules = report["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
@@ -110,7 +110,7 @@ async fn check_as_github_annotations_is_escaped() {
     let output = Sidekey::command(&["check", file.to_str().unwrap(), "--format", "github"], &[]).await;
     let printed = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = printed.lines().collect();
-    assert_eq!((output.status.code(), lines.len()), (Some(64), 3), "{printed}");
+    assert_eq!((output.status.code(), lines.len()), (Some(78), 3), "{printed}");
     assert!(
         lines
             .iter()
@@ -121,7 +121,7 @@ async fn check_as_github_annotations_is_escaped() {
 
 #[tokio::test]
 async fn check_without_secrets_reads_none() {
-    assert_eq!(checked(SECRETS, &[]).await.0, Some(64));
+    assert_eq!(checked(SECRETS, &[]).await.0, Some(78));
     let (code, printed) = checked(SECRETS, &["--without-secrets"]).await;
     assert!(code == Some(0) && printed.contains("6 services, no error"), "{printed}");
     // Certificates and keys are not read either: no file of the sample is on this machine.
@@ -129,7 +129,7 @@ async fn check_without_secrets_reads_none() {
     let output = Sidekey::command(&["check", sample, "--without-secrets"], &[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     // What is no secret is checked all the same.
-    assert_eq!(checked(BROKEN, &["--without-secrets"]).await.0, Some(64));
+    assert_eq!(checked(BROKEN, &["--without-secrets"]).await.0, Some(78));
     assert_eq!(checked(UNWISE, &["--without-secrets", "--online"]).await.0, Some(64), "usage");
 }
 

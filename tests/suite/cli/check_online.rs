@@ -146,7 +146,7 @@ async fn check_online_detects_required_client_certificate() {
 async fn check_online_does_not_connect_if_config_is_invalid() {
     let upstream = MockUpstream::plain().await;
     let (code, printed) = checked(&bearer("api", &upstream.url(), ", no_such_key: 1")).await;
-    assert_eq!((code, upstream.connections()), (64, 0), "{printed}");
+    assert_eq!((code, upstream.connections()), (78, 0), "{printed}");
 }
 
 #[tokio::test]

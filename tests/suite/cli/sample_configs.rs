@@ -32,9 +32,17 @@ async fn check(sample: &Path) {
         }
         text = text.replace(folder, &format!("{}/", dir.path().display()));
     }
+    let included = sample.parent().unwrap().join("services.d");
+    std::fs::create_dir(dir.path().join("services.d")).unwrap();
+    let mut all = text.clone();
+    for file in std::fs::read_dir(included).unwrap().map(|entry| entry.unwrap().path()) {
+        let content = std::fs::read_to_string(&file).unwrap();
+        all += &content;
+        std::fs::write(dir.path().join("services.d").join(file.file_name().unwrap()), content).unwrap();
+    }
     let config = dir.path().join("sample.yaml");
     std::fs::write(&config, &text).unwrap();
-    let env: Vec<_> = words_after(&text, "env: ").into_iter().map(|name| (name, "a-secret")).collect();
+    let env: Vec<_> = words_after(&all, "env: ").into_iter().map(|name| (name, "a-secret")).collect();
 
     let output = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &env).await;
     let said = [output.stdout, output.stderr].concat();

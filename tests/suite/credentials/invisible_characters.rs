@@ -84,7 +84,7 @@ async fn secret_with_an_invisible_character_is_rejected() {
         let keys = if index == 0 { &KEYS[..] } else { &KEYS[..2] };
         for (service, code, printed) in check_all(dir.path(), &format!("{before}{VALUE}{after}"), keys).await
         {
-            assert_eq!(code, Some(64), "{service}: {printed}");
+            assert_eq!(code, Some(78), "{service}: {printed}");
             let named = printed.contains(&format!("contains the invisible character {name}"));
             assert!(named && !printed.contains("CANARY"), "{service}: {printed}");
         }
@@ -125,7 +125,7 @@ async fn text_beside_a_secret_with_an_invisible_character_is_rejected() {
             fs::write(&config, format!("services:\n  api: {{ upstream: 'https://a.example', {service} }}\n"))
                 .unwrap();
             let (code, printed) = check(&config, "").await;
-            assert_eq!(code, Some(64), "{service}: {printed}");
+            assert_eq!(code, Some(78), "{service}: {printed}");
             assert!(printed.contains("the invisible character U+"), "{service}: {printed}");
         }
     }
@@ -147,7 +147,7 @@ async fn private_key_with_a_byte_order_mark_is_rejected() {
             .unwrap();
         fs::write(&file, format!("\u{feff}{content}")).unwrap();
         let (code, printed) = check(&config, "").await;
-        assert_eq!(code, Some(64), "{service}: {printed}");
+        assert_eq!(code, Some(78), "{service}: {printed}");
         assert!(printed.contains(file.to_str().unwrap()) && printed.contains("U+FEFF"), "{printed}");
     }
 }

@@ -35,10 +35,10 @@ async fn secrets_of_services_that_do_not_run_are_not_read_and_removed() {
     let output = stage.run_with(&["--service", "api"], &["env"], &[("OTHER", "CANARY")]).await;
     assert!(!printed(&output).contains("CANARY"));
     let all = stage.run(&[], &["env"]).await;
-    assert_eq!(all.status.code(), Some(64), "{all:?}");
+    assert_eq!(all.status.code(), Some(78), "{all:?}");
     assert!(text(&all.stderr).contains("services.broken.auth.token"), "{all:?}");
     let unknown = stage.run(&["--service", "apis"], &["env"]).await;
-    assert_eq!((unknown.status.code(), text(&unknown.stdout)), (Some(64), String::new()));
+    assert_eq!((unknown.status.code(), text(&unknown.stdout)), (Some(78), String::new()));
     assert!(text(&unknown.stderr).contains("no service `apis`; did you mean `api`?"), "{unknown:?}");
 }
 

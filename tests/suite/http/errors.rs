@@ -39,7 +39,7 @@ async fn every_reason(version: Version) {
         "api: {{ upstream: '{0}/base', {bearer}, timeouts: {{ first_byte: 1s }} }}\n\
          down: {{ upstream: 'http://{1}', {bearer} }}\n\
          tls: {{ upstream: '{2}', {bearer} }}\n\
-         bare: {{ upstream: '{0}', token_wait: 10ms, optional: true, auth: {{ type: oauth2, grant_type: client_credentials, \
+         bare: {{ upstream: '{0}', token_wait: 10ms, readiness: never, auth: {{ type: oauth2, grant_type: client_credentials, \
          token_url: 'http://{3}/token', client_id: c, client_secret: s3cret }} }}",
         upstream.url(),
         refusing.address,

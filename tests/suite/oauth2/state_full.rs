@@ -60,7 +60,7 @@ async fn start() -> Setup {
     let folder = TempDir::new().unwrap();
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: '127.0.0.1:{}', token: {TOKEN} }}\nlog: {{ level: debug, format: json }}\n\
-         state: {{ dir: '{}', key: a key of at least thirty-two characters }}\nservices:\n  api: {{ upstream: '{}', \
+         state: {{ dir: '{}', key: a key of at least thirty-two characters }}\nservices:\n  api: {{ upstream: '{}', readiness: always, \
          auth: {{ type: oauth2, token_url: '{}', client_id: me, grant_type: refresh_token, refresh_token: seed }} }}\n",
         free_port(),
         folder.path().join("state").display(),

@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 /// The wait of these tests: longer than a test may take.
-const PATIENT: &str = "token_wait: 10m,";
+const PATIENT: &str = "token_wait: 10m, readiness: always,";
 
 #[tokio::test]
 async fn request_does_not_wait_after_a_refused_token_request() {

@@ -21,7 +21,7 @@ async fn failing_requests_of_each_kind_write_a_few_lines() {
          \x20 broken: {{ upstream: 'http://{1}', circuit_breaker: {{}}, {bearer} }}\n\
          \x20 rule: {{ upstream: '{0}', allow: ['GET /allowed'], {bearer} }}\n\
          \x20 large: {{ upstream: '{0}', max_request_body: 1, {bearer} }}\n\
-         \x20 credential: {{ upstream: '{0}', token_wait: 0s, optional: true, auth: {{ type: oauth2, \
+         \x20 credential: {{ upstream: '{0}', token_wait: 0s, readiness: never, auth: {{ type: oauth2, \
          grant_type: client_credentials, token_url: 'http://{1}/token', client_id: c, client_secret: s3cret }} }}\n",
         upstream.url(),
         refusing.address,

@@ -15,7 +15,7 @@ async fn start(upstream: &MockUpstream, refusing: &RefusingPort) -> Sidekey {
          down: {{ upstream: 'http://{1}', {bearer} }}\n\
          ruled: {{ upstream: '{0}', allow: ['GET /allowed'], {bearer} }}\n\
          own: {{ upstream: 'http://{1}', auth: {{ type: api_key, name: X-Request-Id, value: CREDENTIAL }} }}\n\
-         bare: {{ upstream: '{0}', token_wait: 10ms, optional: true, auth: {{ type: oauth2, grant_type: client_credentials, \
+         bare: {{ upstream: '{0}', token_wait: 10ms, readiness: never, auth: {{ type: oauth2, grant_type: client_credentials, \
          token_url: 'http://{1}/token', client_id: c, client_secret: s3cret }} }}",
         upstream.url(),
         refusing.address,

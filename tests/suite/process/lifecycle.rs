@@ -34,18 +34,18 @@ async fn usage_error_exits_64_and_help_exits_0() {
 }
 
 #[tokio::test]
-async fn invalid_config_exits_64_with_every_mistake() {
+async fn invalid_config_exits_78_with_every_mistake() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = format!(
         "listen: '{}'\nservices:\n  a: {{ upstrem: x }}\n  b: {{ upstream: 'ftp://x', auth: {{ type: bearer, token: t }} }}\n",
         taken.local_addr().unwrap()
     );
     let (code, output) = Sidekey::configured(&config).expect_start_failure().await;
-    assert_eq!(code, 64, "the configuration is checked first: {output}");
+    assert_eq!(code, 78, "the configuration is checked first: {output}");
     assert!(output.contains("upstrem") && output.contains("services.b.upstream"), "{output}");
     assert!(!output.contains("listening"));
     let output = Sidekey::command(&["run", "--config", "/nonexistent/services.yaml"], &[]).await;
-    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(output.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/services.yaml"));
 }
 

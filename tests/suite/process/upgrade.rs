@@ -77,7 +77,7 @@ async fn upgrade_failure_keeps_the_old_process() {
         assert_eventually(TIMEOUT, part, async || sidekey.log().contains(part)).await;
     };
     said("did you mean `upstream`?").await;
-    said("the new process has ended (exit status: 64); this process continues").await;
+    said("the new process has ended (exit status: 78); this process continues").await;
     assert_eq!(sidekey.get("/api/x").await.status, 200);
 
     // A new process that is killed while it waits for its first token has the sockets already.

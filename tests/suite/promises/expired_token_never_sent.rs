@@ -15,7 +15,8 @@ async fn outage(fail: impl Fn(&MockTokenEndpoint)) {
     let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     upstream.respond_with(endpoint.guard());
     endpoint.always(MockTokenResponse::issue(2));
-    let config = service("api", &upstream, &endpoint, "token_request: { timeout: 1s },", "");
+    let config =
+        service("api", &upstream, &endpoint, "token_request: { timeout: 1s },", "readiness: always,");
     let sidekey = Sidekey::serving(&config).start_ready().await;
     assert_eq!(sidekey.get("/api/").await.text(), "granted");
     fail(&endpoint);

@@ -70,7 +70,7 @@ async fn reload_does_not_affect_requests_in_flight() {
 }
 
 #[tokio::test]
-async fn reload_of_invalid_config_changes_nothing_and_logs_once() {
+async fn service_with_a_mistake_runs_with_its_previous_settings_and_logs_once() {
     let upstream = MockUpstream::plain().await;
     let good = watched(&bearer("api", &upstream, "one"));
     let sidekey = Sidekey::configured(&good).start().await;
@@ -87,9 +87,16 @@ async fn reload_of_invalid_config_changes_nothing_and_logs_once() {
     assert_eq!(errors().len(), 1, "{:?}", errors());
     let message = errors()[0]["message"].as_str().unwrap().to_owned();
     assert!(
-        message.starts_with("configuration reload rejected") && message.contains("did you mean `upstream`?"),
+        message.starts_with("service is misconfigured and runs with its previous settings: ")
+            && message.contains("did you mean `upstream`?"),
         "{message}"
     );
+
+    // A mistake outside of services is one of the whole.
+    sidekey.reconfigure(&good.replace("access_log", "acces_log").replace("token: one", "token: two"));
+    let rejected = sidekey.logged_like("configuration reload rejected").await;
+    assert!(rejected["message"].as_str().unwrap().contains("did you mean `access_log`?"), "{rejected}");
+    assert_eq!(sent(&sidekey, &upstream).await, "Bearer one");
 
     let before = sidekey.metric("sidekey_config_last_reload_success_timestamp_seconds", &[]).await;
     sidekey.reconfigure(&good);

@@ -47,13 +47,15 @@ async fn check(config: &Path) -> (Option<i32>, String) {
 #[tokio::test]
 async fn check_rejects_special_files_for_every_key() {
     let dir = TempDir::with_prefix("sidekey-special-").unwrap();
-    let [fifo, socket, config] = ["fifo", "socket", "config.yaml"].map(|name| dir.path().join(name));
+    let [fifo, socket, folder, config] =
+        ["fifo", "socket", "folder", "config.yaml"].map(|name| dir.path().join(name));
     make_fifo(&fifo);
+    fs::create_dir(&folder).unwrap();
     let _listener = UnixListener::bind(&socket).unwrap();
     let kinds = [
         (fifo.as_path(), "a FIFO"),
         (socket.as_path(), "a socket"),
-        (dir.path(), "a directory"),
+        (folder.as_path(), "a directory"),
         (Path::new("/dev/zero"), "a device"),
     ];
     for key in KEYS {
@@ -64,13 +66,14 @@ async fn check_rejects_special_files_for_every_key() {
                 .unwrap();
             let (code, printed) = check(&config).await;
             let said = format!("{}: it is {kind}, not a regular file", path.display());
-            assert!(code == Some(64) && printed.contains(&said), "{service}: {code:?} {printed}");
+            assert!(code == Some(78) && printed.contains(&said), "{service}: {code:?} {printed}");
         }
     }
-    for (path, kind) in kinds {
+    // A folder is checked as a folder of included files.
+    for (path, kind) in kinds.into_iter().filter(|(path, _)| !path.is_dir()) {
         let (code, printed) = check(path).await;
         let said = format!("{}: cannot read the file: it is {kind}, not a regular file", path.display());
-        assert!(code == Some(64) && printed.contains(&said), "{code:?} {printed}");
+        assert!(code == Some(78) && printed.contains(&said), "{code:?} {printed}");
     }
 }
 

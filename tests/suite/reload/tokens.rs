@@ -21,7 +21,7 @@ async fn token_is_kept_if_the_credential_is_unchanged() {
     let crm = |more: &str| config(&service("crm", &upstream, &tokens, "", more));
     let sidekey = Sidekey::configured(&crm("")).start_ready().await;
     let token = sent(&sidekey, &upstream).await;
-    for more in ["optional: true,", "timeouts: { idle: 9s },", "hosts: [crm.internal],", ""] {
+    for more in ["readiness: never,", "timeouts: { idle: 9s },", "hosts: [crm.internal],", ""] {
         sidekey.reconfigure(&crm(more));
         assert!(sidekey.reload().await);
         assert_eq!(sent(&sidekey, &upstream).await, token, "{more}");

@@ -144,7 +144,7 @@ async fn retry_idempotent_retries_only_idempotent_requests() {
 #[tokio::test]
 async fn pool_respects_keep_alive_of_upstream_minus_one_second() {
     let upstream = MockUpstream::plain().await;
-    let sidekey = sidekey_for(&upstream, "optional: false").await;
+    let sidekey = sidekey_for(&upstream, "readiness: always").await;
     let said = ["timeout=1", "max=5, timeout=1", "timeout=60, max=100", "timeout=60"];
     for (keep_alive, connections) in said.into_iter().zip([1, 2, 3, 3]) {
         upstream.next(MockResponse::ok("ok").header("Keep-Alive", keep_alive));

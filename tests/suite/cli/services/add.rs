@@ -47,22 +47,24 @@ async fn add_whose_test_fails_changes_nothing() {
 #[tokio::test]
 async fn add_refuses_what_is_wrong_and_names_it() {
     let setup = Setup::new("services: {}\n", &[]).await;
-    for (more, expected) in [
-        (&["--secret", "token=CANARY-in-an-argument"][..], "a secret itself is never an argument"),
-        (&["--secret", "tokne=stdin"], "`bearer` has the secrets: token"),
+    for (more, wrong, expected) in [
+        (&["--secret", "token=CANARY-in-an-argument"][..], 64, "a secret itself is never an argument"),
+        (&["--secret", "tokne=stdin"], 64, "`bearer` has the secrets: token"),
         (
             &["--set", "upstrem=x", "--secret", "token=stdin"],
+            64,
             "`bearer` does not ask for `upstrem`; it asks for: upstream, token",
         ),
-        (&["--set", "upstream=http://far.example", "--secret", "token=stdin"], "allow_plaintext"),
+        (&["--set", "upstream=http://far.example", "--secret", "token=stdin"], 78, "allow_plaintext"),
         (
             &["--secret", "token=file:/does/not/exist"],
+            78,
             "services.yaml:6: services.api.auth.token: cannot read the file /does/not/exist",
         ),
-        (&[], "`--secret token=SOURCE` is required"),
+        (&[], 64, "`--secret token=SOURCE` is required"),
     ] {
         let (code, printed) = add(&setup, more, "CANARY\n").await;
-        assert!(code == 64 && printed.contains(expected), "{more:?}: {printed}");
+        assert!(code == wrong && printed.contains(expected), "{more:?}: {printed}");
         assert_eq!(setup.text(), "services: {}\n");
         assert!(!setup.at("secrets").exists());
     }

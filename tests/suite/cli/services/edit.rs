@@ -1,4 +1,4 @@
-//! `sidekey edit` and `remove`.
+//! `sidekey edit`, `remove`, `enable` and `disable`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -65,14 +65,14 @@ async fn edit_takes_a_secret_from_standard_input_and_never_from_an_argument() {
 async fn edit_that_makes_the_file_wrong_changes_nothing() {
     let setup = setup().await;
     let before = setup.text();
-    for (set, expected) in [
-        ("upstrem=https://x.example", "services.yaml:7: services.api.upstrem: unknown key"),
-        ("upstream=ftp://x.example", "services.yaml:5: services.api.upstream"),
-        ("upstream=[", "the value of `upstream` is not valid YAML"),
-        ("upstream.x=1", "change it by hand"),
+    for (set, wrong, expected) in [
+        ("upstrem=https://x.example", 78, "services.yaml:7: services.api.upstrem: unknown key"),
+        ("upstream=ftp://x.example", 78, "services.yaml:5: services.api.upstream"),
+        ("upstream=[", 64, "the value of `upstream` is not valid YAML"),
+        ("upstream.x=1", 64, "change it by hand"),
     ] {
         let (code, printed) = setup.run(&["edit", "api", "--yes", "--set", set], "").await;
-        assert!(code == 64 && printed.contains(expected), "{set}: {printed}");
+        assert!(code == wrong && printed.contains(expected), "{set}: {printed}");
         assert_eq!(setup.text(), before);
     }
     let (code, printed) = setup.run(&["edit", "nope", "--yes", "--set", "via=true"], "").await;
@@ -121,5 +121,21 @@ async fn removed_service_is_gone_and_its_secret_file_is_named() {
     );
     assert_eq!(setup.text(), expected);
     let (code, printed) = setup.run(&["remove", "other", "--yes"], "").await;
-    assert!(code == 64 && printed.contains("at least one service is required"), "{printed}");
+    assert!(code == 78 && printed.contains("at least one service is required"), "{printed}");
+}
+
+#[tokio::test]
+async fn disabled_service_keeps_its_settings_and_enable_undoes_it() {
+    let setup = setup().await;
+    let before = setup.text();
+    let (code, printed) = setup.run(&["disable", "api", "--yes"], "").await;
+    assert_eq!(code, 0, "{printed}");
+    let disabled = setup.text();
+    assert!(disabled.contains("    enabled: false\n") && disabled.contains("# of team A"), "{disabled}");
+    let (code, printed) = setup.run(&["test", "api"], "").await;
+    assert!(code == 78 && printed.contains("`api` is disabled"), "{code}: {printed}");
+    let (code, printed) = setup.run(&["enable", "api", "--yes"], "").await;
+    assert_eq!((code, setup.text()), (0, before), "{printed}");
+    let (code, printed) = setup.run(&["disable", "nope", "--yes"], "").await;
+    assert!(code == 64 && printed.contains("it has no service `nope`"), "{printed}");
 }

@@ -1,7 +1,8 @@
-//! `sidekey add`, `edit`, `remove` and `rotate`: changes of the services file.
+//! `sidekey add`, `edit`, `remove`, `enable`, `disable` and `rotate`: changes of the services file.
 
 mod add;
 mod edit;
+mod included;
 mod rotate;
 mod terminal;
 

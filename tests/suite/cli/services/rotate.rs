@@ -72,12 +72,19 @@ async fn client_secret_is_tested_before_it_replaces_the_old_one() {
         "{printed}"
     );
     assert_eq!(read(&setup, "secret"), "CANARY-old");
+    let (code, printed) = setup.run(&["rotate", "api"], "CANARY-new\n").await;
+    assert!(code == 1 && printed.contains("nothing was rotated: `--yes` does it"), "{printed}");
+    assert_eq!(read(&setup, "secret"), "CANARY-old");
+    // A link to the file stays one.
+    fs::rename(setup.at("secret"), setup.at("real")).unwrap();
+    std::os::unix::fs::symlink("real", setup.at("secret")).unwrap();
     let (code, printed) = setup.run(&["rotate", "api", "--yes"], "CANARY-new\n").await;
+    assert_eq!(read(&setup, "real"), "CANARY-new");
     assert_eq!((code, read(&setup, "secret"), setup.text()), (0, "CANARY-new".into(), before), "{printed}");
     assert!(endpoint.requests().last().unwrap().basic().unwrap().contains("CANARY-new"));
     let files: Vec<_> =
         fs::read_dir(setup.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files.len(), 2, "{files:?}");
+    assert_eq!(files.len(), 3, "{files:?}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::harness::{
 /// A Sidekey with one service, `api`, whose credential has these further keys.
 pub fn serving(upstream: &MockUpstream, endpoint: &MockTokenEndpoint, grant: &str) -> SidekeyBuilder {
     Sidekey::serving(&format!(
-        "api: {{ upstream: '{}', token_wait: 1s, auth: {{ type: oauth2, token_url: '{}', {grant} }} }}",
+        "api: {{ upstream: '{}', token_wait: 1s, readiness: always, auth: {{ type: oauth2, token_url: '{}', {grant} }} }}",
         upstream.url(),
         endpoint.url()
     ))

@@ -17,9 +17,11 @@ async fn login_makes_a_waiting_service_ready() {
     let more = format!("{CODE_GRANT}, client_secret: s3cret, scopes: [read, offline_access]");
     let sidekey = serving(&upstream, &endpoint, &more).start().await;
     no_credential(&sidekey.get("/api/x").await);
-    let page = Request::get(sidekey.admin_url("/readyz")).send().await;
-    assert_eq!(page.status, 503);
-    assert!(page.text().contains("run `sidekey login api`"), "{}", page.text());
+    let told = async || {
+        let page = Request::get(sidekey.admin_url("/readyz")).send().await;
+        page.status == 503 && page.text().contains("run `sidekey login api`")
+    };
+    assert_eventually(TIMEOUT, "the page asks for a login", told).await;
     assert!(sidekey.log().contains("run `sidekey login api`"));
     assert_eq!((upstream.request_count(), endpoint.request_count()), (0, 0));
     let counted = sidekey.metric("sidekey_token_requests_total", &[]).await.unwrap_or_default();

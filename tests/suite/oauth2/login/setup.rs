@@ -18,7 +18,7 @@ log: {{ level: debug, format: json }}
 access_log: true
 state: {{ dir: $DIR/state, key: {{ file: $DIR/key }} }}
 services:
-  api: {{ upstream: '{}', token_wait: 0s, auth: {{ type: oauth2, token_url: '{}', client_id: 'my app', {grant} }} }}
+  api: {{ upstream: '{}', token_wait: 0s, readiness: always, auth: {{ type: oauth2, token_url: '{}', client_id: 'my app', {grant} }} }}
 ",
         upstream.url(),
         endpoint.url()

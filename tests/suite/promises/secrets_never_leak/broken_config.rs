@@ -150,7 +150,7 @@ async fn check_and_run_do_not_print_misplaced_secrets() {
         let path = dir.path().join("services.yaml");
         std::fs::write(&path, &config).unwrap();
         let output = Sidekey::command(&[command, "--config", path.to_str().unwrap()], &[]).await;
-        assert_eq!(output.status.code(), Some(64));
+        assert_eq!(output.status.code(), Some(78));
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(said.contains("errors in"), "{said}");
         assert_none_in(&format!("`sidekey {command}`"), &said, &secrets);

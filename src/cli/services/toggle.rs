@@ -1,0 +1,71 @@
+//! `sidekey enable` and `sidekey disable`: a service is switched on or off, and its settings stay.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_yaml::Value;
+
+use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, finish};
+use super::services_file::ServicesFile;
+use super::terminal::Terminal;
+use crate::cli::config_arg::ConfigArg;
+use crate::config::edit::ServicesText;
+
+const ENABLED: &str = "enabled";
+
+/// Arguments of `sidekey enable`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct EnableArgs {
+    /// The service.
+    name: String,
+    #[command(flatten)]
+    change: ChangeOptions,
+    #[command(flatten)]
+    test: TestOptions,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Arguments of `sidekey disable`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct DisableArgs {
+    /// The service.
+    name: String,
+    #[command(flatten)]
+    change: ChangeOptions,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Switches a service on.
+pub(in crate::cli) fn enable(args: &EnableArgs) -> ExitCode {
+    let tested = Tested { service: &args.name, options: &args.test, default_path: "/" };
+    finish("changed", toggle(&args.name, true, Some(tested), &args.change, &args.config))
+}
+
+/// Switches a service off.
+pub(in crate::cli) fn disable(args: &DisableArgs) -> ExitCode {
+    finish("changed", toggle(&args.name, false, None, &args.change, &args.config))
+}
+
+fn toggle(
+    name: &str,
+    is_enabled: bool,
+    tested: Option<Tested<'_>>,
+    options: &ChangeOptions,
+    config: &ConfigArg,
+) -> anyhow::Result<Outcome> {
+    let file = ServicesFile::of_service(&config.config, name)?;
+    let place = || file.path.display().to_string();
+    let services = ServicesText::parse(file.text()).with_context(place)?;
+    let text = match services.get(name, &[ENABLED]) {
+        // `true` is the default.
+        Some(_) if is_enabled => services.unset(name, &[ENABLED]),
+        None if is_enabled && services.get(name, &[]).is_some() => Ok(file.text().to_owned()),
+        _ => services.set(name, &[ENABLED], &Value::from(is_enabled)),
+    };
+    let text = text.with_context(place)?;
+    let terminal = Terminal::of_process();
+    Change { file: &file, text, tested, may_add_plain_text: true, options, terminal: terminal.as_ref() }
+        .make()
+}
