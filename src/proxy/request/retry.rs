@@ -23,10 +23,11 @@ use crate::metrics::{RetryReason, RetryResult};
 use crate::net::buffer::Buffer;
 use crate::proto::challenge;
 use crate::proxy::error::ProxyError;
+use crate::proxy::wire::body::Body;
 use crate::proxy::wire::framing::{Framing, Segment};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
-use crate::proxy::wire::relay::{Body, Io};
+use crate::proxy::wire::relay::Io;
 use crate::upstream::{Connection, Endpoint};
 
 /// The status that a signer sees for gRPC's UNAUTHENTICATED as well.

@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::framing::{Framing, FramingError, Segment};
-use super::leak_guard::LeakGuard;
+use super::body::Body;
+use super::framing::{Framing, FramingError};
+use super::recoder::Recoder;
 use super::timer::ReusableTimer;
 use super::write_head::TransferMode;
 use crate::net::buffer::Buffer;
-use crate::proto::grpc_web::GrpcWebTrailers;
 
 /// The limit on the bytes of a body that are copied behind its head. Up to that, a copy costs less than a
 /// vectored write.
@@ -41,97 +41,6 @@ pub(crate) struct BodyHalf<'a, 'g, S> {
     pub(crate) io: &'a mut S,
     pub(crate) buffer: &'a mut Buffer,
     pub(crate) body: &'a mut Body<'g>,
-}
-
-/// A body that is being moved. It outlives the futures that move it. Bytes that one future has counted but
-/// not written must not be counted again by the next one: the body would end too early, and its remaining
-/// bytes would be read as another request.
-pub(crate) struct Body<'g> {
-    framing: Framing,
-    /// Masks the credential in the trailers of a response.
-    guard: Option<LeakGuard<'g>>,
-    /// The number of bytes at the front of the buffer that were counted and are still to be written.
-    ready: usize,
-    /// Reads the content, if it is gRPC-Web, which has its trailers there.
-    grpc_web: Option<Box<GrpcWebTrailers>>,
-}
-
-impl<'g> Body<'g> {
-    /// A body of which nothing was moved yet.
-    pub(crate) fn new(framing: Framing) -> Self {
-        Self { framing, guard: None, ready: 0, grpc_web: None }
-    }
-
-    /// The body of a response, in whose trailers the credential is masked.
-    pub(crate) fn of_response(framing: Framing, guard: Option<LeakGuard<'g>>) -> Self {
-        Self { guard, ..Self::new(framing) }
-    }
-
-    /// The same body, whose content is read as it passes.
-    pub(crate) fn read_by(self, grpc_web: Option<Box<GrpcWebTrailers>>) -> Self {
-        Self { grpc_web, ..self }
-    }
-
-    /// Returns the framing, if nothing was moved yet.
-    pub(crate) fn into_framing(self) -> Framing {
-        self.framing
-    }
-
-    /// Whether the trailers have `grpc-status: 16`.
-    pub(crate) fn is_grpc_unauthenticated(&self) -> bool {
-        self.framing.is_grpc_unauthenticated()
-            || self.grpc_web.as_ref().is_some_and(|trailers| trailers.is_unauthenticated())
-    }
-
-    /// Whether the whole body was written.
-    pub(crate) fn is_done(&self) -> bool {
-        self.ready == 0 && self.framing.is_done()
-    }
-
-    /// Whether all bytes that are ready were written, and more of the body is to come.
-    pub(crate) fn awaits_more(&self) -> bool {
-        self.ready == 0 && !self.framing.is_done()
-    }
-
-    /// Moves the part of the body that is in `buffer` to the end of `out`.
-    pub(crate) fn take(&mut self, buffer: &mut Buffer, out: &mut Buffer) -> Result<(), FramingError> {
-        debug_assert_eq!(self.ready, 0);
-        let count = self.framing.take(buffer.filled())?;
-        out.bytes_mut().extend_from_slice(&buffer.filled()[..count]);
-        buffer.consume(count);
-        Ok(())
-    }
-
-    /// Returns the number of bytes at the front of `bytes` that belong to a response's body.
-    fn take_of_response(&mut self, bytes: &mut [u8]) -> Result<usize, FramingError> {
-        if self.grpc_web.is_none() {
-            return self.framing.take_of_response(bytes, self.guard);
-        }
-        let mut total = 0;
-        loop {
-            match self.next_of_response(&mut bytes[total..])? {
-                Segment::Content(count) | Segment::Framing(count) => total += count,
-                Segment::NeedMore => return Ok(total),
-            }
-        }
-    }
-
-    /// Returns the segment at the front of `bytes`, which are a response's.
-    fn next_of_response(&mut self, bytes: &mut [u8]) -> Result<Segment, FramingError> {
-        let segment = self.framing.next_of_response(bytes, self.guard)?;
-        if let (Segment::Content(count), Some(grpc_web)) = (&segment, &mut self.grpc_web) {
-            grpc_web.read(&bytes[..*count]);
-        }
-        Ok(segment)
-    }
-
-    /// Counts the part of a response's body that is in `buffer`. Returns whether `buffer` has the whole body
-    /// and nothing else.
-    pub(crate) fn count(&mut self, buffer: &mut Buffer) -> Result<bool, FramingError> {
-        debug_assert_eq!(self.ready, 0);
-        self.ready = self.take_of_response(buffer.filled_mut())?;
-        Ok(self.framing.is_done() && self.ready == buffer.filled().len())
-    }
 }
 
 /// Why a body could not be moved on.
@@ -414,52 +323,6 @@ fn poll_flush<C: Io>(caller: &mut C, cx: &mut Context<'_>) -> Result<Step, Relay
         Poll::Ready(Ok(())) => Ok(Step::Done),
         Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
         Poll::Pending => Ok(Step::Waiting),
-    }
-}
-
-/// Writes the content of a response in another coding: without chunks, or in new chunks.
-struct Recoder {
-    out: Buffer,
-    is_chunked: bool,
-    is_done: bool,
-}
-
-impl Recoder {
-    /// Returns a recoder if the transfer mode needs one.
-    fn of(mode: TransferMode) -> Option<Self> {
-        (mode != TransferMode::Passthrough).then(|| Self {
-            out: Buffer::acquire(),
-            is_chunked: mode == TransferMode::Chunk,
-            is_done: false,
-        })
-    }
-
-    /// Moves all content from `buffer` to `out`, which is empty, in the other coding.
-    fn recode(&mut self, body: &mut Body<'_>, buffer: &mut Buffer) -> Result<(), FramingError> {
-        let out = self.out.bytes_mut();
-        loop {
-            match body.next_of_response(buffer.filled_mut())? {
-                Segment::Content(count) if self.is_chunked => {
-                    out.extend_from_slice(format!("{count:x}\r\n").as_bytes());
-                    out.extend_from_slice(&buffer.filled()[..count]);
-                    out.extend_from_slice(b"\r\n");
-                    buffer.consume(count);
-                }
-                Segment::Content(count) => {
-                    out.extend_from_slice(&buffer.filled()[..count]);
-                    buffer.consume(count);
-                }
-                Segment::Framing(count) => buffer.consume(count),
-                Segment::NeedMore => break,
-            }
-        }
-        if body.framing.is_done() {
-            self.is_done = true;
-            if self.is_chunked {
-                out.extend_from_slice(b"0\r\n\r\n");
-            }
-        }
-        Ok(())
     }
 }
 
