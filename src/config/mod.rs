@@ -92,7 +92,7 @@ pub use schema::{included_schema, schema};
 pub use secret_variables::secret_variables;
 pub use selection::Selection;
 pub use service::ResponseHeadLimits;
-pub use service::entry::{Origin, Place, ServiceConfig};
+pub use service::entry::{LeakGuardMode, Origin, Place, ServiceConfig};
 pub use service::headers::HeaderChanges;
 pub use service::labels::Labels;
 pub use service::protocol::Protocol;

@@ -14,6 +14,7 @@ use super::{
 use crate::oauth2::TokenStore;
 use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
 use crate::proto::challenge;
+use crate::secret::Echoes;
 
 /// Sends a token with a proof for this very request (RFC 9449 §7).
 pub struct Dpop {
@@ -78,6 +79,10 @@ impl Signer for Dpop {
 
     fn mask(&self, text: &mut [u8]) -> u64 {
         self.token.mask(text)
+    }
+
+    fn echoes(&self) -> Vec<Arc<Echoes>> {
+        self.token.echoes()
     }
 
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {

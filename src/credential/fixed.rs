@@ -16,7 +16,7 @@ pub struct Fixed {
     fields: Box<[(Cow<'static, str>, HeaderValue)]>,
     query: Option<HeaderValue>,
     cookie: Option<HeaderValue>,
-    echoes: Echoes,
+    echoes: Arc<Echoes>,
 }
 
 impl Fixed {
@@ -33,7 +33,7 @@ impl Fixed {
             fields: written.into(),
             query: None,
             cookie: None,
-            echoes: Echoes::default(),
+            echoes: Arc::default(),
         }
     }
 
@@ -45,14 +45,14 @@ impl Fixed {
             fields,
             query: None,
             cookie: None,
-            echoes: Echoes::default(),
+            echoes: Arc::default(),
         }
     }
 
     /// Masks these secrets in what the upstream answers.
     #[must_use]
     pub fn with_echoes<'s>(self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        Self { echoes: Echoes::of(secrets), ..self }
+        Self { echoes: Arc::new(Echoes::of(secrets)), ..self }
     }
 
     /// Replaces the query parameters: `names`, and the encoded `pairs`.
@@ -94,5 +94,9 @@ impl Signer for Fixed {
 
     fn mask(&self, text: &mut [u8]) -> u64 {
         self.echoes.mask(text)
+    }
+
+    fn echoes(&self) -> Vec<Arc<Echoes>> {
+        vec![self.echoes.clone()]
     }
 }

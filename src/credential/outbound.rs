@@ -73,6 +73,8 @@ pub struct ForwardedFields<'a> {
     pub drops_expect: bool,
     /// Whether a `Max-Forwards` of Sidekey's own takes the place of the caller's.
     pub replaces_max_forwards: bool,
+    /// Whether `Accept-Encoding: identity` takes the place of the caller's, so that the response can be read.
+    pub replaces_accept_encoding: bool,
     /// The value that takes the place of the caller's `Destination`: the URL as the upstream writes it.
     pub destination: Option<&'a [u8]>,
     /// The value that takes the place of the caller's `If`, with URLs as the upstream writes them.
@@ -90,6 +92,7 @@ impl<'a> ForwardedFields<'a> {
             drops_tracestate: false,
             drops_expect: false,
             replaces_max_forwards: false,
+            replaces_accept_encoding: false,
             destination: None,
             condition: None,
         }
@@ -134,7 +137,8 @@ impl<'a> ForwardedFields<'a> {
             | HeaderClass::Trailer
             | HeaderClass::UrlValue => {
                 let is_answered = self.drops_expect && name.eq_ignore_ascii_case("expect");
-                let is_replaced = self.replaces_max_forwards && max_forwards::is_name(name);
+                let is_replaced = (self.replaces_max_forwards && max_forwards::is_name(name))
+                    || (self.replaces_accept_encoding && name.eq_ignore_ascii_case("accept-encoding"));
                 !is_answered
                     && !is_replaced
                     && !self.owned.owns_header(name)

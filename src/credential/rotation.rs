@@ -21,6 +21,7 @@ use super::{
     UpstreamResponse, Verdict,
 };
 use crate::net::deadline::{AtomicDeadline, Tick};
+use crate::secret::Echoes;
 
 /// The time between two probes of the new secret while the previous one is in use.
 const PROBE_INTERVAL: Duration = Duration::from_secs(30);
@@ -112,6 +113,10 @@ impl Signer for Rotating {
 
     fn mask(&self, text: &mut [u8]) -> u64 {
         self.new.mask(text) + self.previous.mask(text)
+    }
+
+    fn echoes(&self) -> Vec<Arc<Echoes>> {
+        [self.new.echoes(), self.previous.echoes()].concat()
     }
 
     fn status(&self) -> CredentialStatus {

@@ -9,6 +9,7 @@ use httparse::Header;
 
 use super::{CredentialVersion, Injection, OutboundRequest, Owned};
 use crate::oauth2::TokenStore;
+use crate::secret::Echoes;
 
 /// A credential that is ready to use. Errors of the configuration were found when it was built.
 pub trait Signer: Send + Sync {
@@ -52,6 +53,9 @@ pub trait Signer: Send + Sync {
 
     /// Masks the credential in a part of a response that repeats it; the length stays. Returns in how many places it was.
     fn mask(&self, text: &mut [u8]) -> u64;
+
+    /// The secrets that [`mask`](Self::mask) looks for, to look for them in the parts of a text that comes later.
+    fn echoes(&self) -> Vec<Arc<Echoes>>;
 
     /// Requests a credential newer than `used` and waits for it, at most for `limit`. Called after
     /// [`Verdict::Refresh`]. Returns whether there is one.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::oauth2::{AccessToken, TokenStore};
 use crate::refresh::{RefreshDecision, RefreshReason, Versioned};
+use crate::secret::Echoes;
 
 /// A signer that sends the current token, unless it has expired.
 pub struct Token {
@@ -68,6 +69,10 @@ impl Signer for Token {
 
     fn mask(&self, text: &mut [u8]) -> u64 {
         self.store.latest().as_ref().map_or(0, |token| token.echoes.mask(text))
+    }
+
+    fn echoes(&self) -> Vec<Arc<Echoes>> {
+        self.store.latest().iter().map(|token| token.echoes.clone()).collect()
     }
 
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {

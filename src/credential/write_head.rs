@@ -63,6 +63,9 @@ pub fn write_signed_head(
     {
         put(out, &[b"Max-Forwards: ", number.to_string().as_bytes(), b"\r\n"]);
     }
+    if request.fields.replaces_accept_encoding && !request.fields.owned.owns_header("accept-encoding") {
+        put(out, &[b"Accept-Encoding: identity\r\n"]);
+    }
     if let Some(via) = connection.via.filter(|_| !request.fields.owned.owns_header("via")) {
         put(out, &[b"Via: ", via.as_bytes(), b"\r\n"]);
     }

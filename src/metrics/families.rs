@@ -51,8 +51,10 @@ families! {
     upstream_unauthorized_total: IntCounterVec [] of Requests;
     /// Requests sent to an upstream again, by reason (unauthorized: after a 401, with another credential; connection_lost: the connection closed without a response; unprocessed: the upstream said that it had not processed the request; connect: another URL, because the first could not be connected to) and result (success, unauthorized, error).
     upstream_retries_total: IntCounterVec ["reason", "result"] of Requests;
-    /// URLs in responses that held a query parameter of the credential, which was removed.
+    /// Places in responses that repeated the credential, which was removed or masked.
     response_redactions_total: IntCounterVec [] of Requests;
+    /// Texts of responses that could not be searched for the credential, because they were compressed (leak_guard: body).
+    response_bodies_unsearched_total: IntCounterVec [] of Requests;
     /// Token requests, by result (success, failure) and reason of the failure.
     token_requests_total: IntCounterVec ["result", "reason"] of Token;
     /// Duration of one token request.

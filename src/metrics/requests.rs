@@ -150,6 +150,13 @@ impl ServiceMetrics {
         }
     }
 
+    /// Counts a text that could not be searched for the credential.
+    pub fn body_unsearched(&self) {
+        if let Some(series) = self.families.response_bodies_unsearched_total.series(&self.owner, &[]) {
+            series.inc();
+        }
+    }
+
     /// Counts a request that Sidekey itself could not serve.
     pub fn error(&self, reason: &str) {
         let create = || self.families.request_errors_total.series(&self.owner, &[reason]);

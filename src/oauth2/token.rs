@@ -52,7 +52,7 @@ pub struct AccessToken {
     /// `Bearer …` or `DPoP …`, marked sensitive. Built once; a request clones it.
     pub header: HeaderValue,
     /// The token, to be masked where a response repeats it.
-    pub echoes: Echoes,
+    pub echoes: Arc<Echoes>,
     /// When the token must no longer be sent.
     pub expiry: Expiry,
     /// The granted scope, if the response had one; fit for a page.
@@ -79,7 +79,7 @@ impl AccessToken {
         let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
         Ok(Self {
             header,
-            echoes: Echoes::of([token]),
+            echoes: Arc::new(Echoes::of([token])),
             expiry: issued.expiry,
             scope: issued.scope.clone(),
             binding,

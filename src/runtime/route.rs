@@ -208,7 +208,7 @@ pub fn escapes_base_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Host, Labels, Origin, Readiness, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
+    use crate::config::{Auth, Host, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> ServiceConfig {
         ServiceConfig {
@@ -230,7 +230,7 @@ mod tests {
             options: UpstreamOptions::default(),
             token_wait: std::time::Duration::ZERO,
             rewrite_location: true,
-            leak_guard: true,
+            leak_guard: LeakGuardMode::Headers,
             via: false,
             retry_on_401: true,
             readiness: Readiness::First,

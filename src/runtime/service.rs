@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 
 pub use super::failure_log::FailureLog;
-use crate::config::{Auth, Labels, OAuth2, Readiness, ServiceConfig};
+use crate::config::{Auth, Labels, LeakGuardMode, OAuth2, Readiness, ServiceConfig};
 use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
 use crate::rules::Rules;
@@ -37,8 +37,8 @@ pub struct Service {
     pub token_wait: Duration,
     /// Whether a `Location` of the upstream is rewritten to a URL of Sidekey.
     pub rewrite_location: bool,
-    /// Whether the credential is masked where a response repeats it.
-    pub leak_guard: bool,
+    /// Where the credential is masked if a response repeats it.
+    pub leak_guard: LeakGuardMode,
     /// Whether `Via` is added to what is forwarded.
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.

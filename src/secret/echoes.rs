@@ -1,9 +1,11 @@
 //! Secrets that a text repeats, in the usual encodings: an upstream that shows the request it got.
+//!
+//! A secret is compared character by character. A letter or digit is as it is. Any other character may be as it is,
+//! percent-encoded, escaped as in JSON or JavaScript, or a character reference of HTML and XML.
 
 use std::fmt;
 
-use form_urlencoded::byte_serialize;
-use memchr::memmem;
+use memchr::memchr;
 use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
@@ -11,19 +13,47 @@ use zeroize::Zeroizing;
 const MIN_LENGTH: usize = 8;
 /// What stands in place of each byte of a secret.
 const MASK: u8 = b'*';
+/// The characters that begin an encoding: of URLs, of JSON, of HTML.
+const AMBIGUOUS: [char; 3] = ['%', '\\', '&'];
 
 /// Secrets that no response may repeat.
 #[derive(Default)]
 pub struct Echoes(Box<[Echo]>);
 
-/// The forms of one secret.
+/// One secret.
 struct Echo {
-    /// The longest run of letters and digits, which is the same in every form. If a text does not have it, it has no form.
+    secret: Zeroizing<String>,
+    /// The longest run of letters and digits, which is the same in every encoding. A text without it has none of them.
     probe: Finder<'static>,
-    forms: Vec<Zeroizing<Vec<u8>>>,
+    /// The other characters of the secret, and how each may be written.
+    written: Box<[(char, Spellings)]>,
+    /// The characters of the secret that begin an encoding of themselves. Each doubles the ways to read a text: one encodes the
+    /// character, one does not.
+    ambiguous: Box<[char]>,
 }
 
-/// Without the forms, which are the secret.
+/// How a character may be written, the longest spelling first.
+type Spellings = Box<[Box<[u8]>]>;
+
+/// What was found in a part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Masked {
+    /// The number of secrets, which were masked.
+    pub count: u64,
+    /// The number of bytes at the end that may be the first ones of a secret.
+    pub pending: usize,
+}
+
+/// How a text compares with a secret.
+enum Comparison {
+    /// This number of bytes is the secret.
+    Equal(usize),
+    /// All of the text is the beginning of the secret.
+    Beginning,
+    Different,
+}
+
+/// Without the secrets.
 impl fmt::Debug for Echoes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Echoes({})", self.0.len())
@@ -31,86 +61,183 @@ impl fmt::Debug for Echoes {
 }
 
 impl Echoes {
-    /// The forms of these secrets: as they are, as in a form, and with every byte but letters and digits encoded.
+    /// These secrets, without those that are too short.
     pub fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let secrets = secrets.into_iter().filter(|secret| secret.len() >= MIN_LENGTH);
         Self(secrets.map(Echo::of).collect())
     }
 
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Masks the secrets in a text; its length stays. Returns how many there were.
     pub fn mask(&self, text: &mut [u8]) -> u64 {
-        self.0.iter().map(|echo| echo.mask(text)).sum()
+        let mut count = 0;
+        for echo in &self.0 {
+            if echo.probe.find(text).is_some() {
+                count += echo.mask(text, usize::MAX, true).count;
+            }
+        }
+        count
+    }
+
+    /// Masks the secrets that begin in the first `limit` bytes of a part of a text. What the part ends with may be the beginning
+    /// of one, unless it is the last part.
+    pub fn mask_part(&self, text: &mut [u8], limit: usize, is_last: bool) -> Masked {
+        let mut total = Masked { count: 0, pending: 0 };
+        for echo in &self.0 {
+            let Masked { count, pending } = echo.mask(text, limit, is_last);
+            total = Masked { count: total.count + count, pending: total.pending.max(pending) };
+        }
+        total
     }
 }
 
 impl Echo {
     fn of(secret: &str) -> Self {
-        let form: String = byte_serialize(secret.as_bytes()).collect();
-        let [upper, lower] = [b"0123456789ABCDEF", b"0123456789abcdef"].map(|digits| encoded(secret, digits));
-        let mut forms: Vec<Zeroizing<Vec<u8>>> = Vec::new();
-        for text in [upper, lower, form, secret.to_owned()] {
-            let text = Zeroizing::new(text.into_bytes());
-            if !forms.contains(&text) {
-                forms.push(text);
+        let mut written: Vec<(char, Spellings)> = Vec::new();
+        for character in secret.chars().filter(|character| !character.is_ascii_alphanumeric()) {
+            if written.iter().all(|(known, _)| *known != character) {
+                written.push((character, spellings(character)));
             }
         }
         let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
         let run = runs.max_by_key(|run| run.len()).unwrap_or_default();
-        Self { probe: Finder::new(run).into_owned(), forms }
+        Self {
+            secret: Zeroizing::new(secret.to_owned()),
+            probe: Finder::new(run).into_owned(),
+            written: written.into(),
+            ambiguous: AMBIGUOUS.into_iter().filter(|character| secret.contains(*character)).collect(),
+        }
     }
 
-    fn mask(&self, text: &mut [u8]) -> u64 {
-        if self.probe.find(text).is_none() {
-            return 0;
+    fn mask(&self, text: &mut [u8], limit: usize, is_last: bool) -> Masked {
+        let mut total = Masked { count: 0, pending: 0 };
+        for plain in 0..1 << self.ambiguous.len() {
+            let Masked { count, pending } = self.mask_as(text, limit, is_last, plain);
+            total = Masked { count: total.count + count, pending: total.pending.max(pending) };
         }
-        let mut count = 0;
-        for form in &self.forms {
-            let mut from = 0;
-            while let Some(at) = memmem::find(&text[from..], form) {
-                let found = from + at..from + at + form.len();
-                from = found.end;
-                text[found].fill(MASK);
-                count += 1;
+        total
+    }
+
+    /// Masks the secret in one of the ways to read a text: `plain` has a bit for each of the ambiguous characters, which is set if
+    /// the character is not encoded.
+    fn mask_as(&self, text: &mut [u8], limit: usize, is_last: bool, plain: u8) -> Masked {
+        let limit = limit.min(text.len());
+        let mut masked = Masked { count: 0, pending: 0 };
+        let mut from = 0;
+        while let Some(start) = self.next_start(&text[..limit], from) {
+            from = start + 1;
+            match self.compare(&text[start..], is_last, plain) {
+                Comparison::Equal(length) => {
+                    from = start + length;
+                    text[start..from].fill(MASK);
+                    masked.count += 1;
+                }
+                Comparison::Beginning => masked.pending = masked.pending.max(text.len() - start),
+                Comparison::Different => {}
             }
         }
-        count
+        masked
+    }
+
+    /// Where the next byte is that the secret may begin with.
+    fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
+        let text = text.get(from..)?;
+        let first = self.secret.chars().next()?;
+        let at = match self.spellings_of(first) {
+            None => memchr(u8::try_from(first).ok()?, text),
+            Some(spellings) => {
+                let begins = |byte: &u8| spellings.iter().any(|spelling| spelling.first() == Some(byte));
+                text.iter().position(begins)
+            }
+        };
+        at.map(|at| from + at)
+    }
+
+    fn spellings_of(&self, character: char) -> Option<&Spellings> {
+        if character.is_ascii_alphanumeric() {
+            return None;
+        }
+        self.written.iter().find(|(known, _)| *known == character).map(|(_, spellings)| spellings)
+    }
+
+    /// Compares the front of a text with the secret.
+    fn compare(&self, text: &[u8], is_last: bool, plain: u8) -> Comparison {
+        let mut at = 0;
+        for character in self.secret.chars() {
+            let rest = &text[at..];
+            let Some(spellings) = self.spellings_of(character) else {
+                match rest.first() {
+                    Some(byte) if char::from(*byte) == character => at += 1,
+                    None if !is_last => return Comparison::Beginning,
+                    _ => return Comparison::Different,
+                }
+                continue;
+            };
+            let begins = |spelling: &[u8]| {
+                rest.len() < spelling.len() && rest.eq_ignore_ascii_case(&spelling[..rest.len()])
+            };
+            let is_here = |spelling: &[u8]| {
+                rest.get(..spelling.len()).is_some_and(|front| front.eq_ignore_ascii_case(spelling))
+            };
+            let position = self.ambiguous.iter().position(|known| *known == character);
+            let is_plain = position.is_some_and(|bit| plain >> bit & 1 == 1);
+            let mut longest = spellings.iter();
+            let mut shortest = spellings.iter().rev();
+            let found = loop {
+                let next = if is_plain { shortest.next() } else { longest.next() };
+                let Some(spelling) = next else { return Comparison::Different };
+                if is_here(spelling) {
+                    break spelling.len();
+                }
+                if !is_last && begins(spelling) {
+                    return Comparison::Beginning;
+                }
+            };
+            at += found;
+        }
+        Comparison::Equal(at)
     }
 }
 
-/// The text with every byte but letters and digits as `%XX`.
-fn encoded(text: &str, digits: &[u8; 16]) -> String {
-    let mut encoded = String::with_capacity(3 * text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.extend([byte >> 4, byte & 15].map(|digit| char::from(digits[usize::from(digit)])));
-        }
+/// How a character that is neither a letter nor a digit may be written.
+fn spellings(character: char) -> Spellings {
+    let mut bytes = [0; 4];
+    let plain = character.encode_utf8(&mut bytes);
+    let code = u32::from(character);
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units);
+    let mut all = vec![
+        plain.to_owned(),
+        plain.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat(),
+        units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat(),
+        format!("&#{code};"),
+        format!("&#{code:03};"),
+        format!("&#x{code:x};"),
+    ];
+    if code < 0x100 {
+        all.push(format!("\\x{code:02x}"));
     }
-    encoded
+    if character.is_ascii_punctuation() {
+        all.push(format!("\\{character}"));
+    }
+    let named = match character {
+        ' ' => Some("+"),
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        '\'' => Some("&apos;"),
+        _ => None,
+    };
+    all.extend(named.map(str::to_owned));
+    all.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    all.dedup();
+    all.into_iter().map(|spelling| spelling.into_bytes().into_boxed_slice()).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secret_is_masked_in_every_form_and_the_length_stays() {
-        let echoes = Echoes::of(["S3cret/k+y=1", "short", "/+/+/+/+"]);
-        let mut text =
-            b"X: S3cret/k+y=1, S3cret%2Fk%2By%3D1, S3cret%2fk%2by%3d1, S3cret, short, /+/+/+/+\r\n".to_vec();
-        let expected = text.len();
-        assert_eq!(echoes.mask(&mut text), 4);
-        assert_eq!(text.len(), expected);
-        let text = String::from_utf8(text).unwrap().replace('*', "");
-        assert_eq!(text, "X: , , , S3cret, short, \r\n");
-        assert_eq!(Echoes::default().mask(&mut b"S3cret/k+y=1".to_vec()), 0);
-        assert!(!format!("{echoes:?}").contains("S3cret"));
-    }
-
-    #[test]
-    fn secret_of_asterisks_ends_the_search() {
-        assert_eq!(Echoes::of(["********"]).mask(&mut b"a ******** b".to_vec()), 1);
-    }
-}
+mod tests;

@@ -34,7 +34,7 @@ mod text;
 mod write_file;
 
 pub use cache::{RefreshOutcome, SecretCache};
-pub use echoes::Echoes;
+pub use echoes::{Echoes, Masked};
 pub use file::{
     FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_to_end,
 };

@@ -167,7 +167,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Auth, Host, Labels, Origin, Readiness, Tls, UpstreamOptions};
+    use crate::config::{Auth, Host, Labels, LeakGuardMode, Origin, Readiness, Tls, UpstreamOptions};
 
     fn with_urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {
@@ -194,7 +194,7 @@ mod tests {
             options: UpstreamOptions { alternatives: urls.collect(), ..UpstreamOptions::default() },
             token_wait: Duration::ZERO,
             rewrite_location: true,
-            leak_guard: true,
+            leak_guard: LeakGuardMode::Headers,
             via: false,
             retry_on_401: true,
             readiness: Readiness::First,

@@ -104,8 +104,19 @@ const KEYS: Keys = &[
     Key::optional("labels", LABELS, "Labels of `sidekey_service_info`, for alerts: `{ team: billing }`."),
 ];
 
-/// Whether the heads and trailers of responses are searched for the credential.
-const LEAK_GUARD: [(&str, bool); 2] = [("headers", true), ("off", false)];
+/// Where responses are searched for the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeakGuardMode {
+    /// Nowhere.
+    Off,
+    /// In heads and trailers.
+    Headers,
+    /// There, and in the first part of a text.
+    Body,
+}
+
+const LEAK_GUARD: [(&str, LeakGuardMode); 3] =
+    [("off", LeakGuardMode::Off), ("headers", LeakGuardMode::Headers), ("body", LeakGuardMode::Body)];
 
 /// Default of `token_wait`.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
@@ -139,8 +150,8 @@ pub struct ServiceConfig {
     pub token_wait: Duration,
     /// Whether a `Location` inside the upstream is rewritten to the address that the caller used.
     pub rewrite_location: bool,
-    /// Whether the credential is masked where the head or the trailers of a response repeat it.
-    pub leak_guard: bool,
+    /// Where the credential is masked if a response repeats it.
+    pub leak_guard: LeakGuardMode,
     /// Whether `Via` is added to what is forwarded (RFC 9110 §7.6.3).
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
@@ -294,7 +305,7 @@ struct Settings {
     options: UpstreamOptions,
     token_wait: Duration,
     rewrite_location: bool,
-    leak_guard: bool,
+    leak_guard: LeakGuardMode,
     via: Option<bool>,
     retry_on_401: bool,
     readiness: Readiness,
@@ -312,8 +323,8 @@ fn settings(mapping: &mut Mapping<'_>, upstreams: &[UpstreamUrl], auth: Option<&
         mapping.optional("token_wait").and_then(|value| duration::any(&value)).unwrap_or(TOKEN_WAIT);
     let rewrite_location =
         mapping.optional("rewrite_location").and_then(|value| value.boolean()).unwrap_or(true);
-    let leak_guard =
-        mapping.optional("leak_guard").and_then(|value| value.one_of(&LEAK_GUARD)).unwrap_or(true);
+    let leak_guard = mapping.optional("leak_guard").and_then(|value| value.one_of(&LEAK_GUARD));
+    let leak_guard = leak_guard.unwrap_or(LeakGuardMode::Headers);
     let via = mapping.optional("via").and_then(|value| value.boolean());
     let retry = mapping.optional("retry_on_401");
     let retry_on_401 = retry.as_ref().and_then(Value::boolean).unwrap_or(true);

@@ -24,7 +24,7 @@ use crate::credential::{
     Rejection, Signer, with_previous,
 };
 use crate::proto::FieldName;
-use crate::secret::Secret;
+use crate::secret::{Echoes, Secret};
 
 /// The limit on a body that is read to be signed, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -372,6 +372,10 @@ impl Signer for HmacSigner {
     /// The key is not sent, and a signature is good for its own request alone.
     fn mask(&self, _: &mut [u8]) -> u64 {
         0
+    }
+
+    fn echoes(&self) -> Vec<Arc<Echoes>> {
+        Vec::new()
     }
 }
 

@@ -12,7 +12,7 @@ use super::destination::{DestinationContext, LeavesBasePath};
 use super::page;
 use super::page::CalledAddress;
 use crate::callers::{CallerId, Refusal};
-use crate::config::{Authority, InactiveReason};
+use crate::config::{Authority, InactiveReason, LeakGuardMode};
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
     write_signed_head,
@@ -398,6 +398,7 @@ fn sign(
             drops_tracestate: span.is_some_and(|span| span.context.parent.is_none()),
             drops_expect: attempt.is_expect_answered,
             replaces_max_forwards: rewritten.max_forwards.is_some(),
+            replaces_accept_encoding: service.leak_guard == LeakGuardMode::Body,
             destination: rewritten.destination.map(str::as_bytes),
             condition: rewritten.condition.map(str::as_bytes),
         },

@@ -13,6 +13,7 @@ use crate::proto::grpc_web::GrpcWebTrailers;
 use crate::proto::via;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::body::Body;
+use crate::proxy::wire::body_guard::BodyGuard;
 use crate::proxy::wire::framing::Framing;
 use crate::proxy::wire::leak_guard::LeakGuard;
 use crate::proxy::wire::parse_head;
@@ -24,7 +25,7 @@ use crate::proxy::wire::write_head;
 use crate::proxy::wire::write_head::TransferMode;
 use crate::upstream::Connection;
 
-impl Request<'_> {
+impl<'p> Request<'p> {
     /// Passes the head of the response to the signer, unless that was done before.
     fn observe(&self, status: u16, fields: &[httparse::Header<'_>]) {
         if !self.is_observed {
@@ -45,7 +46,11 @@ impl Request<'_> {
     }
 
     /// Decides how the response is passed back, and writes its head to `out`.
-    pub(super) fn plan_response(&self, bytes: &[u8], out: &mut Buffer) -> Result<ResponsePlan, ProxyError> {
+    pub(super) fn plan_response(
+        &self,
+        bytes: &[u8],
+        out: &mut Buffer,
+    ) -> Result<ResponsePlan<'p>, ProxyError> {
         let mut header_buffer = HeaderBuffer::new();
         let head =
             parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
@@ -99,6 +104,9 @@ impl Request<'_> {
         if let Some(guard) = LeakGuard::of(self.service) {
             guard.mask(out.bytes_mut());
         }
+        let body_guard = LeakGuard::of_bodies(self.service).and_then(|guard| {
+            BodyGuard::of(guard, self.service.credential.signer().echoes(), head.fields, &head.framing)
+        });
         let grpc_web = if self.meta.is_grpc { GrpcWebTrailers::of(head.fields) } else { None };
         Ok(ResponsePlan {
             status: head.status,
@@ -108,6 +116,7 @@ impl Request<'_> {
             transfer_mode,
             keep_alive,
             grpc_web,
+            body_guard,
         })
     }
 
@@ -119,13 +128,22 @@ impl Request<'_> {
         out: &mut Buffer,
         response: &mut Buffer,
         mut connection: Connection,
-        plan: ResponsePlan,
+        plan: ResponsePlan<'_>,
     ) -> Result<(), ExchangeError> {
-        let ResponsePlan { framing, transfer_mode, upstream_keep_alive, keep_alive_for, grpc_web, .. } = plan;
+        let ResponsePlan {
+            framing,
+            transfer_mode,
+            upstream_keep_alive,
+            keep_alive_for,
+            grpc_web,
+            body_guard,
+            ..
+        } = plan;
         let idle = self.service.upstream.timeouts.idle;
         let mut body = Body::of_response(framing, LeakGuard::of(self.service)).read_by(grpc_web);
         // Nothing was sent yet, so that Sidekey can still respond with an error.
         let is_complete = match transfer_mode {
+            _ if body_guard.is_some() => false,
             TransferMode::Passthrough => body.count(response).map_err(|error| {
                 ProxyError::new(
                     ErrorReason::UpstreamProtocol,
@@ -152,9 +170,10 @@ impl Request<'_> {
             .map_err(ExchangeError::Abort)?;
         let mut upstream = BodyHalf { io: &mut connection.stream, buffer: response, body: &mut body };
         let mut caller = BodyHalf { io, buffer, body: &mut self.body };
-        let sent = relay::relay_bodies(&mut caller, &mut upstream, transfer_mode, self.timer, idle)
-            .await
-            .map_err(ExchangeError::Abort)?;
+        let sent =
+            relay::relay_bodies(&mut caller, &mut upstream, transfer_mode, body_guard, self.timer, idle)
+                .await
+                .map_err(ExchangeError::Abort)?;
         if self.has_unauthenticated_trailers(&body) {
             Box::pin(self.refresh_after_trailers()).await;
         }
@@ -190,7 +209,7 @@ impl Request<'_> {
 }
 
 /// How a response is passed back.
-pub(super) struct ResponsePlan {
+pub(super) struct ResponsePlan<'p> {
     pub(super) status: u16,
     framing: Framing,
     transfer_mode: TransferMode,
@@ -200,4 +219,6 @@ pub(super) struct ResponsePlan {
     keep_alive_for: Option<Duration>,
     /// Reads the body, if it is gRPC-Web.
     grpc_web: Option<Box<GrpcWebTrailers>>,
+    /// Searches the body, if the service is configured so.
+    body_guard: Option<Box<BodyGuard<'p>>>,
 }

@@ -2,6 +2,7 @@
 //! connections.
 
 pub(super) mod body;
+pub(super) mod body_guard;
 pub(super) mod framing;
 pub(super) mod leak_guard;
 mod link;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::body::Body;
+use super::body_guard::BodyGuard;
 use super::framing::{Framing, FramingError};
 use super::recoder::Recoder;
 use super::timer::ReusableTimer;
@@ -110,17 +111,19 @@ pub(crate) async fn send_request_body<C: Io, U: Io>(
     .await
 }
 
-/// Passes the body of the response to the caller, and what remains of the request's body to the upstream.
+/// Passes the body of the response to the caller, and what remains of the request's body to the upstream. A `guard` searches the
+/// first part of the response's body.
 /// Ends when the response is complete, or with an error if the caller closes its connection. Returns whether
 /// the whole body of the request was sent.
 pub(crate) async fn relay_bodies<C: Io, U: Io>(
     caller: &mut BodyHalf<'_, '_, C>,
     upstream: &mut BodyHalf<'_, '_, U>,
     mode: TransferMode,
+    guard: Option<Box<BodyGuard<'_>>>,
     timer: &mut ReusableTimer,
     idle: Duration,
 ) -> Result<bool, RelayError> {
-    let mut recoder = Recoder::of(mode);
+    let mut recoder = Recoder::of(mode, &upstream.body.framing, guard);
     let mut sending = !caller.body.is_done();
     let mut sent = !sending;
     timer.reset();
@@ -269,10 +272,10 @@ fn poll_response_body<C: Io, U: Io>(
     poll_read_response(upstream, caller, cx)
 }
 
-/// One step of the response's body in another coding: writes what was recoded, or recodes, or reads.
+/// One step of a body that is recoded: writes what was recoded, or recodes, or reads.
 fn poll_recoded_body<C: Io, U: Io>(
     upstream: &mut BodyHalf<'_, '_, U>,
-    recoder: &mut Recoder,
+    recoder: &mut Recoder<'_>,
     caller: &mut C,
     cx: &mut Context<'_>,
 ) -> Result<Step, RelayError> {

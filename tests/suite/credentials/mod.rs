@@ -4,6 +4,7 @@ mod basic;
 mod field_names;
 mod invisible_characters;
 mod leak_guard;
+mod leak_guard_body;
 mod many_services;
 mod query_echo;
 mod sample_flows;

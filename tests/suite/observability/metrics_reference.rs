@@ -71,7 +71,7 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             upstream.url()
         )
         + &format!(
-            "maps: {{ upstream: '{}', auth: {{ type: api_key, in: query, name: key, value: k }} }}\n",
+            "maps: {{ upstream: '{}', leak_guard: body, auth: {{ type: api_key, in: query, name: key, value: k-long-enough }} }}\n",
             upstream.url()
         )
         + &format!(
@@ -114,7 +114,8 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     assert_eq!(sidekey.get("/unknown/x").await.status, 404);
     assert_eq!(sidekey.get("/verified/x").await.status, 200);
-    upstream.next(MockResponse::status(302).header("Location", "/x?key=k"));
+    let compressed = MockResponse::status(302).header("Content-Encoding", "gzip").body("a text");
+    upstream.next(compressed.header("Location", "/x?key=k-long-enough"));
     assert_eq!(sidekey.get("/maps/x").await.status, 302);
 
     let documented = documented();

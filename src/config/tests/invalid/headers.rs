@@ -29,4 +29,10 @@ services:
       client_secret: { env: SECRET }
       token_request: { headers: { x-key: CANARY,CANARY, x-other: CANARY,CANARY:CANARY } }
 ",
+), (
+    "leak guard of another word", "
+services:
+  mail: { upstream: https://a.example, leak_guard: bodies, auth: { type: bearer, token: CANARY-12345678 } }
+  crm: { upstream: https://a.example, leak_guard: true, auth: { type: bearer, token: CANARY-12345678 } }
+",
 )];

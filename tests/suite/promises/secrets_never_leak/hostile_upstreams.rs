@@ -42,3 +42,26 @@ async fn upstream_response_echoes_are_not_shown() {
         assert_none_in(&what, &text, [&secret]);
     }
 }
+
+#[tokio::test]
+async fn upstream_body_with_the_credential_is_masked_everywhere() {
+    let secret = Canary::new("the service");
+    let upstream = MockUpstream::plain().await;
+    let config = format!(
+        "api: {{ upstream: '{}', leak_guard: body, auth: {{ type: api_key, name: X-Key, value: '{}' }} }}",
+        upstream.url(),
+        secret.value
+    );
+    let sidekey = Sidekey::serving(&config).env("RUST_LOG", "trace").start().await;
+    let body = format!("<p>you sent {}</p>", secret.value);
+    for size in [1, 7, body.len()] {
+        let response = MockResponse::status(500).header("Content-Type", "text/html").body(body.as_str());
+        upstream.next(response.chunked(size));
+        let text = sidekey.get("/api/").await.text();
+        assert_none_in("a text", &text, [&secret]);
+        assert_eq!(text.len(), body.len());
+    }
+    for (what, text) in everything_shown(&sidekey).await {
+        assert_none_in(&what, &text, [&secret]);
+    }
+}
