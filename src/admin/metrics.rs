@@ -84,5 +84,9 @@ fn state(service: &Service) -> ServiceState {
         upstream_certificate_end: service.upstream.certificate_end(),
         provider: service.provider.clone(),
         token,
+        caller_tokens: service
+            .credential
+            .caller_tokens()
+            .map(|tokens| tokens.held().try_into().unwrap_or(u32::MAX)),
     }
 }

@@ -210,7 +210,7 @@ pub(super) fn retire_removed(
                 report.removed.push(name.clone());
             }
             Some(now) => {
-                if now.service.credential.store().is_none() {
+                if !now.service.credential.requests_tokens() {
                     metrics.remove_token(name);
                 }
                 if now.config != entry.config {

@@ -61,6 +61,14 @@ pub(super) fn of<'a>(
     only(fields, is_own)?.map_or(Ok(None), parse)
 }
 
+/// The bearer token in `Authorization`; `None` if there is none, or one of another scheme.
+pub(super) fn bearer<'a>(fields: &'a [Header<'a>]) -> Result<Option<Presented<'a>>, Refusal> {
+    let Some(value) = only(fields, is_own)? else { return Ok(None) };
+    let parsed = parse(value);
+    let is_bearer = value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"));
+    if is_bearer { parsed } else { Ok(None) }
+}
+
 /// The value of the field, if there is one.
 fn only<'a>(fields: &'a [Header<'a>], is_it: fn(&str) -> bool) -> Result<Option<&'a [u8]>, Refusal> {
     let mut found = fields.iter().filter(|field| is_it(field.name)).map(|field| field.value.trim_ascii());

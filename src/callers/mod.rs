@@ -8,6 +8,7 @@
 //! keys         the hashes of keys
 //! token/       JSON Web Tokens, and the keys of their issuers
 //! roles        which callers may use which services
+//! subject      the token that stands for a caller at a token endpoint
 //! refusal      why a request is refused
 //! counts       requests by caller and service
 //! ```
@@ -23,6 +24,7 @@ mod keys;
 mod policy;
 mod refusal;
 mod roles;
+mod subject;
 mod token;
 
 pub use caller_id::CallerId;
@@ -33,4 +35,5 @@ pub use keys::key_hash_text;
 pub use policy::CallerPolicy;
 pub use refusal::Refusal;
 pub use roles::{NotPermitted, Permission};
+pub use subject::subject;
 pub use token::{IssuerKeys, JwksClient, KeyMetrics};

@@ -22,7 +22,7 @@ use crate::upstream::{LimitExceeded, Limits, RequestPermit};
 /// Who may call, and what. Immutable.
 pub struct CallerPolicy {
     callers: Box<[Caller]>,
-    keys: Keys,
+    pub(super) keys: Keys,
     tokens: Tokens,
     /// Whether any caller presents a credential.
     takes_credentials: bool,

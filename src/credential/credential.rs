@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Signer;
 use crate::oauth2::TokenStore;
+use crate::oauth2::caller_tokens::CallerTokens;
 
 /// The credential of one service: the signer of its requests.
 pub struct Credential(Box<dyn Signer>);
@@ -38,6 +39,16 @@ impl Credential {
     /// The token store, for readiness and metrics.
     pub fn store(&self) -> Option<&Arc<TokenStore>> {
         self.0.token_store()
+    }
+
+    /// The tokens of callers, if each caller has one of its own.
+    pub fn caller_tokens(&self) -> Option<&Arc<CallerTokens>> {
+        self.0.caller_tokens()
+    }
+
+    /// Whether token requests are made for it.
+    pub fn requests_tokens(&self) -> bool {
+        self.store().is_some() || self.caller_tokens().is_some()
     }
 
     /// Waits for a token that is being obtained; returns at once for any other reason of not being ready.

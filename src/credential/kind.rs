@@ -90,8 +90,17 @@ impl Build<'_> {
     ///
     /// If [`Kind::refresh`] returned no store, or one for another type of value.
     pub fn store<T: Expiring>(&self) -> Arc<Store<T>> {
-        let store = self.store.cloned().and_then(|store| store.downcast().ok());
-        store.expect("a kind that uses a store has returned one of the same type from `refresh`")
+        self.shared()
+    }
+
+    /// What [`Kind::refresh`] returned.
+    ///
+    /// # Panics
+    ///
+    /// If it returned nothing, or something of another type.
+    pub fn shared<T: Send + Sync + 'static>(&self) -> Arc<T> {
+        let shared = self.store.cloned().and_then(|store| store.downcast().ok());
+        shared.expect("a kind that uses a store has returned one of the same type from `refresh`")
     }
 }
 
@@ -126,6 +135,14 @@ impl Refresh {
         let handle: StoreHandle = store.clone();
         let start = move |services| tokio::spawn(refresher::run(services, source, store)).abort_handle();
         Self { store: handle, start: Box::new(start) }
+    }
+
+    /// A task that works on `shared`, until it is not needed any more.
+    pub fn task<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
+        shared: Arc<T>,
+        run: impl FnOnce(String) -> F + Send + 'static,
+    ) -> Self {
+        Self { store: shared, start: Box::new(move |services| tokio::spawn(run(services)).abort_handle()) }
     }
 
     /// Starts the refresher for services of these names.

@@ -5,6 +5,7 @@
 mod credential;
 mod dpop;
 mod fixed;
+mod for_caller;
 mod injection;
 mod kind;
 pub mod kinds;
@@ -25,6 +26,7 @@ mod write_head;
 pub use credential::Credential;
 pub use dpop::Dpop;
 pub use fixed::Fixed;
+pub use for_caller::ForCaller;
 pub use injection::Injection;
 pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, with_previous};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use httparse::Header;
 
 use super::{CredentialVersion, Owned};
+use crate::oauth2::caller_tokens::Subject;
 use crate::proto::fields::{HeaderClass, has_token};
 use crate::proto::max_forwards;
 
@@ -29,6 +30,8 @@ pub struct OutboundRequest<'a> {
     pub body: OutboundBody<'a>,
     /// The version that the upstream has just rejected, if the request is sent again for that reason.
     pub after: Option<CredentialVersion>,
+    /// The token of the caller, if the credential needs it.
+    pub subject: Option<&'a Subject>,
     /// Whether the request is small enough to be sent again, so that a credential may be tried with it.
     pub may_probe: bool,
 }

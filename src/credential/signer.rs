@@ -9,6 +9,7 @@ use httparse::Header;
 
 use super::{CredentialVersion, Injection, OutboundRequest, Owned};
 use crate::oauth2::TokenStore;
+use crate::oauth2::caller_tokens::CallerTokens;
 use crate::secret::Echoes;
 
 /// A credential that is ready to use. Errors of the configuration were found when it was built.
@@ -73,6 +74,11 @@ pub trait Signer: Send + Sync {
     /// The state of the credential, for readiness, metrics, the status page and `Retry-After`.
     fn status(&self) -> CredentialStatus {
         CredentialStatus::READY
+    }
+
+    /// The tokens of callers, if each caller has one of its own. A request needs a subject then.
+    fn caller_tokens(&self) -> Option<&Arc<CallerTokens>> {
+        None
     }
 
     /// The store of the token that this credential sends, if it sends one.

@@ -153,6 +153,7 @@ mod tests {
             },
             body: OutboundBody::Empty,
             after: None,
+            subject: None,
             may_probe: false,
         };
         let wants_trailers = all.iter().any(|field| field.name == "TE");

@@ -24,6 +24,14 @@ pub(crate) fn token_refused(error: &SourceError, auth: &Auth) -> Diagnosis {
     Diagnosis { summary, suggestions }
 }
 
+/// The token is requested with that of a caller, and there is none here.
+pub(crate) fn needs_caller() -> Diagnosis {
+    diagnosis(
+        "The token of this service is requested with the token of a caller, so the upstream was not called.",
+        ["Send a request with a caller's token: `curl -H \"Authorization: Bearer TOKEN\" …`."],
+    )
+}
+
 /// The token endpoint has not responded in time.
 pub(crate) fn token_missing(token_limit: Duration) -> Diagnosis {
     diagnosis(

@@ -94,6 +94,7 @@ fn request(
         fields: ForwardedFields::of(&fields, owned),
         body: OutboundBody::Empty,
         after: None,
+        subject: None,
         may_probe: false,
     };
     let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));

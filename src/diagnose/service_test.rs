@@ -47,6 +47,9 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
 
 /// Waits for a usable credential, or for the first failure to obtain one.
 async fn await_credential(service: &Service, token_limit: Duration) -> Result<(), Diagnosis> {
+    if service.credential.caller_tokens().is_some() {
+        return Err(explain::needs_caller());
+    }
     let Some(store) = service.credential.store() else { return Ok(()) };
     let is_decided = || service.credential.is_ready() || store.status().last_error.is_some();
     // If the limit is reached, neither is the case.

@@ -59,6 +59,8 @@ families! {
     token_requests_total: IntCounterVec ["result", "reason"] of Token;
     /// Duration of one token request.
     token_request_duration_seconds: HistogramVec [] of Token;
+    /// Tokens of callers that are no longer held, by reason (expired: the token or the caller's own; evicted: by a token of another caller; refused: the token endpoint does not accept the caller's token any more).
+    caller_tokens_ended_total: IntCounterVec ["reason"] of Token;
     /// Writes of tokens to state.dir, by result (success, failure).
     state_writes_total: IntCounterVec ["result"] of Token;
 }

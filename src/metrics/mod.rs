@@ -34,5 +34,5 @@ pub use instance::Metrics;
 pub use reload::ReloadMetrics;
 pub use requests::{CLASSES, MethodLabel, RequestTotals, RetryReason, RetryResult, ServiceMetrics};
 pub use service_state::{ServiceState, ServiceStates, TokenState};
-pub use token::{SharedTokenMetrics, TokenMetrics};
+pub use token::{CallerTokenEnd, SharedTokenMetrics, TokenMetrics};
 pub use traces::TraceMetrics;

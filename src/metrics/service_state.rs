@@ -36,6 +36,8 @@ pub struct ServiceState {
     pub provider: Option<String>,
     /// `None` if it has no token.
     pub token: Option<TokenState>,
+    /// The number of tokens that are held for callers; `None` if tokens are not those of callers.
+    pub caller_tokens: Option<u32>,
 }
 
 /// The state of a service's token. Times are seconds of Unix time; `None` is what has not happened yet.
@@ -70,7 +72,7 @@ struct Gauge {
 /// The name of a label, and a service's value of it.
 type Label = (&'static str, fn(&ServiceState) -> Option<&str>);
 
-const GAUGES: [Gauge; 15] = [
+const GAUGES: [Gauge; 16] = [
     Gauge {
         name: "sidekey_service_misconfigured",
         help: "Whether the settings of the service on disk have a mistake: it does not run, or runs with its previous ones.",
@@ -157,6 +159,12 @@ const GAUGES: [Gauge; 15] = [
         help: "The notAfter of the certificate that the token endpoint presented last, as Unix time.",
         label: None,
         value: |state| state.token?.certificate_end,
+    },
+    Gauge {
+        name: "sidekey_caller_tokens",
+        help: "Tokens that are held for callers.",
+        label: None,
+        value: |state| state.caller_tokens.map(f64::from),
     },
     Gauge {
         name: "sidekey_clock_skew_seconds",

@@ -28,10 +28,43 @@ impl TokenMetrics {
         }
     }
 
+    /// Counts tokens of callers that are no longer held.
+    pub fn caller_tokens_ended(&self, reason: CallerTokenEnd, count: u64) {
+        if let Some(series) = self.families.caller_tokens_ended_total.series(&self.owner, &[reason.as_str()])
+        {
+            series.inc_by(count);
+        }
+    }
+
     /// Counts a write of tokens to `state.dir`.
     pub fn state_written(&self, success: bool) {
         if let Some(series) = self.families.state_writes_total.series(&self.owner, &[result(success)]) {
             series.inc();
+        }
+    }
+}
+
+/// Why a token of a caller is no longer held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerTokenEnd {
+    /// It has expired, or the token of the caller has.
+    Expired,
+    /// A token of another caller needed its place.
+    Evicted,
+    /// The token endpoint does not accept the token of the caller any more.
+    Refused,
+}
+
+impl CallerTokenEnd {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Expired, Self::Evicted, Self::Refused];
+
+    /// The value of the label `reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+            Self::Refused => "refused",
         }
     }
 }
@@ -49,6 +82,11 @@ impl SharedTokenMetrics {
     /// Counts a token request that has ended; `reason` is empty for a success.
     pub fn request_finished(&self, reason: &str, took: Duration) {
         self.0.lock().iter().for_each(|service| service.request_finished(reason, took));
+    }
+
+    /// Counts tokens of callers that are no longer held. If there are none, there is a series all the same.
+    pub fn caller_tokens_ended(&self, reason: CallerTokenEnd, count: u64) {
+        self.0.lock().iter().for_each(|service| service.caller_tokens_ended(reason, count));
     }
 
     /// Counts a write of tokens to `state.dir`.

@@ -105,6 +105,9 @@ fn invalid_grant(grant: &Grant) -> String {
             "The assertion is rejected: compare its issuer, subject, audience and key with what is registered, and check this \
              machine's clock."
         }
+        Grant::CallerAssertion(_) => {
+            "The caller's token is rejected: it is the assertion, so compare its issuer and audience with what the token endpoint accepts."
+        }
         Grant::TokenExchange(_) => {
             "The token that is exchanged is rejected: check that `subject_token` is current, and its `subject_token_type`."
         }

@@ -6,6 +6,7 @@
 mod advice;
 #[doc(hidden)]
 pub mod bench;
+pub mod caller_tokens;
 pub mod claims;
 pub mod client;
 pub mod dpop_key;

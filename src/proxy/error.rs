@@ -1,8 +1,8 @@
 //! The one map from an error to the response that the caller gets: status, `Sidekey-Error`,
 //! `application/problem+json` (RFC 9457). The response has a short fixed text; the cause is logged once.
 //!
-//! The status is 401 or 407 only if the configuration has callers, and this one is not known. Otherwise an app would take it for an
-//! error of its own login.
+//! The status is 401 or 407 only if the configuration has callers, and this one is not known, or if the service exchanges the caller's
+//! token. Otherwise an app would take it for an error of its own login.
 
 pub use crate::metrics::ErrorReason;
 use crate::upstream::{ConnectError, LimitExceeded};

@@ -208,7 +208,9 @@ pub fn escapes_base_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Host, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions, UpstreamUrl};
+    use crate::config::{
+        Auth, Host, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions, UpstreamUrl,
+    };
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> ServiceConfig {
         ServiceConfig {

@@ -39,6 +39,8 @@ pub struct Service {
     pub rewrite_location: bool,
     /// Where the credential is masked if a response repeats it.
     pub leak_guard: LeakGuardMode,
+    /// Whether the token of the caller is needed to sign a request.
+    pub takes_subject: bool,
     /// Whether `Via` is added to what is forwarded.
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
@@ -68,6 +70,7 @@ impl Service {
             config.headers.remove.iter().fold(owned, |removed, name| {
                 Arc::new(Arc::unwrap_or_clone(removed).with_header(name.clone()))
             });
+        let takes_subject = credential.caller_tokens().is_some();
         Self {
             name: config.name.clone(),
             auth: config.auth.clone(),
@@ -81,6 +84,7 @@ impl Service {
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,
             leak_guard: config.leak_guard,
+            takes_subject,
             via: config.via,
             retry_on_401: config.retry_on_401,
             readiness: config.readiness,

@@ -298,6 +298,8 @@ function update(card, service) {
   show(card.life, Boolean(service.token));
   show(card.endpoint.row, Boolean(service.token?.endpoint));
   say(card.endpoint.value, service.token?.endpoint ?? '');
+  const held = service.caller_tokens;
+  say(card.fixed, held ? `Tokens of callers: ${held.held} of at most ${held.max} held.` : 'Static credential: nothing to refresh.');
   show(card.fixed, !service.token);
   show(card.refresh, Boolean(service.token));
   const callers = service.callers.map(({ name, allowed, refused, last: at }) => {

@@ -13,6 +13,7 @@ use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::callers::CallerTotals;
 use crate::config::{InactiveService, Labels, OAuth2};
 use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
+use crate::oauth2::caller_tokens::CallerTokens;
 use crate::oauth2::{TokenStore, advice};
 use crate::refresh::{RefreshStatus, SourceError};
 use crate::runtime::problem::ConfigProblem;
@@ -49,6 +50,8 @@ pub(in crate::admin) struct ServiceView {
     certificate_expires: Option<Timestamp>,
     /// The token; `null` for a static credential.
     token: Option<TokenView>,
+    /// The tokens of callers; `null` if tokens are not requested with those of callers.
+    caller_tokens: Option<CallerTokensView>,
     /// The last error, if there was no success since.
     last_error: Option<ErrorView>,
     /// The mistake in its settings on disk, with file and line, if there is one.
@@ -58,6 +61,16 @@ pub(in crate::admin) struct ServiceView {
     events: Vec<EventView>,
     /// Its callers since the start of the process, the latest first; empty without `callers`.
     callers: Vec<CallerView>,
+}
+
+/// The tokens that are requested with those of callers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallerTokens)]
+struct CallerTokensView {
+    /// How many are held.
+    held: usize,
+    /// How many can be held.
+    max: usize,
 }
 
 /// What happened to a service. What lasts or repeats is one event.
@@ -220,6 +233,7 @@ impl ServiceView {
             token: store
                 .zip(status.as_ref())
                 .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
+            caller_tokens: service.credential.caller_tokens().map(|tokens| CallerTokensView::of(tokens)),
             last_error: ErrorView::of(state, status, failure),
             config_error: problem.map(|problem| problem.error.clone()),
             traffic: TrafficView::of(service.metrics.in_flight(), history),
@@ -257,12 +271,19 @@ impl ServiceView {
             runbook: inputs.runbook(),
             certificate_expires: None,
             token: None,
+            caller_tokens: None,
             last_error: None,
             config_error: problem.map(|problem| problem.error.clone()),
             traffic: TrafficView::of(0, &History::default()),
             events: events.into_iter().map(EventView::from).collect(),
             callers: Vec::new(),
         }
+    }
+}
+
+impl CallerTokensView {
+    fn of(tokens: &CallerTokens) -> Self {
+        Self { held: tokens.held(), max: tokens.max() }
     }
 }
 

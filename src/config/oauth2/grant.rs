@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::Url;
 
+use super::caller_tokens;
+use super::caller_tokens::{CALLER_TOKENS, CallerTokenLimits, FROM_CALLER};
 use super::jwt_bearer;
 use super::jwt_bearer::JwtBearer;
 use super::params::{PARAMS, params};
@@ -32,6 +34,8 @@ pub enum Grant {
     DeviceCode(DeviceCode),
     /// RFC 7523 §2.1.
     JwtBearer(Box<JwtBearer>),
+    /// RFC 7523 §2.1, with the token of the caller as the assertion.
+    CallerAssertion(CallerTokenLimits),
     /// RFC 8693.
     TokenExchange(Box<TokenExchange>),
 }
@@ -45,7 +49,7 @@ impl Grant {
             Self::RefreshToken(_) => "refresh_token",
             Self::AuthorizationCode(_) => "authorization_code",
             Self::DeviceCode(_) => "device_code",
-            Self::JwtBearer(_) => "jwt_bearer",
+            Self::JwtBearer(_) | Self::CallerAssertion(_) => "jwt_bearer",
             Self::TokenExchange(_) => "token_exchange",
         }
     }
@@ -58,7 +62,20 @@ impl Grant {
             | Self::Password(_)
             | Self::RefreshToken(_)
             | Self::JwtBearer(_)
+            | Self::CallerAssertion(_)
             | Self::TokenExchange(_) => false,
+        }
+    }
+
+    /// The limits on the tokens of callers, if tokens are requested with those of callers.
+    pub fn caller_tokens(&self) -> Option<CallerTokenLimits> {
+        match self {
+            Self::CallerAssertion(limits) => Some(*limits),
+            Self::TokenExchange(exchange) => match exchange.subject_token {
+                SubjectToken::Caller(limits) => Some(limits),
+                SubjectToken::Source(_) => None,
+            },
+            _ => None,
         }
     }
 
@@ -67,9 +84,11 @@ impl Grant {
         match self {
             Self::RefreshToken(_) | Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
             // The password grant can be used again instead.
-            Self::ClientCredentials | Self::Password(_) | Self::JwtBearer(_) | Self::TokenExchange(_) => {
-                false
-            }
+            Self::ClientCredentials
+            | Self::Password(_)
+            | Self::JwtBearer(_)
+            | Self::CallerAssertion(_)
+            | Self::TokenExchange(_) => false,
         }
     }
 }
@@ -128,8 +147,8 @@ fn without_query(url: &Url) -> String {
 /// `grant_type: token_exchange`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenExchange {
-    /// The subject token; its source is read for every request.
-    pub subject_token: Source,
+    /// The subject token.
+    pub subject_token: SubjectToken,
     /// The type of the subject token: a URI (RFC 8693 §3).
     pub subject_token_type: String,
     /// The actor token and its type.
@@ -140,6 +159,15 @@ pub struct TokenExchange {
     pub audience: Vec<String>,
     /// URIs of the services that the token is for (RFC 8707).
     pub resource: Vec<String>,
+}
+
+/// `subject_token`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SubjectToken {
+    /// A source, which is read for every token request.
+    Source(Source),
+    /// The token that a caller presents: each caller has a token of its own.
+    Caller(CallerTokenLimits),
 }
 
 /// Reads the keys of one grant.
@@ -288,9 +316,10 @@ pub(crate) const KINDS: [(&str, Kind); 7] = [
 const EXCHANGE: Keys = &[
     Key::required(
         "subject_token",
-        SECRET,
-        "The token that is exchanged (RFC 8693); it is read again for each token request.",
+        Format::AnyOf(&[SECRET, FROM_CALLER]),
+        "The token that is exchanged (RFC 8693): it is read again for each token request, or it is that of the caller.",
     ),
+    CALLER_TOKENS,
     Key::optional("subject_token_type", Format::Text, "Its type: a word such as jwt, or a URI.").or("jwt"),
     Key::optional("actor_token", SECRET, "The party that acts for the subject (RFC 8693)."),
     Key::optional("actor_token_type", Format::Text, "Its type: a word such as jwt, or a URI.").or("jwt"),
@@ -396,11 +425,28 @@ fn url(mapping: &mut Mapping<'_>, key: &'static str, policy: &UrlPolicy) -> Opti
 }
 
 fn jwt_bearer(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
+    let assertion = mapping.optional("assertion");
+    let limits = caller_tokens::limits(mapping, assertion.is_some());
+    if let Some(value) = assertion {
+        for key in jwt_bearer::OF_ASSERTION.iter().chain(jwt_bearer::SHARED) {
+            mapping.forbid(key, "this key has no effect with `assertion`, which is the token of the caller");
+        }
+        caller_tokens::from_caller(&value)?;
+        return Some(Grant::CallerAssertion(limits));
+    }
     jwt_bearer::read(mapping).map(|grant| Grant::JwtBearer(Box::new(grant)))
 }
 
 fn token_exchange(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
-    let subject_token = mapping.required("subject_token").and_then(|value| secret::source(&value));
+    let subject_token = mapping.required("subject_token");
+    let is_from_caller = subject_token.as_ref().is_some_and(caller_tokens::is_from_caller);
+    let limits = caller_tokens::limits(mapping, is_from_caller);
+    let subject_token = subject_token.and_then(|value| {
+        if is_from_caller {
+            return caller_tokens::from_caller(&value).map(|()| SubjectToken::Caller(limits));
+        }
+        secret::source(&value).map(SubjectToken::Source)
+    });
     let subject_token_type = match mapping.optional("subject_token_type") {
         Some(value) => token_type(&value),
         None => Some(urn("jwt")),

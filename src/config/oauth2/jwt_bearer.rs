@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Map;
 use zeroize::Zeroizing;
 
+use super::caller_tokens::{CALLER_TOKENS, FROM_CALLER};
 use super::client_auth;
 use crate::config::exposure::Content;
 use crate::config::reader::duration::DURATION;
@@ -66,15 +67,26 @@ struct ServiceAccount {
 
 /// Keys that only this grant has.
 pub(crate) const KEYS: Keys = &[
-    Key::optional(
-        "service_account_file",
-        Format::Text,
-        "Key file from Google: the private key, its `kid`, and `iss`.",
-    ),
-    Key::optional("claims", OBJECT, "Claims of the assertion."),
-    Key::optional("assertion_headers", OBJECT, "Further fields of the assertion's header."),
-    Key::optional("assertion_lifetime", DURATION, "From `iat` to `exp`, up to 1h.").or("3m"),
+    SERVICE_ACCOUNT_FILE,
+    CLAIMS,
+    ASSERTION_HEADERS,
+    ASSERTION_LIFETIME,
+    Key::optional("assertion", FROM_CALLER, "The assertion, if it is the token of the caller."),
+    CALLER_TOKENS,
 ];
+/// Keys about an assertion that Sidekey signs.
+pub(crate) const OF_ASSERTION: Keys = &[SERVICE_ACCOUNT_FILE, CLAIMS, ASSERTION_HEADERS, ASSERTION_LIFETIME];
+
+const SERVICE_ACCOUNT_FILE: Key = Key::optional(
+    "service_account_file",
+    Format::Text,
+    "Key file from Google: the private key, its `kid`, and `iss`.",
+);
+const CLAIMS: Key = Key::optional("claims", OBJECT, "Claims of the assertion.");
+const ASSERTION_HEADERS: Key =
+    Key::optional("assertion_headers", OBJECT, "Further fields of the assertion's header.");
+const ASSERTION_LIFETIME: Key =
+    Key::optional("assertion_lifetime", DURATION, "From `iat` to `exp`, up to 1h.").or("3m");
 /// Keys that client authentication has as well: the client may authenticate with the same key.
 pub(crate) const SHARED: Keys = &[client_auth::PRIVATE_KEY, client_auth::SIGNING_ALG, client_auth::KEY_ID];
 

@@ -1,5 +1,6 @@
 //! Settings of `type: oauth2`: the grant, the client authentication, the token endpoint.
 
+pub(super) mod caller_tokens;
 pub(super) mod client_auth;
 mod diff;
 pub(super) mod dpop;

@@ -107,6 +107,9 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     if let (Some(Grant::JwtBearer(grant)), Some(client_id)) = (&mut grant, &client_id) {
         grant.complete(mapping, client_id, &scopes);
     }
+    if dpop.is_some() && grant.as_ref().is_some_and(|grant| grant.caller_tokens().is_some()) {
+        mapping.value().error("`dpop` is not possible with a token of the caller (`{ from: caller }`)");
+    }
     let token_url = issuer::read(mapping, plaintext);
     let https = token_url
         .as_ref()

@@ -85,6 +85,27 @@ services:
       private_key: { env: PRIVATE_KEY }
       claims: { iss: a, sub: b }
 ",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: jwt_bearer
+      token_url: https://a.example/token
+      assertion: { from: caller }
+      caller_tokens: {}
+",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: token_exchange
+      token_url: https://a.example/token
+      subject_token: { from: caller }
+",
 ];
 
 /// The value of the environment variable `PRIVATE_KEY`.

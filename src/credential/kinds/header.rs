@@ -238,6 +238,7 @@ mod tests {
             fields: ForwardedFields::of(&fields, signer.owned()),
             body: OutboundBody::Empty,
             after: None,
+            subject: None,
             may_probe: false,
         };
         let mut out = Vec::new();

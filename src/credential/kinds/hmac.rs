@@ -410,6 +410,7 @@ mod tests {
             fields: ForwardedFields::of(&[], &signer.owned),
             body,
             after: None,
+            subject: None,
             may_probe: false,
         };
         signer.signature(&request, "1700000000")
@@ -489,6 +490,7 @@ mod tests {
             fields: ForwardedFields::of(&[], &signer.owned),
             body: OutboundBody::Streaming,
             after: None,
+            subject: None,
             may_probe: false,
         };
         let mut injection = Injection::default();

@@ -9,9 +9,11 @@ use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
 use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
 use crate::credential::{
-    Build, BuildError, Dpop, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    Build, BuildError, Dpop, ForCaller, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
 };
+use crate::oauth2::caller_tokens::CallerTokens;
 use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::grants::CallerGrant;
 use crate::oauth2::{TokenStore, grants};
 
 /// The kind `oauth2`.
@@ -38,6 +40,15 @@ impl Kind for OAuth2 {
     ) -> Result<Option<Refresh>, BuildError> {
         let endpoint =
             TokenEndpoint::new(settings, context.tls.client(&settings.tls)?, context.resolver.clone())?;
+        if let Some(limits) = settings.grant.caller_tokens() {
+            let tokens = CallerTokens::new(limits, settings.request.min_interval, context.users.clone())?;
+            let (tokens, grant) = (
+                Arc::new(tokens),
+                CallerGrant::new(endpoint, context.services, context.users, context.traces),
+            );
+            let running = tokens.clone();
+            return Ok(Some(Refresh::task(tokens, |services| running.run(services, Arc::new(grant)))));
+        }
         let source =
             grants::source(endpoint, context.services, context.refresh_tokens, context.users, context.traces);
         let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
@@ -46,12 +57,15 @@ impl Kind for OAuth2 {
     }
 
     /// A token that was issued with an old secret is for the same client and user, so it stays in use. A
-    /// token that is bound to a key cannot be used with another key.
+    /// token that is bound to a key cannot be used with another key. Tokens of callers are requested again.
     fn keeps_value(old: &Settings, new: &Settings) -> bool {
-        new.dpop.is_none() && old.differs_in_secret_only(new)
+        new.dpop.is_none() && new.grant.caller_tokens().is_none() && old.differs_in_secret_only(new)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
+        if settings.grant.caller_tokens().is_some() {
+            return Box::new(ForCaller::new(build.shared()));
+        }
         let token = Token::new(build.store());
         if settings.dpop.is_some() { Box::new(Dpop::new(token)) } else { Box::new(token) }
     }

@@ -125,11 +125,17 @@ impl TokenEndpoint {
 
     /// The token of an answer to a request that was sent at this time.
     fn issued(&self, token: ParsedToken, sent: ClockReading) -> Result<IssuedToken, SourceError> {
-        *self.last_token.lock() = Some(token.value.clone());
+        // Of callers there are many tokens, which are held elsewhere and no longer than they are valid.
+        let is_of_caller = self.config.grant.caller_tokens().is_some();
+        if !is_of_caller {
+            *self.last_token.lock() = Some(token.value.clone());
+        }
         let lifetime = self.lifetimes.resolve(&token.end, self.config.default_expires_in);
         let lifetime =
             lifetime.map_err(|error| SourceError::new(SourceErrorKind::Malformed, error.to_string()))?;
-        self.lifetimes.record(lifetime, sent.elapsed());
+        if !is_of_caller {
+            self.lifetimes.record(lifetime, sent.elapsed());
+        }
         Ok(IssuedToken {
             value: token.value,
             expiry: Expiry::after(sent, schedule::usable_for(lifetime)),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::client_credentials::ClientCredentials;
 use super::jwt_bearer::JwtBearerGrant;
 use super::password::PasswordGrant;
@@ -16,9 +18,10 @@ use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::source::with_metrics::WithMetrics;
 use crate::oauth2::source::with_tracing::WithTracing;
-use crate::oauth2::token::AccessToken;
+use crate::oauth2::token::{AccessToken, TokenResponse};
 use crate::otel::CurrentTracer;
-use crate::refresh::Source;
+use crate::refresh::{Source, SourceError, SourceErrorKind};
+use crate::secret::Secret;
 
 /// The source of access tokens for a configured grant: with traces, with metrics for each service that shares
 /// the token, and with the refresh tokens of the credential. `names` are those services, for the log; the
@@ -40,6 +43,7 @@ pub fn source(
             Arc::new(UserLoginGrant::new(endpoint, names.first().copied().unwrap_or_default().to_owned()))
         }
         Grant::JwtBearer(grant) => Arc::new(JwtBearerGrant::new(endpoint, grant)),
+        Grant::CallerAssertion(_) => Arc::new(NoSubject),
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
     let name = names.join(", ");
@@ -47,4 +51,14 @@ pub fn source(
     let source = WithMetrics::new(source, metrics.clone());
     let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
     Arc::new(AccessTokenSource::new(source, dpop_key, server))
+}
+
+/// The source of a grant that needs a caller: there is none here.
+struct NoSubject;
+
+#[async_trait]
+impl TokenSource for NoSubject {
+    async fn request_token(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        Err(SourceError::new(SourceErrorKind::Local, "the assertion is the token of a caller"))
+    }
 }

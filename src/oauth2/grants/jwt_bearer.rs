@@ -42,15 +42,18 @@ impl TokenSource for JwtBearerGrant {
         claims.insert("iat".into(), json!(issued));
         claims.insert("exp".into(), json!(issued + lifetime.as_secs()));
         let assertion = jws::sign(key, &header, &claims).map_err(local)?;
-        let mut fields = vec![
-            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-            ("assertion", assertion.as_str()),
-        ];
-        let scope = self.endpoint.scope();
-        if !scope.is_empty() {
-            fields.push(("scope", scope));
-        }
-        let response = self.endpoint.request(&fields).await?;
-        Ok(TokenResponse { refresh_token: None, ..response })
+        present(&self.endpoint, assertion.as_str()).await
     }
+}
+
+/// Presents an assertion.
+pub(super) async fn present(endpoint: &TokenEndpoint, assertion: &str) -> Result<TokenResponse, SourceError> {
+    let mut fields =
+        vec![("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion)];
+    let scope = endpoint.scope();
+    if !scope.is_empty() {
+        fields.push(("scope", scope));
+    }
+    let response = endpoint.request(&fields).await?;
+    Ok(TokenResponse { refresh_token: None, ..response })
 }

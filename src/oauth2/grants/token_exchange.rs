@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 
-use crate::config::TokenExchange;
+use crate::config::{SubjectToken, TokenExchange};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
@@ -27,32 +27,43 @@ impl ExchangeGrant {
 #[async_trait]
 impl TokenSource for ExchangeGrant {
     async fn request_token(&self, _refresh_token: Option<&Secret>) -> Result<TokenResponse, SourceError> {
-        let TokenExchange { subject_token, subject_token_type, actor_token, .. } = &*self.exchange;
-        let subject = read("subject_token", subject_token).await?;
-        let actor = match actor_token {
-            Some((source, kind)) => Some((read("actor_token", source).await?, kind)),
-            None => None,
+        let SubjectToken::Source(source) = &self.exchange.subject_token else {
+            return Err(SourceError::new(SourceErrorKind::Local, "the subject token is that of a caller"));
         };
-        let mut fields = vec![
-            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", subject.expose()),
-            ("subject_token_type", subject_token_type),
-        ];
-        if let Some((token, kind)) = &actor {
-            fields.push(("actor_token", token.expose()));
-            fields.push(("actor_token_type", kind));
-        }
-        let wanted = self.exchange.requested_token_type.as_deref();
-        fields.extend(wanted.map(|kind| ("requested_token_type", kind)));
-        fields.extend(self.exchange.audience.iter().map(|name| ("audience", name.as_str())));
-        fields.extend(self.exchange.resource.iter().map(|uri| ("resource", uri.as_str())));
-        let scope = self.endpoint.scope();
-        if !scope.is_empty() {
-            fields.push(("scope", scope));
-        }
-        let issued = self.endpoint.request(&fields).await?;
-        Ok(TokenResponse { refresh_token: None, ..issued })
+        let subject = read("subject_token", source).await?;
+        exchange(&self.endpoint, &self.exchange, &subject).await
     }
+}
+
+/// Exchanges a subject token.
+pub(super) async fn exchange(
+    endpoint: &TokenEndpoint,
+    exchange: &TokenExchange,
+    subject: &Secret,
+) -> Result<TokenResponse, SourceError> {
+    let actor = match &exchange.actor_token {
+        Some((source, kind)) => Some((read("actor_token", source).await?, kind)),
+        None => None,
+    };
+    let mut fields = vec![
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", subject.expose()),
+        ("subject_token_type", &exchange.subject_token_type),
+    ];
+    if let Some((token, kind)) = &actor {
+        fields.push(("actor_token", token.expose()));
+        fields.push(("actor_token_type", kind));
+    }
+    let wanted = exchange.requested_token_type.as_deref();
+    fields.extend(wanted.map(|kind| ("requested_token_type", kind)));
+    fields.extend(exchange.audience.iter().map(|name| ("audience", name.as_str())));
+    fields.extend(exchange.resource.iter().map(|uri| ("resource", uri.as_str())));
+    let scope = endpoint.scope();
+    if !scope.is_empty() {
+        fields.push(("scope", scope));
+    }
+    let issued = endpoint.request(&fields).await?;
+    Ok(TokenResponse { refresh_token: None, ..issued })
 }
 
 /// Fetches a token on a thread for blocking calls: a file may be on a slow disk, and a command takes its time.

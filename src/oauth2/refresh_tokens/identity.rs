@@ -40,6 +40,7 @@ impl Identity {
             Grant::ClientCredentials
             | Grant::DeviceCode(_)
             | Grant::JwtBearer(_)
+            | Grant::CallerAssertion(_)
             | Grant::TokenExchange(_) => {}
         }
         Self(hex(parts.0.finish().as_ref()))

@@ -9,6 +9,7 @@ use super::outcome::{Disposition, ExchangeError, LATE_BODY};
 use super::prepare::{Attempt, NotSigned, prepare};
 use super::refuse::refuse;
 use super::state::Request;
+use super::subject;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::websocket;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -97,7 +98,12 @@ impl Request<'_> {
             self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
         }
         if out.is_empty() {
-            self.service.credential.wait_until_ready(self.service.token_wait).await;
+            match (&self.subject, self.service.credential.caller_tokens()) {
+                (Some(subject), Some(tokens)) => {
+                    tokens.obtain(subject, self.service.token_wait).await.map_err(subject::unavailable)?;
+                }
+                _ => self.service.credential.wait_until_ready(self.service.token_wait).await,
+            }
             self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
         }
         Ok(())
@@ -213,6 +219,7 @@ impl Request<'_> {
         let is_quiet = matches!(
             failure.reason,
             ErrorReason::BadRequest
+                | ErrorReason::Unauthenticated
                 | ErrorReason::CredentialUnavailable
                 | ErrorReason::TooLarge
                 | ErrorReason::Overloaded

@@ -38,3 +38,4 @@ mod rewrite;
 mod send;
 mod signed_body;
 mod state;
+mod subject;

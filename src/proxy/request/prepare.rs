@@ -5,12 +5,13 @@ use memchr::memchr;
 use super::audit;
 use super::audit::Asked;
 use super::authorize;
-use super::authorize::{Grounds, Subject};
+use super::authorize::Grounds;
 use super::caller;
 use super::caller::RequestCaller;
 use super::destination::{DestinationContext, LeavesBasePath};
 use super::page;
 use super::page::CalledAddress;
+use super::subject;
 use crate::callers::{CallerId, Refusal};
 use crate::config::{Authority, InactiveReason, LeakGuardMode};
 use crate::credential::{
@@ -19,6 +20,7 @@ use crate::credential::{
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
+use crate::oauth2::caller_tokens::Subject;
 use crate::proto::{max_forwards, via};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request_id::RequestId;
@@ -49,6 +51,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) is_expect_answered: bool,
     /// Whether the caller's connection is HTTP/2.
     pub(crate) is_http2: bool,
+    /// The token of the caller, if an earlier attempt read it.
+    pub(crate) subject: Option<&'a Subject>,
     /// The caller, if an earlier attempt found it.
     pub(crate) caller: Identified,
 }
@@ -62,6 +66,7 @@ impl Attempt<'_> {
         body: None,
         is_expect_answered: false,
         is_http2: false,
+        subject: None,
         caller: Identified::NotYet,
     };
 }
@@ -109,6 +114,8 @@ pub(crate) struct PreparedRequest<'p> {
     pub(crate) caller: Option<RequestCaller<'p>>,
     /// The permit of the caller's limits, if this attempt acquired it.
     pub(crate) caller_permit: Option<RequestPermit<'p>>,
+    /// The token of the caller, if the credential needs it and this attempt read it.
+    pub(crate) subject: Option<Box<Subject>>,
 }
 
 /// A request that is not forwarded.
@@ -284,7 +291,7 @@ pub(crate) fn prepare<'p>(
     }
     let mut caller_permit = None;
     if service.rules.is_some() || caller.is_some() || (snapshot.audit.is_some() && is_first) {
-        let subject = Subject {
+        let subject = authorize::Subject {
             service,
             index: matched.service,
             head: &head,
@@ -306,6 +313,12 @@ pub(crate) fn prepare<'p>(
             audit::record(context, caller.as_ref(), asked, grounds, None);
         }
     }
+    let subject = if service.takes_subject && attempt.subject.is_none() {
+        let read = subject::of(context, caller.as_ref(), head.fields);
+        Some(read.map_err(|error| Rejection { reply: Reply::Error(error), ..forbidden("") })?)
+    } else {
+        None
+    };
     let (started, existing) = match (attempt.span, &snapshot.tracer) {
         (SpanSource::Start, Some(tracer)) => (Span::begin(tracer, &head, matched.path_and_query), None),
         (SpanSource::Start, None) => (None, None),
@@ -319,7 +332,8 @@ pub(crate) fn prepare<'p>(
         condition: condition.as_deref(),
         max_forwards,
     };
-    let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, recorded, out);
+    let token = subject.as_deref().or(attempt.subject);
+    let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, token, recorded, out);
     let (method, path, matched_by) = (MethodLabel::of(head.method), path(), matched.matched_by);
     Ok(PreparedRequest {
         service,
@@ -338,6 +352,7 @@ pub(crate) fn prepare<'p>(
         span: started,
         caller,
         caller_permit,
+        subject,
     })
 }
 
@@ -369,6 +384,7 @@ fn sign(
     rewritten: Rewritten<'_>,
     head_length: usize,
     attempt: &Attempt<'_>,
+    subject: Option<&Subject>,
     span: Option<&Span>,
     out: &mut Buffer,
 ) -> Result<CredentialVersion, NotSigned> {
@@ -404,6 +420,7 @@ fn sign(
         },
         body,
         after: attempt.after,
+        subject,
         may_probe: matches!(
             head.meta.body,
             BodyKind::Length(body) if body.saturating_add(head_length as u64) <= MAX_PROBE_SIZE

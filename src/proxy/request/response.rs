@@ -9,6 +9,7 @@ use super::retry::UNAUTHORIZED;
 use super::state::Request;
 use crate::credential::UpstreamResponse;
 use crate::net::buffer::Buffer;
+use crate::oauth2::caller_tokens::Subject;
 use crate::proto::grpc_web::GrpcWebTrailers;
 use crate::proto::via;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -101,11 +102,14 @@ impl<'p> Request<'p> {
             );
         }
         self.record_stripped(&urls);
-        if let Some(guard) = LeakGuard::of(self.service) {
+        let subject = self.subject.as_deref();
+        if let Some(guard) = LeakGuard::of(self.service, subject) {
             guard.mask(out.bytes_mut());
         }
         let body_guard = LeakGuard::of_bodies(self.service).and_then(|guard| {
-            BodyGuard::of(guard, self.service.credential.signer().echoes(), head.fields, &head.framing)
+            let mut echoes = self.service.credential.signer().echoes();
+            echoes.extend(subject.and_then(Subject::echoes));
+            BodyGuard::of(guard, echoes, head.fields, &head.framing)
         });
         let grpc_web = if self.meta.is_grpc { GrpcWebTrailers::of(head.fields) } else { None };
         Ok(ResponsePlan {
@@ -140,7 +144,8 @@ impl<'p> Request<'p> {
             ..
         } = plan;
         let idle = self.service.upstream.timeouts.idle;
-        let mut body = Body::of_response(framing, LeakGuard::of(self.service)).read_by(grpc_web);
+        let mut body = Body::of_response(framing, LeakGuard::of(self.service, self.subject.as_deref()))
+            .read_by(grpc_web);
         // Nothing was sent yet, so that Sidekey can still respond with an error.
         let is_complete = match transfer_mode {
             _ if body_guard.is_some() => false,

@@ -136,7 +136,16 @@ impl Request<'_> {
             can_retry: false,
         };
         if signer.is_refreshable() && signer.observe(self.used, &response) == Verdict::Refresh {
-            signer.refreshed(self.used, Duration::ZERO).await;
+            self.refreshed(Duration::ZERO).await;
+        }
+    }
+
+    /// Requests a credential newer than the one that was sent, and waits for it, `limit` at most. Returns whether there is one.
+    async fn refreshed(&self, limit: Duration) -> bool {
+        let credential = &self.service.credential;
+        match (&self.subject, credential.caller_tokens()) {
+            (Some(subject), Some(tokens)) => tokens.renew(subject, self.used.0, limit).await,
+            _ => credential.signer().refreshed(self.used, limit).await,
         }
     }
 
@@ -150,7 +159,7 @@ impl Request<'_> {
             Verdict::Refresh => {
                 // Requested even without a retry: the next request needs the new credential.
                 let limit = if can_retry { self.refresh_wait_limit() } else { Duration::ZERO };
-                if !self.service.credential.signer().refreshed(self.used, limit).await {
+                if !self.refreshed(limit).await {
                     return false;
                 }
             }

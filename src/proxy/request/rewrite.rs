@@ -25,6 +25,7 @@ impl Request<'_> {
             body: body.map(SignedBody::content),
             is_expect_answered: body.is_some_and(SignedBody::is_expect_answered),
             is_http2: self.protocol_requirements.downstream_http2,
+            subject: self.subject.as_deref(),
             caller: Identified::As(self.caller.and_then(|caller| caller.id)),
         };
         let prepared = prepare(self.context, head, out, &attempt).map_err(Rejection::into_error)?;

@@ -8,6 +8,7 @@ use super::caller::RequestCaller;
 use super::prepare::PreparedRequest;
 use crate::credential::CredentialVersion;
 use crate::metrics::MethodLabel;
+use crate::oauth2::caller_tokens::Subject;
 use crate::proxy::access_log;
 use crate::proxy::error::ProxyError;
 use crate::proxy::request_id::RequestId;
@@ -73,6 +74,8 @@ pub(crate) struct Request<'p> {
     pub(crate) protocol_requirements: ProtocolRequirements,
     /// The length of the caller's head in bytes.
     pub(crate) head_length: usize,
+    /// The token of the caller, if the credential needs it.
+    pub(super) subject: Option<Box<Subject>>,
     /// The version of the credential that the request was last signed with.
     pub(crate) used: CredentialVersion,
     /// The version before, which the upstream rejected.
@@ -134,6 +137,7 @@ impl<'p> Request<'p> {
             span,
             caller,
             caller_permit,
+            subject,
         } = prepared;
         Self {
             context,
@@ -152,6 +156,7 @@ impl<'p> Request<'p> {
             body: whole_body(service, &meta),
             meta,
             head_length,
+            subject,
             used: signed.unwrap_or(CredentialVersion::STATIC),
             rejected: None,
             signed_body: None,

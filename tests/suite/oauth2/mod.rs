@@ -1,5 +1,6 @@
 //! OAuth2: grants, logins, token requests and responses, refresh, retry after a 401, and stored state.
 
+pub mod caller_tokens;
 mod discovery;
 mod dpop;
 mod grants;

@@ -81,6 +81,12 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             endpoint.url()
         )
         + &format!(
+            "exchanged: {{ upstream: '{}', auth: {{ type: oauth2, grant_type: token_exchange, client_id: me, client_secret: s, \
+             subject_token: {{ from: caller }}, token_url: '{}' }} }}\n",
+            upstream.url(),
+            endpoint.url()
+        )
+        + &format!(
             "verified: {{ upstream: '{}', tls: {{ ca_file: $DIR/ca.pem }}, auth: {{ type: oauth2, grant_type: client_credentials, \
              client_id: me, client_secret: s, token_url: '{}', tls: {{ ca_file: $DIR/ca.pem }} }} }}\n",
             tls_upstream.url(),

@@ -1,5 +1,5 @@
 //! Who may call what.
 
-mod callers;
+pub mod callers;
 mod explain;
 mod rules;

@@ -130,4 +130,49 @@ services:
       audience: []
       resource: [\"\"]
 "),
+    ("token of the caller", "
+services:
+  from:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: token_exchange
+      token_url: https://a.example/token
+      subject_token: { from: callers }
+      actor_token: { from: caller }
+      caller_tokens: { max_entries: 0, max_requests: 101, max: 1 }
+  both:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: token_exchange
+      token_url: https://a.example/token
+      subject_token: { from: caller, file: /nonexistent/token }
+      dpop: true
+  unused:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: token_exchange
+      token_url: https://a.example/token
+      subject_token: CANARY
+      caller_tokens: { max_entries: 10 }
+  assertion:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: jwt_bearer
+      token_url: https://a.example/token
+      assertion: { from: caller }
+      private_key: CANARY
+      claims: { sub: a }
+      assertion_lifetime: 1m
+  text:
+    upstream: https://a.example
+    auth:
+      type: oauth2
+      grant_type: jwt_bearer
+      token_url: https://a.example/token
+      assertion: CANARY
+"),
 ];

@@ -5,6 +5,7 @@
 //! Each test also finds its canaries where they belong, so that a search without a result is meaningful.
 
 mod broken_config;
+mod caller_tokens;
 mod canary;
 mod debug_output;
 mod grants;

@@ -13,13 +13,13 @@ use super::setup::{assert_no_canary, configuration, outcome};
 use crate::harness::{Http2, MockResponse, MockUpstream, Request, Sidekey, TIMEOUT, assert_eventually};
 
 /// An issuer with one key.
-struct Issuer {
+pub struct Issuer {
     key: EcdsaKeyPair,
     id: String,
 }
 
 impl Issuer {
-    fn new(id: &str) -> Self {
+    pub fn new(id: &str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key =
@@ -33,7 +33,7 @@ impl Issuer {
                 "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..]) })
     }
 
-    fn jwks(&self) -> String {
+    pub fn jwks(&self) -> String {
         json!({ "keys": [self.jwk()] }).to_string()
     }
 
@@ -45,12 +45,12 @@ impl Issuer {
     }
 
     /// A token with the usual header.
-    fn token(&self, claims: &Value) -> String {
+    pub fn token(&self, claims: &Value) -> String {
         self.sign(&json!({ "alg": "ES256", "kid": self.id }), claims)
     }
 }
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 

@@ -4,5 +4,5 @@ mod audit;
 mod bearer;
 mod connect;
 mod connection;
-mod jwt;
-mod setup;
+pub mod jwt;
+pub mod setup;

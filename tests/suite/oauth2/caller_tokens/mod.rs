@@ -1,0 +1,7 @@
+//! Tokens that are requested with the token of the caller (`{ from: caller }`).
+
+mod failures;
+mod hostile_subjects;
+mod lifetimes;
+mod right_caller;
+pub mod setup;
