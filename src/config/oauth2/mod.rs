@@ -10,4 +10,5 @@ pub(super) mod jwt_bearer;
 mod params;
 pub(super) mod schema;
 pub(super) mod settings;
+pub(super) mod token_exchange;
 pub(super) mod token_request;
