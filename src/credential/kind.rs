@@ -26,6 +26,8 @@ pub trait Kind: 'static {
     const NAME: &'static str;
     /// The keys beside `type`, with what the schema says of them.
     const KEYS: Keys;
+    /// The statuses with which upstreams reject a credential of this kind.
+    const REJECTED_WITH: &'static [u16] = &[401];
     /// The settings as read. Services with equal settings share what is built from them, also over a reload.
     /// `Debug` shows no secret.
     type Settings: Debug + Eq + Hash + Send + Sync + 'static;
@@ -64,7 +66,7 @@ pub trait Kind: 'static {
     /// Builds the signer. It cannot fail: `read` and `refresh` have checked the settings.
     fn build(settings: &Self::Settings, build: &Build<'_>) -> Box<dyn Signer>;
 
-    /// Explains a 401 to the operator, for `sidekey test`: what to look at and what to change, most likely first. No sentence
+    /// Explains a 401, or another status of [`Self::REJECTED_WITH`], to the operator, for `sidekey test`: what to look at and what to change, most likely first. No sentence
     /// has a value of the settings.
     fn explain_401(settings: &Self::Settings, rejection: &Rejection<'_>) -> Vec<String>;
 }
@@ -163,6 +165,7 @@ pub struct Entry {
     pub(super) refresh: RefreshFn,
     pub(super) keeps_value: fn(&Auth, &Auth) -> bool,
     pub(super) build: fn(&Auth, &Build<'_>) -> Box<dyn Signer>,
+    pub(super) rejected_with: &'static [u16],
     pub(super) explain_401: fn(&Auth, &Rejection<'_>) -> Vec<String>,
 }
 
@@ -177,6 +180,7 @@ impl Entry {
                 _ => false,
             },
             build: |auth, build| K::build(settings::<K>(auth), build),
+            rejected_with: K::REJECTED_WITH,
             explain_401: |auth, rejection| K::explain_401(settings::<K>(auth), rejection),
         }
     }

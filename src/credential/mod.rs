@@ -32,10 +32,10 @@ pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHand
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};
-pub use registry::{KINDS, READERS, build, explain_401, keeps_value, refresh};
+pub use registry::{KINDS, READERS, build, explain_401, is_rejected_with, keeps_value, refresh};
 pub use rejection::Rejection;
 pub use rotation::Rotating;
-pub use signer::{BodyNeed, CredentialStatus, NotReady, Signer, UpstreamResponse, Verdict};
+pub use signer::{BodyNeed, CredentialStatus, NotReady, PendingBody, Signer, UpstreamResponse, Verdict};
 pub use sources::SOURCES;
 pub use token::Token;
 pub use version::CredentialVersion;

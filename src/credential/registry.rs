@@ -64,7 +64,12 @@ pub fn build(auth: &Auth, service: &str, store: Option<&StoreHandle>) -> Credent
     Credential::new(signer)
 }
 
-/// Explains a 401 of the upstream: what to look at and what to change, most likely first.
+/// Whether upstreams reject a credential of this kind with this status.
+pub fn is_rejected_with(auth: &Auth, status: u16) -> bool {
+    entry(auth).rejected_with.contains(&status)
+}
+
+/// Explains a rejection by the upstream: what to look at and what to change, most likely first.
 pub fn explain_401(auth: &Auth, rejection: &Rejection<'_>) -> Vec<String> {
     (entry(auth).explain_401)(auth, rejection)
 }
@@ -124,7 +129,7 @@ mod tests {
             let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {{ {auth} }} }} }}");
             let config = Config::parse_with(&text, "a.yaml", &|_| None, READERS);
             let auth = config.unwrap_or_else(|error| panic!("{error}")).services.remove(0).auth;
-            explain_401(&auth, &Rejection { challenges, token_scheme: None }).join("\n")
+            explain_401(&auth, &Rejection { status: 401, challenges, token_scheme: None }).join("\n")
         };
         let hmac = |parts: &str| explained(&format!("type: hmac, header: X-Signature, {parts}"), &[]);
         assert!(hmac("key: k, parts: [timestamp], timestamp_header: X-Time").contains("clock"));
@@ -159,7 +164,7 @@ mod tests {
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
             assert!(one == same && one != other, "{name}");
-            let rejection = Rejection { challenges: &["Basic", "Bearer"], token_scheme: None };
+            let rejection = Rejection { status: 401, challenges: &["Basic", "Bearer"], token_scheme: None };
             let explained = explain_401(&one, &rejection);
             assert!(!explained.is_empty(), "{name}");
             let debug = format!("{one:?} {one:#?} {explained:?}");

@@ -1,8 +1,10 @@
 //! A rejection of a credential by the upstream (401), as a kind explains it.
 
-/// A 401: what is known of it without anything that the upstream may have echoed.
+/// A rejection: what is known of it without anything that the upstream may have echoed.
 #[derive(Debug, Clone, Copy)]
 pub struct Rejection<'a> {
+    /// The status: 401, or another one of [`Kind::REJECTED_WITH`](super::Kind::REJECTED_WITH).
+    pub status: u16,
     /// The registered schemes and error codes in `WWW-Authenticate` (RFC 9110 §11.6.1).
     pub challenges: &'a [&'static str],
     /// The scheme of the token that was sent, if the credential has one.
@@ -34,8 +36,9 @@ mod tests {
 
     #[test]
     fn rejection_is_of_the_scheme_if_others_are_asked_for() {
-        let of =
-            |challenges: &[&'static str]| Rejection { challenges, token_scheme: None }.of_scheme("Bearer");
+        let of = |challenges: &[&'static str]| {
+            Rejection { status: 401, challenges, token_scheme: None }.of_scheme("Bearer")
+        };
         assert!(
             of(&["Basic", "Digest"])
                 .unwrap()

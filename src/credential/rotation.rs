@@ -74,8 +74,8 @@ impl Signer for Rotating {
         self.new.owned()
     }
 
-    fn body(&self) -> super::BodyNeed {
-        self.new.body()
+    fn body(&self, body: &super::PendingBody<'_>) -> super::BodyNeed {
+        self.new.body(body)
     }
 
     fn is_single_use(&self) -> bool {

@@ -18,8 +18,9 @@ pub trait Signer: Send + Sync {
     /// heads and in trailers.
     fn owned(&self) -> &Arc<Owned>;
 
-    /// What the signer needs of the body before the head is written.
-    fn body(&self) -> BodyNeed {
+    /// What the signer needs of a body that was not read, before the head is written.
+    fn body(&self, body: &PendingBody<'_>) -> BodyNeed {
+        let _ = body;
         BodyNeed::None
     }
 
@@ -31,6 +32,13 @@ pub trait Signer: Send + Sync {
 
     /// Whether another credential may be accepted if the upstream rejects the one that was sent.
     fn is_refreshable(&self) -> bool {
+        false
+    }
+
+    /// Whether a response with this status, of which 401 is none, may be a rejection of the credential. Its head
+    /// is then passed to [`Signer::observe`] while the request can be sent again.
+    fn may_reject_with(&self, status: u16) -> bool {
+        let _ = status;
         false
     }
 
@@ -102,6 +110,18 @@ pub enum BodyNeed {
         /// The limit in bytes.
         max: usize,
     },
+    /// The request cannot be signed, for the reason that the caller gets. It has nothing of the request.
+    Refused(&'static str),
+}
+
+/// A body that was not read yet.
+pub struct PendingBody<'a> {
+    /// Scheme and authority of the upstream.
+    pub origin: &'a str,
+    /// All header fields of the request, as the caller sent them.
+    pub fields: &'a [Header<'a>],
+    /// The length in bytes, if it is known.
+    pub length: Option<u64>,
 }
 
 /// The part of an upstream's response that a signer evaluates.

@@ -13,7 +13,7 @@ pub fn advice_on_failure(reason: &str, cause: &str) -> Vec<String> {
 
 /// What to do if the upstream answers 401.
 pub fn advice_on_401(auth: &Auth) -> Vec<String> {
-    explain_401(auth, &Rejection { challenges: &[], token_scheme: None })
+    explain_401(auth, &Rejection { status: 401, challenges: &[], token_scheme: None })
 }
 
 /// What to do if the upstream answers 5xx.

@@ -8,7 +8,7 @@ use super::probe::{ProbeError, ResponseHead};
 use super::report::{Diagnosis, TestReport};
 use super::role::Role;
 use crate::config::{Auth, OAuth2};
-use crate::credential::{Rejection, explain_401};
+use crate::credential::{Rejection, explain_401, is_rejected_with};
 use crate::oauth2::advice;
 use crate::refresh::SourceError;
 use crate::upstream::ConnectError;
@@ -100,6 +100,7 @@ pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestRepor
             ],
         ),
         401 => unauthorized(response, auth, report),
+        400 | 403 if is_rejected_with(auth, status) => signature_rejected(response, auth),
         403 => forbidden(response, report),
         400 => diagnosis(
             "400: the upstream could not understand the request. The credential is probably not the cause.",
@@ -141,8 +142,17 @@ pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestRepor
 
 fn unauthorized(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
     let token_scheme = report.token.as_ref().map(|token| token.kind.as_str());
-    let suggestions = explain_401(auth, &Rejection { challenges: &response.challenges, token_scheme });
+    let suggestions =
+        explain_401(auth, &Rejection { status: 401, challenges: &response.challenges, token_scheme });
     Diagnosis { summary: "401: the upstream rejects this credential.".into(), suggestions }
+}
+
+/// The upstream answers a wrong signature and a missing permission with the same status.
+fn signature_rejected(response: &ResponseHead, auth: &Auth) -> Diagnosis {
+    let ResponseHead { status, challenges } = response;
+    let rejection = Rejection { status: *status, challenges, token_scheme: None };
+    let summary = format!("{status}: the upstream rejects the signature, or does not allow the request.");
+    Diagnosis { summary, suggestions: explain_401(auth, &rejection) }
 }
 
 fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {

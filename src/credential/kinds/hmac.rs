@@ -21,7 +21,7 @@ use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::credential::{
     BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
-    Rejection, Signer, with_previous,
+    PendingBody, Rejection, Signer, with_previous,
 };
 use crate::proto::FieldName;
 use crate::secret::{Echoes, Secret};
@@ -341,7 +341,7 @@ impl Signer for HmacSigner {
         &self.owned
     }
 
-    fn body(&self) -> BodyNeed {
+    fn body(&self, _: &PendingBody<'_>) -> BodyNeed {
         if self.has(Part::BodyDigest) { BodyNeed::Complete { max: MAX_BODY_BYTES } } else { BodyNeed::None }
     }
 

@@ -93,9 +93,16 @@ impl Request<'_> {
         buffer: &mut Buffer,
         out: &mut Buffer,
     ) -> Result<(), ExchangeError> {
-        if let NotSigned::NeedsBody { max } = reason {
-            self.read_body_to_sign(io, buffer, max).await?;
-            self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
+        match reason {
+            NotSigned::NotReady => {}
+            NotSigned::NeedsBody { max } => {
+                self.read_body_to_sign(io, buffer, max).await?;
+                self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
+            }
+            NotSigned::Refused(why) => {
+                let error = ProxyError::new(ErrorReason::BadRequest, why);
+                return Err(ProxyError { detail: Some(why), ..error }.into());
+            }
         }
         if out.is_empty() {
             match (&self.subject, self.service.credential.caller_tokens()) {

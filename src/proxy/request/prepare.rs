@@ -16,7 +16,7 @@ use crate::callers::{CallerId, Refusal};
 use crate::config::{Authority, InactiveReason, LeakGuardMode};
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
-    write_signed_head,
+    PendingBody, write_signed_head,
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
@@ -89,6 +89,8 @@ pub(crate) enum NotSigned {
         /// The limit in bytes.
         max: usize,
     },
+    /// The credential cannot sign this request, for the reason that the caller gets.
+    Refused(&'static str),
 }
 
 /// A request that was parsed and routed, and signed if that was possible.
@@ -392,9 +394,14 @@ fn sign(
     let body = match (head.meta.body, attempt.body) {
         (BodyKind::Length(0), _) => OutboundBody::Empty,
         (_, Some(content)) => OutboundBody::Complete(content),
-        (_, None) => match signer.body() {
+        (_, None) => match signer.body(&PendingBody {
+            origin: &endpoint.origin,
+            fields: head.fields,
+            length: head.meta.body.length(),
+        }) {
             BodyNeed::None => OutboundBody::Streaming,
             BodyNeed::Complete { max } => return Err(NotSigned::NeedsBody { max }),
+            BodyNeed::Refused(why) => return Err(NotSigned::Refused(why)),
         },
     };
     let (path, query) = split_query(rewritten.path_and_query);

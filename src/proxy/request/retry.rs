@@ -93,7 +93,7 @@ impl Request<'_> {
         }
     }
 
-    /// Whether the response, whose head has this length, says that the credential was not accepted.
+    /// Whether the response, whose head has this length, says or may say that the credential was not accepted.
     fn is_unauthorized(&mut self, response: &mut Buffer, length: usize) -> bool {
         self.is_grpc_unauthenticated = self.meta.is_grpc
             && self.service.credential.signer().is_refreshable()
@@ -102,7 +102,16 @@ impl Request<'_> {
             self.service.metrics.grpc_unauthenticated();
         }
         // What is not HTTP is rejected by the parser later.
-        self.is_grpc_unauthenticated || response.filled().get(9..12) == Some(b"401")
+        self.is_grpc_unauthenticated
+            || match response.filled().get(9..12) {
+                Some(b"401") => true,
+                Some([b'4', tens, ones]) => {
+                    let digit = |byte: &u8| u16::from(byte.wrapping_sub(b'0'));
+                    let status = 400 + 10 * digit(tens) + digit(ones);
+                    self.service.credential.signer().may_reject_with(status)
+                }
+                _ => false,
+            }
     }
 
     /// Whether the response is gRPC's UNAUTHENTICATED without a message before it: in the head ("Trailers-Only"),
@@ -196,7 +205,7 @@ impl Request<'_> {
             parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
         let response = UpstreamResponse {
             origin: &self.endpoint.origin,
-            status: UNAUTHORIZED,
+            status: if self.is_grpc_unauthenticated { UNAUTHORIZED } else { head.status },
             fields: head.fields,
             is_retry: false,
             can_retry: self.can_retry(buffer),

@@ -11,6 +11,9 @@ use crate::proxy::wire::relay::{Io, RelayError};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+const LARGE_BODY: &str = "The credential of the service signs the body, and the body is larger than Sidekey holds for that (64 KiB); \
+     nothing was forwarded.";
+
 impl Request<'_> {
     /// Reads the whole body behind the head at the front of `buffer`, at most `max` bytes of content. Nothing
     /// is consumed: the body is sent from the buffer afterwards.
@@ -30,7 +33,8 @@ impl Request<'_> {
                     if body.content.len() + count > max {
                         let cause =
                             format!("the credential signs the body, which is larger than {max} bytes");
-                        return Err(ProxyError::new(ErrorReason::TooLarge, cause).into());
+                        let error = ProxyError::new(ErrorReason::TooLarge, cause);
+                        return Err(ProxyError { detail: Some(LARGE_BODY), ..error }.into());
                     }
                     body.content.extend_from_slice(&buffer.filled()[at..at + count]);
                     count

@@ -118,6 +118,14 @@ pub(crate) enum BodyKind {
 }
 
 impl BodyKind {
+    /// The length in bytes, if it is known.
+    pub(crate) fn length(self) -> Option<u64> {
+        match self {
+            Self::Length(length) => Some(length),
+            Self::Chunked => None,
+        }
+    }
+
     /// Returns the framing of the body. Trailer fields in `forbidden` are rejected.
     pub(crate) fn framing(self, forbidden: impl FnOnce() -> Arc<Owned>) -> Framing {
         match self {
