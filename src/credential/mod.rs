@@ -1,6 +1,7 @@
 //! Credentials: what Sidekey writes into a request. Errors of the configuration are found when a credential
 //! is built. A request only calls [`Signer::sign`], which never uses an expired token.
 
+mod aws;
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;
 mod dpop;

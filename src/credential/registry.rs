@@ -2,6 +2,7 @@
 
 use super::kind::{Build, BuildError, Entry, Refresh, SourceContext, StoreHandle};
 use super::kinds::api_key::ApiKey;
+use super::kinds::aws_sigv4::AwsSigV4;
 use super::kinds::basic::Basic;
 use super::kinds::bearer::Bearer;
 use super::kinds::header::Header;
@@ -20,6 +21,7 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<OAuth2>(),
     Entry::of::<Header>(),
     Entry::of::<Hmac>(),
+    Entry::of::<AwsSigV4>(),
 ];
 
 /// The kinds, and the sources of secrets, as the configuration knows them.

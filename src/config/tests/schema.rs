@@ -55,6 +55,12 @@ services:
 services:
   a:
     upstream: https://a.example
+    auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: TOKEN }, secret_access_key: { env: TOKEN } }
+",
+    "
+services:
+  a:
+    upstream: https://a.example
     auth:
       type: oauth2
       grant_type: client_credentials

@@ -1,6 +1,7 @@
 //! The kinds of credentials: one file for each.
 
 pub mod api_key;
+pub mod aws_sigv4;
 pub mod basic;
 pub mod bearer;
 pub mod header;

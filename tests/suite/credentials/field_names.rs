@@ -24,6 +24,10 @@ async fn field_name_is_sent_as_it_is_configured() {
             "{ type: hmac, key: signing-key, parts: [timestamp], header: X-SIG, timestamp_header: X-Time }",
             &["X-SIG", "X-Time"],
         ),
+        (
+            "{ type: aws_sigv4, service: s3, region: eu-west-1, access_key_id: a, secret_access_key: s, session_token: t }",
+            &["Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"],
+        ),
         ("{ type: bearer, token: t }", &["Authorization"]),
         ("{ type: basic, username: u, password: p }", &["Authorization"]),
     ] {

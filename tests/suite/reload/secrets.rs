@@ -22,13 +22,18 @@ use crate::harness::{
 const ROUNDS: usize = 2;
 
 /// Static credentials: name, `auth` with `$S` for the secret, and the field with the secret.
-const STATIC: [(&str, &str, &str); 7] = [
+const STATIC: [(&str, &str, &str); 8] = [
     ("basic", "type: basic, username: u, password: $S", "authorization"),
     ("user", "type: basic, username: $S, password: p", "authorization"),
     ("bearer", "type: bearer, token: $S", "authorization"),
     ("header", "type: api_key, in: header, name: X-Key, value: $S", "x-key"),
     ("query", "type: api_key, in: query, name: key, value: $S", ""),
     ("cookie", "type: api_key, in: cookie, name: key, value: $S", "cookie"),
+    (
+        "aws",
+        "type: aws_sigv4, service: s3, region: eu-west-1, access_key_id: AKIDEXAMPLE, secret_access_key: $S, session_token: $S",
+        "x-amz-security-token",
+    ),
     ("exec", "type: bearer, token: { exec: [cat, $M/exec], refresh_interval: 1s }", "authorization"),
 ];
 

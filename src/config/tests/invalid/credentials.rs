@@ -9,6 +9,17 @@ services:
   none: { upstream: https://a.example, auth: { token: CANARY } }
   far: { upstream: https://a.example, auth: { type: kerberos, keytab: CANARY } }
 "),
+    ("signatures of AWS", "
+services:
+  none: { upstream: https://a.example, auth: { type: aws_sigv4 } }
+  half: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: eu-west-1, access_key_id: CANARY } }
+  other-half: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: eu-west-1, secret_access_key: { env: SECRET } } }
+  scope: { upstream: https://a.example, auth: { type: aws_sigv4, service: Amazon S3, region: Europe (Ireland), access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } } }
+  temporary: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: ASIACANARY, secret_access_key: { env: SECRET } } }
+  id: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: CANARY/x, secret_access_key: 'CANARY x' } }
+  in-query: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: query, payload: signed } }
+  words: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: body, payload: sometimes } }
+"),
     ("credentials by name", "
 credentials:
   billing: { type: basic, username: u, password: { env: SECRET } }

@@ -10,7 +10,8 @@ use crate::harness::{
     assert_eventually,
 };
 
-const KINDS: [&str; 7] = ["basic", "bearer", "header", "query", "cookie", "oauth2-basic", "oauth2-post"];
+const KINDS: [&str; 8] =
+    ["basic", "bearer", "header", "query", "cookie", "aws", "oauth2-basic", "oauth2-post"];
 const SOURCES: [&str; 4] = ["plain", "env", "file", "exec"];
 
 /// One service with its own upstream and token endpoint.
@@ -64,6 +65,11 @@ impl Service {
         let auth = match name.rsplit_once('-').unwrap().0 {
             "basic" => format!("type: basic, username: user, password: {secret}"),
             "bearer" => format!("type: bearer, token: {secret}"),
+            // The session token is sent; the secret access key is not.
+            "aws" => format!(
+                "type: aws_sigv4, service: s3, region: eu-west-1, access_key_id: AKIDEXAMPLE, secret_access_key: {secret}, \
+                 session_token: {secret}"
+            ),
             "oauth2-basic" => oauth2("client_secret_basic"),
             "oauth2-post" => oauth2("client_secret_post"),
             place => format!("type: api_key, in: {place}, name: x-key, value: {secret}"),
@@ -195,6 +201,6 @@ async fn secret_is_sent_to_its_own_host_only() {
     let checked = Sidekey::command(&arguments, &[]).await;
     assert_eq!(checked.status.code(), Some(78), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-    assert!(printed.contains("7 errors"), "{printed}");
+    assert!(printed.contains("9 errors"), "{printed}");
     assert_none_in("`sidekey check` of a broken file", &printed, canaries.iter().copied());
 }
