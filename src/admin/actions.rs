@@ -15,8 +15,7 @@ use super::state::Admin;
 use super::view::RefreshView;
 use crate::diagnose;
 use crate::diagnose::TestReport;
-use crate::oauth2::TokenStore;
-use crate::refresh::{RefreshDecision, RefreshReason};
+use crate::refresh::{AnyStore, RefreshDecision, RefreshReason};
 use crate::rules::{Decision, RequestView, path_at_upstream};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
@@ -72,12 +71,12 @@ pub(super) async fn refresh(
     Ok(Json(RefreshView { ok, message, service: admin.view(&service) }))
 }
 
-fn new_token_message(store: &TokenStore) -> String {
+fn new_token_message(store: &dyn AnyStore) -> String {
     let lifetime = store.expiry().map_or(0.0, |expiry| expiry.lifetime().as_secs_f64());
     format!("There is a new token; it lives for {lifetime:.0} s.")
 }
 
-fn no_token_message(service: &Service, store: &TokenStore) -> String {
+fn no_token_message(service: &Service, store: &dyn AnyStore) -> String {
     let status = store.status();
     let why = match status.last_error {
         Some(error) if !status.in_flight => error.message,

@@ -62,7 +62,7 @@ fn state(service: &Service) -> ServiceState {
         let status = store.status();
         TokenState {
             consecutive_failures: status.failures,
-            expiry: store.expiry_unix_seconds(),
+            expiry: store.expiry().map(|expiry| expiry.unix_seconds()),
             last_success: status.last_success_unix_seconds(),
             next_refresh: status.next_attempt_unix_seconds(),
             is_state_write_failing: store.is_at_risk(),

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::config::{InactiveReason, InactiveService, Readiness};
+use crate::refresh::AnyStore;
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::{Listed, Snapshot};
 
@@ -31,7 +32,7 @@ impl<'a> ServiceReadiness<'a> {
 
     pub(super) fn of(service: &'a Service, was_ready: bool) -> Self {
         let (is_usable, store) = (service.credential.is_ready(), service.credential.store());
-        let risk = store.and_then(|store| store.risk());
+        let risk = store.and_then(AnyStore::risk);
         let is_ready = is_usable && risk.is_none();
         let cause = store.filter(|_| !is_usable).map(|store| match store.status().last_error {
             Some(error) => error.message,

@@ -200,7 +200,7 @@ impl App {
                     return;
                 };
                 let Some(store) = service.credential.store() else { return };
-                store.wait_until(|| service.credential.is_ready()).await;
+                store.wait_until(&|| service.credential.is_ready()).await;
             }
         };
         // The caller serves with or without: requests wait for a first token on their own.

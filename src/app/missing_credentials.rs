@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::app::App;
 use crate::config::Readiness;
+use crate::refresh::AnyStore;
 use crate::runtime::service::Service;
 
 /// Time between two looks at the credentials.
@@ -59,7 +60,7 @@ fn credential(service: &Service) -> Credential {
     if service.credential.is_ready() {
         return Credential::Usable;
     }
-    let status = service.credential.store().map(|store| store.status());
+    let status = service.credential.store().map(AnyStore::status);
     let in_flight = status.as_ref().is_some_and(|status| status.in_flight);
     match status.and_then(|status| status.last_error) {
         Some(error) if error.kind.needs_intervention() && !in_flight => Credential::Refused(error.message),

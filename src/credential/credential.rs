@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Signer;
 use crate::oauth2::TokenStore;
 use crate::oauth2::caller_tokens::CallerTokens;
+use crate::refresh::AnyStore;
 
 /// The credential of one service: the signer of its requests.
 pub struct Credential(Box<dyn Signer>);
@@ -36,8 +37,13 @@ impl Credential {
         self.0.status().is_previous_in_use
     }
 
-    /// The token store, for readiness and metrics.
-    pub fn store(&self) -> Option<&Arc<TokenStore>> {
+    /// The store of the value that expires, for readiness and metrics.
+    pub fn store(&self) -> Option<&dyn AnyStore> {
+        self.0.store()
+    }
+
+    /// The same store if the value is a token.
+    pub fn token_store(&self) -> Option<&Arc<TokenStore>> {
         self.0.token_store()
     }
 

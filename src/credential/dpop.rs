@@ -14,6 +14,7 @@ use super::{
 use crate::oauth2::TokenStore;
 use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
 use crate::proto::challenge;
+use crate::refresh::AnyStore;
 use crate::secret::Echoes;
 
 /// Sends a token with a proof for this very request (RFC 9449 §7).
@@ -95,6 +96,10 @@ impl Signer for Dpop {
 
     fn status(&self) -> CredentialStatus {
         self.token.status()
+    }
+
+    fn store(&self) -> Option<&dyn AnyStore> {
+        self.token.store()
     }
 
     fn token_store(&self) -> Option<&Arc<TokenStore>> {

@@ -17,7 +17,7 @@ use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::otel::CurrentTracer;
-use crate::refresh::{Expiring, Source, Store, refresher};
+use crate::refresh::{Expiring, Source, SourceError, Store, refresher};
 use crate::tls::client::TlsClients;
 
 /// A kind of credential: one file in `kinds/` and one line in [`KINDS`](super::KINDS).
@@ -65,6 +65,18 @@ pub trait Kind: 'static {
 
     /// Builds the signer. It cannot fail: `read` and `refresh` have checked the settings.
     fn build(settings: &Self::Settings, build: &Build<'_>) -> Box<dyn Signer>;
+
+    /// The server that gives the value that expires, as a URL or in words, for pages.
+    fn value_server(settings: &Self::Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
+
+    /// Explains why there is no value, to the operator: what to look at and what to change, most likely first.
+    fn explain_failure(settings: &Self::Settings, error: &SourceError) -> Vec<String> {
+        let _ = (settings, error);
+        Vec::new()
+    }
 
     /// Explains a 401, or another status of [`Self::REJECTED_WITH`], to the operator, for `sidekey test`: what to look at and what to change, most likely first. No sentence
     /// has a value of the settings.
@@ -165,6 +177,8 @@ pub struct Entry {
     pub(super) refresh: RefreshFn,
     pub(super) keeps_value: fn(&Auth, &Auth) -> bool,
     pub(super) build: fn(&Auth, &Build<'_>) -> Box<dyn Signer>,
+    pub(super) value_server: fn(&Auth) -> Option<String>,
+    pub(super) explain_failure: fn(&Auth, &SourceError) -> Vec<String>,
     pub(super) rejected_with: &'static [u16],
     pub(super) explain_401: fn(&Auth, &Rejection<'_>) -> Vec<String>,
 }
@@ -180,6 +194,8 @@ impl Entry {
                 _ => false,
             },
             build: |auth, build| K::build(settings::<K>(auth), build),
+            value_server: |auth| K::value_server(settings::<K>(auth)),
+            explain_failure: |auth, error| K::explain_failure(settings::<K>(auth), error),
             rejected_with: K::REJECTED_WITH,
             explain_401: |auth, rejection| K::explain_401(settings::<K>(auth), rejection),
         }

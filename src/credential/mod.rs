@@ -19,6 +19,7 @@ mod rotation;
 mod sensitive;
 mod signer;
 pub mod sources;
+mod stored;
 mod strip_url;
 mod token;
 mod version;
@@ -33,7 +34,9 @@ pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHand
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};
-pub use registry::{KINDS, READERS, build, explain_401, is_rejected_with, keeps_value, refresh};
+pub use registry::{
+    KINDS, READERS, build, explain_401, explain_failure, is_rejected_with, keeps_value, refresh, value_server,
+};
 pub use rejection::Rejection;
 pub use rotation::Rotating;
 pub use signer::{BodyNeed, CredentialStatus, NotReady, PendingBody, Signer, UpstreamResponse, Verdict};

@@ -11,6 +11,7 @@ use super::kinds::oauth2::OAuth2;
 use super::sources::SOURCES;
 use super::{Credential, Rejection, Signer};
 use crate::config::{Auth, AuthKind, Readers};
+use crate::refresh::SourceError;
 
 /// The kinds, in the order in which messages list them. A kind is one file in `kinds/` and one line here.
 #[rustfmt::skip]
@@ -64,6 +65,16 @@ pub fn keeps_value(old: &Auth, new: &Auth) -> bool {
 pub fn build(auth: &Auth, service: &str, store: Option<&StoreHandle>) -> Credential {
     let signer: Box<dyn Signer> = (entry(auth).build)(auth, &Build { service, store });
     Credential::new(signer)
+}
+
+/// The server that gives the value that expires, as a URL or in words, for pages; `None` if no value expires.
+pub fn value_server(auth: &Auth) -> Option<String> {
+    (entry(auth).value_server)(auth)
+}
+
+/// Explains why there is no value: what to look at and what to change, most likely first.
+pub fn explain_failure(auth: &Auth, error: &SourceError) -> Vec<String> {
+    (entry(auth).explain_failure)(auth, error)
 }
 
 /// Whether upstreams reject a credential of this kind with this status.

@@ -10,6 +10,7 @@ use httparse::Header;
 use super::{CredentialVersion, Injection, OutboundRequest, Owned};
 use crate::oauth2::TokenStore;
 use crate::oauth2::caller_tokens::CallerTokens;
+use crate::refresh::AnyStore;
 use crate::secret::Echoes;
 
 /// A credential that is ready to use. Errors of the configuration were found when it was built.
@@ -89,7 +90,12 @@ pub trait Signer: Send + Sync {
         None
     }
 
-    /// The store of the token that this credential sends, if it sends one.
+    /// The store of the value that this credential is made of, if it expires.
+    fn store(&self) -> Option<&dyn AnyStore> {
+        None
+    }
+
+    /// The same store if the value is a token.
     fn token_store(&self) -> Option<&Arc<TokenStore>> {
         None
     }

@@ -7,12 +7,13 @@ use arc_swap::Guard;
 use futures_util::future::BoxFuture;
 
 use super::owned::AUTHORIZATION;
+use super::stored;
 use super::{
     CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
     UpstreamResponse, Verdict,
 };
 use crate::oauth2::{AccessToken, TokenStore};
-use crate::refresh::{RefreshDecision, RefreshReason, Versioned};
+use crate::refresh::{AnyStore, Versioned};
 use crate::secret::Echoes;
 
 /// A signer that sends the current token, unless it has expired.
@@ -76,16 +77,7 @@ impl Signer for Token {
     }
 
     fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
-        // Requested when the method is called, even if the future is never polled.
-        let decision = self.store.refresh_now(RefreshReason::Rejected(used.0));
-        Box::pin(async move {
-            let is_new = match decision {
-                RefreshDecision::AlreadyNewer => true,
-                RefreshDecision::Pending(attempt) => self.store.wait_for(attempt, limit).await,
-                RefreshDecision::Throttled => false,
-            };
-            is_new && self.store.current().is_some()
-        })
+        stored::refreshed(&self.store, used, limit)
     }
 
     fn wait_until_ready(&self, limit: Duration) -> BoxFuture<'_, ()> {
@@ -93,12 +85,11 @@ impl Signer for Token {
     }
 
     fn status(&self) -> CredentialStatus {
-        CredentialStatus {
-            is_ready: self.store.current().is_some(),
-            // Rounded up, so that the next token request was made when the caller retries.
-            retry_after: self.store.status().next_attempt_in().as_secs() + 1,
-            is_previous_in_use: None,
-        }
+        stored::status(&self.store)
+    }
+
+    fn store(&self) -> Option<&dyn AnyStore> {
+        Some(&*self.store)
     }
 
     fn token_store(&self) -> Option<&Arc<TokenStore>> {

@@ -7,9 +7,8 @@ use super::failure::Failure;
 use super::probe::{ProbeError, ResponseHead};
 use super::report::{Diagnosis, TestReport};
 use super::role::Role;
-use crate::config::{Auth, OAuth2};
-use crate::credential::{Rejection, explain_401, is_rejected_with};
-use crate::oauth2::advice;
+use crate::config::Auth;
+use crate::credential::{Rejection, explain_401, explain_failure, is_rejected_with};
 use crate::refresh::SourceError;
 use crate::upstream::ConnectError;
 
@@ -20,7 +19,7 @@ fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N])
 /// The token endpoint issued no token, so the upstream was not called.
 pub(crate) fn token_refused(error: &SourceError, auth: &Auth) -> Diagnosis {
     let summary = format!("No token, so the upstream was not called: {}.", error.message);
-    let suggestions = auth.settings::<OAuth2>().map(|oauth2| advice(error, oauth2)).unwrap_or_default();
+    let suggestions = explain_failure(auth, error);
     Diagnosis { summary, suggestions }
 }
 

@@ -53,7 +53,7 @@ async fn await_credential(service: &Service, token_limit: Duration) -> Result<()
     let Some(store) = service.credential.store() else { return Ok(()) };
     let is_decided = || service.credential.is_ready() || store.status().last_error.is_some();
     // If the limit is reached, neither is the case.
-    let _ = tokio::time::timeout(token_limit, store.wait_until(is_decided)).await;
+    let _ = tokio::time::timeout(token_limit, store.wait_until(&is_decided)).await;
     if service.credential.is_ready() {
         return Ok(());
     }
@@ -64,7 +64,7 @@ async fn await_credential(service: &Service, token_limit: Duration) -> Result<()
 }
 
 fn token(service: &Service) -> Option<TokenReport> {
-    let current = service.credential.store()?.current()?;
+    let current = service.credential.token_store()?.current()?;
     let token = current.as_ref()?;
     Some(TokenReport {
         kind: token.scheme().to_owned(),

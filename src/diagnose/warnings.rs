@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::rfc3339;
-use crate::refresh::MAX_CLOCK_SKEW;
+use crate::refresh::{AnyStore, MAX_CLOCK_SKEW};
 use crate::runtime::service::Service;
 
 /// Certificates that end within this time are worth a warning, in seconds.
@@ -12,7 +12,7 @@ const CERTIFICATE_NOTICE: f64 = 14.0 * 24.0 * 3600.0;
 
 /// The warnings about a service, each with what to do.
 pub fn warnings(service: &Service) -> Vec<String> {
-    let server = service.credential.store().map(|store| store.server()).unwrap_or_default();
+    let server = service.credential.store().map(AnyStore::server).unwrap_or_default();
     let upstream = service.upstream.certificate_end().and_then(|end| certificate("upstream", end));
     let endpoint = server.certificate_end.and_then(|end| certificate("token endpoint", end));
     let clock = server.clock_skew.and_then(clock);

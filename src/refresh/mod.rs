@@ -4,6 +4,7 @@
 //! Nothing here knows what the value is: an OAuth2 access token is one, short-lived cloud credentials or a
 //! signed JWT could be others. A source knows no schedule, a store no network, and the schedule no clock.
 
+mod any_store;
 mod clock_monitor;
 mod error;
 mod error_code;
@@ -16,6 +17,7 @@ mod source;
 mod status;
 mod store;
 
+pub use any_store::AnyStore;
 pub use clock_monitor::MAX_CLOCK_SKEW;
 pub use error::{SourceError, SourceErrorKind};
 pub use error_code::ErrorCode;

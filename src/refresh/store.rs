@@ -311,11 +311,6 @@ impl<T: Expiring> Store<T> {
     pub fn expiry(&self) -> Option<Expiry> {
         self.current.load().as_ref().map(|value| value.expiry())
     }
-
-    /// Expiry of the current value as Unix time, expired or not.
-    pub fn expiry_unix_seconds(&self) -> Option<f64> {
-        self.expiry().map(|expiry| expiry.unix_seconds())
-    }
 }
 
 #[cfg(test)]

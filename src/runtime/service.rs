@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 pub use super::failure_log::FailureLog;
 use crate::config::{Auth, Labels, LeakGuardMode, OAuth2, Readiness, ServiceConfig};
+use crate::credential;
 use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
 use crate::rules::Rules;
@@ -79,7 +80,7 @@ impl Service {
             rules: config.rules.clone(),
             upstream,
             upstream_url: config.upstream.to_string(),
-            token_endpoint: config.auth.settings::<OAuth2>().map(|oauth2| oauth2.token_url.redacted_url()),
+            token_endpoint: credential::value_server(&config.auth),
             provider: config.auth.settings::<OAuth2>().and_then(|oauth2| oauth2.token_url.host()),
             token_wait: config.token_wait,
             rewrite_location: config.rewrite_location,

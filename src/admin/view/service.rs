@@ -11,11 +11,11 @@ use crate::admin::history::{History, SAMPLE_INTERVAL, UpstreamStatus};
 use crate::admin::readiness::ServiceReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::callers::CallerTotals;
-use crate::config::{InactiveService, Labels, OAuth2};
+use crate::config::{InactiveService, Labels};
+use crate::credential::explain_failure;
 use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
 use crate::oauth2::caller_tokens::CallerTokens;
-use crate::oauth2::{TokenStore, advice};
-use crate::refresh::{RefreshStatus, SourceError};
+use crate::refresh::{AnyStore, RefreshStatus, SourceError};
 use crate::runtime::problem::ConfigProblem;
 use crate::runtime::service::{RequestFailure, Service};
 
@@ -186,12 +186,11 @@ impl ServiceView {
     ) -> Self {
         callers.sort_by_key(|caller| Reverse(caller.last));
         let store = service.credential.store();
-        let status = store.map(|store| store.status());
+        let status = store.map(AnyStore::status);
         let upstream_status = history.upstream_status(&service.metrics.totals());
         let failure =
             service.last_failure.get().filter(|_| matches!(upstream_status, UpstreamStatus::Unreachable(_)));
-        let oauth2 = service.auth.settings::<OAuth2>();
-        let advice = |error: &SourceError| oauth2.map(|oauth2| advice(error, oauth2)).unwrap_or_default();
+        let advice = |error: &SourceError| explain_failure(&service.auth, error);
         let upstream_advice = match (upstream_status, &failure) {
             (UpstreamStatus::Healthy, _) => Vec::new(),
             (UpstreamStatus::Unauthorized, _) => advice_on_401(&service.auth),
@@ -295,7 +294,7 @@ impl CallerView {
 }
 
 impl TokenView {
-    fn of(endpoint: Option<String>, store: &TokenStore, status: &RefreshStatus) -> Self {
+    fn of(endpoint: Option<String>, store: &dyn AnyStore, status: &RefreshStatus) -> Self {
         let expiry = store.expiry();
         Self {
             endpoint,

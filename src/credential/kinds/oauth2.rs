@@ -14,7 +14,8 @@ use crate::credential::{
 use crate::oauth2::caller_tokens::CallerTokens;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::CallerGrant;
-use crate::oauth2::{TokenStore, grants};
+use crate::oauth2::{TokenStore, advice, grants};
+use crate::refresh::SourceError;
 
 /// The kind `oauth2`.
 pub struct OAuth2;
@@ -68,6 +69,14 @@ impl Kind for OAuth2 {
         }
         let token = Token::new(build.store());
         if settings.dpop.is_some() { Box::new(Dpop::new(token)) } else { Box::new(token) }
+    }
+
+    fn value_server(settings: &Settings) -> Option<String> {
+        Some(settings.token_url.redacted_url())
+    }
+
+    fn explain_failure(settings: &Settings, error: &SourceError) -> Vec<String> {
+        advice(error, settings)
     }
 
     fn explain_401(settings: &Settings, rejection: &Rejection<'_>) -> Vec<String> {

@@ -1,0 +1,36 @@
+//! What signers have in common whose value a refresher replaces.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::{CredentialStatus, CredentialVersion};
+use crate::refresh::{Expiring, RefreshDecision, RefreshReason, Store};
+
+/// As [`Signer::refreshed`](super::Signer::refreshed).
+pub(super) fn refreshed<T: Expiring>(
+    store: &Store<T>,
+    used: CredentialVersion,
+    limit: Duration,
+) -> BoxFuture<'_, bool> {
+    // Requested when the function is called, even if the future is never polled.
+    let decision = store.refresh_now(RefreshReason::Rejected(used.0));
+    Box::pin(async move {
+        let is_new = match decision {
+            RefreshDecision::AlreadyNewer => true,
+            RefreshDecision::Pending(attempt) => store.wait_for(attempt, limit).await,
+            RefreshDecision::Throttled => false,
+        };
+        is_new && store.current().is_some()
+    })
+}
+
+/// As [`Signer::status`](super::Signer::status).
+pub(super) fn status<T: Expiring>(store: &Store<T>) -> CredentialStatus {
+    CredentialStatus {
+        is_ready: store.current().is_some(),
+        // Rounded up, so that the next request for a value was made when the caller retries.
+        retry_after: store.status().next_attempt_in().as_secs() + 1,
+        is_previous_in_use: None,
+    }
+}
