@@ -15,6 +15,8 @@ pub(super) const AUTHORIZATION: &str = "Authorization";
 pub struct Owned {
     headers: Box<[HeaderName]>,
     query: Box<[String]>,
+    /// Query parameters that are removed from requests, and that the credential never sends.
+    foreign_query: Box<[String]>,
     cookies: Box<[String]>,
 }
 
@@ -34,6 +36,13 @@ impl Owned {
     #[must_use]
     pub fn with_query(self, name: impl Into<String>) -> Self {
         Self { query: self.query.into_iter().chain([name.into()]).collect(), ..self }
+    }
+
+    /// Removes a query parameter as well, by its decoded name. The credential does not send it, so that one in a URL
+    /// of a response is the upstream's, and stays.
+    #[must_use]
+    pub fn with_removed_query(self, name: impl Into<String>) -> Self {
+        Self { foreign_query: self.foreign_query.into_iter().chain([name.into()]).collect(), ..self }
     }
 
     /// Owns a cookie as well.
@@ -70,10 +79,13 @@ impl Owned {
 
     /// Returns the query without the parameters that belong to the credential, in any encoding of their name.
     pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
-        if self.query.is_empty() {
+        if self.query.is_empty() && self.foreign_query.is_empty() {
             return Cow::Borrowed(query);
         }
-        let is_own = |pair: &str| self.owns_parameter(pair.split('=').next().unwrap_or_default());
+        let is_own = |pair: &str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            self.owns_parameter(name) || has_parameter(&self.foreign_query, name)
+        };
         // Some servers still split at `;` as well.
         if !query.split(['&', ';']).any(is_own) {
             return Cow::Borrowed(query);
@@ -91,8 +103,7 @@ impl Owned {
 
     /// Whether a query parameter belongs to the credential, by its name as it is encoded in the URL.
     fn owns_parameter(&self, name: &str) -> bool {
-        let is_encoded = name.contains(['%', '+']);
-        self.query.iter().any(|own| name == own || is_encoded && decoded(name) == own.as_bytes())
+        has_parameter(&self.query, name)
     }
 
     /// Returns the `Cookie` value without the cookies that belong to the credential; empty if none remain.
@@ -111,6 +122,12 @@ impl Owned {
         let kept: Vec<_> = pairs().filter(|pair| !is_own(pair)).map(<[u8]>::trim_ascii).collect();
         Cow::Owned(kept.join(&b"; "[..]))
     }
+}
+
+/// Whether a query parameter is one of `names`, by its name as it is encoded in the URL.
+fn has_parameter(names: &[String], name: &str) -> bool {
+    let is_encoded = name.contains(['%', '+']);
+    names.iter().any(|own| name == own || is_encoded && decoded(name) == own.as_bytes())
 }
 
 /// Decodes a parameter name as a server does: `+` is a space, `%XX` a byte.
@@ -140,6 +157,14 @@ mod tests {
             assert_eq!(owned.strip_query(query), left, "{query}");
         }
         assert_eq!(Owned::authorization().strip_query("key=mine"), "key=mine");
+    }
+
+    #[test]
+    fn foreign_parameter_is_removed_from_requests_only() {
+        let owned = Owned::default().with_removed_query("X-Amz-Signature");
+        assert_eq!(owned.strip_query("a=1&X-Amz-Signature=f&%58-Amz-Signature=f"), "a=1");
+        assert_eq!(owned.strip_url("https://a.example/?X-Amz-Signature=f"), None);
+        assert!(!owned.has_query() && !owned.has_query_or_cookie());
     }
 
     #[test]

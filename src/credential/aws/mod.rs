@@ -1,34 +1,57 @@
-//! AWS Signature Version 4: what `type: aws_sigv4` is made of.
+//! AWS Signature Version 4 and 4a: what `type: aws_sigv4` is made of.
 //!
 //! ```text
-//! encode     percent-encoding as AWS does it
-//! keys       the keys of an identity
-//! payload    what is signed of a body
-//! clock      the difference between two clocks
-//! signer     signs requests
-//! path       the path of the canonical request
-//! query      the query of the canonical request
-//! canonical  the canonical request: what is signed
-//! time       timestamps
-//! signature  the string to sign, the key, the signature
+//! signer       signs requests
+//! payload      what is signed of a body
+//! clock        the difference between two clocks
+//! signature    the string to sign, the key, the signature
+//! v4a          the key of version 4a
+//! canonical    the canonical request: what is signed
+//! path, query  their form in the canonical request
+//! encode       percent-encoding as AWS does it
+//! time         timestamps
+//!
+//! settings     reads where keys come from
+//! profile      reads a shared credentials file
+//! identity     where keys come from
+//! source       gets keys that expire
+//! sts          from STS, for a role
+//! metadata     from an instance or a container
+//! exchange     one request of a source
+//! xml          reads an answer of STS
+//! credentials  keys that expire
+//! keys         the keys of an identity
 //! ```
 //!
 //! Source: "Create a signed AWS API request" in the IAM User Guide. The tests run AWS's own vectors.
 
 mod canonical;
 mod clock;
+mod credentials;
 mod encode;
+mod exchange;
+mod identity;
 mod keys;
+mod metadata;
 mod path;
 mod payload;
+mod profile;
 mod query;
+mod settings;
 mod signature;
 mod signer;
+mod source;
+mod sts;
 mod time;
+mod v4a;
+mod xml;
 
-pub(super) use keys::AwsKeys;
+pub(super) use credentials::AwsCredentials;
+pub(super) use identity::Identity;
 pub(super) use payload::PayloadRule;
-pub(super) use signer::{AwsSigner, SigningScope};
+pub(super) use settings::{ASSUME_ROLE, CREDENTIALS, identity};
+pub(super) use signer::{AwsSigner, Keys, Region, SigningScope};
+pub(super) use source::source;
 
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,17 @@ use zeroize::Zeroizing;
 
 use super::canonical::{CanonicalRequest, SignedHeaders};
 use super::time::Timestamp;
+use super::v4a;
+use super::v4a::KeyPair;
 use crate::secret::hex;
 
-/// The name of the algorithm of Signature Version 4.
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-
-/// The key of one day, region and service. It cannot be used to find the secret access key.
-pub(super) struct SigningKey(hmac::Key);
+/// The key of signatures. It cannot be used to find the secret access key.
+pub(super) enum SigningKey {
+    /// The key of one day, region and service.
+    V4(hmac::Key),
+    /// The key of an access key, for any day, region and service.
+    V4a(Box<KeyPair>),
+}
 
 impl SigningKey {
     /// Derives the key of a day.
@@ -21,12 +25,23 @@ impl SigningKey {
         let key = [date, region, service, "aws4_request"].iter().fold(first, |key, part| {
             hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref())
         });
-        Self(key)
+        Self::V4(key)
     }
 
-    /// Signs a string to sign, in hexadecimal digits.
-    fn sign(&self, text: &str) -> String {
-        hex(hmac::sign(&self.0, text.as_bytes()).as_ref())
+    /// The name of the algorithm.
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::V4(_) => "AWS4-HMAC-SHA256",
+            Self::V4a(_) => v4a::ALGORITHM,
+        }
+    }
+
+    /// Signs a string to sign, in hexadecimal digits; `None` if the machine has no random numbers.
+    fn sign(&self, text: &str) -> Option<String> {
+        Some(match self {
+            Self::V4(key) => hex(hmac::sign(key, text.as_bytes()).as_ref()),
+            Self::V4a(pair) => hex(&pair.sign(text.as_bytes())?),
+        })
     }
 }
 
@@ -34,32 +49,36 @@ impl SigningKey {
 pub(super) struct Signing<'a> {
     pub(super) access_key_id: &'a str,
     pub(super) timestamp: &'a Timestamp,
-    /// `20150830/us-east-1/s3/aws4_request`.
+    /// `20150830/us-east-1/s3/aws4_request`; without the region in version 4a.
     pub(super) scope: &'a str,
     pub(super) key: &'a SigningKey,
 }
 
-/// The scope of a signature.
-pub(super) fn scope(timestamp: &Timestamp, region: &str, service: &str) -> String {
-    format!("{}/{region}/{service}/aws4_request", timestamp.date())
+/// The scope of a signature; `region` is `None` in version 4a.
+pub(super) fn scope(timestamp: &Timestamp, region: Option<&str>, service: &str) -> String {
+    match region {
+        Some(region) => format!("{}/{region}/{service}/aws4_request", timestamp.date()),
+        None => format!("{}/{service}/aws4_request", timestamp.date()),
+    }
 }
 
 impl Signing<'_> {
     /// The text that is signed.
     pub(super) fn string_to_sign(&self, request: &CanonicalRequest<'_>) -> String {
-        format!("{ALGORITHM}\n{}\n{}\n{}", self.timestamp.as_str(), self.scope, request.digest())
+        let (algorithm, time) = (self.key.algorithm(), self.timestamp.as_str());
+        format!("{algorithm}\n{time}\n{}\n{}", self.scope, request.digest())
     }
 
-    /// The signature of a request.
-    pub(super) fn signature(&self, request: &CanonicalRequest<'_>) -> String {
+    /// The signature of a request; `None` if the machine has no random numbers, which version 4a needs.
+    pub(super) fn signature(&self, request: &CanonicalRequest<'_>) -> Option<String> {
         self.key.sign(&self.string_to_sign(request))
     }
 
-    /// The value of `Authorization`.
-    pub(super) fn authorization(&self, request: &CanonicalRequest<'_>) -> String {
+    /// The value of `Authorization`; `None` as for [`Self::signature`].
+    pub(super) fn authorization(&self, request: &CanonicalRequest<'_>) -> Option<String> {
         let (id, scope, names) = (self.access_key_id, self.scope, request.headers.names());
-        let signature = self.signature(request);
-        format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}")
+        let (algorithm, signature) = (self.key.algorithm(), self.signature(request)?);
+        Some(format!("{algorithm} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}"))
     }
 
     /// The query parameters of a signature that is valid for `expires` seconds, without the signature.
@@ -69,7 +88,7 @@ impl Signing<'_> {
         expires: u64,
     ) -> [(&'static str, String); 5] {
         [
-            ("X-Amz-Algorithm", ALGORITHM.to_owned()),
+            ("X-Amz-Algorithm", self.key.algorithm().to_owned()),
             ("X-Amz-Credential", format!("{}/{}", self.access_key_id, self.scope)),
             ("X-Amz-Date", self.timestamp.as_str().to_owned()),
             ("X-Amz-Expires", expires.to_string()),

@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde_json::Value;
 
 use super::canonical::{CanonicalRequest, SignedHeaders};
 use super::path::PathRule;
 use super::signature::{Signing, SigningKey, scope};
 use super::time::Timestamp;
+use super::v4a::KeyPair;
 use crate::secret::hex;
 
 /// A case of the suite.
@@ -100,14 +102,22 @@ impl Case {
         fs::read_to_string(self.folder.join(file)).unwrap()
     }
 
-    /// Compares with the files of this kind: `header` or `query`.
-    fn check(&self, kind: &str, signing: &Signing<'_>, request: &CanonicalRequest<'_>) {
+    /// Whether the suite has what is expected. Two cases of version 4a have a request alone.
+    fn is_complete(&self) -> bool {
+        self.folder.join("header-signature.txt").exists()
+    }
+
+    /// Compares with the files of this kind: `header` or `query`. Returns the signature.
+    fn check(&self, kind: &str, signing: &Signing<'_>, request: &CanonicalRequest<'_>) -> String {
         let name = self.folder.display();
+        if !self.is_complete() {
+            return signing.signature(request).unwrap();
+        }
         let canonical = String::from_utf8(request.text()).unwrap();
         assert_eq!(canonical, self.expected(&format!("{kind}-canonical-request.txt")), "{name}");
         let string = signing.string_to_sign(request);
         assert_eq!(string, self.expected(&format!("{kind}-string-to-sign.txt")), "{name}");
-        assert_eq!(signing.signature(request), self.expected(&format!("{kind}-signature.txt")), "{name}");
+        signing.signature(request).unwrap()
     }
 }
 
@@ -126,27 +136,91 @@ fn v4_suite_is_signed_in_header_and_query_as_expected() {
         let (region, service) = (case.text("/region"), case.text("/service"));
         let secret = case.text("/credentials/secret_access_key");
         let key = SigningKey::derive(secret, timestamp.date(), region, service);
-        let scope = scope(&timestamp, region, service);
-        let access_key_id = case.text("/credentials/access_key_id");
-        let signing = Signing { access_key_id, timestamp: &timestamp, scope: &scope, key: &key };
+        let scope = scope(&timestamp, Some(region), service);
+        let name = case.folder.display();
+        case.sign(&timestamp, &scope, &key, None, &|kind, signature, authorization| {
+            assert_eq!(signature, case.expected(&format!("{kind}-signature.txt")), "{name}");
+            if let Some(authorization) = authorization {
+                let line = format!("Authorization:{authorization}\n");
+                assert!(case.expected("header-signed-request.txt").contains(&line), "{name}");
+            }
+        });
+    }
+}
 
-        let payload = case.payload();
-        let mut fields = case.fields();
+#[test]
+fn v4a_suite_is_signed_by_the_expected_key() {
+    let cases = cases("v4a");
+    assert_eq!(cases.len(), 40);
+    let mut incomplete = 0;
+    for case in &cases {
+        let timestamp = case.timestamp();
+        let (region, service) = (case.text("/region"), case.text("/service"));
+        let secret = case.text("/credentials/secret_access_key");
+        let pair = KeyPair::derive(case.text("/credentials/access_key_id"), secret).unwrap();
+        let own = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, pair.public_key().to_vec());
+        let key = SigningKey::V4a(Box::new(pair));
+        let scope = scope(&timestamp, None, service);
+        let name = case.folder.display();
+        if !case.is_complete() {
+            incomplete += 1;
+            case.sign(&timestamp, &scope, &key, Some(region), &|_, signature, _| {
+                assert!(own.verify(b"another text", &bytes(signature)).is_err(), "{name}");
+            });
+            continue;
+        }
+        let public: Value = serde_json::from_str(&case.expected("public-key.json")).unwrap();
+        let expected = format!("04{}{}", public["X"].as_str().unwrap(), public["Y"].as_str().unwrap());
+        assert_eq!(hex(own.as_ref()), expected);
+        case.sign(&timestamp, &scope, &key, Some(region), &|kind, signature, _| {
+            let string = case.expected(&format!("{kind}-string-to-sign.txt"));
+            let published = case.expected(&format!("{kind}-signature.txt"));
+            // Each signature is another one: it is verified, not compared.
+            for signature in [signature, published.trim()] {
+                own.verify(string.as_bytes(), &bytes(signature)).unwrap_or_else(|_| panic!("{name}"));
+            }
+        });
+    }
+    assert_eq!(incomplete, 2);
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.chars().map(|c| u8::try_from(c.to_digit(16).unwrap()).unwrap()).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+impl Case {
+    /// Signs the case in both places, compares the steps, and passes each signature to `check`, with the value of
+    /// `Authorization` if it is in the header.
+    fn sign(
+        &self,
+        timestamp: &Timestamp,
+        scope: &str,
+        key: &SigningKey,
+        region_set: Option<&str>,
+        check: &dyn Fn(&str, &str, Option<&str>),
+    ) {
+        let access_key_id = self.text("/credentials/access_key_id");
+        let signing = Signing { access_key_id, timestamp, scope, key };
+        let payload = self.payload();
+        let mut fields = self.fields();
         fields.push(("X-Amz-Date", timestamp.as_str().as_bytes()));
-        if case.is("sign_body") {
+        if self.is("sign_body") {
             fields.push(("x-amz-content-sha256", payload.as_bytes()));
         }
-        fields.extend(case.token().map(|token| ("X-Amz-Security-Token", token.as_bytes())));
+        fields.extend(self.token().map(|token| ("X-Amz-Security-Token", token.as_bytes())));
+        fields.extend(region_set.map(|regions| ("X-Amz-Region-Set", regions.as_bytes())));
         let headers = SignedHeaders::new(fields);
-        let request = case.request(&headers, &[], &payload);
-        case.check("header", &signing, &request);
-        let line = format!("Authorization:{}\n", signing.authorization(&request));
-        assert!(case.expected("header-signed-request.txt").contains(&line), "{}", case.folder.display());
+        let request = self.request(&headers, &[], &payload);
+        let signature = self.check("header", &signing, &request);
+        check("header", &signature, Some(&signing.authorization(&request).unwrap()));
 
-        let headers = SignedHeaders::new(case.fields());
+        let headers = SignedHeaders::new(self.fields());
         let parameters = signing.parameters(&headers, 3600);
         let mut parameters: Vec<_> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        parameters.extend(case.token().map(|token| ("X-Amz-Security-Token", token)));
-        case.check("query", &signing, &case.request(&headers, &parameters, &payload));
+        parameters.extend(self.token().map(|token| ("X-Amz-Security-Token", token)));
+        parameters.extend(region_set.map(|regions| ("X-Amz-Region-Set", regions)));
+        let signature = self.check("query", &signing, &self.request(&headers, &parameters, &payload));
+        check("query", &signature, None);
     }
 }

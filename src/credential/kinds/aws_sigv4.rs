@@ -1,13 +1,17 @@
 //! `type: aws_sigv4`: AWS Signature Version 4, in header fields or in the query.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
-use crate::config::reader::table::{Format, Key, Keys};
-use crate::config::reader::value::Value;
-use crate::credential::aws::{AwsKeys, AwsSigner, PayloadRule, SigningScope};
-use crate::credential::{Build, Kind, Rejection, Signer};
-use crate::secret::Secret;
+use crate::config::reader::table::{Format, Key, Keys as KeyTable};
+use crate::credential::aws;
+use crate::credential::aws::{
+    ASSUME_ROLE, AwsCredentials, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region, SigningScope,
+};
+use crate::credential::{Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle};
+use crate::refresh::{SourceError, Store};
 
 /// The kind `aws_sigv4`.
 pub struct AwsSigV4;
@@ -16,9 +20,7 @@ pub struct AwsSigV4;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     scope: SigningScope,
-    access_key_id: Secret,
-    secret_access_key: Secret,
-    session_token: Option<Secret>,
+    identity: Identity,
 }
 
 const PAYLOADS: [(&str, PayloadRule); 3] =
@@ -27,21 +29,32 @@ const PAYLOADS: [(&str, PayloadRule); 3] =
 /// Whether the signature goes into the query.
 const PLACES: [(&str, bool); 2] = [("header", false), ("query", true)];
 
-/// The first characters of the id of a temporary key.
-const TEMPORARY: &str = "ASIA";
+/// The least time between two requests for keys because the upstream rejects the current ones.
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Kind for AwsSigV4 {
     const NAME: &'static str = "aws_sigv4";
-    const KEYS: Keys = &[
+    const KEYS: KeyTable = &[
         Key::required(
             "service",
             Format::Pattern("^[a-z0-9-]+$"),
             "The service as in the scope of its signatures, such as `s3` or `execute-api`.",
         ),
-        Key::required("region", Format::Pattern("^[A-Za-z0-9-]+$"), "The region, such as `eu-west-1`."),
-        Key::required("access_key_id", SECRET, "The id of the access key."),
-        Key::required("secret_access_key", SECRET, "The secret access key."),
+        Key::depends(
+            "region",
+            Format::Pattern("^[A-Za-z0-9-]+$"),
+            "The region, such as `eu-west-1`; or `region_set`.",
+        ),
+        Key::depends(
+            "region_set",
+            Format::Distinct(&Format::Pattern("^[A-Za-z0-9*-]+$")),
+            "The regions in which a signature is valid, such as `*` (Signature Version 4a); or `region`.",
+        ),
+        Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`."),
+        Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`."),
         Key::optional("session_token", SECRET, "The session token of a temporary key."),
+        Key::optional("credentials", CREDENTIALS, "Where the keys come from if they are not written here."),
+        Key::optional("assume_role", ASSUME_ROLE, "A role that the keys take on, and whose keys sign."),
         Key::optional(
             "payload",
             Format::Words(&PAYLOADS),
@@ -55,21 +68,12 @@ impl Kind for AwsSigV4 {
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
         let service = mapping.required("service").and_then(|value| value.parse(service));
-        let region = mapping.required("region").and_then(|value| value.parse(region));
+        let region = region(mapping);
         let payload = mapping.optional("payload");
         let rule = payload.as_ref().map_or(Some(PayloadRule::Auto), |value| value.one_of(&PAYLOADS));
         let is_in_query = mapping.optional("in").map_or(Some(false), |value| value.one_of(&PLACES));
-        let id = mapping.required("access_key_id");
-        let access_key_id = id.as_ref().and_then(access_key_id);
-        let secret_access_key = mapping.required("secret_access_key").and_then(|value| in_header(&value));
-        let token = mapping.optional("session_token");
-        let session_token = token.as_ref().map(in_header);
-        if let (Some(value), Some(key), None) = (&id, &access_key_id, &token)
-            && key.starts_with_ignore_case(TEMPORARY)
-        {
-            value.error("the id is that of a temporary key, which needs its `session_token`");
-            return None;
-        }
+        let of_service = region.as_ref().and_then(Region::one);
+        let identity = aws::identity(mapping, of_service);
         let (service, is_in_query) = (service?, is_in_query?);
         if let (Some(value), Some(PayloadRule::Signed)) = (&payload, rule)
             && is_in_query
@@ -80,30 +84,49 @@ impl Kind for AwsSigV4 {
         }
         Some(Settings {
             scope: SigningScope { service, region: region?, payload: rule?, is_in_query },
-            access_key_id: access_key_id?,
-            secret_access_key: secret_access_key?,
-            session_token: match session_token {
-                None => None,
-                Some(token) => Some(token?),
-            },
+            identity: identity?,
         })
     }
 
+    fn refresh(
+        settings: &Settings,
+        context: &SourceContext<'_>,
+        reuse: Option<StoreHandle>,
+    ) -> Result<Option<Refresh>, BuildError> {
+        let Some(source) = aws::source(&settings.identity, context)? else { return Ok(None) };
+        let store = reuse.and_then(|store| store.downcast::<Store<AwsCredentials>>().ok());
+        Ok(Some(Refresh::new(source, store.unwrap_or_else(|| Arc::new(Store::new(MIN_INTERVAL))))))
+    }
+
+    /// Keys of the same role stay in use if only what they are obtained with has changed.
+    fn keeps_value(old: &Settings, new: &Settings) -> bool {
+        old.identity.is_same_role(&new.identity)
+    }
+
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
-        let keys = AwsKeys::new(
-            settings.access_key_id.clone(),
-            settings.secret_access_key.clone(),
-            settings.session_token.as_ref(),
-        );
+        let keys = match settings.identity.static_keys() {
+            Some(keys) => Keys::Fixed(Box::new(keys.keys())),
+            None => Keys::Stored(build.store()),
+        };
         Box::new(AwsSigner::new(build.service, settings.scope.clone(), keys))
+    }
+
+    fn value_server(settings: &Settings) -> Option<String> {
+        settings.identity.server()
+    }
+
+    fn explain_failure(settings: &Settings, error: &SourceError) -> Vec<String> {
+        settings.identity.explain(error)
     }
 
     fn explain_401(settings: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
         let scope = "Are `service` and `region` those of the host in `upstream`? The response of most services names what it expected.";
-        let key = if settings.session_token.is_some() {
-            "Are the three values of the key from the same session, and has it not expired?"
-        } else {
-            "Is the access key active, and are its id and its secret from the same key?"
+        let key = match settings.identity.static_keys() {
+            Some(keys) if keys.session_token.is_some() => {
+                "Are the three values of the key from the same session, and has it not expired?"
+            }
+            Some(_) => "Is the access key active, and are its id and its secret from the same key?",
+            None => "AWS gave the key, so it is right: is its account or its role the one that may do this?",
         };
         let clock = "If this machine's clock is off by more than five minutes, signatures are rejected; Sidekey then uses the \
                      time of the upstream, and the log says so.";
@@ -125,19 +148,32 @@ fn service(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn region(text: &str) -> Result<String, String> {
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+fn region(mapping: &mut Mapping<'_>) -> Option<Region> {
+    let (one, set) = (mapping.optional("region"), mapping.optional("region_set"));
+    match (one, set) {
+        (Some(one), None) => one.parse(|text| region_name(text, &['-'])).map(Region::One),
+        (None, Some(set)) => {
+            let regions = set.one_or_more();
+            let names: Vec<_> = regions
+                .iter()
+                .map(|value| value.parse(|text| region_name(text, &['-', '*'])))
+                .collect::<Option<_>>()?;
+            Some(Region::Set(names.join(","))).filter(|_| !names.is_empty())
+        }
+        (Some(_), Some(set)) => {
+            set.error("both `region` and `region_set` are set: a signature is for one region, or by version 4a for several");
+            None
+        }
+        (None, None) => {
+            mapping.value().error("`region` is required, or `region_set` for Signature Version 4a");
+            None
+        }
+    }
+}
+
+fn region_name(text: &str, others: &[char]) -> Result<String, String> {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(&c)) {
         return Err("a region is letters, digits and hyphens: `eu-west-1`".into());
     }
     Ok(text.to_owned())
-}
-
-/// The id of an access key, which stands before a slash and a comma in `Authorization`.
-fn access_key_id(value: &Value<'_>) -> Option<Secret> {
-    let is_allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ',' | '=');
-    secret::read_of(value, is_allowed, "the id of an access key")
-}
-
-fn in_header(value: &Value<'_>) -> Option<Secret> {
-    secret::read_of(value, |c| c.is_ascii_graphic(), "a key of AWS: visible ASCII without spaces")
 }

@@ -5,7 +5,7 @@ mod content_coding;
 pub(super) mod discovery;
 mod duration_text;
 pub mod endpoint;
-pub(super) mod http;
+pub(crate) mod http;
 mod lifetime;
 pub(super) mod raw_response;
 pub(super) mod redact;

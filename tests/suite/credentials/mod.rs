@@ -1,6 +1,6 @@
 //! Static credentials: each kind, many services, and rotation of a secret.
 
-mod aws_sigv4;
+pub mod aws_sigv4;
 mod basic;
 mod field_names;
 mod invisible_characters;

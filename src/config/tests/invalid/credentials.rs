@@ -18,6 +18,14 @@ services:
   temporary: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: ASIACANARY, secret_access_key: { env: SECRET } } }
   id: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: CANARY/x, secret_access_key: 'CANARY x' } }
   in-query: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: query, payload: signed } }
+  both: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, region_set: '*', access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } } }
+  set: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region_set: ['eu-*', 'us east'], access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } } }
+  from: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: vault } } }
+  two: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: CANARY, credentials: { from: instance } } }
+  mixed: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: instance, profile: CANARY, url: 'http://CANARY.example' } } }
+  role: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: instance }, assume_role: { role_arn: CANARY, session_name: 'CANARY x', duration: 13h, sts_url: 'http://CANARY.example' } } }
+  sts: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region_set: '*', credentials: { from: instance }, assume_role: { role_arn: 'arn:aws:iam::1:role/r' } } }
+  environment: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: environment } } }
   words: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: body, payload: sometimes } }
 "),
     ("credentials by name", "

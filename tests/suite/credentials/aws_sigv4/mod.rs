@@ -2,10 +2,11 @@
 
 mod bodies;
 mod clock;
+mod identities;
 mod signatures;
 mod verifier;
 
-use verifier::verify;
+pub use verifier::verify;
 
 /// The access key of AWS's examples.
 const ID: &str = "AKIDEXAMPLE";

@@ -87,6 +87,16 @@ async fn signature_of_the_caller_is_removed() {
 }
 
 #[tokio::test]
+async fn presigned_url_in_a_response_is_passed_on() {
+    let upstream = MockUpstream::plain().await;
+    let url =
+        "https://bucket.s3.eu-west-1.amazonaws.com/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0a1b";
+    upstream.respond_with(move |_| MockResponse::status(302).header("Location", url));
+    let sidekey = Sidekey::serving(&config(&upstream.url(), "execute-api", "", "")).start_ready().await;
+    assert_eq!(sidekey.get("/api/download").await.header("location"), Some(url));
+}
+
+#[tokio::test]
 async fn signature_is_right_over_http2() {
     let upstream = MockUpstream::plain().await;
     upstream.respond_with(verifying(SECRET));

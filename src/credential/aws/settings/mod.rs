@@ -1,0 +1,19 @@
+//! Reads where keys come from.
+//!
+//! ```text
+//! identity     the keys of the configuration, or another place, and a role on top
+//! role         a role: `assume_role`, and that of a web identity
+//! endpoint     the endpoint of a container or an instance
+//! profile      a profile of a shared file
+//! environment  the variables of the environment
+//! static_keys  keys that do not expire
+//! ```
+
+mod endpoint;
+mod environment;
+mod identity;
+mod profile;
+mod role;
+mod static_keys;
+
+pub(in crate::credential) use identity::{ASSUME_ROLE, CREDENTIALS, identity};

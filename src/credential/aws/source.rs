@@ -1,0 +1,81 @@
+//! The source of the keys of an identity, counted and timed for each service that shares them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use super::credentials::AwsCredentials;
+use super::exchange::KeyServer;
+use super::identity::{Identity, Origin, Role};
+use super::metadata::{ContainerSource, InstanceSource};
+use super::sts::{Base, Proof, RoleSource};
+use super::{metadata, sts};
+use crate::config::Tls;
+use crate::credential::{BuildError, SourceContext};
+use crate::metrics::SharedTokenMetrics;
+use crate::refresh::{Source, SourceError, SourceErrorKind, SourceServer};
+
+/// The source of the keys that sign; `None` if they do not expire.
+pub(in crate::credential) fn source(
+    identity: &Identity,
+    context: &SourceContext<'_>,
+) -> Result<Option<Arc<dyn Source<AwsCredentials>>>, BuildError> {
+    let role_source = |role: &Role, proof| -> Result<Arc<dyn Source<AwsCredentials>>, BuildError> {
+        let server = server(context, sts::WHO, sts::LIMIT)?;
+        Ok(Arc::new(RoleSource::new(server, role.clone(), proof)))
+    };
+    let origin: Option<Arc<dyn Source<AwsCredentials>>> = match &identity.origin {
+        Origin::Static(_) => None,
+        Origin::WebIdentity { role, token_file } => {
+            Some(role_source(role, Proof::WebIdentity(token_file.clone()))?)
+        }
+        Origin::Container { url, authorization } => {
+            let server = server(context, metadata::AGENT, metadata::LIMIT)?;
+            Some(Arc::new(ContainerSource::new(server, url.clone(), authorization.clone())))
+        }
+        Origin::Instance { url } => {
+            let server = server(context, metadata::IMDS, metadata::LIMIT)?;
+            Some(Arc::new(InstanceSource::new(server, url.clone())))
+        }
+    };
+    let source = match (&identity.role, &identity.origin, origin) {
+        (None, _, origin) => origin,
+        (Some(role), Origin::Static(keys), _) => {
+            Some(role_source(role, Proof::Keys(Base::Fixed(Box::new(keys.keys()))))?)
+        }
+        (Some(role), _, Some(origin)) => Some(role_source(role, Proof::Keys(Base::Temporary(origin)))?),
+        (Some(_), _, None) => unreachable!("keys that are not static have a source"),
+    };
+    let users = context.users.clone();
+    Ok(source.map(|inner| Arc::new(Counted { inner, users }) as Arc<dyn Source<AwsCredentials>>))
+}
+
+fn server(
+    context: &SourceContext<'_>,
+    who: &'static str,
+    limit: std::time::Duration,
+) -> Result<KeyServer, BuildError> {
+    Ok(KeyServer::new(context.tls.client(&Tls::default())?, context.resolver.clone(), who, limit)?)
+}
+
+/// A source whose requests are counted and timed.
+struct Counted {
+    inner: Arc<dyn Source<AwsCredentials>>,
+    users: SharedTokenMetrics,
+}
+
+#[async_trait]
+impl Source<AwsCredentials> for Counted {
+    async fn fetch(&self) -> Result<AwsCredentials, SourceError> {
+        let start = Instant::now();
+        let result = self.inner.fetch().await;
+        let reason = result.as_ref().err().map_or("", |error| SourceErrorKind::as_str(error.kind));
+        self.users.request_finished(reason, start.elapsed());
+        result
+    }
+
+    fn server(&self) -> Option<Arc<SourceServer>> {
+        self.inner.server()
+    }
+}
