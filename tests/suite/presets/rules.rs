@@ -7,6 +7,7 @@ use ring::{digest, hmac};
 use serde_json::{Map, Value};
 
 use crate::harness::RecordedRequest;
+use crate::suite::credentials::aws_sigv4;
 
 /// A provider: its rules, and sample answers and secrets for its preset.
 pub struct Provider {
@@ -37,6 +38,8 @@ pub enum Rule {
     Absent(&'static str),
     /// `X-Signature` is the HMAC with this key over method, path, query, `X-Timestamp` and the hash of the body.
     Hmac(&'static str),
+    /// The request is signed by Signature Version 4 of AWS: access key id, secret access key, region and service.
+    AwsSignature(&'static str, &'static str, &'static str),
 }
 
 /// A token endpoint.
@@ -88,6 +91,11 @@ impl Rule {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
                 is("x-signature", &hex(hmac::sign(&key, parts.join("\n").as_bytes()).as_ref()))
             }
+            Self::AwsSignature(id, secret, scope) => match aws_sigv4::verify(request, secret) {
+                Err(why) => Some(why),
+                Ok(signature) => (signature.access_key_id != id || signature.scope != scope)
+                    .then(|| format!("signed by {} for {}", signature.access_key_id, signature.scope)),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of each provider.
 
 mod ai;
+mod aws;
 mod business;
 mod development;
 mod identity;
@@ -14,6 +15,7 @@ use super::rules::{Provider, Rule};
 pub fn all() -> impl Iterator<Item = &'static Provider> {
     [
         ai::PROVIDERS,
+        aws::PROVIDERS,
         business::PROVIDERS,
         development::PROVIDERS,
         identity::PROVIDERS,

@@ -25,6 +25,19 @@ pub const PROVIDERS: &[Provider] = &[
         ..NONE
     },
     Provider {
+        id: "aws-sigv4",
+        answers: &[
+            ("upstream", "https://aws-sigv4.acme.example"),
+            ("service", "execute-api"),
+            ("region", "eu-west-1"),
+        ],
+        secrets: &[("access_key_id", "AKIASAMPLE"), ("secret_access_key", "aws-secret-sample")],
+        host: "aws-sigv4.acme.example",
+        rules: &[Rule::AwsSignature("AKIASAMPLE", "aws-secret-sample", "eu-west-1/execute-api")],
+        rejects: (403, r#"{"message":"The request signature we calculated does not match"}"#),
+        ..NONE
+    },
+    Provider {
         id: "basic",
         answers: &[("upstream", "https://basic.acme.example"), ("username", "svc-orders")],
         secrets: &[("password", "pass word: sample")],
