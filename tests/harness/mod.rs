@@ -60,7 +60,7 @@ pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Alertmanager, Browser, Caddy, Curl, CurlResponse, CurlSession, DockerRegistry, GitServer,
-    GoClient, GrpcServer, Httpbin, Nghttpd, Nginx, OidcProvider, Prometheus, Settings, git, grpc_calls,
+    GoClient, GrpcServer, Httpbin, Moto, Nghttpd, Nginx, OidcProvider, Prometheus, Settings, git, grpc_calls,
     http2_websocket, httpx_calls, installed, java_calls, jose_verify, node_clients, openapi_holds, openssl,
     otlp_decode, promtool_check_metrics, python_clients, python_requests, tool,
 };

@@ -1,5 +1,6 @@
 //! Sidekey between real software: servers, clients and identity providers.
 
+mod aws;
 mod client_auth;
 mod grpc;
 mod http2;

@@ -8,6 +8,7 @@ mod languages;
 mod npm;
 mod octokit;
 mod pip;
+mod s3;
 mod sections;
 mod sigv4;
 mod skopeo;

@@ -12,6 +12,7 @@ fn documented_sections_are_all_tested() {
         "Node",
         "Java",
         "Go",
+        "S3",
         "boto3",
         "npm",
         "pip",

@@ -32,7 +32,7 @@ fn commands_of(row: &'static str) -> Vec<Command> {
 
 #[test]
 fn table_of_ways_in_is_what_the_commands_show() {
-    assert_eq!(rows().len(), 11);
+    assert_eq!(rows().len(), 12);
     for (row, cells) in rows() {
         let commands = commands_of(row);
         assert_eq!(cells.len(), WAYS.len(), "{row}");
