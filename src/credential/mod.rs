@@ -39,7 +39,9 @@ pub use registry::{
 };
 pub use rejection::Rejection;
 pub use rotation::Rotating;
-pub use signer::{BodyNeed, CredentialStatus, NotReady, PendingBody, Signer, UpstreamResponse, Verdict};
+pub use signer::{
+    BodyNeed, CredentialStatus, NotReady, PendingBody, RewrittenRequest, Signer, UpstreamResponse, Verdict,
+};
 pub use sources::SOURCES;
 pub use token::Token;
 pub use version::CredentialVersion;

@@ -25,6 +25,13 @@ pub trait Signer: Send + Sync {
         BodyNeed::None
     }
 
+    /// The request in the form in which it is signed: another head, as a caller would have sent it, and its body.
+    /// Called after [`BodyNeed::Rewrite`]. An error is the reason that the caller gets.
+    fn rewrite(&self, head: &[u8], body: &[u8]) -> Result<RewrittenRequest, &'static str> {
+        let _ = (head, body);
+        Err("The request cannot be signed.")
+    }
+
     /// Whether a signature is valid for one attempt only, because it contains a time or an identifier. Each
     /// further attempt is then signed again.
     fn is_single_use(&self) -> bool {
@@ -116,8 +123,21 @@ pub enum BodyNeed {
         /// The limit in bytes.
         max: usize,
     },
+    /// The whole body, `max` bytes at most; then [`Signer::rewrite`] gives the request the form in which it is signed.
+    Rewrite {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// The request cannot be signed, for the reason that the caller gets. It has nothing of the request.
     Refused(&'static str),
+}
+
+/// A request that takes the place of the caller's.
+pub struct RewrittenRequest {
+    /// The head, which ends with an empty line. Its `Content-Length` is that of the body.
+    pub head: Vec<u8>,
+    /// The body, without transfer coding.
+    pub body: Vec<u8>,
 }
 
 /// A body that was not read yet.

@@ -3,6 +3,7 @@
 //! ```text
 //! signer       signs requests
 //! payload      what is signed of a body
+//! chunked      a body in chunks that the caller signed
 //! clock        the difference between two clocks
 //! signature    the string to sign, the key, the signature
 //! v4a          the key of version 4a
@@ -26,6 +27,7 @@
 //! Source: "Create a signed AWS API request" in the IAM User Guide. The tests run AWS's own vectors.
 
 mod canonical;
+mod chunked;
 mod clock;
 mod credentials;
 mod encode;

@@ -2,8 +2,8 @@
 //!
 //! | `payload` | caller's `X-Amz-Content-Sha256` | service | body | what is signed |
 //! |---|---|---|---|---|
-//! | any | `STREAMING-UNSIGNED-PAYLOAD-TRAILER` | S3, by TLS | any | that word; the chunks have no signature and are passed on |
-//! | any | another `STREAMING-…` | any | any | nothing: the caller's chunks are signed with another key |
+//! | `auto`, `unsigned` | `STREAMING-UNSIGNED-PAYLOAD-TRAILER` | S3, by TLS | any | that word; the chunks have no signature and are passed on |
+//! | otherwise | `STREAMING-…` | any | 64 KiB at most | the hash of the body without its chunks (`chunked`) |
 //! | `unsigned` | any other | any | any | `UNSIGNED-PAYLOAD` |
 //! | `auto`, `signed` | a hash | any | any | that hash, which the service compares with the body |
 //! | `auto`, `signed` | none | any | 64 KiB at most | its hash: it is read first |
@@ -28,11 +28,9 @@ const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 /// The field by which a caller states the hash, or the framing.
 const FIELD: &str = "x-amz-content-sha256";
 
-const SIGNED_CHUNKS_REFUSED: &str = "The caller signed the body in chunks (STREAMING-AWS4-HMAC-SHA256-PAYLOAD) with a key of its own, \
-     which the service would reject; switch chunked encoding off in the client. Nothing was forwarded.";
-const CHUNKS_REFUSED: &str = "The body is in chunks with a checksum behind them (STREAMING-UNSIGNED-PAYLOAD-TRAILER), which only S3 \
-     by TLS accepts, and neither with `payload: signed` nor with `in: query`; switch chunked encoding off in the client. \
-     Nothing was forwarded.";
+const CHUNKS_REFUSED: &str = "The body is in chunks that the caller signed with a key of its own, or that the service does not accept in \
+     this way, and it is larger than Sidekey holds to sign it again (64 KiB); switch chunked encoding off in the client. Nothing was \
+     forwarded.";
 
 /// Which bodies are signed (`payload`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,8 +57,8 @@ enum Streamed<'a> {
     As(&'a str),
     /// Its hash, so that it must be read first.
     Read,
-    /// Nothing.
-    Refused(&'static str),
+    /// Its hash, without the chunks that it is in.
+    Unwrap,
 }
 
 impl PayloadContext {
@@ -69,7 +67,10 @@ impl PayloadContext {
         match self.streamed(body.fields, body.origin, body.length) {
             Streamed::As(_) => BodyNeed::None,
             Streamed::Read => BodyNeed::Complete { max: MAX_BODY_BYTES },
-            Streamed::Refused(why) => BodyNeed::Refused(why),
+            Streamed::Unwrap if body.length.is_some_and(|length| length > MAX_BODY_BYTES as u64) => {
+                BodyNeed::Refused(CHUNKS_REFUSED)
+            }
+            Streamed::Unwrap => BodyNeed::Rewrite { max: MAX_BODY_BYTES },
         }
     }
 
@@ -90,7 +91,7 @@ impl PayloadContext {
             }
             OutboundBody::Streaming => match self.streamed(fields, origin, None) {
                 Streamed::As(text) => Some(text.into()),
-                Streamed::Read | Streamed::Refused(_) => None,
+                Streamed::Read | Streamed::Unwrap => None,
             },
         }
     }
@@ -99,17 +100,15 @@ impl PayloadContext {
         let is_tls = origin.starts_with("https:");
         let stated = stated(fields);
         if let Some(word) = stated.filter(|text| text.starts_with("STREAMING-")) {
-            if word != UNSIGNED_CHUNKS {
-                return Streamed::Refused(SIGNED_CHUNKS_REFUSED);
-            }
-            let is_accepted = self.is_s3
+            let is_accepted = word == UNSIGNED_CHUNKS
+                && self.is_s3
                 && !self.is_in_query
                 && match self.rule {
                     PayloadRule::Auto => is_tls,
                     PayloadRule::Signed => false,
                     PayloadRule::Unsigned => true,
                 };
-            return if is_accepted { Streamed::As(word) } else { Streamed::Refused(CHUNKS_REFUSED) };
+            return if is_accepted { Streamed::As(word) } else { Streamed::Unwrap };
         }
         if self.rule == PayloadRule::Unsigned || (self.is_s3 && self.is_in_query) {
             return Streamed::As(UNSIGNED);
@@ -186,17 +185,21 @@ mod tests {
 
     #[test]
     fn chunks_are_passed_on_if_they_have_no_signature() {
-        let refused = |need| matches!(need, BodyNeed::Refused(_));
         let https = "https://s3.example";
+        let (rewrite, in_query) =
+            (BodyNeed::Rewrite { max: MAX_BODY_BYTES }, PayloadContext { is_in_query: true, ..AUTO });
         assert_eq!(need(AUTO, UNSIGNED_CHUNKS, https, None), BodyNeed::None);
         assert_eq!(text(AUTO, UNSIGNED_CHUNKS, https).as_deref(), Some(UNSIGNED_CHUNKS));
-        assert!(refused(need(AUTO, UNSIGNED_CHUNKS, "http://s3.example", Some(1))));
-        let in_query = PayloadContext { is_in_query: true, ..AUTO };
-        assert!(refused(need(in_query, UNSIGNED_CHUNKS, https, Some(1))));
+        assert_eq!(need(AUTO, UNSIGNED_CHUNKS, "http://s3.example", Some(1)), rewrite);
+        assert_eq!(need(in_query, UNSIGNED_CHUNKS, https, Some(1)), rewrite);
         for rule in [PayloadRule::Auto, PayloadRule::Signed, PayloadRule::Unsigned] {
             let context = PayloadContext { rule, ..AUTO };
             for word in ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"] {
-                assert!(refused(need(context, word, https, Some(1))), "{rule:?} {word}");
+                assert_eq!(need(context, word, https, Some(65_536)), rewrite, "{rule:?} {word}");
+                assert!(
+                    matches!(need(context, word, https, Some(65_537)), BodyNeed::Refused(_)),
+                    "{rule:?} {word}"
+                );
                 assert_eq!(text(context, word, https), None);
             }
         }

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header};
 
 use super::canonical::{CanonicalRequest, SignedHeaders};
+use super::chunked;
 use super::clock::ClockCorrection;
 use super::credentials::AwsCredentials;
 use super::encode;
@@ -20,7 +21,7 @@ use super::v4a::KeyPair;
 use crate::credential::owned::AUTHORIZATION;
 use crate::credential::{
     BodyNeed, CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, PendingBody,
-    Signer, UpstreamResponse, Verdict, sensitive, stored,
+    RewrittenRequest, Signer, UpstreamResponse, Verdict, sensitive, stored,
 };
 use crate::refresh::{AnyStore, Store};
 use crate::secret::Echoes;
@@ -272,6 +273,10 @@ impl Signer for AwsSigner {
 
     fn body(&self, body: &PendingBody<'_>) -> BodyNeed {
         self.payload.need(body)
+    }
+
+    fn rewrite(&self, head: &[u8], body: &[u8]) -> Result<RewrittenRequest, &'static str> {
+        chunked::unwrap(head, body)
     }
 
     fn is_single_use(&self) -> bool {

@@ -75,11 +75,18 @@ impl Kind for AwsSigV4 {
         let of_service = region.as_ref().and_then(Region::one);
         let identity = aws::identity(mapping, of_service);
         let (service, is_in_query) = (service?, is_in_query?);
-        if let (Some(value), Some(PayloadRule::Signed)) = (&payload, rule)
-            && is_in_query
-            && service.starts_with("s3")
-        {
-            value.error("S3 does not sign the body if the signature is in the query");
+        let is_s3 = service.starts_with("s3");
+        let wrong = match rule {
+            Some(PayloadRule::Signed) if is_in_query && is_s3 => {
+                "S3 does not sign the body if the signature is in the query"
+            }
+            Some(PayloadRule::Unsigned) if is_in_query && !is_s3 => {
+                "a service other than S3 is told in a header field that the body is not signed: leave out `in: query`"
+            }
+            _ => "",
+        };
+        if let (Some(value), false) = (&payload, wrong.is_empty()) {
+            value.error(wrong);
             return None;
         }
         Some(Settings {

@@ -49,6 +49,8 @@ pub(crate) async fn run(
         // Boxed: the future of every request reserves space for what it awaits, and few requests get here.
         Err(reason) => Box::pin(request.sign_late(reason, io, buffer, &mut out)).await,
     };
+    // The request may have got another head.
+    let length = request.head_length;
     if request.may_retry_after_401()
         || request.service.credential.signer().is_single_use()
         || request.endpoint.may_share(request.protocol_requirements)
@@ -97,6 +99,11 @@ impl Request<'_> {
             NotSigned::NotReady => {}
             NotSigned::NeedsBody { max } => {
                 self.read_body_to_sign(io, buffer, max).await?;
+                self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
+            }
+            NotSigned::NeedsRewrite { max } => {
+                self.read_body_to_sign(io, buffer, max).await?;
+                self.rewrite_request(buffer)?;
                 self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
             }
             NotSigned::Refused(why) => {

@@ -89,6 +89,11 @@ pub(crate) enum NotSigned {
         /// The limit in bytes.
         max: usize,
     },
+    /// The credential signs the request in another form, which is made of the whole body: `max` bytes at most.
+    NeedsRewrite {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// The credential cannot sign this request, for the reason that the caller gets.
     Refused(&'static str),
 }
@@ -401,6 +406,7 @@ fn sign(
         }) {
             BodyNeed::None => OutboundBody::Streaming,
             BodyNeed::Complete { max } => return Err(NotSigned::NeedsBody { max }),
+            BodyNeed::Rewrite { max } => return Err(NotSigned::NeedsRewrite { max }),
             BodyNeed::Refused(why) => return Err(NotSigned::Refused(why)),
         },
     };

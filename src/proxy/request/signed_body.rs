@@ -6,6 +6,7 @@ use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::framing::Segment;
 use crate::proxy::wire::parse_head;
+use crate::proxy::wire::parse_head::BodyKind;
 use crate::proxy::wire::relay;
 use crate::proxy::wire::relay::{Io, RelayError};
 
@@ -23,7 +24,7 @@ impl Request<'_> {
         buffer: &mut Buffer,
         max: usize,
     ) -> Result<(), ExchangeError> {
-        let mut body = SignedBody { content: Vec::new(), is_expect_answered: false };
+        let mut body = SignedBody { content: Vec::new(), end: 0, is_expect_answered: false };
         let mut framing = whole_body(self.service, &self.meta).into_framing();
         let mut at = self.head_length;
         let expects_continue = parse_head::expects_continue(&buffer.filled()[..at]);
@@ -44,6 +45,7 @@ impl Request<'_> {
             };
             at += count;
             if framing.is_done() {
+                body.end = at;
                 self.signed_body = Some(body);
                 return Ok(());
             }
@@ -80,5 +82,28 @@ impl Request<'_> {
                 }
             }
         }
+    }
+
+    /// Replaces the request at the front of `buffer`, whose body was read, by the form in which it is signed. What
+    /// follows it stays.
+    pub(super) fn rewrite_request(&mut self, buffer: &mut Buffer) -> Result<(), ProxyError> {
+        let Some(read) = self.signed_body.take() else { return Ok(()) };
+        let signer = self.service.credential.signer();
+        let rewritten =
+            signer.rewrite(&buffer.filled()[..self.head_length], &read.content).map_err(|why| {
+                let error = ProxyError::new(ErrorReason::BadRequest, why);
+                ProxyError { detail: Some(why), ..error }
+            })?;
+        let mut replaced = Buffer::acquire();
+        for part in [&rewritten.head[..], &rewritten.body, &buffer.filled()[read.end..]] {
+            replaced.bytes_mut().extend_from_slice(part);
+        }
+        std::mem::swap(buffer, &mut replaced);
+        self.head_length = rewritten.head.len();
+        self.meta.body = BodyKind::Length(rewritten.body.len() as u64);
+        self.body = whole_body(self.service, &self.meta);
+        let end = self.head_length + rewritten.body.len();
+        self.signed_body = Some(SignedBody { content: rewritten.body, end, ..read });
+        Ok(())
     }
 }

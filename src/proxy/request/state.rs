@@ -35,6 +35,8 @@ pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body<'static>
 /// A body that was read because the credential signs it.
 pub(crate) struct SignedBody {
     pub(super) content: Vec<u8>,
+    /// Where the body ends in the read buffer, counted from the start of the head.
+    pub(super) end: usize,
     pub(super) is_expect_answered: bool,
 }
 

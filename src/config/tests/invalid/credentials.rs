@@ -18,6 +18,7 @@ services:
   temporary: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: ASIACANARY, secret_access_key: { env: SECRET } } }
   id: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: CANARY/x, secret_access_key: 'CANARY x' } }
   in-query: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: query, payload: signed } }
+  unsigned-in-query: { upstream: https://a.example, auth: { type: aws_sigv4, service: es, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: query, payload: unsigned } }
   both: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, region_set: '*', access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } } }
   set: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region_set: ['eu-*', 'us east'], access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } } }
   from: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: vault } } }
