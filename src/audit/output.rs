@@ -1,7 +1,7 @@
 //! Where lines are written to.
 
 use std::io;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -24,15 +24,29 @@ impl Output {
         Ok(Self::File(Box::new(file)))
     }
 
-    /// Writes whole lines.
-    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// Writes bytes; returns how many, and why not all of them.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
         match self {
-            Self::File(file) => file.write_all(lines),
+            Self::File(file) => write_all(file, bytes),
             Self::Stdout => {
                 let mut output = io::stdout().lock();
-                output.write_all(lines)?;
-                output.flush()
+                let (length, outcome) = write_all(&mut output, bytes);
+                (length, outcome.and_then(|()| output.flush()))
             }
         }
     }
+}
+
+/// Like [`Write::write_all`], but says how much was written before an error.
+fn write_all(output: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut length = 0;
+    while length < bytes.len() {
+        match output.write(&bytes[length..]) {
+            Ok(0) => return (length, Err(ErrorKind::WriteZero.into())),
+            Ok(written) => length += written,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return (length, Err(error)),
+        }
+    }
+    (length, Ok(()))
 }

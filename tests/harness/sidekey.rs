@@ -58,8 +58,8 @@ pub struct Builder {
     config: String,
     env: Vec<(String, String)>,
     arguments: Vec<String>,
-    /// Shell commands that set the limits on open files.
-    limits: Option<String>,
+    /// A shell script that starts the program, `"$0" "$@"`.
+    launcher: Option<String>,
     dir: TempDir,
 }
 
@@ -86,7 +86,7 @@ impl Sidekey {
     /// them.
     pub fn configured(config: &str) -> Builder {
         let dir = TempDir::with_prefix("sidekey-test-").unwrap();
-        Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), limits: None, dir }
+        Builder { config: config.into(), env: Vec::new(), arguments: Vec::new(), launcher: None, dir }
     }
 
     /// The URL of a path on the shared listener.
@@ -296,7 +296,20 @@ impl Builder {
 
     /// Sets the soft and the hard limit on open files.
     pub fn open_files(mut self, soft: u64, hard: u64) -> Self {
-        self.limits = Some(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
+        self.launcher = Some(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
+        self
+    }
+
+    /// Sets the limit on the size of files, in blocks of 512 bytes. A write beyond it fails, as on a full disk.
+    pub fn file_size(mut self, blocks: u64) -> Self {
+        self.launcher = Some(format!("trap '' XFSZ && ulimit -f {blocks} && exec \"$0\" \"$@\""));
+        self
+    }
+
+    /// Sends its standard output to a file or a FIFO of `$DIR`.
+    pub fn standard_output(mut self, name: &str) -> Self {
+        let path = self.dir.path().join(name);
+        self.launcher = Some(format!("exec \"$0\" \"$@\" > {}", path.display()));
         self
     }
 
@@ -351,11 +364,11 @@ impl Builder {
     fn spawn(self) -> (Process, TempDir) {
         let file = self.dir.path().join("sidekey.yaml");
         std::fs::write(&file, self.config.replace("$DIR", self.dir.path().to_str().unwrap())).unwrap();
-        let mut command = match self.limits {
+        let mut command = match self.launcher {
             None => binary(),
-            Some(limits) => {
+            Some(launcher) => {
                 let mut shell = clean(Command::new("sh"));
-                shell.arg("-c").arg(limits).arg(BINARY);
+                shell.arg("-c").arg(launcher).arg(BINARY);
                 shell
             }
         };

@@ -1,9 +1,13 @@
 //! The audit log.
 
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::setup::{BILLING_KEY, CI_KEY, assert_no_canary, configuration, keys_and_roles};
-use crate::harness::{Connection, MockUpstream, Request, Sidekey, TIMEOUT, assert_eventually};
+use crate::harness::{Connection, MockUpstream, Request, Sidekey, TIMEOUT, assert_eventually, run};
 
 fn lines(sidekey: &Sidekey, file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(sidekey.dir().join(file)).unwrap_or_default();
@@ -136,4 +140,88 @@ async fn file_that_cannot_be_opened_stops_the_start_and_rejects_a_reload() {
     sidekey.reconfigure(&config("/nonexistent/audit.log"));
     assert!(!sidekey.reload().await);
     assert_eq!(sidekey.get("/crm/x").await.status, 200);
+}
+
+/// The lines that were written, and those that were lost.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of lines")]
+async fn counted(sidekey: &Sidekey) -> (usize, usize) {
+    let count = async |result| {
+        sidekey.metric("sidekey_audit_lines_total", &[("result", result)]).await.unwrap() as usize
+    };
+    (count("written").await, count("lost").await)
+}
+
+/// Sends requests that are refused, on one connection, without waiting for the answers in between.
+async fn refused(sidekey: &Sidekey, count: usize) {
+    let request = "GET /crm/v1/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer CANARY-wrong\r\n\r\n";
+    let mut connection = Connection::open(sidekey.address()).await;
+    for _ in 0..count / 50 {
+        connection.send(request.repeat(50)).await;
+        for _ in 0..50 {
+            assert_eq!(connection.response().await.status, 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn full_disk_loses_lines_and_no_decision_and_is_over_after_rotation() {
+    let upstream = MockUpstream::plain().await;
+    let callers = format!("{}audit: {{ path: $DIR/audit.log }}", keys_and_roles());
+    // 4 KiB: a dozen lines.
+    let sidekey =
+        Sidekey::configured(&configuration(&upstream, &callers, "127.0.0.1:0")).file_size(8).start().await;
+    refused(&sidekey, 100).await;
+    assert_eq!(call(&sidekey, CI_KEY, "GET", "/crm/v1/x").await, 200);
+    assert_eventually(TIMEOUT, "every line is counted", async || {
+        let (written, lost) = counted(&sidekey).await;
+        written + lost >= 100
+    })
+    .await;
+    let (written, lost) = counted(&sidekey).await;
+    assert!(written > 5 && lost > 50 && written + lost == 100, "{written} written, {lost} lost");
+    let event = sidekey.logged("lines of the audit log are lost").await;
+    assert!(event["error"].as_str().is_some_and(|error| error.contains("too large")), "{event}");
+    let text = std::fs::read_to_string(sidekey.dir().join("audit.log")).unwrap();
+    let whole = text.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count();
+    assert_eq!(whole, written, "the lines that are counted as written are whole");
+    std::fs::rename(sidekey.dir().join("audit.log"), sidekey.dir().join("audit.log.1")).unwrap();
+    assert!(sidekey.reload().await);
+    assert_eq!(call(&sidekey, "CANARY-wrong", "GET", "/crm/v1/x").await, 401);
+    assert_eventually(TIMEOUT, "the line is written", async || counted(&sidekey).await.0 > written).await;
+    let text = std::fs::read_to_string(sidekey.dir().join("audit.log")).unwrap();
+    let line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(line["reason"], "unknown_key");
+}
+
+/// Makes a FIFO, and opens it so that it can be written to, and is read by nobody.
+async fn unread_fifo(path: &Path) -> std::fs::File {
+    let made = run(
+        {
+            let mut command = Command::new("mkfifo");
+            command.arg(path);
+            command
+        },
+        b"",
+    )
+    .await;
+    assert!(made.status.success(), "{made:?}");
+    OpenOptions::new().read(true).write(true).open(path).unwrap()
+}
+
+#[tokio::test]
+async fn output_that_nobody_reads_blocks_no_request_and_no_end() {
+    let upstream = MockUpstream::plain().await;
+    let callers = format!("{}audit: {{ path: stdout }}", keys_and_roles());
+    let config = configuration(&upstream, &callers, "127.0.0.1:0").replace("level: trace", "level: info");
+    let builder = Sidekey::configured(&config.replace("access_log: true", "access_log: false"));
+    let _unread = unread_fifo(&builder.dir().join("output")).await;
+    let mut sidekey = builder.standard_output("output").start().await;
+    // More than what the FIFO, one write and the queue have room for.
+    refused(&sidekey, 12_000).await;
+    let (written, lost) = counted(&sidekey).await;
+    assert!(lost > 0 && written + lost < 12_000, "{written} written, {lost} lost");
+    let event = sidekey.logged("lines of the audit log are lost").await;
+    assert!(event["error"].as_str().is_some_and(|error| error.contains("the queue is full")), "{event}");
+    assert_eq!(call(&sidekey, CI_KEY, "GET", "/crm/v1/x").await, 200);
+    assert!(sidekey.terminate().await.success());
 }

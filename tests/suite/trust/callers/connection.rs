@@ -1,6 +1,7 @@
 //! Callers that are known by their connection: Unix socket, client certificate, network.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::process::{getegid, geteuid};
@@ -77,6 +78,76 @@ async fn process_is_known_by_its_user_and_group() {
             assert_eq!(by_unix_as(&sidekey, 1002, "/crm/x").await, "401", "{local}");
         }
     }
+}
+
+/// A control group of the unified hierarchy, which is removed when dropped.
+struct ControlGroup {
+    folder: PathBuf,
+    /// As `/proc/PID/cgroup` shows it.
+    path: String,
+}
+
+impl ControlGroup {
+    /// A group below this process's own. Needs root, and a hierarchy that can be written to.
+    fn new(name: &str) -> Self {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let mount = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            words.next().filter(|_| words.next() == Some("cgroup2"))
+        });
+        let mount = mount.expect("a unified hierarchy of control groups (mount -t cgroup2)");
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap().trim_end_matches('/');
+        let path = format!("{own}/sidekey-test-{}-{name}", std::process::id());
+        let folder = PathBuf::from(format!("{mount}{path}"));
+        std::fs::create_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        Self { folder, path }
+    }
+
+    /// The status that curl gets from inside of the group.
+    async fn call(&self, sidekey: &Sidekey, path: &str) -> String {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "echo $$ > \"$0/cgroup.procs\" && exec curl -s -o /dev/null -w '%{http_code}' --unix-socket \"$1\" \"$2\"",
+        ]);
+        command
+            .arg(&self.folder)
+            .arg(sidekey.dir().join("sidekey.sock"))
+            .arg(format!("http://localhost{path}"));
+        let output = run(command, b"").await;
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+#[tokio::test]
+async fn process_is_known_by_its_control_group() {
+    // Only root may make a group and enter it. `control_group_matches_itself_and_those_below` needs no root.
+    if !geteuid().is_root() {
+        return;
+    }
+    let upstream = MockUpstream::plain().await;
+    let (local, other, neighbour) =
+        (ControlGroup::new("app"), ControlGroup::new("other"), ControlGroup::new("app2"));
+    let callers = format!(
+        "callers:\n  other: {{ unix: {{ cgroup: {} }} }}\n  local: {{ unix: {{ cgroup: {} }} }}\n{ROLES}",
+        other.path, local.path
+    );
+    let config = configuration(&upstream, &callers, "[127.0.0.1:0, 'unix:$DIR/sidekey.sock']");
+    let sidekey = Sidekey::configured(&config).start().await;
+    assert_eq!(local.call(&sidekey, "/crm/x").await, "200");
+    assert_eq!(local.call(&sidekey, "/reports/x").await, "403");
+    assert_eq!(other.call(&sidekey, "/crm/x").await, "403");
+    assert_eq!(other.call(&sidekey, "/reports/x").await, "200");
+    assert_eq!(neighbour.call(&sidekey, "/crm/x").await, "401", "a name that begins in the same way");
+    assert_eq!(by_unix(&sidekey, "/crm/x").await, 401, "the group of this process");
 }
 
 #[tokio::test]

@@ -249,3 +249,82 @@ async fn keys_of_a_url_are_fetched_and_stay_in_use_during_an_outage() {
     let failures = sidekey.metric("sidekey_caller_keys_requests_total", &[("result", "failure")]).await;
     assert!(failures.is_some_and(|failures| failures >= 1.0));
 }
+
+/// A server of keys that answers a request with this bearer token.
+fn serve_keys(server: &MockUpstream, token: &'static str, keys: &str) {
+    let keys = keys.to_owned();
+    server.respond_with(move |request| {
+        if request.header("authorization") == Some(format!("Bearer {token}").as_str()) {
+            MockResponse::status(200).header("Content-Type", "application/json").body(keys.clone())
+        } else {
+            MockResponse::status(401)
+        }
+    });
+}
+
+/// The issuer rotates its key. The old token is refused from the moment the new key is known, and no sooner than that.
+#[tokio::test]
+async fn rotated_keys_of_a_url_are_fetched_for_the_first_token_that_needs_them() {
+    let (upstream, server) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    let (issuer, next) = (Issuer::new("k1"), Issuer::new("k2"));
+    serve_keys(&server, "CANARY-token", &issuer.jwks());
+    let keys = format!("jwks_url: '{}/keys', jwks_token: CANARY-token", server.url());
+    let sidekey =
+        Sidekey::configured(&configuration(&upstream, &callers(&keys), "127.0.0.1:0")).start().await;
+    let (old, new) = (issuer.token(&claims()), next.token(&claims()));
+    assert_eventually(TIMEOUT, "the keys are fetched", async || {
+        call(&sidekey, "/crm/x", &old).await.0 == 200
+    })
+    .await;
+    // Both, as an issuer publishes them while tokens of the old key are in use.
+    serve_keys(&server, "CANARY-token", &json!({ "keys": [issuer.jwk(), next.jwk()] }).to_string());
+    assert_eventually(TIMEOUT, "the next key is fetched", async || {
+        let found = call(&sidekey, "/crm/x", &new).await;
+        assert!(matches!(found.0, 200 | 401 | 503), "{found:?}");
+        assert_eq!(call(&sidekey, "/crm/x", &old).await.0, 200, "the old key is still one");
+        found.0 == 200
+    })
+    .await;
+    serve_keys(&server, "CANARY-token", &next.jwks());
+    // A token with another unknown key causes the request that shows that the old one is gone.
+    let unknown = Issuer::new("k3").token(&claims());
+    assert_eventually(TIMEOUT, "the old key is gone", async || {
+        call(&sidekey, "/crm/x", &unknown).await;
+        call(&sidekey, "/crm/x", &old).await.0 != 200
+    })
+    .await;
+    assert!(matches!(call(&sidekey, "/crm/x", &old).await.1.as_str(), "token_unknown_key" | ""));
+    assert_eq!(call(&sidekey, "/crm/x", &new).await.0, 200);
+    assert_no_canary(&sidekey, &upstream).await;
+}
+
+/// The token that Kubernetes demands at the URL of the keys is rotated by its file. The keys stay in use meanwhile.
+#[tokio::test]
+async fn rotated_token_for_the_url_of_keys_is_used_from_its_reload_on() {
+    let (upstream, server) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    let (issuer, next) = (Issuer::new("k1"), Issuer::new("k2"));
+    serve_keys(&server, "CANARY-old", &issuer.jwks());
+    let keys = format!("jwks_url: '{}/keys', jwks_token: {{ file: $DIR/token }}", server.url());
+    let config = configuration(&upstream, &callers(&keys), "127.0.0.1:0");
+    let sidekey = Sidekey::configured(&config).file("token", "CANARY-old").start().await;
+    let (old, new) = (issuer.token(&claims()), next.token(&claims()));
+    assert_eventually(TIMEOUT, "the keys are fetched", async || {
+        call(&sidekey, "/crm/x", &old).await.0 == 200
+    })
+    .await;
+    // From now on the server wants the new token, and has the new keys.
+    serve_keys(&server, "CANARY-new", &next.jwks());
+    sidekey.write("token", "CANARY-new");
+    assert!(sidekey.reload().await);
+    assert_eventually(TIMEOUT, "the new keys are fetched", async || {
+        call(&sidekey, "/crm/x", &new).await.0 == 200
+    })
+    .await;
+    assert_eq!(call(&sidekey, "/crm/x", &old).await.1, "token_unknown_key");
+    let sent = |token: &str| {
+        server.requests().iter().filter(|request| request.header("authorization") == Some(token)).count()
+    };
+    assert_eq!(sent("Bearer CANARY-old") + sent("Bearer CANARY-new"), server.request_count());
+    assert_eq!(server.last_request().header("authorization"), Some("Bearer CANARY-new"));
+    assert_no_canary(&sidekey, &upstream).await;
+}
