@@ -32,9 +32,9 @@ pub struct ConnectionCaller {
 /// The alternative names in a certificate (RFC 5280 §4.2.1.6).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CertificateNames {
-    uris: Vec<String>,
+    pub(super) uris: Vec<String>,
     /// In lower case.
-    dns: Vec<String>,
+    pub(super) dns: Vec<String>,
 }
 
 impl CertificateNames {

@@ -20,6 +20,8 @@ mod caller_id;
 mod connection;
 mod counts;
 mod credential;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 mod policy;
 mod refusal;

@@ -15,6 +15,9 @@
 //! rules           the paths that rules decide about
 //! upstream_url    the URL of an upstream, and URLs in a response that are inside it
 //! field_value     values of header fields: challenges, Retry-After, traceparent, claims
+//! caller_credential   what a request presents to be known by
+//! caller_token        a token of a caller, and the keys of its issuer
+//! caller_certificate  the names in a client certificate
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
 //! plain_link      a second, plain reader of `Link`
 //! host_readings   a second reader of hosts
@@ -27,6 +30,9 @@
 //! in `fuzz/fuzz_targets/` hand what the fuzzer makes up to these functions.
 #![allow(clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
+mod caller_certificate;
+mod caller_credential;
+mod caller_token;
 mod chunked_body;
 mod configuration;
 mod field_value;
@@ -48,6 +54,9 @@ pub(crate) mod services;
 mod token_response;
 mod upstream_url;
 
+pub use caller_certificate::caller_certificate;
+pub use caller_credential::caller_credential;
+pub use caller_token::caller_token;
 pub use chunked_body::chunked_body;
 pub use configuration::configuration;
 pub use field_value::field_value;

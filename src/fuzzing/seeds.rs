@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 /// A property, for any input.
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 12] = [
+const TARGETS: [(&str, Property); 15] = [
+    ("caller_certificate", super::caller_certificate),
+    ("caller_credential", super::caller_credential),
+    ("caller_token", super::caller_token),
     ("chunked_body", super::chunked_body),
     ("configuration", super::configuration),
     ("field_value", super::field_value),

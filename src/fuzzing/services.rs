@@ -1,9 +1,11 @@
 //! Services for requests to go to: one for each place in which a credential is sent.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use prometheus::Registry;
 
+use crate::callers::{CallerCounts, CallerPolicy};
 use crate::config::{Config, ServiceConfig};
 use crate::credential::{READERS, build};
 use crate::metrics::Metrics;
@@ -26,7 +28,12 @@ const CONFIG: &str = "services:
 
 /// Connections from callers, each at a listener that is dedicated to one service.
 pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
-    let config = configuration(CONFIG);
+    connections_with("")
+}
+
+/// The same with further sections of the configuration. If it has callers, one must be known.
+pub(super) fn connections_with(sections: &str) -> Vec<(ServiceConfig, ConnectionContext)> {
+    let config = configuration(&format!("{sections}{CONFIG}"));
     let metrics = Arc::new(Metrics::new(&Registry::new()).expect("metrics with unique names"));
     let resolver = Resolver::from_system().expect("the resolver configuration of this machine");
     let service = |config: &ServiceConfig| {
@@ -43,7 +50,7 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
         passthrough: None,
         downstream_timeouts: crate::config::DownstreamTimeouts::default(),
         browser_origins: Box::default(),
-        callers: None,
+        callers: CallerPolicy::new(&config, None, &CallerCounts::default(), &HashMap::new()),
         audit: None,
         max_connections: 1,
         tracer: None,
@@ -52,6 +59,7 @@ pub(crate) fn connections() -> Vec<(ServiceConfig, ConnectionContext)> {
     let context = |service: &ServiceConfig| {
         let listener =
             ListenerContext::new(Some(service.name.clone()), Exposure::Network, None, Arc::default());
+        let listener = listener.requiring_caller(!config.callers.is_empty());
         ConnectionContext::new(plane.clone(), Arc::new(listener))
     };
     let contexts: Vec<_> = config.services.iter().map(context).collect();
