@@ -2,6 +2,8 @@
 //! is built. A request only calls [`Signer::sign`], which never uses an expired token.
 
 mod aws;
+#[cfg(test)]
+mod chaos;
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;
 mod dpop;

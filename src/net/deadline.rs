@@ -14,7 +14,9 @@ impl Tick {
     /// The current time.
     pub(crate) fn now() -> Self {
         static START: OnceLock<Instant> = OnceLock::new();
-        Self::after_start(START.get_or_init(Instant::now).elapsed())
+        let start = *START.get_or_init(Instant::now);
+        // The clock of tokio, which a test can pause.
+        Self::after_start(tokio::time::Instant::now().into_std().saturating_duration_since(start))
     }
 
     /// The time at which the clock has run for `elapsed`.

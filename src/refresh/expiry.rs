@@ -7,6 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+#[cfg(test)]
+use super::test_clock::now as wall_now;
+
 /// A value that expires.
 pub trait Expiring: Send + Sync + 'static {
     /// What the value is called in messages, such as `token`.
@@ -38,18 +41,18 @@ impl Expiry {
     /// The given time of the wall clock, but no later than `lifetime` from now: that clock may have been set
     /// back.
     pub fn until(wall: SystemTime, lifetime: Duration) -> Self {
-        let left = wall.duration_since(SystemTime::now()).unwrap_or_default().min(lifetime);
+        let left = wall.duration_since(wall_now()).unwrap_or_default().min(lifetime);
         Self { lifetime, ..Self::after(ClockReading::now(), left) }
     }
 
     /// Whether the value must no longer be used.
     pub fn is_past(&self) -> bool {
-        Instant::now() >= self.monotonic || SystemTime::now() >= self.wall
+        Instant::now() >= self.monotonic || wall_now() >= self.wall
     }
 
     /// Time left, by the clock that leaves less.
     pub fn remaining(&self) -> Duration {
-        let by_wall = self.wall.duration_since(SystemTime::now()).unwrap_or_default();
+        let by_wall = self.wall.duration_since(wall_now()).unwrap_or_default();
         self.monotonic.saturating_duration_since(Instant::now()).min(by_wall)
     }
 
@@ -79,7 +82,7 @@ pub struct ClockReading {
 impl ClockReading {
     /// Reads both clocks.
     pub fn now() -> Self {
-        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+        Self { monotonic: Instant::now(), wall: wall_now() }
     }
 
     /// The reading as Unix time.
@@ -97,6 +100,12 @@ impl ClockReading {
     pub(super) fn with_wall_clock_back(self, slept: Duration) -> Self {
         Self { wall: self.wall - slept, ..self }
     }
+}
+
+/// The time of the wall clock.
+#[cfg(not(test))]
+fn wall_now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// A time of the wall clock as Unix time.

@@ -16,6 +16,8 @@ mod server;
 mod source;
 mod status;
 mod store;
+#[cfg(test)]
+pub(crate) mod test_clock;
 
 pub use any_store::AnyStore;
 pub use clock_monitor::MAX_CLOCK_SKEW;
