@@ -12,6 +12,7 @@ use super::{memory, syscalls, writes};
 pub struct InForce {
     no_core_dump: Outcome,
     not_traceable: Outcome,
+    memory_locked: Outcome,
     no_new_privileges: Outcome,
     writes: Outcome,
     system_calls: Outcome,
@@ -22,6 +23,7 @@ pub fn harden(writable: &Writable) -> InForce {
     InForce {
         no_core_dump: memory::forbid_core_dumps(),
         not_traceable: memory::forbid_tracing(),
+        memory_locked: memory::lock(),
         // Before both of the others, which need it.
         no_new_privileges: prctl::set_no_new_privs().map(|()| IN_FORCE).map_err(|error| error.to_string()),
         writes: writes::restrict(writable),
@@ -35,6 +37,7 @@ impl InForce {
         tracing::info!(
             hardening.no_core_dump = text(&self.no_core_dump),
             hardening.not_traceable = text(&self.not_traceable),
+            hardening.memory_locked = text(&self.memory_locked),
             hardening.no_new_privileges = text(&self.no_new_privileges),
             hardening.writes = text(&self.writes),
             hardening.system_calls = text(&self.system_calls),

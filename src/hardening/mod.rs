@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! harden    all of it, in order, and what is in force
-//! memory    no core dump, not traceable
+//! memory    no core dump, not traceable, not swapped
 //! writes    folders that can be written to (Landlock)
 //! syscalls  system calls that fail (seccomp)
 //! outcome   how far each is in force
 //! ```
 //!
 //! Everything here holds for the process, for the commands that it runs, and for a new process that it starts. Nothing of it can be
-//! taken back. Commands are traceable: `exec` resets that.
+//! taken back. Commands are traceable, and their memory is not locked: `exec` resets that.
 
 mod harden;
 mod memory;

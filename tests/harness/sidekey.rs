@@ -295,14 +295,18 @@ impl Builder {
     }
 
     /// Sets the soft and the hard limit on open files.
-    pub fn open_files(mut self, soft: u64, hard: u64) -> Self {
-        self.launcher = Some(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
-        self
+    pub fn open_files(self, soft: u64, hard: u64) -> Self {
+        self.launched_by(&format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec"))
     }
 
     /// Sets the limit on the size of files, in blocks of 512 bytes. A write beyond it fails, as on a full disk.
-    pub fn file_size(mut self, blocks: u64) -> Self {
-        self.launcher = Some(format!("trap '' XFSZ && ulimit -f {blocks} && exec \"$0\" \"$@\""));
+    pub fn file_size(self, blocks: u64) -> Self {
+        self.launched_by(&format!("trap '' XFSZ && ulimit -f {blocks} && exec"))
+    }
+
+    /// Starts it by a shell command, whose last word is followed by the program: `ulimit -l 64 && exec`.
+    pub fn launched_by(mut self, command: &str) -> Self {
+        self.launcher = Some(format!("{command} \"$0\" \"$@\""));
         self
     }
 

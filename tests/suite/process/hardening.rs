@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use futures_util::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::process::geteuid;
@@ -13,8 +14,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Connection, MockTokenEndpoint, MockTokenResponse, MockUpstream, Process, Sidekey, TIMEOUT,
-    assert_eventually,
+    Connection, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Process, Request, Sidekey,
+    TIMEOUT, assert_eventually,
 };
 use crate::suite::reload::setup::{bearer, config};
 
@@ -74,6 +75,11 @@ async fn hardened_process_shows_it_in_proc_and_in_the_log() {
         assert!(text.contains("NoNewPrivs:\t1") && text.contains("Seccomp:\t2"), "each thread: {text}");
     }
     let event = sidekey.logged("process hardened").await;
+    let memory = event["hardening.memory_locked"].as_str().unwrap_or_default();
+    assert!(
+        ["in force", "not needed", "not in force"].iter().any(|start| memory.starts_with(start)),
+        "{event}"
+    );
     let parts = ["no_core_dump", "not_traceable", "no_new_privileges", "writes", "system_calls"];
     for part in parts {
         assert_eq!(event[format!("hardening.{part}")], "in force", "{event}");
@@ -91,6 +97,49 @@ async fn hardening_none_turns_all_of_it_off() {
     sidekey.logged("process not hardened").await;
     let out = TempDir::new().unwrap();
     assert_eq!(printed("none", "echo x > $OUT/file && printf written", out.path()).await, "written");
+}
+
+/// Whether memory is locked, by the kernel and by the log, in a process that a shell command starts. Its memory grows in between.
+async fn is_locked(launcher: &str) -> (bool, String) {
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::ok(vec![b'x'; 8 << 20]));
+    let builder = Sidekey::configured(&config(&bearer("api", &upstream, "t"))).launched_by(launcher);
+    let sidekey = builder.start().await;
+    let bodies = (0..8).map(|_| Request::post(sidekey.url("/api/x"), vec![b'x'; 4 << 20]).send());
+    for response in join_all(bodies).await {
+        assert_eq!((response.status, response.body.len()), (200, 8 << 20));
+    }
+    assert!(sidekey.reload().await);
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
+    let text = read_to_string(format!("/proc/{}/status", sidekey.process_id())).unwrap();
+    let size = text.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap().trim();
+    let event = sidekey.logged("process hardened").await;
+    (size != "0 kB", event["hardening.memory_locked"].as_str().unwrap().to_owned())
+}
+
+/// Locked pages are not taken back, so that without swap there is a price and no use. With a limit every allocation beyond it would
+/// fail.
+#[tokio::test]
+async fn memory_is_locked_if_there_is_swap_and_no_limit() {
+    let drop = if geteuid().is_root() { "setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock" } else { "" };
+    let limited = is_locked(&format!("ulimit -l 64 && exec {drop}")).await;
+    let unlimited = is_locked("exec").await;
+    if read_to_string("/proc/meminfo").unwrap().contains("SwapTotal:             0 kB") {
+        let expected = (false, "not needed, there is no swap".to_owned());
+        assert_eq!((limited, unlimited), (expected.clone(), expected));
+        return;
+    }
+    assert!(!limited.0 && limited.1.starts_with("not in force: locked memory is limited"), "{limited:?}");
+    assert_eq!(unlimited.0, unlimited.1 == "in force", "{unlimited:?}");
+    assert!(unlimited.0 || !has_capability(), "{unlimited:?}");
+}
+
+/// Whether the test has CAP_IPC_LOCK, and it counts.
+fn has_capability() -> bool {
+    let status = read_to_string("/proc/self/status").unwrap();
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap().trim().to_owned();
+    let namespace = std::fs::read_link("/proc/self/ns/user").unwrap();
+    u64::from_str_radix(&set, 16).unwrap() & 1 << 14 != 0 && namespace.to_str() == Some("user:[4026531837]")
 }
 
 /// Who owns the files below `/proc` that show the memory of a process which is not root's.
