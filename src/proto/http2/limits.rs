@@ -1,7 +1,8 @@
 //! Limits on HTTP/2 connections, the same toward callers and toward upstreams.
 //!
 //! Every limit is set, so that none depends on a default of the `h2` crate. Floods of CONTINUATION frames,
-//! pings, settings and small or empty frames end a connection by limits that the crate derives from these.
+//! resets and small frames end a connection by limits that the crate derives from these. Floods of pings, settings and empty frames of
+//! a caller are found by the [`Inspector`](super::Inspector).
 
 use std::time::Duration;
 

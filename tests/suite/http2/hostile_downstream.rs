@@ -408,6 +408,37 @@ async fn http2_caller_without_window_is_reset_after_idle_timeout() {
     wait_until_idle(&sidekey).await;
 }
 
+/// The answers are read, so that nothing stops the caller but a limit.
+#[tokio::test]
+async fn http2_flood_of_frames_without_content_ends_the_connection() {
+    const PRIORITY: u8 = 2;
+    const UNKNOWN: u8 = 0x42;
+    let upstream = MockUpstream::plain().await;
+    upstream.always(MockResponse::never());
+    let sidekey = sidekey_for(&upstream).await;
+    let floods = [
+        frame(Frame::PING, 0, 0, &[7; 8]),
+        frame(Frame::PING, 1, 0, &[7; 8]),
+        frame(Frame::SETTINGS, 0, 0, b""),
+        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 9]),
+        frame(UNKNOWN, 0, 0, b"x"),
+        frame(Frame::DATA, 0, 1, b""),
+    ];
+    for flood in floods {
+        let mut frames = Frames::open(sidekey.address()).await;
+        frames.send(Frame::HEADERS, END_HEADERS, 1, &head("POST", &[])).await.unwrap();
+        // As many as a busy caller sends in a while.
+        frames.send_bytes(&frame(Frame::PING, 0, 0, &[7; 8]).repeat(500)).await.unwrap();
+        for _ in 0..500 {
+            frames.until(Frame::PING).await.expect("an answer");
+        }
+        let _ = frames.send_bytes(&flood.repeat(50_000)).await;
+        let goaway = frames.until(Frame::GOAWAY).await.expect("the connection ends");
+        assert_eq!(goaway.reason(), Reason::ENHANCE_YOUR_CALM, "{}", flood.escape_ascii());
+    }
+    wait_until_idle(&sidekey).await;
+}
+
 #[tokio::test]
 async fn http2_ping_and_settings_floods_do_not_block_others() {
     let upstream = MockUpstream::plain().await;

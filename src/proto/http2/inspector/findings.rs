@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::sync::atomic::{self, AtomicU32};
+use std::sync::atomic::{self, AtomicBool, AtomicU32};
 
 use h2::Reason;
 use parking_lot::Mutex;
@@ -18,11 +18,17 @@ pub struct Findings {
     malformed_from: AtomicU32,
     /// Each stream whose trailer section has come and is not checked yet, with its number of fields.
     trailers: Mutex<VecDeque<(u32, usize)>>,
+    /// Whether the caller floods the connection.
+    is_flood: AtomicBool,
 }
 
 impl Default for Findings {
     fn default() -> Self {
-        Self { malformed_from: AtomicU32::new(u32::MAX), trailers: Mutex::default() }
+        Self {
+            malformed_from: AtomicU32::new(u32::MAX),
+            trailers: Mutex::default(),
+            is_flood: AtomicBool::new(false),
+        }
     }
 }
 
@@ -42,6 +48,11 @@ impl Findings {
         self.malformed_from.load(atomic::Ordering::Relaxed) != u32::MAX
     }
 
+    /// Whether the caller sends so many frames without content that the connection must end (RFC 9113 §10.5).
+    pub fn is_flood(&self) -> bool {
+        self.is_flood.load(atomic::Ordering::Relaxed)
+    }
+
     /// Whether the trailer section of a stream had this number of fields. Otherwise some were dropped.
     pub fn check_trailers(&self, stream: u32, field_count: usize) -> bool {
         let mut trailers = self.trailers.lock();
@@ -52,6 +63,10 @@ impl Findings {
 
     pub(super) fn add_malformed(&self, stream: u32) {
         self.malformed_from.fetch_min(stream, atomic::Ordering::Relaxed);
+    }
+
+    pub(super) fn add_flood(&self) {
+        self.is_flood.store(true, atomic::Ordering::Relaxed);
     }
 
     pub(super) fn add_trailers(&self, stream: u32, field_count: usize) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::field_block::FieldBlock;
 use super::findings::Findings;
+use super::flood::FloodGuard;
 use super::names::Names;
 use crate::proto::http2::limits::MAX_FRAME;
 
@@ -40,6 +41,7 @@ pub struct Inspector {
     last_stream: u32,
     /// Whether something was not valid. The rest of the connection is malformed, and is not read.
     has_failed: bool,
+    flood: FloodGuard,
 }
 
 impl Inspector {
@@ -56,6 +58,7 @@ impl Inspector {
             is_block_open: false,
             last_stream: 0,
             has_failed: false,
+            flood: FloodGuard::default(),
         }
     }
 
@@ -113,9 +116,12 @@ impl Inspector {
 
     /// Checks the header of a frame.
     fn begin_frame(&mut self) -> Option<()> {
-        let [high, middle, low, kind, ..] = self.header;
+        let [high, middle, low, kind, flags, ..] = self.header;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.payload_left = length as usize;
+        if self.flood.is_flood(kind, flags, self.payload_left) {
+            self.findings.add_flood();
+        }
         let is_too_large = length > MAX_FRAME || self.block.len() + self.payload_left > MAX_BLOCK_BYTES;
         // Nothing may come between the parts of a field block (RFC 9113 §4.3).
         (!is_too_large && self.is_block_open == (kind == CONTINUATION)).then_some(())

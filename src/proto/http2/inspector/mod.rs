@@ -1,4 +1,4 @@
-//! What the `h2` crate (0.4) drops of a caller's field blocks, although it makes a request malformed (RFC 9113 §8.1,
+//! Floods that the `h2` crate (0.4) lets pass, and what it drops of a caller's field blocks, although it makes a request malformed (RFC 9113 §8.1,
 //! §8.3.1): the fragment of a `:path`, and fields of a trailer section (pseudo-header fields, and all above a limit).
 //!
 //! ```text
@@ -6,6 +6,7 @@
 //! field_block  a field block -> the number of its fields, and whether a `:path` has a fragment
 //! names        the names that fields of the tables have
 //! huffman      the code of its strings
+//! flood        frames without content that are too many
 //! findings     the malformed streams, and the number of fields of each trailer section
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 mod field_block;
 mod findings;
+mod flood;
 mod frames;
 mod huffman;
 mod names;

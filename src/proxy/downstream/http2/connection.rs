@@ -48,7 +48,11 @@ pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: 
     if let Err(error) = run(Arc::new(context), &mut connection, &findings, &mut timer).await {
         tracing::debug!("a caller's HTTP/2 connection failed: {error}");
     }
-    connection.abrupt_shutdown(Reason::NO_ERROR);
+    let is_flood = findings.is_flood();
+    if is_flood {
+        tracing::debug!("a caller's HTTP/2 connection ends: too many frames without content");
+    }
+    connection.abrupt_shutdown(if is_flood { Reason::ENHANCE_YOUR_CALM } else { Reason::NO_ERROR });
     let _ = timer.timeout(LINGER_TIMEOUT, poll_fn(|cx| connection.poll_closed(cx))).await;
     drop(connection);
     // The caller may be sending still, if only an acknowledgement: a close before it is read would be a reset, which can
@@ -72,6 +76,9 @@ async fn run<I: Io>(
     // Counts as in flight until the last responses of a draining connection were written.
     let mut last_responses = None;
     poll_fn(|cx| {
+        if findings.is_flood() {
+            return Poll::Ready(Ok(()));
+        }
         if !is_draining && (findings.has_malformed() || draining.as_mut().poll(cx).is_ready()) {
             is_draining = true;
             last_responses = (!streams.is_empty()).then(|| context.plane.track());

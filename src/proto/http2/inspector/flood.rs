@@ -1,0 +1,81 @@
+//! Floods of frames that have no content and cost an answer or a look: PING, SETTINGS, empty DATA and others (RFC 9113 §10.5,
+//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). The `h2` crate ends a connection whose caller does not read the answers. One that does
+//! could go on for ever, and other connections of the worker would wait.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Number of frames without content that are accepted in [`WINDOW`]. Callers that measure the connection send a ping for each round trip
+/// while they receive (grpc-go does), which are some thousands a second on loopback.
+pub(super) const MAX_FRAMES: u32 = 20_000;
+/// The time in which they are counted. It starts again with the frame that reaches the limit.
+const WINDOW: Duration = Duration::from_secs(1);
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+
+/// Counts frames without content.
+pub(super) struct FloodGuard {
+    count: u32,
+    /// When the first of them came.
+    since: Instant,
+}
+
+impl Default for FloodGuard {
+    fn default() -> Self {
+        Self { count: 0, since: Instant::now() }
+    }
+}
+
+impl FloodGuard {
+    /// Whether a frame makes a flood. The clock is read once in so many frames.
+    pub(super) fn is_flood(&mut self, kind: u8, flags: u8, length: usize) -> bool {
+        // What ends a stream is once for each. Updates of windows are many where a caller reads much.
+        let has_content = match kind {
+            HEADERS | CONTINUATION | RESET | WINDOW_UPDATE => true,
+            DATA => length > 0 || flags & END_STREAM != 0,
+            _ => false,
+        };
+        if has_content {
+            return false;
+        }
+        self.count += 1;
+        if self.count < MAX_FRAMES {
+            return false;
+        }
+        let is_flood = self.since.elapsed() < WINDOW;
+        *self = Self::default();
+        is_flood
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PING: u8 = 6;
+
+    #[tokio::test(start_paused = true)]
+    async fn flood_is_many_frames_without_content_in_a_short_time() {
+        let mut guard = FloodGuard::default();
+        assert!(!(0..10 * MAX_FRAMES).any(|_| guard.is_flood(DATA, END_STREAM, 0)));
+        let mut floods = |kind, length, count: u32| (0..count).any(|_| guard.is_flood(kind, 0, length));
+        for kind in [HEADERS, CONTINUATION, RESET, WINDOW_UPDATE, DATA] {
+            assert!(!floods(kind, 1, 10 * MAX_FRAMES), "{kind}");
+        }
+        assert!(!floods(PING, 8, MAX_FRAMES - 1));
+        assert!(floods(PING, 8, 1));
+        assert!(floods(DATA, 0, MAX_FRAMES) && floods(0xff, 9, MAX_FRAMES));
+        // As many, in more time.
+        for _ in 0..10 {
+            assert!(!floods(PING, 8, MAX_FRAMES - 1));
+            tokio::time::sleep(WINDOW).await;
+            assert!(!floods(PING, 8, 1));
+        }
+    }
+}
