@@ -11,6 +11,8 @@ use tokio::time::Instant;
 pub(super) const MAX_FRAMES: u32 = 20_000;
 /// The time in which they are counted. It starts again with the frame that reaches the limit.
 const WINDOW: Duration = Duration::from_secs(1);
+/// Number of frames without content in a row after which other connections come first.
+const LONG_ROW: u32 = 100;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -24,11 +26,13 @@ pub(super) struct FloodGuard {
     count: u32,
     /// When the first of them came.
     since: Instant,
+    /// Number of them since the last frame with content.
+    in_a_row: u32,
 }
 
 impl Default for FloodGuard {
     fn default() -> Self {
-        Self { count: 0, since: Instant::now() }
+        Self { count: 0, since: Instant::now(), in_a_row: 0 }
     }
 }
 
@@ -42,15 +46,22 @@ impl FloodGuard {
             _ => false,
         };
         if has_content {
+            self.in_a_row = 0;
             return false;
         }
+        self.in_a_row = self.in_a_row.saturating_add(1);
         self.count += 1;
         if self.count < MAX_FRAMES {
             return false;
         }
         let is_flood = self.since.elapsed() < WINDOW;
-        *self = Self::default();
+        (self.count, self.since) = (0, Instant::now());
         is_flood
+    }
+
+    /// Whether nothing but frames without content came for a while.
+    pub(super) fn is_in_long_row(&self) -> bool {
+        self.in_a_row >= LONG_ROW
     }
 }
 
@@ -71,6 +82,8 @@ mod tests {
         assert!(!floods(PING, 8, MAX_FRAMES - 1));
         assert!(floods(PING, 8, 1));
         assert!(floods(DATA, 0, MAX_FRAMES) && floods(0xff, 9, MAX_FRAMES));
+        assert!(guard.is_in_long_row() && !guard.is_flood(HEADERS, 0, 1) && !guard.is_in_long_row());
+        let mut floods = |kind, length, count: u32| (0..count).any(|_| guard.is_flood(kind, 0, length));
         // As many, in more time.
         for _ in 0..10 {
             assert!(!floods(PING, 8, MAX_FRAMES - 1));

@@ -62,6 +62,11 @@ impl Inspector {
         }
     }
 
+    /// Whether nothing but frames without content came for a while.
+    pub fn is_in_long_row(&self) -> bool {
+        self.flood.is_in_long_row()
+    }
+
     /// Reads the next bytes.
     pub fn inspect(&mut self, bytes: &[u8]) {
         if !self.has_failed && self.frames(bytes).is_none() {

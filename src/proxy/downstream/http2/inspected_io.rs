@@ -11,19 +11,40 @@ use crate::net::delegate::delegate_write;
 use crate::proto::http2::{Findings, Inspector};
 use crate::proxy::wire::relay::Io;
 
+/// Bytes that are read at once from a caller that sends frames without content: a hundred frames.
+const SMALL_READ: usize = 1024;
+
 /// A connection that is inspected while it is read.
 pub(crate) struct Inspected<I> {
     io: I,
     inspector: Inspector,
     findings: Arc<Findings>,
-    /// Whether the connection's task was woken because of a flood.
+    /// Whether the connection's task was woken because of a flood, to end it.
     is_woken: bool,
+    /// Whether other connections had their turn since the last read.
+    has_paused: bool,
 }
 
 impl<I: Io> Inspected<I> {
     /// `io` has not been read yet. What is found is in `findings`.
     pub(crate) fn new(io: I, findings: Arc<Findings>) -> Self {
-        Self { io, inspector: Inspector::new(findings.clone()), findings, is_woken: false }
+        let inspector = Inspector::new(findings.clone());
+        Self { io, inspector, findings, is_woken: false, has_paused: false }
+    }
+
+    /// Reads little, and after every other connection of the worker that is ready.
+    fn poll_read_in_turn(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.has_paused, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut bytes = [0; SMALL_READ];
+        let length = bytes.len().min(buf.remaining());
+        let mut part = ReadBuf::new(&mut bytes[..length]);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut part))?;
+        self.has_paused = false;
+        buf.put_slice(part.filled());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -38,7 +59,11 @@ impl<I: Io> AsyncRead for Inspected<I> {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        if this.inspector.is_in_long_row() {
+            ready!(this.poll_read_in_turn(cx, buf))?;
+        } else {
+            ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        }
         this.inspector.inspect(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
