@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
+use crate::rules::Rule;
+
 /// Longest text of a request in a line, in characters.
 const MAX_CHARACTERS: usize = 1024;
 
@@ -27,8 +29,8 @@ pub struct Event<'e> {
     pub refused: Option<Reason<'e>>,
     /// The role that decided, and its line in the configuration.
     pub role: Option<(&'e str, usize)>,
-    /// The rule that decided, and its line.
-    pub rule: Option<(&'e str, usize)>,
+    /// The rule that decided.
+    pub rule: Option<&'e Rule>,
 }
 
 /// Why a request is refused.
@@ -44,7 +46,8 @@ impl Event<'_> {
     /// The line, with its end. Every character that could end a line or change a terminal is escaped.
     pub(super) fn line(&self, at: SystemTime) -> String {
         let role = self.role.map(|(name, line)| json!({ "name": name, "line": line }));
-        let decisive = self.rule.map(|(text, line)| json!({ "text": text, "line": line }));
+        let place = |rule: &Rule| json!({ "text": rule.text(), "file": rule.file(), "line": rule.line() });
+        let decisive = self.rule.map(place);
         let object = json!({
             "time": DateTime::<Utc>::from(at).to_rfc3339_opts(SecondsFormat::Millis, true),
             "caller": self.caller,

@@ -25,13 +25,13 @@ pub(super) struct Subject<'r, 'h, 'b> {
     pub(super) requires_caller: bool,
 }
 
-/// What a decision is based on: each with its line in the configuration.
+/// What a decision is based on. The role has its line in the configuration.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct Grounds<'p> {
     /// The role of the caller.
     pub(crate) role: Option<(&'p str, usize)>,
     /// The rule of the role or of the service.
-    pub(crate) rule: Option<(&'p str, usize)>,
+    pub(crate) rule: Option<&'p Rule>,
 }
 
 /// A request that is not allowed.
@@ -73,19 +73,15 @@ pub(super) fn check<'p>(
             .policy
             .permit(subject.index, caller.id, subject.requires_caller, |rules| rules.decide(view()))
             .map_err(|not_permitted| Box::new(denied_to(caller, &not_permitted, head.absolute)))?;
-        grounds = Grounds { role: permitted.role, rule: permitted.rule.map(of_rule) };
+        grounds = Grounds { role: permitted.role, rule: permitted.rule };
     }
     match service.rules.as_ref().map(|rules| rules.decide(view())) {
         None => Ok(grounds),
-        Some(Decision::Allowed(rule)) => Ok(Grounds { rule: rule.map(of_rule).or(grounds.rule), ..grounds }),
+        Some(Decision::Allowed(rule)) => Ok(Grounds { rule: rule.or(grounds.rule), ..grounds }),
         Some(Decision::Denied(denial)) => {
             Err(Box::new(denied(Refusal::Rule, None, denial.to_string(), Some(&denial))))
         }
     }
-}
-
-fn of_rule(rule: &Rule) -> (&str, usize) {
-    (rule.text(), rule.line())
 }
 
 fn denied_to<'p>(caller: &RequestCaller<'p>, why: &NotPermitted<'p>, to_proxy: bool) -> Denied<'p> {
@@ -111,7 +107,7 @@ fn denied<'p>(
     denial: Option<&Denial<'p>>,
 ) -> Denied<'p> {
     let decisive = match denial {
-        Some(Denial::Rule(found)) => Some(of_rule(found)),
+        Some(Denial::Rule(found)) => Some(*found),
         _ => None,
     };
     let error = ProxyError { is_rule: true, ..ProxyError::new(ErrorReason::Denied, text) };

@@ -68,7 +68,8 @@ async fn decision_is_recorded_with_caller_rule_and_line() {
         ]
     );
     assert_eq!(lines[0]["role"], serde_json::json!({ "name": "read-crm", "line": 11 }));
-    assert_eq!(lines[0]["rule"], serde_json::json!({ "text": "GET /v1/**", "line": 11 }));
+    let file = sidekey.dir().join("sidekey.yaml");
+    assert_eq!(lines[0]["rule"], serde_json::json!({ "text": "GET /v1/**", "file": file, "line": 11 }));
     assert_eq!(lines[1]["rule"]["text"], "/v1/secret/**");
     assert!(lines[0]["time"].as_str().is_some_and(|time| time.ends_with('Z')));
     assert_eq!(lines[0]["listener"], sidekey.address().to_string());
