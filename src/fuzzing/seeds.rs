@@ -1,8 +1,10 @@
 //! Runs every property on the files in `fuzz/seeds/`, so that what a fuzzer has found once stays found.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use fastrand::Rng;
 
 /// A property, for any input.
 type Property = fn(&[u8]);
@@ -57,6 +59,49 @@ fn properties_hold_for_every_seed() {
             property(&fs::read(seed).unwrap());
         }
     }
+}
+
+/// A fuzzer without coverage, for machines on which there is no other: `SIDEKEY_FUZZ_ROUNDS=1000` tries as many changes of each seed, and
+/// `SIDEKEY_FUZZ_TARGET` names one target.
+#[test]
+fn properties_hold_for_changed_seeds() {
+    let rounds = env::var("SIDEKEY_FUZZ_ROUNDS").map_or(2, |text| text.parse().expect("a number"));
+    let target = env::var("SIDEKEY_FUZZ_TARGET").ok();
+    for (name, property) in TARGETS.iter().filter(|(name, _)| target.as_ref().is_none_or(|only| only == name))
+    {
+        let seeds = files(&root().join("fuzz/seeds").join(name));
+        let seeds: Vec<_> = seeds.iter().map(|seed| fs::read(seed).unwrap()).collect();
+        let mut random = Rng::with_seed(7);
+        for seed in &seeds {
+            for _ in 0..rounds {
+                let changed = changed(seed, &seeds, &mut random);
+                let outcome = std::panic::catch_unwind(|| property(&changed));
+                assert!(outcome.is_ok(), "{name}: {}", changed.escape_ascii());
+            }
+        }
+    }
+}
+
+/// A seed with up to four changes.
+fn changed(seed: &[u8], seeds: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..random.usize(1..5) {
+        let at = random.usize(0..=bytes.len());
+        let end = random.usize(at..=bytes.len().min(at + 16));
+        match random.u8(0..5) {
+            0 => bytes.insert(at, random.u8(..)),
+            1 => drop(bytes.drain(at..end)),
+            2 => bytes.extend_from_within(at..end),
+            3 => {
+                let other = &seeds[random.usize(0..seeds.len())];
+                let from = random.usize(0..=other.len());
+                let part = other[from..other.len().min(from + 32)].iter().copied();
+                bytes.splice(at..end, part);
+            }
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << random.u8(0..8)),
+        }
+    }
+    bytes
 }
 
 #[test]
