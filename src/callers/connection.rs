@@ -47,6 +47,8 @@ impl CertificateNames {
             match name {
                 GeneralName::URI(uri) => names.uris.push((*uri).to_owned()),
                 GeneralName::DNSName(name) => names.dns.push(name.to_ascii_lowercase()),
+                // A URI that is no text would not count as one, and leave another one alone.
+                GeneralName::Invalid(..) => return None,
                 _ => {}
             }
         }
