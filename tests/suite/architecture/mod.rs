@@ -7,4 +7,5 @@ mod floors;
 mod imports;
 mod program;
 mod rules;
+mod security_page;
 mod words;
