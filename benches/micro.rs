@@ -14,6 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::Registry;
 
 use sidekey::config::Config;
+use sidekey::config::auth::placement::Placement;
 use sidekey::credential::{self, Owned, StoreHandle};
 use sidekey::metrics::Metrics;
 use sidekey::net::dns::Resolver;
@@ -38,7 +39,7 @@ impl Source<AccessToken> for Issuer {
         let value = Secret::new("2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA".into()).unwrap();
         let expiry = Expiry::after(ClockReading::now(), Duration::from_secs(3600));
         let issued = IssuedToken { value, expiry, scope: None };
-        Ok(AccessToken::new(&issued, None).unwrap())
+        Ok(AccessToken::new(&issued, None, &Placement::bearer()).unwrap())
     }
 }
 

@@ -62,7 +62,7 @@ impl Signer for Dpop {
         // A token without a proof would be rejected, so the request is not sent.
         let proof =
             binding.proof(request.method, request.origin, &request.full_path()).map_err(|_| NotReady)?;
-        injection.field(AUTHORIZATION, current.header.clone());
+        injection.field(AUTHORIZATION, current.placed.clone());
         injection.field("DPoP", proof);
         Ok(CredentialVersion(current.generation))
     }

@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use super::owned::AUTHORIZATION;
 use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer};
+use crate::config::auth::placement::{Placement, RequestPart};
 use crate::proto::FieldName;
 use crate::secret::Echoes;
 
@@ -46,6 +47,23 @@ impl Fixed {
             query: None,
             cookie: None,
             echoes: Arc::default(),
+        }
+    }
+
+    /// A credential at this place, as it is written there.
+    ///
+    /// # Panics
+    ///
+    /// If the name of the place was not read by the configuration.
+    pub fn placed(placement: &Placement, value: HeaderValue) -> Self {
+        let name = placement.name.clone();
+        match placement.part {
+            RequestPart::Header => {
+                let name = FieldName::try_from(&*name).expect("the configuration has checked the name");
+                Self::fields([(name, value)])
+            }
+            RequestPart::Query => Self::fields([]).with_query([name], value),
+            RequestPart::Cookie => Self::fields([]).with_cookie(name, value),
         }
     }
 

@@ -1,30 +1,30 @@
-//! A token of its own for each caller, in `Authorization` (RFC 6750 §2.1), requested with the token that the caller presents.
+//! A token of its own for each caller, requested with the token that the caller presents.
 
 use std::sync::Arc;
 
-use super::owned::AUTHORIZATION;
 use super::{
-    CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer, UpstreamResponse, Verdict,
+    CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Place, Signer, UpstreamResponse, Verdict,
 };
+use crate::config::auth::placement::Placement;
 use crate::oauth2::caller_tokens::CallerTokens;
 use crate::secret::Echoes;
 
 /// A signer that sends the token of the caller whose request it is, and no other.
 pub struct ForCaller {
     tokens: Arc<CallerTokens>,
-    owned: Arc<Owned>,
+    place: Place,
 }
 
 impl ForCaller {
-    /// Sends these tokens.
-    pub fn new(tokens: Arc<CallerTokens>) -> Self {
-        Self { tokens, owned: Arc::new(Owned::authorization()) }
+    /// Sends these tokens, which are made for this place.
+    pub fn new(tokens: Arc<CallerTokens>, placement: &Placement) -> Self {
+        Self { tokens, place: Place::new(placement) }
     }
 }
 
 impl Signer for ForCaller {
     fn owned(&self) -> &Arc<Owned> {
-        &self.owned
+        self.place.owned()
     }
 
     fn is_refreshable(&self) -> bool {
@@ -39,7 +39,7 @@ impl Signer for ForCaller {
     ) -> Result<CredentialVersion, NotReady> {
         let subject = request.subject.ok_or(NotReady)?;
         let token = self.tokens.current(subject).ok_or(NotReady)?;
-        injection.field(AUTHORIZATION, token.header.clone());
+        self.place.write(token.placed.clone(), injection);
         Ok(CredentialVersion(token.generation))
     }
 

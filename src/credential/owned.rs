@@ -6,6 +6,7 @@ use http::{HeaderName, header};
 use percent_encoding::percent_decode_str;
 
 use super::strip_url;
+use crate::config::auth::placement::{Placement, RequestPart};
 
 /// `Authorization`, as it is written in HTTP/1.1.
 pub(super) const AUTHORIZATION: &str = "Authorization";
@@ -24,6 +25,23 @@ impl Owned {
     /// Owns `Authorization`.
     pub fn authorization() -> Self {
         Self::default().with_header(header::AUTHORIZATION)
+    }
+
+    /// Owns what a credential at this place overwrites.
+    ///
+    /// # Panics
+    ///
+    /// If the name of the place was not read by the configuration.
+    pub fn at(placement: &Placement) -> Self {
+        let owned = Self::default();
+        match placement.part {
+            RequestPart::Header => {
+                let name = HeaderName::try_from(&*placement.name);
+                owned.with_header(name.expect("the configuration has checked the name"))
+            }
+            RequestPart::Query => owned.with_query(&*placement.name),
+            RequestPart::Cookie => owned.with_cookie(&*placement.name),
+        }
     }
 
     /// Owns a header field as well.

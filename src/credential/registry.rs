@@ -5,8 +5,10 @@ use super::kinds::api_key::ApiKey;
 use super::kinds::aws_sigv4::AwsSigV4;
 use super::kinds::basic::Basic;
 use super::kinds::bearer::Bearer;
+use super::kinds::github_app::GithubApp;
 use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
+use super::kinds::jwt::Jwt;
 use super::kinds::oauth2::OAuth2;
 use super::sources::SOURCES;
 use super::{Credential, Rejection, Signer};
@@ -23,6 +25,8 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Header>(),
     Entry::of::<Hmac>(),
     Entry::of::<AwsSigV4>(),
+    Entry::of::<Jwt>(),
+    Entry::of::<GithubApp>(),
 ];
 
 /// The kinds, and the sources of secrets, as the configuration knows them.
@@ -96,6 +100,8 @@ mod tests {
     use crate::config::Config;
 
     const SAMPLES: &str = include_str!("../../config/services.yaml");
+    const RSA_KEY: &str = include_str!("../config/tests/fixtures/rsa.pem");
+    const ANOTHER_RSA_KEY: &str = include_str!("../config/tests/fixtures/another-rsa.pem");
     const DOCS: &str = include_str!("../../docs/CONFIGURATION.md");
 
     /// The first `auth` of this kind among the samples, every secret of which is read from the variable
@@ -111,9 +117,10 @@ mod tests {
 
     fn replace_sources(value: &mut Value) {
         let Some(map) = value.as_object_mut() else { return };
-        for inner in map.values_mut() {
+        for (key, inner) in map {
             if SOURCES.iter().any(|source| inner.get(source.name()).is_some()) {
-                *inner = serde_json::json!({ "env": "CANARY" });
+                let variable = if key == "private_key" { "PRIVATE_KEY" } else { "CANARY" };
+                *inner = serde_json::json!({ "env": variable });
             } else {
                 replace_sources(inner);
             }
@@ -171,8 +178,10 @@ mod tests {
         for Entry { auth: AuthKind { name, .. }, .. } in KINDS {
             let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(name) } } });
             let read = |secret: &'static str| {
-                let config =
-                    Config::parse_with(&text.to_string(), "a.yaml", &|_| Some(secret.into()), READERS);
+                let key = if secret == "CANARY-1" { RSA_KEY } else { ANOTHER_RSA_KEY };
+                let variable = |name: &str| if name == "PRIVATE_KEY" { key } else { secret };
+                let environment = |name: &str| Some(variable(name).into());
+                let config = Config::parse_with(&text.to_string(), "a.yaml", &environment, READERS);
                 config.unwrap_or_else(|error| panic!("{name}: {error}")).services.remove(0).auth
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));

@@ -1,4 +1,4 @@
-//! The current token of a store, in `Authorization` (RFC 6750 §2.1). A refresher fills the store.
+//! The current token of a store, at its place in the request. A refresher fills the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use arc_swap::Guard;
 use futures_util::future::BoxFuture;
 
-use super::owned::AUTHORIZATION;
 use super::stored;
 use super::{
-    CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Signer,
+    CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Place, Signer,
     UpstreamResponse, Verdict,
 };
+use crate::config::auth::placement::Placement;
 use crate::oauth2::{AccessToken, TokenStore};
 use crate::refresh::{AnyStore, Versioned};
 use crate::secret::Echoes;
@@ -19,13 +19,13 @@ use crate::secret::Echoes;
 /// A signer that sends the current token, unless it has expired.
 pub struct Token {
     store: Arc<TokenStore>,
-    owned: Arc<Owned>,
+    place: Place,
 }
 
 impl Token {
-    /// Sends the token of `store`.
-    pub fn new(store: Arc<TokenStore>) -> Self {
-        Self { store, owned: Arc::new(Owned::authorization()) }
+    /// Sends the tokens of `store`, which are made for this place.
+    pub fn new(store: Arc<TokenStore>, placement: &Placement) -> Self {
+        Self { store, place: Place::new(placement) }
     }
 
     /// The token, if it may still be sent.
@@ -47,7 +47,7 @@ impl std::ops::Deref for CurrentToken {
 
 impl Signer for Token {
     fn owned(&self) -> &Arc<Owned> {
-        &self.owned
+        self.place.owned()
     }
 
     fn is_refreshable(&self) -> bool {
@@ -60,7 +60,7 @@ impl Signer for Token {
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady> {
         let current = self.current().ok_or(NotReady)?;
-        injection.field(AUTHORIZATION, current.header.clone());
+        self.place.write(current.placed.clone(), injection);
         Ok(CredentialVersion(current.generation))
     }
 

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::config::auth::placement::Placement;
 use crate::oauth2::fuzzing::{Expected, ParsedResponse, RawResponse, Redactor, TokenType, parse_response};
 use crate::oauth2::{AccessToken, IssuedToken};
 use crate::refresh::schedule::{Failure, refresh_in, retry_in, usable_for};
@@ -78,9 +79,10 @@ fn check_response(response: ParsedResponse, body: &[u8]) {
     let expiry = Expiry::after(ClockReading::now(), usable_for(lifetime));
     assert!(expiry.remaining() <= lifetime && expiry.wall() >= UNIX_EPOCH);
     let token = IssuedToken { value: access.value, expiry, scope: access.scope };
-    let access_token = AccessToken::new(&token, None).expect("a token that can be sent");
-    assert!(access_token.header.is_sensitive());
-    assert_shows_no_secret(&format!("{token:?} {access_token:?} {:?}", access_token.header), body);
+    let access_token =
+        AccessToken::new(&token, None, &Placement::bearer()).expect("a token that can be sent");
+    assert!(access_token.placed.is_sensitive());
+    assert_shows_no_secret(&format!("{token:?} {access_token:?} {:?}", access_token.placed), body);
 }
 
 fn check_error(error: &SourceError, body: &[u8]) {

@@ -39,8 +39,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 /// The claims that may be shown, in a fixed order; `None` if the token is not a JWT. The signature is not
 /// verified: only the upstream decides whether it accepts the token.
 pub fn public_claims(token: &AccessToken) -> Option<Map<String, Value>> {
-    let (_scheme, value) = token.header.to_str().ok()?.split_once(' ')?;
-    let claims = decode(value)?;
+    let claims = decode(token.value().expose())?;
     let public =
         PUBLIC_CLAIMS.iter().filter_map(|name| Some(((*name).to_owned(), public_value(claims.get(*name)?)?)));
     Some(public.collect())
@@ -70,6 +69,7 @@ fn public_value(value: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::auth::placement::Placement;
     use crate::oauth2::token::IssuedToken;
     use crate::refresh::{ClockReading, Expiry};
     use crate::secret::Secret;
@@ -83,7 +83,7 @@ mod tests {
             expiry: Expiry::after(ClockReading::now(), Duration::from_secs(60)),
             scope: None,
         };
-        public_claims(&AccessToken::new(&issued, None).unwrap())
+        public_claims(&AccessToken::new(&issued, None, &Placement::bearer()).unwrap())
     }
 
     #[test]

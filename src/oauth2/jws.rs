@@ -38,7 +38,12 @@ const MAX_BACKDATING: Duration = Duration::from_secs(60);
 /// is behind would reject a time in its future (RFC 7523 §3 leaves the leeway to it), and one whose clock is
 /// ahead has to find three quarters left.
 pub(crate) fn issued_at(now: ClockReading, lifetime: Duration) -> u64 {
-    let seconds = now.unix_seconds() - (lifetime / 4).min(MAX_BACKDATING).as_secs_f64();
+    issued_before(now, (lifetime / 4).min(MAX_BACKDATING))
+}
+
+/// `iat` of a JWT that is dated back by `backdate`, in whole seconds.
+pub(crate) fn issued_before(now: ClockReading, backdate: Duration) -> u64 {
+    let seconds = now.unix_seconds() - backdate.as_secs_f64();
     Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs()
 }
 

@@ -13,7 +13,7 @@ pub mod dpop_key;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub mod grants;
-mod jws;
+pub(crate) mod jws;
 pub mod refresh_tokens;
 mod sanitize;
 pub mod source;
@@ -23,6 +23,7 @@ pub use advice::advice;
 pub use client::discovery::{ExpectedIssuer, LoginEndpoint};
 pub use sanitize::sanitize;
 pub use source::token_source::TokenSource;
+pub use source::unpersisted::Unpersisted;
 pub use source::with_metrics::WithMetrics;
-pub use source::with_tracing::WithTracing;
+pub use source::with_tracing::{RequestKind, WithTracing};
 pub use token::{AccessToken, IssuedToken, KeyBinding, TokenResponse, TokenStore};

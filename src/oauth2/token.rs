@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::InvalidHeaderValue;
 
 use super::dpop_key;
 use super::dpop_key::DpopKey;
+use crate::config::auth::placement::Placement;
 use crate::refresh::{Expiring, Expiry, SourceError, Store};
 use crate::secret::{Echoes, Secret, SigningError};
 
@@ -49,8 +49,12 @@ impl TokenResponse {
 
 /// An access token as the request path uses it.
 pub struct AccessToken {
-    /// `Bearer …` or `DPoP …`, marked sensitive. Built once; a request clones it.
-    pub header: HeaderValue,
+    /// The value at its place, such as `Bearer …`, marked sensitive. Built once; a request clones it.
+    pub placed: HeaderValue,
+    /// The token itself.
+    value: Secret,
+    /// The authentication scheme (RFC 9110 §11.1), if it is sent with one.
+    scheme: Option<Box<str>>,
     /// The token, to be masked where a response repeats it.
     pub echoes: Arc<Echoes>,
     /// When the token must no longer be sent.
@@ -69,16 +73,17 @@ pub struct KeyBinding {
 }
 
 impl AccessToken {
-    /// An access token that was issued, bound to `key` if there is one. Fails if the token cannot be sent in a
-    /// header.
-    pub fn new(issued: &IssuedToken, key: Option<&Arc<DpopKey>>) -> Result<Self, InvalidHeaderValue> {
+    /// An access token that was issued, for this place in requests; `None` if it cannot stand there. A token that is bound to `key`
+    /// has the scheme `DPoP` in `Authorization` (RFC 9449 §7.1).
+    pub fn new(issued: &IssuedToken, key: Option<&Arc<DpopKey>>, placement: &Placement) -> Option<Self> {
         let token = issued.value.expose();
-        let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
-        let mut header = HeaderValue::try_from(format!("{scheme} {token}"))?;
-        header.set_sensitive(true);
+        let dpop = Placement { prefix: "DPoP ".into(), ..Placement::bearer() };
+        let placement = if key.is_some() { &dpop } else { placement };
         let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
-        Ok(Self {
-            header,
+        Some(Self {
+            placed: placement.value(token)?,
+            value: issued.value.clone(),
+            scheme: placement.scheme().map(Into::into),
             echoes: Arc::new(Echoes::of([token])),
             expiry: issued.expiry,
             scope: issued.scope.clone(),
@@ -86,9 +91,14 @@ impl AccessToken {
         })
     }
 
-    /// The authentication scheme: `Bearer` or `DPoP`.
+    /// The authentication scheme, such as `Bearer`; `token` if it is sent with none.
     pub fn scheme(&self) -> &str {
-        self.header.to_str().ok().and_then(|value| value.split(' ').next()).unwrap_or_default()
+        self.scheme.as_deref().unwrap_or("token")
+    }
+
+    /// The token, for reading its claims.
+    pub(super) fn value(&self) -> &Secret {
+        &self.value
     }
 }
 
@@ -139,19 +149,19 @@ mod tests {
 
     #[test]
     fn access_token_is_sensitive_and_does_not_print_itself() {
-        let token = AccessToken::new(&issued(), None).unwrap();
-        assert!(token.header.is_sensitive());
-        assert!(!format!("{token:?} {:?} {:?}", token.header, issued()).contains("CANARY"));
+        let token = AccessToken::new(&issued(), None, &Placement::bearer()).unwrap();
+        assert!(token.placed.is_sensitive());
+        assert!(!format!("{token:?} {:?} {:?}", token.placed, issued()).contains("CANARY"));
     }
 
     #[test]
     fn access_token_of_a_key_has_the_dpop_scheme_and_proofs() {
         let key = Arc::new(DpopKey::new(None).unwrap());
-        let token = AccessToken::new(&issued(), Some(&key)).unwrap();
+        let token = AccessToken::new(&issued(), Some(&key), &Placement::bearer()).unwrap();
         assert_eq!((token.scheme(), token.scope_count()), ("DPoP", Some(2)));
         let binding = token.binding.unwrap();
         assert!(binding.proof("GET", "https://api.example", "/").unwrap().is_sensitive());
-        let bearer = AccessToken::new(&issued(), None).unwrap();
+        let bearer = AccessToken::new(&issued(), None, &Placement::bearer()).unwrap();
         assert_eq!((bearer.scheme(), bearer.binding.is_none()), ("Bearer", true));
     }
 }

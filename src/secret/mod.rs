@@ -26,6 +26,7 @@ mod in_time;
 mod invisible;
 pub(crate) mod ownership;
 mod plain;
+mod public_key_info;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
 mod secret;
 mod signing_key;

@@ -366,7 +366,7 @@ fn envelope(prefix: &[u8], inner: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// DER: tag, length in two bytes, content.
-fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
     let head: &[u8] = match length {

@@ -90,7 +90,7 @@ const ASSERTION_LIFETIME: Key =
 /// Keys that client authentication has as well: the client may authenticate with the same key.
 pub(crate) const SHARED: Keys = &[client_auth::PRIVATE_KEY, client_auth::SIGNING_ALG, client_auth::KEY_ID];
 
-const OBJECT: Format = Format::Names(&Names::of(Format::Json));
+pub(crate) const OBJECT: Format = Format::Names(&Names::of(Format::Json));
 
 /// Reads the keys of the grant.
 pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<JwtBearer> {
@@ -180,7 +180,7 @@ fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
 }
 
 /// Reads a mapping as JSON. `written`: names that Sidekey sets itself.
-fn object(value: &Value<'_>, written: &[&str]) -> Option<Map<String, serde_json::Value>> {
+pub(crate) fn object(value: &Value<'_>, written: &[&str]) -> Option<Map<String, serde_json::Value>> {
     let mut object = Map::new();
     for (name, value) in value.entries()? {
         if written.contains(&name) {

@@ -8,6 +8,8 @@ use super::grant::{ClientRequirement, Grant};
 use super::issuer::TokenUrl;
 use super::token_request::TokenRequest;
 use super::{client_auth, dpop, grant, issuer, token_request};
+use crate::config::auth::placement;
+use crate::config::auth::placement::Placement;
 use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
@@ -27,7 +29,14 @@ pub const KEYS: Keys = &[
 ];
 
 /// The tables of the keys that every grant and every method of client authentication have.
-pub(crate) const TOKEN: &[Keys] = &[SCOPES, token_request::KEYS, dpop::KEYS, ENDPOINT, issuer::KEYS];
+pub(crate) const TOKEN: &[Keys] =
+    &[SCOPES, PLACEMENT, token_request::KEYS, dpop::KEYS, ENDPOINT, issuer::KEYS];
+
+const PLACEMENT: Keys = &[Key::optional(
+    "token",
+    placement::TOKEN,
+    "Where the token goes. Default: a bearer token in `Authorization`.",
+)];
 
 const SCOPES: Keys = &[Key::optional(
     "scopes",
@@ -59,6 +68,8 @@ pub struct OAuth2 {
     pub scopes: Vec<String>,
     /// Settings of token requests.
     pub request: TokenRequest,
+    /// Where the token goes.
+    pub token: Placement,
     /// DPoP, if tokens are bound to a key.
     pub dpop: Option<Dpop>,
     /// Lifetime of a token if the response states none that is understood.
@@ -92,7 +103,14 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     }
     let scopes = mapping.optional("scopes").map_or_else(Vec::new, |value| scopes(&value));
     let request = token_request::read(mapping, kind.map_or(&[], |kind| kind.writes));
+    let has_placement = mapping.has("token");
+    let token = Placement::of_token(mapping);
     let dpop = dpop::read(mapping);
+    if dpop.is_some() && has_placement {
+        mapping.value().error(
+            "`token` has no place beside `dpop: true`: such a token goes in `Authorization` (RFC 9449 §7.1)",
+        );
+    }
     let default_expires_in =
         mapping.optional("default_expires_in").and_then(|value| duration::positive(&value));
     let accept_token_type = accept_token_type(mapping, dpop.is_some());
@@ -134,6 +152,7 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
         client_auth: client_auth?,
         scopes,
         request,
+        token: token?,
         dpop,
         default_expires_in,
         accept_token_type,

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
@@ -45,6 +44,18 @@ services:
     tls: {}
 ",
     "services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { exec: [echo, token] } } } }",
+    "
+services:
+  a:
+    upstream: https://a.example
+    auth: { type: github_app, app_id: a, private_key: { env: PRIVATE_KEY }, owner: a }
+  c:
+    upstream: https://a.example
+    auth: { type: jwt, secret: { env: TOKEN }, reuse: {}, token: { name: X-Token } }
+  b:
+    upstream: https://b.example
+    auth: { type: oauth2, grant_type: client_credentials, token_url: 'https://b.example', client_id: b, client_secret: { env: TOKEN }, token: { name: t } }
+",
     "
 services:
   a:
@@ -115,7 +126,7 @@ services:
 ];
 
 /// The value of the environment variable `PRIVATE_KEY`.
-static PRIVATE_KEY: LazyLock<String> = LazyLock::new(|| rcgen::KeyPair::generate().unwrap().serialize_pem());
+const PRIVATE_KEY: &str = include_str!("fixtures/rsa.pem");
 
 thread_local! {
     /// The path of a mapping, and a key that a reader asked it for.
@@ -129,7 +140,7 @@ pub(in crate::config) fn asked(path: &str, key: &'static str) {
 
 fn parse(text: &str) -> Result<Config, config::ConfigError> {
     let environment = |name: &str| match name {
-        "PRIVATE_KEY" => Some(PRIVATE_KEY.as_str().into()),
+        "PRIVATE_KEY" => Some(PRIVATE_KEY.into()),
         _ if name.starts_with("OTEL_") => None,
         _ => Some("from-the-environment-with-a-long-secret".into()),
     };

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use crate::config::auth::placement::{Placement, RequestPart};
 use crate::config::*;
-use crate::credential::kinds::api_key::KeyLocation;
 use crate::credential::kinds::{api_key, basic, bearer};
 
 fn environment(name: &str) -> Option<OsString> {
@@ -90,12 +90,14 @@ services:
     let key = |auth: &Auth| {
         let key = auth.settings::<api_key::Settings>().unwrap();
         assert_eq!(key.previous, None);
-        (key.location.clone(), key.prefix.clone(), key.value.expose().to_owned())
+        assert_eq!(key.value.expose(), "maps-key");
+        key.placement.clone()
     };
-    let header = crate::proto::FieldName::try_from("X-Api-Key").unwrap();
-    assert_eq!(key(auth[1]), (KeyLocation::Header(header), "Token ".into(), "maps-key".into()));
-    assert_eq!(key(auth[2]), (KeyLocation::Query("api key".into()), String::new(), "maps-key".into()));
-    assert_eq!(key(auth[3]), (KeyLocation::Cookie("Session".into()), String::new(), "maps-key".into()));
+    let placement =
+        |part, name: &str, prefix: &str| Placement { part, name: name.into(), prefix: prefix.into() };
+    assert_eq!(key(auth[1]), placement(RequestPart::Header, "X-Api-Key", "Token "));
+    assert_eq!(key(auth[2]), placement(RequestPart::Query, "api key", ""));
+    assert_eq!(key(auth[3]), placement(RequestPart::Cookie, "Session", ""));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::promises::Promises;
+use crate::config::auth::placement::Placement;
 use crate::oauth2::{AccessToken, IssuedToken};
 use crate::refresh::schedule::usable_for;
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind, test_clock};
@@ -314,7 +315,7 @@ impl World {
         };
         let issued =
             IssuedToken { value: Secret::new(value).expect("a secret"), expiry: usable, scope: None };
-        Ok(AccessToken::new(&issued, None).expect("a header"))
+        Ok(AccessToken::new(&issued, None, &Placement::bearer()).expect("a header"))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::endpoint::{Endpoint, MIN_FORCED_INTERVAL, World};
 use super::{paused, response, sign, with_seeds};
+use crate::config::auth::placement::Placement;
 use crate::credential::{Signer, Token, Verdict};
 use crate::oauth2::TokenStore;
 use crate::refresh::{RefreshReason, Store, refresher, test_clock};
@@ -30,7 +31,11 @@ impl Credential {
         let store = Arc::new(Store::new(MIN_FORCED_INTERVAL));
         let endpoint = Endpoint { world: world.clone(), incarnation, is_asked: Mutex::default() };
         let running = tokio::spawn(refresher::run("chaos".into(), Arc::new(endpoint), store.clone()));
-        Self { signer: Token::new(store.clone()), store, refresher: running.abort_handle() }
+        Self {
+            signer: Token::new(store.clone(), &Placement::bearer()),
+            store,
+            refresher: running.abort_handle(),
+        }
     }
 }
 

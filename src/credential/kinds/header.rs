@@ -5,14 +5,14 @@ use form_urlencoded::Serializer;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::api_key::{header_name, header_prefix};
+use crate::config::auth::placement::RequestPart;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::secret;
 use crate::config::reader::secret::{SECRET, VALUE};
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
-use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive};
+use crate::credential::{Build, Fixed, Kind, Rejection, Signer, header_name, sensitive};
 use crate::proto::FieldName;
 use crate::secret::Secret;
 
@@ -178,7 +178,8 @@ fn of_header(value: &Value<'_>) -> Option<FieldValue> {
 /// Reads `prefix` and `value`.
 fn prefixed(mut mapping: Mapping<'_>) -> Option<FieldValue> {
     mapping.allow(PREFIXED);
-    let prefix = mapping.required("prefix").and_then(|value| value.parse(header_prefix));
+    let prefix =
+        mapping.required("prefix").and_then(|value| value.parse(|text| RequestPart::Header.prefix(text)));
     let secret = mapping.required("value").and_then(|value| header_text(&value, secret::read));
     mapping.reject_unknown_keys();
     Some(FieldValue { prefix: prefix?, secret: secret?, is_fixed: false })

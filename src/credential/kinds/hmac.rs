@@ -13,7 +13,6 @@ use http::HeaderValue;
 use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
-use super::api_key::header_name;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
@@ -21,7 +20,7 @@ use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::credential::{
     BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
-    PendingBody, Rejection, Signer, with_previous,
+    PendingBody, Rejection, Signer, header_name, with_previous,
 };
 use crate::proto::FieldName;
 use crate::secret::{Echoes, Secret};

@@ -65,9 +65,9 @@ impl Kind for OAuth2 {
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         if settings.grant.caller_tokens().is_some() {
-            return Box::new(ForCaller::new(build.shared()));
+            return Box::new(ForCaller::new(build.shared(), &settings.token));
         }
-        let token = Token::new(build.store());
+        let token = Token::new(build.store(), &settings.token);
         if settings.dpop.is_some() { Box::new(Dpop::new(token)) } else { Box::new(token) }
     }
 

@@ -120,6 +120,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::auth::placement::Placement;
     use crate::oauth2::token::{AccessToken, IssuedToken};
     use crate::refresh::{ClockReading, Expiry};
     use crate::secret::Secret;
@@ -134,7 +135,7 @@ mod tests {
             expiry: seconds(lifetime),
             scope: None,
         };
-        let token = AccessToken::new(&issued, None).unwrap();
+        let token = AccessToken::new(&issued, None, &Placement::bearer()).unwrap();
         CallerToken::new(token, cache.next_generation(), subject.map(seconds), seconds(lifetime))
     }
 

@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, DATE};
 use parking_lot::Mutex;
-use reqwest::tls::TlsInfo;
 use url::Url;
 
 use super::auth;
@@ -15,6 +13,7 @@ use super::auth::ClientAuthentication;
 use super::discovery::{Discovery, ExpectedIssuer, LoginEndpoint};
 use super::http::HttpClient;
 use super::lifetime::LifetimeMemory;
+use super::observed::{learn_from, learn_from_error};
 use super::raw_response::RawResponse;
 use super::redact::Redactor;
 use super::request::PreparedRequest;
@@ -27,13 +26,9 @@ use crate::oauth2::dpop_key;
 use crate::oauth2::dpop_key::DpopKey;
 use crate::oauth2::token::{IssuedToken, TokenResponse};
 use crate::refresh::schedule;
-use crate::refresh::{
-    ClockReading, ErrorCode, Expiry, SourceError, SourceErrorKind, SourceServer, clock_skew,
-};
+use crate::refresh::{ClockReading, ErrorCode, Expiry, SourceError, SourceErrorKind, SourceServer};
 use crate::secret::{KeyError, Secret, SigningError};
 use crate::tls::client::TlsClient;
-use crate::tls::expiry::not_after;
-use crate::tls::presented::expired_at;
 
 /// The server in messages.
 const WHO: &str = "the token endpoint";
@@ -227,43 +222,15 @@ impl TokenEndpoint {
         };
         let http = self.http.client().map_err(failed)?.post(url.clone()).timeout(limit);
         let http = http.headers(request.headers).body(request.content.to_string());
-        let answer = http.send().await.inspect_err(|error| self.learn_from_error(error));
+        let answer = http.send().await.inspect_err(|error| learn_from_error(&self.server, error));
         let mut answer = answer.map_err(failed)?;
-        self.learn_from(&answer, sent_at);
+        learn_from(&self.server, &answer, sent_at);
         let body = self.http.body(&mut answer, WHO).await?;
         let headers = std::mem::take(answer.headers_mut());
         let has_new_nonce =
             self.dpop_key.as_ref().is_some_and(|dpop_key| dpop_key.record_nonce_from(url, &headers));
         let redactor = self.redactor_for(fields, &authentication);
         Ok((RawResponse { status: answer.status(), headers, body, sent_at, redactor }, has_new_nonce))
-    }
-
-    /// Learns the clock skew and the end of the certificate from an answer to a request that was sent at this time.
-    fn learn_from(&self, answer: &reqwest::Response, sent_at: SystemTime) {
-        let date =
-            answer.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        // The date of an answer from a cache is that of the first one (RFC 9111 §5.1).
-        let is_cached = answer.headers().contains_key(AGE);
-        let skew = date.filter(|_| !is_cached).and_then(|date| clock_skew(date, sent_at, SystemTime::now()));
-        if let Some(skew) = skew {
-            self.server.set_clock_skew(skew);
-        }
-        let certificate = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
-        if let Some(end) = certificate.and_then(not_after) {
-            self.server.set_certificate_end(end);
-        }
-    }
-
-    /// Learns the end of the certificate from a request that failed because it has ended.
-    fn learn_from_error(&self, error: &reqwest::Error) {
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            if let Some(end) = expired_at(cause) {
-                self.server.set_certificate_end(end);
-                return;
-            }
-            source = cause.source();
-        }
     }
 
     /// Knows what the answer to a request with these fields must not show.

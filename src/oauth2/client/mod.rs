@@ -7,6 +7,7 @@ mod duration_text;
 pub mod endpoint;
 pub(crate) mod http;
 mod lifetime;
+pub(crate) mod observed;
 pub(super) mod raw_response;
 pub(super) mod redact;
 mod request;

@@ -17,7 +17,7 @@ use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::source::with_metrics::WithMetrics;
-use crate::oauth2::source::with_tracing::WithTracing;
+use crate::oauth2::source::with_tracing::{RequestKind, WithTracing};
 use crate::oauth2::token::{AccessToken, TokenResponse};
 use crate::otel::CurrentTracer;
 use crate::refresh::{Source, SourceError, SourceErrorKind};
@@ -47,10 +47,11 @@ pub fn source(
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
     let name = names.join(", ");
-    let source = WithTracing::new(grant, &config, name.clone(), traces.clone());
+    let kind = RequestKind::of(&config);
+    let source = WithTracing::new(grant, kind, name.clone(), traces.clone());
     let source = WithMetrics::new(source, metrics.clone());
     let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
-    Arc::new(AccessTokenSource::new(source, dpop_key, server))
+    Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
 }
 
 /// The source of a grant that needs a caller: there is none here.

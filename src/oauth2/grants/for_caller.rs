@@ -11,7 +11,7 @@ use crate::oauth2::caller_tokens::{Exchange, without_tokens};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::source::with_metrics::WithMetrics;
-use crate::oauth2::source::with_tracing::WithTracing;
+use crate::oauth2::source::with_tracing::{RequestKind, WithTracing};
 use crate::oauth2::token::{AccessToken, TokenResponse};
 use crate::otel::CurrentTracer;
 use crate::refresh::{SourceError, SourceErrorKind};
@@ -42,11 +42,15 @@ impl Exchange for CallerGrant {
     async fn request(&self, subject: &Secret) -> Result<AccessToken, SourceError> {
         let config = self.endpoint.config();
         let grant = OneSubject { endpoint: &self.endpoint, subject };
-        let source = WithTracing::new(grant, config, self.services.clone(), self.traces.clone());
+        let source =
+            WithTracing::new(grant, RequestKind::of(config), self.services.clone(), self.traces.clone());
         let source = WithMetrics::new(source, self.metrics.clone());
         let issued = source.request_token(None).await?.access?;
-        AccessToken::new(&issued, None).map_err(|_| {
-            SourceError::new(SourceErrorKind::Malformed, "the access token cannot be sent in a header")
+        AccessToken::new(&issued, None, &config.token).ok_or_else(|| {
+            SourceError::new(
+                SourceErrorKind::Malformed,
+                "the access token has characters that cannot be sent where it goes",
+            )
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::config::auth::placement::Placement;
 use crate::oauth2::dpop_key::DpopKey;
 use crate::oauth2::token::{AccessToken, TokenResponse};
 use crate::refresh::{Risk, Source, SourceError, SourceErrorKind, SourceServer};
@@ -12,14 +13,20 @@ use crate::refresh::{Risk, Source, SourceError, SourceErrorKind, SourceServer};
 pub(crate) struct AccessTokenSource<S> {
     inner: S,
     dpop_key: Option<Arc<DpopKey>>,
+    placement: Placement,
     server: Arc<SourceServer>,
 }
 
 impl<S> AccessTokenSource<S> {
-    /// Wraps a source of token responses. `dpop_key` is the key that they were requested with, `server` the endpoint that they
-    /// come from.
-    pub(crate) fn new(inner: S, dpop_key: Option<Arc<DpopKey>>, server: Arc<SourceServer>) -> Self {
-        Self { inner, dpop_key, server }
+    /// Wraps a source of token responses. `dpop_key` is the key that they were requested with, `placement` where the tokens go,
+    /// `server` the endpoint that they come from.
+    pub(crate) fn new(
+        inner: S,
+        dpop_key: Option<Arc<DpopKey>>,
+        placement: Placement,
+        server: Arc<SourceServer>,
+    ) -> Self {
+        Self { inner, dpop_key, placement, server }
     }
 }
 
@@ -27,8 +34,11 @@ impl<S> AccessTokenSource<S> {
 impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
     async fn fetch(&self) -> Result<AccessToken, SourceError> {
         let issued = self.inner.fetch().await?.access?;
-        AccessToken::new(&issued, self.dpop_key.as_ref()).map_err(|_| {
-            SourceError::new(SourceErrorKind::Malformed, "the access token cannot be sent in a header")
+        AccessToken::new(&issued, self.dpop_key.as_ref(), &self.placement).ok_or_else(|| {
+            SourceError::new(
+                SourceErrorKind::Malformed,
+                "the access token has characters that cannot be sent where it goes",
+            )
         })
     }
 

@@ -17,24 +17,42 @@ use crate::otel::{CurrentTracer, Span, Tracer, Value};
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
+/// What is recorded of every token request of a credential.
+pub struct RequestKind {
+    /// The kind of the credential.
+    pub credential: &'static str,
+    /// The grant (RFC 6749), if there is one.
+    pub grant: Option<&'static str>,
+    /// The token endpoint, or the issuer whose metadata names it.
+    pub server: Option<Url>,
+}
+
+impl RequestKind {
+    /// Token requests of a configuration.
+    pub fn of(config: &OAuth2) -> Self {
+        Self {
+            credential: "oauth2",
+            grant: Some(config.grant.as_str()),
+            server: Url::parse(config.token_url.as_str()).ok(),
+        }
+    }
+}
+
 /// A source whose requests are recorded while tracing is enabled.
 pub struct WithTracing<S> {
     inner: S,
     traces: Arc<CurrentTracer>,
     /// The services that use the token.
     services: String,
-    grant: &'static str,
-    /// The token endpoint, or the issuer whose metadata names it.
-    server: Option<Url>,
+    kind: RequestKind,
     /// Number of consecutive failed requests.
     failures: AtomicU32,
 }
 
 impl<S> WithTracing<S> {
-    /// Wraps the source of a configuration.
-    pub fn new(inner: S, config: &OAuth2, services: String, traces: Arc<CurrentTracer>) -> Self {
-        let server = Url::parse(config.token_url.as_str()).ok();
-        Self { inner, traces, services, grant: config.grant.as_str(), server, failures: AtomicU32::new(0) }
+    /// Wraps a source.
+    pub fn new(inner: S, kind: RequestKind, services: String, traces: Arc<CurrentTracer>) -> Self {
+        Self { inner, traces, services, kind, failures: AtomicU32::new(0) }
     }
 
     fn attributes(
@@ -45,11 +63,11 @@ impl<S> WithTracing<S> {
         let mut attributes: Vec<(&'static str, Value)> = vec![
             ("http.request.method", "POST".into()),
             ("sidekey.service", self.services.clone().into()),
-            ("sidekey.credential", "oauth2".into()),
-            ("sidekey.token.grant_type", self.grant.into()),
+            ("sidekey.credential", self.kind.credential.into()),
             ("sidekey.token.attempt", attempt.into()),
         ];
-        if let Some(server) = &self.server {
+        attributes.extend(self.kind.grant.map(|grant| ("sidekey.token.grant_type", grant.into())));
+        if let Some(server) = &self.kind.server {
             attributes.push(("url.scheme", server.scheme().to_owned().into()));
             let host = server.host_str().map(|host| host.trim_matches(['[', ']']).to_owned());
             attributes.extend(host.map(|host| ("server.address", host.into())));

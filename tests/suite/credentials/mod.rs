@@ -3,7 +3,9 @@
 pub mod aws_sigv4;
 mod basic;
 mod field_names;
+mod github_app;
 mod invisible_characters;
+mod jwt;
 mod leak_guard;
 mod leak_guard_body;
 mod many_services;
@@ -11,3 +13,4 @@ mod query_echo;
 mod sample_flows;
 mod secret_rotation;
 mod signing_kinds;
+mod token_placement;

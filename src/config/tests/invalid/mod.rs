@@ -18,6 +18,7 @@ mod protocol;
 mod rules;
 mod state;
 mod tls;
+mod tokens;
 mod tracing;
 mod upstreams;
 mod urls;
@@ -45,6 +46,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("tls", tls::CASES),
     ("headers", headers::CASES),
     ("hardening", hardening::CASES),
+    ("tokens", tokens::CASES),
     ("tracing", tracing::CASES),
     ("upstreams", upstreams::CASES),
     ("listener_tls", listener_tls::CASES),

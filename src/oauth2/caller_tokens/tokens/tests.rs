@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore as Gate;
 
 use super::*;
+use crate::config::auth::placement::Placement;
 use crate::oauth2::token::IssuedToken;
 use crate::refresh::ErrorCode;
 
@@ -33,7 +34,7 @@ impl Exchange for Issuer {
             expiry: Expiry::after(ClockReading::now(), *self.lifetime.lock()),
             scope: None,
         };
-        Ok(AccessToken::new(&issued, None).unwrap())
+        Ok(AccessToken::new(&issued, None, &Placement::bearer()).unwrap())
     }
 }
 
@@ -73,7 +74,7 @@ impl Setup {
             self.tokens.obtain(&subject, LIMIT).await?;
         }
         let token = self.tokens.current(&subject).expect("a token was obtained");
-        Ok(token.header.to_str().unwrap().to_owned())
+        Ok(token.placed.to_str().unwrap().to_owned())
     }
 
     fn requests(&self) -> usize {

@@ -1,0 +1,55 @@
+//! The server that a credential is obtained from: its URL, and the way there.
+
+use url::Url;
+
+use crate::config::http_url;
+use crate::config::http_url::{HTTP_URL, UrlPolicy};
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::service::proxy;
+use crate::config::service::proxy::{PROXY, ProxyConfig};
+use crate::config::tls::client;
+use crate::config::tls::client::TLS;
+use crate::config::tls::model::Tls;
+
+/// The server that a credential is obtained from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CredentialServer {
+    /// Its URL, without a query.
+    pub url: Url,
+    /// TLS toward it.
+    pub tls: Tls,
+    /// The forward proxy to it.
+    pub proxy: Option<ProxyConfig>,
+}
+
+/// The key of its URL.
+pub const API_URL: Key = Key::optional("api_url", HTTP_URL, "URL of its API.");
+
+/// The keys beside the URL.
+pub const KEYS: Keys = &[
+    Key::optional("tls", TLS, "TLS toward that URL."),
+    Key::optional("proxy", PROXY, "Forward proxy to that URL."),
+    Key::optional("allow_plaintext", Format::Bool, "That URL may be http:// to another machine.").or("false"),
+];
+
+impl CredentialServer {
+    /// Reads the URL in `key`, and the keys beside it. Returns `None` only with an error on the report.
+    ///
+    /// # Panics
+    ///
+    /// If `default` is no URL.
+    pub fn read(mapping: &mut Mapping<'_>, key: &'static str, default: &str) -> Option<Self> {
+        let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean());
+        let policy = UrlPolicy { plaintext: plaintext.unwrap_or_default(), query: false };
+        let url = match mapping.optional(key) {
+            Some(value) => value.parse(|text| http_url::parse(text, &policy)),
+            None => Some(Url::parse(default).expect("the default is a URL")),
+        };
+        let is_https = url.as_ref().map(|url| url.scheme() == "https");
+        let tls = mapping.optional("tls");
+        let tls = tls.map_or_else(Tls::default, |value| client::of_token_endpoint(&value, is_https));
+        let proxy = mapping.optional("proxy").and_then(|value| proxy::read(&value));
+        Some(Self { url: url?, tls, proxy })
+    }
+}

@@ -1,0 +1,64 @@
+//! `type: github_app`: an installation token of a GitHub App. The app signs a token of its own, and gets one for the installation, which
+//! is replaced before it expires.
+
+mod installation;
+mod settings;
+mod source;
+
+use std::sync::Arc;
+
+pub use self::settings::Settings;
+use self::source::InstallationTokens;
+use crate::config::auth::placement::Placement;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::table::Keys;
+use crate::credential::{
+    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+};
+use crate::oauth2::TokenStore;
+
+/// The kind `github_app`.
+pub struct GithubApp;
+
+impl Kind for GithubApp {
+    const NAME: &'static str = "github_app";
+    const KEYS: Keys = settings::KEYS;
+    type Settings = Settings;
+
+    fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
+        settings::read(mapping)
+    }
+
+    fn refresh(
+        settings: &Settings,
+        context: &SourceContext<'_>,
+        reuse: Option<StoreHandle>,
+    ) -> Result<Option<Refresh>, BuildError> {
+        let source = InstallationTokens::new(settings.clone(), context)?;
+        let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
+        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(source::MIN_INTERVAL)));
+        Ok(Some(Refresh::new(source.into_source(context), store)))
+    }
+
+    /// A token that was issued for an old key is for the same installation.
+    fn keeps_value(old: &Settings, new: &Settings) -> bool {
+        old != new && Settings { key: new.key.clone(), ..old.clone() } == *new
+    }
+
+    fn build(_: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
+        Box::new(Token::new(build.store(), &Placement::bearer()))
+    }
+
+    fn value_server(settings: &Settings) -> Option<String> {
+        Some(settings.api.url.to_string())
+    }
+
+    fn explain_401(_: &Settings, rejection: &Rejection<'_>) -> Vec<String> {
+        let others = [
+            "GitHub issued the token, but the upstream rejects it: is `upstream` the API that `api_url` belongs to?",
+            "Has the installation been suspended or removed since?",
+            "A git server (`https://github.com/OWNER/NAME.git`) takes the token as a password of HTTP Basic only.",
+        ];
+        rejection.of_scheme("Bearer").into_iter().chain(others.map(str::to_owned)).collect()
+    }
+}
