@@ -162,17 +162,19 @@ fn forbidden(response: &ResponseHead, report: &TestReport) -> Diagnosis {
             None => "A scope may be missing: name it in `scopes`.".into(),
         });
     }
-    if !response.challenges.contains(&"insufficient_scope") {
+    let is_scope = response.challenges.contains(&"insufficient_scope");
+    if !is_scope {
+        // Datadog, Algolia and others answer so, and a valid credential that is not enough gets the same.
+        suggestions.push("Some APIs answer 403 in place of 401 to a key that is wrong, or that is for another site, environment or API.".into());
         suggestions.push("The account may lack a role or permission for this path: give it one there, or try another PATH.".into());
         suggestions.push(
             "A firewall in front of the API answers 403 as well: is this machine's address allowed?".into(),
         );
-        suggestions.push(
-            "Some APIs answer 403 in place of 401 to a token that has expired or is for another API.".into(),
-        );
     }
-    Diagnosis {
-        summary: "403: the upstream accepts the credential and does not allow the request.".into(),
-        suggestions,
-    }
+    let summary = if is_scope {
+        "403: the upstream accepts the token, and its scope does not allow the request."
+    } else {
+        "403: the upstream does not allow the request, or does not accept the credential and says so in this way."
+    };
+    Diagnosis { summary: summary.into(), suggestions }
 }

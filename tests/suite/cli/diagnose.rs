@@ -72,7 +72,7 @@ async fn diagnose_explains_each_status_without_response_text() {
         (301, "a redirect"),
         (400, "could not understand the request"),
         (401, "rejects this credential"),
-        (403, "accepts the credential and does not allow the request"),
+        (403, "does not allow the request, or does not accept the credential"),
         (404, "nothing at this path"),
         (405, "does not accept GET"),
         (429, "too many requests"),
