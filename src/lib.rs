@@ -7,7 +7,7 @@
 //! 6  main, cli
 //! 5  app · fuzzing                        app is the only module that sees all others; fuzzing is in no normal build
 //! 4  proxy · admin
-//! 3  reload · diagnose → runtime
+//! 3  reload · diagnose · manage → runtime
 //! 2  credential · callers
 //! 1  upstream · audit · oauth2 → otel
 //! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening
@@ -25,6 +25,7 @@ pub mod diagnose;
 pub mod fuzzing;
 pub mod hardening;
 pub mod logging;
+pub mod manage;
 pub mod metrics;
 pub mod net;
 pub mod oauth2;

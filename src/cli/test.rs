@@ -1,7 +1,6 @@
 //! `sidekey test`: tests whether a service works, and says what to change if it does not.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -11,9 +10,10 @@ use super::config_arg::{ConfigArg, usable};
 use super::exit::{EXIT_CONFIG, EXIT_USAGE};
 use super::running_test::{RunningTest, admin_address, test_by_running_process};
 use crate::app::build_standalone;
-use crate::config::{Config, Grant, InactiveReason, InactiveService, OAuth2, ServiceConfig};
+use crate::config::{Config, InactiveReason, InactiveService};
 use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
+use crate::manage::testable;
 use crate::secret::SecretCache;
 
 /// How long to wait for a token: longer than the wait for the lock of a state file, and the default
@@ -93,7 +93,7 @@ fn test_one(args: &Args, config: &Config, name: &str) -> Result<TestReport, NotT
     if let Some(message) = config.why_inactive(name) {
         return Err(NotTested { message, code: ExitCode::from(EXIT_CONFIG) });
     }
-    let service = validate(name, &args.path, config, &args.config.config)
+    let service = testable(name, &args.path, config, &args.config.config)
         .map_err(|message| NotTested { message, code: ExitCode::from(EXIT_USAGE) })?;
     let address = admin_address(config);
     let (report, is_by_running) = match test_by_running_process(config, service, &args.path) {
@@ -120,33 +120,6 @@ fn test_one(args: &Args, config: &Config, name: &str) -> Result<TestReport, NotT
         }
     }
     Ok(report)
-}
-
-/// Checks that the test is possible and does no harm. Returns the service.
-pub(super) fn validate<'c>(
-    name: &str,
-    path: &str,
-    config: &'c Config,
-    file: &Path,
-) -> Result<&'c ServiceConfig, String> {
-    let Some(service) = config.services.iter().find(|service| service.name == name) else {
-        let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
-        return Err(format!("{} has no service `{}`; it has {}", file.display(), name, names.join(", ")));
-    };
-    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(
-            "PATH must begin with `/` and consist of visible ASCII; percent-encode anything else".into()
-        );
-    }
-    let grant = service.auth.settings::<OAuth2>().map(|oauth2| &oauth2.grant);
-    // Most providers accept a refresh token only once, and without `state` the next one would be lost.
-    if matches!(grant, Some(Grant::RefreshToken(_))) && config.state.is_none() {
-        return Err(format!(
-            "a test of `{name}` might use up its refresh token, and the next one would be lost: configure `state` first, \
-             which keeps it"
-        ));
-    }
-    Ok(service)
 }
 
 /// Tests one service in this process.

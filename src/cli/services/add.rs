@@ -8,12 +8,11 @@ use anyhow::{Context, bail};
 use serde_yaml::Value;
 
 use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, finish, secrets_folder};
-use super::new_secrets::NewSecrets;
 use super::secret_option::{SecretOption, SourceOption, TypedSecrets};
-use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
 use crate::config::edit::{ServicesText, entry};
+use crate::manage::{NewSecrets, ServicesFile, secret_file_name};
 use crate::presets;
 use crate::presets::{Answers, Preset, Question, SecretQuestion};
 
@@ -198,7 +197,7 @@ impl Asked<'_> {
                 (None, Some(terminal)) => choose_source(terminal, preset, secret)?,
                 (None, None) => bail!("`--secret {}=SOURCE` is required", secret.name),
             };
-            let file = format!("{service}-{}", secret.name.replace('_', "-"));
+            let file = secret_file_name(service, &secret.name);
             let place = typed.place(&source, (&secret.name, &secret.prompt), &file, files)?;
             secrets.insert(secret.name.clone(), place);
         }

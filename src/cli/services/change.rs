@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::diff::{Hidden, changed_lines};
-use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::exit::{EXIT_CONFIG, EXIT_USAGE};
 use crate::cli::test;
-use crate::config::reader::secret::PLAIN_TEXT;
-use crate::config::{Config, OAuth2};
-use crate::credential::READERS;
+use crate::config::Config;
+use crate::manage::{Plan, ServicesFile, why_not_tested};
 use crate::secret::SecretCache;
 
 /// Prints why a command did nothing, if it failed. Returns the exit code. `done` says what was not done.
@@ -113,15 +110,13 @@ impl Change<'_> {
             println!("{} is as it should be; nothing changes", self.file.path.display());
             return Ok(Outcome::Written);
         }
-        // For both texts, so that no command is run twice for a secret.
         let secrets = if self.options.without_secrets {
             SecretCache::with_placeholders()
         } else {
             SecretCache::default()
         };
-        let draft = self.file.draft(&self.text);
-        let config = match Config::load_draft(&self.file.main, &draft, &secrets, READERS) {
-            Ok(config) => config,
+        let plan = match Plan::new(self.file, &self.text, &secrets) {
+            Ok(plan) => plan,
             Err(error) => {
                 eprintln!(
                     "nothing was changed, because of what {} would then be:\n{error}",
@@ -130,8 +125,7 @@ impl Change<'_> {
                 return Ok(Outcome::Not(ExitCode::from(EXIT_CONFIG)));
             }
         };
-        let hidden = self.hidden(&config, &secrets);
-        if !self.may_add_plain_text && hidden.new.len() > hidden.old.len() {
+        if !self.may_add_plain_text && plan.adds_plain_text() {
             eprintln!(
                 "nothing was changed: a secret is no argument, because every process of this machine can read those; \
                  `--secret KEY=stdin` or `KEY=prompt` keeps it in a file"
@@ -139,7 +133,7 @@ impl Change<'_> {
             return Ok(Outcome::Not(ExitCode::from(EXIT_USAGE)));
         }
         println!("{}", self.file.path.display());
-        print!("{}", changed_lines(self.file.text(), &self.text, &hidden));
+        print!("{}", plan.changed_lines(self.file, &self.text));
         if self.options.dry_run {
             return Ok(Outcome::Shown);
         }
@@ -147,7 +141,7 @@ impl Change<'_> {
             eprintln!("nothing was changed: `--yes` writes it, and there is no terminal to ask at");
             return Ok(Outcome::Not(ExitCode::from(EXIT_USAGE)));
         }
-        if !self.passes_test(&config)? {
+        if !self.passes_test(&plan.config)? {
             return Ok(Outcome::Not(ExitCode::FAILURE));
         }
         self.file.write(&self.text)?;
@@ -181,24 +175,6 @@ impl Change<'_> {
             }
         }
     }
-
-    fn hidden(&self, new: &Config, secrets: &SecretCache) -> Hidden {
-        let file = self.file.path.display().to_string();
-        let lines = |config: &Config, text: &str| {
-            let warnings = config
-                .warnings
-                .iter()
-                .filter(|warning| warning.message == PLAIN_TEXT && *warning.file == *file);
-            Hidden::lines(text, warnings.map(|warning| warning.line))
-        };
-        let old = self.file.text();
-        let before = self.file.draft(old);
-        let hidden_of_old = match Config::load_draft(&self.file.main, &before, secrets, READERS) {
-            Ok(config) => lines(&config, old),
-            Err(_) => (1..=old.lines().count()).collect(),
-        };
-        Hidden { old: hidden_of_old, new: lines(new, &self.text) }
-    }
 }
 
 enum TestOutcome {
@@ -209,15 +185,8 @@ enum TestOutcome {
 impl Tested<'_> {
     fn run(&self, config: &Config, file: &std::path::Path) -> TestOutcome {
         let path = self.options.test_path.as_deref().unwrap_or(self.default_path);
-        let service = match test::validate(self.service, path, config, file) {
-            Ok(service) => service,
-            Err(why) => return TestOutcome::NotTested(why),
-        };
-        if service.auth.settings::<OAuth2>().is_some_and(|oauth2| oauth2.grant.needs_login()) {
-            return TestOutcome::NotTested(format!(
-                "it needs a login first: `sidekey login {}`",
-                service.name
-            ));
+        if let Some(why) = why_not_tested(self.service, path, config, file) {
+            return TestOutcome::NotTested(why);
         }
         match test::report(self.service, path, config) {
             Ok(report) => TestOutcome::Tested { text: test::text(&report), ok: report.ok },

@@ -9,12 +9,11 @@ use serde_yaml::Value;
 use super::add::pair;
 use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, finish, secrets_folder};
 use super::editor;
-use super::new_secrets::NewSecrets;
 use super::secret_option::{SecretOption, TypedSecrets};
-use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
 use crate::config::edit::ServicesText;
+use crate::manage::{NewSecrets, ServicesFile, secret_file_name};
 
 /// Arguments of `sidekey edit`. Without a change among them, the service is opened in `$VISUAL` or `$EDITOR`.
 #[derive(Debug, clap::Args)]
@@ -93,7 +92,7 @@ fn changed_by_options(
     }
     let mut typed = TypedSecrets::new(terminal);
     for SecretOption { name: key, source } in &SecretOption::parse_all(&args.secret)? {
-        let new_file = format!("{}-{}", args.name, key.trim_start_matches("auth.").replace(['.', '_'], "-"));
+        let new_file = secret_file_name(&args.name, key);
         let place = typed.place(source, (key, key), &new_file, secrets)?;
         apply(&|services| services.set(&args.name, &path(key), &place))?;
     }

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::services_file::ServicesFile;
 use crate::config::edit::ServicesText;
 use crate::config::read_services_file;
+use crate::manage::ServicesFile;
 use crate::secret::write_new_file;
 
 /// The text of the services file after a person has changed a service in `$VISUAL` or `$EDITOR` (`vi` without both).

@@ -13,9 +13,7 @@ use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 use super::change::{Change, ChangeOptions, Outcome};
-use super::new_secrets::{NewSecrets, file_source};
 use super::secret_option::{MAX_BYTES, SourceOption, TypedSecrets};
-use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
 use crate::cli::exit::EXIT_USAGE;
@@ -24,6 +22,7 @@ use crate::config::edit::ServicesText;
 use crate::config::{Config, read_services_file};
 use crate::credential::READERS;
 use crate::diagnose::TestReport;
+use crate::manage::{NewSecrets, ServicesFile, file_source, testable};
 use crate::secret::{SecretCache, read_file, replace_file, write_new_file};
 
 /// Time between two tests of the new secret.
@@ -81,7 +80,7 @@ struct Rotation<'a> {
 impl<'a> Rotation<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
         let file = ServicesFile::of_service(&args.config.config, &args.name)?;
-        let services = ServicesText::parse(file.text()).with_context(|| file.path.display().to_string())?;
+        let services = file.services()?;
         let Some(service) = services.get(&args.name, &[]) else {
             bail!("{} has no service `{}`", file.path.display(), args.name);
         };
@@ -91,7 +90,7 @@ impl<'a> Rotation<'a> {
         };
         let is_elsewhere = auth.len() == 2 && file.path != file.main;
         let file = if is_elsewhere { ServicesFile::open(&file.main)? } else { file };
-        let services = ServicesText::parse(file.text()).with_context(|| file.path.display().to_string())?;
+        let services = file.services()?;
         let settings = services.get_at(&auth.iter().map(String::as_str).collect::<Vec<_>>());
         let settings = settings.and_then(Value::as_mapping).context("`auth` is not a mapping")?;
         let in_files =
@@ -317,7 +316,7 @@ impl<'a> Rotation<'a> {
     fn test(&self, text: &str) -> anyhow::Result<TestReport> {
         let (main, secrets) = (&self.file.main, SecretCache::default());
         let config = Config::load_draft(main, &self.file.draft(text), &secrets, READERS)?;
-        test::validate(&self.args.name, &self.args.test_path, &config, main).map_err(anyhow::Error::msg)?;
+        testable(&self.args.name, &self.args.test_path, &config, main).map_err(anyhow::Error::msg)?;
         test::report(&self.args.name, &self.args.test_path, &config)
     }
 }

@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
-use super::new_secrets::NewSecrets;
 use super::terminal::Terminal;
 use crate::config::edit::entry;
+use crate::manage::NewSecrets;
 use crate::secret::read_to_end;
 
 /// Largest secret, in bytes.
@@ -101,8 +101,8 @@ impl<'t> TypedSecrets<'t> {
     ) -> anyhow::Result<Value> {
         match source {
             SourceOption::Configured(place) => Ok(place.clone()),
-            SourceOption::Stdin => files.write(file, &self.read_line(name)?),
-            SourceOption::Prompt => files.write(file, &self.ask(prompt)?),
+            SourceOption::Stdin => Ok(files.write(file, &self.read_line(name)?)?),
+            SourceOption::Prompt => Ok(files.write(file, &self.ask(prompt)?)?),
         }
     }
 

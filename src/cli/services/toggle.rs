@@ -2,16 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-use serde_yaml::Value;
-
 use super::change::{Change, ChangeOptions, Outcome, TestOptions, Tested, finish};
-use super::services_file::ServicesFile;
 use super::terminal::Terminal;
 use crate::cli::config_arg::ConfigArg;
-use crate::config::edit::ServicesText;
-
-const ENABLED: &str = "enabled";
+use crate::manage::{ServicesFile, switched};
 
 /// Arguments of `sidekey enable`.
 #[derive(Debug, clap::Args)]
@@ -56,15 +50,7 @@ fn toggle(
     config: &ConfigArg,
 ) -> anyhow::Result<Outcome> {
     let file = ServicesFile::of_service(&config.config, name)?;
-    let place = || file.path.display().to_string();
-    let services = ServicesText::parse(file.text()).with_context(place)?;
-    let text = match services.get(name, &[ENABLED]) {
-        // `true` is the default.
-        Some(_) if is_enabled => services.unset(name, &[ENABLED]),
-        None if is_enabled && services.get(name, &[]).is_some() => Ok(file.text().to_owned()),
-        _ => services.set(name, &[ENABLED], &Value::from(is_enabled)),
-    };
-    let text = text.with_context(place)?;
+    let text = switched(file.text(), name, is_enabled).map_err(|error| file.edit_error(error))?;
     let terminal = Terminal::of_process();
     Change { file: &file, text, tested, may_add_plain_text: true, options, terminal: terminal.as_ref() }
         .make()

@@ -27,14 +27,16 @@ pub(super) fn changed_lines(old: &str, new: &str, hidden: &Hidden) -> String {
 
 /// The lines of either text that hold a secret in plain text, counted from 1.
 #[derive(Default)]
-pub(super) struct Hidden {
-    pub(super) old: HashSet<usize>,
-    pub(super) new: HashSet<usize>,
+pub struct Hidden {
+    /// Those of the old text.
+    pub old: HashSet<usize>,
+    /// Those of the new text.
+    pub new: HashSet<usize>,
 }
 
 impl Hidden {
     /// The lines of a text that belong to the entries on these lines: also those that are indented deeper below them.
-    pub(super) fn lines(text: &str, entries: impl Iterator<Item = usize>) -> HashSet<usize> {
+    pub fn lines(text: &str, entries: impl Iterator<Item = usize>) -> HashSet<usize> {
         let lines: Vec<_> = text.lines().collect();
         let indent = |line: &str| line.len() - line.trim_start().len();
         let mut hidden = HashSet::new();

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use crate::config::edit::ServicesText;
+use super::error::ManageError;
+use crate::config::edit::{EditError, ServicesText};
 use crate::config::{Config, Draft, read_services_file};
 use crate::secret::{ensure_safe_folder, replace_file, write_new_file};
 
@@ -14,11 +14,11 @@ use crate::secret::{ensure_safe_folder, replace_file, write_new_file};
 const MODE: u32 = 0o644;
 
 /// The file of services that a command changes, as it was read: the main file, or one that it includes.
-pub(super) struct ServicesFile {
+pub struct ServicesFile {
     /// Its path, as the operator named it or `include` leads to it.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// The main file.
-    pub(super) main: PathBuf,
+    pub main: PathBuf,
     /// The file itself, if the path is a link to it.
     target: PathBuf,
     /// `None` if the file does not exist yet.
@@ -27,7 +27,7 @@ pub(super) struct ServicesFile {
 
 impl ServicesFile {
     /// Reads the file in which a service stands: the main file, or one that it includes.
-    pub(super) fn of_service(main: &Path, name: &str) -> anyhow::Result<Self> {
+    pub fn of_service(main: &Path, name: &str) -> Result<Self, ManageError> {
         let file = Self::open(main)?;
         if file.has_service(name) {
             return Ok(file);
@@ -40,26 +40,25 @@ impl ServicesFile {
                 return Ok(included);
             }
         }
-        match paths.len() - 1 {
-            0 => bail!("{}: it has no service `{name}`", main.display()),
-            included => bail!(
-                "neither {} nor {} has a service `{name}`",
+        Err(ManageError::NoService(match paths.len() - 1 {
+            0 => format!("{}: it has no service `{name}`", main.display()),
+            included => format!(
+                "neither {} nor {} that it includes has a service `{name}`",
                 main.display(),
                 if included == 1 { "the file".into() } else { format!("any of the {included} files") }
-                    + " that it includes"
             ),
-        }
+        }))
     }
 
     /// Reads a file that the main file includes, or would include if it existed.
-    pub(super) fn included(main: &Path, path: &Path) -> anyhow::Result<Self> {
+    pub fn included(main: &Path, path: &Path) -> Result<Self, ManageError> {
         let file = Self { main: main.to_owned(), ..Self::open_or_new(path)? };
         let Ok(real) = path.canonicalize() else { return Ok(file) };
         // Named as it is in messages about the configuration.
         let paths = Config::file_paths(main)?;
         match paths.into_iter().find(|path| path.canonicalize().is_ok_and(|path| path == real)) {
             Some(path) => Ok(Self { path, ..file }),
-            None => bail!("{} does not include {}", main.display(), path.display()),
+            None => Err(ManageError::NotIncluded { main: main.to_owned(), file: path.to_owned() }),
         }
     }
 
@@ -68,18 +67,18 @@ impl ServicesFile {
     }
 
     /// Reads the main file.
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub fn open(path: &Path) -> Result<Self, ManageError> {
         let file = Self::open_or_new(path)?;
         if file.text.is_none() {
-            bail!("{} does not exist; `--config` names another services file", path.display());
+            return Err(ManageError::NoFile(path.to_owned()));
         }
         Ok(file)
     }
 
     /// Reads the main file. It need not exist.
-    pub(super) fn open_or_new(path: &Path) -> anyhow::Result<Self> {
+    pub fn open_or_new(path: &Path) -> Result<Self, ManageError> {
         if path == Path::new("-") {
-            bail!("standard input cannot be changed; `--config` names a services file");
+            return Err(ManageError::StandardInput);
         }
         let target = match path.canonicalize() {
             Ok(target) => target,
@@ -91,38 +90,52 @@ impl ServicesFile {
                     text: None,
                 });
             }
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => return Err(ManageError::Read { path: path.to_owned(), error }),
         };
         let text = read_services_file(&target)?;
         Ok(Self { path: path.to_owned(), main: path.to_owned(), target, text: Some(text) })
     }
 
     /// What it had when it was read; empty if it did not exist.
-    pub(super) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         self.text.as_ref().map_or("", |text| text.as_str())
     }
 
+    /// Its services.
+    ///
+    /// # Errors
+    ///
+    /// If it is no YAML mapping.
+    pub fn services(&self) -> Result<ServicesText<'_>, ManageError> {
+        ServicesText::parse(self.text()).map_err(|error| self.edit_error(error))
+    }
+
+    /// Why its text cannot be changed.
+    pub fn edit_error(&self, error: EditError) -> ManageError {
+        ManageError::Edit { path: self.path.clone(), error }
+    }
+
     /// The change to another text.
-    pub(super) fn draft<'d>(&'d self, new: &'d str) -> Draft<'d> {
+    pub fn draft<'d>(&'d self, new: &'d str) -> Draft<'d> {
         Draft { file: &self.path, old: self.text.as_ref().map(|text| text.as_str()), new }
     }
 
     /// The folder that it is in.
-    pub(super) fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         let folder = self.target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
     }
 
     /// Writes the file, complete or not at all. It must be as it was when it was read.
-    pub(super) fn write(&self, text: &str) -> anyhow::Result<()> {
-        let cannot = || format!("cannot write {}", self.path.display());
+    pub fn write(&self, text: &str) -> Result<(), ManageError> {
+        let cannot = |error| ManageError::Write { path: self.path.clone(), error };
         ensure_safe_folder(&self.folder())?;
         let Some(old) = &self.text else {
-            return write_new_file(&self.target, MODE, text.as_bytes()).with_context(cannot);
+            return write_new_file(&self.target, MODE, text.as_bytes()).map_err(cannot);
         };
         if *read_services_file(&self.target)? != **old {
-            bail!("{} was changed in the meantime; nothing was written", self.path.display());
+            return Err(ManageError::Changed(self.path.clone()));
         }
-        replace_file(&self.target, text.as_bytes()).with_context(cannot)
+        replace_file(&self.target, text.as_bytes()).map_err(cannot)
     }
 }

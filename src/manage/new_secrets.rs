@@ -4,46 +4,46 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use serde_yaml::Value;
 
+use super::error::ManageError;
 use crate::config::edit::entry;
 use crate::secret::{ensure_safe_folder, write_new_file};
 
 /// Files that were created.
-pub(super) struct NewSecrets {
+pub struct NewSecrets {
     folder: PathBuf,
     created: Vec<PathBuf>,
 }
 
 impl NewSecrets {
     /// New files go to this folder, which is created if it does not exist.
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf) -> Self {
         Self { folder, created: Vec::new() }
     }
 
     /// Writes a secret to a new file, which only its owner can read. Returns its place, as the services file has it.
-    pub(super) fn write(&mut self, name: &str, secret: &str) -> anyhow::Result<Value> {
+    pub fn write(&mut self, name: &str, secret: &str) -> Result<Value, ManageError> {
         self.create_folder()?;
         let path = self.folder.join(name);
         if path.symlink_metadata().is_ok() {
-            bail!("{} exists; `file:{}` uses it as it is", path.display(), path.display());
+            return Err(ManageError::SecretExists(path));
         }
         write_new_file(&path, 0o600, secret.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .map_err(|error| ManageError::Write { path: path.clone(), error })?;
         self.created.push(path.clone());
         Ok(file_source(&path))
     }
 
     /// The files that were created stay.
-    pub(super) fn keep(mut self) -> Vec<PathBuf> {
+    pub fn keep(mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.created)
     }
 
-    fn create_folder(&self) -> anyhow::Result<()> {
+    fn create_folder(&self) -> Result<(), ManageError> {
         match fs::DirBuilder::new().mode(0o700).create(&self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(error).with_context(|| format!("cannot create the folder {}", self.folder.display()))
+                Err(ManageError::Write { path: self.folder.clone(), error })
             }
             _ => Ok(ensure_safe_folder(&self.folder)?),
         }
@@ -62,8 +62,13 @@ impl Drop for NewSecrets {
     }
 }
 
+/// The name of the file of a service's secret. `key` is the name of the secret, or the path of its key in the service.
+pub fn secret_file_name(service: &str, key: &str) -> String {
+    format!("{service}-{}", key.trim_start_matches("auth.").replace(['.', '_'], "-"))
+}
+
 /// `{ file: PATH }`
-pub(super) fn file_source(path: &Path) -> Value {
+pub fn file_source(path: &Path) -> Value {
     let path = path.display().to_string().replace("${", "$${");
     entry("file", path)
 }
