@@ -6,6 +6,7 @@
 //!   JSON, which no form of another page can send, and have the same origin if a browser states its origin.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use super::problem::Problem;
 use crate::config;
 use crate::config::{Authority, ListenAddress};
+use crate::manage::ManagedFolder;
 use crate::secret::Secret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -30,8 +32,10 @@ impl AccessPolicy {
     /// Replaces the rules, from the next request on. The kind of listener stays as it was bound: an address cannot become a Unix
     /// socket, which requires less.
     pub fn replace(&self, config: &config::Admin) {
-        let is_unix = self.0.load().is_unix;
-        self.0.store(Arc::new(AccessRules { is_unix, ..AccessRules::new(config) }));
+        let rules = self.0.load();
+        // Another folder is written to after a restart only, as the process was allowed it then. None is written to at once.
+        let manage = rules.manage.clone().filter(|folder| config.manage.as_ref() == Some(folder));
+        self.0.store(Arc::new(AccessRules { is_unix: rules.is_unix, manage, ..AccessRules::new(config) }));
     }
 
     /// The rules in force.
@@ -47,6 +51,7 @@ pub(super) struct AccessRules {
     metrics_require_token: bool,
     hosts: Vec<String>,
     is_unix: bool,
+    manage: Option<PathBuf>,
 }
 
 impl AccessRules {
@@ -57,6 +62,8 @@ impl AccessRules {
             metrics_require_token: config.require_token_for_metrics,
             hosts: config.hosts.clone(),
             is_unix: matches!(config.listen, ListenAddress::Unix(_)),
+            // A second check: the configuration has none without a token.
+            manage: config.manage.clone().filter(|_| config.token.is_some()),
         }
     }
 
@@ -69,6 +76,11 @@ impl AccessRules {
             (None, false) => None,
         };
         (self.read_requires_token, write)
+    }
+
+    /// The folder of the services that may be added and changed.
+    pub(super) fn managed_folder(&self) -> Option<ManagedFolder> {
+        self.manage.clone().map(|path| ManagedFolder { path })
     }
 
     /// May the page be loaded? It holds no state.
@@ -189,7 +201,14 @@ mod tests {
     fn rules(token: bool, read_requires_token: bool, is_unix: bool) -> AccessRules {
         let token = token.then(|| Secret::new(TOKEN.into()).unwrap());
         let hosts = vec!["admin.internal".into()];
-        AccessRules { token, read_requires_token, metrics_require_token: read_requires_token, hosts, is_unix }
+        AccessRules {
+            token,
+            read_requires_token,
+            metrics_require_token: read_requires_token,
+            hosts,
+            is_unix,
+            manage: None,
+        }
     }
 
     fn head(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -329,6 +348,28 @@ mod tests {
         // It is bound after a restart only.
         policy.replace(&with(ListenAddress::Unix("/run/admin.sock".into()), None));
         assert_eq!(status(policy.rules().write(&head(&json))), 403);
+    }
+
+    #[test]
+    fn managed_folder_is_withdrawn_at_once_and_granted_at_a_start() {
+        let with = |folder: Option<&str>| config::Admin {
+            token: Some(Secret::new(TOKEN.into()).unwrap()),
+            manage: folder.map(Into::into),
+            ..config::Admin::at(ListenAddress::Tcp(([127, 0, 0, 1], 9090).into()))
+        };
+        let policy = AccessPolicy::new(&with(Some("/a")));
+        let folder = || policy.rules().managed_folder().map(|folder| folder.path);
+        assert_eq!(folder(), Some("/a".into()));
+        policy.replace(&with(Some("/a")));
+        assert_eq!(folder(), Some("/a".into()));
+        for other in [Some("/b"), None] {
+            policy.replace(&with(other));
+            assert_eq!(folder(), None);
+        }
+        policy.replace(&with(Some("/a")));
+        assert_eq!(folder(), None);
+        let without_token = config::Admin { token: None, ..with(Some("/a")) };
+        assert_eq!(AccessPolicy::new(&without_token).rules().managed_folder(), None);
     }
 
     #[test]

@@ -163,15 +163,21 @@ fn path(body: &[u8]) -> Result<String, Problem> {
     }
     let Test { path } = serde_json::from_slice(body)
         .map_err(|_| wrong("The body is a JSON object such as {\"path\": \"/contacts?limit=1\"}."))?;
-    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('#') {
-        return Err(wrong(
-            "`path` must begin with `/` and consist of visible ASCII without `#`; percent-encode anything else.",
-        ));
-    }
-    if escapes_base_path(&path) {
-        return Err(wrong("`path` leads out of the service's `upstream`: it must not escape with `..`."));
-    }
+    check_path(&path).map_err(wrong)?;
     Ok(path)
+}
+
+/// Says what is wrong with a path to GET, if something is.
+pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
+    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('#') {
+        return Err(
+            "`path` must begin with `/` and consist of visible ASCII without `#`; percent-encode anything else.",
+        );
+    }
+    if escapes_base_path(path) {
+        return Err("`path` leads out of the service's `upstream`: it must not escape with `..`.");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The routes of the JSON API, `/api/v1/…`. Each handler describes itself; `openapi` makes one document of that. The handlers describe themselves; `openapi` puts their descriptions together.
+//! The routes of the JSON API, `/api/v1/…`. Each handler describes itself; `openapi` makes one document of that.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 
 use super::problem::Problem;
 use super::state::Admin;
-use super::{actions, log_level, openapi, reload, services};
+use super::{actions, changes, log_level, openapi, reload, services};
 
 /// Maximum size of a request body in bytes.
 const MAX_BODY_SIZE: usize = 16 * 1024;
@@ -19,8 +19,13 @@ const MAX_BODY_SIZE: usize = 16 * 1024;
 pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     Router::new()
         .route("/api/v1/openapi.json", get(openapi::describe))
-        .route("/api/v1/services", get(services::list))
-        .route("/api/v1/services/{name}", get(services::one))
+        .route("/api/v1/services", get(services::list).post(changes::handlers::add))
+        .route("/api/v1/services/{name}", get(services::one).put(changes::handlers::edit))
+        .route("/api/v1/services/{name}/definition", post(changes::handlers::definition))
+        .route("/api/v1/services/{name}/enable", post(changes::handlers::enable))
+        .route("/api/v1/services/{name}/disable", post(changes::handlers::disable))
+        .route("/api/v1/services/{name}/remove", post(changes::handlers::remove))
+        .route("/api/v1/presets", get(changes::presets::list))
         .route("/api/v1/services/{name}/refresh", post(actions::refresh))
         .route("/api/v1/services/{name}/test", post(actions::test))
         .route("/api/v1/log-level", get(log_level::get).put(log_level::set))

@@ -9,6 +9,8 @@
 //! services   the services with their state
 //! revisions  which services have changed since a client last asked
 //! actions    what the API does with one service
+//! changes    services that are added and changed
+//! managing   what a change needs of the program
 //! log_level  the level of the log
 //! reload     the reload that the API requests
 //! view       the documents of the API
@@ -25,10 +27,12 @@
 mod access;
 mod actions;
 mod api;
+mod changes;
 mod events;
 mod health;
 mod history;
 mod log_level;
+mod managing;
 mod metrics;
 mod openapi;
 mod page;
@@ -43,6 +47,7 @@ mod status;
 mod view;
 
 pub use access::AccessPolicy;
+pub use managing::{DraftTester, Managing};
 pub use metrics::service_states;
 pub use router::router;
 pub use state::Admin;

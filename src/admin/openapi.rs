@@ -12,7 +12,7 @@ use utoipa::openapi::{self, Content, ContentBuilder, Ref, RefOr, Required, Respo
 use utoipa::{Modify, OpenApi, ToSchema as _};
 
 use super::problem::ProblemDocument;
-use super::{actions, log_level, reload, services};
+use super::{actions, changes, log_level, reload, services};
 
 static DOCUMENT: LazyLock<String> =
     LazyLock::new(|| Document::openapi().to_json().expect("the document is text and numbers"));
@@ -34,6 +34,13 @@ static DOCUMENT: LazyLock<String> =
         describe,
         services::list,
         services::one,
+        changes::handlers::add,
+        changes::handlers::edit,
+        changes::handlers::definition,
+        changes::handlers::enable,
+        changes::handlers::disable,
+        changes::handlers::remove,
+        changes::presets::list,
         actions::refresh,
         actions::test,
         log_level::get,

@@ -23,7 +23,7 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Query(query): Query<Si
     let (read_requires_token, write_requires_token) = admin.access.rules().requirements();
     let snapshot = admin.runtime.current();
     let views = admin.views(&snapshot);
-    let access = AccessView { read_requires_token, write_requires_token };
+    let access = AccessView { read_requires_token, write_requires_token, can_manage: admin.can_manage() };
     let counts = Counts::of(&views);
     let changes = admin.revisions.since(query.since.as_deref(), views);
     let reload = admin.reloader.status();

@@ -1,7 +1,7 @@
 //! The state behind the admin listener.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
@@ -10,6 +10,7 @@ use prometheus::Registry;
 use super::access::AccessPolicy;
 use super::events::Events;
 use super::history::Histories;
+use super::managing::Managing;
 use super::problem::Problem;
 use super::revisions::Revisions;
 use super::view::ServiceView;
@@ -33,6 +34,8 @@ pub struct Admin {
     pub(super) instance: String,
     /// Whether `/readyz` has answered that Sidekey is ready. Services that a reload adds do not undo that (`readiness: first`).
     pub(super) was_ready: AtomicBool,
+    /// What a change of services needs; empty if this process was not started from a file.
+    managing: Arc<OnceLock<Managing>>,
 }
 
 impl Admin {
@@ -59,7 +62,26 @@ impl Admin {
             revisions,
             instance,
             was_ready: AtomicBool::new(false),
+            managing: Arc::default(),
         }
+    }
+
+    /// Where to put what a change of services needs.
+    pub fn managing_slot(&self) -> Arc<OnceLock<Managing>> {
+        self.managing.clone()
+    }
+
+    /// What a change of services needs.
+    pub(super) fn managing(&self) -> Result<&Managing, Problem> {
+        self.managing.get().ok_or_else(|| {
+            let detail = "This Sidekey was not started from a services file that could be changed.";
+            Problem::new(StatusCode::CONFLICT, detail)
+        })
+    }
+
+    /// Whether services can be added and changed here.
+    pub(super) fn can_manage(&self) -> bool {
+        self.managing.get().is_some() && self.access.rules().managed_folder().is_some()
     }
 
     /// The access policy, which a reload may change.

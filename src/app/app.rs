@@ -16,6 +16,7 @@ use crate::callers::{CallerCounts, CallerPolicy, KeyMetrics};
 use crate::config::{Config, ListenAddress, Readiness};
 use crate::logging;
 use crate::logging::LogControl;
+use crate::manage::Manager;
 use crate::metrics::Metrics;
 use crate::net::exhaustion;
 use crate::net::listener::{BoundListener, InheritedSockets};
@@ -36,6 +37,7 @@ use super::problems;
 use super::services;
 use super::services::{ServiceFactory, Services};
 use super::snapshot::{Access, ConnectPolicy, audit_log, snapshot};
+use super::standalone::StandaloneTester;
 use super::worker::{PreparedListener, Worker};
 
 /// How often idle upstream connections past their idle timeout are looked for.
@@ -61,6 +63,8 @@ pub struct App {
     watcher: Mutex<Option<Watcher>>,
     /// Set by [`App::watch`].
     pub(super) log: OnceLock<LogControl>,
+    /// Set by [`App::manage`].
+    managing: Arc<OnceLock<admin::Managing>>,
 }
 
 /// The part of the program that a reload changes.
@@ -135,7 +139,7 @@ impl App {
         let (reloader, watcher) = reload::new(metrics.reload(), config.problems.is_empty());
         registry.register(Box::new(admin::service_states(runtime.clone())))?;
         let admin_api = Admin::new(&config.admin, runtime.clone(), registry, reloader.clone());
-        let access_policy = admin_api.access();
+        let (access_policy, managing) = (admin_api.access(), admin_api.managing_slot());
         let max_connections = descriptor_limit::max_admin_connections();
         let admin_server = AdminServer { listener: admin_listener, admin: admin_api, max_connections };
         tokio::spawn(sweep_idle_connections(runtime.clone()));
@@ -161,6 +165,7 @@ impl App {
             certificates,
             watcher: Mutex::new(Some(watcher)),
             log: OnceLock::new(),
+            managing,
         };
         app.note_own_ports(&app.state.lock());
         Ok((Arc::new(app), admin_server))
@@ -215,6 +220,13 @@ impl App {
         if let Some(watcher) = self.watcher.lock().take() {
             tokio::spawn(watcher.run(source, self.clone(), secrets, in_use));
         }
+    }
+
+    /// Lets the admin API change the services of the configuration with this main file, as far as the configuration allows that.
+    /// `secrets` is what the sources gave that are polled.
+    pub fn manage(&self, main: PathBuf, secrets: Arc<SecretCache>) {
+        let managing = admin::Managing::new(Manager::new(main, secrets), Box::new(StandaloneTester));
+        let _ = self.managing.set(managing);
     }
 
     /// The handle that requests a reload.

@@ -19,7 +19,7 @@
 //! problems warnings  what the configuration has wrong, in the log
 //! restart_only      settings that a reload compares, and those that need a restart
 //! descriptor_limit  the number of connections that the limit on open files allows
-//! standalone        one service without listeners, for `sidekey test`
+//! standalone        one service without listeners, for `sidekey test` and for changes through the admin API
 //! reachability      the servers of a configuration without services, for `sidekey check --online`
 //! ```
 //!
@@ -54,5 +54,5 @@ pub use descriptor_limit::raise_descriptor_limit;
 pub use listeners::ListenerInfo;
 pub use missing_credentials::MissingCredential;
 pub use reachability::probe_targets;
-pub use standalone::{StandaloneService, build_standalone};
+pub use standalone::{StandaloneService, build_standalone, test_standalone};
 pub use warnings::log_warnings;

@@ -19,6 +19,8 @@ pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
             || old.admin != Admin { listen: old.admin.listen.clone(), ..new.admin.clone() };
     let restart_only = [
         ("admin.listen", old.admin.listen != new.admin.listen),
+        // Only a folder that the process was allowed to write to at the start.
+        ("admin.manage", new.admin.manage.is_some() && old.admin.manage != new.admin.manage),
         ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),
         ("hardening", old.hardening != new.hardening),
         ("state", old.state != new.state),

@@ -1,9 +1,15 @@
 //! One service without the rest: for `sidekey test`, which opens no listener.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
 
 use super::services::{ServiceFactory, Services};
+use crate::admin::DraftTester;
 use crate::config::Config;
+use crate::diagnose;
+use crate::diagnose::TestReport;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::runtime::service::Service;
 
@@ -34,4 +40,36 @@ pub fn build_standalone(config: &Config, name: &str) -> anyhow::Result<Option<St
         .in_order()
         .first()
         .map(|service| StandaloneService { service: service.clone(), refresh_tokens }))
+}
+
+/// Tests the service of that name without the proxy, in this thread. `token_limit` limits the wait for its first token.
+///
+/// # Errors
+///
+/// If the service cannot be built, or the configuration has no such service.
+pub fn test_standalone(
+    config: &Config,
+    name: &str,
+    path: &str,
+    token_limit: Duration,
+) -> anyhow::Result<TestReport> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let standalone = build_standalone(config, name)?.context("there is no such service")?;
+        let report = diagnose::test_service(&standalone.service, path, token_limit).await;
+        standalone.shut_down().await;
+        Ok(report)
+    })
+}
+
+/// How long a test of a change waits for the first token: a person waits for it.
+const TOKEN_LIMIT: Duration = Duration::from_secs(15);
+
+/// Tests services of configurations that are not in use.
+pub(super) struct StandaloneTester;
+
+impl DraftTester for StandaloneTester {
+    fn test(&self, config: &Config, service: &str, path: &str) -> Result<TestReport, String> {
+        test_standalone(config, service, path, TOKEN_LIMIT).map_err(|error| format!("{error:#}"))
+    }
 }

@@ -23,8 +23,8 @@ pub(super) fn restrict(config: &Path) -> Option<InForce> {
 }
 
 fn writable(restrictions: Restrictions) -> Writable {
-    let Restrictions { hardening, state_dir, sockets, audit } = restrictions;
-    let folders = hardening.writable.into_iter().chain(state_dir).collect();
+    let Restrictions { hardening, state_dir, sockets, audit, manage } = restrictions;
+    let folders = hardening.writable.into_iter().chain(state_dir).chain(manage).collect();
     Writable {
         folders,
         socket_folders: sockets.iter().map(|socket| folder(socket)).collect(),
@@ -51,11 +51,12 @@ mod tests {
             hardening: Hardening { enabled: true, writable: vec!["/a".into()] },
             state_dir: Some("/b".into()),
             audit: Some("/var/log/sidekey/audit.log".into()),
+            manage: Some("/etc/sidekey/services.d".into()),
             sockets: vec!["/c/d".into(), "e".into()],
         };
         let expected = Writable {
             log_folders: vec!["/var/log/sidekey".into()],
-            folders: vec!["/a".into(), "/b".into()],
+            folders: vec!["/a".into(), "/b".into(), "/etc/sidekey/services.d".into()],
             socket_folders: vec!["/c".into(), ".".into()],
         };
         assert_eq!(writable(restrictions), expected);

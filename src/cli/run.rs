@@ -73,6 +73,7 @@ fn run_server(
         drop(config);
         let (path, cache) = (args.config.config.clone(), secrets.clone());
         let read = move |last_good: &LastGood| Config::load_usable(&path, &cache, READERS, Some(last_good));
+        server.app.manage(args.config.config.clone(), secrets.clone());
         server.app.watch(Box::new(read), secrets, log);
         server.run().await;
         Ok(())

@@ -9,9 +9,8 @@ use serde_json::Value;
 use super::config_arg::{ConfigArg, usable};
 use super::exit::{EXIT_CONFIG, EXIT_USAGE};
 use super::running_test::{RunningTest, admin_address, test_by_running_process};
-use crate::app::build_standalone;
+use crate::app::test_standalone;
 use crate::config::{Config, InactiveReason, InactiveService};
-use crate::diagnose;
 use crate::diagnose::{TestReport, TokenReport};
 use crate::manage::testable;
 use crate::secret::SecretCache;
@@ -124,13 +123,7 @@ fn test_one(args: &Args, config: &Config, name: &str) -> Result<TestReport, NotT
 
 /// Tests one service in this process.
 pub(super) fn report(name: &str, path: &str, config: &Config) -> anyhow::Result<TestReport> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        let standalone = build_standalone(config, name)?.expect("its presence was checked");
-        let report = diagnose::test_service(&standalone.service, path, TOKEN_LIMIT).await;
-        standalone.shut_down().await;
-        Ok(report)
-    })
+    test_standalone(config, name, path, TOKEN_LIMIT)
 }
 
 /// The report as text: what was done, then what it means.

@@ -197,6 +197,7 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
         threads,
         max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
         warnings: Vec::new(),
+        plain_values: Vec::new(),
         files: Vec::new(),
     };
     let intercept = intercept_value;

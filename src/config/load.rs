@@ -13,6 +13,7 @@ use super::callers::access::ServiceNames;
 use super::file;
 use super::file::{FILE, INCLUDED, MainFile};
 use super::inactive::LastGood;
+use super::manage;
 use super::model::Config;
 use super::name_constraints;
 use super::reader::document;
@@ -165,11 +166,12 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let report = Report::new(environment, secrets);
         let config = Self::read_reporting(input, readers, mistakes, &report);
+        let plain_values = report.take_plain_values();
         let (_, mut warnings, files) = report.into_parts();
         warnings
             .sort_by_cached_key(|warning| (warning.file != input.name, warning.file.clone(), warning.line));
         match config {
-            Ok(config) => Ok(Self { warnings, files, ..config }),
+            Ok(config) => Ok(Self { warnings, plain_values, files, ..config }),
             Err(error) => Err(error.with_files(files)),
         }
     }
@@ -200,7 +202,7 @@ impl Config {
             .apply(&mut root, &mut included)
             .map_err(|message| ConfigError::whole(name, message))?;
         let (config, of_sections) =
-            report.collect(|| read_all(name, &root, &included, readers, mistakes, report));
+            report.collect(|| read_all(name, (&root, input.folder), &included, readers, mistakes, report));
         errors.extend(of_sections);
         match config {
             Some(config) if errors.is_empty() && mistakes.allow(&config) => Ok(config),
@@ -228,7 +230,7 @@ impl Mistakes<'_> {
 /// Reads all files. `None` means that an error was reported; with `Some` one may have been reported as well.
 fn read_all<'a>(
     name: &'a str,
-    root: &'a Node,
+    (root, folder): (&'a Node, &Path),
     included: &'a [Included],
     readers: Readers,
     mistakes: Mistakes<'_>,
@@ -240,8 +242,9 @@ fn read_all<'a>(
         _ => &none,
     };
     let value = |root, tables| Value::root(root, report, Format::Keys(tables), readers.sources);
-    let MainFile { config, services, callers, roles, intercept, mut shared, addresses } =
+    let MainFile { mut config, services, callers, roles, intercept, mut shared, addresses } =
         file::read(&value(root, FILE), readers)?;
+    manage::settle(&mut config.admin, root, folder, report);
     let mut claimed = Claimed::default();
     claimed.claim_addresses(addresses, report);
     let entry_errors = |file| report.collect_entry(&source::entries_spot(file), || ()).1;

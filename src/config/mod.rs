@@ -28,6 +28,7 @@ mod include;
 mod listen;
 mod load;
 mod log;
+mod manage;
 mod model;
 mod name_constraints;
 mod oauth2;

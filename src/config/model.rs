@@ -69,6 +69,9 @@ pub struct Config {
     pub max_connections: usize,
     /// Settings that are allowed but not recommended, such as a secret in plain text; `check` prints them.
     pub warnings: Vec<Warning>,
+    /// The file and the line of each value in plain text that may be a secret, and of which nothing warns: in headers and in
+    /// parameters.
+    pub plain_values: Vec<(String, usize)>,
     /// Every file that the configuration was read from.
     pub files: Vec<WatchedFile>,
 }

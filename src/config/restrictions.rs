@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::FILE;
 use super::hardening;
 use super::hardening::Hardening;
+use super::manage;
 use super::reader::document;
 use super::reader::report::Report;
 use super::reader::table::Format;
@@ -27,6 +28,8 @@ pub struct Restrictions {
     pub sockets: Vec<PathBuf>,
     /// The file of `audit`.
     pub audit: Option<PathBuf>,
+    /// `admin.manage`.
+    pub manage: Option<PathBuf>,
 }
 
 impl Restrictions {
@@ -42,8 +45,8 @@ impl Restrictions {
         let file = report.add_file("");
         let mut root = document::parse(text, file, "").ok()?;
         source::resolve_main(&mut root, &report);
-        let included =
-            source::included(&root, path.parent().unwrap_or(Path::new("")), Some(path), None, &report);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let included = source::included(&root, folder, Some(path), None, &report);
         let mut mapping = Value::root(&root, &report, Format::Keys(FILE), readers.sources).mapping()?;
         let hardening = mapping.optional("hardening").and_then(|value| hardening::read(&value));
         let state_dir = member(&root, "state").and_then(|state| member(state, "dir")).and_then(content);
@@ -61,7 +64,8 @@ impl Restrictions {
             collect_sockets(node, &mut sockets);
         }
         let state_dir = state_dir.map(PathBuf::from);
-        Some(Self { hardening: hardening.unwrap_or_default(), state_dir, sockets, audit })
+        let manage = manage::node(&root).and_then(content).map(|path| folder.join(path));
+        Some(Self { hardening: hardening.unwrap_or_default(), state_dir, sockets, audit, manage })
     }
 }
 
@@ -89,14 +93,14 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Option<Restrictions> {
-        Restrictions::parse(text, Path::new("services.yaml"), crate::credential::READERS)
+        Restrictions::parse(text, Path::new("/etc/sidekey/services.yaml"), crate::credential::READERS)
     }
 
     #[test]
     fn restrictions_have_every_path_that_is_written_to() {
         let text = "
 listen: [127.0.0.1:0, 'unix:/a/one', { address: unix:/b/two, tls: { cert_file: /x, key_file: /y } }]
-admin: { listen: unix:/c/three, token: { exec: [touch, /must-not-run] } }
+admin: { listen: unix:/c/three, token: { exec: [touch, /must-not-run] }, manage: services.d }
 upgrade_sock: /d/four
 state: { dir: /e, key: { exec: [touch, /must-not-run] } }
 hardening: { writable: [/f, /g] }
@@ -108,6 +112,7 @@ services: { a: { upstream: https://a.example, listen: 'unix:/h/five', auth: { ty
             ["/d/four", "/h/five", "/a/one", "/b/two", "/c/three"].iter().map(path).collect();
         assert_eq!(found.sockets, sockets);
         assert_eq!(found.state_dir, Some("/e".into()));
+        assert_eq!(found.manage, Some("/etc/sidekey/services.d".into()));
         let hardening = Hardening { enabled: true, writable: ["/f", "/g"].iter().map(path).collect() };
         assert_eq!(found.hardening, hardening);
         assert!(!Path::new("/must-not-run").exists());

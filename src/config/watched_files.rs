@@ -66,6 +66,11 @@ impl WatchedFile {
         these
     }
 
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its kind.
     pub fn kind(&self) -> FileKind {
         self.kind

@@ -46,6 +46,9 @@ pub enum ManageError {
     /// The file has another text than the change was made for.
     #[error("{} was changed in the meantime; nothing was written", .0.display())]
     Changed(PathBuf),
+    /// The file is not one of the managed folder.
+    #[error("{} is not in the folder that `admin.manage` names", .0.display())]
+    NotManaged(PathBuf),
     /// A new file of a secret is there already.
     #[error("{} exists; `file:{}` uses it as it is", .0.display(), .0.display())]
     SecretExists(PathBuf),

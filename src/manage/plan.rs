@@ -43,10 +43,9 @@ impl Plan {
 impl ServicesFile {
     /// The lines of the file as it is that hold a secret in plain text, counted from 1; all lines if that is not known.
     pub fn hidden_lines(&self, secrets: &SecretCache) -> std::collections::HashSet<usize> {
-        let old = self.text();
-        match Config::load_draft(&self.main, &self.draft(old), secrets, READERS) {
-            Ok(config) => self.plain_text_lines(&config, old),
-            Err(_) => (1..=old.lines().count()).collect(),
+        match self.configuration(secrets) {
+            Some(config) => self.plain_text_lines(&config, self.text()),
+            None => (1..=self.text().lines().count()).collect(),
         }
     }
 

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 use super::error::ManageError;
 use crate::config::edit::{EditError, ServicesText};
 use crate::config::{Config, Draft, read_services_file};
-use crate::secret::{ensure_safe_folder, replace_file, write_new_file};
+use crate::credential::READERS;
+use crate::secret::{SecretCache, ensure_safe_folder, replace_file, write_new_file};
 
 /// Mode of a services file that is created. There should be no secret in it.
 const MODE: u32 = 0o644;
@@ -29,14 +30,14 @@ impl ServicesFile {
     /// Reads the file in which a service stands: the main file, or one that it includes.
     pub fn of_service(main: &Path, name: &str) -> Result<Self, ManageError> {
         let file = Self::open(main)?;
-        if file.has_service(name) {
+        if file.has(name) {
             return Ok(file);
         }
         let paths = Config::file_paths(main)?;
         // A file that is no YAML has no service that could be changed.
         for path in paths.iter().skip(1) {
             let included = Self { main: main.to_owned(), ..Self::open(path)? };
-            if included.has_service(name) {
+            if included.has(name) {
                 return Ok(included);
             }
         }
@@ -60,10 +61,6 @@ impl ServicesFile {
             Some(path) => Ok(Self { path, ..file }),
             None => Err(ManageError::NotIncluded { main: main.to_owned(), file: path.to_owned() }),
         }
-    }
-
-    fn has_service(&self, name: &str) -> bool {
-        ServicesText::parse(self.text()).is_ok_and(|services| services.names().contains(&name))
     }
 
     /// Reads the main file.
@@ -120,21 +117,55 @@ impl ServicesFile {
         Draft { file: &self.path, old: self.text.as_ref().map(|text| text.as_str()), new }
     }
 
+    /// The configuration as it is; `None` if it cannot be used.
+    pub(super) fn configuration(&self, secrets: &SecretCache) -> Option<Config> {
+        Config::load_draft(&self.main, &self.draft(self.text()), secrets, READERS).ok()
+    }
+
+    /// The configuration as it is, of which no secret is read; `None` if it cannot be used.
+    pub(super) fn configuration_without_secrets(&self) -> Option<Config> {
+        self.configuration(&SecretCache::with_placeholders())
+    }
+
     /// The folder that it is in.
     pub fn folder(&self) -> PathBuf {
         let folder = self.target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
     }
 
+    /// Whether it has this service.
+    pub fn has(&self, service: &str) -> bool {
+        ServicesText::parse(self.text()).is_ok_and(|services| services.names().contains(&service))
+    }
+
+    /// Whether it exists.
+    pub fn exists(&self) -> bool {
+        self.text.is_some()
+    }
+
+    /// Removes the file. It must be as it was when it was read.
+    pub fn remove(&self) -> Result<(), ManageError> {
+        ensure_safe_folder(&self.folder())?;
+        self.ensure_unchanged()?;
+        std::fs::remove_file(&self.target)
+            .map_err(|error| ManageError::Write { path: self.path.clone(), error })
+    }
+
+    fn ensure_unchanged(&self) -> Result<(), ManageError> {
+        let is_same = match &self.text {
+            Some(old) => *read_services_file(&self.target)? == **old,
+            None => self.target.symlink_metadata().is_err(),
+        };
+        if is_same { Ok(()) } else { Err(ManageError::Changed(self.path.clone())) }
+    }
+
     /// Writes the file, complete or not at all. It must be as it was when it was read.
     pub fn write(&self, text: &str) -> Result<(), ManageError> {
         let cannot = |error| ManageError::Write { path: self.path.clone(), error };
         ensure_safe_folder(&self.folder())?;
-        let Some(old) = &self.text else {
+        self.ensure_unchanged()?;
+        if self.text.is_none() {
             return write_new_file(&self.target, MODE, text.as_bytes()).map_err(cannot);
-        };
-        if *read_services_file(&self.target)? != **old {
-            return Err(ManageError::Changed(self.path.clone()));
         }
         replace_file(&self.target, text.as_bytes()).map_err(cannot)
     }

@@ -37,6 +37,9 @@ pub fn testable<'c>(
 
 /// Why a new or changed service is not tested, if it is not: beside [`testable`], because a person has to log in first.
 pub fn why_not_tested(name: &str, path: &str, config: &Config, file: &Path) -> Option<String> {
+    if let Some(why) = config.why_inactive(name) {
+        return Some(why);
+    }
     let service = match testable(name, path, config, file) {
         Ok(service) => service,
         Err(why) => return Some(why),

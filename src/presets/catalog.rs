@@ -29,7 +29,7 @@ mod tests {
     use serde_yaml::Value;
 
     use super::*;
-    use crate::presets::fill::placeholders;
+    use crate::presets::placeholders::placeholders;
 
     fn collect<'v>(value: &'v Value, names: &mut HashSet<&'v str>) {
         match value {

@@ -4,11 +4,13 @@
 //! providers.yaml  the data: one entry for each provider (docs/PROVIDERS.md is made from it)
 //! catalog         all of them
 //! preset          an entry
+//! placeholders    `<NAME>` in the texts of an entry
 //! fill            the service that an entry and answers make
 //! ```
 
 mod catalog;
 mod fill;
+mod placeholders;
 mod preset;
 
 pub use catalog::{all, find};

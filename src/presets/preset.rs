@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
+use super::placeholders::placeholders;
+
 /// A provider, or a kind of credential: what must be asked, and the service that results.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +80,25 @@ impl Preset {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let secrets = self.secrets.iter().map(|secret| secret.name.as_str());
         self.answers.iter().map(|answer| answer.name.as_str()).chain(secrets)
+    }
+
+    /// What is asked for a key of the service, by the path of the key: the name of the question or secret.
+    pub fn asked_at(&self, path: &[&str]) -> Option<&str> {
+        let mut value = &self.service;
+        for key in path {
+            let Some(below) = value.get(*key) else { break };
+            value = below;
+        }
+        first_placeholder(value).filter(|_| !value.is_mapping() || !path.is_empty())
+    }
+}
+
+fn first_placeholder(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => placeholders(text).next(),
+        Value::Sequence(items) => items.iter().find_map(first_placeholder),
+        Value::Mapping(entries) => entries.values().find_map(first_placeholder),
+        _ => None,
     }
 }
 

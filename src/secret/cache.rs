@@ -2,6 +2,8 @@
 //! time.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -21,6 +23,14 @@ const MAX_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
 pub struct SecretCache {
     entries: Mutex<HashMap<Source, CacheEntry>>,
     placeholders: Placeholders,
+    draft: Option<Draft>,
+}
+
+/// What a cache for a configuration that is not in use has beside its own entries.
+struct Draft {
+    running: Arc<SecretCache>,
+    /// The content of files that do not exist yet.
+    typed: HashMap<PathBuf, SecretText>,
 }
 
 /// Which sources give a placeholder.
@@ -73,6 +83,25 @@ impl SecretCache {
         Self { placeholders: Placeholders::OfMissing, ..Self::default() }
     }
 
+    /// A cache for reading a configuration as it would be. `typed` has the content of files that do not exist yet. What is polled is
+    /// not fetched if `running` has it, and `running` is not changed.
+    pub fn for_draft(running: Arc<Self>, typed: HashMap<PathBuf, SecretText>) -> Self {
+        Self { draft: Some(Draft { running, typed }), ..Self::default() }
+    }
+
+    /// What the draft says of a source.
+    fn of_draft(&self, source: &Source) -> Option<SecretText> {
+        let draft = self.draft.as_ref()?;
+        match source.watch() {
+            WatchHint::ContentOf(path) => draft.typed.get(&path).cloned(),
+            WatchHint::Poll(_) => {
+                let entries = draft.running.entries.lock();
+                entries.get(source).and_then(|entry| entry.kept.as_ref()).map(|kept| kept.value.clone())
+            }
+            WatchHint::Constant => None,
+        }
+    }
+
     /// Whether a source may give a placeholder.
     pub fn has_placeholders(&self) -> bool {
         self.placeholders != Placeholders::None
@@ -96,6 +125,9 @@ impl SecretCache {
         if let Some(placeholder) = self.placeholder(source) {
             return Ok(placeholder);
         }
+        if let Some(value) = self.of_draft(source) {
+            return Ok(value);
+        }
         let WatchHint::Poll(interval) = source.watch() else { return Ok(source.fetch()?.value) };
         if let Some(entry) = self.entries.lock().get_mut(source)
             && let Some(kept) = &entry.kept
@@ -113,7 +145,7 @@ impl SecretCache {
     /// Checks that a source which is fetched again for each use gives a secret now. A polled one is fetched the
     /// first time only, so that reading the configuration again does not.
     pub fn check(&self, source: &Source) -> Result<(), SourceError> {
-        if self.has_placeholders() {
+        if self.has_placeholders() || self.of_draft(source).is_some() {
             return Ok(());
         }
         let is_polled = matches!(source.watch(), WatchHint::Poll(_));
@@ -210,7 +242,6 @@ mod tests {
 
     use std::fmt;
     use std::hash::{Hash, Hasher};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::super::SecretSource;
@@ -340,6 +371,20 @@ mod tests {
         assert!(cache.fetch(&source).unwrap() == text("one"));
         let polled = Source::new(Scripted::default());
         assert!(cache.fetch(&polled).unwrap() == text(PLACEHOLDER));
+    }
+
+    #[test]
+    fn cache_of_a_draft_uses_what_runs_and_does_not_change_it() {
+        let scripted = Scripted::default();
+        let (source, running) = (Source::new(scripted.clone()), Arc::new(SecretCache::default()));
+        *scripted.value.lock() = Some("one");
+        running.fetch(&source).unwrap();
+        *scripted.value.lock() = Some("two");
+        let other = Source::new(Scripted { value: Arc::new(Mutex::new(Some("x"))), ..Scripted::default() });
+        let draft = SecretCache::for_draft(running.clone(), HashMap::new());
+        assert!(draft.fetch(&source).unwrap() == text("one") && draft.check(&source).is_ok());
+        assert!(draft.fetch(&other).unwrap() == text("x"));
+        assert_eq!((scripted.fetches.load(Ordering::Relaxed), running.entries.lock().len()), (1, 1));
     }
 
     #[test]

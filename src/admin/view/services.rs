@@ -45,6 +45,8 @@ pub(in crate::admin) struct AccessView {
     pub(in crate::admin) read_requires_token: bool,
     /// Whether changing something requires it; `null` if nothing can be changed at this address.
     pub(in crate::admin) write_requires_token: Option<bool>,
+    /// Whether services can be added and changed here (`admin.manage`). Otherwise the API has the lines to commit.
+    pub(in crate::admin) can_manage: bool,
 }
 
 /// The configuration in use.

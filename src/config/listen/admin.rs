@@ -1,6 +1,7 @@
 //! `admin`: the address of the admin listener, or a mapping with the address and the access rules.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::address;
 use super::address::{ADDRESS, ListenAddress, ListenAddresses};
@@ -28,6 +29,11 @@ const KEYS: Keys = &[
         Format::List(&HOST),
         "Host names at which page and API answer, beside IP addresses and localhost.",
     ),
+    Key::optional(
+        "manage",
+        Format::Text,
+        "Folder for the services that page and API add, one file each; `include` leads there. Relative to this file.",
+    ),
 ];
 
 /// `admin`: the listener for health, metrics, the status page and the JSON API, and its access rules.
@@ -43,13 +49,21 @@ pub struct Admin {
     pub require_token_for_metrics: bool,
     /// Allowed host names in requests to the page and the API, besides addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// The folder of the services that the API may add and change.
+    pub manage: Option<PathBuf>,
 }
 
 impl Admin {
     /// Defaults at this address: without a token, reading is allowed and changes are not.
     pub fn at(listen: ListenAddress) -> Self {
-        let (require_token_to_read, require_token_for_metrics) = (false, false);
-        Self { listen, token: None, require_token_to_read, require_token_for_metrics, hosts: Vec::new() }
+        Self {
+            listen,
+            token: None,
+            require_token_to_read: false,
+            require_token_for_metrics: false,
+            hosts: Vec::new(),
+            manage: None,
+        }
     }
 }
 
@@ -96,8 +110,14 @@ pub(crate) fn read(value: Option<Value<'_>>, addresses: &mut ListenAddresses) ->
     let require_token_to_read = switch("require_token_to_read").unwrap_or_default();
     let require_token_for_metrics = switch("require_token_for_metrics").unwrap_or_default();
     let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value));
+    let manage = mapping.optional("manage").and_then(|value| {
+        if token_value.is_none() {
+            value.error("this needs `token`: whoever has it may add and change services");
+        }
+        value.parse(folder)
+    });
     mapping.reject_unknown_keys();
-    Admin { listen, token, require_token_to_read, require_token_for_metrics, hosts }
+    Admin { listen, token, require_token_to_read, require_token_for_metrics, hosts, manage }
 }
 
 fn address(
@@ -117,6 +137,14 @@ fn address(
         value.warn(warning);
     }
     listen
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("empty".into()),
+        _ if text.contains('\0') => Err("not a valid path".into()),
+        _ => Ok(PathBuf::from(text)),
+    }
 }
 
 fn hosts(value: &Value<'_>) -> Vec<String> {

@@ -29,6 +29,8 @@ pub(crate) struct Report<'e> {
     secrets: &'e SecretCache,
     diagnostics: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Warning>>,
+    /// Where values in plain text stand that may be secrets, and of which nothing warns.
+    plain_values: RefCell<Vec<Location>>,
     files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
     /// What readers asked for, if it is recorded.
     settings: Option<RefCell<Vec<Setting>>>,
@@ -45,6 +47,7 @@ impl<'e> Report<'e> {
             secrets,
             diagnostics: RefCell::default(),
             warnings: RefCell::default(),
+            plain_values: RefCell::default(),
             files: RefCell::default(),
             settings: None,
             names: RefCell::default(),
@@ -133,6 +136,17 @@ impl<'e> Report<'e> {
         if !self.warnings.borrow().iter().any(|warning| warning.message == message) {
             self.warn(location, path, message);
         }
+    }
+
+    /// Records a value in plain text that may be a secret.
+    pub(crate) fn note_plain_value(&self, location: Location) {
+        self.plain_values.borrow_mut().push(location);
+    }
+
+    /// The file and the line of each value in plain text that may be a secret, and of which nothing warns.
+    pub(crate) fn take_plain_values(&self) -> Vec<(String, usize)> {
+        let values = self.plain_values.take();
+        values.iter().map(|location| (self.name(location.file).to_string(), location.line)).collect()
     }
 
     /// Adds a file that is about to be read. Its first fingerprint counts.

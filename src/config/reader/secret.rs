@@ -35,6 +35,7 @@ pub fn any_value(value: &Value<'_>) -> Option<Secret> {
     if value.is_map() {
         return read(value);
     }
+    value.report().note_plain_value(value.node.location);
     let text = SecretText::verbatim(Zeroizing::new(value.text()?.to_owned()));
     text.into_secret().map_err(|error| value.error(error.to_string())).ok()
 }

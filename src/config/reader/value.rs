@@ -285,6 +285,7 @@ impl<'a> Value<'a> {
     /// Any value as JSON. Numbers are whole numbers, 0 or more.
     pub fn json(&self) -> Option<serde_json::Value> {
         self.check_format("JSON", |format| matches!(format, Format::Json));
+        self.report.note_plain_value(self.node.location);
         match &self.node.kind {
             Kind::Bool(value) => Some((*value).into()),
             Kind::Number(_) | Kind::Fraction(_) => self.number_in(0..=u64::MAX).map(Into::into),

@@ -153,7 +153,11 @@ async fn openapi_document_describes_every_response() {
 }
 
 fn good_body(path: &str) -> &'static str {
-    if path.ends_with("/log-level") { "{\"level\": \"warn,sidekey=info\"}" } else { "{}" }
+    match path {
+        "/api/v1/log-level" => "{\"level\": \"warn,sidekey=info\"}",
+        "/api/v1/services" => "{\"name\": \"new\", \"preset\": \"bearer\"}",
+        _ => "{}",
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod api;
 mod limits;
+mod manage;
 mod many_services;
 mod probes;
 pub mod setup;

@@ -66,4 +66,26 @@ admin: { token: CANARY,CANARY,CANARY }
 services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
 ",
     ),
+    (
+        "managed folder without a token, that is not there",
+        "
+admin: { manage: /does/not/exist }
+services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
+",
+    ),
+    (
+        "managed folder that `include` does not lead to",
+        "
+admin: { token: 0123456789-CANARY, manage: /usr }
+include: [/usr/none-*.yaml, /usr/share]
+services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
+",
+    ),
+    (
+        "managed folder of another type",
+        "
+admin: { token: 0123456789-CANARY, manage: [] }
+services: { mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } } }
+",
+    ),
 ];
