@@ -34,6 +34,8 @@ const operations = {
   },
   click: ({ selector }) => page.click(selector),
   fill: ({ selector, text }) => page.fill(selector, text),
+  select: ({ selector, value }) => page.selectOption(selector, value),
+  type: ({ text }) => page.keyboard.type(text),
   press: ({ key }) => page.keyboard.press(key),
   tree: () => page.locator('body').ariaSnapshot(),
   async screenshot({ path }) { await page.screenshot({ path, fullPage: true }); },

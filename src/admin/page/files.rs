@@ -11,10 +11,11 @@ use axum::routing::get;
 
 use crate::admin::state::Admin;
 
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/page/style.css", "text/css; charset=utf-8", include_str!("style.css")),
     ("/page/page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
+    ("/page/manage.js", "text/javascript; charset=utf-8", include_str!("manage.js")),
     // The runbook, of the version that runs.
     ("/page/operations.md", "text/plain; charset=utf-8", include_str!("../../../docs/OPERATIONS.md")),
     ("/page/icon.svg", "image/svg+xml", include_str!("icon.svg")),

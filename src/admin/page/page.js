@@ -189,7 +189,11 @@ function build(name) {
   card.path.setAttribute('aria-label', `Path for the test of ${name}`);
   card.path.addEventListener('keydown', (event) => { if (event.key === 'Enter') card.test.click(); });
   card.actions = make('div', 'actions');
-  card.actions.append(card.refresh, card.test, card.path);
+  card.edit = make('button', '', 'Edit');
+  card.edit.type = 'button';
+  card.edit.setAttribute('aria-label', `Edit ${name}`);
+  card.edit.addEventListener('click', () => edit(name)); // manage.js
+  card.actions.append(card.refresh, card.test, card.path, card.edit);
   card.more = make('button', 'more', 'Details');
   card.more.type = 'button';
   card.more.setAttribute('aria-label', `Details of ${name}`);
@@ -435,6 +439,7 @@ function render(state) {
   const { access } = state;
   show(byId('unlock'), Boolean(access.write_requires_token || access.read_requires_token));
   show(byId('reload'), access.write_requires_token !== null);
+  show(byId('add'), true);
   headline(state.counts, services);
   const notice = byId('notice');
   const notices = [

@@ -60,6 +60,16 @@ impl Browser {
         self.command(&json!({ "op": "fill", "selector": selector, "text": text })).await;
     }
 
+    /// Chooses an option of a list by its value.
+    pub async fn select(&mut self, selector: &str, value: &str) {
+        self.command(&json!({ "op": "select", "selector": selector, "value": value })).await;
+    }
+
+    /// Types into what has the focus.
+    pub async fn type_text(&mut self, text: &str) {
+        self.command(&json!({ "op": "type", "text": text })).await;
+    }
+
     pub async fn press(&mut self, key: &str) {
         self.command(&json!({ "op": "press", "key": key })).await;
     }

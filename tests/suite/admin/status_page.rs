@@ -249,7 +249,7 @@ async fn status_page_reloads_configuration() {
     let mut browser = opened(&sidekey, 800, false).await;
     sidekey.write("sidekey.yaml", &config("upstrem"));
     let focused = "document.activeElement.id || document.activeElement.className";
-    for expected in ["skip", "reload"] {
+    for expected in ["skip", "add", "reload"] {
         browser.press("Tab").await;
         assert_eq!(browser.eval(focused).await, json!(expected));
         let outline = "getComputedStyle(document.activeElement).outlineStyle";
@@ -333,6 +333,8 @@ async fn status_page_refreshes_and_tests_a_service() {
     browser.press("Enter").await;
     browser.wait(&format!("{}.includes('does not allow the request')", result("crm"))).await;
     assert_eq!(upstream.last_request().target, "/contacts?limit=1");
+    browser.press("Tab").await;
+    assert_eq!(browser.eval(focused).await, json!("Edit crm"));
     // The last refresh of crm has failed.
     browser.press("Tab").await;
     assert_eq!(browser.eval("document.activeElement.innerText").await, json!("Runbook"));
@@ -343,14 +345,14 @@ async fn status_page_refreshes_and_tests_a_service() {
     assert_eq!(browser.messages().await, [""; 0]);
 }
 
-/// Without an admin token nothing can be changed, so no button is shown.
+/// Without an admin token nothing can be changed. The one button that is shown says what that needs.
 #[tokio::test]
-async fn status_page_without_admin_token_has_no_buttons() {
+async fn status_page_without_admin_token_has_one_button() {
     let sidekey =
         Sidekey::serving("mail: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: t } }")
             .start()
             .await;
     let mut browser = opened(&sidekey, 800, false).await;
-    let buttons = "[...document.querySelectorAll('button')].filter(b => b.checkVisibility()).length";
-    assert_eq!(browser.eval(buttons).await, json!(0));
+    let buttons = "[...document.querySelectorAll('button')].filter(b => b.checkVisibility()).map(b => b.id)";
+    assert_eq!(browser.eval(buttons).await, json!(["add"]));
 }

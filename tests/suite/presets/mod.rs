@@ -11,7 +11,7 @@
 //! ```
 
 mod document;
-mod fake;
+pub mod fake;
 mod mutants;
 mod providers;
 mod rules;

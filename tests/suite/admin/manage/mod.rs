@@ -2,6 +2,7 @@
 
 mod add;
 mod edit;
+mod page;
 mod refusals;
 mod setup;
 mod unmanaged;
