@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::{Pki, Sidekey};
+use crate::harness::{Pki, Sidekey, openssl};
 
 /// Folders of secrets and certificates in the samples.
 const FOLDERS: [&str; 2] = ["/run/secrets/", "/etc/sidekey/"];
@@ -25,9 +25,14 @@ async fn check(sample: &Path) {
     let dir = TempDir::with_prefix("sidekey-sample-").unwrap();
     let mut text = std::fs::read_to_string(sample).unwrap();
     let pki = Pki::new();
+    let rsa_key = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048").await;
     for folder in FOLDERS {
         for name in words_after(&text, folder) {
-            let content = if name.contains(".pem") { pki.ca_pem() } else { "a-secret-of-some-length".into() };
+            let content = match name {
+                "github-app.pem" => rsa_key.clone(),
+                _ if name.contains(".pem") => pki.ca_pem(),
+                _ => "a-secret-of-some-length".into(),
+            };
             std::fs::write(dir.path().join(name), content).unwrap();
         }
         text = text.replace(folder, &format!("{}/", dir.path().display()));

@@ -173,10 +173,10 @@ async fn faults_of_identity_providers_have_an_alert_each() {
         alerts(&[("SidekeyTokenEndpointCertificateExpiring", "ending"), ("SidekeyClockSkew", "skewed")]);
     called_until(&sidekey, &prometheus, &["healthy"], &expected).await;
     let skew = sidekey.logged_like("clock skew").await;
-    assert_eq!(
-        (&skew["sidekey.service"], skew["clock.skew_s"].as_f64().map(f64::abs)),
-        (&json!("skewed"), Some(3600.0))
-    );
+    assert_eq!(skew["sidekey.service"], "skewed");
+    // The server's clock has whole seconds.
+    let seconds = skew["clock.skew_s"].as_f64().map(f64::abs).unwrap();
+    assert!((3599.0..=3601.0).contains(&seconds), "{seconds}");
 
     // One provider is down for two services, and another one refuses a client: a changed client secret is used at once.
     drop(down);
