@@ -6,7 +6,7 @@ const MAX_LENGTH: usize = 64;
 const MAX_CANDIDATES: usize = 1000;
 
 /// What other programs call a key.
-const SYNONYMS: [(&str, &str); 27] = [
+const SYNONYMS: [(&str, &str); 28] = [
     ("user", "username"),
     ("login", "username"),
     ("pass", "password"),
@@ -24,6 +24,7 @@ const SYNONYMS: [(&str, &str); 27] = [
     ("apikey", "value"),
     ("key", "value"),
     ("token", "value"),
+    ("header", "name"),
     ("kind", "type"),
     ("grant", "grant_type"),
     ("token_endpoint", "token_url"),
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(nearest("user", basic), Some("username"));
         assert_eq!(nearest("Pass", basic), Some("password"));
         assert_eq!(nearest("key", ["in", "name", "value"]), Some("value"));
+        assert_eq!(nearest("header", ["in", "name", "value"]), Some("name"));
         assert_eq!(nearest("key", ["key", "kye"]), Some("key"));
         assert_eq!(nearest("url", KEYS), Some("upstream"));
         assert_eq!(nearest("user", KEYS), None);
