@@ -57,7 +57,7 @@ enum Command {
     Ca(ca::Ca),
     /// Log in to a service whose grant needs a user: authorization code, or device code.
     Login(login::Args),
-    /// Start a demo on loopback: an echo upstream, a token endpoint and one service of each kind.
+    /// Start a demo on loopback: an echo upstream, a token endpoint and services of several kinds.
     Demo(demo::Args),
     /// Ask a running Sidekey whether it is ready, for the health check of a container.
     Probe(probe::Args),

@@ -35,7 +35,7 @@ fn text(proxy: &str, admin: &str) -> String {
             .expect("writing to a String cannot fail");
     }
     format!(
-        "Sidekey is running on {proxy}. It has one service of each kind, in front of an echo server that shows\n\
+        "Sidekey is running on {proxy}. It has services of several kinds, in front of an echo server that shows\n\
          what it received. Call them without any credential:\n\n\
          {calls}\n\
          A credential that you send yourself is removed:\n\n\

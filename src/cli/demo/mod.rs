@@ -1,5 +1,5 @@
 //! `sidekey demo`: a demo that needs no setup. Runs an echo upstream and a token endpoint on loopback, the real proxy in front of
-//! them with one service of each kind, and prints the `curl` commands to try.
+//! them with services of several kinds, and prints the `curl` commands to try.
 
 mod command;
 mod echo;

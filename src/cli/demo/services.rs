@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// One service of each kind, in front of the echo server.
+/// Services of several kinds, in front of the echo server.
 pub(super) fn services(
     listen: SocketAddr,
     admin: SocketAddr,
