@@ -5,7 +5,7 @@ use url::Url;
 use crate::config::http_url;
 use crate::config::http_url::{HTTP_URL, UrlPolicy};
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::table::{Format, Key};
 use crate::config::service::proxy;
 use crate::config::service::proxy::{PROXY, ProxyConfig};
 use crate::config::tls::client;
@@ -26,23 +26,24 @@ pub struct CredentialServer {
 /// The key of its URL.
 pub const API_URL: Key = Key::optional("api_url", HTTP_URL, "URL of its API.");
 
-/// The keys beside the URL.
-pub const KEYS: Keys = &[
-    Key::optional("tls", TLS, "TLS toward that URL."),
-    Key::optional("proxy", PROXY, "Forward proxy to that URL."),
-    Key::optional("allow_plaintext", Format::Bool, "That URL may be http:// to another machine.").or("false"),
-];
+/// The key of TLS toward it.
+pub const SERVER_TLS: Key = Key::optional("tls", TLS, "TLS toward that URL.");
+/// The key of the forward proxy to it.
+pub const SERVER_PROXY: Key = Key::optional("proxy", PROXY, "Forward proxy to that URL.");
+/// The key that allows `http://`.
+pub const SERVER_PLAINTEXT: Key =
+    Key::optional("allow_plaintext", Format::Bool, "That URL may be http:// to another machine.").or("false");
 
 impl CredentialServer {
-    /// Reads the URL in `key`, and the keys beside it. Returns `None` only with an error on the report.
+    /// Reads `api_url`, and the keys beside it. Returns `None` only with an error on the report.
     ///
     /// # Panics
     ///
     /// If `default` is no URL.
-    pub fn read(mapping: &mut Mapping<'_>, key: &'static str, default: &str) -> Option<Self> {
+    pub fn read(mapping: &mut Mapping<'_>, default: &str) -> Option<Self> {
         let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean());
         let policy = UrlPolicy { plaintext: plaintext.unwrap_or_default(), query: false };
-        let url = match mapping.optional(key) {
+        let url = match mapping.optional(API_URL.name) {
             Some(value) => value.parse(|text| http_url::parse(text, &policy)),
             None => Some(Url::parse(default).expect("the default is a URL")),
         };

@@ -40,8 +40,9 @@ impl Config {
             Some(text) => Self::load_with_text(main, draft.file, text, secrets, readers, mistakes),
             None => Self::load_with(main, secrets, readers),
         };
-        let Err(error) = read(Some(draft.new), Mistakes::Reject) else {
-            return read(Some(draft.new), Mistakes::Reject);
+        let error = match read(Some(draft.new), Mistakes::Reject) {
+            Ok(config) => return Ok(config),
+            Err(error) => error,
         };
         // A new main file has no errors from before.
         let before = match read(draft.old, Mistakes::Reject) {

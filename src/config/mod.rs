@@ -61,7 +61,7 @@ pub use callers::jwt::{JwksSource, JwksUrl, JwtIdentity};
 pub use callers::network::Network;
 pub use callers::role::{GrantConfig, RoleConfig};
 pub use callers::unix::UnixIdentity;
-pub use credential_server::{API_URL, CredentialServer, KEYS as SERVER_KEYS};
+pub use credential_server::{API_URL, CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS};
 pub use downstream_timeouts::DownstreamTimeouts;
 pub use draft::Draft;
 pub(crate) use exposure::Content;

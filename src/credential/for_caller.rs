@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::stored;
 use super::{
     CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Place, Signer, UpstreamResponse, Verdict,
 };
@@ -44,7 +45,7 @@ impl Signer for ForCaller {
     }
 
     fn observe(&self, _: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
-        if response.status == 401 && !response.is_retry { Verdict::Refresh } else { Verdict::Pass }
+        stored::observe(response)
     }
 
     /// The token that was sent is masked by the subject of the request.

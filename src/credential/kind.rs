@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -132,6 +133,12 @@ pub struct SourceContext<'a> {
     pub users: &'a SharedTokenMetrics,
     /// Traces of token requests.
     pub traces: &'a Arc<CurrentTracer>,
+}
+
+/// The store that is kept, if it has values of this type; otherwise a new one, with this interval between two forced refreshes.
+pub fn store_or_new<T: Expiring>(kept: Option<StoreHandle>, min_interval: Duration) -> Arc<Store<T>> {
+    let kept = kept.and_then(|store| store.downcast().ok());
+    kept.unwrap_or_else(|| Arc::new(Store::new(min_interval)))
 }
 
 /// A store, and the refresher that fills it once it is started.

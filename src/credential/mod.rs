@@ -34,7 +34,9 @@ pub use dpop::Dpop;
 pub use fixed::Fixed;
 pub use for_caller::ForCaller;
 pub use injection::Injection;
-pub use kind::{Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, with_previous};
+pub use kind::{
+    Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, store_or_new, with_previous,
+};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};

@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{CredentialStatus, CredentialVersion};
+use super::{CredentialStatus, CredentialVersion, UpstreamResponse, Verdict};
 use crate::refresh::{Expiring, RefreshDecision, RefreshReason, Store};
+
+/// As [`Signer::observe`](super::Signer::observe): a 401 renews the value, once for a request.
+pub(super) fn observe(response: &UpstreamResponse<'_>) -> Verdict {
+    if response.status == 401 && !response.is_retry { Verdict::Refresh } else { Verdict::Pass }
+}
 
 /// As [`Signer::refreshed`](super::Signer::refreshed).
 pub(super) fn refreshed<T: Expiring>(

@@ -65,7 +65,7 @@ impl Signer for Token {
     }
 
     fn observe(&self, _: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
-        if response.status == 401 && !response.is_retry { Verdict::Refresh } else { Verdict::Pass }
+        stored::observe(response)
     }
 
     fn mask(&self, text: &mut [u8]) -> u64 {

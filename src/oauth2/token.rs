@@ -8,7 +8,7 @@ use http::HeaderValue;
 use super::dpop_key;
 use super::dpop_key::DpopKey;
 use crate::config::auth::placement::Placement;
-use crate::refresh::{Expiring, Expiry, SourceError, Store};
+use crate::refresh::{Expiring, Expiry, SourceError, SourceErrorKind, Store};
 use crate::secret::{Echoes, Secret, SigningError};
 
 /// Where requests read the current access token of a credential.
@@ -73,15 +73,27 @@ pub struct KeyBinding {
 }
 
 impl AccessToken {
-    /// An access token that was issued, for this place in requests; `None` if it cannot stand there. A token that is bound to `key`
-    /// has the scheme `DPoP` in `Authorization` (RFC 9449 §7.1).
-    pub fn new(issued: &IssuedToken, key: Option<&Arc<DpopKey>>, placement: &Placement) -> Option<Self> {
+    /// An access token that was issued, for this place in requests. A token that is bound to `key` has the scheme `DPoP` in
+    /// `Authorization` (RFC 9449 §7.1).
+    ///
+    /// # Errors
+    ///
+    /// If it has characters that cannot stand there.
+    pub fn new(
+        issued: &IssuedToken,
+        key: Option<&Arc<DpopKey>>,
+        placement: &Placement,
+    ) -> Result<Self, SourceError> {
         let token = issued.value.expose();
         let dpop = Placement { prefix: "DPoP ".into(), ..Placement::bearer() };
         let placement = if key.is_some() { &dpop } else { placement };
         let binding = key.map(|key| KeyBinding { key: key.clone(), ath: dpop_key::access_token_hash(token) });
-        Some(Self {
-            placed: placement.value(token)?,
+        let placed = placement.value(token).ok_or_else(|| {
+            let message = "the access token has characters that cannot be sent where it goes";
+            SourceError::new(SourceErrorKind::Malformed, message)
+        })?;
+        Ok(Self {
+            placed,
             value: issued.value.clone(),
             scheme: placement.scheme().map(Into::into),
             echoes: Arc::new(Echoes::of([token])),

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::DATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::net::dns::Resolver;
 use crate::oauth2::client::http::HttpClient;
+use crate::oauth2::client::observed::{date, learn_from, learn_from_error};
 use crate::oauth2::sanitize;
-use crate::refresh::{ErrorCode, SourceError, SourceErrorKind, SourceServer, clock_skew};
+use crate::refresh::{ErrorCode, SourceError, SourceErrorKind, SourceServer};
 use crate::secret::Echoes;
 use crate::tls::client::TlsClient;
 
@@ -71,12 +71,10 @@ impl KeyServer {
         let KeyRequest { method, url, headers, body } = request;
         let client = self.http.client().map_err(failed)?;
         let http = client.request(method, url.clone()).timeout(self.limit).headers(headers);
-        let mut answer = http.body(body.to_string()).send().await.map_err(failed)?;
-        let date = answer.headers().get(DATE);
-        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        if let Some(skew) = date.and_then(|date| clock_skew(date, sent_at, SystemTime::now())) {
-            self.facts.set_clock_skew(skew);
-        }
+        let answer = http.body(body.to_string()).send().await;
+        let mut answer = answer.inspect_err(|error| learn_from_error(&self.facts, error)).map_err(failed)?;
+        learn_from(&self.facts, &answer, sent_at);
+        let date = date(&answer);
         let body = self.http.body(&mut answer, self.who).await?;
         let text = String::from_utf8_lossy(&body).into_owned();
         Ok(KeyAnswer { status: answer.status(), date, body: Zeroizing::new(text) })

@@ -48,7 +48,6 @@ mod time;
 mod v4a;
 mod xml;
 
-pub(super) use credentials::AwsCredentials;
 pub(super) use identity::Identity;
 pub(super) use payload::PayloadRule;
 pub(super) use settings::{ASSUME_ROLE, CREDENTIALS, identity};

@@ -1,6 +1,5 @@
 //! `type: aws_sigv4`: AWS Signature Version 4, in header fields or in the query.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::reader::mapping::Mapping;
@@ -8,10 +7,12 @@ use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys as KeyTable};
 use crate::credential::aws;
 use crate::credential::aws::{
-    ASSUME_ROLE, AwsCredentials, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region, SigningScope,
+    ASSUME_ROLE, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region, SigningScope,
 };
-use crate::credential::{Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle};
-use crate::refresh::{SourceError, Store};
+use crate::credential::{
+    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, store_or_new,
+};
+use crate::refresh::SourceError;
 
 /// The kind `aws_sigv4`.
 pub struct AwsSigV4;
@@ -101,8 +102,7 @@ impl Kind for AwsSigV4 {
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
         let Some(source) = aws::source(&settings.identity, context)? else { return Ok(None) };
-        let store = reuse.and_then(|store| store.downcast::<Store<AwsCredentials>>().ok());
-        Ok(Some(Refresh::new(source, store.unwrap_or_else(|| Arc::new(Store::new(MIN_INTERVAL))))))
+        Ok(Some(Refresh::new(source, store_or_new(reuse, MIN_INTERVAL))))
     }
 
     /// Keys of the same role stay in use if only what they are obtained with has changed.

@@ -5,17 +5,14 @@ mod installation;
 mod settings;
 mod source;
 
-use std::sync::Arc;
-
 pub use self::settings::Settings;
 use self::source::InstallationTokens;
 use crate::config::auth::placement::Placement;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
-    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, store_or_new,
 };
-use crate::oauth2::TokenStore;
 
 /// The kind `github_app`.
 pub struct GithubApp;
@@ -35,9 +32,7 @@ impl Kind for GithubApp {
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
         let source = InstallationTokens::new(settings.clone(), context)?;
-        let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
-        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(source::MIN_INTERVAL)));
-        Ok(Some(Refresh::new(source.into_source(context), store)))
+        Ok(Some(Refresh::new(source.into_source(context), store_or_new(reuse, source::MIN_INTERVAL))))
     }
 
     /// A token that was issued for an old key is for the same installation.

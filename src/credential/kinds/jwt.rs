@@ -23,9 +23,9 @@ use crate::config::{
     JSON_OBJECT, KEY_ID, PRIVATE_KEY, SIGNING_ALG, read_json_object, read_signing_alg, read_text,
 };
 use crate::credential::{
-    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, store_or_new,
 };
-use crate::oauth2::{AccessToken, IssuedToken, TokenStore, jws};
+use crate::oauth2::{AccessToken, IssuedToken, jws};
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind};
 use crate::secret::{Algorithm, Secret, SigningKey};
 
@@ -121,9 +121,8 @@ impl Kind for Jwt {
         _: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
-        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(settings.min_reuse)));
-        Ok(Some(Refresh::new(Arc::new(Minted(settings.clone())), store)))
+        let source = Arc::new(Minted(settings.clone()));
+        Ok(Some(Refresh::new::<AccessToken>(source, store_or_new(reuse, settings.min_reuse))))
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
@@ -162,7 +161,9 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
     let headers = mapping.optional("headers").and_then(|value| read_json_object(&value, &["alg", "kid"]));
     let lifetime = mapping.optional("lifetime").and_then(|value| up_to(&value, MAX_LIFETIME, "24h"));
     let has_expiry = mapping.optional("expiry_claim").and_then(|value| value.boolean());
-    let backdate = mapping.optional("issued_at_backdate").map(|value| backdate(&value));
+    let backdate = mapping
+        .optional("issued_at_backdate")
+        .map(|value| whole_seconds(&value, duration::any(&value)?, MAX_BACKDATE, "5m"));
     let reuse = mapping.optional("reuse").map(|value| reuse(&value));
     let token = Placement::of_token(mapping);
     let key = match (private_key, shared) {
@@ -212,18 +213,13 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
 }
 
 fn up_to(value: &Value<'_>, max: Duration, text: &str) -> Option<Duration> {
-    let read = duration::positive(value)?;
-    if read > max || read.subsec_nanos() > 0 {
-        value.error(format!("a number of whole seconds, at most `{text}`"));
-        return None;
-    }
-    Some(read)
+    whole_seconds(value, duration::positive(value)?, max, text)
 }
 
-fn backdate(value: &Value<'_>) -> Option<Duration> {
-    let read = duration::any(value)?;
-    if read > MAX_BACKDATE || read.subsec_nanos() > 0 {
-        value.error("a number of whole seconds, at most `5m`");
+/// The duration that was read, if it is in whole seconds and at most `max`, which is written `text`.
+fn whole_seconds(value: &Value<'_>, read: Duration, max: Duration, text: &str) -> Option<Duration> {
+    if read > max || read.subsec_nanos() > 0 {
+        value.error(format!("a number of whole seconds, at most `{text}`"));
         return None;
     }
     Some(read)
@@ -287,7 +283,7 @@ impl Minted {
         let left = Duration::try_from_secs_f64(end).unwrap_or_default();
         let used = max_reuse.map_or(left, |max| if *has_expiry { max.min(left) } else { max });
         let issued = IssuedToken { value, expiry: Expiry::after(now, used), scope: None };
-        AccessToken::new(&issued, None, token).ok_or_else(|| local(&"the token cannot be sent where it goes"))
+        AccessToken::new(&issued, None, token).map_err(|_| local(&"the token cannot be sent where it goes"))
     }
 }
 

@@ -10,11 +10,12 @@ use crate::config::reader::table::Keys;
 use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
 use crate::credential::{
     Build, BuildError, Dpop, ForCaller, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    store_or_new,
 };
 use crate::oauth2::caller_tokens::CallerTokens;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::CallerGrant;
-use crate::oauth2::{TokenStore, advice, grants};
+use crate::oauth2::{advice, grants};
 use crate::refresh::SourceError;
 
 /// The kind `oauth2`.
@@ -52,9 +53,7 @@ impl Kind for OAuth2 {
         }
         let source =
             grants::source(endpoint, context.services, context.refresh_tokens, context.users, context.traces);
-        let store = reuse.and_then(|store| store.downcast::<TokenStore>().ok());
-        let store = store.unwrap_or_else(|| Arc::new(TokenStore::new(settings.request.min_interval)));
-        Ok(Some(Refresh::new(source, store)))
+        Ok(Some(Refresh::new(source, store_or_new(reuse, settings.request.min_interval))))
     }
 
     /// A token that was issued with an old secret is for the same client and user, so it stays in use. A

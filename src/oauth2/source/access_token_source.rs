@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::config::auth::placement::Placement;
 use crate::oauth2::dpop_key::DpopKey;
 use crate::oauth2::token::{AccessToken, TokenResponse};
-use crate::refresh::{Risk, Source, SourceError, SourceErrorKind, SourceServer};
+use crate::refresh::{Risk, Source, SourceError, SourceServer};
 
 /// A source of access tokens, bound to a key if there is one.
 pub(crate) struct AccessTokenSource<S> {
@@ -34,12 +34,7 @@ impl<S> AccessTokenSource<S> {
 impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
     async fn fetch(&self) -> Result<AccessToken, SourceError> {
         let issued = self.inner.fetch().await?.access?;
-        AccessToken::new(&issued, self.dpop_key.as_ref(), &self.placement).ok_or_else(|| {
-            SourceError::new(
-                SourceErrorKind::Malformed,
-                "the access token has characters that cannot be sent where it goes",
-            )
-        })
+        AccessToken::new(&issued, self.dpop_key.as_ref(), &self.placement)
     }
 
     async fn changed(&self) {

@@ -17,6 +17,7 @@
 //! authorize    applies the rules of the service, and the roles of the caller
 //! destination  rewrites the `Destination` and the `If` of a request
 //! condition    where an `If` has URLs
+//! not_running  why a service does not run
 //! outcome      how a request ends for the caller's connection
 //! ```
 
@@ -28,6 +29,7 @@ mod condition;
 mod destination;
 pub(super) mod exchange;
 mod failover;
+mod not_running;
 pub(super) mod outcome;
 pub(super) mod page;
 pub(super) mod prepare;

@@ -9,11 +9,12 @@ use super::authorize::Grounds;
 use super::caller;
 use super::caller::RequestCaller;
 use super::destination::{DestinationContext, LeavesBasePath};
+use super::not_running;
 use super::page;
 use super::page::CalledAddress;
 use super::subject;
 use crate::callers::{CallerId, Refusal};
-use crate::config::{Authority, InactiveReason, LeakGuardMode};
+use crate::config::{Authority, LeakGuardMode};
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
     PendingBody, write_signed_head,
@@ -31,7 +32,6 @@ use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, Reques
 use crate::proxy::wire::response_urls::CallerAuthority;
 use crate::runtime::route::{MatchKind, escapes_base_path};
 use crate::runtime::service::Service;
-use crate::runtime::snapshot::Snapshot;
 use crate::upstream::{Endpoint, LimitExceeded, RequestPermit};
 
 /// The largest request, in bytes, that is certain to be in the buffer when its response comes.
@@ -257,7 +257,7 @@ pub(crate) fn prepare<'p>(
         |service, reason, cause: &str| Rejection { caller: caller_name, ..rejection(service, reason, cause) };
     let matched = matched.ok_or_else(|| rejection("", ErrorReason::UnknownService, "no service matches"))?;
     let service = service.ok_or_else(|| {
-        let (name, reason) = why_not_running(snapshot, matched.service);
+        let (name, reason) = not_running::why(snapshot, matched.service);
         rejection(name, reason, "the service does not run")
     })?;
     let forbidden = |cause| rejection(&service.name, ErrorReason::Forbidden, cause);
@@ -452,17 +452,6 @@ fn sign(
     let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
     out.mark_secret();
     written.map_err(|_| NotSigned::NotReady)
-}
-
-/// The service at an index that has none that runs, and why it does not.
-fn why_not_running(snapshot: &Snapshot, index: usize) -> (&str, ErrorReason) {
-    snapshot.inactive_at(index).map_or(("", ErrorReason::UnknownService), |service| {
-        let reason = match service.reason {
-            InactiveReason::Misconfigured => ErrorReason::Misconfigured,
-            InactiveReason::Disabled => ErrorReason::Disabled,
-        };
-        (service.name.as_str(), reason)
-    })
 }
 
 /// Splits a request target into path and query. Searches bytes, because this is done for every request.

@@ -9,7 +9,7 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
-use crate::config::{API_URL, CredentialServer, SERVER_KEYS};
+use crate::config::{API_URL, CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS};
 use crate::secret::{Algorithm, SigningKey};
 
 /// GitHub's API.
@@ -41,7 +41,8 @@ const PERMISSIONS: Format = Format::Names(&Names::of(Format::Words(&LEVELS)));
 
 const LEVELS: [(&str, &str); 3] = [("read", "read"), ("write", "write"), ("admin", "admin")];
 
-const MAIN: [Key; 7] = [
+/// The keys beside `type`.
+pub(super) const KEYS: Keys = &[
     Key::required("app_id", APP_ID, "ID or client ID of the app."),
     Key::required("private_key", SECRET, "The private key of the app, in PEM."),
     Key::optional("installation_id", Format::Number(1, u64::MAX), "ID of the installation."),
@@ -65,21 +66,10 @@ const MAIN: [Key; 7] = [
         PERMISSIONS,
         "What the token may: `read`, `write` or `admin` for each permission.",
     ),
-];
-
-/// The keys beside `type`.
-pub(super) const KEYS: Keys = &[
-    MAIN[0],
-    MAIN[1],
-    MAIN[2],
-    MAIN[3],
-    MAIN[4],
-    MAIN[5],
-    MAIN[6],
     API_URL,
-    SERVER_KEYS[0],
-    SERVER_KEYS[1],
-    SERVER_KEYS[2],
+    SERVER_TLS,
+    SERVER_PROXY,
+    SERVER_PLAINTEXT,
 ];
 
 /// Reads the settings.
@@ -89,7 +79,7 @@ pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
     let installation = installation::read(mapping);
     let repositories = mapping.optional("repositories").map(|value| repositories(&value));
     let permissions = mapping.optional("permissions").map(|value| permissions(&value));
-    let api = CredentialServer::read(mapping, "api_url", GITHUB);
+    let api = CredentialServer::read(mapping, GITHUB);
     // GitHub takes RS256 alone.
     let key = key.and_then(|value| secret::signing_key(&value, Some(Algorithm::Rs256)));
     Some(Settings {
