@@ -15,7 +15,7 @@ use super::state::Admin;
 use super::view::RefreshView;
 use crate::diagnose;
 use crate::diagnose::TestReport;
-use crate::refresh::{AnyStore, RefreshDecision, RefreshReason};
+use crate::refresh::{AnyStore, Requested};
 use crate::rules::{Decision, RequestView, path_at_upstream};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
@@ -50,13 +50,11 @@ pub(super) async fn refresh(
         let detail = "There is nothing to refresh: the credential is static. A reload reads it again.";
         Problem::new(StatusCode::CONFLICT, detail)
     })?;
-    let (ok, message) = match store.refresh_now(RefreshReason::Requested) {
-        RefreshDecision::Pending(attempt) => {
-            tracing::info!(sidekey.service = name, "token refresh requested through the admin API");
-            let ok = store.wait_for(attempt, REFRESH_TIMEOUT).await;
-            (ok, if ok { new_token_message(store) } else { no_token_message(&service, store) })
-        }
-        RefreshDecision::AlreadyNewer | RefreshDecision::Throttled => {
+    tracing::info!(sidekey.service = name, "token refresh requested through the admin API");
+    let (ok, message) = match store.request(REFRESH_TIMEOUT).await {
+        Requested::New => (true, new_token_message(store)),
+        Requested::Failed => (false, no_token_message(&service, store)),
+        Requested::Throttled => {
             let interval = store.min_interval();
             let last = store.status().last_error.map(|error| format!(" The last error: {}.", error.message));
             let last = last.unwrap_or_default();

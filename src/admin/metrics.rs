@@ -72,7 +72,7 @@ fn state(service: &Service) -> ServiceState {
     });
     ServiceState {
         service: service.name.clone(),
-        kind: service.auth.kind().to_owned(),
+        kind: service.auth.kinds(),
         labels: service.labels.clone(),
         is_misconfigured: false,
         is_inactive: false,

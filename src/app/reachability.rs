@@ -25,7 +25,7 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
         for probe in ConnectProbe::for_upstream(factory.upstream(service, vec![])?) {
             add(Role::Upstream, probe.authority(), probe);
         }
-        if let Some(oauth2) = service.auth.settings::<OAuth2>() {
+        for oauth2 in service.auth.all_settings::<OAuth2>() {
             let (role, host, probe) = token_endpoint_target(&factory, oauth2)?;
             add(role, host, probe);
         }

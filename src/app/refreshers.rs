@@ -51,7 +51,12 @@ impl Refreshers {
     ) -> anyhow::Result<PreparedRefreshers> {
         let mut needed: HashMap<&Auth, Vec<String>> = HashMap::new();
         for service in &config.services {
-            needed.entry(&service.auth).or_default().push(service.name.clone());
+            for auth in service.auth.parts() {
+                let names = needed.entry(auth).or_default();
+                if names.last() != Some(&service.name) {
+                    names.push(service.name.clone());
+                }
+            }
         }
         let mut prepared = Vec::new();
         let mut reused = Vec::new();

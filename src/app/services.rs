@@ -128,7 +128,7 @@ impl ServiceFactory {
         if let Some(old) = old.filter(|old| old.config == *config) {
             return Ok(old.clone());
         }
-        let credential = credential::build(&config.auth, &config.name, stores.get(&config.auth).copied());
+        let credential = credential::build(&config.auth, &config.name, |auth| stores.get(auth).copied());
         let sensitive_headers = credential.signer().owned().headers().to_vec();
         // Open connections keep the names of the fields that are sensitive: with others there must be other connections.
         let reusable = old.filter(|old| {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::admin_client::{AdminRequest, AdminResponse};
 use crate::config::{Config, ListenAddress, OAuth2, ServiceConfig};
+use crate::credential;
 use crate::diagnose::TestReport;
 
 /// Limit on the test in the running process: it waits for a token, and then for the upstream.
@@ -28,11 +29,10 @@ pub(super) enum RunningTest {
 
 /// Has the running process test the service, if its refresh token is kept and a process with the same service runs.
 pub(super) fn test_by_running_process(config: &Config, service: &ServiceConfig, path: &str) -> RunningTest {
-    let oauth2 = service.auth.settings::<OAuth2>();
-    let Some(oauth2) = oauth2.filter(|oauth2| oauth2.grant.keeps_refresh_token() && config.state.is_some())
-    else {
+    let mut oauth2 = service.auth.all_settings::<OAuth2>();
+    if config.state.is_none() || !oauth2.any(|oauth2| oauth2.grant.keeps_refresh_token()) {
         return RunningTest::None;
-    };
+    }
     let resource = format!("/api/v1/services/{}", service.name);
     let request = |path: &str, json: Option<&str>, timeout| {
         let token = config.admin.token.as_ref();
@@ -40,7 +40,7 @@ pub(super) fn test_by_running_process(config: &Config, service: &ServiceConfig, 
         AdminRequest { path, json, token, timeout, max_response }.send(&config.admin.listen)
     };
     let Ok(seen) = request(&resource, None, LOOK_TIMEOUT) else { return RunningTest::None };
-    if !is_same_service(&seen, service, oauth2) {
+    if !is_same_service(&seen, service) {
         return RunningTest::None;
     }
     let json = json!({ "path": path }).to_string();
@@ -63,11 +63,11 @@ pub(super) fn admin_address(config: &Config) -> &ListenAddress {
 }
 
 /// Whether a running process has this very service: the name alone could be that of another configuration.
-fn is_same_service(seen: &AdminResponse, service: &ServiceConfig, oauth2: &OAuth2) -> bool {
+fn is_same_service(seen: &AdminResponse, service: &ServiceConfig) -> bool {
     let Ok(view) = serde_json::from_str::<Value>(&seen.body) else { return false };
     seen.status == 200
         && view["name"] == service.name.as_str()
-        && view["kind"] == service.auth.kind()
+        && view["kind"] == service.auth.kinds()
         && view["upstream"] == service.upstream.to_string()
-        && view["token"]["endpoint"] == oauth2.token_url.redacted_url()
+        && view["token"]["endpoint"].as_str() == credential::value_server(&service.auth).as_deref()
 }

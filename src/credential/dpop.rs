@@ -12,6 +12,7 @@ use super::{
     UpstreamResponse, Verdict,
 };
 use crate::oauth2::TokenStore;
+use crate::oauth2::caller_tokens::Subject;
 use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
 use crate::proto::challenge;
 use crate::refresh::AnyStore;
@@ -26,8 +27,13 @@ pub struct Dpop {
 impl Dpop {
     /// Adds proofs to a token that is bound to a key.
     pub fn new(token: Token) -> Self {
-        let owned = (**token.owned()).clone().with_header(PROOF_HEADER);
+        let owned = Self::owned_with(Owned::clone(token.owned()));
         Self { token, owned: Arc::new(owned) }
+    }
+
+    /// What belongs to a token of which `owned` is the place, and its proofs.
+    pub fn owned_with(owned: Owned) -> Owned {
+        owned.with_header(PROOF_HEADER)
     }
 
     /// Records the nonce that an upstream supplies for the next proof (RFC 9449 §9). Returns whether it is a
@@ -64,7 +70,7 @@ impl Signer for Dpop {
             binding.proof(request.method, request.origin, &request.full_path()).map_err(|_| NotReady)?;
         injection.field(AUTHORIZATION, current.placed.clone());
         injection.field("DPoP", proof);
-        Ok(CredentialVersion(current.generation))
+        Ok(CredentialVersion::new(current.generation))
     }
 
     fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
@@ -86,8 +92,13 @@ impl Signer for Dpop {
         self.token.echoes()
     }
 
-    fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
-        self.token.refreshed(used, limit)
+    fn refreshed<'a>(
+        &'a self,
+        used: CredentialVersion,
+        subject: Option<&'a Subject>,
+        limit: Duration,
+    ) -> BoxFuture<'a, bool> {
+        self.token.refreshed(used, subject, limit)
     }
 
     fn wait_until_ready(&self, limit: Duration) -> BoxFuture<'_, ()> {

@@ -1,13 +1,16 @@
 //! A token of its own for each caller, requested with the token that the caller presents.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use super::stored;
 use super::{
     CredentialVersion, Injection, NotReady, OutboundRequest, Owned, Place, Signer, UpstreamResponse, Verdict,
 };
 use crate::config::auth::placement::Placement;
-use crate::oauth2::caller_tokens::CallerTokens;
+use crate::oauth2::caller_tokens::{CallerTokens, Subject};
 use crate::secret::Echoes;
 
 /// A signer that sends the token of the caller whose request it is, and no other.
@@ -41,7 +44,7 @@ impl Signer for ForCaller {
         let subject = request.subject.ok_or(NotReady)?;
         let token = self.tokens.current(subject).ok_or(NotReady)?;
         self.place.write(token.placed.clone(), injection);
-        Ok(CredentialVersion(token.generation))
+        Ok(CredentialVersion::new(token.generation))
     }
 
     fn observe(&self, _: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
@@ -55,6 +58,20 @@ impl Signer for ForCaller {
 
     fn echoes(&self) -> Vec<Arc<Echoes>> {
         Vec::new()
+    }
+
+    fn refreshed<'a>(
+        &'a self,
+        used: CredentialVersion,
+        subject: Option<&'a Subject>,
+        limit: Duration,
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            match subject {
+                Some(subject) => self.tokens.renew(subject, used.number(), limit).await,
+                None => false,
+            }
+        })
     }
 
     fn caller_tokens(&self) -> Option<&Arc<CallerTokens>> {

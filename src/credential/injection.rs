@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use smallvec::SmallVec;
+use zeroize::Zeroizing;
 
 /// Header fields, query parameters and cookies that a [`Signer`](super::Signer) adds to a request. They are
 /// written last, after everything that a caller sent in their place was removed.
@@ -23,13 +24,27 @@ impl<'s> Injection<'s> {
         self.fields.push((name, value));
     }
 
-    /// Sets the query parameters, encoded: `name=value`, joined by `&`.
+    /// Adds query parameters, encoded: `name=value`, joined by `&`.
     pub fn query(&mut self, pairs: HeaderValue) {
-        self.query = Some(pairs);
+        self.query = Some(match self.query.take() {
+            None => pairs,
+            Some(before) => joined(&before, b"&", &pairs),
+        });
     }
 
-    /// Sets the cookies: `name=value`, joined by `; `.
+    /// Adds cookies: `name=value`, joined by `; `.
     pub fn cookie(&mut self, pairs: HeaderValue) {
-        self.cookie = Some(pairs);
+        self.cookie = Some(match self.cookie.take() {
+            None => pairs,
+            Some(before) => joined(&before, b"; ", &pairs),
+        });
     }
+}
+
+fn joined(one: &HeaderValue, separator: &[u8], other: &HeaderValue) -> HeaderValue {
+    let bytes = Zeroizing::new([one.as_bytes(), separator, other.as_bytes()].concat());
+    let mut value = HeaderValue::from_bytes(&bytes)
+        .expect("parts of a field value are one, joined by visible characters");
+    value.set_sensitive(true);
+    value
 }

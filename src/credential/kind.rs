@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::{Rejection, Rotating, Signer};
+use super::{Owned, Rejection, Rotating, Signer};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
-use crate::config::{Auth, AuthKind};
+use crate::config::{Auth, AuthFacts, AuthKind};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
@@ -29,6 +29,10 @@ pub trait Kind: 'static {
     const KEYS: Keys;
     /// The statuses with which upstreams reject a credential of this kind.
     const REJECTED_WITH: &'static [u16] = &[401];
+    /// Whether the credential is the same until the configuration changes, but for a previous secret.
+    const IS_FIXED: bool = false;
+    /// Whether it signs what else is in the request.
+    const SIGNS: bool = false;
     /// The settings as read. Services with equal settings share what is built from them, also over a reload.
     /// `Debug` shows no secret.
     type Settings: Debug + Eq + Hash + Send + Sync + 'static;
@@ -46,6 +50,9 @@ pub trait Kind: 'static {
         let _ = settings;
         false
     }
+
+    /// The parts of a request that belong to the credential, as [`Signer::owned`] says.
+    fn owned(settings: &Self::Settings) -> Owned;
 
     /// Builds the store and the refresher of a value that expires; `None` if the kind has no such value.
     /// `reuse` is the store of settings whose value is kept ([`Kind::keeps_value`]).
@@ -211,8 +218,18 @@ impl Entry {
 
 fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
     let settings = K::read(mapping)?;
-    let has_previous = K::has_previous(&settings);
-    Some(Auth::new(K::NAME, settings).with_previous(has_previous))
+    let facts = AuthFacts {
+        has_previous: K::has_previous(&settings),
+        is_fixed: K::IS_FIXED,
+        signs: K::SIGNS,
+        places: K::owned(&settings).places(),
+    };
+    Some(Auth::new(K::NAME, settings, facts))
+}
+
+/// What a credential that never changes owns, for [`Kind::owned`].
+pub(super) fn owned_by_fixed<K: Kind>(settings: &K::Settings) -> Owned {
+    Owned::clone(K::build(settings, &Build { service: "", store: None }).owned())
 }
 
 fn settings<K: Kind>(auth: &Auth) -> &K::Settings {

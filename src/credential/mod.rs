@@ -21,6 +21,7 @@ mod registry;
 mod rejection;
 mod rotation;
 mod sensitive;
+mod several;
 mod signer;
 pub mod sources;
 mod stored;

@@ -69,6 +69,29 @@ impl Owned {
         Self { cookies: self.cookies.into_iter().chain([name.into()]).collect(), ..self }
     }
 
+    /// The parts in words, with names as they are compared.
+    pub fn places(&self) -> Vec<String> {
+        let headers =
+            self.headers.iter().map(|name| format!("the header field `{}`", name.as_str().replace('_', "-")));
+        let query = self.query.iter().chain(&self.foreign_query);
+        let query = query.map(|name| format!("the query parameter `{name}`"));
+        let cookies = self.cookies.iter().map(|name| format!("the cookie `{name}`"));
+        headers.chain(query).chain(cookies).collect()
+    }
+
+    /// Owns what `other` owns as well.
+    #[must_use]
+    pub(super) fn and(self, other: &Self) -> Self {
+        let joined =
+            |one: Box<[String]>, other: &[String]| one.into_iter().chain(other.iter().cloned()).collect();
+        Self {
+            headers: self.headers.into_iter().chain(other.headers.iter().cloned()).collect(),
+            query: joined(self.query, &other.query),
+            foreign_query: joined(self.foreign_query, &other.foreign_query),
+            cookies: joined(self.cookies, &other.cookies),
+        }
+    }
+
     /// The header fields, for protocols that must treat their values as sensitive (RFC 7541 §7.1.3).
     pub fn headers(&self) -> &[HeaderName] {
         &self.headers

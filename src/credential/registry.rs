@@ -10,8 +10,9 @@ use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
 use super::kinds::jwt::Jwt;
 use super::kinds::oauth2::OAuth2;
+use super::several::Several;
 use super::sources::SOURCES;
-use super::{Credential, Rejection, Signer};
+use super::{Credential, Rejection};
 use crate::config::{Auth, AuthKind, Readers};
 use crate::refresh::SourceError;
 
@@ -65,30 +66,43 @@ pub fn keeps_value(old: &Auth, new: &Auth) -> bool {
     old.kind() == new.kind() && (entry(old).keeps_value)(old, new)
 }
 
-/// Builds the credential of a service.
-pub fn build(auth: &Auth, service: &str, store: Option<&StoreHandle>) -> Credential {
-    let signer: Box<dyn Signer> = (entry(auth).build)(auth, &Build { service, store });
-    Credential::new(signer)
+/// Builds the credential of a service. `store` finds the store of a credential that expires.
+pub fn build<'s>(auth: &Auth, service: &str, store: impl Fn(&Auth) -> Option<&'s StoreHandle>) -> Credential {
+    let signer = |auth| (entry(auth).build)(auth, &Build { service, store: store(auth) });
+    Credential::new(match auth.parts() {
+        [auth] => signer(auth),
+        parts => {
+            let signing = parts.iter().position(|part| part.facts().signs);
+            Box::new(Several::new(parts.iter().map(signer).collect(), signing))
+        }
+    })
 }
 
 /// The server that gives the value that expires, as a URL or in words, for pages; `None` if no value expires.
 pub fn value_server(auth: &Auth) -> Option<String> {
-    (entry(auth).value_server)(auth)
+    auth.parts().iter().find_map(|auth| (entry(auth).value_server)(auth))
 }
 
 /// Explains why there is no value: what to look at and what to change, most likely first.
 pub fn explain_failure(auth: &Auth, error: &SourceError) -> Vec<String> {
-    (entry(auth).explain_failure)(auth, error)
+    of_parts(auth, |auth| (entry(auth).explain_failure)(auth, error))
 }
 
 /// Whether upstreams reject a credential of this kind with this status.
 pub fn is_rejected_with(auth: &Auth, status: u16) -> bool {
-    entry(auth).rejected_with.contains(&status)
+    auth.parts().iter().any(|auth| entry(auth).rejected_with.contains(&status))
 }
 
 /// Explains a rejection by the upstream: what to look at and what to change, most likely first.
 pub fn explain_401(auth: &Auth, rejection: &Rejection<'_>) -> Vec<String> {
-    (entry(auth).explain_401)(auth, rejection)
+    of_parts(auth, |auth| (entry(auth).explain_401)(auth, rejection))
+}
+
+/// The sentences about each credential of a list, with its kind before them.
+fn of_parts(auth: &Auth, explain: impl Fn(&Auth) -> Vec<String>) -> Vec<String> {
+    let [_, _, ..] = auth.parts() else { return explain(auth) };
+    let of_part = |part| explain(part).into_iter().map(|text| format!("{}: {text}", part.kind()));
+    auth.parts().iter().flat_map(of_part).collect()
 }
 
 #[cfg(test)]

@@ -29,11 +29,11 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 const BOTH_REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The new secret.
-const NEW: CredentialVersion = CredentialVersion(1);
+const NEW: CredentialVersion = CredentialVersion::new(1);
 /// The new secret, in a probe.
-const PROBE: CredentialVersion = CredentialVersion(2);
+const PROBE: CredentialVersion = CredentialVersion::new(2);
 /// The previous secret.
-const PREVIOUS: CredentialVersion = CredentialVersion(3);
+const PREVIOUS: CredentialVersion = CredentialVersion::new(3);
 
 /// A credential with two secrets.
 pub struct Rotating {

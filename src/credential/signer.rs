@@ -9,7 +9,7 @@ use httparse::Header;
 
 use super::{CredentialVersion, Injection, OutboundRequest, Owned};
 use crate::oauth2::TokenStore;
-use crate::oauth2::caller_tokens::CallerTokens;
+use crate::oauth2::caller_tokens::{CallerTokens, Subject};
 use crate::refresh::AnyStore;
 use crate::secret::Echoes;
 
@@ -75,9 +75,14 @@ pub trait Signer: Send + Sync {
     fn echoes(&self) -> Vec<Arc<Echoes>>;
 
     /// Requests a credential newer than `used` and waits for it, at most for `limit`. Called after
-    /// [`Verdict::Refresh`]. Returns whether there is one.
-    fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
-        let _ = (used, limit);
+    /// [`Verdict::Refresh`]. `subject` is that of the request, as in [`OutboundRequest`]. Returns whether there is one.
+    fn refreshed<'a>(
+        &'a self,
+        used: CredentialVersion,
+        subject: Option<&'a Subject>,
+        limit: Duration,
+    ) -> BoxFuture<'a, bool> {
+        let _ = (used, subject, limit);
         Box::pin(ready(false))
     }
 

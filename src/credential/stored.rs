@@ -19,7 +19,7 @@ pub(super) fn refreshed<T: Expiring>(
     limit: Duration,
 ) -> BoxFuture<'_, bool> {
     // Requested when the function is called, even if the future is never polled.
-    let decision = store.refresh_now(RefreshReason::Rejected(used.0));
+    let decision = store.refresh_now(RefreshReason::Rejected(used.number()));
     Box::pin(async move {
         let is_new = match decision {
             RefreshDecision::AlreadyNewer => true,

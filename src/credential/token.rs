@@ -12,6 +12,7 @@ use super::{
     UpstreamResponse, Verdict,
 };
 use crate::config::auth::placement::Placement;
+use crate::oauth2::caller_tokens::Subject;
 use crate::oauth2::{AccessToken, TokenStore};
 use crate::refresh::{AnyStore, Versioned};
 use crate::secret::Echoes;
@@ -61,7 +62,7 @@ impl Signer for Token {
     ) -> Result<CredentialVersion, NotReady> {
         let current = self.current().ok_or(NotReady)?;
         self.place.write(current.placed.clone(), injection);
-        Ok(CredentialVersion(current.generation))
+        Ok(CredentialVersion::new(current.generation))
     }
 
     fn observe(&self, _: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
@@ -76,7 +77,12 @@ impl Signer for Token {
         self.store.latest().iter().map(|token| token.echoes.clone()).collect()
     }
 
-    fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
+    fn refreshed<'a>(
+        &'a self,
+        used: CredentialVersion,
+        _: Option<&'a Subject>,
+        limit: Duration,
+    ) -> BoxFuture<'a, bool> {
         stored::refreshed(&self.store, used, limit)
     }
 

@@ -14,7 +14,7 @@ pub async fn test_service(service: &Service, path: &str, token_limit: Duration) 
     let to = service.upstream.pick();
     let mut report = TestReport {
         service: service.name.clone(),
-        credential: service.auth.kind().to_owned(),
+        credential: service.auth.kinds(),
         token: None,
         method: "GET".into(),
         url: to.url() + bare_path,

@@ -38,7 +38,12 @@ pub(super) fn connections_with(sections: &str) -> Vec<(ServiceConfig, Connection
     let resolver = Resolver::from_system().expect("the resolver configuration of this machine");
     let service = |config: &ServiceConfig| {
         let upstream = Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![]));
-        Service::new(config, build(&config.auth, &config.name, None), upstream, metrics.service(&config.name))
+        Service::new(
+            config,
+            build(&config.auth, &config.name, |_| None),
+            upstream,
+            metrics.service(&config.name),
+        )
     };
     let snapshot = Snapshot {
         routes: Routes::new(&config.services, &[]),

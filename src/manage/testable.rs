@@ -24,9 +24,9 @@ pub fn testable<'c>(
             "PATH must begin with `/` and consist of visible ASCII; percent-encode anything else".into()
         );
     }
-    let grant = service.auth.settings::<OAuth2>().map(|oauth2| &oauth2.grant);
+    let mut grants = service.auth.all_settings::<OAuth2>().map(|oauth2| &oauth2.grant);
     // Most providers accept a refresh token only once, and without `state` the next one would be lost.
-    if matches!(grant, Some(Grant::RefreshToken(_))) && config.state.is_none() {
+    if grants.any(|grant| matches!(grant, Grant::RefreshToken(_))) && config.state.is_none() {
         return Err(format!(
             "a test of `{name}` might use up its refresh token, and the next one would be lost: configure `state` first, \
              which keeps it"
@@ -44,6 +44,6 @@ pub fn why_not_tested(name: &str, path: &str, config: &Config, file: &Path) -> O
         Ok(service) => service,
         Err(why) => return Some(why),
     };
-    let needs_login = service.auth.settings::<OAuth2>().is_some_and(|oauth2| oauth2.grant.needs_login());
+    let needs_login = service.auth.all_settings::<OAuth2>().any(|oauth2| oauth2.grant.needs_login());
     needs_login.then(|| format!("it needs a login first: `sidekey login {}`", service.name))
 }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::expiry::{Expiring, Expiry};
 use super::server::ServerFacts;
 use super::status::RefreshStatus;
-use super::store::{Attempt, RefreshDecision, RefreshReason, Store};
+use super::store::{RefreshDecision, RefreshReason, Store};
 
 /// A [`Store`] whose type of value does not matter: what readiness, metrics and the status page read, and what an
 /// operator requests.
@@ -24,12 +24,21 @@ pub trait AnyStore: Send + Sync {
     fn is_at_risk(&self) -> Option<bool>;
     /// As [`Store::min_interval`].
     fn min_interval(&self) -> Duration;
-    /// As [`Store::refresh_now`].
-    fn refresh_now(&self, reason: RefreshReason) -> RefreshDecision;
-    /// As [`Store::wait_for`].
-    fn wait_for(&self, attempt: Attempt, limit: Duration) -> BoxFuture<'_, bool>;
+    /// Requests a new value for an operator, and waits for it, `limit` at most.
+    fn request(&self, limit: Duration) -> BoxFuture<'_, Requested>;
     /// As [`Store::wait_until`].
     fn wait_until<'a>(&'a self, is_done: &'a (dyn Fn() -> bool + Sync)) -> BoxFuture<'a, ()>;
+}
+
+/// The outcome of [`AnyStore::request`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requested {
+    /// There is a new value.
+    New,
+    /// There is none, or not yet.
+    Failed,
+    /// It was not requested: the last one was requested a moment ago.
+    Throttled,
 }
 
 impl<T: Expiring> AnyStore for Store<T> {
@@ -57,12 +66,15 @@ impl<T: Expiring> AnyStore for Store<T> {
         self.min_interval()
     }
 
-    fn refresh_now(&self, reason: RefreshReason) -> RefreshDecision {
-        self.refresh_now(reason)
-    }
-
-    fn wait_for(&self, attempt: Attempt, limit: Duration) -> BoxFuture<'_, bool> {
-        Box::pin(self.wait_for(attempt, limit))
+    fn request(&self, limit: Duration) -> BoxFuture<'_, Requested> {
+        let decision = self.refresh_now(RefreshReason::Requested);
+        Box::pin(async move {
+            match decision {
+                RefreshDecision::Pending(attempt) if self.wait_for(attempt, limit).await => Requested::New,
+                RefreshDecision::Pending(_) => Requested::Failed,
+                RefreshDecision::AlreadyNewer | RefreshDecision::Throttled => Requested::Throttled,
+            }
+        })
     }
 
     fn wait_until<'a>(&'a self, is_done: &'a (dyn Fn() -> bool + Sync)) -> BoxFuture<'a, ()> {

@@ -19,7 +19,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod test_clock;
 
-pub use any_store::AnyStore;
+pub use any_store::{AnyStore, Requested};
 pub use clock_monitor::MAX_CLOCK_SKEW;
 pub use error::{SourceError, SourceErrorKind};
 pub use error_code::ErrorCode;

@@ -209,7 +209,8 @@ pub fn escapes_base_path(path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{
-        Auth, Host, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions, UpstreamUrl,
+        Auth, AuthFacts, Host, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions,
+        UpstreamUrl,
     };
 
     fn service(name: &str, host: &str, hosts: &[&str]) -> ServiceConfig {
@@ -223,7 +224,7 @@ mod tests {
             },
             hosts: hosts.iter().map(ToString::to_string).collect(),
             listen: vec![],
-            auth: Auth::new("bearer", ()),
+            auth: Auth::new("bearer", (), AuthFacts::default()),
             headers: crate::config::HeaderChanges::default(),
             rules: None,
             tls: Tls::default(),

@@ -21,7 +21,7 @@ pub fn files(config: &Config) -> BTreeSet<PathBuf> {
     let listeners = config.listen.iter().chain(config.services.iter().flat_map(|service| &service.listen));
     let of_listeners = listeners.filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.cert_file);
     let of_clients = config.services.iter().flat_map(|service| {
-        let endpoint = service.auth.settings::<OAuth2>().and_then(|oauth2| client(&oauth2.tls));
+        let endpoint = service.auth.all_settings::<OAuth2>().filter_map(|oauth2| client(&oauth2.tls));
         client(&service.tls).into_iter().chain(endpoint)
     });
     let of_intercept = config.intercept.iter().map(|intercept| &intercept.ca_cert_file);

@@ -167,7 +167,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Auth, Host, Labels, LeakGuardMode, Origin, Readiness, Tls, UpstreamOptions};
+    use crate::config::{
+        Auth, AuthFacts, Host, Labels, LeakGuardMode, Origin, Readiness, Tls, UpstreamOptions,
+    };
 
     fn with_urls(authorities: &[&str], base_path: &str) -> Upstream {
         let url = |authority: &&str| {
@@ -185,7 +187,7 @@ mod tests {
             upstream: urls.next().unwrap(),
             hosts: vec![],
             listen: vec![],
-            auth: Auth::new("bearer", ()),
+            auth: Auth::new("bearer", (), AuthFacts::default()),
             headers: crate::config::HeaderChanges::default(),
             rules: None,
             tls: Tls::default(),

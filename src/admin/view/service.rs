@@ -29,7 +29,7 @@ pub(in crate::admin) struct ServiceView {
     /// The name in the configuration.
     pub(in crate::admin) name: String,
     /// The kind of credential: `type` in the configuration, such as `oauth2`; empty if it could not be read.
-    kind: &'static str,
+    kind: String,
     /// The URL that requests go to; empty if it could not be read.
     upstream: String,
     /// Whether `/readyz` depends on the service: `first`, `always` or `never`.
@@ -218,7 +218,7 @@ impl ServiceView {
         let (state, severity) = (inputs.state(), inputs.severity());
         Self {
             name: service.name.clone(),
-            kind: service.auth.kind(),
+            kind: service.auth.kinds(),
             upstream: service.upstream_url.clone(),
             readiness: service.readiness.as_str(),
             labels: service.labels.clone(),
@@ -258,7 +258,7 @@ impl ServiceView {
         };
         Self {
             name: service.name.clone(),
-            kind: service.kind.unwrap_or_default(),
+            kind: service.kind.unwrap_or_default().to_owned(),
             upstream: service.place.upstreams.first().map(ToString::to_string).unwrap_or_default(),
             readiness: service.readiness.as_str(),
             labels: service.labels.clone(),

@@ -123,7 +123,7 @@ impl<'r> Report<'r> {
                 config.services.iter().map(|service| {
                     json!({
                         "name": service.name,
-                        "kind": service.auth.kind(),
+                        "kind": service.auth.kinds(),
                         "upstreams": table::upstreams(service),
                         "calls": table::ways_in(config, service),
                         "requests": table::requests(service),

@@ -23,7 +23,7 @@ pub(super) fn of_servers(results: &[ProbeResult]) -> String {
 /// A table with one row for each service.
 pub(super) fn of_services(config: &Config) -> String {
     let rows = config.services.iter().map(|service| {
-        let kind = service.auth.kind().to_owned();
+        let kind = service.auth.kinds();
         [
             service.name.clone(),
             kind,

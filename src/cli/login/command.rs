@@ -82,16 +82,7 @@ impl Login {
             let names: Vec<_> = config.services.iter().filter_map(needs_login).collect();
             bail!("no service has the name `{}`. {}", args.service, list(&names));
         };
-        let Some(oauth2) = service.auth.settings::<OAuth2>() else {
-            bail!(
-                "`{}` has a credential of `type: {}`, which needs no login",
-                service.name,
-                service.auth.kind()
-            )
-        };
-        if needs_login(service).is_none() {
-            bail!("`{}` has `grant_type: {}`, which needs no login", service.name, oauth2.grant.as_str())
-        }
+        let Some(oauth2) = of_login(service) else { bail!("{}", no_login(service)) };
         let oauth2 = Box::new(oauth2.clone());
         let Some(state) = &config.state else {
             bail!(
@@ -134,8 +125,28 @@ impl Login {
 }
 
 fn needs_login(service: &ServiceConfig) -> Option<&str> {
-    let oauth2 = service.auth.settings::<OAuth2>()?;
-    oauth2.grant.needs_login().then_some(service.name.as_str())
+    of_login(service).map(|_| service.name.as_str())
+}
+
+/// The credential that is obtained by a login.
+fn of_login(service: &ServiceConfig) -> Option<&OAuth2> {
+    service.auth.all_settings::<OAuth2>().find(|oauth2| oauth2.grant.needs_login())
+}
+
+/// Says that a service needs no login.
+fn no_login(service: &ServiceConfig) -> String {
+    match service.auth.settings::<OAuth2>() {
+        Some(oauth2) => {
+            format!("`{}` has `grant_type: {}`, which needs no login", service.name, oauth2.grant.as_str())
+        }
+        None => {
+            format!(
+                "`{}` has a credential of `type: {}`, which needs no login",
+                service.name,
+                service.auth.kinds()
+            )
+        }
+    }
 }
 
 fn list(names: &[&str]) -> String {

@@ -92,6 +92,13 @@ impl<'a> Rotation<'a> {
         let file = if is_elsewhere { ServicesFile::open(&file.main)? } else { file };
         let services = file.services()?;
         let settings = services.get_at(&auth.iter().map(String::as_str).collect::<Vec<_>>());
+        if settings.is_some_and(Value::is_sequence) {
+            bail!(
+                "`auth` of `{}` is a list, in which this command does not know its way: write the new secret to its file, and the \
+                 running process reads it within seconds",
+                args.name
+            );
+        }
         let settings = settings.and_then(Value::as_mapping).context("`auth` is not a mapping")?;
         let in_files =
             settings.iter().filter_map(|(key, value)| Some((key.as_str()?, value.get("file")?.as_str()?)));

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::list;
 use super::settings::{Auth, AuthKinds};
 use crate::config::reader::error::Diagnostic;
 use crate::config::reader::mapping::Mapping;
@@ -15,7 +16,9 @@ use crate::config::reader::value::Value;
 pub(crate) const CREDENTIALS: Format = Format::Names(&Names::of(Format::Credential));
 
 /// The format of `auth`.
-pub(crate) const AUTH: Format = Format::AnyOf(&[Format::Credential, Format::Keys(&[USE])]);
+pub(crate) const AUTH: Format = Format::OneOrMore(&CREDENTIAL);
+
+const CREDENTIAL: Format = Format::AnyOf(&[Format::Credential, Format::Keys(&[USE])]);
 
 const USE: Keys = &[Key::required("use", Format::Text, "Name of an entry under `credentials`.")];
 
@@ -98,6 +101,18 @@ fn read_named(value: &Value<'_>, kinds: AuthKinds) -> Option<Auth> {
 
 /// Reads the `auth` of a service.
 pub(crate) fn read(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
+    let entries = value.one_or_more().into_iter();
+    list::of(
+        entries
+            .map(|value| {
+                let auth = read_one(&value, credentials);
+                (value, auth)
+            })
+            .collect(),
+    )
+}
+
+fn read_one(value: &Value<'_>, credentials: &mut Credentials<'_>) -> Option<Auth> {
     let mut mapping = value.mapping()?;
     if !mapping.has("use") {
         return parse_inline(mapping, credentials.kinds);

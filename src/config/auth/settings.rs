@@ -10,12 +10,26 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
 
-/// The settings of a credential. Equal settings share what is made of them, over services and over reloads.
+/// The settings of a credential, or of several in one request. Equal settings share what is made of them, over services and
+/// over reloads.
 #[derive(Clone)]
 pub struct Auth {
     kind: &'static str,
-    has_previous: bool,
+    facts: Arc<AuthFacts>,
     settings: Arc<dyn Settings>,
+}
+
+/// What the configuration must know of a credential, whatever its kind.
+#[derive(Debug, Clone, Default)]
+pub struct AuthFacts {
+    /// Whether there is a secret from before a rotation.
+    pub has_previous: bool,
+    /// Whether the credential is the same until the configuration changes, but for the secret from before a rotation.
+    pub is_fixed: bool,
+    /// Whether it signs what else is in the request.
+    pub signs: bool,
+    /// The parts of a request that belong to it, in words.
+    pub places: Vec<String>,
 }
 
 /// A kind of credential, as far as the configuration must know it.
@@ -34,31 +48,70 @@ pub struct AuthKind {
 /// All kinds of credentials.
 pub type AuthKinds = &'static [AuthKind];
 
+/// The kind of a list of credentials, in logs and in labels. No credential has this `type`.
+const LIST: &str = "list";
+
+/// The credentials of a list, in their order.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct List(Box<[Auth]>);
+
 impl Auth {
     /// The settings of a kind.
-    pub fn new<S: Any + fmt::Debug + Eq + Hash + Send + Sync>(kind: &'static str, settings: S) -> Self {
-        Self { kind, has_previous: false, settings: Arc::new(settings) }
+    pub fn new<S: Any + fmt::Debug + Eq + Hash + Send + Sync>(
+        kind: &'static str,
+        settings: S,
+        facts: AuthFacts,
+    ) -> Self {
+        Self { kind, facts: Arc::new(facts), settings: Arc::new(settings) }
     }
 
-    /// Says whether there is a secret from before a rotation.
-    #[must_use]
-    pub fn with_previous(self, has_previous: bool) -> Self {
-        Self { has_previous, ..self }
+    /// Several credentials in one request; that of a list of one is the credential itself.
+    pub(super) fn list(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let facts = AuthFacts {
+            has_previous: parts.iter().any(Self::has_previous),
+            is_fixed: parts.iter().all(|part| part.facts.is_fixed),
+            signs: parts.iter().any(|part| part.facts.signs),
+            places: parts.iter().flat_map(|part| part.facts.places.iter().cloned()).collect(),
+        };
+        Self::new(LIST, List(parts.into()), facts)
     }
 
-    /// The `type` in the configuration, in logs and in tables.
+    /// The credentials of a list; the credential itself if it is none.
+    pub fn parts(&self) -> &[Self] {
+        self.settings.as_any().downcast_ref::<List>().map_or(std::slice::from_ref(self), |list| &list.0)
+    }
+
+    /// The `type` in the configuration, in logs and in labels; `list` for several.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Whether there is a secret from before a rotation.
-    pub fn has_previous(&self) -> bool {
-        self.has_previous
+    /// The `type` of every credential, for tables and pages.
+    pub fn kinds(&self) -> String {
+        self.parts().iter().map(Self::kind).collect::<Vec<_>>().join(" + ")
     }
 
-    /// The settings, if they are of this type.
+    /// What the configuration must know of it.
+    pub fn facts(&self) -> &AuthFacts {
+        &self.facts
+    }
+
+    /// Whether there is a secret from before a rotation.
+    pub fn has_previous(&self) -> bool {
+        self.facts.has_previous
+    }
+
+    /// The settings, if they are of this type; of a list, the first ones.
     pub fn settings<S: Any>(&self) -> Option<&S> {
-        self.settings.as_any().downcast_ref()
+        self.all_settings().next()
+    }
+
+    /// The settings of every credential that has some of this type.
+    pub fn all_settings<S: Any>(&self) -> impl Iterator<Item = &S> {
+        self.parts().iter().filter_map(|part| part.settings.as_any().downcast_ref())
     }
 }
 

@@ -23,6 +23,7 @@ use crate::credential::{
     BodyNeed, CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, PendingBody,
     RewrittenRequest, Signer, UpstreamResponse, Verdict, sensitive, stored,
 };
+use crate::oauth2::caller_tokens::Subject;
 use crate::refresh::{AnyStore, Store};
 use crate::secret::Echoes;
 
@@ -117,14 +118,7 @@ pub(in crate::credential) enum Keys {
 impl AwsSigner {
     /// A signer for the configured service `name`.
     pub(in crate::credential) fn new(name: &str, scope: SigningScope, keys: Keys) -> Self {
-        let headers = [DATE, TOKEN, CONTENT_HASH, REGION_SET];
-        let headers =
-            headers.map(|name| HeaderName::from_bytes(name.as_bytes()).expect("these are names of fields"));
-        let owned = headers.into_iter().fold(Owned::authorization(), Owned::with_header);
-        // A URL in a response may be a presigned one, which stays as it is unless the signature goes there.
-        let with_parameter: fn(Owned, &'static str) -> Owned =
-            if scope.is_in_query { Owned::with_query } else { Owned::with_removed_query };
-        let owned = PARAMETERS.into_iter().fold(owned, with_parameter);
+        let owned = Self::owned(&scope);
         Self {
             name: name.to_owned(),
             path_rule: PathRule::of(&scope.service),
@@ -139,6 +133,18 @@ impl AwsSigner {
             day: ArcSwapOption::empty(),
             owned: Arc::new(owned),
         }
+    }
+
+    /// The parts of a request that belong to a signature.
+    pub(in crate::credential) fn owned(scope: &SigningScope) -> Owned {
+        let headers = [DATE, TOKEN, CONTENT_HASH, REGION_SET];
+        let headers =
+            headers.map(|name| HeaderName::from_bytes(name.as_bytes()).expect("these are names of fields"));
+        let owned = headers.into_iter().fold(Owned::authorization(), Owned::with_header);
+        // A URL in a response may be a presigned one, which stays as it is unless the signature goes there.
+        let with_parameter: fn(Owned, &'static str) -> Owned =
+            if scope.is_in_query { Owned::with_query } else { Owned::with_removed_query };
+        PARAMETERS.into_iter().fold(owned, with_parameter)
     }
 
     /// The key of a day. It is derived once a day, and in version 4a once.
@@ -306,7 +312,7 @@ impl Signer for AwsSigner {
             Keys::Stored(store) => {
                 let current = store.current().ok_or(NotReady)?;
                 let current = current.as_ref().ok_or(NotReady)?;
-                let version = CredentialVersion(current.generation);
+                let version = CredentialVersion::new(current.generation);
                 self.sign_at(&timestamp, &current.keys, version, request, injection)?;
                 Ok(version)
             }
@@ -341,7 +347,12 @@ impl Signer for AwsSigner {
         }
     }
 
-    fn refreshed(&self, used: CredentialVersion, limit: Duration) -> BoxFuture<'_, bool> {
+    fn refreshed<'a>(
+        &'a self,
+        used: CredentialVersion,
+        _: Option<&'a Subject>,
+        limit: Duration,
+    ) -> BoxFuture<'a, bool> {
         match &self.keys {
             Keys::Fixed(_) => Box::pin(std::future::ready(false)),
             Keys::Stored(store) => stored::refreshed(store, used, limit),

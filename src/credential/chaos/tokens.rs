@@ -57,7 +57,7 @@ async fn request(world: &Mutex<World>, signer: &dyn Signer) {
     if signer.observe(used, &response(status, false)) != Verdict::Refresh {
         return;
     }
-    if signer.refreshed(used, TOKEN_WAIT).await
+    if signer.refreshed(used, None, TOKEN_WAIT).await
         && let Ok((used, value)) = sign(signer, Some(used))
     {
         let status = if world.lock().accepts(value.as_deref()) { 200 } else { 401 };

@@ -7,7 +7,8 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::{Build, Fixed, Kind, Rejection, Signer, with_previous};
+use crate::credential::kind::owned_by_fixed;
+use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, with_previous};
 use crate::secret::Secret;
 
 /// The kind `api_key`.
@@ -37,6 +38,7 @@ impl Kind for ApiKey {
             "The key before a rotation, used while the upstream rejects the new one.",
         ),
     ];
+    const IS_FIXED: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -45,6 +47,10 @@ impl Kind for ApiKey {
 
     fn has_previous(settings: &Settings) -> bool {
         settings.previous.is_some()
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        owned_by_fixed::<Self>(settings)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

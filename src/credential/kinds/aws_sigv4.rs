@@ -10,7 +10,7 @@ use crate::credential::aws::{
     ASSUME_ROLE, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region, SigningScope,
 };
 use crate::credential::{
-    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, store_or_new,
 };
 use crate::refresh::SourceError;
 
@@ -65,6 +65,7 @@ impl Kind for AwsSigV4 {
         Key::optional("in", Format::Words(&PLACES), "Where the signature goes.").or("header"),
     ];
     const REJECTED_WITH: &'static [u16] = &[400, 401, 403];
+    const SIGNS: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -94,6 +95,10 @@ impl Kind for AwsSigV4 {
             scope: SigningScope { service, region: region?, payload: rule?, is_in_query },
             identity: identity?,
         })
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        AwsSigner::owned(&settings.scope)
     }
 
     fn refresh(

@@ -11,7 +11,8 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Key, Keys};
 use crate::config::{PASSWORD, USERNAME, Username, name_and_password};
-use crate::credential::{Build, Fixed, Kind, Rejection, Signer, sensitive, with_previous};
+use crate::credential::kind::owned_by_fixed;
+use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
 /// The kind `basic`.
@@ -39,6 +40,7 @@ impl Kind for Basic {
             "The password before a rotation, used while the upstream rejects the new one.",
         ),
     ];
+    const IS_FIXED: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -51,6 +53,10 @@ impl Kind for Basic {
 
     fn has_previous(settings: &Settings) -> bool {
         settings.previous.is_some()
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        owned_by_fixed::<Self>(settings)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

@@ -11,7 +11,8 @@ use crate::config::auth::placement::Placement;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
-    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    store_or_new,
 };
 
 /// The kind `github_app`.
@@ -24,6 +25,10 @@ impl Kind for GithubApp {
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
         settings::read(mapping)
+    }
+
+    fn owned(_: &Settings) -> Owned {
+        Owned::authorization()
     }
 
     fn refresh(

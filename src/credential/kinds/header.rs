@@ -12,7 +12,8 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::{SECRET, VALUE};
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
-use crate::credential::{Build, Fixed, Kind, Rejection, Signer, header_name, sensitive};
+use crate::credential::kind::owned_by_fixed;
+use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, header_name, sensitive};
 use crate::proto::FieldName;
 use crate::secret::Secret;
 
@@ -64,6 +65,7 @@ impl Kind for Header {
         ),
         Key::optional("query", PARAMETERS, "Query parameters by name: text for a fixed value, or a secret."),
     ];
+    const IS_FIXED: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -89,6 +91,10 @@ impl Kind for Header {
         let mut part = schema.mapping(&[Self::KEYS]);
         part["anyOf"] = serde_json::json!([{ "required": ["headers"] }, { "required": ["query"] }]);
         part
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        owned_by_fixed::<Self>(settings)
     }
 
     fn build(settings: &Settings, _: &Build<'_>) -> Box<dyn Signer> {
@@ -226,7 +232,7 @@ mod tests {
                     Authorization: { prefix: 'Bearer ', value: t } }, query: { 'api key': 'x&y', site: eu } }";
         let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {auth} }} }}");
         let config = Config::parse(&text, "a.yaml", READERS).unwrap();
-        let credential = build(&config.services[0].auth, "a", None);
+        let credential = build(&config.services[0].auth, "a", |_| None);
         let signer = credential.signer();
         let fields = [httparse::Header { name: "dd_api_key", value: b"evil" }];
         let request = OutboundRequest {

@@ -18,6 +18,7 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
+use crate::credential::kind::owned_by_fixed;
 use crate::credential::{
     BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
     PendingBody, Rejection, Signer, header_name, with_previous,
@@ -126,6 +127,8 @@ impl Kind for Hmac {
             "Name of the header field that holds the time, in seconds since 1970; with `timestamp` in `parts`.",
         ),
     ];
+    const IS_FIXED: bool = true;
+    const SIGNS: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -181,6 +184,10 @@ impl Kind for Hmac {
 
     fn has_previous(settings: &Settings) -> bool {
         settings.previous.is_some()
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        owned_by_fixed::<Self>(settings)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

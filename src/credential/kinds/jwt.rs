@@ -23,7 +23,8 @@ use crate::config::{
     JSON_OBJECT, KEY_ID, PRIVATE_KEY, SIGNING_ALG, read_json_object, read_signing_alg, read_text,
 };
 use crate::credential::{
-    Build, BuildError, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    store_or_new,
 };
 use crate::oauth2::{AccessToken, IssuedToken, jws};
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind};
@@ -114,6 +115,10 @@ impl Kind for Jwt {
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
         read(mapping)
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        Owned::at(&settings.token)
     }
 
     fn refresh(

@@ -9,8 +9,8 @@ use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
 use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
 use crate::credential::{
-    Build, BuildError, Dpop, ForCaller, Kind, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    store_or_new,
+    Build, BuildError, Dpop, ForCaller, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
+    Token, store_or_new,
 };
 use crate::oauth2::caller_tokens::CallerTokens;
 use crate::oauth2::client::endpoint::TokenEndpoint;
@@ -33,6 +33,11 @@ impl Kind for OAuth2 {
 
     fn schema(schema: &mut Schema) -> serde_json::Value {
         oauth2_schema(schema)
+    }
+
+    fn owned(settings: &Settings) -> Owned {
+        let token = Owned::at(&settings.token);
+        if settings.dpop.is_some() { Dpop::owned_with(token) } else { token }
     }
 
     fn refresh(

@@ -112,12 +112,11 @@ impl Request<'_> {
             }
         }
         if out.is_empty() {
-            match (&self.subject, self.service.credential.caller_tokens()) {
-                (Some(subject), Some(tokens)) => {
-                    tokens.obtain(subject, self.service.token_wait).await.map_err(subject::unavailable)?;
-                }
-                _ => self.service.credential.wait_until_ready(self.service.token_wait).await,
+            let credential = &self.service.credential;
+            if let (Some(subject), Some(tokens)) = (&self.subject, credential.caller_tokens()) {
+                tokens.obtain(subject, self.service.token_wait).await.map_err(subject::unavailable)?;
             }
+            credential.wait_until_ready(self.service.token_wait).await;
             self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
         }
         Ok(())

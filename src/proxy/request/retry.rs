@@ -151,11 +151,7 @@ impl Request<'_> {
 
     /// Requests a credential newer than the one that was sent, and waits for it, `limit` at most. Returns whether there is one.
     async fn refreshed(&self, limit: Duration) -> bool {
-        let credential = &self.service.credential;
-        match (&self.subject, credential.caller_tokens()) {
-            (Some(subject), Some(tokens)) => tokens.renew(subject, self.used.0, limit).await,
-            _ => credential.signer().refreshed(self.used, limit).await,
-        }
+        self.service.credential.signer().refreshed(self.used, self.subject.as_deref(), limit).await
     }
 
     /// Carries out the verdict of the signer. Returns whether the request was written with another signature

@@ -29,6 +29,20 @@ services:
   environment: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: environment } } }
   words: { upstream: https://a.example, auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, in: body, payload: sometimes } }
 "),
+    ("lists of credentials", "
+credentials:
+  key: { type: api_key, name: X-Key, value: { env: SECRET } }
+services:
+  empty: { upstream: https://a.example, auth: [] }
+  many: { upstream: https://a.example, auth: [{ use: key }, { type: bearer, token: CANARY }, { type: api_key, name: X-1, value: CANARY }, { type: api_key, name: X-2, value: CANARY }, { type: api_key, name: X-3, value: CANARY }] }
+  same: { upstream: https://a.example, auth: [{ use: key }, { type: api_key, name: x_key, value: CANARY }] }
+  authorization: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY }, { type: basic, username: u, password: CANARY }] }
+  query: { upstream: https://a.example, auth: [{ type: api_key, in: query, name: k, value: CANARY }, { type: header, headers: { X: y }, query: { k: CANARY } }] }
+  signed: { upstream: https://a.example, auth: [{ type: hmac, key: CANARY, parts: [path], header: X-1 }, { type: hmac, key: CANARY, parts: [path], header: X-2 }] }
+  previous: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, previous: CANARY-2 }, { type: jwt, secret: CANARY, token: { name: X-Jwt } }] }
+  previous-two: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, previous: CANARY-2 }, { type: api_key, name: X-Key, value: CANARY, previous: CANARY-2 }] }
+  inner: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, tokn: CANARY }, [{ type: bearer }], CANARY, { use: none }] }
+"),
     ("credentials by name", "
 credentials:
   billing: { type: basic, username: u, password: { env: SECRET } }
