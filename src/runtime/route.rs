@@ -236,6 +236,7 @@ mod tests {
             leak_guard: LeakGuardMode::Headers,
             via: false,
             retry_on_401: true,
+            refresh_on: None,
             readiness: Readiness::First,
             labels: Labels::new(),
             origin: Origin("a.yaml".into()),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 
 pub use super::failure_log::FailureLog;
-use crate::config::{Auth, Labels, LeakGuardMode, OAuth2, Readiness, ServiceConfig};
+use crate::config::{Auth, Labels, LeakGuardMode, OAuth2, Readiness, RefreshOn, ServiceConfig};
 use crate::credential;
 use crate::credential::{Credential, Owned};
 use crate::metrics::ServiceMetrics;
@@ -46,6 +46,10 @@ pub struct Service {
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
+    /// Which responses, beside a 401, say that the credential was not accepted.
+    pub refresh_on: Option<RefreshOn>,
+    /// Whether responses are read, so that the upstream is asked not to compress them.
+    pub reads_responses: bool,
     /// Whether readiness depends on the service.
     pub readiness: Readiness,
     /// Labels of `sidekey_service_info`.
@@ -88,6 +92,9 @@ impl Service {
             takes_subject,
             via: config.via,
             retry_on_401: config.retry_on_401,
+            reads_responses: config.leak_guard == LeakGuardMode::Body
+                || config.refresh_on.as_ref().is_some_and(RefreshOn::reads_bodies),
+            refresh_on: config.refresh_on.clone(),
             readiness: config.readiness,
             labels: config.labels.clone(),
             metrics,

@@ -38,6 +38,7 @@ struct Shared {
     connections: AtomicUsize,
     streams: Option<u32>,
     accepts: Mutex<Option<Accepts>>,
+    rejection: Mutex<Option<(u16, &'static str)>>,
 }
 
 /// Decides whether a token is accepted.
@@ -109,6 +110,11 @@ impl MockHttp2Upstream {
     /// From now on responds 401, after reading the body, to every request whose bearer token is not accepted.
     pub fn guarded(&self, accepts: impl Fn(&str) -> bool + Send + Sync + 'static) {
         *self.shared.accepts.lock() = Some(Box::new(accepts));
+    }
+
+    /// From now on a rejection has this status and this text in place of a 401.
+    pub fn rejecting_with(&self, status: u16, text: &'static str) {
+        *self.shared.rejection.lock() = Some((status, text));
     }
 
     /// Waits until `count` requests have been received, complete or not.
@@ -220,6 +226,11 @@ async fn answer(
         return grpc(respond, words.get(1).copied().unwrap_or_default(), is_authorized);
     }
     if !shared.authorizes(&parts.headers) {
+        if let Some((status, text)) = *shared.rejection.lock() {
+            let rejection = Response::builder().status(status).header("content-type", "text/plain");
+            let mut out = respond.send_response(rejection.body(()).unwrap(), false).unwrap();
+            return out.send_data(text.into(), true).unwrap();
+        }
         let unauthorized =
             Response::builder().status(401).header("www-authenticate", "Bearer").body(()).unwrap();
         return respond.send_response(unauthorized, true).map(drop).unwrap();

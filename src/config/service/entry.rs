@@ -8,6 +8,8 @@ use super::headers::HeaderChanges;
 use super::labels::{LABELS, Labels};
 use super::protocol::{PROTOCOL, Protocol};
 use super::readiness::{READINESS, Readiness};
+use super::refresh_on;
+use super::refresh_on::{REFRESH_ON, RefreshOn};
 use super::timeouts::Timeouts;
 use super::upstream::UpstreamOptions;
 use super::upstream_url::UpstreamUrl;
@@ -56,6 +58,11 @@ const OWN: Keys = &[
         "The base URL that requests go to, or a list of URLs of the same API.",
     ),
     Key::required("auth", AUTH, "What is injected into requests."),
+    Key::optional(
+        "refresh_on",
+        REFRESH_ON,
+        "Responses, beside a 401, after which the credential is renewed.",
+    ),
     Key::optional("hosts", Format::List(&HOST), "Host names that also lead here."),
     Key::optional("listen", LISTENERS, "Addresses that also lead here, without a path prefix."),
     Key::optional(
@@ -156,6 +163,8 @@ pub struct ServiceConfig {
     pub via: bool,
     /// Whether a request is sent again after a 401, with another credential.
     pub retry_on_401: bool,
+    /// Which responses, beside a 401, say that the credential was not accepted.
+    pub refresh_on: Option<RefreshOn>,
     /// Whether readiness depends on this service.
     pub readiness: Readiness,
     /// Labels of `sidekey_service_info`, by name.
@@ -241,6 +250,9 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
     let upstream = mapping.required("upstream");
     let auth = mapping.required("auth").and_then(|value| credentials::read(&value, &mut shared.credentials));
     entry.kind = auth.as_ref().map(Auth::kind);
+    let refresh_on = mapping.optional("refresh_on");
+    let can_renew = auth.as_ref().is_none_or(|auth| !auth.facts().is_fixed || auth.has_previous());
+    let refresh_on = refresh_on.map(|value| refresh_on::read(&value, can_renew));
     let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value, &mut entry.claims));
     entry.place.hosts.clone_from(&hosts);
     let listen = mapping
@@ -275,6 +287,7 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
         leak_guard: settings.leak_guard,
         via: settings.via.unwrap_or(shared.via),
         retry_on_401: settings.retry_on_401,
+        refresh_on,
         readiness: settings.readiness,
         labels: settings.labels,
         origin: Origin(Arc::from(&*value.file())),

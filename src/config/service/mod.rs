@@ -9,10 +9,12 @@ pub(super) mod labels;
 pub(super) mod protocol;
 pub(super) mod proxy;
 pub(super) mod readiness;
+mod refresh_on;
 mod response_head;
 pub(super) mod rules;
 pub(super) mod timeouts;
 pub(super) mod upstream;
 pub(super) mod upstream_url;
 
+pub use refresh_on::RefreshOn;
 pub use response_head::ResponseHeadLimits;

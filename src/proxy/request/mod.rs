@@ -4,6 +4,7 @@
 //! exchange     serves one request: prepares it, sends it, passes its response or an error back
 //! response     decides by the response's head how the response is passed back
 //! retry        sends a request again after a 401, with another credential
+//! refresh_on   whether a rule of the service says that the credential was not accepted
 //! send         sends a request and waits for the response; sends it again after a lost connection
 //! failover     connects to another URL of the upstream
 //! rewrite      writes and signs the head again
@@ -33,6 +34,7 @@ mod not_running;
 pub(super) mod outcome;
 pub(super) mod page;
 pub(super) mod prepare;
+mod refresh_on;
 pub(super) mod refuse;
 mod response;
 mod retry;

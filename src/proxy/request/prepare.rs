@@ -14,7 +14,7 @@ use super::page;
 use super::page::CalledAddress;
 use super::subject;
 use crate::callers::{CallerId, Refusal};
-use crate::config::{Authority, LeakGuardMode};
+use crate::config::Authority;
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, Owned,
     PendingBody, write_signed_head,
@@ -427,7 +427,7 @@ fn sign(
             drops_tracestate: span.is_some_and(|span| span.context.parent.is_none()),
             drops_expect: attempt.is_expect_answered,
             replaces_max_forwards: rewritten.max_forwards.is_some(),
-            replaces_accept_encoding: service.leak_guard == LeakGuardMode::Body,
+            replaces_accept_encoding: service.reads_responses,
             destination: rewritten.destination.map(str::as_bytes),
             condition: rewritten.condition.map(str::as_bytes),
         },

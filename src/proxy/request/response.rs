@@ -59,7 +59,8 @@ impl<'p> Request<'p> {
         if is_unauthenticated && !self.is_grpc_unauthenticated {
             self.service.metrics.grpc_unauthenticated();
         }
-        let is_unauthenticated = is_unauthenticated || self.is_grpc_unauthenticated;
+        let is_unauthenticated =
+            is_unauthenticated || self.is_grpc_unauthenticated || self.is_rejected_by_rule;
         self.observe(if is_unauthenticated { UNAUTHORIZED } else { head.status }, head.fields);
         out.clear();
         let urls = self.response_urls();

@@ -62,9 +62,18 @@ impl Request<'_> {
             let moved = self.body.take(buffer, out);
             moved.map_err(ProxyError::from)?;
             let sent = self.send(io, buffer, out, response).await;
-            let is_unauthorized = match &sent {
+            let mut is_unauthorized = match &sent {
                 Ok((_, length)) => self.is_unauthorized(response, *length),
                 Err(_) => false,
+            };
+            let sent = match sent {
+                // Boxed: the future of every request reserves space for what it awaits, and few services have rules.
+                Ok((mut connection, length)) if !is_unauthorized && self.service.refresh_on.is_some() => {
+                    let ruled = Box::pin(self.apply_rules(&mut connection, response, length)).await;
+                    is_unauthorized = self.is_rejected_by_rule;
+                    ruled.map(|()| (connection, length))
+                }
+                sent => sent,
             };
             let is_retry = self.rejected.is_some();
             if is_retry {
@@ -201,7 +210,11 @@ impl Request<'_> {
             parse_head::response(bytes, &mut header_buffer, self.meta.is_head, self.max_response_fields())?;
         let response = UpstreamResponse {
             origin: &self.endpoint.origin,
-            status: if self.is_grpc_unauthenticated { UNAUTHORIZED } else { head.status },
+            status: if self.is_grpc_unauthenticated || self.is_rejected_by_rule {
+                UNAUTHORIZED
+            } else {
+                head.status
+            },
             fields: head.fields,
             is_retry: false,
             can_retry: self.can_retry(buffer),

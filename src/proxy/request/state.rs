@@ -86,6 +86,8 @@ pub(crate) struct Request<'p> {
     pub(crate) signed_body: Option<SignedBody>,
     /// Whether the response is gRPC's for a credential that is not accepted, and came whole with its head.
     pub(crate) is_grpc_unauthenticated: bool,
+    /// Whether a rule of the service (`refresh_on`) says that the credential was not accepted.
+    pub(super) is_rejected_by_rule: bool,
     /// Whether the head of the response was passed to the signer.
     pub(crate) is_observed: bool,
     pub(crate) method: MethodLabel,
@@ -163,6 +165,7 @@ impl<'p> Request<'p> {
             rejected: None,
             signed_body: None,
             is_grpc_unauthenticated: false,
+            is_rejected_by_rule: false,
             is_observed: false,
             method,
             path,

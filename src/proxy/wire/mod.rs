@@ -11,6 +11,7 @@ pub(super) mod parse_head;
 mod recoder;
 pub(super) mod relay;
 pub(super) mod response_urls;
+pub(super) mod text;
 pub(super) mod timer;
 mod trailers;
 pub(super) mod tunnel;

@@ -11,6 +11,7 @@ mod leak_guard;
 mod leak_guard_body;
 mod many_services;
 mod query_echo;
+mod refresh_on;
 mod sample_flows;
 mod secret_rotation;
 mod signing_kinds;

@@ -3,6 +3,31 @@
 use super::Cases;
 
 pub(super) const CASES: Cases = &[
+    ("refresh_on", "
+services:
+  fixed: { upstream: https://a.example, auth: { type: bearer, token: CANARY }, refresh_on: { status: 403 } }
+  values:
+    upstream: https://a.example
+    auth: { type: bearer, token: CANARY, previous: CANARY-2 }
+    refresh_on:
+      - { status: 401 }
+      - { status: 429 }
+      - { status: 200 }
+      - { status: 99, code: Expired }
+      - { status: 403, code: x }
+      - { status: 403, code: 'ExpiredTokén' }
+      - { code: Expired }
+      - { status: 302, redirect: /login }
+      - { redirect: login }
+      - { redirect: / }
+      - { redirect: '/login?x=1' }
+      - { redirect: 'ftp://a.example/login' }
+      - { redirect: '//a.example' }
+      - {}
+      - { state: 403 }
+      - 403
+  empty: { upstream: https://a.example, auth: { type: bearer, token: CANARY, previous: CANARY-2 }, refresh_on: [] }
+"),
     ("several upstreams", "
 services:
   none: { upstream: [], auth: { use: shared } }
