@@ -45,6 +45,15 @@ impl OutboundRequest<'_> {
             (base, path) => Cow::Owned(format!("{base}{path}")),
         }
     }
+
+    /// The request target without the credential's own parameters: path and query as they are sent.
+    pub fn target(&self) -> Cow<'_, str> {
+        let path = self.full_path();
+        match &self.query {
+            None => path,
+            Some(query) => Cow::Owned(format!("{path}?{query}")),
+        }
+    }
 }
 
 /// The body of a request, as far as it is known when the head is signed.

@@ -5,6 +5,7 @@ use super::kinds::api_key::ApiKey;
 use super::kinds::aws_sigv4::AwsSigV4;
 use super::kinds::basic::Basic;
 use super::kinds::bearer::Bearer;
+use super::kinds::digest::Digest;
 use super::kinds::github_app::GithubApp;
 use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
@@ -28,6 +29,7 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<AwsSigV4>(),
     Entry::of::<Jwt>(),
     Entry::of::<GithubApp>(),
+    Entry::of::<Digest>(),
 ];
 
 /// The kinds, and the sources of secrets, as the configuration knows them.

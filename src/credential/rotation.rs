@@ -91,12 +91,17 @@ impl Signer for Rotating {
         request: &OutboundRequest<'_>,
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady> {
-        let version = self.state.choose(request.after, request.may_probe);
-        self.signer(version).sign(request, injection)?;
-        Ok(version)
+        let version = self.state.choose(request.after.map(|after| split(after).0), request.may_probe);
+        let inner = self.signer(version).sign(request, injection)?;
+        Ok(joined(version, inner))
     }
 
     fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
+        let (used, inner) = split(used);
+        // Only the nonce of the secret was not accepted, or there was none yet.
+        if self.signer(used).observe(inner, response) == Verdict::Again {
+            return Verdict::Again;
+        }
         match (response.status, response.is_retry) {
             (401, true) => self.state.both_rejected(),
             (401, false) if response.can_retry && self.state.may_try_other(used) => return Verdict::Retry,
@@ -125,6 +130,17 @@ impl Signer for Rotating {
             ..CredentialStatus::READY
         }
     }
+}
+
+/// The version of a request that was signed with one of the secrets, whose own version is `inner`.
+fn joined(secret: CredentialVersion, inner: CredentialVersion) -> CredentialVersion {
+    CredentialVersion::new(inner.number() << 2 | secret.number())
+}
+
+/// The secret, and its own version.
+fn split(version: CredentialVersion) -> (CredentialVersion, CredentialVersion) {
+    let number = version.number();
+    (CredentialVersion::new(number & 3), CredentialVersion::new(number >> 2))
 }
 
 /// The state of a rotation: which of the two secrets is in use.

@@ -98,6 +98,8 @@ impl Signer for Several {
         let verdicts = self.parts.0.iter().enumerate();
         let verdicts = verdicts.map(|(index, part)| part.observe(used.part(index), response));
         verdicts.fold(Verdict::Pass, |all, verdict| match (all, verdict) {
+            // The response gave what one of them is signed with, so that the others need not be the reason.
+            (Verdict::Again, _) | (_, Verdict::Again) => Verdict::Again,
             (Verdict::Refresh, _) | (_, Verdict::Refresh) => Verdict::Refresh,
             (Verdict::Retry, _) | (_, Verdict::Retry) => Verdict::Retry,
             (Verdict::Pass, Verdict::Pass) => Verdict::Pass,

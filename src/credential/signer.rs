@@ -176,6 +176,9 @@ pub enum Verdict {
     Pass,
     /// The request is signed again and sent again at once.
     Retry,
+    /// The same, and the credential was not rejected: the response gave what it must be signed with, such as a nonce. At most
+    /// once for a request. A rejection may follow, with its own retry.
+    Again,
     /// Another credential is requested, and the request is sent again if there is one.
     Refresh,
 }

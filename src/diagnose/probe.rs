@@ -42,10 +42,10 @@ pub(crate) enum ProbeError {
 }
 
 /// Sends a GET with the service's credential. Retries once if the first response lets the signer do better, such as with the
-/// nonce that the upstream requires in a DPoP proof (RFC 9449 §9).
+/// nonce that the upstream requires in a DPoP proof (RFC 9449 §9), or the challenge of Digest.
 pub(super) async fn get(service: &Service, to: &Endpoint, path: &str) -> Result<ResponseHead, ProbeError> {
     match once(service, to, path, false).await? {
-        (_, Verdict::Retry) => Ok(once(service, to, path, true).await?.0),
+        (_, Verdict::Retry | Verdict::Again) => Ok(once(service, to, path, true).await?.0),
         (response, _) => Ok(response),
     }
 }
@@ -146,7 +146,7 @@ fn parse(bytes: &[u8], observe: &Observe<'_>) -> Result<Parsed, ProbeError> {
 }
 
 /// The scheme and the error code of a challenge, if they are registered: schemes of the IANA registry, error codes of RFC 6750
-/// and RFC 9449.
+/// and RFC 9449. Of Digest also what makes a challenge hard to answer.
 fn known(challenge: &Challenge) -> impl Iterator<Item = &'static str> {
     const SCHEMES: [&str; 6] = ["Basic", "Bearer", "Digest", "DPoP", "Negotiate", "NTLM"];
     const ERRORS: [&str; 6] = [
@@ -161,7 +161,11 @@ fn known(challenge: &Challenge) -> impl Iterator<Item = &'static str> {
         known.into_iter().find(|known| known.eq_ignore_ascii_case(word))
     };
     let error = challenge.parameter("error").and_then(|error| find(ERRORS, error));
-    find(SCHEMES, &challenge.scheme).into_iter().chain(error)
+    let scheme = find(SCHEMES, &challenge.scheme);
+    let qop = challenge.parameter("qop").filter(|_| scheme == Some("Digest"));
+    let is_auth = |qop: &str| qop.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth"));
+    let integrity = qop.filter(|qop| !is_auth(qop)).map(|_| "auth-int");
+    scheme.into_iter().chain(error).chain(integrity)
 }
 
 #[cfg(test)]

@@ -33,6 +33,12 @@ pub fn has_error(fields: &[Header<'_>], code: &str) -> bool {
         .any(|challenge| challenge.parameter("error").is_some_and(|error| error.eq_ignore_ascii_case(code)))
 }
 
+/// The parameters of a field that has no scheme, such as `Authentication-Info` (RFC 9110 §11.6.3): names in lower case, values
+/// without quotes.
+pub fn parameters(value: &str) -> Vec<(String, String)> {
+    elements(value).filter_map(parameter).collect()
+}
+
 /// Parses one field value. What is not a part of a challenge is skipped. A quoted string is always the value
 /// of a parameter.
 fn parse(value: &str) -> Vec<Challenge> {
@@ -155,6 +161,13 @@ mod tests {
         assert_eq!(found[0].parameter("realm"), Some("a,b"));
         assert_eq!(found[1].parameter("type"), Some("1"));
         assert_eq!(found[2].parameters, []);
+    }
+
+    #[test]
+    fn parameters_without_a_scheme_are_read() {
+        let found = parameters("qop=auth, NextNonce=\"a\\\"b, c\", broken, nc=00000001");
+        let expected = [("qop", "auth"), ("nextnonce", "a\"b, c"), ("nc", "00000001")];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     proptest! {

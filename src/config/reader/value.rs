@@ -381,6 +381,19 @@ impl<'a> Value<'a> {
         items
     }
 
+    /// One or more of these words, none of them twice.
+    pub fn distinct_of<T: Copy + PartialEq>(&self, words: &'static [(&'static str, T)]) -> Option<Vec<T>> {
+        let values = self.one_or_more();
+        let read: Vec<_> = values.iter().map(|value| value.one_of(words)).collect::<Option<_>>()?;
+        for (index, word) in read.iter().enumerate() {
+            if read[..index].contains(word) {
+                values[index].error("the same word is used twice");
+                return None;
+            }
+        }
+        Some(read).filter(|read| !read.is_empty())
+    }
+
     /// The value of a key in this mapping.
     pub(super) fn entry(&self, key: &str, node: &'a Node, format: Format) -> Value<'a> {
         let in_secret_section = self.in_secret_section || sections::holds_secret(&self.path, key);

@@ -141,7 +141,7 @@ impl Kind for Hmac {
             .map(|value| key_encoding.and_then(|encoding| self::key(&value, encoding)));
         let algorithm =
             mapping.optional("algorithm").map_or(Some(Algorithm::Sha256), |value| value.one_of(&ALGORITHMS));
-        let parts = mapping.required("parts").and_then(|value| parts(&value));
+        let parts = mapping.required("parts").and_then(|value| value.distinct_of(&PARTS));
         let encoding =
             mapping.optional("encoding").map_or(Some(Encoding::Hex), |value| value.one_of(&ENCODINGS));
         let header = mapping.required("header").and_then(|value| value.parse(header_name));
@@ -223,18 +223,6 @@ fn key(value: &Value<'_>, encoding: KeyEncoding) -> Option<Secret> {
         return None;
     }
     Some(key)
-}
-
-fn parts(value: &Value<'_>) -> Option<Vec<Part>> {
-    let values = value.one_or_more();
-    let parts: Vec<_> = values.iter().map(|value| value.one_of(&PARTS)).collect::<Option<_>>()?;
-    for (index, part) in parts.iter().enumerate() {
-        if parts[..index].contains(part) {
-            values[index].error("the same part is used twice");
-            return None;
-        }
-    }
-    Some(parts).filter(|parts| !parts.is_empty())
 }
 
 fn prefix(text: &str) -> Result<String, String> {

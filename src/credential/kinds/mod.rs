@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod aws_sigv4;
 pub mod basic;
 pub mod bearer;
+pub mod digest;
 pub mod github_app;
 pub mod header;
 pub mod hmac;

@@ -172,7 +172,7 @@ fn response_is_observed_with_the_version_of_each_credential() {
 
 #[test]
 fn verdict_of_a_list_is_the_strongest_of_its_credentials() {
-    use Verdict::{Pass, Refresh, Retry};
+    use Verdict::{Again, Pass, Refresh, Retry};
     for (verdicts, expected) in [
         ([Pass, Pass], Pass),
         ([Pass, Retry], Retry),
@@ -180,6 +180,8 @@ fn verdict_of_a_list_is_the_strongest_of_its_credentials() {
         ([Refresh, Retry], Refresh),
         ([Retry, Refresh], Refresh),
         ([Pass, Refresh], Refresh),
+        ([Again, Refresh], Again),
+        ([Retry, Again], Again),
     ] {
         let list = several(verdicts.map(|verdict| Scripted::with(1, verdict)));
         assert_eq!(list.observe(CredentialVersion::STATIC, &response(401)), expected, "{verdicts:?}");

@@ -76,7 +76,7 @@ impl Request<'_> {
                 sent => sent,
             };
             let is_retry = self.rejected.is_some();
-            if is_retry {
+            if is_retry || self.is_signed_again {
                 let result = match (&sent, is_unauthorized) {
                     (Err(_), _) => RetryResult::Error,
                     (Ok(_), true) => RetryResult::Unauthorized,
@@ -169,7 +169,8 @@ impl Request<'_> {
         let can_retry = self.can_retry(buffer);
         match verdict {
             Verdict::Pass => return false,
-            Verdict::Retry => {}
+            Verdict::Again if self.is_signed_again => return false,
+            Verdict::Again | Verdict::Retry => {}
             Verdict::Refresh => {
                 // Requested even without a retry: the next request needs the new credential.
                 let limit = if can_retry { self.refresh_wait_limit() } else { Duration::ZERO };
@@ -181,12 +182,13 @@ impl Request<'_> {
         let Some(retained) = buffer.retained().filter(|_| can_retry) else { return false };
         let (endpoint, used) = (self.endpoint, self.used);
         let mut signed = Buffer::acquire();
-        self.rejected = Some(used);
+        self.rejected = (verdict != Verdict::Again).then_some(used);
         let written = self.write_head(&retained[..self.head_length], &mut signed, &[]);
         if written.is_err() || signed.is_empty() {
             (self.endpoint, self.used, self.rejected) = (endpoint, used, None);
             return false;
         }
+        self.is_signed_again |= verdict == Verdict::Again;
         self.is_observed = false;
         self.body = whole_body(self.service, &self.meta);
         buffer.rewind();

@@ -82,6 +82,8 @@ pub(crate) struct Request<'p> {
     pub(crate) used: CredentialVersion,
     /// The version before, which the upstream rejected.
     pub(crate) rejected: Option<CredentialVersion>,
+    /// Whether the request was signed again with what a 401 gave, without a rejection of the credential.
+    pub(crate) is_signed_again: bool,
     /// The body, if the credential signs it.
     pub(crate) signed_body: Option<SignedBody>,
     /// Whether the response is gRPC's for a credential that is not accepted, and came whole with its head.
@@ -163,6 +165,7 @@ impl<'p> Request<'p> {
             subject,
             used: signed.unwrap_or(CredentialVersion::STATIC),
             rejected: None,
+            is_signed_again: false,
             signed_body: None,
             is_grpc_unauthenticated: false,
             is_rejected_by_rule: false,

@@ -3,6 +3,7 @@
 //! `make test-deps` installs all of it. A missing tool fails the test; nothing is skipped.
 
 mod alertmanager;
+mod apache;
 mod browser;
 mod caddy;
 mod clients;
@@ -27,6 +28,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 pub use alertmanager::Alertmanager;
+pub use apache::Apache;
 pub use browser::Browser;
 pub use caddy::Caddy;
 pub use clients::{AiohttpApi, Settings, http2_websocket, node_clients, python_clients};

@@ -204,3 +204,32 @@ async fn diagnose_all_tests_every_service_and_fails_if_one_does_not_work() {
     assert_eq!(tested(only_good, &["--all"]).await.0, 0);
     assert_eq!(tested(only_good, &["--all", "good"]).await.0, 64);
 }
+
+#[tokio::test]
+async fn diagnose_answers_digest_and_explains_what_it_cannot() {
+    for (challenge, more, code, expected) in [
+        ("Digest realm=\"r\", nonce=\"n\", qop=\"auth\"", "", 0, "It works"),
+        ("Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"", "", 1, "which is not supported"),
+        (
+            "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"",
+            ", realm: s",
+            1,
+            "written exactly as in `WWW-Authenticate`",
+        ),
+        ("Basic realm=\"r\"", "", 1, "asks for Basic, and this service sends Digest"),
+    ] {
+        let upstream = MockUpstream::plain().await;
+        let asked = MockResponse::status(401).header("WWW-Authenticate", challenge);
+        upstream.respond_with(move |request| match request.header("authorization") {
+            Some(_) => MockResponse::ok("ok"),
+            None => asked.clone(),
+        });
+        let services = format!(
+            "api: {{ upstream: '{}', auth: {{ type: digest, username: u, password: CANARY{more} }} }}",
+            upstream.url()
+        );
+        let (exit, printed) = tested(&services, &["api", "/x"]).await;
+        assert!(exit == code && printed.contains(expected), "{challenge}{more}: {printed}");
+        assert!(!printed.contains("CANARY"), "{printed}");
+    }
+}

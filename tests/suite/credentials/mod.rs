@@ -3,6 +3,7 @@
 pub mod aws_sigv4;
 mod basic;
 mod credential_lists;
+mod digest;
 mod field_names;
 mod github_app;
 mod invisible_characters;

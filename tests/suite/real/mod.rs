@@ -2,6 +2,7 @@
 
 mod aws;
 mod client_auth;
+mod digest;
 mod grpc;
 mod http2;
 mod httpbin;

@@ -43,6 +43,14 @@ services:
   previous-two: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, previous: CANARY-2 }, { type: api_key, name: X-Key, value: CANARY, previous: CANARY-2 }] }
   inner: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, tokn: CANARY }, [{ type: bearer }], CANARY, { use: none }] }
 "),
+    ("digest", "
+services:
+  none: { upstream: https://a.example, auth: { type: digest } }
+  colon: { upstream: https://a.example, auth: { type: digest, username: 'a:CANARY', password: CANARY } }
+  words: { upstream: https://a.example, auth: { type: digest, username: a, password: CANARY, algorithms: [md5, md5], realm: '' } }
+  unknown: { upstream: https://a.example, auth: { type: digest, username: a, password: CANARY, algorithms: sha-1 } }
+  empty: { upstream: https://a.example, auth: { type: digest, username: a, password: CANARY, algorithms: [] } }
+"),
     ("credentials by name", "
 credentials:
   billing: { type: basic, username: u, password: { env: SECRET } }

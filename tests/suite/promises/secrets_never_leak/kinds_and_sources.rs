@@ -10,8 +10,8 @@ use crate::harness::{
     assert_eventually,
 };
 
-const KINDS: [&str; 8] =
-    ["basic", "bearer", "header", "query", "cookie", "aws", "oauth2-basic", "oauth2-post"];
+const KINDS: [&str; 9] =
+    ["basic", "digest", "bearer", "header", "query", "cookie", "aws", "oauth2-basic", "oauth2-post"];
 const SOURCES: [&str; 4] = ["plain", "env", "file", "exec"];
 
 /// One service with its own upstream and token endpoint.
@@ -41,8 +41,17 @@ impl Service {
         } else {
             None
         };
-        let secret = Canary::new(&name);
-        Self { secret, token, upstream: MockUpstream::plain().await, unrequested, name }
+        let (secret, upstream) = (Canary::new(&name), MockUpstream::plain().await);
+        if kind == "digest" {
+            upstream.respond_with(|request| match request.header("authorization") {
+                Some(_) => MockResponse::ok("ok"),
+                None => MockResponse::status(401).header(
+                    "WWW-Authenticate",
+                    "Digest realm=\"a\", nonce=\"b\", qop=\"auth\", algorithm=SHA-256",
+                ),
+            });
+        }
+        Self { name, secret, token, upstream, unrequested }
     }
 
     fn configuration(&self) -> String {
@@ -64,6 +73,7 @@ impl Service {
         };
         let auth = match name.rsplit_once('-').unwrap().0 {
             "basic" => format!("type: basic, username: user, password: {secret}"),
+            "digest" => format!("type: digest, username: user, password: {secret}"),
             "bearer" => format!("type: bearer, token: {secret}"),
             // The session token is sent; the secret access key is not.
             "aws" => format!(
@@ -84,6 +94,8 @@ impl Service {
     /// Hosts that this service talks to, each with the canaries that belong there.
     fn hosts(&self) -> Vec<(&MockUpstream, Vec<&Canary>)> {
         match &self.token {
+            // The password is not sent.
+            None if self.name.starts_with("digest") => vec![(&self.upstream, vec![])],
             None => vec![(&self.upstream, vec![&self.secret])],
             Some((endpoint, token)) => {
                 vec![(&self.upstream, vec![token]), (endpoint.server(), vec![&self.secret])]
@@ -201,6 +213,6 @@ async fn secret_is_sent_to_its_own_host_only() {
     let checked = Sidekey::command(&arguments, &[]).await;
     assert_eq!(checked.status.code(), Some(78), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-    assert!(printed.contains("9 errors"), "{printed}");
+    assert!(printed.contains("10 errors"), "{printed}");
     assert_none_in("`sidekey check` of a broken file", &printed, canaries.iter().copied());
 }
