@@ -77,7 +77,7 @@ fn proxy() -> ConnectionContext {
     let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
     let resolver = Resolver::from_system().unwrap();
     let service = |config: &sidekey::config::ServiceConfig| {
-        let credential = credential::build(&config.auth, &config.name, Some(&handle));
+        let credential = credential::build(&config.auth, &config.name, |_| Some(&handle));
         let upstream = Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![]));
         Service::new(config, credential, upstream, metrics.service(&config.name))
     };

@@ -90,6 +90,10 @@ fn invalid_grant(grant: &Grant) -> String {
             "The provider accepts the client and rejects the grant: check whether the client may use `client_credentials`, and \
              `token_request.params`."
         }
+        Grant::AccountCredentials(_) => {
+            "The provider accepts the client and not the account: compare `account_id` with that of the app, and check whether the app \
+             is active."
+        }
         Grant::Password(_) => {
             "`username` and `password` are wrong, have expired, or the account is locked: correct them where the configuration \
              reads them from."

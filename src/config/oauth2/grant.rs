@@ -25,6 +25,8 @@ use crate::secret::Secret;
 pub enum Grant {
     /// RFC 6749 §4.4.
     ClientCredentials,
+    /// Zoom's grant of an account to one of its apps (Server-to-Server OAuth), with the ID of the account.
+    AccountCredentials(String),
     /// RFC 6749 §4.3.
     Password(Password),
     /// RFC 6749 §6: a refresh token that another program obtained.
@@ -46,6 +48,7 @@ impl Grant {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
+            Self::AccountCredentials(_) => "account_credentials",
             Self::Password(_) => "password",
             Self::RefreshToken(_) => "refresh_token",
             Self::AuthorizationCode(_) => "authorization_code",
@@ -60,6 +63,7 @@ impl Grant {
         match self {
             Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
             Self::ClientCredentials
+            | Self::AccountCredentials(_)
             | Self::Password(_)
             | Self::RefreshToken(_)
             | Self::JwtBearer(_)
@@ -86,6 +90,7 @@ impl Grant {
             Self::RefreshToken(_) | Self::AuthorizationCode(_) | Self::DeviceCode(_) => true,
             // The password grant can be used again instead.
             Self::ClientCredentials
+            | Self::AccountCredentials(_)
             | Self::Password(_)
             | Self::JwtBearer(_)
             | Self::CallerAssertion(_)
@@ -179,7 +184,7 @@ pub(crate) const GRANT_TYPE: Key =
     Key::required("grant_type", Format::Words(&KINDS), "What a token is requested with (RFC 6749).");
 
 /// Every grant.
-pub(crate) const KINDS: [(&str, Kind); 7] = [
+pub(crate) const KINDS: [(&str, Kind); 8] = [
     (
         "client_credentials",
         Kind {
@@ -188,6 +193,20 @@ pub(crate) const KINDS: [(&str, Kind); 7] = [
             shares: &[],
             writes: &[],
             read: client_credentials,
+        },
+    ),
+    (
+        "account_credentials",
+        Kind {
+            client: ClientRequirement::Confidential,
+            keys: &[Key::required(
+                "account_id",
+                Format::Text,
+                "ID of the account (grant `account_credentials`).",
+            )],
+            shares: &[],
+            writes: &["account_id"],
+            read: account_credentials,
         },
     ),
     (
@@ -319,6 +338,10 @@ fn of_another_grant(key: &str) -> String {
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a reader")]
 fn client_credentials(_: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
     Some(Grant::ClientCredentials)
+}
+
+fn account_credentials(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {
+    mapping.required("account_id").and_then(|value| value.parse(non_empty)).map(Grant::AccountCredentials)
 }
 
 fn password(mapping: &mut Mapping<'_>, _: &UrlPolicy) -> Option<Grant> {

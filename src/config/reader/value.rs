@@ -203,6 +203,11 @@ impl<'a> Value<'a> {
         matches!(self.node.kind, Kind::List(_))
     }
 
+    /// Whether it is an entry of a list.
+    pub fn is_item(&self) -> bool {
+        self.path.ends_with(']')
+    }
+
     /// Whether a key has nothing after it.
     pub fn is_empty(&self) -> bool {
         matches!(self.node.kind, Kind::Null)

@@ -79,7 +79,9 @@ impl Kind for Header {
             mapping.value().error("`headers` and `query` are both empty; at least one entry is required");
             return None;
         }
-        if !has_secret {
+        // Beside another credential, which has the secret.
+        let is_one_of_several = mapping.value().is_item();
+        if !has_secret && !is_one_of_several {
             mapping.value().warn(
                 "every value is in plain text; a secret is kept out of the configuration by `{ file: PATH }` or `{ env: NAME }`",
             );

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::account_credentials::AccountCredentials;
 use super::client_credentials::ClientCredentials;
 use super::jwt_bearer::JwtBearerGrant;
 use super::password::PasswordGrant;
@@ -37,6 +38,7 @@ pub fn source(
     let (dpop_key, server) = (endpoint.dpop_key().cloned(), endpoint.server().clone());
     let grant: Arc<dyn TokenSource> = match config.grant.clone() {
         Grant::ClientCredentials => Arc::new(ClientCredentials::new(endpoint)),
+        Grant::AccountCredentials(account) => Arc::new(AccountCredentials::new(endpoint, account)),
         Grant::Password(owner) => Arc::new(PasswordGrant::new(endpoint, owner)),
         Grant::RefreshToken(seed) => Arc::new(RefreshTokenGrant::new(endpoint, seed)),
         Grant::AuthorizationCode(_) | Grant::DeviceCode(_) => {

@@ -2,6 +2,7 @@
 //! is what the two grants that begin with a person have in common, `unclear_failures` what grants do that have
 //! another way to a token; `build` chooses the grant that is configured.
 
+mod account_credentials;
 mod authorization_code;
 mod build;
 mod client_credentials;
@@ -14,6 +15,7 @@ mod token_exchange;
 mod unclear_failures;
 mod user_login;
 
+pub use account_credentials::AccountCredentials;
 pub use authorization_code::{AuthorizationError, AuthorizationRequest};
 pub use build::source;
 pub use client_credentials::ClientCredentials;

@@ -38,6 +38,7 @@ impl Identity {
                 }
             }
             Grant::ClientCredentials
+            | Grant::AccountCredentials(_)
             | Grant::DeviceCode(_)
             | Grant::JwtBearer(_)
             | Grant::CallerAssertion(_)

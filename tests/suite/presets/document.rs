@@ -28,14 +28,7 @@ This page is made from the presets of `sidekey add` ([`src/presets/providers.yam
   not tested against the providers.
 - What a provider changes later is not here. Each section links the page that counts.
 
-**Not possible yet.** These APIs need a credential that no kind of Sidekey makes:
-
-| API | what it needs |
-|---|---|
-| AWS | a signature of the request (Signature Version 4) |
-| Snowflake with a key pair | a JWT that is signed with the key, lives an hour at most, and is sent as the token |
-| Zoom (server-to-server) | a token request with `grant_type=account_credentials` |
-| Shopify apps of the Dev Dashboard | a token that is issued by OAuth 2.0 and sent in `X-Shopify-Access-Token` |
+**Without a preset.** A [GitHub App](CONFIGURATION.md#type-github_app), and [Apple push notifications](CONFIGURATION.md#type-jwt).
 
 ";
 

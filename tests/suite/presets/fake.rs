@@ -84,14 +84,14 @@ fn answer(request: &RecordedRequest, key: &[u8]) -> (MockResponse, Option<String
             }
         }
         if provider.host == host && provider.target.split('?').next() == Some(path) {
-            return at_upstream(provider, request);
+            return at_upstream(provider, request, key);
         }
     }
     (MockResponse::status(404), Some(format!("no provider has https://{host}{}", request.target)))
 }
 
-fn at_upstream(provider: &Provider, request: &RecordedRequest) -> (MockResponse, Option<String>) {
-    let mut broken: Vec<_> = provider.rules.iter().filter_map(|rule| rule.broken_by(request)).collect();
+fn at_upstream(provider: &Provider, request: &RecordedRequest, key: &[u8]) -> (MockResponse, Option<String>) {
+    let mut broken: Vec<_> = provider.rules.iter().filter_map(|rule| rule.broken_by(request, key)).collect();
     if (request.method.as_str(), request.target.as_str()) != ("GET", provider.target) {
         broken.push(format!("{} {}, not GET {}", request.method, request.target, provider.target));
     }

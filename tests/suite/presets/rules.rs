@@ -40,6 +40,8 @@ pub enum Rule {
     Hmac(&'static str),
     /// The request is signed by Signature Version 4 of AWS: access key id, secret access key, region and service.
     AwsSignature(&'static str, &'static str, &'static str),
+    /// `Authorization` is there once, and is a bearer token that is signed so.
+    SignedToken(Signed),
 }
 
 /// A token endpoint.
@@ -62,7 +64,10 @@ pub struct TokenEndpoint {
 
 /// A JWT that is signed with the private key of the tests.
 pub struct Signed {
+    /// The parameter that has it; empty if it is in a field.
     pub parameter: &'static str,
+    /// The longest time from `iat` to `exp`, in seconds.
+    pub max_lifetime: u64,
     pub key_id: Option<&'static str>,
     /// All claims, without `iat`, `exp` and `jti`.
     pub claims: &'static [(&'static str, &'static str)],
@@ -73,17 +78,27 @@ pub const INVALID_CLIENT: (u16, &str) = (401, r#"{"error":"invalid_client"}"#);
 
 impl Rule {
     /// Says how the request breaks the rule.
-    pub fn broken_by(&self, request: &RecordedRequest) -> Option<String> {
+    pub fn broken_by(&self, request: &RecordedRequest, key: &[u8]) -> Option<String> {
         let is = |name: &str, expected: &str| {
             let found = request.headers.all(name);
             (found != [expected]).then(|| format!("{name} is {found:?}, not {expected:?}"))
         };
-        match *self {
-            Self::Field(name, value) => is(name, value),
-            Self::Basic(pair) => is("authorization", &format!("Basic {}", BASE64_STANDARD.encode(pair))),
-            Self::Present(name) => request.headers.all(name).is_empty().then(|| format!("no {name}")),
-            Self::Absent(name) => (!request.headers.all(name).is_empty()).then(|| format!("{name} is there")),
-            Self::Hmac(key) => {
+        match self {
+            Self::SignedToken(signed) => {
+                let all = request.headers.all("authorization");
+                match all.as_slice() {
+                    [one] => Some(signed.broken_by(one.strip_prefix("Bearer ").unwrap_or_default(), key))
+                        .filter(|why| !why.is_empty()),
+                    _ => Some(format!("{} fields Authorization", all.len())),
+                }
+            }
+            &Self::Field(name, value) => is(name, value),
+            &Self::Basic(pair) => is("authorization", &format!("Basic {}", BASE64_STANDARD.encode(pair))),
+            &Self::Present(name) => request.headers.all(name).is_empty().then(|| format!("no {name}")),
+            &Self::Absent(name) => {
+                (!request.headers.all(name).is_empty()).then(|| format!("{name} is there"))
+            }
+            &Self::Hmac(key) => {
                 let timestamp = request.headers.first("x-timestamp").unwrap_or_default();
                 let digest = hex(digest::digest(&digest::SHA256, &request.body).as_ref());
                 let parts =
@@ -91,7 +106,7 @@ impl Rule {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
                 is("x-signature", &hex(hmac::sign(&key, parts.join("\n").as_bytes()).as_ref()))
             }
-            Self::AwsSignature(id, secret, scope) => match aws_sigv4::verify(request, secret) {
+            &Self::AwsSignature(id, secret, scope) => match aws_sigv4::verify(request, secret) {
                 Err(why) => Some(why),
                 Ok(signature) => (signature.access_key_id != id || signature.scope != scope)
                     .then(|| format!("signed by {} for {}", signature.access_key_id, signature.scope)),
@@ -122,7 +137,7 @@ impl TokenEndpoint {
         expected.sort_unstable();
         let form = (found != expected).then(|| format!("the form is {found:?}, not {expected:?}"));
         let rules = [authorization, content_type];
-        let mut broken: Vec<_> = rules.iter().filter_map(|rule| rule.broken_by(request)).collect();
+        let mut broken: Vec<_> = rules.iter().filter_map(|rule| rule.broken_by(request, key)).collect();
         broken.extend(form);
         broken.extend(signed.filter(|signed| !signed.is_empty()));
         (!broken.is_empty()).then(|| broken.join("; "))
@@ -138,21 +153,42 @@ impl Signed {
         let ([head, claims, _], [head_json, claims_json, signature]) = (&parts[..], &decoded[..]) else {
             return "no JWT".into();
         };
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
-        if key.verify(format!("{head}.{claims}").as_bytes(), signature).is_err() {
+        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
+        if public.verify(format!("{head}.{claims}").as_bytes(), signature).is_err() {
             return "the signature is wrong".into();
         }
         let head: Map<String, Value> = serde_json::from_slice(head_json).unwrap();
         let mut claims: Map<String, Value> = serde_json::from_slice(claims_json).unwrap();
-        let dated = ["iat", "exp", "jti"].iter().all(|name| claims.remove(*name).is_some());
-        let expected: Map<String, Value> =
-            self.claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let time = |name: &str, claims: &mut Map<String, Value>| claims.remove(name)?.as_u64();
+        let (issued, expires) = (time("iat", &mut claims), time("exp", &mut claims));
+        let is_identified = claims.remove("jti").is_some();
+        if !is_identified && !self.parameter.is_empty() {
+            return "an assertion without `jti`".into();
+        }
+        let lives = issued.zip(expires).and_then(|(issued, expires)| expires.checked_sub(issued));
+        if lives.is_none_or(|lives| lives > self.max_lifetime) {
+            return format!("it lives for {lives:?} seconds");
+        }
+        let expected: Map<String, Value> = self
+            .claims
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.replace("{key}", &fingerprint(key)).into()))
+            .collect();
         let key_id = head.get("kid").and_then(Value::as_str);
-        if dated && claims == expected && key_id == self.key_id {
+        if claims == expected && key_id == self.key_id {
             return String::new();
         }
         format!("kid {key_id:?} and claims {claims:?}, not {:?} and {expected:?}", self.key_id)
     }
+}
+
+/// The hash of the public key as an X.509 `SubjectPublicKeyInfo` (RFC 5480 §2), in Base64.
+fn fingerprint(key: &[u8]) -> String {
+    const HEAD: [u8; 26] = [
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+    BASE64_STANDARD.encode(digest::digest(&digest::SHA256, &[&HEAD, key].concat()))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -134,6 +134,7 @@ fn path_text(path: &Path) -> String {
 
 /// The service with its requests, and its token requests, led to the fake.
 pub fn led_to(fake: &Fake, mut service: Value) -> Value {
+    // The other kinds make no requests.
     let is_oauth2 = service["auth"]["type"] == "oauth2";
     for (key, value) in fake.way() {
         let value = serde_yaml::to_value(value).unwrap();

@@ -60,6 +60,30 @@ pub const PROVIDERS: &[Provider] = &[
         ..NONE
     },
     Provider {
+        id: "shopify-app",
+        answers: &[("shop", "acme-dev"), ("client_id", "SHOPIFY-CLIENT")],
+        secrets: &[("client_secret", "shpss_sample")],
+        host: "acme-dev.myshopify.com",
+        target: "/admin/oauth/access_scopes.json",
+        rules: &[Rule::Field("x-shopify-access-token", "shpat_of_a_day")],
+        token: Some(TokenEndpoint {
+            host: "acme-dev.myshopify.com",
+            path: "/admin/oauth/access_token",
+            issuer: None,
+            basic: None,
+            form: &[
+                ("grant_type", "client_credentials"),
+                ("client_id", "SHOPIFY-CLIENT"),
+                ("client_secret", "shpss_sample"),
+            ],
+            signed: None,
+            issues: r#"{"access_token":"shpat_of_a_day","scope":"read_products","expires_in":86399}"#,
+            rejects: (400, r#"{"error":"invalid_client"}"#),
+        }),
+        rejects: (401, r#"{"errors":"[API] Invalid API key or access token"}"#),
+        ..NONE
+    },
+    Provider {
         id: "stripe",
         secrets: &[("secret_key", "sk_test_sample")],
         host: "api.stripe.com",

@@ -1,7 +1,7 @@
 //! Code, issues and documents.
 
-use super::{NO_AUTHORIZATION, NONE};
-use crate::suite::presets::rules::{Provider, Rule};
+use super::{NO_AUTHORIZATION, NONE, SIGNED};
+use crate::suite::presets::rules::{Provider, Rule, Signed};
 
 pub const PROVIDERS: &[Provider] = &[
     Provider {
@@ -11,6 +11,21 @@ pub const PROVIDERS: &[Provider] = &[
         target: "/v0/meta/whoami",
         rules: &[Rule::Field("authorization", "Bearer patSample.0123")],
         rejects: (401, r#"{"error":{"type":"AUTHENTICATION_REQUIRED","message":"Authentication required"}}"#),
+        ..NONE
+    },
+    Provider {
+        id: "app-store-connect",
+        answers: &[("issuer_id", "57246542-96fe-1a63-e053-0824d011072a"), ("key_id", "2X9R4HXF34")],
+        secrets: &[("private_key", "PRIVATE KEY")],
+        host: "api.appstoreconnect.apple.com",
+        target: "/v1/apps?limit=1",
+        rules: &[Rule::SignedToken(Signed {
+            key_id: Some("2X9R4HXF34"),
+            max_lifetime: 20 * 60,
+            claims: &[("iss", "57246542-96fe-1a63-e053-0824d011072a"), ("aud", "appstoreconnect-v1")],
+            ..SIGNED
+        })],
+        rejects: (401, r#"{"errors":[{"status":"401","code":"NOT_AUTHORIZED"}]}"#),
         ..NONE
     },
     Provider {

@@ -106,6 +106,7 @@ pub const PROVIDERS: &[Provider] = &[
             ],
             signed: Some(Signed {
                 parameter: "assertion",
+                max_lifetime: 3600,
                 key_id: Some("0123abcd"),
                 claims: &[
                     ("iss", "robot@acme.iam.gserviceaccount.com"),
@@ -192,6 +193,7 @@ pub const PROVIDERS: &[Provider] = &[
             ],
             signed: Some(Signed {
                 parameter: "client_assertion",
+                max_lifetime: 3600,
                 key_id: Some("kid-1"),
                 claims: &[
                     ("iss", "0oa1sample"),

@@ -1,7 +1,7 @@
 //! Messages and mail.
 
 use super::NONE;
-use crate::suite::presets::rules::{Provider, Rule};
+use crate::suite::presets::rules::{Provider, Rule, TokenEndpoint};
 
 pub const PROVIDERS: &[Provider] = &[
     Provider {
@@ -40,6 +40,26 @@ pub const PROVIDERS: &[Provider] = &[
         target: "/2010-04-01/Accounts/AC0123456789/Messages.json?PageSize=1",
         rules: &[Rule::Basic("SK0123456789:twilio-sample")],
         rejects: (401, r#"{"code":20003,"message":"Authenticate","status":401}"#),
+        ..NONE
+    },
+    Provider {
+        id: "zoom",
+        answers: &[("account_id", "ZOOM-ACCOUNT"), ("client_id", "ZOOM-CLIENT")],
+        secrets: &[("client_secret", "zoom-secret")],
+        host: "api.zoom.us",
+        target: "/v2/users?page_size=1",
+        rules: &[Rule::Field("authorization", "Bearer eyJ.zoom")],
+        token: Some(TokenEndpoint {
+            host: "zoom.us",
+            path: "/oauth/token",
+            issuer: None,
+            basic: Some("ZOOM-CLIENT:zoom-secret"),
+            form: &[("grant_type", "account_credentials"), ("account_id", "ZOOM-ACCOUNT")],
+            signed: None,
+            issues: r#"{"access_token":"eyJ.zoom","token_type":"bearer","expires_in":3599,"api_url":"https://api.zoom.us"}"#,
+            rejects: (400, r#"{"reason":"Invalid client_id or client_secret","error":"invalid_client"}"#),
+        }),
+        rejects: (401, r#"{"code":124,"message":"Invalid access token."}"#),
         ..NONE
     },
 ];

@@ -9,7 +9,7 @@ mod messaging;
 mod operations;
 mod plain;
 
-use super::rules::{Provider, Rule};
+use super::rules::{Provider, Rule, Signed};
 
 /// Every provider.
 pub fn all() -> impl Iterator<Item = &'static Provider> {
@@ -38,6 +38,9 @@ const NONE: Provider = Provider {
     token: None,
     rejects: (401, r#"{"error":"unauthorized"}"#),
 };
+
+/// The start of what is signed: no claims, for an hour at most.
+const SIGNED: Signed = Signed { parameter: "", max_lifetime: 3600, key_id: None, claims: &[] };
 
 /// No `Authorization`: the provider takes it for another credential.
 const NO_AUTHORIZATION: Rule = Rule::Absent("authorization");

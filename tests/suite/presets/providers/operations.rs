@@ -1,7 +1,7 @@
 //! Clouds, monitoring, search and data.
 
-use super::{NO_AUTHORIZATION, NONE};
-use crate::suite::presets::rules::{Provider, Rule};
+use super::{NO_AUTHORIZATION, NONE, SIGNED};
+use crate::suite::presets::rules::{Provider, Rule, Signed};
 
 pub const PROVIDERS: &[Provider] = &[
     Provider {
@@ -99,6 +99,26 @@ pub const PROVIDERS: &[Provider] = &[
             Rule::Present("user-agent"),
         ],
         rejects: (401, r#"{"code":"390144","message":"Programmatic access token is invalid."}"#),
+        ..NONE
+    },
+    Provider {
+        id: "snowflake-key-pair",
+        answers: &[
+            ("host", "myorg-other.snowflakecomputing.com"),
+            ("account", "MYORG-OTHER"),
+            ("user", "SVC_ORDERS"),
+        ],
+        secrets: &[("private_key", "PRIVATE KEY")],
+        host: "myorg-other.snowflakecomputing.com",
+        target: "/api/v2/databases",
+        rules: &[
+            Rule::SignedToken(Signed {
+                claims: &[("iss", "MYORG-OTHER.SVC_ORDERS.SHA256:{key}"), ("sub", "MYORG-OTHER.SVC_ORDERS")],
+                ..SIGNED
+            }),
+            Rule::Field("x-snowflake-authorization-token-type", "KEYPAIR_JWT"),
+        ],
+        rejects: (401, r#"{"code":"390144","message":"JWT token is invalid."}"#),
         ..NONE
     },
 ];

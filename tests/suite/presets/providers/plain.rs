@@ -110,6 +110,7 @@ pub const PROVIDERS: &[Provider] = &[
             form: &[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("scope", "read write")],
             signed: Some(Signed {
                 parameter: "assertion",
+                max_lifetime: 3600,
                 key_id: None,
                 claims: &[
                     ("iss", "client-sample"),
