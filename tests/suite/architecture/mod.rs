@@ -2,6 +2,7 @@
 
 mod circles;
 mod circles_selftest;
+mod dependencies;
 mod exceptions;
 mod floors;
 mod imports;
