@@ -85,8 +85,7 @@ fn policy() -> Policy {
 }
 
 fn metadata(target: &str) -> Metadata {
-    let arguments =
-        ["metadata", "--format-version", "1", "--locked", "--filter-platform", target];
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", target];
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output =
         Command::new(cargo).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();

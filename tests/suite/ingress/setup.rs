@@ -34,6 +34,11 @@ pub async fn started(pki: &Pki, upstream: &str, protocol: &str) -> Sidekey {
 
 /// Like [`started`], for an upstream on another host, with further keys of the service.
 pub async fn started_with(pki: &Pki, host: &str, upstream: &str, more: &str) -> Sidekey {
+    started_as(pki, host, upstream, more, "{ type: bearer, token: t0ken }").await
+}
+
+/// Like [`started_with`], with this credential.
+pub async fn started_as(pki: &Pki, host: &str, upstream: &str, more: &str, auth: &str) -> Sidekey {
     let (cert, key) = ca_for(host).await;
     let files = pki.server_files(&["localhost"]);
     let config = format!(
@@ -52,7 +57,7 @@ services:
     hosts: [api.internal]
     listen: [127.0.0.1:0, 'unix:$DIR/own.sock']
     tls: {{ ca_file: '{}' }}
-    auth: {{ type: bearer, token: t0ken }}
+    auth: {auth}
 ",
         pki.ca_file()
     );
