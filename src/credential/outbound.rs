@@ -67,6 +67,16 @@ pub enum OutboundBody<'a> {
     Streaming,
 }
 
+impl<'a> OutboundBody<'a> {
+    /// The content that is held: nothing of a body that is passed on as it arrives.
+    pub fn held(&self) -> &'a [u8] {
+        match self {
+            Self::Complete(content) => content,
+            Self::Empty | Self::Streaming => b"",
+        }
+    }
+}
+
 /// The caller's header fields that are passed on. Fields of the connection (RFC 9110 §7.6.1), fields that
 /// belong to the credential, and fields that Sidekey writes itself are not passed on.
 #[derive(Clone, Copy)]

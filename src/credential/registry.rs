@@ -9,6 +9,7 @@ use super::kinds::digest::Digest;
 use super::kinds::github_app::GithubApp;
 use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
+use super::kinds::http_signature::HttpSignatures;
 use super::kinds::jwt::Jwt;
 use super::kinds::oauth2::OAuth2;
 use super::several::Several;
@@ -30,6 +31,7 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Jwt>(),
     Entry::of::<GithubApp>(),
     Entry::of::<Digest>(),
+    Entry::of::<HttpSignatures>(),
 ];
 
 /// The kinds, and the sources of secrets, as the configuration knows them.

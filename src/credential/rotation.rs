@@ -96,6 +96,10 @@ impl Signer for Rotating {
         Ok(joined(version, inner))
     }
 
+    fn refusal(&self, request: &OutboundRequest<'_>) -> Option<&'static str> {
+        self.new.refusal(request)
+    }
+
     fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
         let (used, inner) = split(used);
         // Only the nonce of the secret was not accepted, or there was none yet.

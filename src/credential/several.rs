@@ -94,6 +94,10 @@ impl Signer for Several {
         self.sign_part(signing, &request, injection, version)
     }
 
+    fn refusal(&self, request: &OutboundRequest<'_>) -> Option<&'static str> {
+        self.signing.and_then(|index| self.parts.0[index].refusal(request))
+    }
+
     fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
         let verdicts = self.parts.0.iter().enumerate();
         let verdicts = verdicts.map(|(index, part)| part.observe(used.part(index), response));

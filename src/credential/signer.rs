@@ -61,6 +61,12 @@ pub trait Signer: Send + Sync {
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady>;
 
+    /// Why this request, which was not signed, never will be: the reason that the caller gets. It has nothing of the request.
+    fn refusal(&self, request: &OutboundRequest<'_>) -> Option<&'static str> {
+        let _ = request;
+        None
+    }
+
     /// Evaluates the head of the response to a request that was signed with the version `used`: acceptance,
     /// rotation, nonces. Called once for each final response.
     fn observe(&self, used: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {

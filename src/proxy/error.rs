@@ -158,6 +158,11 @@ impl ProxyError {
         }
     }
 
+    /// The error of a request that the credential cannot sign, for this reason.
+    pub(super) fn refused(why: &'static str) -> Self {
+        Self { detail: Some(why), ..Self::new(ErrorReason::BadRequest, why) }
+    }
+
     /// The status code.
     pub(super) fn status(&self) -> u16 {
         if self.challenge == Some(Challenge::Proxy) { 407 } else { self.reason.status() }

@@ -84,6 +84,10 @@ impl Algorithm {
         }
     }
 
+    fn is_pss(self) -> bool {
+        matches!(self, Self::Ps256 | Self::Ps384 | Self::Ps512)
+    }
+
     fn rsa_encoding(self) -> Option<&'static dyn RsaEncoding> {
         Some(match self {
             Self::Rs256 => &signature::RSA_PKCS1_SHA256,
@@ -98,6 +102,7 @@ impl Algorithm {
 }
 
 const RSA: &str = "RSA";
+const RSA_PSS: &str = "RSA-PSS";
 const P256: &str = "an elliptic curve (P-256)";
 const P384: &str = "an elliptic curve (P-384)";
 const ED25519: &str = "Ed25519";
@@ -175,8 +180,12 @@ impl SigningKey {
     }
 
     fn from_der(der: &PrivateKeyDer<'_>, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
-        let pair = pair(der)?;
+        let (pair, is_for_pss) = match for_pss(der) {
+            Some(pair) => (pair?, true),
+            None => (pair(der)?, false),
+        };
         let (kind, default) = match &pair {
+            Pair::Rsa(_) if is_for_pss => (RSA_PSS, Algorithm::Ps256),
             Pair::Rsa(_) => (RSA, Algorithm::Rs256),
             Pair::Ec(key) if key.public_key().as_ref().len() == 65 => (P256, Algorithm::Es256),
             Pair::Ec(_) => (P384, Algorithm::Es384),
@@ -184,7 +193,7 @@ impl SigningKey {
             Pair::Hmac(_) => unreachable!("a shared secret is not read from PEM"),
         };
         let algorithm = algorithm.unwrap_or(default);
-        if algorithm.family() != kind {
+        if algorithm.family() != kind && !(is_for_pss && algorithm.is_pss()) {
             return Err(KeyError::Unsuitable {
                 kind,
                 algorithm: algorithm.as_str(),
@@ -199,13 +208,20 @@ impl SigningKey {
     /// # Panics
     /// If the algorithm is not one of [`Algorithm::SYMMETRIC`].
     pub fn shared(secret: &Secret, algorithm: Algorithm) -> Self {
+        Self::shared_bytes(secret.0.as_bytes(), algorithm)
+    }
+
+    /// The same for a secret that is not text.
+    ///
+    /// # Panics
+    /// If the algorithm is not one of [`Algorithm::SYMMETRIC`].
+    pub fn shared_bytes(bytes: &[u8], algorithm: Algorithm) -> Self {
         let hash = match algorithm {
             Algorithm::Hs256 => hmac::HMAC_SHA256,
             Algorithm::Hs384 => hmac::HMAC_SHA384,
             Algorithm::Hs512 => hmac::HMAC_SHA512,
             other => panic!("{} requires a private key", other.as_str()),
         };
-        let bytes = secret.0.as_bytes();
         Self { algorithm, pair: Arc::new(Pair::Hmac(hmac::Key::new(hash, bytes))), digest: sha256(bytes) }
     }
 
@@ -324,15 +340,8 @@ const EC: [(&[u8], &EcdsaSigningAlgorithm); 2] = [
 ];
 
 fn pair(der: &PrivateKeyDer<'_>) -> Result<Pair, KeyError> {
-    let rsa = |rejected: ring::error::KeyRejected| match rejected.to_string().as_str() {
-        "TooSmall" => Some(KeyError::RsaTooSmall),
-        "TooLarge" => Some(KeyError::RsaTooLarge),
-        _ => None,
-    };
     match der {
-        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der())
-            .map(Pair::Rsa)
-            .map_err(|rejected| rsa(rejected).unwrap_or(KeyError::Unusable)),
+        PrivateKeyDer::Pkcs1(key) => rsa(RsaKeyPair::from_der(key.secret_pkcs1_der())),
         PrivateKeyDer::Pkcs8(key) => {
             let key = key.secret_pkcs8_der();
             if let Some(pair) = ec(key) {
@@ -341,9 +350,7 @@ fn pair(der: &PrivateKeyDer<'_>) -> Result<Pair, KeyError> {
             if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key) {
                 return Ok(Pair::Ed(pair));
             }
-            RsaKeyPair::from_pkcs8(key)
-                .map(Pair::Rsa)
-                .map_err(|rejected| rsa(rejected).unwrap_or(KeyError::Unusable))
+            rsa(RsaKeyPair::from_pkcs8(key))
         }
         // ring reads PKCS#8 only, which is SEC1 in an envelope (RFC 5915 §4).
         PrivateKeyDer::Sec1(key) => EC
@@ -353,6 +360,37 @@ fn pair(der: &PrivateKeyDer<'_>) -> Result<Pair, KeyError> {
             .ok_or(KeyError::Unusable),
         _ => Err(KeyError::Unusable),
     }
+}
+
+/// The key of a PKCS#8 document that is for RSA-PSS only (`id-RSASSA-PSS`, RFC 4055 §1.2), which ring does not read; `None` if it is
+/// another one.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is bound to one lifetime")]
+fn for_pss(der: &PrivateKeyDer<'_>) -> Option<Result<Pair, KeyError>> {
+    const ID_RSASSA_PSS: &[u64] = &[1, 2, 840, 113_549, 1, 1, 10];
+    let PrivateKeyDer::Pkcs8(key) = der else { return None };
+    let parsed = yasna::parse_der(key.secret_pkcs8_der(), |reader| {
+        reader.read_sequence(|reader| {
+            reader.next().read_u8()?;
+            let algorithm = reader.next().read_sequence(|reader| {
+                let algorithm = reader.next().read_oid()?;
+                reader.read_optional(|reader| reader.read_der())?;
+                Ok(algorithm)
+            })?;
+            let key = Zeroizing::new(reader.next().read_bytes()?);
+            reader.read_optional(|reader| reader.read_der())?;
+            Ok((algorithm, key))
+        })
+    });
+    let (algorithm, key) = parsed.ok()?;
+    (algorithm.components().as_slice() == ID_RSASSA_PSS).then(|| rsa(RsaKeyPair::from_der(&key)))
+}
+
+fn rsa(pair: Result<RsaKeyPair, ring::error::KeyRejected>) -> Result<Pair, KeyError> {
+    pair.map(Pair::Rsa).map_err(|rejected| match rejected.to_string().as_str() {
+        "TooSmall" => KeyError::RsaTooSmall,
+        "TooLarge" => KeyError::RsaTooLarge,
+        _ => KeyError::Unusable,
+    })
 }
 
 fn ec(pkcs8: &[u8]) -> Option<EcdsaKeyPair> {
@@ -466,6 +504,7 @@ mod tests {
             ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384", Algorithm::Es384),
             ("ecparam -genkey -noout -name secp384r1", Algorithm::Es384),
             ("genpkey -algorithm ED25519", Algorithm::EdDsa),
+            ("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048", Algorithm::Ps256),
         ] {
             let pem = openssl(arguments);
             let key = SigningKey::from_pem(&pem, None).unwrap_or_else(|error| panic!("{arguments}: {error}"));
@@ -509,6 +548,10 @@ mod tests {
         let ed = openssl("genpkey -algorithm ED25519");
         let error = SigningKey::from_pem(&ed, Some(Algorithm::Rs256)).unwrap_err().to_string();
         assert_eq!(error, "the kind of the private key is Ed25519, but RS256 requires RSA");
+        let pss = openssl("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048");
+        let error = SigningKey::from_pem(&pss, Some(Algorithm::Rs256)).unwrap_err().to_string();
+        assert_eq!(error, "the kind of the private key is RSA-PSS, but RS256 requires RSA");
+        assert!(SigningKey::from_pem(&pss, Some(Algorithm::Ps512)).is_ok());
     }
 
     #[test]

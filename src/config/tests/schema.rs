@@ -66,6 +66,12 @@ services:
 services:
   a:
     upstream: https://a.example
+    auth: { type: http_signature, algorithm: hmac-sha256, key: { env: TOKEN }, components: [date] }
+",
+    "
+services:
+  a:
+    upstream: https://a.example
     auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: TOKEN }, secret_access_key: { env: TOKEN } }
 ",
     "

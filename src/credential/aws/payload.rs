@@ -13,11 +13,8 @@
 use httparse::Header;
 use ring::digest;
 
-use crate::credential::{BodyNeed, OutboundBody, PendingBody};
+use crate::credential::{BodyNeed, MAX_SIGNED_BODY, OutboundBody, PendingBody};
 use crate::secret::hex;
-
-/// The limit on a body that is read to be hashed, in bytes.
-pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// What stands in place of the hash of a body that is not signed.
 pub(super) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
@@ -66,11 +63,11 @@ impl PayloadContext {
     pub(super) fn need(self, body: &PendingBody<'_>) -> BodyNeed {
         match self.streamed(body.fields, body.origin, body.length) {
             Streamed::As(_) => BodyNeed::None,
-            Streamed::Read => BodyNeed::Complete { max: MAX_BODY_BYTES },
-            Streamed::Unwrap if body.length.is_some_and(|length| length > MAX_BODY_BYTES as u64) => {
+            Streamed::Read => BodyNeed::Complete { max: MAX_SIGNED_BODY },
+            Streamed::Unwrap if body.length.is_some_and(|length| length > MAX_SIGNED_BODY as u64) => {
                 BodyNeed::Refused(CHUNKS_REFUSED)
             }
-            Streamed::Unwrap => BodyNeed::Rewrite { max: MAX_BODY_BYTES },
+            Streamed::Unwrap => BodyNeed::Rewrite { max: MAX_SIGNED_BODY },
         }
     }
 
@@ -116,7 +113,7 @@ impl PayloadContext {
         if let Some(hash) = stated.filter(|text| is_hash(text)) {
             return Streamed::As(hash);
         }
-        let is_large = length.is_none_or(|length| length > MAX_BODY_BYTES as u64);
+        let is_large = length.is_none_or(|length| length > MAX_SIGNED_BODY as u64);
         if self.rule == PayloadRule::Auto && self.is_s3 && is_tls && is_large {
             return Streamed::As(UNSIGNED);
         }
@@ -139,7 +136,7 @@ mod tests {
     use super::*;
 
     const HASH: &str = "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e";
-    const READ: BodyNeed = BodyNeed::Complete { max: MAX_BODY_BYTES };
+    const READ: BodyNeed = BodyNeed::Complete { max: MAX_SIGNED_BODY };
     const AUTO: PayloadContext = PayloadContext { rule: PayloadRule::Auto, is_s3: true, is_in_query: false };
 
     fn need(context: PayloadContext, stated: &str, origin: &str, length: Option<u64>) -> BodyNeed {
@@ -187,7 +184,7 @@ mod tests {
     fn chunks_are_passed_on_if_they_have_no_signature() {
         let https = "https://s3.example";
         let (rewrite, in_query) =
-            (BodyNeed::Rewrite { max: MAX_BODY_BYTES }, PayloadContext { is_in_query: true, ..AUTO });
+            (BodyNeed::Rewrite { max: MAX_SIGNED_BODY }, PayloadContext { is_in_query: true, ..AUTO });
         assert_eq!(need(AUTO, UNSIGNED_CHUNKS, https, None), BodyNeed::None);
         assert_eq!(text(AUTO, UNSIGNED_CHUNKS, https).as_deref(), Some(UNSIGNED_CHUNKS));
         assert_eq!(need(AUTO, UNSIGNED_CHUNKS, "http://s3.example", Some(1)), rewrite);

@@ -11,23 +11,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use ring::{digest, hmac};
-use zeroize::Zeroizing;
 
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
-use crate::config::reader::value::Value;
 use crate::credential::kind::owned_by_fixed;
 use crate::credential::{
-    BodyNeed, Build, CredentialVersion, Injection, Kind, NotReady, OutboundBody, OutboundRequest, Owned,
-    PendingBody, Rejection, Signer, header_name, with_previous,
+    Build, Injection, KeyEncoding, Kind, OutboundRequest, Owned, Rejection, SignatureScheme, Signer, Signing,
+    Unsignable, header_name, with_previous,
 };
 use crate::proto::FieldName;
-use crate::secret::{Echoes, Secret};
-
-/// The limit on a body that is read to be signed, in bytes.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+use crate::secret::{Secret, hex};
 
 /// The kind `hmac`.
 pub struct Hmac;
@@ -69,9 +63,6 @@ const PARTS: [(&str, Part); 5] = [
     ("body_digest", Part::BodyDigest),
 ];
 
-const KEY_ENCODINGS: [(&str, KeyEncoding); 3] =
-    [("utf8", KeyEncoding::Utf8), ("hex", KeyEncoding::Hex), ("base64", KeyEncoding::Base64)];
-
 const ALGORITHMS: [(&str, Algorithm); 3] =
     [("sha256", Algorithm::Sha256), ("sha384", Algorithm::Sha384), ("sha512", Algorithm::Sha512)];
 
@@ -85,13 +76,6 @@ enum Algorithm {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum KeyEncoding {
-    Utf8,
-    Hex,
-    Base64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Encoding {
     Hex,
     Base64,
@@ -100,7 +84,7 @@ enum Encoding {
 impl Kind for Hmac {
     const NAME: &'static str = "hmac";
     const KEYS: Keys = &[
-        Key::optional("key_encoding", Format::Words(&KEY_ENCODINGS), "How the key is written.").or("utf8"),
+        KeyEncoding::KEY,
         Key::required("key", SECRET, "The key."),
         Key::optional(
             "previous",
@@ -132,13 +116,9 @@ impl Kind for Hmac {
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
-        let key_encoding = mapping
-            .optional("key_encoding")
-            .map_or(Some(KeyEncoding::Utf8), |value| value.one_of(&KEY_ENCODINGS));
-        let key = mapping.required("key").and_then(|value| key(&value, key_encoding?));
-        let previous = mapping
-            .optional("previous")
-            .map(|value| key_encoding.and_then(|encoding| self::key(&value, encoding)));
+        let key_encoding = KeyEncoding::read(mapping);
+        let key = mapping.required("key").and_then(|value| key_encoding?.key(&value));
+        let previous = mapping.optional("previous").map(|value| key_encoding?.key(&value));
         let algorithm =
             mapping.optional("algorithm").map_or(Some(Algorithm::Sha256), |value| value.one_of(&ALGORITHMS));
         let parts = mapping.required("parts").and_then(|value| value.distinct_of(&PARTS));
@@ -191,7 +171,7 @@ impl Kind for Hmac {
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
-        let signer = |key| HmacSigner::new(settings, key);
+        let signer = |key| Signing(HmacScheme::new(settings, key));
         with_previous(build, signer(&settings.key), settings.previous.as_ref().map(signer))
     }
 
@@ -212,19 +192,6 @@ impl Kind for Hmac {
     }
 }
 
-/// Reads a key, and checks that it can be decoded.
-fn key(value: &Value<'_>, encoding: KeyEncoding) -> Option<Secret> {
-    let key = secret::read(value)?;
-    if encoding.decode(&key).is_none() {
-        value.error(match encoding {
-            KeyEncoding::Hex => "the key is not hexadecimal, as `key_encoding` says",
-            _ => "the key is not Base64, as `key_encoding` says",
-        });
-        return None;
-    }
-    Some(key)
-}
-
 fn prefix(text: &str) -> Result<String, String> {
     if !text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) || text.starts_with(' ') {
         return Err("only visible ASCII and spaces are allowed, and no space at the start".into());
@@ -232,40 +199,17 @@ fn prefix(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-impl KeyEncoding {
-    fn decode(self, key: &Secret) -> Option<Zeroizing<Vec<u8>>> {
-        let text = key.expose();
-        let bytes = match self {
-            Self::Utf8 => text.as_bytes().to_vec(),
-            Self::Base64 => STANDARD.decode(text).ok()?,
-            Self::Hex => {
-                let nibbles: Option<Zeroizing<Vec<u8>>> = text
-                    .chars()
-                    .map(|c| c.to_digit(16).and_then(|n| u8::try_from(n).ok()))
-                    .collect::<Option<Vec<_>>>()
-                    .map(Zeroizing::new);
-                let nibbles = nibbles.filter(|nibbles| nibbles.len() % 2 == 0)?;
-                nibbles.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
-            }
-        };
-        Some(Zeroizing::new(bytes))
-    }
-}
-
 impl Encoding {
     fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::Base64 => STANDARD.encode(bytes),
-            Self::Hex => {
-                let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-                bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-            }
+            Self::Hex => hex(bytes),
         }
     }
 }
 
-/// A signer with one key.
-struct HmacSigner {
+/// The scheme, with one key.
+struct HmacScheme {
     key: hmac::Key,
     digest: &'static digest::Algorithm,
     parts: Vec<Part>,
@@ -276,7 +220,7 @@ struct HmacSigner {
     owned: Arc<Owned>,
 }
 
-impl HmacSigner {
+impl HmacScheme {
     fn new(settings: &Settings, key: &Secret) -> Self {
         let (algorithm, digest) = match settings.algorithm {
             Algorithm::Sha256 => (hmac::HMAC_SHA256, &digest::SHA256),
@@ -317,11 +261,7 @@ impl HmacSigner {
                 Part::Query => context.update(request.query.as_deref().unwrap_or_default().as_bytes()),
                 Part::Timestamp => context.update(time.as_bytes()),
                 Part::BodyDigest => {
-                    let body = match request.body {
-                        OutboundBody::Complete(bytes) => bytes,
-                        OutboundBody::Empty | OutboundBody::Streaming => b"",
-                    };
-                    let hash = digest::digest(self.digest, body);
+                    let hash = digest::digest(self.digest, request.body.held());
                     context.update(self.encoding.encode(hash.as_ref()).as_bytes());
                 }
             }
@@ -330,13 +270,13 @@ impl HmacSigner {
     }
 }
 
-impl Signer for HmacSigner {
+impl SignatureScheme for HmacScheme {
     fn owned(&self) -> &Arc<Owned> {
         &self.owned
     }
 
-    fn body(&self, _: &PendingBody<'_>) -> BodyNeed {
-        if self.has(Part::BodyDigest) { BodyNeed::Complete { max: MAX_BODY_BYTES } } else { BodyNeed::None }
+    fn signs_body(&self) -> bool {
+        self.has(Part::BodyDigest)
     }
 
     fn is_single_use(&self) -> bool {
@@ -346,37 +286,26 @@ impl Signer for HmacSigner {
     fn sign<'s>(
         &'s self,
         request: &OutboundRequest<'_>,
+        now: SystemTime,
         injection: &mut Injection<'s>,
-    ) -> Result<CredentialVersion, NotReady> {
-        // A body that was not read must not be signed as an empty one.
-        if self.has(Part::BodyDigest) && matches!(request.body, OutboundBody::Streaming) {
-            return Err(NotReady);
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time = now.as_secs().to_string();
-        let mut signature = HeaderValue::from_str(&self.signature(request, &time)).map_err(|_| NotReady)?;
+    ) -> Result<(), Unsignable> {
+        let time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+        let signature = HeaderValue::from_str(&self.signature(request, &time));
+        let mut signature = signature.map_err(|_| Unsignable::Failed)?;
         signature.set_sensitive(true);
         if let Some(name) = &self.timestamp_header {
-            injection.field(name.as_written(), HeaderValue::from_str(&time).map_err(|_| NotReady)?);
+            let time = HeaderValue::from_str(&time).map_err(|_| Unsignable::Failed)?;
+            injection.field(name.as_written(), time);
         }
         injection.field(self.header.as_written(), signature);
-        Ok(CredentialVersion::STATIC)
-    }
-
-    /// The key is not sent, and a signature is good for its own request alone.
-    fn mask(&self, _: &mut [u8]) -> u64 {
-        0
-    }
-
-    fn echoes(&self) -> Vec<Arc<Echoes>> {
-        Vec::new()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::ForwardedFields;
+    use crate::credential::{ForwardedFields, NotReady, OutboundBody};
 
     fn settings(parts: &[Part]) -> Settings {
         Settings {
@@ -393,7 +322,7 @@ mod tests {
     }
 
     fn signed(settings: &Settings, method: &str, path: &str, body: OutboundBody<'_>) -> String {
-        let signer = HmacSigner::new(settings, &settings.key);
+        let signer = HmacScheme::new(settings, &settings.key);
         let request = OutboundRequest {
             method,
             origin: "https://up.example",
@@ -444,7 +373,7 @@ mod tests {
             for (algorithm, expected) in [(Algorithm::Sha256, sha256), (Algorithm::Sha512, sha512)] {
                 let settings =
                     Settings { key_encoding: KeyEncoding::Hex, algorithm, ..settings(&[Part::Method]) };
-                let signer = HmacSigner::new(&settings, &key);
+                let signer = HmacScheme::new(&settings, &key);
                 let signature = hmac::sign(&signer.key, data);
                 assert_eq!(Encoding::Hex.encode(signature.as_ref()), expected);
             }
@@ -473,7 +402,7 @@ mod tests {
     #[test]
     fn signer_without_the_body_signs_nothing() {
         let settings = settings(&[Part::BodyDigest]);
-        let signer = HmacSigner::new(&settings, &settings.key);
+        let signer = Signing(HmacScheme::new(&settings, &settings.key));
         let request = OutboundRequest {
             method: "POST",
             origin: "",
@@ -481,7 +410,7 @@ mod tests {
             base_path: "",
             path: "/",
             query: None,
-            fields: ForwardedFields::of(&[], &signer.owned),
+            fields: ForwardedFields::of(&[], signer.owned()),
             body: OutboundBody::Streaming,
             after: None,
             subject: None,

@@ -8,5 +8,6 @@ pub mod digest;
 pub mod github_app;
 pub mod header;
 pub mod hmac;
+pub mod http_signature;
 pub mod jwt;
 pub mod oauth2;

@@ -106,10 +106,7 @@ impl Request<'_> {
                 self.rewrite_request(buffer)?;
                 self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
             }
-            NotSigned::Refused(why) => {
-                let error = ProxyError::new(ErrorReason::BadRequest, why);
-                return Err(ProxyError { detail: Some(why), ..error }.into());
-            }
+            NotSigned::Refused(why) => return Err(ProxyError::refused(why).into()),
         }
         if out.is_empty() {
             let credential = &self.service.credential;

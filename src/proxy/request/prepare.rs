@@ -451,7 +451,7 @@ fn sign(
     };
     let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
     out.mark_secret();
-    written.map_err(|_| NotSigned::NotReady)
+    written.map_err(|_| signer.refusal(&request).map_or(NotSigned::NotReady, NotSigned::Refused))
 }
 
 /// Splits a request target into path and query. Searches bytes, because this is done for every request.

@@ -1,6 +1,6 @@
 //! The head of a request that is in flight, written and signed again.
 
-use super::prepare::{Attempt, Identified, Rejection, prepare};
+use super::prepare::{Attempt, Identified, NotSigned, Rejection, prepare};
 use super::state::{Request, SignedBody, whole_body};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -31,8 +31,10 @@ impl Request<'_> {
         let prepared = prepare(self.context, head, out, &attempt).map_err(Rejection::into_error)?;
         debug_assert!(std::ptr::eq(prepared.service, self.service));
         self.endpoint = prepared.endpoint;
-        if let Ok(version) = prepared.signed {
-            self.used = version;
+        match prepared.signed {
+            Ok(version) => self.used = version,
+            Err(NotSigned::Refused(why)) => return Err(ProxyError::refused(why)),
+            Err(NotSigned::NotReady | NotSigned::NeedsBody { .. } | NotSigned::NeedsRewrite { .. }) => {}
         }
         Ok(())
     }

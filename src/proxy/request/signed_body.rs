@@ -89,11 +89,9 @@ impl Request<'_> {
     pub(super) fn rewrite_request(&mut self, buffer: &mut Buffer) -> Result<(), ProxyError> {
         let Some(read) = self.signed_body.take() else { return Ok(()) };
         let signer = self.service.credential.signer();
-        let rewritten =
-            signer.rewrite(&buffer.filled()[..self.head_length], &read.content).map_err(|why| {
-                let error = ProxyError::new(ErrorReason::BadRequest, why);
-                ProxyError { detail: Some(why), ..error }
-            })?;
+        let rewritten = signer
+            .rewrite(&buffer.filled()[..self.head_length], &read.content)
+            .map_err(ProxyError::refused)?;
         let mut replaced = Buffer::acquire();
         for part in [&rewritten.head[..], &rewritten.body, &buffer.filled()[read.end..]] {
             replaced.bytes_mut().extend_from_slice(part);

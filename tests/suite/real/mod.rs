@@ -5,6 +5,7 @@ mod client_auth;
 mod digest;
 mod grpc;
 mod http2;
+mod http_signatures;
 mod httpbin;
 mod metrics;
 mod nginx;

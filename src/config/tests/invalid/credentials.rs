@@ -43,6 +43,19 @@ services:
   previous-two: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, previous: CANARY-2 }, { type: api_key, name: X-Key, value: CANARY, previous: CANARY-2 }] }
   inner: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, tokn: CANARY }, [{ type: bearer }], CANARY, { use: none }] }
 "),
+    ("http signatures", "
+services:
+  none: { upstream: https://a.example, auth: { type: http_signature } }
+  key: { upstream: https://a.example, auth: { type: http_signature, algorithm: ed25519, key: CANARY, components: ['@method'] } }
+  encoded: { upstream: https://a.example, auth: { type: http_signature, algorithm: hmac-sha256, key: CANARY, key_encoding: hex, components: ['@method'] } }
+  pem: { upstream: https://a.example, auth: { type: http_signature, algorithm: ed25519, key: CANARY, key_encoding: base64, components: ['@method'] } }
+  empty: { upstream: https://a.example, auth: { type: http_signature, algorithm: hmac-sha256, key: CANARY, components: [] } }
+  twice: { upstream: https://a.example, auth: { type: http_signature, algorithm: hmac-sha256, key: CANARY, components: [date, Date] } }
+  parts: { upstream: https://a.example, auth: { type: http_signature, algorithm: hmac-sha256, key: CANARY, components: ['@status', 'date;req', cookie, host, '@query-param'] } }
+  words: { upstream: https://a.example, auth: { type: http_signature, algorithm: rsa, key: CANARY, components: [date], label: Sig, tag: 'é', key_id: '', content_digest: md5, expires_in: 25h } }
+  times: { upstream: https://a.example, auth: { type: http_signature, algorithm: hmac-sha256, key: CANARY, components: [date], created: false, expires_in: 1m } }
+  previous: { upstream: https://a.example, auth: { type: http_signature, algorithm: hmac-sha256, key: CANARY, components: [date], previous_key_id: a } }
+"),
     ("digest", "
 services:
   none: { upstream: https://a.example, auth: { type: digest } }

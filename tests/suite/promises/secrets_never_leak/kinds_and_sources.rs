@@ -10,8 +10,18 @@ use crate::harness::{
     assert_eventually,
 };
 
-const KINDS: [&str; 9] =
-    ["basic", "digest", "bearer", "header", "query", "cookie", "aws", "oauth2-basic", "oauth2-post"];
+const KINDS: [&str; 10] = [
+    "basic",
+    "digest",
+    "signature",
+    "bearer",
+    "header",
+    "query",
+    "cookie",
+    "aws",
+    "oauth2-basic",
+    "oauth2-post",
+];
 const SOURCES: [&str; 4] = ["plain", "env", "file", "exec"];
 
 /// One service with its own upstream and token endpoint.
@@ -73,6 +83,9 @@ impl Service {
         };
         let auth = match name.rsplit_once('-').unwrap().0 {
             "basic" => format!("type: basic, username: user, password: {secret}"),
+            "signature" => format!(
+                "type: http_signature, algorithm: hmac-sha256, key: {secret}, components: ['@path', content-digest]"
+            ),
             "digest" => format!("type: digest, username: user, password: {secret}"),
             "bearer" => format!("type: bearer, token: {secret}"),
             // The session token is sent; the secret access key is not.
@@ -94,8 +107,10 @@ impl Service {
     /// Hosts that this service talks to, each with the canaries that belong there.
     fn hosts(&self) -> Vec<(&MockUpstream, Vec<&Canary>)> {
         match &self.token {
-            // The password is not sent.
-            None if self.name.starts_with("digest") => vec![(&self.upstream, vec![])],
+            // The password, and the key, are not sent.
+            None if self.name.starts_with("digest") || self.name.starts_with("signature") => {
+                vec![(&self.upstream, vec![])]
+            }
             None => vec![(&self.upstream, vec![&self.secret])],
             Some((endpoint, token)) => {
                 vec![(&self.upstream, vec![token]), (endpoint.server(), vec![&self.secret])]
@@ -213,6 +228,6 @@ async fn secret_is_sent_to_its_own_host_only() {
     let checked = Sidekey::command(&arguments, &[]).await;
     assert_eq!(checked.status.code(), Some(78), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-    assert!(printed.contains("10 errors"), "{printed}");
+    assert!(printed.contains("11 errors"), "{printed}");
     assert_none_in("`sidekey check` of a broken file", &printed, canaries.iter().copied());
 }
