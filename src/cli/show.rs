@@ -64,7 +64,8 @@ fn since(setting: &Setting) -> Option<String> {
 fn document(service: &str, settings: &[Setting], state: Option<&Value>) -> Value {
     let mut tree = Map::new();
     for setting in settings {
-        let mut names = setting.path.split('.').peekable();
+        let path = with_items(&setting.path);
+        let mut names = path.split('.').peekable();
         let mut section = &mut tree;
         while let Some(name) = names.next() {
             if names.peek().is_none() {
@@ -76,6 +77,7 @@ fn document(service: &str, settings: &[Setting], state: Option<&Value>) -> Value
             section = inner;
         }
     }
+    tree.values_mut().for_each(lists);
     let defaults: Vec<_> =
         settings.iter().filter(|setting| setting.is_default).map(|setting| &setting.path).collect();
     let secrets = settings.iter().filter(|setting| setting.is_secret);
@@ -88,6 +90,19 @@ fn document(service: &str, settings: &[Setting], state: Option<&Value>) -> Value
         "secrets": secrets.map(secret).collect::<Vec<_>>(),
         "running": state,
     })
+}
+
+/// A path in which the entry of a list is a part of its own: `auth.[0].type`.
+fn with_items(path: &str) -> String {
+    path.replace('[', ".[")
+}
+
+/// Makes a list of a mapping whose keys are the places in a list.
+fn lists(value: &mut Value) {
+    let Value::Object(entries) = value else { return };
+    if entries.keys().next().is_some_and(|key| key.starts_with('[')) {
+        *value = std::mem::take(entries).into_iter().map(|(_, value)| value).collect();
+    }
 }
 
 /// What is known of the running service.
@@ -121,7 +136,8 @@ fn comments(state: &Result<Value, String>) -> String {
 
 fn yaml(service: &str, settings: &[Setting]) -> String {
     let mut text = format!("{}:\n", scalar(service));
-    let refs: Vec<_> = settings.iter().map(|setting| (setting.path.as_str(), setting)).collect();
+    let paths: Vec<_> = settings.iter().map(|setting| with_items(&setting.path)).collect();
+    let refs: Vec<_> = paths.iter().map(String::as_str).zip(settings).collect();
     section(&refs, 1, &mut text);
     text
 }
@@ -139,12 +155,20 @@ fn section(settings: &[(&str, &Setting)], depth: usize, into: &mut String) {
             continue;
         }
         written.push(name);
-        let _ = writeln!(into, "{indent}{name}:");
         let inner = settings.iter().filter_map(|(path, setting)| {
             let (of, rest) = path.split_once('.')?;
             (of == name).then_some((rest, *setting))
         });
-        section(&inner.collect::<Vec<_>>(), depth + 1, into);
+        let inner: Vec<_> = inner.collect();
+        if !name.starts_with('[') {
+            let _ = writeln!(into, "{indent}{name}:");
+            section(&inner, depth + 1, into);
+            continue;
+        }
+        // The entry of a list: its first line begins with a hyphen.
+        let mut item = String::new();
+        section(&inner, depth + 1, &mut item);
+        into.push_str(&item.replacen("  ", "- ", depth + 1).replacen("- ", "  ", depth));
     }
 }
 
@@ -191,6 +215,23 @@ mod tests {
 
     fn setting(path: &str, value: Value) -> Setting {
         Setting { path: path.into(), value, is_default: false, is_secret: false }
+    }
+
+    #[test]
+    fn list_of_credentials_is_shown_as_a_list() {
+        let settings = [
+            setting("auth[0].type", json!("bearer")),
+            setting("auth[0].token", json!({ "env": "A" })),
+            setting("auth[1].use", json!("shared")),
+            setting("auth[1].tls.ca_file", json!("/ca.pem")),
+        ];
+        assert_eq!(
+            yaml("a", &settings),
+            "a:\n  auth:\n    - type: bearer\n      token: { env: A }\n    - use: shared\n      tls:\n        ca_file: /ca.pem\n"
+        );
+        let document = document("a", &settings, None);
+        assert_eq!(document["settings"]["auth"][0], json!({ "type": "bearer", "token": { "env": "A" } }));
+        assert_eq!(document["settings"]["auth"][1]["tls"]["ca_file"], "/ca.pem");
     }
 
     #[test]

@@ -33,25 +33,33 @@ impl Config {
         }
         let all = report.take_settings();
         let mut settings = below(&all, &child("services", service));
-        let used = settings.iter().find(|setting| setting.path == "auth.use");
-        if let Some(name) = used.and_then(|setting| setting.value.as_str()) {
-            let of_credential = below(&all, &child("credentials", name));
+        let used: Vec<_> = settings.iter().filter_map(used_credential).collect();
+        for (auth, name) in used {
+            let of_credential = below(&all, &child("credentials", &name)).into_iter();
             settings.extend(
-                of_credential
-                    .into_iter()
-                    .map(|setting| Setting { path: child("auth", &setting.path), ..setting }),
+                of_credential.map(|setting| Setting { path: child(&auth, &setting.path), ..setting }),
             );
         }
         Ok(Some(settings))
     }
 }
 
-/// The settings below a path, each once. What is in a list, or below a name that the operator chose, is part of the setting above.
+/// The path of a credential that is used by its name, and the name.
+fn used_credential(setting: &Setting) -> Option<(String, String)> {
+    let auth = setting.path.strip_suffix(".use").filter(|auth| auth.starts_with("auth"))?;
+    Some((auth.to_owned(), setting.value.as_str()?.to_owned()))
+}
+
+/// The settings below a path, each once. What is in a list, or below a name that the operator chose, is part of the setting above; but
+/// each credential of a list has settings of its own.
 fn below(all: &[Setting], above: &str) -> Vec<Setting> {
     let mut found: Vec<Setting> = Vec::new();
     for setting in all {
         let path = setting.path.strip_prefix(above).and_then(|path| path.strip_prefix('.'));
         let Some(path) = path else { continue };
+        if path == "auth" && setting.value.is_array() {
+            continue;
+        }
         let is_known = |known: &Setting| {
             path.strip_prefix(&*known.path)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -87,6 +95,7 @@ services:
       scopes: [one, two]
       token_request: { headers: { X-Key: CANARY-header } }
   b: { upstream: https://b.example, auth: { use: shared } }
+  list: { upstream: https://d.example, auth: [{ type: api_key, name: X-Key, value: CANARY-token }, { use: shared }] }
   a.b: { upstream: https://c.example, auth: { type: bearer, token: CANARY-token } }
 ";
 
@@ -133,6 +142,17 @@ services:
         let settings = effective("a.b").unwrap();
         assert_eq!(get(&settings, "timeouts.connect"), ("\"5s\"".into(), true));
         assert_eq!(get(&settings, "auth.token"), ("\"…\"".into(), false));
+    }
+
+    #[test]
+    fn each_credential_of_a_list_has_its_settings() {
+        let settings = effective("list").unwrap();
+        assert!(!format!("{settings:?}").contains("CANARY"), "{settings:?}");
+        assert_eq!(get(&settings, "auth[0].type"), ("\"api_key\"".into(), false));
+        assert_eq!(get(&settings, "auth[0].value"), ("\"…\"".into(), false));
+        assert_eq!(get(&settings, "auth[1].use"), ("\"shared\"".into(), false));
+        assert_eq!(get(&settings, "auth[1].type"), ("\"basic\"".into(), false));
+        assert!(settings.iter().all(|setting| setting.path != "auth"), "{settings:?}");
     }
 
     #[test]
