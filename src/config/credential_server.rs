@@ -36,16 +36,19 @@ pub const SERVER_PLAINTEXT: Key =
 
 impl CredentialServer {
     /// Reads `api_url`, and the keys beside it. Returns `None` only with an error on the report.
-    ///
-    /// # Panics
-    ///
-    /// If `default` is no URL.
     pub fn read(mapping: &mut Mapping<'_>, default: &str) -> Option<Self> {
+        Self::read_at(mapping, &API_URL, default, "the default")
+    }
+
+    /// Reads the URL at this key, and the keys beside it. `default` is the URL without it, which is from `place`.
+    pub fn read_at(mapping: &mut Mapping<'_>, key: &'static Key, default: &str, place: &str) -> Option<Self> {
         let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean());
         let policy = UrlPolicy { plaintext: plaintext.unwrap_or_default(), query: false };
-        let url = match mapping.optional(API_URL.name) {
+        let url = match mapping.optional(key.name) {
             Some(value) => value.parse(|text| http_url::parse(text, &policy)),
-            None => Some(Url::parse(default).expect("the default is a URL")),
+            None => http_url::parse(default, &policy)
+                .map_err(|error| mapping.value().error(format!("{place}: {error}")))
+                .ok(),
         };
         let is_https = url.as_ref().map(|url| url.scheme() == "https");
         let tls = mapping.optional("tls");

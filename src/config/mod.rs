@@ -68,6 +68,7 @@ pub(crate) use exposure::Content;
 pub use exposure::of_socket as socket_exposure;
 pub use hardening::Hardening;
 pub use host::Host;
+pub(crate) use http_url::HTTP_URL;
 pub use inactive::{Effect, InactiveReason, InactiveService, LastGood, Problem, Subject};
 pub use listen::address::ListenAddress;
 pub use listen::admin::Admin;
@@ -77,7 +78,7 @@ pub use listen::tls::{ListenerTlsConfig, ListenerTlsFiles};
 pub use log::{Log, LogFormat};
 pub use model::Config;
 pub use oauth2::caller_tokens::CallerTokenLimits;
-pub use oauth2::client_auth::{Assertion, BasicEncoding, ClientAuth};
+pub use oauth2::client_auth::{ASSERTION_TYPE, Assertion, BasicEncoding, ClientAuth};
 pub(crate) use oauth2::client_auth::{
     KEY_ID, PRIVATE_KEY, SIGNING_ALG, algorithm as read_signing_alg, text as read_text,
 };
@@ -89,6 +90,7 @@ pub(crate) use oauth2::jwt_bearer::{OBJECT as JSON_OBJECT, object as read_json_o
 pub use oauth2::schema::schema as oauth2_schema;
 pub use oauth2::settings::{KEYS as OAUTH2_KEYS, OAuth2, read as read_oauth2};
 pub use oauth2::token_exchange::{SubjectToken, TokenExchange};
+pub use oauth2::token_field::TokenField;
 pub use oauth2::token_request::{RequestFormat, TokenRequest};
 pub(crate) use reader::document::read_file as read_services_file;
 pub use reader::error::{ConfigError, Diagnostic, Warning};

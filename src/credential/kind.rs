@@ -33,6 +33,9 @@ pub trait Kind: 'static {
     const IS_FIXED: bool = false;
     /// Whether it signs what else is in the request.
     const SIGNS: bool = false;
+    /// Whether the credential is what this machine or its platform has, without any secret of the configuration. Nobody chooses
+    /// one through the admin API.
+    const IS_OF_PLATFORM: bool = false;
     /// The settings as read. Services with equal settings share what is built from them, also over a reload.
     /// `Debug` shows no secret.
     type Settings: Debug + Eq + Hash + Send + Sync + 'static;
@@ -194,6 +197,7 @@ pub struct Entry {
     pub(super) value_server: fn(&Auth) -> Option<String>,
     pub(super) explain_failure: fn(&Auth, &SourceError) -> Vec<String>,
     pub(super) rejected_with: &'static [u16],
+    pub(super) is_of_platform: bool,
     pub(super) explain_401: fn(&Auth, &Rejection<'_>) -> Vec<String>,
 }
 
@@ -211,6 +215,7 @@ impl Entry {
             value_server: |auth| K::value_server(settings::<K>(auth)),
             explain_failure: |auth, error| K::explain_failure(settings::<K>(auth), error),
             rejected_with: K::REJECTED_WITH,
+            is_of_platform: K::IS_OF_PLATFORM,
             explain_401: |auth, rejection| K::explain_401(settings::<K>(auth), rejection),
         }
     }

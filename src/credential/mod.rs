@@ -2,11 +2,13 @@
 //! is built. A request only calls [`Signer::sign`], which never uses an expired token.
 
 mod aws;
+mod azure;
 #[cfg(test)]
 mod chaos;
 #[expect(clippy::module_inception, reason = "the type that gives the module its name")]
 mod credential;
 mod dpop;
+mod environment;
 mod fixed;
 mod for_caller;
 mod header_name;
@@ -20,6 +22,7 @@ mod place;
 mod proxy_authorization;
 mod registry;
 mod rejection;
+mod requested_token;
 mod rotation;
 mod sensitive;
 mod several;
@@ -29,6 +32,7 @@ pub mod sources;
 mod stored;
 mod strip_url;
 mod token;
+mod token_file;
 mod version;
 mod write_head;
 
@@ -44,7 +48,8 @@ pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};
 pub use registry::{
-    KINDS, READERS, build, explain_401, explain_failure, is_rejected_with, keeps_value, refresh, value_server,
+    KINDS, READERS, build, explain_401, explain_failure, is_of_platform, is_rejected_with, keeps_value,
+    refresh, value_server,
 };
 pub use rejection::Rejection;
 pub use rotation::Rotating;
@@ -56,8 +61,10 @@ pub use token::Token;
 pub use version::CredentialVersion;
 pub use write_head::{ConnectionFields, write_signed_head};
 
+use environment::EnvironmentOf;
 use header_name::header_name;
 use key_encoding::KeyEncoding;
 use place::Place;
+use requested_token::{requested_token, token_endpoint};
 use sensitive::sensitive;
 use signature::{MAX_SIGNED_BODY, SignatureScheme, Signing, Unsignable};

@@ -3,6 +3,7 @@
 use super::kind::{Build, BuildError, Entry, Refresh, SourceContext, StoreHandle};
 use super::kinds::api_key::ApiKey;
 use super::kinds::aws_sigv4::AwsSigV4;
+use super::kinds::azure_workload_identity::AzureWorkloadIdentity;
 use super::kinds::basic::Basic;
 use super::kinds::bearer::Bearer;
 use super::kinds::digest::Digest;
@@ -11,6 +12,7 @@ use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
 use super::kinds::http_signature::HttpSignatures;
 use super::kinds::jwt::Jwt;
+use super::kinds::kubernetes::Kubernetes;
 use super::kinds::oauth2::OAuth2;
 use super::several::Several;
 use super::sources::SOURCES;
@@ -32,6 +34,8 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<GithubApp>(),
     Entry::of::<Digest>(),
     Entry::of::<HttpSignatures>(),
+    Entry::of::<AzureWorkloadIdentity>(),
+    Entry::of::<Kubernetes>(),
 ];
 
 /// The kinds, and the sources of secrets, as the configuration knows them.
@@ -97,6 +101,11 @@ pub fn is_rejected_with(auth: &Auth, status: u16) -> bool {
     auth.parts().iter().any(|auth| entry(auth).rejected_with.contains(&status))
 }
 
+/// Whether a kind of this name is what this machine or its platform has.
+pub fn is_of_platform(kind: &str) -> bool {
+    KINDS.iter().any(|entry| entry.auth.name == kind && entry.is_of_platform)
+}
+
 /// Explains a rejection by the upstream: what to look at and what to change, most likely first.
 pub fn explain_401(auth: &Auth, rejection: &Rejection<'_>) -> Vec<String> {
     of_parts(auth, |auth| (entry(auth).explain_401)(auth, rejection))
@@ -136,7 +145,9 @@ mod tests {
     fn replace_sources(value: &mut Value) {
         let Some(map) = value.as_object_mut() else { return };
         for (key, inner) in map {
-            if SOURCES.iter().any(|source| inner.get(source.name()).is_some()) {
+            if key == "token_file" {
+                *inner = "./src/config/tests/fixtures/workload.jwt".into();
+            } else if SOURCES.iter().any(|source| inner.get(source.name()).is_some()) {
                 let variable = if key == "private_key" { "PRIVATE_KEY" } else { "CANARY" };
                 *inner = serde_json::json!({ "env": variable });
             } else {
@@ -197,13 +208,17 @@ mod tests {
             let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(name) } } });
             let read = |secret: &'static str| {
                 let key = if secret == "CANARY-1" { RSA_KEY } else { ANOTHER_RSA_KEY };
-                let variable = |name: &str| if name == "PRIVATE_KEY" { key } else { secret };
-                let environment = |name: &str| Some(variable(name).into());
+                let environment = |name: &str| match name {
+                    "PRIVATE_KEY" => Some(key.into()),
+                    "CANARY" => Some(secret.into()),
+                    _ => None,
+                };
                 let config = Config::parse_with(&text.to_string(), "a.yaml", &environment, READERS);
                 config.unwrap_or_else(|error| panic!("{name}: {error}")).services.remove(0).auth
             };
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
-            assert!(one == same && one != other, "{name}");
+            // The identity of a platform has no secret in the configuration.
+            assert!(one == same && (one != other || is_of_platform(name)), "{name}");
             let rejection = Rejection { status: 401, challenges: &["Basic", "Bearer"], token_scheme: None };
             let explained = explain_401(&one, &rejection);
             assert!(!explained.is_empty(), "{name}");

@@ -99,7 +99,7 @@ pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestRepor
             ],
         ),
         401 => unauthorized(response, auth, report),
-        400 | 403 if is_rejected_with(auth, status) => signature_rejected(response, auth),
+        400 | 403 if is_rejected_with(auth, status) => rejected(response, auth, report),
         403 => forbidden(response, report),
         400 => diagnosis(
             "400: the upstream could not understand the request. The credential is probably not the cause.",
@@ -146,11 +146,13 @@ fn unauthorized(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Di
     Diagnosis { summary: "401: the upstream rejects this credential.".into(), suggestions }
 }
 
-/// The upstream answers a wrong signature and a missing permission with the same status.
-fn signature_rejected(response: &ResponseHead, auth: &Auth) -> Diagnosis {
+/// The upstream answers a wrong credential and a missing permission with the same status.
+fn rejected(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
     let ResponseHead { status, challenges } = response;
-    let rejection = Rejection { status: *status, challenges, token_scheme: None };
-    let summary = format!("{status}: the upstream rejects the signature, or does not allow the request.");
+    let token_scheme = report.token.as_ref().map(|token| token.kind.as_str());
+    let rejection = Rejection { status: *status, challenges, token_scheme };
+    let what = if token_scheme.is_some() { "token" } else { "signature" };
+    let summary = format!("{status}: the upstream rejects the {what}, or does not allow the request.");
     Diagnosis { summary, suggestions: explain_401(auth, &rejection) }
 }
 

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::config::TokenField;
 use crate::config::auth::placement::Placement;
 use crate::oauth2::fuzzing::{Expected, ParsedResponse, RawResponse, Redactor, TokenType, parse_response};
 use crate::oauth2::{AccessToken, IssuedToken};
@@ -42,11 +43,28 @@ pub fn token_response(input: &[u8]) {
             sent_at: UNIX_EPOCH + NOW,
             redactor: Redactor::default().redact_value(SENT),
         };
-        match parse_response(Expected { token_type: kind, accepted: None }, &raw) {
-            Ok(response) => check_response(response, body),
-            Err(error) => check_error(&error, body),
+        for field in [None, Some("id_token"), Some("/data/token")] {
+            let field = field.map(|text| TokenField::parse(text).expect("a name or a pointer"));
+            let expected = Expected { token_type: kind, accepted: None, field: field.as_ref() };
+            match parse_response(expected, &raw) {
+                Ok(response) => {
+                    check_field(field.as_ref(), &response, body);
+                    check_response(response, body);
+                }
+                Err(error) => check_error(&error, body),
+            }
         }
     }
+}
+
+/// Asserts that a token is the one in the member that is asked for, as a second reader finds it.
+fn check_field(field: Option<&TokenField>, response: &ParsedResponse, body: &[u8]) {
+    let (Some(field), Ok(access)) = (field, &response.access) else { return };
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else { return };
+    let pointer = format!("/{}", field.as_str().trim_start_matches('/'));
+    let stated = answer.pointer(&pointer).and_then(Value::as_str).expect("the member is there");
+    let is_stated = stated.split_whitespace().any(|word| access.value.ct_eq(word.as_bytes()));
+    assert!(is_stated, "the token is that of another member");
 }
 
 fn split(input: &[u8]) -> Option<(StatusCode, HeaderMap, &[u8])> {

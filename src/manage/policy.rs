@@ -69,6 +69,9 @@ impl<'f> Policy<'f> {
             Reference::Elsewhere(_) => {
                 "`from` cannot be written here, because it uses what the caller or the machine has; use `sidekey edit`".into()
             }
+            Reference::Platform(_) => {
+                "a credential of this kind cannot be written here, because it is what the machine has; use `sidekey edit`".into()
+            }
             Reference::Listen(_) => "an address to listen on cannot be written here; use `sidekey edit`".into(),
         })
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_yaml::Value;
 
+use crate::credential::is_of_platform;
+
 /// Something outside of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reference {
@@ -16,6 +18,8 @@ pub(super) enum Reference {
     Command(String),
     /// What the caller or the machine has (`from`), with the keys beside it, as text: a token of the caller, the keys of a role.
     Elsewhere(String),
+    /// The identity of the machine or its platform: a credential of some kinds, as text.
+    Platform(String),
     /// An address that is listened on, as text.
     Listen(String),
 }
@@ -57,6 +61,9 @@ fn collect(path: &str, value: &Value, found: &mut Vec<Found>) {
                 let reference = |reference| (path.to_owned(), reference);
                 match key {
                     "exec" => found.push(reference(Reference::Command(text_of(value)))),
+                    "type" if value.as_str().is_some_and(is_of_platform) => {
+                        found.push(reference(Reference::Platform(text_of(mapping))));
+                    }
                     "from" => found.push(reference(Reference::Elsewhere(text_of(mapping)))),
                     "env" => found.extend(texts(value).map(Reference::Variable).map(reference)),
                     "file" => found.extend(texts(value).map(Reference::File).map(reference)),
@@ -113,6 +120,8 @@ auth:
   previous: !any { exec: [cat, /x] }
   name: { env: NAME }
   subject_token: { from: caller }
+  inner: { type: kubernetes }
+  other: { type: bearer }
   '${KEY}': 1
 ";
         let found = of_service(&serde_yaml::from_str(service).unwrap());
@@ -127,6 +136,7 @@ auth:
             ("auth.previous", Reference::Command("- cat\n- /x\n".into())),
             ("auth.name", variable("NAME")),
             ("auth.subject_token", Reference::Elsewhere("from: caller\n".into())),
+            ("auth.inner", Reference::Platform("type: kubernetes\n".into())),
             ("auth.${KEY}", variable("KEY")),
             ("listen", Reference::Listen("127.0.0.1:1\n".into())),
         ];

@@ -21,6 +21,6 @@ pub fn parse_answer(body: &[u8]) -> Result<usize, SourceError> {
         sent_at: SystemTime::UNIX_EPOCH,
         redactor: Redactor::default(),
     };
-    let expected = Expected { token_type: TokenType::Bearer, accepted: None };
+    let expected = Expected { token_type: TokenType::Bearer, accepted: None, field: None };
     Ok(response::parse(expected, &answer)?.access?.value.expose().len())
 }

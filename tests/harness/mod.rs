@@ -62,8 +62,8 @@ pub use real::{
     AiohttpApi, Alertmanager, Apache, Browser, Caddy, Curl, CurlResponse, CurlSession, DockerRegistry,
     GitServer, GoClient, GrpcServer, Httpbin, Moto, Nghttpd, Nginx, OidcProvider, Prometheus, Settings,
     SignedRequest, git, grpc_calls, http_signatures_verify, http2_websocket, httpx_calls, installed,
-    java_calls, jose_verify, node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics,
-    python_clients, python_requests, tool,
+    java_calls, jose_sign, jose_verify, node_clients, openapi_holds, openssl, otlp_decode,
+    promtool_check_metrics, python_clients, python_requests, tool,
 };
 pub use recorded_request::RecordedRequest;
 pub use secret_mount::{SecretMount, UpdateStyle};

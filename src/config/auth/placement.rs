@@ -67,6 +67,11 @@ impl Placement {
         Self { part: RequestPart::Header, name: "Authorization".into(), prefix: "Bearer ".into() }
     }
 
+    /// Whether a mapping says where a credential goes.
+    pub fn is_in(mapping: &Mapping<'_>) -> bool {
+        TOKEN_KEYS.iter().any(|key| mapping.has(key.name))
+    }
+
     /// Reads the key `token` of a credential that sends tokens. Without it, the token is a bearer token.
     pub fn of_token(mapping: &mut Mapping<'_>) -> Option<Self> {
         let Some(value) = mapping.optional("token") else { return Some(Self::bearer()) };

@@ -15,7 +15,7 @@ use crate::config::reader::suggest::list;
 use crate::config::reader::table::{Format, Key, Keys, Words};
 use crate::config::reader::value::Value;
 use crate::config::watched_files::FileKind;
-use crate::secret::{Algorithm, Character, Secret, SigningKey, read_pem_file};
+use crate::secret::{Algorithm, Character, Secret, SigningKey, Source, read_pem_file};
 
 /// `auth_method`: the registered names of OAuth client authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +41,13 @@ pub enum ClientAuth {
     },
     /// An assertion signed with a private key (RFC 7523 §2.2).
     PrivateKeyJwt(Assertion),
+    /// An assertion that another program issues (RFC 7523 §2.2), as it is.
+    Presented {
+        /// Where it is read from, for each token request.
+        assertion: Source,
+        /// `client_assertion_type`: a URI.
+        kind: String,
+    },
     /// A client certificate issued by a CA (RFC 8705 §2.1).
     TlsClientAuth,
     /// A self-signed client certificate that is registered (RFC 8705 §2.2).
@@ -57,6 +64,7 @@ impl ClientAuth {
             Self::SecretPost { .. } => Method::Post.name(),
             Self::SecretJwt { .. } => Method::SecretJwt.name(),
             Self::PrivateKeyJwt(_) => Method::PrivateKeyJwt.name(),
+            Self::Presented { .. } => Method::Presented.name(),
             Self::TlsClientAuth => Method::Tls.name(),
             Self::SelfSignedTlsClientAuth => Method::SelfSignedTls.name(),
             Self::None => Method::None.name(),
@@ -131,6 +139,23 @@ const ASSERTION_CERTIFICATE: Key = Key::optional(
     "PEM file of the key's certificate, sent as `x5t#S256`.",
 );
 
+const CLIENT_ASSERTION: Key = Key::required(
+    "client_assertion",
+    SECRET,
+    "The token of this workload, which another program issues: it is read again for each token request.",
+);
+const CLIENT_ASSERTION_TYPE: Key = Key::optional(
+    "client_assertion_type",
+    Format::Text,
+    "The type of that token: `jwt-bearer`, `jwt-spiffe`, or a URI.",
+)
+.or("jwt-bearer");
+
+/// The type of an assertion that is a JWT (RFC 7523 §2.2).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// Types that are written as the last part of [`ASSERTION_TYPE`]; the second one is of draft-ietf-oauth-spiffe-client-auth.
+const ASSERTION_TYPES: [&str; 2] = ["jwt-bearer", "jwt-spiffe"];
+
 const ENCODINGS: [(&str, BasicEncoding); 2] =
     [("rfc6749", BasicEncoding::Rfc6749), ("raw", BasicEncoding::Raw)];
 
@@ -147,17 +172,19 @@ pub(crate) enum Method {
     Post,
     SecretJwt,
     PrivateKeyJwt,
+    Presented,
     Tls,
     SelfSignedTls,
     None,
 }
 
 /// Every method.
-pub(crate) const METHODS: [(&str, Method); 7] = [
+pub(crate) const METHODS: [(&str, Method); 8] = [
     named(Method::Basic),
     named(Method::Post),
     named(Method::SecretJwt),
     named(Method::PrivateKeyJwt),
+    named(Method::Presented),
     named(Method::Tls),
     named(Method::SelfSignedTls),
     named(Method::None),
@@ -174,6 +201,7 @@ impl Method {
             Self::Post => "client_secret_post",
             Self::SecretJwt => "client_secret_jwt",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::Presented => "client_assertion",
             Self::Tls => "tls_client_auth",
             Self::SelfSignedTls => "self_signed_tls_client_auth",
             Self::None => "none",
@@ -189,6 +217,7 @@ impl Method {
             Self::PrivateKeyJwt => {
                 &[PRIVATE_KEY, SIGNING_ALG, KEY_ID, ASSERTION_AUDIENCE, ASSERTION_CERTIFICATE]
             }
+            Self::Presented => &[CLIENT_ASSERTION, CLIENT_ASSERTION_TYPE],
             Self::Tls | Self::SelfSignedTls | Self::None => &[],
         }
     }
@@ -237,6 +266,7 @@ pub(crate) fn read(
         Method::Post => secret_of(mapping).map(|secret| ClientAuth::SecretPost { secret }),
         Method::SecretJwt => secret_jwt(mapping),
         Method::PrivateKeyJwt => private_key_jwt(mapping),
+        Method::Presented => presented(mapping),
         Method::Tls => Some(ClientAuth::TlsClientAuth),
         Method::SelfSignedTls => Some(ClientAuth::SelfSignedTlsClientAuth),
         Method::None => Some(ClientAuth::None),
@@ -306,6 +336,23 @@ fn private_key_jwt(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
     });
     let key = key.and_then(|value| secret::signing_key(&value, algorithm));
     Some(ClientAuth::PrivateKeyJwt(Assertion { key: key?, key_id, audience, thumbprint }))
+}
+
+fn presented(mapping: &mut Mapping<'_>) -> Option<ClientAuth> {
+    let assertion = mapping.required("client_assertion").and_then(|value| secret::source(&value));
+    let kind = match mapping.optional("client_assertion_type") {
+        Some(value) => value.parse(assertion_type),
+        None => Some(ASSERTION_TYPE.to_owned()),
+    };
+    Some(ClientAuth::Presented { assertion: assertion?, kind: kind? })
+}
+
+fn assertion_type(text: &str) -> Result<String, String> {
+    match text {
+        word if ASSERTION_TYPES.contains(&word) => Ok(ASSERTION_TYPE.replace(ASSERTION_TYPES[0], word)),
+        uri if uri.contains(':') && uri.chars().all(|c| c.is_ascii_graphic()) => Ok(uri.to_owned()),
+        _ => Err(format!("not a type of assertion; allowed: {}, or a URI", list(ASSERTION_TYPES))),
+    }
 }
 
 /// Reads `signing_alg`.

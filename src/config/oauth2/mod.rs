@@ -11,4 +11,5 @@ mod params;
 pub(super) mod schema;
 pub(super) mod settings;
 pub(super) mod token_exchange;
+pub(super) mod token_field;
 pub(super) mod token_request;

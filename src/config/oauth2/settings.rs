@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::client_auth::ClientAuth;
 use super::dpop::Dpop;
 use super::grant::{ClientRequirement, Grant};
 use super::issuer::TokenUrl;
+use super::token_field::TokenField;
 use super::token_request::TokenRequest;
-use super::{client_auth, dpop, grant, issuer, token_request};
-use crate::config::auth::placement;
+use super::{client_auth, dpop, grant, issuer, token_field, token_request};
 use crate::config::auth::placement::Placement;
 use crate::config::http_url::UrlPolicy;
 use crate::config::reader::duration;
@@ -34,8 +36,8 @@ pub(crate) const TOKEN: &[Keys] =
 
 const PLACEMENT: Keys = &[Key::optional(
     "token",
-    placement::TOKEN,
-    "Where the token goes. Default: a bearer token in `Authorization`.",
+    token_field::TOKEN,
+    "Which member of the response is the token, and where it goes. Default: a bearer token.",
 )];
 
 const SCOPES: Keys = &[Key::optional(
@@ -70,6 +72,8 @@ pub struct OAuth2 {
     pub request: TokenRequest,
     /// Where the token goes.
     pub token: Placement,
+    /// The member of the response that is the token, if it is another one than the access token.
+    pub token_field: Option<TokenField>,
     /// DPoP, if tokens are bound to a key.
     pub dpop: Option<Dpop>,
     /// Lifetime of a token if the response states none that is understood.
@@ -78,6 +82,26 @@ pub struct OAuth2 {
     pub accept_token_type: Option<String>,
     /// TLS toward the token endpoint.
     pub tls: Tls,
+}
+
+impl OAuth2 {
+    /// A bearer token that is requested with this grant, and whatever else has a default. The client does not authenticate.
+    pub fn new(grant: Grant, token_url: Url) -> Self {
+        Self {
+            grant,
+            token_url: TokenUrl::Endpoint(token_url),
+            client_id: String::new(),
+            client_auth: ClientAuth::None,
+            scopes: Vec::new(),
+            request: TokenRequest::default(),
+            token: Placement::bearer(),
+            token_field: None,
+            dpop: None,
+            default_expires_in: None,
+            accept_token_type: None,
+            tls: Tls::default(),
+        }
+    }
 }
 
 /// Reads the keys of `type: oauth2`. Returns `None` only with an error on the report.
@@ -103,10 +127,10 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
     }
     let scopes = mapping.optional("scopes").map_or_else(Vec::new, |value| scopes(&value));
     let request = token_request::read(mapping, kind.map_or(&[], |kind| kind.writes));
-    let has_placement = mapping.has("token");
-    let token = Placement::of_token(mapping);
+    let has_token = mapping.has("token");
+    let token = token_field::read(mapping);
     let dpop = dpop::read(mapping);
-    if dpop.is_some() && has_placement {
+    if dpop.is_some() && has_token {
         mapping.value().error(
             "`token` has no place beside `dpop: true`: such a token goes in `Authorization` (RFC 9449 §7.1)",
         );
@@ -145,6 +169,7 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
             ));
         }
     }
+    let (token_field, token) = token?;
     Some(OAuth2 {
         grant: grant?,
         token_url: token_url?,
@@ -152,7 +177,8 @@ pub fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
         client_auth: client_auth?,
         scopes,
         request,
-        token: token?,
+        token,
+        token_field,
         dpop,
         default_expires_in,
         accept_token_type,

@@ -10,12 +10,11 @@ use crate::config::reader::table::Keys;
 use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
 use crate::credential::{
     Build, BuildError, Dpop, ForCaller, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, store_or_new,
+    Token, requested_token, token_endpoint,
 };
+use crate::oauth2::advice;
 use crate::oauth2::caller_tokens::CallerTokens;
-use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::grants::CallerGrant;
-use crate::oauth2::{advice, grants};
 use crate::refresh::SourceError;
 
 /// The kind `oauth2`.
@@ -45,20 +44,21 @@ impl Kind for OAuth2 {
         context: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let endpoint =
-            TokenEndpoint::new(settings, context.tls.client(&settings.tls)?, context.resolver.clone())?;
         if let Some(limits) = settings.grant.caller_tokens() {
             let tokens = CallerTokens::new(limits, settings.request.min_interval, context.users.clone())?;
             let (tokens, grant) = (
                 Arc::new(tokens),
-                CallerGrant::new(endpoint, context.services, context.users, context.traces),
+                CallerGrant::new(
+                    token_endpoint(settings, context)?,
+                    context.services,
+                    context.users,
+                    context.traces,
+                ),
             );
             let running = tokens.clone();
             return Ok(Some(Refresh::task(tokens, |services| running.run(services, Arc::new(grant)))));
         }
-        let source =
-            grants::source(endpoint, context.services, context.refresh_tokens, context.users, context.traces);
-        Ok(Some(Refresh::new(source, store_or_new(reuse, settings.request.min_interval))))
+        requested_token(Self::NAME, settings, context, reuse).map(Some)
     }
 
     /// A token that was issued with an old secret is for the same client and user, so it stays in use. A

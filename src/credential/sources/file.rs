@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
 use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::value::Value;
 use crate::config::{Content, SourceKind};
 use crate::secret::{Fetched, SecretSource, SecretText, Source, SourceError, WatchHint, read_file};
 
@@ -32,8 +33,13 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
         _ if text.contains('\0') => Err("not a valid path".into()),
         _ => Ok(PathBuf::from(text)),
     })?;
+    Some(of_file(path, &value))
+}
+
+/// A file that a value of the configuration names, or stands for.
+pub(in crate::credential) fn of_file(path: PathBuf, value: &Value<'_>) -> Source {
     value.warn_if_exposed(&path, Content::Secret);
-    Some(Source::new(SecretFile(path)))
+    Source::new(SecretFile(path))
 }
 
 impl SecretSource for SecretFile {

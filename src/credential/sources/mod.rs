@@ -5,4 +5,5 @@ mod exec;
 mod file;
 mod registry;
 
+pub(super) use file::of_file;
 pub use registry::SOURCES;

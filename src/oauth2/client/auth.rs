@@ -10,9 +10,10 @@ use http::HeaderValue;
 use serde_json::{Map, json};
 use zeroize::Zeroizing;
 
-use crate::config::{Assertion, BasicEncoding, ClientAuth};
+use super::presented_assertion;
+use crate::config::{ASSERTION_TYPE, Assertion, BasicEncoding, ClientAuth};
 use crate::oauth2::jws;
-use crate::refresh::ClockReading;
+use crate::refresh::{ClockReading, SourceError, SourceErrorKind};
 use crate::secret::SigningError;
 
 /// What client authentication adds to a token request: a header field or form fields.
@@ -39,11 +40,12 @@ const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The authentication for one request. `audience` is the audience of an assertion if the configuration has
 /// none.
-pub(crate) fn authenticate(
+pub(crate) async fn authenticate(
     client_id: &str,
     auth: &ClientAuth,
     audience: &str,
-) -> Result<ClientAuthentication, SigningError> {
+) -> Result<ClientAuthentication, SourceError> {
+    let local = |error: SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
     // For methods that do not contain the client id otherwise (RFC 6749 §3.2.1, RFC 8705 §2).
     let id = || ("client_id", Zeroizing::new(client_id.to_owned()));
     Ok(match auth {
@@ -59,7 +61,15 @@ pub(crate) fn authenticate(
             ClientAuthentication::Form(vec![
                 id(),
                 ("client_assertion_type", Zeroizing::new(ASSERTION_TYPE.to_owned())),
-                ("client_assertion", signed_assertion(client_id, assertion, audience)?),
+                ("client_assertion", signed_assertion(client_id, assertion, audience).map_err(local)?),
+            ])
+        }
+        ClientAuth::Presented { assertion, kind } => {
+            let assertion = presented_assertion::read(assertion).await?;
+            ClientAuthentication::Form(vec![
+                id(),
+                ("client_assertion_type", Zeroizing::new(kind.clone())),
+                ("client_assertion", Zeroizing::new(assertion.expose().to_owned())),
             ])
         }
         // The grant itself identifies the client.
@@ -69,9 +79,6 @@ pub(crate) fn authenticate(
         }
     })
 }
-
-/// `client_assertion_type` (RFC 7523 §2.2).
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 fn basic(client_id: &str, secret: &str, encoding: BasicEncoding) -> HeaderValue {
     let part = |text: &str| match encoding {
@@ -132,6 +139,10 @@ pub(crate) fn invalid_client_advice(auth: &ClientAuth) -> &'static str {
             "is the public key registered there, under `key_id`? Look at `signing_alg`, at `assertion_audience` (some want the \
              issuer, some the token endpoint) and at this machine's clock; or try `auth_method: client_secret_basic`"
         }
+        ClientAuth::Presented { .. } => {
+            "does the provider trust the issuer of the assertion, and are its subject (`sub`) and its audience (`aud`) those that are \
+             registered for this client, letter by letter? Is this machine's clock right?"
+        }
         ClientAuth::TlsClientAuth => {
             "does the certificate have the subject that is registered there? Some have another host for clients with \
              certificates; or try `auth_method: self_signed_tls_client_auth`"
@@ -153,10 +164,10 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::Value;
 
-    fn decoded(encoding: BasicEncoding) -> String {
+    async fn decoded(encoding: BasicEncoding) -> String {
         let secret = Secret::new("p@ss %+&=:é".into()).unwrap();
         let auth = ClientAuth::SecretBasic { secret, encoding };
-        let Ok(ClientAuthentication::Header(value)) = authenticate("weird:id+&", &auth, "") else {
+        let Ok(ClientAuthentication::Header(value)) = authenticate("weird:id+&", &auth, "").await else {
             panic!("a header")
         };
         assert!(value.is_sensitive());
@@ -164,20 +175,21 @@ mod tests {
         String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
     }
 
-    #[test]
-    fn basic_auth_is_form_encoded_or_raw() {
-        assert_eq!(decoded(BasicEncoding::Rfc6749), "weird%3Aid%2B%26:p%40ss+%25%2B%26%3D%3A%C3%A9");
-        assert_eq!(decoded(BasicEncoding::Raw), "weird:id+&:p@ss %+&=:é");
+    #[tokio::test]
+    async fn basic_auth_is_form_encoded_or_raw() {
+        assert_eq!(decoded(BasicEncoding::Rfc6749).await, "weird%3Aid%2B%26:p%40ss+%25%2B%26%3D%3A%C3%A9");
+        assert_eq!(decoded(BasicEncoding::Raw).await, "weird:id+&:p@ss %+&=:é");
     }
 
-    #[test]
-    fn empty_client_secret_is_sent_as_such() {
+    #[tokio::test]
+    async fn empty_client_secret_is_sent_as_such() {
         let auth = ClientAuth::SecretBasic { secret: Secret::empty(), encoding: BasicEncoding::Rfc6749 };
-        let Ok(ClientAuthentication::Header(value)) = authenticate("me", &auth, "") else {
+        let Ok(ClientAuthentication::Header(value)) = authenticate("me", &auth, "").await else {
             panic!("a header")
         };
         assert_eq!(value, format!("Basic {}", STANDARD.encode("me:")));
         let post = authenticate("me", &ClientAuth::SecretPost { secret: Secret::empty() }, "")
+            .await
             .unwrap_or_else(|_| panic!());
         let fields: Vec<_> = post.form_fields().iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(fields, [("client_id", "me"), ("client_secret", "")]);

@@ -105,7 +105,11 @@ impl TokenEndpoint {
         let sent = ClockReading::now();
         let url = self.token_url().await?;
         let token_type = if self.dpop_key.is_some() { TokenType::Dpop } else { TokenType::Bearer };
-        let expected = Expected { token_type, accepted: self.config.accept_token_type.as_deref() };
+        let expected = Expected {
+            token_type,
+            accepted: self.config.accept_token_type.as_deref(),
+            field: self.config.token_field.as_ref(),
+        };
         let answer = self.post(&url, grant, |answer| response::parse(expected, answer)).await;
         if let (Some(discovery), Err(error)) = (&self.discovery, &answer) {
             discovery.invalidate_if_stale(error);
@@ -204,7 +208,7 @@ impl TokenEndpoint {
         let local = |error: SigningError| SourceError::new(SourceErrorKind::Local, error.to_string());
         let audience = self.config.token_url.as_str();
         let authentication =
-            auth::authenticate(&self.config.client_id, &self.config.client_auth, audience).map_err(local)?;
+            auth::authenticate(&self.config.client_id, &self.config.client_auth, audience).await?;
         let mut request = PreparedRequest::new(&self.config, fields, &authentication);
         if let Some(dpop_key) = &self.dpop_key {
             let proof = dpop_key.proof_for_token_request("POST", url).map_err(local)?;

@@ -1,13 +1,16 @@
 //! The OAuth 2.0 client: one HTTP request to a token endpoint, authenticated, and its response classified.
 
 pub(super) mod auth;
+mod chosen_token;
 mod content_coding;
 pub(super) mod discovery;
 mod duration_text;
 pub mod endpoint;
+pub(crate) mod fresh_secret;
 pub(crate) mod http;
 mod lifetime;
 pub(crate) mod observed;
+mod presented_assertion;
 pub(super) mod raw_response;
 pub(super) mod redact;
 mod request;
@@ -18,3 +21,5 @@ pub(super) mod stated_end;
 mod timestamp;
 pub(super) mod token_type;
 mod utf32;
+
+pub(crate) use stated_end::own_end;

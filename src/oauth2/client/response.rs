@@ -5,11 +5,13 @@
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::chosen_token::ChosenToken;
 use super::raw_response::RawResponse;
 use super::response_error::with_tokens;
-use super::response_members::parse_object;
+use super::response_members::parse_token;
 use super::stated_end::StatedEnd;
 use super::token_type::TokenType;
+use crate::config::TokenField;
 use crate::oauth2::sanitize::sanitize;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
@@ -42,16 +44,18 @@ pub(crate) struct Expected<'a> {
     pub(crate) token_type: TokenType,
     /// Another name that is accepted for it.
     pub(crate) accepted: Option<&'a str>,
+    /// The member that is the token, if it is another one than the access token.
+    pub(crate) field: Option<&'a TokenField>,
 }
 
 /// Parses the answer to a token request.
 pub(crate) fn parse(expected: Expected<'_>, answer: &RawResponse) -> Result<ParsedResponse, SourceError> {
-    let mut members = parse_object(answer)?;
+    let (mut members, chosen) = parse_token(answer, expected.field)?;
     let refresh_token = match members.remove("refresh_token") {
         Some(Value::String(token)) => Secret::new(token).ok(),
         _ => None,
     };
-    let access = access_token(expected, answer, &mut members).map_err(|message| SourceError {
+    let access = access_token(expected, answer, &mut members, chosen).map_err(|message| SourceError {
         status: Some(answer.status.as_u16()),
         ..SourceError::new(SourceErrorKind::Malformed, message)
     });
@@ -65,21 +69,45 @@ fn access_token(
     expected: Expected<'_>,
     answer: &RawResponse,
     members: &mut Map<String, Value>,
+    chosen: Option<ChosenToken>,
 ) -> Result<ParsedToken, String> {
-    let redactor = &with_tokens(&answer.redactor, members);
-    if let Some(message) = expected.token_type.reject(members, expected.accepted, redactor) {
+    let redactor = &with_tokens(&answer.redactor, members, chosen.as_ref());
+    // The type is that of the access token.
+    let is_access_token = expected.field.is_none_or(TokenField::is_access_token);
+    if is_access_token && let Some(message) = expected.token_type.reject(members, expected.accepted, redactor)
+    {
         return Err(message);
     }
-    let value = match members.remove("access_token") {
+    let (token, around) = match (expected.field, chosen) {
+        (None, _) => (members.remove("access_token"), Vec::new()),
+        (Some(_), Some(chosen)) => (Some(chosen.value), chosen.around),
+        (Some(_), None) => (None, Vec::new()),
+    };
+    let name = expected.field.map_or("access_token".into(), |field| sanitize(field.as_str()));
+    let value = match token {
         Some(Value::String(token)) => valid_token(expected.token_type, token)
-            .ok_or("the access token has characters that cannot be sent in a header")?,
-        _ => return Err("the token endpoint's answer has no access_token".into()),
+            .ok_or_else(|| format!("the token ({name}) has characters that cannot be sent in a header"))?,
+        _ => return Err(format!("the token endpoint's answer has no {name}")),
     };
     Ok(ParsedToken {
-        end: StatedEnd::of(members, value.expose(), answer.sent_at),
+        end: end(members, &around, &value, answer),
         scope: members.get("scope").and_then(Value::as_str).map(|scope| sanitize(redactor.apply(scope))),
         value,
     })
+}
+
+/// What is stated of the end of a token: for a chosen member by the nearest object around it that states anything, otherwise by
+/// the answer.
+fn end(
+    members: &Map<String, Value>,
+    around: &[Map<String, Value>],
+    token: &Secret,
+    answer: &RawResponse,
+) -> StatedEnd {
+    let of = |members| StatedEnd::of(members, token.expose(), answer.sent_at);
+    let mut near = around.iter().map(of);
+    let near = near.find(|end| end.stated.is_some() || end.not_understood.is_some());
+    near.unwrap_or_else(|| of(members))
 }
 
 /// A token that can be sent in a header: visible ASCII. The syntax of RFC 6750 §2.1 is narrower, but not all
@@ -108,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
-    const BEARER: Expected<'static> = Expected { token_type: TokenType::Bearer, accepted: None };
+    const BEARER: Expected<'static> = Expected { token_type: TokenType::Bearer, accepted: None, field: None };
 
     fn answer(
         status: u16,

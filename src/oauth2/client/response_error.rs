@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::chosen_token::ChosenToken;
 use super::raw_response::RawResponse;
 use super::redact::Redactor;
 use crate::oauth2::sanitize::sanitize;
@@ -12,9 +13,14 @@ use crate::proto::retry_after::retry_after;
 use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 
 /// The error that an answer states, if it states one.
-pub(super) fn stated(answer: &RawResponse, members: &Map<String, Value>) -> Option<SourceError> {
-    let (code, description) = code_and_description(members)?;
-    let redactor = with_tokens(&answer.redactor, members);
+pub(super) fn stated(
+    answer: &RawResponse,
+    members: &Map<String, Value>,
+    chosen: Option<&ChosenToken>,
+) -> Option<SourceError> {
+    let has_token = chosen.is_some() || members.contains_key("access_token");
+    let (code, description) = code_and_description(members, has_token)?;
+    let redactor = with_tokens(&answer.redactor, members, chosen);
     // Redacted before it is cut: half a secret is still a secret.
     let safe = |text: &str| sanitize(redactor.apply(text));
     let code = match code {
@@ -61,9 +67,14 @@ pub(super) fn of_status(answer: &RawResponse) -> SourceError {
 }
 
 /// The redactor with the tokens of this answer, which its other members may repeat.
-pub(super) fn with_tokens(redactor: &Redactor, members: &Map<String, Value>) -> Redactor {
+pub(super) fn with_tokens(
+    redactor: &Redactor,
+    members: &Map<String, Value>,
+    chosen: Option<&ChosenToken>,
+) -> Redactor {
     let named = |name| members.get(name).and_then(Value::as_str);
-    let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named);
+    let chosen = chosen.and_then(|chosen| chosen.value.as_str());
+    let tokens = ["access_token", "refresh_token", "id_token"].into_iter().filter_map(named).chain(chosen);
     // A scheme in front of a token is no part of it.
     let words = tokens.flat_map(|token| [token, token.trim().rsplit(' ').next().unwrap_or_default()]);
     words.fold(redactor.clone(), Redactor::redact_token)
@@ -71,8 +82,7 @@ pub(super) fn with_tokens(redactor: &Redactor, members: &Map<String, Value>) -> 
 
 /// The code and the description of an error: RFC 6749 §5.2, or as Google (an object) and Okta (other names)
 /// send them.
-fn code_and_description(members: &Map<String, Value>) -> Option<(&Value, Option<&Value>)> {
-    let has_token = members.contains_key("access_token");
+fn code_and_description(members: &Map<String, Value>, has_token: bool) -> Option<(&Value, Option<&Value>)> {
     let mut codes = ["error", "errorCode"].into_iter().filter_map(|name| members.get(name));
     let code = codes.find(|code| !(is_none(code) || has_token && is_nothing(code)))?;
     if let Value::Object(error) = code {

@@ -5,17 +5,39 @@ use http::{HeaderMap, header};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::chosen_token::ChosenToken;
 use super::raw_response::RawResponse;
 use super::response_error;
 use super::stated_end::{container, names};
 use super::utf32;
+use crate::config::TokenField;
 use crate::refresh::{SourceError, SourceErrorKind};
 
 /// The members of an answer that is not an error, from a token endpoint or a device authorization endpoint.
 pub(crate) fn parse_object(answer: &RawResponse) -> Result<Map<String, Value>, SourceError> {
-    let members = members(&answer.headers, &answer.body);
+    parse_token(answer, None).map(|(members, _)| members)
+}
+
+/// The members of an answer that is not an error, and the one that is the token, if the configuration names it. That is found
+/// by its exact name, before any member gets another one.
+pub(crate) fn parse_token(
+    answer: &RawResponse,
+    field: Option<&TokenField>,
+) -> Result<(Map<String, Value>, Option<ChosenToken>), SourceError> {
+    let (members, chosen) = match members(&answer.headers, &answer.body) {
+        None => (None, None),
+        Some(Members { mut members, is_json }) => {
+            let chosen = field.and_then(|field| ChosenToken::find(field, &members));
+            if is_json {
+                use_standard_names(&mut members);
+            }
+            (Some(members), chosen)
+        }
+    };
     // An error counts under any status: GitHub and Slack send errors with 200.
-    if let Some(error) = members.as_ref().and_then(|members| response_error::stated(answer, members)) {
+    let stated =
+        members.as_ref().and_then(|members| response_error::stated(answer, members, chosen.as_ref()));
+    if let Some(error) = stated {
         return Err(error);
     }
     if !answer.status.is_success() {
@@ -25,27 +47,34 @@ pub(crate) fn parse_object(answer: &RawResponse) -> Result<Map<String, Value>, S
         status: Some(answer.status.as_u16()),
         ..SourceError::new(SourceErrorKind::Malformed, message)
     };
-    members.ok_or_else(|| match answer.body.as_slice() {
+    let members = members.ok_or_else(|| match answer.body.as_slice() {
         [] => malformed("the token endpoint sent an empty answer"),
         _ => malformed("the token endpoint sent an answer that is neither a JSON object nor a form"),
-    })
+    });
+    Ok((members?, chosen))
+}
+
+/// The members of an answer under their own names.
+struct Members {
+    members: Map<String, Value>,
+    is_json: bool,
 }
 
 /// The members of an answer. JSON is accepted under any content type; a form, if the content type says so
 /// (GitHub without `Accept`) or if the body looks like one.
-fn members(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
+fn members(headers: &HeaderMap, body: &[u8]) -> Option<Members> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
     let text = text(&content_type, body);
-    if let Ok(mut object) = serde_json::from_str(&text) {
-        use_standard_names(&mut object);
-        return Some(object);
+    if let Ok(members) = serde_json::from_str(&text) {
+        return Some(Members { members, is_json: true });
     }
     let is_form = content_type.starts_with("application/x-www-form-urlencoded");
     let looks_like_form = text.starts_with("access_token=") || text.starts_with("error=");
     (is_form || looks_like_form).then(|| {
         let pairs = form_urlencoded::parse(text.trim_end().as_bytes());
-        pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect()
+        let pairs = pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
+        Members { members: pairs.collect(), is_json: false }
     })
 }
 

@@ -26,8 +26,9 @@ use crate::secret::Secret;
 
 /// The source of access tokens for a configured grant: with traces, with metrics for each service that shares
 /// the token, and with the refresh tokens of the credential. `names` are those services, for the log; the
-/// first one is named in messages that ask for a login.
+/// first one is named in messages that ask for a login. `credential` is the kind of the credential, for traces.
 pub fn source(
+    credential: &'static str,
     endpoint: TokenEndpoint,
     names: &[&str],
     refresh_tokens: &RefreshTokenRegistry,
@@ -49,7 +50,7 @@ pub fn source(
         Grant::TokenExchange(exchange) => Arc::new(ExchangeGrant::new(endpoint, exchange)),
     };
     let name = names.join(", ");
-    let kind = RequestKind::of(&config);
+    let kind = RequestKind::of(credential, &config);
     let source = WithTracing::new(grant, kind, name.clone(), traces.clone());
     let source = WithMetrics::new(source, metrics.clone());
     let source = refresh_tokens.wrap(name, &config, source, metrics.clone());

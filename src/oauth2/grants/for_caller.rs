@@ -42,8 +42,12 @@ impl Exchange for CallerGrant {
     async fn request(&self, subject: &Secret) -> Result<AccessToken, SourceError> {
         let config = self.endpoint.config();
         let grant = OneSubject { endpoint: &self.endpoint, subject };
-        let source =
-            WithTracing::new(grant, RequestKind::of(config), self.services.clone(), self.traces.clone());
+        let source = WithTracing::new(
+            grant,
+            RequestKind::of("oauth2", config),
+            self.services.clone(),
+            self.traces.clone(),
+        );
         let source = WithMetrics::new(source, self.metrics.clone());
         let issued = source.request_token(None).await?.access?;
         AccessToken::new(&issued, None, &config.token)

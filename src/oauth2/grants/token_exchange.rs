@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use crate::config::{SubjectToken, TokenExchange};
 use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::client::fresh_secret;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::TokenResponse;
 use crate::refresh::{SourceError, SourceErrorKind};
-use crate::secret::{Secret, Source};
+use crate::secret::Secret;
 
 /// The token exchange at one endpoint.
 pub struct ExchangeGrant {
@@ -30,7 +31,7 @@ impl TokenSource for ExchangeGrant {
         let SubjectToken::Source(source) = &self.exchange.subject_token else {
             return Err(SourceError::new(SourceErrorKind::Local, "the subject token is that of a caller"));
         };
-        let subject = read("subject_token", source).await?;
+        let subject = fresh_secret::read("subject_token", source).await?;
         exchange(&self.endpoint, &self.exchange, &subject).await
     }
 }
@@ -42,7 +43,7 @@ pub(super) async fn exchange(
     subject: &Secret,
 ) -> Result<TokenResponse, SourceError> {
     let actor = match &exchange.actor_token {
-        Some((source, kind)) => Some((read("actor_token", source).await?, kind)),
+        Some((source, kind)) => Some((fresh_secret::read("actor_token", source).await?, kind)),
         None => None,
     };
     let mut fields = vec![
@@ -64,16 +65,4 @@ pub(super) async fn exchange(
     }
     let issued = endpoint.request(&fields).await?;
     Ok(TokenResponse { refresh_token: None, ..issued })
-}
-
-/// Fetches a token on a thread for blocking calls: a file may be on a slow disk, and a command takes its time.
-async fn read(key: &'static str, source: &Source) -> Result<Secret, SourceError> {
-    let reading = source.clone();
-    let unreadable = |why: &dyn std::fmt::Display| {
-        SourceError::new(SourceErrorKind::Local, format!("{key} ({source:?}) cannot be read: {why}"))
-    };
-    match tokio::task::spawn_blocking(move || reading.secret()).await {
-        Ok(read) => read.map_err(|error| unreadable(&error)),
-        Err(error) => Err(unreadable(&error)),
-    }
 }

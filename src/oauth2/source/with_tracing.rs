@@ -28,10 +28,10 @@ pub struct RequestKind {
 }
 
 impl RequestKind {
-    /// Token requests of a configuration.
-    pub fn of(config: &OAuth2) -> Self {
+    /// Token requests of a configuration, for a credential of this kind.
+    pub fn of(credential: &'static str, config: &OAuth2) -> Self {
         Self {
-            credential: "oauth2",
+            credential,
             grant: Some(config.grant.as_str()),
             server: Url::parse(config.token_url.as_str()).ok(),
         }

@@ -27,6 +27,25 @@ pub async fn jose_verify(token: &str, key: &str, algorithm: &str, options: &Valu
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// A JWT that `jose` signs with this private key in PEM. `iat` is that of now, and `exp` is `seconds` later.
+pub async fn jose_sign(claims: &Value, key: &str, algorithm: &str, seconds: i64) -> String {
+    installed("node_modules/jose");
+    let script = "
+        import { createPrivateKey } from 'node:crypto';
+        import { SignJWT } from 'jose';
+        const { claims, key, algorithm, seconds } = JSON.parse(await new Response(process.stdin).text());
+        const now = Math.floor(Date.now() / 1000);
+        const token = new SignJWT(claims).setProtectedHeader({ alg: algorithm, kid: 'key-1' });
+        console.log(await token.setIssuedAt(now).setExpirationTime(now + seconds).sign(createPrivateKey(key)));";
+    let mut command = Command::new(tool("node"));
+    command.args(["--input-type=module", "-e", script]);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
+    let input = json!({ "claims": claims, "key": key, "algorithm": algorithm, "seconds": seconds });
+    let output = run(command, input.to_string().as_bytes()).await;
+    assert!(output.status.success(), "jose does not sign: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 /// The output of `openssl` with these arguments (no spaces within one).
 pub async fn openssl(arguments: &str) -> String {
     let mut command = Command::new(tool("openssl"));

@@ -40,7 +40,7 @@ pub use git::{GitServer, git};
 pub use grpc::{GrpcServer, grpc_calls, httpx_calls};
 pub use http_signatures::{SignedRequest, http_signatures_verify};
 pub use httpbin::Httpbin;
-pub use jose::{jose_verify, openssl};
+pub use jose::{jose_sign, jose_verify, openssl};
 pub use moto::Moto;
 pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;

@@ -1,7 +1,8 @@
-//! Static credentials: each kind, many services, and rotation of a secret.
+//! Kinds of credentials on the wire, many services, and rotation of a secret.
 
 pub mod aws_sigv4;
 mod basic;
+mod cloud;
 mod credential_lists;
 mod digest;
 mod field_names;

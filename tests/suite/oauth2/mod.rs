@@ -15,6 +15,7 @@ mod state_persistence;
 mod state_survives_kill;
 mod token_ends;
 mod token_expiry_rounding;
+mod token_field;
 mod token_request;
 mod token_response_forms;
 mod token_response_quirks;

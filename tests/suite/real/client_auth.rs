@@ -1,6 +1,8 @@
 //! Every method of client authentication against oidc-provider, a certified OAuth2 server.
 
-use crate::harness::{OidcProvider, Pki, Sidekey, TIMEOUT, assert_eventually};
+use serde_json::json;
+
+use crate::harness::{OidcProvider, Pki, Sidekey, TIMEOUT, assert_eventually, jose_sign};
 
 /// A service `api` of this client; `auth` are further keys of its credential.
 fn service(pki: &Pki, oidc: &OidcProvider, client: &str, auth: &str) -> String {
@@ -54,6 +56,30 @@ async fn oidc_provider_accepts_client_certificates() {
     }
     let both = async || oidc.log().matches("POST /token 200").count() == 2;
     assert_eventually(TIMEOUT, "both clients have a token", both).await;
+}
+
+/// The provider accepts an assertion once (`jti`), so that each token request must have what the file has then.
+#[tokio::test]
+async fn oidc_provider_accepts_an_assertion_from_a_file() {
+    let pki = Pki::new();
+    let oidc = OidcProvider::issuing(&pki, 4).await;
+    let key = std::fs::read_to_string(oidc.file("private.pem")).unwrap();
+    let assertion = async |id: &str| {
+        let claims = json!({ "iss": "pkjwt", "sub": "pkjwt", "aud": oidc.token_url(), "jti": id });
+        jose_sign(&claims, &key, "ES256", 120).await
+    };
+    let auth = "auth_method: client_assertion, client_assertion: { file: $DIR/assertion }";
+    let service = service(&pki, &oidc, "pkjwt", auth).replace("upstream:", "token_wait: 500ms, upstream:");
+    let sidekey = Sidekey::serving(&service).file("assertion", &assertion("one").await).start_ready().await;
+    let response = sidekey.get("/api/x").await;
+    assert_eq!((response.status, response.json()["client_id"].as_str()), (200, Some("pkjwt")));
+
+    // The same assertion again is a replay.
+    let refused = async || oidc.log().contains("POST /token 401 invalid_client");
+    assert_eventually(TIMEOUT, "the provider refuses a replay", refused).await;
+    sidekey.write("assertion", &assertion("two").await);
+    let issued = async || oidc.log().matches("POST /token 200").count() == 2;
+    assert_eventually(TIMEOUT, "the new assertion is accepted", issued).await;
 }
 
 #[tokio::test]

@@ -35,6 +35,20 @@ credentials:
 services:
   a: { upstream: https://a.example, auth: { use: no-pem } }
 "),
+    ("foreign assertions", "
+credentials:
+  missing: &oauth2
+    type: oauth2
+    grant_type: client_credentials
+    token_url: https://login.example/token
+    client_id: me
+    auth_method: client_assertion
+  file: { <<: *oauth2, client_assertion: { file: /nonexistent/token }, client_assertion_type: CANARY }
+  secret: { <<: *oauth2, client_assertion: { env: SECRET }, client_secret: CANARY, key_id: k }
+  another: { <<: *oauth2, auth_method: private_key_jwt, client_assertion: { env: SECRET } }
+services:
+  a: { upstream: https://a.example, auth: { use: missing } }
+"),
     ("invalid token request settings", "
 services:
   crm:

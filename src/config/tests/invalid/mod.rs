@@ -13,6 +13,7 @@ mod intercept;
 mod keys;
 mod listener_tls;
 mod listeners;
+mod platforms;
 mod previous;
 mod protocol;
 mod rules;
@@ -37,6 +38,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("durations", durations::CASES),
     ("grants", grants::CASES),
     ("listeners", listeners::CASES),
+    ("platforms", platforms::CASES),
     ("previous", previous::CASES),
     ("intercept", intercept::CASES),
     ("protocol", protocol::CASES),

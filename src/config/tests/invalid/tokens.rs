@@ -61,4 +61,21 @@ services:
       dpop: true
       token: { name: X-Token, place: header }
 "),
+    ("fields of tokens", "
+credentials:
+  empty: &oauth2
+    type: oauth2
+    grant_type: client_credentials
+    token_url: https://login.example/token
+    client_id: me
+    client_secret: CANARY
+    token: { field: '' }
+  pointer: { <<: *oauth2, token: { field: /a~b } }
+  steps: { <<: *oauth2, token: { field: /a/b/c/d/e/f/g/h/i } }
+  half: { <<: *oauth2, token: { field: /a, in: query } }
+  unplaced: { <<: *oauth2, token: {} }
+services:
+  a: { upstream: https://a.example, auth: { use: empty } }
+  j: { upstream: https://j.example, auth: { type: jwt, secret: CANARY, token: { field: id_token } } }
+"),
 ];

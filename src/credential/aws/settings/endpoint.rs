@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::environment::EnvironmentOf;
 use super::static_keys::checked;
 use crate::config::reader::mapping::Mapping;
+use crate::credential::EnvironmentOf;
 use crate::credential::aws::identity::Origin;
 use crate::credential::aws::metadata::ContainerAuthorization;
 

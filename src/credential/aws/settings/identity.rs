@@ -1,7 +1,6 @@
 //! The keys of the configuration, or another place, and a role on top.
 
 use super::endpoint::{container, instance};
-use super::environment::EnvironmentOf;
 use super::profile::profile_keys;
 use super::role::{assume_role, web_identity};
 use super::static_keys::{TEMPORARY, is_of_id, is_of_key};
@@ -10,6 +9,7 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
+use crate::credential::EnvironmentOf;
 use crate::credential::aws::identity::{Identity, Origin, StaticKeys};
 
 /// The format of `credentials`.

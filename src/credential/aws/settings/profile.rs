@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::endpoint::not_empty;
-use super::environment::EnvironmentOf;
 use super::static_keys::{checked, complete, is_of_id, is_of_key};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::report::display_path;
 use crate::config::{Content, FileKind};
+use crate::credential::EnvironmentOf;
 use crate::credential::aws::identity::StaticKeys;
 use crate::credential::aws::profile;
 use crate::secret::{Secret, read_file};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::endpoint::{endpoint, not_empty};
-use super::environment::EnvironmentOf;
 use crate::config::reader::duration;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::value::Value;
+use crate::credential::EnvironmentOf;
 use crate::credential::aws::identity::{Origin, Role};
 
 /// The name of a session if the configuration and the environment have none.
