@@ -21,6 +21,8 @@ pub struct CredentialServer {
     pub tls: Tls,
     /// The forward proxy to it.
     pub proxy: Option<ProxyConfig>,
+    /// Whether it may be `http://` to another machine.
+    pub plaintext: bool,
 }
 
 /// The key of its URL.
@@ -43,7 +45,8 @@ impl CredentialServer {
     /// Reads the URL at this key, and the keys beside it. `default` is the URL without it, which is from `place`.
     pub fn read_at(mapping: &mut Mapping<'_>, key: &'static Key, default: &str, place: &str) -> Option<Self> {
         let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean());
-        let policy = UrlPolicy { plaintext: plaintext.unwrap_or_default(), query: false };
+        let plaintext = plaintext.unwrap_or_default();
+        let policy = UrlPolicy { plaintext, query: false };
         let url = match mapping.optional(key.name) {
             Some(value) => value.parse(|text| http_url::parse(text, &policy)),
             None => http_url::parse(default, &policy)
@@ -54,6 +57,6 @@ impl CredentialServer {
         let tls = mapping.optional("tls");
         let tls = tls.map_or_else(Tls::default, |value| client::of_token_endpoint(&value, is_https));
         let proxy = mapping.optional("proxy").and_then(|value| proxy::read(&value));
-        Some(Self { url: url?, tls, proxy })
+        Some(Self { url: url?, tls, proxy, plaintext })
     }
 }

@@ -68,7 +68,7 @@ pub(crate) use exposure::Content;
 pub use exposure::of_socket as socket_exposure;
 pub use hardening::Hardening;
 pub use host::Host;
-pub(crate) use http_url::HTTP_URL;
+pub(crate) use http_url::{HTTP_URL, UrlPolicy, parse as parse_http_url};
 pub use inactive::{Effect, InactiveReason, InactiveService, LastGood, Problem, Subject};
 pub use listen::address::ListenAddress;
 pub use listen::admin::Admin;
@@ -85,7 +85,7 @@ pub(crate) use oauth2::client_auth::{
 pub use oauth2::dpop::Dpop;
 pub use oauth2::grant::{AuthorizationCode, DeviceCode, Grant, Password};
 pub use oauth2::issuer::{Issuer, TokenUrl};
-pub use oauth2::jwt_bearer::JwtBearer;
+pub use oauth2::jwt_bearer::{JwtBearer, ServiceAccountKey};
 pub(crate) use oauth2::jwt_bearer::{OBJECT as JSON_OBJECT, object as read_json_object};
 pub use oauth2::schema::schema as oauth2_schema;
 pub use oauth2::settings::{KEYS as OAUTH2_KEYS, OAuth2, read as read_oauth2};

@@ -3,10 +3,14 @@
 use super::kind::{Build, BuildError, Entry, Refresh, SourceContext, StoreHandle};
 use super::kinds::api_key::ApiKey;
 use super::kinds::aws_sigv4::AwsSigV4;
+use super::kinds::azure_managed_identity::AzureManagedIdentity;
 use super::kinds::azure_workload_identity::AzureWorkloadIdentity;
 use super::kinds::basic::Basic;
 use super::kinds::bearer::Bearer;
 use super::kinds::digest::Digest;
+use super::kinds::gcp_external_account::GcpExternalAccount;
+use super::kinds::gcp_metadata::GcpMetadata;
+use super::kinds::gcp_service_account::GcpServiceAccount;
 use super::kinds::github_app::GithubApp;
 use super::kinds::header::Header;
 use super::kinds::hmac::Hmac;
@@ -35,6 +39,10 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Digest>(),
     Entry::of::<HttpSignatures>(),
     Entry::of::<AzureWorkloadIdentity>(),
+    Entry::of::<AzureManagedIdentity>(),
+    Entry::of::<GcpServiceAccount>(),
+    Entry::of::<GcpMetadata>(),
+    Entry::of::<GcpExternalAccount>(),
     Entry::of::<Kubernetes>(),
 ];
 
@@ -145,8 +153,14 @@ mod tests {
     fn replace_sources(value: &mut Value) {
         let Some(map) = value.as_object_mut() else { return };
         for (key, inner) in map {
-            if key == "token_file" {
-                *inner = "./src/config/tests/fixtures/workload.jwt".into();
+            let fixture = match key.as_str() {
+                "token_file" => Some("workload.jwt"),
+                "key_file" => Some("google-key.json"),
+                "credential_file" => Some("google-federation.json"),
+                _ => None,
+            };
+            if let Some(fixture) = fixture {
+                *inner = format!("./src/config/tests/fixtures/{fixture}").into();
             } else if SOURCES.iter().any(|source| inner.get(source.name()).is_some()) {
                 let variable = if key == "private_key" { "PRIVATE_KEY" } else { "CANARY" };
                 *inner = serde_json::json!({ "env": variable });

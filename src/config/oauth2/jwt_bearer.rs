@@ -65,6 +65,13 @@ struct ServiceAccount {
     private_key: Zeroizing<String>,
 }
 
+/// The kind of a file from Google.
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 /// Keys that only this grant has.
 pub(crate) const KEYS: Keys = &[
     SERVICE_ACCOUNT_FILE,
@@ -114,17 +121,10 @@ pub(crate) fn read(mapping: &mut Mapping<'_>) -> Option<JwtBearer> {
             key.error("both `private_key` and `service_account_file` are set; a key has one source");
             return None;
         }
-        (Some(value), None) if !value.reads_files() => {
-            claims.entry("iss").or_insert("placeholder".into());
-            (SigningKey::placeholder().map_err(|error| value.error(error.to_string())).ok()?, key_id)
-        }
         (Some(value), None) => {
-            let account = service_account(&value)?;
-            let key = SigningKey::from_pem(&account.private_key, algorithm)
-                .map_err(|error| value.error(format!("`private_key` in the file: {error}")))
-                .ok()?;
-            claims.entry("iss").or_insert(account.client_email.into());
-            (key, key_id.or(account.private_key_id))
+            let account = ServiceAccountKey::with_algorithm(&value, Path::new(value.text()?), algorithm)?;
+            claims.entry("iss").or_insert(account.email.into());
+            (account.key, key_id.or(account.key_id))
         }
         (None, key) => (secret::signing_key(&key?, algorithm)?, key_id),
     };
@@ -156,9 +156,37 @@ impl JwtBearer {
     }
 }
 
-fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
-    let path = value.text()?;
-    let path = Path::new(path);
+/// The key of a Google service account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServiceAccountKey {
+    /// The key.
+    pub key: SigningKey,
+    /// `kid`
+    pub key_id: Option<String>,
+    /// The address of the account.
+    pub email: String,
+}
+
+impl ServiceAccountKey {
+    /// Reads the key file at this path, which `value` names or stands for.
+    pub fn read(value: &Value<'_>, path: &Path) -> Option<Self> {
+        Self::with_algorithm(value, path, None)
+    }
+
+    fn with_algorithm(value: &Value<'_>, path: &Path, algorithm: Option<Algorithm>) -> Option<Self> {
+        if !value.reads_files() {
+            let key = SigningKey::placeholder().map_err(|error| value.error(error.to_string())).ok()?;
+            return Some(Self { key, key_id: None, email: "placeholder".into() });
+        }
+        let account = service_account(value, path)?;
+        let key = SigningKey::from_pem(&account.private_key, algorithm)
+            .map_err(|error| value.error(format!("`private_key` in the file: {error}")))
+            .ok()?;
+        Some(Self { key, key_id: account.private_key_id, email: account.client_email })
+    }
+}
+
+fn service_account(value: &Value<'_>, path: &Path) -> Option<ServiceAccount> {
     value.watch(path, FileKind::Secret);
     value.warn_if_exposed(path, Content::Secret);
     let bytes = read_file(path, MAX_BYTES)
@@ -168,7 +196,16 @@ fn service_account(value: &Value<'_>) -> Option<ServiceAccount> {
         value.error(format!("the file{}: {}", display_path(path), FileError::ByteOrderMark));
         return None;
     }
-    // The message repeats nothing of the file, because the file contains the key.
+    // The messages repeat nothing of the file, because the file contains the key.
+    let is_federation =
+        serde_json::from_slice::<Typed>(&bytes).is_ok_and(|file| file.kind == "external_account");
+    if is_federation {
+        value.error(format!(
+            "the file{} is one of workload identity federation: use `type: gcp_external_account`",
+            display_path(path)
+        ));
+        return None;
+    }
     serde_json::from_slice(&bytes)
         .map_err(|_| {
             value.error(format!(

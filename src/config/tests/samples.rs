@@ -56,11 +56,13 @@ fn with_files(text: &str, folder: &Path) -> String {
     let secrets = folder.display().to_string();
     for word in text.split(|c: char| c.is_whitespace() || "},]".contains(c)) {
         if let Some(name) = word.strip_prefix("/run/secrets/") {
-            let key = include_str!("fixtures/rsa.pem");
-            let content = if Path::new(name).extension().is_some_and(|end| end == "pem") {
-                key
-            } else {
-                "from-a-file-with-a-long-secret\n"
+            let content = match name {
+                "google-key.json" => include_str!("fixtures/google-key.json"),
+                "google-federation.json" => include_str!("fixtures/google-federation.json"),
+                _ if Path::new(name).extension().is_some_and(|end| end == "pem") => {
+                    include_str!("fixtures/rsa.pem")
+                }
+                _ => "from-a-file-with-a-long-secret\n",
             };
             std::fs::write(folder.join(name), content).unwrap();
             std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();

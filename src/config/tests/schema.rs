@@ -58,6 +58,15 @@ services:
   d:
     upstream: https://d.example
     auth: { type: oauth2, grant_type: client_credentials, token_url: 'https://d.example', client_id: d, auth_method: client_assertion, client_assertion: { env: TOKEN } }
+  f:
+    upstream: https://f.example
+    auth: { type: gcp_metadata }
+  g:
+    upstream: https://g.example
+    auth: { type: gcp_service_account, key_file: ./src/config/tests/fixtures/google-key.json }
+  h:
+    upstream: https://h.example
+    auth: { type: gcp_external_account, credential_file: ./src/config/tests/fixtures/google-federation.json }
   e:
     upstream: https://e.example
     auth: { type: azure_workload_identity, scope: 'api://e/.default', tenant_id: a, client_id: e, token_file: ./src/config/tests/fixtures/workload.jwt }
@@ -154,7 +163,7 @@ fn parse(text: &str) -> Result<Config, config::ConfigError> {
     let environment = |name: &str| match name {
         "PRIVATE_KEY" => Some(PRIVATE_KEY.into()),
         // What a platform sets is set on no machine of a test.
-        _ if ["OTEL_", "AZURE_", "IDENTITY_", "IMDS_", "GCE_"]
+        _ if ["OTEL_", "AZURE_", "IDENTITY_", "IMDS_", "GCE_", "GOOGLE_"]
             .iter()
             .any(|start| name.starts_with(start)) =>
         {

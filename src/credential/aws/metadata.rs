@@ -17,7 +17,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::credentials::{AwsCredentials, Issued};
-use super::exchange::{KeyAnswer, KeyRequest, KeyServer};
+use super::refusal::refused;
+use crate::credential::exchange::{ServerAnswer, ServerClient, ServerRequest, Stated};
 use crate::refresh::{ClockReading, Source, SourceError, SourceErrorKind, SourceServer};
 use crate::secret::read_file;
 
@@ -43,8 +44,8 @@ struct Document {
 
 /// Reads the keys of an answer.
 fn keys(
-    server: &KeyServer,
-    answer: &KeyAnswer,
+    server: &ServerClient,
+    answer: &ServerAnswer,
     sent: ClockReading,
     who: &str,
 ) -> Result<AwsCredentials, SourceError> {
@@ -52,7 +53,12 @@ fn keys(
         SourceError::new(SourceErrorKind::Malformed, format!("{who}'s answer is not JSON with a key"))
     })?;
     if document.code.as_deref().is_some_and(|code| code != "Success") {
-        return Err(server.refused(answer, document.code.as_deref(), document.message.as_deref(), []));
+        let stated = Stated {
+            code: document.code.as_deref(),
+            message: document.message.as_deref(),
+            ..Stated::default()
+        };
+        return Err(refused(server, answer, &stated));
     }
     let issued = Issued {
         access_key_id: document.access_key_id.unwrap_or_default(),
@@ -65,14 +71,14 @@ fn keys(
 
 /// The role of an EC2 instance.
 pub(super) struct InstanceSource {
-    server: KeyServer,
+    server: ServerClient,
     base: Url,
 }
 
 pub(super) const IMDS: &str = "the metadata service of the instance";
 
 impl InstanceSource {
-    pub(super) fn new(server: KeyServer, base: Url) -> Self {
+    pub(super) fn new(server: ServerClient, base: Url) -> Self {
         Self { server, base }
     }
 
@@ -82,24 +88,26 @@ impl InstanceSource {
         })
     }
 
-    async fn get(&self, path: &str, token: &HeaderValue) -> Result<KeyAnswer, SourceError> {
+    async fn get(&self, path: &str, token: &HeaderValue) -> Result<ServerAnswer, SourceError> {
         let url = self.url(path)?;
-        let answer =
-            self.server.send(KeyRequest::get(&url, HeaderMap::from_iter([(TOKEN, token.clone())]))).await?;
+        let answer = self
+            .server
+            .send(ServerRequest::get(&url, HeaderMap::from_iter([(TOKEN, token.clone())])))
+            .await?;
         match answer.status.as_u16() {
             200 => Ok(answer),
             404 => {
                 let message = format!("{IMDS} has no key: no role is attached to the instance");
                 Err(SourceError { status: Some(404), ..SourceError::new(SourceErrorKind::Refused, message) })
             }
-            _ => Err(self.server.refused(&answer, None, None, [])),
+            _ => Err(refused(&self.server, &answer, &Stated::default())),
         }
     }
 
     async fn token(&self) -> Result<HeaderValue, SourceError> {
         let url = self.url("latest/api/token")?;
         let headers = HeaderMap::from_iter([(TOKEN_LIFETIME, HeaderValue::from_static("60"))]);
-        let request = KeyRequest { method: Method::PUT, url: &url, headers, body: Zeroizing::default() };
+        let request = ServerRequest { method: Method::PUT, url: &url, headers, body: Zeroizing::default() };
         let answer = self.server.send(request).await.map_err(|mut error| {
             if matches!(error.kind, SourceErrorKind::Timeout | SourceErrorKind::Connect) {
                 error.message = format!(
@@ -111,12 +119,9 @@ impl InstanceSource {
             error
         })?;
         if !answer.status.is_success() {
-            return Err(self.server.refused(
-                &answer,
-                None,
-                Some("is the metadata service switched off?"),
-                [],
-            ));
+            let stated =
+                Stated { message: Some("is the metadata service switched off?"), ..Stated::default() };
+            return Err(refused(&self.server, &answer, &stated));
         }
         let mut token = HeaderValue::from_str(answer.body.trim()).map_err(|_| {
             SourceError::new(SourceErrorKind::Malformed, format!("{IMDS} gave a token that cannot be sent"))
@@ -149,7 +154,7 @@ impl Source<AwsCredentials> for InstanceSource {
 
 /// The role of a container.
 pub(super) struct ContainerSource {
-    server: KeyServer,
+    server: ServerClient,
     url: Url,
     /// The file with the token, or the token.
     authorization: Option<ContainerAuthorization>,
@@ -167,7 +172,7 @@ pub(in crate::credential) enum ContainerAuthorization {
 pub(super) const AGENT: &str = "the credential endpoint of the container";
 
 impl ContainerSource {
-    pub(super) fn new(server: KeyServer, url: Url, authorization: Option<ContainerAuthorization>) -> Self {
+    pub(super) fn new(server: ServerClient, url: Url, authorization: Option<ContainerAuthorization>) -> Self {
         Self { server, url, authorization }
     }
 
@@ -208,12 +213,13 @@ impl Source<AwsCredentials> for ContainerSource {
         let sent = ClockReading::now();
         let token = self.token().await?;
         let headers = token.into_iter().map(|token| (header::AUTHORIZATION, token)).collect();
-        let answer = self.server.send(KeyRequest::get(&self.url, headers)).await?;
+        let answer = self.server.send(ServerRequest::get(&self.url, headers)).await?;
         if !answer.status.is_success() {
             let document = serde_json::from_str::<Document>(&answer.body).ok();
             let part =
                 |part: fn(&Document) -> &Option<String>| document.as_ref().and_then(|it| part(it).as_deref());
-            return Err(self.server.refused(&answer, part(|it| &it.code), part(|it| &it.message), []));
+            let (code, message) = (part(|it| &it.code), part(|it| &it.message));
+            return Err(refused(&self.server, &answer, &Stated { code, message, ..Stated::default() }));
         }
         keys(&self.server, &answer, sent, AGENT)
     }

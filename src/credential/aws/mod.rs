@@ -18,7 +18,7 @@
 //! source       gets keys that expire
 //! sts          from STS, for a role
 //! metadata     from an instance or a container
-//! exchange     one request of a source
+//! refusal      what an answer without a key means
 //! xml          reads an answer of STS
 //! credentials  keys that expire
 //! keys         the keys of an identity
@@ -31,7 +31,6 @@ mod chunked;
 mod clock;
 mod credentials;
 mod encode;
-mod exchange;
 mod identity;
 mod keys;
 mod metadata;
@@ -39,6 +38,7 @@ mod path;
 mod payload;
 mod profile;
 mod query;
+mod refusal;
 mod settings;
 mod signature;
 mod signer;

@@ -6,12 +6,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::credentials::AwsCredentials;
-use super::exchange::KeyServer;
 use super::identity::{Identity, Origin, Role};
 use super::metadata::{ContainerSource, InstanceSource};
 use super::sts::{Base, Proof, RoleSource};
 use super::{metadata, sts};
 use crate::config::Tls;
+use crate::credential::exchange::ServerClient;
 use crate::credential::{BuildError, SourceContext};
 use crate::metrics::SharedTokenMetrics;
 use crate::refresh::{Source, SourceError, SourceErrorKind, SourceServer};
@@ -55,8 +55,9 @@ fn server(
     context: &SourceContext<'_>,
     who: &'static str,
     limit: std::time::Duration,
-) -> Result<KeyServer, BuildError> {
-    Ok(KeyServer::new(context.tls.client(&Tls::default())?, context.resolver.clone(), who, limit)?)
+) -> Result<ServerClient, BuildError> {
+    let tls = context.tls.client(&Tls::default())?;
+    Ok(ServerClient::new(tls, context.resolver.clone(), None, (who, limit))?)
 }
 
 /// A source whose requests are counted and timed.

@@ -13,14 +13,15 @@ use zeroize::Zeroizing;
 
 use super::canonical::{CanonicalRequest, SignedHeaders};
 use super::credentials::{AwsCredentials, Issued};
-use super::exchange::{KeyAnswer, KeyRequest, KeyServer};
 use super::identity::Role;
 use super::keys::AwsKeys;
 use super::metadata::token_of_file;
 use super::path::PathRule;
+use super::refusal::refused;
 use super::signature::{Signing, SigningKey, scope};
 use super::time::{Timestamp, unix_seconds};
 use super::xml;
+use crate::credential::exchange::{ServerAnswer, ServerClient, ServerRequest, Stated};
 use crate::refresh::{ClockReading, Source, SourceError, SourceErrorKind, SourceServer};
 use crate::secret::hex;
 
@@ -48,13 +49,13 @@ pub(super) enum Base {
 
 /// A source of the keys of a role.
 pub(super) struct RoleSource {
-    server: KeyServer,
+    server: ServerClient,
     role: Role,
     proof: Proof,
 }
 
 impl RoleSource {
-    pub(super) fn new(server: KeyServer, role: Role, proof: Proof) -> Self {
+    pub(super) fn new(server: ServerClient, role: Role, proof: Proof) -> Self {
         Self { server, role, proof }
     }
 
@@ -79,15 +80,15 @@ impl RoleSource {
         &self,
         body: Zeroizing<String>,
         signature: HeaderMap<HeaderValue>,
-    ) -> Result<KeyAnswer, SourceError> {
+    ) -> Result<ServerAnswer, SourceError> {
         let mut headers = signature;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
-        let request = KeyRequest { method: Method::POST, url: &self.role.sts, headers, body };
+        let request = ServerRequest { method: Method::POST, url: &self.role.sts, headers, body };
         self.server.send(request).await
     }
 
     /// Sends a request that these keys sign, and a second one if a clock is off.
-    async fn send_signed(&self, keys: &AwsKeys) -> Result<KeyAnswer, SourceError> {
+    async fn send_signed(&self, keys: &AwsKeys) -> Result<ServerAnswer, SourceError> {
         let body = self.form(None);
         let answer = self.send(body.clone(), self.signature(&body, keys, 0)?).await?;
         let now = SystemTime::now();
@@ -141,19 +142,15 @@ impl RoleSource {
 
     fn parse(
         &self,
-        answer: &KeyAnswer,
+        answer: &ServerAnswer,
         sent: ClockReading,
         secrets: &[&str],
     ) -> Result<AwsCredentials, SourceError> {
         let text = |element| xml::text(&answer.body, element);
         if !answer.status.is_success() {
             let (code, message) = (text("Code"), text("Message"));
-            return Err(self.server.refused(
-                answer,
-                code.as_deref(),
-                message.as_deref(),
-                secrets.iter().copied(),
-            ));
+            let stated = Stated { code: code.as_deref(), message: message.as_deref(), secrets };
+            return Err(refused(&self.server, answer, &stated));
         }
         let issued = Issued {
             access_key_id: text("AccessKeyId").unwrap_or_default(),

@@ -8,6 +8,7 @@ mod duration_text;
 pub mod endpoint;
 pub(crate) mod fresh_secret;
 pub(crate) mod http;
+pub(crate) mod issued;
 mod lifetime;
 pub(crate) mod observed;
 mod presented_assertion;

@@ -23,6 +23,8 @@ pub struct RequestKind {
     pub credential: &'static str,
     /// The grant (RFC 6749), if there is one.
     pub grant: Option<&'static str>,
+    /// The method of the request.
+    pub method: &'static str,
     /// The token endpoint, or the issuer whose metadata names it.
     pub server: Option<Url>,
 }
@@ -33,6 +35,7 @@ impl RequestKind {
         Self {
             credential,
             grant: Some(config.grant.as_str()),
+            method: "POST",
             server: Url::parse(config.token_url.as_str()).ok(),
         }
     }
@@ -61,7 +64,7 @@ impl<S> WithTracing<S> {
         attempt: u32,
     ) -> Vec<(&'static str, Value)> {
         let mut attributes: Vec<(&'static str, Value)> = vec![
-            ("http.request.method", "POST".into()),
+            ("http.request.method", self.kind.method.into()),
             ("sidekey.service", self.services.clone().into()),
             ("sidekey.credential", self.kind.credential.into()),
             ("sidekey.token.attempt", attempt.into()),

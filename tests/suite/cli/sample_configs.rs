@@ -28,8 +28,13 @@ async fn check(sample: &Path) {
     let rsa_key = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048").await;
     for folder in FOLDERS {
         for name in words_after(&text, folder) {
+            let fixture = |name: &str| {
+                let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests/fixtures");
+                std::fs::read_to_string(fixtures.join(name)).unwrap()
+            };
             let content = match name {
                 "github-app.pem" => rsa_key.clone(),
+                "google-key.json" | "google-federation.json" => fixture(name),
                 _ if name.contains(".pem") => pki.ca_pem(),
                 _ => "a-secret-of-some-length".into(),
             };

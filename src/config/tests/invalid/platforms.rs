@@ -21,6 +21,45 @@ services:
     upstream: https://c.example
     auth: { type: azure_workload_identity, scope: api://c/.default, tenant_id: t, client_id: c, token_file: /nonexistent/token }
 "),
+    ("azure_managed_identity", "
+services:
+  two: { upstream: https://a.example, auth: { type: azure_managed_identity, scope: api://a/.default, client_id: a, object_id: b } }
+  values:
+    upstream: https://b.example
+    auth: { type: azure_managed_identity, scope: /.default, resource_id: /CANARY, url: http://identity.example }
+"),
+    ("gcp_metadata", "
+services:
+  two: { upstream: https://a.example, auth: { type: gcp_metadata, scopes: [a], audience: b } }
+  values:
+    upstream: https://b.example
+    auth: { type: gcp_metadata, scopes: ['a b', '', 'a,b'], service_account: ../../x, url: http://metadata.example }
+"),
+    ("gcp_service_account", "
+services:
+  unset: { upstream: https://a.example, auth: { type: gcp_service_account } }
+  values:
+    upstream: https://b.example
+    auth: { type: gcp_service_account, key_file: /nonexistent/key.json, scopes: [], subject: CANARY, token_url: http://b.example }
+  federation:
+    upstream: https://c.example
+    auth: { type: gcp_service_account, key_file: ./src/config/tests/fixtures/google-federation.json, audience: '' }
+"),
+    ("gcp_external_account", "
+services:
+  unset: { upstream: https://a.example, auth: { type: gcp_external_account } }
+  values:
+    upstream: https://b.example
+    auth:
+      type: gcp_external_account
+      credential_file: /nonexistent/federation.json
+      impersonation_url: http://b.example
+      subject_token_host: https://c.example
+      tls: { server_name: x.example }
+  key:
+    upstream: https://c.example
+    auth: { type: gcp_external_account, credential_file: ./src/config/tests/fixtures/google-key.json, executable: CANARY }
+"),
     ("kubernetes", "
 services:
   empty: { upstream: https://a.example, auth: { type: kubernetes, token_file: '' } }

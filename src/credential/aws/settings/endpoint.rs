@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use url::{Host, Url};
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::static_keys::checked;
 use crate::config::reader::mapping::Mapping;
-use crate::credential::EnvironmentOf;
 use crate::credential::aws::identity::Origin;
 use crate::credential::aws::metadata::ContainerAuthorization;
+use crate::credential::{EnvironmentOf, metadata_url};
 
 pub(super) fn container(mapping: &mut Mapping<'_>, environment: &EnvironmentOf<'_, '_>) -> Option<Origin> {
     const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -75,23 +75,7 @@ pub(super) fn instance(mapping: &mut Mapping<'_>, environment: &EnvironmentOf<'_
 
 /// A URL that keys are requested from: `https://`, or `http://` to this machine or to one of these addresses.
 pub(super) fn endpoint(text: &str, addresses: &[&str]) -> Result<Url, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("not a valid URL: {error}"))?;
-    let is_near = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback() || addresses.contains(&ip.to_string().as_str()),
-        Some(Host::Ipv6(ip)) => ip.is_loopback() || addresses.contains(&ip.to_string().as_str()),
-        None => false,
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_near) {
-        return Err("keys are requested by `https://`, or by `http://` from this machine".into());
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("a URL of an endpoint has neither credentials nor a fragment".into());
-    }
-    if url.path().is_empty() {
-        url.set_path("/");
-    }
-    Ok(url)
+    metadata_url::parse(text, |ip| addresses.contains(&ip.to_string().as_str()))
 }
 
 pub(super) fn not_empty(text: &str) -> Result<String, String> {

@@ -16,15 +16,10 @@ use zeroize::Zeroizing;
 
 use super::installation::Installation;
 use super::settings::Settings;
-use crate::config::auth::placement::Placement;
-use crate::credential::{BuildError, SourceContext, sensitive};
+use crate::credential::{BuildError, SourceContext, sensitive, token_source};
 use crate::oauth2::client::http::HttpClient;
 use crate::oauth2::client::observed::{date, learn_from, learn_from_error};
-use crate::oauth2::source::access_token_source::AccessTokenSource;
-use crate::oauth2::{
-    AccessToken, IssuedToken, RequestKind, TokenResponse, TokenSource, Unpersisted, WithMetrics, WithTracing,
-    jws, sanitize,
-};
+use crate::oauth2::{AccessToken, IssuedToken, RequestKind, TokenResponse, TokenSource, jws, sanitize};
 use crate::proto::retry_after::retry_after;
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind, SourceServer, schedule};
 use crate::secret::Secret;
@@ -69,11 +64,10 @@ impl InstallationTokens {
         let kind = RequestKind {
             credential: "github_app",
             grant: None,
+            method: "POST",
             server: Some(self.settings.api.url.clone()),
         };
-        let source = WithTracing::new(self, kind, context.services.join(", "), context.traces.clone());
-        let source = Unpersisted(WithMetrics::new(source, context.users.clone()));
-        Arc::new(AccessTokenSource::new(source, None, Placement::bearer(), server))
+        token_source(self, kind, server, context)
     }
 
     /// The token with which the app itself asks.

@@ -113,6 +113,10 @@ async fn lines_give_the_page_no_more_than_a_service() {
         (format!("{lines}    tls: {{ ca_file: /etc/hostname }}\n"), "only a file in"),
         (format!("{lines}    previous: {{ from: caller }}\n"), "`from` cannot be written here"),
         (
+            lines.replace("type: bearer", "type: kubernetes"),
+            "a credential of this kind cannot be written here",
+        ),
+        (
             lines.replace(&format!("token: {token}"), "credentials: { from: instance }"),
             "`from` cannot be written here",
         ),

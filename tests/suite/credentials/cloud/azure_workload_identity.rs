@@ -221,6 +221,30 @@ async fn rejection_by_the_api_is_explained() {
     }
 }
 
+/// A reload with another scope leads to another token, which is the only one that is sent from then on.
+#[tokio::test]
+async fn new_scope_is_requested_without_a_restart() {
+    let (entra, upstream) = (entra().await, MockUpstream::plain().await);
+    let keys = format!(
+        "tenant_id: {TENANT}, client_id: {CLIENT}, token_file: $DIR/token, authority_host: '{}'",
+        entra.url()
+    );
+    let services = service(&upstream, &keys);
+    let token = unsigned(json!({ "sub": "a" }), 600);
+    let sidekey = Sidekey::serving(&services).file("token", &token).start_ready().await;
+    assert_eq!(sidekey.get("/openai/x").await.status, 200);
+    let first = bearer(&upstream.last_request()).unwrap().to_owned();
+    sidekey.reconfigure(&Sidekey::configuration_serving(
+        &services.replace(SCOPE, "https://vault.azure.net/.default"),
+    ));
+    assert!(sidekey.reload().await);
+    entra.received(2).await;
+    assert_eq!(value(&entra.last_request(), "scope"), "https://vault.azure.net/.default");
+    let served = async || sidekey.get("/openai/x").await.status == 200;
+    assert_eventually(TIMEOUT, "the new token is there", served).await;
+    assert_ne!(bearer(&upstream.last_request()), Some(first.as_str()));
+}
+
 #[tokio::test]
 async fn token_file_that_vanishes_keeps_the_token_in_use() {
     let (entra, upstream) = (MockUpstream::plain().await, MockUpstream::plain().await);

@@ -13,6 +13,12 @@ pub fn form(request: &RecordedRequest) -> Vec<(String, String)> {
     form_urlencoded::parse(&request.body).into_owned().collect()
 }
 
+/// The parameters of a query, in order.
+pub fn query(request: &RecordedRequest) -> Vec<(String, String)> {
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
 /// The bearer token of a request.
 pub fn bearer(request: &RecordedRequest) -> Option<&str> {
     request.header("authorization")?.strip_prefix("Bearer ")

@@ -19,6 +19,12 @@ impl Canary {
         Self { place: place.into(), value: format!("c+%/&={core}~:c"), traces: traces(&core) }
     }
 
+    /// A canary in the form of a JWT.
+    pub fn jwt(place: impl Into<String>) -> Self {
+        let core: String = (0..24).map(|_| fastrand::char('a'..='z')).collect();
+        Self { place: place.into(), value: format!("e30.{core}.c2ln"), traces: traces(&core) }
+    }
+
     pub fn is_in(&self, text: &str) -> bool {
         self.trace_in(text).is_some()
     }

@@ -14,6 +14,7 @@ mod hostile_endpoints;
 mod hostile_upstreams;
 mod kinds_and_sources;
 mod observed;
+mod platforms;
 mod proxy_environment;
 mod traces;
 
